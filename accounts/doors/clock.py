@@ -1,0 +1,62 @@
+"""The one door for time. Tests own it with `owned`; nothing else asks the machine what time it is."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Protocol
+
+from django.db import connection
+
+
+class Clock(Protocol):
+    """What a clock must answer: the wall time (aware, UTC) and a wait in seconds."""
+
+    def now(self) -> datetime: ...
+    def sleep(self, seconds: float) -> None: ...
+
+
+class MachineClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+_machine = MachineClock()
+_clock: Clock = _machine
+
+
+def now() -> datetime:
+    """The wall time, aware, in UTC."""
+    return _clock.now()
+
+
+def database_now() -> datetime:
+    """The database's wall time, which all hosts share: leases and due times are measured with it."""
+    if _clock is _machine and connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            value: datetime = cursor.fetchone()[0]
+            return value.astimezone(UTC)
+    # SQLite lives on one host: its clock is the machine's.
+    return _clock.now()
+
+
+def sleep(seconds: float) -> None:
+    """Wait; an owned clock may return at once and move its hands instead."""
+    _clock.sleep(seconds)
+
+
+@contextmanager
+def owned(clock: Clock) -> Iterator[None]:
+    """Let a test's clock answer until the block ends."""
+    global _clock
+    before, _clock = _clock, clock
+    try:
+        yield
+    finally:
+        _clock = before

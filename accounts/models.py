@@ -1,0 +1,75 @@
+"""People: one row each, known by their e-mail address."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models
+from django.db.models.functions import Lower
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates people; addresses are kept in lower case so that one person has one account."""
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        if not email:
+            raise ValueError("a user needs an e-mail address")
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email__iexact=username or "")
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in with an e-mail address. Never deleted: anonymised, so that the books keep their owner."""
+
+    class Theme(models.TextChoices):
+        SYSTEM = "system", _("As my device")
+        LIGHT = "light", _("Light")
+        DARK = "dark", _("Dark")
+
+    email = models.EmailField(_("e-mail address"), max_length=254)
+    display_name = models.CharField(_("name"), max_length=80, blank=True)
+    language = models.CharField(
+        _("language"), max_length=12, blank=True, help_text=_("Empty: what the browser asks for.")
+    )
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, help_text=_("Empty: the site's."))
+    theme = models.CharField(_("theme"), max_length=6, choices=Theme, default=Theme.SYSTEM)
+    notify_ready = models.BooleanField(_("tell me by e-mail when a video is ready"), default=False)
+    notify_failed = models.BooleanField(_("tell me by e-mail when a video failed and was refunded"), default=True)
+    is_staff = models.BooleanField(_("operator"), default=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    date_joined = models.DateTimeField(_("joined at"), default=clock.now, editable=False)
+    anonymised_at = models.DateTimeField(_("anonymised at"), null=True, blank=True, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        verbose_name = _("user")
+        verbose_name_plural = _("users")
+        constraints = (models.UniqueConstraint(Lower("email"), name="user_email_unique"),)
+
+    def __str__(self) -> str:
+        return self.email
+
+    def get_short_name(self) -> str:
+        """What the page calls the person: the name, else the address before the @."""
+        return self.display_name or self.email.partition("@")[0]
+
+    @property
+    def initials(self) -> str:
+        """One or two letters for the round mark in the corner."""
+        words = self.get_short_name().replace(".", " ").replace("_", " ").split()
+        return "".join(word[0] for word in words[:2]).upper() or "?"
