@@ -25,7 +25,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username or "")
+        return self.get(email=(username or "").strip().lower())
 
 
 class User(AbstractBaseUser, PermissionsMixin):
@@ -36,7 +36,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 
-    email = models.EmailField(_("e-mail address"), max_length=254)
+    email = models.EmailField(
+        _("e-mail address"),
+        max_length=254,
+        unique=True,
+        error_messages={"unique": _("Somebody with this address has an account already.")},
+    )
     display_name = models.CharField(_("name"), max_length=80, blank=True)
     language = models.CharField(
         _("language"), max_length=12, blank=True, help_text=_("Empty: what the browser asks for.")
@@ -59,10 +64,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        constraints = (models.UniqueConstraint(Lower("email"), name="user_email_unique"),)
+        constraints = (
+            # Lower case and unique: together they say that `Ada@` and `ada@` are one person.
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_lower"),
+        )
 
     def __str__(self) -> str:
         return self.email
+
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.strip().lower()
 
     def get_short_name(self) -> str:
         """What the page calls the person: the name, else the address before the @."""
