@@ -1,7 +1,69 @@
 """How allauth treats our people."""
 
+import logging
+from typing import Any
+
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from allauth.core import context as allauth_context
+from django.contrib import messages
+from django.db import transaction
+from django.forms import Form
+from django.http import HttpRequest
+from django.utils import translation
+from django.utils.translation import gettext_lazy as _
+
+from accounts import mail
+from accounts.models import User
+from accounts.notices import NOTICES
+
+logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Allauth's own behaviour; changes of ours live here."""
+    """Allauth's own behaviour, with our mails, and a person who keeps the language they signed up in."""
+
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": _("Address or password is wrong. Check both, or reset the password."),
+        "incorrect_code": _("That is not the code. Check the newest mail."),
+        "incorrect_password": _("That is not your password."),
+        "too_many_login_attempts": _("Too many attempts. Wait five minutes, then try again."),
+        "account_inactive": _("This account is disabled."),
+    }
+
+    def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
+        # Mails that a worker sends later have no browser to ask for a language.
+        user.language = translation.get_language() or ""
+        saved: User = super().save_user(request, user, form, commit)
+        return saved
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
+        """Confirm; for a person's first address together with all that hangs on it (their first credits)."""
+        if EmailAddress.objects.filter(user_id=email_address.user_id).exclude(pk=email_address.pk).exists():
+            # A changed address sends a mail to the old one: never inside a transaction.
+            return bool(super().confirm_email(request, email_address))
+        with transaction.atomic():
+            return bool(super().confirm_email(request, email_address))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send allauth's mail in our words. A mail server that is away is said on the page, and never breaks it."""
+        name = template_prefix.rpartition("/")[2]
+        values = {**context, "email": email}
+        if notice := NOTICES.get(name):
+            with translation.override(_language_of(email)):
+                subject, sentence = (str(part) % values for part in notice)
+            name, values = "notice", {**values, "subject": subject, "sentence": sentence}
+        try:
+            mail.send(email, name, values, language=_language_of(email))
+        except OSError as error:
+            logger.error("mail %s was not sent: %s", name, type(error).__name__)
+            messages.error(
+                allauth_context.request,
+                _("We could not send the mail just now. Wait a minute, then ask for another one."),
+            )
+
+
+def _language_of(email: str) -> str:
+    """The language of the person with that address, or the one spoken now."""
+    chosen = User.objects.filter(email=email.lower()).values_list("language", flat=True).first()
+    return chosen or translation.get_language() or ""

@@ -1,11 +1,18 @@
-"""A person's language and time zone, on every page."""
+"""A person's language and time zone on every page, and the list of where they are signed in."""
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import timedelta
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
+from django.utils.cache import patch_vary_headers
+
+from accounts.doors import clock
+from accounts.zones import zone_named
+
+SEEN_EVERY = timedelta(minutes=1)
 
 
 class PreferencesMiddleware:
@@ -15,18 +22,34 @@ class PreferencesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        chosen = getattr(request.user, "language", "") if request.user.is_authenticated else ""
-        language = chosen or translation.get_language_from_request(request)
-        zone = getattr(request.user, "time_zone", "") if request.user.is_authenticated else ""
+        user = request.user
+        chosen = user.language if user.is_authenticated else ""
+        # A language that is no longer offered counts as not chosen.
+        language = chosen if chosen in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
+        zone = user.time_zone if user.is_authenticated else ""
         request.LANGUAGE_CODE = language
-        with translation.override(language), timezone.override(_zone(zone)):
+        with translation.override(language), timezone.override(zone_named(zone)):
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
+        patch_vary_headers(response, ("Accept-Language",))
         return response
 
 
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name or settings.TIME_ZONE)
-    except (ZoneInfoNotFoundError, ValueError):
-        return ZoneInfo(settings.TIME_ZONE)
+class SessionActivityMiddleware:
+    """Keeps the list of a person's sessions fresh, writing at most once a minute so that pages that poll only read."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.user.is_authenticated and request.session.session_key and self._is_due(request):
+            UserSession.objects.create_from_request(request)
+        return self.get_response(request)
+
+    def _is_due(self, request: HttpRequest) -> bool:
+        seen = (
+            UserSession.objects.filter(session_key=request.session.session_key, user_id=request.user.pk)
+            .values_list("last_seen_at", flat=True)
+            .first()
+        )
+        return seen is None or clock.now() - seen >= SEEN_EVERY

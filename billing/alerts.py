@@ -1,0 +1,71 @@
+"""Tells operators, once for each cause and window, however often it happens."""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from accounts.doors import clock
+from accounts.models import User
+from billing.models import Alert
+
+Kind = Alert.Kind
+Severity = Alert.Severity
+
+SEVERITY = {
+    Kind.LOW_BALANCE: Severity.WARNING,
+    Kind.CRITICAL_BALANCE: Severity.CRITICAL,
+    Kind.OUT_OF_CREDITS: Severity.CRITICAL,
+    Kind.ACCESS_DENIED: Severity.CRITICAL,
+    Kind.PROVIDER_TROUBLE: Severity.WARNING,
+    Kind.UNCONFIRMED: Severity.WARNING,
+    Kind.POSSIBLE_SPEND: Severity.WARNING,
+    Kind.FORBIDDEN_ADDRESS: Severity.CRITICAL,
+    Kind.UNDOWNLOADED: Severity.WARNING,
+    Kind.STORAGE: Severity.CRITICAL,
+    Kind.WORKER: Severity.WARNING,
+    Kind.BOOKS: Severity.CRITICAL,
+}
+
+
+def raise_alert(
+    kind: Alert.Kind, *, cause: str = "", detail: str = "", reference: str = "", window: timedelta = timedelta(days=1)
+) -> Alert:
+    """Note an alert: the first of its kind, cause and window makes a row, the others count it up."""
+    at = clock.now()
+    window_key = f"{kind}:{cause}:{int(at.timestamp() // window.total_seconds())}"[:300]
+    repeated = Alert.objects.filter(window_key=window_key).update(count=F("count") + 1, last_at=at, resolved_at=None)
+    if not repeated:
+        try:
+            with transaction.atomic():
+                return Alert.objects.create(
+                    kind=kind,
+                    severity=SEVERITY.get(kind, Severity.INFO),
+                    cause=cause[:200],
+                    detail=detail[:4000],
+                    reference=reference,
+                    window_key=window_key,
+                    first_at=at,
+                    last_at=at,
+                )
+        except IntegrityError:
+            # Another process was first by a moment; ours counts as the second.
+            Alert.objects.filter(window_key=window_key).update(count=F("count") + 1, last_at=at)
+    return Alert.objects.get(window_key=window_key)
+
+
+def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
+    """Mark open alerts of a kind (and cause) as over; returns how many."""
+    alerts = Alert.objects.filter(kind=kind, resolved_at=None)
+    if cause is not None:
+        alerts = alerts.filter(cause=cause[:200])
+    return alerts.update(resolved_at=clock.now())
+
+
+def acknowledge(*, alert_id: int, actor: User) -> bool:
+    """A person has seen it; False when somebody had already."""
+    return bool(
+        Alert.objects.filter(id=alert_id, acknowledged_at=None).update(
+            acknowledged_at=clock.now(), acknowledged_by=actor
+        )
+    )

@@ -1,0 +1,177 @@
+"""The guard before every paid call, in two places.
+
+*At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps its
+place, with the reason and when to look again. Budgets join at the marked places.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy as _, ngettext
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import breaker, spend
+from billing.models import CreditAccount, ProviderAccount, Spend
+from billing.pricing import Quote
+from billing.provider_accounts import BALANCE_FRESH_FOR, promised
+
+
+class Refusal(Exception):
+    """An order that is not taken. `code` is stable; `str()` is a sentence in the reader's language."""
+
+    code = "refused"
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(self.code)
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+    def sentence(self) -> str:
+        raise NotImplementedError
+
+
+class Paused(Refusal):
+    """A person stopped new work."""
+
+    code = "paused"
+
+    def sentence(self) -> str:
+        return gettext("New videos are paused: %(reason)s Nothing was charged; please try again later.") % self.facts
+
+
+class ProviderAtRest(Refusal):
+    """Our account at the provider cannot pay or is refused."""
+
+    code = "provider_at_rest"
+
+    def sentence(self) -> str:
+        return gettext(
+            "No new videos can be made just now: the operator has to look after the account at the provider, "
+            "and has been told. Nothing was charged; please try again later."
+        )
+
+
+class NotEnoughCredits(Refusal):
+    """The user's balance is smaller than the price."""
+
+    code = "not_enough_credits"
+
+    def sentence(self) -> str:
+        return (
+            gettext(
+                "This video costs %(price)d credits and you have %(balance)d. "
+                "Choose a cheaper model or resolution, or ask the operator for credits."
+            )
+            % self.facts
+        )
+
+
+class TooManyActive(Refusal):
+    """The user has as many unfinished videos as one may have."""
+
+    code = "too_many_active"
+
+    def sentence(self) -> str:
+        return (
+            ngettext(
+                "You already have %(limit)d video on the way, which is the most at a time. Wait for it, or cancel it.",
+                "You already have %(limit)d videos on the way, which is the most at a time. Wait for one, or cancel one.",
+                self.facts["limit"],
+            )
+            % self.facts
+        )
+
+
+class QueueTooLong(Refusal):
+    """The expected wait is past what we promise."""
+
+    code = "queue_too_long"
+
+    def sentence(self) -> str:
+        return (
+            gettext(
+                "So many videos are waiting that yours would start in about %(minutes)d minutes; "
+                "we promise at most %(promise)d. Nothing was charged; please try again later."
+            )
+            % self.facts
+        )
+
+
+def check_order(
+    *, user: User, account: CreditAccount, quote: Quote, provider: ProviderAccount, expected_wait_s: float
+) -> None:
+    """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
+    if provider.paused_at is not None:
+        raise Paused(reason=provider.pause_reason)
+    if provider.parked_as or is_critical(provider):
+        raise ProviderAtRest()
+    active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
+    if active >= settings.MAX_ACTIVE_PER_USER:
+        raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
+    if account.balance < quote.user_credits:
+        raise NotEnoughCredits(price=quote.user_credits, balance=account.balance)
+    if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
+        raise QueueTooLong(minutes=round(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why a queued task does not start now, and when to look again. `code` is stable; `WAIT_WORDS` has its words."""
+
+    code: str
+    until: datetime
+
+
+WAIT_WORDS: dict[str, Promise] = {
+    "slot": _("waiting for a free place"),
+    "own_slot": _("waiting for one of your other videos to finish"),
+    "rate": _("waiting for the provider's rate limit"),
+    "paused": _("new videos are paused by the operator"),
+    "out_of_credits": _("waiting for the operator to top up the provider account"),
+    "access_denied": _("waiting for the operator to mend the access to the provider"),
+    "balance": _("waiting for the operator to top up the provider account"),
+    "balance_unknown": _("asking the provider for our balance"),
+    "breaker": _("the provider has trouble; we try again soon"),
+    "rate_limited": _("the provider asked us to slow down; we try again soon"),
+    "unavailable": _("the provider is under maintenance; we try again soon"),
+    "not_sent": _("the provider could not be reached; we try again soon"),
+    "images": _("sending your images to the provider"),
+}
+
+
+def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
+    """None when the money may leave now. The caller holds the provider account's lock and claims in the same transaction."""
+    at = clock.now()
+    if provider.paused_at is not None:
+        return Wait("paused", at + timedelta(seconds=15))
+    if provider.parked_as:
+        return Wait(provider.parked_as, at + timedelta(seconds=15))
+    if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
+        return Wait("balance_unknown", at + timedelta(seconds=2))
+    available = provider.balance - promised(provider.pk)
+    if is_critical(provider) or available < estimate.estimated or available <= settings.CRITICAL_BALANCE_THRESHOLD:
+        return Wait("balance", at + timedelta(seconds=15))
+    # Budgets by hour, day, month and user stand here: counted by conditional update in this same transaction.
+    if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
+        return Wait("own_slot", at + timedelta(seconds=2))
+    if running >= settings.MAX_CONCURRENT_VIDEOS:
+        return Wait("slot", at + timedelta(seconds=2))
+    window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
+    if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
+        return Wait("rate", at + timedelta(seconds=1))
+    if provider.breaker != breaker.State.CLOSED:
+        if provider.breaker_until is not None and provider.breaker_until > at:
+            return Wait("breaker", provider.breaker_until)
+        breaker.half_open(provider)
+    return None
+
+
+def is_critical(provider: ProviderAccount) -> bool:
+    """Whether the provider's balance, as last read, is at or below the threshold that stops new work."""
+    return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD

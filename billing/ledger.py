@@ -1,0 +1,147 @@
+"""The only writer of user credits. Every movement: lock the account, look for the key, then move balance and entry together.
+
+Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key comes back with another meaning.
+"""
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from accounts.models import User
+from billing.models import CreditAccount, LedgerEntry
+
+Kind = LedgerEntry.Kind
+
+
+class LedgerError(Exception):
+    """A movement that cannot be made; nothing was moved."""
+
+
+class InsufficientCredits(LedgerError):
+    """The balance is smaller than the charge. Carries both, in user credits."""
+
+    def __init__(self, *, balance: int, needed: int) -> None:
+        super().__init__(f"balance {balance}, needed {needed}")
+        self.balance = balance
+        self.needed = needed
+
+
+class KeyReused(LedgerError):
+    """The idempotency key already stands for another movement."""
+
+
+def lock_account(user: User) -> CreditAccount:
+    """The user's account, opened if need be and locked until the transaction ends. Needs an open transaction."""
+    CreditAccount.objects.get_or_create(user=user)
+    return CreditAccount.objects.select_for_update().get(user=user)
+
+
+def grant(
+    *,
+    user: User,
+    user_credits: int,
+    idempotency_key: str,
+    note: str = "",
+    actor: User | None = None,
+    reference: str = "",
+    kind: LedgerEntry.Kind = Kind.GRANT,
+) -> LedgerEntry:
+    """Give credits (kind GRANT or PURCHASE). The same key again returns the first entry."""
+    if user_credits <= 0:
+        raise ValueError("a grant gives at least one credit")
+    return _post(
+        user=user,
+        kind=kind,
+        amount=user_credits,
+        idempotency_key=idempotency_key,
+        reference=reference,
+        note=note,
+        actor=actor,
+    )
+
+
+def charge(*, user: User, user_credits: int, idempotency_key: str, reference: str) -> LedgerEntry:
+    """Take credits for a job. The same key again returns the first entry, whatever the balance is by now."""
+    if user_credits <= 0:
+        raise ValueError("a charge takes at least one credit")
+    return _post(
+        user=user, kind=Kind.CHARGE, amount=-user_credits, idempotency_key=idempotency_key, reference=reference
+    )
+
+
+def refund(*, charge_key: str, idempotency_key: str, note: str = "", actor: User | None = None) -> LedgerEntry:
+    """Give a whole charge back, at most once: a second refund of the charge returns the first, under any key."""
+    with transaction.atomic():
+        charged = LedgerEntry.objects.select_related("account__user").get(idempotency_key=charge_key, kind=Kind.CHARGE)
+        lock_account(charged.account.user)
+        earlier = LedgerEntry.objects.filter(reverses=charged).first()
+        if earlier is not None:
+            return earlier
+        return _post(
+            user=charged.account.user,
+            kind=Kind.REFUND,
+            amount=-charged.amount,
+            idempotency_key=idempotency_key,
+            reference=charged.reference,
+            note=note,
+            actor=actor,
+            reverses=charged,
+        )
+
+
+def adjust(*, user: User, user_credits: int, idempotency_key: str, note: str, actor: User | None) -> LedgerEntry:
+    """Correct a balance up or down, with a reason; never below zero."""
+    if not note.strip():
+        raise ValueError("an adjustment needs a reason")
+    return _post(
+        user=user,
+        kind=Kind.ADJUSTMENT,
+        amount=user_credits,
+        idempotency_key=idempotency_key,
+        note=note,
+        actor=actor,
+    )
+
+
+def balance_of(user: User) -> int:
+    """The user's balance in user credits; 0 without an account."""
+    return CreditAccount.objects.filter(user=user).values_list("balance", flat=True).first() or 0
+
+
+def statement(user: User) -> QuerySet[LedgerEntry]:
+    """The user's entries, newest first."""
+    return LedgerEntry.objects.filter(account__user=user).select_related("reverses")
+
+
+def _post(
+    *,
+    user: User,
+    kind: LedgerEntry.Kind,
+    amount: int,
+    idempotency_key: str,
+    reference: str = "",
+    note: str = "",
+    actor: User | None = None,
+    reverses: LedgerEntry | None = None,
+) -> LedgerEntry:
+    with transaction.atomic():
+        account = lock_account(user)
+        earlier = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()
+        if earlier is not None:
+            if (earlier.account_id, earlier.kind, earlier.amount) != (account.pk, kind, amount):
+                raise KeyReused(idempotency_key)
+            return earlier
+        # The condition, not the check above it, is what keeps a balance from going below zero.
+        moved = CreditAccount.objects.filter(pk=account.pk, balance__gte=-amount).update(balance=F("balance") + amount)
+        if not moved:
+            raise InsufficientCredits(balance=account.balance, needed=-amount)
+        return LedgerEntry.objects.create(
+            account=account,
+            kind=kind,
+            amount=amount,
+            balance_after=account.balance + amount,
+            idempotency_key=idempotency_key,
+            reference=reference,
+            note=note,
+            actor=actor,
+            reverses=reverses,
+        )

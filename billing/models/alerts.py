@@ -1,0 +1,59 @@
+"""What operators must know. Written by `billing.alerts` alone."""
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+
+
+class Alert(models.Model):
+    """One cause in one window, however often it was triggered."""
+
+    class Severity(models.TextChoices):
+        INFO = "info", _("Notice")
+        WARNING = "warning", _("Warning")
+        CRITICAL = "critical", _("Critical")
+
+    class Kind(models.TextChoices):
+        LOW_BALANCE = "low_balance", _("Provider balance is low")
+        CRITICAL_BALANCE = "critical_balance", _("Provider balance is critical: new work waits")
+        OUT_OF_CREDITS = "out_of_credits", _("Provider says: out of credits")
+        ACCESS_DENIED = "access_denied", _("Provider refuses our key or address")
+        PROVIDER_TROUBLE = "provider_trouble", _("Provider trouble: breaker open")
+        UNCONFIRMED = "unconfirmed", _("A paid request is unconfirmed")
+        POSSIBLE_SPEND = "possible_spend", _("Refunded although the provider may have charged")
+        DELAYED = "delayed", _("A video takes unusually long")
+        NOT_VISIBLE = "not_visible", _("The provider does not know a task of ours")
+        ODD_ANSWER = "odd_answer", _("The provider answers in a way we do not know")
+        FORBIDDEN_ADDRESS = "forbidden_address", _("A result points to a forbidden address")
+        UNDOWNLOADED = "undownloaded", _("A result cannot be downloaded")
+        ORPHAN_CALLBACK = "orphan_callback", _("A callback for no task of ours")
+        BAD_SIGNATURE = "bad_signature", _("A callback's signature is wrong")
+        STORAGE = "storage", _("Media storage has trouble")
+        WORKER = "worker", _("The worker was restarted")
+        BOOKS = "books", _("The books do not balance")
+        LATE_RESULT = "late_result", _("A video came after its refund")
+
+    kind = models.CharField(_("kind"), max_length=24, choices=Kind)
+    severity = models.CharField(_("severity"), max_length=10, choices=Severity)
+    cause = models.CharField(_("cause"), max_length=200, blank=True)
+    detail = models.TextField(_("detail"), blank=True)
+    reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
+    window_key = models.CharField(_("window"), max_length=300, unique=True, editable=False)
+    count = models.PositiveIntegerField(_("times"), default=1)
+    first_at = models.DateTimeField(_("first at"), default=clock.now)
+    last_at = models.DateTimeField(_("last at"), default=clock.now)
+    acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True, blank=True)
+    acknowledged_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+    )
+    resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("alert")
+        verbose_name_plural = _("alerts")
+        ordering = ("-last_at",)
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} · {self.cause}" if self.cause else self.get_kind_display()

@@ -1,0 +1,89 @@
+"""Our accounts at providers. Written by `billing.provider_accounts` and `billing.breaker`."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+
+
+class ProviderAccount(models.Model):
+    """One key at one provider: its balance, whether generation is paused, parked or broken. Locked by every dispatch."""
+
+    class Source(models.TextChoices):
+        ENVIRONMENT = "environment", _("Environment")
+        ADMIN = "admin", _("Admin")
+        SANDBOX = "sandbox", _("Sandbox")
+
+    class Parked(models.TextChoices):
+        """Why the provider's side stopped us; each ends by itself when the provider is well again."""
+
+        OUT_OF_CREDITS = "out_of_credits", _("Out of provider credits")
+        ACCESS_DENIED = "access_denied", _("Key or address refused")
+
+    class Breaker(models.TextChoices):
+        CLOSED = "closed", _("Closed")
+        OPEN = "open", _("Open")
+        HALF_OPEN = "half_open", _("Half-open")
+
+    provider = models.CharField(_("provider"), max_length=20, default="kie")
+    label = models.CharField(_("label"), max_length=80)
+    source = models.CharField(_("source"), max_length=12, choices=Source)
+    base_url = models.URLField(_("address"), max_length=300)
+    upload_base_url = models.URLField(_("upload address"), max_length=300)
+    key_fingerprint = models.CharField(_("key fingerprint"), max_length=64, editable=False)
+    sealed_key = models.TextField(_("sealed key"), blank=True, editable=False)
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
+
+    balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False)
+    balance_at = models.DateTimeField(_("balance read at"), null=True, blank=True, editable=False)
+
+    paused_at = models.DateTimeField(_("paused at"), null=True, blank=True, editable=False)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
+    )
+    pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True, editable=False)
+    parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
+    parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
+    breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
+    breaker_failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    breaker_opened = models.PositiveIntegerField(_("openings in a row"), default=0, editable=False)
+    breaker_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = _("provider account")
+        verbose_name_plural = _("provider accounts")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["provider", "base_url", "key_fingerprint"], name="provider_account_one_key"
+            ),
+            models.CheckConstraint(
+                condition=Q(paused_at__isnull=True) | ~Q(pause_reason=""), name="provider_account_pause_has_reason"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.label
+
+
+class BalanceSnapshot(models.Model):
+    """What the provider said we had, and what we had promised, at one moment."""
+
+    account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="snapshots", verbose_name=_("account"))
+    balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4)
+    promised = models.DecimalField(_("promised"), max_digits=14, decimal_places=4)
+    taken_at = models.DateTimeField(_("taken at"), default=clock.now)
+
+    class Meta:
+        verbose_name = _("balance snapshot")
+        verbose_name_plural = _("balance snapshots")
+        ordering = ("-taken_at",)
+        indexes = (
+            # The balance's history of one account, newest first.
+            models.Index(fields=["account", "-taken_at"], name="snapshot_history"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.balance} · {self.taken_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,102 @@
+"""What jobs cost us at the provider. Written by `billing.spend` alone."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+from billing.models.provider import ProviderAccount
+
+
+class Spend(models.Model):
+    """The cost of one job in provider credits: estimated when ordered, promised when sent, actual when settled."""
+
+    class State(models.TextChoices):
+        ESTIMATED = "estimated", _("Estimated")
+        PROMISED = "promised", _("Promised")
+        SETTLED = "settled", _("Settled")
+
+    class Basis(models.TextChoices):
+        REPORTED = "reported", _("Reported by the provider")
+        PRICE_LIST = "price_list", _("Price list")
+        NOT_SPENT = "not_spent", _("Refused or never sent")
+        ASSUMED = "assumed", _("Assumed for a failed job")
+        POSSIBLE = "possible", _("Possibly spent: outcome unknown")
+
+    reference = models.CharField(_("reference"), max_length=200, unique=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("user"))
+    account = models.ForeignKey(
+        ProviderAccount, models.PROTECT, null=True, blank=True, related_name="spends", verbose_name=_("account")
+    )
+    model = models.CharField(_("model"), max_length=40)
+    resolution = models.CharField(_("resolution"), max_length=8)
+    kind = models.CharField(_("kind"), max_length=12)
+    user_credits = models.PositiveIntegerField(_("user credits"))
+    estimated = models.DecimalField(_("estimated provider credits"), max_digits=12, decimal_places=4)
+    actual = models.DecimalField(_("actual provider credits"), max_digits=12, decimal_places=4, null=True, blank=True)
+    usd_per_credit = models.DecimalField(_("US$ per provider credit"), max_digits=10, decimal_places=6)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.ESTIMATED)
+    basis = models.CharField(_("basis"), max_length=12, choices=Basis, blank=True)
+    created_at = models.DateTimeField(_("estimated at"), default=clock.now)
+    promised_at = models.DateTimeField(_("promised at"), null=True, blank=True)
+    settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("spend")
+        verbose_name_plural = _("spend")
+        indexes = (
+            # What is open: active limits, promises. Small, whatever the history's size.
+            models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
+            models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
+            models.Index(fields=["created_at"], name="spend_by_time"),
+        )
+        constraints = (
+            models.CheckConstraint(condition=Q(estimated__gt=0), name="spend_estimate_above_zero"),
+            models.CheckConstraint(
+                condition=Q(state="settled", actual__isnull=False, settled_at__isnull=False, actual__gte=0)
+                | (~Q(state="settled") & Q(actual__isnull=True, settled_at__isnull=True)),
+                name="spend_settled_has_actual",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reference}: {self.actual if self.actual is not None else self.estimated}"
+
+
+class PaidCall(models.Model):
+    """One paid request to the provider, written before it is sent. The database allows one live call for each spend."""
+
+    class Outcome(models.TextChoices):
+        IN_FLIGHT = "in_flight", _("In flight")
+        ACCEPTED = "accepted", _("Accepted")
+        REFUSED = "refused", _("Refused")
+        NOT_SENT = "not_sent", _("Not begun")
+        UNCONFIRMED = "unconfirmed", _("Unconfirmed")
+
+    spend = models.ForeignKey(Spend, models.PROTECT, related_name="calls", verbose_name=_("spend"))
+    account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="calls", verbose_name=_("account"))
+    started_at = models.DateTimeField(_("started at"))
+    answered_at = models.DateTimeField(_("answered at"), null=True, blank=True)
+    outcome = models.CharField(_("outcome"), max_length=12, choices=Outcome, default=Outcome.IN_FLIGHT)
+    code = models.CharField(_("code"), max_length=40, blank=True)
+    detail = models.CharField(_("detail"), max_length=500, blank=True)
+
+    class Meta:
+        verbose_name = _("paid call")
+        verbose_name_plural = _("paid calls")
+        indexes = (
+            # The rate window: calls that may have reached the provider in the last seconds.
+            models.Index(fields=["account", "answered_at"], name="paid_call_window"),
+        )
+        constraints = (
+            # Never pay twice, said by the database: a second request for the same spend cannot even be noted.
+            models.UniqueConstraint(
+                fields=["spend"],
+                condition=Q(outcome__in=["in_flight", "accepted", "unconfirmed"]),
+                name="paid_call_one_live_per_spend",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.spend.reference} {self.outcome}"

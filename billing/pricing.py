@@ -1,0 +1,63 @@
+"""Prices: what one job costs us and its user, at a moment. A missing price refuses the job."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.conf import settings
+
+from accounts.doors import clock
+from billing.models import Price
+
+Kind = Price.Kind
+
+
+class NoPrice(Exception):
+    """Nothing is sold under that model, resolution and kind today."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quote:
+    """The price of one job: whole user credits, decimal provider credits, and those in US$."""
+
+    model: str
+    resolution: str
+    kind: str
+    user_credits: int
+    provider_credits: Decimal
+    usd_per_credit: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        return self.provider_credits * self.usd_per_credit
+
+
+def quote(*, model: str, resolution: str, kind: str = Kind.GENERATE, at: datetime | None = None) -> Quote:
+    """The newest price valid at `at` (now unless given). Raises NoPrice."""
+    price = (
+        Price.objects.filter(model=model, resolution=resolution, kind=kind, valid_from__lte=at or clock.now())
+        .order_by("-valid_from")
+        .first()
+    )
+    if price is None or price.provider_credits <= 0 or price.user_credits <= 0:
+        raise NoPrice(f"{model} {resolution} {kind}")
+    return _quote(price)
+
+
+def price_list(*, at: datetime | None = None) -> list[Quote]:
+    """Every item's price valid at `at`, cheapest first within a kind."""
+    newest: dict[tuple[str, str, str], Price] = {}
+    for price in Price.objects.filter(valid_from__lte=at or clock.now()).order_by("valid_from"):
+        newest[price.kind, price.model, price.resolution] = price
+    return [_quote(price) for price in sorted(newest.values(), key=lambda price: (price.kind, price.user_credits))]
+
+
+def _quote(price: Price) -> Quote:
+    return Quote(
+        model=price.model,
+        resolution=price.resolution,
+        kind=price.kind,
+        user_credits=price.user_credits,
+        provider_credits=price.provider_credits,
+        usd_per_credit=settings.USD_PER_PROVIDER_CREDIT,
+    )

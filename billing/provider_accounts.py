@@ -1,0 +1,170 @@
+"""Our accounts at providers: which is current, its key, its balance, and why it may be at rest."""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Sum
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import alerts, vault
+from billing.models import BalanceSnapshot, ProviderAccount, Spend
+
+SANDBOX_KEY = "sandbox"
+_PURPOSE = "provider-key"
+# A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
+BALANCE_FRESH_FOR = timedelta(minutes=2)
+
+# A provider may refuse for want of credits while its balance reads well (a sub-key's own limit): do not flap.
+PARKED_AT_LEAST = timedelta(seconds=30)
+
+
+class NoProviderKey(Exception):
+    """Nobody told us a key: neither the environment nor the admin, and the sandbox is not allowed."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a client needs to speak for an account. Its repr shows no key."""
+
+    account_id: int
+    base_url: str
+    upload_base_url: str
+    api_key: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(account_id={self.account_id}, base_url={self.base_url!r})"
+
+
+def fingerprint(api_key: str) -> str:
+    """A name for a key that does not give it away."""
+    return hashlib.sha256(b"veoapp provider key:" + api_key.encode()).hexdigest()[:32]
+
+
+def current() -> ProviderAccount:
+    """The account that new work goes to: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
+    if settings.KIE_AI_API_KEY:
+        return _account_of(
+            settings.KIE_AI_API_KEY,
+            source=ProviderAccount.Source.ENVIRONMENT,
+            label="kie.ai",
+            base_url=settings.KIE_AI_BASE_URL,
+            upload_base_url=settings.KIE_AI_UPLOAD_BASE_URL,
+        )
+    stored = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN, is_active=True).order_by("-id").first()
+    if stored is not None:
+        return stored
+    if settings.SANDBOX_ALLOWED:
+        return _account_of(
+            SANDBOX_KEY,
+            source=ProviderAccount.Source.SANDBOX,
+            label="Sandbox",
+            base_url=settings.SANDBOX_URL,
+            upload_base_url=settings.SANDBOX_URL,
+        )
+    raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.")
+
+
+def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
+    """Keep a key given in the admin, sealed. Raises VaultError without an encryption key."""
+    return _account_of(
+        api_key,
+        source=ProviderAccount.Source.ADMIN,
+        label=label,
+        base_url=base_url or settings.KIE_AI_BASE_URL,
+        upload_base_url=upload_base_url or settings.KIE_AI_UPLOAD_BASE_URL,
+    )
+
+
+def credentials(account: ProviderAccount) -> Credentials:
+    """What speaks for this account, even after another key became current. Raises NoProviderKey, VaultError."""
+    if account.source == ProviderAccount.Source.SANDBOX:
+        api_key = SANDBOX_KEY
+    elif settings.KIE_AI_API_KEY and fingerprint(settings.KIE_AI_API_KEY) == account.key_fingerprint:
+        api_key = settings.KIE_AI_API_KEY
+    elif account.sealed_key:
+        api_key = vault.unseal(account.sealed_key, purpose=_PURPOSE)
+    else:
+        raise NoProviderKey(f"The key of {account.label} is gone: it was never sealed.")
+    return Credentials(account.pk, account.base_url, account.upload_base_url, api_key)
+
+
+def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
+    """Write down what the provider says we have; a healthy balance ends a parking, a low one alerts."""
+    with transaction.atomic():
+        account = lock(account_id)
+        at = clock.now()
+        account.balance, account.balance_at = balance, at
+        rested = account.parked_at is not None and at - account.parked_at >= PARKED_AT_LEAST
+        if account.parked_as and rested and balance > settings.CRITICAL_BALANCE_THRESHOLD:
+            account.parked_as, account.parked_at = "", None
+            alerts.resolve(alerts.Kind.OUT_OF_CREDITS)
+            alerts.resolve(alerts.Kind.ACCESS_DENIED)
+        account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
+        if balance <= settings.CRITICAL_BALANCE_THRESHOLD:
+            alerts.raise_alert(alerts.Kind.CRITICAL_BALANCE, cause=account.label, detail=f"balance {balance}")
+        elif balance <= settings.LOW_BALANCE_THRESHOLD:
+            alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause=account.label, detail=f"balance {balance}")
+        else:
+            alerts.resolve(alerts.Kind.LOW_BALANCE, cause=account.label)
+        if balance > settings.CRITICAL_BALANCE_THRESHOLD:
+            alerts.resolve(alerts.Kind.CRITICAL_BALANCE, cause=account.label)
+        return BalanceSnapshot.objects.create(
+            account=account, balance=balance, promised=promised(account_id), taken_at=at
+        )
+
+
+def promised(account_id: int) -> Decimal:
+    """Provider credits of jobs that were sent and are not settled."""
+    total = Spend.objects.filter(account_id=account_id, state=Spend.State.PROMISED).aggregate(sum=Sum("estimated"))
+    return total["sum"] or Decimal(0)
+
+
+def pause(*, account_id: int, actor: User | None, reason: str) -> None:
+    """A person stops new work, with a reason that users read."""
+    if not reason.strip():
+        raise ValueError("a pause needs a reason")
+    ProviderAccount.objects.filter(pk=account_id).update(
+        paused_at=clock.now(), paused_by=actor, pause_reason=reason.strip()[:300]
+    )
+
+
+def resume(*, account_id: int) -> None:
+    """A person lets new work go on."""
+    ProviderAccount.objects.filter(pk=account_id).update(paused_at=None, paused_by=None, pause_reason="")
+
+
+def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> None:
+    """The provider will not serve us (credits, key): new work waits until a healthy balance is read."""
+    ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.now())
+    alerts.raise_alert(alerts.Kind(parked_as), cause=f"account {account_id}", detail=detail)
+
+
+def lock(account_id: int) -> ProviderAccount:
+    """The account, locked until the transaction ends: whoever decides about spending holds it."""
+    return ProviderAccount.objects.select_for_update().get(pk=account_id)
+
+
+def _account_of(
+    api_key: str, *, source: ProviderAccount.Source, label: str, base_url: str, upload_base_url: str
+) -> ProviderAccount:
+    name = fingerprint(api_key)
+    account = ProviderAccount.objects.filter(provider="kie", base_url=base_url, key_fingerprint=name).first()
+    if account is None:
+        sealed = vault.seal(api_key, purpose=_PURPOSE) if vault.is_configured() else ""
+        account, _ = ProviderAccount.objects.get_or_create(
+            provider="kie",
+            base_url=base_url,
+            key_fingerprint=name,
+            defaults={
+                "source": source,
+                "label": label,
+                "upload_base_url": upload_base_url,
+                "sealed_key": sealed,
+            },
+        )
+    return account

@@ -1,0 +1,88 @@
+"""The only writer of spend: estimated when ordered, promised when sent, settled when known. In provider credits."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from accounts.doors import clock
+from accounts.models import User
+from billing.models import PaidCall, ProviderAccount, Spend
+from billing.pricing import Quote
+
+Basis = Spend.Basis
+Outcome = PaidCall.Outcome
+
+
+def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
+    """Note what an order will cost us, before anything is sent."""
+    return Spend.objects.create(
+        reference=reference,
+        user=user,
+        model=quote.model,
+        resolution=quote.resolution,
+        kind=quote.kind,
+        user_credits=quote.user_credits,
+        estimated=quote.provider_credits,
+        usd_per_credit=quote.usd_per_credit,
+        created_at=clock.now(),
+    )
+
+
+def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
+    """Note the paid call before it is sent. IntegrityError when one is already live: never pay twice."""
+    at = clock.now()
+    Spend.objects.filter(pk=spend.pk, state=Spend.State.ESTIMATED).update(
+        state=Spend.State.PROMISED, account=account, promised_at=at
+    )
+    return PaidCall.objects.create(spend=spend, account=account, started_at=at)
+
+
+def answered(*, reference: str, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
+    """Note how the live call ended. A call that was not begun, or was refused, takes its promise back."""
+    live = PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.IN_FLIGHT)
+    live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.now())
+    if outcome == Outcome.NOT_SENT:
+        Spend.objects.filter(reference=reference, state=Spend.State.PROMISED).update(
+            state=Spend.State.ESTIMATED, promised_at=None
+        )
+
+
+def confirmed(*, reference: str) -> None:
+    """An unconfirmed call turned out to have been accepted."""
+    PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.UNCONFIRMED).update(outcome=Outcome.ACCEPTED)
+
+
+def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
+    """Write the actual cost, once; False when it was written before. `correct` changes a guess to a fact."""
+    return bool(
+        Spend.objects.filter(reference=reference)
+        .exclude(state=Spend.State.SETTLED)
+        .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.now())
+    )
+
+
+def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
+    """Replace what was only possible or assumed by what is known now."""
+    return bool(
+        Spend.objects.filter(
+            reference=reference, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
+        ).update(actual=actual, basis=basis)
+    )
+
+
+def known_cost(*, reference: str, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
+    """What a finished job cost: the provider's word, else the price it was ordered at."""
+    if reported is not None:
+        return reported, Basis.REPORTED
+    return Spend.objects.values_list("estimated", flat=True).get(reference=reference), Basis.PRICE_LIST
+
+
+def calls_in_window(*, account_id: int, since: datetime) -> int:
+    """Paid calls that may have reached the provider after `since`.
+
+    A call arrives somewhere between its start and its answer, so one counts until a whole window has passed since its
+    answer; that way no window at the provider can hold more than the limit, however slow the network is.
+    """
+    calls = PaidCall.objects.filter(account_id=account_id)
+    return (
+        calls.filter(answered_at=None, outcome=Outcome.IN_FLIGHT).count() + calls.filter(answered_at__gt=since).count()
+    )

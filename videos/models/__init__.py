@@ -1,0 +1,8 @@
+"""The tables of videos. `videos.lifecycle` alone writes a task's status."""
+
+from videos.models.events import CallbackReceipt, TaskEvent
+from videos.models.files import SourceImage, VideoFile
+from videos.models.queue import Doorbell, UserTurn
+from videos.models.tasks import VideoTask
+
+__all__ = ["CallbackReceipt", "Doorbell", "SourceImage", "TaskEvent", "UserTurn", "VideoFile", "VideoTask"]
