@@ -1,34 +1,35 @@
-"""Every setting of veoapp, read from the environment or `.env`. `.env.example` documents each name; a test proves it."""
+"""Every setting of veoapp, from the environment or `.env`. `.env.example` documents each name; a test proves it."""
 
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import environ
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
+
+from veoapp.environment import Environment, SettingsError, env_file
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
 
-env = environ.Env()
-# `read_env` never overrides what the environment already says.
-env.read_env(BASE_DIR / ".env")
+env = Environment()
+env.read_file(env_file(default=BASE_DIR / ".env"))  # the environment wins over the file
 
 # --- Who we are -------------------------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
-    raise ImproperlyConfigured(
+    raise SettingsError(
         "SECRET_KEY is empty. Run `make setup`, which writes a .env for this machine, or set SECRET_KEY yourself."
     )
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-# Seals provider keys at rest; never the SECRET_KEY, so that either can be changed alone. "KEYID:BASE64,..." newest first.
+# Seals provider keys at rest; not the SECRET_KEY, so that either can be changed alone. "KEYID:BASE64,..." newest first.
 FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[])
-APP_URL = env.str("APP_URL", default="http://127.0.0.1:8000").rstrip("/")
+# Where `make run` listens; a web server of your own may listen anywhere.
+PORT = env.int("PORT", default=8000)
+SANDBOX_PORT = env.int("SANDBOX_PORT", default=8787)
+APP_URL = env.str("APP_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 HTTPS = urlsplit(APP_URL).scheme == "https"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [urlsplit(APP_URL).hostname or "127.0.0.1"]
 if DEBUG:
@@ -72,7 +73,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.SessionActivityMiddleware",
     "veoapp.middleware.PrivateByDefaultMiddleware",
 ]
 
@@ -101,7 +102,8 @@ TEMPLATES: list[dict[str, Any]] = [
 
 VAR_DIR.mkdir(exist_ok=True)
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'veoapp.sqlite3'}")
+    "default": env.db_url("DATABASE_URL", default="")
+    or {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "veoapp.sqlite3"}
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
@@ -147,10 +149,8 @@ Q_CLUSTER: dict[str, Any] = {
 # --- People -----------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+# Only allauth's: a second one would hash every wrong password twice.
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 8}},
@@ -164,16 +164,23 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+# Codes, not links: they work when the mail is read on another device, and no secret stands in an address.
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True
+ACCOUNT_PASSWORD_RESET_BY_CODE_TIMEOUT = 15 * 60
+ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_CHANGE_EMAIL = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if HTTPS else "http"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
 USERSESSIONS_TRACK_ACTIVITY = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "veoapp"
 # Browsers allow passkeys on https and on localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
@@ -199,7 +206,7 @@ COST_ALERT_EMAIL = env.list("COST_ALERT_EMAIL", default=[])
 # --- The provider -----------------------------------------------------------------------------------------------------
 
 KIE_AI_API_KEY = env.str("KIE_AI_API_KEY", default="") or env.str("KIE_API_KEY", default="")
-SANDBOX_URL = env.str("SANDBOX_URL", default="http://127.0.0.1:8787").rstrip("/")
+SANDBOX_URL = env.str("SANDBOX_URL", default=f"http://127.0.0.1:{SANDBOX_PORT}").rstrip("/")
 # Without a key and with DEBUG on, the sandbox stands in for the provider; a key in the admin comes before it.
 SANDBOX_ALLOWED = DEBUG and not KIE_AI_API_KEY
 KIE_AI_BASE_URL = env.str("KIE_AI_BASE_URL", default="https://api.kie.ai").rstrip("/")
@@ -210,17 +217,17 @@ CALLBACK_BASE_URL = env.str("CALLBACK_BASE_URL", default=APP_URL).rstrip("/")
 RESULT_HOSTS_ALLOWED = env.list("RESULT_HOSTS_ALLOWED", default=[])
 if SANDBOX_ALLOWED:
     RESULT_HOSTS_ALLOWED = [*RESULT_HOSTS_ALLOWED, "127.0.0.1", "localhost"]
-USD_PER_PROVIDER_CREDIT = Decimal(env.str("USD_PER_PROVIDER_CREDIT", default="0.005"))
+USD_PER_PROVIDER_CREDIT = env.decimal("USD_PER_PROVIDER_CREDIT", default="0.005")
 CHARGED_WHEN_FAILED = env.bool("CHARGED_WHEN_FAILED", default=False)
 
-# --- Limits; each is a default that the admin may override where a row exists -------------------------------------------
+# --- Limits; each is a default that the admin may override where a row exists -----------------------------------------
 
-HOURLY_COST_LIMIT = Decimal(env.str("HOURLY_COST_LIMIT", default="1000"))
-DAILY_COST_LIMIT = Decimal(env.str("DAILY_COST_LIMIT", default="10000"))
-MONTHLY_COST_LIMIT = Decimal(env.str("MONTHLY_COST_LIMIT", default="200000"))
-USER_DAILY_COST_LIMIT = Decimal(env.str("USER_DAILY_COST_LIMIT", default="0"))
-LOW_BALANCE_THRESHOLD = Decimal(env.str("LOW_BALANCE_THRESHOLD", default="1000"))
-CRITICAL_BALANCE_THRESHOLD = Decimal(env.str("CRITICAL_BALANCE_THRESHOLD", default="500"))
+HOURLY_COST_LIMIT = env.decimal("HOURLY_COST_LIMIT", default="1000")
+DAILY_COST_LIMIT = env.decimal("DAILY_COST_LIMIT", default="10000")
+MONTHLY_COST_LIMIT = env.decimal("MONTHLY_COST_LIMIT", default="200000")
+USER_DAILY_COST_LIMIT = env.decimal("USER_DAILY_COST_LIMIT", default="0")
+LOW_BALANCE_THRESHOLD = env.decimal("LOW_BALANCE_THRESHOLD", default="1000")
+CRITICAL_BALANCE_THRESHOLD = env.decimal("CRITICAL_BALANCE_THRESHOLD", default="500")
 MAX_CONCURRENT_VIDEOS = env.int("MAX_CONCURRENT_VIDEOS", default=10)
 MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", default=3)
 MAX_ACTIVE_PER_USER = env.int("MAX_ACTIVE_PER_USER", default=20)
