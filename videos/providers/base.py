@@ -66,6 +66,7 @@ class Report:
     provider_task_id: str
     state: ReportState
     result_urls: Sequence[str] = ()
+    full_result_urls: Sequence[str] = ()  # after an extension: the joined video
     resolution: str = ""
     has_audio: bool | None = None
     seeds: Sequence[int] = ()
@@ -92,12 +93,17 @@ class CallbackHint:
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleReport:
-    """The answer to a 1080p or 4K request: `url` once ready, else `ready` is False and one asks again."""
+    """The answer to a 1080p or 4K request: `url` once ready, else `ready` is False and one asks again.
+
+    Paid once per task and index: asking again is how one learns that it is ready, and costs nothing more.
+    """
 
     ready: bool
     url: str = ""
-    provider_task_id: str = ""
+    provider_task_id: str = ""  # 4K: may be polled like any task
     provider_credits: Decimal | None = None
+    message: str = ""  # the provider's words, bounded
+    oddities: Sequence[str] = field(default=())
 
 
 class Provider(Protocol):

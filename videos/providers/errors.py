@@ -1,15 +1,16 @@
 """Everything a provider call can come to, other than an answer, as one small tree.
 
-    ProviderError                       .transient  .code  .detail (for operators; never a key)
-    |- NotSent            transient     our bytes never left: DNS, refused, connect timeout, TLS, a redirect; or the answer says nothing began
-    |  |- RateLimited                   429: nothing was created; wait at least one full window
-    |  |- Unavailable                   455, 505: maintenance or switched off; minutes
-    |  |- OutOfCredits                  402, 433, or 500 that speaks of credits: pause and tell the operator
-    |  `- AccessDenied                  401, 404 on generate, 403 "error code: 1010": key or address wrong; pause and tell the operator
-    |- Refused            permanent     400, 422, 451 on generate: the user's words or image; says which
-    |- Unconfirmed        -             sent, answer lost or unusable: perhaps created, perhaps charged; never re-sent
-    `- NoAnswer           transient     any trouble with a free call (record-info, download-url, credit, upload): ask again later
-       `- NotVisible                    record-info knows no such task (yet)
+    ProviderError                   .transient  .code  .detail (for operators; never a key)
+    |- NotSent         transient    nothing left: DNS, refused, connect timeout, TLS; or a redirect: nothing was begun
+    |  |- RateLimited               429: nothing was created; wait at least one full window
+    |  |- Unavailable               455, 505: maintenance or switched off; minutes
+    |  |- OutOfCredits              402, 433, or 500 that speaks of credits: pause and tell the operator
+    |  `- AccessDenied              401, 403 "error code: 1010", 404 that speaks of no task: key or address wrong;
+    |                               pause and tell the operator
+    |- Refused         permanent    400, 422, 451 on generate: the user's words or image; says which
+    |- Unconfirmed     -            sent, answer lost or unusable: perhaps created and charged; never re-sent
+    `- NoAnswer        transient    trouble with a free call (record-info, download-url, credit, upload): ask later
+       `- NotVisible                record-info knows no such task (yet)
 
 A caller of a *paid* call sees NotSent (and its children), Refused or Unconfirmed, nothing else.
 A caller of a *free* call sees NoAnswer (and its child), OutOfCredits or AccessDenied, nothing else.
@@ -76,7 +77,7 @@ class Refused(ProviderError):
 
 
 class Unconfirmed(ProviderError):
-    """Sent, but nobody can say whether a task was created. `provider_task_id` is set when the answer named an unusable one."""
+    """Sent, but nobody can say whether a task was created."""
 
     code = "unconfirmed"
 

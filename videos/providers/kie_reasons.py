@@ -1,0 +1,26 @@
+"""Why kie.ai would not make a video: its many sentences (protocol notes 2 and 3) as one of our few reasons."""
+
+import re
+
+from videos.providers.base import RefusalReason
+
+_REASONS: tuple[tuple[str, RefusalReason], ...] = (
+    # Ordered: a message may match more than one, and the first is the more helpful to the reader.
+    (r"prominent (people|person)|real person|celebrit", RefusalReason.PROMINENT_PERSON),
+    (r"unsafe image|minor upload|image.{0,40}(violat|unsafe|flagged)", RefusalReason.UNSAFE_IMAGE),
+    (r"only english|english prompts? only", RefusalReason.LANGUAGE),
+    (r"(fetch|retrieve|download|access) (the |your |an )?image", RefusalReason.IMAGE_UNREACHABLE),
+    (r"\baudio\b", RefusalReason.AUDIO),
+    (r"time(d)?[ -]?out", RefusalReason.TIMED_OUT),
+    (r"content polic|flagged|violat|rejected by flow|sensitive|moderation|safety", RefusalReason.CONTENT_POLICY),
+)
+
+
+def reason_for(code: int | None, message: str, *, otherwise: RefusalReason) -> RefusalReason:
+    """Why, judged by the words first and the code second; `otherwise` when neither says."""
+    for pattern, reason in _REASONS:
+        if re.search(pattern, message, re.IGNORECASE):
+            return reason
+    if code == 451:
+        return RefusalReason.IMAGE_UNREACHABLE
+    return RefusalReason.TIMED_OUT if code == 408 else otherwise

@@ -1,0 +1,156 @@
+"""Single values off kie.ai's wire, each read strictly: what is not clearly one of the forms seen becomes None or empty.
+
+`Oddities` collects a short word for every branch that was not the usual shape, so that drift is seen before it hurts.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+Scrub = Callable[[str], str]
+
+_TASK_ID = re.compile(r"[A-Za-z0-9_-]{1,160}")
+_HTTP_URL = re.compile(r"https?://[^\s\"'<>\\]{1,4000}")
+_URL_QUERY = re.compile(r"(https?://[^\s?]+)\?\S+")
+_MAX_URLS = 16
+_EARLIEST, _LATEST = 1_577_836_800, 4_102_444_800  # 2020 and 2100 in Unix seconds
+
+
+class Oddities:
+    """Short words, each kept once, in the order met."""
+
+    def __init__(self, *words: str) -> None:
+        self._words = dict.fromkeys(words)
+
+    def note(self, word: str) -> None:
+        self._words.setdefault(word)
+
+    def words(self) -> tuple[str, ...]:
+        return tuple(self._words)
+
+
+def read_json(text: str | bytes) -> object:
+    """The value in a JSON text, numbers exact, NaN and the infinities as null. Raises only ValueError."""
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=lambda _: None)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except InvalidOperation:
+        raise ValueError("a number out of range") from None
+
+
+def mapping(value: object) -> Mapping[str, object]:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def json_mapping(value: object) -> Mapping[str, object]:
+    """The object, given as one or as a JSON text; else an empty one."""
+    if isinstance(value, str):
+        try:
+            value = read_json(value)
+        except ValueError:
+            return {}
+    return mapping(value)
+
+
+def first(*values: object) -> object:
+    """The first value that is not None and not an empty text."""
+    return next((value for value in values if value is not None and value != ""), None)
+
+
+def whole(value: object) -> int | None:
+    """An integer, given as one, as 1.0 or as "1"; a boolean is not a number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 18 and value == int(value):
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value.strip(), re.ASCII):
+        return int(value)
+    return None
+
+
+def amount(value: object, *, negative: bool = False) -> Decimal | None:
+    """Provider credits, to four places, given as a number or a text of one; None for NaN, nonsense, below zero."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
+        return None
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", value.strip(), re.ASCII):
+        return None
+    number = Decimal(value)
+    if not number.is_finite() or abs(number) > 1_000_000_000 or (number < 0 and not negative):
+        return None
+    exact = number.quantize(Decimal("0.0001")).normalize()
+    return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact
+
+
+def task_id(*values: object) -> str:
+    """The first value that is usable as a task id, else ""; ids are opaque, only their alphabet is guarded."""
+    return next((value for value in values if isinstance(value, str) and _TASK_ID.fullmatch(value)), "")
+
+
+def moment(value: object, oddities: Oddities) -> datetime | None:
+    """A time of the wire as aware UTC: epoch milliseconds, or a text with a zone; without one it is None."""
+    if value is None or value == "":
+        return None
+    number = whole(value)
+    if number is not None:
+        if _EARLIEST <= number // 1000 < _LATEST:
+            return datetime.fromtimestamp(number // 1000, UTC).replace(microsecond=number % 1000 * 1000)
+        if _EARLIEST <= number < _LATEST:
+            oddities.note("time_in_seconds")
+            return datetime.fromtimestamp(number, UTC)
+        oddities.note("time_out_of_range")
+        return None
+    try:
+        parsed = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        parsed = None
+    if parsed is None:
+        oddities.note("time_unreadable")
+        return None
+    if parsed.tzinfo is None:
+        oddities.note("time_without_zone")
+        return None
+    return parsed.astimezone(UTC)
+
+
+def url_list(value: object, oddities: Oddities) -> tuple[str, ...]:
+    """The http(s) URLs in any form seen: an array, a JSON text of one, `[u]` without quotes, a bare URL, null."""
+    if value is None or value in ("", []):
+        return ()
+    if isinstance(value, str):
+        oddities.note("urls_as_text")
+        value = _urls_in_text(value.strip())
+    if not isinstance(value, list):
+        oddities.note("urls_unreadable")
+        return ()
+    urls = [item.strip() for item in value[:_MAX_URLS] if isinstance(item, str) and _HTTP_URL.fullmatch(item.strip())]
+    if len(urls) < len(value):
+        oddities.note("urls_unreadable")
+    return tuple(dict.fromkeys(urls))
+
+
+def _urls_in_text(text: str) -> Sequence[object]:
+    if text == "null":
+        return []
+    if text.startswith(("[", '"')):
+        try:
+            value = read_json(text)
+        except ValueError:
+            # The vendor's own example: brackets, and no quotes inside.
+            return [part.strip(" '\"") for part in re.split(r",(?=\s*['\"]?https?://)", text.strip("[]"))]
+        return value if isinstance(value, list) else [value]
+    return [text]
+
+
+def plain(text: object, *, scrub: Scrub, limit: int = 300) -> str:
+    """The provider's words made safe to keep: no secrets, no queries of URLs, one line, printable, bounded."""
+    if not isinstance(text, str):
+        return ""
+    clean = _URL_QUERY.sub(r"\1", scrub(text))
+    line = " ".join("".join(char if char.isprintable() else " " for char in clean).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
