@@ -90,9 +90,11 @@ class Environment(environ.Env):  # type: ignore[misc]
         return number
 
     def db_url(self, var: str, default: Any = environ.Env.NOTSET, engine: Any = None) -> Any:
-        """Django's settings of a database, from an address such as postgres://user:password@host/name."""
+        """Django's settings of a database, from an address such as postgres://user:password@host/name; {} without one."""
         value = self.get_value(var, default=default)
-        if value and urlsplit(value).scheme not in DATABASES:
+        if not value:
+            return {}
+        if urlsplit(value).scheme not in DATABASES:
             raise SettingsError(f"{var} must be like postgres://user:password@host/name: correct it in .env.")
         return self._read(var, "", lambda: self.db_url_config(value, engine=engine))
 

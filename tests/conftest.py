@@ -1,0 +1,14 @@
+"""Fixtures for every test: the cast, the database, a browser, a mail server, an S3 server."""
+
+import pytest
+from django.conf import settings
+
+pytest_plugins = ["tests.database", "tests.people", "tests.browser", "tests.mail", "tests.s3"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Two settings that production cannot share: a hash that is fast to make, static files without a manifest."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.WHITENOISE_USE_FINDERS = True

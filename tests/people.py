@@ -1,0 +1,49 @@
+"""The cast: the same few people in every test."""
+
+import pytest
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
+from accounts import people
+from accounts.models import User
+from billing import ledger
+
+# Strong enough for the validators; the same for all, so that a test can sign in by the form.
+PASSWORD = "correct horse battery staple"
+
+
+def make_person(email: str, **fields: object) -> User:
+    """A person whose address is confirmed; no credits."""
+    user = User.objects.create_user(email, PASSWORD, **fields)
+    people.vouch(user=user)
+    return user
+
+
+def make_operator(email: str, **fields: object) -> User:
+    """An operator who may do everything, with an authenticator app set up."""
+    user = make_person(email, is_staff=True, is_superuser=True, **fields)
+    TOTP.activate(user, generate_totp_secret())
+    return user
+
+
+def give_credits(user: User, user_credits: int) -> None:
+    """A grant; each call gives anew."""
+    key = f"grant:test:{user.pk}:{ledger.statement(user).count()}"
+    ledger.grant(user=user, user_credits=user_credits, idempotency_key=key, note="for a test")
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """A customer with a confirmed address and no credits."""
+    return make_person("alice@example.com", display_name="Alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """Another customer, who must never see what is Alice's."""
+    return make_person("bob@example.com", display_name="Bob")
+
+
+@pytest.fixture
+def olga(db: None) -> User:
+    """The operator: staff, superuser, with a second factor."""
+    return make_operator("olga@example.com", display_name="Olga")

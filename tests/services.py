@@ -1,0 +1,130 @@
+"""What a test run needs from the machine, as a pytest plugin: settings of its own, PostgreSQL, Chromium if asked for.
+
+Loaded by `-p tests.services` before Django reads its settings. A developer's `.env` and exported settings have no say
+here, except `DATABASE_URL`: a server to use instead of one of our own (`sqlite:///...` for the second pass).
+What cannot be had is skipped with a loud reason; with `CI=true` it fails the run.
+"""
+
+import os
+import re
+import secrets
+import tempfile
+from base64 import b64encode
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests import chromium, postgres
+
+ROOT = Path(__file__).resolve().parent.parent
+CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
+
+# Set by the first process of a run, inherited by its xdist workers and by every process that a test starts.
+STARTED = "VEOAPP_TEST_RUN"
+NO_POSTGRES = "VEOAPP_TEST_NO_POSTGRES"
+
+_stop: list[postgres.Server] = []
+_folders: list["tempfile.TemporaryDirectory[str]"] = []
+
+
+def settings(folder: str) -> dict[str, str]:
+    """The environment of a test run; `folder` holds its files."""
+    return {
+        "VEOAPP_ENV_FILE": "",
+        "DEBUG": "false",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "FIELD_ENCRYPTION_KEYS": f"1:{b64encode(secrets.token_bytes(32)).decode()}",
+        "APP_URL": "http://testserver",
+        "EMAIL_URL": "memorymail://",
+        "MEDIA_ROOT": f"{folder}/media",
+        "DISK_RESERVE_MB": "0",
+        "LOG_LEVEL": "WARNING",
+        # A port where nobody listens: a test that forgets the sandbox talks to no one.
+        "KIE_AI_API_KEY": "test-key",
+        "KIE_AI_BASE_URL": "http://127.0.0.1:9",
+        "KIE_AI_UPLOAD_BASE_URL": "http://127.0.0.1:9",
+        # Playwright keeps an event loop in the test's thread, and Django would refuse to touch the database there.
+        "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
+    """Runs before pytest-django imports the settings, for wrappers come first."""
+    if STARTED not in os.environ and not early_config.known_args_namespace.help:
+        _set_up()
+    return (yield)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The end of a run, also after Ctrl-C. (After SIGKILL the server's own guard cleans up.)"""
+    while _stop:
+        _stop.pop().stop()
+    while _folders:
+        _folders.pop().cleanup()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"database: {_kind(os.environ.get('DATABASE_URL', ''))}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip, loudly, what this machine cannot run."""
+    on_postgres = _kind(os.environ.get("DATABASE_URL", "")) == "PostgreSQL"
+    reason = os.environ.get(NO_POSTGRES, "") or "this pass runs on SQLite"
+    for item in items:
+        if "postgres" in item.keywords and not on_postgres:
+            item.add_marker(pytest.mark.skip(reason=f"needs PostgreSQL: {reason}"))
+
+
+def _set_up() -> None:
+    folder = tempfile.TemporaryDirectory(prefix="veoapp-tests-")
+    _folders.append(folder)
+    database_url = os.environ.get("DATABASE_URL", "")
+    for name in documented_settings():
+        os.environ.pop(name, None)
+    os.environ.update(settings(folder.name))
+    if not database_url:
+        database_url = _start_postgres() or f"sqlite:///{folder.name}/db.sqlite3"
+    os.environ["DATABASE_URL"] = database_url
+    os.environ[STARTED] = folder.name
+
+
+def documented_settings() -> list[str]:
+    """Every name in `.env.example`, set there or commented out."""
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    return re.findall(r"^(?:# ?)?([A-Z][A-Z0-9_]+)=", text, flags=re.MULTILINE)
+
+
+def _start_postgres() -> str:
+    """The address of a fresh server, or nothing if there is none to be had outside CI."""
+    try:
+        server = postgres.start()
+    except postgres.NoPostgres as error:
+        if CI:
+            raise pytest.UsageError(f"CI needs PostgreSQL: {error}") from None
+        os.environ[NO_POSTGRES] = str(error)
+        print(
+            f"\n!!! NO POSTGRESQL: {error}.\n"
+            "!!! Everything runs on SQLite instead, and the tests marked `postgres` are SKIPPED.\n"
+            "!!! Install it (Debian: apt install postgresql; macOS: brew install postgresql) or set DATABASE_URL.\n"
+        )
+        return ""
+    _stop.append(server)
+    return server.url
+
+
+def find_chromium() -> str:
+    """The Chromium for `browser` tests; skips the test that asks if there is none, fails it in CI."""
+    try:
+        return chromium.find_or_download()
+    except chromium.NoChromium as error:
+        advice = "Install Chromium (Debian: apt install chromium) or name it in CHROMIUM."
+        if CI:
+            pytest.fail(f"CI needs Chromium: {error}. {advice}")
+        pytest.skip(f"NO BROWSER: {error}. {advice}")
+
+
+def _kind(url: str) -> str:
+    return "PostgreSQL" if url.startswith("postgres") else "SQLite"

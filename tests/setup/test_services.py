@@ -1,0 +1,70 @@
+"""What every other test stands on."""
+
+from email.message import EmailMessage
+from smtplib import SMTP
+
+import pytest
+from django.core.cache import cache
+from django.db import DatabaseError, connection, transaction
+from playwright.sync_api import Browser
+
+from accounts.models import User
+from billing import ledger
+from billing.models import LedgerEntry, Price
+from tests.mail import Mailbox
+from tests.people import give_credits
+from tests.s3 import S3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("round_", [1, 2])
+def test_a_transactional_test_starts_with_clean_books_and_the_prices_of_the_migrations(
+    alice: User, round_: int
+) -> None:
+    assert Price.objects.exists()
+    assert cache.get("round") is None
+    assert ledger.balance_of(alice) == 0
+    cache.set("round", round_)
+    give_credits(alice, 10)
+    Price.objects.all().delete()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_books_refuse_changes_within_a_test(alice: User) -> None:
+    give_credits(alice, 10)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        LedgerEntry.objects.update(amount=1000)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        LedgerEntry.objects.all().delete()
+    assert ledger.balance_of(alice) == 10
+    assert [entry.amount for entry in ledger.statement(alice)] == [10]
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_postgres_tests_run_on_postgres() -> None:
+    assert connection.vendor == "postgresql"
+
+
+def test_a_mail_arrives_at_the_smtp_server(smtp_server: Mailbox) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "a@example.com", "b@example.com", "Bonjour"
+    message.set_content("été")
+    with SMTP("127.0.0.1", smtp_server.port) as client:
+        client.send_message(message)
+    assert [mail["Subject"] for mail in smtp_server.messages] == ["Bonjour"]
+
+
+def test_an_object_is_stored_at_the_s3_server(s3_server: S3) -> None:
+    s3_server.client.put_object(Bucket=s3_server.bucket, Key="a", Body=b"b")
+    assert s3_server.client.get_object(Bucket=s3_server.bucket, Key="a")["Body"].read() == b"b"
+
+
+@pytest.mark.browser
+def test_a_browser_plays_h264(browser: Browser) -> None:
+    page = browser.new_page()
+    answer = page.evaluate(
+        """document.createElement("video").canPlayType('video/mp4; codecs="avc1.64001F, mp4a.40.2"')"""
+    )
+    assert answer == "probably"
+    page.close()
