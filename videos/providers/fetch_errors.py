@@ -1,0 +1,67 @@
+"""What fetching a result can come to, other than the whole file.
+
+FetchError            .transient  .code  .detail (no query string of any URL: those hold signatures)
+|- ForbiddenAddress   permanent   the URL, or a redirect, leads where nothing may be fetched; alert
+|- LinkExpired        transient   401, 403, 410: mint a new link
+|- Missing            transient   404: mint a new link, or wait
+|- TooLarge           permanent   more bytes than the cap
+`- Interrupted        transient   anything else; `got_bytes` of the file are good, resume with `etag`
+   `- TooSlow                     cut for dripping or for the total time
+"""
+
+from typing import ClassVar
+
+
+class FetchError(Exception):
+    """The root. `detail` is a short phrase of ours."""
+
+    transient: ClassVar[bool] = True
+    code: ClassVar[str] = "fetch_error"
+
+    def __init__(self, detail: str = "", *, status: int | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+
+
+class ForbiddenAddress(FetchError, ValueError):
+    """A private, reserved or dressed-up address. A ValueError, so that no HTTP library takes it for a network fault."""
+
+    transient = False
+    code = "forbidden_address"
+
+
+class LinkExpired(FetchError):
+    """401, 403 or 410: this link no longer opens."""
+
+    code = "link_expired"
+
+
+class Missing(FetchError):
+    """404."""
+
+    code = "missing"
+
+
+class TooLarge(FetchError):
+    """The file is, or says it is, larger than the cap."""
+
+    transient = False
+    code = "too_large"
+
+
+class Interrupted(FetchError):
+    """The file is not all there; its first `got_bytes` bytes are."""
+
+    code = "interrupted"
+
+    def __init__(self, detail: str = "", *, status: int | None = None, got_bytes: int = 0, etag: str = "") -> None:
+        super().__init__(detail, status=status)
+        self.got_bytes = got_bytes
+        self.etag = etag
+
+
+class TooSlow(Interrupted):
+    """Under the least speed, or past the total time."""
+
+    code = "too_slow"
