@@ -45,25 +45,25 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         with transaction.atomic():
             return bool(super().confirm_email(request, email_address))
 
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send allauth's mail in our words. A mail server that is away is said on the page, and never breaks it."""
-        name = template_prefix.rpartition("/")[2]
+        # Confirming at sign-up and confirming a changed address say the same.
+        name = template_prefix.rpartition("/")[2].replace("_signup", "")
+        person = context.get("user") or User.objects.filter(email=email.lower()).first()
         values = {**context, "email": email}
-        if notice := NOTICES.get(name):
-            with translation.override(_language_of(email)):
-                subject, sentence = (str(part) % values for part in notice)
-            name, values = "notice", {**values, "subject": subject, "sentence": sentence}
+        if name in NOTICES:
+            values["notice"] = NOTICES[name]
+            name = "notice"
         try:
-            mail.send(email, name, values, language=_language_of(email))
+            mail.send(person or email, name, values, address=email)
         except OSError as error:
             logger.error("mail %s was not sent: %s", name, type(error).__name__)
             messages.error(
                 allauth_context.request,
                 _("We could not send the mail just now. Wait a minute, then ask for another one."),
             )
-
-
-def _language_of(email: str) -> str:
-    """The language of the person with that address, or the one spoken now."""
-    chosen = User.objects.filter(email=email.lower()).values_list("language", flat=True).first()
-    return chosen or translation.get_language() or ""

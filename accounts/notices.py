@@ -1,0 +1,60 @@
+"""What we write to a person when something that guards their account has changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One thing said: a subject, and a sentence that may name values of the mail's context."""
+
+    subject: Promise
+    sentence: Promise
+
+    def said(self, values: Mapping[str, Any]) -> str:
+        """The sentence in the language spoken now."""
+        return str(self.sentence) % values
+
+
+# By allauth's name of the mail.
+NOTICES: dict[str, Notice] = {
+    "email_changed": Notice(
+        _("Your e-mail address was changed"),
+        _("Your account now belongs to %(to_email)s. Mails no longer come to %(from_email)s."),
+    ),
+    "email_confirm": Notice(_("Your e-mail address is confirmed"), _("Your e-mail address is confirmed.")),
+    "email_deleted": Notice(
+        _("An e-mail address was removed"),
+        _("The address %(deleted_email)s was removed from your account."),
+    ),
+    "password_changed": Notice(
+        _("Your password was changed"),
+        _("Your password was changed. You were signed out everywhere else."),
+    ),
+    "password_reset": Notice(
+        _("Your password was reset"),
+        _("Your password was reset with a code sent to this address. You were signed out everywhere else."),
+    ),
+    "password_set": Notice(_("Your account has a password"), _("A password was set for your account.")),
+    "recovery_codes_generated": Notice(
+        _("New recovery codes were made"),
+        _("New recovery codes were made for your account. The old ones no longer work."),
+    ),
+    "totp_activated": Notice(
+        _("Two-step sign-in is on"),
+        _("An authenticator app was set up. Signing in now asks for its code."),
+    ),
+    "totp_deactivated": Notice(
+        _("The authenticator app was removed"),
+        _("The authenticator app was removed from your account. Signing in no longer asks for its code."),
+    ),
+    "webauthn_added": Notice(_("A passkey was added"), _("A passkey or security key was added to your account.")),
+    "webauthn_removed": Notice(
+        _("A passkey was removed"),
+        _("A passkey or security key was removed from your account."),
+    ),
+}
