@@ -21,7 +21,7 @@ for model in (EmailAddress, EmailConfirmation, Authenticator, UserSession):
         admin.site.unregister(model)
 
 
-class ReadOnlyInline(admin.TabularInline[Any, User]):
+class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
     """Rows that belong to a person, to look at."""
 
     extra = 0
@@ -62,7 +62,7 @@ class SessionInline(ReadOnlyInline):
         return browsers.named(session.user_agent)
 
 
-class UserAdmin(admin.ModelAdmin[User]):
+class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A person. Apps above add columns, inlines and actions in a subclass and register that one instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")

@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.zones import zones_by_region
 
 
-class PreferencesForm(forms.ModelForm[User]):
+class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
     """Name, language, time zone, theme, and which mails to get."""
 
     language = forms.ChoiceField(label=_("Language"), required=False)
