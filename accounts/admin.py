@@ -66,19 +66,19 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A person. Apps above add columns, inlines and actions in a subclass and register that one instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")
-    list_filter: Any = ("is_active", "is_staff", "is_superuser", "language", "date_joined")
-    search_fields: Any = ("email", "display_name")
-    ordering: Any = ("-date_joined",)
+    list_filter: ClassVar[Any] = ("is_active", "is_staff", "is_superuser", "language", "date_joined")
+    search_fields: ClassVar[Any] = ("email", "display_name")
+    ordering: ClassVar[Any] = ("-date_joined",)
     date_hierarchy = "date_joined"
-    fieldsets: Any = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": ("email", "display_name", "is_active")}),
         (_("Preferences"), {"fields": ("language", "time_zone", "theme", "notify_ready", "notify_failed")}),
         (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
         (_("Dates"), {"fields": ("date_joined", "last_login", "anonymised_at")}),
     )
-    readonly_fields: Any = ("email", "is_active", "date_joined", "last_login", "anonymised_at")
-    filter_horizontal: Any = ("groups", "user_permissions")
-    inlines: Any = (AddressInline, SecondFactorInline, SessionInline)
+    readonly_fields: ClassVar[Any] = ("email", "is_active", "date_joined", "last_login", "anonymised_at")
+    filter_horizontal: ClassVar[Any] = ("groups", "user_permissions")
+    inlines: ClassVar[Any] = (AddressInline, SecondFactorInline, SessionInline)
     actions: Any = ("disable", "enable", "end_sessions", "remove_second_factor", "close_account")
     RIGHTS: ClassVar = ("is_staff", "is_superuser", "groups", "user_permissions")
 
@@ -117,7 +117,7 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             ended = people.end_sessions(user)
             self.log_change(request, user, f"ended {ended} sessions")
             text = ngettext("%(email)s: %(n)d session ended.", "%(email)s: %(n)d sessions ended.", ended)
-            self._say(request, text % {"email": user.email, "n": ended})
+            self._say(request, str(text % {"email": user.email, "n": ended}))
 
     @admin.action(description=_("Remove second factor (device lost)"), permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
@@ -146,7 +146,7 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """The chosen people but the operator, who would be locked out by their own hand; they are told."""
         others = [user for user in chosen if user.pk != request.user.pk]
         if len(others) < len(chosen):
-            self._say(request, _("Your own account was left alone."), messages.WARNING)
+            self._say(request, str(_("Your own account was left alone.")), messages.WARNING)
         return others
 
     def _say(self, request: HttpRequest, text: str, level: int = messages.SUCCESS) -> None:

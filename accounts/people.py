@@ -57,7 +57,7 @@ def enable(*, user: User, actor: User | None) -> User:
 def remove_second_factor(*, user: User, actor: User | None) -> int:
     """For somebody who lost their device: drop every second factor and end every session; returns how many factors."""
     with transaction.atomic():
-        removed, _ = Authenticator.objects.filter(user=user).delete()
+        removed: int = Authenticator.objects.filter(user=user).delete()[0]
         end_sessions(user)
     logger.info("second factor of user %s removed by %s", user.pk, actor and actor.pk)
     return removed

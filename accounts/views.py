@@ -45,7 +45,7 @@ def set_language(request: HttpRequest) -> HttpResponse:
     chosen = request.POST.get(i18n.LANGUAGE_QUERY_PARAMETER, "")
     if request.user.is_authenticated and chosen in dict(settings.LANGUAGES):
         User.objects.filter(pk=request.user.pk).update(language=chosen)
-    return cast(HttpResponse, response)
+    return response
 
 
 @login_required
@@ -63,7 +63,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: HttpRequest) -> HttpResponse:
     form = CloseAccountForm(request.POST or None)

@@ -6,8 +6,7 @@ from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -30,7 +29,7 @@ class VeoappAdminSite(AdminSite):
         return super().has_permission(request) and (not settings.STAFF_MFA_REQUIRED or mfa.is_strong(request))
 
     @method_decorator(secure_admin_login)
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Strangers go to the site's login, others are refused; an operator is led to what is missing, told why."""
         if self.has_permission(request):
             return redirect(_wanted(request))

@@ -18,4 +18,5 @@ def browser(user_agent: str) -> str:
 @register.simple_tag(takes_context=True)
 def said(context: Context, notice: Notice) -> str:
     """The notice's sentence, filled from the mail's own values."""
-    return notice.said(context.flatten())
+    values = {str(name): value for name, value in context.flatten().items()}
+    return notice.said(values)
