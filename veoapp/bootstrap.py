@@ -1,0 +1,159 @@
+"""Builds `.venv` from the lock and writes a first `.env`. Standard library only: it runs before anything is installed.
+
+    python -I veoapp/bootstrap.py [--dev]
+
+Does only what is not done yet. Whatever is wrong ends in one sentence that says what to do.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+VENV_PYTHON = VENV / "bin" / "python"
+# Which locks this environment was built from, by their hash.
+STAMP = VENV / "veoapp-locks.json"
+ENV_FILE = ROOT / ".env"
+
+RUNTIME_LOCK = "requirements.lock"
+DEV_LOCK = "requirements-dev.lock"  # holds everything of the other, at the same versions; a test proves it
+
+# Reading the settings is how their mistakes are found; only our own sentence is worth showing.
+READ_SETTINGS = """
+import sys
+from veoapp.environment import SettingsError
+try:
+    import veoapp.settings
+except SettingsError as error:
+    sys.exit(str(error))
+"""
+
+FIRST_ENV = """\
+# The settings of this machine, written by `make setup`. .env.example explains these and all others.
+DEBUG=true
+SECRET_KEY={secret_key}
+FIELD_ENCRYPTION_KEYS=1:{encryption_key}
+"""
+
+
+class Trouble(Exception):
+    """Something only the person at the keyboard can put right; the text is the sentence they read."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Builds .venv and .env; does only what is not done yet.")
+    parser.add_argument("--dev", action="store_true", help="with everything that tests and checks need")
+    arguments = parser.parse_args()
+    try:
+        build_environment()
+        install([RUNTIME_LOCK, DEV_LOCK] if arguments.dev else [RUNTIME_LOCK])
+        write_first_env()
+        read_settings()
+    except Trouble as trouble:
+        sys.exit(f"veoapp: {trouble}")
+    except OSError as error:
+        sys.exit(
+            f"veoapp: {error.filename or ROOT} cannot be written ({error.strerror}): make {ROOT} yours, then again."
+        )
+
+
+def build_environment() -> None:
+    """A `.venv` that works, of the Python that runs us (unless that is the one inside)."""
+    inside = Path(sys.prefix).resolve() == VENV.resolve()
+    if inside or (_works([VENV_PYTHON, "-c", ""]) and _version_of_venv() == sys.version_info[:2]):
+        return
+    if importlib.util.find_spec("venv") is None:
+        raise Trouble("this Python has no `venv`. Install it (Debian, Ubuntu: apt install python3-venv).")
+    print(f"Building .venv with Python {sys.version_info.major}.{sys.version_info.minor} ...", flush=True)
+    # Without pip: `_pip` finds one also where this Python could not give its own.
+    command: list[str | Path] = [sys.executable, "-m", "venv", "--clear", "--symlinks", "--without-pip", VENV]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    if made.returncode or not _works([VENV_PYTHON, "-c", ""]):
+        reason = (made.stderr or made.stdout).strip().splitlines() or ["no reason given"]
+        raise Trouble(f".venv could not be built ({reason[-1]}). Correct that, or name another Python: make PYTHON=...")
+
+
+def install(locks: list[str]) -> None:
+    """Install the last of `locks`, which holds the others, unless all of them are in already."""
+    wanted = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in locks}
+    present = _read_stamp()
+    if all(present.get(name) == digest for name, digest in wanted.items()):
+        return
+    lock = locks[-1]
+    count = sum("==" in line and not line.startswith((" ", "#")) for line in (ROOT / lock).read_text().splitlines())
+    pip = _pip()
+    print(f"Installing {count} packages of {lock} (only when it changed; takes a minute) ...", flush=True)
+    STAMP.unlink(missing_ok=True)
+    # The lock is complete and every file has its hash, so nothing is left to resolve.
+    options = ["--require-hashes", "--no-deps", "--no-input", "--disable-pip-version-check", "--quiet"]
+    environment = {**os.environ, "PIP_USER": "0"}
+    done = subprocess.run([*pip, "install", *options, "-r", ROOT / lock], cwd=ROOT, env=environment, check=False)
+    if done.returncode:
+        raise Trouble(f"pip could not install {lock}, see above. Is the network there? Then try again.")
+    STAMP.write_text(json.dumps(wanted))
+
+
+def write_first_env() -> None:
+    """A `.env` with secrets of its own, readable by its owner only. One that exists is left alone."""
+    with contextlib.suppress(FileExistsError):
+        handle = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            key = base64.b64encode(secrets.token_bytes(32)).decode()
+            file.write(FIRST_ENV.format(secret_key=secrets.token_urlsafe(50), encryption_key=key))
+        print("Wrote .env with fresh secrets for this machine.", flush=True)
+
+
+def read_settings() -> None:
+    """Have the settings read once, so that a mistake in `.env` is named before anything starts."""
+    answer = subprocess.run([VENV_PYTHON, "-c", READ_SETTINGS], cwd=ROOT, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        raise Trouble(answer.stderr.strip())
+
+
+def _pip() -> list[str | Path]:
+    """How to call pip for `.venv`: its own, or the one beside the Python it was made of."""
+    own: list[str | Path] = [VENV_PYTHON, "-m", "pip"]
+    if _works([*own, "--version"]) or (_works([VENV_PYTHON, "-m", "ensurepip"]) and _works([*own, "--version"])):
+        return own
+    # Debian without python3-venv has no ensurepip; its pip can install into an environment from outside.
+    outer: list[str | Path] = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "--python", VENV_PYTHON]
+    if _works([*outer, "--version"]):
+        return outer
+    raise Trouble("this Python has no pip. Install it (Debian, Ubuntu: apt install python3-pip python3-venv).")
+
+
+def _works(command: list[str | Path]) -> bool:
+    try:
+        return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _version_of_venv() -> tuple[int, ...]:
+    with contextlib.suppress(OSError):
+        for line in (VENV / "pyvenv.cfg").read_text().splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "version":
+                return tuple(int(part) for part in value.strip().split(".")[:2])
+    return ()
+
+
+def _read_stamp() -> dict[str, str]:
+    try:
+        stamp: dict[str, str] = json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+    return stamp
+
+
+if __name__ == "__main__":
+    main()
