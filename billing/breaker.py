@@ -26,7 +26,7 @@ def succeeded(account_id: int) -> None:
 
 
 def failed(account_id: int, *, detail: str, at_once: bool = False) -> None:
-    """One more failure: opens after FAILURES_TO_OPEN in a row, or `at_once`, or when it was the probe. Needs a transaction."""
+    """One more failure. Opens after FAILURES_TO_OPEN in a row, `at_once`, or after a probe. Needs a transaction."""
     account = lock(account_id)
     account.breaker_failures += 1
     probe_failed = account.breaker == State.HALF_OPEN

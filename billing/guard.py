@@ -1,7 +1,7 @@
 """The guard before every paid call, in two places.
 
-*At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps its
-place, with the reason and when to look again. Budgets join at the marked places.
+*At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps
+its place, with the reason and when to look again. Budgets join at the marked places.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from typing import Any
 
 from django.conf import settings
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy as _, ngettext
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
 from accounts.models import User
@@ -80,8 +81,8 @@ class TooManyActive(Refusal):
     def sentence(self) -> str:
         return (
             ngettext(
-                "You already have %(limit)d video on the way, which is the most at a time. Wait for it, or cancel it.",
-                "You already have %(limit)d videos on the way, which is the most at a time. Wait for one, or cancel one.",
+                "You already have %(limit)d video on the way, the most at a time. Wait for it, or cancel it.",
+                "You already have %(limit)d videos on the way, the most at a time. Wait for one, or cancel one.",
                 self.facts["limit"],
             )
             % self.facts
@@ -146,7 +147,10 @@ WAIT_WORDS: dict[str, Promise] = {
 
 
 def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
-    """None when the money may leave now. The caller holds the provider account's lock and claims in the same transaction."""
+    """None when the money may leave now. To claim, the caller holds the account's lock; to tell a user, it need not.
+
+    When the breaker is open but rested, None means: one probe may go (`breaker.half_open`).
+    """
     at = clock.now()
     if provider.paused_at is not None:
         return Wait("paused", at + timedelta(seconds=15))
@@ -165,10 +169,8 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
     if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
         return Wait("rate", at + timedelta(seconds=1))
-    if provider.breaker != breaker.State.CLOSED:
-        if provider.breaker_until is not None and provider.breaker_until > at:
-            return Wait("breaker", provider.breaker_until)
-        breaker.half_open(provider)
+    if provider.breaker != breaker.State.CLOSED and provider.breaker_until and provider.breaker_until > at:
+        return Wait("breaker", provider.breaker_until)
     return None
 
 

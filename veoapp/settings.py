@@ -218,6 +218,10 @@ RESULT_HOSTS_ALLOWED = env.list("RESULT_HOSTS_ALLOWED", default=[])
 if SANDBOX_ALLOWED:
     RESULT_HOSTS_ALLOWED = [*RESULT_HOSTS_ALLOWED, "127.0.0.1", "localhost"]
 USD_PER_PROVIDER_CREDIT = env.decimal("USD_PER_PROVIDER_CREDIT", default="0.005")
+# The first look at a video comes at its usual time, but not later than this; callbacks come sooner.
+FIRST_POLL_AT_MOST_S = env.float("FIRST_POLL_AT_MOST_S", default=60.0)
+# Network calls at once inside one job; 0 runs them one after another.
+JOB_THREADS = env.int("JOB_THREADS", default=8)
 CHARGED_WHEN_FAILED = env.bool("CHARGED_WHEN_FAILED", default=False)
 
 # --- Limits; each is a default that the admin may override where a row exists -----------------------------------------

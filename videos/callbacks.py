@@ -1,0 +1,186 @@
+"""The provider's calls: verify the address, keep the words, answer fast, and ask record-info. A callback decides nothing.
+
+Answers: 200 for anything understood or unwanted, 400 for garbage, 401 for a wrong signature, 404 for a wrong address,
+413 for a large body, 503 while the database is away (the provider calls again; polling goes on anyway).
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from accounts.doors import clock
+from billing import alerts
+from videos import doorbells
+from videos.dispatch import token_hash
+from videos.models import CallbackReceipt, VideoTask
+from videos.providers.base import CallbackHint
+from videos.providers.kie import parse_callback, verify_signature
+
+log = logging.getLogger(__name__)
+
+Verdict = CallbackReceipt.Verdict
+
+BODY_LIMIT = 64 * 1024
+KEPT_BODY = 8 * 1024
+# So many different bodies are kept for one task; a flood of others is only counted.
+KEPT_PER_TASK = 20
+KEPT_ORPHANS = 1000
+# Our own address comes back inside the echo of the request: its secret must not be kept.
+_TOKEN_IN_BODY = re.compile(rb"(/api/veo/callback/[0-9a-f-]{36}/)[A-Za-z0-9_-]{16,}")
+
+
+@csrf_exempt
+@require_POST
+def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
+    """A call on a task's own secret address."""
+    body = _body(request)
+    if body is None:
+        return JsonResponse({"error": "body too large"}, status=413)
+    try:
+        # The same work for a wrong token and an unknown task: neither tells which it was.
+        task = VideoTask.objects.filter(pk=task_id).first()
+        known = task.callback_token_hash if task is not None else ""
+        if not hmac.compare_digest(token_hash(token), known or "-" * 64) or task is None:
+            return JsonResponse({"error": "not found"}, status=404)
+        return _receive(request, body, task)
+    except DatabaseError:
+        log.exception("a callback came while the database was away")
+        return JsonResponse({"error": "try again later"}, status=503)
+
+
+@csrf_exempt
+@require_POST
+def common_callback(request: HttpRequest) -> HttpResponse:
+    """A call on the common address, which no task of ours gives out: kept, and a look at the task it names, nothing more."""
+    body = _body(request)
+    if body is None:
+        return JsonResponse({"error": "body too large"}, status=413)
+    try:
+        hint = parse_callback(body, request.content_type or "")
+        task = VideoTask.objects.filter(provider_task_id=hint.provider_task_id or "-").first()
+        return _receive(request, body, task)
+    except DatabaseError:
+        log.exception("a callback came while the database was away")
+        return JsonResponse({"error": "try again later"}, status=503)
+
+
+def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpResponse:
+    hint = parse_callback(body, request.headers.get("Content-Type", ""))
+    signed = _is_signed(request, hint)
+    verdict = _verdict(task, hint, signed)
+    _keep(task, hint, body, request, verdict, signed=bool(signed))
+    if verdict == Verdict.BAD_SIGNATURE:
+        alerts.raise_alert(alerts.Kind.BAD_SIGNATURE, cause="callback", reference=task.reference if task else "")
+        return JsonResponse({"error": "wrong signature"}, status=401)
+    if task is None:
+        alerts.raise_alert(alerts.Kind.ORPHAN_CALLBACK, cause="callback", detail=hint.provider_task_id)
+    elif verdict in (Verdict.PENDING, Verdict.USED, Verdict.MALFORMED):
+        _look_now(task)
+    if not hint.well_formed:
+        return JsonResponse({"error": hint.problem}, status=400)
+    return JsonResponse({"status": "ok"})
+
+
+def _body(request: HttpRequest) -> bytes | None:
+    """The body, read up to the limit; None when it is larger. The web server bounds how long it may take."""
+    try:
+        if int(request.headers.get("Content-Length") or 0) > BODY_LIMIT:
+            return None
+    except ValueError:
+        return None
+    body = request.read(BODY_LIMIT + 1)
+    return None if len(body) > BODY_LIMIT else body
+
+
+def _is_signed(request: HttpRequest, hint: CallbackHint) -> bool | None:
+    """True or False when a key is set, None when there is nothing to verify with."""
+    if not settings.KIE_AI_WEBHOOK_HMAC_KEY:
+        return None
+    return verify_signature(
+        settings.KIE_AI_WEBHOOK_HMAC_KEY,
+        hint.provider_task_id,
+        request.headers.get("X-Webhook-Timestamp", ""),
+        request.headers.get("X-Webhook-Signature", ""),
+        now=clock.now(),
+    )
+
+
+def _verdict(task: VideoTask | None, hint: CallbackHint, signed: bool | None) -> CallbackReceipt.Verdict:
+    if signed is False:
+        return Verdict.BAD_SIGNATURE
+    if task is None:
+        return Verdict.ORPHAN
+    if not hint.well_formed and not hint.provider_task_id:
+        return Verdict.MALFORMED
+    if task.provider_task_id is None:
+        return Verdict.PENDING
+    if hint.provider_task_id not in ("", task.provider_task_id):
+        return Verdict.REJECTED
+    if task.status == VideoTask.Status.GENERATING or _may_come_late(task):
+        return Verdict.USED
+    return Verdict.UNWANTED
+
+
+def _may_come_late(task: VideoTask) -> bool:
+    return task.status == VideoTask.Status.FAILED and task.late_at is None
+
+
+def _keep(
+    task: VideoTask | None,
+    hint: CallbackHint,
+    body: bytes,
+    request: HttpRequest,
+    verdict: CallbackReceipt.Verdict,
+    *,
+    signed: bool,
+) -> None:
+    """One row for each different body of a task; the same again is counted; a flood stops being kept."""
+    digest = hashlib.sha256(body).hexdigest()
+    at = clock.now()
+    same = CallbackReceipt.objects.filter(task=task, body_sha256=digest)
+    if same.update(times=F("times") + 1, last_at=at):
+        return
+    limit = KEPT_PER_TASK if task is not None else KEPT_ORPHANS
+    if CallbackReceipt.objects.filter(task=task).count() >= limit:
+        log.warning("callbacks beyond the first %d are not kept", limit)
+        return
+    facts: dict[str, Any] = {
+        "provider_task_id": hint.provider_task_id,
+        "body": printable(body),
+        "content_type": request.headers.get("Content-Type", "")[:100],
+        "verdict": verdict,
+        "problem": hint.problem[:200],
+        "signed": signed,
+        "received_at": at,
+        "last_at": at,
+    }
+    try:
+        with transaction.atomic():
+            CallbackReceipt.objects.create(task=task, body_sha256=digest, **facts)
+    except IntegrityError:
+        same.update(times=F("times") + 1, last_at=at)
+
+
+def printable(body: bytes) -> str:
+    """The body as text that any database keeps: bounded, without our secret and without NUL."""
+    hidden = _TOKEN_IN_BODY.sub(rb"\1***", body.replace(b"\\/", b"/"))
+    return hidden[:KEPT_BODY].decode("utf-8", "replace").replace("\x00", "\ufffd")
+
+
+def _look_now(task: VideoTask) -> None:
+    """Make the task due at once; one bell serves many callbacks."""
+    at = clock.database_now()
+    due = VideoTask.objects.filter(pk=task.pk, due_at__gt=at).exclude(status=VideoTask.Status.QUEUED)
+    # A task being sent keeps its lease; its answer, or the lease's end, comes first and then finds this callback.
+    if due.exclude(status=VideoTask.Status.SUBMITTING).update(due_at=at):
+        doorbells.ring("poll")

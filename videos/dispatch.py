@@ -1,0 +1,238 @@
+"""Sending waiting videos to the provider: choose the next fairly, claim it under the guard, POST once, write down the answer.
+
+Claims are made one at a time, under the provider account's lock; the POSTs themselves may run side by side.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+
+from accounts.doors import chance, checkpoints, clock
+from billing import alerts, breaker, guard, provider_accounts, spend
+from billing.guard import Wait
+from billing.models import ProviderAccount, Spend
+from videos import images, lifecycle, parallel, queue
+from videos.models import UserTurn, VideoTask
+from videos.provider_clients import client_for
+from videos.providers import errors
+from videos.providers.base import GenerationType, Provider, VideoRequest
+from videos.usual import usual_time
+
+log = logging.getLogger(__name__)
+
+# One job sends at most so many, so that it ends well within its time; the bell is rung again for the rest.
+MOST_PER_JOB = 40
+RATE_LIMITED_FIRST_S = 11.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed task, and the secret of its callback address, which is nowhere written down."""
+
+    task: VideoTask
+    token: str
+
+    def __repr__(self) -> str:
+        return f"Claim({self.task.pk})"
+
+
+def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
+    """Send what may be sent now; returns how many requests were sent."""
+    try:
+        account = provider_accounts.current()
+        client = client_for(account)
+    except provider_accounts.NoProviderKey as problem:
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", detail=str(problem))
+        return 0
+    if not _look_before(account, client):
+        return 0
+
+    def claims() -> Iterator[Claim]:
+        for _ in range(most):
+            claim = _claim_next_prepared(account, client)
+            if claim is None:
+                return
+            yield claim
+
+    return parallel.each(lambda claim: submit(claim, client), claims())
+
+
+def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
+    """The next fair task: claimed; or unclaimed, when its images must go first; or why all wait; or None when none waits."""
+    with transaction.atomic():
+        provider = provider_accounts.lock(account_id)
+        at = clock.database_now()
+        running = queue.running_by_user()
+        busy = [user for user, count in running.items() if count >= settings.MAX_CONCURRENT_PER_USER]
+        task = (
+            VideoTask.objects.filter(status=VideoTask.Status.QUEUED, due_at__lte=at)
+            .exclude(user_id__in=busy)
+            .order_by(F("user__turn__last_served_at").asc(nulls_first=True), "created_at")
+            .first()
+        )
+        if task is None:
+            return None
+        estimate = Spend.objects.get(reference=task.reference)
+        wait = guard.check_dispatch(
+            estimate=estimate,
+            provider=provider,
+            running=sum(running.values()),
+            running_of_user=running.get(task.user_id, 0),
+        )
+        if wait is not None:
+            return wait
+        if not images.are_at_provider(task=task, account_id=account_id):
+            lifecycle.held_back(task_id=task.pk, wait=Wait("images", at + timedelta(seconds=90)))
+            return task
+        token = chance.token()
+        claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=token_hash(token))
+        if claimed is None:
+            return None
+        spend.promise(spend=estimate, account=provider)
+        if provider.breaker != breaker.State.CLOSED:
+            breaker.half_open(provider)
+        UserTurn.objects.update_or_create(user_id=task.user_id, defaults={"last_served_at": at})
+    checkpoints.reach("submit.claimed")
+    return Claim(claimed, token)
+
+
+def submit(claim: Claim, client: Provider) -> None:
+    """POST once and write down what came of it. Whatever happens here, the task is never sent again unless nothing was begun."""
+    task = claim.task
+    try:
+        provider_task_id = client.submit(_request(claim))
+    except errors.Refused as refusal:
+        lifecycle.refused(task_id=task.pk, fence=task.fence, reason=refusal.reason, detail=refusal.detail)
+        _well(task)
+    except errors.NotSent as trouble:
+        _not_sent(task, trouble)
+    except errors.ProviderError as trouble:
+        checkpoints.reach("submit.answered")
+        lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail=trouble.detail)
+        _ill(task, trouble)
+    else:
+        checkpoints.reach("submit.answered")
+        usual_s = usual_time(task.model).p50_s
+        lifecycle.accepted(
+            task_id=task.pk,
+            fence=task.fence,
+            provider_task_id=provider_task_id,
+            due_in_s=min(usual_s, settings.FIRST_POLL_AT_MOST_S),
+        )
+        checkpoints.reach("submit.recorded")
+        _well(task)
+
+
+def token_hash(token: str) -> str:
+    """What we keep of a callback's secret."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def callback_url(task_id: UUID, token: str) -> str:
+    """Where the provider calls back for this task: the one documented secret in an address."""
+    return settings.CALLBACK_BASE_URL + reverse("videos:callback", args=[task_id, token])
+
+
+def read_balance(account: ProviderAccount, client: Provider) -> bool:
+    """Ask the provider for our balance (free) and write it down; False, and trouble noted, when it does not say."""
+    try:
+        balance = client.balance()
+    except errors.AccessDenied as denied:
+        provider_accounts.park(
+            account_id=account.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail=denied.detail
+        )
+        return False
+    except errors.ProviderError as trouble:
+        with transaction.atomic():
+            breaker.failed(account.pk, detail=trouble.detail)
+        return False
+    provider_accounts.record_balance(account_id=account.pk, balance=balance)
+    return True
+
+
+def _look_before(account: ProviderAccount, client: Provider) -> bool:
+    """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: not now."""
+    at = clock.now()
+    resting = account.breaker != breaker.State.CLOSED
+    if resting and account.breaker_until is not None and account.breaker_until > at:
+        return False
+    aged = account.balance_at is None or at - account.balance_at > provider_accounts.BALANCE_FRESH_FOR / 2
+    return read_balance(account, client) if aged or resting else True
+
+
+def _claim_next_prepared(account: ProviderAccount, client: Provider) -> Claim | None:
+    step = claim_next(account.pk)
+    while isinstance(step, VideoTask):
+        _send_images(step, account, client)
+        step = claim_next(account.pk)
+    return step if isinstance(step, Claim) else None
+
+
+def _send_images(task: VideoTask, account: ProviderAccount, client: Provider) -> None:
+    try:
+        images.send_to_provider(task=task, account_id=account.pk, client=client)
+    except errors.ProviderError as trouble:
+        log.warning("images of %s could not be sent: %s", task.pk, trouble.detail)
+        until = clock.database_now() + timedelta(seconds=chance.jitter(30))
+        lifecycle.held_back(task_id=task.pk, wait=Wait("images", until))
+    else:
+        lifecycle.held_back(task_id=task.pk, wait=Wait("", clock.database_now()))
+
+
+def _request(claim: Claim) -> VideoRequest:
+    task = claim.task
+    return VideoRequest(
+        prompt=task.prompt,
+        model=task.model,
+        aspect_ratio=task.aspect_ratio,
+        resolution=task.resolution,
+        duration_s=task.duration_s,
+        generation_type=GenerationType(task.generation_type),
+        image_urls=images.provider_urls(task=task),
+        callback_url=callback_url(task.pk, claim.token),
+        seed=task.seed,
+        watermark=task.watermark,
+        enable_translation=task.enable_translation,
+    )
+
+
+def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
+    attempts = task.submit_attempts
+    waits_s = {
+        errors.RateLimited: RATE_LIMITED_FIRST_S * 2 ** (attempts - 1),
+        errors.Unavailable: 120.0 * 2 ** (attempts - 1),
+        errors.OutOfCredits: 30.0,
+        errors.AccessDenied: 30.0,
+    }
+    wait_s = min(waits_s.get(type(trouble), 5.0 * 2 ** (attempts - 1)), 900.0)
+    # Only ever later: a rate window must have passed whole.
+    until = clock.database_now() + timedelta(seconds=wait_s + chance.jitter(wait_s * 0.2, 1.0))
+    lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=Wait(trouble.code, until), detail=trouble.detail)
+    if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied):
+        provider_accounts.park(
+            account_id=_account_id(task), parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
+        )
+    elif not isinstance(trouble, errors.RateLimited):
+        _ill(task, trouble, at_once=isinstance(trouble, errors.Unavailable))
+
+
+def _well(task: VideoTask) -> None:
+    breaker.succeeded(_account_id(task))
+
+
+def _ill(task: VideoTask, trouble: errors.ProviderError, *, at_once: bool = False) -> None:
+    with transaction.atomic():
+        breaker.failed(_account_id(task), detail=trouble.detail, at_once=at_once)
+
+
+def _account_id(task: VideoTask) -> int:
+    assert task.account_id is not None, "a claimed task has an account"  # noqa: S101  an invariant that stays on in production
+    return task.account_id

@@ -1,0 +1,30 @@
+"""`manage.py cluster`: django-q's cluster on a lifeline. Started by `manage.py worker`, not by people."""
+
+import os
+import signal
+import threading
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django_q.cluster import Cluster
+
+
+class Command(BaseCommand):
+    help = "Run one django-q cluster that ends with its supervisor (internal; use `manage.py worker`)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--lifeline", type=int, required=True, help="file descriptor that closes with the parent")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        cluster = Cluster()
+        cluster.start()
+        # Only now: a thread started before would be there when the cluster forks.
+        threading.Thread(target=_end_with_parent, args=[options["lifeline"]], daemon=True).start()
+        if cluster.sentinel is not None:
+            cluster.sentinel.join()
+
+
+def _end_with_parent(lifeline: int) -> None:
+    """Blocks until the supervisor is gone, then ends this whole group: nobody would look after it any more."""
+    os.read(lifeline, 1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)

@@ -1,0 +1,94 @@
+"""The sweep: derives all work from the rows, so that no lost job, dead worker or dropped callback loses a video."""
+
+from datetime import timedelta
+
+from django.db.models import Q
+
+from accounts.doors import clock
+from billing import alerts, provider_accounts
+from billing.models import ProviderAccount, Spend
+from videos import dispatch, doorbells, downloads, images, lifecycle, polling
+from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
+from videos.provider_clients import client_for
+
+Status = VideoTask.Status
+
+TIDY_EVERY = timedelta(seconds=10)
+FILES_EVERY = timedelta(minutes=30)
+BALANCE_BUSY = timedelta(seconds=60)
+BALANCE_IDLE = timedelta(minutes=15)
+# A queued task that waited so long takes its refund by itself.
+WAIT_AT_MOST = timedelta(days=1)
+CALLBACKS_KEPT = timedelta(days=60)
+
+
+def ring_due() -> list[str]:
+    """Ring for everything that is due; called every second by the supervisor. Returns what was rung."""
+    at = clock.database_now()
+    due = {
+        "dispatch": VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
+        "poll": VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
+        "download": VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
+        "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
+        "balance": _was_answered_before("balance", at - (BALANCE_BUSY if _is_busy() else BALANCE_IDLE)),
+    }
+    return [name for name, is_due in due.items() if is_due and doorbells.ring(name)]
+
+
+def tidy() -> None:
+    """Everything that heals by time."""
+    at = clock.database_now()
+    _end_dead_submissions()
+    _end_long_waits()
+    if _is_time_for("files", FILES_EVERY):
+        downloads.sweep_files(at)
+        downloads.expire_old(at)
+        images.sweep_images(at)
+        CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
+
+
+def read_balance() -> None:
+    """Read the balance of the current account."""
+    try:
+        account = provider_accounts.current()
+        client = client_for(account)
+    except provider_accounts.NoProviderKey as problem:
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", detail=str(problem))
+        return
+    dispatch.read_balance(account, client)
+
+
+def _end_dead_submissions() -> None:
+    """Who holds a submission past its lease is dead, and nobody knows whether its bytes left: unconfirmed."""
+    at = clock.database_now()
+    for task in VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=at):
+        if lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
+            doorbells.ring("poll")
+
+
+def _end_long_waits() -> None:
+    at = clock.database_now()
+    for task in VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=at - WAIT_AT_MOST)[:200]:
+        lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
+
+
+def _is_busy() -> bool:
+    parked = ~Q(parked_as="") | Q(breaker__in=[ProviderAccount.Breaker.OPEN, ProviderAccount.Breaker.HALF_OPEN])
+    return Spend.objects.filter(state=Spend.State.PROMISED).exists() or ProviderAccount.objects.filter(parked).exists()
+
+
+def _was_answered_before(name: str, at: object) -> bool:
+    return not Doorbell.objects.filter(name=name, answered_at__gt=at).exists()
+
+
+def _is_time_for(name: str, every: timedelta) -> bool:
+    """Whether a slow chore is due, noting that it is being done."""
+    at = clock.database_now()
+    if (
+        Doorbell.objects.filter(name=name)
+        .filter(Q(answered_at=None) | Q(answered_at__lt=at - every))
+        .update(answered_at=at)
+    ):
+        return True
+    _, created = Doorbell.objects.get_or_create(name=name, defaults={"answered_at": at})
+    return created

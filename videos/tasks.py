@@ -1,0 +1,39 @@
+"""The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
+
+from videos import dispatch as dispatching
+from videos import doorbells, downloads, polling, sweep
+
+
+def dispatch() -> None:
+    """Send waiting videos."""
+    doorbells.answer("dispatch")
+    dispatching.dispatch_due()
+
+
+def poll() -> None:
+    """Ask for verdicts."""
+    doorbells.answer("poll")
+    polling.poll_due()
+
+
+def download() -> None:
+    """Fetch, check and store results."""
+    doorbells.answer("download")
+    downloads.download_due()
+
+
+def tidy() -> None:
+    """Heal what was lost: dead leases, waits that outlived the promise, old files."""
+    doorbells.answer("tidy")
+    sweep.tidy()
+
+
+def balance() -> None:
+    """Read the provider's balance."""
+    doorbells.answer("balance")
+    sweep.read_balance()
+
+
+def canary() -> None:
+    """Prove that jobs run; the supervisor watches for this answer."""
+    doorbells.answer("canary")
