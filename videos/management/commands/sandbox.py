@@ -1,0 +1,25 @@
+"""`manage.py sandbox`: the local stand-in for kie.ai, for those who are in Django already."""
+
+import argparse
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from videos.sandbox.options import add_arguments
+from videos.sandbox.run import run
+
+
+class Command(BaseCommand):
+    help = "A local stand-in for kie.ai: the same wire, real films, nothing paid, faults to order."
+    requires_system_checks = ()  # it needs no database and no settings of ours
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
+        kwargs["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_arguments(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if run(argparse.Namespace(**options)):
+            raise CommandError("The sandbox did not start.")

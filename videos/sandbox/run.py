@@ -1,0 +1,64 @@
+"""Starts a sandbox, says where it is, and stops it cleanly on Ctrl-C, SIGTERM or the end of standard input."""
+
+import argparse
+import signal
+import sys
+import threading
+from types import FrameType
+
+from videos.sandbox.catalogue import listing
+from videos.sandbox.house import Sandbox
+from videos.sandbox.options import Options, read_options
+from videos.sandbox.server import Server
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve until told to stop; the exit code."""
+    if given.list_faults:
+        print(listing())
+        return 0
+    options = read_options(given)
+    box = Sandbox(options)
+    try:
+        server = Server(box)
+    except OSError as error:
+        box.close()
+        print(
+            f"sandbox: cannot listen on {options.host}:{options.port} ({error.strerror}). "
+            "Is another one running? --port 0 takes a free port.",
+            file=sys.stderr,
+        )
+        return 1
+    _stop_on_signals(box.stopping)
+    if options.until_eof:
+        threading.Thread(target=_watch_input, args=(box.stopping,), daemon=True).start()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+    thread.start()
+    print(_greeting(box, options), flush=True)
+    box.stopping.wait()
+    server.shutdown()
+    server.server_close()
+    box.close()
+    return 0
+
+
+def _greeting(box: Sandbox, options: Options) -> str:
+    key = "key: sandbox" if box.settings.api_key == "sandbox" else "with your key"
+    faults = ", ".join(map(str, options.orders)) or "none"
+    return (
+        f"sandbox: {box.address} plays kie.ai ({key}, {options.balance:f} credits, speed {options.speed:g}, faults: {faults}). "
+        "Videos are drawn on this machine, nothing is paid, nobody is called. Ctrl-C stops it."
+    )
+
+
+def _stop_on_signals(stopping: threading.Event) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+
+
+def _watch_input(stopping: threading.Event) -> None:
+    sys.stdin.read()
+    stopping.set()

@@ -1,0 +1,173 @@
+"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies as they are meant to leave, logs bytes served."""
+
+import contextlib
+import hashlib
+import socket
+import struct
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+from videos.sandbox import wire
+from videos.sandbox.house import Sandbox
+from videos.sandbox.routes import UPLOADS, answer
+from videos.sandbox.uploads import FILE_MAX
+from videos.sandbox.wire import Reply, Request
+
+_JSON_MAX = 1024 * 1024
+_IDLE_S = 60
+
+
+class Server(ThreadingHTTPServer):
+    """One thread per connection; connections do not hold up the end."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, box: Sandbox) -> None:
+        self.box = box
+        if ":" in box.options.host:
+            self.address_family = socket.AF_INET6
+        super().__init__((box.options.host, box.options.port), Handler)
+        host = f"[{box.options.host}]" if ":" in box.options.host else box.options.host
+        box.address = f"http://{host}:{self.server_address[1]}"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is no error of ours; anything else is, and is logged where tests look."""
+        self.box.truth.append("server_error", client=str(client_address))
+        super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class _TooMuch(Exception):
+    """The request's body is longer than we take, or its length is not told."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Every method goes the same way: read, answer, send."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "sandbox"
+    sys_version = ""
+    timeout = _IDLE_S
+    disable_nagle_algorithm = True
+    server: Server
+
+    def _serve(self) -> None:
+        try:
+            request = self._read()
+        except _TooMuch as too_much:
+            self.close_connection = True
+            reply = wire.refusal(too_much.status, "The request body is too large or has no length")
+            reply.status = too_much.status
+            self._send(reply)
+            return
+        self._send(answer(self.server.box, request))
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - http.server's names
+
+    def _read(self) -> Request:
+        parts = urlsplit(self.path)
+        most = 2 * FILE_MAX if parts.path in UPLOADS else _JSON_MAX
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            body = b"".join(self._chunks(most))
+        else:
+            length = self.headers.get("Content-Length", "0")
+            if not length.isdigit():
+                raise _TooMuch(411)
+            if int(length) > most:
+                raise _TooMuch(413)
+            body = self.rfile.read(int(length))
+        return Request(
+            method=self.command, path=unquote(parts.path), query=parts.query, headers=self.headers, body=body
+        )
+
+    def _chunks(self, most: int) -> Iterator[bytes]:
+        total = 0
+        while True:
+            try:
+                size = int(self.rfile.readline(1024).split(b";")[0], 16)
+            except ValueError:
+                raise _TooMuch(411) from None
+            total += size
+            if total > most:
+                raise _TooMuch(413)
+            chunk = self.rfile.read(size)
+            self.rfile.readline(1024)
+            if not size:
+                return
+            yield chunk
+
+    def _send(self, reply: Reply) -> None:
+        if reply.wait_s and self.server.box.stopping.wait(reply.wait_s):
+            reply.silent = True
+        if reply.silent:
+            self.close_connection = True
+            return
+        try:
+            self._send_head(reply)
+            if self.command != "HEAD":
+                self._send_body(reply)
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+        if reply.reset:
+            self._reset()
+
+    def _send_head(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        self.send_header("Content-Type", reply.content_type)
+        if reply.stream is not None and reply.length is None:
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        # The real host sets a cookie on every answer; a client must not mind.
+        self.send_header("Set-Cookie", "__cf_bm=sandbox; path=/; HttpOnly")
+        if reply.cut or reply.reset:
+            self.close_connection = True
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def _send_body(self, reply: Reply) -> None:
+        sent, digest = 0, hashlib.sha256()
+        chunked = reply.stream is not None and reply.length is None
+        try:
+            for chunk in reply.stream if reply.stream is not None else (reply.body,):
+                if not chunk or self.server.box.stopping.is_set():
+                    continue
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
+                sent += len(chunk)
+                if reply.task_id:
+                    digest.update(chunk)
+            if chunked and not reply.cut:
+                self.wfile.write(b"0\r\n\r\n")
+        finally:
+            if reply.task_id:
+                self.server.box.truth.append(
+                    "served",
+                    task_id=reply.task_id,
+                    path=urlsplit(self.path).path,
+                    status=reply.status,
+                    bytes=sent,
+                    sha256=digest.hexdigest(),
+                    file_sha256=reply.file_sha256,
+                )
+
+    def _reset(self) -> None:
+        """End with a reset instead of a goodbye."""
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            super().handle()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet: the truth is the log."""

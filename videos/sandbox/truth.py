@@ -1,0 +1,69 @@
+"""What really happened at the provider: an append-only log that tests compare the client's story with."""
+
+import json
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import IO, Any
+
+from videos.sandbox.clock import Clock
+
+
+class Truth:
+    """Events in memory and, when a path is given, as JSON lines on disk. Nothing is ever changed or taken out.
+
+    Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (our epoch seconds) and its own fields.
+    Amounts are strings of decimals. Submissions hold whole request bodies, callback addresses included: this is a test's
+    log, not an operator's.
+    """
+
+    def __init__(self, clock: Clock, *, path: Path | None = None) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._events: list[dict[str, Any]] = []
+        self._requests: Counter[str] = Counter()
+        self._first = 0
+        self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
+
+    def append(self, event: str, **fields: Any) -> None:
+        with self._lock:
+            number = self._first + len(self._events) + 1
+            row = {
+                "n": number,
+                "event": event,
+                "at": round(self._clock.now(), 3),
+                "wall": round(time.time(), 3),
+                **fields,
+            }
+            self._events.append(row)
+            if self._file:
+                self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
+                self._file.flush()
+
+    def count(self, request: str) -> None:
+        """One more request of this kind, as in `POST /api/v1/veo/generate`."""
+        with self._lock:
+            self._requests[request] += 1
+
+    def events(self, *, since: int = 0) -> list[dict[str, Any]]:
+        with self._lock:
+            return [row for row in self._events if row["n"] > since]
+
+    def requests(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._requests)
+
+    def forget(self) -> None:
+        """Begin an empty page in memory (a test starts); the file keeps everything, and the numbers go on."""
+        self.append("reset")
+        with self._lock:
+            self._first += len(self._events)
+            self._events.clear()
+            self._requests.clear()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._file:
+                self._file.close()
+                self._file = None
