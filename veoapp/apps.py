@@ -1,11 +1,21 @@
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
+from django.core.checks import Tags, register
+
+from veoapp import checks
 
 
 class VeoappConfig(AppConfig):
     """The wiring: settings, addresses, schedules, static files, and the commands that start everything."""
 
     name = "veoapp"
+
+    def ready(self) -> None:
+        register(checks.secrets_are_set, Tags.security)
+        register(checks.addresses_are_usable, Tags.urls)
+        register(checks.limits_make_sense)
+        register(checks.provider_is_reachable, deploy=True)
+        register(checks.mail_is_sent, deploy=True)
 
 
 class VeoappAdminConfig(AdminConfig):

@@ -30,10 +30,11 @@ DEV_LOCK = "requirements-dev.lock"  # holds everything of the other, at the same
 # Reading the settings is how their mistakes are found; only our own sentence is worth showing.
 READ_SETTINGS = """
 import sys
+from django.conf import settings
 from veoapp.environment import SettingsError
 try:
-    import veoapp.settings
-except SettingsError as error:
+    settings.DEBUG
+except (SettingsError, ValueError) as error:
     sys.exit(str(error))
 """
 
@@ -114,7 +115,9 @@ def write_first_env() -> None:
 
 def read_settings() -> None:
     """Have the settings read once, so that a mistake in `.env` is named before anything starts."""
-    answer = subprocess.run([VENV_PYTHON, "-c", READ_SETTINGS], cwd=ROOT, capture_output=True, text=True, check=False)
+    command: list[str | Path] = [VENV_PYTHON, "-c", READ_SETTINGS]
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
         raise Trouble(answer.stderr.strip())
 

@@ -100,13 +100,13 @@ TEMPLATES: list[dict[str, Any]] = [
 
 # --- Database, cache, queue -------------------------------------------------------------------------------------------
 
-VAR_DIR.mkdir(exist_ok=True)
 DATABASES: dict[str, dict[str, Any]] = {
     "default": env.db_url("DATABASE_URL", default="")
     or {"ENGINE": "django.db.backends.sqlite3", "NAME": VAR_DIR / "veoapp.sqlite3"}
 }
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
+    VAR_DIR.mkdir(exist_ok=True)
     _database["OPTIONS"] = {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -234,7 +234,7 @@ LOW_BALANCE_THRESHOLD = env.decimal("LOW_BALANCE_THRESHOLD", default="1000")
 CRITICAL_BALANCE_THRESHOLD = env.decimal("CRITICAL_BALANCE_THRESHOLD", default="500")
 MAX_CONCURRENT_VIDEOS = env.int("MAX_CONCURRENT_VIDEOS", default=10)
 MAX_CONCURRENT_PER_USER = env.int("MAX_CONCURRENT_PER_USER", default=3)
-MAX_ACTIVE_PER_USER = env.int("MAX_ACTIVE_PER_USER", default=20)
+MAX_ACTIVE_PER_USER = env.int("MAX_ACTIVE_PER_USER", default=200)
 MAX_QUEUE_WAIT_MINUTES = env.int("MAX_QUEUE_WAIT_MINUTES", default=60)
 PROVIDER_RATE_LIMIT = env.int("PROVIDER_RATE_LIMIT", default=20)
 PROVIDER_RATE_WINDOW_S = env.int("PROVIDER_RATE_WINDOW_S", default=10)

@@ -1,0 +1,52 @@
+"""The account that a newcomer signs in with on a machine in development. Never made in production (no default accounts)."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts import people
+from accounts.models import User
+from billing import ledger
+
+EMAIL = "demo@example.com"
+CREDITS = 1_000
+# No letters or digits that look alike.
+ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """The account, and its password unless somebody has changed it."""
+
+    user: User
+    password: str | None
+
+
+def ensure() -> Demo:
+    """The demo account: an operator with a confirmed address and credits. Made once; only with DEBUG."""
+    if not settings.DEBUG:
+        raise RuntimeError("the demo account exists only with DEBUG")
+    password = _password_of_this_machine(settings.VAR_DIR / "demo-password")
+    with transaction.atomic():
+        user = User.objects.filter(email=EMAIL).first()
+        if user is None:
+            user = User.objects.create_superuser(EMAIL, password, display_name="Demo")
+            people.vouch(user=user)
+        ledger.grant(
+            user=user, user_credits=CREDITS, idempotency_key=f"grant:demo:{user.pk}", note="Credits to try things out"
+        )
+    return Demo(user=user, password=password if user.check_password(password) else None)
+
+
+def _password_of_this_machine(file: Path) -> str:
+    """A random password, kept in a file that only its owner reads."""
+    file.parent.mkdir(exist_ok=True)
+    if not file.exists():
+        words = ["".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3)]
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
+            handle.write("-".join(words))
+    return file.read_text().strip()

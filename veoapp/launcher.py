@@ -1,0 +1,248 @@
+"""Several programs in one terminal: their lines with a name in front, restarts, and an end that leaves nothing behind."""
+
+import contextlib
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import FrameType
+
+import psutil
+
+STOP_WITHIN_S = 8.0
+POLL_S = 0.1
+ASK_EVERY_S = 0.5
+FIRST_RESTART_AFTER_S = 1.0
+# A program that ends so often in a row, each time before it lived `STEADY_AFTER_S`, will not get better by itself.
+ENDS_AT_MOST = 5
+STEADY_AFTER_S = 30.0
+
+# Reads the ids of process groups; ends them when its input ends without "done", that is when we were killed by SIGKILL.
+UNDERTAKER = """
+groups=
+while read -r line; do
+    [ "$line" = done ] && exit 0
+    groups="$groups $line"
+done
+for group in $groups; do kill -TERM "-$group"; done
+sleep 5
+for group in $groups; do kill -KILL "-$group"; done
+"""
+
+
+class PortTaken(Exception):
+    """Somebody listens there already, or we may not."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """One program. `answers` says whether it does its work by now; it is asked until it says yes once."""
+
+    name: str
+    command: list[str]
+    answers: Callable[[], bool]
+    colour: int
+    # Without it nothing works: if it ends before it answered, everything ends.
+    is_essential: bool = False
+
+
+@dataclass
+class Child:
+    """A program and its process of the moment."""
+
+    program: Program
+    process: "subprocess.Popen[str]"
+    started_at: float
+    has_answered: bool = False
+    ends: int = 0
+    restart_at: float | None = None
+
+
+@dataclass
+class Launcher:
+    """Runs programs until a signal comes or one of them cannot live. `run` returns an exit code."""
+
+    programs: list[Program]
+    when_all_answer: Callable[[], None]
+    is_colourful: bool = field(default_factory=lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ)
+    _children: list[Child] = field(default_factory=list)
+    _signals: int = 0
+    _failed: bool = False
+    _print_lock: threading.Lock = field(default_factory=threading.Lock)
+    _undertaker: "subprocess.Popen[str] | None" = None
+
+    def run(self) -> int:
+        """Start everything, watch it, and stop it. 0 after a signal, 1 when a program could not live."""
+        before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
+        self._undertaker = subprocess.Popen(
+            ["/bin/sh", "-c", UNDERTAKER],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            self._children = [Child(program, self._start(program), time.monotonic()) for program in self.programs]
+            self._watch()
+        finally:
+            self._stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return 1 if self._failed else 0
+
+    def say(self, text: str) -> None:
+        """A line of our own between those of the programs."""
+        with self._print_lock:
+            print(text, flush=True)
+
+    def _watch(self) -> None:
+        announced, ask_at = False, 0.0
+        while not self._signals and not self._failed:
+            now = time.monotonic()
+            for child in self._children:
+                self._look_after(child, now)
+            if not announced and now >= ask_at:
+                ask_at = now + ASK_EVERY_S
+                for child in self._children:
+                    child.has_answered = child.has_answered or (child.restart_at is None and child.program.answers())
+                if all(child.has_answered for child in self._children):
+                    announced = True
+                    self.when_all_answer()
+            time.sleep(POLL_S)
+
+    def _look_after(self, child: Child, now: float) -> None:
+        name = child.program.name
+        if child.restart_at is not None:
+            if now >= child.restart_at:
+                child.restart_at, child.started_at = None, now
+                child.process = self._start(child.program)
+            return
+        code = child.process.poll()
+        if code is None:
+            return
+        _end_group(child.process.pid)
+        if child.program.is_essential and not child.has_answered:
+            self.say(f"{name} {_how(code)} before it could answer: the lines above say why. Stopping everything.")
+            self._failed = True
+            return
+        child.ends = 1 if now - child.started_at >= STEADY_AFTER_S else child.ends + 1
+        if child.ends >= ENDS_AT_MOST:
+            self.say(f"{name} {_how(code)}, {child.ends} times in a row: the lines above say why. Stopping everything.")
+            self._failed = True
+            return
+        wait_s = FIRST_RESTART_AFTER_S * 2 ** (child.ends - 1)
+        self.say(f"{name} {_how(code)}; starting it again in {wait_s:.0f} s.")
+        child.restart_at = now + wait_s
+
+    def _start(self, program: Program) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            program.command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
+        )
+        threading.Thread(target=self._pump, args=[program, process.stdout], daemon=True).start()
+        self._tell_undertaker(str(process.pid))
+        return process
+
+    def _pump(self, program: Program, lines: Iterable[str]) -> None:
+        width = max(len(each.name) for each in self.programs)
+        prefix = f"{program.name:<{width}} |"
+        if self.is_colourful:
+            prefix = f"\033[{program.colour}m{prefix}\033[0m"
+        for line in lines:
+            self.say(f"{prefix} {line.rstrip()}")
+
+    def _stop(self) -> None:
+        """Ask all to end, wait, and kill what is left, with everything that they started."""
+        running = [child.process for child in self._children if child.process.poll() is None]
+        offspring = [process for each in running for process in _offspring(each.pid)]
+        if running:
+            self.say("Stopping ...")
+        for process in running:
+            process.terminate()
+        signals, give_up_at = self._signals, time.monotonic() + STOP_WITHIN_S
+        while any(process.poll() is None for process in running):
+            if time.monotonic() > give_up_at or self._signals > signals:  # a second Ctrl-C
+                break
+            time.sleep(POLL_S)
+        for process in running:
+            _end_group(process.pid)
+            process.wait()
+        for left in offspring:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                left.kill()
+        self._tell_undertaker("done")
+        if running:
+            self.say("Stopped.")
+
+    def _tell_undertaker(self, line: str) -> None:
+        if self._undertaker is not None and self._undertaker.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._undertaker.stdin.write(f"{line}\n")
+                self._undertaker.stdin.flush()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def require_free_port(port: int) -> None:
+    """Raise `PortTaken`, with the reason, unless a server could listen on 127.0.0.1:`port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except PermissionError:
+            raise PortTaken(f"port {port} needs administrator rights") from None
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortTaken(f"port {port} is taken by another program") from None
+        except OverflowError:
+            raise PortTaken(f"{port} is no port") from None
+
+
+def is_answering(port: int) -> bool:
+    """Whether somebody accepts connections on 127.0.0.1:`port`."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def next_free_port(port: int) -> int:
+    """The first free port after `port`, to suggest."""
+    for candidate in range(port + 1, 65536):
+        with contextlib.suppress(PortTaken):
+            require_free_port(candidate)
+            return candidate
+    return 0
+
+
+def _how(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def _offspring(pid: int) -> list[psutil.Process]:
+    """All processes below this one, so that those in groups of their own are known before their parent is gone."""
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _end_group(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,149 @@
+"""`manage.py run` (`make run`): everything on one machine, in one terminal."""
+
+import http.client
+import sys
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connections
+from django.utils.translation import gettext as _
+
+from accounts.doors import clock
+from billing import provider_accounts
+from billing.models import ProviderAccount
+from veoapp import demo
+from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
+from videos.models import Doorbell
+
+CYAN, MAGENTA, YELLOW = 36, 35, 33
+
+
+class Command(BaseCommand):
+    help = "Start web, worker and, without a provider key, the sandbox in this terminal. Ctrl-C stops everything."
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        self._require_ports()
+        try:
+            self._prepare()
+        except DatabaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise CommandError(
+                _("The database cannot be used (%(reason)s): start it, or correct DATABASE_URL in .env.")
+                % {"reason": reason}
+            ) from None
+        started_at = clock.database_now()
+        connections.close_all()
+        programs = [
+            Program("web", _web_command(), _web_answers, CYAN, is_essential=True),
+            Program("worker", _manage("worker"), lambda: _worker_answers(since=started_at), MAGENTA),
+        ]
+        if _sandbox_is_ours():
+            command = _manage("sandbox", "--port", str(settings.SANDBOX_PORT), *_sandbox_options())
+            programs.append(Program("sandbox", command, lambda: is_answering(settings.SANDBOX_PORT), YELLOW))
+        self.stdout.write(_("Starting: %(names)s ...") % {"names": ", ".join(each.name for each in programs)})
+        self.stdout.flush()
+        launcher = Launcher(programs, when_all_answer=lambda: launcher.say(self.welcome))
+        code = launcher.run()
+        if code:
+            sys.exit(code)
+
+    def _require_ports(self) -> None:
+        """Before anything starts; the provider is asked for later, since that needs tables."""
+        wanted = {"PORT": settings.PORT}
+        if settings.SANDBOX_ALLOWED and _own_sandbox_url() == settings.SANDBOX_URL:
+            wanted["SANDBOX_PORT"] = settings.SANDBOX_PORT
+        if len(set(wanted.values())) < len(wanted):
+            raise CommandError(_("PORT and SANDBOX_PORT are the same: give one of them another number."))
+        for name, port in wanted.items():
+            try:
+                require_free_port(port)
+            except PortTaken as error:
+                advice = f"make run {name}={next_free_port(port if port < 65536 else 8000)}"
+                text = _("%(what)s (perhaps veoapp runs already): stop that, or take another with `%(advice)s`.")
+                raise CommandError(text % {"what": str(error).capitalize(), "advice": advice}) from None
+
+    def _prepare(self) -> None:
+        call_command("check", verbosity=0, fail_level="ERROR")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("createcachetable", verbosity=0)
+        lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
+        if settings.DEBUG:
+            account = demo.ensure()
+            password = account.password or _("(the password you gave it)")
+            lines.append(_("Sign in as          %(email)s  %(password)s") % {"email": demo.EMAIL, "password": password})
+        else:
+            call_command("collectstatic", verbosity=0, interactive=False)
+        lines += _what_is_simulated()
+        lines.append(_("Ctrl-C stops everything."))
+        self.welcome = "\n" + "\n".join(f"    {line}" for line in lines) + "\n"
+
+
+def _what_is_simulated() -> list[str]:
+    lines = []
+    try:
+        if provider_accounts.current().source == ProviderAccount.Source.SANDBOX:
+            lines.append(_("No provider key:    the sandbox makes the videos, nothing is paid."))
+    except provider_accounts.NoProviderKey:
+        lines.append(_("No provider key:    videos wait until you add one in the admin, or KIE_AI_API_KEY."))
+    if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
+        lines.append(_("No mail server:     mails are printed here."))
+    return lines
+
+
+def _own_sandbox_url() -> str:
+    return f"http://127.0.0.1:{settings.SANDBOX_PORT}"
+
+
+def _sandbox_is_ours() -> bool:
+    """Whether the sandbox is the provider and lives here, not at a SANDBOX_URL of somebody's."""
+    try:
+        account = provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return False
+    return account.source == ProviderAccount.Source.SANDBOX and _own_sandbox_url() == settings.SANDBOX_URL
+
+
+def _sandbox_options() -> list[str]:
+    options = ["--api-key", provider_accounts.SANDBOX_KEY]
+    if settings.KIE_AI_WEBHOOK_HMAC_KEY:
+        options += ["--hmac-key", settings.KIE_AI_WEBHOOK_HMAC_KEY]
+    return options
+
+
+def _manage(*arguments: str) -> list[str]:
+    return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
+
+
+def _web_command() -> list[str]:
+    # No access log: its lines would carry the secret tokens of callback addresses.
+    return [
+        *(sys.executable, "-m", "gunicorn", "veoapp.wsgi", "--chdir", str(settings.BASE_DIR)),
+        *("--bind", f"127.0.0.1:{settings.PORT}", "--worker-class", "gthread", "--workers", "2", "--threads", "8"),
+        *("--graceful-timeout", "3", "--log-level", "warning"),
+    ]
+
+
+def _web_answers() -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=2)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.APP_URL).netloc})
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _worker_answers(*, since: datetime) -> bool:
+    """A canary job rung after our start has come back: the worker takes jobs."""
+    try:
+        return Doorbell.objects.filter(name="canary", answered_at__gte=since).exists()
+    except DatabaseError:
+        return False
+    finally:
+        connections.close_all()
