@@ -101,8 +101,9 @@ def call(
     trouble: Trouble | None = None
     with Watch(limits.total_s) as watch:
         try:
-            with _session(watch) as session:
-                response = session.request(
+            with (
+                _session(watch) as session,
+                session.request(
                     method,
                     url,
                     params=params,
@@ -114,7 +115,8 @@ def call(
                     timeout=(limits.connect_s, limits.read_s),
                     allow_redirects=False,
                     stream=True,
-                )
+                ) as response,
+            ):
                 answer = _read(response, limit=limits.body_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             trouble = _name(error, watch)

@@ -1,0 +1,29 @@
+"""What the provider tests share."""
+
+import socket
+
+import pytest
+
+from videos.providers import http
+from videos.providers.kie import Kie
+
+KEY = "canary-key-5f7d4e0f1db5"
+API = "https://api.kie.test"
+UPLOADS = "https://uploads.kie.test"
+
+
+@pytest.fixture
+def kie() -> Kie:
+    return Kie(KEY, API, UPLOADS)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.fixture
+def quick() -> http.Limits:
+    return http.Limits(connect_s=1.0, read_s=0.5, total_s=1.0)
