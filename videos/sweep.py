@@ -7,7 +7,7 @@ from django.db.models import Q
 from accounts.doors import clock
 from billing import alerts, provider_accounts
 from billing.models import ProviderAccount, Spend
-from videos import dispatch, doorbells, downloads, images, lifecycle, polling
+from videos import dispatch, doorbells, images, lifecycle, notices, polling, removal, retention
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 from videos.provider_clients import client_for
 
@@ -29,6 +29,7 @@ def ring_due() -> list[str]:
         "dispatch": VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
         "poll": VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
         "download": VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
+        "notify": notices.due().exists(),
         "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
         "balance": _was_answered_before("balance", at - (BALANCE_BUSY if _is_busy() else BALANCE_IDLE)),
     }
@@ -41,8 +42,8 @@ def tidy() -> None:
     _end_dead_submissions()
     _end_long_waits()
     if _is_time_for("files", FILES_EVERY):
-        downloads.sweep_files(at)
-        downloads.expire_old(at)
+        removal.sweep_files(at)
+        retention.expire_old(at)
         images.sweep_images(at)
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
 

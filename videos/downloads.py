@@ -1,0 +1,300 @@
+"""From a result's address to a checked film in our storage. Acts on VideoFile rows; any of them may run twice.
+
+    claimed -> fetched -> checked -> intended -> moved -> committed
+
+A claim is a lease by the database's clock and a new fence; every later write checks the fence. The row learns the film's
+name and facts (*intended*) before the film moves, so whoever comes after a crash either finds it whole under that name
+and keeps it, or fetches anew. A task with several results becomes ready when all are stored: all, or retry.
+"""
+
+import logging
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+
+from accounts.doors import chance, checkpoints, clock
+from billing import alerts
+from videos import incoming, lifecycle, links, posters, storing
+from videos.film_check import Film, NotAFilm, examine
+from videos.models import TaskEvent, VideoFile, VideoTask
+from videos.providers.fetch import AllowList, FetchLimits, fetch
+from videos.providers.fetch_errors import FetchError, ForbiddenAddress, Interrupted, LinkExpired, Missing, TooLarge
+
+log = logging.getLogger(__name__)
+
+State = VideoFile.State
+
+LEASE = timedelta(minutes=5)
+# All attempts of one job together, so that a job ends well within the queue's time limit and the lease.
+ATTEMPT_S = 240.0
+LEAST_ATTEMPT_S = 60.0
+MAX_BYTES = 2 << 30
+LEAST_BYTES_PER_S = 20 << 10
+PACE_S = 20.0
+
+BACKOFF_S = (30, 60, 120, 300, 600, 1800)
+PATIENT_S = 3600
+STORAGE_S = 60
+# The provider keeps results for 14 days.
+GIVE_UP_AFTER = timedelta(days=13)
+ALERT_AFTER = 5
+
+LINES = {"720p": 720, "1080p": 1080, "4k": 2160}
+
+
+class Overtaken(Exception):
+    """Another worker has the file by now, or its owner deleted it: nothing of ours may be written."""
+
+
+def download_due(*, limit: int = 2) -> int:
+    """Work on at most `limit` files that are due, one after the other; returns how many."""
+    began_at = clock.now()
+    worked = 0
+    at = clock.database_now()
+    due = VideoFile.objects.filter(_is_free(at), state=State.PENDING, due_at__lte=at).order_by("due_at")
+    # Some more than needed, for others may be claiming the same ones.
+    for file_id in list(due.values_list("pk", flat=True)[: limit * 4]):
+        left_s = ATTEMPT_S - (clock.now() - began_at).total_seconds()
+        if worked >= limit or left_s < LEAST_ATTEMPT_S:
+            break
+        worked += download(file_id, within_s=left_s)
+    return worked
+
+
+def download(file_id: int, *, within_s: float = ATTEMPT_S) -> bool:
+    """One attempt at one file, due or not; False when it is not ours to work on."""
+    file = _claim(file_id)
+    if file is None:
+        return False
+    checkpoints.reach("download.claimed")
+    try:
+        _attempt(file, within_s)
+    except Overtaken:
+        _clear(file)
+        log.info("download of %s was overtaken", file)
+    except storing.StorageTrouble as problem:
+        _clear(file)
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=str(problem))
+        _postpone(file, str(problem), wait_s=STORAGE_S)
+    except (FetchError, NotAFilm) as problem:
+        _missed(file, problem)
+    except Exception as problem:
+        log.exception("download of %s failed in a way nobody foresaw", file)
+        _clear(file)
+        _missed(file, problem)
+    return True
+
+
+def retry(*, task_id: UUID) -> int:
+    """Look for this task's missing files now, also for those given up; returns how many. For operators."""
+    at = clock.database_now()
+    missing = VideoFile.objects.filter(task_id=task_id, state__in=[State.PENDING, State.LOST])
+    return missing.update(state=State.PENDING, due_at=at)
+
+
+def _claim(file_id: int) -> VideoFile | None:
+    file = VideoFile.objects.select_related("task__account").filter(pk=file_id, state=State.PENDING).first()
+    if file is None:
+        return None
+    at = clock.database_now()
+    died = file.lease_until is not None
+    won = VideoFile.objects.filter(_is_free(at), pk=file_id, state=State.PENDING, fence=file.fence).update(
+        fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=at + LEASE
+    )
+    if not won:
+        return None
+    file.fence, file.attempts = file.fence + 1, file.attempts + 1
+    if died and file.attempts > ALERT_AFTER:
+        _tell_undownloaded(file, "workers die over it")
+    return file
+
+
+def _is_free(at: datetime) -> Q:
+    return Q(lease_until=None) | Q(lease_until__lte=at)
+
+
+def _attempt(file: VideoFile, within_s: float) -> None:
+    if file.name and _is_moved(file):
+        _commit(file)
+        return
+    if not storing.has_room():
+        raise storing.StorageTrouble("less than the reserve is free on the disk")
+    path, film = _bring(file, within_s)
+    checkpoints.reach("download.checked")
+    poster = posters.draw(path, duration_s=film.duration_s)
+    _intend(file, path, film)
+    checkpoints.reach("download.intended")
+    # The poster first: where the film is, there the poster is too.
+    storing.keep_bytes(poster, file.poster_name, mime_type=posters.MIME_TYPE)
+    storing.move_in(path, file.name, mime_type="video/mp4")
+    checkpoints.reach("download.moved")
+    _commit(file)
+    checkpoints.reach("download.committed")
+
+
+def _is_moved(file: VideoFile) -> bool:
+    """Whether an earlier attempt died between moving and committing: then the film is there, and is kept."""
+    return storing.is_there(file.poster_name) and storing.holds(
+        file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256
+    )
+
+
+def _bring(file: VideoFile, within_s: float) -> tuple[Path, Film]:
+    """Fetch and check; when the address brings no film, once more from a fresh link. Raises FetchError, NotAFilm."""
+    began_at = clock.now()
+    try:
+        return _fetch(file, file.fetch_url or file.source_url, within_s)
+    except (LinkExpired, Missing, ForbiddenAddress, NotAFilm) as problem:
+        if isinstance(problem, ForbiddenAddress):
+            _tell_forbidden(file, problem)
+        left_s = within_s - (clock.now() - began_at).total_seconds()
+        file.fetch_url = links.fresh(file) if left_s > PACE_S else ""
+        if not file.fetch_url:
+            raise
+        log.info("download of %s takes a fresh link: %s", file, problem)
+    return _fetch(file, file.fetch_url, left_s)
+
+
+def _fetch(file: VideoFile, url: str, within_s: float) -> tuple[Path, Film]:
+    limits = FetchLimits(
+        max_bytes=MAX_BYTES, total_s=within_s, least_bytes_per_s=LEAST_BYTES_PER_S, pace_s=PACE_S, read_s=PACE_S
+    )
+    with storing.trouble("writing an arriving file"):
+        arrived = incoming.open_for(file)
+        path = incoming.path_of(file)
+        with path.open("r+b") as into:
+            fetch(
+                url,
+                into=into,
+                offset=arrived.bytes,
+                etag=arrived.etag,
+                limits=limits,
+                allow=AllowList.parse(",".join(settings.RESULT_HOSTS_ALLOWED)),
+            )
+    checkpoints.reach("download.fetched")
+    return path, examine(path, asked_s=file.task.duration_s)
+
+
+def _intend(file: VideoFile, path: Path, film: Film) -> None:
+    """Write down what is about to be stored, and under which name, while the lease is made anew. Raises Overtaken."""
+    former = (file.name, file.poster_name)
+    with storing.trouble("reading an arrived file"):
+        facts = asdict(film) | {"sha256": storing.sha256_of(path), "size_bytes": path.stat().st_size}
+    facts["name"] = storing.new_name(storing.VIDEOS, ".mp4")
+    facts["poster_name"] = storing.new_name(storing.POSTERS, ".webp")
+    if not _mine(file).update(**facts, lease_until=clock.database_now() + LEASE):
+        raise Overtaken
+    for field, value in facts.items():
+        setattr(file, field, value)
+    for name in former:
+        storing.delete(name)
+
+
+def _commit(file: VideoFile) -> None:
+    """The file is stored, and the task perhaps ready. Raises Overtaken when it is no longer ours to say."""
+    at = clock.database_now()
+    with transaction.atomic():
+        # The task first: of two files that end together, the later must see the earlier.
+        task = VideoTask.objects.select_for_update().get(pk=file.task_id)
+        won = _mine(file).update(state=State.STORED, stored_at=at, lease_until=None, last_error="", fetch_url="")
+        if won:
+            lifecycle.note(task_id=task.pk, kind=TaskEvent.Kind.STORED, detail=f"{file.width} x {file.height}")
+            asked = LINES.get(task.resolution)
+            if asked and asked != min(file.width or 0, file.height or 0):
+                detail = f"{file.width} x {file.height} where {task.resolution} was ordered"
+                lifecycle.note(task_id=task.pk, code="resolution", detail=detail)
+            if lifecycle.file_stored(task_id=task.pk):
+                alerts.resolve(alerts.Kind.UNDOWNLOADED, cause=task.reference)
+    if not won:
+        raise Overtaken
+    alerts.resolve(alerts.Kind.STORAGE, cause="media")
+
+
+def _clear(file: VideoFile) -> None:
+    """Remove what this attempt made, unless the row speaks of it: then whoever has the row now may be keeping it."""
+    try:
+        with storing.trouble("clearing up"):
+            incoming.discard(file)
+        if file.name and not VideoFile.objects.filter(name=file.name).exists():
+            storing.delete(file.name)
+            storing.delete(file.poster_name)
+    except storing.StorageTrouble as problem:
+        log.warning("leftovers of %s stay for the sweep: %s", file, problem)
+
+
+def _missed(file: VideoFile, problem: Exception) -> None:
+    """The address brought no film this time: leave what may be resumed, and come again, or give up at the end of patience."""
+    wait_s: float = BACKOFF_S[file.attempts - 1] if file.attempts <= len(BACKOFF_S) else PATIENT_S
+    arrived = incoming.Arrived()
+    if isinstance(problem, Interrupted):
+        arrived = incoming.Arrived(problem.got_bytes, problem.etag)
+    if isinstance(problem, ForbiddenAddress):
+        _tell_forbidden(file, problem)
+        wait_s = PATIENT_S
+    elif isinstance(problem, TooLarge):
+        wait_s = PATIENT_S
+    elif isinstance(problem, Missing | LinkExpired):
+        file.source_url = links.moved_to(file) or file.source_url
+    try:
+        with storing.trouble("leaving a part"):
+            incoming.leave(file, arrived=arrived)
+    except storing.StorageTrouble as trouble:
+        log.warning("the part of %s cannot be resumed: %s", file, trouble)
+    if _is_over(file):
+        _lose(file, problem)
+        return
+    _postpone(file, _words(problem), wait_s=wait_s)
+    if file.attempts >= ALERT_AFTER:
+        _tell_undownloaded(file, _words(problem))
+
+
+def _postpone(file: VideoFile, words: str, *, wait_s: float) -> None:
+    due_at = clock.database_now() + timedelta(seconds=chance.jitter(wait_s))
+    # A fresh link dies in 20 minutes, so it is asked for when needed and never kept.
+    _mine(file).update(
+        due_at=due_at, lease_until=None, last_error=words[:300], source_url=file.source_url, fetch_url=""
+    )
+
+
+def _is_over(file: VideoFile) -> bool:
+    return clock.database_now() >= (file.task.provider_done_at or file.created_at) + GIVE_UP_AFTER
+
+
+def _lose(file: VideoFile, problem: Exception) -> None:
+    with transaction.atomic():
+        VideoTask.objects.select_for_update().get(pk=file.task_id)
+        lost = _mine(file).update(state=State.LOST, lease_until=None, last_error=_words(problem)[:300], fetch_url="")
+        if lost:
+            lifecycle.given_up(
+                task_id=file.task_id, from_=VideoTask.Status.DOWNLOADING, code="no_file", detail=_words(problem)
+            )
+    if lost:
+        _tell_undownloaded(file, f"given up: {_words(problem)}")
+
+
+def _mine(file: VideoFile) -> QuerySet[VideoFile]:
+    """The row, as long as it is ours."""
+    return VideoFile.objects.filter(pk=file.pk, fence=file.fence, state=State.PENDING)
+
+
+def _tell_forbidden(file: VideoFile, problem: ForbiddenAddress) -> None:
+    reference = file.task.reference
+    alerts.raise_alert(alerts.Kind.FORBIDDEN_ADDRESS, cause=reference, detail=problem.detail, reference=reference)
+
+
+def _tell_undownloaded(file: VideoFile, words: str) -> None:
+    reference = file.task.reference
+    detail = f"attempt {file.attempts}: {words}"
+    alerts.raise_alert(alerts.Kind.UNDOWNLOADED, cause=reference, detail=detail, reference=reference)
+
+
+def _words(problem: Exception) -> str:
+    """What went wrong, without any address: those hold signatures."""
+    if isinstance(problem, FetchError):
+        return f"{problem.code}: {problem.detail}"
+    return str(problem) if isinstance(problem, NotAFilm) else type(problem).__name__

@@ -1,0 +1,169 @@
+"""From a stranger's upload to a picture of our own drawing: JPEG, PNG or WebP in, clean JPEG or PNG out. Knows no rows."""
+
+import io
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from PIL import Image, ImageOps
+
+MAX_BYTES = 10 * 1024 * 1024
+MAX_PIXELS = 50_000_000
+MAX_SIDE = 4096
+MIN_SIDE = 256
+JPEG_QUALITY = 92
+SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
+
+_FORMATS = ("JPEG", "PNG", "WEBP")
+
+SENTENCES: Mapping[str, str | Promise] = {
+    "empty": _("The file is empty. Please choose another one."),
+    "too_large": _("The file is larger than 10 MB. Please choose a smaller one."),
+    "format": _("Only JPEG, PNG and WebP images can be used. Please choose another file."),
+    "broken": _("The image cannot be opened; it may be damaged. Please choose another one."),
+    "too_many_pixels": _("The image has more than 50 million pixels. Please make it smaller."),
+    "too_small": _("The image is smaller than 256 pixels on one side. Please choose a larger one."),
+    "quota": _("You have many images that no video uses yet. Use some of them, or wait a week until they are removed."),
+}
+
+
+class ImageRefused(Exception):
+    """The upload is not kept. `code` is a stable word; `sentence`, and `str()`, tell the person what to change."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.sentence = SENTENCES[code]
+
+    def __str__(self) -> str:
+        return str(self.sentence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An image file that we wrote."""
+
+    content: bytes
+    mime_type: str
+    width: int
+    height: int
+
+    @property
+    def suffix(self) -> str:
+        return SUFFIXES[self.mime_type]
+
+
+def redraw(upload: UploadedFile) -> Picture:
+    """The picture alone: upright, at most 4096 pixels on a side, without metadata or hidden bytes. Raises ImageRefused."""
+    content = _read(upload)
+    _check_size(content)
+    try:
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+            opened.verify()  # checksums; leaves the image unusable, so it is opened again
+        with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
+            if opened.width * opened.height > MAX_PIXELS:  # a second header may have said so
+                raise ImageRefused("too_many_pixels")
+            opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
+            image = _eight_bits(ImageOps.exif_transpose(opened))
+            see_through = image.has_transparency_data
+            image = image.convert("RGBA" if see_through else "RGB")
+    except Image.DecompressionBombError as error:
+        raise ImageRefused("too_many_pixels") from error
+    except (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, struct.error, MemoryError) as error:
+        raise ImageRefused("broken") from error
+    if see_through and image.getchannel("A").getextrema() == (255, 255):
+        image, see_through = image.convert("RGB"), False
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
+    if min(image.size) < MIN_SIDE:
+        raise ImageRefused("too_small")
+    return _drawn(image, see_through=see_through)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """A grey of 16 bits would be clipped to white by a plain conversion."""
+    if image.mode.startswith("I"):
+        return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    return image
+
+
+def _read(upload: UploadedFile) -> bytes:
+    if (upload.size or 0) > MAX_BYTES:
+        raise ImageRefused("too_large")
+    upload.seek(0)
+    content: bytes = upload.read(MAX_BYTES + 1)
+    if not content:
+        raise ImageRefused("empty")
+    if len(content) > MAX_BYTES:
+        raise ImageRefused("too_large")
+    return content
+
+
+def _check_size(content: bytes) -> None:
+    """Before a decoder makes room for it: a file of a few bytes may claim to be as large as a house."""
+    try:
+        width, height = _claimed_size(content)
+    except (struct.error, IndexError, ValueError) as error:
+        raise ImageRefused("broken") from error
+    if width * height > MAX_PIXELS:
+        raise ImageRefused("too_many_pixels")
+
+
+def _claimed_size(content: bytes) -> tuple[int, int]:
+    """Width and height by the file's own header. Raises ImageRefused for other formats, ValueError, struct.error."""
+    if content.startswith(b"\x89PNG\r\n\x1a\n"):
+        width, height = struct.unpack(">II", content[16:24])
+        return width, height
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return _webp_size(content)
+    if content.startswith(b"\xff\xd8\xff"):
+        return _jpeg_size(content)
+    raise ImageRefused("format")
+
+
+def _webp_size(content: bytes) -> tuple[int, int]:
+    kind = content[12:16]
+    if kind == b"VP8X":
+        return int.from_bytes(content[24:27], "little") + 1, int.from_bytes(content[27:30], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(content[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", content[26:30])
+        return width & 0x3FFF, height & 0x3FFF
+    raise ValueError("no such WebP")
+
+
+def _jpeg_size(content: bytes) -> tuple[int, int]:
+    """The first frame header, past the segments before it."""
+    at = 2
+    while True:
+        while content[at] == 0xFF and content[at + 1] == 0xFF:  # fill bytes
+            at += 1
+        if content[at] != 0xFF:
+            raise ValueError("no marker where one must be")
+        marker = content[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            return width, height
+        (length,) = struct.unpack(">H", content[at + 2 : at + 4])
+        at += 2 + length
+
+
+def _drawn(image: Image.Image, *, see_through: bool) -> Picture:
+    out = io.BytesIO()
+    # A bare copy: some writers repeat what the reader found beside the pixels.
+    bare = Image.new(image.mode, image.size)
+    bare.paste(image)
+    if see_through:
+        bare.save(out, "PNG", optimize=False)
+    else:
+        bare.save(out, "JPEG", quality=JPEG_QUALITY)
+    return Picture(
+        content=out.getvalue(),
+        mime_type="image/png" if see_through else "image/jpeg",
+        width=bare.width,
+        height=bare.height,
+    )
