@@ -1,6 +1,7 @@
 """The only writer of user credits. Every movement: lock the account, look for the key, then move balance and entry together.
 
-Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key comes back with another meaning.
+Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key comes back with another meaning; a
+ValueError for what no caller may ask. Lock order: a task's row before its owner's account, never the other way round.
 """
 
 from django.db import transaction
@@ -10,6 +11,10 @@ from accounts.models import User
 from billing.models import CreditAccount, LedgerEntry
 
 Kind = LedgerEntry.Kind
+
+# No movement is larger: a slip on the keyboard must not fill a purse.
+MOST_AT_ONCE = 1_000_000_000
+NOTE_LENGTH = 500
 
 
 class LedgerError(Exception):
@@ -45,9 +50,11 @@ def grant(
     reference: str = "",
     kind: LedgerEntry.Kind = Kind.GRANT,
 ) -> LedgerEntry:
-    """Give credits (kind GRANT or PURCHASE). The same key again returns the first entry."""
+    """Give credits (kind GRANT or PURCHASE), with a reason or a reference. The same key again returns the first entry."""
     if user_credits <= 0:
         raise ValueError("a grant gives at least one credit")
+    if not (note.strip() or reference):
+        raise ValueError("a grant needs a reason")
     return _post(
         user=user,
         kind=kind,
@@ -89,7 +96,9 @@ def refund(*, charge_key: str, idempotency_key: str, note: str = "", actor: User
 
 
 def adjust(*, user: User, user_credits: int, idempotency_key: str, note: str, actor: User | None) -> LedgerEntry:
-    """Correct a balance up or down, with a reason; never below zero."""
+    """Correct a balance up or down, with a reason; never below zero. The same key again returns the first entry."""
+    if not user_credits:
+        raise ValueError("an adjustment moves at least one credit")
     if not note.strip():
         raise ValueError("an adjustment needs a reason")
     return _post(
@@ -123,11 +132,14 @@ def _post(
     actor: User | None = None,
     reverses: LedgerEntry | None = None,
 ) -> LedgerEntry:
+    if abs(amount) > MOST_AT_ONCE:
+        raise ValueError(f"at most {MOST_AT_ONCE} credits move at once")
     with transaction.atomic():
         account = lock_account(user)
         earlier = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()
         if earlier is not None:
-            if (earlier.account_id, earlier.kind, earlier.amount) != (account.pk, kind, amount):
+            meant = (account.pk, kind, amount, reference, reverses and reverses.pk)
+            if meant != (earlier.account_id, earlier.kind, earlier.amount, earlier.reference, earlier.reverses_id):
                 raise KeyReused(idempotency_key)
             return earlier
         # The condition, not the check above it, is what keeps a balance from going below zero.
@@ -141,7 +153,7 @@ def _post(
             balance_after=account.balance + amount,
             idempotency_key=idempotency_key,
             reference=reference,
-            note=note,
+            note=note.strip()[:NOTE_LENGTH],
             actor=actor,
             reverses=reverses,
         )
