@@ -12,6 +12,9 @@ from billing.models import Alert
 Kind = Alert.Kind
 Severity = Alert.Severity
 
+CAUSE_LENGTH = 200
+DETAIL_LENGTH = 4000
+
 SEVERITY = {
     Kind.LOW_BALANCE: Severity.WARNING,
     Kind.CRITICAL_BALANCE: Severity.CRITICAL,
@@ -31,18 +34,24 @@ SEVERITY = {
 def raise_alert(
     kind: Alert.Kind, *, cause: str = "", detail: str = "", reference: str = "", window: timedelta = timedelta(days=1)
 ) -> Alert:
-    """Note an alert: the first of its kind, cause and window makes a row, the others count it up."""
+    """Note an alert: the first of its kind, cause and window makes a row; the others count it up, with the newest words."""
     at = clock.now()
-    window_key = f"{kind}:{cause}:{int(at.timestamp() // window.total_seconds())}"[:300]
-    repeated = Alert.objects.filter(window_key=window_key).update(count=F("count") + 1, last_at=at, resolved_at=None)
-    if not repeated:
+    cause = cause[:CAUSE_LENGTH]
+    window_key = f"{kind}:{cause}:{int(at.timestamp() // window.total_seconds())}"
+
+    def count_up() -> int:
+        words = {"detail": detail[:DETAIL_LENGTH]} if detail else {}
+        again = Alert.objects.filter(window_key=window_key)
+        return again.update(count=F("count") + 1, last_at=at, resolved_at=None, **words)
+
+    if not count_up():
         try:
             with transaction.atomic():
                 return Alert.objects.create(
                     kind=kind,
                     severity=SEVERITY.get(kind, Severity.INFO),
-                    cause=cause[:200],
-                    detail=detail[:4000],
+                    cause=cause,
+                    detail=detail[:DETAIL_LENGTH],
                     reference=reference,
                     window_key=window_key,
                     first_at=at,
@@ -50,7 +59,7 @@ def raise_alert(
                 )
         except IntegrityError:
             # Another process was first by a moment; ours counts as the second.
-            Alert.objects.filter(window_key=window_key).update(count=F("count") + 1, last_at=at)
+            count_up()
     return Alert.objects.get(window_key=window_key)
 
 
@@ -58,7 +67,7 @@ def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
     """Mark open alerts of a kind (and cause) as over; returns how many."""
     alerts = Alert.objects.filter(kind=kind, resolved_at=None)
     if cause is not None:
-        alerts = alerts.filter(cause=cause[:200])
+        alerts = alerts.filter(cause=cause[:CAUSE_LENGTH])
     return alerts.update(resolved_at=clock.now())
 
 
