@@ -34,6 +34,8 @@ def keys() -> dict[str, bytes]:
             key = b""
         if not key_id or len(key) != 32:
             raise VaultError("FIELD_ENCRYPTION_KEYS must list ID:BASE64 pairs, each of 32 random bytes")
+        if key_id in found:
+            raise VaultError(f"FIELD_ENCRYPTION_KEYS names the id {key_id!r} twice: give a new key a new id")
         found[key_id] = key
     return found
 
