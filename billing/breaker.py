@@ -22,7 +22,7 @@ def succeeded(account_id: int) -> None:
         .update(breaker=State.CLOSED, breaker_failures=0, breaker_opened=0, breaker_until=None)
     )
     if changed:
-        alerts.resolve(alerts.Kind.PROVIDER_TROUBLE)
+        alerts.resolve(alerts.Kind.PROVIDER_TROUBLE, cause=ProviderAccount.cause_of(account_id))
 
 
 def failed(account_id: int, *, detail: str, at_once: bool = False) -> None:
@@ -35,13 +35,13 @@ def failed(account_id: int, *, detail: str, at_once: bool = False) -> None:
             account.breaker_opened += 1
         rest = min(FIRST_REST * 2 ** min(account.breaker_opened - 1, 10), LONGEST_REST)
         account.breaker = State.OPEN
-        account.breaker_until = clock.now() + timedelta(seconds=chance.jitter(rest.total_seconds(), 0.1))
-        alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause=account.label, detail=detail)
+        account.breaker_until = clock.database_now() + timedelta(seconds=chance.jitter(rest.total_seconds(), 0.1))
+        alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause=account.cause, detail=detail)
     account.save(update_fields=["breaker", "breaker_failures", "breaker_opened", "breaker_until"])
 
 
 def half_open(account: ProviderAccount) -> None:
     """Let one call through as a probe. The caller holds the account's lock."""
     account.breaker = State.HALF_OPEN
-    account.breaker_until = clock.now() + LONGEST_REST
+    account.breaker_until = clock.database_now() + LONGEST_REST
     account.save(update_fields=["breaker", "breaker_until"])

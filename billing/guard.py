@@ -6,6 +6,7 @@ its place, with the reason and when to look again. Budgets join at the marked pl
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +19,7 @@ from accounts.models import User
 from billing import breaker, spend
 from billing.models import CreditAccount, ProviderAccount, Spend
 from billing.pricing import Quote
-from billing.provider_accounts import BALANCE_FRESH_FOR, promised
+from billing.provider_accounts import BALANCE_FRESH_FOR, committed
 
 
 class Refusal(Exception):
@@ -38,12 +39,12 @@ class Refusal(Exception):
 
 
 class Paused(Refusal):
-    """A person stopped new work."""
+    """A person stopped new work, and said why."""
 
     code = "paused"
 
     def sentence(self) -> str:
-        return gettext("New videos are paused: %(reason)s Nothing was charged; please try again later.") % self.facts
+        return gettext("New videos are paused (%(reason)s). Nothing was charged; please try again later.") % self.facts
 
 
 class ProviderAtRest(Refusal):
@@ -109,7 +110,7 @@ def check_order(
 ) -> None:
     """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
     if provider.paused_at is not None:
-        raise Paused(reason=provider.pause_reason)
+        raise Paused(reason=provider.pause_reason.rstrip(" .。"))
     if provider.parked_as or is_critical(provider):
         raise ProviderAtRest()
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
@@ -118,7 +119,7 @@ def check_order(
     if account.balance < quote.user_credits:
         raise NotEnoughCredits(price=quote.user_credits, balance=account.balance)
     if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
-        raise QueueTooLong(minutes=round(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
+        raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
 
 
 @dataclass(frozen=True)
@@ -151,14 +152,14 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
 
     When the breaker is open but rested, None means: one probe may go (`breaker.half_open`).
     """
-    at = clock.now()
+    at = clock.database_now()
     if provider.paused_at is not None:
         return Wait("paused", at + timedelta(seconds=15))
     if provider.parked_as:
         return Wait(provider.parked_as, at + timedelta(seconds=15))
     if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
         return Wait("balance_unknown", at + timedelta(seconds=2))
-    available = provider.balance - promised(provider.pk)
+    available = provider.balance - committed(provider)
     if is_critical(provider) or available < estimate.estimated or available <= settings.CRITICAL_BALANCE_THRESHOLD:
         return Wait("balance", at + timedelta(seconds=15))
     # Budgets by hour, day, month and user stand here: counted by conditional update in this same transaction.

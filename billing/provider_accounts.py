@@ -19,6 +19,9 @@ _PURPOSE = "provider-key"
 # A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
 
+# The cause of the alert that there is no key at all.
+NO_KEY = "no key"
+
 # A provider may refuse for want of credits while its balance reads well (a sub-key's own limit): do not flap.
 PARKED_AT_LEAST = timedelta(seconds=30)
 
@@ -55,7 +58,7 @@ def current() -> ProviderAccount:
             base_url=settings.KIE_AI_BASE_URL,
             upload_base_url=settings.KIE_AI_UPLOAD_BASE_URL,
         )
-    stored = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN, is_active=True).order_by("-id").first()
+    stored = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN, is_active=True).first()
     if stored is not None:
         return stored
     if settings.SANDBOX_ALLOWED:
@@ -70,14 +73,40 @@ def current() -> ProviderAccount:
 
 
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
-    """Keep a key given in the admin, sealed. Raises VaultError without an encryption key."""
-    return _account_of(
-        api_key,
-        source=ProviderAccount.Source.ADMIN,
-        label=label,
-        base_url=base_url or settings.KIE_AI_BASE_URL,
-        upload_base_url=upload_base_url or settings.KIE_AI_UPLOAD_BASE_URL,
-    )
+    """Keep a key given in the admin, sealed, and send new work to it. Raises VaultError without an encryption key."""
+    sealed = vault.seal(api_key, purpose=_PURPOSE)
+    base_url = base_url or settings.KIE_AI_BASE_URL
+    with transaction.atomic():
+        # A key known from the environment, or given before, keeps its account: its tasks and its books go on.
+        account, _ = ProviderAccount.objects.update_or_create(
+            provider="kie",
+            base_url=base_url,
+            key_fingerprint=fingerprint(api_key),
+            defaults={
+                "source": ProviderAccount.Source.ADMIN,
+                "label": label,
+                "upload_base_url": upload_base_url or settings.KIE_AI_UPLOAD_BASE_URL,
+                "sealed_key": sealed,
+            },
+        )
+        activate(account_id=account.pk)
+    account.refresh_from_db()
+    return account
+
+
+def activate(*, account_id: int) -> None:
+    """Send new work to this key of the admin's, and to no other of them. Tasks under way keep the key that sent them."""
+    with transaction.atomic():
+        given = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN)
+        # One order for all who do this, or two of them would wait for each other for ever.
+        list(given.select_for_update().order_by("pk"))
+        given.exclude(pk=account_id).update(is_active=False)
+        given.filter(pk=account_id).update(is_active=True)
+
+
+def deactivate(*, account_id: int) -> None:
+    """Send no new work to this key of the admin's; what it has under way is finished with it."""
+    ProviderAccount.objects.filter(pk=account_id, source=ProviderAccount.Source.ADMIN).update(is_active=False)
 
 
 def credentials(account: ProviderAccount) -> Credentials:
@@ -97,31 +126,50 @@ def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
     """Write down what the provider says we have; a healthy balance ends a parking, a low one alerts."""
     with transaction.atomic():
         account = lock(account_id)
-        at = clock.now()
+        at = clock.database_now()
         account.balance, account.balance_at = balance, at
         rested = account.parked_at is not None and at - account.parked_at >= PARKED_AT_LEAST
         if account.parked_as and rested and balance > settings.CRITICAL_BALANCE_THRESHOLD:
             account.parked_as, account.parked_at = "", None
-            alerts.resolve(alerts.Kind.OUT_OF_CREDITS)
-            alerts.resolve(alerts.Kind.ACCESS_DENIED)
         account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
-        if balance <= settings.CRITICAL_BALANCE_THRESHOLD:
-            alerts.raise_alert(alerts.Kind.CRITICAL_BALANCE, cause=account.label, detail=f"balance {balance}")
-        elif balance <= settings.LOW_BALANCE_THRESHOLD:
-            alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause=account.label, detail=f"balance {balance}")
-        else:
-            alerts.resolve(alerts.Kind.LOW_BALANCE, cause=account.label)
-        if balance > settings.CRITICAL_BALANCE_THRESHOLD:
-            alerts.resolve(alerts.Kind.CRITICAL_BALANCE, cause=account.label)
+        _tell_of_balance(account, balance)
         return BalanceSnapshot.objects.create(
             account=account, balance=balance, promised=promised(account_id), taken_at=at
         )
+
+
+def _tell_of_balance(account: ProviderAccount, balance: Decimal) -> None:
+    """Alert at the threshold that the balance is under; end the alerts that this balance proves over."""
+    critical, low = balance <= settings.CRITICAL_BALANCE_THRESHOLD, balance <= settings.LOW_BALANCE_THRESHOLD
+    if critical:
+        alerts.raise_alert(alerts.Kind.CRITICAL_BALANCE, cause=account.cause, detail=f"balance {balance}")
+    elif low:
+        alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause=account.cause, detail=f"balance {balance}")
+    over = {
+        alerts.Kind.CRITICAL_BALANCE: not critical,
+        alerts.Kind.LOW_BALANCE: not low,
+        alerts.Kind.OUT_OF_CREDITS: not account.parked_as,
+        alerts.Kind.ACCESS_DENIED: not account.parked_as,
+    }
+    for kind, is_over in over.items():
+        if is_over:
+            alerts.resolve(kind, cause=account.cause)
+    # Who reads a balance has a key.
+    alerts.resolve(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
 
 
 def promised(account_id: int) -> Decimal:
     """Provider credits of jobs that were sent and are not settled."""
     total = Spend.objects.filter(account_id=account_id, state=Spend.State.PROMISED).aggregate(sum=Sum("estimated"))
     return total["sum"] or Decimal(0)
+
+
+def committed(account: ProviderAccount) -> Decimal:
+    """What the balance as last read may not show yet: promised, or settled since it was read. In provider credits."""
+    settled = Spend.objects.filter(
+        account_id=account.pk, state=Spend.State.SETTLED, settled_at__gt=account.balance_at or account.created_at
+    ).aggregate(sum=Sum("actual"))
+    return promised(account.pk) + (settled["sum"] or Decimal(0))
 
 
 def pause(*, account_id: int, actor: User | None, reason: str) -> None:
@@ -140,8 +188,8 @@ def resume(*, account_id: int) -> None:
 
 def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> None:
     """The provider will not serve us (credits, key): new work waits until a healthy balance is read."""
-    ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.now())
-    alerts.raise_alert(alerts.Kind(parked_as), cause=f"account {account_id}", detail=detail)
+    ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.database_now())
+    alerts.raise_alert(alerts.Kind(parked_as), cause=ProviderAccount.cause_of(account_id), detail=detail)
 
 
 def lock(account_id: int) -> ProviderAccount:
@@ -152,19 +200,19 @@ def lock(account_id: int) -> ProviderAccount:
 def _account_of(
     api_key: str, *, source: ProviderAccount.Source, label: str, base_url: str, upload_base_url: str
 ) -> ProviderAccount:
-    name = fingerprint(api_key)
-    account = ProviderAccount.objects.filter(provider="kie", base_url=base_url, key_fingerprint=name).first()
-    if account is None:
-        sealed = vault.seal(api_key, purpose=_PURPOSE) if vault.is_configured() else ""
-        account, _ = ProviderAccount.objects.get_or_create(
-            provider="kie",
-            base_url=base_url,
-            key_fingerprint=name,
-            defaults={
-                "source": source,
-                "label": label,
-                "upload_base_url": upload_base_url,
-                "sealed_key": sealed,
-            },
-        )
+    account, _ = ProviderAccount.objects.get_or_create(
+        provider="kie",
+        base_url=base_url,
+        key_fingerprint=fingerprint(api_key),
+        defaults={"source": source, "label": label, "upload_base_url": upload_base_url},
+    )
+    changes: dict[str, str] = {}
+    if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and vault.is_configured():
+        # So that tasks under way can still be asked about once the environment names another key.
+        changes["sealed_key"] = vault.seal(api_key, purpose=_PURPOSE)
+    if account.upload_base_url != upload_base_url:
+        changes["upload_base_url"] = upload_base_url
+    if changes:
+        ProviderAccount.objects.filter(pk=account.pk).update(**changes)
+        account.refresh_from_db()
     return account

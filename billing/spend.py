@@ -27,19 +27,25 @@ def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
     )
 
 
+class NotEstimated(Exception):
+    """A paid call was about to be made for a job that is promised or settled already."""
+
+
 def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
-    """Note the paid call before it is sent. IntegrityError when one is already live: never pay twice."""
-    at = clock.now()
-    Spend.objects.filter(pk=spend.pk, state=Spend.State.ESTIMATED).update(
+    """Note the paid call before it is sent. Never pay twice: NotEstimated, or IntegrityError when a call is live."""
+    at = clock.database_now()
+    promised = Spend.objects.filter(pk=spend.pk, state=Spend.State.ESTIMATED).update(
         state=Spend.State.PROMISED, account=account, promised_at=at
     )
+    if not promised:
+        raise NotEstimated(spend.reference)
     return PaidCall.objects.create(spend=spend, account=account, started_at=at)
 
 
 def answered(*, reference: str, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
-    """Note how the live call ended. A call that was not begun, or was refused, takes its promise back."""
+    """Note how the live call ended. A call that was not begun takes its promise back."""
     live = PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.IN_FLIGHT)
-    live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.now())
+    live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
     if outcome == Outcome.NOT_SENT:
         Spend.objects.filter(reference=reference, state=Spend.State.PROMISED).update(
             state=Spend.State.ESTIMATED, promised_at=None
@@ -56,7 +62,7 @@ def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
     return bool(
         Spend.objects.filter(reference=reference)
         .exclude(state=Spend.State.SETTLED)
-        .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.now())
+        .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
     )
 
 
@@ -80,7 +86,8 @@ def calls_in_window(*, account_id: int, since: datetime) -> int:
     """Paid calls that may have reached the provider after `since`.
 
     A call arrives somewhere between its start and its answer, so one counts until a whole window has passed since its
-    answer; that way no window at the provider can hold more than the limit, however slow the network is.
+    answer; that way no window at the provider can hold more than the limit, however slow the network is. All times are
+    the database's, for the clocks of two hosts differ.
     """
     calls = PaidCall.objects.filter(account_id=account_id)
     return (

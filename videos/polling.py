@@ -52,7 +52,7 @@ def look(task: VideoTask) -> None:
     try:
         client = client_for(task.account)
     except NoProviderKey as problem:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.label, detail=str(problem))
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=str(problem))
         return
     try:
         if task.provider_task_id is None:
@@ -162,7 +162,7 @@ def _trouble(task: VideoTask, trouble: errors.ProviderError) -> None:
         with transaction.atomic():
             breaker.failed(task.account.pk, detail=trouble.detail)
     if isinstance(trouble, errors.AccessDenied) and task.account is not None:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.label, detail=trouble.detail)
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=trouble.detail)
     _look_again_or_wait(task)
 
 

@@ -67,6 +67,15 @@ class ProviderAccount(models.Model):
     def __str__(self) -> str:
         return self.label
 
+    @property
+    def cause(self) -> str:
+        """How alerts name this account: two may bear the same label."""
+        return self.cause_of(self.pk)
+
+    @staticmethod
+    def cause_of(account_id: int) -> str:
+        return f"provider account {account_id}"
+
 
 class BalanceSnapshot(models.Model):
     """What the provider said we had, and what we had promised, at one moment."""
