@@ -259,15 +259,26 @@ STORAGES: dict[str, dict[str, Any]] = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+MEDIA_ORIGINS: list[str] = []  # where browsers are sent for stored files, beside ourselves
 if AWS_STORAGE_BUCKET_NAME:
+    _region = env.str("AWS_S3_REGION_NAME", default="")
+    _endpoint = env.str("AWS_S3_ENDPOINT_URL", default="").rstrip("/")
+    # At Amazon a signed link must name the region's own host: the common one redirects, and the signature breaks.
+    _amazon = f"s3.{_region}.amazonaws.com" if _region else "s3.amazonaws.com"
+    MEDIA_ORIGINS = [
+        "{0.scheme}://{0.netloc}".format(urlsplit(_endpoint))
+        if _endpoint
+        else f"https://{AWS_STORAGE_BUCKET_NAME}.{_amazon}"
+    ]
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
             "bucket_name": AWS_STORAGE_BUCKET_NAME,
             "access_key": env.str("AWS_ACCESS_KEY_ID", default="") or None,
             "secret_key": env.str("AWS_SECRET_ACCESS_KEY", default="") or None,
-            "region_name": env.str("AWS_S3_REGION_NAME", default="") or None,
-            "endpoint_url": env.str("AWS_S3_ENDPOINT_URL", default="") or None,
+            "region_name": _region or None,
+            "endpoint_url": _endpoint or f"https://{_amazon}",
+            "addressing_style": "path" if _endpoint else "virtual",
             "default_acl": None,
             "querystring_auth": True,
             "querystring_expire": 600,
@@ -286,8 +297,8 @@ CONTENT_SECURITY_POLICY = {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "data:"],
-        "media-src": [SELF],
+        "img-src": [SELF, "data:", *MEDIA_ORIGINS],
+        "media-src": [SELF, *MEDIA_ORIGINS],
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
