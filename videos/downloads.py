@@ -10,6 +10,7 @@ and keeps it, or fetches anew. A task with several results becomes ready when al
 import logging
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 
 from accounts.doors import chance, checkpoints, clock
 from billing import alerts
-from videos import incoming, lifecycle, links, posters, storing
+from videos import incoming, lifecycle, links, parallel, posters, storing
 from videos.film_check import Film, NotAFilm, examine
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.fetch import AllowList, FetchLimits, fetch
@@ -30,9 +31,8 @@ log = logging.getLogger(__name__)
 State = VideoFile.State
 
 LEASE = timedelta(minutes=5)
-# All attempts of one job together, so that a job ends well within the queue's time limit and the lease.
+# An attempt ends well within the queue's time limit and its own lease.
 ATTEMPT_S = 240.0
-LEAST_ATTEMPT_S = 60.0
 MAX_BYTES = 2 << 30
 LEAST_BYTES_PER_S = 20 << 10
 PACE_S = 20.0
@@ -51,42 +51,22 @@ class Overtaken(Exception):
     """Another worker has the file by now, or its owner deleted it: nothing of ours may be written."""
 
 
-def download_due(*, limit: int = 2) -> int:
-    """Work on at most `limit` files that are due, one after the other; returns how many."""
-    began_at = clock.now()
-    worked = 0
+def download_due(*, limit: int = 4) -> int:
+    """Work on at most `limit` files that are due, all at once; returns how many."""
     at = clock.database_now()
     due = VideoFile.objects.filter(_is_free(at), state=State.PENDING, due_at__lte=at).order_by("due_at")
     # Some more than needed, for others may be claiming the same ones.
-    for file_id in list(due.values_list("pk", flat=True)[: limit * 4]):
-        left_s = ATTEMPT_S - (clock.now() - began_at).total_seconds()
-        if worked >= limit or left_s < LEAST_ATTEMPT_S:
-            break
-        worked += download(file_id, within_s=left_s)
-    return worked
+    file_ids = list(due.values_list("pk", flat=True)[: limit * 4])
+    claimed = filter(None, map(_claim, file_ids))
+    return parallel.each(_work, islice(claimed, limit))
 
 
-def download(file_id: int, *, within_s: float = ATTEMPT_S) -> bool:
+def download(file_id: int) -> bool:
     """One attempt at one file, due or not; False when it is not ours to work on."""
     file = _claim(file_id)
     if file is None:
         return False
-    checkpoints.reach("download.claimed")
-    try:
-        _attempt(file, within_s)
-    except Overtaken:
-        _clear(file)
-        log.info("download of %s was overtaken", file)
-    except storing.StorageTrouble as problem:
-        _clear(file)
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=str(problem))
-        _postpone(file, str(problem), wait_s=STORAGE_S)
-    except (FetchError, NotAFilm) as problem:
-        _missed(file, problem)
-    except Exception as problem:
-        log.exception("download of %s failed in a way nobody foresaw", file)
-        _clear(file)
-        _missed(file, problem)
+    _work(file)
     return True
 
 
@@ -104,7 +84,7 @@ def _claim(file_id: int) -> VideoFile | None:
     at = clock.database_now()
     died = file.lease_until is not None
     won = VideoFile.objects.filter(_is_free(at), pk=file_id, state=State.PENDING, fence=file.fence).update(
-        fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=at + LEASE
+        fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=at + LEASE, due_at=at + LEASE
     )
     if not won:
         return None
@@ -114,17 +94,37 @@ def _claim(file_id: int) -> VideoFile | None:
     return file
 
 
+def _work(file: VideoFile) -> None:
+    """One attempt, whatever comes of it."""
+    checkpoints.reach("download.claimed")
+    try:
+        _attempt(file)
+    except Overtaken:
+        _clear(file)
+        log.info("download of %s was overtaken", file)
+    except storing.StorageTrouble as problem:
+        _clear(file)
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=str(problem))
+        _postpone(file, str(problem), wait_s=STORAGE_S)
+    except (FetchError, NotAFilm) as problem:
+        _missed(file, problem)
+    except Exception as problem:
+        log.exception("download of %s failed in a way nobody foresaw", file)
+        _clear(file)
+        _missed(file, problem)
+
+
 def _is_free(at: datetime) -> Q:
     return Q(lease_until=None) | Q(lease_until__lte=at)
 
 
-def _attempt(file: VideoFile, within_s: float) -> None:
+def _attempt(file: VideoFile) -> None:
     if file.name and _is_moved(file):
         _commit(file)
         return
     if not storing.has_room():
         raise storing.StorageTrouble("less than the reserve is free on the disk")
-    path, film = _bring(file, within_s)
+    path, film = _bring(file)
     checkpoints.reach("download.checked")
     poster = posters.draw(path, duration_s=film.duration_s)
     _intend(file, path, film)
@@ -144,15 +144,15 @@ def _is_moved(file: VideoFile) -> bool:
     )
 
 
-def _bring(file: VideoFile, within_s: float) -> tuple[Path, Film]:
+def _bring(file: VideoFile) -> tuple[Path, Film]:
     """Fetch and check; when the address brings no film, once more from a fresh link. Raises FetchError, NotAFilm."""
     began_at = clock.now()
     try:
-        return _fetch(file, file.fetch_url or file.source_url, within_s)
+        return _fetch(file, file.fetch_url or file.source_url, ATTEMPT_S)
     except (LinkExpired, Missing, ForbiddenAddress, NotAFilm) as problem:
         if isinstance(problem, ForbiddenAddress):
             _tell_forbidden(file, problem)
-        left_s = within_s - (clock.now() - began_at).total_seconds()
+        left_s = ATTEMPT_S - (clock.now() - began_at).total_seconds()
         file.fetch_url = links.fresh(file) if left_s > PACE_S else ""
         if not file.fetch_url:
             raise
@@ -187,7 +187,8 @@ def _intend(file: VideoFile, path: Path, film: Film) -> None:
         facts = asdict(film) | {"sha256": storing.sha256_of(path), "size_bytes": path.stat().st_size}
     facts["name"] = storing.new_name(storing.VIDEOS, ".mp4")
     facts["poster_name"] = storing.new_name(storing.POSTERS, ".webp")
-    if not _mine(file).update(**facts, lease_until=clock.database_now() + LEASE):
+    until = clock.database_now() + LEASE
+    if not _mine(file).update(**facts, lease_until=until, due_at=until):
         raise Overtaken
     for field, value in facts.items():
         setattr(file, field, value)

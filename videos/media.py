@@ -25,7 +25,7 @@ TITLE_LENGTH = 60
 
 @require_safe
 @login_required
-def file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
+def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     """The film, whole or in part; `?download=1` to keep it, `?index=1` for a second result. 410 when it was deleted."""
     found = _file(request, task_id)
     if found.state == VideoFile.State.DELETED:

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
@@ -28,6 +28,10 @@ _BLOCK_BYTES = 1 << 20
 
 class StorageTrouble(Exception):
     """A full disk, a folder that cannot be written, a bucket that does not answer; the text is for operators."""
+
+
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
 
 
 @contextmanager
@@ -135,7 +139,7 @@ def sha256_of(path: Path) -> str:
         return _digest(content)
 
 
-def _digest(content: BinaryIO | File[bytes]) -> str:
+def _digest(content: "BinaryIO | File[bytes]") -> str:
     digest = hashlib.sha256()
     while block := content.read(_BLOCK_BYTES):
         digest.update(block)
