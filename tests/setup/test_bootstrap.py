@@ -1,0 +1,156 @@
+"""`make setup`: what it builds, when it does nothing, and what it says when it cannot."""
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services import ROOT
+from veoapp import bootstrap
+from veoapp.bootstrap import Trouble
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty checkout, in a path with blanks; locks of one line."""
+    root = tmp_path / "a clone of veoapp"
+    root.mkdir()
+    monkeypatch.setattr(bootstrap, "ROOT", root)
+    monkeypatch.setattr(bootstrap, "VENV", root / ".venv")
+    monkeypatch.setattr(bootstrap, "VENV_PYTHON", root / ".venv" / "bin" / "python")
+    monkeypatch.setattr(bootstrap, "STAMP", root / ".venv" / "veoapp-locks.json")
+    monkeypatch.setattr(bootstrap, "ENV_FILE", root / ".env")
+    for lock in (bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK):
+        (root / lock).write_text("# nothing to install\n")
+    return root
+
+
+def make(*arguments: str, path: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """`.ci/find-python` with this PATH."""
+    environment = {"PATH": path, "HOME": os.environ.get("HOME", "/")}
+    command = ["/bin/sh", str(ROOT / ".ci" / "find-python"), *arguments]
+    return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
+
+
+def fake_python(folder: Path, name: str, *, fits: bool) -> None:
+    """A program that answers a version test as a Python of the right or the wrong age would."""
+    file = folder / name
+    file.write_text(f'#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.2 && exit\nexit {0 if fits else 1}\n')
+    file.chmod(0o755)
+
+
+def test_without_a_python_there_is_one_sentence(tmp_path: Path) -> None:
+    answer = make("", path=str(tmp_path), root=tmp_path)
+    assert answer.returncode == 1
+    assert answer.stdout == ""
+    assert answer.stderr.startswith("veoapp needs Python 3.11 or later, and here is no python3. Install it (Debian")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3", fits=False)
+    answer = make("", path=str(tmp_path), root=tmp_path)
+    assert answer.returncode == 1
+    assert "and here is Python 3.9.2." in answer.stderr
+
+
+def test_a_newer_python_beside_an_old_one_is_found(tmp_path: Path) -> None:
+    fake_python(tmp_path, "python3", fits=False)
+    fake_python(tmp_path, "python3.12", fits=True)
+    assert make("", path=str(tmp_path), root=tmp_path).stdout.strip() == "python3.12"
+
+
+def test_a_named_python_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    answer = make("/no/such/python", path="/usr/bin:/bin")
+    assert answer.returncode == 1
+    assert "PYTHON=/no/such/python is not one" in answer.stderr
+
+
+def test_the_environment_is_built_once_with_a_python_that_works(folder: Path) -> None:
+    bootstrap.build_environment()
+    assert bootstrap.VENV_PYTHON.exists()
+    first = (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
+    bootstrap.build_environment()
+    assert (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns == first
+
+
+def test_a_broken_environment_is_built_anew(folder: Path) -> None:
+    bootstrap.build_environment()
+    bootstrap.VENV_PYTHON.unlink()
+    bootstrap.VENV_PYTHON.symlink_to("/no/such/python")
+    bootstrap.build_environment()
+    assert subprocess.run([bootstrap.VENV_PYTHON, "-c", ""], check=False).returncode == 0
+
+
+def installed(record: Path) -> list[str]:
+    """The names of the locks that the fake pip was given."""
+    return [Path(line).name for line in record.read_text().splitlines()]
+
+
+def test_nothing_is_installed_twice(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = folder / "calls"
+    record.write_text("")
+    (folder / ".venv").mkdir()
+    fake_pip = f'echo "$@" | sed "s/.* //" >> "{record}"'
+    monkeypatch.setattr(bootstrap, "_pip", lambda: ["/bin/sh", "-c", fake_pip, "pip"])
+    both = [bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK]
+    bootstrap.install(both)
+    bootstrap.install(both)
+    bootstrap.install([bootstrap.RUNTIME_LOCK])
+    assert installed(record) == [bootstrap.DEV_LOCK]
+    (folder / bootstrap.RUNTIME_LOCK).write_text("# changed\n")
+    bootstrap.install([bootstrap.RUNTIME_LOCK])
+    assert installed(record) == [bootstrap.DEV_LOCK, bootstrap.RUNTIME_LOCK]
+    assert list(json.loads(bootstrap.STAMP.read_text())) == [bootstrap.RUNTIME_LOCK]
+
+
+def test_a_failed_installation_is_tried_again_next_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / ".venv").mkdir()
+    monkeypatch.setattr(bootstrap, "_pip", lambda: ["false"])
+    with pytest.raises(Trouble, match=r"pip could not install requirements\.lock, see above\."):
+        bootstrap.install([bootstrap.RUNTIME_LOCK])
+    assert not bootstrap.STAMP.exists()
+
+
+def test_the_first_env_holds_fresh_secrets_for_its_owner_only(folder: Path) -> None:
+    bootstrap.write_first_env()
+    text = (folder / ".env").read_text()
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    values = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values["DEBUG"] == "true"
+    assert len(values["SECRET_KEY"]) >= 50
+    assert values["FIELD_ENCRYPTION_KEYS"].startswith("1:")
+    bootstrap.write_first_env()
+    assert (folder / ".env").read_text() == text
+
+
+def test_mistakes_in_the_settings_are_found_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bootstrap, "VENV_PYTHON", Path(sys.executable))
+    bootstrap.read_settings()
+    monkeypatch.setenv("WORKERS", "many")
+    with pytest.raises(Trouble, match="WORKERS has a value 'many' that cannot be read"):
+        bootstrap.read_settings()
+    monkeypatch.setenv("WORKERS", "3")
+    monkeypatch.setenv("TIME_ZONE", "Middle/Earth")
+    with pytest.raises(Trouble, match="Middle/Earth"):
+        bootstrap.read_settings()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder / ".env"))
+
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py"])
+    for step in ("build_environment", "read_settings"):
+        monkeypatch.setattr(bootstrap, step, lambda: None)
+    monkeypatch.setattr(bootstrap, "install", lambda locks: None)
+    monkeypatch.setattr(bootstrap, "write_first_env", refuse)
+    with pytest.raises(SystemExit) as raised:
+        bootstrap.main()
+    sentence = f"veoapp: {folder}/.env cannot be written (Read-only file system): make {folder} yours, then again."
+    assert raised.value.code == sentence

@@ -1,0 +1,111 @@
+"""A broken `.env` is answered with a sentence: what is wrong, where, and what to do."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.services import ROOT
+from veoapp.environment import Environment, SettingsError
+
+
+def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    file = tmp_path / ".env"
+    file.write_text(text)
+    environment = Environment()
+    monkeypatch.setattr(Environment, "ENVIRON", {})
+    environment.read_file(file)
+    return environment
+
+
+def settings_with(**variables: str) -> subprocess.CompletedProcess[str]:
+    """What `manage.py` says with these variables."""
+    environment = {**os.environ, "VEOAPP_ENV_FILE": "", **variables}
+    command = [sys.executable, "manage.py", "migrate", "--plan"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_line_that_is_no_setting_is_named_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"\.env, line 3 is not of the form NAME=value: correct or remove it\."):
+        read(tmp_path, "# a comment\nDEBUG=true\nSECRET_KEY hunter2\n", monkeypatch)
+
+
+def test_a_broken_line_is_not_repeated_for_it_may_be_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError) as raised:
+        read(tmp_path, "SECRET_KEY hunter2\n", monkeypatch)
+    assert "hunter2" not in str(raised.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        Environment().read_file(tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A=$ecret", "$ecret"),
+        ("A='with blanks '", "with blanks "),
+        ('A="quoted"', "quoted"),
+        ("export A=b=c#d", "b=c#d"),
+    ],
+)
+def test_values_are_taken_as_they_stand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: str
+) -> None:
+    assert read(tmp_path, text, monkeypatch).str("A") == expected
+
+
+def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = read(tmp_path, "WORKERS=\nHOSTS=\n", monkeypatch)
+    assert environment.int("WORKERS", default=3) == 3
+    assert environment.list("HOSTS", default=["a"]) == ["a"]
+
+
+def test_lists_forgive_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read(tmp_path, "HOSTS=a , b,\n", monkeypatch).list("HOSTS", default=[]) == ["a", "b"]
+
+
+@pytest.mark.parametrize("word", ["TRUE", "yes", "on", "1"])
+def test_yes_has_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    assert read(tmp_path, f"DEBUG={word}", monkeypatch).bool("DEBUG", default=False) is True
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("DEBUG", "ture", "DEBUG must be true or false, not 'ture': correct it in .env."),
+        ("WORKERS", "three", "WORKERS has a value 'three' that cannot be read: correct it in .env."),
+        ("DAILY_COST_LIMIT", "1,000", "DAILY_COST_LIMIT has a value '1,000' that cannot be read: correct it in .env."),
+        ("DAILY_COST_LIMIT", "NaN", "DAILY_COST_LIMIT must be a number, not 'NaN': correct it in .env."),
+        ("EMAIL_URL", "nonsense://hunter2@x", "EMAIL_URL has a value that cannot be read: correct it in .env."),
+        (
+            "DATABASE_URL",
+            "my database",
+            "DATABASE_URL must be like postgres://user:password@host/name: correct it in .env.",
+        ),
+        (
+            "SECRET_KEY",
+            "",
+            "SECRET_KEY is empty. Run `make setup`, which writes a .env for this machine, or set SECRET_KEY",
+        ),
+    ],
+)
+def test_a_bad_value_ends_every_command_in_one_sentence(name: str, value: str, sentence: str) -> None:
+    answer = settings_with(**{name: value})
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"veoapp: {sentence}")
+    assert len(answer.stderr.strip().splitlines()) == 1
+    assert "hunter2" not in answer.stderr
+
+
+def test_the_address_follows_the_port() -> None:
+    code = "from veoapp import settings; print(settings.APP_URL, settings.SANDBOX_URL)"
+    environment = {**os.environ, "PORT": "8123", "SANDBOX_PORT": "8124", "APP_URL": ""}
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.split() == ["http://127.0.0.1:8123", "http://127.0.0.1:8124"]

@@ -1,0 +1,55 @@
+"""The lock files: complete, with hashes, without the name of any host."""
+
+import re
+import tomllib
+
+import pytest
+
+from tests.services import ROOT
+
+RUNTIME, DEV = "requirements.lock", "requirements-dev.lock"
+REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)(?: ; ([^\\]*))?", flags=re.MULTILINE)
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def text_of(lock: str) -> str:
+    return (ROOT / lock).read_text(encoding="utf-8")
+
+
+def pins(lock: str) -> set[tuple[str, str]]:
+    """Name and version of every package in a lock."""
+    return {(canonical(name), version) for name, version, _ in REQUIREMENT.findall(text_of(lock))}
+
+
+def wanted(*, dev: bool) -> set[str]:
+    """The packages that pyproject.toml asks for by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lines = list(project["project"]["dependencies"])
+    if dev:
+        lines += project["dependency-groups"]["dev"]
+    return {canonical(re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0]) for line in lines}
+
+
+@pytest.mark.parametrize(("lock", "dev"), [(RUNTIME, False), (DEV, True)])
+def test_every_dependency_of_the_project_is_locked(lock: str, dev: bool) -> None:
+    assert wanted(dev=dev) - {name for name, _ in pins(lock)} == set()
+
+
+def test_the_lock_for_tests_holds_the_other_at_the_same_versions() -> None:
+    """So `make run` after `make test` finds nothing to do."""
+    assert pins(RUNTIME) - pins(DEV) == set()
+
+
+@pytest.mark.parametrize("lock", [RUNTIME, DEV])
+def test_every_package_has_its_hashes(lock: str) -> None:
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", text_of(lock).strip())
+    assert blocks
+    assert [block.splitlines()[0] for block in blocks if "--hash=sha256:" not in block] == []
+
+
+@pytest.mark.parametrize("lock", [RUNTIME, DEV])
+def test_a_lock_names_no_host_and_no_file(lock: str) -> None:
+    assert re.findall(r"\S*(?:://|--index|--extra-index|--find-links|--trusted-host| @ )\S*", text_of(lock)) == []

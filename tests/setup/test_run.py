@@ -1,0 +1,91 @@
+"""`manage.py run` before it starts anything: ports, database, the demo account."""
+
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from allauth.account.models import EmailAddress
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import ledger
+from tests.mail import free_port
+from tests.services import ROOT
+from veoapp import demo
+
+
+def run(**variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEBUG": "true", "KIE_AI_API_KEY": "", **variables}
+    command = [sys.executable, "manage.py", "run"]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.fixture
+def debug(settings: Settings, tmp_path: Path) -> None:
+    settings.DEBUG = True
+    settings.VAR_DIR = tmp_path / "var"
+
+
+@pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
+def test_a_taken_port_is_one_sentence_with_a_way_out(name: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        others = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+        answer = run(**{**others, name: str(port)})
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"CommandError: Port {port} is taken by another program")
+    assert f"`make run {name}=" in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+def test_two_servers_cannot_share_a_port() -> None:
+    port = str(free_port())
+    assert "PORT and SANDBOX_PORT are the same" in run(PORT=port, SANDBOX_PORT=port).stderr
+
+
+def test_a_database_that_does_not_answer_is_one_sentence() -> None:
+    url = "postgres://veoapp@/veoapp?host=/no/such/place"
+    answer = run(DATABASE_URL=url, PORT=str(free_port()), SANDBOX_PORT=str(free_port()))
+    assert answer.returncode == 1
+    assert "start it, or correct DATABASE_URL in .env." in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.django_db
+def test_the_demo_account_is_an_operator_with_credits_and_a_password_of_this_machine(
+    debug: None, settings: Settings
+) -> None:
+    account = demo.ensure()
+    user = User.objects.get(email="demo@example.com")
+    assert (user.is_staff, user.is_superuser, user.is_active) == (True, True, True)
+    assert EmailAddress.objects.get(user=user).verified
+    assert account.password is not None
+    assert user.check_password(account.password)
+    assert len(account.password) >= 14
+    assert stat.S_IMODE((settings.VAR_DIR / "demo-password").stat().st_mode) == 0o600
+    assert ledger.balance_of(user) == 1000
+    assert [entry.amount for entry in ledger.statement(user)] == [1000]
+
+
+@pytest.mark.django_db
+def test_a_second_start_changes_nothing_about_the_demo_account(debug: None) -> None:
+    first, second = demo.ensure(), demo.ensure()
+    assert first == second
+    assert ledger.balance_of(first.user) == 1000
+    first.user.set_password("a password of my own")
+    first.user.save()
+    assert demo.ensure().password is None
+
+
+@pytest.mark.django_db
+def test_production_has_no_default_account(settings: Settings) -> None:
+    settings.DEBUG = False
+    with pytest.raises(RuntimeError):
+        demo.ensure()
+    assert User.objects.count() == 0
