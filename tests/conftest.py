@@ -3,7 +3,15 @@
 import pytest
 from django.conf import settings
 
-pytest_plugins = ["tests.database", "tests.people", "tests.browser", "tests.mail", "tests.s3"]
+pytest_plugins = [
+    "tests.database",
+    "tests.people",
+    "tests.browser",
+    "tests.mail",
+    "tests.s3",
+    "tests.sandbox",
+    "tests.videos.world",
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

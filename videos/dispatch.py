@@ -138,7 +138,8 @@ def token_hash(token: str) -> str:
 
 def callback_url(task_id: UUID, token: str) -> str:
     """Where the provider calls back for this task: the one documented secret in an address."""
-    return settings.CALLBACK_BASE_URL + reverse("videos:callback", args=[task_id, token])
+    base: str = settings.CALLBACK_BASE_URL
+    return base + reverse("videos:callback", args=[task_id, token])
 
 
 def read_balance(account: ProviderAccount, client: Provider) -> bool:

@@ -17,6 +17,7 @@ JOBS = {
     "download": "videos.tasks.download",
     "tidy": "videos.tasks.tidy",
     "balance": "videos.tasks.balance",
+    "notify": "videos.tasks.notify",
     "canary": "videos.tasks.canary",
 }
 # A bell that nobody answered for so long is rung again: its job was lost.

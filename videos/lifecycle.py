@@ -12,6 +12,7 @@ whether it moved. Whoever comes second finds nothing to move and does no harm. N
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -191,7 +192,7 @@ def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
     """generating -> downloading: the provider named its files. A refunded task's are delivered late and free."""
     at = clock.database_now()
     with transaction.atomic():
-        facts = {"provider_done_at": at, "settled_by": source}
+        facts: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
         moved = move(
             task_id,
             from_=(Status.GENERATING,),

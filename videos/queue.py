@@ -34,9 +34,9 @@ def places_ahead(task: VideoTask) -> tuple[int, int]:
 def expected_wait_s(ahead: int | None = None) -> float:
     """About how long until a video that stands behind `ahead` others (all, unless given) would start, in seconds."""
     ahead = waiting() if ahead is None else ahead
-    by_rate = ahead * settings.PROVIDER_RATE_WINDOW_S / settings.PROVIDER_RATE_LIMIT
+    by_rate: float = ahead * settings.PROVIDER_RATE_WINDOW_S / settings.PROVIDER_RATE_LIMIT
     running = sum(running_by_user().values())
-    places = max(settings.MAX_CONCURRENT_VIDEOS, 1)
+    places: int = max(settings.MAX_CONCURRENT_VIDEOS, 1)
     typical_s = sum(times.p50_s for times in usual_times().values()) / max(len(usual_times()), 1)
     behind = max(0, ahead + running + 1 - places)
     return max(by_rate, behind * typical_s / places)

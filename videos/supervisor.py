@@ -87,7 +87,7 @@ class Supervisor:
     def _start(self) -> None:
         # The lifeline: when this process dies, however it dies, its end closes and the cluster's group ends itself.
         read_end, self._lifeline = os.pipe()
-        self.cluster = subprocess.Popen(  # noqa: S603  our own command
+        self.cluster = subprocess.Popen(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "cluster", "--lifeline", str(read_end)],
             pass_fds=[read_end],
             start_new_session=True,

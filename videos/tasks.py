@@ -1,7 +1,7 @@
 """The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
 
 from videos import dispatch as dispatching
-from videos import doorbells, downloads, polling, sweep
+from videos import doorbells, downloads, notices, polling, sweep
 
 
 def dispatch() -> None:
@@ -32,6 +32,12 @@ def balance() -> None:
     """Read the provider's balance."""
     doorbells.answer("balance")
     sweep.read_balance()
+
+
+def notify() -> None:
+    """Mail those who asked to be told."""
+    doorbells.answer("notify")
+    notices.notify_due()
 
 
 def canary() -> None:

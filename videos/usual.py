@@ -43,6 +43,7 @@ def _measure(model: str, guess_s: int) -> UsualTime:
     times = sorted(
         (done - sent).total_seconds()
         for done, sent in rows.order_by("-provider_done_at").values_list("provider_done_at", "submitted_at")[:_RECENT]
+        if done and sent
     )
     if len(times) < _ENOUGH:
         return UsualTime(guess_s, guess_s * 2.5, measured=False)

@@ -86,6 +86,7 @@ class VideoTask(models.Model):
     delayed_at = models.DateTimeField(_("delayed since"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     late_at = models.DateTimeField(_("delivered after its refund at"), null=True, blank=True)
+    notified_at = models.DateTimeField(_("mailed about at"), null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted by its owner at"), null=True, blank=True)
 
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
@@ -105,6 +106,12 @@ class VideoTask(models.Model):
             ),
             # Refunded tasks whose result may still come.
             models.Index(fields=["due_at"], name="task_late_watch", condition=Q(status="failed", late_at=None)),
+            # Ends that nobody was mailed about yet.
+            models.Index(
+                fields=["finished_at"],
+                name="task_to_notify",
+                condition=Q(status__in=["ready", "failed"], notified_at=None),
+            ),
             # A person's gallery, newest first.
             models.Index(fields=["user", "-created_at"], name="task_gallery"),
             # The usual time of a model.

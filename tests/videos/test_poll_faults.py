@@ -1,0 +1,206 @@
+"""What may go wrong while we ask for the verdict (faults.md C), and what a changed key or price may not break (F74, F75)."""
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import User
+from billing.models import Price, ProviderAccount
+from tests.people import give_credits
+from tests.sandbox import SandboxProcess
+from tests.videos.world import World
+from videos import orders, polling, sweep
+from videos.orders import VideoOrder
+
+
+def test_f40_a_task_that_generates_for_ever_is_delayed_then_refunded(world: World, alice: User) -> None:
+    world.sandbox.order("stuck-generating")
+    task = world.order(alice)
+    world.send()
+    world.later(minutes=16)
+    world.ask()
+    assert world.now(task).status == "generating"
+    assert world.now(task).delayed_at is not None
+    assert world.alerts("delayed")
+    polls = world.now(task).poll_attempts
+    for _ in range(12):
+        world.later(minutes=5)
+        world.ask()
+    assert world.now(task).poll_attempts - polls <= 12
+    assert world.now(task).status == "generating"
+    world.later(hours=6)
+    world.ask()
+    world.assert_refunded(task)
+    assert world.now(task).failure_code == "deadline"
+    assert world.alerts("possible_spend")
+
+
+def test_f40_a_result_after_the_deadline_is_delivered_free(world: World, alice: User) -> None:
+    world.sandbox.order("stuck-generating")
+    task = world.order(alice)
+    world.send()
+    world.later(hours=7)
+    world.ask()
+    world.assert_refunded(task)
+    world.sandbox.order()
+    world.sandbox.finish()
+    world.later(hours=2)
+    world.ask()
+    world.save()
+    assert world.now(task).is_delivered
+    world.assert_refunded(task)
+    assert world.spent(task) == ("settled", "price_list")
+
+
+@pytest.mark.parametrize("fault", ["record-404", "record-null", "data-null", "record-422"])
+def test_f41_an_unknown_record_is_told_after_ten_minutes_and_never_refunds_at_once(
+    world: World, alice: User, fault: str
+) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.order(fault)
+    world.later(minutes=2)
+    world.ask()
+    assert world.now(task).status == "generating"
+    assert not world.alerts("not_visible")
+    for _ in range(12):
+        world.later(minutes=1)
+        world.ask()
+    assert world.alerts("not_visible")
+    assert world.now(task).status == "generating"
+    world.sandbox.order()
+    world.later(minutes=6)
+    world.run()
+    world.assert_charged(task)
+
+
+@pytest.mark.parametrize(
+    "fault", ["record-html", "record-truncated", "record-drop", "record-http:500", "record-gzip-bomb"]
+)
+def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, fault: str) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.order(fault)
+    for _ in range(3):
+        world.later(minutes=1)
+        world.ask()
+    assert world.now(task).status == "generating"
+    world.sandbox.order()
+    world.later(minutes=20)
+    world.run()
+    world.assert_charged(task)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f42_one_slow_record_does_not_hold_up_the_others(
+    at_sandbox: SandboxProcess, pushed_clock: object, alice: User, settings: Settings
+) -> None:
+    world = World(at_sandbox, pushed_clock)  # type: ignore[arg-type]
+    settings.JOB_THREADS = 4
+    settings.MAX_CONCURRENT_PER_USER = 10
+    tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
+    world.send()
+    world.sandbox.finish()
+    world.sandbox.order("record-slow=1:4")
+    world.later(minutes=1)
+    started = polling.clock.now()
+    world.ask()
+    assert (polling.clock.now() - started).total_seconds() < 8
+    assert sorted(world.now(task).status for task in tasks).count("downloading") >= 3
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "string-flag",
+        "status-words",
+        "state-words",
+        "urls-json-string",
+        "urls-bare-string",
+        "urls-unquoted",
+        "urls-at-root",
+        "urls-result-json",
+        "urls-video-url",
+        "times-as-text",
+        "times-absent",
+        "param-object",
+    ],
+)
+def test_every_variant_of_a_record_ends_ready(world: World, alice: User, fault: str) -> None:
+    world.sandbox.order(fault)
+    task = world.order(alice)
+    world.run()
+    world.assert_charged(task)
+
+
+@pytest.mark.parametrize("fault", ["fail-flag-2", "fail-flag-3"])
+def test_a_verdict_of_failure_is_refunded_at_the_next_poll(world: World, alice: User, fault: str) -> None:
+    world.sandbox.order(fault)
+    task = world.order(alice)
+    world.run()
+    world.assert_refunded(task)
+    assert world.now(task).failure_code
+    assert world.spent(task) == ("settled", "assumed")
+
+
+def test_f74_a_price_that_changes_mid_flight_changes_neither_charge_nor_refund(world: World, alice: User) -> None:
+    task = world.order(alice, "this will [fail]")
+    world.send()
+    Price.objects.create(model="veo3_fast", resolution="720p", provider_credits=900, user_credits=900)
+    world.sandbox.finish()
+    world.later(minutes=1)
+    world.ask()
+    world.assert_refunded(task)
+    assert world.money(task) == [("charge", -60), ("refund", 60)]
+
+
+def test_f75_a_task_is_asked_about_with_the_key_that_created_it(world: World, alice: User, settings: Settings) -> None:
+    task = world.order(alice)
+    world.send()
+    settings.KIE_AI_API_KEY = "another-key"
+    world.sandbox.finish()
+    world.later(minutes=1)
+    world.ask()
+    world.save()
+    world.assert_charged(task)
+    assert ProviderAccount.objects.count() == 1
+
+
+def test_a_waiting_task_takes_its_refund_after_a_day(world: World, alice: User) -> None:
+    world.sandbox.order("code-402")
+    task = world.order(alice)
+    world.send()
+    world.later(hours=25)
+    sweep.tidy()
+    world.assert_refunded(task)
+    assert world.now(task).failure_code == "waited_too_long"
+
+
+def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> None:
+    world.sandbox.order("no-callback")
+    tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
+    world.run()
+    for task in tasks:
+        world.assert_charged(task)
+        assert world.now(task).settled_by == "poll"
+
+
+def test_the_least_recently_served_goes_first(world: World, alice: User, bob: User, settings: Settings) -> None:
+    settings.MAX_CONCURRENT_VIDEOS = 1
+    hers = [world.order(alice, f"hers {number}") for number in range(3)]
+    his = world.order(bob, "his")
+    world.run(rounds=2)
+    assert world.now(hers[0]).status == "ready"
+    assert world.now(his).status == "ready"
+    assert world.now(hers[2]).status == "queued"
+
+
+def test_an_order_with_the_same_key_is_the_same_task_even_with_an_empty_purse(world: World, alice: User) -> None:
+    give_credits(alice, 60)
+    order = VideoOrder(prompt="a kite")
+    first = orders.create(user=alice, order=order, idempotency_key="k")
+    again = orders.create(user=alice, order=order, idempotency_key="k")
+    assert first.pk == again.pk
+    assert world.money(first) == [("charge", -60)]
+    with pytest.raises(orders.KeyReused):
+        orders.create(user=alice, order=VideoOrder(prompt="another"), idempotency_key="k")
+    assert world.money(first) == [("charge", -60)]
