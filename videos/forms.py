@@ -1,0 +1,150 @@
+"""The studio's form: what a person chose and typed, and how it becomes an order. Nothing typed is ever lost."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import chance
+from accounts.models import User
+from videos import catalogue
+from videos.models import SourceImage, VideoTask
+from videos.modes import ALL_SLOTS, ASPECT_NAMES, MADE_FROM, NEEDED, RESOLUTION_NAMES, SLOTS, Mode, mode_of
+from videos.orders import VideoOrder
+
+# Which control of the form an order's complaint belongs to; all others carry the field's own name.
+FIELD_OF = {"generation_type": "mode", "images": None}
+
+
+class StudioForm(forms.Form):
+    """One order. `seen_price` is what the page said it costs; `key` makes a second click the same order."""
+
+    use_required_attribute = (
+        False  # the server's sentence is better than the browser's bubble, and speaks the page's language
+    )
+
+    key = forms.CharField(max_length=100, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
+    mode = forms.ChoiceField(label=_("Made from"), choices=Mode, widget=forms.RadioSelect, initial=Mode.TEXT)
+    prompt = forms.CharField(
+        label=_("Prompt"),
+        max_length=catalogue.PROMPT_LIMIT,
+        widget=forms.Textarea(attrs={"rows": 5, "maxlength": catalogue.PROMPT_LIMIT}),
+        error_messages={"required": _("Say what should be seen: a subject, what it does, how the camera moves.")},
+    )
+    model = forms.ChoiceField(
+        label=_("Model"), choices=[(model.name, model.title) for model in catalogue.CATALOGUE], initial="veo3_fast"
+    )
+    aspect_ratio = forms.ChoiceField(label=_("Shape"), choices=list(ASPECT_NAMES.items()), initial="16:9")
+    resolution = forms.ChoiceField(label=_("Resolution"), choices=list(RESOLUTION_NAMES.items()), initial="720p")
+    duration_s = forms.TypedChoiceField(
+        label=_("Length"), choices=[(length, length) for length in (4, 6, 8)], coerce=int, initial=8
+    )
+    seed = forms.IntegerField(
+        label=_("Seed"),
+        required=False,
+        min_value=catalogue.SEED_RANGE[0],
+        max_value=catalogue.SEED_RANGE[1],
+        help_text=_("A number from 10000 to 99999. The same seed and prompt give a similar take."),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+    )
+    watermark = forms.CharField(
+        label=_("Watermark"),
+        required=False,
+        max_length=catalogue.WATERMARK_LIMIT,
+        help_text=_("A few words, shown in the picture."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    enable_translation = forms.BooleanField(
+        label=_("Translate my prompt to English first"),
+        required=False,
+        initial=True,
+        help_text=_("The models understand English best. Switch off to send your words as they are."),
+    )
+    image_first = forms.UUIDField(required=False)
+    image_last = forms.UUIDField(required=False)
+    image_reference1 = forms.UUIDField(required=False)
+    image_reference2 = forms.UUIDField(required=False)
+    image_reference3 = forms.UUIDField(required=False)
+    seen_price = forms.IntegerField(required=False)
+
+    def __init__(self, *, user: User, data: Mapping[str, Any] | None = None, initial: dict[str, Any] | None = None):
+        super().__init__(data=data, initial={"key": str(chance.new_uuid()), **(initial or {})})
+        self.user = user
+        self.slot_errors: dict[str, str | Promise] = {}
+
+    def value_of(self, name: str) -> Any:
+        """What the field holds now: as typed if the form was sent, else as offered."""
+        return self[name].value()
+
+    def chosen_images(self) -> dict[str, SourceImage]:
+        """The person's own images by place; places with nothing, or with somebody else's, are absent."""
+        wanted: dict[str, UUID] = {}
+        for slot in ALL_SLOTS:
+            try:
+                wanted[slot] = UUID(str(self.value_of(f"image_{slot}")))
+            except ValueError:
+                continue
+        found = SourceImage.objects.filter(user=self.user).in_bulk(list(wanted.values()))
+        return {slot: found[image_id] for slot, image_id in wanted.items() if image_id in found}
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        mode = cleaned.get("mode")
+        if mode:
+            images = self.chosen_images()
+            cleaned["image_ids"] = tuple(images[slot].pk for slot in SLOTS[mode] if slot in images)
+            if len(cleaned["image_ids"]) < NEEDED[Mode(mode)]:
+                empty = next(slot for slot in SLOTS[mode] if slot not in images)
+                self.slot_errors.setdefault(empty, _missing(mode))
+                self.add_error(None, str(_missing(mode)))
+        return cleaned
+
+    def order(self) -> VideoOrder:
+        """The order of a valid form."""
+        values = self.cleaned_data
+        return VideoOrder(
+            prompt=values["prompt"],
+            model=values["model"],
+            aspect_ratio=values["aspect_ratio"],
+            resolution=values["resolution"],
+            duration_s=values["duration_s"],
+            generation_type=MADE_FROM[Mode(values["mode"])],
+            image_ids=values["image_ids"],
+            seed=values["seed"],
+            watermark=values["watermark"],
+            enable_translation=values["enable_translation"],
+        )
+
+    def complain(self, errors: Mapping[str, str | Promise]) -> None:
+        """Show an order's complaints at the controls they belong to."""
+        for name, sentence in errors.items():
+            self.add_error(FIELD_OF.get(name, name if name in self.fields else None), str(sentence))
+
+
+def settings_of(task: VideoTask) -> dict[str, Any]:
+    """An earlier video's settings as the form's first values: for "run again" and "edit and retry"."""
+    images = [place.image_id for place in task.task_images.all()]
+    mode = mode_of(task, len(images))
+    return {
+        "mode": mode,
+        "prompt": task.prompt,
+        "model": task.model,
+        "aspect_ratio": task.aspect_ratio,
+        "resolution": task.resolution,
+        "duration_s": task.duration_s,
+        "seed": task.seed,
+        "watermark": task.watermark,
+        "enable_translation": task.enable_translation,
+        **{f"image_{slot}": image_id for slot, image_id in zip(SLOTS[mode], images, strict=False)},
+    }
+
+
+def _missing(mode: str) -> Promise:
+    if mode == Mode.REFERENCE:
+        return _("Bring at least one reference image, or choose Text.")
+    if mode == Mode.BOTH:
+        return _("Bring a first and a last frame, or choose First for one frame.")
+    return _("Bring a first frame, or choose Text.")

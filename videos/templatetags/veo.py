@@ -1,0 +1,81 @@
+"""Small words about videos, for templates."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django import template
+from django.utils.translation import gettext as _
+
+from billing.models import LedgerEntry
+from videos import catalogue, offers
+from videos.models import VideoTask
+from videos.modes import RESOLUTION_NAMES
+
+register = template.Library()
+
+
+@register.filter
+def span(seconds: float | None) -> str:
+    """A length of time for reading: `55 s`, `1 min 10 s`, `3 h 5 min`."""
+    if seconds is None:
+        return ""
+    whole = max(0, round(seconds))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
+    if minutes and rest:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
+    return _("%(minutes)d min") % {"minutes": minutes} if minutes else _("%(seconds)d s") % {"seconds": rest}
+
+
+@register.filter
+def about(seconds: float | None) -> str:
+    """The same, rounded as an estimate deserves: to 5 s below three minutes, else to the minute."""
+    if seconds is None:
+        return ""
+    return span(max(5, round(seconds / 5) * 5) if seconds < 180 else round(seconds / 60) * 60)
+
+
+@register.filter
+def clocked(seconds: float | None) -> str:
+    """A running time as a player shows it: `0:47`, `1:02:03`."""
+    whole = max(0, int(seconds or 0))
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@register.filter
+def model_title(name: str) -> str:
+    """What people call a model."""
+    return catalogue.title_of(name)
+
+
+@register.filter
+def resolution_title(name: str) -> str:
+    """`4K` for `4k`."""
+    return RESOLUTION_NAMES.get(name, name)
+
+
+@register.simple_tag
+def price_table() -> dict[str, Any]:
+    """What a video costs now: `resolutions`, and `rows` of a model's title and its credits under each."""
+    return {"resolutions": list(RESOLUTION_NAMES.values()), "rows": offers.price_rows()}
+
+
+@register.simple_tag
+def prompts_of(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
+    """The videos that ledger entries speak of, by reference, in one query; deleted ones are left out."""
+    ids = []
+    for entry in entries:
+        app, _colon, key = entry.reference.partition(":")
+        if app == "video":
+            ids.append(UUID(key))
+    tasks = VideoTask.objects.filter(pk__in=ids, deleted_at=None).only("id", "prompt", "model")
+    return {task.reference: task for task in tasks}
+
+
+@register.filter
+def of(mapping: dict[str, object], key: str) -> object:
+    """`mapping[key]`, or nothing."""
+    return mapping.get(key)

@@ -1,0 +1,1 @@
+"""The pages about videos: parse, authorise, one call, respond."""

@@ -1,0 +1,95 @@
+"""The gallery: a person's videos, newest first, by state and words; unfinished ones live."""
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+from django_htmx.http import HTMX_STOP_POLLING
+
+from accounts.doors import clock
+from videos.models import VideoTask
+from videos.presentation import take_of
+from videos.views.access import PageRequest, person, signed_in
+
+PAGE = 24
+Status = VideoTask.Status
+
+FILTERS = {
+    "": (_("All"), Q()),
+    "live": (_("On the way"), Q(status__in=VideoTask.LIVE)),
+    "ready": (_("Ready"), Q(status=Status.READY) | Q(late_at__isnull=False)),
+    "failed": (_("Without a video"), Q(status__in=[Status.FAILED, Status.CANCELLED], late_at=None)),
+}
+
+
+@signed_in
+@require_safe
+def gallery(request: PageRequest) -> HttpResponse:
+    state = request.GET.get("state", "")
+    state = state if state in FILTERS else ""
+    words = request.GET.get("q", "").strip()[:200]
+    tasks = VideoTask.objects.filter(FILTERS[state][1], user=person(request), deleted_at=None)
+    for word in words.split():
+        tasks = tasks.filter(prompt__icontains=word)
+    if request.htmx:
+        return _live(request, VideoTask.objects.filter(user=person(request), deleted_at=None))
+    page = list(_before(tasks, request.GET.get("before", "")).prefetch_related("files")[: PAGE + 1])
+    at = clock.now()
+    takes = [take_of(task, at=at) for task in page[:PAGE]]
+    return render(
+        request,
+        "videos/gallery.html",
+        {
+            "takes": takes,
+            "live_ids": [take.id for take in takes if take.live],
+            "filters": [(key, label, key == state) for key, (label, _condition) in FILTERS.items()],
+            "state": state,
+            "q": words,
+            "older": _cursor(page[PAGE - 1]) if len(page) > PAGE else "",
+            "newest": bool(request.GET.get("before")),
+            "has_any": bool(takes) or VideoTask.objects.filter(user=person(request), deleted_at=None).exists(),
+        },
+    )
+
+
+def _live(request: PageRequest, tasks: QuerySet[VideoTask]) -> HttpResponse:
+    """The tiles that were unfinished a moment ago; the last answer says that there is nothing more to ask."""
+    ids = [task_id for value in request.GET.getlist("live")[:PAGE] if (task_id := _uuid(value))]
+    at = clock.now()
+    takes = [take_of(task, at=at) for task in tasks.filter(pk__in=ids).prefetch_related("files")]
+    live_ids = [take.id for take in takes if take.live]
+    return render(
+        request,
+        "videos/_gallery_live.html",
+        {"takes": takes, "live_ids": live_ids},
+        status=200 if live_ids else HTMX_STOP_POLLING,
+    )
+
+
+def _cursor(task: VideoTask) -> str:
+    return f"{task.created_at.isoformat()}_{task.pk}"
+
+
+def _before(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
+    """The tasks after the cursor's in the list; a cursor nobody gave out means the first page."""
+    tasks = tasks.order_by("-created_at", "-pk")
+    moment, _underscore, key = cursor.partition("_")
+    task_id = _uuid(key)
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return tasks
+    if task_id is None or at.tzinfo is None:
+        return tasks
+    return tasks.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=task_id))
+
+
+def _uuid(value: str) -> UUID | None:
+    try:
+        return UUID(value)
+    except ValueError:
+        return None

@@ -1,0 +1,29 @@
+"""The page for strangers, at the studio's own address; what they type waits for them until they have signed up."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from videos import catalogue, examples
+
+DRAFT = "studio_draft"
+_KEPT = ("prompt", "mode", "model", "aspect_ratio", "resolution", "duration_s", "seed", "watermark")
+
+
+def landing(request: HttpRequest) -> HttpResponse:
+    """GET: what this is and what it costs. POST: keep what was typed, and go where one signs up or in."""
+    if request.method == "POST":
+        request.session[DRAFT] = {
+            name: request.POST[name][: catalogue.PROMPT_LIMIT] for name in _KEPT if name in request.POST
+        }
+        # A form of the studio comes from somebody whose session ended; the landing page's from somebody new.
+        return redirect(settings.LOGIN_URL if "key" in request.POST else "account_signup")
+    return render(
+        request,
+        "videos/landing.html",
+        {
+            "examples": examples.EXAMPLES,
+            "signup_credits": settings.SIGNUP_CREDITS,
+            "prompt_limit": catalogue.PROMPT_LIMIT,
+        },
+    )

@@ -1,0 +1,250 @@
+"""The studio: one form with its price, what is on the way, the latest takes. Page and live fragment share one view."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+from django_htmx.http import HTMX_STOP_POLLING
+
+from accounts.doors import chance, clock
+from accounts.models import User
+from billing import guard, pricing, provider_accounts
+from videos import examples, images, offers, orders, storing
+from videos.forms import StudioForm, settings_of
+from videos.models import SourceImage, VideoTask
+from videos.modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
+from videos.presentation import Take, take_of
+from videos.views.access import PageRequest, own_task, person, signed_in
+from videos.views.landing import DRAFT, landing
+
+log = logging.getLogger(__name__)
+
+LATEST = 8
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one image in the form: what lies there, or why the last try did not."""
+
+    name: str
+    label: str | Promise
+    image: SourceImage | None = None
+    error: str | Promise = ""
+
+    @property
+    def optional(self) -> bool:
+        return self.name in ("reference2", "reference3")
+
+
+@dataclass(frozen=True)
+class Live:
+    """What moves on the page. `shown` names the latest takes, so that they are sent again only when they changed."""
+
+    jobs: list[Take]
+    latest: list[Take]
+    shown: str
+    changed: bool
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def studio(request: PageRequest) -> HttpResponse:
+    if not request.user.is_authenticated:
+        return landing(request)
+    if request.method == "POST":
+        return _make(request)
+    if request.htmx:
+        live = _live(person(request), shown=request.GET.get("shown", ""))
+        status = 200 if live.jobs else HTMX_STOP_POLLING
+        return render(request, "videos/_studio_live.html", {"live": live}, status=status)
+    return _page(request, StudioForm(user=person(request), initial=_first_values(request)))
+
+
+@signed_in
+@require_safe
+def quote(request: PageRequest) -> HttpResponse:
+    """What can be chosen and what it costs, for the settings chosen so far."""
+    offer = offers.offer(user=person(request), asked=request.GET.dict())
+    return render(request, "videos/_quote.html", {"offer": offer, **_STATIC})
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def upload(request: PageRequest) -> HttpResponse:
+    """Keep one image as soon as it is chosen; asked without one, the empty place."""
+    name = request.GET.get("slot", "")
+    if name not in SLOT_NAMES:
+        raise Http404
+    image, error = _keep(request, name) if request.method == "POST" else (None, "")
+    slot = Slot(name, SLOT_NAMES[name], image, error)
+    return render(request, "videos/_image.html", {"slot": slot}, status=422 if error else 200)
+
+
+_STATIC: dict[str, Any] = {"reference_models": [model.name for model in models_for(Mode.REFERENCE)]}
+
+
+def _page(
+    request: HttpRequest, form: StudioForm, *, refusal: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    user = person(request)
+    live = _live(user)
+    chosen = form.chosen_images()
+    asked = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
+    return render(
+        request,
+        "videos/studio.html",
+        {
+            "form": form,
+            "offer": offers.offer(user=user, asked=asked),
+            "slots": [
+                Slot(name, SLOT_NAMES[name], chosen.get(name), form.slot_errors.get(name, "")) for name in ALL_SLOTS
+            ],
+            "live": live,
+            "tried": bool(live.jobs or live.latest),
+            "examples": examples.EXAMPLES,
+            "refusal": refusal,
+            **_STATIC,
+        },
+        status=status,
+    )
+
+
+def _first_values(request: HttpRequest) -> dict[str, Any]:
+    """From an earlier video, an example, or what was typed before signing in."""
+    if earlier := request.GET.get("from"):
+        try:
+            return settings_of(own_task(request, UUID(earlier)))
+        except ValueError:
+            raise Http404 from None
+    if example := examples.BY_NAME.get(request.GET.get("example", "")):
+        return example.settings()
+    return dict(request.session.get(DRAFT, {}))
+
+
+def _make(request: HttpRequest) -> HttpResponse:
+    data = request.POST.copy()
+    user = person(request)
+    if removed := data.get("remove"):
+        data.pop(f"image_{removed}", None)
+        kept = {**data.dict(), "enable_translation": "enable_translation" in data}
+        return _page(request, StudioForm(user=user, initial=kept))
+    complaints = _keep_all(request, data)
+    form = StudioForm(user=user, data=data)
+    form.slot_errors.update(complaints)
+    if not form.is_valid() or complaints:
+        return _page(request, form, status=422)
+    order = form.order()
+    try:
+        price, seen = order.quote().user_credits, form.cleaned_data["seen_price"]
+        if seen is not None and price > seen:
+            return _page(request, form, refusal=_dearer(price, seen), status=409)
+        task = orders.create(user=user, order=order, idempotency_key=form.cleaned_data["key"])
+    except orders.InvalidOrder as error:
+        form.complain(error.errors)
+        return _page(request, form, status=422)
+    except orders.KeyReused:
+        data["key"] = str(chance.new_uuid())
+        return _page(request, StudioForm(user=user, data=data), refusal=_already(), status=409)
+    except (pricing.NoPrice, provider_accounts.NoProviderKey, guard.Refusal) as error:
+        return _page(request, form, refusal=_refusal(error), status=422)
+    request.session.pop(DRAFT, None)
+    messages.success(request, _("On its way. It costs %(n)d credits, returned if it cannot be made.") % {"n": price})
+    return redirect(f"{reverse('videos:studio')}?from={task.pk}#on-the-way")
+
+
+def _live(user: User, shown: str = "") -> Live:
+    at = clock.now()
+    tasks = VideoTask.objects.filter(user=user, deleted_at=None).prefetch_related("files").order_by("-created_at")
+    latest = list(tasks.exclude(status__in=VideoTask.LIVE)[:LATEST])
+    names = "".join(f"{task.pk}{task.status}{task.late_at}" for task in latest)
+    digest = hashlib.sha256(names.encode()).hexdigest()[:12]
+    return Live(
+        jobs=[take_of(task, at=at) for task in tasks.filter(status__in=VideoTask.LIVE)],
+        latest=[take_of(task, at=at) for task in latest],
+        shown=digest,
+        changed=digest != shown,
+    )
+
+
+def _keep(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
+    """The image sent for this place, kept; or a sentence that says why it cannot be."""
+    file = request.FILES.get(f"file_{slot}")
+    if file is None:
+        return None, _("No image arrived. Please choose it again.")
+    try:
+        return images.keep(user=person(request), upload=file), ""
+    except images.ImageRefused as error:
+        return None, str(error)
+    except storing.StorageTrouble:
+        log.exception("an image could not be kept")
+        return None, _(
+            "We could not keep the image: our disk has trouble, and the operator can see it. Please try again."
+        )
+
+
+def _keep_all(request: HttpRequest, data: QueryDict) -> dict[str, str | Promise]:
+    """Keep images that came with the form itself (no JavaScript), and put their ids into `data`."""
+    complaints: dict[str, str | Promise] = {}
+    for slot in ALL_SLOTS:
+        if f"file_{slot}" in request.FILES:
+            image, error = _keep(request, slot)
+            if image is not None:
+                data[f"image_{slot}"] = str(image.pk)
+            else:
+                complaints[slot] = error
+    return complaints
+
+
+def _dearer(price: int, seen: int) -> dict[str, Any]:
+    return {
+        "title": _("The price is %(price)d credits") % {"price": price},
+        "text": _("The page said %(seen)d. Nothing was charged; press Make video again to agree.") % {"seen": seen},
+    }
+
+
+def _already() -> dict[str, Any]:
+    return {
+        "title": _("This form already made a video"),
+        "text": _("It was changed since, so nothing new was charged. Press Make video again to make this one as well."),
+        "href": reverse("videos:gallery"),
+        "action": _("See your videos"),
+    }
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    """A refusal as the page says it: what, why, what to do."""
+    if isinstance(error, pricing.NoPrice):
+        return {
+            "title": _("No price for this"),
+            "text": _(
+                "This combination is not sold just now. Choose another model or resolution; nothing was charged."
+            ),
+        }
+    if isinstance(error, guard.NotEnoughCredits):
+        return {
+            "title": _("Not enough credits"),
+            "text": str(error),
+            "href": f"{reverse('billing:credits')}#more",
+            "action": _("How to get credits"),
+        }
+    if isinstance(error, guard.TooManyActive):
+        return {
+            "title": _("Enough on the way"),
+            "text": str(error),
+            "href": "#on-the-way",
+            "action": _("See what is on the way"),
+        }
+    if isinstance(error, guard.Refusal):
+        return {"title": _("Not just now"), "text": str(error)}
+    return {
+        "title": _("Not set up yet"),
+        "text": _("The operator has not entered a key for the provider. Nothing was charged and your text is kept."),
+    }

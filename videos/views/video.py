@@ -1,0 +1,89 @@
+"""One video's page: the player, its price and receipt, its settings, and what may be done with it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HTMX_STOP_POLLING
+
+from accounts.doors import clock
+from videos import lifecycle, owners, receipts
+from videos.models import SourceImage, VideoTask
+from videos.modes import SLOT_NAMES, SLOTS, mode_of
+from videos.presentation import take_of
+from videos.views.access import PageRequest, own_task, person, signed_in
+
+
+@signed_in
+@require_safe
+def video(request: PageRequest, task_id: UUID) -> HttpResponse:
+    context = _context(own_task(request, task_id))
+    if request.htmx:
+        status = 200 if context["take"].live else HTMX_STOP_POLLING
+        return render(request, "videos/_video_live.html", context, status=status)
+    return render(request, "videos/video.html", context)
+
+
+@signed_in
+@require_POST
+def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Take a waiting order back, free of charge."""
+    task = own_task(request, task_id)
+    try:
+        owners.cancel(task_id=task.pk, actor=person(request))
+    except lifecycle.NotPossible:
+        messages.warning(request, _("Too late to cancel: it is no longer waiting. It goes on, and the price stands."))
+    else:
+        credits = task.user_credits
+        back = ngettext("%(n)d credit is back.", "%(n)d credits are back.", credits) % {"n": credits}
+        messages.success(request, _("Cancelled; %(back)s") % {"back": back})
+    return redirect("videos:studio") if request.POST.get("to") == "studio" else redirect("videos:video", task.pk)
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def delete(request: PageRequest, task_id: UUID) -> HttpResponse:
+    """Ask, then delete: the file is gone for good, the statement keeps its lines."""
+    task = own_task(request, task_id)
+    if request.method == "POST":
+        try:
+            owners.delete(task_id=task.pk, actor=person(request))
+        except lifecycle.NotPossible:
+            messages.warning(request, _("It is still on its way. It can be deleted once it has ended."))
+            return redirect("videos:video", task.pk)
+        messages.success(request, _("Deleted."))
+        return redirect("videos:gallery")
+    return render(request, "videos/delete.html", {"take": take_of(task, at=clock.now())})
+
+
+def _context(task: VideoTask) -> dict[str, Any]:
+    take = take_of(task, at=clock.now())
+    return {
+        "take": take,
+        "task": task,
+        "file": take.file,
+        "steps": receipts.steps(task),
+        "images": _images(task),
+        "number": str(task.pk).partition("-")[0].upper(),
+        "took_s": (task.finished_at - task.created_at).total_seconds() if task.finished_at else None,
+    }
+
+
+@dataclass(frozen=True)
+class Place:
+    """An image of the order under the name of its place."""
+
+    name: str
+    image: SourceImage
+
+
+def _images(task: VideoTask) -> list[Place]:
+    images = [place.image for place in task.task_images.all()]
+    slots = SLOTS[mode_of(task, len(images))]
+    return [Place(str(SLOT_NAMES[slot]), image) for slot, image in zip(slots, images, strict=False)]
