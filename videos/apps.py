@@ -1,3 +1,5 @@
+from importlib import import_module
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -6,3 +8,7 @@ class VideosConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "videos"
     verbose_name = _("Videos")
+
+    def ready(self) -> None:
+        """Receivers need the models, which are there only now."""
+        import_module("videos.receivers")

@@ -7,7 +7,7 @@ from django.db.models import Q
 from accounts.doors import clock
 from billing import alerts, provider_accounts
 from billing.models import ProviderAccount, Spend
-from videos import dispatch, doorbells, images, lifecycle, notices, polling, removal, retention
+from videos import dispatch, doorbells, images, lifecycle, notices, owners, polling, removal, retention
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 from videos.provider_clients import client_for
 
@@ -45,6 +45,7 @@ def tidy() -> None:
         removal.sweep_files(at)
         retention.expire_old(at)
         images.sweep_images(at)
+        owners.forget_closed()
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
 
 

@@ -1,0 +1,64 @@
+"""What the owner of a video may do with it, and what is left of it when the owner leaves for good."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from accounts.doors import clock
+from accounts.models import User
+from videos import images, lifecycle, removal
+from videos.models import CallbackReceipt, SourceImage, TaskEvent, VideoTask
+
+Status = VideoTask.Status
+
+
+def cancel(*, task_id: UUID, actor: User) -> None:
+    """Take a waiting order back, with its whole price. Raises NotPossible once it is no longer waiting."""
+    if not lifecycle.cancelled(task_id=task_id, code="user", actor=actor):
+        raise lifecycle.NotPossible(VideoTask.objects.values_list("status", flat=True).get(pk=task_id))
+
+
+def delete(*, task_id: UUID, actor: User | None) -> bool:
+    """Delete an ended task's files and hide it; False when it was deleted before. Raises NotPossible while it is on its way.
+
+    The row, its receipt and its money stay: they are history.
+    """
+    with transaction.atomic():
+        task = VideoTask.objects.select_for_update().get(pk=task_id)
+        if not task.is_final:
+            raise lifecycle.NotPossible(task.status)
+        at = clock.database_now()
+        # Compare-and-set: on SQLite, where nothing locks a row, this decides who of two was first.
+        if not VideoTask.objects.filter(pk=task_id, deleted_at=None).update(deleted_at=at):
+            return False
+        # Nobody waits any more for the late result of a refunded task.
+        VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None).update(provider_done_at=at)
+        removal.delete_files(task)
+        lifecycle.note(task_id=task_id, kind=TaskEvent.Kind.DELETED, actor=actor)
+        return True
+
+
+def forget(*, user: User, actor: User | None = None) -> int:
+    """Let go of all that a leaving person's videos hold: cancel what waits, delete what has ended, and forget its words.
+
+    What the provider is making goes on to its end and is forgotten then (`forget_closed`). Returns how many were forgotten.
+    """
+    for task_id in VideoTask.objects.filter(user=user, status=Status.QUEUED).values_list("pk", flat=True):
+        lifecycle.cancelled(task_id=task_id, code="account_closed", actor=actor)
+    ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
+    for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True):
+        delete(task_id=task_id, actor=actor)
+    # A task on its way keeps its prompt: it is how a lost one is recognised at the provider.
+    CallbackReceipt.objects.filter(task__in=ended).update(body="")
+    # Objects in the storage go only when the rows are sure to go.
+    transaction.on_commit(lambda: images.forget(user=user))
+    return ended.exclude(prompt="", watermark="").update(prompt="", watermark="")
+
+
+def forget_closed() -> int:
+    """Forget what has ended since its owner left; the sweep's chore. Returns how many were forgotten."""
+    words = VideoTask.objects.filter(user=OuterRef("pk")).exclude(prompt="", watermark="")
+    left = User.objects.filter(anonymised_at__isnull=False)
+    left = left.filter(Exists(words) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
+    return sum(forget(user=user) for user in left)
