@@ -339,5 +339,5 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     # Request lines carry the callback's secret token; they are not ours to write.
-    "loggers": {"urllib3": {"level": "WARNING"}, "django_q": {"level": "WARNING"}},
+    "loggers": {"urllib3": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
 }

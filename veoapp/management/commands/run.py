@@ -68,7 +68,7 @@ class Command(BaseCommand):
                 raise CommandError(text % {"what": str(error).capitalize(), "advice": advice}) from None
 
     def _prepare(self) -> None:
-        call_command("check", verbosity=0, fail_level="ERROR")
+        self.check()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
