@@ -162,7 +162,9 @@ def _literal_v6(netloc: str) -> str:
     """The address in brackets, or "" if there are none."""
     if not netloc.startswith("["):
         return ""
-    inside, _, _ = netloc[1:].partition("]")
+    inside, _, after = netloc[1:].partition("]")
+    if after and not after.startswith(":"):
+        raise ForbiddenAddress("the URL's host is malformed")
     try:
         address = IPv6Address(inside)
     except ValueError:

@@ -1,6 +1,5 @@
 """Fetches one result file into a file of the caller's: resumed where it still holds, cut where it must be."""
 
-import contextlib
 import re
 import ssl
 import time
@@ -49,31 +48,24 @@ def fetch(
     OSError that comes through is `into`'s own (a full disk).
     """
     start = offset if etag else 0
-    with Watch(limits.total_s) as total:
-        line = Line(limits=limits, allow=allow, tls=tls, total=total)
+    with Watch(limits.total_s) as total, Line(limits=limits, allow=allow, tls=tls, total=total) as line:
         try:
             answer = _open(line, url, start=start, etag=etag)
         except Interrupted as error:
             error.got_bytes, error.etag = start, etag if start else ""  # the file was not touched
             raise
-        with contextlib.closing(answer):
-            if answer.status == 416:
-                return Fetched(bytes=start, complete=True, etag=etag)
-            return _receive(answer, into=into, start=start, limits=limits, total=total)
+        if answer.status == 416:
+            return Fetched(bytes=start, complete=True, etag=etag)
+        return _receive(answer, into=into, start=start, limits=limits, total=total)
 
 
 def _open(line: Line, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
     """An answer with the whole file (200), with exactly the rest of it (206), or saying that there is no rest (416)."""
     answer = line.ask(url, start=start, etag=etag)
     if start and answer.status in (206, 416) and not _continues(answer, start=start, etag=etag):
-        answer.close()
         answer = line.ask(url, start=0, etag="")
         start = 0
-    try:
-        _refuse(answer, start=start)
-    except FetchError:
-        answer.close()
-        raise
+    _refuse(answer, start=start)
     return answer
 
 

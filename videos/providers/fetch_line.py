@@ -11,7 +11,8 @@ import ssl
 import urllib.parse
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import certifi
 import urllib3
@@ -41,10 +42,27 @@ class FetchLimits:
 
 
 class Line:
-    """Asks for URLs until an answer is no redirect."""
+    """Asks for URLs until an answer is no redirect; the answer lives until the next question or the block's end."""
 
     def __init__(self, *, limits: FetchLimits, allow: AllowList, tls: ssl.SSLContext | None, total: Watch) -> None:
+        self._answer: BaseHTTPResponse | None = None
+        self._connection: HTTPConnection | None = None
         self._limits, self._allow, self._tls, self._total = limits, allow, tls or _public_tls(), total
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        # Both: an answer that ends with its connection has taken the socket over.
+        for held in (self._answer, self._connection):
+            if held is not None:
+                held.close()
+        self._answer = self._connection = None
 
     def ask(self, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
@@ -55,7 +73,6 @@ class Line:
             if answer.status not in _REDIRECTS:
                 return answer
             where = answer.headers.get("Location", "")
-            answer.close()
             if not where:
                 raise Interrupted("a redirect to nowhere", status=answer.status)
             try:
@@ -65,6 +82,8 @@ class Line:
         raise Interrupted("too many redirects")
 
     def _ask_once(self, place: Place, headers: dict[str, str]) -> BaseHTTPResponse:
+        """One answer, redirect or not. Raises ForbiddenAddress, Interrupted, TooSlow."""
+        self._hang_up()
         trouble: FetchError
         with Watch(self._limits.answer_s) as early:
             watched: dict[str, Any] = {"place": place, "allow": self._allow, "watches": (early, self._total)}
@@ -72,12 +91,16 @@ class Line:
             if place.scheme == "https":
                 kind = _CheckedTLSConnection
                 watched["ssl_context"] = self._tls
-            connection = kind(place.host, place.port, timeout=self._limits.connect_s, **watched)
+            self._connection = connection = kind(place.host, place.port, timeout=self._limits.connect_s, **watched)
             try:
                 connection.connect()
                 connection.timeout = self._limits.read_s
                 connection.request("GET", place.target, headers=headers, preload_content=False, decode_content=False)
-                return connection.getresponse()
+                self._answer = answer = connection.getresponse()
+                if not early.expired:
+                    return answer
+                # Headers that were cut off look like headers that ended.
+                trouble = TooSlow(f"{place} gave no answer in time")
             except ForbiddenAddress as refusal:
                 trouble = refusal
             except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
@@ -85,7 +108,6 @@ class Line:
                     trouble = TooSlow(f"{place} gave no answer in time")
                 else:
                     trouble = Interrupted(f"{place}: {_words(error)}")
-            connection.close()
         # Raised outside the handler: a library's error may hold the URL with its signature.
         raise trouble
 

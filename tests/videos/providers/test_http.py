@@ -48,10 +48,11 @@ def stalls_mid_answer(sock: socket.socket, request: bytes) -> None:
     never_answers(sock, request)
 
 
-def drips(data: bytes) -> Behaviour:
+def drips(data: bytes, *, after: bytes = b"") -> Behaviour:
     """A byte every 0.1 s: each one starts the socket's own time limit again."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
+        sock.sendall(after)
         for byte in data:
             sock.sendall(bytes([byte]))
             time.sleep(0.1)
@@ -77,14 +78,8 @@ LOST: dict[str, Behaviour] = {
     "resets in the answer": resets_mid_answer,
     "stalls in the answer": stalls_mid_answer,
     "drips headers": drips(answer("200 OK", ACCEPTED, headers=TYPE)),
-    "drips the body": lambda sock, request: (
-        sock.sendall(answer("200 OK", b"", length=500, headers=TYPE)),
-        drips(b" " * 500)(sock, request),
-    )[1],
-    "drips a body without a length": lambda sock, request: (
-        sock.sendall(answer("200 OK", ACCEPTED, length=-1, headers=TYPE)),
-        drips(b" " * 500)(sock, request),
-    )[1],
+    "drips the body": drips(b" " * 500, after=answer("200 OK", b"", length=500, headers=TYPE)),
+    "drips a body without a length": drips(b" " * 500, after=answer("200 OK", ACCEPTED, length=-1, headers=TYPE)),
     "truncates by length": says("200 OK", ACCEPTED[:-5], length=len(ACCEPTED), headers=TYPE),
     "truncates by chunk": says(
         "200 OK", b"50\r\n" + ACCEPTED[:10], length=-1, headers=TYPE | {"Transfer-Encoding": "chunked"}

@@ -468,7 +468,8 @@ def test_urls_before_the_end_are_odd_and_not_a_success(kie: Kie) -> None:
 
 @responses.activate
 def test_a_link_may_come_as_text_only(kie: Kie) -> None:
-    for data in (None, "", {}, 5, "not a url", []):
+    nothings: list[object] = [None, "", {}, 5, "not a url", []]
+    for data in nothings:
         responses.reset()
         answers(LINK, envelope(data=data))
         with pytest.raises(NoAnswer):
