@@ -1,0 +1,121 @@
+"""What must hold in billing's own tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6)."""
+
+from collections.abc import Iterable
+
+from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Sum, Window
+from django.db.models.functions import Coalesce, Lag
+
+from billing.books import Guards, Problem, register, triggers_missing
+from billing.models import CreditAccount, LedgerEntry, PaidCall, Spend
+
+Kind = LedgerEntry.Kind
+Outcome = PaidCall.Outcome
+State = Spend.State
+
+GUARDS: Guards = {
+    "postgresql": ("veoapp_ledger_no_change", "veoapp_ledger_no_truncate"),
+    "sqlite": ("veoapp_ledger_no_update", "veoapp_ledger_no_delete", "veoapp_ledger_no_replace"),
+}
+
+
+@register
+def balances(*, deep: bool) -> Iterable[Problem]:
+    """I1: a balance is the sum of its entries and what the last of them says, and not below zero."""
+    last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
+    accounts = CreditAccount.objects.annotate(
+        total=Coalesce(Sum("entries__amount"), 0), last=Coalesce(Subquery(last), 0)
+    )
+    wrong = accounts.filter(~Q(balance=F("total")) | ~Q(balance=F("last")) | Q(balance__lt=0))
+    for pk, balance, total, after in wrong.values_list("pk", "balance", "total", "last"):
+        text = f"balance {balance}, entries sum to {total}, the last says {after}"
+        yield Problem("I1", f"credit account {pk}", text)
+
+
+@register
+def running_balances(*, deep: bool) -> Iterable[Problem]:
+    """I1: each entry goes on from the balance that the one before it left."""
+    before = Coalesce(Window(Lag("balance_after"), partition_by="account", order_by="id"), 0)
+    entries = LedgerEntry.objects.order_by("id").annotate(expected=before + F("amount"))
+    for pk, after, expected in entries.exclude(balance_after=F("expected")).values_list(
+        "pk", "balance_after", "expected"
+    ):
+        yield Problem("I1", f"ledger entry {pk}", f"leaves {after} where {expected} was due")
+
+
+@register
+def ledger_guards(*, deep: bool) -> Iterable[Problem]:
+    """I2: the database itself refuses to change or delete an entry."""
+    return triggers_missing(invariant="I2", names=GUARDS)
+
+
+@register
+def refunds_once(*, deep: bool) -> Iterable[Problem]:
+    """I3: no charge is refunded twice."""
+    twice = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
+    for charge, times in twice.filter(times__gt=1).values_list("reverses", "times"):
+        yield Problem("I3", f"ledger entry {charge}", f"refunded {times} times")
+
+
+@register
+def refunds_whole(*, deep: bool) -> Iterable[Problem]:
+    """I4: a refund gives back what its charge took, to whom it was taken from."""
+    whole = Q(
+        amount=F("reverses__amount") * -1,
+        account=F("reverses__account"),
+        reference=F("reverses__reference"),
+        reverses__kind=Kind.CHARGE,
+    )
+    refunds = LedgerEntry.objects.filter(kind=Kind.REFUND).exclude(pk__in=LedgerEntry.objects.filter(whole))
+    for pk, amount, charged in refunds.values_list("pk", "amount", "reverses__amount"):
+        yield Problem("I4", f"ledger entry {pk}", f"gives back {amount} of a charge of {charged}")
+
+
+@register
+def calls_once(*, deep: bool) -> Iterable[Problem]:
+    """I5: no job has two paid calls that may have been accepted."""
+    live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
+    counted = live.order_by().values("spend__reference").annotate(calls=Count("id"))
+    for reference, calls in counted.filter(calls__gt=1).values_list("spend__reference", "calls"):
+        yield Problem("I5", reference, f"{calls} paid calls may have been accepted")
+
+
+@register
+def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
+    """I6: what is promised has its paid call, and a call has its promise: budgets count on it."""
+    calls = PaidCall.objects.filter(spend=OuterRef("pk"))
+    spends = Spend.objects.annotate(
+        in_flight=Exists(calls.filter(outcome=Outcome.IN_FLIGHT)),
+        sent=Exists(calls.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])),
+    )
+    wrong = (
+        Q(state=State.PROMISED, sent=False)
+        | Q(state=State.ESTIMATED, sent=True)
+        | Q(state=State.SETTLED, in_flight=True)
+    )
+    for reference, state, sent in spends.filter(wrong).values_list("reference", "state", "sent"):
+        yield Problem("I6", reference, f"{state} with {'a' if sent else 'no'} paid call that may cost something")
+
+
+@register
+def causes(*, deep: bool) -> Iterable[Problem]:
+    """I22: each entry says why: its job, at its price, or a reason."""
+    jobs = Spend.objects.filter(reference=OuterRef("reference"), user=OuterRef("account__user"))
+    entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
+    unexplained = entries.filter(
+        Q(kind=Kind.CHARGE, has_job=False) | Q(note="", reference="") & ~Q(kind__in=[Kind.CHARGE, Kind.REFUND])
+    )
+    for pk, kind, amount in unexplained.values_list("pk", "kind", "amount"):
+        yield Problem("I22", f"ledger entry {pk}", f"{kind} of {amount} without a cause")
+
+
+@register
+def charges(*, deep: bool) -> Iterable[Problem]:
+    """I22: no job is done that was not charged."""
+    charged = LedgerEntry.objects.filter(
+        kind=Kind.CHARGE,
+        reference=OuterRef("reference"),
+        account__user=OuterRef("user"),
+        amount=OuterRef("user_credits") * -1,
+    )
+    for reference, price in Spend.objects.filter(~Exists(charged)).values_list("reference", "user_credits"):
+        yield Problem("I22", reference, f"was never charged its {price} credits")
