@@ -80,18 +80,23 @@ def _is_awaited(task_id: UUID, index: int) -> bool:
     return VideoFile.objects.filter(task_id=task_id, index=index, state=State.PENDING).exists()
 
 
-def _sweep_storage(now: datetime) -> int:
-    removed = 0
-    batch: list[str] = []
+def strays(now: datetime, *, older_than: timedelta = KEPT_FOR) -> Iterator[str]:
+    """Stored objects that no row speaks of and that are too old to be just arriving; looks at WALK_AT_MOST objects."""
     names = _names(now)
     for _ in range(WALK_AT_MOST // BATCH):
         batch = [name for _, name in zip(range(BATCH), names, strict=False)]
-        for name in set(batch) - _known(batch):
-            if _is_aged(name, now):
-                storing.delete(name)
-                removed += 1
+        for name in sorted(set(batch) - _known(batch)):
+            if _is_aged(name, now, older_than):
+                yield name
         if len(batch) < BATCH:
-            break
+            return
+
+
+def _sweep_storage(now: datetime) -> int:
+    removed = 0
+    for name in strays(now):
+        storing.delete(name)
+        removed += 1
     if removed:
         log.warning("%d objects without a row were removed", removed)
     return removed
@@ -129,10 +134,10 @@ def _known(names: list[str]) -> set[str]:
     }
 
 
-def _is_aged(name: str, now: datetime) -> bool:
+def _is_aged(name: str, now: datetime, older_than: timedelta) -> bool:
     with storing.trouble("reading from the storage"):
         try:
             changed_at = default_storage.get_modified_time(name)
         except FileNotFoundError:
             return False
-    return now - (changed_at.replace(tzinfo=UTC) if is_naive(changed_at) else changed_at) > KEPT_FOR
+    return now - (changed_at.replace(tzinfo=UTC) if is_naive(changed_at) else changed_at) > older_than

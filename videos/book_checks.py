@@ -1,0 +1,175 @@
+"""What must hold between a video, its money and its history: I3, I5, I6, I8, I10, I12 to I14, I22. Files: `videos.book_files`."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Coalesce, Lag
+
+from accounts.doors import clock
+from billing.books import Guards, Problem, register, triggers_missing
+from billing.models import Alert, LedgerEntry, PaidCall, Spend
+from videos import polling, sweep
+from videos.book_files import stored_and_whole
+from videos.models import CallbackReceipt, TaskEvent, VideoTask
+
+Status = VideoTask.Status
+Kind = LedgerEntry.Kind
+
+GUARDS: dict[str, Guards] = {
+    "I13": {"postgresql": ("veoapp_task_history",), "sqlite": ("veoapp_task_provider_id",)},
+    "I14": {
+        "postgresql": ("veoapp_task_history", "veoapp_event_no_change"),
+        "sqlite": ("veoapp_task_final", "veoapp_event_no_change"),
+    },
+}
+# What must have been paid at the provider, or be open there, in each state.
+SPEND_STATES = {
+    Spend.State.ESTIMATED: [Status.QUEUED],
+    Spend.State.PROMISED: [Status.SUBMITTING, Status.UNCONFIRMED, Status.GENERATING],
+    Spend.State.SETTLED: [Status.DOWNLOADING, Status.READY, Status.FAILED, Status.CANCELLED],
+}
+# The worker needs a moment past each deadline to act on it; a download is told of after its fifth attempt.
+SLACK = timedelta(minutes=10)
+DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
+
+register(stored_and_whole)
+
+
+class Reference(Func):
+    """A task's id as money and alerts write it: `video:<id>`, with anything else before it on demand.
+
+    SQLite keeps ids without dashes.
+    """
+
+    function = "CONCAT"
+    template = "CONCAT('%(before)s', %(expressions)s)"
+    output_field = CharField()
+    arity = 1
+
+    def __init__(self, expression: Any, before: str = "video:") -> None:
+        super().__init__(expression, before=before)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        dashed = " || '-' || ".join(f"substr(%(expressions)s, {start}, {length})" for start, length in parts)
+        return self.as_sql(compiler, connection, template=f"('%(before)s' || {dashed})", **extra)
+
+
+@register
+def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
+    """I3: every task was charged its price, and it is refunded exactly if it failed or was cancelled."""
+    charge_key = Reference(OuterRef("pk"), "charge:video:")
+    charged = LedgerEntry.objects.filter(
+        idempotency_key=charge_key,
+        kind=Kind.CHARGE,
+        account__user=OuterRef("user"),
+        amount=OuterRef("user_credits") * -1,
+    )
+    refunded = LedgerEntry.objects.filter(kind=Kind.REFUND, reverses__idempotency_key=charge_key)
+    tasks = VideoTask.objects.annotate(charged=Exists(charged), refunded=Exists(refunded))
+    ended_without = Q(status__in=[Status.FAILED, Status.CANCELLED])
+    wrong = Q(charged=False) | ended_without & Q(refunded=False) | ~ended_without & Q(refunded=True)
+    for task, status, was_charged, was_refunded in tasks.filter(wrong).values_list(
+        "pk", "status", "charged", "refunded"
+    ):
+        text = f"{'charged' if was_charged else 'not charged'}, {'refunded' if was_refunded else 'not refunded'}"
+        yield Problem("I3", f"video:{task}", f"{status}: {text}")
+
+
+@register
+def sent_once(*, deep: bool) -> Iterable[Problem]:
+    """I5: what the provider accepted has the paid call that it came from."""
+    accepted = PaidCall.objects.filter(spend__reference=Reference(OuterRef("pk")), outcome=PaidCall.Outcome.ACCEPTED)
+    known = VideoTask.objects.filter(status__in=[Status.GENERATING, Status.DOWNLOADING, Status.READY])
+    yield from _tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
+
+
+@register
+def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
+    """I6: estimated while it waits, promised while the provider has it, settled afterwards; at the task's own price."""
+    rows = Spend.objects.filter(reference=Reference(OuterRef("pk")), user=OuterRef("user"))
+    rows = rows.filter(user_credits=OuterRef("user_credits"))
+    tasks = VideoTask.objects.annotate(spend_state=Coalesce(Subquery(rows.values("state")[:1]), Value("no")))
+    fits = Q()
+    for state, statuses in SPEND_STATES.items():
+        fits |= Q(spend_state=state, status__in=statuses)
+    for task, status, state in tasks.exclude(fits).values_list("pk", "status", "spend_state"):
+        yield Problem("I6", f"video:{task}", f"{status} with {state} spend")
+
+
+@register
+def successes_kept(*, deep: bool) -> Iterable[Problem]:
+    """I8: what the provider made is stored, or somebody was told."""
+    told = Exists(Alert.objects.filter(reference=Reference(OuterRef("pk"))))
+    storage = Exists(Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None))
+    waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_TOLD_AFTER)
+    tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
+    yield from _tasks("I8", tasks.exclude(told | storage), "made, not stored, and nobody was told")
+
+
+@register
+def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
+    """I10: a callback that we took is looked into before its task is given up as unconfirmed."""
+    unread = CallbackReceipt.objects.filter(
+        task=OuterRef("pk"), verdict=CallbackReceipt.Verdict.PENDING, received_at__lt=OuterRef("finished_at")
+    ).exclude(provider_task_id="")
+    by_hand = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
+    tasks = VideoTask.objects.filter(Exists(unread), ~Exists(by_hand), status=Status.FAILED, failure_code="unconfirmed")
+    early = tasks.filter(finished_at__lt=F("submitted_at") + polling.HARD_DEADLINE)
+    yield from _tasks("I10", early, "given up as unconfirmed with a callback unread")
+
+
+@register
+def deadlines(*, deep: bool) -> Iterable[Problem]:
+    """I12: nothing stays longer in a state than it may, unless somebody was told."""
+    at = clock.database_now()
+    told = Exists(Alert.objects.filter(reference=Reference(OuterRef("pk"))))
+    late = (
+        Q(status=Status.QUEUED, created_at__lt=at - sweep.WAIT_AT_MOST - SLACK)
+        | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
+        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
+        | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
+    )
+    yield from _tasks("I12", VideoTask.objects.filter(late).exclude(told), "past its deadline, and nobody was told")
+
+
+@register
+def provider_ids(*, deep: bool) -> Iterable[Problem]:
+    """I13: a provider's task belongs to one of ours, for good."""
+    yield from triggers_missing(invariant="I13", names=GUARDS["I13"])
+    known = VideoTask.objects.exclude(provider_task_id=None).order_by().values("provider_task_id")
+    for name, tasks in known.annotate(tasks=Count("pk")).filter(tasks__gt=1).values_list("provider_task_id", "tasks"):
+        yield Problem("I13", str(name), f"the provider's task of {tasks} of ours")
+
+
+@register
+def histories(*, deep: bool) -> Iterable[Problem]:
+    """I14: a task's events lead, step by step, to where it stands, and none leads out of an end."""
+    yield from triggers_missing(invariant="I14", names=GUARDS["I14"])
+    steps = TaskEvent.objects.exclude(to_status="")
+    before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
+    for event in steps.order_by("id").annotate(expected=before).exclude(from_status=F("expected")):
+        text = f"a step from {event.from_status or 'nothing'} after {event.expected or 'nothing'}"
+        yield Problem("I14", f"video:{event.task_id}", text)
+    for task, status in steps.filter(from_status__in=VideoTask.FINAL).values_list("task", "from_status"):
+        yield Problem("I14", f"video:{task}", f"a step out of {status}")
+    last = steps.filter(task=OuterRef("pk")).order_by("-id").values("to_status")[:1]
+    tasks = VideoTask.objects.annotate(told=Coalesce(Subquery(last), Value(""))).exclude(status=F("told"))
+    for task, status, told in tasks.values_list("pk", "status", "told"):
+        yield Problem("I14", f"video:{task}", f"{status}, but its events end at {told or 'nothing'}")
+
+
+@register
+def causes(*, deep: bool) -> Iterable[Problem]:
+    """I22: a charge or refund names a video that exists."""
+    tasks = VideoTask.objects.order_by().annotate(name=Reference("pk")).values("name")
+    jobs = LedgerEntry.objects.filter(kind__in=[Kind.CHARGE, Kind.REFUND]).exclude(reference__in=tasks)
+    for pk, kind, reference in jobs.values_list("pk", "kind", "reference"):
+        yield Problem("I22", f"ledger entry {pk}", f"{kind} for {reference or 'nothing'}, which is no video")
+
+
+def _tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterable[Problem]:
+    for task, status in tasks.values_list("pk", "status"):
+        yield Problem(invariant, f"video:{task}", f"{status}: {text}")
