@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, transaction
+from pytest_django import Settings
 
 from accounts.models import User
 from billing import ledger, provider_accounts, spend
@@ -221,7 +222,11 @@ def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World
 
 
 @pytest.mark.parametrize("fault", ["code-455", "code-505", "html-502"])
-def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(world: World, alice: User, fault: str) -> None:
+def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
+    world: World, alice: User, settings: Settings, fault: str
+) -> None:
+    settings.MAX_CONCURRENT_PER_USER = 12
+    settings.MAX_CONCURRENT_VIDEOS = 12
     world.sandbox.order(fault)
     for number in range(12):
         world.order(alice, f"prompt {number}")
@@ -272,8 +277,12 @@ def test_f21_of_two_workers_with_the_same_nudge_one_sends(world: World, alice: U
 def test_f21_the_database_refuses_a_second_live_call_for_one_spend(world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
+    row = Spend.objects.get(reference=task.reference)
+    account = ProviderAccount.objects.get()
+    with pytest.raises(spend.NotEstimated), transaction.atomic():
+        spend.promise(spend=row, account=account)
     with pytest.raises(IntegrityError), transaction.atomic():
-        spend.promise(spend=Spend.objects.get(reference=task.reference), account=ProviderAccount.objects.get())
+        PaidCall.objects.create(spend=row, account=account, started_at=dispatch.clock.now())
 
 
 def test_f22_a_worker_that_wakes_after_its_lease_changes_nothing(world: World, alice: User) -> None:
