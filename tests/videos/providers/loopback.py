@@ -12,13 +12,14 @@ Behaviour = Callable[[socket.socket, bytes], None]
 
 
 class Loopback:
-    """Listens on 127.0.0.1; each connection's request is kept in `requests` and then handed to `behave`."""
+    """Listens on 127.0.0.1; each connection is greeted, its request kept in `requests` and handed to `behave`."""
 
-    def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self._behave = behave
         self._tls = tls
+        self._greeting = greeting
         self._threads: list[threading.Thread] = []
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -45,6 +46,7 @@ class Loopback:
 
     def _serve(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
+            sock.sendall(self._greeting)
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
                 self._open.append(sock)
@@ -69,8 +71,8 @@ class Loopback:
 
 
 @contextmanager
-def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None) -> Iterator[Loopback]:
-    server = Loopback(behave, tls=tls)
+def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[Loopback]:
+    server = Loopback(behave, tls=tls, greeting=greeting)
     try:
         yield server
     finally:

@@ -177,10 +177,8 @@ def test_f08_a_name_that_does_not_resolve_was_not_sent(quick: Limits, monkeypatc
 
 
 def test_f08_a_failed_tls_handshake_was_not_sent(quick: Limits) -> None:
-    def speaks_plainly(sock: socket.socket, request: bytes) -> None:
-        sock.sendall(answer("400 Bad Request", b"plain HTTP"))
-
-    with serving(speaks_plainly) as server, pytest.raises(NotSent, match="TLS"):
+    plainly = answer("400 Bad Request", b"plain HTTP")
+    with serving(closes, greeting=plainly) as server, pytest.raises(NotSent, match="TLS"):
         a_kie(server.url.replace("http:", "https:"), quick).submit(a_request())
 
 

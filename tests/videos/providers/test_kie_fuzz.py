@@ -29,11 +29,35 @@ leaves = (
     )
 )
 names = st.sampled_from(
-    (
-        "code msg message data taskId task_id recordId info response successFlag status state resultUrls resultUrl "
-        "resultJson videoUrl errorCode errorMessage createTime completeTime creditsConsumed paramJson hasAudioList "
-        "seeds resolution success downloadUrl"
-    ).split()
+    [
+        "code",
+        "msg",
+        "message",
+        "data",
+        "taskId",
+        "task_id",
+        "recordId",
+        "info",
+        "response",
+        "successFlag",
+        "status",
+        "state",
+        "resultUrls",
+        "resultUrl",
+        "resultJson",
+        "videoUrl",
+        "errorCode",
+        "errorMessage",
+        "createTime",
+        "completeTime",
+        "creditsConsumed",
+        "paramJson",
+        "hasAudioList",
+        "seeds",
+        "resolution",
+        "success",
+        "downloadUrl",
+    ]
 )
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=8), max_leaves=30
@@ -90,7 +114,7 @@ def test_a_free_call_ends_in_a_value_or_in_a_free_calls_errors(answer: Answer) -
             assert url is None or url.startswith(("http://", "https://"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.dictionaries(names, values, max_size=10))
 @example({"createTime": 10**400, "creditsConsumed": 10**400, "errorCode": 10**400, "seeds": [10**400]})
 def test_any_change_to_a_good_record_is_still_a_report(changes: dict[str, object]) -> None:
