@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.s3",
     "tests.sandbox",
     "tests.videos.world",
+    "tests.stack",
 ]
 
 

@@ -226,6 +226,8 @@ USD_PER_PROVIDER_CREDIT = env.decimal("USD_PER_PROVIDER_CREDIT", default="0.005"
 FIRST_POLL_AT_MOST_S = env.float("FIRST_POLL_AT_MOST_S", default=60.0)
 # Network calls at once inside one job; 0 runs them one after another.
 JOB_THREADS = env.int("JOB_THREADS", default=8)
+# A POST ends within 60 s; whoever has not answered after twice that is dead, and the outcome unknown.
+SUBMIT_LEASE_S = env.float("SUBMIT_LEASE_S", default=120.0)
 CHARGED_WHEN_FAILED = env.bool("CHARGED_WHEN_FAILED", default=False)
 
 # --- Limits; each is a default that the admin may override where a row exists -----------------------------------------

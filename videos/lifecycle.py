@@ -30,8 +30,6 @@ Status = VideoTask.Status
 Event = TaskEvent.Kind
 
 ZERO = Decimal(0)
-# A POST has 60 s; whoever has not answered after twice that is dead, and the outcome unknown.
-SUBMIT_LEASE = timedelta(seconds=120)
 
 
 class NotPossible(Exception):
@@ -54,11 +52,12 @@ def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | Non
         return None
     at = clock.database_now()
     task.status, task.account_id, task.callback_token_hash = Status.SUBMITTING, account_id, token_hash
+    until = at + timedelta(seconds=settings.SUBMIT_LEASE_S)
     task.lease_until, task.fence, task.submitted_at, task.due_at = (
-        at + SUBMIT_LEASE,
+        until,
         task.fence + 1,
         at,
-        at + SUBMIT_LEASE,
+        until,
     )
     task.submit_attempts, task.wait_code, task.wait_until = task.submit_attempts + 1, "", None
     task.save()

@@ -1,0 +1,118 @@
+"""The worker as real processes: killed, hung, stopped. No video is lost, none is paid twice, nothing stays behind."""
+
+import signal
+import sys
+
+import pytest
+
+from tests.sandbox import SandboxProcess
+from tests.stack import Process, Stack, alive, wait_until
+
+pytestmark = pytest.mark.chaos
+
+ORDER = """
+from accounts.models import User
+from billing import ledger
+from videos import orders
+from videos.orders import VideoOrder
+for number in range(20):
+    user, _ = User.objects.get_or_create(email=f"user{number % 7}@example.com")
+    ledger.grant(user=user, user_credits=60, idempotency_key=f"grant-{number}", note="for a test")
+    orders.create(user=user, order=VideoOrder(prompt=f"Film number {number}"), idempotency_key=f"order-{number}")
+"""
+COUNTS = """
+from collections import Counter
+from videos.models import VideoTask
+print(dict(Counter(VideoTask.objects.values_list("status", flat=True))))
+"""
+
+
+def counts(stack: Stack) -> dict[str, int]:
+    """How many tasks are in which status."""
+    found: dict[str, int] = eval(stack.script(COUNTS), {})  # a dict that our own script printed
+    return found
+
+
+def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none_twice(
+    stack: Stack, sandbox: SandboxProcess
+) -> None:
+    sandbox.settings(times_s=[3, 3, 3])
+    sandbox.order("latency:150")
+    stack.env |= {"MAX_CONCURRENT_PER_USER": "5", "MAX_CONCURRENT_VIDEOS": "10"}
+    stack.start_web()
+    stack.script(ORDER)
+    for accepted in (3, 9):
+        _kill_once(stack, sandbox, accepted)
+    stack.start_worker()
+    wait_until(lambda: sum(counts(stack).get(end, 0) for end in ("ready", "failed")) == 20, within_s=150, every_s=2)
+    assert counts(stack) == {"ready": 20}
+    prompts = [row["body"]["prompt"] for row in sandbox.accepted()]
+    assert sorted(prompts) == sorted(set(prompts)), "never paid twice"
+    assert len(prompts) == 20
+    books = stack.manage("check_books", "--deep")
+    assert "0 problems" in books.stdout
+
+
+def test_the_worker_stops_on_sigterm_and_leaves_nothing_behind(stack: Stack) -> None:
+    worker = stack.start_worker()
+    wait_until(lambda: len(worker.family()) >= 4, within_s=30)
+    family = worker.family()
+    assert worker.stop() < 25
+    assert not [process for process in family if alive(process.pid)]
+
+
+def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack) -> None:
+    code = (
+        "import django; django.setup(); from videos.supervisor import Supervisor; "
+        "Supervisor(canary_every_s=1, canary_lost_after_s=6).run()"
+    )
+    supervisor = Process(
+        [sys.executable, "-c", code],
+        {**stack.env, "DJANGO_SETTINGS_MODULE": "veoapp.settings"},
+        stack.folder / "supervisor.log",
+    )
+    try:
+        wait_until(lambda: _canary(stack), within_s=40)
+        before = [process for process in supervisor.family() if process.pid != supervisor.popen.pid]
+        for process in before:
+            process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: not any(alive(process.pid) for process in before), within_s=40)
+        wait_until(lambda: len(supervisor.family()) >= 4, within_s=30)
+        answered = stack.script(
+            "from videos.models import Doorbell; print(Doorbell.objects.get(name='canary').answered_at)"
+        )
+        wait_until(
+            lambda: (
+                stack.script(
+                    "from videos.models import Doorbell; print(Doorbell.objects.get(name='canary').answered_at)"
+                )
+                != answered
+            ),
+            within_s=40,
+        )
+        assert "worker" in stack.script("from billing.models import Alert; print(*Alert.objects.values_list('kind'))")
+    finally:
+        supervisor.stop()
+
+
+def test_the_cluster_does_not_outlive_its_supervisor(stack: Stack) -> None:
+    worker = stack.start_worker()
+    wait_until(lambda: len(worker.family()) >= 4, within_s=30)
+    children = worker.family()[1:]
+    worker.kill_hard()
+    wait_until(lambda: not any(alive(child.pid) for child in children), within_s=10)
+
+
+def _kill_once(stack: Stack, sandbox: SandboxProcess, accepted: int) -> None:
+    """Start a worker, and kill it by SIGKILL once the provider has accepted so many videos."""
+    worker = stack.start_worker()
+    wait_until(lambda: len(sandbox.accepted()) >= accepted, within_s=60, every_s=0.05)
+    family = worker.family()
+    worker.kill_hard()
+    wait_until(lambda: not any(alive(process.pid) for process in family), within_s=10)
+
+
+def _canary(stack: Stack) -> bool:
+    return stack.script(
+        "from videos.models import Doorbell; print(Doorbell.objects.filter(name='canary', answered_at__isnull=False).exists())"
+    ).endswith("True")

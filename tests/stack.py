@@ -1,0 +1,182 @@
+"""The whole product as processes, on a database of its own: for tests that kill things.
+
+def test_...(stack):
+    worker = stack.start_worker()
+    stack.script("...")                 # Python inside the product
+    worker.kill_hard()
+"""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from django.conf import settings
+
+from tests.sandbox import SandboxProcess
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Process:
+    """One started program, in a process group of its own."""
+
+    def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as out:
+            self.popen = subprocess.Popen(
+                command, cwd=ROOT, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+
+    def family(self) -> list[psutil.Process]:
+        """The process and all that came of it."""
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.popen.pid)
+            return [root, *root.children(recursive=True)]
+        return []
+
+    def kill_hard(self) -> None:
+        """SIGKILL, to this process alone, as the system would for want of memory."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self, *, within_s: float = 30) -> float:
+        """SIGTERM; how many seconds it took. Whatever is left of the family then is killed."""
+        family = self.family()
+        began = time.monotonic()
+        self.popen.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(within_s)
+        took_s = time.monotonic() - began
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.popen.wait()
+        return took_s
+
+
+class Stack:
+    """Settings, database and folder of one product; starts its programs and runs its commands."""
+
+    def __init__(self, folder: Path, database_url: str, sandbox: SandboxProcess, **env: str) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.started: list[Process] = []
+        self.env = {
+            **os.environ,
+            "DATABASE_URL": database_url,
+            "DEBUG": "true",
+            "APP_URL": self.url,
+            "MEDIA_ROOT": str(folder / "media"),
+            "KIE_AI_API_KEY": sandbox.api_key,
+            "KIE_AI_BASE_URL": sandbox.url,
+            "KIE_AI_UPLOAD_BASE_URL": sandbox.url,
+            "RESULT_HOSTS_ALLOWED": "127.0.0.1",
+            "EMAIL_URL": "dummymail://",
+            "SUBMIT_LEASE_S": "10",
+            **env,
+        }
+        self.manage("migrate", "-v0")
+        self.manage("createcachetable")
+
+    def manage(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """`manage.py ...`, to its end."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done.stdout + done.stderr
+        return done
+
+    def script(self, code: str) -> str:
+        """Run Python inside the product; what it printed."""
+        return self.manage("shell", "-v0", "-c", code).stdout.strip()
+
+    def start_worker(self) -> Process:
+        return self._start("worker", [sys.executable, "manage.py", "worker"])
+
+    def start_web(self) -> Process:
+        command = [sys.executable, "-m", "gunicorn", "veoapp.wsgi", "-b", f"127.0.0.1:{self.port}", "--threads", "8"]
+        web = self._start("web", command)
+        wait_until(self._answers, within_s=30)
+        return web
+
+    def stop(self) -> None:
+        for process in self.started:
+            process.stop(within_s=10)
+
+    def _start(self, name: str, command: list[str]) -> Process:
+        process = Process(command, self.env, self.folder / f"{name}.log")
+        self.started.append(process)
+        return process
+
+    def _answers(self) -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+        return False
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float, every_s: float = 0.5) -> None:
+    """Ask until it holds; an AssertionError when it never does."""
+    until = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < until, f"did not come true within {within_s} s"
+        time.sleep(every_s)
+
+
+@pytest.fixture
+def stack(tmp_path: Path, sandbox: SandboxProcess, django_db_setup: None) -> Iterator[Stack]:
+    """A product on a fresh database of the kind this run uses."""
+    name = f"stack_{secrets.token_hex(6)}"
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        made = Stack(tmp_path, f"sqlite:///{tmp_path / name}.sqlite3", sandbox)
+        yield made
+        made.stop()
+        return
+    url = os.environ["DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+    base, _, _ = url.partition("?")
+    query = url[len(base) :]
+    made = Stack(tmp_path, f"{base.rpartition('/')[0]}/{name}{query}", sandbox)
+    try:
+        yield made
+    finally:
+        made.stop()
+        with psycopg.connect(url, autocommit=True) as server:
+            server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs (and is no zombie)."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+def kill_group(pid: int, number: int = signal.SIGKILL) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)
