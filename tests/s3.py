@@ -6,6 +6,7 @@ from typing import Any
 
 import boto3
 import pytest
+import requests
 from moto.server import ThreadedMotoServer
 
 BUCKET = "veoapp-test"
@@ -43,6 +44,8 @@ def s3_server() -> Iterator[S3]:
     try:
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
+        # The buckets of all servers lie in this process: what an earlier test left goes first.
+        requests.post(f"{url}/moto-api/reset", timeout=10).raise_for_status()
         client = boto3.client(
             "s3", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
         )

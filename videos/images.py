@@ -29,7 +29,7 @@ STILL_NEEDED_FOR = timedelta(hours=2)
 BATCH = 500
 
 
-def keep(*, user: User, upload: UploadedFile) -> SourceImage:
+def keep(*, user: User, upload: "UploadedFile[bytes]") -> SourceImage:
     """Keep an image for its person, drawn anew; the same again is the one kept before. Raises ImageRefused, StorageTrouble."""
     picture = pictures.redraw(upload)
     digest = hashlib.sha256(picture.content).hexdigest()

@@ -56,7 +56,7 @@ class Picture:
         return SUFFIXES[self.mime_type]
 
 
-def redraw(upload: UploadedFile) -> Picture:
+def redraw(upload: "UploadedFile[bytes]") -> Picture:
     """The picture alone: upright, at most 4096 pixels on a side, without metadata or hidden bytes. Raises ImageRefused."""
     content = _read(upload)
     _check_size(content)
@@ -89,7 +89,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return image
 
 
-def _read(upload: UploadedFile) -> bytes:
+def _read(upload: "UploadedFile[bytes]") -> bytes:
     if (upload.size or 0) > MAX_BYTES:
         raise ImageRefused("too_large")
     upload.seek(0)

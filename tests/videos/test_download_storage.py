@@ -1,0 +1,142 @@
+"""Downloads into a real S3 server, and several at once."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.files.storage import storages
+from pytest_django import Settings
+
+from accounts.models import User
+from billing.models import Alert
+from tests.people import make_person
+from tests.s3 import S3
+from tests.sandbox import SandboxProcess
+from tests.videos.world import PushedClock, World
+from videos import downloads, removal, storing
+from videos.models import VideoFile, VideoTask
+
+State = VideoFile.State
+
+
+@pytest.fixture
+def bucket(s3_server: S3, settings: Settings) -> Iterator[S3]:
+    """The site's media lie in the bucket."""
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
+    }
+    yield s3_server
+    # boto keeps its connections; closed here, they are not found open by the next test.
+    storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
+
+
+def arrive(world: World, user: User) -> VideoTask:
+    task = world.order(user, duration_s=4)
+    world.send()
+    world.sandbox.finish()
+    world.later(minutes=10)
+    world.ask()
+    return world.now(task)
+
+
+def objects(s3: S3) -> dict[str, Any]:
+    found = s3.client.list_objects_v2(Bucket=s3.bucket).get("Contents", [])
+    return {entry["Key"]: s3.client.head_object(Bucket=s3.bucket, Key=entry["Key"]) for entry in found}
+
+
+def test_a_film_is_stored_in_a_bucket_with_its_type(world: World, alice: User, bucket: S3) -> None:
+    task = arrive(world, alice)
+    world.save()
+    world.assert_charged(task)
+    file = task.files.get()
+    held = objects(bucket)
+    assert {name: head["ContentType"] for name, head in held.items()} == {
+        file.name: "video/mp4",
+        file.poster_name: "image/webp",
+    }
+    assert held[file.name]["ContentLength"] == file.size_bytes
+    assert storing.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+
+
+def test_f53_a_bucket_that_fails_is_tried_again_until_it_answers(
+    world: World, alice: User, bucket: S3, settings: Settings
+) -> None:
+    task = arrive(world, alice)
+    good = settings.STORAGES
+    broken = {"BACKEND": good["default"]["BACKEND"], "OPTIONS": good["default"]["OPTIONS"] | {"bucket_name": "none"}}
+    settings.STORAGES = good | {"default": broken}
+    world.save()
+    storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
+    assert world.now(task).status == "downloading"
+    assert "NoSuchBucket" in world.alerts("storage")[0].detail
+    settings.STORAGES = good
+    world.later(minutes=2)
+    world.save()
+    world.assert_charged(task)
+    assert not Alert.objects.filter(kind="storage", resolved_at=None).exists()
+
+
+def test_f54_a_film_in_a_bucket_is_adopted_after_a_crash(world: World, alice: User, bucket: S3) -> None:
+    task = arrive(world, alice)
+    world.kill_at("download.moved", world.save)
+    served = len(world.sandbox.events("served"))
+    world.later(minutes=6)
+    world.save()
+    world.assert_charged(task)
+    assert len(world.sandbox.events("served")) == served
+    assert len(objects(bucket)) == 2
+
+
+def test_the_sweep_leaves_in_a_bucket_what_rows_name_and_removes_the_rest(
+    world: World, alice: User, bucket: S3
+) -> None:
+    task = arrive(world, alice)
+    world.save()
+    storing.keep_bytes(b"nobody's", storing.new_name(storing.POSTERS, ".webp"), mime_type="image/webp")
+    assert removal.sweep_files(world.clock.now()) == 0
+    world.later(hours=25)
+    assert removal.sweep_files(world.clock.now()) == 1
+    file = task.files.get()
+    assert set(objects(bucket)) == {file.name, file.poster_name}
+
+
+def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_failed(
+    world: World,
+    alice: User,
+    bucket: S3,
+    monkeypatch: pytest.MonkeyPatch,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    task = arrive(world, alice)
+    world.save()
+
+    def refuse(name: str) -> None:
+        raise storing.StorageTrouble("deleting: SlowDown")
+
+    with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
+        patch.setattr(storing, "delete", refuse)
+        assert removal.delete_files(task) == 1
+        assert len(objects(bucket)) == 2
+        file = task.files.get()
+    assert (file.state, file.source_url) == (State.DELETED, "")
+    assert len(objects(bucket)) == 2
+    assert removal.sweep_files(world.clock.now()) == 1
+    assert objects(bucket) == {}
+    assert task.files.get().name == ""
+    assert removal.delete_files(task) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_files_of_one_job_arrive_at_once_and_results_that_end_together_make_one_ready(
+    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+) -> None:
+    world = World(at_sandbox, pushed_clock)
+    task = arrive(world, make_person("alice@example.com"))
+    source_url = task.files.get().source_url
+    for index in (1, 2, 3):
+        VideoFile.objects.create(task=task, index=index, source_url=source_url)
+    settings.JOB_THREADS = 4
+    assert downloads.download_due() == 4
+    assert task.files.filter(state=State.STORED).count() == 4
+    world.assert_charged(task)
+    assert world.kinds(task).count("ready") == 1
