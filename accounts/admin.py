@@ -100,23 +100,23 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for user in self._others(request, chosen):
             people.disable(user=user, actor=_operator(request))
             self.log_change(request, user, "disabled")
-            self._say(request, _("%(email)s is disabled.") % {"email": user.email})
+            self._say(request, _("Disabled: %(email)s") % {"email": user.email})
 
     @admin.action(description=_("Enable again"), permissions=["change"])
     def enable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in self._others(request, chosen):
             if people.enable(user=user, actor=_operator(request)).is_active:
                 self.log_change(request, user, "enabled")
-                self._say(request, _("%(email)s is enabled.") % {"email": user.email})
+                self._say(request, _("Enabled: %(email)s") % {"email": user.email})
             else:
-                self._say(request, _("%(email)s is closed and stays closed.") % {"email": user.email}, messages.WARNING)
+                self._say(request, _("Closed, and stays closed: %(email)s") % {"email": user.email}, messages.WARNING)
 
     @admin.action(description=_("End all sessions"), permissions=["change"])
     def end_sessions(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in chosen:
             ended = people.end_sessions(user)
             self.log_change(request, user, f"ended {ended} sessions")
-            text = ngettext("%(email)s: %(n)d session ended.", "%(email)s: %(n)d sessions ended.", ended)
+            text = ngettext("%(n)d session ended: %(email)s", "%(n)d sessions ended: %(email)s", ended)
             self._say(request, str(text % {"email": user.email, "n": ended}))
 
     @admin.action(description=_("Remove second factor (device lost)"), permissions=["change"])
@@ -124,7 +124,7 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for user in self._others(request, chosen):
             people.remove_second_factor(user=user, actor=_operator(request))
             self.log_change(request, user, "second factor removed")
-            self._say(request, _("%(email)s signs in without a second factor now.") % {"email": user.email})
+            self._say(request, _("Signs in without a second factor now: %(email)s") % {"email": user.email})
 
     @admin.action(description=_("Close account for good…"), permissions=["change"])
     def close_account(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
@@ -139,7 +139,7 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for user in others:
             closed = people.close_account(user=user, actor=_operator(request))
             self.log_change(request, closed, "account closed")
-            self._say(request, _("%(email)s: account closed.") % {"email": closed.email})
+            self._say(request, _("Account closed: %(email)s") % {"email": closed.email})
         return None
 
     def _others(self, request: HttpRequest, chosen: QuerySet[User]) -> list[User]:

@@ -26,9 +26,9 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
 
 
 def is_strong(request: HttpRequest) -> bool:
-    """Whether a second factor was shown in this session: at login, when asked again, or when it was set up here."""
+    """Whether a second factor was shown in this session (at login, when asked again, when set up) and still exists."""
     records = get_authentication_records(request, request.user)
-    return any(record["method"] == "mfa" for record in records)
+    return any(record["method"] == "mfa" for record in records) and has_second_factor(request.user)
 
 
 @receiver(authenticator_added, dispatch_uid="accounts.mfa")

@@ -1,0 +1,122 @@
+"""What every answer about a person carries: the policy, no storing, cookies that stay on this site."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from tests.accounts import doorway
+
+pytestmark = pytest.mark.django_db
+
+ENTRANCE = [
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/accounts/inactive/",
+    "/settings/closed/",
+]
+OWN = [
+    "/settings/",
+    "/settings/delete/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/accounts/sessions/",
+    "/accounts/2fa/",
+    "/accounts/2fa/totp/activate/",
+    "/accounts/2fa/webauthn/add/",
+    "/accounts/2fa/webauthn/",
+    "/accounts/reauthenticate/",
+    "/accounts/logout/",
+]
+
+
+@pytest.mark.parametrize("path", ENTRANCE)
+def test_pages_for_strangers_carry_the_policy_and_our_dress(client: Client, path: str) -> None:
+    looks_right(client, path)
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_pages_about_oneself_carry_the_policy_are_stored_nowhere_and_wear_our_dress(
+    client: Client, alice: User, path: str
+) -> None:
+    doorway.sign_in(client, alice.email)
+    answer = looks_right(client, path)
+    assert "no-store" in answer
+    assert "private" in answer
+
+
+def looks_right(client: Client, path: str) -> str:
+    """Check one page; returns its Cache-Control."""
+    page = client.get(path)
+    if page.status_code == 302:
+        page = doorway.prove(client, path)
+    assert page.status_code == 200, page
+    policy = page["Content-Security-Policy"]
+    for rule in (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    ):
+        assert rule in policy
+    assert "unsafe" not in policy
+    assert page["X-Content-Type-Options"] == "nosniff"
+    assert page["Referrer-Policy"] == "same-origin"
+    assert page["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert page["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "css/tokens.css" in page.text
+    assert " style=" not in page.text
+    assert "<style" not in page.text
+    assert " onclick=" not in page.text
+    return page.headers.get("Cache-Control", "")
+
+
+def test_cookies_belong_to_the_host_alone_when_the_site_is_on_https() -> None:
+    """Settings are read once, so another process reads them as production would."""
+    script = """
+import json, django
+django.setup()
+from django.conf import settings
+from django.test import Client
+page = Client().get("/accounts/login/", secure=True, headers={"Host": "veo.example"})
+cookies = {name: dict(cookie) for name, cookie in page.cookies.items()}
+print(json.dumps({
+    "status": page.status_code, "cookies": cookies, "hsts": page.headers.get("Strict-Transport-Security", ""),
+    "session": [settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE, settings.SESSION_COOKIE_HTTPONLY,
+                settings.SESSION_COOKIE_SAMESITE, settings.SESSION_COOKIE_DOMAIN, settings.SESSION_COOKIE_PATH],
+}))
+"""
+    environment = {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "veoapp.settings",
+        "APP_URL": "https://veo.example",
+        "ALLOWED_HOSTS": "veo.example",
+        "DEBUG": "true",  # static files without a manifest; the rest is as on https
+    }
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["status"] == 200
+    cookie = seen["cookies"]["__Host-csrftoken"]
+    assert cookie["secure"]
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert (cookie["domain"], cookie["path"]) == ("", "/")
+    assert seen["session"] == ["__Host-sessionid", True, True, "Lax", None, "/"]
+    assert "max-age=63072000" in seen["hsts"]
+    assert "includeSubDomains" in seen["hsts"]
