@@ -18,7 +18,9 @@ REGISTRIES = tuple(
 
 
 def tracked() -> list[str]:
-    answer = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    # A clone may belong to somebody else than who tests it.
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [name for name in answer.stdout.split("\0") if name]
 
 
