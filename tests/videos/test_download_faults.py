@@ -22,10 +22,7 @@ from videos.providers import fetch
 State = VideoFile.State
 
 
-@pytest.fixture(autouse=True)
-def _own_media(tmp_path: Path, settings: Settings) -> None:
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.INCOMING_ROOT = tmp_path / "media" / ".incoming"
+pytestmark = pytest.mark.usefixtures("own_media")
 
 
 @pytest.fixture

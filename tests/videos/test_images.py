@@ -1,0 +1,281 @@
+"""Images that people bring: what is taken, what is refused, and what becomes of them."""
+
+import hashlib
+import io
+import struct
+import zlib
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from accounts.doors import clock
+from accounts.models import User
+from tests.people import give_credits
+from tests.sandbox import SandboxProcess
+from tests.videos.films import film, picture
+from tests.videos.world import World
+from videos import images, orders, storing
+from videos.images import ImageRefused
+from videos.models import SourceImage, VideoTask
+from videos.models.tasks import TaskImage
+from videos.orders import VideoOrder
+from videos.providers import errors
+from videos.providers.kie import Kie
+
+Upload = Callable[..., Any]
+
+
+pytestmark = pytest.mark.usefixtures("own_media")
+
+
+def content_of(image: SourceImage) -> bytes:
+    return storing.read_bytes(image.name)
+
+
+def opened(image: SourceImage) -> Image.Image:
+    return Image.open(io.BytesIO(content_of(image)))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_an_image_is_drawn_anew_and_kept_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
+    kept = images.keep(user=alice, upload=image_upload(picture(kind)))
+    assert (kept.mime_type, kept.width, kept.height) == ("image/jpeg", 640, 360)
+    assert kept.name.startswith("images/")
+    assert kept.name.endswith(".jpg")
+    assert len(Path(kept.name).stem) >= 43
+    content = content_of(kept)
+    assert content != picture(kind)
+    assert (kept.size_bytes, kept.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert opened(kept).getpixel((320, 180)) == pytest.approx((240, 200, 60), abs=6)
+
+
+def test_where_it_was_taken_is_forgotten_and_which_side_is_up_is_not(alice: User, image_upload: Upload) -> None:
+    image = Image.new("RGB", (600, 300), (200, 0, 0))
+    exif = image.getexif()
+    exif[0x0112] = 6  # turn by 90 degrees
+    exif[0x010F] = "Secret Camera"
+    exif.get_ifd(0x8825)[1] = "N"
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif, comment=b"my address")
+    kept = images.keep(user=alice, upload=image_upload(file.getvalue()))
+    assert (kept.width, kept.height) == (300, 600)
+    assert not opened(kept).getexif()
+    assert b"Secret" not in content_of(kept)
+    assert b"my address" not in content_of(kept)
+
+
+def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upload: Upload) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("Author", "somebody")
+    image = Image.new("RGBA", (300, 300), (0, 0, 200, 90))
+    file = io.BytesIO()
+    image.save(file, "PNG", pnginfo=text)
+    kept = images.keep(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
+    assert (kept.mime_type, Path(kept.name).suffix) == ("image/png", ".png")
+    assert b"somebody" not in content_of(kept)
+    assert b"script" not in content_of(kept)
+    assert opened(kept).getpixel((5, 5)) == (0, 0, 200, 90)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
+def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, mode: str) -> None:
+    image = Image.new(mode, (300, 280), {"I;16": 40_000, "RGBA": (9, 9, 9, 255), "LA": (9, 255)}.get(mode, 0))
+    file = io.BytesIO()
+    image.save(file, "JPEG" if mode == "CMYK" else "PNG")
+    kept = images.keep(user=alice, upload=image_upload(file.getvalue()))
+    assert (kept.mime_type, kept.width) == ("image/jpeg", 300)
+    if mode == "I;16":
+        assert opened(kept).convert("L").getpixel((9, 9)) == pytest.approx(156, abs=2)
+
+
+def test_a_large_image_is_made_smaller(alice: User, image_upload: Upload) -> None:
+    kept = images.keep(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
+    assert (kept.width, kept.height) == (4096, 2048)
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + bytes(12)
+
+
+def webp_that_claims(kind: bytes, width: int, height: int) -> bytes:
+    sizes = {
+        b"VP8X": bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
+        b"VP8L": b"\x2f" + ((width - 1) | (height - 1) << 14).to_bytes(4, "little") + bytes(5),
+        b"VP8 ": b"\x00\x00\x00\x9d\x01\x2a" + struct.pack("<HH", width, height),
+    }
+    chunk = kind + struct.pack("<I", 10) + sizes[kind]
+    return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
+
+
+def jpeg_that_claims(width: int, height: int) -> bytes:
+    content = bytearray(picture("JPEG"))
+    at = content.index(b"\xff\xc0")
+    content[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    return bytes(content)
+
+
+FLOODS = [
+    png_that_claims(50_000, 50_000),
+    webp_that_claims(b"VP8X", 16_000, 16_000),
+    webp_that_claims(b"VP8L", 16_000, 16_000),
+    webp_that_claims(b"VP8 ", 16_000, 16_000),
+    jpeg_that_claims(60_000, 60_000),
+]
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "empty"),
+        (b"\xff\xd8\xff" + bytes(10 * 1024 * 1024), "too_large"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "format"),
+        (b"%PDF-1.7", "format"),
+        (film(duration_s=1), "format"),
+        (picture("GIF"), "format"),
+        (picture("PNG")[:600], "broken"),
+        (picture("JPEG")[:500], "broken"),
+        (picture("WEBP")[:300], "broken"),
+        (b"\xff\xd8\xff", "broken"),
+        (b"\xff\xd8\xff" + bytes(100), "broken"),
+        (b"\x89PNG\r\n\x1a\n", "broken"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "broken"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8Z" + bytes(50), "broken"),
+        (picture("PNG", width=255, height=900), "too_small"),
+        (picture("PNG", width=900, height=90), "too_small"),
+        *[(flood, "too_many_pixels") for flood in FLOODS],
+    ],
+)
+def test_what_is_no_usable_image_is_refused_in_plain_words(
+    alice: User, image_upload: Upload, content: bytes, code: str
+) -> None:
+    with pytest.raises(ImageRefused) as refusal:
+        images.keep(user=alice, upload=image_upload(content))
+    assert refusal.value.code == code
+    assert str(refusal.value).endswith(".")
+    assert not SourceImage.objects.exists()
+
+
+def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload: Upload) -> None:
+    """Ours reads the first frame header, the decoder the last."""
+    content = picture("JPEG")
+    at = content.index(b"\xff\xc0")
+    length = struct.unpack(">H", content[at + 2 : at + 4])[0] + 2
+    second = bytearray(content[at : at + length])
+    second[5:9] = struct.pack(">HH", 9000, 9000)
+    with pytest.raises(ImageRefused) as refusal:
+        images.keep(user=alice, upload=image_upload(content[: at + length] + bytes(second) + content[at + length :]))
+    assert refusal.value.code in ("too_many_pixels", "broken")
+
+
+def test_the_same_image_again_is_the_one_kept_before_but_never_another_persons(
+    alice: User, bob: User, image_upload: Upload
+) -> None:
+    first = images.keep(user=alice, upload=image_upload(picture()))
+    assert images.keep(user=alice, upload=image_upload(picture())).pk == first.pk
+    assert images.keep(user=bob, upload=image_upload(picture())).pk != first.pk
+
+
+def test_nobody_fills_the_disk_with_unused_images(
+    alice: User, bob: User, image_upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "UNUSED_AT_MOST", 2)
+    first = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    third = image_upload(picture(width=302, height=300))
+    with pytest.raises(ImageRefused) as refusal:
+        images.keep(user=alice, upload=third)
+    assert refusal.value.code == "quota"
+    images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    order_with(alice, first)
+    images.keep(user=alice, upload=image_upload(picture(width=302, height=300)))
+
+
+def order_with(user: User, *brought: SourceImage) -> VideoTask:
+    give_credits(user, 100)
+    order = VideoOrder(
+        prompt="a kite",
+        generation_type="FIRST_AND_LAST_FRAMES_2_VIDEO",
+        image_ids=tuple(image.pk for image in brought),
+    )
+    return orders.create(user=user, order=order, idempotency_key=f"order-{VideoTask.objects.count()}")
+
+
+def test_unused_images_go_after_a_week_and_used_ones_stay(alice: User, image_upload: Upload) -> None:
+    used = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    unused = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    task = order_with(alice, used)
+    assert images.sweep_images(clock.now() + timedelta(days=6)) == 0
+    assert images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert list(SourceImage.objects.all()) == [used]
+    assert not storing.is_there(unused.name)
+    assert storing.is_there(used.name)
+    VideoTask.objects.filter(pk=task.pk).update(deleted_at=clock.now())
+    assert images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert not TaskImage.objects.exists()
+    assert not storing.is_there(used.name)
+
+
+def test_a_leaving_persons_images_go_except_those_still_needed(alice: User, bob: User, image_upload: Upload) -> None:
+    needed = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    other = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    bobs = images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    task = order_with(alice, needed)
+    assert images.forget(user=alice) == 1
+    assert set(SourceImage.objects.all()) == {needed, bobs}
+    assert not storing.is_there(other.name)
+    VideoTask.objects.filter(pk=task.pk).update(status="failed", finished_at=clock.now())
+    assert images.forget(user=alice) == 1
+
+
+def test_images_reach_the_provider_in_the_orders_order_and_only_once(
+    alice: User, image_upload: Upload, at_sandbox: SandboxProcess
+) -> None:
+    first = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    second = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
+    task = order_with(alice, second, first)
+    assert not images.are_at_provider(task=task, account_id=7)
+    images.send_to_provider(task=task, account_id=7, client=client)
+    images.send_to_provider(task=task, account_id=7, client=client)
+    assert images.are_at_provider(task=task, account_id=7)
+    urls = images.provider_urls(task=task)
+    assert [str(image.pk) in url for image, url in zip((second, first), urls, strict=True)] == [True, True]
+    uploads = sum(count for path, count in at_sandbox.truth()["requests"].items() if "upload" in path)
+    assert uploads == 2
+    assert not images.are_at_provider(task=task, account_id=8)
+
+
+def test_images_are_sent_again_before_the_provider_forgets_them(
+    alice: User, image_upload: Upload, world: World
+) -> None:
+    image = images.keep(user=alice, upload=image_upload(picture()))
+    client = Kie(world.sandbox.api_key, world.sandbox.url, world.sandbox.url)
+    task = order_with(alice, image)
+    images.send_to_provider(task=task, account_id=7, client=client)
+    world.later(hours=21)
+    assert images.are_at_provider(task=task, account_id=7)
+    world.later(hours=2)
+    assert not images.are_at_provider(task=task, account_id=7)
+
+
+def test_an_image_that_our_storage_does_not_give_is_a_wait_and_never_a_paid_request(
+    alice: User, image_upload: Upload, at_sandbox: SandboxProcess
+) -> None:
+    image = images.keep(user=alice, upload=image_upload(picture()))
+    task = order_with(alice, image)
+    storing.delete(image.name)
+    client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
+    with pytest.raises(errors.NoAnswer):
+        images.send_to_provider(task=task, account_id=7, client=client)
+
+
+def test_a_video_made_from_an_image_goes_its_whole_way(alice: User, image_upload: Upload, world: World) -> None:
+    image = images.keep(user=alice, upload=image_upload(picture()))
+    task = order_with(alice, image)
+    world.run()
+    world.assert_charged(task)
