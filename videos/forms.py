@@ -31,7 +31,9 @@ class StudioForm(forms.Form):
     prompt = forms.CharField(
         label=_("Prompt"),
         max_length=catalogue.PROMPT_LIMIT,
-        widget=forms.Textarea(attrs={"rows": 5, "maxlength": catalogue.PROMPT_LIMIT}),
+        widget=forms.Textarea(
+            attrs={"rows": 4, "maxlength": catalogue.PROMPT_LIMIT, "placeholder": _("What should be seen and heard?")}
+        ),
         error_messages={"required": _("Say what should be seen: a subject, what it does, how the camera moves.")},
     )
     model = forms.ChoiceField(

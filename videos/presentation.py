@@ -94,6 +94,11 @@ class Take:
         return self.task.aspect_ratio == "9:16"
 
     @property
+    def word(self) -> str:
+        """The state in a word, with the percent where there is one to tell."""
+        return f"{self.state.word} {self.percent} %" if self.percent else str(self.state.word)
+
+    @property
     def may_cancel(self) -> bool:
         return self.task.status == Status.QUEUED
 
@@ -128,7 +133,7 @@ def take_of(task: VideoTask, *, at: datetime) -> Take:
         task=task,
         state=state_of(task),
         live=not task.is_final,
-        percent=now.percent if now else 100 if file else 0,
+        percent=_percent(task, now, file),
         line=line_of(now) if now else [],
         file=file,
         failure=receipts.failure_of(task),
@@ -161,6 +166,13 @@ def line_of(now: Progress) -> list[str]:
     if now.status == Status.DOWNLOADING:
         return [_("made by the provider, being copied to our disk")]
     return [_usual(now), _("%(time)s so far") % {"time": clocked(now.elapsed_s)}]
+
+
+def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> int:
+    """How far; nothing while nobody knows whether it was begun at all."""
+    if now is None:
+        return 100 if file else 0
+    return 0 if task.status == Status.UNCONFIRMED else now.percent
 
 
 def _waiting(now: Progress) -> list[str]:

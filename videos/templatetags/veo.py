@@ -1,12 +1,15 @@
 """Small words about videos, for templates."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django import template
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from accounts.doors import clock
 from billing.models import LedgerEntry
 from videos import catalogue, offers
 from videos.models import VideoTask
@@ -43,6 +46,20 @@ def clocked(seconds: float | None) -> str:
     whole = max(0, int(seconds or 0))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+@register.filter
+def signed(amount: int) -> str:
+    """A movement of credits as in a statement: `+60`, `−60` with a true minus."""
+    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{formats.number_format(abs(amount))}"
+
+
+@register.filter
+def day(at: datetime) -> str:
+    """Day and time for a list: without the year while it is this one."""
+    local = timezone.localtime(at)
+    style = "MONTH_DAY_FORMAT" if local.year == timezone.localtime(clock.now()).year else "DATE_FORMAT"
+    return f"{formats.date_format(local, style)} {local:%H:%M}"
 
 
 @register.filter

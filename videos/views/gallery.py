@@ -22,7 +22,7 @@ FILTERS = {
     "": (_("All"), Q()),
     "live": (_("On the way"), Q(status__in=VideoTask.LIVE)),
     "ready": (_("Ready"), Q(status=Status.READY) | Q(late_at__isnull=False)),
-    "failed": (_("Without a video"), Q(status__in=[Status.FAILED, Status.CANCELLED], late_at=None)),
+    "failed": (_("Not made"), Q(status__in=[Status.FAILED, Status.CANCELLED], late_at=None)),
 }
 
 

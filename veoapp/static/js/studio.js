@@ -48,6 +48,10 @@ for (const item of hints.querySelectorAll("li")) {
 prompt.addEventListener("input", look);
 look();
 
+// A form that came back starts where something is to be changed.
+const wrong = form.querySelector('[aria-invalid="true"]');
+if (wrong) wrong.focus();
+
 // Ctrl+Enter in the prompt makes the video.
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
