@@ -146,11 +146,12 @@ def _post(
         moved = CreditAccount.objects.filter(pk=account.pk, balance__gte=-amount).update(balance=F("balance") + amount)
         if not moved:
             raise InsufficientCredits(balance=account.balance, needed=-amount)
+        account.balance += amount
         return LedgerEntry.objects.create(
             account=account,
             kind=kind,
             amount=amount,
-            balance_after=account.balance + amount,
+            balance_after=account.balance,
             idempotency_key=idempotency_key,
             reference=reference,
             note=note.strip()[:NOTE_LENGTH],

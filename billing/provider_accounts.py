@@ -75,7 +75,7 @@ def current() -> ProviderAccount:
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
     """Keep a key given in the admin, sealed, and send new work to it. Raises VaultError without an encryption key."""
     sealed = vault.seal(api_key, purpose=_PURPOSE)
-    base_url = base_url or settings.KIE_AI_BASE_URL
+    base_url = base_url.rstrip("/") or settings.KIE_AI_BASE_URL
     with transaction.atomic():
         # A key known from the environment, or given before, keeps its account: its tasks and its books go on.
         account, _ = ProviderAccount.objects.update_or_create(
@@ -85,7 +85,7 @@ def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: st
             defaults={
                 "source": ProviderAccount.Source.ADMIN,
                 "label": label,
-                "upload_base_url": upload_base_url or settings.KIE_AI_UPLOAD_BASE_URL,
+                "upload_base_url": upload_base_url.rstrip("/") or settings.KIE_AI_UPLOAD_BASE_URL,
                 "sealed_key": sealed,
             },
         )

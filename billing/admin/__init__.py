@@ -1,0 +1,18 @@
+"""Credits and cost, as operators see them: history to read, and acts that are the same as everybody's."""
+
+from billing.admin.alerts import AlertAdmin
+from billing.admin.ledger import LedgerEntryAdmin
+from billing.admin.people import UserAdmin
+from billing.admin.prices import PriceAdmin
+from billing.admin.provider import ProviderAccountAdmin
+from billing.admin.spend import PaidCallAdmin, SpendAdmin
+
+__all__ = [
+    "AlertAdmin",
+    "LedgerEntryAdmin",
+    "PaidCallAdmin",
+    "PriceAdmin",
+    "ProviderAccountAdmin",
+    "SpendAdmin",
+    "UserAdmin",
+]

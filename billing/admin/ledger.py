@@ -1,0 +1,65 @@
+"""Every movement of credits, to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from billing.admin.reading import ReadOnlyAdmin, chip, moment, number, person_link, reference_link
+from billing.models import LedgerEntry
+
+Kind = LedgerEntry.Kind
+TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.ADJUSTMENT: "warn", Kind.EXPIRY: "warn"}
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnlyAdmin):
+    """The ledger. What is wrong in it is set right by another entry, never here."""
+
+    list_display = ("at", "person", "what", "credits", "after", "about", "actor", "note")
+    list_display_links = ("at",)
+    list_filter = ("kind", "created_at")
+    list_select_related = ("account__user", "actor")
+    date_hierarchy = "created_at"
+    search_fields = ("account__user__email", "reference", "idempotency_key", "note")
+    search_help_text = _("An e-mail address, a reference, a key or words of the note")
+    fields = (
+        "at", "person", "what", "credits", "after", "about", "reverses", "reversed_by", "actor", "note", "idempotency_key"
+    )  # fmt: skip
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """One person's movements are linked from the person's page."""
+        return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    @admin.display(description=_("at"), ordering="id")
+    def at(self, entry: LedgerEntry) -> SafeString | str:
+        return moment(entry.created_at)
+
+    @admin.display(description=_("person"), ordering="account__user__email")
+    def person(self, entry: LedgerEntry) -> SafeString:
+        return person_link(entry.account.user)
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def what(self, entry: LedgerEntry) -> SafeString:
+        return chip(entry.get_kind_display(), TONES.get(Kind(entry.kind), ""))
+
+    @admin.display(description=_("credits"), ordering="amount")
+    def credits(self, entry: LedgerEntry) -> SafeString:
+        return number(f"{entry.amount:+d}")
+
+    @admin.display(description=_("balance after"))
+    def after(self, entry: LedgerEntry) -> SafeString:
+        return number(entry.balance_after)
+
+    @admin.display(description=_("reference"), ordering="reference")
+    def about(self, entry: LedgerEntry) -> SafeString | str:
+        return reference_link(entry.reference) if entry.reference else "–"
+
+    @admin.display(description=_("refunded by"))
+    def reversed_by(self, entry: LedgerEntry) -> object:
+        return LedgerEntry.objects.filter(reverses=entry).first() or "–"

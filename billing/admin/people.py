@@ -1,0 +1,144 @@
+"""People with their balance, and the act that gives or takes credits."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.admin import UserAdmin as PersonAdmin
+from accounts.doors import chance
+from accounts.models import User
+from billing import ledger
+from billing.admin.reading import ask, list_url, number, operator_of
+from billing.models import LedgerEntry
+
+MOST_PEOPLE = 200
+
+
+class CreditsForm(forms.Form):
+    """How many, and why. `key` makes a form count once, however often it is sent."""
+
+    amount = forms.IntegerField(
+        label=gettext_lazy("Credits"),
+        min_value=-ledger.MOST_AT_ONCE,
+        max_value=ledger.MOST_AT_ONCE,
+        help_text=gettext_lazy("For each. A negative number takes credits away."),
+    )
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=ledger.NOTE_LENGTH,
+        help_text=gettext_lazy("Stands in the person's statement."),
+    )
+    key = forms.UUIDField(widget=forms.HiddenInput)
+
+    def clean_amount(self) -> int:
+        amount: int = self.cleaned_data["amount"]
+        if amount == 0:
+            raise forms.ValidationError(_("Give or take at least one credit."))
+        return amount
+
+
+class UserAdmin(PersonAdmin):
+    """A person, with what they hold."""
+
+    list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
+    fieldsets: ClassVar[Any] = (
+        PersonAdmin.fieldsets[0],
+        (gettext_lazy("Credits"), {"fields": ("balance", "movements")}),
+        *PersonAdmin.fieldsets[1:],
+    )
+    readonly_fields: ClassVar[Any] = (*PersonAdmin.readonly_fields, "balance", "movements")
+    actions = ("move_credits", *PersonAdmin.actions)
+    change_form_template = "admin/billing/person.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        people: QuerySet[User] = super().get_queryset(request)
+        return people.annotate(balance=Coalesce(F("credit_account__balance"), 0))
+
+    def has_move_credits_permission(self, request: HttpRequest) -> bool:
+        """Who may move credits: the right to add to the ledger, although no entry is ever made by hand."""
+        return request.user.has_perm("billing.add_ledgerentry")
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        context["may_move_credits"] = self.has_move_credits_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(description=gettext_lazy("balance"), ordering="balance")
+    def balance(self, user: Any) -> SafeString:
+        return number(user.balance)
+
+    @admin.display(description=gettext_lazy("ledger"))
+    def movements(self, user: User) -> SafeString:
+        count = LedgerEntry.objects.filter(account__user=user).count()
+        words = ngettext("%(n)d movement", "%(n)d movements", count) % {"n": count}
+        return format_html('<a href="{}">{}</a>', list_url("billing_ledgerentry", account__user=user.pk), words)
+
+    @admin.action(description=gettext_lazy("Give or take credits…"), permissions=["move_credits"])
+    def move_credits(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
+        """Asks how many and why; then all of them or none. The same form sent twice moves once."""
+        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MOST_PEOPLE + 1])
+        if not people or len(people) > MOST_PEOPLE:
+            self.message_user(
+                request, _("Choose 1 to %(n)d people with an open account.") % {"n": MOST_PEOPLE}, messages.ERROR
+            )
+            return None
+        form = CreditsForm(request.POST if "confirmed" in request.POST else None, initial={"key": chance.new_uuid()})
+        if form.is_valid():
+            try:
+                self._move(request, people, form.cleaned_data)
+            except ledger.InsufficientCredits as problem:
+                words = _("Somebody here has only %(balance)d credits; nobody's were moved.")
+                form.add_error("amount", words % {"balance": problem.balance})
+            except ledger.KeyReused:
+                words = _("This form was used before, for something else. Nothing was moved; open it anew.")
+                self.message_user(request, words, messages.ERROR)
+                return None
+            else:
+                return None
+        return ask(
+            self,
+            request,
+            action="move_credits",
+            title=_("Give or take credits"),
+            text=_("Each of these people gets an entry in their statement; it cannot be edited afterwards."),
+            button=_("Move credits"),
+            chosen=people,
+            form=form,
+        )
+
+    def _move(self, request: HttpRequest, people: list[User], wanted: dict[str, Any]) -> None:
+        moved = []
+        with transaction.atomic():
+            for user in people:
+                key = f"operator:{wanted['key']}:{user.pk}"
+                if not ledger.statement(user).filter(idempotency_key=key).exists():
+                    moved.append(user)
+                amount, act = wanted["amount"], ledger.grant if wanted["amount"] > 0 else ledger.adjust
+                act(
+                    user=user,
+                    user_credits=amount,
+                    idempotency_key=key,
+                    note=wanted["reason"],
+                    actor=operator_of(request),
+                )
+            for user in moved:
+                self.log_change(request, user, f"{amount:+d} credits: {wanted['reason']}")
+        for user in people:
+            facts = {"email": user.email, "amount": f"{amount:+d}", "balance": ledger.balance_of(user)}
+            if user in moved:
+                words = _("%(email)s: %(amount)s credits, the balance is %(balance)d now.") % facts
+            else:
+                words = _("%(email)s: done before, nothing was moved again. The balance is %(balance)d.") % facts
+            self.message_user(request, words)
+
+
+admin.site.unregister(User)
+admin.site.register(User, UserAdmin)

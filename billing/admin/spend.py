@@ -1,0 +1,103 @@
+"""What jobs cost us, and every paid call, to read."""
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
+from billing.amounts import localised
+from billing.models import PaidCall, Spend
+
+SPEND_TONES = {Spend.State.ESTIMATED: "", Spend.State.PROMISED: "info", Spend.State.SETTLED: "good"}
+CALL_TONES = {
+    PaidCall.Outcome.IN_FLIGHT: "info",
+    PaidCall.Outcome.ACCEPTED: "good",
+    PaidCall.Outcome.REFUSED: "",
+    PaidCall.Outcome.NOT_SENT: "",
+    PaidCall.Outcome.UNCONFIRMED: "warn",
+}
+
+
+@admin.register(Spend)
+class SpendAdmin(ReadOnlyAdmin):
+    """Estimated, promised, settled: in provider credits, at the price frozen when the job was ordered."""
+
+    list_display = ("at", "about", "person", "item", "status", "planned", "real", "basis", "usd", "made_by")
+    list_display_links = ("at",)
+    list_filter = ("state", "basis", "model", "resolution", "kind", "created_at")
+    list_select_related = ("user", "account")
+    date_hierarchy = "created_at"
+    ordering = ("-id",)
+    search_fields = ("user__email", "reference")
+    search_help_text = _("An e-mail address or a reference")
+
+    @admin.display(description=_("estimated at"), ordering="created_at")
+    def at(self, spend: Spend) -> SafeString | str:
+        return moment(spend.created_at)
+
+    @admin.display(description=_("reference"), ordering="reference")
+    def about(self, spend: Spend) -> SafeString | str:
+        return reference_link(spend.reference)
+
+    @admin.display(description=_("person"), ordering="user__email")
+    def person(self, spend: Spend) -> SafeString:
+        return person_link(spend.user)
+
+    @admin.display(description=_("item"))
+    def item(self, spend: Spend) -> str:
+        return f"{spend.model} {spend.resolution}"
+
+    @admin.display(description=_("state"), ordering="state")
+    def status(self, spend: Spend) -> SafeString:
+        return chip(spend.get_state_display(), SPEND_TONES[Spend.State(spend.state)])
+
+    @admin.display(description=_("estimated"), ordering="estimated")
+    def planned(self, spend: Spend) -> SafeString:
+        return number(localised(spend.estimated))
+
+    @admin.display(description=_("actual"), ordering="actual")
+    def real(self, spend: Spend) -> SafeString:
+        return number(localised(spend.actual))
+
+    @admin.display(description=_("in US$"))
+    def usd(self, spend: Spend) -> SafeString:
+        cost = spend.estimated if spend.actual is None else spend.actual
+        return number(f"{cost * spend.usd_per_credit:.4f}")
+
+    @admin.display(description=_("account"))
+    def made_by(self, spend: Spend) -> SafeString | str:
+        return account_link(spend.account)
+
+
+@admin.register(PaidCall)
+class PaidCallAdmin(ReadOnlyAdmin):
+    """Every request that may have cost something, noted before it was sent."""
+
+    list_display = ("started", "about", "result", "answered", "code", "detail", "made_by")
+    list_display_links = ("started",)
+    list_filter = ("outcome", "account", "started_at")
+    list_select_related = ("spend", "account")
+    date_hierarchy = "started_at"
+    ordering = ("-id",)
+    search_fields = ("spend__reference", "spend__user__email", "code")
+    search_help_text = _("An e-mail address, a reference or a code")
+
+    @admin.display(description=_("started at"), ordering="started_at")
+    def started(self, call: PaidCall) -> SafeString | str:
+        return moment(call.started_at)
+
+    @admin.display(description=_("reference"))
+    def about(self, call: PaidCall) -> SafeString | str:
+        return reference_link(call.spend.reference)
+
+    @admin.display(description=_("outcome"), ordering="outcome")
+    def result(self, call: PaidCall) -> SafeString:
+        return chip(call.get_outcome_display(), CALL_TONES[PaidCall.Outcome(call.outcome)])
+
+    @admin.display(description=_("answered at"), ordering="answered_at")
+    def answered(self, call: PaidCall) -> SafeString | str:
+        return moment(call.answered_at)
+
+    @admin.display(description=_("account"))
+    def made_by(self, call: PaidCall) -> SafeString | str:
+        return account_link(call.account)
