@@ -1,0 +1,85 @@
+"""What tests of money share: an operator's browser, a clock to set, history without its guards, prices and accounts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import pricing, provider_accounts, spend
+from billing.models import ProviderAccount, Spend
+from tests.database import _triggers_lifted
+
+
+class SetClock:
+    """Stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def still() -> Iterator[SetClock]:
+    """Our clock, standing still."""
+    mine = SetClock()
+    with clock.owned(mine):
+        yield mine
+
+
+@pytest.fixture
+def account(db: None) -> ProviderAccount:
+    """The account that new work goes to, with a good balance."""
+    current = provider_accounts.current()
+    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
+    current.refresh_from_db()
+    return current
+
+
+@pytest.fixture
+def new_spend(alice: User) -> Callable[..., Spend]:
+    """An estimated job of Alice's."""
+    made = 0
+
+    def new(*, reference: str = "", user: User = alice) -> Spend:
+        nonlocal made
+        made += 1
+        quote = pricing.quote(model="veo3_fast", resolution="720p")
+        return spend.estimate(reference=reference or f"job:{made}", user=user, quote=quote)
+
+    return new
+
+
+@pytest.fixture
+def desk(olga: User, settings: Settings) -> Client:
+    """Olga's browser, inside the operators' site."""
+    settings.STAFF_MFA_REQUIRED = False
+    return browser_of(olga)
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@contextmanager
+def unguarded() -> Iterator[None]:
+    """History can be rewritten within the block: to plant what must be found."""
+    connection.check_constraints()
+    with connection.cursor() as cursor, _triggers_lifted(connection, cursor):
+        yield
+
+
+Unguarded = Callable[[], AbstractContextManager[None]]

@@ -1,0 +1,263 @@
+"""Credits move whole, once, and are written down for good."""
+
+import pytest
+from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db.models import F
+
+from accounts.models import User
+from billing import ledger
+from billing.models import CreditAccount, LedgerEntry
+from tests.people import give_credits
+
+pytestmark = pytest.mark.django_db
+APPEND_ONLY = "append-only"
+
+
+def money(user: User) -> tuple[int, list[tuple[str, int]]]:
+    """The balance, and the entries oldest first."""
+    entries = ledger.statement(user).order_by("id")
+    return ledger.balance_of(user), list(entries.values_list("kind", "amount"))
+
+
+def charge(user: User, key: str = "charge:1", user_credits: int = 60, reference: str = "job:1") -> LedgerEntry:
+    return ledger.charge(user=user, user_credits=user_credits, idempotency_key=key, reference=reference)
+
+
+def test_a_stranger_holds_nothing(alice: User) -> None:
+    assert ledger.balance_of(alice) == 0
+    assert not ledger.statement(alice).exists()
+    assert not CreditAccount.objects.exists()
+
+
+def test_a_grant_moves_balance_and_entry_together(alice: User, olga: User) -> None:
+    entry = ledger.grant(user=alice, user_credits=100, idempotency_key="g", note=" Welcome ", actor=olga)
+    assert (entry.kind, entry.amount, entry.balance_after) == ("grant", 100, 100)
+    assert (entry.actor, entry.note, entry.reverses) == (olga, "Welcome", None)
+    assert str(entry) == "Grant +100"
+    assert str(entry.account) == "alice@example.com · 100"
+    assert money(alice) == (100, [("grant", 100)])
+
+
+def test_a_purchase_is_a_grant_of_its_kind_with_its_payment_as_reference(alice: User) -> None:
+    ledger.grant(
+        user=alice, user_credits=500, idempotency_key="p", reference="payment:7", kind=LedgerEntry.Kind.PURCHASE
+    )
+    assert money(alice) == (500, [("purchase", 500)])
+
+
+def test_the_same_key_moves_credits_once(alice: User) -> None:
+    first = ledger.grant(user=alice, user_credits=100, idempotency_key="g", note="why")
+    again = ledger.grant(user=alice, user_credits=100, idempotency_key="g", note="why")
+    assert again == first
+    assert money(alice) == (100, [("grant", 100)])
+
+
+def test_a_charge_that_comes_again_is_found_although_the_purse_is_empty_by_now(alice: User) -> None:
+    give_credits(alice, 60)
+    first = charge(alice)
+    assert ledger.balance_of(alice) == 0
+    assert charge(alice) == first
+    assert money(alice) == (0, [("grant", 60), ("charge", -60)])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"user_credits": 59},
+        {"reference": "job:2"},
+    ],
+)
+def test_f02_a_key_with_another_meaning_is_refused(alice: User, other: dict[str, object]) -> None:
+    give_credits(alice, 200)
+    charge(alice)
+    with pytest.raises(ledger.KeyReused):
+        charge(alice, **other)  # type: ignore[arg-type]
+    assert money(alice) == (140, [("grant", 200), ("charge", -60)])
+
+
+def test_a_key_of_one_person_is_refused_to_another(alice: User, bob: User) -> None:
+    ledger.grant(user=alice, user_credits=10, idempotency_key="g", note="why")
+    with pytest.raises(ledger.KeyReused):
+        ledger.grant(user=bob, user_credits=10, idempotency_key="g", note="why")
+    assert money(alice) == (10, [("grant", 10)])
+    assert money(bob) == (0, [])
+
+
+def test_a_charge_that_does_not_fit_moves_nothing(alice: User) -> None:
+    give_credits(alice, 59)
+    with pytest.raises(ledger.InsufficientCredits) as refused:
+        charge(alice)
+    assert (refused.value.balance, refused.value.needed) == (59, 60)
+    assert money(alice) == (59, [("grant", 59)])
+
+
+def test_a_refund_gives_the_whole_charge_back_and_names_it(alice: User) -> None:
+    give_credits(alice, 100)
+    charged = charge(alice)
+    refund = ledger.refund(charge_key="charge:1", idempotency_key="refund:1", note="failed")
+    assert (refund.kind, refund.amount, refund.reverses, refund.reference) == ("refund", 60, charged, "job:1")
+    assert money(alice) == (100, [("grant", 100), ("charge", -60), ("refund", 60)])
+
+
+def test_a_second_refund_of_a_charge_is_the_first_under_any_key(alice: User) -> None:
+    give_credits(alice, 60)
+    charge(alice)
+    first = ledger.refund(charge_key="charge:1", idempotency_key="refund:1")
+    assert ledger.refund(charge_key="charge:1", idempotency_key="refund:1") == first
+    assert ledger.refund(charge_key="charge:1", idempotency_key="refund:by-hand") == first
+    assert money(alice) == (60, [("grant", 60), ("charge", -60), ("refund", 60)])
+
+
+def test_a_refund_key_does_not_pass_for_another_charges_refund(alice: User) -> None:
+    give_credits(alice, 120)
+    charge(alice)
+    charge(alice, "charge:2")
+    ledger.refund(charge_key="charge:1", idempotency_key="refund:1")
+    with pytest.raises(ledger.KeyReused):
+        ledger.refund(charge_key="charge:2", idempotency_key="refund:1")
+    assert money(alice) == (60, [("grant", 120), ("charge", -60), ("charge", -60), ("refund", 60)])
+
+
+def test_what_was_never_charged_is_never_refunded(alice: User) -> None:
+    give_credits(alice, 60)
+    key = ledger.statement(alice).get().idempotency_key
+    for unknown in ("charge:1", key):
+        with pytest.raises(LedgerEntry.DoesNotExist):
+            ledger.refund(charge_key=unknown, idempotency_key="refund:1")
+    assert money(alice) == (60, [("grant", 60)])
+
+
+def test_adjustments_go_both_ways_with_a_reason_and_never_below_zero(alice: User, olga: User) -> None:
+    ledger.adjust(user=alice, user_credits=50, idempotency_key="a", note="counted wrongly", actor=olga)
+    ledger.adjust(user=alice, user_credits=-20, idempotency_key="b", note="counted wrongly", actor=olga)
+    with pytest.raises(ledger.InsufficientCredits):
+        ledger.adjust(user=alice, user_credits=-31, idempotency_key="c", note="too much", actor=olga)
+    assert money(alice) == (30, [("adjustment", 50), ("adjustment", -20)])
+
+
+def test_what_no_caller_may_ask_moves_nothing(alice: User) -> None:
+    wrong = [
+        lambda: ledger.grant(user=alice, user_credits=0, idempotency_key="k", note="why"),
+        lambda: ledger.grant(user=alice, user_credits=-5, idempotency_key="k", note="why"),
+        lambda: ledger.grant(user=alice, user_credits=5, idempotency_key="k", note=" "),
+        lambda: ledger.grant(user=alice, user_credits=ledger.MOST_AT_ONCE + 1, idempotency_key="k", note="why"),
+        lambda: charge(alice, user_credits=0),
+        lambda: charge(alice, user_credits=-5),
+        lambda: ledger.adjust(user=alice, user_credits=0, idempotency_key="k", note="why", actor=None),
+        lambda: ledger.adjust(user=alice, user_credits=5, idempotency_key="k", note=" ", actor=None),
+    ]
+    for act in wrong:
+        with pytest.raises(ValueError, match=r"credit|reason"):
+            act()
+    assert money(alice) == (0, [])
+
+
+def test_a_long_note_is_cut_not_refused(alice: User) -> None:
+    entry = ledger.grant(user=alice, user_credits=1, idempotency_key="g", note="x" * 600)
+    assert len(entry.note) == ledger.NOTE_LENGTH
+    assert money(alice) == (1, [("grant", 1)])
+
+
+# What the database itself refuses.
+
+
+@pytest.fixture
+def entry(alice: User) -> LedgerEntry:
+    give_credits(alice, 100)
+    return ledger.statement(alice).get()
+
+
+def refused(act: object) -> None:
+    with pytest.raises(DatabaseError, match=APPEND_ONLY), transaction.atomic():
+        act()  # type: ignore[operator]
+
+
+def raw(sql: str, *values: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def test_no_entry_can_be_changed_or_deleted_by_any_road(entry: LedgerEntry) -> None:
+    entry.amount = 1_000
+    refused(entry.save)
+    refused(lambda: LedgerEntry.objects.filter(pk=entry.pk).update(amount=F("amount") + 1))
+    refused(lambda: LedgerEntry.objects.bulk_update([entry], ["amount"]))
+    refused(entry.delete)
+    refused(LedgerEntry.objects.all().delete)
+    refused(lambda: raw("UPDATE billing_ledgerentry SET note = 'nothing happened' WHERE id = %s", entry.pk))
+    refused(lambda: raw("DELETE FROM billing_ledgerentry"))
+    columns = ", ".join(field.column for field in LedgerEntry._meta.fields)
+    again = (
+        f"INSERT INTO billing_ledgerentry ({columns}) SELECT {columns} FROM billing_ledgerentry WHERE true "
+        "ON CONFLICT (id) DO UPDATE SET amount = 1000"
+    )
+    refused(lambda: raw(again))
+    assert list(LedgerEntry.objects.values_list("amount", "note")) == [(100, "for a test")]
+    assert money(entry.account.user) == (100, [("grant", 100)])
+
+
+@pytest.mark.postgres
+def test_the_ledger_cannot_be_truncated(entry: LedgerEntry) -> None:
+    refused(lambda: raw("TRUNCATE billing_ledgerentry CASCADE"))
+    refused(lambda: raw("TRUNCATE billing_creditaccount CASCADE"))
+    assert money(entry.account.user) == (100, [("grant", 100)])
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite knows REPLACE")
+def test_sqlite_cannot_replace_an_entry(entry: LedgerEntry) -> None:
+    columns = [field.column for field in LedgerEntry._meta.fields]
+    values = ", ".join("1000" if column == "amount" else column for column in columns)
+    names = ", ".join(columns)
+    refused(
+        lambda: raw(f"INSERT OR REPLACE INTO billing_ledgerentry ({names}) SELECT {values} FROM billing_ledgerentry")
+    )
+    by_key = values.replace("id,", "id + 1,", 1)
+    refused(lambda: raw(f"REPLACE INTO billing_ledgerentry ({names}) SELECT {by_key} FROM billing_ledgerentry"))
+    assert money(entry.account.user) == (100, [("grant", 100)])
+
+
+@pytest.mark.parametrize(
+    ("fields", "rule"),
+    [
+        ({"amount": 0, "kind": "adjustment"}, "ledger_amount_not_zero"),
+        ({"amount": 5, "kind": "charge"}, "ledger_sign_fits_kind"),
+        ({"amount": -5, "kind": "grant"}, "ledger_sign_fits_kind"),
+        ({"amount": 5, "kind": "refund"}, "ledger_refund_names_its_charge"),
+        ({"amount": 5, "kind": "grant", "balance_after": 4}, "ledger_balance_after_fits"),
+    ],
+)
+def test_the_database_refuses_entries_that_make_no_sense(
+    entry: LedgerEntry, fields: dict[str, object], rule: str
+) -> None:
+    values = {"account": entry.account, "balance_after": 200, "idempotency_key": "odd", **fields}
+    with pytest.raises(IntegrityError, match=rule), transaction.atomic():
+        LedgerEntry.objects.create(**values)
+    assert money(entry.account.user) == (100, [("grant", 100)])
+
+
+def test_a_balance_below_zero_cannot_be_stored(entry: LedgerEntry) -> None:
+    with pytest.raises(IntegrityError), transaction.atomic():
+        CreditAccount.objects.update(balance=F("balance") - 101)
+    assert money(entry.account.user) == (100, [("grant", 100)])
+
+
+def test_a_charge_is_reversed_at_most_once_by_the_databases_own_rule(entry: LedgerEntry, alice: User) -> None:
+    charge(alice)
+    ledger.refund(charge_key="charge:1", idempotency_key="refund:1")
+    refund = LedgerEntry.objects.get(idempotency_key="refund:1")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        LedgerEntry.objects.create(
+            account=refund.account,
+            kind="refund",
+            amount=60,
+            balance_after=160,
+            idempotency_key="r",
+            reverses=refund.reverses,
+        )
+    assert money(alice) == (100, [("grant", 100), ("charge", -60), ("refund", 60)])
+
+
+def test_f73_a_person_with_books_cannot_be_deleted(entry: LedgerEntry) -> None:
+    with pytest.raises(IntegrityError):
+        entry.account.user.delete()
+    assert money(entry.account.user) == (100, [("grant", 100)])
