@@ -190,12 +190,10 @@ def _upscaled(envelope: Envelope) -> UpscaleReport:
     """Ready, not ready, or an error: the URL decides, then the words, then the code."""
     code = meaning_of(envelope)
     data = mapping(envelope.data)
-    oddities = Oddities() if code == 200 else Oddities(f"code_{code}")
-    urls = (
-        url_list(data.get("resultUrl"), Oddities())
-        or result_urls(data, oddities)
-        or url_list(data.get("url"), oddities)
-    )
+    oddities = Oddities()
+    # 1080p says `resultUrl` (a text), 4K `resultUrls`; the other places are where other clients have looked.
+    urls = url_list(data.get("resultUrl"), Oddities()) or url_list(data.get("resultUrls"), oddities)
+    urls = urls or result_urls(data, oddities) or url_list(data.get("url"), oddities)
     is_waiting = code in (400, 422) and _NOT_READY.search(envelope.message)
     # 4K says 422 "has been generated successfully" with the URLs in it, so 422 is no error when it has any.
     if code != 200 and not is_waiting and not (urls and code == 422):

@@ -71,7 +71,7 @@ MALFORMED = [
     "https://res%75lts.test/", "https://127.0.0.1%00.results.test/", "https://[::1/", "https://::1/", "https://[]/",
     "https://[127.0.0.1]/", "https://[::1%25eth0]/", "https://[fe80::1%eth0]/", "https://[v1.x]/", "https://[::1]x/",
     "https://" + "a" * 64 + ".test/", "https://" + "a." * 127 + "test/", "https://results.test/" + "a" * 4100,
-    "https://℀.test/", "https://ev!l.test/", "https://results.test?x@y:z\\", "https://*.test/",
+    "https://℀.test/", "https://ü..test/", "https://ev!l.test/", "https://results.test?x@y:z\\", "https://*.test/",
 ]  # fmt: skip
 
 

@@ -143,7 +143,7 @@ def test_extend_has_its_own_names_for_models(kie: Kie, model: str, named: str) -
 def test_1080p_is_ready_with_its_url(kie: Kie) -> None:
     answers(HD, envelope(data={"resultUrl": VIDEO}))
     report = kie.upscale_1080p(TASK, index=1)
-    assert (report.ready, report.url) == (True, VIDEO)
+    assert (report.ready, report.url, report.oddities) == (True, VIDEO, ())
     assert responses.calls[-1].request.url == f"{HD[1]}?taskId={TASK}&index=1"
 
 
@@ -195,7 +195,7 @@ def test_4k_is_ordered_then_processing_then_ready(kie: Kie) -> None:
     second = kie.upscale_4k(TASK)
     assert (second.ready, second.message) == (False, words)
     third = kie.upscale_4k(TASK)
-    assert (third.ready, third.url) == (True, VIDEO)
+    assert (third.ready, third.url, third.oddities) == (True, VIDEO, ())
 
 
 def test_4k_says_what_it_cost_when_the_provider_does(kie: Kie) -> None:
@@ -241,8 +241,9 @@ def test_a_balance_that_is_no_number_is_no_answer(kie: Kie, data: object) -> Non
         kie.balance()
 
 
-def test_a_balance_of_nan_is_no_answer(kie: Kie) -> None:
-    answers(CREDIT, '{"code":200,"msg":"success","data":NaN}')
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "1e999999999999999999999", "9" * 5000])
+def test_a_balance_beyond_numbers_is_no_answer(kie: Kie, number: str) -> None:
+    answers(CREDIT, f'{{"code":200,"msg":"success","data":{number}}}')
     with pytest.raises(errors.NoAnswer):
         kie.balance()
 
