@@ -11,7 +11,7 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 RATE_HZ = 44100
-Planes = tuple[bytes, bytes, bytes]
+Planes = Sequence[bytes | bytearray]  # y, u and v of yuv420p, packed
 
 # Pixel sizes by resolution, landscape; portrait swaps them.
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
@@ -64,7 +64,7 @@ def _encode_video(
     for number, planes in enumerate(frames):
         frame = av.VideoFrame(*drawn, "yuv420p")
         for plane, data in zip(frame.planes, planes, strict=True):
-            plane.update(_strided(data, plane.width, plane.line_size))
+            plane.update(_strided(data, plane.width, plane.line_size))  # type: ignore[arg-type] # any buffer will do
         if size != drawn:
             frame = scaler.reformat(frame, *size, "yuv420p", interpolation="BICUBIC")
         frame.pts = number
@@ -73,7 +73,7 @@ def _encode_video(
     container.mux(video.encode(None))
 
 
-def _strided(data: bytes, width: int, line_size: int) -> bytes:
+def _strided(data: bytes | bytearray, width: int, line_size: int) -> bytes | bytearray:
     """Rows padded to the length the encoder's memory has."""
     if width == line_size:
         return data

@@ -74,7 +74,7 @@ class Studio:
         else:
             films.draw(out, replace(film, mark=""))
         with out.open("ab") as end:
-            end.write(films.mark(film.mark))
+            end.write(films.box(film.mark))
         self._make_room(keep=name)
         return out
 
