@@ -70,7 +70,7 @@ def test_signing_in_changes_the_session_key(client: Client, alice: User) -> None
     session = client.session
     session["before"] = True
     session.save()
-    client.cookies["sessionid"] = session.session_key
+    client.cookies["sessionid"] = str(session.session_key)
     doorway.sign_in(client, alice.email)
     assert client.session.session_key != session.session_key
 
