@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import django_stubs_ext
+from botocore.config import Config
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -284,12 +285,18 @@ if AWS_STORAGE_BUCKET_NAME:
             "secret_key": env.str("AWS_SECRET_ACCESS_KEY", default="") or None,
             "region_name": _region or None,
             "endpoint_url": _endpoint or f"https://{_amazon}",
-            "addressing_style": "path" if _endpoint else "virtual",
             "default_acl": None,
             "querystring_auth": True,
             "querystring_expire": 600,
             "file_overwrite": False,
-            "signature_version": "s3v4",
+            # boto3 would wait a minute, five times over, and a worker with it.
+            "client_config": Config(
+                signature_version="s3v4",
+                s3={"addressing_style": "path" if _endpoint else "virtual"},
+                connect_timeout=5,
+                read_timeout=30,
+                retries={"mode": "standard", "total_max_attempts": 3},
+            ),
         },
     }
 WHITENOISE_USE_FINDERS = DEBUG

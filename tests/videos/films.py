@@ -5,8 +5,10 @@ import io
 import tempfile
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
+from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
 
@@ -29,7 +31,7 @@ def film(
 
 def _write(path: Path, *, duration_s: float, width: int, height: int, rate: int, sound: bool, codec: str) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        video = container.add_stream(codec, rate=rate)
+        video = cast(VideoStream, container.add_stream(codec, rate=rate))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.options = {"preset": "ultrafast"} if codec == "h264" else {}
         audio = container.add_stream("aac", rate=48000, layout="mono") if sound else None
@@ -38,7 +40,7 @@ def _write(path: Path, *, duration_s: float, width: int, height: int, rate: int,
             picture = Image.new("RGB", (width, height), (number % 200, 80, 160))
             x = number * (width - 40) // frames
             ImageDraw.Draw(picture).rectangle((x, 60, x + 40, 100), fill=(255, 255, 255))
-            frame = av.VideoFrame.from_image(picture)
+            frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
             frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))

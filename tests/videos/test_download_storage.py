@@ -13,7 +13,7 @@ from tests.people import make_person
 from tests.s3 import S3
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import downloads, removal, storing
+from videos import downloads, parallel, removal, storing
 from videos.models import VideoFile, VideoTask
 
 State = VideoFile.State
@@ -140,3 +140,20 @@ def test_files_of_one_job_arrive_at_once_and_results_that_end_together_make_one_
     assert task.files.filter(state=State.STORED).count() == 4
     world.assert_charged(task)
     assert world.kinds(task).count("ready") == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_f21_of_many_workers_that_reach_for_a_file_one_has_it(
+    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+) -> None:
+    world = World(at_sandbox, pushed_clock)
+    task = arrive(world, make_person("alice@example.com"))
+    file_id = task.files.get().pk
+    settings.JOB_THREADS = 8
+    won: list[bool] = []
+    parallel.each(lambda _: won.append(downloads.download(file_id)), range(8))
+    assert sorted(won) == [False] * 7 + [True]
+    world.assert_charged(task)
+    assert task.files.get().fence == 1
+    assert len(world.sandbox.events("served")) == 1

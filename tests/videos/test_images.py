@@ -83,7 +83,8 @@ def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upl
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
 def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, mode: str) -> None:
-    image = Image.new(mode, (300, 280), {"I;16": 40_000, "RGBA": (9, 9, 9, 255), "LA": (9, 255)}.get(mode, 0))
+    fill: dict[str, int | tuple[int, ...]] = {"I;16": 40_000, "RGBA": (9, 9, 9, 255), "LA": (9, 255)}
+    image = Image.new(mode, (300, 280), fill.get(mode, 0))
     file = io.BytesIO()
     image.save(file, "JPEG" if mode == "CMYK" else "PNG")
     kept = images.keep(user=alice, upload=image_upload(file.getvalue()))

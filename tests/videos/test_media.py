@@ -1,5 +1,9 @@
 """Private media over HTTP: who may have what, and in which parts."""
 
+import ast
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -363,6 +367,25 @@ def test_a_film_in_a_bucket_is_reached_by_a_link_that_soon_dies(
     with requests.head(head["Location"], timeout=10) as answer:
         assert answer.headers["Content-Length"] == str(len(FILM))
     storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "origin"),
+    [("", "https://films.s3.eu-central-1.amazonaws.com"), ("https://s3.lan:9000/", "https://s3.lan:9000")],
+)
+def test_pages_may_show_what_the_bucket_serves_and_links_lead_nowhere_else(endpoint: str, origin: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "from veoapp import settings as s; print(s.CONTENT_SECURITY_POLICY['DIRECTIVES'])"],
+        env=os.environ
+        | {"AWS_STORAGE_BUCKET_NAME": "films", "AWS_S3_REGION_NAME": "eu-central-1", "AWS_S3_ENDPOINT_URL": endpoint},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    directives = ast.literal_eval(told.stdout)
+    assert directives["media-src"] == ["'self'", origin]
+    assert directives["img-src"] == ["'self'", "data:", origin]
+    assert origin not in directives["script-src"]
 
 
 def test_an_image_is_served_as_what_it_is(client: Client, alice: User, image_upload: Callable[..., Any]) -> None:
