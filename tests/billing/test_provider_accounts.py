@@ -1,0 +1,200 @@
+"""Which of our accounts at the provider speaks, with which key, and what its balance does."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import provider_accounts, spend, vault
+from billing.models import Alert, BalanceSnapshot, ProviderAccount, Spend
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+ENV_KEY = "env-key-canary-1111"
+ADMIN_KEY = "admin-key-canary-2222"
+
+
+def key_of(account: ProviderAccount) -> str:
+    return provider_accounts.credentials(account).api_key
+
+
+def open_alerts(account: ProviderAccount) -> set[str]:
+    return set(Alert.objects.filter(cause=account.cause, resolved_at=None).values_list("kind", flat=True))
+
+
+def test_the_environments_key_comes_before_the_admins_before_the_sandbox(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
+    sandbox = provider_accounts.current()
+    assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
+    added = provider_accounts.add_key(api_key=ADMIN_KEY, label="Ours")
+    assert provider_accounts.current() == added
+    assert key_of(added) == ADMIN_KEY
+    settings.KIE_AI_API_KEY = ENV_KEY
+    named = provider_accounts.current()
+    assert (named.source, key_of(named)) == ("environment", ENV_KEY)
+    assert provider_accounts.current() == named
+
+
+def test_with_no_key_anywhere_the_error_says_what_to_do(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    with pytest.raises(provider_accounts.NoProviderKey, match=r"KIE_AI_API_KEY.*admin"):
+        provider_accounts.current()
+
+
+def test_f75_after_the_key_changed_the_old_account_still_speaks_for_its_tasks(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY = ENV_KEY
+    old = provider_accounts.current()
+    settings.KIE_AI_API_KEY = "another-key"
+    new = provider_accounts.current()
+    assert new != old
+    assert (key_of(old), key_of(new)) == (ENV_KEY, "another-key")
+    settings.KIE_AI_API_KEY = ""
+    assert key_of(old) == ENV_KEY
+
+
+def test_f75_a_key_first_seen_without_a_vault_is_sealed_once_there_is_one(settings: Settings) -> None:
+    keys, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, []
+    settings.KIE_AI_API_KEY = ENV_KEY
+    old = provider_accounts.current()
+    assert (old.sealed_key, key_of(old)) == ("", ENV_KEY)
+    settings.KIE_AI_API_KEY = "another-key"
+    with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
+        provider_accounts.credentials(old)
+    settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = ENV_KEY, keys
+    provider_accounts.current()
+    settings.KIE_AI_API_KEY = ""
+    old.refresh_from_db()
+    assert key_of(old) == ENV_KEY
+
+
+def test_f79_a_lost_encryption_key_is_an_error_that_names_it_and_no_secret(settings: Settings) -> None:
+    account = provider_accounts.add_key(api_key=ADMIN_KEY, label="Ours")
+    settings.FIELD_ENCRYPTION_KEYS = []
+    with pytest.raises(vault.VaultError, match="FIELD_ENCRYPTION_KEYS") as problem:
+        provider_accounts.credentials(account)
+    assert ADMIN_KEY not in str(problem.value)
+    with pytest.raises(vault.VaultError, match="FIELD_ENCRYPTION_KEYS is empty"):
+        provider_accounts.add_key(api_key="third-key", label="Third")
+
+
+def test_keys_stand_nowhere_in_the_open() -> None:
+    account = provider_accounts.add_key(api_key=ADMIN_KEY, label="Ours", base_url="https://veo.example/")
+    row = ProviderAccount.objects.filter(pk=account.pk).values().get()
+    assert ADMIN_KEY not in repr(row)
+    assert ADMIN_KEY not in repr(provider_accounts.credentials(account))
+    assert (account.base_url, str(account)) == ("https://veo.example", "Ours")
+    assert provider_accounts.credentials(account).base_url == "https://veo.example"
+
+
+def test_of_the_admins_keys_one_is_in_use_the_one_added_or_chosen_last(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY = ""
+    first = provider_accounts.add_key(api_key=ADMIN_KEY, label="First")
+    second = provider_accounts.add_key(api_key="second-key", label="Second")
+    assert provider_accounts.current() == second
+    provider_accounts.activate(account_id=first.pk)
+    assert provider_accounts.current() == first
+    assert ProviderAccount.objects.filter(is_active=True).count() == 1
+    assert provider_accounts.add_key(api_key="second-key", label="Second, again") == second
+    assert provider_accounts.current().label == "Second, again"
+    provider_accounts.deactivate(account_id=second.pk)
+    with pytest.raises(provider_accounts.NoProviderKey):
+        provider_accounts.current()
+
+
+def test_the_environments_key_may_move_to_the_admin_and_keeps_its_account(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY = ENV_KEY
+    named = provider_accounts.current()
+    assert provider_accounts.add_key(api_key=ENV_KEY, label="Ours now") == named
+    settings.KIE_AI_API_KEY = ""
+    assert provider_accounts.current() == named
+
+
+def test_another_upload_address_is_taken_over(settings: Settings) -> None:
+    account = provider_accounts.current()
+    settings.KIE_AI_UPLOAD_BASE_URL = "https://upload.example"
+    assert provider_accounts.current() == account
+    assert provider_accounts.credentials(provider_accounts.current()).upload_base_url == "https://upload.example"
+
+
+# Balance
+
+
+def test_a_reading_is_kept_with_what_was_promised(account: ProviderAccount, alice: User, new_spend: object) -> None:
+    job: Spend = new_spend()  # type: ignore[operator]
+    spend.promise(spend=job, account=account)
+    snapshot = provider_accounts.record_balance(account_id=account.pk, balance=Decimal("4940.25"))
+    account.refresh_from_db()
+    assert (account.balance, account.balance_at) == (Decimal("4940.25"), snapshot.taken_at)
+    assert (snapshot.balance, snapshot.promised) == (Decimal("4940.25"), Decimal(60))
+    assert str(snapshot).startswith("4940.25")
+    assert BalanceSnapshot.objects.filter(account=account).count() == 2
+
+
+def test_what_settled_since_the_reading_counts_until_the_next(
+    still: SetClock, account: ProviderAccount, new_spend: object
+) -> None:
+    job: Spend = new_spend()  # type: ignore[operator]
+    spend.promise(spend=job, account=account)
+    assert provider_accounts.committed(account) == 60
+    still.sleep(10)
+    spend.settle(reference=job.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+    assert provider_accounts.promised(account.pk) == 0
+    assert provider_accounts.committed(account) == 60
+    still.sleep(10)
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
+    account.refresh_from_db()
+    assert provider_accounts.committed(account) == 0
+
+
+def test_a_sinking_balance_warns_then_stops_and_a_healthy_one_ends_both(account: ProviderAccount) -> None:
+    for balance, kinds in [
+        ("1000.0001", set()),
+        ("1000", {"low_balance"}),
+        ("500", {"low_balance", "critical_balance"}),
+        ("0", {"low_balance", "critical_balance"}),
+        ("501", {"low_balance"}),
+        ("1001", set()),
+    ]:
+        provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
+        assert open_alerts(account) == kinds, balance
+
+
+def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, account: ProviderAccount) -> None:
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    assert open_alerts(account) == {"out_of_credits"}
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    account.refresh_from_db()
+    assert account.parked_as == "out_of_credits"
+    still.sleep(provider_accounts.PARKED_AT_LEAST.total_seconds())
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
+    account.refresh_from_db()
+    assert account.parked_as == "out_of_credits"
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    account.refresh_from_db()
+    assert (account.parked_as, account.parked_at) == ("", None)
+    assert open_alerts(account) == set()
+
+
+def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAccount) -> None:
+    other = provider_accounts.add_key(api_key=ADMIN_KEY, label=account.label)
+    provider_accounts.park(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    assert open_alerts(other) == {"access_denied"}
+
+
+def test_a_pause_has_a_person_and_a_reason_and_ends_by_a_person(account: ProviderAccount, olga: User) -> None:
+    with pytest.raises(ValueError, match="reason"):
+        provider_accounts.pause(account_id=account.pk, actor=olga, reason=" ")
+    provider_accounts.pause(account_id=account.pk, actor=olga, reason=" cleaning up ")
+    account.refresh_from_db()
+    assert (account.paused_by, account.pause_reason) == (olga, "cleaning up")
+    assert account.paused_at is not None
+    provider_accounts.resume(account_id=account.pk)
+    account.refresh_from_db()
+    assert (account.paused_at, account.paused_by, account.pause_reason) == (None, None, "")
+
+
+def test_a_stale_reading_is_older_than_two_minutes() -> None:
+    assert timedelta(minutes=2) == provider_accounts.BALANCE_FRESH_FOR
