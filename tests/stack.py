@@ -10,13 +10,15 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
@@ -107,6 +109,15 @@ class Stack:
     def script(self, code: str) -> str:
         """Run Python inside the product; what it printed."""
         return self.manage("shell", "-v0", "-c", code).stdout.strip()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the product's database answers, without starting the product."""
+        url = self.env["DATABASE_URL"]
+        if url.startswith("sqlite"):
+            with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
+                return file.execute(query).fetchall()
+        with psycopg.connect(url) as server:
+            return server.execute(query).fetchall()
 
     def start_worker(self) -> Process:
         return self._start("worker", [sys.executable, "manage.py", "worker"])

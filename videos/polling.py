@@ -11,7 +11,7 @@ from billing import alerts, breaker
 from billing.provider_accounts import NoProviderKey
 from videos import adoption, doorbells, lifecycle, parallel
 from videos.models import CallbackReceipt, VideoTask
-from videos.provider_clients import client_for
+from videos.provider_clients import asking_client_for
 from videos.providers import errors
 from videos.providers.base import Report, ReportState
 
@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 Status = VideoTask.Status
 
 MOST_PER_JOB = 200
-LOOK_LEASE = timedelta(seconds=90)
+# Longer than a question may take; a look of a killed worker is done again soon after.
+LOOK_LEASE = timedelta(seconds=30)
 SOFT_DEADLINE = timedelta(minutes=15)
 HARD_DEADLINE = timedelta(hours=6)
 UNCONFIRMED_ALERT = timedelta(minutes=15)
@@ -50,7 +51,7 @@ def look(task: VideoTask) -> None:
     if task.account is None:
         return
     try:
-        client = client_for(task.account)
+        client = asking_client_for(task.account)
     except NoProviderKey as problem:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=str(problem))
         return

@@ -3,10 +3,24 @@
 from billing import provider_accounts
 from billing.models import ProviderAccount
 from videos.providers.base import Provider
+from videos.providers.http import Limits
 from videos.providers.kie import Kie
 
 
+# A free question is asked again anyway: it does not wait as long as a paid request must.
+ASKING = Limits(read_s=15.0, total_s=20.0)
+
+
 def client_for(account: ProviderAccount) -> Provider:
-    """A client for this account. Raises NoProviderKey, VaultError."""
+    """A client that may send paid requests for this account. Raises NoProviderKey, VaultError."""
+    return _client(account, Limits())
+
+
+def asking_client_for(account: ProviderAccount) -> Provider:
+    """A client for free questions, answered within 20 s or not at all. Raises NoProviderKey, VaultError."""
+    return _client(account, ASKING)
+
+
+def _client(account: ProviderAccount, limits: Limits) -> Provider:
     found = provider_accounts.credentials(account)
-    return Kie(found.api_key, found.base_url, found.upload_base_url)
+    return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
