@@ -66,17 +66,30 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """A person. Apps above add columns, inlines and actions in a subclass and register that one instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")
-    list_filter: ClassVar[Any] = ("is_active", "is_staff", "is_superuser", "language", "date_joined")
+    list_filter: ClassVar[Any] = ("is_active", "is_staff", "date_joined")
     search_fields: ClassVar[Any] = ("email", "display_name")
     ordering: ClassVar[Any] = ("-date_joined",)
     date_hierarchy = "date_joined"
     fieldsets: ClassVar[Any] = (
         (None, {"fields": ("email", "display_name", "is_active")}),
         (_("Preferences"), {"fields": ("language", "time_zone", "theme", "notify_ready", "notify_failed")}),
-        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions")}),
+        (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ("collapse",)}),
         (_("Dates"), {"fields": ("date_joined", "last_login", "anonymised_at")}),
     )
-    readonly_fields: ClassVar[Any] = ("email", "is_active", "date_joined", "last_login", "anonymised_at")
+    # What a person chose for themselves is theirs; operators look at it.
+    readonly_fields: ClassVar[Any] = (
+        "email",
+        "display_name",
+        "is_active",
+        "language",
+        "time_zone",
+        "theme",
+        "notify_ready",
+        "notify_failed",
+        "date_joined",
+        "last_login",
+        "anonymised_at",
+    )
     filter_horizontal: ClassVar[Any] = ("groups", "user_permissions")
     inlines: ClassVar[Any] = (AddressInline, SecondFactorInline, SessionInline)
     actions: Any = ("disable", "enable", "end_sessions", "remove_second_factor", "close_account")

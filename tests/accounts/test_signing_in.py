@@ -2,6 +2,7 @@
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core import mail
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -34,6 +35,29 @@ def test_the_sixth_wrong_password_is_not_even_tried(client: Client, alice: User)
     answer = doorway.sign_in(Client(REMOTE_ADDR="192.0.2.7"), alice.email)
     assert "Too many attempts" in answer.text
     assert not doorway.is_signed_in(client)
+
+
+class CountedHasher(MD5PasswordHasher):
+    """Counts how often a password is hashed: the slow part of signing in, and what a stopwatch outside would see."""
+
+    hashed = 0
+
+    def encode(self, password: str, salt: str) -> str:
+        CountedHasher.hashed += 1
+        return super().encode(password, salt)
+
+
+def test_a_wrong_password_costs_one_hash_whether_or_not_the_address_is_known(
+    client: Client, alice: User, settings: Settings
+) -> None:
+    """6.3.8 in time."""
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountedHasher"]
+    costs = []
+    for email in (alice.email, "nobody@example.com"):
+        CountedHasher.hashed = 0
+        doorway.sign_in(client, email, "wrong")
+        costs.append(CountedHasher.hashed)
+    assert costs == [1, 1]
 
 
 def test_one_address_on_the_net_cannot_try_many_accounts(client: Client, db: None) -> None:
