@@ -1,0 +1,96 @@
+"""Credits: what is taken, when, and what comes back."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.sandbox import SandboxProcess
+from tests.videos.sandbox.conftest import Kie
+
+
+def _moves(sandbox: SandboxProcess) -> list[tuple[str, str]]:
+    return [(row["why"], row["delta"]) for row in sandbox.events("balance")]
+
+
+@pytest.mark.parametrize(
+    ("fields", "price"),
+    [
+        ({"model": "veo3"}, 250),
+        ({"model": "veo3", "resolution": "1080p"}, 255),
+        ({"model": "veo3", "resolution": "4k"}, 370),
+        ({}, 60),
+        ({"resolution": "1080p"}, 65),
+        ({"resolution": "4k"}, 180),
+        ({"model": "veo3_lite"}, 30),
+        ({"model": "veo3_lite", "resolution": "1080p"}, 35),
+        ({"model": "veo3_lite", "resolution": "4k"}, 150),
+        ({"duration": 4}, 60),
+    ],
+)
+def test_prices_of_june_are_taken_at_acceptance(
+    sandbox: SandboxProcess, kie: Kie, fields: dict[str, str], price: int
+) -> None:
+    kie.task(**fields)
+    assert kie.credit() == 5000 - price
+    assert [row["charged"] for row in sandbox.accepted()] == [str(price)]
+    assert _moves(sandbox) == [("charge", str(-price))]
+
+
+def test_too_few_credits_are_402_before_anything_is_made(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.balance("59.99")
+    answer = kie.generate()
+    assert answer["code"] == 402
+    assert answer["msg"].startswith("Credits insufficient : Your current balance isn't enough")
+    assert sandbox.truth()["tasks"] == []
+    assert sandbox.balance() == "59.99"
+
+
+@pytest.mark.parametrize(
+    ("charge", "failed", "left"),
+    [
+        ("acceptance", "charged", "4940"),
+        ("acceptance", "refunded", "5000"),
+        ("success", "charged", "4940"),
+        ("success", "refunded", "5000"),
+    ],
+)
+def test_what_a_failed_task_costs_is_a_switch(
+    sandbox: SandboxProcess, kie: Kie, charge: str, failed: str, left: str
+) -> None:
+    sandbox.settings(charge=charge, failed=failed)
+    kie.done(kie.task("It will [fail]"))
+    assert sandbox.balance() == left
+
+
+def test_charging_at_success_takes_nothing_before(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.settings(charge="success", times_s=[60, 60, 60])
+    task_id = kie.task()
+    assert kie.credit() == 5000
+    sandbox.finish()
+    kie.done(task_id)
+    assert kie.credit() == 4940
+
+
+def test_the_balance_can_run_out_in_the_middle(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.order("balance-runs-out:2")
+    answers = [kie.generate()["code"] for _ in range(4)]
+    assert answers == [200, 200, 402, 402]
+    assert kie.credit() == 0
+    sandbox.balance(100)
+    sandbox.order()
+    assert kie.generate()["code"] == 200
+
+
+def test_the_log_of_balance_changes_adds_up(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.settings(failed="refunded")
+    task_id = kie.task()
+    kie.done(task_id)
+    kie.done(kie.task("[fail]"))
+    kie.get("/api/v1/veo/get-1080p-video", taskId=task_id)
+    kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id})
+    kie.post("/api/v1/veo/extend", {"taskId": "0" * 32, "prompt": "x"})
+    sandbox.finish()
+    deltas = sum(Decimal(delta) for _, delta in _moves(sandbox))
+    assert Decimal(5000) + deltas == Decimal(sandbox.balance()) == 5000 - 60 - 5 - 120
+    kinds = [row["kind"] for row in sandbox.accepted()]
+    assert kinds == ["generate", "generate", "upgrade-1080p", "upgrade-4k"]
