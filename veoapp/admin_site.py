@@ -1,5 +1,7 @@
 """The operators' site: Django admin behind the same login as everything else, with a second factor."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
@@ -8,13 +10,26 @@ from django.contrib import messages
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import mfa
+from veoapp import glance
+
+# The header's places, by table; those without a page, or without the right to see it, are left out.
+PLACES: dict[str, Promise] = {
+    "videos.VideoTask": gettext_lazy("Videos"),
+    "accounts.User": gettext_lazy("People"),
+    "billing.LedgerEntry": gettext_lazy("Ledger"),
+    "billing.Price": gettext_lazy("Prices"),
+    "billing.ProviderAccount": gettext_lazy("Provider"),
+    "billing.Alert": gettext_lazy("Alerts"),
+}
 
 
 class VeoappAdminSite(AdminSite):
@@ -23,10 +38,20 @@ class VeoappAdminSite(AdminSite):
     site_title = gettext_lazy("veoapp operators")
     site_header = gettext_lazy("veoapp operators")
     index_title = gettext_lazy("Operations")
+    enable_nav_sidebar = False  # the header leads everywhere
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether this is an operator whose session is strong enough. Views for operators elsewhere may ask it too."""
         return super().has_permission(request) and (not settings.STAFF_MFA_REQUIRED or mfa.is_strong(request))
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Every page's header: the places that this operator may go to."""
+        context = super().each_context(request)
+        return {**context, "places": list(_places(request, context["available_apps"]))}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Today at a glance, then every table."""
+        return super().index(request, {"glance": glance.now(), **(extra_context or {})})
 
     @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -37,9 +62,30 @@ class VeoappAdminSite(AdminSite):
             return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': _wanted(request)})}")
         messages.warning(
             request,
-            _("Operators spend money and see everybody's work, so they sign in with a second step. Set it up here."),
+            _(
+                "Operators spend money and see everybody's work, so they sign in with a second step. Set one up to go on."
+            ),
         )
         return redirect("mfa_activate_totp")
+
+
+@dataclass(frozen=True)
+class Place:
+    """One entry of the header: `here` when the page shown belongs to it."""
+
+    name: str
+    url: str
+    here: bool
+
+
+def _places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]:
+    home = reverse("admin:index")
+    yield Place(str(VeoappAdminSite.index_title), home, request.path == home)
+    tables = {f"{app['app_label']}.{table['object_name']}": table for app in apps for table in app["models"]}
+    for key, name in PLACES.items():
+        table = tables.get(key)
+        if table and table["admin_url"]:
+            yield Place(str(name), table["admin_url"], request.path.startswith(table["admin_url"]))
 
 
 def _wanted(request: HttpRequest) -> str:

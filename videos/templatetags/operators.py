@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from billing.models import Alert
-from videos.admin.money import amount
+from videos.costs import amount
 from videos.models import VideoTask
 
 register = template.Library()

@@ -1,0 +1,7 @@
+"""Videos, as operators see them: everything to read, nothing to edit, and four acts that are the same as everybody's."""
+
+from videos.admin.accounts import ProviderAccountAdmin
+from videos.admin.callbacks import CallbackReceiptAdmin
+from videos.admin.tasks import VideoTaskAdmin
+
+__all__ = ["CallbackReceiptAdmin", "ProviderAccountAdmin", "VideoTaskAdmin"]

@@ -1,0 +1,84 @@
+"""How an operator narrows the list of videos down."""
+
+import re
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from videos import catalogue
+from videos.models import VideoFile, VideoTask
+from videos.modes import RESOLUTION_NAMES
+
+Status = VideoTask.Status
+
+# What a person may have to look at, and how to find it.
+ATTENTION: dict[str, tuple[Promise, Q]] = {
+    "unconfirmed": (_("Unconfirmed"), Q(status=Status.UNCONFIRMED)),
+    "delayed": (_("Delayed"), Q(status__in=VideoTask.LIVE, delayed_at__isnull=False)),
+    "odd": (_("Odd answers"), Q(status__in=VideoTask.LIVE, trouble_since__isnull=False)),
+    "unsaved": (
+        _("Made, not saved yet"),
+        Q(status=Status.DOWNLOADING)
+        | Q(status=Status.FAILED, files__state__in=[VideoFile.State.PENDING, VideoFile.State.LOST]),
+    ),
+    "late": (_("Came after its refund"), Q(late_at__isnull=False)),
+}
+
+
+class AttentionFilter(admin.SimpleListFilter):
+    """Videos that may need a person."""
+
+    title = _("attention")
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(code, str(words)) for code, (words, _condition) in ATTENTION.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        wanted = ATTENTION.get(self.value() or "")
+        return queryset.filter(wanted[1]).distinct() if wanted else queryset
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By model, from the catalogue: asking the rows which models they have would read them all."""
+
+    title = _("model")
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(model.name, model.title) for model in catalogue.CATALOGUE]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class ResolutionFilter(admin.SimpleListFilter):
+    """By resolution, for the same reason."""
+
+    title = _("resolution")
+    parameter_name = "resolution"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return list(RESOLUTION_NAMES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(resolution=self.value()) if self.value() else queryset
+
+
+def searched(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
+    """Tasks by our id or the eight characters that people see of it, the provider's id, an address, or words of the prompt."""
+    term = term.strip()
+    if not term:
+        return tasks
+    found = Q(provider_task_id=term) | Q(user__email__icontains=term) | Q(prompt__icontains=term)
+    try:
+        found |= Q(pk=UUID(term.removeprefix("video:")))
+    except ValueError:
+        if re.fullmatch("[0-9a-fA-F]{8}", term):
+            found |= Q(pk__gte=UUID(term + "0" * 24), pk__lte=UUID(term + "f" * 24))
+    return tasks.filter(found)

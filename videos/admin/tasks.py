@@ -1,0 +1,247 @@
+"""The list of all videos and the page of one, with the acts."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.doors import clock
+from billing import guard
+from billing.models import Alert, Spend
+from videos import catalogue, polling
+from videos.admin import acts
+from videos.admin.filters import AttentionFilter, ModelFilter, ResolutionFilter, searched
+from videos.admin.reading import ReadOnlyAdmin, chip, operator_of
+from videos.costs import amount, money_of, spends_of
+from videos.models import VideoFile, VideoTask
+from videos.modes import RESOLUTION_NAMES
+from videos.presentation import state_of
+from videos.templatetags.veo import span
+
+Status = VideoTask.Status
+
+MOST_AT_ONCE = 200
+# How much of a callback's body is shown; the row has up to 64 KiB.
+BODY_SHOWN = 4000
+
+
+class TaskList(ChangeList):
+    """A page of the list, with each task's spend: one query for all of them."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        tasks = list(self.result_list)
+        spends = spends_of(tasks)
+        for task in tasks:
+            task.spend = spends.get(task.reference)  # read by the columns below
+        self.result_list = tasks
+
+
+@admin.register(VideoTask)
+class VideoTaskAdmin(ReadOnlyAdmin):
+    """Every video. Nothing is edited here: the acts are those of `videos.operator`."""
+
+    list_display = ("state", "what", "person", "made_by", "price", "estimated", "actual", "age", "waits_for")
+    list_display_links = ("what",)
+    list_filter = (
+        AttentionFilter,
+        "status",
+        ModelFilter,
+        ResolutionFilter,
+        "created_at",
+        ("account", admin.RelatedOnlyFieldListFilter),
+    )
+    list_select_related = ("user",)
+    search_fields = ("prompt",)  # shows the box; `searched` says what it finds
+    search_help_text = gettext_lazy("Words of the prompt, an e-mail address, our number or the provider's")
+    ordering = ("-created_at",)
+    actions: Any = tuple(acts.ACTS)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VideoTask]:
+        return super().get_queryset(request).prefetch_related("files")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[VideoTask], search_term: str
+    ) -> tuple[QuerySet[VideoTask], bool]:
+        return searched(queryset, search_term), False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return TaskList
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may act: the right to change videos, although nothing is changed by hand."""
+        return request.user.has_perm("videos.change_videotask")
+
+    # Columns
+
+    @admin.display(description=gettext_lazy("state"), ordering="status")
+    def state(self, task: VideoTask) -> SafeString:
+        state = state_of(task)
+        return chip(state.word, state.tone)
+
+    @admin.display(description=gettext_lazy("prompt"))
+    def what(self, task: VideoTask) -> str:
+        return Truncator(task.prompt).chars(70) or _("(forgotten)")
+
+    @admin.display(description=gettext_lazy("person"), ordering="user__email")
+    def person(self, task: VideoTask) -> str:
+        return task.user.email
+
+    @admin.display(description=gettext_lazy("model"), ordering="model")
+    def made_by(self, task: VideoTask) -> str:
+        title = catalogue.title_of(task.model).removeprefix("Veo 3.1 ")
+        return f"{title} · {RESOLUTION_NAMES.get(task.resolution, task.resolution)}"
+
+    @admin.display(description=gettext_lazy("price"), ordering="user_credits")
+    def price(self, task: VideoTask) -> SafeString:
+        return _number(str(task.user_credits))
+
+    @admin.display(description=gettext_lazy("estimated"))
+    def estimated(self, task: VideoTask) -> SafeString:
+        spend = _spend(task)
+        return _number(amount(spend.estimated if spend else None))
+
+    @admin.display(description=gettext_lazy("actual"))
+    def actual(self, task: VideoTask) -> SafeString:
+        spend = _spend(task)
+        return _number(amount(spend.actual if spend else None))
+
+    @admin.display(description=gettext_lazy("age"), ordering="-created_at")
+    def age(self, task: VideoTask) -> SafeString:
+        age_s = (clock.now() - task.created_at).total_seconds()
+        ordered_at = timezone.localtime(task.created_at)
+        words = span(age_s) if age_s < 24 * 3600 else f"{ordered_at:%Y-%m-%d}"
+        return format_html('<time class="num nowrap" datetime="{}">{}</time>', ordered_at.isoformat(), words)
+
+    @admin.display(description=gettext_lazy("waits for"))
+    def waits_for(self, task: VideoTask) -> str:
+        return waits_for(task)
+
+    # The page of one
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Everything about one video, and buttons for what may be done with it."""
+        try:
+            task = VideoTask.objects.select_related("user", "account").get(pk=UUID(object_id))
+        except (ValueError, VideoTask.DoesNotExist):
+            raise Http404 from None
+        if not self.has_view_permission(request, task):
+            raise PermissionDenied
+        state = state_of(task)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": task,
+            "title": Truncator(task.prompt).chars(60) or str(task.pk),
+            "task": task,
+            "number": str(task.pk).partition("-")[0].upper(),
+            "state": state,
+            "waits_for": waits_for(task),
+            "events": task.events.select_related("actor"),
+            "files": task.files.all(),
+            "callbacks": task.callbacks.all()[:20],
+            "body_shown": BODY_SHOWN,
+            "money": money_of(task),
+            "alerts": Alert.objects.filter(reference=task.reference),
+            "acts": acts.offered_for(task) if self.has_operate_permission(request) else (),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/videos/task.html", context)
+
+    # The acts
+
+    @admin.action(description=gettext_lazy("Look now…"), permissions=["operate"])
+    def look_now(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._act(request, "look_now", chosen)
+
+    @admin.action(description=gettext_lazy("Retry download…"), permissions=["operate"])
+    def retry_download(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._act(request, "retry_download", chosen)
+
+    @admin.action(description=gettext_lazy("Cancel with refund…"), permissions=["operate"])
+    def cancel_with_refund(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._act(request, "cancel_with_refund", chosen)
+
+    @admin.action(description=gettext_lazy("Mark unconfirmed as lost…"), permissions=["operate"])
+    def mark_lost(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._act(request, "mark_lost", chosen)
+
+    def _act(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        """Asks first, saying what will happen to the money; then acts on each task in the state that was seen."""
+        act = acts.ACTS[name]
+        tasks = list(chosen.select_related("user")[: MOST_AT_ONCE + 1])
+        if len(tasks) > MOST_AT_ONCE:
+            self.message_user(request, _("Choose fewer: at most %(n)d at once.") % {"n": MOST_AT_ONCE}, messages.ERROR)
+            return None
+        if "confirmed" not in request.POST:
+            return self._ask(request, act, tasks)
+        for task in tasks:
+            seen = request.POST.get(f"seen_{task.pk}")
+            if seen:
+                self._perform(request, act, task, seen)
+        if len(tasks) == 1:
+            return HttpResponseRedirect(reverse("admin:videos_videotask_change", args=[tasks[0].pk]))
+        return None
+
+    def _ask(self, request: HttpRequest, act: acts.Act, tasks: list[VideoTask]) -> HttpResponse:
+        rows = acts.describe(act, tasks, spends_of(tasks))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": act.question,
+            "act": act,
+            "rows": rows,
+            "any_fits": any(row["fits"] for row in rows),
+            "checkbox_name": ACTION_CHECKBOX_NAME,
+            "back": reverse("admin:videos_videotask_change", args=[tasks[0].pk]) if len(tasks) == 1 else "",
+        }
+        return TemplateResponse(request, "admin/videos/ask.html", context)
+
+    def _perform(self, request: HttpRequest, act: acts.Act, task: VideoTask, seen: str) -> None:
+        done, words = acts.attempt(act, task, seen=seen, actor=operator_of(request))
+        if done:
+            self.log_change(request, task, act.name)
+        text = f"{Truncator(task.prompt).chars(40)}: {words}"
+        self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
+
+
+def waits_for(task: VideoTask) -> str:
+    """What the next step of a task depends on, in a few words; nothing once it has ended."""
+    if task.status == Status.QUEUED:
+        if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
+            return str(guard.WAIT_WORDS.get(task.wait_code, task.wait_code))
+        return _("its turn")
+    if task.status == Status.SUBMITTING:
+        return _("the provider's answer")
+    if task.status == Status.UNCONFIRMED:
+        until = timezone.localtime((task.submitted_at or task.created_at) + polling.UNCONFIRMED_REFUND)
+        return _("the provider's call, until %(time)s") % {"time": f"{until:%H:%M}"}
+    if task.status == Status.GENERATING:
+        return _("the provider's verdict")
+    pending = [file for file in task.files.all() if file.state == VideoFile.State.PENDING]
+    if pending and task.deleted_at is None:
+        return _("the file, attempt %(n)d") % {"n": pending[0].attempts + 1}
+    return ""
+
+
+def _spend(task: VideoTask) -> Spend | None:
+    return getattr(task, "spend", None)
+
+
+def _number(text: str) -> SafeString:
+    return format_html('<span class="num">{}</span>', text)

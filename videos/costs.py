@@ -1,0 +1,41 @@
+"""What a task cost whom: read from billing by the task's reference, many tasks at once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.utils import formats
+
+from billing.models import LedgerEntry, PaidCall, Spend
+from videos.models import VideoTask
+
+
+def spends_of(tasks: Iterable[VideoTask]) -> dict[str, Spend]:
+    """By reference, in one query."""
+    references = [task.reference for task in tasks]
+    return {spend.reference: spend for spend in Spend.objects.filter(reference__in=references)}
+
+
+def amount(provider_credits: Decimal | None) -> str:
+    """Provider credits as people read them: `60`, `37.5`; a dash for what is not known."""
+    if provider_credits is None:
+        return "–"
+    places = max(0, -int(provider_credits.normalize().as_tuple().exponent))
+    return formats.number_format(provider_credits, decimal_pos=places)
+
+
+@dataclass(frozen=True)
+class Money:
+    """All the money of one task."""
+
+    entries: list[LedgerEntry]
+    spend: Spend | None
+    calls: list[PaidCall]
+
+
+def money_of(task: VideoTask) -> Money:
+    """The task's ledger entries, spend and paid calls, oldest first."""
+    entries = LedgerEntry.objects.filter(reference=task.reference).select_related("actor", "reverses").order_by("id")
+    spend = Spend.objects.filter(reference=task.reference).select_related("account").first()
+    calls = PaidCall.objects.filter(spend=spend).order_by("id") if spend else PaidCall.objects.none()
+    return Money(list(entries), spend, list(calls))
