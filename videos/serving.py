@@ -110,7 +110,8 @@ def _dressed(response: HttpResponseBase, stored: Stored) -> HttpResponseBase:
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = stored.etag
     response["Last-Modified"] = http_date(stored.last_modified.timestamp())
-    patch_cache_control(response, private=True, max_age=stored.max_age_s)
+    if response.status_code < 400:
+        patch_cache_control(response, private=True, max_age=stored.max_age_s)
     for name, value in _SAFE.items():
         response[name] = value
     return response
