@@ -1,0 +1,134 @@
+"""Commands of money: `grant_credits` and `check_credits`."""
+
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from accounts import people
+from accounts.models import User
+from billing import ledger, provider_accounts, spend
+from billing.models import ProviderAccount
+from tests.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*words: str, **options: object) -> str:
+    out = StringIO()
+    call_command(*words, stdout=out, **options)
+    return out.getvalue().strip()
+
+
+def test_a_grant_prints_the_new_balance(alice: User) -> None:
+    assert run("grant_credits", "Alice@Example.com", "120", reason="For the demo") == (
+        "Gave 120 credits. alice@example.com has 120 credits."
+    )
+    entry = ledger.statement(alice).get()
+    assert (entry.kind, entry.amount, entry.note, entry.actor) == ("grant", 120, "For the demo", None)
+    assert ledger.balance_of(alice) == 120
+
+
+def test_each_run_gives_anew_and_a_key_gives_once(alice: User) -> None:
+    run("grant_credits", alice.email, "10", reason="one")
+    run("grant_credits", alice.email, "10", reason="two")
+    run("grant_credits", alice.email, "10", reason="three", key="batch-7")
+    again = run("grant_credits", alice.email, "10", reason="three", key="batch-7")
+    assert again == "Given before with this key; nothing was given now. alice@example.com has 30 credits."
+    assert [entry.amount for entry in ledger.statement(alice)] == [10, 10, 10]
+    assert ledger.balance_of(alice) == 30
+
+
+@pytest.mark.parametrize(
+    ("email", "credits", "options", "words"),
+    [
+        ("nobody@example.com", "5", {"reason": "x"}, "Nobody here has the address nobody@example.com"),
+        ("alice@example.com", "0", {"reason": "x"}, "at least 1 credit"),
+        ("alice@example.com", "-5", {"reason": "x"}, "at least 1 credit"),
+        ("alice@example.com", str(10**12), {"reason": "x"}, "at most 1000000000"),
+        ("alice@example.com", "5", {"reason": "  "}, "Say why"),
+        ("alice@example.com", "5", {"reason": "x", "key": "k" * 101}, "1 to 100 characters"),
+        ("alice@example.com", "5", {"reason": "x", "key": ""}, "1 to 100 characters"),
+        ("alice@example.com", "many", {"reason": "x"}, "invalid int value"),
+        ("alice@example.com", "5", {}, "--reason"),
+    ],
+)
+def test_what_cannot_be_given_is_said_and_nothing_moves(
+    alice: User, email: str, credits: str, options: dict[str, str], words: str
+) -> None:
+    with pytest.raises(CommandError, match=words):
+        run("grant_credits", "--", email, credits) if not options else call_command(
+            "grant_credits", *[f"--{name}={value}" for name, value in options.items()], "--", email, credits
+        )
+    assert ledger.balance_of(alice) == 0
+    assert not ledger.statement(alice).exists()
+
+
+def test_a_key_that_stands_for_another_grant_gives_nothing(alice: User) -> None:
+    run("grant_credits", alice.email, "10", reason="x", key="k")
+    with pytest.raises(CommandError, match="already stands for another grant"):
+        run("grant_credits", alice.email, "11", reason="x", key="k")
+    assert ledger.balance_of(alice) == 10
+    assert [entry.amount for entry in ledger.statement(alice)] == [10]
+
+
+def test_a_closed_account_is_given_nothing(alice: User) -> None:
+    people.close_account(user=alice, actor=None)
+    alice.refresh_from_db()
+    with pytest.raises(CommandError, match="Nobody here"):
+        run("grant_credits", alice.email, "10", reason="x")
+    assert ledger.balance_of(alice) == 0
+    assert not ledger.statement(alice).exists()
+
+
+# The provider's balance
+
+
+@pytest.fixture
+def provider(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
+    settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
+    return sandbox
+
+
+def balance_line() -> tuple[int, str]:
+    """The exit code, and the one line."""
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("check_credits", stdout=out)
+    (line,) = out.getvalue().splitlines()
+    return int(ended.value.code or 0), line
+
+
+@pytest.mark.parametrize(
+    ("balance", "code", "word"),
+    [("5000", 0, "OK"), ("1000.25", 0, "OK"), ("1000", 1, "LOW"), ("500", 2, "CRITICAL"), ("0", 2, "CRITICAL")],
+)
+def test_cron_reads_the_balance_by_a_line_and_an_exit_code(
+    provider: SandboxProcess, new_spend: object, balance: str, code: int, word: str
+) -> None:
+    provider.balance(balance)
+    job = new_spend()  # type: ignore[operator]
+    spend.promise(spend=job, account=provider_accounts.current())
+    assert balance_line() == (code, f"{word} kie.ai: balance {balance}, promised 60, low at 1000, critical at 500")
+    assert provider_accounts.current().balance == Decimal(balance)
+
+
+def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount, settings: Settings) -> None:
+    code, line = balance_line()
+    assert code == 2
+    assert line.startswith(f"UNREACHABLE kie.ai: balance 5000 at {account.balance_at:%Y-%m-%d %H:%M} UTC, promised 0")
+
+
+def test_cron_hears_of_a_balance_never_read() -> None:
+    assert balance_line() == (
+        2, "UNREACHABLE kie.ai: balance unknown, promised 0, low at 1000, critical at 500"
+    )  # fmt: skip
+
+
+def test_cron_hears_that_there_is_no_key(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY = ""
+    code, line = balance_line()
+    assert code == 2
+    assert line.startswith("UNKNOWN No provider key")

@@ -1,0 +1,251 @@
+"""The guard's two places: refusals before a charge, in words; waits before money leaves, with a reason and an end."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.utils import translation
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import breaker, guard, ledger, pricing, provider_accounts, spend
+from billing.models import PaidCall, ProviderAccount, Spend
+from tests.billing.conftest import SetClock
+from tests.people import give_credits
+
+pytestmark = pytest.mark.django_db
+NewSpend = Callable[..., Spend]
+
+
+@pytest.fixture(autouse=True)
+def _english() -> object:
+    with translation.override("en"):
+        yield
+
+
+def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
+    provider.refresh_from_db()
+    with transaction.atomic():
+        guard.check_order(
+            user=user,
+            account=ledger.lock_account(user),
+            quote=pricing.quote(model="veo3_fast", resolution="720p"),
+            provider=provider,
+            expected_wait_s=wait_s,
+        )
+
+
+def refusal(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> tuple[str, str]:
+    """The code and the sentence of the refusal that must come."""
+    with pytest.raises(guard.Refusal) as refused:
+        check(user, provider, wait_s=wait_s)
+    return refused.value.code, str(refused.value)
+
+
+@pytest.fixture
+def buyer(alice: User) -> User:
+    """Alice, with the price of one video."""
+    give_credits(alice, 60)
+    return alice
+
+
+def test_an_order_that_fits_is_let_through(buyer: User, account: ProviderAccount, settings: Settings) -> None:
+    check(buyer, account, wait_s=settings.MAX_QUEUE_WAIT_MINUTES * 60)
+    assert ledger.balance_of(buyer) == 60
+
+
+@pytest.mark.parametrize("reason", ["We move house", "We move house.", "We move house. "])
+def test_a_pause_is_told_with_its_reason(buyer: User, account: ProviderAccount, olga: User, reason: str) -> None:
+    provider_accounts.pause(account_id=account.pk, actor=olga, reason=reason)
+    assert refusal(buyer, account) == (
+        "paused",
+        "New videos are paused (We move house). Nothing was charged; please try again later.",
+    )
+
+
+@pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
+def test_a_parked_account_takes_no_orders(buyer: User, account: ProviderAccount, parked_as: str) -> None:
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    code, sentence = refusal(buyer, account)
+    assert code == "provider_at_rest"
+    assert "the operator has to look after the account at the provider" in sentence
+    assert "Nothing was charged" in sentence
+
+
+def test_a_critical_balance_takes_no_orders(buyer: User, account: ProviderAccount) -> None:
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
+    assert refusal(buyer, account)[0] == "provider_at_rest"
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal("500.0001"))
+    check(buyer, account)
+
+
+def test_a_balance_never_read_refuses_nobody(buyer: User) -> None:
+    check(buyer, provider_accounts.current())
+
+
+def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: ProviderAccount) -> None:
+    give_credits(alice, 59)
+    assert refusal(alice, account) == (
+        "not_enough_credits",
+        "This video costs 60 credits and you have 59. "
+        "Choose a cheaper model or resolution, or ask the operator for credits.",
+    )
+    assert ledger.balance_of(alice) == 59
+
+
+def test_unfinished_videos_are_limited_and_settled_ones_do_not_count(
+    buyer: User, bob: User, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+) -> None:
+    settings.MAX_ACTIVE_PER_USER = 2
+    new_spend(user=bob)
+    first = new_spend()
+    check(buyer, account)
+    new_spend()
+    assert refusal(buyer, account) == (
+        "too_many_active",
+        "You already have 2 videos on the way, the most at a time. Wait for one, or cancel one.",
+    )
+    spend.settle(reference=first.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    check(buyer, account)
+    settings.MAX_ACTIVE_PER_USER = 1
+    assert "1 video on the way" in refusal(buyer, account)[1]
+
+
+def test_a_wait_past_the_promise_is_refused_before_the_charge(
+    buyer: User, account: ProviderAccount, settings: Settings
+) -> None:
+    settings.MAX_QUEUE_WAIT_MINUTES = 60
+    assert refusal(buyer, account, wait_s=3601) == (
+        "queue_too_long",
+        "So many videos are waiting that yours would start in about 61 minutes; "
+        "we promise at most 60. Nothing was charged; please try again later.",
+    )
+    assert ledger.balance_of(buyer) == 60
+
+
+def test_every_refusal_needs_its_sentence() -> None:
+    with pytest.raises(NotImplementedError):
+        str(guard.Refusal())
+    codes = {kind.code for kind in guard.Refusal.__subclasses__()}
+    assert codes == {"paused", "provider_at_rest", "not_enough_credits", "too_many_active", "queue_too_long"}
+
+
+# At dispatch
+
+
+def wait(job: Spend, provider: ProviderAccount, *, running: int = 0, running_of_user: int = 0) -> guard.Wait | None:
+    provider.refresh_from_db()
+    found = guard.check_dispatch(estimate=job, provider=provider, running=running, running_of_user=running_of_user)
+    if found is not None:
+        assert found.code in guard.WAIT_WORDS
+    return found
+
+
+def test_a_job_that_fits_may_go(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+    assert wait(new_spend(), account) is None
+
+
+def test_a_paused_job_looks_again_soon(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, olga: User
+) -> None:
+    provider_accounts.pause(account_id=account.pk, actor=olga, reason="moving")
+    assert wait(new_spend(), account) == guard.Wait("paused", still.at + timedelta(seconds=15))
+
+
+@pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
+def test_a_parked_account_sends_nothing(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
+) -> None:
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    assert wait(new_spend(), account) == guard.Wait(parked_as, still.at + timedelta(seconds=15))
+
+
+def test_nothing_goes_on_a_balance_that_is_unknown_or_old(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    job = new_spend()
+    still.sleep(120)
+    assert wait(job, account) is None
+    still.sleep(1)
+    assert wait(job, account) == guard.Wait("balance_unknown", still.at + timedelta(seconds=2))
+    ProviderAccount.objects.update(balance=None)
+    assert wait(job, account) == guard.Wait("balance_unknown", still.at + timedelta(seconds=2))
+
+
+@pytest.mark.parametrize(
+    ("balance", "goes"), [("500", False), ("500.01", True), ("560", True), ("60", False), ("0", False)]
+)
+def test_the_balance_must_stay_above_the_threshold(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, balance: str, goes: bool
+) -> None:
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
+    found = wait(new_spend(), account)
+    assert found == (None if goes else guard.Wait("balance", still.at + timedelta(seconds=15)))
+
+
+def test_what_is_promised_is_spent_already(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+) -> None:
+    settings.CRITICAL_BALANCE_THRESHOLD = Decimal(0)
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(100))
+    job = new_spend()
+    spend.promise(spend=new_spend(), account=account)
+    found = wait(job, account)
+    assert found is not None
+    assert found.code == "balance"
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(120))
+    assert wait(job, account) is None
+
+
+def test_places_are_limited_for_one_and_for_all(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+) -> None:
+    settings.MAX_CONCURRENT_PER_USER, settings.MAX_CONCURRENT_VIDEOS = 3, 10
+    job = new_spend()
+    assert wait(job, account, running=9, running_of_user=2) is None
+    assert wait(job, account, running=9, running_of_user=3) == guard.Wait("own_slot", still.at + timedelta(seconds=2))
+    assert wait(job, account, running=10, running_of_user=2) == guard.Wait("slot", still.at + timedelta(seconds=2))
+
+
+def test_the_provider_is_never_asked_faster_than_it_allows(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+) -> None:
+    settings.PROVIDER_RATE_LIMIT, settings.PROVIDER_RATE_WINDOW_S = 2, 10
+    first, second, third = new_spend(), new_spend(), new_spend()
+    spend.promise(spend=first, account=account)
+    assert wait(third, account) is None
+    spend.promise(spend=second, account=account)
+    assert wait(third, account) == guard.Wait("rate", still.at + timedelta(seconds=1))
+    still.sleep(60)
+    assert wait(third, account), "as long as they are in flight they may still arrive"
+    for job in (first, second):
+        spend.answered(reference=job.reference, outcome=PaidCall.Outcome.ACCEPTED)
+    still.sleep(9.99)
+    assert wait(third, account)
+    still.sleep(0.02)
+    assert wait(third, account) is None
+
+
+def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    job = new_spend()
+    with transaction.atomic():
+        breaker.failed(account.pk, detail="503", at_once=True)
+    account.refresh_from_db()
+    assert account.breaker_until is not None
+    assert wait(job, account) == guard.Wait("breaker", account.breaker_until)
+    still.at = account.breaker_until
+    assert wait(job, account) is None
+    breaker.half_open(account)
+    found = wait(job, account)
+    assert found is not None
+    assert (found.code, found.until) == ("breaker", still.at + breaker.LONGEST_REST)
+
+
+def test_a_wait_is_a_value() -> None:
+    at = SetClock().at
+    assert guard.Wait("slot", at) == replace(guard.Wait("rate", at), code="slot")

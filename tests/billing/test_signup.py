@@ -1,0 +1,64 @@
+"""The first credits: once for each person, for their first confirmed address."""
+
+import pytest
+from allauth.account.models import EmailAddress
+from allauth.account.signals import email_confirmed
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import ledger
+from tests.accounts import doorway
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+
+
+def confirm(user: User, email: str) -> EmailAddress:
+    """A further address of a person is confirmed."""
+    address, _ = EmailAddress.objects.get_or_create(user=user, email=email)
+    EmailAddress.objects.filter(pk=address.pk).update(verified=True)
+    address.refresh_from_db()
+    email_confirmed.send(sender=EmailAddress, request=None, email_address=address)
+    return address
+
+
+def entries(user: User) -> list[tuple[str, int, str]]:
+    return list(ledger.statement(user).values_list("kind", "amount", "idempotency_key"))
+
+
+def test_whoever_signs_up_and_confirms_has_credits(client: Client, settings: Settings) -> None:
+    settings.SIGNUP_CREDITS = 120
+    doorway.sign_up(client, "new@example.com")
+    user = User.objects.get(email="new@example.com")
+    assert ledger.balance_of(user) == 0
+    doorway.enter(client, doorway.code_in(doorway.last_mail()))
+    assert doorway.is_signed_in(client)
+    assert ledger.balance_of(user) == 120
+    assert entries(user) == [("grant", 120, f"grant:signup:{user.pk}")]
+    assert ledger.statement(user).get().note == "Welcome"
+
+
+def test_a_confirmation_that_comes_twice_gives_once_even_if_the_setting_changed(settings: Settings) -> None:
+    user = User.objects.create_user("new@example.com")
+    confirm(user, user.email)
+    settings.SIGNUP_CREDITS = 500
+    confirm(user, user.email)
+    assert ledger.balance_of(user) == 100
+    assert len(entries(user)) == 1
+
+
+def test_a_further_address_brings_nothing_not_even_to_whom_the_first_brought_nothing(settings: Settings) -> None:
+    user = make_person("vouched@example.com")
+    confirm(user, "second@example.com")
+    assert ledger.balance_of(user) == 0
+    assert entries(user) == []
+
+
+@pytest.mark.parametrize("credits", [0, -1])
+def test_a_site_may_give_nothing(settings: Settings, credits: int) -> None:
+    settings.SIGNUP_CREDITS = credits
+    user = User.objects.create_user("new@example.com")
+    confirm(user, user.email)
+    assert ledger.balance_of(user) == 0
+    assert entries(user) == []

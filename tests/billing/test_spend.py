@@ -1,0 +1,150 @@
+"""What jobs cost us: promised before it is sent, never sent twice, settled once, and never faster than is allowed."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts.models import User
+from billing import pricing, spend
+from billing.models import PaidCall, ProviderAccount, Spend
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+Outcome = PaidCall.Outcome
+Basis = Spend.Basis
+NewSpend = Callable[..., Spend]
+
+
+def now(job: Spend) -> Spend:
+    return Spend.objects.get(pk=job.pk)
+
+
+def test_an_estimate_freezes_the_price(new_spend: NewSpend, alice: User) -> None:
+    job = new_spend(reference="job:7")
+    assert (job.state, job.user, job.user_credits, job.estimated) == ("estimated", alice, 60, Decimal(60))
+    assert job.usd_per_credit == Decimal("0.005")
+    assert str(job) == "job:7: 60.0000"
+    assert spend.known_cost(reference="job:7", reported=None) == (Decimal(60), Basis.PRICE_LIST)
+    assert spend.known_cost(reference="job:7", reported=Decimal("37.5")) == (Decimal("37.5"), Basis.REPORTED)
+
+
+def test_the_paid_call_is_written_before_it_is_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
+    job = new_spend()
+    call = spend.promise(spend=job, account=account)
+    assert (call.outcome, call.answered_at) == ("in_flight", None)
+    assert str(call) == f"{job.reference} in_flight"
+    assert (now(job).state, now(job).account) == ("promised", account)
+
+
+def test_f21_a_second_paid_call_for_a_job_cannot_even_be_noted(new_spend: NewSpend, account: ProviderAccount) -> None:
+    job = new_spend()
+    spend.promise(spend=job, account=account)
+    with pytest.raises(spend.NotEstimated), transaction.atomic():
+        spend.promise(spend=job, account=account)
+    for outcome in (Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED):
+        PaidCall.objects.filter(spend=job).update(outcome=outcome)
+        with pytest.raises(IntegrityError, match=r"paid_call_one_live|UNIQUE"), transaction.atomic():
+            PaidCall.objects.create(spend=job, account=account, started_at=call_time(job))
+    assert PaidCall.objects.filter(spend=job).count() == 1
+
+
+def call_time(job: Spend) -> datetime:
+    return PaidCall.objects.get(spend=job).started_at
+
+
+def test_f08_a_call_that_was_not_begun_takes_its_promise_back_and_may_go_again(
+    new_spend: NewSpend, account: ProviderAccount
+) -> None:
+    job = new_spend()
+    spend.promise(spend=job, account=account)
+    spend.answered(reference=job.reference, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
+    assert now(job).state == "estimated"
+    spend.promise(spend=now(job), account=account)
+    spend.answered(reference=job.reference, outcome=Outcome.ACCEPTED)
+    assert now(job).state == "promised"
+    assert list(PaidCall.objects.order_by("id").values_list("outcome", "code")) == [
+        ("not_sent", "dns"),
+        ("accepted", ""),
+    ]
+
+
+def test_what_is_settled_is_never_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
+    job = new_spend()
+    assert spend.settle(reference=job.reference, actual=Decimal(0), basis=Basis.NOT_SPENT)
+    with pytest.raises(spend.NotEstimated), transaction.atomic():
+        spend.promise(spend=job, account=account)
+    assert not PaidCall.objects.exists()
+
+
+def test_a_lost_answer_may_turn_out_to_be_accepted(new_spend: NewSpend, account: ProviderAccount) -> None:
+    job = new_spend()
+    spend.promise(spend=job, account=account)
+    spend.answered(reference=job.reference, outcome=Outcome.UNCONFIRMED, detail="timeout")
+    assert now(job).state == "promised"
+    spend.confirmed(reference=job.reference)
+    assert PaidCall.objects.get().outcome == "accepted"
+
+
+def test_a_cost_is_settled_once_and_only_a_guess_is_corrected(new_spend: NewSpend) -> None:
+    job = new_spend()
+    assert spend.settle(reference=job.reference, actual=Decimal(60), basis=Basis.POSSIBLE)
+    assert not spend.settle(reference=job.reference, actual=Decimal(1), basis=Basis.REPORTED)
+    assert now(job).actual == 60
+    assert spend.correct(reference=job.reference, actual=Decimal("37.5"), basis=Basis.REPORTED)
+    assert not spend.correct(reference=job.reference, actual=Decimal(1), basis=Basis.REPORTED)
+    assert (now(job).actual, now(job).basis) == (Decimal("37.5"), "reported")
+    assert str(now(job)) == f"{job.reference}: 37.5000"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arrive(
+    seed: int, new_spend: NewSpend, account: ProviderAccount, still: SetClock
+) -> None:
+    """Calls take from 0 to 8 s and reach the provider anywhere in between; counted there, in every window."""
+    chance, limit, window = random.Random(seed), 5, timedelta(seconds=10)
+    arrivals: list[datetime] = []
+    in_flight: list[tuple[datetime, str]] = []
+    sent = 0
+    while sent < 40:
+        still.sleep(chance.choice([0.0, 0.1, 0.5, 1.0]))
+        for ends_at, reference in [call for call in in_flight if call[0] <= still.at]:
+            in_flight.remove((ends_at, reference))
+            outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
+            spend.answered(reference=reference, outcome=outcome)
+        if spend.calls_in_window(account_id=account.pk, since=still.at - window) >= limit:
+            continue
+        job = new_spend()
+        spend.promise(spend=job, account=account)
+        takes_s = chance.uniform(0, 8)
+        arrivals.append(still.at + timedelta(seconds=chance.choice([0.0, takes_s, chance.uniform(0, takes_s)])))
+        in_flight.append((still.at + timedelta(seconds=takes_s), job.reference))
+        sent += 1
+    arrivals.sort()
+    busiest = max(sum(1 for at in arrivals if first <= at < first + window) for first in arrivals)
+    assert busiest <= limit
+    assert busiest == limit, "the limit is used, not only kept"
+
+
+def test_another_accounts_calls_do_not_count(new_spend: NewSpend, account: ProviderAccount, still: SetClock) -> None:
+    spend.promise(spend=new_spend(), account=account)
+    other = ProviderAccount.objects.create(label="Other", base_url="https://other.example")
+    assert spend.calls_in_window(account_id=other.pk, since=still.at - timedelta(seconds=10)) == 0
+    assert spend.calls_in_window(account_id=account.pk, since=still.at - timedelta(seconds=10)) == 1
+
+
+def test_an_estimate_of_nothing_cannot_be_stored(alice: User) -> None:
+    free = pricing.Quote(
+        model="m",
+        resolution="r",
+        kind="k",
+        user_credits=1,
+        provider_credits=Decimal(0),
+        usd_per_credit=Decimal("0.005"),
+    )
+    with pytest.raises(IntegrityError), transaction.atomic():
+        spend.estimate(reference="free", user=alice, quote=free)
+    assert not Spend.objects.exists()
