@@ -4,10 +4,12 @@ import logging
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.signup import prevent_enumeration
 from allauth.account.models import EmailAddress
 from allauth.core import context as allauth_context
+from allauth.core.exceptions import ImmediateHttpResponse
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.forms import Form
 from django.http import HttpRequest
 from django.utils import translation
@@ -34,7 +36,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
         # Mails that a worker sends later have no browser to ask for a language.
         user.language = translation.get_language() or ""
-        saved: User = super().save_user(request, user, form, commit)
+        try:
+            with transaction.atomic():
+                saved: User = super().save_user(request, user, form, commit)
+        except IntegrityError:
+            # Two forms for one address at once: the second is answered as if the account had been there before.
+            answer = prevent_enumeration(request, email=form.cleaned_data["email"])
+            raise ImmediateHttpResponse(answer) from None
         return saved
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
