@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from allauth.account.internal.flows import manage_email
 from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed
 from django.core import mail
@@ -137,6 +138,17 @@ def test_asking_for_codes_without_pause_is_refused(client: Client) -> None:
     for _ in range(2):
         client.post("/accounts/confirm-email/", {"action": "resend"})
     assert len(mail.outbox) == 1
+
+
+def test_two_forms_for_one_address_at_once_make_one_account_and_no_error(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Both looked before either wrote: the form of the second still believes that the address is free.
+    monkeypatch.setattr(manage_email, "email_already_exists", lambda email: (email, False))
+    answer = doorway.sign_up(client, alice.email)
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/confirm-email/")
+    assert User.objects.count() == 1
+    assert "already" in doorway.last_mail().subject
 
 
 def test_a_weak_password_is_refused_and_the_address_stays_typed(client: Client) -> None:
