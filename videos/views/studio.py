@@ -142,6 +142,9 @@ def _make(request: HttpRequest) -> HttpResponse:
     if not form.is_valid() or complaints:
         return _page(request, form, status=422)
     order = form.order()
+    if problems := orders.problems(order):
+        form.complain(problems)
+        return _page(request, form, status=422)
     try:
         price, seen = order.quote().user_credits, form.cleaned_data["seen_price"]
         if seen is not None and price > seen:

@@ -1,0 +1,111 @@
+"""Videos in any state, for tests of pages: made by the product's own acts, without a provider."""
+
+import io
+import itertools
+from typing import Any
+
+from PIL import Image
+
+from accounts.models import User
+from billing import provider_accounts
+from billing.models import ProviderAccount
+from tests.people import give_credits
+from videos import lifecycle, orders, storing
+from videos.models import TaskEvent, VideoFile, VideoTask
+from videos.orders import VideoOrder
+from videos.providers.base import RefusalReason, Report, ReportState
+
+PROMPT = "A lighthouse at dusk, long waves rolling in"
+
+_numbers = itertools.count(1)
+
+
+def queued(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    """Charged and waiting; the user is given its price first."""
+    order = VideoOrder(prompt=prompt, **fields)
+    give_credits(user, order.quote().user_credits)
+    return orders.create(user=user, order=order, idempotency_key=f"take-{next(_numbers)}")
+
+
+def submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = queued(user, prompt, **fields)
+    lifecycle.claim(task_id=task.pk, account_id=_account().pk, token_hash="0" * 64)
+    return _again(task)
+
+
+def unconfirmed(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = submitting(user, prompt, **fields)
+    lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="read timeout")
+    return _again(task)
+
+
+def generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = submitting(user, prompt, **fields)
+    lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=task.pk.hex, due_in_s=60)
+    return _again(task)
+
+
+def finish(task: VideoTask) -> VideoTask:
+    """generating (or given up) -> delivered, with a poster and a file of a few bytes."""
+    report = Report(
+        provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
+    )
+    lifecycle.provider_done(task_id=task.pk, report=report, source="callback")
+    name, poster = storing.new_name("videos", ".mp4"), storing.new_name("posters", ".webp")
+    storing.keep_bytes(b"not really a film", name, mime_type="video/mp4")
+    storing.keep_bytes(_picture(), poster, mime_type="image/webp")
+    facts = {"state": VideoFile.State.STORED, "name": name, "poster_name": poster, "sha256": "a" * 64, "size_bytes": 17}
+    VideoFile.objects.filter(task=task).update(
+        **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
+    )
+    lifecycle.note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
+    lifecycle.file_stored(task_id=task.pk)
+    return _again(task)
+
+
+def ready(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    return finish(generating(user, prompt, **fields))
+
+
+def refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalReason.PROMINENT_PERSON) -> VideoTask:
+    """Failed by the provider's verdict, refunded."""
+    task = generating(user, prompt)
+    verdict = Report(
+        provider_task_id=task.pk.hex, state=ReportState.FAILED, reason=reason, error_message="the vendor's own words"
+    )
+    lifecycle.failed(task_id=task.pk, report=verdict, source="callback")
+    return _again(task)
+
+
+def late(user: User, prompt: str = PROMPT) -> VideoTask:
+    """Given up and refunded, then delivered after all."""
+    task = generating(user, prompt)
+    lifecycle.given_up(task_id=task.pk, from_=task.status, code="deadline")
+    return finish(_again(task))
+
+
+def cancelled(user: User, prompt: str = PROMPT) -> VideoTask:
+    task = queued(user, prompt)
+    lifecycle.cancelled(task_id=task.pk, code="user", actor=user)
+    return _again(task)
+
+
+def _account() -> ProviderAccount:
+    return provider_accounts.current()
+
+
+def _again(task: VideoTask) -> VideoTask:
+    return VideoTask.objects.get(pk=task.pk)
+
+
+def _picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (32, 18), "#884400").save(out, "WEBP")
+    return out.getvalue()
+
+
+def png(colour: str = "#336699") -> bytes:
+    """A small real image, as a person would bring."""
+    out = io.BytesIO()
+    Image.new("RGB", (640, 360), colour).save(out, "PNG")
+    return out.getvalue()

@@ -1,0 +1,142 @@
+"""The look, measured: contrasts of the tokens, icons that exist, templates that keep to the strict CSP."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.template.loader import render_to_string
+from django.test import Client
+
+from accounts.models import User
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = [path for path in (ROOT / "templates").rglob("*.html") if "mail" not in path.parts]
+TOKENS = (ROOT / "veoapp/static/css/tokens.css").read_text(encoding="utf-8")
+
+Colour = tuple[float, float, float]
+
+
+def colours() -> dict[str, tuple[str, str]]:
+    """Every token that is a plain colour: its light and its dark value."""
+    found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{3,8}), (#[0-9a-f]{3,8})\);", TOKENS)
+    return {name: (light, dark) for name, light, dark in found}
+
+
+def rgb(code: str, under: str = "#ffffff") -> Colour:
+    """A colour, laid over `under` where it is transparent; channels 0 to 1."""
+    digits = code[1:] if len(code) > 5 else "".join(digit * 2 for digit in code[1:])
+    red, green, blue = (int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4))
+    if len(digits) == 6:
+        return red, green, blue
+    alpha, below = int(digits[6:], 16) / 255, rgb(under)
+    return (
+        red * alpha + below[0] * (1 - alpha),
+        green * alpha + below[1] * (1 - alpha),
+        blue * alpha + below[2] * (1 - alpha),
+    )
+
+
+def luminance(colour: Colour) -> float:
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """By WCAG: 1 to 21."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("ground", ["bg", "surface", "raised", "sunken"])
+@pytest.mark.parametrize("ink", ["text", "muted", "faint", "accent", "good", "warn", "bad", "info"])
+def test_text_reads_on_every_ground(ink: str, ground: str, theme: int) -> None:
+    tokens = colours()
+    assert contrast(rgb(tokens[ink][theme]), rgb(tokens[ground][theme])) >= 4.5
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("tone", ["good", "warn", "bad", "info"])
+def test_state_words_read_on_their_own_tint(tone: str, theme: int) -> None:
+    tokens = colours()
+    for ground in ("bg", "surface"):
+        tint = rgb(tokens[f"{tone}-soft"][theme], under=tokens[ground][theme])
+        assert contrast(rgb(tokens[tone][theme]), tint) >= 4.5, ground
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_the_one_button_reads_and_controls_have_an_edge(theme: int) -> None:
+    tokens = colours()
+    assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent"][theme])) >= 4.5
+    assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent-hover"][theme])) >= 4.5
+    for ground in ("bg", "surface", "raised", "sunken"):
+        assert contrast(rgb(tokens["control"][theme]), rgb(tokens[ground][theme])) >= 3
+        assert contrast(rgb(tokens["accent"][theme]), rgb(tokens[ground][theme])) >= 3
+
+
+def test_every_icon_that_a_template_names_is_in_the_sprite_and_no_other() -> None:
+    sprite = (ROOT / "veoapp/static/img/icons.svg").read_text(encoding="utf-8")
+    drawn = set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite))
+    used = set(icons())
+    assert used - drawn == set()
+    assert drawn - used == set()
+
+
+def icons() -> Iterator[str]:
+    for path in TEMPLATES:
+        text = path.read_text(encoding="utf-8")
+        yield from re.findall(r'icon\.html" with name="([a-z0-9-]+)"', text)
+        yield from re.findall(r'icon="([a-z0-9-]+)"', text)
+    for source in [*(ROOT / "videos").rglob("*.py"), *(ROOT / "veoapp").rglob("*.py")]:
+        text = source.read_text(encoding="utf-8")
+        yield from re.findall(r'State\(gettext_lazy\([^)]*\), "[a-z]*", "([a-z0-9-]+)"\)', text)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
+def test_templates_keep_to_the_strict_policy(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text)
+    for script in re.findall(r"<script[^>]*>", text):
+        assert " src=" in script or 'type="application/json"' in script, script
+    assert not re.search(r"(src|href)=\"https?://", text)
+
+
+def test_vendored_styles_name_no_map_and_no_other_host() -> None:
+    for path in (ROOT / "veoapp/static").rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert "sourceMappingURL" not in text, path
+        assert not re.search(r"url\(\s*[\"']?(https?:)?//", text), path
+
+
+@pytest.mark.parametrize("code", ["400", "403", "403_csrf", "404", "500", "503"])
+def test_error_pages_need_no_context(code: str) -> None:
+    page = render_to_string(f"{code}.html")
+    assert "To the studio" in page
+    assert page.count("<h1") == 1
+
+
+@pytest.mark.django_db
+def test_a_missing_page_and_a_stale_form_are_our_own_pages(alice: User) -> None:
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(alice)
+    missing = careful.get("/nothing/here")
+    assert (missing.status_code, "Nothing is here" in missing.text) == (404, True)
+    stale = careful.post("/", {"prompt": "x"})
+    assert (stale.status_code, "This form was open too long" in stale.text) == (403, True)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("theme", "root"),
+    [("system", 'data-theme="system"'), ("dark", 'data-bs-theme="dark"'), ("light", 'data-theme="light"')],
+)
+def test_the_theme_is_the_persons_choice(client: Client, alice: User, theme: str, root: str) -> None:
+    alice.theme = theme
+    alice.save()
+    client.force_login(alice)
+    page = client.get("/").text
+    assert root in page.split(">", 2)[1]
+    assert page.count("<h1") == 1
+    assert '<meta name="viewport"' in page
+    assert "<title>Studio · veoapp</title>" in page
