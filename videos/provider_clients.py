@@ -6,7 +6,6 @@ from videos.providers.base import Provider
 from videos.providers.http import Limits
 from videos.providers.kie import Kie
 
-
 # A free question is asked again anyway: it does not wait as long as a paid request must.
 ASKING = Limits(read_s=15.0, total_s=20.0)
 
