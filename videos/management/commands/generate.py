@@ -1,0 +1,254 @@
+"""`manage.py generate`: from a prompt in the terminal to an MP4 on the disk, for a person's credits."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from contextlib import ExitStack
+from pathlib import Path
+from time import monotonic
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management.base import BaseCommand
+from django.urls import reverse
+from django.utils import translation
+
+from accounts.doors import chance, clock
+from accounts.models import User
+from billing import guard, ledger, pricing, provider_accounts, vault
+from billing.models import ProviderAccount
+from videos import catalogue, handwork, images, orders, receipts, storing
+from videos.console import Meter, Moment, moment_of
+from videos.models import VideoFile, VideoTask
+from videos.orders import InvalidOrder, KeyReused, VideoOrder
+from videos.provider_clients import client_for
+from videos.providers.errors import AccessDenied, ProviderError
+
+FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
+
+Made = VideoTask.GenerationType
+
+LOOK_EVERY_S = 0.5
+# Troubles of the provider that a waiting person should hear about, once they have lasted.
+TROUBLES = {"breaker", "not_sent", "balance_unknown", "access_denied"}
+TROUBLE_AFTER_S = 10.0
+BLOCK_BYTES = 1 << 20
+
+
+class Command(BaseCommand):
+    help = (
+        "Order a video for a person and, with --wait, watch it and keep it. Exit codes: 0 ready (or ordered, without "
+        "--wait), 1 failed and refunded, 2 refused before anything was charged, 3 still on its way when the wait ended, "
+        "4 ready, but the file could not be written."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._trouble_since: float | None = None
+        self._told = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("prompt", help="what should be seen and heard")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="whose credits pay, whose gallery it joins")
+        parser.add_argument("--model", default="veo3_fast", help=", ".join(catalogue.MODELS))
+        parser.add_argument("--aspect-ratio", default="16:9", help=", ".join(catalogue.ASPECT_RATIOS))
+        parser.add_argument("--resolution", default="720p", help=", ".join(catalogue.RESOLUTIONS))
+        parser.add_argument("--duration", type=int, default=8, metavar="SECONDS", help="4, 6 or 8")
+        parser.add_argument(
+            "--image", nargs="+", default=[], metavar="FILE", help="one or two: first and last frame (see --reference)"
+        )
+        parser.add_argument("--reference", action="store_true", help="take the images (up to three) as references")
+        parser.add_argument("--seed", type=int, help="10000 to 99999")
+        parser.add_argument("--key", default="", help="the same key and order again: the same video, charged once")
+        parser.add_argument("--wait", action="store_true", help="watch it to its end")
+        parser.add_argument("--output", metavar="FILE", help="write the MP4 there (implies --wait)")
+        parser.add_argument(
+            "--timeout", type=float, default=1800, metavar="SECONDS", help="how long to wait (default 1800)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with translation.override("en"):
+            output = self._output(options["output"])
+            task = self._order(options)
+            if not (options["wait"] or output):
+                self.stdout.write(f"Ordered: {_page(task)}")
+                return
+            task = self._watch(task, timeout_s=options["timeout"])
+            self._finish(task, output)
+
+    def _output(self, name: str | None) -> Path | None:
+        """Where the film will go; found out before anything is charged."""
+        if name is None:
+            return None
+        path = Path(name)
+        if path.is_dir():
+            self._stop(REFUSED, f"{path} is a folder: name a file.")
+        if not path.absolute().parent.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+            self._stop(REFUSED, f"Nothing can be written into {path.absolute().parent}.")
+        return path
+
+    def _order(self, options: dict[str, Any]) -> VideoTask:
+        """Say what it costs, then charge and queue it."""
+        user = User.objects.filter(email=options["user"].strip().lower()).first()
+        if user is None:
+            self._stop(REFUSED, f"Nobody here has the address {options['user']}. Sign up first, or check the spelling.")
+        if not user.is_active:
+            self._stop(REFUSED, f"The account of {user.email} is disabled or closed.")
+        key = options["key"] or f"cli:{chance.token()}"
+        again = VideoTask.objects.filter(user=user, idempotency_key=key).exists()
+        try:
+            order = self._describe(user, options)
+            if not again:
+                self._say_price(order, ledger.balance_of(user))
+                self._reach_provider()
+            task = orders.create(user=user, order=order, idempotency_key=key)
+        except InvalidOrder as problem:
+            self._stop(REFUSED, *[f"{field}: {text}" for field, text in problem.errors.items()])
+        except KeyReused:
+            self._stop(REFUSED, "This key already stands for another order. Take a new one, or repeat the same order.")
+        except pricing.NoPrice:
+            self._stop(REFUSED, "This is not for sale: there is no price for this model and resolution.")
+        except guard.Refusal as refusal:
+            self._stop(REFUSED, str(refusal))
+        except (provider_accounts.NoProviderKey, vault.VaultError) as problem:
+            self._stop(REFUSED, str(problem), "Nothing was charged.")
+        if again:
+            self.stdout.write("Ordered before under this key; nothing more is charged.")
+        return task
+
+    def _describe(self, user: User, options: dict[str, Any]) -> VideoOrder:
+        made = Made.REFERENCE if options["reference"] else Made.FRAMES if options["image"] else Made.TEXT
+        order = VideoOrder(
+            prompt=options["prompt"],
+            model=options["model"],
+            aspect_ratio=options["aspect_ratio"],
+            resolution=options["resolution"],
+            duration_s=options["duration"],
+            generation_type=made,
+            # Counted before they are brought: a wrong order leaves no images behind.
+            image_ids=[chance.new_uuid() for _ in options["image"]],
+            seed=options["seed"],
+        )
+        if errors := orders.problems(order):
+            raise InvalidOrder(errors)
+        kept = [self._bring(user, Path(name)) for name in options["image"]]
+        return VideoOrder(**{**vars(order), "image_ids": [image.pk for image in kept]})
+
+    def _bring(self, user: User, path: Path) -> Any:
+        try:
+            upload = SimpleUploadedFile(path.name, path.read_bytes())
+            return images.keep(user=user, upload=upload)
+        except OSError as problem:
+            self._stop(REFUSED, f"{path} cannot be read: {problem.strerror}.")
+        except images.ImageRefused as refusal:
+            self._stop(REFUSED, f"{path}: {refusal}")
+        except storing.StorageTrouble as trouble:
+            self._stop(REFUSED, f"{path} cannot be kept: {trouble}.")
+
+    def _say_price(self, order: VideoOrder, balance: int) -> None:
+        price = order.quote().user_credits
+        after = f"{balance - price} left after" if balance >= price else f"you have {balance}"
+        title = catalogue.title_of(order.model)
+        self.stdout.write(f"{title}, {order.resolution}, {order.duration_s} s: {price} credits; {after}.")
+
+    def _reach_provider(self) -> None:
+        """Ask for the balance, which is free: who cannot be reached is better met before the charge than after."""
+        account = provider_accounts.current()
+        try:
+            client_for(account).balance()
+        except AccessDenied:
+            self._stop(REFUSED, _remedy(account, "refuses our key"), "Nothing was charged.")
+        except ProviderError as trouble:
+            if trouble.status is None:
+                self._stop(REFUSED, _remedy(account, "does not answer"), "Nothing was charged.")
+
+    def _watch(self, task: VideoTask, *, timeout_s: float) -> VideoTask:
+        """Show its progress until it has ended, the time is up, or Ctrl-C; returns it as it is then."""
+        meter = Meter(self.stdout)
+        until = monotonic() + timeout_s
+        works_here = False
+        with ExitStack() as stack:
+            stack.callback(meter.end)
+            try:
+                while not task.is_final and monotonic() < until:
+                    if not works_here and not handwork.is_worker_alive():
+                        meter.end()
+                        self.stdout.write("No worker is running, so this command does its work meanwhile.")
+                        stack.enter_context(handwork.Handwork(task.pk))
+                        works_here = True
+                    moment = moment_of(task)
+                    meter.show(moment)
+                    self._notice_trouble(moment, meter)
+                    clock.sleep(LOOK_EVERY_S)
+                    task.refresh_from_db()
+                meter.show(moment_of(task))
+            except KeyboardInterrupt:
+                meter.end()
+                if works_here:
+                    self.stderr.write("Leaving once what was begun is done; Ctrl-C again leaves at once.")
+        task.refresh_from_db()
+        return task
+
+    def _notice_trouble(self, moment: Moment, meter: Meter) -> None:
+        """Say once, when it has lasted, that the provider cannot be reached and what to do."""
+        if moment.wait_code not in TROUBLES:
+            self._trouble_since = None
+            return
+        self._trouble_since = self._trouble_since or monotonic()
+        if not self._told and monotonic() - self._trouble_since >= TROUBLE_AFTER_S:
+            self._told = True
+            meter.end()
+            self.stderr.write(f"{_remedy(provider_accounts.current(), 'does not answer')} The video keeps its place.")
+
+    def _finish(self, task: VideoTask, output: Path | None) -> None:
+        if not task.is_final:
+            self._stop(STILL_RUNNING, f"Still on its way; it goes on without this command. See {_page(task)}")
+        if task.status != VideoTask.Status.READY:
+            failure = receipts.failure_of(task)
+            words = f"{failure.title}. {failure.why} {failure.next_step}" if failure else "It failed."
+            back = f"{task.user_credits} credits came back; the balance is {ledger.balance_of(task.user)}."
+            self._stop(FAILED, words, back)
+        self.stdout.write(f"Ready: {_page(task)}")
+        if output is not None:
+            self._write(task, output)
+
+    def _write(self, task: VideoTask, output: Path) -> None:
+        """The film, whole or not at all."""
+        file = task.files.filter(state=VideoFile.State.STORED).order_by("index").first()
+        if file is None:
+            self._stop(NOT_WRITTEN, "Its file was deleted meanwhile.")
+        part = output.with_name(f".{output.name}.{chance.token()[:8]}.part")
+        try:
+            with default_storage.open(file.name, "rb") as film, part.open("xb") as into:
+                while block := film.read(BLOCK_BYTES):
+                    into.write(block)
+                into.flush()
+                os.fsync(into.fileno())
+            part.replace(output)
+        except OSError as problem:
+            part.unlink(missing_ok=True)
+            self._stop(
+                NOT_WRITTEN, f"It is ready, but {output} could not be written: {problem.strerror}. See {_page(task)}"
+            )
+        size = f"{file.width} x {file.height}, {file.duration_s:.1f} s, {(file.size_bytes or 0) / 1e6:.1f} MB"
+        self.stdout.write(f"Written: {output} ({size})")
+
+    def _stop(self, code: int, *lines: str) -> NoReturn:
+        for line in lines:
+            self.stderr.write(line)
+        sys.exit(code)
+
+
+def _page(task: VideoTask) -> str:
+    return f"{settings.APP_URL}{reverse('videos:video', args=[task.pk])}"
+
+
+def _remedy(account: ProviderAccount, what: str) -> str:
+    if account.source == ProviderAccount.Source.SANDBOX:
+        return (
+            f"The sandbox at {account.base_url} {what}. Start it with `manage.py sandbox`, or everything with "
+            "`make run`; for real videos set KIE_AI_API_KEY."
+        )
+    return f"The provider at {account.base_url} {what}. Check KIE_AI_API_KEY, KIE_AI_BASE_URL and the network."
