@@ -1,6 +1,7 @@
 """Authenticator apps, recovery codes and passkeys; and the operators' site, which demands one of them."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from allauth.mfa.models import Authenticator
@@ -12,7 +13,6 @@ from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
 from tests.accounts import doorway
-from tests.browser import NewPage
 from tests.people import PASSWORD, make_person
 
 pytestmark = pytest.mark.django_db
@@ -164,7 +164,7 @@ class TestTheOperatorsSite:
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_a_passkey_is_added_and_signs_in_alone_under_the_policy(
-    new_page: NewPage, live_server: LiveServer, alice: User, settings: Settings
+    new_page: Callable[..., Page], live_server: LiveServer, alice: User, settings: Settings
 ) -> None:
     settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # the test's server speaks plain http, on localhost
     page = new_page()
