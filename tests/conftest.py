@@ -6,7 +6,7 @@ from django.conf import settings
 pytest_plugins = [
     "tests.database",
     "tests.people",
-    "tests.browser",
+    "tests.browsing",
     "tests.mail",
     "tests.s3",
     "tests.sandbox",
