@@ -24,7 +24,7 @@ from videos import incoming, lifecycle, links, parallel, posters, storing
 from videos.film_check import Film, NotAFilm, examine
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.fetch import AllowList, FetchLimits, fetch
-from videos.providers.fetch_errors import FetchError, ForbiddenAddress, Interrupted, LinkExpired, Missing, TooLarge
+from videos.providers.fetch_errors import FetchError, ForbiddenAddress, Interrupted, LinkExpired, Missing
 
 log = logging.getLogger(__name__)
 
@@ -231,16 +231,15 @@ def _clear(file: VideoFile) -> None:
 def _missed(file: VideoFile, problem: Exception) -> None:
     """The address brought no film this time: leave what may be resumed, and come again, or give up at the end of patience."""
     wait_s: float = BACKOFF_S[file.attempts - 1] if file.attempts <= len(BACKOFF_S) else PATIENT_S
+    if isinstance(problem, ForbiddenAddress):
+        _tell_forbidden(file, problem)
+    if isinstance(problem, FetchError) and not problem.transient:
+        wait_s = PATIENT_S
+    if isinstance(problem, Missing | LinkExpired):
+        file.source_url = links.moved_to(file) or file.source_url
     arrived = incoming.Arrived()
     if isinstance(problem, Interrupted):
         arrived = incoming.Arrived(problem.got_bytes, problem.etag)
-    if isinstance(problem, ForbiddenAddress):
-        _tell_forbidden(file, problem)
-        wait_s = PATIENT_S
-    elif isinstance(problem, TooLarge):
-        wait_s = PATIENT_S
-    elif isinstance(problem, Missing | LinkExpired):
-        file.source_url = links.moved_to(file) or file.source_url
     try:
         with storing.trouble("leaving a part"):
             incoming.leave(file, arrived=arrived)

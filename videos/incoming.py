@@ -15,7 +15,9 @@ from django.conf import settings
 
 from videos.models import VideoFile
 
-_NAME = re.compile(r"(?P<task>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<index>\d+)\.(?P<fence>\d+)\.part(\.json)?")
+_NAME = re.compile(
+    r"(?P<task>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.(?P<index>\d+)\.(?P<fence>\d+)\.part(\.json)?"
+)
 
 
 @dataclass(frozen=True)

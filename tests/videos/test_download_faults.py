@@ -75,7 +75,8 @@ def test_a_film_is_stored_with_what_was_found_out_about_it(world: World, task: V
     content = Path(default_storage.path(file.name)).read_bytes()
     assert hashlib.sha256(content).hexdigest() == file.sha256
     assert len(content) == file.size_bytes
-    assert file.sha256 in {row["sha256"] for row in world.sandbox.events("served")}
+    (served,) = world.sandbox.wait_for("served", task_id=task.provider_task_id)
+    assert file.sha256 == served["sha256"]
     assert file.name.startswith("videos/")
     assert len(Path(file.name).stem) >= 43  # 256 bits
     assert Path(default_storage.path(file.poster_name)).read_bytes()[8:12] == b"WEBP"
@@ -254,7 +255,7 @@ def test_f48_a_file_cut_short_is_resumed_where_it_broke(
     save_until_ready(world, task)
     world.assert_charged(task)
     assert incoming_names(settings) == []
-    last = world.sandbox.events("served")[-1]
+    (last,) = world.sandbox.wait_for("served", status=206, task_id=task.provider_task_id)
     assert last["bytes"] == the_file(task).size_bytes - got  # type: ignore[operator]
 
 
@@ -358,10 +359,9 @@ def test_f52_below_the_reserve_nothing_is_fetched_until_there_is_room(
 ) -> None:
     settings.DISK_RESERVE_MB = 10**9
     assert not storing.has_room()
-    served = len(world.sandbox.events("served"))
     world.save()
     assert world.now(task).status == "downloading"
-    assert len(world.sandbox.events("served")) == served
+    assert world.sandbox.events("served", task_id=task.provider_task_id) == []
     assert len(world.alerts("storage")) == 1
     settings.DISK_RESERVE_MB = 0
     assert storing.has_room()
@@ -405,13 +405,13 @@ def test_f54_a_film_moved_before_a_crash_is_adopted_without_fetching_it_again(
     world.kill_at("download.moved", world.save)
     assert the_file(task).state == State.PENDING
     (name,) = kept(settings, "videos")
-    served = len(world.sandbox.events("served"))
+    world.sandbox.wait_for("served", task_id=task.provider_task_id)
     assert world.save() == 0
     world.later(minutes=6)
     world.save()
     world.assert_charged(task)
     assert the_file(task).name == name
-    assert len(world.sandbox.events("served")) == served
+    assert len(world.sandbox.events("served", task_id=task.provider_task_id)) == 1
     assert (kept(settings, "videos"), len(kept(settings, "posters"))) == ([name], 1)
 
 

@@ -79,11 +79,11 @@ def test_f53_a_bucket_that_fails_is_tried_again_until_it_answers(
 def test_f54_a_film_in_a_bucket_is_adopted_after_a_crash(world: World, alice: User, bucket: S3) -> None:
     task = arrive(world, alice)
     world.kill_at("download.moved", world.save)
-    served = len(world.sandbox.events("served"))
+    world.sandbox.wait_for("served", task_id=task.provider_task_id)
     world.later(minutes=6)
     world.save()
     world.assert_charged(task)
-    assert len(world.sandbox.events("served")) == served
+    assert len(world.sandbox.events("served", task_id=task.provider_task_id)) == 1
     assert len(objects(bucket)) == 2
 
 
@@ -156,4 +156,4 @@ def test_f21_of_many_workers_that_reach_for_a_file_one_has_it(
     assert sorted(won) == [False] * 7 + [True]
     world.assert_charged(task)
     assert task.files.get().fence == 1
-    assert len(world.sandbox.events("served")) == 1
+    assert len(world.sandbox.events("served", task_id=task.provider_task_id)) == 1
