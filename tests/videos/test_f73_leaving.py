@@ -1,0 +1,177 @@
+"""F73: a person leaves, or is locked out, while videos of theirs are on the way. They end; the books stay."""
+
+import io
+
+import pytest
+from django.core.files.storage import default_storage
+from django.core.files.uploadedfile import SimpleUploadedFile
+from PIL import Image
+
+from accounts import people
+from accounts.models import User
+from accounts.signals import account_closing
+from billing import ledger
+from tests.videos.test_admin import unconfirmed_video
+from tests.videos.world import World
+from videos import images, lifecycle, owners, sweep
+from videos.models import CallbackReceipt, SourceImage, VideoFile, VideoTask
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def brought(user: User, colour: str) -> SourceImage:
+    """An image that a person brought."""
+    content = io.BytesIO()
+    Image.new("RGB", (300, 300), colour).save(content, "PNG")
+    return images.keep(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
+
+
+def with_image(world: World, user: User, image: SourceImage) -> VideoTask:
+    """An order from a first frame."""
+    return world.order(user, generation_type=VideoTask.GenerationType.FRAMES, image_ids=[image.pk])
+
+
+def the_sweep_comes_by(world: World) -> None:
+    world.later(minutes=31)
+    sweep.tidy()
+
+
+def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_first(
+    world: World, alice: User, olga: User
+) -> None:
+    old, new = brought(alice, "red"), brought(alice, "blue")
+    ready = with_image(world, alice, old)
+    world.run()
+    running = with_image(world, alice, new)
+    world.send()
+    queued = world.order(alice)
+    CallbackReceipt.objects.create(task=ready, body='{"prompt": "what she wrote"}', body_sha256="0" * 64)
+    stored = VideoFile.objects.get(task=ready)
+    assert default_storage.exists(stored.name)
+
+    people.close_account(user=alice, actor=olga)
+
+    world.assert_refunded(queued)
+    assert world.now(queued).failure_code == "account_closed"
+    assert [world.now(task).prompt for task in (queued, ready)] == ["", ""]
+    assert world.now(ready).deleted_at is not None
+    assert not default_storage.exists(stored.name)
+    assert not default_storage.exists(stored.poster_name)
+    assert CallbackReceipt.objects.get(task=ready, body_sha256="0" * 64).body == ""
+    assert [image.pk for image in SourceImage.objects.all()] == [new.pk]
+    assert not default_storage.exists(old.name)
+
+    assert world.now(running).status == "generating"
+    assert world.now(running).prompt
+    world.run()
+    world.assert_charged(running)
+    film = VideoFile.objects.get(task=running).name
+    assert default_storage.exists(film)
+    the_sweep_comes_by(world)
+    assert world.now(running).prompt == ""
+    assert world.now(running).deleted_at is not None
+    assert not default_storage.exists(film)
+    assert not SourceImage.objects.exists()
+    world.assert_charged(running)
+    assert world.submissions() == 2
+    assert ledger.balance_of(alice) == 60
+    assert owners.forget_closed() == 0
+
+
+def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World, alice: User) -> None:
+    task = unconfirmed_video(world, alice)
+    people.close_account(user=alice, actor=None)
+    assert world.now(task).status == "unconfirmed"
+    world.later(minutes=61)
+    world.ask()
+    world.assert_refunded(task)
+    the_sweep_comes_by(world)
+    assert world.now(task).prompt == ""
+    # Nobody asks for the late film of one who left.
+    world.later(hours=2)
+    assert world.ask() == 0
+
+
+def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: User, olga: User) -> None:
+    running = world.order(alice)
+    world.send()
+    queued = world.order(alice)
+    people.disable(user=alice, actor=olga)
+    world.run()
+    world.assert_charged(running)
+    world.assert_charged(queued)
+    assert world.now(queued).prompt
+    assert world.submissions() == 2
+
+
+def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alice: User) -> None:
+    image = brought(alice, "red")
+    ready = world.order(alice)
+    world.run()
+    queued = world.order(alice)
+
+    def refuse(**kwargs: object) -> None:
+        raise RuntimeError("somebody cannot let go")
+
+    account_closing.connect(refuse, weak=False)
+    try:
+        with pytest.raises(RuntimeError):
+            people.close_account(user=alice, actor=None)
+    finally:
+        account_closing.disconnect(refuse)
+    file = VideoFile.objects.get(task=ready)
+    assert default_storage.exists(file.name)
+    assert default_storage.exists(image.name)
+    assert world.now(queued).status == "queued"
+    assert world.now(ready).prompt
+    world.assert_books(alice)
+
+
+def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sweep(world: World, alice: User) -> None:
+    people.close_account(user=alice, actor=None)
+    task = world.order(User.objects.get(pk=alice.pk))
+    the_sweep_comes_by(world)
+    world.assert_refunded(task)
+    assert world.now(task).prompt == ""
+
+
+def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: World, alice: User) -> None:
+    task = world.order(alice)
+    with pytest.raises(lifecycle.NotPossible) as refusal:
+        owners.delete(task_id=task.pk, actor=alice)
+    assert refusal.value.status == "queued"
+    world.run()
+    name = VideoFile.objects.get(task=task).name
+    assert owners.delete(task_id=task.pk, actor=alice)
+    assert not owners.delete(task_id=task.pk, actor=alice)
+    assert not default_storage.exists(name)
+    assert world.kinds(task).count("deleted") == 1
+    world.assert_charged(task)
+
+
+def test_an_owner_cancels_what_waits_and_nothing_else(world: World, alice: User) -> None:
+    task = world.order(alice)
+    owners.cancel(task_id=task.pk, actor=alice)
+    world.assert_refunded(task)
+    with pytest.raises(lifecycle.NotPossible) as refusal:
+        owners.cancel(task_id=task.pk, actor=alice)
+    assert refusal.value.status == "cancelled"
+    sent = world.order(alice)
+    world.send()
+    with pytest.raises(lifecycle.NotPossible) as refusal:
+        owners.cancel(task_id=sent.pk, actor=alice)
+    assert refusal.value.status == "generating"
+    world.run()
+    world.assert_charged(sent)
+
+
+def test_the_late_film_of_a_deleted_video_is_not_awaited(world: World, alice: User, olga: User) -> None:
+    task = world.order(alice)
+    world.send()
+    lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
+    owners.delete(task_id=task.pk, actor=alice)
+    world.sandbox.finish()
+    world.later(hours=2)
+    assert world.ask() == 0
+    assert not VideoFile.objects.exists()
+    world.assert_refunded(task)

@@ -1,0 +1,253 @@
+"""F76, F77: an operator and the machine reach for the same video at the same moment. One of them wins; money moves once."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connections
+from django.test import Client
+from pytest_django import Settings
+
+from accounts.doors import checkpoints
+from accounts.models import User
+from billing.models import LedgerEntry, PaidCall
+from tests.videos.world import World
+from videos import dispatch, lifecycle, operator
+from videos.models import VideoFile, VideoTask
+from videos.providers.base import RefusalReason, Report, ReportState
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def together(*acts: Callable[[], object]) -> list[object]:
+    """Let every act begin at the same moment, each in its own thread and connection; what each returned, or its error."""
+    gate = threading.Barrier(len(acts))
+    results: list[object] = [None] * len(acts)
+
+    def run(place: int, act: Callable[[], object]) -> None:
+        try:
+            gate.wait(10)
+            results[place] = act()
+        except lifecycle.NotPossible as refusal:
+            results[place] = refusal
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=run, args=(place, act)) for place, act in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    return results
+
+
+def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
+    """The operator's act; returns "cancelled"."""
+
+    def act() -> object:
+        operator.cancel(task_id=task.pk, seen=seen, actor=actor)
+        return "cancelled"
+
+    return act
+
+
+def failure(task: VideoTask) -> Report:
+    """The provider's verdict that a task failed."""
+    return Report(
+        provider_task_id=task.provider_task_id or "", state=ReportState.FAILED, reason=RefusalReason.GENERATION
+    )
+
+
+@pytest.mark.postgres
+def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
+    world: World, alice: User, olga: User, settings: Settings
+) -> None:
+    settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 20
+    tasks = [world.order(alice) for _ in range(12)]
+    world.send()
+    for each in tasks:
+        task = world.now(each)
+        assert task.status == "generating"
+        by_hand, by_verdict = together(
+            cancel(task, "generating", olga),
+            lambda task=task: lifecycle.failed(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
+        )
+        assert (by_hand == "cancelled") != by_verdict
+        world.assert_refunded(task)
+        assert world.kinds(task).count("refunded") == 1
+        assert world.kinds(task).count("failed") == 1
+    assert LedgerEntry.objects.filter(kind="refund").count() == 12
+
+
+@pytest.mark.postgres
+def test_f76_two_operators_and_the_deadline_refund_once(world: World, alice: User, olga: User, bob: User) -> None:
+    for seen in ("queued", "generating"):
+        task = world.order(alice)
+        if seen == "generating":
+            world.send()
+        results = together(cancel(task, seen, olga), cancel(task, seen, bob), cancel(task, seen, olga))
+        assert results.count("cancelled") == 1
+        world.assert_refunded(task)
+    assert LedgerEntry.objects.filter(kind="refund").count() == 2
+
+
+@pytest.mark.postgres
+def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_never_both(
+    world: World, alice: User, olga: User, settings: Settings
+) -> None:
+    settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 20
+    tasks = [world.order(alice, f"take {number}") for number in range(12)]
+
+    def cancel_all() -> list[str]:
+        done = []
+        for task in reversed(tasks):
+            try:
+                operator.cancel(task_id=task.pk, seen="queued", actor=olga)
+            except lifecycle.NotPossible:
+                continue
+            done.append(task.prompt)
+        return done
+
+    cancelled, _sent = together(cancel_all, dispatch.dispatch_due)
+    assert isinstance(cancelled, list)
+    sent = {task.prompt for task in tasks} - set(cancelled)
+    # A dispatcher that found the next one taken stops for this time; the sweep rings again.
+    world.run()
+    assert world.submissions() == len(sent)
+    for task in tasks:
+        if task.prompt in cancelled:
+            world.assert_refunded(task)
+            assert world.spent(task) == ("settled", "not_spent")
+            assert not PaidCall.objects.filter(spend__reference=task.reference).exists()
+        else:
+            world.assert_charged(task)
+
+
+def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
+    world: World, alice: User, olga: User, settings: Settings
+) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    desk = Client()
+    desk.force_login(olga)
+    task = world.order(alice)
+    said: list[str] = []
+
+    def visit(name: str) -> None:
+        if name == "submit.claimed":
+            for seen in ("queued", "submitting"):
+                said.append(_cancel_by_page(desk, task, seen))
+
+    with checkpoints.owned(visit):
+        world.send()
+    assert "Meanwhile it became “Sending”; nothing was changed." in said[0]
+    assert "A worker holds it at this moment; nothing was changed." in said[1]
+    world.run()
+    world.assert_charged(task)
+    assert world.submissions() == 1
+
+
+def test_f77_what_became_ready_meanwhile_is_left_alone(
+    world: World, alice: User, olga: User, settings: Settings
+) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    desk = Client()
+    desk.force_login(olga)
+    task = world.order(alice)
+    world.run()
+    for seen in ("queued", "generating", "downloading", "unconfirmed"):
+        assert "Meanwhile it became “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen)
+    world.assert_charged(task)
+    with pytest.raises(lifecycle.NotPossible):
+        operator.mark_lost(task_id=task.pk, actor=olga)
+    assert world.kinds(task)[-1] == "ready"
+
+
+def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_the_film(
+    world: World, alice: User, olga: User
+) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.finish()
+    world.later(minutes=3)
+
+    def visit(name: str) -> None:
+        if name == "poll.answered" and world.now(task).status == "generating":
+            operator.cancel(task_id=task.pk, seen="generating", actor=olga)
+
+    with checkpoints.owned(visit):
+        world.ask()
+    world.run()
+    world.assert_refunded(task)
+    assert world.now(task).late_at is not None
+    assert VideoFile.objects.get(task=task).state == "stored"
+    assert world.submissions() == 1
+
+
+def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: World, alice: User, olga: User) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.finish()
+    world.later(minutes=3)
+    world.ask()
+    busy: list[bool] = []
+
+    def visit(name: str) -> None:
+        if name == "download.fetched":
+            with pytest.raises(operator.Busy):
+                operator.retry_download(task_id=task.pk, seen="downloading", actor=olga)
+            busy.append(True)
+
+    with checkpoints.owned(visit):
+        world.save()
+    assert busy == [True]
+    world.assert_charged(task)
+    assert VideoFile.objects.get(task=task).attempts == 1
+
+
+def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, alice: User, olga: User) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.finish()
+    world.later(minutes=3)
+    world.ask()
+
+    def visit(name: str) -> None:
+        if name == "download.moved":
+            operator.cancel(task_id=task.pk, seen="downloading", actor=olga)
+
+    with checkpoints.owned(visit):
+        world.save()
+    world.assert_refunded(task)
+    assert world.now(task).late_at is not None
+    assert world.spent(task) == ("settled", "price_list")
+
+
+def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, alice: User, olga: User) -> None:
+    task = world.order(alice)
+    world.send()
+    world.sandbox.finish()
+    world.later(minutes=3)
+    looked: list[bool] = []
+
+    def visit(name: str) -> None:
+        if name == "poll.answered" and not looked:
+            looked.append(True)
+            operator.look_now(task_id=task.pk, seen="generating", actor=olga)
+            world.ask()
+
+    with checkpoints.owned(visit):
+        world.ask()
+    world.run()
+    world.assert_charged(task)
+    assert world.kinds(task).count("provider_done") == 1
+    assert world.submissions() == 1
+
+
+def _cancel_by_page(desk: Client, task: VideoTask, seen: str) -> str:
+    form = {
+        "action": "cancel_with_refund",
+        "_selected_action": [str(task.pk)],
+        "confirmed": "yes",
+        f"seen_{task.pk}": seen,
+    }
+    return desk.post("/admin/videos/videotask/", form, follow=True).text
