@@ -84,6 +84,7 @@ def test_while_all_is_well_success_writes_nothing(account: ProviderAccount, djan
         breaker.succeeded(account.pk)
 
 
+@pytest.mark.postgres
 def test_it_counts_only_under_its_accounts_lock(transactional_db: None) -> None:
     with pytest.raises(transaction.TransactionManagementError):
         breaker.failed(1, detail="outside of a transaction")

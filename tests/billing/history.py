@@ -1,0 +1,100 @@
+"""Videos with a past, made by the product's own acts but without a provider: for tests of the books."""
+
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import provider_accounts
+from billing.guard import Wait
+from tests.people import give_credits
+from videos import dispatch, lifecycle, orders, storing
+from videos.models import VideoFile, VideoTask
+from videos.orders import VideoOrder
+from videos.providers.base import Report, ReportState
+
+FILM, POSTER = b"a film", b"a poster"
+
+
+def waiting(user: User) -> VideoTask:
+    """Charged and queued; its price is given first."""
+    give_credits(user, 60)
+    return orders.create(user=user, order=VideoOrder(prompt="a kite"), idempotency_key=str(uuid4()))
+
+
+def submitting(user: User) -> VideoTask:
+    """Its paid request is on its way."""
+    waiting(user)
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    claim = dispatch.claim_next(account.pk)
+    assert isinstance(claim, dispatch.Claim)
+    return claim.task
+
+
+def unconfirmed(user: User) -> VideoTask:
+    task = submitting(user)
+    assert lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="no answer")
+    return task
+
+
+def generating(user: User) -> VideoTask:
+    task = submitting(user)
+    assert lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=uuid4().hex, due_in_s=60)
+    task.refresh_from_db()
+    return task
+
+
+def downloading(user: User) -> VideoTask:
+    task = generating(user)
+    assert lifecycle.provider_done(task_id=task.pk, report=report(task, ReportState.SUCCEEDED), source="poll")
+    return task
+
+
+def ready(user: User) -> VideoTask:
+    """Stored, with files that are no films but are what their rows say."""
+    task = downloading(user)
+    file = VideoFile.objects.get(task=task)
+    file.name, file.poster_name = storing.new_name(storing.VIDEOS, ".mp4"), storing.new_name(storing.POSTERS, ".webp")
+    storing.keep_bytes(FILM, file.name, mime_type="video/mp4")
+    storing.keep_bytes(POSTER, file.poster_name, mime_type="image/webp")
+    file.size_bytes = len(FILM)
+    file.sha256 = storing.sha256_of(settings.MEDIA_ROOT / file.name)
+    file.state, file.stored_at = VideoFile.State.STORED, clock.database_now()
+    with transaction.atomic():
+        file.save()
+        assert lifecycle.file_stored(task_id=task.pk)
+    return task
+
+
+def failed(user: User) -> VideoTask:
+    """The provider's verdict; refunded."""
+    task = generating(user)
+    assert lifecycle.failed(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
+    return task
+
+
+def cancelled(user: User) -> VideoTask:
+    task = waiting(user)
+    assert lifecycle.cancelled(task_id=task.pk, code="user", actor=user)
+    return task
+
+
+def requeued(user: User) -> VideoTask:
+    """Sent back without a trace at the provider."""
+    task = submitting(user)
+    wait = Wait("not_sent", clock.database_now() + timedelta(seconds=5))
+    assert lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=wait)
+    return task
+
+
+def report(task: VideoTask, state: ReportState) -> Report:
+    return Report(
+        provider_task_id=task.provider_task_id or "",
+        state=state,
+        result_urls=("https://files.example/film.mp4",) if state == ReportState.SUCCEEDED else (),
+    )
