@@ -1,0 +1,123 @@
+"""The operators' pages in a real browser: our look in both themes and on a phone, no breach of the policy, nothing too wide.
+
+A breach of the Content-Security-Policy is a console error, and `new_page` fails on those.
+"""
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import alerts, provider_accounts
+from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.videos.test_admin import unconfirmed_video
+from tests.videos.world import World
+from videos.models import Doorbell, VideoTask
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+DARK, LIGHT = "rgb(12, 13, 16)", "rgb(246, 245, 242)"
+
+
+@pytest.fixture
+def lost(world: World, alice: User, settings: Settings) -> VideoTask:
+    """An unconfirmed video among others, an alert, and a worker that lives."""
+    settings.STAFF_MFA_REQUIRED = False
+    world.order(alice)
+    world.run()
+    task = unconfirmed_video(world, alice)
+    world.order(alice)
+    alerts.raise_alert(alerts.Kind.UNCONFIRMED, cause=task.reference, reference=task.reference)
+    Doorbell.objects.create(name="canary", answered_at=clock.now())
+    return task
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_operators_pages_wear_our_look(
+    lost: VideoTask, olga: User, new_page: NewPage, theme: str, viewport: tuple[int, int]
+) -> None:
+    User.objects.filter(pk=olga.pk).update(theme=theme)
+    # The device says the opposite: the person's own choice decides.
+    page = new_page(user=olga, viewport=viewport, color_scheme="light" if theme == "dark" else "dark")
+    for path in (
+        "/admin/",
+        "/admin/videos/videotask/",
+        f"/admin/videos/videotask/{lost.pk}/change/",
+        f"/admin/videos/videotask/{lost.pk}/history/",
+        "/admin/videos/callbackreceipt/",
+        "/admin/accounts/user/",
+        f"/admin/accounts/user/{olga.pk}/change/",
+        "/admin/django_q/schedule/add/",
+    ):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert too_wide(page) <= 0, path
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert background == (DARK if theme == "dark" else LIGHT), path
+        accent = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')")
+        assert "ffb547" in accent, path
+        assert "Inter" in page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily")
+
+
+def test_an_operator_ends_an_unconfirmed_video_by_hand(
+    lost: VideoTask, world: World, olga: User, new_page: NewPage
+) -> None:
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    page.get_by_role("link", name="A paid request is unconfirmed").click()
+    page.get_by_role("button", name="Mark unconfirmed as lost").click()
+    expect(page.get_by_text("60 credits go back to alice@example.com.")).to_be_visible()
+    page.get_by_role("button", name="Mark unconfirmed as lost").click()
+    expect(page.get_by_text("Called lost; 60 credits went back to alice@example.com.")).to_be_visible()
+    expect(page.get_by_text("by olga@example.com")).to_be_visible()
+    world.assert_refunded(lost)
+
+
+def test_several_videos_are_ended_from_the_list(
+    lost: VideoTask, world: World, olga: User, alice: User, new_page: NewPage
+) -> None:
+    second = world.order(alice)
+    page = new_page(user=olga)
+    page.goto("/admin/videos/videotask/?status__exact=queued")
+    page.get_by_label("Select all objects on this page for an action").check()
+    page.get_by_label("Action:").select_option("cancel_with_refund")
+    page.get_by_role("button", name="Go").click()
+    expect(page.get_by_text("Nothing was sent, so it costs us nothing.")).to_have_count(2)
+    page.get_by_role("button", name="Cancel with refund").click()
+    expect(page.get_by_text("Ended; 60 credits went back")).to_have_count(2)
+    world.assert_refunded(second)
+
+
+def test_the_first_page_says_whether_we_are_generating_and_what_today_cost(
+    lost: VideoTask, olga: User, new_page: NewPage
+) -> None:
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    expect(page.get_by_text("Generating normally.")).to_be_visible()
+    figures = page.locator(".figure").all_inner_texts()
+    assert [text.split("\n")[0] for text in figures] == [
+        "Provider balance",
+        "Videos today",
+        "Estimated today",
+        "Actual today",
+    ]
+    assert "warn 1,000 · stop 500" in figures[0]
+    assert figures[1].split()[2] == "3"
+    assert figures[2].split()[2] == "180"
+    assert figures[3].split()[2] == "60"
+    provider_accounts.pause(account_id=provider_accounts.current().pk, actor=olga, reason="Prices are being changed.")
+    page.reload()
+    expect(page.get_by_text("Paused by an operator.")).to_be_visible()
+    expect(page.get_by_text("Prices are being changed.")).to_be_visible()
+    Doorbell.objects.all().delete()
+    page.reload()
+    expect(page.get_by_text("no worker")).to_be_visible()
