@@ -8,13 +8,14 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import checkpoints, clock
 from accounts.models import User
-from billing import guard, ledger, pricing, provider_accounts, spend
+from billing import alerts, guard, ledger, pricing, provider_accounts, spend
 from billing.pricing import Quote
-from videos import catalogue, doorbells, lifecycle, queue
+from videos import catalogue, doorbells, lifecycle, queue, storing
 from videos.models import SourceImage, VideoTask
 from videos.models.tasks import TaskImage
 
@@ -31,6 +32,18 @@ class InvalidOrder(Exception):
     def __init__(self, errors: dict[str, str | Promise]) -> None:
         super().__init__(", ".join(errors))
         self.errors = errors
+
+
+class NoRoom(guard.Refusal):
+    """The disk has no room for another film."""
+
+    code = "no_room"
+
+    def sentence(self) -> str:
+        return gettext(
+            "There is no room to keep another video just now; the operator has to look. "
+            "Nothing was charged; please try again later."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +118,9 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     if errors := problems(order):
         raise InvalidOrder(errors)
     provider = provider_accounts.current()
+    has_room = storing.has_room()
+    if not has_room:
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail="less than the reserve is free on the disk")
     with transaction.atomic():
         account = ledger.lock_account(user)
         # Key first, then balance: a browser's second try must find its task although the purse is empty by now.
@@ -113,6 +129,8 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
             if earlier.order_hash != order.hash():
                 raise KeyReused(idempotency_key)
             return earlier
+        if not has_room:
+            raise NoRoom()
         images = _images(user, order)
         quote = order.quote()
         guard.check_order(
@@ -150,7 +168,8 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
 
 
 def _images(user: User, order: VideoOrder) -> list[SourceImage]:
-    found = SourceImage.objects.filter(user=user).in_bulk(list(order.image_ids))
+    # Locked, so that the sweep of unused images cannot take one in this moment.
+    found = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
     if len(found) != len(set(order.image_ids)):
         raise InvalidOrder({"images": _("An image is gone. Please bring it again.")})
     return [found[image_id] for image_id in order.image_ids]

@@ -13,10 +13,12 @@ from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from accounts.models import User
+from billing import ledger
 from billing.models import Alert
 from tests.videos.world import World
 from videos import downloads, incoming, posters, removal, storing
 from videos.models import TaskEvent, VideoFile, VideoTask
+from videos.orders import NoRoom
 from videos.providers import fetch
 
 State = VideoFile.State
@@ -586,3 +588,14 @@ def test_parts_are_swept_when_a_day_old_or_of_no_use(world: World, task: VideoTa
     removal.sweep_files(world.clock.now())
     assert incoming_names(settings) == []
     assert incoming.path_of(file).parent == folder
+
+
+def test_f52_new_orders_are_refused_uncharged_while_the_disk_is_full(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("videos.storing.has_room", lambda: False)
+    with pytest.raises(NoRoom) as refusal:
+        world.order(alice)
+    assert "Nothing was charged" in str(refusal.value)
+    assert [entry.kind for entry in ledger.statement(alice)] == ["grant"]
+    assert world.alerts("storage")

@@ -1,0 +1,34 @@
+"""The provider's rate limit, shared by everything that sends: never more in any window than it takes."""
+
+import pytest
+from pytest_django import Settings
+
+from tests.people import make_person
+from tests.sandbox import SandboxProcess
+from tests.videos.world import PushedClock, World
+
+
+@pytest.mark.django_db(transaction=True)
+def test_f24_a_hundred_orders_reach_the_provider_at_twenty_in_a_window(
+    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+) -> None:
+    settings.JOB_THREADS = 8
+    settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 200
+    settings.CRITICAL_BALANCE_THRESHOLD = settings.LOW_BALANCE_THRESHOLD = 0
+    settings.PROVIDER_RATE_WINDOW_S = 2  # ten seconds of a provider whose clock runs five times as fast
+    at_sandbox.speed(5)
+    at_sandbox.balance(100_000)
+    at_sandbox.settings(times_s=[9000, 9000, 9000])
+    world = World(at_sandbox, pushed_clock)
+    for number in range(100):
+        world.order(make_person(f"user{number}@example.com"), f"prompt {number}")
+    for _ in range(400):
+        world.send()
+        if world.submissions() == 100:
+            break
+    rows = at_sandbox.events("submission")
+    assert len(rows) == 100
+    assert all(row["accepted"] for row in rows), "no 429 was ever answered"
+    times = sorted(row["at"] for row in rows)
+    windows = [sum(1 for time in times if start <= time < start + 10) for start in times]
+    assert max(windows) <= 20
