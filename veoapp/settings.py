@@ -211,10 +211,13 @@ COST_ALERT_EMAIL = env.list("COST_ALERT_EMAIL", default=[])
 # --- The provider -----------------------------------------------------------------------------------------------------
 
 KIE_AI_API_KEY = env.str("KIE_AI_API_KEY", default="") or env.str("KIE_API_KEY", default="")
-SANDBOX_URL = env.str("SANDBOX_URL", default=f"http://127.0.0.1:{SANDBOX_PORT}").rstrip("/")
-# Without a key and with DEBUG on, the sandbox stands in for the provider; a key in the admin comes before it.
-SANDBOX_ALLOWED = DEBUG and not KIE_AI_API_KEY
 KIE_AI_BASE_URL = env.str("KIE_AI_BASE_URL", default="https://api.kie.ai").rstrip("/")
+# Without a key and with DEBUG on, a sandbox stands in for the provider: ours, or the one whose address was given.
+# A key in the admin comes before it.
+SANDBOX_ALLOWED = DEBUG and not KIE_AI_API_KEY
+SANDBOX_URL = env.str("SANDBOX_URL", default="").rstrip("/") or (
+    f"http://127.0.0.1:{SANDBOX_PORT}" if KIE_AI_BASE_URL == "https://api.kie.ai" else KIE_AI_BASE_URL
+)
 KIE_AI_UPLOAD_BASE_URL = env.str("KIE_AI_UPLOAD_BASE_URL", default="https://kieai.redpandaai.co").rstrip("/")
 KIE_AI_WEBHOOK_HMAC_KEY = env.str("KIE_AI_WEBHOOK_HMAC_KEY", default="")
 # Where the provider calls back; another address than APP_URL only when it sees us under another name.
