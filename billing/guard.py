@@ -131,13 +131,13 @@ class Wait:
 
 
 WAIT_WORDS: dict[str, Promise] = {
-    "slot": _("waiting for a free place"),
-    "own_slot": _("waiting for one of your other videos to finish"),
-    "rate": _("waiting for the provider's rate limit"),
+    "slot": _("all places are taken"),
+    "own_slot": _("your other videos come first"),
+    "rate": _("the provider takes only so many at a time"),
     "paused": _("new videos are paused by the operator"),
-    "out_of_credits": _("waiting for the operator to top up the provider account"),
-    "access_denied": _("waiting for the operator to mend the access to the provider"),
-    "balance": _("waiting for the operator to top up the provider account"),
+    "out_of_credits": _("the operator has to top up the provider account"),
+    "access_denied": _("the operator has to mend the access to the provider"),
+    "balance": _("the operator has to top up the provider account"),
     "balance_unknown": _("asking the provider for our balance"),
     "breaker": _("the provider has trouble; we try again soon"),
     "rate_limited": _("the provider asked us to slow down; we try again soon"),

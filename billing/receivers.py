@@ -6,8 +6,12 @@ from allauth.account.models import EmailAddress
 from allauth.account.signals import email_confirmed
 from django.conf import settings
 from django.dispatch import receiver
+from django.utils.translation import gettext_noop
 
 from billing import ledger
+
+# The statement shows it in the reader's language.
+WELCOME = gettext_noop("Welcome")
 
 
 @receiver(email_confirmed, dispatch_uid="billing.signup")
@@ -20,4 +24,4 @@ def welcome(email_address: EmailAddress, **kwargs: Any) -> None:
     key = f"grant:signup:{user.pk}"
     # The amount may have been set anew since: who was welcomed before keeps what they were given.
     if not ledger.statement(user).filter(idempotency_key=key).exists():
-        ledger.grant(user=user, user_credits=settings.SIGNUP_CREDITS, idempotency_key=key, note="Welcome")
+        ledger.grant(user=user, user_credits=settings.SIGNUP_CREDITS, idempotency_key=key, note=WELCOME)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from accounts import people
 from accounts.models import User
@@ -37,7 +38,10 @@ def ensure() -> Demo:
             user = User.objects.create_superuser(EMAIL, password, display_name="Demo")
             people.vouch(user=user)
         ledger.grant(
-            user=user, user_credits=CREDITS, idempotency_key=f"grant:demo:{user.pk}", note="Credits to try things out"
+            user=user,
+            user_credits=CREDITS,
+            idempotency_key=f"grant:demo:{user.pk}",
+            note=gettext_noop("Credits to try things out"),
         )
     return Demo(user=user, password=password if user.check_password(password) else None)
 

@@ -96,7 +96,7 @@ class Take:
     @property
     def word(self) -> str:
         """The state in a word, with the percent where there is one to tell."""
-        return f"{self.state.word} {self.percent} %" if self.percent else str(self.state.word)
+        return f"{self.state.word} {self.percent}%" if self.percent else str(self.state.word)
 
     @property
     def may_cancel(self) -> bool:

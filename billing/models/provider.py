@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.doors import clock
 
@@ -24,7 +25,7 @@ class ProviderAccount(models.Model):
 
     class Breaker(models.TextChoices):
         CLOSED = "closed", _("Closed")
-        OPEN = "open", _("Open")
+        OPEN = "open", pgettext_lazy("circuit breaker", "Open")
         HALF_OPEN = "half_open", _("Half-open")
 
     provider = models.CharField(_("provider"), max_length=20, default="kie")

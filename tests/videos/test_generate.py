@@ -287,7 +287,7 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
     generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
     said = generate("Dunes", "--user", purse.email, "--wait", "--timeout", "3")
     assert said.code == 3
-    assert "Waiting · waiting for one of your other videos to finish" in said.out
+    assert "Waiting · your other videos come first" in said.out
 
 
 def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:

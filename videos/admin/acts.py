@@ -84,7 +84,8 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
         ),
     }
     words = after.get(Status(task.status), "")
-    return f"{back} {words % {'amount': _provider_credits(spend)}}"
+    # In a sentence of its own for languages that put no space after a full stop.
+    return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _provider_credits(spend)}}
 
 
 def _look(task: VideoTask, seen: str, actor: User) -> str:
