@@ -1,4 +1,7 @@
-"""Acts on a person's account. Pages, the admin and commands call these and nothing else."""
+"""Acts on a person's account. Pages, the admin and commands call these and nothing else.
+
+A person's row is locked without its key: rows that refer to it (an order, an entry) need not wait, or they would deadlock.
+"""
 
 import logging
 
@@ -35,7 +38,7 @@ def end_sessions(user: User) -> int:
 @transaction.atomic
 def disable(*, user: User, actor: User | None) -> User:
     """Lock the person out, from the next request on. Nothing of theirs is touched."""
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     user.is_active = False
     user.save(update_fields=["is_active"])
     end_sessions(user)
@@ -46,7 +49,7 @@ def disable(*, user: User, actor: User | None) -> User:
 @transaction.atomic
 def enable(*, user: User, actor: User | None) -> User:
     """Let a disabled person in again; a closed account stays closed."""
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is None:
         user.is_active = True
         user.save(update_fields=["is_active"])
@@ -69,7 +72,7 @@ def close_account(*, user: User, actor: User | None) -> User:
 
     Closing twice changes nothing.
     """
-    user = User.objects.select_for_update().get(pk=user.pk)
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is not None:
         return user
     account_closing.send(sender=User, user=user, actor=actor)

@@ -39,12 +39,15 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
         return True
 
 
+@transaction.atomic
 def forget(*, user: User, actor: User | None = None) -> int:
     """Let go of all that a leaving person's videos hold: cancel what waits, delete what has ended, and forget its words.
 
     What the provider is making goes on to its end and is forgotten then (`forget_closed`). Returns how many were forgotten.
     """
-    for task_id in VideoTask.objects.filter(user=user, status=Status.QUEUED).values_list("pk", flat=True):
+    waiting = VideoTask.objects.filter(user=user, status=Status.QUEUED)
+    # All rows before the purse: whoever else ends one of them holds its row and waits for the purse.
+    for task_id in list(waiting.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancelled(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
     for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True):
