@@ -1,0 +1,33 @@
+"""One process of a race: `python -m tests.billing.buyer EMAIL TIMES PREFIX`. Orders as fast as it can; prints how many it got.
+
+It waits for a line on its input, so that all begin together.
+"""
+
+import sys
+
+import django
+
+django.setup()
+
+from accounts.models import User  # noqa: E402  the models are there only now
+from billing import guard  # noqa: E402
+from videos import orders  # noqa: E402
+from videos.orders import VideoOrder  # noqa: E402
+
+
+def main(email: str, times: int, prefix: str) -> None:
+    user = User.objects.get(email=email)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    accepted = refused = 0
+    for n in range(times):
+        try:
+            orders.create(user=user, order=VideoOrder(prompt=f"a kite, {prefix}-{n}"), idempotency_key=f"{prefix}-{n}")
+            accepted += 1
+        except guard.NotEnoughCredits:
+            refused += 1
+    print(accepted, refused, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

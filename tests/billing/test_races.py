@@ -1,0 +1,245 @@
+"""Many at once on PostgreSQL: what is true of one is true of all of them together."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from pytest_django.fixtures import Settings
+
+from accounts import people
+from accounts.models import User
+from billing import alerts, books, ledger, provider_accounts, spend
+from billing.models import Alert, CreditAccount, LedgerEntry, PaidCall, ProviderAccount, Spend
+from tests.billing import history
+from tests.people import give_credits, make_person
+from videos import dispatch, lifecycle, orders
+from videos.models import VideoTask
+from videos.orders import VideoOrder
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+THREADS = 8
+PRICE = 60
+
+
+def together(*acts: Callable[[], Any]) -> list[Any]:
+    """Run acts in threads that start at the same moment; what each returned, or the error it raised."""
+    gate = Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        connection.ensure_connection()
+        gate.wait()
+        try:
+            return act()
+        except Exception as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+def money(user: User) -> tuple[int, list[tuple[str, int]]]:
+    entries = ledger.statement(user).order_by("id")
+    return ledger.balance_of(user), list(entries.values_list("kind", "amount"))
+
+
+def order(user: User, key: str, prompt: str = "a kite") -> VideoTask:
+    return orders.create(user=user, order=VideoOrder(prompt=prompt), idempotency_key=key)
+
+
+def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
+    alice: User, process_environment: dict[str, str]
+) -> None:
+    give_credits(alice, 100 * PRICE)
+    command = [sys.executable, "-m", "tests.billing.buyer", alice.email, "60"]
+    environment = {**process_environment, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
+    buyers = [
+        subprocess.Popen([*command, f"p{n}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for n in range(8)
+    ]
+    try:
+        for buyer in buyers:
+            assert buyer.stdout is not None
+            assert buyer.stdout.readline() == "ready\n"
+        for buyer in buyers:
+            assert buyer.stdin is not None
+            buyer.stdin.write("go\n")
+            buyer.stdin.flush()
+        answers = [buyer.communicate(timeout=180)[0].split() for buyer in buyers]
+    finally:
+        for buyer in buyers:
+            buyer.kill()
+            buyer.wait()
+    assert sum(int(accepted) for accepted, _ in answers) == 100
+    assert sum(int(refused) for _, refused in answers) == 380
+    assert VideoTask.objects.filter(user=alice).count() == 100
+    assert Spend.objects.filter(user=alice, state=Spend.State.ESTIMATED).count() == 100
+    assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 100
+    assert ledger.balance_of(alice) == 0
+    assert ledger.statement(alice).latest("id").balance_after == 0
+    assert books.check() == []
+
+
+def test_f01_one_form_sent_eight_times_at_once_is_one_video_and_one_charge(alice: User) -> None:
+    give_credits(alice, PRICE)
+    found = together(*[lambda: order(alice, "form-1")] * THREADS)
+    assert len({task.pk for task in found}) == 1
+    assert VideoTask.objects.count() == 1
+    assert money(alice) == (0, [("grant", PRICE), ("charge", -PRICE)])
+    assert books.check() == []
+
+
+def test_f02_the_same_key_with_other_words_is_refused_and_charged_once(alice: User) -> None:
+    give_credits(alice, 10 * PRICE)
+    prompts = ["a kite", "a boat"] * (THREADS // 2)
+    found = together(*[lambda prompt=prompt: order(alice, "form-1", prompt) for prompt in prompts])
+    refused = [answer for answer in found if isinstance(answer, orders.KeyReused)]
+    assert len(refused) == THREADS // 2
+    assert len({answer.pk for answer in found if isinstance(answer, VideoTask)}) == 1
+    assert money(alice) == (9 * PRICE, [("grant", 10 * PRICE), ("charge", -PRICE)])
+
+
+def test_the_first_credits_of_a_person_open_one_account(alice: User) -> None:
+    acts = [
+        lambda n=n: ledger.grant(user=alice, user_credits=10, idempotency_key=f"g{n % 4}", note="race")
+        for n in range(THREADS)
+    ]
+    found = together(*acts)
+    assert {entry.amount for entry in found} == {10}
+    assert CreditAccount.objects.count() == 1
+    assert money(alice) == (40, [("grant", 10)] * 4)
+    assert books.check() == []
+
+
+def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User) -> None:
+    task = history.waiting(alice)
+
+    def by_hand() -> bool:
+        return lifecycle.cancelled(task_id=task.pk, code="operator", actor=olga)
+
+    def by_time() -> bool:
+        return lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
+
+    found = together(*[by_hand, by_time] * (THREADS // 2))
+    assert sorted(found) == [False] * (THREADS - 1) + [True]
+    assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
+    assert books.check() == []
+
+
+def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
+    task = history.waiting(alice)
+    acts = [
+        lambda n=n: ledger.refund(charge_key=task.charge_key, idempotency_key=f"refund:{n}") for n in range(THREADS)
+    ]
+    found = together(*acts)
+    assert len({entry.pk for entry in found}) == 1
+    assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
+
+
+def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
+    task = history.generating(alice)
+    verdict = history.report(task, history.ReportState.FAILED)
+
+    def by_provider() -> bool:
+        return lifecycle.failed(task_id=task.pk, report=verdict, source="poll")
+
+    def by_hand() -> bool:
+        return lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
+
+    found = together(*[by_provider, by_hand] * (THREADS // 2))
+    assert sorted(found) == [False] * (THREADS - 1) + [True]
+    assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
+    assert books.check() == []
+
+
+def test_f78_one_payment_told_eight_times_is_one_purchase(alice: User) -> None:
+    def told() -> LedgerEntry:
+        return ledger.grant(
+            user=alice,
+            user_credits=500,
+            idempotency_key="purchase:pay_1",
+            reference="pay_1",
+            kind=LedgerEntry.Kind.PURCHASE,
+        )
+
+    assert len({entry.pk for entry in together(*[told] * THREADS)}) == 1
+    assert money(alice) == (500, [("purchase", 500)])
+
+
+def test_f21_one_job_is_promised_once_whoever_claims_it(alice: User, settings: Settings) -> None:
+    task = history.waiting(alice)
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    found = together(*[lambda: dispatch.claim_next(account.pk)] * THREADS)
+    assert [claim.task.pk for claim in found if isinstance(claim, dispatch.Claim)] == [task.pk]
+    assert not [answer for answer in found if isinstance(answer, Exception)]
+    assert PaidCall.objects.count() == 1
+
+
+def test_f24_claims_of_eight_workers_keep_the_rate(alice: User, settings: Settings) -> None:
+    settings.PROVIDER_RATE_LIMIT, settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 5, 100, 100
+    for _ in range(12):
+        history.waiting(alice)
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    found = together(*[lambda: [dispatch.claim_next(account.pk) for _ in range(3)]] * THREADS)
+    claimed = [step for steps in found for step in steps if isinstance(step, dispatch.Claim)]
+    assert len(claimed) == 5
+    assert spend.calls_in_window(account_id=account.pk, since=account.created_at) == 5
+
+
+def test_ten_thousand_cries_from_eight_throats_are_one_alert() -> None:
+    def cry() -> None:
+        for _ in range(100):
+            alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
+
+    assert together(*[cry] * THREADS) == [None] * THREADS
+    assert Alert.objects.get().count == THREADS * 100
+
+
+def test_of_operators_who_choose_keys_at_once_one_choice_holds() -> None:
+    accounts = [provider_accounts.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
+    found = together(*[lambda pk=account.pk: provider_accounts.activate(account_id=pk) for account in accounts])
+    assert found == [None] * THREADS
+    assert ProviderAccount.objects.filter(is_active=True).count() == 1
+
+
+def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
+    alice: User, olga: User, settings: Settings
+) -> None:
+    """Closing cancels many in one transaction; it waits for others and others for it, but never both."""
+    waiting = [history.waiting(alice) for _ in range(6)]
+    give_credits(alice, 3 * PRICE)
+    acts: list[Callable[[], Any]] = [lambda: people.close_account(user=alice, actor=None)]
+    acts += [
+        lambda task=task: lifecycle.cancelled(task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)
+    ]
+    acts += [lambda n=n: order(alice, f"late-{n}") for n in range(3)]
+    found = together(*acts)
+    assert [answer for answer in found if isinstance(answer, Exception)] == []
+    refunds = LedgerEntry.objects.filter(kind="refund", reference__in=[task.reference for task in waiting])
+    assert refunds.count() == 6
+    assert ledger.balance_of(alice) == sum(entry.amount for entry in ledger.statement(alice))
+    assert books.check() == []
+
+
+def test_operators_who_give_to_the_same_people_wait_for_each_other_in_one_order(olga: User) -> None:
+    crowd = [make_person(f"p{n}@example.com") for n in range(5)]
+
+    def give(key: str, people_: list[User]) -> None:
+        with transaction.atomic():
+            for user in sorted(people_, key=lambda user: user.pk):
+                ledger.grant(user=user, user_credits=1, idempotency_key=f"{key}:{user.pk}", note="race", actor=olga)
+
+    acts = [lambda n=n: give(f"k{n}", crowd if n % 2 else crowd[::-1]) for n in range(THREADS)]
+    assert together(*acts) == [None] * THREADS
+    assert {ledger.balance_of(user) for user in crowd} == {THREADS}
+    assert LedgerEntry.objects.count() == 5 * THREADS
