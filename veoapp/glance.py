@@ -98,8 +98,9 @@ def now() -> Glance:
         account = None
     works = Doorbell.objects.filter(name="canary", answered_at__gt=at - CANARY_FRESH_FOR).exists()
     verdict = verdict_on(account, at, works=works)
-    ended = VideoTask.objects.filter(finished_at__gte=day).aggregate(
-        ready=Count("pk", filter=Q(status=Status.READY)), failed=Count("pk", filter=~Q(status=Status.READY))
+    ended = VideoTask.objects.filter(created_at__gte=day).aggregate(
+        ready=Count("pk", filter=Q(status=Status.READY)),
+        failed=Count("pk", filter=Q(status__in=[Status.FAILED, Status.CANCELLED])),
     )
     spent = Spend.objects.filter(created_at__gte=day).aggregate(
         ordered=Count("pk"),

@@ -112,6 +112,8 @@ class VideoTask(models.Model):
                 name="task_to_notify",
                 condition=Q(status__in=["ready", "failed"], notified_at=None),
             ),
+            # The operators' list and today's figures, newest first.
+            models.Index(fields=["-created_at"], name="task_newest"),
             # A person's gallery, newest first.
             models.Index(fields=["user", "-created_at"], name="task_gallery"),
             # The usual time of a model.
