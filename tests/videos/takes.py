@@ -4,6 +4,7 @@ import io
 import itertools
 from typing import Any
 
+from django.db import transaction
 from PIL import Image
 
 from accounts.models import User
@@ -29,7 +30,8 @@ def queued(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
 
 def submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
     task = queued(user, prompt, **fields)
-    lifecycle.claim(task_id=task.pk, account_id=_account().pk, token_hash="0" * 64)
+    with transaction.atomic():
+        lifecycle.claim(task_id=task.pk, account_id=_account().pk, token_hash="0" * 64)
     return _again(task)
 
 
@@ -45,16 +47,22 @@ def generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
     return _again(task)
 
 
-def finish(task: VideoTask) -> VideoTask:
-    """generating (or given up) -> delivered, with a poster and a file of a few bytes."""
+def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
+    """generating (or given up) -> delivered, with a poster and a file of `film`'s bytes."""
     report = Report(
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
     lifecycle.provider_done(task_id=task.pk, report=report, source="callback")
     name, poster = storing.new_name("videos", ".mp4"), storing.new_name("posters", ".webp")
-    storing.keep_bytes(b"not really a film", name, mime_type="video/mp4")
+    storing.keep_bytes(film, name, mime_type="video/mp4")
     storing.keep_bytes(_picture(), poster, mime_type="image/webp")
-    facts = {"state": VideoFile.State.STORED, "name": name, "poster_name": poster, "sha256": "a" * 64, "size_bytes": 17}
+    facts = {
+        "state": VideoFile.State.STORED,
+        "name": name,
+        "poster_name": poster,
+        "sha256": "a" * 64,
+        "size_bytes": len(film),
+    }
     VideoFile.objects.filter(task=task).update(
         **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
     )

@@ -18,7 +18,7 @@ from videos.models import SourceImage, VideoTask
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
-LIVE = {"HTTP_HX_REQUEST": "true"}
+LIVE = {"HX-Request": "true"}
 
 
 def form(**changes: Any) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def test_without_javascript_an_impossible_model_is_refused_in_words(signed_in: C
 def test_the_live_price_is_the_first_paints_price(signed_in: Client) -> None:
     page = signed_in.get("/").text
     assert '<span class="pay-price"><b>60</b> credits</span>' in page
-    live = signed_in.get("/quote/", {"mode": "text", "model": "veo3_lite", "resolution": "1080p"}, **LIVE).text
+    live = signed_in.get("/quote/", {"mode": "text", "model": "veo3_lite", "resolution": "1080p"}, headers=LIVE).text
     assert '<span class="pay-price"><b>35</b> credits</span>' in live
     assert "leaves 65" in live
     assert 'hx-swap-oob="true"' in live
@@ -245,7 +245,7 @@ def test_the_live_price_is_the_first_paints_price(signed_in: Client) -> None:
 
 def test_the_quote_shows_only_what_can_be_made_and_says_what_it_moved(signed_in: Client) -> None:
     asked = {"mode": "reference", "model": "veo3", "duration_s": "4"}
-    answer = signed_in.get("/quote/", asked, **LIVE)
+    answer = signed_in.get("/quote/", asked, headers=LIVE)
     offer = answer.context["offer"]
     assert [option.model.name for option in offer.models] == ["veo3_fast", "veo3_lite"]
     assert [option.value for option in offer.lengths] == ["8"]
@@ -254,7 +254,7 @@ def test_the_quote_shows_only_what_can_be_made_and_says_what_it_moved(signed_in:
 
 
 def test_a_quote_beyond_the_purse_says_how_much_is_missing(signed_in: Client) -> None:
-    assert "150 credits short" in signed_in.get("/quote/", {"model": "veo3"}, **LIVE).text
+    assert "150 credits short" in signed_in.get("/quote/", {"model": "veo3"}, headers=LIVE).text
 
 
 @pytest.mark.parametrize("odd", ["", "x" * 5000, "veo9", "<script>", "\x00"])
@@ -266,7 +266,7 @@ def test_odd_values_in_a_quote_fall_back_to_what_works(signed_in: Client, odd: s
 
 
 def test_an_image_is_kept_as_soon_as_it_is_chosen(signed_in: Client, alice: User) -> None:
-    answer = signed_in.post("/images/?slot=first", {"file_first": picture()}, **LIVE)
+    answer = signed_in.post("/images/?slot=first", {"file_first": picture()}, headers=LIVE)
     image = SourceImage.objects.get(user=alice)
     assert answer.status_code == 200
     assert f'name="image_first" value="{image.pk}"' in answer.text
@@ -276,22 +276,22 @@ def test_an_image_is_kept_as_soon_as_it_is_chosen(signed_in: Client, alice: User
 
 
 def test_a_bad_upload_says_why_and_leaves_the_place_empty(signed_in: Client) -> None:
-    answer = signed_in.post("/images/?slot=last", {"file_last": SimpleUploadedFile("a.png", b"GIF89a?")}, **LIVE)
+    answer = signed_in.post("/images/?slot=last", {"file_last": SimpleUploadedFile("a.png", b"GIF89a?")}, headers=LIVE)
     assert answer.status_code == 422
     assert 'class="errorlist"' in answer.text
     assert 'name="file_last"' in answer.text
-    assert signed_in.post("/images/?slot=last", {}, **LIVE).status_code == 422
+    assert signed_in.post("/images/?slot=last", {}, headers=LIVE).status_code == 422
     assert signed_in.get("/images/?slot=elsewhere").status_code == 404
 
 
 def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(signed_in: Client, alice: User) -> None:
     task = takes.generating(alice)
-    live = signed_in.get("/", **LIVE)
+    live = signed_in.get("/", headers=LIVE)
     assert live.status_code == 200
     assert 'hx-trigger="every 2s"' in live.text
     assert '<b id="purse" hx-swap-oob="true">100</b>' in live.text
     takes.finish(task)
-    last = signed_in.get("/", **LIVE)
+    last = signed_in.get("/", headers=LIVE)
     assert last.status_code == 286
     assert "hx-trigger" not in last.text
     assert f'id="take-{task.pk}"' in last.text
@@ -301,8 +301,8 @@ def test_the_latest_takes_are_sent_again_only_when_they_changed(signed_in: Clien
     takes.ready(alice)
     takes.generating(alice)
     shown = signed_in.get("/").context["live"].shown
-    assert 'id="latest"' not in signed_in.get("/", {"shown": shown}, **LIVE).text
-    assert 'id="latest"' in signed_in.get("/", {"shown": "stale"}, **LIVE).text
+    assert 'id="latest"' not in signed_in.get("/", {"shown": shown}, headers=LIVE).text
+    assert 'id="latest"' in signed_in.get("/", {"shown": "stale"}, headers=LIVE).text
 
 
 def test_the_first_visit_teaches_and_an_example_fills_the_form(signed_in: Client) -> None:
@@ -362,6 +362,6 @@ def test_a_form_sent_after_the_session_ended_is_kept_through_the_sign_in(client:
 
 
 def test_a_live_fragment_whose_session_ended_moves_the_whole_page(client: Client) -> None:
-    answer = client.get("/quote/", HTTP_HX_REQUEST="true", HTTP_HX_CURRENT_URL="http://testserver/?example=dunes")
+    answer = client.get("/quote/", headers={**LIVE, "HX-Current-URL": "http://testserver/?example=dunes"})
     assert answer["HX-Redirect"] == "/accounts/login/?next=%2F%3Fexample%3Ddunes"
     assert client.get("/videos/")["Location"] == "/accounts/login/?next=/videos/"

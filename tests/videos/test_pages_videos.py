@@ -21,7 +21,7 @@ from videos.providers.base import RefusalReason
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
-LIVE = {"HTTP_HX_REQUEST": "true"}
+LIVE = {"HX-Request": "true"}
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def test_f80_every_page_of_somebody_elses_video_does_not_exist(signed_in: Client
     waiting = takes.queued(bob)
     for path in ("", "delete/", "file", "poster", "file?download=1"):
         assert signed_in.get(f"/videos/{task.pk}/{path}").status_code == 404, path
-        assert signed_in.get(f"/videos/{task.pk}/{path}", **LIVE).status_code == 404, path
+        assert signed_in.get(f"/videos/{task.pk}/{path}", headers=LIVE).status_code == 404, path
     assert signed_in.post(f"/videos/{task.pk}/delete/").status_code == 404
     assert signed_in.post(f"/videos/{waiting.pk}/cancel/").status_code == 404
     assert signed_in.get(f"/?from={task.pk}").status_code == 404
     assert str(task.pk) not in signed_in.get("/videos/").text
-    assert str(task.pk) not in signed_in.get("/videos/", {"live": task.pk}, **LIVE).text
+    assert str(task.pk) not in signed_in.get("/videos/", {"live": str(task.pk)}, headers=LIVE).text
     assert VideoTask.objects.get(pk=waiting.pk).status == "queued"
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
@@ -60,11 +60,11 @@ def test_looking_changes_nothing(signed_in: Client, alice: User) -> None:
     paths = ["/", f"/?from={done.pk}", "/?example=dunes", "/quote/", "/images/?slot=first", "/videos/", "/credits/"]
     paths += [f"/videos/{task.pk}/" for task in (done, waiting)] + [f"/videos/{done.pk}/delete/"]
     for path in paths:
-        for headers in ({}, LIVE):
+        for headers in (None, LIVE):
             with CaptureQueriesContext(
                 connection,
             ) as asked:
-                signed_in.get(path, **headers)
+                signed_in.get(path, headers=headers)
             written = [query["sql"] for query in asked if _writes(query["sql"])]
             assert written == [], path
     assert signed_in.get(f"/videos/{waiting.pk}/cancel/").status_code == 405
@@ -152,12 +152,12 @@ def test_a_cursor_that_nobody_gave_out_is_the_first_page(signed_in: Client, alic
 
 def test_the_live_answer_holds_only_what_was_unfinished_and_then_stops(signed_in: Client, alice: User) -> None:
     done, task = takes.ready(alice), takes.generating(alice)
-    live = signed_in.get("/videos/", {"live": [task.pk]}, **LIVE)
+    live = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=LIVE)
     assert live.status_code == 200
     assert f'id="take-{task.pk}" hx-swap-oob="true"' in live.text
     assert str(done.pk) not in live.text
     takes.finish(task)
-    last = signed_in.get("/videos/", {"live": [task.pk]}, **LIVE)
+    last = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=LIVE)
     assert last.status_code == 286
     assert "hx-trigger" not in last.text
     assert f"/videos/{task.pk}/poster" in last.text
@@ -199,12 +199,12 @@ def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, 
 
 def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: Client, alice: User) -> None:
     task = takes.generating(alice)
-    live = signed_in.get(f"/videos/{task.pk}/", **LIVE)
+    live = signed_in.get(f"/videos/{task.pk}/", headers=LIVE)
     assert live.status_code == 200
     assert 'hx-trigger="every 2s"' in live.text
     assert "<html" not in live.text
     takes.finish(task)
-    last = signed_in.get(f"/videos/{task.pk}/", **LIVE)
+    last = signed_in.get(f"/videos/{task.pk}/", headers=LIVE)
     assert last.status_code == 286
     assert "<video" in last.text
     assert "hx-trigger" not in last.text

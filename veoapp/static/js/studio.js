@@ -66,6 +66,15 @@ form.addEventListener("submit", (event) => {
 });
 window.addEventListener("pageshow", () => { sent = false; });
 
+// An answer to choices that have changed again meanwhile would undo them: it is let go, the next one is on its way.
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.target.id !== "choices") return;
+  const chosen = new FormData(form);
+  const asked = event.detail.requestConfig.parameters;
+  const names = ["mode", "model", "aspect_ratio", "resolution", "duration_s"];
+  if (names.some((name) => asked[name] !== (chosen.get(name) ?? undefined))) event.detail.shouldSwap = false;
+});
+
 // An image on its way shows how far it is.
 document.body.addEventListener("htmx:xhr:progress", (event) => {
   const bar = event.target.closest?.(".slot")?.querySelector("progress");
