@@ -139,7 +139,8 @@ class Stack:
 
     def _answers(self) -> bool:
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
+            status: int = answer.status
+            return status == 200
         return False
 
 

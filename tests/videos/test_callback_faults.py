@@ -11,6 +11,7 @@ import requests
 from django.db import DatabaseError
 from pytest_django import Settings
 
+from accounts.doors import clock
 from accounts.models import User
 from tests.videos.world import PROMPT, World
 from videos import callbacks, dispatch, sweep
@@ -209,7 +210,7 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     called_world.sandbox.order("drop-answer", "no-callback")
     task = called_world.order(alice)
     called_world.send()
-    VideoTask.objects.filter(pk=foreign.pk).update(status="failed", finished_at=dispatch.clock.now())
+    VideoTask.objects.filter(pk=foreign.pk).update(status="failed", finished_at=clock.now())
     assert post(task, token, body_for(foreign_id)).status_code == 200
     called_world.ask()
     assert called_world.now(task).status == "unconfirmed"
@@ -224,7 +225,7 @@ def test_f31_a_callback_without_a_fresh_signature_has_no_effect(
     task = called_world.order(alice)
     called_world.send()
     provider_id = called_world.now(task).provider_task_id or ""
-    at = int(dispatch.clock.now().timestamp()) - (3600 if kind == "stale" else 0)
+    at = int(clock.now().timestamp()) - (3600 if kind == "stale" else 0)
     headers = {
         "X-Webhook-Timestamp": str(at),
         "X-Webhook-Signature": sign_callback(HMAC_KEY, provider_id, at),
@@ -296,7 +297,7 @@ def test_f33_garbage_is_kept_as_malformed_and_leads_to_one_look(
     answer = post(task, token, body, **{"Content-Type": content_type})
     assert answer.status_code == 400
     assert task.callbacks.get().verdict == "malformed"
-    assert called_world.now(task).due_at <= dispatch.clock.now()
+    assert called_world.now(task).due_at <= clock.now()
     called_world.run()
     called_world.assert_charged(task)
 

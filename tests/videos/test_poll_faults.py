@@ -3,12 +3,13 @@
 import pytest
 from pytest_django import Settings
 
+from accounts.doors import clock
 from accounts.models import User
 from billing.models import Price, ProviderAccount
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from tests.videos.world import World
-from videos import orders, polling, sweep
+from tests.videos.world import PushedClock, World
+from videos import orders, sweep
 from videos.orders import VideoOrder
 
 
@@ -92,9 +93,9 @@ def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, 
 
 @pytest.mark.django_db(transaction=True)
 def test_f42_one_slow_record_does_not_hold_up_the_others(
-    at_sandbox: SandboxProcess, pushed_clock: object, alice: User, settings: Settings
+    at_sandbox: SandboxProcess, pushed_clock: PushedClock, alice: User, settings: Settings
 ) -> None:
-    world = World(at_sandbox, pushed_clock)  # type: ignore[arg-type]
+    world = World(at_sandbox, pushed_clock)
     settings.JOB_THREADS = 4
     settings.MAX_CONCURRENT_PER_USER = 10
     tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
@@ -102,9 +103,9 @@ def test_f42_one_slow_record_does_not_hold_up_the_others(
     world.sandbox.finish()
     world.sandbox.order("record-slow=1:4")
     world.later(minutes=1)
-    started = polling.clock.now()
+    started = clock.now()
     world.ask()
-    assert (polling.clock.now() - started).total_seconds() < 8
+    assert (clock.now() - started).total_seconds() < 8
     assert sorted(world.now(task).status for task in tasks).count("downloading") >= 3
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
+from accounts.doors import clock
 from accounts.models import User
 from billing import ledger, provider_accounts, spend
 from billing.breaker import FAILURES_TO_OPEN
@@ -16,6 +17,7 @@ from tests.videos.world import World
 from videos import dispatch, lifecycle, orders, sweep
 from videos.models import VideoTask
 from videos.orders import VideoOrder
+from videos.provider_clients import client_for
 
 
 def test_a_prompt_becomes_a_paid_video(world: World, alice: User) -> None:
@@ -78,10 +80,10 @@ def test_f08_what_was_never_sent_goes_back_to_the_queue(
     account = ProviderAccount.objects.get()
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)
-    dispatch.submit(claim, dispatch.client_for(account))
+    dispatch.submit(claim, client_for(account))
     after = world.now(task)
     assert (after.status, after.wait_code) == ("queued", "not_sent")
-    assert after.due_at > dispatch.clock.now()
+    assert after.due_at > clock.now()
     assert world.kinds(task)[-1] == "requeued"
     assert Spend.objects.get(reference=task.reference).state == Spend.State.ESTIMATED
 
@@ -210,7 +212,7 @@ def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World
     first = world.now(task)
     assert (first.status, first.wait_code) == ("queued", "rate_limited")
     assert first.wait_until is not None
-    assert first.wait_until - dispatch.clock.now() >= timedelta(seconds=10)
+    assert first.wait_until - clock.now() >= timedelta(seconds=10)
     for _ in range(60):
         world.later(seconds=10)
         world.send()
@@ -240,13 +242,13 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
     world.sandbox.order()
     world.later(minutes=20)
     account = ProviderAccount.objects.get()
-    assert dispatch.read_balance(account, dispatch.client_for(account))
+    assert dispatch.read_balance(account, client_for(account))
     probe = dispatch.claim_next(account.pk)
     second = dispatch.claim_next(account.pk)
     assert isinstance(probe, dispatch.Claim)
     assert isinstance(second, Wait), "one probe alone"
     assert second.code == "breaker"
-    dispatch.submit(probe, dispatch.client_for(account))
+    dispatch.submit(probe, client_for(account))
     assert ProviderAccount.objects.get().breaker == "closed"
     assert world.send() >= 2
 
@@ -282,7 +284,7 @@ def test_f21_the_database_refuses_a_second_live_call_for_one_spend(world: World,
     with pytest.raises(spend.NotEstimated), transaction.atomic():
         spend.promise(spend=row, account=account)
     with pytest.raises(IntegrityError), transaction.atomic():
-        PaidCall.objects.create(spend=row, account=account, started_at=dispatch.clock.now())
+        PaidCall.objects.create(spend=row, account=account, started_at=clock.now())
 
 
 def test_f22_a_worker_that_wakes_after_its_lease_changes_nothing(world: World, alice: User) -> None:
