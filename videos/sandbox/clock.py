@@ -4,6 +4,7 @@ import heapq
 import itertools
 import threading
 import time
+import traceback
 from collections.abc import Callable
 
 Act = Callable[[], None]
@@ -82,7 +83,10 @@ class Agenda:
 
     def _run(self) -> None:
         while (act := self._next()) is not None:
-            act()
+            try:
+                act()
+            except Exception:  # one act's mistake must not stop the clock for all the others
+                traceback.print_exc()
 
     def _next(self) -> Act | None:
         with self._changed:

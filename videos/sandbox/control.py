@@ -132,18 +132,25 @@ def _prices(box: Sandbox, request: Request) -> dict[str, Any]:
 
 def _settings(box: Sandbox, request: Request) -> dict[str, Any]:
     body = _object(request)
-    known = {spec.name: getattr(box.settings, spec.name) for spec in fields(Settings)}
     for name, value in body.items():
-        if name not in known:
+        if name not in {spec.name for spec in fields(Settings)}:
             raise BadControl(f"no setting is called {name!r}")
-        if isinstance(value, list):
-            value = tuple(float(number) for number in value)
-        elif isinstance(known[name], float):
-            value = float(value)
-        if type(value) is not type(known[name]):
-            raise BadControl(f"{name} is a {type(known[name]).__name__}")
-        setattr(box.settings, name, value)
+        setattr(box.settings, name, _like(name, value, getattr(box.settings, name)))
     return {}
+
+
+def _like(name: str, value: Any, present: Any) -> Any:
+    """The value as the type of the present one."""
+    try:
+        if isinstance(present, tuple) and isinstance(value, list) and len(value) == len(present):
+            return tuple(float(number) for number in value)
+        if isinstance(present, float) and not isinstance(value, bool):
+            return float(value)
+    except (TypeError, ValueError):
+        raise BadControl(f"{name}: {value!r} is not a number of seconds") from None
+    if type(value) is not type(present):
+        raise BadControl(f"{name} is a {type(present).__name__}")
+    return value
 
 
 def _finish(box: Sandbox, _request: Request) -> dict[str, Any]:

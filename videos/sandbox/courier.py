@@ -9,11 +9,11 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from videos.sandbox.clock import Agenda
+from videos.sandbox.crew import Crew
 from videos.sandbox.options import Settings
 from videos.sandbox.truth import Truth
 
@@ -64,12 +64,12 @@ class Courier:
         self._settings = settings
         self._stopping = stopping
         self._over = False
-        self._pool = ThreadPoolExecutor(max_workers=_AT_ONCE, thread_name_prefix="sandbox-courier")
+        self._crew = Crew("sandbox-courier", size=_AT_ONCE)
 
     def send(self, letter: Letter) -> None:
         """Deliver soon, with retries."""
         if not self._over:
-            self._pool.submit(self._attempt, letter, 1)
+            self._crew.submit(lambda: self._attempt(letter, 1))
 
     def send_now(self, letter: Letter) -> None:
         """Deliver and wait for the answer; retries follow by themselves."""
@@ -77,11 +77,11 @@ class Courier:
 
     def stop(self) -> None:
         self._over = True
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._crew.stop()
 
     def _again(self, letter: Letter, attempt: int) -> None:
         if not self._over:
-            self._pool.submit(self._attempt, letter, attempt)
+            self._crew.submit(lambda: self._attempt(letter, attempt))
 
     def _attempt(self, letter: Letter, attempt: int) -> None:
         started = time.monotonic()

@@ -4,6 +4,7 @@ import random
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import NormalDist
 
 from PIL import Image, ImageChops
 
@@ -66,7 +67,11 @@ def _textures(stage: Stage) -> list[Image.Image]:
     curve = [round(34 * max(0.0, (value - 120) / 135) ** 1.7) for value in range(256)]
     corners = Image.radial_gradient("L").point(curve).resize((stage.width, stage.height), Image.Resampling.BICUBIC)
     width, height = corners.size
-    grain = Image.effect_noise((width + 96, height + 96), _GRAIN)
+    # Pillow's own noise cannot be seeded, and a film must come out the same when it is drawn again.
+    normal = NormalDist(128, _GRAIN)
+    bell = [round(normal.inv_cdf((value + 0.5) / 256)) for value in range(256)]
+    large = (width + 96, height + 96)
+    grain = Image.frombytes("L", large, stage.dice.randbytes(large[0] * large[1])).point(bell)
     return [
         ImageChops.subtract(grain.crop((16 * n, 13 * n, 16 * n + width, 13 * n + height)), corners) for n in range(7)
     ]

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -34,7 +35,7 @@ class Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that goes away is no error of ours; anything else is, and is logged where tests look."""
-        self.box.truth.append("server_error", client=str(client_address))
+        self.box.truth.append("server_error", client=str(client_address), error=repr(sys.exception()))
         super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 

@@ -5,13 +5,14 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import av
 
 from videos.sandbox import film as films
+from videos.sandbox.crew import Crew
 from videos.sandbox.world import Film
 
 _BACKLOG = 4  # films drawn ahead of anybody's asking; further ones wait until they are asked for
@@ -23,7 +24,7 @@ class Studio:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sandbox-films-"))
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-studio")
+        self._crew = Crew("sandbox-studio", size=1)
         self._lock = threading.Lock()
         self._films: OrderedDict[str, Future[Path]] = OrderedDict()
         self._pictures: dict[str, bytes] = {}
@@ -52,14 +53,14 @@ class Studio:
         return out.read_bytes()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._crew.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _future(self, film: Film, *, quick: bool) -> Future[Path]:
         name = hashlib.sha256(repr((film, quick)).encode()).hexdigest()
         future = self._films.get(name)
         if future is None or (future.done() and (future.exception() or not future.result().exists())):
-            future = self._films[name] = self._pool.submit(self._draw, name, film, quick=quick)
+            future = self._films[name] = self._crew.submit(lambda: self._draw(name, film, quick=quick))
         self._films.move_to_end(name)
         return future
 

@@ -153,7 +153,7 @@ def test_uploads_want_the_key_too(kie: Kie) -> None:
 @pytest.mark.parametrize("aspect", ["16:9", "9:16"])
 def test_quick_films_have_the_asked_size_and_length(kie: Kie, resolution: str, aspect: str) -> None:
     url = kie.file_of(kie.task(resolution=resolution, aspect_ratio=aspect, duration=4))
-    with av.open(io.BytesIO(kie.session.get(url, timeout=60).content)) as container:
+    with av.open(io.BytesIO(kie.session.get(url, timeout=60).content), "r") as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         wide = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}[resolution]
         assert (video.width, video.height) == (wide if aspect == "16:9" else wide[::-1])
@@ -177,6 +177,6 @@ def test_the_art_film_comes_over_the_wire(
     kie = connect(process)
     url = kie.file_of(kie.task("A lighthouse at dusk", duration=4))
     content = kie.session.get(url, timeout=120).content
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         assert sum(1 for _ in container.decode(video=0)) == 4 * 24
     assert content.index(b"moov") < content.index(b"mdat")

@@ -22,6 +22,7 @@ _SYSTEM = (
     "C:/Windows/Fonts/msyh.ttc",
 )
 _LINES = 3
+_LETTERS = 400  # more than three lines ever hold
 _NO_SUCH = "\U0010ffff"  # a character no font has: how a font draws what it does not have
 
 
@@ -43,11 +44,12 @@ def _font_of(letter: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 
 def _readable(text: str) -> str:
-    """One line of characters that can be drawn: no controls, no emoji, single spaces."""
+    """One line of characters that can be drawn: no controls, no emoji, single spaces, and no more than could be shown."""
+    text = text[: 2 * _LETTERS]
     kept = (
         letter if unicodedata.category(letter)[0] in "LMNPSZ" else " " for letter in unicodedata.normalize("NFC", text)
     )
-    return " ".join("".join(letter for letter in kept if letter.isspace() or _font_of(letter, 20)).split())
+    return " ".join("".join(letter for letter in kept if letter.isspace() or _font_of(letter, 20)).split())[:_LETTERS]
 
 
 def _width(text: str, size: int) -> float:

@@ -1,0 +1,132 @@
+"""The drawn films: they play, they move, they show the prompt, and they come soon."""
+
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from tests.sandbox import ROOT
+from videos.sandbox.art import caption, mood
+from videos.sandbox.film import FPS, draw
+from videos.sandbox.world import Film
+
+# Two seconds on a quiet core; the machine that tests is seldom quiet.
+MOST_CPU_S = 4.0
+
+
+def _film(prompt: str, **other: object) -> Film:
+    usual = {"aspect": "16:9", "resolution": "720p", "duration_s": 4, "seed": 12345, "mark": ""}
+    return Film(**{"prompt": prompt, **usual, **other})  # type: ignore[arg-type]
+
+
+def _drawn(tmp_path: Path, film: Film) -> tuple[Path, list[Image.Image]]:
+    path = tmp_path / "film.mp4"
+    draw(path, film)
+    with av.open(str(path)) as container:
+        return path, [frame.to_image() for frame in container.decode(video=0)]  # type: ignore[no-untyped-call]
+
+
+def _difference(one: Image.Image, other: Image.Image) -> float:
+    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+
+
+def test_eight_seconds_of_720p_come_soon_and_play(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    began = time.process_time()
+    draw(path, _film("Neon city street in the rain at night", duration_s=8))
+    assert time.process_time() - began < MOST_CPU_S
+    with av.open(str(path)) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (video.width, video.height, audio.codec_context.name) == (1280, 720, "aac")
+        assert abs(float(container.duration or 0) / 1e6 - 8) < 0.1
+        assert sum(1 for _ in container.decode(video=0)) == 8 * FPS
+    with av.open(str(path)) as container:
+        loudest = max(
+            max(abs(sample) for sample in memoryview(bytes(frame.planes[0])).cast("f"))
+            for frame in container.decode(audio=0)
+        )
+        assert 0.01 < loudest < 0.9
+    content = path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    assert len(content) < 6_000_000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "aspect"),
+    [(prompt, "16:9") for prompt in ("sea", "city", "forest", "snow mountain", "desert", "a cat", "hills", "极光 湖")]
+    + [("lighthouse", "9:16"), ("city in the rain", "9:16")],
+)
+def test_every_place_moves(tmp_path: Path, prompt: str, aspect: str) -> None:
+    _, frames = _drawn(tmp_path, _film(prompt, aspect=aspect, duration_s=1))
+    assert frames[0].size == ((1280, 720) if aspect == "16:9" else (720, 1280))
+    assert _difference(frames[0], frames[-1]) > 1
+    assert all(_difference(one, two) > 0.05 for one, two in pairwise(frames[10:16]))
+    bright = ImageStat.Stat(frames[len(frames) // 2].convert("L"))
+    assert 15 < bright.mean[0] < 235
+    assert bright.stddev[0] > 10
+
+
+def test_the_prompt_is_in_the_lower_third(tmp_path: Path) -> None:
+    _, with_text = _drawn(tmp_path, _film("hills", duration_s=2))
+    brightest = [
+        frame.crop((0, 480, 1280, 720)).convert("L").histogram()[240:] for frame in (with_text[0], with_text[-1])
+    ]
+    assert sum(brightest[0]) == 0
+    assert sum(brightest[1]) > 200
+
+
+def test_the_same_film_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp_path: Path) -> None:
+    def content(seed: int) -> bytes:
+        path = tmp_path / f"{seed}.mp4"
+        draw(path, _film("hills", seed=seed, duration_s=1))
+        return path.read_bytes()
+
+    assert content(11111) == content(11111) != content(22222)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "place", "hour", "weather"),
+    [
+        ("A lighthouse at dusk, waves, slow dolly in", "sea", "dusk", "clear"),
+        ("黄昏的灯塔，海浪拍岸", "sea", "dusk", "clear"),
+        ("Neon city in the rain at night", "city", "night", "rain"),
+        ("东京街头的雨夜", "city", "night", "rain"),
+        ("A misty forest at dawn", "forest", "dawn", "clear"),
+        ("Snow on the mountain, bright noon", "peaks", "day", "snow"),
+    ],
+)
+def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str) -> None:
+    found = mood.read(prompt, seed=1)
+    assert (found.place, found.hour, found.weather) == (place, hour, weather)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "🎉🎉", "\x00\x07", "x" * 20_000, "﷽" * 50, "नमस्ते", "한국어", "日本語の灯台", "a\nb\tc", "\ud800"]
+)
+def test_any_prompt_can_be_drawn(text: str) -> None:
+    lines = caption.lines_of(text, size=34, width=1000)
+    assert len(lines) <= 3
+    assert all(caption._width(line, 34) <= 1000 for line in lines)
+
+
+def test_long_prompts_end_in_an_ellipsis_and_chinese_breaks_anywhere() -> None:
+    long = caption.lines_of("A very long prompt that goes on and on " * 20, size=34, width=900)
+    assert len(long) == 3
+    assert long[-1].endswith("…")
+    chinese = caption.lines_of("黄昏的灯塔，海浪拍岸，镜头缓缓推进。" * 3, size=34, width=600)
+    assert len(chinese) == 3
+    assert all("�" not in line for line in chinese)
+
+
+def test_the_fonts_are_shipped_with_their_licences_and_draw_chinese() -> None:
+    fonts = ROOT / "videos" / "sandbox" / "fonts"
+    assert all(
+        "SIL Open Font License" in (fonts / name).read_text() for name in ("OFL-Inter.txt", "OFL-NotoSansSC.txt")
+    )
+    assert sum(path.stat().st_size for path in fonts.iterdir()) < 6_000_000
+    shipped = caption._fonts(30)[: len(caption._SHIPPED)]
+    assert all(caption._font_of(letter, 30) in shipped for letter in "ABCéяΩ灯塔海浪，。镜")

@@ -1,0 +1,215 @@
+"""The sandbox as a process: how it is started, told, watched and stopped; and what a second client finds."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import requests
+from django.core.management import CommandError, call_command
+
+from tests.sandbox import ROOT, SandboxProcess
+from tests.videos.sandbox.conftest import Kie
+
+Start = Callable[..., SandboxProcess]
+
+
+def _run(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "videos.sandbox", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_greeting_is_one_line_with_the_address(new_sandbox: Start) -> None:
+    process = new_sandbox("--balance", "12.5", "--fault", "no-callback@0.3")
+    assert process.greeting.startswith(f"sandbox: {process.url} plays kie.ai (key: sandbox, 12.5 credits, speed 1")
+    assert "faults: no-callback@0.3" in process.greeting
+    assert "nothing is paid" in process.greeting
+
+
+def test_a_key_of_ones_own_is_not_printed(new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]) -> None:
+    process = new_sandbox("--api-key", "very-own-key")
+    assert "very-own-key" not in process.greeting
+    kie = connect(process)
+    assert kie.get("/api/v1/chat/credit").json()["code"] == 401
+    kie.session.headers["Authorization"] = "Bearer very-own-key"
+    assert kie.credit() == 5000
+    assert "very-own-key" not in json.dumps(process.truth())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_cleanly_even_in_the_middle_of_things(
+    new_sandbox: Start, connect: Callable[[SandboxProcess], Kie], number: signal.Signals
+) -> None:
+    process = new_sandbox("--fault", "slow-loris:5")
+    kie = connect(process)
+    url = kie.file_of(kie.task())
+    with kie.session.get(url, stream=True, timeout=30):
+        os.kill(process.pid, number)
+        began = time.monotonic()
+        assert process.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+def test_it_ends_with_its_standard_input(new_sandbox: Start) -> None:
+    process = new_sandbox()
+    assert process._process.stdin
+    process._process.stdin.close()
+    assert process._process.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.com"])
+def test_it_listens_on_loopback_only(host: str) -> None:
+    done = _run("--host", host)
+    assert done.returncode == 2
+    assert "is not a loopback address" in done.stderr
+
+
+def test_a_taken_port_is_said_in_a_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = _run("--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "Is another one running? --port 0 takes a free port." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--fault", "no-such"),
+        ("--speed", "0"),
+        ("--balance", "-1"),
+        ("--balance", "x"),
+        ("--times", "1,2"),
+        ("--film", "x"),
+    ],
+)
+def test_wrong_options_are_refused(options: tuple[str, ...]) -> None:
+    done = _run(*options)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_help_and_the_list_of_faults_teach() -> None:
+    shown = _run("--help").stdout
+    for word in (
+        "[refuse]",
+        "[fail]",
+        "[lost]",
+        "NAME[=COUNT][:ARG][@PROBABILITY]",
+        "window of 20 requests",
+        "default 8,12,20",
+    ):
+        assert word in shown
+    listed = _run("--list-faults").stdout
+    assert "F09" in listed
+    assert len(listed.splitlines()) > 100
+
+
+def test_the_command_of_manage_py_is_the_same() -> None:
+    out = StringIO()
+    original, sys.stdout = sys.stdout, out
+    try:
+        call_command("sandbox", "--list-faults")
+    finally:
+        sys.stdout = original
+    assert out.getvalue() == _run("--list-faults").stdout
+    with pytest.raises(CommandError, match="not a loopback address"):
+        call_command("sandbox", "--host", "0.0.0.0")
+
+
+def test_the_truth_is_appended_to_a_file(
+    new_sandbox: Start, connect: Callable[[SandboxProcess], Kie], tmp_path: Path
+) -> None:
+    path = tmp_path / "truth.jsonl"
+    path.write_text('{"event": "older"}\n')
+    process = new_sandbox("--truth", str(path))
+    connect(process).task("A cat")
+    process.reset()
+    connect(process).task("A dog")
+    events = process.truth()["events"]
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [row["event"] for row in rows] == ["older", "balance", "submission", "reset", "balance", "submission"]
+    assert [row["n"] for row in rows[1:]] == [1, 2, 3, 4, 5]
+    assert rows[4:] == events
+    assert rows[2]["body"] == {"prompt": "A cat"}
+
+
+def test_speed_makes_its_clock_run_and_the_wire_tells_real_time(
+    new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]
+) -> None:
+    process = new_sandbox("--speed", "100", times="60,60,60")
+    kie = connect(process)
+    began = time.time()
+    record = kie.done(kie.task())
+    assert time.time() - began < 5
+    assert abs(record["createTime"] / 1000 - began) < 3
+    assert abs(record["completeTime"] / 1000 - time.time()) < 3
+
+
+def test_reset_forgets_everything(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.order("down@0")
+    sandbox.settings(hmac_key="x", failed="refunded")
+    task_id = kie.task()
+    sandbox.prices(extend_fast=1)
+    sandbox.reset()
+    truth = sandbox.truth()
+    assert (truth["events"], truth["requests"], truth["tasks"], truth["balance"]) == ([], {}, [], "5000")
+    assert kie.info(task_id)["msg"] == "record is null"
+    assert requests.get(sandbox.url + "/_sandbox/faults", timeout=10).json()["faults"] == []
+
+
+def test_truth_counts_requests_by_path(sandbox: SandboxProcess, kie: Kie) -> None:
+    task_id = kie.task()
+    kie.session.get(kie.file_of(task_id), timeout=60)
+    requested = sandbox.truth()["requests"]
+    assert requested["POST /api/v1/veo/generate"] == 1
+    assert requested["GET /api/v1/veo/record-info"] >= 1
+    assert requested["GET (file)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("control", "body"),
+    [
+        ("faults", ["no-such-fault"]),
+        ("faults", {"x": 1}),
+        ("balance", {"balance": "-1"}),
+        ("balance", {}),
+        ("balance", []),
+        ("clock", {"advance": "x"}),
+        ("clock", {"speed": 0}),
+        ("prices", {"veo9:720p": 1}),
+        ("settings", {"no_such": 1}),
+        ("settings", {"hmac_key": 1}),
+        ("settings", {"file_life_s": "x"}),
+        ("settings", {"times_s": ["x"]}),
+        ("settings", {"times_s": [1]}),
+    ],
+)
+def test_controls_that_make_no_sense_are_http_400(sandbox: SandboxProcess, control: str, body: object) -> None:
+    reply = requests.post(f"{sandbox.url}/_sandbox/{control}", json=body, timeout=10)
+    assert reply.status_code == 400
+    assert reply.json()["error"]
+
+
+def test_unknown_controls_tell_the_known_ones(sandbox: SandboxProcess) -> None:
+    reply = requests.get(sandbox.url + "/_sandbox/nothing", timeout=10)
+    assert reply.status_code == 404
+    assert "POST faults" in reply.json()["controls"]
+
+
+def test_many_clients_at_once(sandbox: SandboxProcess, kie: Kie) -> None:
+    sandbox.settings(film="quick")
+    for round_of in range(3):
+        ids = {kie.task(f"film {round_of}.{number}") for number in range(20)}
+        assert len(ids) == 20
+        sandbox.advance(11)
+    sandbox.finish()
+    assert {task["flag"] for task in sandbox.truth()["tasks"]} == {1}
+    assert sandbox.balance() == str(5000 - 60 * 60)
