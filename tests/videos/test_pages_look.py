@@ -11,7 +11,7 @@ from django.test import Client
 from accounts.models import User
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = [path for path in (ROOT / "templates").rglob("*.html") if "mail" not in path.parts]
+TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html") if "mail" not in path.parts)
 TOKENS = (ROOT / "veoapp/static/css/tokens.css").read_text(encoding="utf-8")
 
 Colour = tuple[float, float, float]
