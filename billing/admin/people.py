@@ -134,10 +134,10 @@ class UserAdmin(PersonAdmin):
         for user in people:
             facts = {"email": user.email, "amount": f"{amount:+d}", "balance": ledger.balance_of(user)}
             if user in moved:
-                words = _("%(email)s: %(amount)s credits, the balance is %(balance)d now.") % facts
+                words = _("%(amount)s credits for %(email)s: the balance is %(balance)d now.") % facts
             else:
-                words = _("%(email)s: done before, nothing was moved again. The balance is %(balance)d.") % facts
-            self.message_user(request, words)
+                words = _("Done before for %(email)s: nothing was moved again, the balance is %(balance)d.") % facts
+            self.message_user(request, words, messages.SUCCESS)
 
 
 admin.site.unregister(User)

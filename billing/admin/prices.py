@@ -48,7 +48,8 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         word = RegexValidator(r"^[a-z0-9_.-]+$", gettext_lazy("Small letters, digits, dots, dashes and underlines."))
-        for name in ("model", "resolution"):
+        # Where a price is only shown there are no fields.
+        for name in self.fields.keys() & {"model", "resolution"}:
             self.fields[name].validators.append(word)
 
     def clean_valid_from(self) -> Any:

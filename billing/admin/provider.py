@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from allauth.account.decorators import reauthentication_required
+from allauth.core.exceptions import ReauthenticationRequired
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
@@ -111,11 +113,18 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     # Pages
 
     @method_decorator(sensitive_post_parameters("api_key"))
-    @method_decorator(reauthentication_required)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         """A new key, asked for behind a fresh proof of who is asking."""
         if not self.has_add_permission(request):
             raise PermissionDenied
+        try:
+            return self._add_key(request)
+        except ReauthenticationRequired:
+            # Allauth itself would keep what was posted, the key, in the session.
+            return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
+
+    @method_decorator(reauthentication_required)
+    def _add_key(self, request: HttpRequest) -> HttpResponse:
         form = KeyForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:

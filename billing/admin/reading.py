@@ -59,7 +59,8 @@ def moment(at: datetime | None) -> SafeString | str:
     if at is None:
         return "–"
     local = timezone.localtime(at)
-    return format_html('<time class="num nowrap" datetime="{}">{:%Y-%m-%d %H:%M:%S}</time>', local.isoformat(), local)
+    words = f"{local:%Y-%m-%d %H:%M:%S}"
+    return format_html('<time class="num nowrap" datetime="{}">{}</time>', local.isoformat(), words)
 
 
 def person_link(user: User) -> SafeString:
