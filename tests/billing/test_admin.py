@@ -1,0 +1,528 @@
+"""What operators can and cannot do to credits and cost."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from accounts import people
+from accounts.models import User
+from billing import admin as billing_admin
+from billing import alerts, ledger, provider_accounts, spend
+from billing.admin.reading import operator_of
+from billing.models import Alert, BalanceSnapshot, CreditAccount, LedgerEntry, PaidCall, Price, ProviderAccount, Spend
+from tests.accounts import doorway
+from tests.billing import history
+from tests.billing.conftest import browser_of
+from tests.people import give_credits, make_person
+from tests.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db
+PEOPLE = "/admin/accounts/user/"
+ACCOUNTS = "/admin/billing/provideraccount/"
+PRICES = "/admin/billing/price/"
+LEDGER = "/admin/billing/ledgerentry/"
+ALERTS = "/admin/billing/alert/"
+SPEND = "/admin/billing/spend/"
+CALLS = "/admin/billing/paidcall/"
+KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
+
+
+@pytest.fixture
+def clerk(settings: Settings, db: None) -> Callable[..., Client]:
+    """An operator with exactly these rights."""
+    settings.STAFF_MFA_REQUIRED = False
+
+    def hired(*rights: str) -> Client:
+        user = make_person("clerk@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+        return browser_of(user)
+
+    return hired
+
+
+def act(desk: Client, url: str, action: str, *rows: object, **more: object) -> str:
+    """Choose rows of a list and an action; what the page says then."""
+    form = {"action": action, "_selected_action": [row.pk for row in rows], **more}  # type: ignore[attr-defined]
+    return desk.post(url, form, follow=True).text
+
+
+def move(desk: Client, *people_: User, amount: object = 100, reason: str = "A gift", key: str = KEY) -> str:
+    return act(desk, PEOPLE, "move_credits", *people_, confirmed="yes", amount=amount, reason=reason, key=key)
+
+
+def journal() -> list[str]:
+    return list(LogEntry.objects.order_by("id").values_list("change_message", flat=True))
+
+
+def columns(text: str, name: str) -> list[str]:
+    """The cells of a list's column, tags taken out."""
+    cells = re.findall(rf'class="field-{name}[^"]*">(.*?)</t[dh]>', text, re.DOTALL)
+    return [re.sub(r"<[^>]+>", "", cell).strip() for cell in cells]
+
+
+# People and their credits
+
+
+def test_people_are_listed_with_what_they_hold(desk: Client, alice: User, bob: User) -> None:
+    give_credits(alice, 70)
+    text = desk.get(PEOPLE, {"o": "-3"}).text
+    assert columns(text, "balance")[0] == "70"
+    assert set(columns(text, "balance")[1:]) == {"0"}
+    page = desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    assert "1 movement" in page
+    assert f"{LEDGER}?account__user={alice.pk}" in page
+    assert 'value="move_credits"' in page
+
+
+def test_credits_are_given_after_asking_how_many_and_why(desk: Client, alice: User, olga: User) -> None:
+    asked = act(desk, PEOPLE, "move_credits", alice)
+    assert "alice@example.com" in asked
+    assert ledger.balance_of(alice) == 0
+    key = re.search(r'name="key" value="([0-9a-f-]{36})"', asked)
+    assert key
+    done = move(desk, alice, key=key[1])
+    assert "+100 credits for alice@example.com: the balance is 100 now." in done
+    entry = ledger.statement(alice).get()
+    assert (entry.kind, entry.amount, entry.note, entry.actor) == ("grant", 100, "A gift", olga)
+    assert ledger.balance_of(alice) == 100
+    assert journal() == ["+100 credits: A gift"]
+
+
+def test_a_form_sent_twice_moves_once(desk: Client, alice: User) -> None:
+    move(desk, alice)
+    assert "nothing was moved again, the balance is 100." in move(desk, alice)
+    assert ledger.balance_of(alice) == 100
+    assert [entry.amount for entry in ledger.statement(alice)] == [100]
+    assert len(journal()) == 1
+
+
+def test_a_form_sent_again_with_another_amount_is_refused(desk: Client, alice: User) -> None:
+    move(desk, alice)
+    assert "This form was used before" in move(desk, alice, amount=1000)
+    assert ledger.balance_of(alice) == 100
+    assert [entry.amount for entry in ledger.statement(alice)] == [100]
+
+
+def test_credits_are_taken_away_as_an_adjustment(desk: Client, alice: User, olga: User) -> None:
+    give_credits(alice, 100)
+    assert "-30 credits for alice@example.com: the balance is 70 now." in move(desk, alice, amount=-30, reason="Counted twice")
+    assert ledger.balance_of(alice) == 70
+    entry = ledger.statement(alice).latest("id")
+    assert (entry.kind, entry.amount, entry.note, entry.actor) == ("adjustment", -30, "Counted twice", olga)
+
+
+def test_of_several_people_all_or_none_are_moved(desk: Client, alice: User, bob: User) -> None:
+    give_credits(alice, 100)
+    give_credits(bob, 10)
+    assert "only 10 credits; nobody&#x27;s were moved" in move(desk, alice, bob, amount=-50)
+    assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (100, 10)
+    move(desk, alice, bob, amount=5)
+    assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (105, 15)
+    assert LedgerEntry.objects.count() == 4
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"amount": 0}, {"amount": ""}, {"amount": "1e3"}, {"amount": 10**10}, {"reason": " "}, {"key": "x"}]
+)
+def test_a_form_that_makes_no_sense_is_shown_again(desk: Client, alice: User, wrong: dict[str, object]) -> None:
+    text = move(desk, alice, **wrong)  # type: ignore[arg-type]
+    assert "errorlist" in text or "alice@example.com" in text
+    assert ledger.balance_of(alice) == 0
+    assert not LedgerEntry.objects.exists()
+
+
+def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
+    people.close_account(user=alice, actor=None)
+    assert "Choose 1 to 200 people" in move(desk, alice)
+    assert 'value="move_credits"' not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    assert not LedgerEntry.objects.exists()
+    assert ledger.balance_of(alice) == 0
+
+
+def test_who_may_only_look_is_offered_no_credits_and_moves_none(clerk: Callable[..., Client], alice: User) -> None:
+    desk = clerk("view_user", "change_user", "view_ledgerentry")
+    assert "Give or take credits" not in desk.get(PEOPLE).text
+    assert "Give or take credits" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    move(desk, alice)
+    assert ledger.balance_of(alice) == 0
+    assert not LedgerEntry.objects.exists()
+
+
+# The ledger
+
+
+def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Client, alice: User, bob: User) -> None:
+    task = history.cancelled(alice)
+    give_credits(bob, 5)
+    text = desk.get(LEDGER).text
+    assert f"{PEOPLE}{alice.pk}/change/" in text
+    assert f'href="/admin/videos/videotask/{task.pk}/change/"' in text
+    for query in ({"q": "bob@"}, {"account__user": str(bob.pk)}):
+        text = desk.get(LEDGER, query).text
+        assert columns(text, "credits") == ["+5"]
+    assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "-60"]
+    assert columns(desk.get(LEDGER, {"kind__exact": "refund"}).text, "credits") == ["+60"]
+    assert columns(desk.get(LEDGER, {"account__balance": "5"}, follow=True).text, "credits") != ["+5"]
+
+
+def test_an_entry_can_be_read_and_nothing_else(desk: Client, alice: User) -> None:
+    history.cancelled(alice)
+    charge = LedgerEntry.objects.get(kind="charge")
+    text = desk.get(f"{LEDGER}{charge.pk}/change/").text
+    assert "Refund +60" in text
+    assert 'name="_save"' not in text
+    for url in (f"{LEDGER}add/", f"{LEDGER}{charge.pk}/delete/"):
+        assert desk.get(url).status_code == 403
+        assert desk.post(url, {"post": "yes"}).status_code == 403
+    assert desk.post(f"{LEDGER}{charge.pk}/change/", {"amount": "1"}).status_code == 403
+    assert "delete_selected" not in desk.get(LEDGER).text
+    assert ledger.balance_of(alice) == 60
+    assert LedgerEntry.objects.count() == 3
+
+
+# Prices
+
+
+def new_price(desk: Client, **fields: object) -> str:
+    form = {
+        "kind": "generate", "model": "veo3_fast", "resolution": "720p", "provider_credits": "37.5", "user_credits": "50",
+        "valid_from_0": f"{timezone.localtime():%Y-%m-%d}", "valid_from_1": f"{timezone.localtime():%H:%M:%S}", **fields,
+    }  # fmt: skip
+    return desk.post(f"{PRICES}add/", form, follow=True).text
+
+
+def test_prices_show_what_they_cost_and_what_they_earn(desk: Client) -> None:
+    new_price(desk)
+    text = desk.get(PRICES, {"when": "now", "model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}).text
+    assert columns(text, "ours") == ["37.5"]
+    assert columns(text, "usd") == ["0.1875"]
+    assert columns(text, "theirs") == ["50"]
+    assert columns(text, "margin") == ["+12.5 (+33 %)"]
+    assert columns(text, "when") == ["In force"]
+    assert "provider_credits=37.5" in text
+
+
+def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
+    before = Price.objects.count()
+    new_price(desk, provider_credits="70", user_credits="60")
+    tomorrow = timezone.localtime() + timedelta(days=1)
+    new_price(desk, user_credits="99", valid_from_0=f"{tomorrow:%Y-%m-%d}")
+    assert Price.objects.count() == before + 2
+    item = {"model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}
+    assert columns(desk.get(PRICES, item).text, "when") == ["Later", "In force", "Former"]
+    assert columns(desk.get(PRICES, item).text, "margin") == ["+61.5 (+164 %)", "-10 (-14 %)", "0 (0 %)"]
+    assert columns(desk.get(PRICES, {**item, "when": "later"}).text, "theirs") == ["99"]
+    assert columns(desk.get(PRICES, {**item, "when": "former"}).text, "theirs") == ["60"]
+    assert len(columns(desk.get(PRICES, {"when": "now"}).text, "item")) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"provider_credits": "0"},
+        {"provider_credits": "-1"},
+        {"user_credits": "0"},
+        {"user_credits": "1.5"},
+        {"model": "Veo 3"},
+        {"valid_from_0": "2026-01-01"},
+        {"kind": "gift"},
+    ],
+)
+def test_a_price_that_makes_no_sense_is_refused(desk: Client, wrong: dict[str, object]) -> None:
+    before = Price.objects.count()
+    assert "errorlist" in new_price(desk, **wrong)
+    assert Price.objects.count() == before
+
+
+def test_a_price_is_never_edited_or_deleted(desk: Client) -> None:
+    price = Price.objects.get(kind="generate", model="veo3_fast", resolution="720p")
+    assert 'name="_save"' not in desk.get(f"{PRICES}{price.pk}/change/").text
+    assert desk.post(f"{PRICES}{price.pk}/change/", {"user_credits": "1"}).status_code == 403
+    assert desk.post(f"{PRICES}{price.pk}/delete/", {"post": "yes"}).status_code == 403
+    price.refresh_from_db()
+    assert price.user_credits == 60
+
+
+# Provider accounts
+
+
+@pytest.fixture
+def own_key(settings: Settings) -> ProviderAccount:
+    """An account whose key was added here; the environment has none."""
+    settings.KIE_AI_API_KEY = ""
+    return provider_accounts.add_key(api_key="admin-key-canary", label="Ours")
+
+
+def page(account: ProviderAccount) -> str:
+    return f"{ACCOUNTS}{account.pk}/change/"
+
+
+def now(account: ProviderAccount) -> ProviderAccount:
+    return ProviderAccount.objects.get(pk=account.pk)
+
+
+def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account: ProviderAccount, olga: User) -> None:
+    assert "refused with your reason" in act(desk, ACCOUNTS, "pause", account)
+    assert "errorlist" in act(desk, ACCOUNTS, "pause", account, confirmed="yes", reason=" ")
+    assert now(account).paused_at is None
+    done = act(desk, ACCOUNTS, "pause", account, confirmed="yes", reason="We move house")
+    assert "We move house" in done
+    assert (now(account).pause_reason, now(account).paused_by) == ("We move house", olga)
+    assert "Paused" in columns(desk.get(ACCOUNTS).text, "state")
+    act(desk, ACCOUNTS, "resume", account)
+    assert now(account).paused_at is not None
+    act(desk, ACCOUNTS, "resume", account, confirmed="yes")
+    assert now(account).paused_at is None
+    assert journal() == ["paused: We move house", "resumed"]
+
+
+def test_several_accounts_are_paused_and_resumed_together(
+    desk: Client, account: ProviderAccount, own_key: ProviderAccount
+) -> None:
+    act(desk, ACCOUNTS, "pause", account, own_key, confirmed="yes", reason="Both")
+    assert ProviderAccount.objects.filter(pause_reason="Both").count() == 2
+    act(desk, ACCOUNTS, "resume", account, own_key, confirmed="yes")
+    assert ProviderAccount.objects.filter(paused_at=None).count() == 2
+
+
+def test_the_page_tells_balance_history_and_state(
+    desk: Client, account: ProviderAccount, new_spend: Callable[..., Spend]
+) -> None:
+    assert "polyline" not in desk.get(page(account)).text
+    spend.promise(spend=new_spend(), account=account)
+    for n in range(60):
+        provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4000 - n))
+    text = desk.get(page(account)).text
+    assert text.count('<td class="num nowrap">') == 50
+    assert "3,941" in text
+    assert "3,991" not in text
+    assert "polyline" in text
+    assert "New videos go here" in text
+    assert "Works" in text
+    BalanceSnapshot.objects.all().delete()
+    assert "Not read yet." in desk.get(page(account)).text
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    assert "Out of provider credits" in desk.get(page(account)).text
+    ProviderAccount.objects.update(parked_as="", breaker="open", breaker_failures=5, breaker_until=timezone.now())
+    assert "Breaker: Open" in desk.get(page(account)).text
+    assert desk.get(f"{ACCOUNTS}999999/change/").status_code == 404
+
+
+def test_a_history_of_nothing_draws_a_flat_line(desk: Client, account: ProviderAccount) -> None:
+    for _ in range(2):
+        provider_accounts.record_balance(account_id=account.pk, balance=Decimal(0))
+    BalanceSnapshot.objects.filter(balance=5000).delete()
+    BalanceSnapshot.objects.update(taken_at=timezone.now())
+    assert 'points="0.0,100.0 0.0,100.0"' in desk.get(page(account)).text
+
+
+def test_a_key_is_added_behind_a_password_and_never_shown_again(client: Client, olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
+    client.force_login(olga)
+    add = f"{ACCOUNTS}add/"
+    assert "/reauthenticate/" in client.get(add)["Location"]
+    assert "/reauthenticate/" in client.post(add, {"label": "Ours", "api_key": "canary-key-1"})["Location"]
+    assert not ProviderAccount.objects.exists()
+    assert "canary-key-1" not in str(dict(client.session))
+    doorway.prove(client, add)
+    assert 'type="password"' in client.get(add).text
+    shown = client.post(add, {"label": "", "api_key": "canary-key-1"})
+    assert "errorlist" in shown.text
+    stored = client.post(
+        add, {"label": "Ours", "api_key": "canary-key-1", "base_url": "", "upload_base_url": ""}, follow=True
+    )
+    account = ProviderAccount.objects.get()
+    assert "The key is stored, sealed." in stored.text
+    assert provider_accounts.credentials(account).api_key == "canary-key-1"
+    assert (provider_accounts.current(), account.base_url) == (account, settings.KIE_AI_BASE_URL)
+    for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
+        assert "canary-key-1" not in text
+
+
+def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED, settings.FIELD_ENCRYPTION_KEYS = False, []
+    client.force_login(olga)
+    doorway.prove(client, f"{ACCOUNTS}add/")
+    text = client.post(f"{ACCOUNTS}add/", {"label": "Ours", "api_key": "canary-key-1"}).text
+    assert "FIELD_ENCRYPTION_KEYS is empty" in text
+    assert "The environment names a key" in text
+    assert "canary-key-1" not in text
+    assert not ProviderAccount.objects.exists()
+
+
+def test_which_key_is_used_is_chosen_here(desk: Client, own_key: ProviderAccount, account: ProviderAccount) -> None:
+    second = provider_accounts.add_key(api_key="second-key", label="Second")
+    assert 'value="activate"' in desk.get(page(own_key)).text
+    assert "unless the environment names one" in act(desk, ACCOUNTS, "activate", own_key)
+    assert provider_accounts.current() == second
+    act(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
+    assert provider_accounts.current() == own_key
+    assert 'value="deactivate"' in desk.get(page(own_key)).text
+    act(desk, ACCOUNTS, "deactivate", own_key)
+    assert provider_accounts.current() == own_key
+    act(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
+    assert columns(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
+    assert "Choose one key" in act(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
+
+
+def test_the_environments_key_is_not_chosen_here(desk: Client, account: ProviderAccount) -> None:
+    assert 'value="activate"' not in desk.get(page(account)).text
+    assert "Choose one key that was added here" in act(desk, ACCOUNTS, "activate", account, confirmed="yes")
+    assert "Choose keys that were added here" in act(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
+    assert now(account).is_active
+
+
+def test_the_connection_is_tested_by_reading_the_balance(
+    desk: Client, sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
+    account = provider_accounts.current()
+    assert "it answers, the balance is 5,000." in act(desk, ACCOUNTS, "test_connection", account)
+    assert now(account).balance == 5000
+    settings.KIE_AI_API_KEY = "a-wrong-key"
+    wrong = provider_accounts.current()
+    text = act(desk, ACCOUNTS, "test_connection", account, wrong)
+    assert "it refuses our key or address" in text
+    assert "a-wrong-key" not in text
+    settings.FIELD_ENCRYPTION_KEYS = []
+    settings.KIE_AI_API_KEY = ""
+    assert "FIELD_ENCRYPTION_KEYS" in act(desk, ACCOUNTS, "test_connection", wrong)
+    assert sandbox.accepted() == []
+
+
+def test_a_provider_that_is_silent_is_said_to_be(desk: Client, account: ProviderAccount) -> None:
+    assert "it does not answer as it should" in act(desk, ACCOUNTS, "test_connection", account)
+
+
+# Alerts, spend, paid calls
+
+
+def test_alerts_are_read_narrowed_down_and_marked_as_seen(desk: Client, alice: User, olga: User) -> None:
+    task = history.waiting(alice)
+    first = alerts.raise_alert(Alert.Kind.DELAYED, cause=task.reference, reference=task.reference)
+    second = alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
+    text = desk.get(ALERTS).text
+    assert f"/admin/videos/videotask/{task.pk}/change/" in text
+    assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first)
+    assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first, second)
+    alerts.resolve(Alert.Kind.STORAGE)
+    first.refresh_from_db()
+    assert first.acknowledged_by == olga
+    third = alerts.raise_alert(Alert.Kind.WORKER, detail="killed")
+    assert columns(desk.get(ALERTS, {"state": "open"}).text, "what") == [third.detail]
+    assert columns(desk.get(ALERTS, {"state": "seen"}).text, "what") == [task.reference]
+    assert columns(desk.get(ALERTS, {"state": "over"}).text, "what") == ["full"]
+    assert sorted(columns(desk.get(ALERTS).text, "state")) == ["Open", "Over", "Seen"]
+    assert "full" in desk.get(f"{ALERTS}{second.pk}/change/").text
+
+
+def test_spend_and_paid_calls_are_read(desk: Client, alice: User) -> None:
+    task = history.ready(alice)
+    history.waiting(alice)
+    text = desk.get(SPEND).text
+    assert columns(text, "real") == ["–", "60"]
+    assert columns(text, "usd") == ["0.3000", "0.3000"]
+    assert columns(text, "made_by") == ["–", "kie.ai"]
+    assert columns(desk.get(SPEND, {"q": task.reference}).text, "status") == ["Settled"]
+    assert columns(desk.get(CALLS, {"q": "alice@"}).text, "result") == ["Accepted"]
+    PaidCall.objects.update(answered_at=None)
+    assert columns(desk.get(CALLS).text, "answered") == ["–"]
+
+
+# Rights
+
+
+MODELS = [LedgerEntry, Price, ProviderAccount, Alert, Spend, PaidCall]
+
+
+@pytest.fixture
+def rows(alice: User, account: ProviderAccount) -> dict[type, object]:
+    """A row of every table."""
+    history.ready(alice)
+    alerts.raise_alert(Alert.Kind.STORAGE)
+    return {model: model.objects.first() for model in MODELS}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_without_rights_nothing_is_seen(clerk: Callable[..., Client], rows: dict[type, object], model: type) -> None:
+    desk = clerk()
+    url = f"/admin/billing/{model._meta.model_name}/"  # type: ignore[attr-defined]
+    for path in (url, f"{url}{rows[model].pk}/change/", f"{url}{rows[model].pk}/history/"):  # type: ignore[attr-defined]
+        assert desk.get(path).status_code == 403
+        assert desk.post(path, {}).status_code == 403
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_who_may_look_may_only_look(clerk: Callable[..., Client], rows: dict[type, object], model: type) -> None:
+    name = model._meta.model_name  # type: ignore[attr-defined]
+    desk = clerk(f"view_{name}")
+    url, row = f"/admin/billing/{name}/", rows[model]
+    before = list(model.objects.values())  # type: ignore[attr-defined]
+    text = desk.get(url).text + desk.get(f"{url}{row.pk}/change/").text  # type: ignore[attr-defined]
+    assert "…</button>" not in text
+    for action in ("pause", "resume", "activate", "deactivate", "test_connection", "acknowledge", "delete_selected"):
+        act(desk, url, action, row, confirmed="yes", reason="x")
+    assert desk.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403  # type: ignore[attr-defined]
+    assert list(model.objects.values()) == before  # type: ignore[attr-defined]
+
+
+def test_who_may_not_add_keys_or_prices_is_refused(clerk: Callable[..., Client]) -> None:
+    desk = clerk("view_provideraccount", "change_provideraccount", "view_price", "change_price")
+    for url in (f"{ACCOUNTS}add/", f"{PRICES}add/"):
+        assert desk.get(url).status_code == 403
+        assert desk.post(url, {"label": "x", "api_key": "canary-key-1"}).status_code == 403
+    assert not ProviderAccount.objects.exists()
+
+
+@pytest.mark.parametrize("stranger", ["nobody", "customer"])
+def test_strangers_see_nothing(client: Client, alice: User, rows: dict[type, object], stranger: str) -> None:
+    if stranger == "customer":
+        client.force_login(alice)
+    for url in (PEOPLE, LEDGER, PRICES, ACCOUNTS, ALERTS, SPEND, CALLS):
+        assert client.get(url).status_code in {302, 403}
+        assert client.post(url, {}).status_code in {302, 403}
+
+
+def test_looking_changes_nothing(desk: Client, alice: User, rows: dict[type, object]) -> None:
+    def everything() -> list[object]:
+        return [list(model.objects.values()) for model in (*MODELS, CreditAccount, BalanceSnapshot)]
+
+    desk.get(PEOPLE)  # olga's own session row is written by the first look
+    before = everything()
+    for model, row in rows.items():
+        url = f"/admin/billing/{model._meta.model_name}/"  # type: ignore[attr-defined]
+        for query in ({}, {"action": "pause"}, {"action": "acknowledge", "_selected_action": "1", "confirmed": "yes"}):
+            assert desk.get(url, query, follow=True).status_code == 200
+        assert desk.get(f"{url}{row.pk}/change/").status_code == 200  # type: ignore[attr-defined]
+    for query in ({}, {"action": "move_credits", "_selected_action": alice.pk, "amount": 5, "confirmed": "yes"}):
+        assert desk.get(PEOPLE, query, follow=True).status_code == 200
+    assert everything() == before
+
+
+def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(desk: Client, olga: User) -> None:
+    class Request:
+        user = olga
+        method = "POST"
+
+    for model, site in admin.site._registry.items():
+        if model._meta.app_label == "billing":
+            assert not site.has_delete_permission(Request())  # type: ignore[arg-type]
+            assert not site.has_change_permission(Request())  # type: ignore[arg-type]
+    assert isinstance(admin.site._registry[User], billing_admin.UserAdmin)
+
+
+def test_an_act_needs_a_person() -> None:
+    class Request:
+        user = None
+
+    with pytest.raises(TypeError):
+        operator_of(Request())  # type: ignore[arg-type]
