@@ -34,8 +34,10 @@ from django.conf import settings
 from veoapp.environment import SettingsError
 try:
     settings.DEBUG
-except (SettingsError, ValueError) as error:
+except SettingsError as error:
     sys.exit(str(error))
+except ValueError as error:
+    sys.exit(f"{error}: correct it in .env.")
 """
 
 FIRST_ENV = """\
@@ -55,6 +57,8 @@ def main() -> None:
     parser.add_argument("--dev", action="store_true", help="with everything that tests and checks need")
     arguments = parser.parse_args()
     try:
+        if not os.access(ROOT, os.W_OK):
+            raise Trouble(f"{ROOT} cannot be written: make it yours, or clone to another place.")
         build_environment()
         install([RUNTIME_LOCK, DEV_LOCK] if arguments.dev else [RUNTIME_LOCK])
         write_first_env()

@@ -104,7 +104,7 @@ def test_a_bad_value_ends_every_command_in_one_sentence(name: str, value: str, s
 
 def test_the_address_follows_the_port() -> None:
     code = "from veoapp import settings; print(settings.APP_URL, settings.SANDBOX_URL)"
-    environment = {**os.environ, "PORT": "8123", "SANDBOX_PORT": "8124", "APP_URL": ""}
+    environment = {**os.environ, "PORT": "8123", "SANDBOX_PORT": "8124", "APP_URL": "", "KIE_AI_BASE_URL": ""}
     answer = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )

@@ -19,7 +19,7 @@ from veoapp import demo
 
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "DEBUG": "true", "KIE_AI_API_KEY": "", **variables}
+    environment = {**os.environ, "DEBUG": "true", "KIE_AI_API_KEY": "", "KIE_AI_BASE_URL": "", **variables}
     command = [sys.executable, "manage.py", "run"]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60)
 

@@ -86,8 +86,10 @@ class Command(BaseCommand):
 def _what_is_simulated() -> list[str]:
     lines = []
     try:
-        if provider_accounts.current().source == ProviderAccount.Source.SANDBOX:
+        if _sandbox_is_ours():
             lines.append(_("No provider key:    the sandbox makes the videos, nothing is paid."))
+        elif provider_accounts.current().source == ProviderAccount.Source.SANDBOX:
+            lines.append(_("No provider key:    %(url)s plays the provider.") % {"url": settings.SANDBOX_URL})
     except provider_accounts.NoProviderKey:
         lines.append(_("No provider key:    videos wait until you add one in the admin, or KIE_AI_API_KEY."))
     if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
