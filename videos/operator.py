@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from accounts.doors import clock
 from accounts.models import User
-from videos import doorbells, downloads, lifecycle, polling
+from videos import adoption, doorbells, downloads, lifecycle, polling
 from videos.models import VideoFile, VideoTask
 
 Status = VideoTask.Status
@@ -20,6 +20,10 @@ CANCELLABLE = (Status.QUEUED, Status.UNCONFIRMED, Status.GENERATING, Status.DOWN
 
 class Busy(Exception):
     """A worker holds it at this moment."""
+
+
+class Called(Exception):
+    """The provider has called about an unconfirmed task, and nobody has looked yet: its word comes before ours."""
 
 
 def may_look(task: VideoTask) -> bool:
@@ -63,7 +67,7 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
 def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
     """End a task as seen and give its price back. What was sent may have been paid for: booked as possible, and alerted.
 
-    Raises Busy while it is being sent, NotPossible when it is not as seen any more.
+    Raises Busy while it is being sent, Called, NotPossible when it is not as seen any more.
     """
     if seen == Status.SUBMITTING:
         raise Busy
@@ -72,6 +76,7 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
     if seen == Status.QUEUED:
         ended = lifecycle.cancelled(task_id=task_id, code="operator", actor=actor)
     else:
+        _hear_the_provider_first(task_id)
         ended = lifecycle.given_up(
             task_id=task_id, from_=seen, code="operator", detail="ended by an operator", actor=actor
         )
@@ -80,11 +85,19 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
 
 
 def mark_lost(*, task_id: UUID, actor: User) -> None:
-    """Stop waiting for an unconfirmed task and give its price back. Raises NotPossible when it is not unconfirmed any more."""
+    """Stop waiting for an unconfirmed task and give its price back. Raises Called, NotPossible when it is another by now."""
+    _hear_the_provider_first(task_id)
     if not lifecycle.given_up(
         task_id=task_id, from_=Status.UNCONFIRMED, code="unconfirmed", detail="called lost by an operator", actor=actor
     ):
         raise lifecycle.NotPossible(_status_of(task_id))
+
+
+def _hear_the_provider_first(task_id: UUID) -> None:
+    """A callback that we answered with 200 is honoured: it is looked into before anybody is refunded. Raises Called."""
+    task = VideoTask.objects.get(pk=task_id)
+    if task.status == Status.UNCONFIRMED and adoption.pending_names(task):
+        raise Called
 
 
 def _missing(task_id: UUID) -> QuerySet[VideoFile]:

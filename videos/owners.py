@@ -12,6 +12,9 @@ from videos.models import CallbackReceipt, SourceImage, TaskEvent, VideoTask
 
 Status = VideoTask.Status
 
+# A closing is one transaction; the sweep deletes what a long history has beyond this.
+DELETED_AT_ONCE = 300
+
 
 def cancel(*, task_id: UUID, actor: User) -> None:
     """Take a waiting order back, with its whole price. Raises NotPossible once it is no longer waiting."""
@@ -50,7 +53,7 @@ def forget(*, user: User, actor: User | None = None) -> int:
     for task_id in list(waiting.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancelled(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
-    for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True):
+    for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True)[:DELETED_AT_ONCE]:
         delete(task_id=task_id, actor=actor)
     # A task on its way keeps its prompt: it is how a lost one is recognised at the provider.
     CallbackReceipt.objects.filter(task__in=ended).update(body="")
@@ -61,7 +64,8 @@ def forget(*, user: User, actor: User | None = None) -> int:
 
 def forget_closed() -> int:
     """Forget what has ended since its owner left; the sweep's chore. Returns how many were forgotten."""
-    words = VideoTask.objects.filter(user=OuterRef("pk")).exclude(prompt="", watermark="")
+    theirs = VideoTask.objects.filter(user=OuterRef("pk"))
+    held = theirs.exclude(prompt="", watermark="") | theirs.filter(deleted_at=None)
     left = User.objects.filter(anonymised_at__isnull=False)
-    left = left.filter(Exists(words) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
+    left = left.filter(Exists(held) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
     return sum(forget(user=user) for user in left)

@@ -273,3 +273,29 @@ def unconfirmed_video(world: World, user: User) -> VideoTask:
     world.sandbox.order()
     assert world.now(task).status == "unconfirmed"
     return world.now(task)
+
+
+def test_f80_the_operators_pages_do_not_exist_for_others(
+    client: Client, world: World, alice: User, settings: Settings
+) -> None:
+    task = world.order(alice)
+    receipt = CallbackReceipt.objects.create(task=task, body="{}", body_sha256="0" * 64)
+    paths = [
+        "/admin/",
+        LIST,
+        f"{LIST}{task.pk}/change/",
+        f"{LIST}{task.pk}/history/",
+        "/admin/videos/callbackreceipt/",
+        f"/admin/videos/callbackreceipt/{receipt.pk}/change/",
+    ]
+    weak = make_person("weak@example.com", is_staff=True, is_superuser=True)
+    settings.STAFF_MFA_REQUIRED = True
+    for person in (None, alice, weak):
+        if person is not None:
+            client.force_login(person)
+        for path in paths:
+            answer = client.get(path)
+            assert answer.status_code in (302, 403), path
+            assert str(task.prompt) not in answer.text
+        do(client, "cancel_with_refund", task)
+        assert world.now(task).status == "queued"

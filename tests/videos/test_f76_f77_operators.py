@@ -1,6 +1,7 @@
 """F76, F77: an operator and the machine reach for the same video at the same moment. One of them wins; money moves once."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -11,9 +12,10 @@ from pytest_django import Settings
 from accounts.doors import checkpoints
 from accounts.models import User
 from billing.models import LedgerEntry, PaidCall
+from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World
 from videos import dispatch, lifecycle, operator
-from videos.models import VideoFile, VideoTask
+from videos.models import CallbackReceipt, VideoFile, VideoTask
 from videos.providers.base import RefusalReason, Report, ReportState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -160,6 +162,24 @@ def test_f77_what_became_ready_meanwhile_is_left_alone(
     with pytest.raises(lifecycle.NotPossible):
         operator.mark_lost(task_id=task.pk, actor=olga)
     assert world.kinds(task)[-1] == "ready"
+
+
+def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
+    called_world: World, alice: User, olga: User
+) -> None:
+    task = unconfirmed_video(called_world, alice)
+    called_world.sandbox.finish()
+    until = time.monotonic() + 20
+    while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    with pytest.raises(operator.Called):
+        operator.mark_lost(task_id=task.pk, actor=olga)
+    with pytest.raises(operator.Called):
+        operator.cancel(task_id=task.pk, seen="unconfirmed", actor=olga)
+    operator.look_now(task_id=task.pk, seen="unconfirmed", actor=olga)
+    called_world.run()
+    called_world.assert_charged(task)
+    assert called_world.submissions() == 1
 
 
 def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_the_film(

@@ -37,6 +37,8 @@ def attempt(act: Act, task: VideoTask, *, seen: str, actor: User) -> tuple[bool,
         return True, act.perform(task, seen, actor)
     except operator.Busy:
         return False, _("A worker holds it at this moment; nothing was changed. Try again in two minutes.")
+    except operator.Called:
+        return False, _("The provider has called about it: choose “Look now” first. Nothing was changed.")
     except lifecycle.NotPossible as refusal:
         if refusal.status == seen:
             return False, _("There is nothing to do for it as it stands; nothing was changed.")
