@@ -27,7 +27,6 @@ class Film:
     duration_s: int
     seed: int
     mark: str
-    picture: str = ""  # sha256 of an uploaded first frame
 
 
 @dataclass(slots=True, kw_only=True)

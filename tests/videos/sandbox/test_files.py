@@ -178,5 +178,5 @@ def test_the_art_film_comes_over_the_wire(
     url = kie.file_of(kie.task("A lighthouse at dusk", duration=4))
     content = kie.session.get(url, timeout=120).content
     with av.open(io.BytesIO(content), "r") as container:
-        assert sum(1 for _ in container.decode(video=0)) == 4 * 24
+        assert sum(1 for _ in container.decode(video=0)) == 4 * 20
     assert content.index(b"moov") < content.index(b"mdat")

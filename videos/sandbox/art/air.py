@@ -85,5 +85,6 @@ def mist(stage: Stage, *, y: float, speed: float, strength: float) -> Actor:
     size = strip(stage, speed, 210)
     small = glows.strip_half(size)
     mask = glows.clouds(small, stage.dice, cover=0.72).resize(size, Image.Resampling.BILINEAR)
-    sprite = Sprite(mix(stage.mood.palette.haze, stage.mood.palette.horizon, 0.45), glows.scaled(mask, strength))
+    colour = mix(stage.mood.palette.haze, stage.mood.palette.horizon, 0.45)
+    sprite = Sprite(colour, glows.scaled(mask, strength), luma_only=True)
     return drifting(stage, sprite, x=min(0.0, stage.travel(speed)), y=y * stage.height - size[1] / 2, speed=speed)

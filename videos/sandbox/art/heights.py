@@ -1,14 +1,12 @@
 """Hills, mountains and forests: rows of land behind each other, mist between them."""
 
-import math
-
 from PIL import Image
 
 from videos.sandbox.art import glows, shapes
 from videos.sandbox.art.air import birds, mist, motes
 from videos.sandbox.art.heavens import heavens, luminary, sky, stars
 from videos.sandbox.art.paint import Colour, Sprite, gradient, mix, rgb, whole
-from videos.sandbox.art.stage import Actor, Scene, Stage, drifting, land, strip
+from videos.sandbox.art.stage import Scene, Stage, drifting, land, strip
 
 WHITE: Colour = (255.0, 255.0, 255.0)
 
@@ -82,11 +80,17 @@ def forest(stage: Stage) -> Scene:
     p, dice = stage.mood.palette, stage.dice
     actors = [stars(stage, below=0.5)] if stage.mood.hour == "night" else []
     actors.append(luminary(stage, x=dice.uniform(0.35, 0.65), y=0.34, rise=0.05))
-    actors.append(_shafts(stage))
+    if stage.mood.hour != "night":
+        _shafts(stage)
     moss = rgb("#2f4a36")
     rows = ((0.16, 330, 40, 6, 0.84), (0.24, 400, 58, 12, 0.60), (0.34, 470, 86, 24, 0.34), (0.42, 560, 150, 46, 0.05))
     for number, (y, tall, gap, speed, haze) in enumerate(rows):
-        size = strip(stage, speed, (1 - y) * stage.height / stage.unit)
+        # Down to where the next row stands on solid ground: what is hidden need not be painted.
+        deep = (1 - y) * stage.height / stage.unit
+        if number < 3:
+            following = rows[number + 1]
+            deep = min(deep, (following[0] - y) * stage.height / stage.unit + following[1] * 1.1)
+        size = strip(stage, speed, deep)
         mask = shapes.standing(
             shapes.pines((size[0], stage.pixels(tall * 1.1)), dice, tall=tall * stage.unit, gap=gap * stage.unit), size
         )
@@ -99,10 +103,8 @@ def forest(stage: Stage) -> Scene:
     return sky(stage, horizon=0.72), actors
 
 
-def _shafts(stage: Stage) -> Actor:
+def _shafts(stage: Stage) -> None:
     """Light falling in slanting bands through the trees."""
-    if stage.mood.hour == "night":
-        return lambda _canvas, _t: None
     size = (stage.width, stage.pixels(620))
-    sprite = Sprite(stage.mood.palette.light, glows.scaled(glows.beams(size, stage.dice), 0.34), luma_only=True)
-    return lambda canvas, t: sprite.put(canvas, 26 * stage.unit * math.sin(t * 0.35), 0)
+    bands = glows.scaled(glows.beams(size, stage.dice), 0.34)
+    stage.still.append((Sprite(stage.mood.palette.light, bands, luma_only=True), 0, 0))

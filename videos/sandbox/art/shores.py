@@ -34,11 +34,11 @@ def sea(stage: Stage) -> Scene:
         (0.39, 110, 46, 0.0),
     )
     for number, (depth, tall, speed, haze) in enumerate(waves):
+        if number == 1 and stage.mood.lighthouse:
+            actors.append(_lighthouse(stage, top))
         if number == 3:
             actors.append(_shimmer(stage, x=sun_x * stage.width, y=top))
         actors.append(_wave(stage, top, depth=depth, tall=tall, speed=speed, haze=haze))
-    if stage.mood.lighthouse:
-        actors.insert(-4, _lighthouse(stage, top))
     actors.append(birds(stage, y=horizon - 0.22))
     return sky(stage, horizon=horizon), actors
 
@@ -122,7 +122,7 @@ def _lighthouse(stage: Stage, top: float) -> Actor:
     lamp = Sprite(WHITE, glows.disc(7 * stage.unit))
     turns = 24
     beams = [Sprite(light, glows.scaled(glows.turned(stage.pixels(620), turn / turns), 0.5)) for turn in range(turns)]
-    foot = top + 12 * stage.unit
+    foot = top + 44 * stage.unit
     stands = foot - rock_size[1] * 0.38
     lamp_y = stands - tower.height + lamp_down
 
