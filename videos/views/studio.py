@@ -159,7 +159,7 @@ def _make(request: HttpRequest) -> HttpResponse:
     except (pricing.NoPrice, provider_accounts.NoProviderKey, guard.Refusal) as error:
         return _page(request, form, refusal=_refusal(error), status=422)
     request.session.pop(DRAFT, None)
-    messages.success(request, _("On its way. It costs %(n)d credits, returned if it cannot be made.") % {"n": price})
+    messages.success(request, _("Ordered for %(n)d credits; they come back if it cannot be made.") % {"n": price})
     return redirect(f"{reverse('videos:studio')}?from={task.pk}#on-the-way")
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -43,7 +44,9 @@ def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
         credits = task.user_credits
         back = ngettext("%(n)d credit is back.", "%(n)d credits are back.", credits) % {"n": credits}
         messages.success(request, _("Cancelled; %(back)s") % {"back": back})
-    return redirect("videos:studio") if request.POST.get("to") == "studio" else redirect("videos:video", task.pk)
+    if request.POST.get("to") == "studio":
+        return redirect(f"{reverse('videos:studio')}#on-the-way")
+    return redirect("videos:video", task.pk)
 
 
 @signed_in
