@@ -26,7 +26,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (
-        "at", "person", "what", "credits", "after", "about", "reverses", "reversed_by", "actor", "note", "idempotency_key"
+        "at", "person", "what", "credits", "after", "about", "reverses", "refund", "actor", "note", "idempotency_key"
     )  # fmt: skip
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
@@ -61,5 +61,5 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         return reference_link(entry.reference) if entry.reference else "–"
 
     @admin.display(description=_("refunded by"))
-    def reversed_by(self, entry: LedgerEntry) -> object:
+    def refund(self, entry: LedgerEntry) -> object:
         return LedgerEntry.objects.filter(reverses=entry).first() or "–"

@@ -114,7 +114,9 @@ def test_a_form_sent_again_with_another_amount_is_refused(desk: Client, alice: U
 
 def test_credits_are_taken_away_as_an_adjustment(desk: Client, alice: User, olga: User) -> None:
     give_credits(alice, 100)
-    assert "-30 credits for alice@example.com: the balance is 70 now." in move(desk, alice, amount=-30, reason="Counted twice")
+    assert "-30 credits for alice@example.com: the balance is 70 now." in move(
+        desk, alice, amount=-30, reason="Counted twice"
+    )
     assert ledger.balance_of(alice) == 70
     entry = ledger.statement(alice).latest("id")
     assert (entry.kind, entry.amount, entry.note, entry.actor) == ("adjustment", -30, "Counted twice", olga)
@@ -171,6 +173,8 @@ def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Cl
         assert columns(text, "credits") == ["+5"]
     assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "-60"]
     assert columns(desk.get(LEDGER, {"kind__exact": "refund"}).text, "credits") == ["+60"]
+    ledger.charge(user=bob, user_credits=1, idempotency_key="k", reference="film:1")
+    assert columns(desk.get(LEDGER, {"q": "film:1"}).text, "about") == ["film:1"]
     assert columns(desk.get(LEDGER, {"account__balance": "5"}, follow=True).text, "credits") != ["+5"]
 
 
