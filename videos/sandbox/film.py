@@ -21,7 +21,7 @@ _GRAIN = 1.7
 
 
 def draw(out: Path, film: Film) -> None:
-    """The film of a prompt. 4K is drawn at 1080p and scaled up; 8 s of 720p take one core less than 2 s."""
+    """The film of a prompt. 4K is drawn at 1080p and scaled up; 8 s of 720p take one core about 1.4 to 2 s."""
     size = reel.size_of(film.resolution, film.aspect)
     drawn = size if film.resolution != "4k" else reel.size_of("1080p", film.aspect)
     feeling = mood.read(film.prompt, seed=film.seed)

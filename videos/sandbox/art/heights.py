@@ -92,14 +92,17 @@ def forest(stage: Stage) -> Scene:
             deep = min(deep, (following[0] - y) * stage.height / stage.unit + following[1] * 1.1)
         size = strip(stage, speed, deep)
         mask = shapes.standing(
-            shapes.pines((size[0], stage.pixels(tall * 1.1)), dice, tall=tall * stage.unit, gap=gap * stage.unit), size
+            shapes.pines(
+                (size[0], stage.pixels(tall * 1.1)), dice, tall=0.85 * tall * stage.unit, gap=gap * stage.unit
+            ),
+            size,
         )
         tint = mix(stage.far(haze), moss, 0.3 * (1 - haze))
         actors.append(land(stage, mask, top=tint, foot=mix(tint, p.haze, 0.55), y=y * stage.height, speed=speed))
-        if number < 3:
-            actors.append(mist(stage, y=0.70 + 0.06 * number, speed=(-14, 10, -18)[number], strength=0.55))
+        if number in (1, 2):
+            actors.append(mist(stage, y=0.68 + 0.07 * number, speed=(10, -18)[number - 1], strength=0.65))
     glow = rgb("#ffe9a0") if stage.mood.hour != "night" else rgb("#d8ff9a")
-    actors.append(motes(stage, colour=glow, count=46, size=7, fall=-7, sway=26, strength=0.9, pulse=True))
+    actors.append(motes(stage, colour=glow, count=34, size=7, fall=-7, sway=26, strength=0.9, pulse=True))
     return sky(stage, horizon=0.72), actors
 
 
