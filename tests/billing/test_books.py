@@ -52,7 +52,7 @@ def set_raw(model: type, pk: object, **values: object) -> None:
         model.objects.filter(pk=pk).update(**values)  # type: ignore[attr-defined]
 
 
-def remove_raw(model: type, pk: object) -> None:
+def remove_raw(model: type, pk: int) -> None:
     table, key = model._meta.db_table, connection.ops.quote_name("id")  # type: ignore[attr-defined]
     with unguarded(), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE {key} = %s", [pk])

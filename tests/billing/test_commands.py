@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -16,7 +17,7 @@ from tests.sandbox import SandboxProcess
 pytestmark = pytest.mark.django_db
 
 
-def run(*words: str, **options: object) -> str:
+def run(*words: str, **options: Any) -> str:
     out = StringIO()
     call_command(*words, stdout=out, **options)
     return out.getvalue().strip()

@@ -1,5 +1,7 @@
 """The statement: what came, what went, and what was left."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
@@ -20,7 +22,7 @@ def purse(alice: User) -> Client:
     return client
 
 
-def amounts(purse: Client, **query: object) -> list[int]:
+def amounts(purse: Client, **query: Any) -> list[int]:
     """The amounts that the page shows, from its top."""
     return [entry.amount for entry in purse.get(PAGE, query).context["entries"]]
 

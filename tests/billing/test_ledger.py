@@ -1,5 +1,8 @@
 """Credits move whole, once, and are written down for good."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
@@ -11,6 +14,7 @@ from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
 APPEND_ONLY = "append-only"
+COLUMNS = [str(field.column) for field in LedgerEntry._meta.fields]
 
 
 def money(user: User) -> tuple[int, list[tuple[str, int]]]:
@@ -136,7 +140,7 @@ def test_adjustments_go_both_ways_with_a_reason_and_never_below_zero(alice: User
 
 
 def test_what_no_caller_may_ask_moves_nothing(alice: User) -> None:
-    wrong = [
+    wrong: list[Callable[[], object]] = [
         lambda: ledger.grant(user=alice, user_credits=0, idempotency_key="k", note="why"),
         lambda: ledger.grant(user=alice, user_credits=-5, idempotency_key="k", note="why"),
         lambda: ledger.grant(user=alice, user_credits=5, idempotency_key="k", note=" "),
@@ -167,12 +171,12 @@ def entry(alice: User) -> LedgerEntry:
     return ledger.statement(alice).get()
 
 
-def refused(act: object) -> None:
+def refused(act: Callable[[], object]) -> None:
     with pytest.raises(DatabaseError, match=APPEND_ONLY), transaction.atomic():
-        act()  # type: ignore[operator]
+        act()
 
 
-def raw(sql: str, *values: object) -> None:
+def raw(sql: str, *values: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
 
@@ -186,7 +190,7 @@ def test_no_entry_can_be_changed_or_deleted_by_any_road(entry: LedgerEntry) -> N
     refused(LedgerEntry.objects.all().delete)
     refused(lambda: raw("UPDATE billing_ledgerentry SET note = 'nothing happened' WHERE id = %s", entry.pk))
     refused(lambda: raw("DELETE FROM billing_ledgerentry"))
-    columns = ", ".join(field.column for field in LedgerEntry._meta.fields)
+    columns = ", ".join(COLUMNS)
     again = (
         f"INSERT INTO billing_ledgerentry ({columns}) SELECT {columns} FROM billing_ledgerentry WHERE true "
         "ON CONFLICT (id) DO UPDATE SET amount = 1000"
@@ -206,9 +210,8 @@ def test_the_ledger_cannot_be_truncated(entry: LedgerEntry) -> None:
 
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite knows REPLACE")
 def test_sqlite_cannot_replace_an_entry(entry: LedgerEntry) -> None:
-    columns = [field.column for field in LedgerEntry._meta.fields]
-    values = ", ".join("1000" if column == "amount" else column for column in columns)
-    names = ", ".join(columns)
+    values = ", ".join("1000" if column == "amount" else column for column in COLUMNS)
+    names = ", ".join(COLUMNS)
     refused(
         lambda: raw(f"INSERT OR REPLACE INTO billing_ledgerentry ({names}) SELECT {values} FROM billing_ledgerentry")
     )

@@ -37,7 +37,7 @@ FEED = {
 def test_a_new_site_knows_the_prices_of_2026_06_09(item: tuple[str, str, str]) -> None:
     kind, model, resolution = item
     price = Price.objects.get(kind=kind, model=model, resolution=resolution)
-    assert (price.provider_credits, price.valid_from) == (FEED[item], FEED_OF)
+    assert (price.provider_credits, price.valid_from) == (Decimal(FEED[item]), FEED_OF)
     assert price.user_credits == FEED[item]
 
 
@@ -92,7 +92,7 @@ def test_a_price_of_nothing_sells_nothing_even_if_it_came_in(
     provider_credits: str, user_credits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        pricing.Price.objects,
+        Price.objects,
         "filter",
         lambda **_: Nothing(Price(provider_credits=Decimal(provider_credits), user_credits=user_credits)),
     )

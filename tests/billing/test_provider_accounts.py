@@ -192,8 +192,8 @@ def test_a_pause_has_a_person_and_a_reason_and_ends_by_a_person(account: Provide
     assert (account.paused_by, account.pause_reason) == (olga, "cleaning up")
     assert account.paused_at is not None
     provider_accounts.resume(account_id=account.pk)
-    account.refresh_from_db()
-    assert (account.paused_at, account.paused_by, account.pause_reason) == (None, None, "")
+    going = ProviderAccount.objects.get(pk=account.pk)
+    assert (going.paused_at, going.paused_by, going.pause_reason) == (None, None, "")
 
 
 def test_a_stale_reading_is_older_than_two_minutes() -> None:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from threading import Barrier
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.people import give_credits, make_person
 from videos import dispatch, lifecycle, orders
 from videos.models import VideoTask
 from videos.orders import VideoOrder
+from videos.providers.base import ReportState
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -146,7 +148,7 @@ def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
 
 def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
     task = history.generating(alice)
-    verdict = history.report(task, history.ReportState.FAILED)
+    verdict = history.report(task, ReportState.FAILED)
 
     def by_provider() -> bool:
         return lifecycle.failed(task_id=task.pk, report=verdict, source="poll")
@@ -219,10 +221,8 @@ def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
     waiting = [history.waiting(alice) for _ in range(6)]
     give_credits(alice, 3 * PRICE)
     acts: list[Callable[[], Any]] = [lambda: people.close_account(user=alice, actor=None)]
-    acts += [
-        lambda task=task: lifecycle.cancelled(task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)
-    ]
-    acts += [lambda n=n: order(alice, f"late-{n}") for n in range(3)]
+    acts += [partial(lifecycle.cancelled, task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)]
+    acts += [partial(order, alice, f"late-{n}") for n in range(3)]
     found = together(*acts)
     assert [answer for answer in found if isinstance(answer, Exception)] == []
     refunds = LedgerEntry.objects.filter(kind="refund", reference__in=[task.reference for task in waiting])
