@@ -56,14 +56,19 @@ def new_page(browser: Browser, live_server: LiveServer, page_errors: list[str]) 
             session = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         page = context.new_page()
-        page.on("pageerror", lambda error: page_errors.append(f"{page.url}: {error}"))
-        page.on("console", lambda message: _note(message, page_errors))
+        listen(page, page_errors)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
     assert page_errors == []
+
+
+def listen(page: Page, errors: list[str]) -> None:
+    """Collect what this page complains about from now on."""
+    page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
+    page.on("console", lambda message: _note(message, errors))
 
 
 def _note(message: ConsoleMessage, errors: list[str]) -> None:

@@ -50,7 +50,10 @@ class Finger(Mouse):
         _label(radio).tap()
 
     def start(self, film: Locator) -> None:
-        film.tap()
+        # A tap on the picture only shows the controls; the button lies at the left, above the line of time.
+        box = film.bounding_box()
+        assert box is not None
+        film.tap(position={"x": 26, "y": box["height"] - 48})
 
 
 class Keyboard:
