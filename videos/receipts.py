@@ -1,5 +1,6 @@
 """A task's receipt in sentences: what happened when, what moved in the purse, and why it ended as it did."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -219,10 +220,15 @@ SENTENCES: dict[str, Callable[[TaskEvent], str]] = {
 }
 
 
+# Which status and code carried the words is for operators.
+_WIRE_PREFIX = re.compile(r"^HTTP \d+(, code [^:]*)?(: |$)")
+
+
 def _detail(event: TaskEvent, task: VideoTask) -> str:
     """The provider's number where it gave one, its own words where it refused."""
     if event.kind in (Event.ACCEPTED, Event.ADOPTED) and task.provider_task_id:
         return _("The provider's number: %(number)s") % {"number": task.provider_task_id}
-    if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and event.detail:
-        return _("The provider's words: “%(words)s”") % {"words": event.detail}
+    words = _WIRE_PREFIX.sub("", event.detail)
+    if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and words:
+        return _("The provider's words: “%(words)s”") % {"words": words}
     return ""

@@ -9,7 +9,7 @@ const hints = document.getElementById("hints");
 // What each hint looks for, in English and Chinese. A guess: it only colours a chip.
 const SAID = {
   subject: /\S+\s+\S+\s+\S+|[\u4e00-\u9fff]{4,}/,
-  action: /\b\w{2,}ing\b|\b(drifts?|runs?|walks?|falls?|rises?|turns?|opens?|rolls?|flies|grows?|lifts?|dances?|lights?)\b|[走跑飞落升转开动舞漂滚游跳]/i,
+  action: /\b\w{2,}ing\b|\b(drifts?|runs?|walks?|falls?|rises?|turns?|opens?|rolls?|flies|grows?|lifts?|dances?|lights?)\b|[走跑飞落升转开动舞漂滚游跳涌流吹驶穿追]/i,
   camera: /\b(dolly|pan|tilt|zoom|track\w*|crane|drone|aerial|handheld|close[- ]?up|macro|wide|shot|lens|push[- ]?in|orbit|pov|\d+\s?mm)\b|[镜摄俯仰]|推进|拉远|特写|航拍|环绕/i,
   light: /\b(light\w*|dusk|dawn|sun\w*|golden|neon|moon\w*|shadow\w*|glow\w*|backlit|fog\w*|lamp\w*|candle\w*|morning|night|evening)\b|[光影霞暮晨夜]|黄昏|霓虹/i,
   sound: /\b(sounds?|music|voices?|says?|said|hum\w*|silen\w+|whisper\w*|sings?|rumble\w*|audio|hear\w*|roar\w*)\b|["“「][^"”」]+["”」]|[声音乐说唱响静]/i,
@@ -93,3 +93,12 @@ if (prompt.value !== "") {
   look();
 }
 prompt.addEventListener("input", () => sessionStorage.setItem(DRAFT, prompt.value));
+
+// What is left depends on the purse: when credits come back while the page is open, the price is asked again.
+let purse = document.getElementById("purse").textContent;
+document.body.addEventListener("htmx:oobAfterSwap", (event) => {
+  if (event.detail.target.id !== "purse") return;
+  const now = document.getElementById("purse").textContent;
+  if (now !== purse) htmx.trigger("#choices", "change");
+  purse = now;
+});
