@@ -18,7 +18,7 @@ TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.AD
 class LedgerEntryAdmin(ReadOnlyAdmin):
     """The ledger. What is wrong in it is set right by another entry, never here."""
 
-    list_display = ("at", "person", "what", "credits", "after", "about", "actor", "note")
+    list_display = ("at", "person", "movement", "credits", "after", "about", "actor", "note")
     list_display_links = ("at",)
     list_filter = ("kind", "created_at")
     list_select_related = ("account__user", "actor")
@@ -26,7 +26,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (
-        "at", "person", "what", "credits", "after", "about", "reverses", "refund", "actor", "note", "idempotency_key"
+        "at", "person", "movement", "credits", "after", "about", "reverses", "refund", "actor", "note", "idempotency_key"
     )  # fmt: skip
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
@@ -45,7 +45,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         return person_link(entry.account.user)
 
     @admin.display(description=_("kind"), ordering="kind")
-    def what(self, entry: LedgerEntry) -> SafeString:
+    def movement(self, entry: LedgerEntry) -> SafeString:
         return chip(entry.get_kind_display(), TONES.get(Kind(entry.kind), ""))
 
     @admin.display(description=_("credits"), ordering="amount")

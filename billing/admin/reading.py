@@ -74,7 +74,8 @@ def reference_link(reference: str) -> SafeString | str:
         url = reverse({"video": "admin:videos_videotask_change"}[kind], args=[name])
     except (KeyError, NoReverseMatch):
         return reference
-    return format_html('<a class="num" href="{}">{}</a>', url, reference)
+    short = f"{kind} {name.partition('-')[0].upper()}"
+    return format_html('<a class="num nowrap" href="{}" title="{}">{}</a>', url, reference, short)
 
 
 def account_link(account: ProviderAccount | None) -> SafeString | str:

@@ -1,0 +1,87 @@
+"""The operators' pages of money in a real browser: no breach of the policy, nothing too wide, and acts done by hand.
+
+A breach of the Content-Security-Policy is a console error, and `new_page` fails on those.
+"""
+
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import alerts, ledger, provider_accounts
+from billing.models import Alert, LedgerEntry, ProviderAccount
+from tests.billing import history
+from tests.browsing import DESKTOP, PHONE, NewPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def account(settings: Settings, alice: User) -> ProviderAccount:
+    """An account with a history, and rows in every list."""
+    settings.STAFF_MFA_REQUIRED = False
+    current = provider_accounts.current()
+    history.cancelled(alice)
+    history.ready(alice)
+    for balance in (5000, 4200, 3900, 1200, 980):
+        provider_accounts.record_balance(account_id=current.pk, balance=Decimal(balance))
+    alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="the disk is full")
+    return current
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pages_of_money_fit_and_breach_nothing(
+    account: ProviderAccount, alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport)
+    entry = LedgerEntry.objects.first()
+    assert entry is not None
+    for path in (
+        "/admin/accounts/user/",
+        f"/admin/accounts/user/{alice.pk}/change/",
+        "/admin/billing/ledgerentry/",
+        f"/admin/billing/ledgerentry/{entry.pk}/change/",
+        "/admin/billing/price/",
+        "/admin/billing/price/add/",
+        "/admin/billing/provideraccount/",
+        f"/admin/billing/provideraccount/{account.pk}/change/",
+        "/admin/billing/alert/",
+        "/admin/billing/spend/",
+        "/admin/billing/paidcall/",
+    ):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert too_wide(page) <= 0, path
+
+
+def test_credits_are_given_by_hand(account: ProviderAccount, alice: User, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga)
+    page.goto(f"/admin/accounts/user/{alice.pk}/change/")
+    page.get_by_role("button", name="Give or take credits").click()
+    page.get_by_label("Credits").fill("40")
+    page.get_by_label("Reason").fill("A gift")
+    page.get_by_role("button", name="Move credits").click()
+    expect(page.get_by_text("+40 credits for alice@example.com: the balance is 100 now.")).to_be_visible()
+    assert ledger.balance_of(alice) == 100
+    assert ledger.statement(alice).latest("id").note == "A gift"
+
+
+def test_new_videos_are_paused_by_hand(account: ProviderAccount, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga)
+    page.goto(f"/admin/billing/provideraccount/{account.pk}/change/")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_label("Reason").fill("We move house")
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.get_by_text("by olga@example.com: We move house")).to_be_visible()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    expect(page.get_by_text("Works", exact=True)).to_be_visible()
