@@ -162,7 +162,7 @@ def read_balance(account: ProviderAccount, client: Provider) -> bool:
 
 def _look_before(account: ProviderAccount, client: Provider) -> bool:
     """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: not now."""
-    at = clock.now()
+    at = clock.database_now()
     resting = account.breaker != breaker.State.CLOSED
     if resting and account.breaker_until is not None and account.breaker_until > at:
         return False
