@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import threading
+from queue import SimpleQueue
 from types import FrameType
 
 from videos.sandbox.catalogue import listing
@@ -29,13 +30,16 @@ def run(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    _stop_on_signals(box.stopping)
+    # Not an Event: a handler that sets one while the main thread holds its lock would wait for itself.
+    ends: SimpleQueue[None] = SimpleQueue()
+    _stop_on_signals(ends)
     if options.until_eof:
-        threading.Thread(target=_watch_input, args=(box.stopping,), daemon=True).start()
+        threading.Thread(target=_watch_input, args=(ends,), daemon=True).start()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     print(_greeting(box, options), flush=True)
-    box.stopping.wait()
+    ends.get()
+    box.stopping.set()
     server.shutdown()
     server.server_close()
     box.close()
@@ -51,14 +55,14 @@ def _greeting(box: Sandbox, options: Options) -> str:
     )
 
 
-def _stop_on_signals(stopping: threading.Event) -> None:
+def _stop_on_signals(ends: "SimpleQueue[None]") -> None:
     def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
+        ends.put(None)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
 
-def _watch_input(stopping: threading.Event) -> None:
+def _watch_input(ends: "SimpleQueue[None]") -> None:
     sys.stdin.read()
-    stopping.set()
+    ends.put(None)
