@@ -349,9 +349,15 @@ if HTTPS:
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {"line": {"()": "veoapp.logs.Lines", "fmt": "{asctime} {levelname} {name} {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    # Request lines carry the callback's secret token; they are not ours to write.
-    "loggers": {"urllib3": {"level": "WARNING"}, "django-q": {"level": "WARNING"}},
+    "loggers": {
+        # Without the handlers that Django brings: they would write the lines a second time, secrets and all.
+        "django": {"level": "INFO", "handlers": []},
+        "django.server": {"level": "INFO", "handlers": [], "propagate": True},
+        # Request lines carry the callback's secret token; they are not ours to write.
+        "urllib3": {"level": "WARNING"},
+        "django-q": {"level": "WARNING"},
+    },
 }

@@ -7,7 +7,6 @@ Answers: 200 for anything understood or unwanted, 400 for garbage, 401 for a wro
 import hashlib
 import hmac
 import logging
-import re
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from django.views.decorators.http import require_POST
 from accounts.doors import clock
 from billing import alerts
 from videos import doorbells
+from videos.callback_secret import hidden
 from videos.dispatch import token_hash
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers.base import CallbackHint
@@ -35,8 +35,6 @@ KEPT_BODY = 8 * 1024
 # So many different bodies are kept for one task; a flood of others is only counted.
 KEPT_PER_TASK = 20
 KEPT_ORPHANS = 1000
-# Our own address comes back inside the echo of the request: its secret must not be kept.
-_TOKEN_IN_BODY = re.compile(rb"(/api/veo/callback/[0-9a-f-]{36}/)[A-Za-z0-9_-]{16,}")
 
 
 @csrf_exempt
@@ -173,8 +171,9 @@ def _keep(
 
 def printable(body: bytes) -> str:
     """The body as text that any database keeps: bounded, without our secret and without NUL."""
-    hidden = _TOKEN_IN_BODY.sub(rb"\1***", body.replace(b"\\/", b"/"))
-    return hidden[:KEPT_BODY].decode("utf-8", "replace").replace("\x00", "\ufffd")
+    # Our own address comes back inside the echo of the request.
+    text = hidden(body.replace(b"\\/", b"/").decode("utf-8", "replace"))
+    return text[:KEPT_BODY].replace("\x00", "\ufffd")
 
 
 def _look_now(task: VideoTask) -> None:

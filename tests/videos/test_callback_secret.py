@@ -1,0 +1,58 @@
+"""The secret of a callback address is in no log line, however the call on it ends."""
+
+import logging
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from accounts.doors import chance
+from accounts.models import User
+from tests.videos.world import World
+from veoapp.logs import Lines
+from videos.callback_secret import hidden
+
+SECRET = "canary-callback-token-0123456789abcdefghijk"
+
+
+def lines(records: list[logging.LogRecord]) -> str:
+    """What the site's own handler would write."""
+    (console,) = [handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, Lines)]
+    return "\n".join(console.format(record) for record in records)
+
+
+def test_every_handler_that_may_see_an_address_cleans_its_lines() -> None:
+    for name in ("django", "django.request", "django.server", "django.security", "videos"):
+        assert not logging.getLogger(name).handlers
+        assert logging.getLogger(name).propagate
+
+
+def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(chance, "token", lambda: SECRET)
+    caplog.set_level(logging.DEBUG)
+    task = world.order(alice)
+    world.send()
+    address = reverse("videos:callback", args=[task.pk, SECRET])
+    client = Client()
+    assert client.post(address, b"{", content_type="application/json").status_code == 400
+    assert client.get(address).status_code == 405
+    assert client.post(address, b"x" * 70_000, content_type="application/json").status_code == 413
+    written = lines(caplog.records)
+    assert f"/api/veo/callback/{task.pk}/***/" in written
+    assert SECRET not in written
+
+
+def test_f81_a_traceback_that_names_the_address_is_cleaned_too(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("videos.callbacks")
+    try:
+        raise ValueError(f"https://studio.test/api/veo/callback/0b2f/{SECRET}/")
+    except ValueError:
+        log.exception("a call failed")
+    assert "Traceback" in lines(caplog.records)
+    assert SECRET not in lines(caplog.records)
+
+
+def test_text_without_an_address_stays_as_it_is() -> None:
+    assert hidden("GET /api/veo/callback and more") == "GET /api/veo/callback and more"
