@@ -147,7 +147,7 @@ Q_CLUSTER: dict[str, Any] = {
     "catch_up": False,
     "recycle": 500,
     "max_rss": 700_000,
-    "label": "Jobs",
+    "label": _("Jobs"),
     "has_replica": False,
 }
 
