@@ -50,6 +50,12 @@ def find() -> str | None:
 
 def find_or_download() -> str:
     """As `find`, else let Playwright download its own once. Raise `NoChromium` with the reason."""
+    driver = subprocess.run(
+        [sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True, check=False
+    )
+    if driver.returncode:
+        reason = (driver.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise NoChromium(f"Playwright's driver does not start: {reason[-300:]} (Debian: apt install libatomic1)")
     if found := find():
         return found
     try:

@@ -86,7 +86,7 @@ def _set_up() -> None:
         os.environ.pop(name, None)
     os.environ.update(settings(folder.name))
     if not database_url:
-        database_url = _start_postgres() or f"sqlite:///{folder.name}/db.sqlite3"
+        database_url = start_postgres() or f"sqlite:///{folder.name}/db.sqlite3"
     os.environ["DATABASE_URL"] = database_url
     os.environ[STARTED] = folder.name
 
@@ -97,7 +97,7 @@ def documented_settings() -> list[str]:
     return re.findall(r"^(?:# ?)?([A-Z][A-Z0-9_]+)=", text, flags=re.MULTILINE)
 
 
-def _start_postgres() -> str:
+def start_postgres() -> str:
     """The address of a fresh server, or nothing if there is none to be had outside CI."""
     try:
         server = postgres.start()

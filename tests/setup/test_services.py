@@ -1,8 +1,10 @@
 """What every other test stands on."""
 
 from email.message import EmailMessage
+from pathlib import Path
 from smtplib import SMTP
 
+import psycopg
 import pytest
 from django.core.cache import cache
 from django.db import DatabaseError, connection, transaction
@@ -11,6 +13,7 @@ from playwright.sync_api import Browser
 from accounts.models import User
 from billing import ledger
 from billing.models import LedgerEntry, Price
+from tests import chromium, postgres, services
 from tests.mail import Mailbox
 from tests.people import give_credits
 from tests.s3 import S3
@@ -58,6 +61,47 @@ def test_a_mail_arrives_at_the_smtp_server(smtp_server: Mailbox) -> None:
 def test_an_object_is_stored_at_the_s3_server(s3_server: S3) -> None:
     s3_server.client.put_object(Bucket=s3_server.bucket, Key="a", Body=b"b")
     assert s3_server.client.get_object(Bucket=s3_server.bucket, Key="a")["Body"].read() == b"b"
+
+
+@pytest.mark.parametrize(("ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)])
+def test_a_missing_browser_fails_ci_and_is_skipped_loudly_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, ci: bool, outcome: type[BaseException]
+) -> None:
+    def nowhere() -> str:
+        raise chromium.NoChromium("no Chromium here")
+
+    monkeypatch.setattr(chromium, "find_or_download", nowhere)
+    monkeypatch.setattr(services, "CI", ci)
+    with pytest.raises(outcome, match="no Chromium here"):
+        services.find_chromium()
+
+
+def test_a_missing_postgresql_fails_ci_and_is_said_loudly_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere() -> postgres.Server:
+        raise postgres.NoPostgres("no PostgreSQL here")
+
+    monkeypatch.setattr(postgres, "start", nowhere)
+    monkeypatch.setattr(services, "CI", True)
+    with pytest.raises(pytest.UsageError, match="CI needs PostgreSQL: no PostgreSQL here"):
+        services.start_postgres()
+    monkeypatch.setattr(services, "CI", False)
+    monkeypatch.setenv(services.NO_POSTGRES, "")
+    assert services.start_postgres() == ""
+    assert "!!! NO POSTGRESQL: no PostgreSQL here." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("binaries", ["system", "wheel"])
+def test_a_server_of_our_own_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, binaries: str) -> None:
+    if binaries == "wheel":
+        monkeypatch.setattr(postgres, "_system_binaries", lambda: None)
+    server = postgres.start()
+    home = Path(server.url.partition("?host=")[2])
+    with psycopg.connect(server.url.replace("postgres:", "postgresql:", 1)) as link:
+        assert link.execute("SELECT 1").fetchone() == (1,)
+    server.stop()
+    assert not home.exists()
 
 
 @pytest.mark.browser
