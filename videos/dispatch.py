@@ -62,7 +62,8 @@ def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
                 return
             yield claim
 
-    return parallel.each(lambda claim: submit(claim, client), claims())
+    # No more at once than may fail before the breaker opens: the first answers decide about the next claims.
+    return parallel.each(lambda claim: submit(claim, client), claims(), at_once=breaker.FAILURES_TO_OPEN)
 
 
 def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
@@ -107,6 +108,11 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
 def submit(claim: Claim, client: Provider) -> None:
     """POST once and write down what came of it. Whatever happens here, the task is never sent again unless nothing was begun."""
     task = claim.task
+    if not lifecycle.may_be_sent(task_id=task.pk, fence=task.fence):
+        # Whoever slept past the lease must not pay for a task that others count as lost, and may have refunded.
+        wait = Wait("not_sent", clock.database_now())
+        lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=wait, detail="the worker that had it slept")
+        return
     try:
         provider_task_id = client.submit(_request(claim))
     except errors.Refused as refusal:
@@ -222,7 +228,10 @@ def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
         provider_accounts.park(
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
         )
-    elif not isinstance(trouble, errors.RateLimited):
+    if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
+        # It answered in words of its own: whoever sent this as a probe has shown that it is well.
+        _well(task)
+    else:
         _ill(task, trouble, at_once=isinstance(trouble, errors.Unavailable))
 
 

@@ -253,6 +253,36 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
     assert world.send() >= 2
 
 
+def test_f16_verdicts_that_go_on_coming_do_not_close_the_breaker(world: World, alice: User, settings: Settings) -> None:
+    settings.MAX_CONCURRENT_PER_USER = 12
+    running = world.order(alice)
+    world.send()
+    world.sandbox.order("code-455", "stuck-generating")
+    for number in range(12):
+        world.order(alice, f"prompt {number}")
+    for _ in range(12):
+        world.send()
+        VideoTask.objects.filter(pk=running.pk).update(due_at=clock.now())
+        world.ask()
+        world.later(seconds=1)
+    calls = world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"]
+    assert calls - 1 <= FAILURES_TO_OPEN
+    assert ProviderAccount.objects.get().breaker == "open"
+
+
+@pytest.mark.parametrize("fault", ["code-429", "code-402", "code-401"])
+def test_f16_a_probe_that_is_answered_in_words_closes_the_breaker(world: World, alice: User, fault: str) -> None:
+    world.order(alice)
+    world.send()
+    rested = clock.now() - timedelta(seconds=1)
+    ProviderAccount.objects.update(breaker="open", breaker_opened=3, breaker_failures=5, breaker_until=rested)
+    world.sandbox.order(fault)
+    probe = world.order(alice, "the probe")
+    world.send()
+    assert world.now(probe).status == "queued"
+    assert ProviderAccount.objects.get().breaker == "closed"
+
+
 @pytest.mark.parametrize("fault", ["code-401", "http-401", "code-404"])
 def test_f18_a_revoked_key_parks_the_queue(
     world: World, alice: User, fault: str, caplog: pytest.LogCaptureFixture
@@ -299,6 +329,38 @@ def test_f22_a_worker_that_wakes_after_its_lease_changes_nothing(world: World, a
     assert not lifecycle.accepted(task_id=task.pk, fence=stale.fence, provider_task_id="a" * 32, due_in_s=1)
     assert not lifecycle.refused(task_id=task.pk, fence=stale.fence, reason="invalid", detail="")
     world.assert_refunded(task)
+
+
+def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_refunded_task(
+    world: World, alice: User
+) -> None:
+    task = world.order(alice)
+    account = provider_accounts.current()
+    assert dispatch.read_balance(account, client_for(account))
+    claim = dispatch.claim_next(account.pk)
+    assert isinstance(claim, dispatch.Claim)
+    world.later(seconds=121)
+    sweep.tidy()
+    world.later(minutes=61)
+    world.ask()
+    world.assert_refunded(task)
+    dispatch.submit(claim, client_for(account))
+    assert world.sandbox.truth()["requests"].get("POST /api/v1/veo/generate", 0) == 0
+    world.assert_refunded(task)
+
+
+def test_f22_a_worker_that_wakes_before_anybody_noticed_gives_its_claim_back(world: World, alice: User) -> None:
+    task = world.order(alice)
+    account = provider_accounts.current()
+    assert dispatch.read_balance(account, client_for(account))
+    claim = dispatch.claim_next(account.pk)
+    assert isinstance(claim, dispatch.Claim)
+    world.later(seconds=121)
+    dispatch.submit(claim, client_for(account))
+    assert world.now(task).status == "queued"
+    world.run()
+    world.assert_charged(task)
+    assert world.submissions() == 1
 
 
 def test_f23_the_balance_falls_to_zero_in_a_batch_and_nobody_is_told_failed(world: World, alice: User) -> None:
