@@ -1,0 +1,45 @@
+"""Several network calls inside one job: bounded, and decided as late as possible."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from pytest_django import Settings
+
+from videos import parallel
+
+
+@pytest.mark.parametrize(("threads", "at_once", "most"), [(2, None, 2), (8, 3, 3), (2, 5, 2), (0, 5, 1)])
+def test_an_item_is_drawn_only_when_a_thread_is_free_for_it(
+    settings: Settings, threads: int, at_once: int | None, most: int
+) -> None:
+    settings.JOB_THREADS = threads
+    done: list[int] = []
+    open_when_drawn: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(10):
+            open_when_drawn.append(number - len(done))
+            yield number
+
+    def act(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
+    assert parallel.each(act, items(), at_once=at_once) == 10
+    assert sorted(done) == list(range(10))
+    assert max(open_when_drawn) == most - 1
+
+
+def test_an_error_stops_nobody_else_and_is_raised_at_the_end(settings: Settings) -> None:
+    settings.JOB_THREADS = 2
+    done: list[int] = []
+
+    def act(number: int) -> None:
+        if number == 0:
+            raise ValueError(number)
+        done.append(number)
+
+    with pytest.raises(ValueError, match="0"):
+        parallel.each(act, range(5))
+    assert sorted(done) == [1, 2, 3, 4]
