@@ -65,6 +65,12 @@ def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | Non
     return task
 
 
+def may_be_sent(*, task_id: UUID, fence: int) -> bool:
+    """Whether the claim still holds: asked right before the paid request leaves."""
+    held = VideoTask.objects.filter(pk=task_id, fence=fence, status=Status.SUBMITTING)
+    return held.filter(lease_until__gt=clock.database_now()).exists()
+
+
 def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float) -> bool:
     """submitting (or already given up as unconfirmed) -> generating: the provider named its task."""
     if VideoTask.objects.filter(provider_task_id=provider_task_id).exclude(pk=task_id).exists():

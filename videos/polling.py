@@ -68,7 +68,7 @@ def look(task: VideoTask) -> None:
     except errors.ProviderError as trouble:
         _trouble(task, trouble)
     else:
-        breaker.succeeded(task.account.pk)
+        # An answer to a free question closes no breaker: maintenance stops new videos while record-info goes on.
         checkpoints.reach("poll.answered")
         settle(task, report)
 
@@ -217,6 +217,6 @@ def _was_called(task: VideoTask) -> bool:
 def _callbacks_are_rare() -> bool:
     """Whether fewer than eight of the last ten verdicts came by callback: then we ask more often."""
     last = list(
-        VideoTask.objects.exclude(settled_by="").order_by("-generating_at").values_list("settled_by", flat=True)[:10]
+        VideoTask.objects.exclude(settled_by="").order_by("-created_at").values_list("settled_by", flat=True)[:10]
     )
     return last.count("callback") < 0.8 * max(len(last), 1)
