@@ -20,7 +20,7 @@ def waiting() -> int:
 def running_by_user() -> dict[int, int]:
     """How many of each user's videos are at the provider, as far as we know."""
     # A request whose answer was lost long ago hardly still runs there: it does not hold a place for ever.
-    stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.now() - timedelta(minutes=15))
+    stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - timedelta(minutes=15))
     rows = VideoTask.objects.filter(status__in=VideoTask.RUNNING).exclude(stale)
     return dict(rows.values_list("user_id").annotate(count=Count("id")))
 
