@@ -213,14 +213,14 @@ def _request(claim: Claim) -> VideoRequest:
 
 
 def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
-    attempts = task.submit_attempts
+    doubled = 2 ** min(task.submit_attempts - 1, 10)
     waits_s = {
-        errors.RateLimited: RATE_LIMITED_FIRST_S * 2 ** (attempts - 1),
-        errors.Unavailable: 120.0 * 2 ** (attempts - 1),
+        errors.RateLimited: RATE_LIMITED_FIRST_S * doubled,
+        errors.Unavailable: 120.0 * doubled,
         errors.OutOfCredits: 30.0,
         errors.AccessDenied: 30.0,
     }
-    wait_s = min(waits_s.get(type(trouble), 5.0 * 2 ** (attempts - 1)), 900.0)
+    wait_s = min(waits_s.get(type(trouble), 5.0 * doubled), 900.0)
     # Only ever later: a rate window must have passed whole.
     until = clock.database_now() + timedelta(seconds=wait_s + chance.jitter(wait_s * 0.2, 1.0))
     lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=Wait(trouble.code, until), detail=trouble.detail)
