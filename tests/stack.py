@@ -185,7 +185,7 @@ def _free_port() -> int:
 def alive(pid: int) -> bool:
     """Whether the process runs (and is no zombie)."""
     with suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
 
 
