@@ -42,6 +42,9 @@ _WORDS = {
     "failed": ReportState.FAILED,
 }
 
+# No video costs so much: a larger figure is an error of theirs, and must not become one of ours.
+_DEAREST = Decimal(10_000_000)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
@@ -148,7 +151,7 @@ def cost_of(record: Mapping[str, object], oddities: Oddities) -> Decimal | None:
     places = (record, mapping(record.get("response")))
     said = [place.get(name) for place in places for name in ("creditsConsumed", "credits_consumed")]
     said = [value for value in said if value is not None]
-    costs = [cost for value in said if (cost := amount(value)) is not None]
+    costs = [cost for value in said if (cost := amount(value)) is not None and cost <= _DEAREST]
     if len(costs) < len(said):
         oddities.note("credits_unreadable")
     return costs[0] if costs else None

@@ -433,6 +433,7 @@ CREDITS: list[tuple[object, Decimal | None]] = [
     ([120], None),
     ("about 60", None),
     (10**15, None),
+    (999_999_999, None),
 ]
 
 
