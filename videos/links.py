@@ -3,7 +3,6 @@
 import logging
 
 from billing.provider_accounts import NoProviderKey
-from billing.vault import VaultError
 from videos.models import VideoFile
 from videos.provider_clients import client_for
 from videos.providers.base import Provider
@@ -17,7 +16,7 @@ def fresh(file: VideoFile) -> str:
     try:
         client = _client(file)
         return client.fresh_url(file.source_url) if client else ""
-    except (ProviderError, NoProviderKey, VaultError) as trouble:
+    except (ProviderError, NoProviderKey) as trouble:
         log.warning("no fresh link for %s: %s", file, trouble)
         return ""
 
@@ -27,7 +26,7 @@ def moved_to(file: VideoFile) -> str:
     try:
         client = _client(file)
         urls = client.report(file.task.provider_task_id or "").result_urls if client else ()
-    except (ProviderError, NoProviderKey, VaultError) as trouble:
+    except (ProviderError, NoProviderKey) as trouble:
         log.warning("no other address for %s: %s", file, trouble)
         return ""
     url = urls[file.index] if file.index < len(urls) else ""

@@ -2,6 +2,7 @@
 
 from billing import provider_accounts
 from billing.models import ProviderAccount
+from billing.vault import VaultError
 from videos.providers.base import Provider
 from videos.providers.http import Limits
 from videos.providers.kie import Kie
@@ -11,15 +12,19 @@ ASKING = Limits(read_s=15.0, total_s=20.0)
 
 
 def client_for(account: ProviderAccount) -> Provider:
-    """A client that may send paid requests for this account. Raises NoProviderKey, VaultError."""
+    """A client that may send paid requests for this account. Raises NoProviderKey."""
     return _client(account, Limits())
 
 
 def asking_client_for(account: ProviderAccount) -> Provider:
-    """A client for free questions, answered within 20 s or not at all. Raises NoProviderKey, VaultError."""
+    """A client for free questions, answered within 20 s or not at all. Raises NoProviderKey."""
     return _client(account, ASKING)
 
 
 def _client(account: ProviderAccount, limits: Limits) -> Provider:
-    found = provider_accounts.credentials(account)
-    return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
+    try:
+        found = provider_accounts.credentials(account)
+        return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
+    except (VaultError, ValueError) as problem:
+        # A key that cannot be unsealed, or that no header can carry, is no key: said to the operator in the same way.
+        raise provider_accounts.NoProviderKey(f"The key of {account.label} cannot be used: {problem}.") from problem

@@ -166,6 +166,33 @@ def test_f75_a_task_is_asked_about_with_the_key_that_created_it(world: World, al
     assert ProviderAccount.objects.count() == 1
 
 
+@pytest.mark.parametrize("trouble", ["unusable", "unsealable"])
+def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
+    world: World, alice: User, settings: Settings, trouble: str
+) -> None:
+    task = world.order(alice)
+    world.send()
+    waiting = world.order(alice, "the next one")
+    key = settings.KIE_AI_API_KEY
+    if trouble == "unusable":
+        settings.KIE_AI_API_KEY = "a key with spaces"
+    else:
+        settings.KIE_AI_API_KEY = ""
+        ProviderAccount.objects.update(source=ProviderAccount.Source.ADMIN, sealed_key="v1:gone:AAAA")
+    world.sandbox.finish()
+    world.later(minutes=1)
+    world.send()
+    world.ask()
+    sweep.read_balance()
+    assert "cannot be used" in world.alerts("access_denied")[0].detail
+    assert "a key with spaces" not in world.alerts("access_denied")[0].detail
+    assert (world.now(waiting).status, world.submissions()) == ("queued", 1)
+    settings.KIE_AI_API_KEY = key
+    world.run()
+    world.assert_charged(task)
+    world.assert_charged(waiting)
+
+
 def test_a_waiting_task_takes_its_refund_after_a_day(world: World, alice: User) -> None:
     world.sandbox.order("code-402")
     task = world.order(alice)

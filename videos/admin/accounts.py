@@ -15,7 +15,6 @@ from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
 from billing.amounts import localised
 from billing.models import ProviderAccount
 from billing.provider_accounts import NoProviderKey
-from billing.vault import VaultError
 from videos import dispatch
 from videos.provider_clients import client_for
 
@@ -44,7 +43,7 @@ def _try(account: ProviderAccount) -> tuple[bool, Any]:
     """Whether the account answered, and what to say of it."""
     try:
         works = dispatch.read_balance(account, client_for(account))
-    except (NoProviderKey, VaultError) as problem:
+    except NoProviderKey as problem:
         return False, problem
     account.refresh_from_db()
     if works:
