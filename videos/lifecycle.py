@@ -316,4 +316,6 @@ def _expect_files(task_id: UUID, urls: Sequence[str]) -> None:
 
 
 def _is_awaited_late(task_id: UUID) -> bool:
-    return VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None).exists()
+    # Locked: an owner who deletes it in this moment must find the files that are about to be awaited, or we the deletion.
+    late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None)
+    return late.select_for_update().first() is not None
