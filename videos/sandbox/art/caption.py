@@ -112,7 +112,7 @@ def _draw(brush: ImageDraw.ImageDraw, at: tuple[float, float], text: str, size: 
 
 
 def caption(stage: Stage, text: str) -> Actor:
-    """Fades in, stays. Below it the picture darkens a little, so that it is read on any sky."""
+    """Fades in, stays, above a player's controls. The picture darkens there a little: it is read on any sky."""
     size = round((34 if not stage.portrait else 36) * stage.unit)
     margin = round(stage.width * 0.07)
     lines = lines_of(text, size=size, width=stage.width - 2 * margin)
@@ -124,7 +124,8 @@ def caption(stage: Stage, text: str) -> Actor:
     brush = ImageDraw.Draw(mask)
     for number, line in enumerate(lines):
         _draw(brush, (margin, step * (number + 1)), line, size, 250)
-    top = stage.height * (0.94 if not stage.portrait else 0.90) - block[1]
+    bottom = stage.height * 0.85
+    top = bottom - block[1]
     shadow = mask.filter(ImageFilter.GaussianBlur(size / 7)).point(
         [min(255, round(value * 1.2)) for value in range(256)]
     )
@@ -136,7 +137,7 @@ def caption(stage: Stage, text: str) -> Actor:
         )
         for level in range(1, levels + 1)
     ]
-    scrim = _scrim(stage, shapes.even(block[1] * 1.9))
+    scrim = _scrim(stage, shapes.even(stage.height - bottom + block[1] * 1.5))
 
     def act(canvas: Canvas, t: float) -> None:
         scrim.put(canvas, 0, stage.height - scrim.size[1])
@@ -151,7 +152,7 @@ def caption(stage: Stage, text: str) -> Actor:
 def _scrim(stage: Stage, height: int) -> Sprite:
     column = Image.new("L", (1, height))
     for y in range(height):
-        column.putpixel((0, y), round(185 * (y / height) ** 1.2))
+        column.putpixel((0, y), round(175 * (y / height) ** 0.9))
     return Sprite((4.0, 5.0, 10.0), column.resize((stage.width, height)))
 
 
