@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from django.test import override_settings
 from django.utils import translation
 
 from accounts import mail
+from accounts.mail_console import EmailBackend
 from accounts.models import User
 from accounts.notices import NOTICES, Notice
 from tests.accounts import doorway
@@ -38,7 +40,7 @@ def test_a_mail_is_plain_text_and_a_page_with_a_subject_on_one_line(alice: User)
 def test_times_are_the_reader_s(alice: User) -> None:
     alice.time_zone = "Asia/Shanghai"
     notice_to(alice)
-    assert "8 p.m." in doorway.last_mail().body
+    assert "20:00" in doorway.last_mail().body
 
 
 def test_the_language_is_the_reader_s_whatever_is_spoken_around(alice: User) -> None:
@@ -91,3 +93,12 @@ def test_every_mail_has_a_subject_a_text_and_a_page_of_one_layout() -> None:
 def test_pages_of_mails_load_nothing_from_anywhere(alice: User) -> None:
     notice_to(alice)
     assert not re.search(r"<img|<script|<link|url\(", doorway.html_of(doorway.last_mail()))
+
+
+def test_without_a_mail_server_mail_is_printed_as_a_person_reads_it(alice: User) -> None:
+    notice_to(alice)
+    paper = StringIO()
+    EmailBackend(stream=paper).send_messages([doorway.last_mail()])
+    assert "Mail to alice@example.com: Your password was changed\n" in paper.getvalue()
+    assert "Your password was changed." in paper.getvalue()
+    assert "<" not in paper.getvalue()
