@@ -31,10 +31,11 @@ class StudioForm(forms.Form):
     prompt = forms.CharField(
         label=_("Prompt"),
         max_length=catalogue.PROMPT_LIMIT,
-        widget=forms.Textarea(
-            attrs={"rows": 4, "maxlength": catalogue.PROMPT_LIMIT, "placeholder": _("What should be seen and heard?")}
-        ),
-        error_messages={"required": _("Say what should be seen: a subject, what it does, how the camera moves.")},
+        widget=forms.Textarea(attrs={"rows": 4, "placeholder": _("What should be seen and heard?")}),
+        error_messages={
+            "required": _("Say what should be seen: a subject, what it does, how the camera moves."),
+            "max_length": _("The prompt is too long: at most 2,000 characters."),
+        },
     )
     model = forms.ChoiceField(
         label=_("Model"), choices=[(model.name, model.title) for model in catalogue.CATALOGUE], initial="veo3_fast"
@@ -50,6 +51,9 @@ class StudioForm(forms.Form):
         min_value=catalogue.SEED_RANGE[0],
         max_value=catalogue.SEED_RANGE[1],
         help_text=_("A number from 10000 to 99999. The same seed and prompt give a similar take."),
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"), _("A seed is a number from 10000 to 99999.")
+        ),
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
     )
     watermark = forms.CharField(
@@ -74,6 +78,8 @@ class StudioForm(forms.Form):
 
     def __init__(self, *, user: User, data: Mapping[str, Any] | None = None, initial: dict[str, Any] | None = None):
         super().__init__(data=data, initial={"key": str(chance.new_uuid()), **(initial or {})})
+        # A browser that knows the limit would cut a longer text without a word; the server says so and keeps it.
+        self.fields["prompt"].widget.attrs.pop("maxlength", None)
         self.user = user
         self.slot_errors: dict[str, str | Promise] = {}
 
@@ -101,7 +107,7 @@ class StudioForm(forms.Form):
             if len(cleaned["image_ids"]) < NEEDED[Mode(mode)]:
                 empty = next(slot for slot in SLOTS[mode] if slot not in images)
                 self.slot_errors.setdefault(empty, _missing(mode))
-                self.add_error(None, str(_missing(mode)))
+                self.add_error(f"image_{empty}", str(_missing(mode)))
         return cleaned
 
     def order(self) -> VideoOrder:

@@ -180,7 +180,9 @@ def _waiting(now: Progress) -> list[str]:
     if now.wait_words:
         parts.append(str(now.wait_words))
     if now.all_ahead == 0:
-        parts.append(_("next in line"))
+        # Behind one's own videos in the making, "next" would promise what it cannot keep.
+        if now.wait_code != "own_slot":
+            parts.append(_("next in line"))
     elif now.own_ahead == 0:
         parts.append(
             ngettext("%(n)d video ahead of it", "%(n)d videos ahead of it", now.all_ahead) % {"n": now.all_ahead}

@@ -288,6 +288,7 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
     said = generate("Dunes", "--user", purse.email, "--wait", "--timeout", "3")
     assert said.code == 3
     assert "Waiting · your other videos come first" in said.out
+    assert "next in line" not in said.out
 
 
 def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:

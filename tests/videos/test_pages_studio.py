@@ -14,6 +14,7 @@ from tests.people import give_credits
 from tests.videos import takes
 from videos import images
 from videos.models import SourceImage, VideoTask
+from videos.views.landing import DRAFT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -122,7 +123,7 @@ def test_everything_typed_survives_an_error(signed_in: Client, alice: User) -> N
     ):
         assert kept in page, kept
     assert answer.context["form"].value_of("enable_translation") is False
-    assert "10000" in str(answer.context["form"].errors["seed"])
+    assert answer.context["form"].errors["seed"] == ["A seed is a number from 10000 to 99999."]
     assert VideoTask.objects.count() == 0
     assert ledger.balance_of(alice) == 100
 
@@ -131,6 +132,17 @@ def test_an_empty_prompt_says_what_a_prompt_needs(signed_in: Client) -> None:
     answer = signed_in.post("/", form(prompt="   "))
     assert "Say what should be seen" in answer.text
     assert 'aria-invalid="true"' in answer.text
+
+
+def test_a_prompt_that_is_too_long_is_said_and_kept_whole(signed_in: Client, client: Client) -> None:
+    long = "wave " * 500 + "end"
+    answer = signed_in.post("/", form(prompt=long))
+    assert "The prompt is too long: at most 2,000 characters." in answer.text
+    assert f"{long}</textarea>" in answer.text
+    assert 'maxlength="2000"' not in answer.text, "a browser would cut what is pasted"
+    client.logout()
+    client.post("/", {"prompt": long})
+    assert client.session[DRAFT]["prompt"] == long
 
 
 def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(signed_in: Client, alice: User) -> None:
@@ -191,7 +203,7 @@ def test_first_and_last_frames_keep_their_order(signed_in: Client, alice: User) 
 def test_a_missing_image_is_named(signed_in: Client) -> None:
     answer = signed_in.post("/", form(mode="both"))
     assert answer.status_code == 422
-    assert "Bring a first and a last frame" in answer.text
+    assert answer.text.count("Bring a first and a last frame") == 1, "said where the image is missing, and only there"
     assert VideoTask.objects.count() == 0
 
 

@@ -4,18 +4,18 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from videos import catalogue, examples
+from videos import examples
 
 DRAFT = "studio_draft"
+# More than an order takes: a long prompt is shortened by its writer, not by us.
+_MOST_CHARACTERS = 10_000
 _KEPT = ("prompt", "mode", "model", "aspect_ratio", "resolution", "duration_s", "seed", "watermark")
 
 
 def landing(request: HttpRequest) -> HttpResponse:
     """GET: what this is and what it costs. POST: keep what was typed, and go where one signs up or in."""
     if request.method == "POST":
-        request.session[DRAFT] = {
-            name: request.POST[name][: catalogue.PROMPT_LIMIT] for name in _KEPT if name in request.POST
-        }
+        request.session[DRAFT] = {name: request.POST[name][:_MOST_CHARACTERS] for name in _KEPT if name in request.POST}
         # A form of the studio comes from somebody whose session ended; the landing page's from somebody new.
         return redirect(settings.LOGIN_URL if "key" in request.POST else "account_signup")
     return render(
@@ -24,6 +24,5 @@ def landing(request: HttpRequest) -> HttpResponse:
         {
             "examples": examples.EXAMPLES,
             "signup_credits": settings.SIGNUP_CREDITS,
-            "prompt_limit": catalogue.PROMPT_LIMIT,
         },
     )

@@ -16,14 +16,19 @@ const SAID = {
 };
 
 function words(text) {
+  const limit = Number(count.dataset.limit);
+  if (text.length > limit) return `${text.length} / ${limit} ${count.dataset.unitHan}`;
   const han = text.match(/[\u4e00-\u9fff]/g);
-  if (han) return `${han.length} ${count.dataset.unitHan}`;
+  if (han || (text === "" && document.documentElement.lang.startsWith("zh"))) {
+    return `${han ? han.length : 0} ${count.dataset.unitHan}`;
+  }
   const found = text.trim().split(/\s+/).filter(Boolean).length;
-  return `${found} ${count.dataset.unit}`;
+  return `${found} ${found === 1 ? count.dataset.unitOne : count.dataset.unit}`;
 }
 
 function look() {
   count.textContent = words(prompt.value);
+  count.classList.toggle("tone-bad", prompt.value.length > Number(count.dataset.limit));
   for (const hint of hints.querySelectorAll("button")) {
     hint.classList.toggle("said", SAID[hint.dataset.hint].test(prompt.value));
   }
