@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from allauth.account.decorators import reauthentication_required
 from allauth.core.exceptions import ReauthenticationRequired
-from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -23,45 +22,13 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
 from billing import provider_accounts, vault
+from billing.admin.provider_forms import KeyForm, PauseForm
 from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
 from billing.amounts import localised
 from billing.models import BalanceSnapshot, ProviderAccount
 
 SNAPSHOTS_SHOWN = 50
 CURVE_WIDTH, CURVE_HEIGHT = 600, 100
-
-
-class KeyForm(forms.Form):
-    """A key of a provider. It is sealed when it is stored, and shown to nobody again."""
-
-    label = forms.CharField(label=gettext_lazy("Label"), max_length=80, help_text=gettext_lazy("How we call it here."))
-    api_key = forms.CharField(
-        label=gettext_lazy("Key"),
-        min_length=8,
-        max_length=400,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("From the provider's page of API keys. It is sealed here and never shown again."),
-    )
-    base_url = forms.URLField(
-        label=gettext_lazy("Address"),
-        required=False,
-        assume_scheme="https",
-        help_text=gettext_lazy("Leave it empty for the one in the settings."),
-    )
-    upload_base_url = forms.URLField(
-        label=gettext_lazy("Upload address"),
-        required=False,
-        assume_scheme="https",
-        help_text=gettext_lazy("Leave it empty for the one in the settings."),
-    )
-
-
-class PauseForm(forms.Form):
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=300,
-        help_text=gettext_lazy("People read it when they order a video, so say what they may know."),
-    )
 
 
 @dataclass(frozen=True)
