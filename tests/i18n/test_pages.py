@@ -29,7 +29,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 PROMPT = "黄昏的灯塔，长浪涌来"
 # Names and codes that are the same in every language.
 NAMES = (
-    r"for a test|read timeout|Veo( 3\.1( (Fast|Quality|Lite))?)?|veoapp|WebP|JPEG|PNG|JavaScript|English|sha256|UTC|the vendor's own words"
+    r"for a test|read timeout|Veo( 3\.1( (Fast|Quality|Lite))?)?|veoapp|WebP|JPEG|PNG|JavaScript|English|sha256|UTC"
+    r"|the vendor's own words"
     r"|Fast|Quality|Lite|KIE_AI_API_KEY|manage\.py( worker)?|MB|KB|Auto|SPAM|PIN|ID|URL|Chrome|Firefox|Linux|X11|Alice|Olga"
     r"|[A-Z]{4}-[A-Z]{4}|\S+@\S+|https?://\S+|video:[0-9a-f-]+|[0-9a-f]{8,}[0-9a-f-]*|None fps|[A-Z][a-z]+/[A-Za-z_/-]+"
 )
