@@ -7,6 +7,10 @@ Answers: 200 for anything understood or unwanted, 400 for garbage, 401 for a wro
 import hashlib
 import hmac
 import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Timer
 from typing import Any
 from uuid import UUID
 
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 Verdict = CallbackReceipt.Verdict
 
 BODY_LIMIT = 64 * 1024
+BODY_WITHIN_S = 5.0
 KEPT_BODY = 8 * 1024
 # So many different bodies are kept for one task; a flood of others is only counted.
 KEPT_PER_TASK = 20
@@ -90,14 +95,44 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
 
 
 def _body(request: HttpRequest) -> bytes | None:
-    """The body, read up to the limit; None when it is larger. The web server bounds how long it may take."""
+    """The body, read up to the limit and for BODY_WITHIN_S at most (then what came so far); None when it is larger."""
     try:
         if int(request.headers.get("Content-Length") or 0) > BODY_LIMIT:
             return None
     except ValueError:
         return None
-    body = request.read(BODY_LIMIT + 1)
+    # A chunked body has no length, and Django takes it for empty; a server that finds its end says so.
+    chunked = "Content-Length" not in request.headers and request.META.get("wsgi.input_terminated")
+    with _cut_off(request):
+        try:
+            body: bytes = (request.META["wsgi.input"] if chunked else request).read(BODY_LIMIT + 1)
+        except Exception:  # the caller is gone, or sends what is no chunk: each server has errors of its own
+            body = b""
     return None if len(body) > BODY_LIMIT else body
+
+
+@contextmanager
+def _cut_off(request: HttpRequest) -> Iterator[None]:
+    """Hear no more from a caller who dawdles: one byte a minute would hold a thread of the web server for weeks.
+
+    gunicorn lends its socket; behind another server, or a proxy that buffers, that one sees to it.
+    """
+    line: socket.socket | None = request.META.get("gunicorn.socket")
+    if line is None:
+        yield
+        return
+
+    def hang_up() -> None:
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RD)
+
+    timer = Timer(BODY_WITHIN_S, hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _is_signed(request: HttpRequest, hint: CallbackHint) -> bool | None:

@@ -4,11 +4,14 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+from django.core.handlers.wsgi import WSGIRequest
 from django.db import DatabaseError
+from django.test import RequestFactory
 from pytest_django import Settings
 
 from accounts.doors import clock
@@ -260,6 +263,41 @@ def test_f32_a_large_body_is_cut_at_64_kib(called_world: World, alice: User, tok
     called_world.send()
     assert post(task, token, b"x" * (callbacks.BODY_LIMIT + 1)).status_code == 413
     assert not task.callbacks.exists()
+
+
+def test_f32_a_slow_body_holds_gunicorns_thread_for_a_moment_only(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(callbacks, "BODY_WITHIN_S", 0.5)
+    caller, line = socket.socketpair()
+    with caller, line, line.makefile("rb") as received:
+        caller.sendall(b'{"data": ')
+        request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
+        slow = WSGIRequest(
+            {**request.environ, "CONTENT_LENGTH": "60000", "wsgi.input": received, "gunicorn.socket": line}
+        )
+        began = time.monotonic()
+        answer = callbacks.common_callback(slow)
+        assert time.monotonic() - began < 5
+    assert answer.status_code == 400
+    assert CallbackReceipt.objects.get().body == '{"data": '
+
+
+@pytest.mark.parametrize(("spaces", "status"), [(0, 200), (callbacks.BODY_LIMIT, 413)])
+def test_f32_a_chunked_body_is_read_up_to_the_same_limit(db: None, spaces: int, status: int) -> None:
+    body = body_for("a" * 32) + b" " * spaces
+    request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
+    environ = {**request.environ, "wsgi.input": BytesIO(body), "wsgi.input_terminated": True}
+    assert callbacks.common_callback(WSGIRequest(environ)).status_code == status
+    assert CallbackReceipt.objects.count() == (1 if status == 200 else 0)
+
+
+def test_f33_a_chunk_that_is_none_is_garbage(db: None) -> None:
+    class Nonsense(BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            raise RuntimeError("invalid chunk size")
+
+    request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
+    environ = {**request.environ, "wsgi.input": Nonsense(), "wsgi.input_terminated": True}
+    assert callbacks.common_callback(WSGIRequest(environ)).status_code == 400
 
 
 def test_f32_a_body_without_a_length_is_not_waited_for(called_world: World, alice: User, token: str) -> None:
