@@ -2,6 +2,7 @@
 
 from videos.admin.accounts import ProviderAccountAdmin
 from videos.admin.callbacks import CallbackReceiptAdmin
+from videos.admin.jobs import FailureAdmin
 from videos.admin.tasks import VideoTaskAdmin
 
-__all__ = ["CallbackReceiptAdmin", "ProviderAccountAdmin", "VideoTaskAdmin"]
+__all__ = ["CallbackReceiptAdmin", "FailureAdmin", "ProviderAccountAdmin", "VideoTaskAdmin"]

@@ -6,7 +6,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from videos.admin.reading import ReadOnlyAdmin, chip
+from billing.admin.reading import ReadOnlyAdmin, chip
 from videos.models import CallbackReceipt
 
 Verdict = CallbackReceipt.Verdict

@@ -20,11 +20,11 @@ from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
 from billing import guard
+from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
 from billing.models import Alert, Spend
 from videos import catalogue, polling
 from videos.admin import acts
 from videos.admin.filters import AttentionFilter, ModelFilter, ResolutionFilter, searched
-from videos.admin.reading import ReadOnlyAdmin, chip, operator_of
 from videos.costs import amount, money_of, spends_of
 from videos.models import VideoFile, VideoTask
 from videos.modes import RESOLUTION_NAMES

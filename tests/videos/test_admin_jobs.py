@@ -1,0 +1,37 @@
+"""What operators see of the queue: failed jobs to read, and no page from which anybody could run a function by its name."""
+
+import pytest
+from django.test import Client
+from django_q.models import Failure
+from pytest_django import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+
+
+@pytest.mark.parametrize("model", ["schedule", "success", "ormq"])
+def test_the_queues_own_pages_are_gone(client: Client, olga: User, settings: Settings, model: str) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    client.force_login(olga)
+    assert client.get(f"/admin/django_q/{model}/").status_code == 404
+    assert client.get(f"/admin/django_q/{model}/add/").status_code == 404
+
+
+def test_a_failed_job_can_be_read_and_nothing_else(client: Client, olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    client.force_login(olga)
+    at = clock.now()
+    failure = Failure.objects.create(
+        id="f" * 32,
+        name="job",
+        func="videos.tasks.poll",
+        result="Traceback: gone",
+        started=at,
+        stopped=at,
+        success=False,
+    )
+    assert "videos.tasks.poll" in client.get("/admin/django_q/failure/").text
+    assert "Traceback: gone" in client.get(f"/admin/django_q/failure/{failure.pk}/change/").text
+    assert client.get("/admin/django_q/failure/add/").status_code == 403
+    assert client.post(f"/admin/django_q/failure/{failure.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert Failure.objects.exists()
