@@ -221,7 +221,11 @@ SANDBOX_ALLOWED = DEBUG and not KIE_AI_API_KEY
 SANDBOX_URL = env.str("SANDBOX_URL", default="").rstrip("/") or (
     f"http://127.0.0.1:{SANDBOX_PORT}" if KIE_AI_BASE_URL == "https://api.kie.ai" else KIE_AI_BASE_URL
 )
-KIE_AI_UPLOAD_BASE_URL = env.str("KIE_AI_UPLOAD_BASE_URL", default="https://kieai.redpandaai.co").rstrip("/")
+# kie.ai takes uploads at a host of its own. Another provider's address gets them itself: our key and people's images
+# go nowhere that was not named.
+KIE_AI_UPLOAD_BASE_URL = env.str("KIE_AI_UPLOAD_BASE_URL", default="").rstrip("/") or (
+    "https://kieai.redpandaai.co" if KIE_AI_BASE_URL == "https://api.kie.ai" else KIE_AI_BASE_URL
+)
 KIE_AI_WEBHOOK_HMAC_KEY = env.str("KIE_AI_WEBHOOK_HMAC_KEY", default="")
 # Where the provider calls back; another address than APP_URL only when it sees us under another name.
 CALLBACK_BASE_URL = env.str("CALLBACK_BASE_URL", default=APP_URL).rstrip("/")

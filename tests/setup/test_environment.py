@@ -116,3 +116,19 @@ def test_the_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     settings = runpy.run_path(str(ROOT / "veoapp" / "settings.py"))
     assert (settings["APP_URL"], settings["SANDBOX_URL"]) == ("http://127.0.0.1:8123", "http://127.0.0.1:8124")
+
+
+@pytest.mark.parametrize(
+    ("base", "uploads", "expected"),
+    [
+        ("", "", "https://kieai.redpandaai.co"),
+        ("http://127.0.0.1:9999/", "", "http://127.0.0.1:9999"),
+        ("http://127.0.0.1:9999", "https://files.example.com/", "https://files.example.com"),
+    ],
+)
+def test_images_and_our_key_go_to_no_host_that_was_not_named(
+    monkeypatch: pytest.MonkeyPatch, base: str, uploads: str, expected: str
+) -> None:
+    monkeypatch.setenv("KIE_AI_BASE_URL", base)
+    monkeypatch.setenv("KIE_AI_UPLOAD_BASE_URL", uploads)
+    assert runpy.run_path(str(ROOT / "veoapp" / "settings.py"))["KIE_AI_UPLOAD_BASE_URL"] == expected
