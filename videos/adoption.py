@@ -15,21 +15,26 @@ log = logging.getLogger(__name__)
 Verdict = CallbackReceipt.Verdict
 # How far the provider's creation time may be from our sending: clocks differ, queues delay.
 NEAR = timedelta(minutes=15)
+# As many as the inbox keeps of one task.
+MOST_NAMES = 20
 
 
 def pending_names(task: VideoTask) -> list[CallbackReceipt]:
     """Callbacks that name a provider id for this task and were not looked at yet, oldest first."""
-    return list(task.callbacks.filter(verdict=Verdict.PENDING).exclude(provider_task_id="").order_by("id")[:10])
+    return list(task.callbacks.filter(verdict=Verdict.PENDING).exclude(provider_task_id="").order_by("id")[:MOST_NAMES])
 
 
 def adopt(*, task: VideoTask, client: Provider) -> bool:
     """Try what the callbacks name; True once the task has its provider id. Raises NoAnswer while the provider is silent."""
+    still_unseen: errors.NotVisible | None = None
     for receipt in pending_names(task):
         try:
             report = client.report(receipt.provider_task_id)
         except errors.NotVisible as unseen:
             if clock.now() - receipt.received_at < timedelta(minutes=10):
-                raise
+                # Perhaps too early, perhaps forged: it must not stand before the others.
+                still_unseen = unseen
+                continue
             _reject(receipt, task, f"the provider does not know it: {unseen.detail}")
             continue
         if problem := _not_ours(task, receipt.provider_task_id, report):
@@ -39,6 +44,8 @@ def adopt(*, task: VideoTask, client: Provider) -> bool:
             CallbackReceipt.objects.filter(pk=receipt.pk).update(verdict=Verdict.USED)
             return True
         _reject(receipt, task, "the task could not take it")
+    if still_unseen is not None:
+        raise still_unseen
     return False
 
 

@@ -1,7 +1,7 @@
 """The provider's calls: verify the address, keep the words, answer fast, and ask record-info. A callback decides nothing.
 
 Answers: 200 for anything understood or unwanted, 400 for garbage, 401 for a wrong signature, 404 for a wrong address,
-413 for a large body, 503 while the database is away (the provider calls again; polling goes on anyway).
+413 for a large body, 503 while the database is away or the inbox full (the provider calls again; polling goes on).
 """
 
 import hashlib
@@ -81,7 +81,7 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
     hint = parse_callback(body, request.headers.get("Content-Type", ""))
     signed = _is_signed(request, hint)
     verdict = _verdict(task, hint, signed)
-    _keep(task, hint, body, request, verdict, signed=bool(signed))
+    kept = _keep(task, hint, body, request, verdict, signed=bool(signed))
     if verdict == Verdict.BAD_SIGNATURE:
         alerts.raise_alert(alerts.Kind.BAD_SIGNATURE, cause="callback", reference=task.reference if task else "")
         return JsonResponse({"error": "wrong signature"}, status=401)
@@ -89,6 +89,9 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
         alerts.raise_alert(alerts.Kind.ORPHAN_CALLBACK, cause="callback", detail=hint.provider_task_id)
     elif verdict in (Verdict.PENDING, Verdict.USED, Verdict.MALFORMED):
         _look_now(task)
+    if verdict == Verdict.PENDING and not kept:
+        # Only what we keep may be answered with 200: it may name a lost task.
+        return JsonResponse({"error": "try again later"}, status=503)
     if not hint.well_formed:
         return JsonResponse({"error": hint.problem}, status=400)
     return JsonResponse({"status": "ok"})
@@ -176,17 +179,24 @@ def _keep(
     verdict: CallbackReceipt.Verdict,
     *,
     signed: bool,
-) -> None:
-    """One row for each different body of a task; the same again is counted; a flood stops being kept."""
+) -> bool:
+    """One row for each different body of a task; the same again is counted; a flood stops being kept: False."""
     digest = hashlib.sha256(body).hexdigest()
     at = clock.now()
     same = CallbackReceipt.objects.filter(task=task, body_sha256=digest)
     if same.update(times=F("times") + 1, last_at=at):
-        return
+        return True
     limit = KEPT_PER_TASK if task is not None else KEPT_ORPHANS
-    if CallbackReceipt.objects.filter(task=task).count() >= limit:
-        log.warning("callbacks beyond the first %d are not kept", limit)
-        return
+    kept = CallbackReceipt.objects.filter(task=task)
+    if kept.count() >= limit:
+        # What may name a lost task takes the place of what was found worthless.
+        worthless = (
+            kept.exclude(verdict__in=[Verdict.PENDING, Verdict.USED]) if verdict == Verdict.PENDING else kept.none()
+        )
+        if (oldest := worthless.order_by("id").first()) is None:
+            log.warning("callbacks beyond the first %d are not kept", limit)
+            return False
+        oldest.delete()
     facts: dict[str, Any] = {
         "provider_task_id": hint.provider_task_id,
         "body": printable(body),
@@ -202,6 +212,7 @@ def _keep(
             CallbackReceipt.objects.create(task=task, body_sha256=digest, **facts)
     except IntegrityError:
         same.update(times=F("times") + 1, last_at=at)
+    return True
 
 
 def printable(body: bytes) -> str:

@@ -220,6 +220,28 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     assert task.callbacks.get().verdict == "rejected"
 
 
+def test_f30_forged_names_neither_delay_nor_drown_the_true_one(called_world: World, alice: User, token: str) -> None:
+    called_world.sandbox.order("drop-answer", "no-callback")
+    task = called_world.order(alice)
+    called_world.send()
+    assert called_world.now(task).status == "unconfirmed"
+    forged = [post(task, token, body_for(f"{number:032x}")).status_code for number in range(callbacks.KEPT_PER_TASK)]
+    assert set(forged) == {200}
+    called_world.sandbox.finish()
+    true_name = called_world.sandbox.accepted()[0]["task_id"]
+    assert post(task, token, body_for(true_name)).status_code == 503, "what cannot be kept is not taken"
+    called_world.ask()
+    called_world.later(minutes=11)
+    called_world.ask()
+    assert set(task.callbacks.values_list("verdict", flat=True)) == {"rejected"}
+    assert post(task, token, body_for("e" * 32)).status_code == 200
+    assert post(task, token, body_for(true_name)).status_code == 200
+    called_world.ask()
+    called_world.save()
+    called_world.assert_charged(task)
+    assert called_world.submissions() == 1
+
+
 @pytest.mark.parametrize("kind", ["changed body", "stale", "unsigned", "garbage"])
 def test_f31_a_callback_without_a_fresh_signature_has_no_effect(
     called_world: World, alice: User, token: str, settings: Settings, kind: str
