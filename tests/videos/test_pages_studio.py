@@ -187,6 +187,7 @@ def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(
     task = VideoTask.objects.get()
     assert task.generation_type == "FIRST_AND_LAST_FRAMES_2_VIDEO"
     assert [place.image_id for place in task.task_images.all()] == [image.pk]
+    assert "<dd>First frame</dd>" in signed_in.get(f"/videos/{task.pk}/").text
 
 
 def test_first_and_last_frames_keep_their_order(signed_in: Client, alice: User) -> None:
@@ -195,6 +196,7 @@ def test_first_and_last_frames_keep_their_order(signed_in: Client, alice: User) 
     signed_in.post("/", form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
     task = VideoTask.objects.get()
     assert [place.image_id for place in task.task_images.all()] == [first.pk, last.pk]
+    assert "<dd>First and last frame</dd>" in signed_in.get(f"/videos/{task.pk}/").text
     again = signed_in.get(f"/?from={task.pk}").context
     assert again["form"].value_of("image_last") == str(last.pk)
     assert again["offer"].settings.mode == "both"
