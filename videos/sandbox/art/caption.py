@@ -124,7 +124,7 @@ def caption(stage: Stage, text: str) -> Actor:
     brush = ImageDraw.Draw(mask)
     for number, line in enumerate(lines):
         _draw(brush, (margin, step * (number + 1)), line, size, 250)
-    bottom = stage.height * 0.85
+    bottom = stage.height * 0.83
     top = bottom - block[1]
     shadow = mask.filter(ImageFilter.GaussianBlur(size / 7)).point(
         [min(255, round(value * 1.2)) for value in range(256)]
