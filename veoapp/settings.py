@@ -239,6 +239,8 @@ FIRST_POLL_AT_MOST_S = env.float("FIRST_POLL_AT_MOST_S", default=60.0)
 JOB_THREADS = env.int("JOB_THREADS", default=8)
 # A POST ends within 60 s; whoever has not answered after twice that is dead, and the outcome unknown.
 SUBMIT_LEASE_S = env.float("SUBMIT_LEASE_S", default=120.0)
+# Our own clock refunds a video only after so long without any verdict.
+HARD_DEADLINE_HOURS = env.float("HARD_DEADLINE_HOURS", default=6.0)
 CHARGED_WHEN_FAILED = env.bool("CHARGED_WHEN_FAILED", default=False)
 
 # --- Limits; each is a default that the admin may override where a row exists -----------------------------------------

@@ -117,7 +117,7 @@ def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
     ).exclude(provider_task_id="")
     by_hand = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
     tasks = VideoTask.objects.filter(Exists(unread), ~Exists(by_hand), status=Status.FAILED, failure_code="unconfirmed")
-    early = tasks.filter(finished_at__lt=F("submitted_at") + polling.HARD_DEADLINE)
+    early = tasks.filter(finished_at__lt=F("submitted_at") + polling.hard_deadline())
     yield from _tasks("I10", early, "given up as unconfirmed with a callback unread")
 
 

@@ -115,6 +115,9 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     """
     if not idempotency_key or len(idempotency_key) > 100:
         raise ValueError("an idempotency key has 1 to 100 characters")
+    # Key first, whatever has changed since: a second try must find its task.
+    if (earlier := _earlier(user, order, idempotency_key)) is not None:
+        return earlier
     if errors := problems(order):
         raise InvalidOrder(errors)
     provider = provider_accounts.current()
@@ -123,11 +126,8 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail="less than the reserve is free on the disk")
     with transaction.atomic():
         account = ledger.lock_account(user)
-        # Key first, then balance: a browser's second try must find its task although the purse is empty by now.
-        earlier = VideoTask.objects.filter(user=user, idempotency_key=idempotency_key).first()
-        if earlier is not None:
-            if earlier.order_hash != order.hash():
-                raise KeyReused(idempotency_key)
+        # Again, now that nobody else can order for this person: the same order may have come twice at once.
+        if (earlier := _earlier(user, order, idempotency_key)) is not None:
             return earlier
         if not has_room:
             raise NoRoom()
@@ -164,6 +164,13 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         checkpoints.reach("create.charged")
     checkpoints.reach("create.committed")
     doorbells.ring("dispatch")
+    return task
+
+
+def _earlier(user: User, order: VideoOrder, idempotency_key: str) -> VideoTask | None:
+    task = VideoTask.objects.filter(user=user, idempotency_key=idempotency_key).first()
+    if task is not None and task.order_hash != order.hash():
+        raise KeyReused(idempotency_key)
     return task
 
 

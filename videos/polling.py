@@ -3,6 +3,7 @@
 import logging
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
@@ -23,13 +24,17 @@ MOST_PER_JOB = 200
 # Longer than a question may take; a look of a killed worker is done again soon after.
 LOOK_LEASE = timedelta(seconds=30)
 SOFT_DEADLINE = timedelta(minutes=15)
-HARD_DEADLINE = timedelta(hours=6)
 UNCONFIRMED_ALERT = timedelta(minutes=15)
 UNCONFIRMED_REFUND = timedelta(minutes=60)
 # A success without URLs, or an answer we cannot read, is asked about for so long before a person is told it is final.
 NO_URLS_PATIENCE = timedelta(minutes=30)
 NOT_VISIBLE_ALERT = timedelta(minutes=10)
 LATE_WATCH = timedelta(days=1)
+
+
+def hard_deadline() -> timedelta:
+    """How long after its sending a task without a verdict is refunded."""
+    return timedelta(hours=settings.HARD_DEADLINE_HOURS)
 
 
 def poll_due(*, most: int = MOST_PER_JOB) -> int:
@@ -111,13 +116,18 @@ def _look_again(task: VideoTask) -> None:
     since = task.submitted_at or task.created_at
     age = at - since
     if task.status == Status.FAILED:
-        if age > HARD_DEADLINE + LATE_WATCH:
+        if age > hard_deadline() + LATE_WATCH:
             _stop_watching(task)
         else:
             _due(task, at + timedelta(hours=1))
         return
-    if age >= HARD_DEADLINE:
-        lifecycle.given_up(task_id=task.pk, from_=task.status, code="deadline", detail="no verdict within six hours")
+    if age >= hard_deadline():
+        lifecycle.given_up(
+            task_id=task.pk,
+            from_=task.status,
+            code="deadline",
+            detail=f"no verdict within {settings.HARD_DEADLINE_HOURS:g} hours",
+        )
         return
     if age >= SOFT_DEADLINE:
         if lifecycle.delayed(task_id=task.pk):
@@ -170,7 +180,7 @@ def _trouble(task: VideoTask, trouble: errors.ProviderError) -> None:
 def _look_again_or_wait(task: VideoTask) -> None:
     """Ask again soon while callbacks wait to be proved; otherwise as usual."""
     age = clock.database_now() - (task.submitted_at or task.created_at)
-    if task.provider_task_id is None and age < HARD_DEADLINE and adoption.pending_names(task):
+    if task.provider_task_id is None and age < hard_deadline() and adoption.pending_names(task):
         # A callback that we answered with 200 is looked into before anybody is refunded.
         _due(task, clock.database_now() + timedelta(seconds=chance.jitter(5)))
     elif task.provider_task_id is None:

@@ -55,7 +55,7 @@ def test_the_operators_pages_wear_our_look(
         "/admin/videos/callbackreceipt/",
         "/admin/accounts/user/",
         f"/admin/accounts/user/{olga.pk}/change/",
-        "/admin/django_q/schedule/add/",
+        "/admin/django_q/failure/",
     ):
         answer = page.goto(path)
         assert answer is not None

@@ -229,7 +229,14 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
     }
     command = [sys.executable, "manage.py", "generate", PROMPT, "--user", purse.email, "--wait"]
     process = subprocess.Popen(
-        command, cwd=site.BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=site.BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where tests run in the background Ctrl-C is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     until = time.monotonic() + 60
     while not VideoTask.objects.filter(status="generating").exists() and time.monotonic() < until:
