@@ -8,7 +8,6 @@ def test_...(world, alice):
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,13 +149,13 @@ def pushed_clock() -> Iterator[PushedClock]:
 
 
 @pytest.fixture
-def at_sandbox(sandbox: SandboxProcess, settings: Settings, tmp_path: Path) -> SandboxProcess:
+def at_sandbox(sandbox: SandboxProcess, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> SandboxProcess:
     """The site's settings point at the sandbox; jobs run in this thread; callbacks go to a port where nobody listens.
 
     Media has a folder of the test's own: a sweep under a pushed clock would take the files of tests beside it.
     """
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.INCOMING_ROOT = tmp_path / "media" / ".incoming"
+    settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
+    settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
     settings.KIE_AI_API_KEY = sandbox.api_key
     settings.KIE_AI_BASE_URL = sandbox.url
     settings.KIE_AI_UPLOAD_BASE_URL = sandbox.url
