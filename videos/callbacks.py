@@ -1,7 +1,8 @@
 """The provider's calls: verify the address, keep the words, answer fast, and ask record-info. A callback decides nothing.
 
 Answers: 200 for anything understood or unwanted, 400 for garbage, 401 for a wrong signature, 404 for a wrong address,
-413 for a large body, 503 while the database is away or the inbox full (the provider calls again; polling goes on).
+413 for a large body, 429 for who guesses, 503 while the database is away or the inbox full (the provider calls again;
+polling goes on).
 """
 
 import hashlib
@@ -14,7 +15,9 @@ from threading import Timer
 from typing import Any
 from uuid import UUID
 
+from allauth.account.adapter import get_adapter
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -29,6 +32,7 @@ from videos.dispatch import token_hash
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers.base import CallbackHint
 from videos.providers.kie import parse_callback, verify_signature
+from videos.wrong_addresses import WrongAddresses
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +45,16 @@ KEPT_BODY = 8 * 1024
 KEPT_PER_TASK = 20
 KEPT_ORPHANS = 1000
 
+wrong_addresses = WrongAddresses()
+
 
 @csrf_exempt
 @require_POST
 def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
     """A call on a task's own secret address."""
+    client = _client(request)
+    if wrong_addresses.is_too_many(client, at_s=clock.now().timestamp()):
+        return JsonResponse({"error": "too many wrong addresses"}, status=429)
     body = _body(request)
     if body is None:
         return JsonResponse({"error": "body too large"}, status=413)
@@ -54,6 +63,7 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
         task = VideoTask.objects.filter(pk=task_id).first()
         known = task.callback_token_hash if task is not None else ""
         if not hmac.compare_digest(token_hash(token), known or "-" * 64) or task is None:
+            wrong_addresses.note(client, at_s=clock.now().timestamp())
             return JsonResponse({"error": "not found"}, status=404)
         return _receive(request, body, task)
     except DatabaseError:
@@ -95,6 +105,14 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
     if not hint.well_formed:
         return JsonResponse({"error": hint.problem}, status=400)
     return JsonResponse({"status": "ok"})
+
+
+def _client(request: HttpRequest) -> str:
+    """The caller's address, through as many proxies as we trust; one name for all who have none."""
+    try:
+        return str(get_adapter().get_client_ip(request))
+    except PermissionDenied:
+        return ""
 
 
 def _body(request: HttpRequest) -> bytes | None:

@@ -20,6 +20,7 @@ from tests.videos.world import PROMPT, World
 from videos import callbacks, dispatch, sweep
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers.kie import sign_callback
+from videos.wrong_addresses import MOST_PER_WINDOW
 
 HMAC_KEY = "test-webhook-hmac-key"
 
@@ -170,6 +171,20 @@ def test_f29_a_wrong_token_is_not_found_and_touches_no_row(called_world: World, 
     called_world.sandbox.finish()
     answers = called_world.sandbox.wait_for("callback", count=2)
     assert {answer["status"] for answer in answers} == {200, 404}
+
+
+def test_f29_who_guesses_is_not_heard_until_the_minute_is_over(called_world: World, alice: User, token: str) -> None:
+    task = called_world.order(alice)
+    called_world.send()
+    right = body_for(called_world.now(task).provider_task_id or "")
+    for _ in range(MOST_PER_WINDOW):
+        assert post(task, "w" * 43, right).status_code == 404
+    assert post(task, "w" * 43, right).status_code == 429
+    assert post(task, token, right).status_code == 429
+    called_world.later(minutes=1)
+    assert post(task, token, right).status_code == 200
+    called_world.run()
+    called_world.assert_charged(task)
 
 
 def test_f29_another_tasks_address_touches_neither(called_world: World, alice: User, bob: User) -> None:
