@@ -20,7 +20,7 @@ from django.db.models import F, Q, QuerySet
 
 from accounts.doors import chance, checkpoints, clock
 from billing import alerts
-from videos import incoming, lifecycle, links, parallel, posters, storing
+from videos import incoming, lifecycle, links, parallel, posters, storing, verdicts
 from videos.film_check import Film, NotAFilm, examine
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.fetch import AllowList, FetchLimits, fetch
@@ -209,7 +209,7 @@ def _commit(file: VideoFile) -> None:
             if asked and asked != min(file.width or 0, file.height or 0):
                 detail = f"{file.width} x {file.height} where {task.resolution} was ordered"
                 lifecycle.note(task_id=task.pk, code="resolution", detail=detail)
-            if lifecycle.file_stored(task_id=task.pk):
+            if verdicts.file_stored(task_id=task.pk):
                 alerts.resolve(alerts.Kind.UNDOWNLOADED, cause=task.reference)
     if not won:
         raise Overtaken

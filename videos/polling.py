@@ -10,7 +10,7 @@ from django.db.models import Q
 from accounts.doors import chance, checkpoints, clock
 from billing import alerts, breaker
 from billing.provider_accounts import NoProviderKey
-from videos import adoption, doorbells, lifecycle, parallel
+from videos import adoption, doorbells, lifecycle, parallel, verdicts
 from videos.models import CallbackReceipt, VideoTask
 from videos.provider_clients import asking_client_for
 from videos.providers import errors
@@ -82,11 +82,11 @@ def settle(task: VideoTask, report: Report) -> None:
     """Carry the provider's verdict to the task: the one end of callbacks and polls."""
     source = "callback" if _was_called(task) else "poll"
     if report.state == ReportState.SUCCEEDED and report.result_urls:
-        if lifecycle.provider_done(task_id=task.pk, report=report, source=source):
+        if verdicts.provider_done(task_id=task.pk, report=report, source=source):
             checkpoints.reach("poll.settled")
             doorbells.ring("download")
     elif report.state == ReportState.FAILED:
-        if not lifecycle.failed(task_id=task.pk, report=report, source=source):
+        if not verdicts.failed(task_id=task.pk, report=report, source=source):
             _stop_watching(task)
     elif report.state == ReportState.SUCCEEDED:
         _odd(task, "success without a file", give_up_as="no_file")

@@ -12,7 +12,7 @@ from accounts.models import User
 from billing import provider_accounts
 from billing.guard import Wait
 from tests.people import give_credits
-from videos import dispatch, lifecycle, orders, storing
+from videos import dispatch, lifecycle, orders, storing, verdicts
 from videos.models import VideoFile, VideoTask
 from videos.orders import VideoOrder
 from videos.providers.base import Report, ReportState
@@ -51,7 +51,7 @@ def generating(user: User) -> VideoTask:
 
 def downloading(user: User) -> VideoTask:
     task = generating(user)
-    assert lifecycle.provider_done(task_id=task.pk, report=report(task, ReportState.SUCCEEDED), source="poll")
+    assert verdicts.provider_done(task_id=task.pk, report=report(task, ReportState.SUCCEEDED), source="poll")
     return task
 
 
@@ -67,14 +67,14 @@ def ready(user: User) -> VideoTask:
     file.state, file.stored_at = VideoFile.State.STORED, clock.database_now()
     with transaction.atomic():
         file.save()
-        assert lifecycle.file_stored(task_id=task.pk)
+        assert verdicts.file_stored(task_id=task.pk)
     return task
 
 
 def failed(user: User) -> VideoTask:
     """The provider's verdict; refunded."""
     task = generating(user)
-    assert lifecycle.failed(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
+    assert verdicts.failed(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
     return task
 
 

@@ -19,7 +19,7 @@ from billing import alerts, books, ledger, provider_accounts, spend
 from billing.models import Alert, CreditAccount, LedgerEntry, PaidCall, ProviderAccount, Spend
 from tests.billing import history
 from tests.people import give_credits, make_person
-from videos import dispatch, lifecycle, orders
+from videos import dispatch, lifecycle, orders, verdicts
 from videos.models import VideoTask
 from videos.orders import VideoOrder
 from videos.providers.base import ReportState
@@ -151,7 +151,7 @@ def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
     verdict = history.report(task, ReportState.FAILED)
 
     def by_provider() -> bool:
-        return lifecycle.failed(task_id=task.pk, report=verdict, source="poll")
+        return verdicts.failed(task_id=task.pk, report=verdict, source="poll")
 
     def by_hand() -> bool:
         return lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)

@@ -11,7 +11,7 @@ from accounts.models import User
 from billing import provider_accounts
 from billing.models import ProviderAccount
 from tests.people import give_credits
-from videos import lifecycle, orders, storing
+from videos import lifecycle, orders, storing, verdicts
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.orders import VideoOrder
 from videos.providers.base import RefusalReason, Report, ReportState
@@ -52,7 +52,7 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
     report = Report(
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
-    lifecycle.provider_done(task_id=task.pk, report=report, source="callback")
+    verdicts.provider_done(task_id=task.pk, report=report, source="callback")
     name, poster = storing.new_name("videos", ".mp4"), storing.new_name("posters", ".webp")
     storing.keep_bytes(film, name, mime_type="video/mp4")
     storing.keep_bytes(_picture(), poster, mime_type="image/webp")
@@ -67,7 +67,7 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
         **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
     )
     lifecycle.note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
-    lifecycle.file_stored(task_id=task.pk)
+    verdicts.file_stored(task_id=task.pk)
     return _again(task)
 
 
@@ -81,7 +81,7 @@ def refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalRea
     verdict = Report(
         provider_task_id=task.pk.hex, state=ReportState.FAILED, reason=reason, error_message="the vendor's own words"
     )
-    lifecycle.failed(task_id=task.pk, report=verdict, source="callback")
+    verdicts.failed(task_id=task.pk, report=verdict, source="callback")
     return _again(task)
 
 

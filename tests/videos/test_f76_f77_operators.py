@@ -14,7 +14,7 @@ from accounts.models import User
 from billing.models import LedgerEntry, PaidCall
 from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World
-from videos import dispatch, lifecycle, operator
+from videos import dispatch, lifecycle, operator, verdicts
 from videos.models import CallbackReceipt, VideoFile, VideoTask
 from videos.providers.base import RefusalReason, Report, ReportState
 
@@ -72,7 +72,7 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
         assert task.status == "generating"
         by_hand, by_verdict = together(
             cancel(task, "generating", olga),
-            lambda task=task: lifecycle.failed(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
+            lambda task=task: verdicts.failed(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
         )
         assert (by_hand == "cancelled") != by_verdict
         world.assert_refunded(task)
