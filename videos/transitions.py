@@ -1,4 +1,4 @@
-"""The mechanics of a transition: compare-and-set, receipt line, and the refund at an end. For `lifecycle` and `verdicts` alone."""
+"""The mechanics of a transition: compare-and-set, receipt, and the refund at an end. For `lifecycle` and `verdicts` alone."""
 
 from collections.abc import Iterable
 from typing import Any
