@@ -187,6 +187,8 @@ USERSESSIONS_TRACK_ACTIVITY = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "veoapp"
+# Clocks of phones and people are slow: the code before and the one after count as well, each once.
+MFA_TOTP_TOLERANCE = 1
 # Browsers allow passkeys on https and on localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=100)

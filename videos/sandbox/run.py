@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 import threading
-from queue import SimpleQueue
+import time
 from types import FrameType
 
 from videos.sandbox.catalogue import listing
@@ -30,15 +30,17 @@ def run(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    # Not an Event: a handler that sets one while the main thread holds its lock would wait for itself.
-    ends: SimpleQueue[None] = SimpleQueue()
+    # Neither an Event nor a queue: a handler may find their lock held by the very thread it runs in, and a signal that
+    # another thread was given does not wake the main one. A short sleep does both.
+    ends: list[int] = []
     _stop_on_signals(ends)
     if options.until_eof:
         threading.Thread(target=_watch_input, args=(ends,), daemon=True).start()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     print(_greeting(box, options), flush=True)
-    ends.get()
+    while not ends:
+        time.sleep(0.1)
     box.stopping.set()
     server.shutdown()
     server.server_close()
@@ -55,14 +57,14 @@ def _greeting(box: Sandbox, options: Options) -> str:
     )
 
 
-def _stop_on_signals(ends: "SimpleQueue[None]") -> None:
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        ends.put(None)
+def _stop_on_signals(ends: list[int]) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        ends.append(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
 
 
-def _watch_input(ends: "SimpleQueue[None]") -> None:
+def _watch_input(ends: list[int]) -> None:
     sys.stdin.read()
-    ends.put(None)
+    ends.append(0)
