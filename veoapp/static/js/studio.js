@@ -107,3 +107,9 @@ document.body.addEventListener("htmx:oobAfterSwap", (event) => {
   if (now !== purse) htmx.trigger("#choices", "change");
   purse = now;
 });
+
+// A choice made before this page could ask for its price, or brought back by the browser, is asked about now.
+window.addEventListener("load", () => {
+  const inputs = [...document.querySelectorAll("#mode input, #choices input")];
+  if (inputs.some((input) => input.checked !== input.defaultChecked)) htmx.trigger("#choices", "change");
+});
