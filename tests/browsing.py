@@ -1,10 +1,13 @@
 """A real Chromium and pages in it. A test fails when its page reports a script error or a breach of the CSP."""
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.core.servers.basehttp import ThreadedWSGIServer
 from django.test import Client
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -16,6 +19,48 @@ DESKTOP = (1280, 800)
 PHONE = (390, 844)
 
 NewPage = Callable[..., Page]
+
+PATIENCE_S = 15
+
+
+class Visitors:
+    """How many connections the live server is serving: a page that is closed may still be answered for a while."""
+
+    def __init__(self) -> None:
+        self.inside = 0
+        self.changed = threading.Condition()
+
+    def watch(self, patch: pytest.MonkeyPatch) -> None:
+        serve = ThreadedWSGIServer.process_request_thread
+
+        def counted(server: ThreadedWSGIServer, *connection: Any) -> None:
+            self._count(1)
+            try:
+                serve(server, *connection)
+            finally:
+                self._count(-1)
+
+        patch.setattr(ThreadedWSGIServer, "process_request_thread", counted)
+
+    def wait_until_gone(self) -> None:
+        """So that no late answer writes into the next test's database, or locks a table that is being emptied."""
+        until = time.monotonic() + PATIENCE_S
+        with self.changed:
+            while self.inside and (left := until - time.monotonic()) > 0:
+                self.changed.wait(left)
+
+    def _count(self, step: int) -> None:
+        with self.changed:
+            self.inside += step
+            self.changed.notify_all()
+
+
+@pytest.fixture(scope="session")
+def visitors() -> Iterator[Visitors]:
+    visitors = Visitors()
+    with pytest.MonkeyPatch.context() as patch:
+        visitors.watch(patch)
+        yield visitors
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +80,9 @@ def page_errors() -> list[str]:
 
 
 @pytest.fixture
-def new_page(browser: Browser, live_server: LiveServer, page_errors: list[str]) -> Iterator[NewPage]:
+def new_page(
+    browser: Browser, live_server: LiveServer, visitors: Visitors, page_errors: list[str]
+) -> Iterator[NewPage]:
     """Opens pages on the live server: `new_page(user=alice, language="zh-CN", viewport=PHONE)`.
 
     Every call is a browser profile of its own; `base_url` is the server, so `page.goto("/videos/")` works.
@@ -62,6 +109,7 @@ def new_page(browser: Browser, live_server: LiveServer, page_errors: list[str]) 
     yield open_page
     for context in contexts:
         context.close()
+    visitors.wait_until_gone()
     assert page_errors == []
 
 

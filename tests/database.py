@@ -5,6 +5,7 @@ own transaction only, and puts back what the migrations had filled (prices, cont
 """
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
@@ -12,18 +13,32 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from django.apps import apps
 from django.core.management.color import no_style
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
 SEED = "seed_of_"
+ATTEMPTS = 4
 
 _flush = BaseDatabaseOperations.execute_sql_flush
 
 
 def _flush_to_seed(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
+    """Empties everything or nothing. A thread or process that a test left behind may hold a lock: then once more."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _flush_once(operations, sql_list)
+        except OperationalError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(attempt)
+        else:
+            break
+
+
+def _flush_once(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
     connection = operations.connection
     with (
         transaction.atomic(using=connection.alias),
