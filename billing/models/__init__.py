@@ -1,18 +1,39 @@
-"""The tables of money: user credits, prices, provider accounts, spend, alerts. Each has one writer, named in its docstring."""
+"""The tables of money: credits, prices, provider, spend, budgets, alerts. Each has one writer, named in its docstring."""
 
-from billing.models.alerts import Alert
+from billing.models.alerts import Alert, AlertDelivery, DailySummary
+from billing.models.budgets import Budget, BudgetWindow, Period
 from billing.models.credits import CreditAccount, LedgerEntry
+from billing.models.lots import CreditLot, LotUse, Voucher, VoucherUse
 from billing.models.prices import Price
-from billing.models.provider import BalanceSnapshot, ProviderAccount
+from billing.models.provider import BalanceSnapshot, ProviderAccount, ProviderOutcome, UserHold
+from billing.models.reconciling import BooksRun, PriceProposal, ProviderEntry
 from billing.models.spend import PaidCall, Spend
+from billing.models.tallies import Measure, TallyMark, Total
 
 __all__ = [
     "Alert",
+    "AlertDelivery",
     "BalanceSnapshot",
+    "BooksRun",
+    "Budget",
+    "BudgetWindow",
     "CreditAccount",
+    "CreditLot",
+    "DailySummary",
     "LedgerEntry",
+    "LotUse",
+    "Measure",
     "PaidCall",
+    "Period",
     "Price",
+    "PriceProposal",
     "ProviderAccount",
+    "ProviderEntry",
+    "ProviderOutcome",
     "Spend",
+    "TallyMark",
+    "Total",
+    "UserHold",
+    "Voucher",
+    "VoucherUse",
 ]

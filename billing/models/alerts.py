@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
@@ -34,6 +35,16 @@ class Alert(models.Model):
         WORKER = "worker", _("The worker was restarted")
         BOOKS = "books", _("The books do not balance")
         LATE_RESULT = "late_result", _("A video came after its refund")
+        BUDGET_SOFT = "budget_soft", _("A budget is almost spent")
+        BUDGET_HARD = "budget_hard", _("A budget is spent: new work waits")
+        UNUSUAL_SPEND = "unusual_spend", _("Unusual spending")
+        FAILURE_RATE = "failure_rate", _("Unusually many videos fail")
+        USER_BURST = "user_burst", _("One user orders unusually much")
+        UNEXPLAINED_SPEND = "unexplained_spend", _("Provider credits are gone that no video explains")
+        PRICE_CHANGED = "price_changed", _("The provider charges another price")
+        NEGATIVE_MARGIN = "negative_margin", _("A price is below what it costs us")
+        CALLBACKS_DRY = "callbacks_dry", _("Callbacks stopped coming")
+        TEST = "test", _("A test")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
@@ -48,12 +59,68 @@ class Alert(models.Model):
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
+    snoozed_until = models.DateTimeField(_("snoozed until"), null=True, blank=True)
+    snoozed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("snoozed by")
+    )
     resolved_at = models.DateTimeField(_("resolved at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("alert")
         verbose_name_plural = _("alerts")
         ordering = ("-last_at",)
+        indexes = (
+            # The inbox and the banner: what is open, however long the history is.
+            models.Index(fields=["-last_at"], name="alert_open", condition=Q(resolved_at=None, acknowledged_at=None)),
+        )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.cause}" if self.cause else self.get_kind_display()
+
+
+class AlertDelivery(models.Model):
+    """An alert on its way to one address. Sent at most once for each alert and address."""
+
+    class Channel(models.TextChoices):
+        EMAIL = "email", _("E-mail")
+        WEBHOOK = "webhook", _("Webhook")
+
+    class State(models.TextChoices):
+        DUE = "due", _("Due")
+        SENT = "sent", _("Sent")
+        FAILED = "failed", _("Given up")
+
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries", verbose_name=_("alert"))
+    channel = models.CharField(_("by"), max_length=10, choices=Channel)
+    address = models.CharField(_("to"), max_length=300)
+    state = models.CharField(_("state"), max_length=6, choices=State, default=State.DUE)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due at"), default=clock.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    error = models.CharField(_("error"), max_length=300, blank=True)
+
+    class Meta:
+        verbose_name = _("alert delivery")
+        verbose_name_plural = _("alert deliveries")
+        ordering = ("-id",)
+        indexes = (models.Index(fields=["due_at"], name="alert_delivery_due", condition=Q(state="due")),)
+        constraints = (
+            models.UniqueConstraint(fields=["alert", "channel", "address"], name="alert_delivery_once_per_address"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.state}"
+
+
+class DailySummary(models.Model):
+    """The operators' morning mail of one day was sent."""
+
+    day = models.DateField(_("day"), unique=True)
+    sent_at = models.DateTimeField(_("sent at"), default=clock.now)
+
+    class Meta:
+        verbose_name = _("daily summary")
+        verbose_name_plural = _("daily summaries")
+
+    def __str__(self) -> str:
+        return str(self.day)

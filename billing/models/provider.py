@@ -23,6 +23,15 @@ class ProviderAccount(models.Model):
         OUT_OF_CREDITS = "out_of_credits", _("Out of provider credits")
         ACCESS_DENIED = "access_denied", _("Key or address refused")
 
+    class Pause(models.TextChoices):
+        """Why a person, or the watch over spending, stopped new work."""
+
+        MAINTENANCE = "maintenance", _("Maintenance")
+        PROVIDER = "provider", _("Trouble at the provider")
+        COST = "cost", _("Costs are being looked at")
+        UNUSUAL_SPEND = "unusual_spend", _("Unusual spending")
+        OWN_WORDS = "own_words", _("In own words")
+
     class Breaker(models.TextChoices):
         CLOSED = "closed", _("Closed")
         OPEN = "open", pgettext_lazy("circuit breaker", "Open")
@@ -45,7 +54,13 @@ class ProviderAccount(models.Model):
     paused_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
+    # What people read: a reason we have words for in every language, or the operator's own words.
+    pause_code = models.CharField(_("pause"), max_length=20, choices=Pause, blank=True, editable=False)
     pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True, editable=False)
+    # The operator's own words in other languages, by language code.
+    pause_words = models.JSONField(_("pause reason in other languages"), default=dict, blank=True, editable=False)
+    # Empty: until a person resumes it.
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
     breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
@@ -76,6 +91,55 @@ class ProviderAccount(models.Model):
     @staticmethod
     def cause_of(account_id: int) -> str:
         return f"provider account {account_id}"
+
+
+class ProviderOutcome(models.Model):
+    """How one call to the provider ended. Rows of the breaker's window; only ever inserted, and forgotten after a day."""
+
+    account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="outcomes", verbose_name=_("account"))
+    is_ok = models.BooleanField(_("well"))
+    detail = models.CharField(_("detail"), max_length=300, blank=True)
+    at = models.DateTimeField(_("at"), default=clock.now)
+
+    class Meta:
+        verbose_name = _("provider outcome")
+        verbose_name_plural = _("provider outcomes")
+        ordering = ("-id",)
+        indexes = (
+            # The breaker's window: one account's last calls.
+            models.Index(fields=["account", "-at"], name="outcome_window"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M:%S} {'ok' if self.is_ok else self.detail}"
+
+
+class UserHold(models.Model):
+    """One user's new videos are held: by a person, or because of a burst that nobody expected."""
+
+    class Code(models.TextChoices):
+        BURST = "burst", _("Unusually many videos at once")
+        PERSON = "person", _("By an operator")
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="spend_hold", verbose_name=_("user")
+    )
+    code = models.CharField(_("why"), max_length=10, choices=Code)
+    reason = models.CharField(_("reason"), max_length=300, blank=True)
+    held_at = models.DateTimeField(_("held at"), default=clock.now)
+    held_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+    )
+    # Empty: until a person lets go.
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("hold")
+        verbose_name_plural = _("holds")
+        ordering = ("-held_at",)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.code}"
 
 
 class BalanceSnapshot(models.Model):

@@ -1,5 +1,7 @@
 """What jobs cost us at the provider. Written by `billing.spend` alone."""
 
+from decimal import Decimal
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -38,6 +40,9 @@ class Spend(models.Model):
     usd_per_credit = models.DecimalField(_("US$ per provider credit"), max_digits=10, decimal_places=6)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ESTIMATED)
     basis = models.CharField(_("basis"), max_length=12, choices=Basis, blank=True)
+    # The budget windows it is counted in, and with how much: written by `billing.budgets`.
+    counted_in = models.JSONField(default=list, editable=False)
+    counted = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0), editable=False)
     created_at = models.DateTimeField(_("estimated at"), default=clock.now)
     promised_at = models.DateTimeField(_("promised at"), null=True, blank=True)
     settled_at = models.DateTimeField(_("settled at"), null=True, blank=True)
@@ -50,6 +55,8 @@ class Spend(models.Model):
             models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
             models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
             models.Index(fields=["created_at"], name="spend_by_time"),
+            # What left the balance in a stretch of time.
+            models.Index(fields=["account", "settled_at"], name="spend_settled", condition=Q(state="settled")),
         )
         constraints = (
             models.CheckConstraint(condition=Q(estimated__gt=0), name="spend_estimate_above_zero"),

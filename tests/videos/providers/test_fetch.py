@@ -587,6 +587,10 @@ def test_a_fetch_leaves_no_thread_behind() -> None:
     before = threading.active_count()
     with serving(says("200 OK", FILM)) as server:
         get(server)
+    # The test's own server may need a moment to end its thread.
+    until = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
     assert threading.active_count() <= before
 
 

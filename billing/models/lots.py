@@ -1,0 +1,113 @@
+"""Credits by the grant they came with, and codes that grant them. Written by `billing.lots` and `billing.vouchers`."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+from billing.models.credits import CreditAccount, LedgerEntry
+
+
+class CreditLot(models.Model):
+    """What is left of one grant. A balance is the sum of its lots; soonest to expire is spent first."""
+
+    account = models.ForeignKey(CreditAccount, models.PROTECT, related_name="lots", verbose_name=_("account"))
+    # Empty for what an account held before there were lots.
+    entry = models.OneToOneField(LedgerEntry, models.PROTECT, null=True, blank=True, related_name="lot")
+    granted = models.PositiveBigIntegerField(_("granted"))
+    remaining = models.PositiveBigIntegerField(_("left"))
+    expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    is_grace = models.BooleanField(_("grace"), default=False)
+    expired_at = models.DateTimeField(_("expired at"), null=True, blank=True, editable=False)
+    week_warned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    day_warned_at = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("credit lot")
+        verbose_name_plural = _("credit lots")
+        ordering = (F("expires_at").asc(nulls_last=True), "id")
+        indexes = (
+            # What an account can spend, and what expires next: only lots with something left.
+            models.Index(fields=["account", "expires_at"], name="lot_spendable", condition=Q(remaining__gt=0)),
+            models.Index(
+                fields=["expires_at"], name="lot_expiring", condition=Q(remaining__gt=0, expires_at__isnull=False)
+            ),
+        )
+        constraints = (
+            models.CheckConstraint(condition=Q(remaining__gte=0), name="lot_remaining_not_negative"),
+            # A refund may come back to a lot, never more than was taken from it.
+            models.CheckConstraint(condition=Q(remaining__lte=F("granted")), name="lot_remaining_at_most_granted"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.remaining} of {self.granted}"
+
+
+class LotUse(models.Model):
+    """How much of one lot a movement took (a charge, an expiry, a correction down). Refunds read it to give back."""
+
+    lot = models.ForeignKey(CreditLot, models.PROTECT, related_name="uses")
+    entry = models.ForeignKey(LedgerEntry, models.PROTECT, related_name="lot_uses")
+    amount = models.PositiveBigIntegerField(_("amount"))
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["lot", "entry"], name="lot_use_once_per_entry"),
+            models.CheckConstraint(condition=Q(amount__gt=0), name="lot_use_above_zero"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.amount} of lot {self.lot_id}"
+
+
+class Voucher(models.Model):
+    """A code that gives credits, once to each person, as often as it may be used."""
+
+    code = models.CharField(_("code"), max_length=40, unique=True)
+    user_credits = models.PositiveIntegerField(_("user credits"))
+    most_uses = models.PositiveIntegerField(_("uses at most"), default=1)
+    uses = models.PositiveIntegerField(_("used"), default=0, editable=False)
+    valid_until = models.DateTimeField(_("can be used until"), null=True, blank=True)
+    credits_last_days = models.PositiveIntegerField(
+        _("the credits last, in days"), null=True, blank=True, help_text=_("Empty: they do not expire.")
+    )
+    note = models.CharField(_("note"), max_length=300, blank=True)
+    withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("made at"), default=clock.now, editable=False)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
+    )
+
+    class Meta:
+        verbose_name = _("voucher")
+        verbose_name_plural = _("vouchers")
+        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(user_credits__gt=0) & Q(most_uses__gt=0), name="voucher_gives_something"
+            ),
+            models.CheckConstraint(condition=Q(uses__lte=F("most_uses")), name="voucher_used_at_most"),
+        )
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class VoucherUse(models.Model):
+    """One person used one voucher; the entry is what it gave."""
+
+    voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="redemptions", verbose_name=_("voucher"))
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("user"))
+    entry = models.OneToOneField(LedgerEntry, models.PROTECT, related_name="voucher_use", verbose_name=_("entry"))
+    used_at = models.DateTimeField(_("at"), default=clock.now)
+
+    class Meta:
+        verbose_name = _("voucher use")
+        verbose_name_plural = _("voucher uses")
+        ordering = ("-used_at",)
+        constraints = (models.UniqueConstraint(fields=["voucher", "user"], name="voucher_once_per_user"),)
+
+    def __str__(self) -> str:
+        return f"{self.voucher_id} by {self.user_id}"

@@ -1,0 +1,118 @@
+"""The provider's side of the books. Written by `billing.reconcile` and `billing.price_changes`."""
+
+from decimal import Decimal
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from accounts.doors import clock
+from billing.models.provider import BalanceSnapshot, ProviderAccount
+
+
+class ProviderEntry(models.Model):
+    """What moved our balance at the provider besides our jobs. Append-only, as the ledger: the database refuses edits."""
+
+    class Kind(models.TextChoices):
+        TOP_UP = "top_up", _("Top-up")
+        RETURNED = "returned", _("Given back by the provider")
+        CORRECTION = "correction", _("Correction")
+
+    account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="entries", verbose_name=_("account"))
+    kind = models.CharField(_("kind"), max_length=12, choices=Kind)
+    amount = models.DecimalField(
+        _("amount"), max_digits=14, decimal_places=4, help_text=_("Provider credits; negative when they left.")
+    )
+    reason = models.CharField(_("reason"), max_length=500)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("actor")
+    )
+    snapshot = models.ForeignKey(
+        BalanceSnapshot, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("seen in")
+    )
+    reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
+    idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
+    # When it moved the balance (in which stretch it counts), and when it was written down.
+    happened_at = models.DateTimeField(_("happened at"))
+    created_at = models.DateTimeField(_("written at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("provider entry")
+        verbose_name_plural = _("provider entries")
+        ordering = ("-happened_at", "-id")
+        indexes = (
+            # What moved one account's balance in a stretch of time.
+            models.Index(fields=["account", "-happened_at"], name="provider_entry_history"),
+        )
+        constraints = (
+            models.CheckConstraint(condition=~Q(amount=Decimal(0)), name="provider_entry_not_zero"),
+            models.CheckConstraint(condition=~Q(reason=""), name="provider_entry_has_reason"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.amount:+}"
+
+
+class BooksRun(models.Model):
+    """One look at the books: when, and what it found."""
+
+    at = models.DateTimeField(_("at"), default=clock.now)
+    took_s = models.FloatField(_("took, in seconds"))
+    is_deep = models.BooleanField(_("files read"), default=False)
+    problems = models.PositiveIntegerField(_("problems"))
+    first_problems = models.JSONField(_("the first of them"), default=list)
+
+    class Meta:
+        verbose_name = _("look at the books")
+        verbose_name_plural = _("looks at the books")
+        ordering = ("-at",)
+        indexes = (models.Index(fields=["-at"], name="books_run_newest"),)
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
+
+
+class PriceProposal(models.Model):
+    """The provider seems to charge another price than our list says. A person applies it or puts it aside."""
+
+    class Source(models.TextChoices):
+        REPORTED = "reported", _("What finished videos cost")
+        FEED = "feed", _("The provider's price feed")
+
+    class State(models.TextChoices):
+        OPEN = "open", pgettext_lazy("price proposal", "Open")
+        APPLIED = "applied", _("Applied")
+        DISMISSED = "dismissed", _("Put aside")
+
+    model = models.CharField(_("model"), max_length=40)
+    resolution = models.CharField(_("resolution"), max_length=8)
+    kind = models.CharField(_("kind"), max_length=12)
+    listed = models.DecimalField(_("our list"), max_digits=12, decimal_places=4, null=True, blank=True)
+    seen = models.DecimalField(_("the provider"), max_digits=12, decimal_places=4)
+    source = models.CharField(_("seen in"), max_length=10, choices=Source)
+    times = models.PositiveIntegerField(_("times"), default=1)
+    state = models.CharField(_("state"), max_length=10, choices=State, default=State.OPEN)
+    first_at = models.DateTimeField(_("first at"), default=clock.now)
+    last_at = models.DateTimeField(_("last at"), default=clock.now)
+    decided_at = models.DateTimeField(_("decided at"), null=True, blank=True)
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
+    )
+
+    class Meta:
+        verbose_name = _("price proposal")
+        verbose_name_plural = _("price proposals")
+        ordering = ("-last_at",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=["model", "resolution", "kind", "seen"],
+                condition=Q(state="open"),
+                name="price_proposal_one_open",
+            ),
+            models.CheckConstraint(condition=Q(seen__gt=0), name="price_proposal_above_zero"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model} {self.resolution} {self.kind}: {self.listed} → {self.seen}"

@@ -1,0 +1,65 @@
+"""Counts that pages read instead of counting rows. Written by `billing.tally` alone.
+
+A mark is inserted in the transaction of what it counts: it waits for nobody and nobody waits for it. Marks are folded into
+totals a moment later; whoever reads adds the marks that are not folded yet, so a sum is exact at every moment.
+"""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from billing.models.budgets import Period
+
+
+class Measure(models.TextChoices):
+    """What is counted. Every measure belongs to the hour in which its job was *ordered*, so that sums compare equals."""
+
+    ORDERED = "ordered"  # jobs
+    ESTIMATED = "estimated"  # provider credits
+    SETTLED = "settled"  # jobs whose cost is known
+    SETTLED_ESTIMATE = "settled_estimate"  # provider credits those were estimated at
+    ACTUAL = "actual"  # provider credits
+    CHARGED = "charged"  # user credits
+    REFUNDED = "refunded"  # user credits
+    READY = "ready"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    FAILURE = "failure"  # by reason: the label is the failure code
+    VERDICT = "verdict"  # by way: callback, poll or repair
+    GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.histogram`
+    WAIT = "wait"  # likewise: from order to sending
+
+
+class TallyMark(models.Model):
+    """One thing to be counted, not folded yet."""
+
+    hour = models.DateTimeField()
+    model = models.CharField(max_length=40)
+    user_id = models.BigIntegerField()
+    measure = models.CharField(max_length=20)
+    label = models.CharField(max_length=40, blank=True)
+    amount = models.DecimalField(max_digits=16, decimal_places=4)
+
+    def __str__(self) -> str:
+        return f"{self.measure} {self.amount:+}"
+
+
+class Total(models.Model):
+    """The sum of the marks of one window: by model for all users, or of one user for all models (then `model` is empty)."""
+
+    period = models.CharField(_("per"), max_length=5, choices=Period)
+    starts_at = models.DateTimeField(_("from"))
+    user_id = models.BigIntegerField(default=0)  # 0: all users
+    model = models.CharField(max_length=40, blank=True)
+    measure = models.CharField(max_length=20)
+    label = models.CharField(max_length=40, blank=True)
+    amount = models.DecimalField(max_digits=18, decimal_places=4)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["period", "starts_at", "user_id", "model", "measure", "label"], name="total_one"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.period} {self.starts_at:%Y-%m-%d %H:%M} {self.model} {self.measure}: {self.amount}"

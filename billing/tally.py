@@ -1,0 +1,184 @@
+"""The only writer of counts: marks in the transaction of what they count, folded into totals a moment later.
+
+A sum read here is exact at every moment: totals and the marks not folded yet are read in one statement.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection, transaction
+
+from billing.models import Measure, Period, Spend, TallyMark, Total
+from billing.windows import window
+
+# Measures with a label (reasons, histograms) are kept by day and month only; users' totals only hold these.
+LABELLED = frozenset({Measure.FAILURE, Measure.VERDICT, Measure.GENERATION, Measure.WAIT})
+OF_USERS = (
+    Measure.ORDERED,
+    Measure.ESTIMATED,
+    Measure.SETTLED_ESTIMATE,
+    Measure.ACTUAL,
+    Measure.CHARGED,
+    Measure.REFUNDED,
+    Measure.READY,
+    Measure.FAILED,
+)
+# So many marks are folded in one transaction.
+FOLDED_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sum: in provider credits, user credits, jobs, whatever the measure counts."""
+
+    starts_at: datetime
+    model: str
+    measure: str
+    label: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """One user's sums in a stretch of time, by measure (those of OF_USERS)."""
+
+    user_id: int
+    amounts: dict[str, Decimal]
+
+
+Count = tuple[Measure, Decimal | int]
+LabelledCount = tuple[Measure, str, Decimal | int]
+
+
+def mark(
+    *,
+    ordered_at: datetime,
+    model: str,
+    user_id: int,
+    counts: Iterable[Count] = (),
+    labelled: Iterable[LabelledCount] = (),
+) -> None:
+    """Count, in the caller's transaction. A job's counts all go to the hour in which it was ordered."""
+    hour = window(Period.HOUR, ordered_at).starts_at
+    every = [*((measure, "", amount) for measure, amount in counts), *labelled]
+    TallyMark.objects.bulk_create(
+        TallyMark(hour=hour, model=model, user_id=user_id, measure=measure, label=label[:40], amount=Decimal(amount))
+        for measure, label, amount in every
+        if amount
+    )
+
+
+def mark_job(*, reference: str, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
+    """Count something about the job that this spend is for."""
+    job = Spend.objects.only("created_at", "model", "user_id").get(reference=reference)
+    mark(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts, labelled=labelled)
+
+
+def rows(period: Period, *, since: datetime, until: datetime, measures: Iterable[Measure] | None = None) -> list[Row]:
+    """Sums of all users by window and model, in [since, until), which begin and end with a window. One query."""
+    totals = Total.objects.filter(period=period, user_id=0, starts_at__gte=since, starts_at__lt=until)
+    marks = TallyMark.objects.filter(hour__gte=since, hour__lt=until)
+    if measures is not None:
+        wanted = list(measures)
+        totals, marks = totals.filter(measure__in=wanted), marks.filter(measure__in=wanted)
+    if period == Period.HOUR:
+        marks = marks.exclude(measure__in=LABELLED)
+    names = ("model", "measure", "label", "amount")
+    both = totals.values_list("starts_at", *names).union(marks.values_list("hour", *names), all=True)
+    sums: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
+    for at, model, measure, label, amount in both:
+        sums[window(period, at).starts_at, model, measure, label] += amount
+    return [Row(*key, amount) for key, amount in sorted(sums.items())]
+
+
+def users(period: Period, *, since: datetime, until: datetime, by: Measure, most: int) -> list[UserRow]:
+    """Who counts most in `by`, with all their sums. `period` is DAY or MONTH. One query."""
+    columns = ", ".join(f"SUM(CASE WHEN measure = '{measure}' THEN amount ELSE 0 END)" for measure in OF_USERS)
+    place = OF_USERS.index(by) + 2
+    wanted = ", ".join(f"'{measure}'" for measure in OF_USERS)
+    with connection.cursor() as cursor:
+        # Constants of our own only; every value is a parameter.
+        cursor.execute(
+            f"""
+            SELECT user_id, {columns} FROM (
+                SELECT user_id, measure, amount FROM billing_total
+                WHERE period = %s AND user_id > 0 AND starts_at >= %s AND starts_at < %s
+                UNION ALL
+                SELECT user_id, measure, amount FROM billing_tallymark
+                WHERE hour >= %s AND hour < %s AND measure IN ({wanted})
+            ) AS every GROUP BY user_id ORDER BY {place} DESC, user_id LIMIT %s
+            """,  # noqa: S608
+            [period, _moment(since), _moment(until), _moment(since), _moment(until), most],
+        )
+        found = cursor.fetchall()
+    return [
+        UserRow(
+            user_id,
+            {
+                measure: Decimal(str(amount)).quantize(Decimal("0.0001"))
+                for measure, amount in zip(OF_USERS, amounts, strict=True)
+            },
+        )
+        for user_id, *amounts in found
+    ]
+
+
+def fold() -> int:
+    """Fold marks into totals until none is left; returns how many. Run by one at a time; two do no harm."""
+    folded = 0
+    while count := _fold_some():
+        folded += count
+    return folded
+
+
+def _fold_some() -> int:
+    with transaction.atomic():
+        marks = list(TallyMark.objects.select_for_update(skip_locked=True).order_by("pk")[:FOLDED_AT_ONCE])
+        _add(totals_of(marks))
+        TallyMark.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
+    return len(marks)
+
+
+Key = tuple[str, datetime, int, str, str, str]
+
+
+def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
+    """What marks add to which totals: by model for all, and by user for all models."""
+    sums: dict[Key, Decimal] = defaultdict(Decimal)
+    for one in marks:
+        for period in Period:
+            if period == Period.HOUR and one.measure in LABELLED:
+                continue
+            start = window(period, one.hour).starts_at
+            sums[period, start, 0, one.model, one.measure, one.label] += one.amount
+            if period != Period.HOUR and one.measure in OF_USERS:
+                sums[period, start, one.user_id, "", one.measure, one.label] += one.amount
+    return sums
+
+
+def _add(sums: dict[Key, Decimal]) -> None:
+    # In one order for all, so that two who fold at once wait for each other only in a line.
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            """
+            INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (period, starts_at, user_id, model, measure, label)
+            DO UPDATE SET amount = billing_total.amount + EXCLUDED.amount
+            """,
+            [_values(key, amount) for key, amount in sorted(sums.items())],
+        )
+
+
+def _values(key: Key, amount: Decimal) -> tuple[Any, ...]:
+    period, start, *names = key
+    return period, _moment(start), *names, connection.ops.adapt_decimalfield_value(amount, 18, 4)
+
+
+def _moment(at: datetime) -> Any:
+    """A time as this database compares it in plain SQL."""
+    return connection.ops.adapt_datetimefield_value(at)

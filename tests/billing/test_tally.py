@@ -1,0 +1,68 @@
+"""Counts are exact at every moment, folded or not."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from billing import tally
+from billing.models import Measure, Period, TallyMark, Total
+
+AT = datetime(2026, 3, 4, 10, 20, tzinfo=UTC)
+DAY = datetime(2026, 3, 4, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _utc(settings: object) -> None:
+    settings.TIME_ZONE = "UTC"  # type: ignore[attr-defined]
+
+
+def count(*, at: datetime = AT, model: str = "veo3_fast", user_id: int = 1, credits: str = "60") -> None:
+    tally.mark(
+        ordered_at=at,
+        model=model,
+        user_id=user_id,
+        counts=[(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(credits))],
+        labelled=[(Measure.FAILURE, "moderation", 1)],
+    )
+
+
+def sums(period: Period) -> dict[tuple[str, str, str], Decimal]:
+    found = tally.rows(period, since=DAY, until=DAY + timedelta(days=1))
+    return {(row.model, row.measure, row.label): row.amount for row in found}
+
+
+@pytest.mark.django_db
+def test_a_sum_is_the_same_before_during_and_after_folding() -> None:
+    count()
+    count(credits="37.5")
+    before = sums(Period.DAY)
+    assert before["veo3_fast", "ordered", ""] == 2
+    assert before["veo3_fast", "estimated", ""] == Decimal("97.5")
+    assert tally.fold() == 6
+    assert not TallyMark.objects.exists()
+    assert sums(Period.DAY) == before
+    count(credits="2.5")
+    assert sums(Period.DAY)["veo3_fast", "estimated", ""] == Decimal(100)
+    tally.fold()
+    assert sums(Period.DAY)["veo3_fast", "estimated", ""] == Decimal(100)
+
+
+@pytest.mark.django_db
+def test_hours_hold_no_labels_and_days_do() -> None:
+    count()
+    tally.fold()
+    assert ("veo3_fast", "failure", "moderation") not in sums(Period.HOUR)
+    assert sums(Period.DAY)["veo3_fast", "failure", "moderation"] == 1
+    assert not Total.objects.filter(period=Period.HOUR, user_id__gt=0).exists()
+
+
+@pytest.mark.django_db
+def test_the_users_who_spent_most_come_first_with_folded_and_unfolded_sums() -> None:
+    count(user_id=1, credits="60")
+    count(user_id=2, credits="250")
+    tally.fold()
+    count(user_id=1, credits="200", model="veo3")
+    found = tally.users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, most=2)
+    assert [(row.user_id, row.amounts["estimated"]) for row in found] == [(1, Decimal(260)), (2, Decimal(250))]
+    assert found[0].amounts["ordered"] == 2
