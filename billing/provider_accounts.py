@@ -1,13 +1,17 @@
 """Our accounts at providers: which is current, its key, its balance, and why it may be at rest."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, QuerySet, Sum
+from django.utils import translation
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
 from accounts.models import User
@@ -18,6 +22,16 @@ SANDBOX_KEY = "sandbox"
 _PURPOSE = "provider-key"
 # A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
+
+Pause = ProviderAccount.Pause
+REASON_LENGTH = 300
+# What users read, after "paused": no capital, no stop.
+PAUSE_WORDS: dict[str, Promise] = {
+    Pause.MAINTENANCE: gettext_lazy("maintenance; it will not take long"),
+    Pause.PROVIDER: gettext_lazy("the provider has trouble, and we wait until it is well again"),
+    Pause.COST: gettext_lazy("the operator is looking at what videos cost"),
+    Pause.UNUSUAL_SPEND: gettext_lazy("more is being spent than usual, and the operator is looking into it"),
+}
 
 # The cause of the alert that there is no key at all.
 NO_KEY = "no key"
@@ -172,18 +186,59 @@ def committed(account: ProviderAccount) -> Decimal:
     return promised(account.pk) + (settled["sum"] or Decimal(0))
 
 
-def pause(*, account_id: int, actor: User | None, reason: str) -> None:
-    """A person stops new work, with a reason that users read."""
-    if not reason.strip():
-        raise ValueError("a pause needs a reason")
-    ProviderAccount.objects.filter(pk=account_id).update(
-        paused_at=clock.now(), paused_by=actor, pause_reason=reason.strip()[:300]
+def pause(
+    *,
+    account_id: int,
+    actor: User | None,
+    code: ProviderAccount.Pause = Pause.OWN_WORDS,
+    reason: str = "",
+    words: Mapping[str, str] | None = None,
+    until: datetime | None = None,
+) -> bool:
+    """Stop new work: for a reason that `pause_sentence` has words for, or in own words (also by language code).
+
+    `until`: resumes by itself then; else a person resumes it. For a code that has words, `reason` is a note that only
+    operators read. Nobody (`actor` None: the watch over spending) does not replace a person's pause: False then.
+    Own words without words: ValueError.
+    """
+    reason = reason.strip()[:REASON_LENGTH]
+    if code == Pause.OWN_WORDS and not reason:
+        raise ValueError("a pause in own words needs a reason")
+    kept = {language: text.strip()[:REASON_LENGTH] for language, text in (words or {}).items() if text.strip()}
+    accounts = ProviderAccount.objects.filter(pk=account_id)
+    at = clock.now()
+    if actor is None:
+        accounts = accounts.filter(Q(paused_at=None) | Q(paused_by=None) | Q(paused_until__lte=at))
+    return bool(
+        accounts.update(
+            paused_at=at, paused_by=actor, pause_code=code, pause_reason=reason, pause_words=kept, paused_until=until
+        )
     )
 
 
-def resume(*, account_id: int) -> None:
-    """A person lets new work go on."""
-    ProviderAccount.objects.filter(pk=account_id).update(paused_at=None, paused_by=None, pause_reason="")
+def resume(*, account_id: int) -> bool:
+    """Let new work go on; False when nothing was paused."""
+    return bool(_end_pauses(ProviderAccount.objects.filter(pk=account_id, paused_at__isnull=False)))
+
+
+def end_pauses() -> int:
+    """Forget the pauses whose time is over (they stop nobody any more); returns how many."""
+    return _end_pauses(ProviderAccount.objects.filter(paused_until__lte=clock.now()))
+
+
+def _end_pauses(accounts: QuerySet[ProviderAccount]) -> int:
+    return accounts.update(
+        paused_at=None, paused_by=None, pause_code="", pause_reason="", pause_words={}, paused_until=None
+    )
+
+
+def pause_sentence(account: ProviderAccount, language: str | None = None) -> str:
+    """Why new videos are paused, as users read it, in this language or the active one; it ends without a stop."""
+    with translation.override(language or translation.get_language()):
+        if words := PAUSE_WORDS.get(account.pause_code):
+            return str(words)
+        spoken = translation.get_language() or settings.LANGUAGE_CODE
+        return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
 
 
 def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> None:

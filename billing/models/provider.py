@@ -1,5 +1,7 @@
 """Our accounts at providers. Written by `billing.provider_accounts` and `billing.breaker`."""
 
+from datetime import datetime
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -76,12 +78,17 @@ class ProviderAccount(models.Model):
                 fields=["provider", "base_url", "key_fingerprint"], name="provider_account_one_key"
             ),
             models.CheckConstraint(
-                condition=Q(paused_at__isnull=True) | ~Q(pause_reason=""), name="provider_account_pause_has_reason"
+                condition=Q(paused_at__isnull=True) | ~Q(pause_reason="") | ~Q(pause_code__in=["", "own_words"]),
+                name="provider_account_pause_has_reason",
             ),
         )
 
     def __str__(self) -> str:
         return self.label
+
+    def is_paused_at(self, at: datetime) -> bool:
+        """Whether new work is stopped then; a pause may have an end."""
+        return self.paused_at is not None and (self.paused_until is None or self.paused_until > at)
 
     @property
     def cause(self) -> str:
