@@ -6,15 +6,23 @@ each of which sees one moment, so that it may run beside everything else.
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Protocol
 
 from django.db import connection
 from django.utils.module_loading import autodiscover_modules
 
+from accounts.doors import clock
 from billing import alerts
+from billing.models import BooksRun
 
 log = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(minutes=15)
+RUNS_KEPT = timedelta(days=30)
+# So many problems are kept with a look; the alert and the command name all.
+PROBLEMS_KEPT = 50
 
 
 @dataclass(frozen=True, order=True)
@@ -58,6 +66,27 @@ def check(*, deep: bool = False) -> list[Problem]:
     else:
         alerts.resolve(alerts.Kind.BOOKS)
     return problems
+
+
+def look(*, deep: bool = False) -> list[Problem]:
+    """`check`, written down for whoever asks later how the books stood; looks older than RUNS_KEPT are forgotten."""
+    began = clock.now()
+    problems = check(deep=deep)
+    at = clock.now()
+    BooksRun.objects.create(
+        at=at,
+        took_s=(at - began).total_seconds(),
+        is_deep=deep,
+        problems=len(problems),
+        first_problems=[asdict(problem) for problem in problems[:PROBLEMS_KEPT]],
+    )
+    BooksRun.objects.filter(at__lt=at - RUNS_KEPT).delete()
+    return problems
+
+
+def last_run() -> BooksRun | None:
+    """The newest look at the books; None before the first. Its `tone` and words are in `admin/_books_badge.html`."""
+    return BooksRun.objects.first()
 
 
 def triggers_missing(*, invariant: str, names: Guards) -> Iterable[Problem]:

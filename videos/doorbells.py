@@ -19,6 +19,7 @@ JOBS = {
     "balance": "videos.tasks.balance",
     "notify": "videos.tasks.notify",
     "canary": "videos.tasks.canary",
+    "books": "videos.tasks.books",
 }
 # A bell that nobody answered for so long is rung again: its job was lost.
 LOST_AFTER = timedelta(seconds=60)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import Q
 
 from accounts.doors import clock
-from billing import alerts, provider_accounts
+from billing import alerts, books, provider_accounts
 from billing.models import ProviderAccount, Spend
 from videos import dispatch, doorbells, images, lifecycle, notices, owners, polling, removal, retention
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
@@ -32,6 +32,7 @@ def ring_due() -> list[str]:
         "notify": notices.due().exists(),
         "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
         "balance": _was_answered_before("balance", at - (BALANCE_BUSY if _is_busy() else BALANCE_IDLE)),
+        "books": _was_answered_before("books", at - books.LOOK_EVERY),
     }
     return [name for name, is_due in due.items() if is_due and doorbells.ring(name)]
 

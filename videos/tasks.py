@@ -1,5 +1,6 @@
 """The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
 
+from billing import books as billing_books
 from videos import dispatch as dispatching
 from videos import doorbells, downloads, notices, polling, sweep
 
@@ -43,3 +44,9 @@ def notify() -> None:
 def canary() -> None:
     """Prove that jobs run; the supervisor watches for this answer."""
     doorbells.answer("canary")
+
+
+def books() -> None:
+    """Look whether the books balance."""
+    doorbells.answer("books")
+    billing_books.look()

@@ -1,5 +1,6 @@
 """The provider's side of the books. Written by `billing.reconcile` and `billing.price_changes`."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.conf import settings
@@ -70,8 +71,23 @@ class BooksRun(models.Model):
         ordering = ("-at",)
         indexes = (models.Index(fields=["-at"], name="books_run_newest"),)
 
+    # A look comes every 15 minutes: three that did not come are news.
+    LATE_AFTER = timedelta(minutes=45)
+
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the next look should have come long ago, so that this one says little about now."""
+        return clock.now() - self.at > self.LATE_AFTER
+
+    @property
+    def tone(self) -> str:
+        """good, warn (looked long ago) or bad."""
+        if self.problems:
+            return "bad"
+        return "warn" if self.is_late else "good"
 
 
 class PriceProposal(models.Model):

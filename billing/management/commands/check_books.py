@@ -15,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("--deep", action="store_true", help="read every stored file and compare its hash")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        problems = books.check(deep=options["deep"])
+        problems = books.look(deep=options["deep"])
         for problem in problems:
             self.stdout.write(str(problem))
         self.stdout.write(f"{len(problems)} problems")
