@@ -9,6 +9,7 @@ from billing.models.provider import BalanceSnapshot, ProviderAccount, ProviderOu
 from billing.models.reconciling import BooksRun, PriceProposal, ProviderEntry
 from billing.models.spend import PaidCall, Spend
 from billing.models.tallies import Measure, TallyMark, Total
+from billing.models.watch import WatchTrip
 
 __all__ = [
     "Alert",
@@ -36,4 +37,5 @@ __all__ = [
     "UserHold",
     "Voucher",
     "VoucherUse",
+    "WatchTrip",
 ]

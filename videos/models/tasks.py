@@ -114,6 +114,8 @@ class VideoTask(models.Model):
             ),
             # The operators' list and today's figures, newest first.
             models.Index(fields=["-created_at"], name="task_newest"),
+            # What ended lately: the watch over failures.
+            models.Index(fields=["-finished_at"], name="task_ended", condition=Q(status__in=["ready", "failed"])),
             # A person's gallery, newest first.
             models.Index(fields=["user", "-created_at"], name="task_gallery"),
             # The usual time of a model.

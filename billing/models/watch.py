@@ -1,0 +1,53 @@
+"""What the watch over spending stopped, and when that ended. Written by `billing.unusual` alone."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.doors import clock
+from billing.models.provider import ProviderAccount
+
+
+class WatchTrip(models.Model):
+    """One time that the watch tripped. What was seen then is the measure of what may be seen before it trips again."""
+
+    class Kind(models.TextChoices):
+        SPEND = "spend", _("Unusual spending")  # `seen`, `usual`: provider credits ordered in the hour
+        FAILURES = "failures", _("Unusually many failures")  # shares of the jobs that ended
+        BURST = "burst", _("One user's burst")  # orders of the user in ten minutes
+
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind)
+    account = models.ForeignKey(
+        ProviderAccount, models.CASCADE, related_name="trips", verbose_name=_("provider account")
+    )
+    # Whose burst; empty for the kinds that stop everybody.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
+    )
+    seen = models.DecimalField(_("seen"), max_digits=16, decimal_places=4)
+    usual = models.DecimalField(_("usual"), max_digits=16, decimal_places=4)
+    at = models.DateTimeField(_("at"), default=clock.now)
+    # When it heals by itself; empty: a person ends it.
+    until = models.DateTimeField(_("until"), null=True, blank=True)
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+    by_person = models.BooleanField(_("ended by a person"), default=False)
+
+    class Meta:
+        verbose_name = _("trip of the watch")
+        verbose_name_plural = _("trips of the watch")
+        ordering = ("-at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(kind="burst", user__isnull=False) | (~Q(kind="burst") & Q(user__isnull=True)),
+                name="watch_trip_burst_has_user",
+            ),
+            # Two watches at once stop once.
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(ended_at=None, user=None), name="watch_trip_one_open_of_account"
+            ),
+            models.UniqueConstraint(fields=["user"], condition=Q(ended_at=None), name="watch_trip_one_open_of_user"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.seen} ({self.usual})"
