@@ -15,9 +15,7 @@ from threading import Timer
 from typing import Any
 from uuid import UUID
 
-from allauth.account.adapter import get_adapter
 from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, IntegrityError, transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -25,6 +23,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from accounts.doors import clock
+from accounts.guessers import Guessers, client_of
 from billing import alerts
 from videos import doorbells
 from videos.callback_secret import hidden
@@ -32,7 +31,6 @@ from videos.dispatch import token_hash
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers.base import CallbackHint
 from videos.providers.kie import parse_callback, verify_signature
-from videos.wrong_addresses import WrongAddresses
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +43,14 @@ KEPT_BODY = 8 * 1024
 KEPT_PER_TASK = 20
 KEPT_ORPHANS = 1000
 
-wrong_addresses = WrongAddresses()
+wrong_addresses = Guessers()
 
 
 @csrf_exempt
 @require_POST
 def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
     """A call on a task's own secret address."""
-    client = _client(request)
+    client = client_of(request)
     if wrong_addresses.is_too_many(client, at_s=clock.now().timestamp()):
         return JsonResponse({"error": "too many wrong addresses"}, status=429)
     body = _body(request)
@@ -105,14 +103,6 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
     if not hint.well_formed:
         return JsonResponse({"error": hint.problem}, status=400)
     return JsonResponse({"status": "ok"})
-
-
-def _client(request: HttpRequest) -> str:
-    """The caller's address, through as many proxies as we trust; one name for all who have none."""
-    try:
-        return str(get_adapter().get_client_ip(request))
-    except PermissionDenied:
-        return ""
 
 
 def _body(request: HttpRequest) -> bytes | None:

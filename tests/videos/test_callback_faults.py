@@ -15,12 +15,12 @@ from django.test import RequestFactory
 from pytest_django import Settings
 
 from accounts.doors import clock
+from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import User
 from tests.videos.world import PROMPT, World
 from videos import callbacks, dispatch, sweep
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers.kie import sign_callback
-from videos.wrong_addresses import MOST_PER_WINDOW
 
 HMAC_KEY = "test-webhook-hmac-key"
 

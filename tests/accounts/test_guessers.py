@@ -1,10 +1,10 @@
-"""Counting who knocks at wrong addresses."""
+"""Counting who tries wrong secrets."""
 
-from videos.wrong_addresses import KEPT_CLIENTS, MOST_PER_WINDOW, WINDOW_S, WrongAddresses
+from accounts.guessers import KEPT_CLIENTS, MOST_PER_WINDOW, WINDOW_S, Guessers
 
 
 def test_a_client_is_heard_until_it_was_wrong_too_often_and_again_in_the_next_window() -> None:
-    wrong = WrongAddresses()
+    wrong = Guessers()
     for _ in range(MOST_PER_WINDOW - 1):
         wrong.note("1.2.3.4", at_s=10)
     assert not wrong.is_too_many("1.2.3.4", at_s=10)
@@ -15,7 +15,7 @@ def test_a_client_is_heard_until_it_was_wrong_too_often_and_again_in_the_next_wi
 
 
 def test_a_flood_from_everywhere_takes_a_bounded_memory() -> None:
-    wrong = WrongAddresses()
+    wrong = Guessers()
     for number in range(KEPT_CLIENTS + 5):
         wrong.note(str(number), at_s=0)
     assert len(wrong._counts) == KEPT_CLIENTS
