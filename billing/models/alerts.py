@@ -55,6 +55,7 @@ class Alert(models.Model):
     count = models.PositiveIntegerField(_("times"), default=1)
     first_at = models.DateTimeField(_("first at"), default=clock.now)
     last_at = models.DateTimeField(_("last at"), default=clock.now)
+    reopened_at = models.DateTimeField(_("open again since"), null=True, blank=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
@@ -79,11 +80,15 @@ class Alert(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """An alert on its way to one address. Sent at most once for each alert and address."""
+    """News of an alert on its way to one address: that it began, and that it is over. Written by `billing.alert_routing`."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("E-mail")
         WEBHOOK = "webhook", _("Webhook")
+
+    class Event(models.TextChoices):
+        RAISED = "raised", _("Began")
+        OVER = "over", _("Over")
 
     class State(models.TextChoices):
         DUE = "due", _("Due")
@@ -92,7 +97,11 @@ class AlertDelivery(models.Model):
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries", verbose_name=_("alert"))
     channel = models.CharField(_("by"), max_length=10, choices=Channel)
+    event = models.CharField(_("news"), max_length=6, choices=Event, default=Event.RAISED)
+    # A mail address, or the host of a webhook, whose path may be a secret.
     address = models.CharField(_("to"), max_length=300)
+    # Counts up when the same news is due anew: a critical alert that opened again.
+    round = models.PositiveSmallIntegerField(_("time"), default=1)
     state = models.CharField(_("state"), max_length=6, choices=State, default=State.DUE)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"), default=clock.now)
@@ -103,9 +112,15 @@ class AlertDelivery(models.Model):
         verbose_name = _("alert delivery")
         verbose_name_plural = _("alert deliveries")
         ordering = ("-id",)
-        indexes = (models.Index(fields=["due_at"], name="alert_delivery_due", condition=Q(state="due")),)
+        indexes = (
+            models.Index(fields=["due_at"], name="alert_delivery_due", condition=Q(state="due")),
+            # How many mails an address was sent lately.
+            models.Index(fields=["address", "-sent_at"], name="alert_delivery_lately"),
+        )
         constraints = (
-            models.UniqueConstraint(fields=["alert", "channel", "address"], name="alert_delivery_once_per_address"),
+            models.UniqueConstraint(
+                fields=["alert", "channel", "address", "event"], name="alert_delivery_once_per_event"
+            ),
         )
 
     def __str__(self) -> str:
@@ -113,10 +128,14 @@ class AlertDelivery(models.Model):
 
 
 class DailySummary(models.Model):
-    """The operators' morning mail of one day was sent."""
+    """The operators' morning mail about one day: whoever makes its row sends it. Written by `billing.summary`."""
 
     day = models.DateField(_("day"), unique=True)
-    sent_at = models.DateTimeField(_("sent at"), default=clock.now)
+    # Whom it has not reached yet.
+    waiting = models.JSONField(_("still to be sent to"), default=list)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
+    due_at = models.DateTimeField(_("due at"), default=clock.now)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("daily summary")
