@@ -3,9 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 
+from django.db import transaction
+
 from accounts.doors import clock
 from accounts.models import User
-from billing.models import PaidCall, ProviderAccount, Spend
+from billing import tally
+from billing.models import Measure, PaidCall, ProviderAccount, Spend
 from billing.pricing import Quote
 
 Basis = Spend.Basis
@@ -13,8 +16,8 @@ Outcome = PaidCall.Outcome
 
 
 def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
-    """Note what an order will cost us, before anything is sent."""
-    return Spend.objects.create(
+    """Note what an order will cost us, before anything is sent. Part of the order's transaction."""
+    spend = Spend.objects.create(
         reference=reference,
         user=user,
         model=quote.model,
@@ -25,6 +28,13 @@ def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
         usd_per_credit=quote.usd_per_credit,
         created_at=clock.now(),
     )
+    counts = [
+        (Measure.ORDERED, 1),
+        (Measure.ESTIMATED, spend.estimated),
+        (Measure.CHARGED, spend.user_credits),
+    ]
+    tally.mark(ordered_at=spend.created_at, model=spend.model, user_id=user.pk, counts=counts)
+    return spend
 
 
 class NotEstimated(Exception):
@@ -59,20 +69,33 @@ def confirmed(*, reference: str) -> None:
 
 def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
     """Write the actual cost, once; False when it was written before. `correct` changes a guess to a fact."""
-    return bool(
-        Spend.objects.filter(reference=reference)
-        .exclude(state=Spend.State.SETTLED)
-        .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
-    )
+    with transaction.atomic():
+        settled = (
+            Spend.objects.filter(reference=reference)
+            .exclude(state=Spend.State.SETTLED)
+            .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
+        )
+        if settled:
+            # As the row holds it, rounded: what is counted must be what a recount finds.
+            job = Spend.objects.get(reference=reference)
+            counts = [(Measure.SETTLED, 1), (Measure.SETTLED_ESTIMATE, job.estimated), (Measure.ACTUAL, job.actual)]
+            tally.mark(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts)
+        return bool(settled)
 
 
 def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
     """Replace what was only possible or assumed by what is known now."""
-    return bool(
-        Spend.objects.filter(
-            reference=reference, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
-        ).update(actual=actual, basis=basis)
+    guessed = Spend.objects.filter(
+        reference=reference, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
     )
+    with transaction.atomic():
+        before = guessed.select_for_update().values_list("actual", flat=True).first()
+        # The condition decides on SQLite, where nothing locks a row.
+        if before is None or not guessed.filter(actual=before).update(actual=actual, basis=basis):
+            return False
+        now = Spend.objects.values_list("actual", flat=True).get(reference=reference)
+        tally.mark_job(reference=reference, counts=[(Measure.ACTUAL, now - before)])
+        return True
 
 
 def known_cost(*, reference: str, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:

@@ -36,7 +36,8 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
         if not VideoTask.objects.filter(pk=task_id, deleted_at=None).update(deleted_at=at):
             return False
         # Nobody waits any more for the late result of a refunded task.
-        VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None).update(provider_done_at=at)
+        watched = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None, settled_by="")
+        watched.update(provider_done_at=at)
         removal.delete_files(task)
         lifecycle.note(task_id=task_id, kind=TaskEvent.Kind.DELETED, actor=actor)
         return True

@@ -11,7 +11,7 @@ from accounts.doors import chance, checkpoints, clock
 from billing import alerts, breaker
 from billing.provider_accounts import NoProviderKey
 from videos import adoption, doorbells, lifecycle, parallel, verdicts
-from videos.models import CallbackReceipt, VideoTask
+from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.provider_clients import asking_client_for
 from videos.providers import errors
 from videos.providers.base import Report, ReportState
@@ -80,7 +80,7 @@ def look(task: VideoTask) -> None:
 
 def settle(task: VideoTask, report: Report) -> None:
     """Carry the provider's verdict to the task: the one end of callbacks and polls."""
-    source = "callback" if _was_called(task) else "poll"
+    source = _source(task)
     if report.state == ReportState.SUCCEEDED and report.result_urls:
         if verdicts.provider_done(task_id=task.pk, report=report, source=source):
             checkpoints.reach("poll.settled")
@@ -206,7 +206,8 @@ def _mark_trouble(task: VideoTask, since: datetime) -> None:
 
 
 def _stop_watching(task: VideoTask) -> None:
-    VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None).update(
+    # Who has a verdict is not watched; its time at the provider must stay what was counted.
+    VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None, settled_by="").update(
         provider_done_at=clock.database_now()
     )
 
@@ -218,6 +219,13 @@ def _due(task: VideoTask, at: datetime) -> None:
     )
 
 
+def _source(task: VideoTask) -> str:
+    """How the verdict came: a callback told us to look, or we asked unasked; or it mends what was lost or given up."""
+    if task.status == Status.FAILED or task.events.filter(kind=TaskEvent.Kind.ADOPTED).exists():
+        return "repair"
+    return "callback" if _was_called(task) else "poll"
+
+
 def _was_called(task: VideoTask) -> bool:
     return task.callbacks.exclude(
         verdict__in=[CallbackReceipt.Verdict.MALFORMED, CallbackReceipt.Verdict.REJECTED]
@@ -225,8 +233,8 @@ def _was_called(task: VideoTask) -> bool:
 
 
 def _callbacks_are_rare() -> bool:
-    """Whether fewer than eight of the last ten verdicts came by callback: then we ask more often."""
+    """Whether more than a fifth of the last ten verdicts came without a callback: then we ask more often."""
     last = list(
         VideoTask.objects.exclude(settled_by="").order_by("-created_at").values_list("settled_by", flat=True)[:10]
     )
-    return last.count("callback") < 0.8 * max(len(last), 1)
+    return not last or last.count("poll") > 0.2 * len(last)

@@ -9,6 +9,8 @@ from django.db import transaction
 from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, ledger
+from billing.models import Measure
+from videos import counting
 from videos.models import TaskEvent, VideoTask
 
 Status = VideoTask.Status
@@ -35,6 +37,7 @@ def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEven
             charge_key=task.charge_key, idempotency_key=task.refund_key, note=code, actor=changes.get("actor")
         )
         record(task_id, Event.REFUNDED, user_credits=refund.amount)
+        counting.count(task, [(Measure.REFUNDED, refund.amount)])
         for kind in (alerts.Kind.UNCONFIRMED, alerts.Kind.DELAYED, alerts.Kind.NOT_VISIBLE):
             alerts.resolve(kind, cause=task.reference)
     return moved
@@ -61,6 +64,7 @@ def move(
         if not VideoTask.objects.filter(pk=task_id, status=before, fence=task.fence).update(status=to, **changes):
             return False
         record(task_id, event, from_=before, to=to, code=code, detail=detail, actor=actor)
+        counting.count_step(task, to=to, changes=changes)
         return True
 
 

@@ -13,6 +13,7 @@ from django.db import transaction
 
 from accounts.doors import clock
 from billing import alerts, spend
+from videos import counting
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.base import Report
 from videos.transitions import end, move, record, reference_of
@@ -46,7 +47,7 @@ def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
             spend.settle(reference=reference_of(task_id), actual=actual, basis=basis)
         else:
             spend.correct(reference=reference_of(task_id), actual=actual, basis=basis)
-            VideoTask.objects.filter(pk=task_id).update(**facts)
+            counting.late_verdict(task_id, **facts)
         return True
 
 

@@ -91,7 +91,7 @@ class VideoTask(models.Model):
 
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
     failure_detail = models.CharField(_("the provider's words"), max_length=500, blank=True)
-    settled_by = models.CharField(_("verdict came by"), max_length=10, blank=True)  # "callback" or "poll"
+    settled_by = models.CharField(_("verdict came by"), max_length=10, blank=True)  # callback, poll or repair
 
     class Meta:
         verbose_name = _("video task")
