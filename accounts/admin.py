@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import browsers, people
+from accounts.admin_tokens import ApiTokenAdmin
 from accounts.models import User
+
+__all__ = ["ApiTokenAdmin", "UserAdmin"]
 
 # Their own pages would let an operator edit what only allauth may write, and show secrets of second factors.
 for model in (EmailAddress, EmailConfirmation, Authenticator, UserSession):

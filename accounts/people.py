@@ -90,6 +90,7 @@ def close_account(*, user: User, actor: User | None) -> User:
     user.user_permissions.clear()
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
+    user.api_tokens.all().delete()
     end_sessions(user)
     # The operators' journal keeps who did what, but calls this person by the new name.
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).update(

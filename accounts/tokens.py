@@ -5,7 +5,6 @@ A token may do what its owner may, within its scopes and until it expires, is re
 
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,11 +16,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.doors import chance, clock
 from accounts.guessers import WINDOW_S, Guessers, client_of
 from accounts.models import ApiToken, User
+from accounts.token_secret import BEGINNING, PREFIX_LENGTH
 
 log = logging.getLogger(__name__)
 
-BEGINNING = "veo_"
-PREFIX_LENGTH = 12
 NAME_LENGTH = 80
 # An answer is not worth a write each time.
 USED_EVERY = timedelta(minutes=1)
@@ -30,8 +28,6 @@ COST_READ = "cost:read"
 SCOPES: dict[str, Promise] = {COST_READ: _("Read costs, limits and alerts (operators only)")}
 
 guessers = Guessers()
-
-_SECRET = re.compile(rf"\b({BEGINNING}[A-Za-z0-9_-]{{{PREFIX_LENGTH - len(BEGINNING)}}})[A-Za-z0-9_-]{{12,}}")
 
 
 class TokenRefused(Exception):
@@ -121,11 +117,6 @@ def is_alive(token: ApiToken, at: datetime) -> bool:
 def digest_of(secret: str) -> str:
     """What is kept of a token. 256 random bits need no slow hash: there is nothing to guess."""
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def hidden(text: str) -> str:
-    """The text with every token cut to the beginning that the list shows."""
-    return _SECRET.sub(r"\1***", text)
 
 
 def _find(secret: str) -> ApiToken | None:
