@@ -1,0 +1,252 @@
+"""The only writer of budget windows: what was promised and spent in each hour, day and month, in provider credits.
+
+A promise is counted when money leaves, in every window it falls into: everything's, its user's and its model's, whether
+they have a limit or not, so that a limit set later knows what is used. Either all of them have room, or nothing is
+counted and nothing is sent. When the cost is known, the difference goes into the same windows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from functools import reduce
+from operator import or_
+
+from django.db import transaction
+from django.db.models import F, Min, Q, QuerySet, Sum, Value
+from django.db.models.functions import Greatest, Round
+
+from accounts.doors import clock
+from accounts.models import User
+from billing.limits import ALL, Limit, limits_of, model_scope, user_scope
+from billing.models import Budget, BudgetWindow, Period, Spend
+from billing.windows import Window, window
+
+ZERO = Decimal(0)
+
+# Counts are read by tallies later on; windows are only needed while something may still be settled in them.
+KEPT = {Period.HOUR: timedelta(days=31), Period.DAY: timedelta(days=400)}
+
+
+@dataclass(frozen=True)
+class State:
+    """One window of one scope (`all`, `user:5`, `model:veo3_fast`): what is used of what may be, in provider credits."""
+
+    scope: str
+    window: Window
+    used: Decimal
+    limit: Decimal | None
+    soft_share: Decimal
+    source: str  # of the limit: "admin", "environment" or nothing
+    budget_key: str = ""
+
+    @property
+    def period(self) -> Period:
+        return self.window.period
+
+    @property
+    def room(self) -> Decimal | None:
+        """What is left, never below zero; None without a limit."""
+        return None if self.limit is None else max(self.limit - self.used, ZERO)
+
+    @property
+    def is_soft(self) -> bool:
+        """Whether the share that warns is reached."""
+        return self.limit is not None and self.used >= self.limit * self.soft_share
+
+    @property
+    def is_spent(self) -> bool:
+        return self.room == ZERO
+
+    def has_room_for(self, provider_credits: Decimal) -> bool:
+        return self.room is None or provider_credits <= self.room
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What a user may still order: the window that decides, and what is ordered and not sent yet, in provider credits."""
+
+    state: State
+    waiting: Decimal
+
+    @property
+    def left(self) -> Decimal:
+        return max((self.state.room or ZERO) - self.waiting, ZERO)
+
+
+class BudgetSpent(Exception):
+    """A promise was not counted, because of `state`, which has no room for it; of several the one that ends last."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(f"{state.scope} {state.period}")
+        self.state = state
+
+
+def scopes_of(*, user_id: int, model: str) -> tuple[str, ...]:
+    """Where a job of this user on this model counts."""
+    return ALL, user_scope(user_id), model_scope(model)
+
+
+def states(at: datetime) -> list[State]:
+    """How operators' budgets stand: everything's, and what else has a limit of its own: models, single users.
+
+    Ordered by scope, then hour, day, month. Three queries.
+    """
+    own = Budget.objects.filter(subject__in=[Budget.Subject.USER, Budget.Subject.MODEL])
+    scopes = {ALL, *(key.rpartition(":")[0] for key in own.values_list("key", flat=True))}
+    return [state for state in states_of(scopes, at) if state.scope == ALL or state.limit is not None]
+
+
+def states_of(scopes: Iterable[str], at: datetime) -> list[State]:
+    """How the windows of these scopes stand, whether they are limited or not. Two queries."""
+    scopes = sorted(set(scopes))
+    rows = BudgetWindow.objects.filter(_now(at), scope__in=scopes)
+    used = {(row.scope, row.period): row.used for row in rows}
+    limits = limits_of(scopes)
+    return [
+        _state(scope, window(period, at), used.get((scope, period), ZERO), limits[scope, period])
+        for scope in scopes
+        for period in Period
+    ]
+
+
+def left_today(user: User, *, at: datetime | None = None) -> Allowance | None:
+    """What a user may still order, by the window that leaves least; None when no limit of a user's holds."""
+    found = states_of([user_scope(user.pk)], at or clock.database_now())
+    limited = [state for state in found if state.room is not None]
+    if not limited:
+        return None
+    ordered = Spend.objects.filter(state=Spend.State.ESTIMATED, user=user).aggregate(sum=Sum("estimated"))["sum"]
+    # Of windows that leave the same, the one that ends last is the one to wait for.
+    least = min(limited, key=lambda state: (state.room, -state.window.ends_at.timestamp()))
+    return Allowance(least, ordered or ZERO)
+
+
+def shortage(*, user_id: int, model: str, provider_credits: Decimal, at: datetime) -> State | None:
+    """The window that has no room for this now; of several the one that ends last. None when it fits."""
+    return _shortage(states_of(scopes_of(user_id=user_id, model=model), at), provider_credits)
+
+
+def reserve(*, spend: Spend, at: datetime) -> None:
+    """Count the estimate everywhere, or nowhere: BudgetSpent. In the transaction of the promise."""
+    amount = spend.estimated
+    scopes = scopes_of(user_id=spend.user_id, model=spend.model)
+    limits = limits_of(scopes)
+    with transaction.atomic():
+        rows = _locked(BudgetWindow.objects.filter(pk__in=_ensured(scopes, at)))
+        # The database decides by itself, in one statement: what has no room is not changed, and then nothing is.
+        if BudgetWindow.objects.filter(_having_room(rows, limits, amount)).update(used=_used_and(amount)) < len(rows):
+            short = _shortage(
+                [_state(row.scope, window(row.period, at), row.used, limits[row.scope, row.period]) for row in rows],
+                amount,
+            )
+            assert short is not None, "what was not counted has no room"  # noqa: S101  an invariant that stays on in production
+            raise BudgetSpent(short)
+        Spend.objects.filter(pk=spend.pk).update(counted_in=[row.pk for row in rows], counted=amount)
+
+
+def release(*, reference: str) -> None:
+    """Nothing was sent: everything is given back. The caller has changed the spend's row in this transaction."""
+    _recount(reference, ZERO)
+    Spend.objects.filter(reference=reference).update(counted_in=[])
+
+
+def recount(*, reference: str, actual: Decimal) -> None:
+    """The cost is known: the difference goes into the windows of the promise. In the transaction that settles it.
+
+    An actual above the estimate may carry a window past its limit: the credits are gone at the provider, and a window
+    that hid them would let the next promises overshoot even more. No new promise fits until the window is over.
+    """
+    _recount(reference, actual)
+
+
+def waiting(*, user_id: int, model: str) -> dict[str, Decimal]:
+    """Estimates of jobs that are ordered and not sent, in provider credits, by the scopes of such a job."""
+    named = scopes_of(user_id=user_id, model=model)
+    conditions = (None, Q(user_id=user_id), Q(model=model))
+    sums = {
+        scope: Sum("estimated", filter=condition, default=ZERO)
+        for scope, condition in zip(("everything", "user", "model"), conditions, strict=True)
+    }
+    found = Spend.objects.filter(state=Spend.State.ESTIMATED).aggregate(**sums)
+    return dict(zip(named, (Decimal(found[name]) for name in sums), strict=True))
+
+
+def too_big_for(state: State) -> QuerySet[Spend]:
+    """The jobs of this scope that wait and do not fit into what is left."""
+    kind, _, name = state.scope.partition(":")
+    whose = {Budget.Subject.USER: {"user_id": name}, Budget.Subject.MODEL: {"model": name}}
+    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED, **whose.get(Budget.Subject(kind), {}))
+    return jobs if state.room is None else jobs.filter(estimated__gt=state.room)
+
+
+def holds_everybody(state: State) -> bool:
+    """Whether even the cheapest job that waits does not fit."""
+    if state.scope != ALL:
+        return False
+    cheapest = Spend.objects.filter(state=Spend.State.ESTIMATED).aggregate(least=Min("estimated"))["least"]
+    return cheapest is not None and not state.has_room_for(cheapest)
+
+
+def forget_old(at: datetime) -> int:
+    """Delete windows that are long over; returns how many."""
+    return sum(BudgetWindow.objects.filter(period=one, ends_at__lt=at - kept).delete()[0] for one, kept in KEPT.items())
+
+
+def _now(at: datetime) -> Q:
+    """The windows that `at` falls into."""
+    current = [window(period, at) for period in Period]
+    return reduce(or_, (Q(period=one.period, starts_at=one.starts_at) for one in current))
+
+
+def _state(scope: str, one: Window, used: Decimal, limit: Limit) -> State:
+    return State(scope, one, used, limit.amount, limit.soft_share, limit.source, limit.key)
+
+
+def _shortage(found: Iterable[State], amount: Decimal) -> State | None:
+    short = [state for state in found if not state.has_room_for(amount)]
+    return max(short, key=lambda state: state.window.ends_at, default=None)
+
+
+def _ensured(scopes: Sequence[str], at: datetime) -> list[int]:
+    """The ids of the windows that these scopes count in now; those that are not there yet are made."""
+    rows = _now(at) & Q(scope__in=scopes)
+    found = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
+    wanted = sorted((scope, window(period, at)) for scope in scopes for period in Period)
+    if len(found) < len(wanted):
+        # In one order for all: who inserts what another has inserted waits for that one to end.
+        BudgetWindow.objects.bulk_create(
+            (
+                BudgetWindow(scope=scope, period=one.period, starts_at=one.starts_at, ends_at=one.ends_at)
+                for scope, one in wanted
+            ),
+            ignore_conflicts=True,
+        )
+        found = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
+    return found
+
+
+def _locked(rows: QuerySet[BudgetWindow]) -> list[BudgetWindow]:
+    """In one order for all, so that two who count at once wait for each other only in a line."""
+    return list(rows.select_for_update().order_by("pk"))
+
+
+def _having_room(rows: list[BudgetWindow], limits: dict[tuple[str, str], Limit], amount: Decimal) -> Q:
+    def room(row: BudgetWindow) -> Q:
+        limit = limits[row.scope, row.period].amount
+        return Q(pk=row.pk) if limit is None else Q(pk=row.pk, used__lte=limit - amount)
+
+    return reduce(or_, map(room, rows))
+
+
+def _used_and(difference: Decimal) -> Round:
+    """`used + difference`; rounded, for SQLite counts in floating point. Never below zero."""
+    return Round(Greatest(F("used") + difference, Value(ZERO)), precision=4)
+
+
+def _recount(reference: str, amount: Decimal) -> None:
+    spend = Spend.objects.only("counted_in", "counted").get(reference=reference)
+    if spend.counted_in and amount != spend.counted:
+        rows = _locked(BudgetWindow.objects.filter(pk__in=spend.counted_in))
+        BudgetWindow.objects.filter(pk__in=[row.pk for row in rows]).update(used=_used_and(amount - spend.counted))
+        Spend.objects.filter(pk=spend.pk).update(counted=amount)
