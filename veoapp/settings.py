@@ -192,6 +192,9 @@ MFA_TOTP_TOLERANCE = 1
 # Browsers allow passkeys on https and on localhost only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG
 SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=100)
+SIGNUP_CREDITS_DAYS = env.int("SIGNUP_CREDITS_DAYS", default=0)  # 0: they do not expire
+# What is refunded after its credits have expired can be used for so long.
+GRACE_DAYS = env.int("GRACE_DAYS", default=7)
 STAFF_MFA_REQUIRED = not DEBUG
 
 # --- Language, time, mail ---------------------------------------------------------------------------------------------
@@ -212,6 +215,10 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"veoapp <no-reply@{u
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_TIMEOUT = 20
 COST_ALERT_EMAIL = env.list("COST_ALERT_EMAIL", default=[])
+ALERT_FROM_SEVERITY = env.str("ALERT_FROM_SEVERITY", default="warning").strip().lower()
+ALERT_WEBHOOK_URL = env.str("ALERT_WEBHOOK_URL", default="")
+ALERT_WEBHOOK_SECRET = env.str("ALERT_WEBHOOK_SECRET", default="")  # whsec_..., as standardwebhooks.com says
+DAILY_SUMMARY_HOUR = env.int("DAILY_SUMMARY_HOUR", default=8)  # of the site's clock
 
 # --- The provider -----------------------------------------------------------------------------------------------------
 
@@ -235,6 +242,10 @@ RESULT_HOSTS_ALLOWED = env.list("RESULT_HOSTS_ALLOWED", default=[])
 if SANDBOX_ALLOWED:
     RESULT_HOSTS_ALLOWED = [*RESULT_HOSTS_ALLOWED, "127.0.0.1", "localhost"]
 USD_PER_PROVIDER_CREDIT = env.decimal("USD_PER_PROVIDER_CREDIT", default="0.005")
+# What a user credit is worth to us; margins are counted with it.
+USD_PER_USER_CREDIT = env.decimal("USD_PER_USER_CREDIT", default="0.005")
+# Provider credits that may be gone without a video that explains them, before somebody is told.
+UNEXPLAINED_TOLERANCE = env.decimal("UNEXPLAINED_TOLERANCE", default="5")
 # The first look at a video comes at its usual time, but not later than this; callbacks come sooner.
 FIRST_POLL_AT_MOST_S = env.float("FIRST_POLL_AT_MOST_S", default=60.0)
 # Network calls at once inside one job; 0 runs them one after another.
@@ -259,6 +270,10 @@ MAX_ACTIVE_PER_USER = env.int("MAX_ACTIVE_PER_USER", default=200)
 MAX_QUEUE_WAIT_MINUTES = env.int("MAX_QUEUE_WAIT_MINUTES", default=60)
 PROVIDER_RATE_LIMIT = env.int("PROVIDER_RATE_LIMIT", default=20)
 PROVIDER_RATE_WINDOW_S = env.int("PROVIDER_RATE_WINDOW_S", default=10)
+# So many failures among the provider's last answers to orders, within the window, stop new ones until it is well again.
+BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
+BREAKER_OF = env.int("BREAKER_OF", default=10)
+BREAKER_WINDOW_S = env.int("BREAKER_WINDOW_S", default=300)
 VIDEO_RETENTION_DAYS = env.int("VIDEO_RETENTION_DAYS", default=0)  # 0: kept until the owner deletes it
 
 # --- Files ------------------------------------------------------------------------------------------------------------
