@@ -145,19 +145,19 @@ def reserve(*, spend: Spend, at: datetime) -> None:
         Spend.objects.filter(pk=spend.pk).update(counted_in=[row.pk for row in rows], counted=amount)
 
 
-def release(*, reference: str) -> None:
-    """Nothing was sent: everything is given back. The caller has changed the spend's row in this transaction."""
-    _recount(reference, ZERO)
-    Spend.objects.filter(reference=reference).update(counted_in=[])
+def release(spend: Spend) -> None:
+    """Nothing was sent: everything is given back. The caller has changed this row in the same transaction."""
+    _recount(spend, ZERO)
+    Spend.objects.filter(pk=spend.pk).update(counted_in=[])
 
 
-def recount(*, reference: str, actual: Decimal) -> None:
-    """The cost is known: the difference goes into the windows of the promise. In the transaction that settles it.
+def recount(spend: Spend) -> None:
+    """The cost is known: the difference goes into the windows of the promise. In the transaction that wrote it.
 
     An actual above the estimate may carry a window past its limit: the credits are gone at the provider, and a window
     that hid them would let the next promises overshoot even more. No new promise fits until the window is over.
     """
-    _recount(reference, actual)
+    _recount(spend, spend.actual or ZERO)
 
 
 def waiting(*, user_id: int, model: str) -> dict[str, Decimal]:
@@ -244,8 +244,7 @@ def _used_and(difference: Decimal) -> Round:
     return Round(Greatest(F("used") + difference, Value(ZERO)), precision=4)
 
 
-def _recount(reference: str, amount: Decimal) -> None:
-    spend = Spend.objects.only("counted_in", "counted").get(reference=reference)
+def _recount(spend: Spend, amount: Decimal) -> None:
     if spend.counted_in and amount != spend.counted:
         rows = _locked(BudgetWindow.objects.filter(pk__in=spend.counted_in))
         BudgetWindow.objects.filter(pk__in=[row.pk for row in rows]).update(used=_used_and(amount - spend.counted))

@@ -7,12 +7,14 @@ from django.db import transaction
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import tally
+from billing import budgets, tally
 from billing.models import Measure, PaidCall, ProviderAccount, Spend
 from billing.pricing import Quote
 
 Basis = Spend.Basis
 Outcome = PaidCall.Outcome
+
+ZERO = Decimal(0)
 
 
 def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
@@ -28,7 +30,7 @@ def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
         usd_per_credit=quote.usd_per_credit,
         created_at=clock.now(),
     )
-    counts = [
+    counts: list[tally.Count] = [
         (Measure.ORDERED, 1),
         (Measure.ESTIMATED, spend.estimated),
         (Measure.CHARGED, spend.user_credits),
@@ -42,24 +44,30 @@ class NotEstimated(Exception):
 
 
 def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
-    """Note the paid call before it is sent. Never pay twice: NotEstimated, or IntegrityError when a call is live."""
-    at = clock.database_now()
-    promised = Spend.objects.filter(pk=spend.pk, state=Spend.State.ESTIMATED).update(
-        state=Spend.State.PROMISED, account=account, promised_at=at
-    )
-    if not promised:
-        raise NotEstimated(spend.reference)
-    return PaidCall.objects.create(spend=spend, account=account, started_at=at)
+    """Note the paid call before it is sent, counted in its budgets; BudgetSpent when one of them has no room.
+
+    Never pay twice: NotEstimated, or IntegrityError when a call is live.
+    """
+    with transaction.atomic():
+        at = clock.database_now()
+        promised = Spend.objects.filter(pk=spend.pk, state=Spend.State.ESTIMATED).update(
+            state=Spend.State.PROMISED, account=account, promised_at=at
+        )
+        if not promised:
+            raise NotEstimated(spend.reference)
+        budgets.reserve(spend=spend, at=at)
+        return PaidCall.objects.create(spend=spend, account=account, started_at=at)
 
 
 def answered(*, reference: str, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
     """Note how the live call ended. A call that was not begun takes its promise back."""
-    live = PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.IN_FLIGHT)
-    live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
-    if outcome == Outcome.NOT_SENT:
-        Spend.objects.filter(reference=reference, state=Spend.State.PROMISED).update(
+    with transaction.atomic():
+        live = PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.IN_FLIGHT)
+        live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
+        if outcome == Outcome.NOT_SENT and Spend.objects.filter(reference=reference, state=Spend.State.PROMISED).update(
             state=Spend.State.ESTIMATED, promised_at=None
-        )
+        ):
+            budgets.release(Spend.objects.get(reference=reference))
 
 
 def confirmed(*, reference: str) -> None:
@@ -78,8 +86,13 @@ def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
         if settled:
             # As the row holds it, rounded: what is counted must be what a recount finds.
             job = Spend.objects.get(reference=reference)
-            counts = [(Measure.SETTLED, 1), (Measure.SETTLED_ESTIMATE, job.estimated), (Measure.ACTUAL, job.actual)]
+            counts: list[tally.Count] = [
+                (Measure.SETTLED, 1),
+                (Measure.SETTLED_ESTIMATE, job.estimated),
+                (Measure.ACTUAL, job.actual or ZERO),
+            ]
             tally.mark(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts)
+            budgets.recount(job)
         return bool(settled)
 
 
@@ -93,8 +106,9 @@ def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
         # The condition decides on SQLite, where nothing locks a row.
         if before is None or not guessed.filter(actual=before).update(actual=actual, basis=basis):
             return False
-        now = Spend.objects.values_list("actual", flat=True).get(reference=reference)
-        tally.mark_job(reference=reference, counts=[(Measure.ACTUAL, now - before)])
+        job = Spend.objects.get(reference=reference)
+        tally.mark_job(reference=reference, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
+        budgets.recount(job)
         return True
 
 
