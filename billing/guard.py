@@ -18,8 +18,9 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import breaker, spend
 from billing.models import CreditAccount, ProviderAccount, Spend
+from billing.moments import said
 from billing.pricing import Quote
-from billing.provider_accounts import BALANCE_FRESH_FOR, committed
+from billing.provider_accounts import BALANCE_FRESH_FOR, committed, pause_sentence
 
 
 class Refusal(Exception):
@@ -44,7 +45,14 @@ class Paused(Refusal):
     code = "paused"
 
     def sentence(self) -> str:
-        return gettext("New videos are paused (%(reason)s). Nothing was charged; please try again later.") % self.facts
+        if self.facts.get("until") is None:
+            return (
+                gettext("New videos are paused (%(reason)s). Nothing was charged; please try again later.") % self.facts
+            )
+        return gettext("New videos are paused until %(time)s (%(reason)s). Nothing was charged.") % {
+            **self.facts,
+            "time": said(self.facts["until"]),
+        }
 
 
 class ProviderAtRest(Refusal):
@@ -109,8 +117,8 @@ def check_order(
     *, user: User, account: CreditAccount, quote: Quote, provider: ProviderAccount, expected_wait_s: float
 ) -> None:
     """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
-    if provider.paused_at is not None:
-        raise Paused(reason=provider.pause_reason.rstrip(" .。"))
+    if provider.is_paused_at(clock.database_now()):
+        raise Paused(reason=pause_sentence(provider), until=provider.paused_until)
     if provider.parked_as or is_critical(provider):
         raise ProviderAtRest()
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
@@ -153,10 +161,12 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     When the breaker is open but rested, None means: one probe may go (`breaker.half_open`).
     """
     at = clock.database_now()
-    if provider.paused_at is not None:
-        return Wait("paused", at + timedelta(seconds=15))
+    if provider.is_paused_at(at):
+        return Wait("paused", provider.paused_until or at + timedelta(seconds=15))
     if provider.parked_as:
         return Wait(provider.parked_as, at + timedelta(seconds=15))
+    if (next_at := breaker.next_at(provider, at)) is not None:
+        return Wait("rate" if provider.breaker == breaker.State.CLOSED else "breaker", next_at)
     if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
         return Wait("balance_unknown", at + timedelta(seconds=2))
     available = provider.balance - committed(provider)
@@ -170,8 +180,6 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
     if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
         return Wait("rate", at + timedelta(seconds=1))
-    if provider.breaker != breaker.State.CLOSED and provider.breaker_until and provider.breaker_until > at:
-        return Wait("breaker", provider.breaker_until)
     return None
 
 

@@ -24,6 +24,9 @@ AT_LEAST_ONE = (
     "MAX_ACTIVE_PER_USER",
     "PROVIDER_RATE_LIMIT",
     "PROVIDER_RATE_WINDOW_S",
+    "BREAKER_FAILURES",
+    "BREAKER_OF",
+    "BREAKER_WINDOW_S",
 )
 
 Apps = Sequence[AppConfig] | None
@@ -76,6 +79,9 @@ def limits_make_sense(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if settings.CRITICAL_BALANCE_THRESHOLD > settings.LOW_BALANCE_THRESHOLD:
         hint = "Set LOW_BALANCE_THRESHOLD above CRITICAL_BALANCE_THRESHOLD, so that a warning comes before the stop."
         found.append(Warning("New videos would stop before anybody is warned.", hint=hint, id="veoapp.W001"))
+    if settings.BREAKER_FAILURES > settings.BREAKER_OF:
+        hint = "Set BREAKER_FAILURES to BREAKER_OF or less."
+        found.append(Error("However often the provider fails, paid calls would go on.", hint=hint, id="veoapp.E007"))
     if not settings.HOURLY_COST_LIMIT <= settings.DAILY_COST_LIMIT <= settings.MONTHLY_COST_LIMIT:
         hint = "Set HOURLY_COST_LIMIT <= DAILY_COST_LIMIT <= MONTHLY_COST_LIMIT."
         found.append(Warning("A longer budget is smaller than a shorter one.", hint=hint, id="veoapp.W002"))

@@ -19,7 +19,7 @@ from accounts.doors import chance, checkpoints, clock
 from billing import alerts, breaker, guard, provider_accounts, spend
 from billing.guard import Wait
 from billing.models import ProviderAccount, Spend
-from videos import images, lifecycle, parallel, queue
+from videos import balances, images, lifecycle, parallel, queue
 from videos.models import UserTurn, VideoTask
 from videos.provider_clients import client_for
 from videos.providers import errors
@@ -63,7 +63,7 @@ def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
             yield claim
 
     # No more at once than may fail before the breaker opens: the first answers decide about the next claims.
-    return parallel.each(lambda claim: submit(claim, client), claims(), at_once=breaker.FAILURES_TO_OPEN)
+    return parallel.each(lambda claim: submit(claim, client), claims(), at_once=settings.BREAKER_FAILURES)
 
 
 def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
@@ -149,31 +149,15 @@ def callback_url(task_id: UUID, token: str) -> str:
     return base + reverse("videos:callback", args=[task_id, token])
 
 
-def read_balance(account: ProviderAccount, client: Provider) -> bool:
-    """Ask the provider for our balance (free) and write it down; False, and trouble noted, when it does not say."""
-    try:
-        balance = client.balance()
-    except errors.AccessDenied as denied:
-        provider_accounts.park(
-            account_id=account.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail=denied.detail
-        )
-        return False
-    except errors.ProviderError as trouble:
-        with transaction.atomic():
-            breaker.failed(account.pk, detail=trouble.detail)
-        return False
-    provider_accounts.record_balance(account_id=account.pk, balance=balance)
-    return True
-
-
 def _look_before(account: ProviderAccount, client: Provider) -> bool:
     """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: not now."""
     at = clock.database_now()
     resting = account.breaker != breaker.State.CLOSED
     if resting and account.breaker_until is not None and account.breaker_until > at:
         return False
-    aged = account.balance_at is None or at - account.balance_at > provider_accounts.BALANCE_FRESH_FOR / 2
-    return read_balance(account, client) if aged or resting else True
+    fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, balances.every())
+    aged = account.balance_at is None or at - account.balance_at > fresh_for
+    return balances.read(account, client).trouble is None if aged or resting else True
 
 
 def _claim_next_prepared(account: ProviderAccount, client: Provider) -> Claim | None:
@@ -240,8 +224,7 @@ def _well(task: VideoTask) -> None:
 
 
 def _ill(task: VideoTask, trouble: errors.ProviderError, *, at_once: bool = False) -> None:
-    with transaction.atomic():
-        breaker.failed(_account_id(task), detail=trouble.detail, at_once=at_once)
+    breaker.failed(_account_id(task), detail=trouble.detail, at_once=at_once)
 
 
 def _account_id(task: VideoTask) -> int:

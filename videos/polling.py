@@ -4,7 +4,6 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Q
 
 from accounts.doors import chance, checkpoints, clock
@@ -73,7 +72,7 @@ def look(task: VideoTask) -> None:
     except errors.ProviderError as trouble:
         _trouble(task, trouble)
     else:
-        # An answer to a free question closes no breaker: maintenance stops new videos while record-info goes on.
+        breaker.succeeded(task.account.pk, call=breaker.Call.POLL)
         checkpoints.reach("poll.answered")
         settle(task, report)
 
@@ -170,8 +169,7 @@ def _not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
 def _trouble(task: VideoTask, trouble: errors.ProviderError) -> None:
     """No answer: the task stays where it is, and only the breaker hears of a sick provider."""
     if task.account is not None and trouble.status is not None and trouble.status >= 500:
-        with transaction.atomic():
-            breaker.failed(task.account.pk, detail=trouble.detail)
+        breaker.failed(task.account.pk, detail=trouble.detail, call=breaker.Call.POLL)
     if isinstance(trouble, errors.AccessDenied) and task.account is not None:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=trouble.detail)
     _look_again_or_wait(task)

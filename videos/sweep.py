@@ -5,18 +5,16 @@ from datetime import timedelta
 from django.db.models import Q
 
 from accounts.doors import clock
-from billing import alerts, books, provider_accounts
-from billing.models import ProviderAccount, Spend
-from videos import dispatch, doorbells, images, lifecycle, notices, owners, polling, removal, retention
+from billing import books, breaker, provider_accounts, snapshots
+from videos import balances, doorbells, images, lifecycle, notices, owners, polling, recount, removal, retention
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
-from videos.provider_clients import client_for
 
 Status = VideoTask.Status
 
 TIDY_EVERY = timedelta(seconds=10)
+COUNT_EVERY = timedelta(seconds=3)
 FILES_EVERY = timedelta(minutes=30)
-BALANCE_BUSY = timedelta(seconds=60)
-BALANCE_IDLE = timedelta(minutes=15)
+LOTS_EVERY = timedelta(minutes=2)
 # A queued task that waited so long takes its refund by itself.
 WAIT_AT_MOST = timedelta(days=1)
 CALLBACKS_KEPT = timedelta(days=60)
@@ -30,9 +28,11 @@ def ring_due() -> list[str]:
         "poll": VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
         "download": VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
         "notify": notices.due().exists(),
+        "count": _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
         "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
-        "balance": _was_answered_before("balance", at - (BALANCE_BUSY if _is_busy() else BALANCE_IDLE)),
+        "balance": _was_answered_before("balance", at - balances.every()),
         "books": _was_answered_before("books", at - books.LOOK_EVERY),
+        "lots": _was_answered_before("lots", at - LOTS_EVERY),
     }
     return [name for name, is_due in due.items() if is_due and doorbells.ring(name)]
 
@@ -42,23 +42,15 @@ def tidy() -> None:
     at = clock.database_now()
     _end_dead_submissions()
     _end_long_waits()
+    provider_accounts.end_pauses()
     if _is_time_for("files", FILES_EVERY):
         removal.sweep_files(at)
         retention.expire_old(at)
         images.sweep_images(at)
         owners.forget_closed()
+        breaker.forget_old()
+        snapshots.thin(at)
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
-
-
-def read_balance() -> None:
-    """Read the balance of the current account."""
-    try:
-        account = provider_accounts.current()
-        client = client_for(account)
-    except provider_accounts.NoProviderKey as problem:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", detail=str(problem))
-        return
-    dispatch.read_balance(account, client)
 
 
 def _end_dead_submissions() -> None:
@@ -73,11 +65,6 @@ def _end_long_waits() -> None:
     at = clock.database_now()
     for task in VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=at - WAIT_AT_MOST)[:200]:
         lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
-
-
-def _is_busy() -> bool:
-    parked = ~Q(parked_as="") | Q(breaker__in=[ProviderAccount.Breaker.OPEN, ProviderAccount.Breaker.HALF_OPEN])
-    return Spend.objects.filter(state=Spend.State.PROMISED).exists() or ProviderAccount.objects.filter(parked).exists()
 
 
 def _was_answered_before(name: str, at: object) -> bool:

@@ -1,8 +1,9 @@
 """The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
 
 from billing import books as billing_books
+from billing import expiry
+from videos import balances, doorbells, downloads, notices, polling, recount, sweep
 from videos import dispatch as dispatching
-from videos import doorbells, downloads, notices, polling, sweep
 
 
 def dispatch() -> None:
@@ -23,6 +24,12 @@ def download() -> None:
     downloads.download_due()
 
 
+def count() -> None:
+    """Fold what was counted into totals."""
+    doorbells.answer("count")
+    recount.fold()
+
+
 def tidy() -> None:
     """Heal what was lost: dead leases, waits that outlived the promise, old files."""
     doorbells.answer("tidy")
@@ -32,7 +39,7 @@ def tidy() -> None:
 def balance() -> None:
     """Read the provider's balance."""
     doorbells.answer("balance")
-    sweep.read_balance()
+    balances.read_all()
 
 
 def notify() -> None:
@@ -50,3 +57,9 @@ def books() -> None:
     """Look whether the books balance."""
     doorbells.answer("books")
     billing_books.look()
+
+
+def lots() -> None:
+    """Take out credits whose time has come, and announce what is next."""
+    doorbells.answer("lots")
+    expiry.run()

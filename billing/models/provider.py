@@ -66,7 +66,8 @@ class ProviderAccount(models.Model):
     parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
     breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
-    breaker_failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    # When it came into this state. Since it closed, for only what happened after that counts.
+    breaker_at = models.DateTimeField(_("breaker changed at"), null=True, blank=True, editable=False)
     breaker_opened = models.PositiveIntegerField(_("openings in a row"), default=0, editable=False)
     breaker_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
 
@@ -101,9 +102,18 @@ class ProviderAccount(models.Model):
 
 
 class ProviderOutcome(models.Model):
-    """How one call to the provider ended. Rows of the breaker's window; only ever inserted, and forgotten after a day."""
+    """How one call to the provider ended. Rows of the breaker's window; only ever inserted, and forgotten after a day.
+
+    Every paid call is here; of the free ones the failures, and what went well while failures are near.
+    """
+
+    class Call(models.TextChoices):
+        PAID = "paid", _("Order")
+        POLL = "poll", _("Question")
+        BALANCE = "balance", _("Balance")
 
     account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="outcomes", verbose_name=_("account"))
+    call = models.CharField(_("call"), max_length=8, choices=Call, default=Call.PAID)
     is_ok = models.BooleanField(_("well"))
     detail = models.CharField(_("detail"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"), default=clock.now)

@@ -9,7 +9,7 @@ from billing.models import Price, ProviderAccount
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import orders, sweep
+from videos import balances, orders, sweep
 from videos.orders import VideoOrder
 
 
@@ -183,7 +183,7 @@ def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
     world.later(minutes=1)
     world.send()
     world.ask()
-    sweep.read_balance()
+    balances.read_all()
     assert "cannot be used" in world.alerts("access_denied")[0].detail
     assert "a key with spaces" not in world.alerts("access_denied")[0].detail
     assert (world.now(waiting).status, world.submissions()) == ("queued", 1)

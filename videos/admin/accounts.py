@@ -1,12 +1,12 @@
 """Provider accounts with the one act that needs the network: asking for the balance, which proves key and address."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import formats
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,8 +15,9 @@ from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
 from billing.amounts import localised
 from billing.models import ProviderAccount
 from billing.provider_accounts import NoProviderKey
-from videos import dispatch
-from videos.provider_clients import client_for
+from videos import balances
+from videos.provider_clients import asking_client_for
+from videos.providers import errors
 
 
 class ProviderAccountAdmin(AccountAdmin):
@@ -39,18 +40,30 @@ class ProviderAccountAdmin(AccountAdmin):
         return None
 
 
-def _try(account: ProviderAccount) -> tuple[bool, Any]:
+def _try(account: ProviderAccount) -> tuple[bool, str]:
     """Whether the account answered, and what to say of it."""
     try:
-        works = dispatch.read_balance(account, client_for(account))
+        reading = balances.read(account, asking_client_for(account))
     except NoProviderKey as problem:
-        return False, problem
-    account.refresh_from_db()
-    if works:
-        return True, _("it answers, the balance is %(balance)s.") % {"balance": localised(account.balance)}
-    if account.parked_as:
-        return False, _("it refuses our key or address. New videos wait until it answers.")
-    return False, _("it does not answer as it should. The alerts say more.")
+        return False, str(problem)
+    took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
+    if reading.balance is not None:
+        words = {"took": took, "balance": localised(reading.balance)}
+        return True, _("it answers in %(took)s, the balance is %(balance)s.") % words
+    words = {"took": took, "detail": reading.trouble.detail if reading.trouble else ""}
+    if isinstance(reading.trouble, errors.AccessDenied):
+        return False, _(
+            "it refuses our key or address (after %(took)s: %(detail)s). New videos wait until it answers; "
+            "compare the key with the provider's page of API keys."
+        ) % words
+    if isinstance(reading.trouble, errors.OutOfCredits):
+        return False, _(
+            "it says that our account cannot pay (after %(took)s: %(detail)s). New videos wait until you top it up."
+        ) % words
+    return False, _(
+        "it gives no usable answer (after %(took)s: %(detail)s). Compare the address, and whether this machine "
+        "reaches it; we go on trying."
+    ) % words
 
 
 admin.site.unregister(ProviderAccount)

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 from billing import guard, provider_accounts, vault
 from billing.amounts import plain
 from billing.models import ProviderAccount
-from videos import dispatch
+from videos import balances
 from videos.provider_clients import client_for
 
 HEALTHY, LOW, CRITICAL = 0, 1, 2
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             account = provider_accounts.current()
-            is_read = dispatch.read_balance(account, client_for(account))
+            is_read = balances.read(account, client_for(account)).trouble is None
         except (provider_accounts.NoProviderKey, vault.VaultError) as problem:
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)

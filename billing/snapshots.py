@@ -1,0 +1,33 @@
+"""The history of balances, thinned out with age: every reading of a week, then one an hour, then one a day."""
+
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import Max, Q
+from django.db.models.functions import TruncDay, TruncHour
+
+from billing.models import BalanceSnapshot, ProviderEntry
+
+ALL_KEPT = timedelta(days=7)
+HOURLY_KEPT = timedelta(days=90)
+
+
+def thin(at: datetime) -> int:
+    """Delete readings that nobody needs so closely any more, the last of each hour or day stays; returns how many.
+
+    What an entry of the provider's books refers to is evidence, and stays.
+    """
+    # Whole hours and days: which reading is the last of one that is only partly old is not known yet.
+    week = (at - ALL_KEPT).replace(minute=0, second=0, microsecond=0)
+    quarter = (at - HOURLY_KEPT).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _keep_last_of(TruncHour, Q(taken_at__gte=quarter, taken_at__lt=week)) + _keep_last_of(
+        TruncDay, Q(taken_at__lt=quarter)
+    )
+
+
+def _keep_last_of(truncated: type[TruncHour | TruncDay], stretch: Q) -> int:
+    rows = BalanceSnapshot.objects.filter(stretch).order_by()
+    spans = rows.values("account", span=truncated("taken_at", tzinfo=UTC)).annotate(last=Max("pk"))
+    evidence = ProviderEntry.objects.filter(snapshot__isnull=False)
+    unneeded = rows.exclude(pk__in=spans.values("last")).exclude(pk__in=evidence.values("snapshot"))
+    deleted, _ = unneeded.delete()
+    return deleted

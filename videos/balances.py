@@ -1,0 +1,87 @@
+"""Asking the provider for our balance: free, often enough, and before whatever needs a fresh one."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from accounts.doors import clock
+from billing import alerts, breaker, guard, provider_accounts
+from billing.models import ProviderAccount, Spend
+from videos.models import VideoTask
+from videos.provider_clients import asking_client_for
+from videos.providers import errors
+from videos.providers.base import Provider
+
+log = logging.getLogger(__name__)
+
+BUSY = timedelta(seconds=60)
+IDLE = timedelta(minutes=15)
+# Videos wait for a top-up: somebody is probably at it.
+AWAITED = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of asking: the balance in provider credits and how long it took, or the trouble."""
+
+    balance: Decimal | None
+    took_s: float
+    trouble: errors.ProviderError | None = None
+
+
+def read(account: ProviderAccount, client: Provider) -> Reading:
+    """Ask for the balance and write it down; note the trouble when the provider does not say it."""
+    began = clock.now()
+    try:
+        balance = client.balance()
+    except errors.ProviderError as trouble:
+        _note(account, trouble)
+        return Reading(None, _since(began), trouble)
+    took_s = _since(began)
+    provider_accounts.record_balance(account_id=account.pk, balance=balance)
+    breaker.succeeded(account.pk, call=breaker.Call.BALANCE)
+    return Reading(balance, took_s)
+
+
+def read_all() -> None:
+    """Read the balance of the current account, and of every other that still has work of ours."""
+    try:
+        current: ProviderAccount | None = provider_accounts.current()
+    except provider_accounts.NoProviderKey as problem:
+        current = None
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=provider_accounts.NO_KEY, detail=str(problem))
+    promised = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
+    others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
+    for account in [current, *others] if current else others:
+        try:
+            read(account, asking_client_for(account))
+        except provider_accounts.NoProviderKey as problem:
+            alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, detail=str(problem))
+
+
+def every() -> timedelta:
+    """How often the balance is read as things stand."""
+    try:
+        account = provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return IDLE
+    rests = bool(account.parked_as) or guard.is_critical(account)
+    if rests and VideoTask.objects.filter(status=VideoTask.Status.QUEUED).exists():
+        return AWAITED
+    if rests or account.breaker != ProviderAccount.Breaker.CLOSED:
+        return BUSY
+    return BUSY if Spend.objects.filter(state=Spend.State.PROMISED).exists() else IDLE
+
+
+def _note(account: ProviderAccount, trouble: errors.ProviderError) -> None:
+    if isinstance(trouble, errors.AccessDenied | errors.OutOfCredits):
+        provider_accounts.park(
+            account_id=account.pk, parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
+        )
+    else:
+        breaker.failed(account.pk, detail=trouble.detail, call=breaker.Call.BALANCE)
+
+
+def _since(began: datetime) -> float:
+    return (clock.now() - began) / timedelta(seconds=1)
