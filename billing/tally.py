@@ -27,8 +27,11 @@ OF_USERS = (
     Measure.READY,
     Measure.FAILED,
 )
+# As amounts are kept.
+SMALLEST = Decimal("0.0001")
 # So many marks are folded in one transaction.
 FOLDED_AT_ONCE = 5_000
+PUT_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -96,41 +99,48 @@ def rows(period: Period, *, since: datetime, until: datetime, measures: Iterable
 
 
 def users(period: Period, *, since: datetime, until: datetime, by: Measure, most: int) -> list[UserRow]:
-    """Who counts most in `by`, with all their sums. `period` is DAY or MONTH. One query."""
-    columns = ", ".join(f"SUM(CASE WHEN measure = '{measure}' THEN amount ELSE 0 END)" for measure in OF_USERS)
-    place = OF_USERS.index(by) + 2
-    wanted = ", ".join(f"'{measure}'" for measure in OF_USERS)
+    """Who counts most in `by` (one of OF_USERS), with all their sums. `period` is DAY or MONTH. One query.
+
+    Ranked by the one measure first, so that however many users there are, only few of their sums are read.
+    """
+    parts = """
+        SELECT user_id, measure, amount FROM billing_total
+        WHERE period = %s AND measure IN ({measures}) AND starts_at >= %s AND starts_at < %s AND user_id {who}
+        UNION ALL
+        SELECT user_id, measure, amount FROM billing_tallymark
+        WHERE measure IN ({measures}) AND hour >= %s AND hour < %s AND user_id {who}
+    """
+    ranking = parts.format(measures="%s", who="> 0")
+    sums = parts.format(measures=", ".join(["%s"] * len(OF_USERS)), who="IN (SELECT user_id FROM ranked)")
+    at = [_moment(since), _moment(until)]
     with connection.cursor() as cursor:
-        # Constants of our own only; every value is a parameter.
         cursor.execute(
             f"""
-            SELECT user_id, {columns} FROM (
-                SELECT user_id, measure, amount FROM billing_total
-                WHERE period = %s AND user_id > 0 AND starts_at >= %s AND starts_at < %s
-                UNION ALL
-                SELECT user_id, measure, amount FROM billing_tallymark
-                WHERE hour >= %s AND hour < %s AND measure IN ({wanted})
-            ) AS every GROUP BY user_id ORDER BY {place} DESC, user_id LIMIT %s
-            """,  # noqa: S608
-            [period, _moment(since), _moment(until), _moment(since), _moment(until), most],
+            WITH ranked AS (
+                SELECT user_id, SUM(amount) AS place FROM ({ranking}) AS one
+                GROUP BY user_id ORDER BY place DESC, user_id LIMIT %s
+            )
+            SELECT user_id, measure, SUM(amount) FROM ({sums}) AS every GROUP BY user_id, measure
+            """,  # noqa: S608  constants of our own only; every value is a parameter
+            [period, by, *at, by, *at, most, period, *OF_USERS, *at, *OF_USERS, *at],
         )
         found = cursor.fetchall()
-    return [
-        UserRow(
-            user_id,
-            {
-                measure: Decimal(str(amount)).quantize(Decimal("0.0001"))
-                for measure, amount in zip(OF_USERS, amounts, strict=True)
-            },
-        )
-        for user_id, *amounts in found
-    ]
+    amounts: dict[int, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(OF_USERS, Decimal(0)))
+    for user_id, measure, amount in found:
+        amounts[user_id][measure] = Decimal(str(amount)).quantize(SMALLEST)
+    order = sorted(amounts, key=lambda user_id: (-amounts[user_id][by], user_id))
+    return [UserRow(user_id, amounts[user_id]) for user_id in order]
 
 
-def fold() -> int:
-    """Fold marks into totals until none is left; returns how many. Run by one at a time; two do no harm."""
+def is_waiting() -> bool:
+    """Whether marks wait to be folded."""
+    return TallyMark.objects.exists()
+
+
+def fold(*, most: int = 100_000) -> int:
+    """Fold marks into totals until none is left, or `most` are done; returns how many. Two at once do no harm."""
     folded = 0
-    while count := _fold_some():
+    while folded < most and (count := _fold_some()):
         folded += count
     return folded
 
@@ -143,7 +153,9 @@ def _fold_some() -> int:
     return len(marks)
 
 
+# Period, start of the window, user (0: all), model, measure, label.
 Key = tuple[str, datetime, int, str, str, str]
+_KEY = ("period", "starts_at", "user_id", "model", "measure", "label")
 
 
 def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
@@ -158,6 +170,32 @@ def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
             if period != Period.HOUR and one.measure in OF_USERS:
                 sums[period, start, one.user_id, "", one.measure, one.label] += one.amount
     return sums
+
+
+def kept(*periods: Period, since: datetime, until: datetime) -> dict[Key, Decimal]:
+    """Every sum of these windows in [since, until): totals, and the marks not folded yet. For `videos.recount`."""
+    totals = Total.objects.filter(period__in=periods, starts_at__gte=since, starts_at__lt=until)
+    sums: dict[Key, Decimal] = {tuple(key): amount for *key, amount in totals.values_list(*_KEY, "amount")}
+    for key, amount in waiting(since=since, until=until).items():
+        if key[0] in periods:
+            sums[key] = sums.get(key, Decimal(0)) + amount
+    return sums
+
+
+def waiting(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
+    """What the marks of these hours will add to totals."""
+    return totals_of(TallyMark.objects.filter(hour__gte=since, hour__lt=until))
+
+
+def put(sums: dict[Key, Decimal]) -> None:
+    """Set totals, whatever they were. For `videos.recount`, in its transaction."""
+    Total.objects.bulk_create(
+        (Total(**dict(zip(_KEY, key, strict=True)), amount=amount) for key, amount in sorted(sums.items())),
+        batch_size=PUT_AT_ONCE,
+        update_conflicts=True,
+        update_fields=["amount"],
+        unique_fields=list(_KEY),
+    )
 
 
 def _add(sums: dict[Key, Decimal]) -> None:

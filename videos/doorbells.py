@@ -18,8 +18,12 @@ JOBS = {
     "tidy": "videos.tasks.tidy",
     "balance": "videos.tasks.balance",
     "notify": "videos.tasks.notify",
+    "alerts": "videos.tasks.alerts",
+    "summary": "videos.tasks.summary",
+    "count": "videos.tasks.count",
     "canary": "videos.tasks.canary",
     "books": "videos.tasks.books",
+    "lots": "videos.tasks.lots",
 }
 # A bell that nobody answered for so long is rung again: its job was lost.
 LOST_AFTER = timedelta(seconds=60)

@@ -5,6 +5,7 @@ totals a moment later; whoever reads adds the marks that are not folded yet, so 
 """
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from billing.models.budgets import Period
@@ -56,8 +57,17 @@ class Total(models.Model):
 
     class Meta:
         constraints = (
+            # In this order: all users' sums of a stretch of time stand together, and so do one user's.
             models.UniqueConstraint(
-                fields=["period", "starts_at", "user_id", "model", "measure", "label"], name="total_one"
+                fields=["user_id", "period", "starts_at", "measure", "model", "label"], name="total_one"
+            ),
+        )
+        indexes = (
+            # Who counts most in one measure.
+            models.Index(
+                fields=["period", "measure", "starts_at", "user_id", "amount"],
+                name="total_ranking",
+                condition=Q(user_id__gt=0),
             ),
         )
 
