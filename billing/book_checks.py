@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Count, Exists, F, OuterRef, Q, Subquery, Sum, Window
-from django.db.models.functions import Coalesce, Lag
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, When, Window
+from django.db.models.functions import Abs, Coalesce, Lag
 
 from billing.books import Guards, Problem, register, triggers_missing
-from billing.models import CreditAccount, LedgerEntry, PaidCall, Spend
+from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, Spend
 
 Kind = LedgerEntry.Kind
 Outcome = PaidCall.Outcome
@@ -20,14 +20,18 @@ GUARDS: Guards = {
 
 @register
 def balances(*, deep: bool) -> Iterable[Problem]:
-    """I1: a balance is the sum of its entries and what the last of them says, and not below zero."""
+    """I1: a balance is the sum of its entries, what the last of them says, and what its lots hold; not below zero."""
     last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
+    lots = CreditLot.objects.filter(account=OuterRef("pk")).order_by().values("account").annotate(held=Sum("remaining"))
     accounts = CreditAccount.objects.annotate(
-        total=Coalesce(Sum("entries__amount"), 0), last=Coalesce(Subquery(last), 0)
+        total=Coalesce(Sum("entries__amount"), 0),
+        last=Coalesce(Subquery(last), 0),
+        held=Coalesce(Subquery(lots.values("held")), 0),
     )
-    wrong = accounts.filter(~Q(balance=F("total")) | ~Q(balance=F("last")) | Q(balance__lt=0))
-    for pk, balance, total, after in wrong.values_list("pk", "balance", "total", "last"):
-        text = f"balance {balance}, entries sum to {total}, the last says {after}"
+    sound = Q(balance=F("total")) & Q(balance=F("last")) & Q(balance=F("held")) & Q(balance__gte=0)
+    wrong = accounts.filter(~sound).values_list("pk", "balance", "total", "last", "held")
+    for pk, balance, total, after, held in wrong:
+        text = f"balance {balance}, entries sum to {total}, the last says {after}, lots hold {held}"
         yield Problem("I1", f"credit account {pk}", text)
 
 
@@ -40,6 +44,29 @@ def running_balances(*, deep: bool) -> Iterable[Problem]:
         "pk", "balance_after", "expected"
     ):
         yield Problem("I1", f"ledger entry {pk}", f"leaves {after} where {expected} was due")
+
+
+@register
+def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
+    """I1: what is left of a lot is what it was given, less what movements took, and what refunds gave back."""
+    moved = Case(When(entry__amount__gt=0, then=F("amount")), default=F("amount") * -1, output_field=BigIntegerField())
+    uses = LotUse.objects.filter(lot=OuterRef("pk")).order_by().values("lot").annotate(moved=Sum(moved))
+    lots = CreditLot.objects.annotate(expected=F("granted") + Coalesce(Subquery(uses.values("moved")), 0))
+    for pk, left, expected in lots.exclude(remaining=F("expected")).values_list("pk", "remaining", "expected"):
+        yield Problem("I1", f"credit lot {pk}", f"holds {left} where its uses leave {expected}")
+
+
+@register
+def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
+    """I1: a movement is what it took from lots, or gave to them; those from before there were lots touched none."""
+    used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
+    entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
+    entries = entries.filter(Q(used__isnull=False) | Q(lot__isnull=False)).annotate(
+        size=Abs("amount"),
+        in_lots=Coalesce(F("used"), 0) + Coalesce(F("lot__granted"), 0),
+    )
+    for pk, size, in_lots in entries.exclude(size=F("in_lots")).values_list("pk", "size", "in_lots"):
+        yield Problem("I1", f"ledger entry {pk}", f"moves {size}, its lots {in_lots}")
 
 
 @register

@@ -1,20 +1,27 @@
-"""The only writer of user credits. Every movement: lock the account, look for the key, then move balance and entry together.
+"""The only writer of user credits. Every movement: lock the account, look for the key, then move balance, entry and lots.
 
 Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key comes back with another meaning; a
 ValueError for what no caller may ask. Lock order: a task's row before its owner's account, never the other way round.
 """
 
+from datetime import datetime
+
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext_noop
 
+from accounts.doors import clock
 from accounts.models import User
-from billing.models import CreditAccount, LedgerEntry
+from billing import lots
+from billing.models import CreditAccount, CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind
 
 # No movement is larger: a slip on the keyboard must not fill a purse.
 MOST_AT_ONCE = 1_000_000_000
 NOTE_LENGTH = 500
+# The statement shows it in the reader's language.
+EXPIRED = gettext_noop("Unused until their date")
 
 
 class LedgerError(Exception):
@@ -49,12 +56,18 @@ def grant(
     actor: User | None = None,
     reference: str = "",
     kind: LedgerEntry.Kind = Kind.GRANT,
+    expires_at: datetime | None = None,
 ) -> LedgerEntry:
-    """Give credits (kind GRANT or PURCHASE), with a reason or a reference. The same key again returns the first entry."""
+    """Give credits (kind GRANT or PURCHASE), with a reason or a reference; for ever, or until `expires_at`.
+
+    The same key again returns the first entry, whose date stands: "30 days from now" is another moment each time.
+    """
     if user_credits <= 0:
         raise ValueError("a grant gives at least one credit")
     if not (note.strip() or reference):
         raise ValueError("a grant needs a reason")
+    if expires_at is not None and expires_at <= clock.now():
+        raise ValueError("credits that are given must not have expired")
     return _post(
         user=user,
         kind=kind,
@@ -63,11 +76,15 @@ def grant(
         reference=reference,
         note=note,
         actor=actor,
+        expires_at=expires_at,
     )
 
 
 def charge(*, user: User, user_credits: int, idempotency_key: str, reference: str) -> LedgerEntry:
-    """Take credits for a job. The same key again returns the first entry, whatever the balance is by now."""
+    """Take credits for a job, the soonest to expire first.
+
+    The same key again returns the first entry, whatever the balance is by now.
+    """
     if user_credits <= 0:
         raise ValueError("a charge takes at least one credit")
     return _post(
@@ -76,7 +93,7 @@ def charge(*, user: User, user_credits: int, idempotency_key: str, reference: st
 
 
 def refund(*, charge_key: str, idempotency_key: str, note: str = "", actor: User | None = None) -> LedgerEntry:
-    """Give a whole charge back, at most once: a second refund of the charge returns the first, under any key."""
+    """Give a whole charge back to the lots it came from, at most once: a second refund returns the first, under any key."""
     with transaction.atomic():
         charged = LedgerEntry.objects.select_related("account__user").get(idempotency_key=charge_key, kind=Kind.CHARGE)
         lock_account(charged.account.user)
@@ -111,6 +128,24 @@ def adjust(*, user: User, user_credits: int, idempotency_key: str, note: str, ac
     )
 
 
+def expire(*, lot_id: int) -> LedgerEntry | None:
+    """Take out what is left of a lot past its time, once; None if nothing is left or its time has not come."""
+    with transaction.atomic():
+        account = CreditAccount.objects.select_for_update(of=("self",)).get(lots=lot_id)
+        lot = CreditLot.objects.get(pk=lot_id)
+        if not lot.remaining or lot.expires_at is None or lot.expires_at > clock.database_now():
+            return None
+        return _post(
+            user=account.user,
+            kind=Kind.EXPIRY,
+            amount=-lot.remaining,
+            idempotency_key=f"expiry:lot:{lot.pk}",
+            reference=f"lot:{lot.pk}",
+            note=EXPIRED,
+            lot=lot,
+        )
+
+
 def balance_of(user: User) -> int:
     """The user's balance in user credits; 0 without an account."""
     return CreditAccount.objects.filter(user=user).values_list("balance", flat=True).first() or 0
@@ -131,6 +166,8 @@ def _post(
     note: str = "",
     actor: User | None = None,
     reverses: LedgerEntry | None = None,
+    expires_at: datetime | None = None,
+    lot: CreditLot | None = None,
 ) -> LedgerEntry:
     if abs(amount) > MOST_AT_ONCE:
         raise ValueError(f"at most {MOST_AT_ONCE} credits move at once")
@@ -147,7 +184,7 @@ def _post(
         if not moved:
             raise InsufficientCredits(balance=account.balance, needed=-amount)
         account.balance += amount
-        return LedgerEntry.objects.create(
+        entry = LedgerEntry.objects.create(
             account=account,
             kind=kind,
             amount=amount,
@@ -158,3 +195,5 @@ def _post(
             actor=actor,
             reverses=reverses,
         )
+        lots.follow(entry=entry, expires_at=expires_at, lot=lot)
+        return entry

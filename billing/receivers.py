@@ -8,7 +8,7 @@ from django.conf import settings
 from django.dispatch import receiver
 from django.utils.translation import gettext_noop
 
-from billing import ledger
+from billing import ledger, lots
 
 # The statement shows it in the reader's language.
 WELCOME = gettext_noop("Welcome")
@@ -24,4 +24,10 @@ def welcome(email_address: EmailAddress, **kwargs: Any) -> None:
     key = f"grant:signup:{user.pk}"
     # The amount may have been set anew since: who was welcomed before keeps what they were given.
     if not ledger.statement(user).filter(idempotency_key=key).exists():
-        ledger.grant(user=user, user_credits=settings.SIGNUP_CREDITS, idempotency_key=key, note=WELCOME)
+        ledger.grant(
+            user=user,
+            user_credits=settings.SIGNUP_CREDITS,
+            idempotency_key=key,
+            note=WELCOME,
+            expires_at=lots.in_days(settings.SIGNUP_CREDITS_DAYS),
+        )

@@ -1,4 +1,4 @@
-"""Credits by the grant they came with, and codes that grant them. Written by `billing.lots` and `billing.vouchers`."""
+"""Credits by the grant they came with, and codes that grant them. Written by `billing.lots` and `billing.vouchers` alone."""
 
 from django.conf import settings
 from django.db import models
@@ -46,7 +46,7 @@ class CreditLot(models.Model):
 
 
 class LotUse(models.Model):
-    """How much of one lot a movement took (a charge, an expiry, a correction down). Refunds read it to give back."""
+    """How much of one lot a movement took (a charge, an expiry, a correction down), or gave back to it (a refund)."""
 
     lot = models.ForeignKey(CreditLot, models.PROTECT, related_name="uses")
     entry = models.ForeignKey(LedgerEntry, models.PROTECT, related_name="lot_uses")

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from accounts.doors import clock
 from accounts.models import User
 from billing import books, ledger
-from billing.models import Alert, CreditAccount, LedgerEntry, PaidCall, Spend
+from billing.models import Alert, CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, Spend
 from tests.billing import history
 from tests.billing.conftest import unguarded
 from tests.people import give_credits
@@ -113,7 +113,7 @@ def test_the_command_prints_a_line_for_each_problem_and_a_summary(alice: User) -
         call_command("check_books", "--deep", stdout=out)
     assert ended.value.code == 1
     assert out.getvalue().splitlines() == [
-        f"I1 credit account {account.pk}: balance 11, entries sum to 10, the last says 10",
+        f"I1 credit account {account.pk}: balance 11, entries sum to 10, the last says 10, lots hold 10",
         "1 problems",
     ]
 
@@ -160,8 +160,32 @@ def test_i1_an_entry_that_is_gone(alice: User) -> None:
         give_credits(alice, 10)
     middle = ledger.statement(alice).order_by("id")[1]
     account = middle.account_id
+    CreditLot.objects.filter(entry=middle).update(entry=None)
     remove_raw(LedgerEntry, middle.pk)
     assert broken() == {("I1", f"credit account {account}"), ("I1", f"ledger entry {middle.pk + 1}")}
+
+
+def test_i1_lots_that_do_not_hold_the_balance(alice: User) -> None:
+    give_credits(alice, 10)
+    lot = CreditLot.objects.get()
+    CreditLot.objects.update(remaining=9)
+    assert broken() == {("I1", f"credit account {lot.account_id}"), ("I1", f"credit lot {lot.pk}")}
+
+
+def test_i1_a_lot_whose_uses_do_not_explain_what_is_left(alice: User) -> None:
+    task = history.cancelled(alice)
+    assert broken() == set()
+    LotUse.objects.filter(entry__kind="refund").delete()
+    assert broken() == {("I1", f"credit lot {CreditLot.objects.get().pk}")}
+    LotUse.objects.filter(entry=charge_of(task)).update(amount=1)
+    assert ("I1", f"ledger entry {charge_of(task).pk}") in broken()
+
+
+def test_i1_a_grant_whose_lot_is_of_another_size(alice: User) -> None:
+    give_credits(alice, 10)
+    lot = CreditLot.objects.get()
+    CreditLot.objects.update(granted=11)
+    assert broken() == {("I1", f"credit lot {lot.pk}"), ("I1", f"ledger entry {lot.entry_id}")}
 
 
 def without(trigger: str, table: str) -> None:
@@ -204,18 +228,21 @@ def test_i3_a_charge_refunded_twice(alice: User) -> None:
         cursor.execute("ALTER TABLE billing_ledgerentry DROP CONSTRAINT billing_ledgerentry_reverses_id_key")
     account = charge.account
     CreditAccount.objects.filter(pk=account.pk).update(balance=120)
-    LedgerEntry.objects.create(
+    again = LedgerEntry.objects.create(
         account=account, kind="refund", amount=60, balance_after=120, idempotency_key="again",
         reference=charge.reference, reverses=charge,
     )  # fmt: skip
+    CreditLot.objects.create(account=account, entry=again, granted=60, remaining=60)
     assert broken() == {("I3", f"ledger entry {charge.pk}")}
 
 
 def test_i3_a_failed_video_without_its_refund(alice: User) -> None:
     task = history.failed(alice)
     refund = LedgerEntry.objects.get(kind="refund")
+    LotUse.objects.filter(entry=refund).delete()
     remove_raw(LedgerEntry, refund.pk)
     CreditAccount.objects.update(balance=0)
+    CreditLot.objects.update(remaining=0)
     assert broken() == {("I3", task.reference)}
 
 
@@ -227,16 +254,20 @@ def test_i3_a_delivered_video_that_was_refunded(alice: User) -> None:
 
 def test_i3_a_video_that_was_never_charged(alice: User) -> None:
     task = history.waiting(alice)
+    LotUse.objects.all().delete()
     remove_raw(LedgerEntry, charge_of(task).pk)
     CreditAccount.objects.update(balance=60)
+    CreditLot.objects.update(remaining=60)
     assert broken() == {("I3", task.reference), ("I22", task.reference)}
 
 
 def test_i4_a_refund_of_another_amount(alice: User) -> None:
     history.cancelled(alice)
     refund = LedgerEntry.objects.get(kind="refund")
-    set_raw(LedgerEntry, refund.pk, amount=61, balance_after=61)
-    CreditAccount.objects.update(balance=61)
+    set_raw(LedgerEntry, refund.pk, amount=59, balance_after=59)
+    CreditAccount.objects.update(balance=59)
+    LotUse.objects.filter(entry=refund).update(amount=59)
+    CreditLot.objects.update(remaining=59)
     assert broken() == {("I4", f"ledger entry {refund.pk}")}
 
 
@@ -246,6 +277,9 @@ def test_i4_a_refund_to_somebody_else(alice: User, bob: User) -> None:
     CreditAccount.objects.create(user=bob, balance=60)
     set_raw(LedgerEntry, refund.pk, account=bob.credit_account)
     CreditAccount.objects.filter(user=alice).update(balance=0)
+    LotUse.objects.filter(entry=refund).delete()
+    CreditLot.objects.update(remaining=0)
+    CreditLot.objects.create(account=bob.credit_account, entry=refund, granted=60, remaining=60)
     assert broken() == {("I4", f"ledger entry {refund.pk}")}
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, ProtectedError
 
 from accounts.models import User
 from billing import ledger
@@ -186,8 +186,10 @@ def test_no_entry_can_be_changed_or_deleted_by_any_road(entry: LedgerEntry) -> N
     refused(entry.save)
     refused(lambda: LedgerEntry.objects.filter(pk=entry.pk).update(amount=F("amount") + 1))
     refused(lambda: LedgerEntry.objects.bulk_update([entry], ["amount"]))
-    refused(entry.delete)
-    refused(LedgerEntry.objects.all().delete)
+    for act in (entry.delete, LedgerEntry.objects.all().delete):
+        with pytest.raises(ProtectedError):
+            act()
+    refused(lambda: LedgerEntry.objects.all()._raw_delete("default"))
     refused(lambda: raw("UPDATE billing_ledgerentry SET note = 'nothing happened' WHERE id = %s", entry.pk))
     refused(lambda: raw("DELETE FROM billing_ledgerentry"))
     columns = ", ".join(COLUMNS)
