@@ -19,7 +19,8 @@ from billing import alerts, vault
 from billing.models import BalanceSnapshot, ProviderAccount, Spend
 
 SANDBOX_KEY = "sandbox"
-_PURPOSE = "provider-key"
+# What keys are sealed for: a text sealed for anything else does not open as one.
+PURPOSE = "provider-key"
 # A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
 
@@ -88,7 +89,7 @@ def current() -> ProviderAccount:
 
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
     """Keep a key given in the admin, sealed, and send new work to it. Raises VaultError without an encryption key."""
-    sealed = vault.seal(api_key, purpose=_PURPOSE)
+    sealed = vault.seal(api_key, purpose=PURPOSE)
     base_url = base_url.rstrip("/") or settings.KIE_AI_BASE_URL
     with transaction.atomic():
         # A key known from the environment, or given before, keeps its account: its tasks and its books go on.
@@ -130,7 +131,7 @@ def credentials(account: ProviderAccount) -> Credentials:
     elif settings.KIE_AI_API_KEY and fingerprint(settings.KIE_AI_API_KEY) == account.key_fingerprint:
         api_key = settings.KIE_AI_API_KEY
     elif account.sealed_key:
-        api_key = vault.unseal(account.sealed_key, purpose=_PURPOSE)
+        api_key = vault.unseal(account.sealed_key, purpose=PURPOSE)
     else:
         raise NoProviderKey(f"The key of {account.label} is gone: it was never sealed.")
     return Credentials(account.pk, account.base_url, account.upload_base_url, api_key)
@@ -264,7 +265,7 @@ def _account_of(
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and vault.is_configured():
         # So that tasks under way can still be asked about once the environment names another key.
-        changes["sealed_key"] = vault.seal(api_key, purpose=_PURPOSE)
+        changes["sealed_key"] = vault.seal(api_key, purpose=PURPOSE)
     if account.upload_base_url != upload_base_url:
         changes["upload_base_url"] = upload_base_url
     if changes:

@@ -13,7 +13,7 @@ from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
 from accounts.doors import clock
-from billing import provider_accounts
+from billing import provider_accounts, sealed_keys, vault
 from billing.models import ProviderAccount
 from veoapp import demo
 from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
@@ -36,6 +36,8 @@ class Command(BaseCommand):
                 _("The database cannot be used (%(reason)s): start it, or correct DATABASE_URL in .env.")
                 % {"reason": reason}
             ) from None
+        except vault.VaultError as problem:
+            raise CommandError(str(problem)) from None
         started_at = clock.database_now()
         connections.close_all()
         programs = [
@@ -71,6 +73,7 @@ class Command(BaseCommand):
         self.check()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
+        sealed_keys.require()
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
         if settings.DEBUG:
             account = demo.ensure()

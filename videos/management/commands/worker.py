@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from billing import sealed_keys, vault
 from videos.supervisor import Supervisor
 
 
@@ -11,5 +12,9 @@ class Command(BaseCommand):
     help = "Run the worker: a supervised django-q cluster that sends, asks and downloads. Stops on Ctrl-C or SIGTERM."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            sealed_keys.require()
+        except vault.VaultError as problem:
+            raise CommandError(str(problem)) from None
         self.stdout.write("Worker running. Stop it with Ctrl-C.")
         Supervisor().run()
