@@ -148,7 +148,9 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "title": _("Revoke tokens"),
-                "text": _("Programs that use them are refused from now on. This cannot be undone; make new ones instead."),
+                "text": _(
+                    "Programs that use them are refused from now on. This cannot be undone; make new ones instead."
+                ),
                 "button": _("Revoke"),
                 "action": "revoke",
                 "chosen": live,

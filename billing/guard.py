@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import breaker, spend
+from billing import breaker, holds, spend
 from billing.models import CreditAccount, ProviderAccount, Spend
 from billing.moments import said
 from billing.pricing import Quote
@@ -53,6 +53,32 @@ class Paused(Refusal):
             **self.facts,
             "time": said(self.facts["until"]),
         }
+
+
+class Held(Refusal):
+    """This user's new videos are held: by the watch over spending, or by a person, who says why."""
+
+    code = "held"
+
+    def sentence(self) -> str:
+        until = self.facts["until"]
+        facts = {**self.facts, "time": said(until) if until else ""}
+        if self.facts["reason"]:
+            if until is None:
+                return gettext("An operator holds your new videos (%(reason)s). Nothing was charged.") % facts
+            return gettext("An operator holds your new videos until %(time)s (%(reason)s). Nothing was charged.") % facts
+        if until is None:
+            return gettext(
+                "You ordered unusually many videos in a short time; an operator looks at it first. "
+                "Nothing was charged, and what you have stays as it is."
+            )
+        return (
+            gettext(
+                "You ordered unusually many videos in a short time; you can order again from %(time)s, or as soon as "
+                "an operator has looked at it. Nothing was charged, and what you have stays as it is."
+            )
+            % facts
+        )
 
 
 class ProviderAtRest(Refusal):
@@ -119,6 +145,8 @@ def check_order(
     """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
     if provider.is_paused_at(clock.database_now()):
         raise Paused(reason=pause_sentence(provider), until=provider.paused_until)
+    if (hold := holds.of(user.pk)) is not None:
+        raise Held(reason=hold.reason.rstrip(" .。"), until=hold.until)
     if provider.parked_as or is_critical(provider):
         raise ProviderAtRest()
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
@@ -143,6 +171,7 @@ WAIT_WORDS: dict[str, Promise] = {
     "own_slot": _("your other videos come first"),
     "rate": _("the provider takes only so many at a time"),
     "paused": _("new videos are paused by the operator"),
+    "held": _("an operator has a look at your orders first"),
     "out_of_credits": _("the operator has to top up the provider account"),
     "access_denied": _("the operator has to mend the access to the provider"),
     "balance": _("the operator has to top up the provider account"),
@@ -163,6 +192,8 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     at = clock.database_now()
     if provider.is_paused_at(at):
         return Wait("paused", provider.paused_until or at + timedelta(seconds=15))
+    if (hold := holds.of(estimate.user_id)) is not None:
+        return Wait("held", hold.until or at + timedelta(seconds=15))
     if provider.parked_as:
         return Wait(provider.parked_as, at + timedelta(seconds=15))
     if (next_at := breaker.next_at(provider, at)) is not None:

@@ -274,6 +274,13 @@ PROVIDER_RATE_WINDOW_S = env.int("PROVIDER_RATE_WINDOW_S", default=10)
 BREAKER_FAILURES = env.int("BREAKER_FAILURES", default=5)
 BREAKER_OF = env.int("BREAKER_OF", default=10)
 BREAKER_WINDOW_S = env.int("BREAKER_WINDOW_S", default=300)
+# The watch over spending: stops new videos on an hour far above the usual, on failures, or holds one user's burst.
+UNUSUAL_WATCH = env.bool("UNUSUAL_WATCH", default=True)
+UNUSUAL_SPEND_FACTOR = env.decimal("UNUSUAL_SPEND_FACTOR", default="4")
+UNUSUAL_SPEND_FLOOR = env.decimal("UNUSUAL_SPEND_FLOOR", default="500")
+UNUSUAL_FAILURE_SHARE = env.decimal("UNUSUAL_FAILURE_SHARE", default="0.6")
+UNUSUAL_USER_BURST = env.int("UNUSUAL_USER_BURST", default=30)
+UNUSUAL_PAUSE_MINUTES = env.int("UNUSUAL_PAUSE_MINUTES", default=60)  # 0: until a person resumes
 VIDEO_RETENTION_DAYS = env.int("VIDEO_RETENTION_DAYS", default=0)  # 0: kept until the owner deletes it
 
 # --- Files ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from accounts.doors import chance, checkpoints, clock
-from billing import alerts, breaker, guard, provider_accounts, spend
+from billing import alerts, breaker, guard, holds, provider_accounts, spend
 from billing.guard import Wait
 from billing.models import ProviderAccount, Spend
 from videos import balances, images, lifecycle, parallel, queue
@@ -76,6 +76,7 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
         task = (
             VideoTask.objects.filter(status=VideoTask.Status.QUEUED, due_at__lte=at)
             .exclude(user_id__in=busy)
+            .exclude(user__in=holds.live().values("user"))
             .order_by(F("user__turn__last_served_at").asc(nulls_first=True), "created_at")
             .first()
         )

@@ -6,11 +6,12 @@ from django.db.models import Q
 
 from accounts.doors import clock
 from billing import books, breaker, provider_accounts, snapshots
-from videos import balances, doorbells, images, lifecycle, notices, owners, polling, recount, removal, retention
+from videos import balances, doorbells, images, lifecycle, notices, owners, polling, recount, removal, retention, watching
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 
 Status = VideoTask.Status
 
+WATCH_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(seconds=10)
 COUNT_EVERY = timedelta(seconds=3)
 FILES_EVERY = timedelta(minutes=30)
@@ -43,6 +44,8 @@ def tidy() -> None:
     _end_dead_submissions()
     _end_long_waits()
     provider_accounts.end_pauses()
+    if _is_time_for("watch", WATCH_EVERY):
+        watching.look()
     if _is_time_for("files", FILES_EVERY):
         removal.sweep_files(at)
         retention.expire_old(at)

@@ -25,9 +25,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--days", type=int, default=365, help="how long it works; 0: until it is revoked")
 
-    def handle(
-        self, *args: Any, email: str, name: str, scope: list[str] | None, days: int, **options: Any
-    ) -> None:
+    def handle(self, *args: Any, email: str, name: str, scope: list[str] | None, days: int, **options: Any) -> None:
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
             raise CommandError(f"Nobody here has the address {email}.")
