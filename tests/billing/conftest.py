@@ -17,6 +17,9 @@ from billing.models import ProviderAccount, Spend
 from tests.database import _triggers_lifted
 
 
+NewSpend = Callable[..., Spend]
+
+
 class SetClock:
     """Stands still until a test moves it."""
 

@@ -1,17 +1,20 @@
-"""The breaker opens after trouble, rests, lets one probe through, and closes on the first sensible answer."""
+"""The breaker opens after trouble, rests, lets one probe through after the free balance call, and closes on its answer."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection
+from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from accounts.doors import chance
-from billing import breaker
-from billing.models import Alert, ProviderAccount
-from tests.billing.conftest import SetClock
+from billing import breaker, provider_accounts, spend
+from billing.models import Alert, PaidCall, ProviderAccount, ProviderOutcome
+from tests.billing.conftest import NewSpend, SetClock
 
 pytestmark = pytest.mark.django_db
 State = ProviderAccount.Breaker
+Call = breaker.Call
 
 
 @pytest.fixture(autouse=True)
@@ -20,12 +23,15 @@ def _seeded() -> object:
         yield
 
 
-def fail(account: ProviderAccount, times: int = 1, **how: bool) -> ProviderAccount:
-    for _ in range(times):
-        with transaction.atomic():
-            breaker.failed(account.pk, detail="502", **how)
+def now(account: ProviderAccount) -> ProviderAccount:
     account.refresh_from_db()
     return account
+
+
+def fail(account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, at_once: bool = False) -> ProviderAccount:
+    for _ in range(times):
+        breaker.failed(account.pk, detail="502", call=call, at_once=at_once)
+    return now(account)
 
 
 def rest_s(account: ProviderAccount, still: SetClock) -> float:
@@ -33,58 +39,210 @@ def rest_s(account: ProviderAccount, still: SetClock) -> float:
     return (account.breaker_until - still.at) / timedelta(seconds=1)
 
 
-def test_f16_it_opens_after_five_failures_in_a_row_and_tells_once(account: ProviderAccount, still: SetClock) -> None:
-    assert fail(account, breaker.FAILURES_TO_OPEN - 1).breaker == State.CLOSED
+def rested(account: ProviderAccount, still: SetClock) -> ProviderAccount:
+    """The rest is over and the free balance call was well."""
+    assert account.breaker_until is not None
+    still.at = account.breaker_until
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    return now(account)
+
+
+def test_f16_it_opens_after_five_failures_and_tells_once(still: SetClock, account: ProviderAccount) -> None:
+    assert fail(account, 4).breaker == State.CLOSED
     assert not Alert.objects.exists()
     assert fail(account).breaker == State.OPEN
+    assert account.breaker_at == still.at
     assert rest_s(account, still) == pytest.approx(30, rel=0.11)
     assert Alert.objects.get().cause == account.cause
 
 
-def test_a_good_answer_in_between_starts_the_count_anew(account: ProviderAccount, still: SetClock) -> None:
+def test_five_of_the_last_ten_open_it_although_others_were_well(still: SetClock, account: ProviderAccount) -> None:
+    for _ in range(4):
+        fail(account)
+        breaker.succeeded(account.pk)
+    assert now(account).breaker == State.CLOSED
+    assert fail(account).breaker == State.OPEN
+
+
+def test_failures_among_many_good_answers_do_not_open_it(still: SetClock, account: ProviderAccount) -> None:
+    for _ in range(10):
+        fail(account)
+        for _ in range(2):
+            breaker.succeeded(account.pk)
+    assert now(account).breaker == State.CLOSED
+
+
+def test_failures_older_than_the_window_are_forgotten(
+    still: SetClock, account: ProviderAccount, settings: Settings
+) -> None:
     fail(account, 4)
-    breaker.succeeded(account.pk)
+    still.sleep(settings.BREAKER_WINDOW_S)
     assert fail(account, 4).breaker == State.CLOSED
+    assert fail(account).breaker == State.OPEN
 
 
-def test_maintenance_opens_it_at_once(account: ProviderAccount, still: SetClock) -> None:
+def test_the_numbers_are_the_sites_own(still: SetClock, account: ProviderAccount, settings: Settings) -> None:
+    settings.BREAKER_FAILURES, settings.BREAKER_OF = 2, 2
+    fail(account)
+    breaker.succeeded(account.pk)
+    assert fail(account).breaker == State.CLOSED
+    assert fail(account).breaker == State.OPEN
+
+
+def test_one_accounts_failures_do_not_open_anothers(still: SetClock, account: ProviderAccount) -> None:
+    other = provider_accounts.add_key(api_key="another-key", label="Another")
+    fail(other, 4)
+    assert fail(account).breaker == State.CLOSED
+
+
+def test_maintenance_opens_it_at_once(still: SetClock, account: ProviderAccount) -> None:
     assert fail(account, at_once=True).breaker == State.OPEN
 
 
-def test_more_failures_while_open_prolong_the_rest_but_do_not_double_it(
-    account: ProviderAccount, still: SetClock
+# Free questions
+
+
+def test_free_questions_are_judged_among_themselves(still: SetClock, account: ProviderAccount) -> None:
+    fail(account, 4, call=Call.POLL)
+    assert fail(account, 4).breaker == State.CLOSED
+    assert fail(account, call=Call.BALANCE).breaker == State.OPEN
+
+
+def test_free_answers_outweigh_free_failures_but_no_paid_ones(still: SetClock, account: ProviderAccount) -> None:
+    for _ in range(6):
+        fail(account, call=Call.POLL)
+        breaker.succeeded(account.pk, call=Call.POLL)
+        breaker.succeeded(account.pk, call=Call.BALANCE)
+    assert now(account).breaker == State.CLOSED
+    assert fail(account, 5).breaker == State.OPEN
+
+
+def test_while_all_is_well_a_free_answer_writes_nothing(
+    still: SetClock, account: ProviderAccount, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
-    fail(account, 8)
-    assert account.breaker_opened == 1
-    assert rest_s(account, still) == pytest.approx(30, rel=0.11)
+    with django_assert_num_queries(1):
+        breaker.succeeded(account.pk, call=Call.POLL)
+    assert not ProviderOutcome.objects.exists()
 
 
-def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(account: ProviderAccount, still: SetClock) -> None:
+def test_a_paid_answer_is_kept_for_a_day(still: SetClock, account: ProviderAccount) -> None:
+    breaker.succeeded(account.pk)
+    fail(account)
+    assert [str(row) for row in ProviderOutcome.objects.all()] == ["12:00:00 502", "12:00:00 ok"]
+    assert breaker.forget_old() == 0
+    still.sleep(86_401)
+    assert breaker.forget_old() == 2
+
+
+# Open and half-open
+
+
+def test_what_was_under_way_when_it_opened_neither_prolongs_the_rest_nor_ends_it(
+    still: SetClock, account: ProviderAccount
+) -> None:
+    until = fail(account, 5).breaker_until
+    still.sleep(10)
+    fail(account, 3)
+    fail(account, 6, call=Call.POLL)
+    fail(account, call=Call.BALANCE)
+    breaker.succeeded(account.pk)
+    assert (now(account).breaker, account.breaker_until, account.breaker_opened) == (State.OPEN, until, 1)
+
+
+def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(still: SetClock, account: ProviderAccount) -> None:
     fail(account, 5)
     for expected_s in (60, 120, 240, 480, 600, 600):
-        breaker.half_open(account)
-        assert account.breaker == State.HALF_OPEN
+        breaker.half_open(rested(account, still))
+        assert now(account).breaker == State.HALF_OPEN
         fail(account)
         assert account.breaker == State.OPEN
         assert rest_s(account, still) == pytest.approx(expected_s, rel=0.11)
 
 
-def test_a_good_probe_closes_it_and_ends_the_alert(account: ProviderAccount, still: SetClock) -> None:
+def test_a_balance_that_is_not_told_after_the_rest_is_a_failed_probe_that_cost_nothing(
+    still: SetClock, account: ProviderAccount
+) -> None:
     fail(account, 5)
-    breaker.half_open(account)
+    assert account.breaker_until is not None
+    still.at = account.breaker_until
+    assert rest_s(fail(account, call=Call.BALANCE), still) == pytest.approx(60, rel=0.11)
+    assert account.breaker == State.OPEN
+
+
+def test_free_failures_beside_a_probe_are_not_the_probes(still: SetClock, account: ProviderAccount) -> None:
+    fail(account, 5)
+    breaker.half_open(rested(account, still))
+    assert fail(account, call=Call.POLL).breaker == State.HALF_OPEN
+    assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
+
+
+def test_a_good_probe_closes_it_forgets_the_failures_and_ends_the_alert(
+    still: SetClock, account: ProviderAccount
+) -> None:
+    fail(account, 5)
+    breaker.half_open(rested(account, still))
+    breaker.succeeded(account.pk, call=Call.POLL)
+    assert now(account).breaker == State.HALF_OPEN
     breaker.succeeded(account.pk)
-    account.refresh_from_db()
-    assert (account.breaker, account.breaker_failures, account.breaker_opened) == (State.CLOSED, 0, 0)
-    assert account.breaker_until is None
+    assert (now(account).breaker, account.breaker_opened, account.breaker_until) == (State.CLOSED, 0, None)
+    assert account.breaker_at == still.at
     assert Alert.objects.get().resolved_at == still.at
+    assert breaker.failures(account, still.at) == 0
+    still.sleep(1)
+    assert fail(account, 4).breaker == State.CLOSED
+    assert fail(account).breaker == State.OPEN
+    assert rest_s(account, still) == pytest.approx(30, rel=0.11)
 
 
-def test_while_all_is_well_success_writes_nothing(account: ProviderAccount, django_assert_num_queries: object) -> None:
-    with django_assert_num_queries(1):  # type: ignore[operator]
-        breaker.succeeded(account.pk)
+# Who may go
 
 
-@pytest.mark.postgres
-def test_it_counts_only_under_its_accounts_lock(transactional_db: None) -> None:
-    with pytest.raises(transaction.TransactionManagementError):
-        breaker.failed(1, detail="outside of a transaction")
+def test_after_the_rest_the_balance_comes_first_then_one_probe_then_nobody(
+    still: SetClock, account: ProviderAccount, settings: Settings
+) -> None:
+    fail(account, 5)
+    assert breaker.next_at(account, still.at) == account.breaker_until
+    assert account.breaker_until is not None
+    still.at = account.breaker_until
+    assert breaker.next_at(account, still.at) == still.at + timedelta(seconds=2)
+    ProviderAccount.objects.update(balance_at=None)
+    assert breaker.next_at(now(account), still.at) == still.at + timedelta(seconds=2)
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    assert breaker.next_at(now(account), still.at) is None
+    breaker.half_open(account)
+    lease = timedelta(seconds=settings.SUBMIT_LEASE_S)
+    assert breaker.next_at(now(account), still.at) == still.at + lease
+    still.at += lease
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    assert breaker.next_at(now(account), still.at) is None, "the probe was lost with its worker"
+
+
+def test_never_more_paid_calls_are_under_way_than_may_fail(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    jobs = [new_spend() for _ in range(5)]
+    for job in jobs[:3]:
+        spend.promise(spend=job, account=account)
+    assert breaker.next_at(account, still.at) is None
+    fail(account)
+    assert breaker.next_at(account, still.at) is None
+    spend.promise(spend=jobs[3], account=account)
+    assert breaker.next_at(account, still.at) == still.at + timedelta(seconds=1)
+    spend.answered(reference=jobs[0].reference, outcome=PaidCall.Outcome.ACCEPTED)
+    assert breaker.next_at(account, still.at) is None
+
+
+def test_what_a_dead_worker_left_in_flight_holds_up_nobody_for_long(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    for _ in range(5):
+        spend.promise(spend=new_spend(), account=account)
+    assert breaker.next_at(account, still.at) is not None
+    still.at += breaker.IN_FLIGHT_AT_MOST
+    assert breaker.next_at(account, still.at) is None
+
+
+def test_it_counts_under_its_accounts_lock(account: ProviderAccount) -> None:
+    breaker.failed(account.pk, detail="x" * 1000)
+    assert len(ProviderOutcome.objects.get().detail) == 300
+    assert connection.in_atomic_block, "the test's own transaction alone is left open"

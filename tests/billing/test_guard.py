@@ -230,20 +230,30 @@ def test_the_provider_is_never_asked_faster_than_it_allows(
 
 
 def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
-    with transaction.atomic():
-        breaker.failed(account.pk, detail="503", at_once=True)
+    breaker.failed(account.pk, detail="503", at_once=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
     assert wait(job, account) == guard.Wait("breaker", account.breaker_until)
     still.at = account.breaker_until
+    assert wait(job, account) == guard.Wait("breaker", still.at + timedelta(seconds=2)), "the balance comes first"
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert wait(job, account) is None
     breaker.half_open(account)
     found = wait(job, account)
     assert found is not None
-    assert (found.code, found.until) == ("breaker", still.at + breaker.LONGEST_REST)
+    assert (found.code, found.until) == ("breaker", still.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
+
+
+def test_no_more_paid_calls_are_under_way_than_may_fail_before_the_breaker_opens(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+) -> None:
+    job = new_spend()
+    for _ in range(settings.BREAKER_FAILURES):
+        spend.promise(spend=new_spend(), account=account)
+    assert wait(job, account) == guard.Wait("rate", still.at + timedelta(seconds=1))
 
 
 def test_a_wait_is_a_value() -> None:
