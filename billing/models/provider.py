@@ -51,6 +51,11 @@ class ProviderAccount(models.Model):
 
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False)
     balance_at = models.DateTimeField(_("balance read at"), null=True, blank=True, editable=False)
+    # What nobody could explain when last looked: below zero when credits are gone. Written by `billing.reconcile`.
+    unexplained = models.DecimalField(
+        _("unexplained"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False
+    )
+    unexplained_at = models.DateTimeField(_("reconciled at"), null=True, blank=True, editable=False)
 
     paused_at = models.DateTimeField(_("paused at"), null=True, blank=True, editable=False)
     paused_by = models.ForeignKey(
