@@ -45,6 +45,10 @@ class State:
         return self.window.period
 
     @property
+    def subject(self) -> Budget.Subject:
+        return Budget.Subject(self.scope.partition(":")[0])
+
+    @property
     def room(self) -> Decimal | None:
         """What is left, never below zero; None without a limit."""
         return None if self.limit is None else max(self.limit - self.used, ZERO)
@@ -172,12 +176,16 @@ def waiting(*, user_id: int, model: str) -> dict[str, Decimal]:
     return dict(zip(named, (Decimal(found[name]) for name in sums), strict=True))
 
 
-def too_big_for(state: State) -> QuerySet[Spend]:
-    """The jobs of this scope that wait and do not fit into what is left."""
-    kind, _, name = state.scope.partition(":")
+def too_big_for(state: State, *, above_limit: bool) -> QuerySet[Spend]:
+    """The jobs of this scope that wait and do not fit: into the limit as a whole, or else into what is left of it."""
+    name = state.scope.partition(":")[2]
     whose = {Budget.Subject.USER: {"user_id": name}, Budget.Subject.MODEL: {"model": name}}
-    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED, **whose.get(Budget.Subject(kind), {}))
-    return jobs if state.room is None else jobs.filter(estimated__gt=state.room)
+    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED, **whose.get(state.subject, {}))
+    return (
+        jobs.filter(estimated__gt=state.limit)
+        if above_limit
+        else jobs.filter(estimated__gt=state.room, estimated__lte=state.limit)
+    )
 
 
 def holds_everybody(state: State) -> bool:

@@ -1,13 +1,12 @@
 """The guard before every paid call, in two places.
 
 *At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps
-its place, with the reason and when to look again. Budgets join at the marked places.
+its place, with the reason, when to look again, and when it probably goes on.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
 
 from django.conf import settings
 from django.utils.functional import Promise
@@ -16,27 +15,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import breaker, holds, spend
+from billing import breaker, budget_guard, budgets, holds, pricing, spend
+from billing.limits import Subject
 from billing.models import CreditAccount, ProviderAccount, Spend
 from billing.moments import said
 from billing.pricing import Quote
 from billing.provider_accounts import BALANCE_FRESH_FOR, committed, pause_sentence
-
-
-class Refusal(Exception):
-    """An order that is not taken. `code` is stable; `str()` is a sentence in the reader's language."""
-
-    code = "refused"
-
-    def __init__(self, **facts: Any) -> None:
-        super().__init__(self.code)
-        self.facts = facts
-
-    def __str__(self) -> str:
-        return self.sentence()
-
-    def sentence(self) -> str:
-        raise NotImplementedError
+from billing.refusals import Refusal as Refusal
 
 
 class Paused(Refusal):
@@ -66,7 +51,9 @@ class Held(Refusal):
         if self.facts["reason"]:
             if until is None:
                 return gettext("An operator holds your new videos (%(reason)s). Nothing was charged.") % facts
-            return gettext("An operator holds your new videos until %(time)s (%(reason)s). Nothing was charged.") % facts
+            return (
+                gettext("An operator holds your new videos until %(time)s (%(reason)s). Nothing was charged.") % facts
+            )
         if until is None:
             return gettext(
                 "You ordered unusually many videos in a short time; an operator looks at it first. "
@@ -104,8 +91,9 @@ class NotEnoughCredits(Refusal):
                 "This video costs %(price)d credits and you have %(balance)d. "
                 "Choose a cheaper model or resolution, or ask the operator for credits."
             )
-            % self.facts
-        )
+            if self.facts["cheaper"]
+            else gettext("This video costs %(price)d credits and you have %(balance)d. Ask the operator for credits.")
+        ) % self.facts
 
 
 class TooManyActive(Refusal):
@@ -153,17 +141,31 @@ def check_order(
     if active >= settings.MAX_ACTIVE_PER_USER:
         raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
     if account.balance < quote.user_credits:
-        raise NotEnoughCredits(price=quote.user_credits, balance=account.balance)
+        cheaper = any(one.kind == quote.kind and one.user_credits <= account.balance for one in pricing.price_list())
+        raise NotEnoughCredits(price=quote.user_credits, balance=account.balance, cheaper=cheaper)
+    if (refusal := budget_guard.refusal_of(user=user, quote=quote, at=clock.database_now())) is not None:
+        raise refusal
     if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
         raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
 
 
+# So soon does a task go once an operator has raised the limit it waits for.
+BUDGET_LOOK_EVERY = timedelta(seconds=15)
+ABOVE_LIMIT = "budget_limit"
+
+
 @dataclass(frozen=True)
 class Wait:
-    """Why a queued task does not start now, and when to look again. `code` is stable; `WAIT_WORDS` has its words."""
+    """Why a queued task does not start now, and when to look again. `code` is stable; `WAIT_WORDS` has its words.
+
+    `ends_at` is when the reason probably ends, where that is known to be later. `spent` is a budget without room for
+    this task, where others may have some.
+    """
 
     code: str
     until: datetime
+    ends_at: datetime | None = None
+    spent: budgets.State | None = None
 
 
 WAIT_WORDS: dict[str, Promise] = {
@@ -181,6 +183,12 @@ WAIT_WORDS: dict[str, Promise] = {
     "unavailable": _("the provider is under maintenance; we try again soon"),
     "not_sent": _("the provider could not be reached; we try again soon"),
     "images": _("sending your images to the provider"),
+    "budget_hour": _("this hour's budget is spent"),
+    "budget_day": _("today's budget is spent"),
+    "budget_month": _("this month's budget is spent"),
+    "budget_user": _("what you may spend for now is spent"),
+    "budget_model": _("the budget for this model is spent"),
+    ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
 }
 
 
@@ -203,7 +211,10 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     available = provider.balance - committed(provider)
     if is_critical(provider) or available < estimate.estimated or available <= settings.CRITICAL_BALANCE_THRESHOLD:
         return Wait("balance", at + timedelta(seconds=15))
-    # Budgets by hour, day, month and user stand here: counted by conditional update in this same transaction.
+    # Read here; what decides is the conditional update when the money is promised, in this same transaction.
+    short = budgets.shortage(user_id=estimate.user_id, model=estimate.model, provider_credits=estimate.estimated, at=at)
+    if short is not None:
+        return budget_wait(short, estimate=estimate, at=at)
     if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
         return Wait("own_slot", at + timedelta(seconds=2))
     if running >= settings.MAX_CONCURRENT_VIDEOS:
@@ -212,6 +223,15 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
         return Wait("rate", at + timedelta(seconds=1))
     return None
+
+
+def budget_wait(short: budgets.State, *, estimate: Spend, at: datetime) -> Wait:
+    """The wait for a budget without room. Looked at again soon, for an operator may raise the limit."""
+    until = at + BUDGET_LOOK_EVERY
+    if short.limit is not None and estimate.estimated > short.limit:
+        return Wait(ABOVE_LIMIT, until, spent=short)
+    name = short.period if short.subject == Subject.ALL else short.subject
+    return Wait(f"budget_{name}", until, ends_at=short.window.ends_at, spent=short)
 
 
 def is_critical(provider: ProviderAccount) -> bool:

@@ -16,7 +16,7 @@ from django.db.models import F
 from django.urls import reverse
 
 from accounts.doors import chance, checkpoints, clock
-from billing import alerts, breaker, guard, holds, provider_accounts, spend
+from billing import alerts, breaker, budget_alerts, budgets, guard, holds, provider_accounts, spend
 from billing.guard import Wait
 from billing.models import ProviderAccount, Spend
 from videos import balances, images, lifecycle, parallel, queue
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # One job sends at most so many, so that it ends well within its time; the bell is rung again for the rest.
 MOST_PER_JOB = 40
+# So many times one claim looks past tasks that wait for a budget; those are held back in bulk, by budget.
+MOST_LOOKS = 100
 RATE_LIMITED_FIRST_S = 11.0
 
 
@@ -68,6 +70,21 @@ def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
 
 def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
     """The next fair task: claimed; or unclaimed, when its images must go first; or why all wait; or None when none waits."""
+    for _ in range(MOST_LOOKS):
+        step = _claim_fair(account_id)
+        if not isinstance(step, Wait) or step.spent is None:
+            break
+        # Who does not fit waits, and loses no time to those who do: smaller ones, other users', other models'.
+        budget_alerts.tell_spent(step.spent)
+        jobs = budgets.too_big_for(step.spent, above_limit=step.code == guard.ABOVE_LIMIT)
+        lifecycle.all_held_back(references=jobs.values_list("reference", flat=True), wait=step)
+        if budgets.holds_everybody(step.spent):
+            break
+    return step
+
+
+def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
+    """The same for the one whose turn it is; a Wait with a spent budget is its own, not everybody's."""
     with transaction.atomic():
         provider = provider_accounts.lock(account_id)
         at = clock.database_now()
@@ -95,10 +112,15 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
             lifecycle.held_back(task_id=task.pk, wait=Wait("images", at + timedelta(seconds=90)))
             return task
         token = chance.token()
-        claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=token_hash(token))
-        if claimed is None:
-            return None
-        spend.promise(spend=estimate, account=provider)
+        try:
+            with transaction.atomic():
+                claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=token_hash(token))
+                if claimed is None:
+                    return None
+                spend.promise(spend=estimate, account=provider)
+        except budgets.BudgetSpent as refusal:
+            # Read with room a moment ago, and taken since by what was settled or sent elsewhere.
+            return guard.budget_wait(refusal.state, estimate=estimate, at=at)
         if provider.breaker != breaker.State.CLOSED:
             breaker.half_open(provider)
         UserTurn.objects.update_or_create(user_id=task.user_id, defaults={"last_served_at": at})

@@ -9,6 +9,7 @@ Each act moves the task by compare-and-set, writes its TaskEvent, and moves mone
 whether it moved. Whoever comes second finds nothing to move and does no harm. No network here.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -21,12 +22,14 @@ from accounts.models import User
 from billing import alerts, spend
 from billing.guard import Wait
 from videos.models import TaskEvent, VideoTask
-from videos.transitions import end, move, record, reference_of
+from videos.transitions import end, move, record, reference_of, task_id_of
 
 Status = VideoTask.Status
 Event = TaskEvent.Kind
 
 ZERO = Decimal(0)
+# So many rows are named in one statement.
+HELD_AT_ONCE = 1_000
 
 
 class NotPossible(Exception):
@@ -120,11 +123,23 @@ def requeued(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool
 
 
 def held_back(*, task_id: UUID, wait: Wait) -> bool:
-    """A queued task that cannot go yet for a reason of its own (its images): look again at `wait.until`."""
+    """A queued task that cannot go yet for a reason of its own (its images, a budget): look again at `wait.until`."""
     return bool(
         VideoTask.objects.filter(pk=task_id, status=Status.QUEUED).update(
-            wait_code=wait.code, wait_until=wait.until, due_at=wait.until
+            wait_code=wait.code, wait_until=wait.ends_at or wait.until, due_at=wait.until
         )
+    )
+
+
+def all_held_back(*, references: Iterable[str], wait: Wait) -> int:
+    """The same for all of these that are queued and due, for a reason they share; returns how many."""
+    ids = [task_id for reference in references if (task_id := task_id_of(reference)) is not None]
+    queued = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
+    return sum(
+        queued.filter(pk__in=ids[start : start + HELD_AT_ONCE]).update(
+            wait_code=wait.code, wait_until=wait.ends_at or wait.until, due_at=wait.until
+        )
+        for start in range(0, len(ids), HELD_AT_ONCE)
     )
 
 

@@ -72,7 +72,7 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
     wait = _why(task, at)
     starts_in_s = queue.expected_wait_s(all_ahead)
     if wait is not None and wait.code not in ("slot", "own_slot", "rate"):
-        starts_in_s = max(starts_in_s, (wait.until - at) / timedelta(seconds=1))
+        starts_in_s = max(starts_in_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
     return Progress(
         status=task.status,
         percent=0,
@@ -81,7 +81,7 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
         is_live=True,
         wait_code=wait.code if wait else "",
         wait_words=guard.WAIT_WORDS.get(wait.code, "") if wait else "",
-        wait_until=wait.until if wait else None,
+        wait_until=(wait.ends_at or wait.until) if wait else None,
         own_ahead=own_ahead,
         all_ahead=all_ahead,
         starts_in_s=starts_in_s,
@@ -90,8 +90,9 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
 
 def _why(task: VideoTask, at: datetime) -> guard.Wait | None:
     """The task's own reason while it lasts, else what the guard would say now."""
-    if task.wait_code and task.wait_until is not None and task.wait_until > at:
-        return guard.Wait(task.wait_code, task.wait_until)
+    # Until it is looked at again: the time a budget ends may be far, and an operator may have raised it meanwhile.
+    if task.wait_code and task.due_at > at:
+        return guard.Wait(task.wait_code, task.due_at, ends_at=task.wait_until)
     try:
         provider: ProviderAccount = provider_accounts.current()
     except provider_accounts.NoProviderKey:

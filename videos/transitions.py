@@ -94,3 +94,9 @@ def record(
 
 def reference_of(task_id: UUID) -> str:
     return f"video:{task_id}"
+
+
+def task_id_of(reference: str) -> UUID | None:
+    """Which task a reference names; None when it names something else."""
+    app, _, key = reference.partition(":")
+    return UUID(key) if app == "video" else None

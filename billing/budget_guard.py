@@ -1,0 +1,154 @@
+"""Budgets where an order is taken: what would not be sent within the time we promise is refused, and says when to come back.
+
+A user's own limit refuses at once, for the user knows best what to do with what is left. A limit of everybody's lets an
+order wait for the next window if that begins soon enough. Nothing is counted here: that happens when money leaves.
+"""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext
+
+from accounts.models import User
+from billing import budgets, pricing
+from billing.budgets import State
+from billing.limits import Subject
+from billing.moments import said
+from billing.pricing import Quote
+from billing.refusals import Refusal
+from billing.windows import following
+
+
+class BudgetRefusal(Refusal):
+    """A budget has no room for an order until then (None: ever); `smaller`: there is some for a cheaper video."""
+
+    def __init__(self, *, state: State, until: datetime | None, smaller: bool, **facts: Any) -> None:
+        super().__init__(until=until, smaller=smaller, **facts)
+        self.state = state
+        self.until = until
+
+    def told(self) -> dict[str, Any]:
+        """The facts, with the time as the reader's clock shows it."""
+        return {**self.facts, "time": said(self.until) if self.until else ""}
+
+
+class UserBudgetSpent(BudgetRefusal):
+    """What one user may spend is spent or ordered."""
+
+    code = "user_budget_spent"
+
+    def sentence(self) -> str:
+        if self.facts["smaller"]:
+            return (
+                gettext(
+                    "This video costs %(price)d credits, and until %(time)s you may order for about %(left)d more. "
+                    "Choose a cheaper model or resolution, or come back then. Nothing was charged."
+                )
+                % self.told()
+            )
+        return (
+            gettext(
+                "You have ordered as much as one person may until %(time)s. Nothing was charged; please come back then."
+            )
+            % self.told()
+        )
+
+
+class SiteBudgetSpent(BudgetRefusal):
+    """What may be spent by all, or on this model, is spent or ordered for longer than we let people wait."""
+
+    code = "budget_spent"
+
+    def sentence(self) -> str:
+        if self.state.subject == Subject.MODEL:
+            return (
+                gettext(
+                    "What may be spent on this model is spent until %(time)s. "
+                    "Nothing was charged; choose another model, or come back then."
+                )
+                % self.told()
+            )
+        if self.facts["smaller"]:
+            return (
+                gettext(
+                    "What may be spent here until %(time)s is too little for this video. "
+                    "Choose a cheaper model or resolution, or come back then. Nothing was charged."
+                )
+                % self.told()
+            )
+        return (
+            gettext(
+                "What may be spent on new videos here is spent until %(time)s. "
+                "Nothing was charged; please come back then."
+            )
+            % self.told()
+        )
+
+
+class AboveLimit(BudgetRefusal):
+    """The estimate is larger than a whole limit: waiting would not help."""
+
+    code = "above_limit"
+
+    def sentence(self) -> str:
+        if self.facts["smaller"]:
+            return gettext(
+                "This video costs more than the operator allows. "
+                "Choose a cheaper model or resolution; nothing was charged."
+            )
+        return gettext(
+            "The operator allows no new videos just now: the limit is below what any of them costs. "
+            "Nothing was charged."
+        )
+
+
+def refusal_of(*, user: User, quote: Quote, at: datetime) -> BudgetRefusal | None:
+    """Why budgets do not allow this order now, the reason that lasts longest; None when they do.
+
+    Who takes the order holds the user's purse, so that of one user's orders none slips past the user's limit.
+    """
+    scopes = budgets.scopes_of(user_id=user.pk, model=quote.model)
+    ahead = budgets.waiting(user_id=user.pk, model=quote.model)
+    reasons = [
+        reason
+        for state in budgets.states_of(scopes, at)
+        if (reason := _reason(state, quote=quote, ahead=ahead[state.scope], at=at)) is not None
+    ]
+    return max(reasons, key=lambda reason: (reason.until is None, reason.until or at), default=None)
+
+
+def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | None:
+    amount = quote.provider_credits
+    if state.limit is None or state.room is None or state.room >= ahead + amount:
+        return None
+    left = max(state.room - ahead, Decimal(0))
+    if amount > state.limit:
+        return AboveLimit(state=state, until=None, smaller=_smaller_fits(quote, state, state.limit))
+    smaller = _smaller_fits(quote, state, left)
+    if state.subject == Subject.USER:
+        worth = int(left * quote.user_credits / amount)
+        return UserBudgetSpent(
+            state=state, until=state.window.ends_at, smaller=smaller, left=worth, price=quote.user_credits
+        )
+    promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
+    starts_at = _room_at(state, state.limit, missing=ahead + amount - state.room, not_after=promise)
+    return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller) if starts_at > promise else None
+
+
+def _room_at(state: State, limit: Decimal, *, missing: Decimal, not_after: datetime) -> datetime:
+    """When the window begins that has room for what is missing in this one; no further than just past `not_after`."""
+    one = following(state.window)
+    while missing > limit and one.starts_at <= not_after:
+        one, missing = following(one), missing - limit
+    return one.starts_at
+
+
+def _smaller_fits(quote: Quote, state: State, left: Decimal) -> bool:
+    """Whether something cheaper of the same kind is sold that what is left allows."""
+    return any(
+        other.kind == quote.kind and other.user_credits < quote.user_credits
+        for other in pricing.price_list()
+        if other.provider_credits <= left or (state.subject == Subject.MODEL and other.model != quote.model)
+    )
