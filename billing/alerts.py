@@ -1,13 +1,21 @@
-"""Tells operators, once for each cause and window, however often it happens."""
+"""Tells operators, once for each cause and window, however often it happens.
 
-from datetime import timedelta
+An entry opens with its first trigger, counts the others, and ends when its cause does. If the cause comes back within
+the window, the same entry opens again and says so; in the next window a new one takes over and the old one ends.
+`billing.alert_routing` carries the news.
+"""
+
+from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from accounts.doors import clock
 from accounts.models import User
-from billing.models import Alert
+from billing import alert_routing
+from billing.models import Alert, Period
+from billing.windows import window as window_of
 
 Kind = Alert.Kind
 Severity = Alert.Severity
@@ -15,6 +23,7 @@ Severity = Alert.Severity
 CAUSE_LENGTH = 200
 DETAIL_LENGTH = 4000
 
+# What is not named here is a notice.
 SEVERITY = {
     Kind.LOW_BALANCE: Severity.WARNING,
     Kind.CRITICAL_BALANCE: Severity.CRITICAL,
@@ -28,39 +37,55 @@ SEVERITY = {
     Kind.STORAGE: Severity.CRITICAL,
     Kind.WORKER: Severity.WARNING,
     Kind.BOOKS: Severity.CRITICAL,
+    Kind.BUDGET_SOFT: Severity.WARNING,
+    Kind.BUDGET_HARD: Severity.CRITICAL,
+    Kind.UNUSUAL_SPEND: Severity.CRITICAL,
+    Kind.FAILURE_RATE: Severity.CRITICAL,
+    Kind.USER_BURST: Severity.WARNING,
+    Kind.UNEXPLAINED_SPEND: Severity.WARNING,
+    Kind.PRICE_CHANGED: Severity.WARNING,
+    Kind.NEGATIVE_MARGIN: Severity.WARNING,
+    Kind.CALLBACKS_DRY: Severity.WARNING,
 }
 
 
 def raise_alert(
-    kind: Alert.Kind, *, cause: str = "", detail: str = "", reference: str = "", window: timedelta = timedelta(days=1)
+    kind: Alert.Kind,
+    *,
+    cause: str = "",
+    detail: str = "",
+    reference: str = "",
+    window: Period | str = Period.DAY,
+    severity: Alert.Severity | None = None,
 ) -> Alert:
-    """Note an alert: the first of its kind, cause and window makes a row; the others count it up, with the newest words."""
+    """Note an alert: the first of its kind, cause and window makes an entry; the others count it up, with the newest words.
+
+    Windows are the site's hours, days and months. May be called inside a transaction: the entry and its news belong to it.
+    """
     at = clock.now()
     cause = cause[:CAUSE_LENGTH]
-    window_key = f"{kind}:{cause}:{int(at.timestamp() // window.total_seconds())}"
-
-    def count_up() -> int:
-        words = {"detail": detail[:DETAIL_LENGTH]} if detail else {}
-        again = Alert.objects.filter(window_key=window_key)
-        return again.update(count=F("count") + 1, last_at=at, resolved_at=None, **words)
-
-    if not count_up():
+    key = f"{kind}:{cause}:{window}:{window_of(window, at).starts_at:%Y-%m-%dT%H%M}"
+    words = {"detail": detail[:DETAIL_LENGTH]} if detail else {}
+    while not _count_up(key, at, words) and not _open_again(key, at, words):
         try:
             with transaction.atomic():
-                return Alert.objects.create(
+                alert = Alert.objects.create(
                     kind=kind,
-                    severity=SEVERITY.get(kind, Severity.INFO),
+                    severity=severity or SEVERITY.get(kind, Severity.INFO),
                     cause=cause,
                     detail=detail[:DETAIL_LENGTH],
                     reference=reference,
-                    window_key=window_key,
+                    window_key=key,
                     first_at=at,
                     last_at=at,
                 )
+                _take_over(alert)
+                alert_routing.tell(alert)
+                return alert
         except IntegrityError:
             # Another process was first by a moment; ours counts as the second.
-            count_up()
-    return Alert.objects.get(window_key=window_key)
+            continue
+    return Alert.objects.get(window_key=key)
 
 
 def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
@@ -68,7 +93,13 @@ def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
     alerts = Alert.objects.filter(kind=kind, resolved_at=None)
     if cause is not None:
         alerts = alerts.filter(cause=cause[:CAUSE_LENGTH])
-    return alerts.update(resolved_at=clock.now())
+    return sum(_end(alert_id) for alert_id in alerts.order_by("pk").values_list("pk", flat=True))
+
+
+def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
+    """A person says that it is over, and so has seen it; False when it was over already."""
+    acknowledge(alert_id=alert_id, actor=actor)
+    return _end(alert_id)
 
 
 def acknowledge(*, alert_id: int, actor: User) -> bool:
@@ -78,3 +109,66 @@ def acknowledge(*, alert_id: int, actor: User) -> bool:
             acknowledged_at=clock.now(), acknowledged_by=actor
         )
     )
+
+
+def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
+    """Put an open alert aside until then, with all that follows it in later windows; it comes back by itself."""
+    return bool(
+        Alert.objects.filter(id=alert_id, resolved_at=None).update(
+            snoozed_until=until, snoozed_by=actor, acknowledged_at=None, acknowledged_by=None
+        )
+    )
+
+
+def is_waiting(at: datetime) -> Q:
+    """What waits for a person: open, not seen, not put aside."""
+    return Q(resolved_at=None, acknowledged_at=None) & ~is_snoozed(at)
+
+
+def is_snoozed(at: datetime) -> Q:
+    """Open, and put aside for now."""
+    return Q(resolved_at=None, snoozed_until__gt=at, snoozed_until__isnull=False)
+
+
+def _count_up(key: str, at: datetime, words: dict[str, Any]) -> bool:
+    """One statement and no lookup: a flood passes through here."""
+    return bool(
+        Alert.objects.filter(window_key=key, resolved_at=None).update(count=F("count") + 1, last_at=at, **words)
+    )
+
+
+def _open_again(key: str, at: datetime, words: dict[str, Any]) -> bool:
+    """It was over, and is not: whoever had seen it has not seen this."""
+    ended = Alert.objects.filter(window_key=key, resolved_at__isnull=False)
+    with transaction.atomic():
+        opened = ended.update(
+            count=F("count") + 1,
+            last_at=at,
+            reopened_at=at,
+            resolved_at=None,
+            acknowledged_at=None,
+            acknowledged_by=None,
+            **words,
+        )
+        if opened:
+            alert_routing.tell_again(Alert.objects.get(window_key=key))
+    return bool(opened)
+
+
+def _take_over(alert: Alert) -> None:
+    """End what earlier windows left open of the same cause; if a person put that aside, this stays aside as well."""
+    earlier = Alert.objects.filter(kind=alert.kind, cause=alert.cause, resolved_at=None).exclude(pk=alert.pk)
+    snoozed = earlier.filter(is_snoozed(alert.first_at)).order_by("-snoozed_until").first()
+    if snoozed is not None:
+        alert.snoozed_until, alert.snoozed_by = snoozed.snoozed_until, snoozed.snoozed_by
+        alert.save(update_fields=["snoozed_until", "snoozed_by"])
+    alert_routing.drop(earlier)
+    earlier.update(resolved_at=alert.first_at)
+
+
+def _end(alert_id: int) -> bool:
+    with transaction.atomic():
+        ended = Alert.objects.filter(pk=alert_id, resolved_at=None).update(resolved_at=clock.now())
+        if ended:
+            alert_routing.tell_over(alert_id)
+    return bool(ended)

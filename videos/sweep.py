@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db.models import Q
 
 from accounts.doors import clock
-from billing import books, breaker, provider_accounts, snapshots
+from billing import alert_routing, books, breaker, provider_accounts, snapshots, summary_round
 from videos import balances, doorbells, images, lifecycle, notices, owners, polling, recount, removal, retention, watching
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 
@@ -29,6 +29,8 @@ def ring_due() -> list[str]:
         "poll": VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
         "download": VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
         "notify": notices.due().exists(),
+        "alerts": alert_routing.due().exists(),
+        "summary": summary_round.is_due(),
         "count": _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
         "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
         "balance": _was_answered_before("balance", at - balances.every()),

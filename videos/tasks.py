@@ -2,7 +2,7 @@
 
 from billing import books as billing_books
 from billing import expiry
-from videos import balances, doorbells, downloads, notices, polling, recount, sweep
+from videos import alert_delivery, balances, daily_summary, doorbells, downloads, notices, polling, recount, sweep
 from videos import dispatch as dispatching
 
 
@@ -46,6 +46,18 @@ def notify() -> None:
     """Mail those who asked to be told."""
     doorbells.answer("notify")
     notices.notify_due()
+
+
+def alerts() -> None:
+    """Tell operators of alerts."""
+    doorbells.answer("alerts")
+    alert_delivery.deliver_due()
+
+
+def summary() -> None:
+    """Send the operators' morning mail."""
+    doorbells.answer("summary")
+    daily_summary.send_due()
 
 
 def canary() -> None:

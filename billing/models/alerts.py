@@ -128,7 +128,7 @@ class AlertDelivery(models.Model):
 
 
 class DailySummary(models.Model):
-    """The operators' morning mail about one day: whoever makes its row sends it. Written by `billing.summary`."""
+    """The operators' morning mail about one day: whoever makes its row sends it. Written by `billing.summary_round`."""
 
     day = models.DateField(_("day"), unique=True)
     # Whom it has not reached yet.

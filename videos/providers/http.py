@@ -98,6 +98,16 @@ def call(
     headers = {"Accept": "application/json"}
     if files is None:
         headers["Content-Type"] = "application/json"  # asked for by the vendor even on GET
+    request = {"params": params, "json": json, "data": form, "files": files, "headers": headers, "auth": auth}
+    return _exchange(method, url, request, limits=limits)
+
+
+def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> Answer:
+    """Post exactly these bytes, once, to an address that an operator named. Raises Undelivered, AnswerLost."""
+    return _exchange("POST", url, {"data": body, "headers": headers}, limits=limits)
+
+
+def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limits) -> Answer:
     trouble: Trouble | None = None
     with Watch(limits.total_s) as watch:
         try:
@@ -106,12 +116,7 @@ def call(
                 session.request(
                     method,
                     url,
-                    params=params,
-                    json=json,
-                    data=form,
-                    files=files,
-                    headers=headers,
-                    auth=auth,
+                    **request,
                     timeout=(limits.connect_s, limits.read_s),
                     allow_redirects=False,
                     stream=True,

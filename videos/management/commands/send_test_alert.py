@@ -1,0 +1,55 @@
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.doors import clock
+from billing import alert_routing, alerts
+from billing.alert_routing import Channel, Place
+from billing.models import Alert
+from videos import alert_delivery
+
+
+class Command(BaseCommand):
+    help = (
+        "Sends a test alert on the way that real ones take, at once, to everybody the settings name, and says what became "
+        "of it. Exit code 1 when it did not arrive somewhere, or when there is nowhere to send it to."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--email", metavar="ADDRESS", help="to this address, instead of COST_ALERT_EMAIL")
+        parser.add_argument(
+            "--webhook", action="store_true", help="to ALERT_WEBHOOK_URL, and to no mail address unless given"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        places = wanted(email=options["email"], webhook=options["webhook"])
+        at = clock.now()
+        alert = alerts.raise_alert(Alert.Kind.TEST, cause=f"sent by hand at {at:%H:%M:%S.%f}")
+        all_arrived = True
+        for delivery in alert_routing.send_to(alert, places):
+            by_mail = delivery.channel == Channel.EMAIL
+            error = alert_delivery.mail_one(delivery) if by_mail else alert_delivery.post(delivery)
+            where = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
+            self.stdout.write(f"{where}: {f'NOT SENT, {error}' if error else 'sent'}")
+            all_arrived = all_arrived and not error
+        alert_routing.drop(Alert.objects.filter(pk=alert.pk))
+        alerts.resolve(Alert.Kind.TEST, cause=alert.cause)
+        if not all_arrived:
+            sys.exit(1)
+
+
+def wanted(*, email: str | None, webhook: bool) -> list[Place]:
+    """Where the test goes. Raises CommandError when that is nowhere."""
+    if not email and not webhook:
+        if not (places := alert_routing.places()):
+            raise CommandError(
+                "Nobody would be told of an alert: set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both in .env, "
+                "or give --email ADDRESS to try the mail server."
+            )
+        return places
+    if webhook and not alert_routing.webhook_place():
+        raise CommandError("ALERT_WEBHOOK_URL is empty: set it and ALERT_WEBHOOK_SECRET in .env.")
+    mail = [Place(Channel.EMAIL, email)] if email else []
+    return [*mail, *(alert_routing.webhook_place() if webhook else [])]
