@@ -14,6 +14,7 @@ class VeoappConfig(AppConfig):
         register(checks.secrets_are_set, Tags.security)
         register(checks.addresses_are_usable, Tags.urls)
         register(checks.limits_make_sense)
+        register(checks.alerts_can_be_told)
         register(checks.provider_is_reachable, deploy=True)
         register(checks.mail_is_sent, deploy=True)
 

@@ -13,9 +13,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from billing import vault
+from videos.providers import standard_webhooks
 
 NEW_ENCRYPTION_KEY = (
     "python -c \"import base64, secrets; print('1:' + base64.b64encode(secrets.token_bytes(32)).decode())\""
+)
+NEW_WEBHOOK_SECRET = (
+    "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
 )
 NEW_SIGNING_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(50))"'
 AT_LEAST_ONE = (
@@ -28,6 +32,8 @@ AT_LEAST_ONE = (
     "BREAKER_OF",
     "BREAKER_WINDOW_S",
 )
+# The names of `billing.models.Alert.Severity`, which is not loaded yet when checks are.
+SEVERITIES = ("info", "warning", "critical")
 
 Apps = Sequence[AppConfig] | None
 
@@ -97,6 +103,28 @@ def provider_is_reachable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage
     if _is_private(settings.CALLBACK_BASE_URL) and not _is_private(settings.KIE_AI_BASE_URL):
         hint = "Polling will finish the videos, a little later. For callbacks set APP_URL or CALLBACK_BASE_URL."
         found.append(Warning("The provider cannot call us back at a private address.", hint=hint, id="veoapp.W004"))
+    return found
+
+
+def alerts_can_be_told(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """What would keep operators from hearing of trouble."""
+    found: list[CheckMessage] = []
+    if settings.ALERT_FROM_SEVERITY not in SEVERITIES:
+        hint = f"Set it to one of: {', '.join(SEVERITIES)}."
+        found.append(Error("ALERT_FROM_SEVERITY is no severity.", hint=hint, id="veoapp.E008"))
+    if not 0 <= settings.DAILY_SUMMARY_HOUR <= 23:
+        hint = "Set it to an hour of the day, 0 to 23."
+        found.append(Error("DAILY_SUMMARY_HOUR would never come.", hint=hint, id="veoapp.E009"))
+    if settings.ALERT_WEBHOOK_URL:
+        parts = urlsplit(settings.ALERT_WEBHOOK_URL)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            hint = "Write the whole address, such as https://hooks.example.com/alerts."
+            found.append(Error("ALERT_WEBHOOK_URL is not an address.", hint=hint, id="veoapp.E010"))
+        try:
+            standard_webhooks.key_of(settings.ALERT_WEBHOOK_SECRET)
+        except ValueError:
+            hint = f"Receivers check it. Make one with: {NEW_WEBHOOK_SECRET}"
+            found.append(Error("ALERT_WEBHOOK_SECRET cannot sign.", hint=hint, id="veoapp.E011"))
     return found
 
 
