@@ -12,7 +12,7 @@ from django.conf import settings
 
 from billing.models import Period
 
-_HOUR = timedelta(hours=1)
+_HOUR, _SECOND, _INSTANT = timedelta(hours=1), timedelta(seconds=1), timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, order=True)
@@ -47,7 +47,7 @@ def window(period: Period | str, at: datetime) -> Window:
         start = at.astimezone(UTC) - timedelta(
             minutes=local.minute, seconds=local.second, microseconds=local.microsecond
         )
-        return Window(start, start + _HOUR, period)
+        return Window(_turn(start, at + _INSTANT) or start, _turn(at, start + _HOUR) or start + _HOUR, period)
     first = local.date() if period == Period.DAY else local.date().replace(day=1)
     return Window(_midnight(first), _midnight(_after(first, period)), period)
 
@@ -74,6 +74,18 @@ def _after(first: date, period: Period) -> date:
     if period == Period.DAY:
         return first + timedelta(days=1)
     return (first + timedelta(days=32)).replace(day=1)
+
+
+def _turn(since: datetime, until: datetime) -> datetime | None:
+    """When the clock is turned in [since, until), to the second: where it is turned by half an hour, the hour ends there."""
+    since, until, zone = since.astimezone(UTC), until.astimezone(UTC), site_zone()
+    before = since.astimezone(zone).utcoffset()
+    if (until - _INSTANT).astimezone(zone).utcoffset() == before:
+        return None
+    while until - since > _SECOND:
+        middle = since + (until - since) / 2
+        since, until = (middle, until) if middle.astimezone(zone).utcoffset() == before else (since, middle)
+    return until.replace(microsecond=0)
 
 
 def _midnight(day: date) -> datetime:
