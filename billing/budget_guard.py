@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from accounts.models import User
-from billing import budgets, pricing
+from billing import budget_alerts, budgets, pricing
 from billing.budgets import State
 from billing.limits import Subject
 from billing.moments import said
@@ -117,6 +117,12 @@ def refusal_of(*, user: User, quote: Quote, at: datetime) -> BudgetRefusal | Non
         if (reason := _reason(state, quote=quote, ahead=ahead[state.scope], at=at)) is not None
     ]
     return max(reasons, key=lambda reason: (reason.until is None, reason.until or at), default=None)
+
+
+def tell(refusal: BudgetRefusal) -> None:
+    """Tell operators that a budget turns orders away. A limit below a single price was their own decision."""
+    if not isinstance(refusal, AboveLimit):
+        budget_alerts.tell_spent(refusal.state)
 
 
 def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | None:

@@ -88,7 +88,10 @@ def limits_make_sense(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if settings.BREAKER_FAILURES > settings.BREAKER_OF:
         hint = "Set BREAKER_FAILURES to BREAKER_OF or less."
         found.append(Error("However often the provider fails, paid calls would go on.", hint=hint, id="veoapp.E007"))
-    if not settings.HOURLY_COST_LIMIT <= settings.DAILY_COST_LIMIT <= settings.MONTHLY_COST_LIMIT:
+    # Zero is no limit, and hides nothing.
+    budgets = [settings.HOURLY_COST_LIMIT, settings.DAILY_COST_LIMIT, settings.MONTHLY_COST_LIMIT]
+    limited = [limit for limit in budgets if limit]
+    if limited != sorted(limited):
         hint = "Set HOURLY_COST_LIMIT <= DAILY_COST_LIMIT <= MONTHLY_COST_LIMIT."
         found.append(Warning("A longer budget is smaller than a shorter one.", hint=hint, id="veoapp.W002"))
     return found

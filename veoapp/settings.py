@@ -258,6 +258,7 @@ CHARGED_WHEN_FAILED = env.bool("CHARGED_WHEN_FAILED", default=False)
 
 # --- Limits; each is a default that the admin may override where a row exists -----------------------------------------
 
+# Provider credits in a calendar hour, day and month of TIME_ZONE; 0 is no limit.
 HOURLY_COST_LIMIT = env.decimal("HOURLY_COST_LIMIT", default="1000")
 DAILY_COST_LIMIT = env.decimal("DAILY_COST_LIMIT", default="10000")
 MONTHLY_COST_LIMIT = env.decimal("MONTHLY_COST_LIMIT", default="200000")

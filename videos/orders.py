@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import checkpoints, clock
 from accounts.models import User
-from billing import alerts, guard, ledger, pricing, provider_accounts, spend
+from billing import alerts, budget_guard, guard, ledger, pricing, provider_accounts, spend
+from billing.models import ProviderAccount
 from billing.pricing import Quote
 from videos import catalogue, doorbells, lifecycle, queue, storing
 from videos.models import SourceImage, VideoTask
@@ -124,6 +125,20 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     has_room = storing.has_room()
     if not has_room:
         alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail="less than the reserve is free on the disk")
+    try:
+        task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
+    except budget_guard.BudgetRefusal as refusal:
+        # Said here, for what the transaction wrote is undone with it.
+        budget_guard.tell(refusal)
+        raise
+    checkpoints.reach("create.committed")
+    doorbells.ring("dispatch")
+    return task
+
+
+def _charge_and_queue(
+    user: User, order: VideoOrder, idempotency_key: str, *, provider: ProviderAccount, has_room: bool
+) -> VideoTask:
     with transaction.atomic():
         account = ledger.lock_account(user)
         # Again, now that nobody else can order for this person: the same order may have come twice at once.
@@ -162,9 +177,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         spend.estimate(reference=task.reference, user=user, quote=quote)
         lifecycle.record_charge(task)
         checkpoints.reach("create.charged")
-    checkpoints.reach("create.committed")
-    doorbells.ring("dispatch")
-    return task
+        return task
 
 
 def _earlier(user: User, order: VideoOrder, idempotency_key: str) -> VideoTask | None:

@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from billing.moments import said
 from videos import catalogue, progress, receipts
 from videos.models import VideoFile, VideoTask
 from videos.modes import RESOLUTION_NAMES
@@ -179,9 +180,11 @@ def _waiting(now: Progress) -> list[str]:
     parts = []
     if now.wait_words:
         parts.append(str(now.wait_words))
+    if now.goes_on_at is not None:
+        parts.append(_("goes on at %(time)s") % {"time": said(now.goes_on_at)})
     if now.all_ahead == 0:
-        # Behind one's own videos in the making, "next" would promise what it cannot keep.
-        if now.wait_code != "own_slot":
+        # Behind one's own videos in the making or a spent budget, "next" would promise what it cannot keep.
+        if now.wait_code != "own_slot" and now.goes_on_at is None:
             parts.append(_("next in line"))
     elif now.own_ahead == 0:
         parts.append(
@@ -196,7 +199,7 @@ def _waiting(now: Progress) -> list[str]:
             )
             % {"n": now.all_ahead, "own": now.own_ahead}
         )
-    if now.starts_in_s is not None and now.starts_in_s >= 5:
+    if now.starts_in_s is not None and now.starts_in_s >= 5 and now.goes_on_at is None:
         parts.append(_("starts in about %(time)s") % {"time": about(now.starts_in_s)})
     return parts
 

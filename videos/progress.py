@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 
 from accounts.doors import clock
 from billing import guard, provider_accounts
@@ -31,6 +32,7 @@ class Progress:
     wait_code: str = ""
     wait_words: Promise | str = ""
     wait_until: datetime | None = None
+    goes_on_at: datetime | None = None  # when a spent budget begins anew
     own_ahead: int = 0
     all_ahead: int = 0
     starts_in_s: float | None = None
@@ -80,8 +82,9 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
         usual=usual,
         is_live=True,
         wait_code=wait.code if wait else "",
-        wait_words=guard.WAIT_WORDS.get(wait.code, "") if wait else "",
+        wait_words=_words(wait) if wait else "",
         wait_until=(wait.ends_at or wait.until) if wait else None,
+        goes_on_at=wait.ends_at if wait else None,
         own_ahead=own_ahead,
         all_ahead=all_ahead,
         starts_in_s=starts_in_s,
@@ -92,7 +95,8 @@ def _why(task: VideoTask, at: datetime) -> guard.Wait | None:
     """The task's own reason while it lasts, else what the guard would say now."""
     # Until it is looked at again: the time a budget ends may be far, and an operator may have raised it meanwhile.
     if task.wait_code and task.due_at > at:
-        return guard.Wait(task.wait_code, task.due_at, ends_at=task.wait_until)
+        ends_at = task.wait_until if task.wait_until != task.due_at else None
+        return guard.Wait(task.wait_code, task.due_at, ends_at=ends_at)
     try:
         provider: ProviderAccount = provider_accounts.current()
     except provider_accounts.NoProviderKey:
@@ -104,3 +108,12 @@ def _why(task: VideoTask, at: datetime) -> guard.Wait | None:
         running=sum(running.values()),
         running_of_user=running.get(task.user_id, 0),
     )
+
+
+def _words(wait: guard.Wait) -> Promise | str:
+    """The reason; of a pause, the operator's."""
+    if wait.code == "paused":
+        return _("new videos are paused: %(reason)s") % {
+            "reason": provider_accounts.pause_sentence(provider_accounts.current())
+        }
+    return guard.WAIT_WORDS.get(wait.code, "")

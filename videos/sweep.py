@@ -5,8 +5,20 @@ from datetime import timedelta
 from django.db.models import Q
 
 from accounts.doors import clock
-from billing import alert_routing, books, breaker, provider_accounts, snapshots, summary_round
-from videos import balances, doorbells, images, lifecycle, notices, owners, polling, recount, removal, retention, watching
+from billing import alert_routing, books, breaker, budget_alerts, budgets, provider_accounts, snapshots, summary_round
+from videos import (
+    balances,
+    doorbells,
+    images,
+    lifecycle,
+    notices,
+    owners,
+    polling,
+    recount,
+    removal,
+    retention,
+    watching,
+)
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 
 Status = VideoTask.Status
@@ -46,6 +58,7 @@ def tidy() -> None:
     _end_dead_submissions()
     _end_long_waits()
     provider_accounts.end_pauses()
+    budget_alerts.watch(at)
     if _is_time_for("watch", WATCH_EVERY):
         watching.look()
     if _is_time_for("files", FILES_EVERY):
@@ -55,6 +68,7 @@ def tidy() -> None:
         owners.forget_closed()
         breaker.forget_old()
         snapshots.thin(at)
+        budgets.forget_old(at)
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
 
 
@@ -68,7 +82,11 @@ def _end_dead_submissions() -> None:
 
 def _end_long_waits() -> None:
     at = clock.database_now()
-    for task in VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=at - WAIT_AT_MOST)[:200]:
+    # Who waits for a budget was told until when, and may cancel at any time: that wait ends by itself.
+    promised = Q(wait_code__startswith="budget_", wait_until__gt=at)
+    for task in VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=at - WAIT_AT_MOST).exclude(promised)[
+        :200
+    ]:
         lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
 
 
