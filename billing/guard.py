@@ -199,9 +199,9 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     """
     at = clock.database_now()
     if provider.is_paused_at(at):
-        return Wait("paused", provider.paused_until or at + timedelta(seconds=15))
+        return Wait("paused", at + timedelta(seconds=15), ends_at=provider.paused_until)
     if (hold := holds.of(estimate.user_id)) is not None:
-        return Wait("held", hold.until or at + timedelta(seconds=15))
+        return Wait("held", at + timedelta(seconds=15), ends_at=hold.until)
     if provider.parked_as:
         return Wait(provider.parked_as, at + timedelta(seconds=15))
     if (next_at := breaker.next_at(provider, at)) is not None:

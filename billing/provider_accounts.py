@@ -187,6 +187,11 @@ def committed(account: ProviderAccount) -> Decimal:
     return promised(account.pk) + (settled["sum"] or Decimal(0))
 
 
+def available(account: ProviderAccount) -> Decimal | None:
+    """What may still be promised: the balance as last read, less what it may not show yet. None: never read."""
+    return None if account.balance is None else account.balance - committed(account)
+
+
 def pause(
     *,
     account_id: int,

@@ -17,6 +17,8 @@ Status = VideoTask.Status
 
 # Nobody knows that a video is done before its file is stored.
 MOST_PERCENT = 90
+# These end when a person acts, and nobody knows when that is.
+FOR_A_PERSON = ("paused", "held", "out_of_credits", "access_denied", "balance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +74,12 @@ def of(task: VideoTask, *, at: datetime | None = None) -> Progress:
 def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
     own_ahead, all_ahead = queue.places_ahead(task)
     wait = _why(task, at)
-    starts_in_s = queue.expected_wait_s(all_ahead)
-    if wait is not None and wait.code not in ("slot", "own_slot", "rate"):
-        starts_in_s = max(starts_in_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
+    in_line_s = queue.expected_wait_s(all_ahead)
+    starts_in_s: float | None = in_line_s
+    if wait is not None and wait.code in FOR_A_PERSON:
+        starts_in_s = None
+    elif wait is not None and wait.code not in ("slot", "own_slot", "rate"):
+        starts_in_s = max(in_line_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
     return Progress(
         status=task.status,
         percent=0,

@@ -21,7 +21,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from billing import provider_accounts, vault
+from accounts.doors import clock
+from billing import guard, provider_accounts, vault
+from billing.admin import provider_page
 from billing.admin.provider_forms import KeyForm, PauseForm
 from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
 from billing.amounts import localised
@@ -44,7 +46,7 @@ class Button:
 class ProviderAccountAdmin(ReadOnlyAdmin):
     """Accounts at providers. What needs the network joins in the app that has it."""
 
-    list_display = ("label", "role", "source", "state", "credits", "read", "promise", "created_at")
+    list_display = ("label", "role", "source", "state", "credits", "read", "promise", "free", "created_at")
     list_filter = ("source",)
     actions: Any = ("pause", "resume", "activate", "deactivate")
 
@@ -76,6 +78,10 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("promised"))
     def promise(self, account: ProviderAccount) -> SafeString:
         return number(localised(provider_accounts.promised(account.pk)))
+
+    @admin.display(description=gettext_lazy("available"))
+    def free(self, account: ProviderAccount) -> SafeString:
+        return number(localised(provider_accounts.available(account)))
 
     # Pages
 
@@ -126,6 +132,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             "state": _state(account),
             "balance": localised(account.balance),
             "promised": localised(provider_accounts.promised(account.pk)),
+            "available": localised(provider_accounts.available(account)),
             "low": localised(settings.LOW_BALANCE_THRESHOLD),
             "critical": localised(settings.CRITICAL_BALANCE_THRESHOLD),
             "snapshots": [(row.taken_at, localised(row.balance), localised(row.promised)) for row in snapshots],
@@ -133,13 +140,14 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             "curve_width": CURVE_WIDTH,
             "curve_height": CURVE_HEIGHT,
             "buttons": self.buttons(account) if self.has_operate_permission(request) else (),
+            **provider_page.explained(account),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
 
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
         """What may be done with this account as it stands."""
-        paused = account.paused_at is not None
+        paused = account.is_paused_at(clock.database_now())
         found = [Button("resume", _("Resume…")) if paused else Button("pause", _("Pause…"), warns=True)]
         if account.source == ProviderAccount.Source.ADMIN:
             found.append(
@@ -170,9 +178,10 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
                 warns=True,
             )
         for account in accounts:
-            reason = form.cleaned_data["reason"]
-            provider_accounts.pause(account_id=account.pk, actor=operator_of(request), reason=reason)
-            self.log_change(request, account, f"paused: {reason}")
+            provider_accounts.pause(account_id=account.pk, actor=operator_of(request), **form.act)
+            account.refresh_from_db()
+            sentence = provider_accounts.pause_sentence(account, settings.LANGUAGE_CODE)
+            self.log_change(request, account, f"paused: {sentence}")
             self.message_user(request, _("%(label)s: new videos are paused.") % {"label": account.label})
         return _back_to(accounts)
 
@@ -259,10 +268,12 @@ def _back_to(accounts: list[ProviderAccount]) -> HttpResponse | None:
 
 
 def _state(account: ProviderAccount) -> SafeString:
-    if account.paused_at is not None:
+    if account.is_paused_at(clock.database_now()):
         return chip(_("Paused"), "warn")
     if account.parked_as:
         return chip(account.get_parked_as_display(), "bad")
+    if guard.is_critical(account):
+        return chip(_("Critical balance"), "bad")
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")
     return chip(_("Works"), "good")

@@ -1,7 +1,17 @@
 """What an operator fills in about a provider account."""
 
+from datetime import datetime
+from typing import Any
+
 from django import forms
-from django.utils.translation import gettext_lazy
+from django.conf import settings
+from django.utils.translation import get_language_info, gettext, gettext_lazy
+
+from accounts.doors import clock
+from billing.models import ProviderAccount
+from billing.provider_accounts import PAUSE_WORDS, REASON_LENGTH
+
+Pause = ProviderAccount.Pause
 
 
 class KeyForm(forms.Form):
@@ -30,8 +40,60 @@ class KeyForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    reason = forms.CharField(
-        label=gettext_lazy("Reason"),
-        max_length=300,
-        help_text=gettext_lazy("People read it when they order a video, so say what they may know."),
+    """Why new videos are paused: one of the reasons that have words in every language, or own words; and until when."""
+
+    code = forms.ChoiceField(label=gettext_lazy("Reason"), widget=forms.RadioSelect, initial=Pause.MAINTENANCE)
+    until = forms.DateTimeField(
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=gettext_lazy("New videos are made again by themselves then. Empty: until somebody resumes them."),
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["code"].choices = _reasons()  # type: ignore[attr-defined]
+        for code, _name in settings.LANGUAGES:
+            language = get_language_info(code)["name_translated"]
+            self.fields[f"words_{code}"] = forms.CharField(
+                label=gettext("In own words: %(language)s") % {"language": language},
+                required=False,
+                max_length=REASON_LENGTH,
+                help_text=gettext("People read it in brackets after “New videos are paused”. Say what they may know.")
+                if code == settings.LANGUAGE_CODE
+                else gettext("Empty: they read the words of the site's language."),
+            )
+        self.order_fields(["code", *(f"words_{code}" for code, _name in settings.LANGUAGES), "until"])
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until <= clock.now():
+            raise forms.ValidationError(gettext("This time is over."))
+        return until
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        own = f"words_{settings.LANGUAGE_CODE}"
+        if cleaned.get("code") == Pause.OWN_WORDS and not cleaned.get(own):
+            self.add_error(own, gettext("Say why, in the site's language at least."))
+        return cleaned
+
+    @property
+    def act(self) -> dict[str, Any]:
+        """What `provider_accounts.pause` takes. Own words count only when they were chosen."""
+        code, until = Pause(self.cleaned_data["code"]), self.cleaned_data["until"]
+        if code != Pause.OWN_WORDS:
+            return {"code": code, "until": until}
+        words = {language: self.cleaned_data[f"words_{language}"] for language, _name in settings.LANGUAGES}
+        return {"code": code, "until": until, "reason": words[settings.LANGUAGE_CODE], "words": words}
+
+
+def _reasons() -> list[tuple[str, str]]:
+    """What an operator may choose, each with what people will read."""
+    told = [(code, f"{code.label}: “{words}”") for code, words in _told().items()]
+    return [*told, (Pause.OWN_WORDS, str(Pause.OWN_WORDS.label))]
+
+
+def _told() -> dict[Pause, str]:
+    # Unusual spending is for the watch to say.
+    return {Pause(code): str(words) for code, words in PAUSE_WORDS.items() if code != Pause.UNUSUAL_SPEND}

@@ -18,7 +18,7 @@ from django_htmx.http import HTMX_STOP_POLLING
 from accounts.doors import chance, clock
 from accounts.models import User
 from billing import guard, pricing, provider_accounts
-from videos import examples, images, offers, orders, storing
+from videos import examples, images, offers, orders, standing, storing
 from videos.forms import StudioForm, settings_of
 from videos.models import SourceImage, VideoTask
 from videos.modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
@@ -111,6 +111,7 @@ def _page(
             "tried": bool(live.jobs or live.latest),
             "examples": examples.EXAMPLES,
             "refusal": refusal,
+            "standing": None if refusal else standing.now(),
             **_STATIC,
         },
         status=status,

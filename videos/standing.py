@@ -1,0 +1,44 @@
+"""A line on the studio about the whole site: why new videos wait or are not taken just now."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+
+from accounts.doors import clock
+from billing import guard, provider_accounts
+from billing.models import ProviderAccount
+from billing.moments import said
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What people read: a title and a sentence. `takes_orders`: an order is charged and waits."""
+
+    title: str
+    text: str
+    takes_orders: bool
+
+
+def now() -> Standing | None:
+    """Why new videos wait; None while they are made as usual. What is between us and the provider is not told."""
+    try:
+        account = provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return _at_rest()
+    at = clock.database_now()
+    if account.is_paused_at(at):
+        until = _("It ends at %(time)s.") % {"time": said(account.paused_until)} if account.paused_until else ""
+        reason = provider_accounts.pause_sentence(account)
+        text = f"{reason[:1].upper()}{reason[1:]}. {until}".strip()
+        return Standing(_("New videos are paused"), text, takes_orders=False)
+    if account.parked_as or guard.is_critical(account):
+        return _at_rest()
+    if account.breaker != ProviderAccount.Breaker.CLOSED:
+        text = _("What you order waits and is made by itself as soon as the provider is well again.")
+        return Standing(_("The provider has trouble"), text, takes_orders=True)
+    return None
+
+
+def _at_rest() -> Standing:
+    text = _("The operator has been told. What waits goes on by itself, and nothing is lost.")
+    return Standing(_("No new videos just now"), text, takes_orders=False)
