@@ -24,6 +24,8 @@ WEEK, DAY = timedelta(days=7), timedelta(days=1)
 # Credits given "for a week" end a moment more or less than a week after they were written down.
 LONGER_THAN_A_WEEK = WEEK + timedelta(hours=1)
 MOST_LOTS, MOST_MAILS = 500, 50
+# The session's word for which line the person has put away.
+HIDDEN = "expiring_hidden"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class Soon:
     user_credits: int
     first_credits: int
     first_at: datetime
+    is_last_day: bool
+
+    @property
+    def name(self) -> str:
+        """Which credits the line speaks of, and how urgently: what is put away comes back for others, and on the last day."""
+        return f"{self.first_at.isoformat()} {'day' if self.is_last_day else 'week'}"
 
 
 def run() -> None:
@@ -88,7 +96,7 @@ def soon(user: User) -> Soon | None:
     if not ends:
         return None
     first_at, first_credits = ends[0]
-    return Soon(sum(total for _, total in ends), first_credits, first_at)
+    return Soon(sum(total for _, total in ends), first_credits, first_at, is_last_day=first_at <= at + DAY)
 
 
 def _to_announce(at: datetime) -> QuerySet[CreditLot]:

@@ -5,4 +5,8 @@ from django.urls import path
 from billing import views
 
 app_name = "billing"
-urlpatterns = [path("", views.credits, name="credits")]
+urlpatterns = [
+    path("", views.credits, name="credits"),
+    path("statement.csv", views.statement_sheet, name="statement_sheet"),
+    path("expiring/hide/", views.hide_expiring, name="hide_expiring"),
+]
