@@ -1,0 +1,112 @@
+"""A held user's orders are refused with words; what waits keeps its place; others go on."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from billing import guard, holds, ledger
+from billing.models import ProviderAccount, UserHold
+from tests.billing.conftest import SetClock
+from tests.people import give_credits
+from videos import dispatch, orders
+from videos.models import VideoTask
+from videos.orders import VideoOrder
+
+pytestmark = pytest.mark.django_db
+
+
+def order(user: User, key: str = "k") -> VideoTask:
+    return orders.create(user=user, order=VideoOrder(prompt="a kite"), idempotency_key=key)
+
+
+def hold(user: User, **how: Any) -> bool:
+    return holds.hold(user=user, **{"code": holds.Code.BURST, **how})
+
+
+def refusal(user: User) -> str:
+    give_credits(user, 60)
+    with pytest.raises(guard.Held) as refused:
+        order(user)
+    assert refused.value.code == "held"
+    assert ledger.balance_of(user) == 60
+    return str(refused.value)
+
+
+def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, still: SetClock) -> None:
+    hold(alice, until=still.at + timedelta(hours=1))
+    assert refusal(alice) == (
+        "You ordered unusually many videos in a short time; you can order again from 13:00, or as soon as an operator has "
+        "looked at it. Nothing was charged, and what you have stays as it is."
+    )
+
+
+def test_a_burst_that_waits_for_a_person_says_so(account: ProviderAccount, alice: User) -> None:
+    hold(alice)
+    assert "an operator looks at it first. Nothing was charged" in refusal(alice)
+
+
+@pytest.mark.parametrize(
+    ("hours", "words"),
+    [
+        (None, "An operator holds your new videos (please call us). Nothing was charged."),
+        (1, "An operator holds your new videos until 13:00 (please call us). Nothing was charged."),
+    ],
+)
+def test_a_person_s_hold_gives_their_reason(
+    account: ProviderAccount, alice: User, olga: User, still: SetClock, hours: int | None, words: str
+) -> None:
+    until = still.at + timedelta(hours=hours) if hours else None
+    hold(alice, code=holds.Code.PERSON, reason=" please call us. ", actor=olga, until=until)
+    assert refusal(alice) == words
+
+
+def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, alice: User, still: SetClock) -> None:
+    hold(alice, until=still.at + timedelta(minutes=1))
+    still.sleep(60)
+    assert holds.of(alice.pk) is None
+    assert holds.end_over() == 1
+    hold(alice)
+    assert holds.end_over() == 0
+    assert holds.release(user_id=alice.pk)
+    assert not holds.release(user_id=alice.pk)
+    give_credits(alice, 60)
+    assert order(alice).status == "queued"
+    assert ledger.balance_of(alice) == 0
+
+
+def test_a_person_s_hold_needs_a_reason_and_no_machine_replaces_it(alice: User, olga: User) -> None:
+    with pytest.raises(ValueError, match="reason"):
+        hold(alice, code=holds.Code.PERSON, reason="  ", actor=olga)
+    assert hold(alice)
+    assert hold(alice, code=holds.Code.PERSON, reason="stop", actor=olga)
+    assert not hold(alice)
+    row = UserHold.objects.get()
+    assert (row.code, row.reason, row.held_by) == ("person", "stop", olga)
+    assert str(row) == f"{alice.pk} person"
+
+
+def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
+    account: ProviderAccount, alice: User, bob: User
+) -> None:
+    for user in (alice, bob):
+        give_credits(user, 60)
+    first, second = order(alice), order(bob)
+    hold(alice)
+    claim = dispatch.claim_next(account.pk)
+    assert isinstance(claim, dispatch.Claim)
+    assert claim.task.pk == second.pk
+    assert dispatch.claim_next(account.pk) is None
+    first.refresh_from_db()
+    assert first.status == "queued"
+    wait = guard.check_dispatch(
+        estimate=guard.Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
+    )
+    assert wait is not None
+    assert (wait.code, str(guard.WAIT_WORDS[wait.code])) == ("held", "an operator has a look at your orders first")
+    holds.release(user_id=alice.pk)
+    claim = dispatch.claim_next(account.pk)
+    assert isinstance(claim, dispatch.Claim)
+    assert claim.task.pk == first.pk
+    assert ledger.balance_of(alice) == 0

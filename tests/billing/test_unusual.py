@@ -1,0 +1,388 @@
+"""The watch over spending: what trips it, whom it stops, how it ends, and that it never flaps."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import guard, holds, ledger, pricing, provider_accounts, spend, tally, unusual
+from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
+from billing.unusual import Ended
+from billing.usual_hours import hour_at
+from tests.billing.conftest import SetClock
+from tests.people import give_credits
+
+pytestmark = pytest.mark.django_db
+
+# A Tuesday.
+NOON = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
+NOTHING = Ended(0, {})
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(still: SetClock, settings: Settings) -> None:
+    still.at = NOON
+    settings.TIME_ZONE = "UTC"
+
+
+def ordered(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> None:
+    """So many provider credits were ordered then."""
+    tally.mark(
+        ordered_at=NOON - timedelta(hours=hours_ago),
+        model="veo3_fast",
+        user_id=user_id,
+        counts=[(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(credits))],
+    )
+
+
+def a_fortnight_of(credits: int, *, days: int = 14) -> None:
+    """The same hour, each day."""
+    for day in range(1, days + 1):
+        ordered(credits, hours_ago=24 * day)
+
+
+def look(account: ProviderAccount, ended: Ended = NOTHING) -> list[WatchTrip]:
+    return unusual.watch(account_id=account.pk, ended=lambda since: ended)
+
+
+def now_of(account: ProviderAccount) -> ProviderAccount:
+    return ProviderAccount.objects.get(pk=account.pk)
+
+
+def is_paused(account: ProviderAccount, at: datetime = NOON) -> bool:
+    return now_of(account).is_paused_at(at)
+
+
+# An unusual hour
+
+
+def test_an_hour_far_above_its_usual_pauses_everything_and_says_why(account: ProviderAccount) -> None:
+    a_fortnight_of(200)
+    ordered(801)
+    (trip,) = look(account)
+    assert (trip.kind, trip.seen, trip.usual, trip.until) == ("spend", 801, 200, NOON + timedelta(hours=1))
+    paused = now_of(account)
+    assert (paused.pause_code, paused.paused_by, paused.paused_until) == ("unusual_spend", None, trip.until)
+    alert = Alert.objects.get(kind="unusual_spend")
+    assert (alert.severity, alert.cause, alert.count) == ("critical", account.cause, 1)
+    assert alert.detail == (
+        "801 provider credits ordered this hour; usual for such an hour: 200; the watch stops at 800. "
+        "It ends by itself at 2026-09-01 13:20 UTC."
+    )
+    assert "watch stops at 800" in paused.pause_reason
+
+
+@pytest.mark.parametrize(("usual", "now"), [(200, 800), (10, 500), (0, 500)])
+def test_what_is_usual_or_small_trips_nothing(account: ProviderAccount, usual: int, now: int) -> None:
+    a_fortnight_of(usual)
+    ordered(1, hours_ago=24 * 13 + 3)  # so that there is a history even when this hour was always idle
+    ordered(now)
+    assert look(account) == []
+    assert not is_paused(account)
+    assert not Alert.objects.exists()
+
+
+def test_above_the_floor_an_hour_that_is_always_idle_trips(account: ProviderAccount) -> None:
+    ordered(1, hours_ago=24 * 13 + 3)
+    ordered(501)
+    assert [trip.seen for trip in look(account)] == [501]
+
+
+def test_a_young_installation_knows_the_floor_and_the_factor_only(account: ProviderAccount) -> None:
+    ordered(10, hours_ago=24 * 2)
+    ordered(2000)
+    assert look(account) == []
+    ordered("0.5")
+    (trip,) = look(account)
+    assert (trip.seen, trip.usual) == (Decimal("2000.5"), 0)
+    assert "nothing is known to be usual yet; the watch stops at 2000." in Alert.objects.get().detail
+
+
+def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
+    saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
+    for days in range(1, 15):
+        at = saturday - timedelta(days=days)
+        busy = at.weekday() < 5
+        counts = [(Measure.ESTIMATED, Decimal(1000 if busy else 100))]
+        tally.mark(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
+    assert hour_at(saturday).usual == 100
+    assert hour_at(saturday + timedelta(days=2)).usual == 1000
+
+
+def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) -> None:
+    saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
+    for days in range(1, 7):
+        counts = [(Measure.ESTIMATED, Decimal(300))]
+        tally.mark(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
+    assert hour_at(saturday).usual == 300
+
+
+def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    # The clock went back on 25 October: 10:00 in Berlin was 8:00 UTC before and is 9:00 UTC after.
+    at = datetime(2026, 10, 30, 9, 30, tzinfo=UTC)
+    for days in range(1, 15):
+        day = at - timedelta(days=days)
+        local_ten = day.replace(hour=9 if days <= 5 else 8)
+        tally.mark(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
+    assert hour_at(at).usual == 70
+
+
+def test_it_heals_by_itself_and_the_same_hour_does_not_trip_again(
+    account: ProviderAccount, still: SetClock, settings: Settings
+) -> None:
+    settings.UNUSUAL_PAUSE_MINUTES = 10
+    a_fortnight_of(200)
+    ordered(900)
+    (trip,) = look(account)
+    still.sleep(11 * 60)
+    assert not is_paused(account, still.at)
+    assert look(account) == []
+    trip.refresh_from_db()
+    assert (trip.ended_at, trip.by_person) == (NOON + timedelta(minutes=10), False)
+    assert Alert.objects.get().resolved_at is not None
+    # It takes twice as much, and then twice that.
+    ordered(900)
+    assert look(account) == []
+    ordered(1)
+    assert [trip.seen for trip in look(account)] == [1801]
+    alert = Alert.objects.get()
+    assert (alert.count, alert.resolved_at) == (2, None)
+
+
+def test_what_healed_is_news_again_in_the_next_hour(account: ProviderAccount, still: SetClock) -> None:
+    for day in range(1, 15):
+        ordered(200, hours_ago=24 * day)
+        ordered(200, hours_ago=24 * day - 2)
+    ordered(900)
+    look(account)
+    still.sleep(2 * 3600)
+    ordered(900, hours_ago=-2)
+    assert [trip.seen for trip in look(account)] == [900]
+
+
+def test_what_a_person_let_pass_is_known_for_a_day(account: ProviderAccount, still: SetClock) -> None:
+    for day in range(1, 15):
+        ordered(200, hours_ago=24 * day)
+        ordered(200, hours_ago=24 * day - 1)
+    ordered(900)
+    (trip,) = look(account)
+    provider_accounts.resume(account_id=account.pk)
+    assert look(account) == []
+    trip.refresh_from_db()
+    assert (trip.ended_at, trip.by_person) == (NOON, True)
+    assert Alert.objects.get().resolved_at == NOON
+    still.sleep(3600)
+    ordered(1500, hours_ago=-1)
+    assert look(account) == []
+    assert not is_paused(account, still.at)
+    still.sleep(24 * 3600)
+    ordered(1500, hours_ago=-25)
+    assert len(look(account)) == 1
+
+
+def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetClock, settings: Settings) -> None:
+    settings.UNUSUAL_PAUSE_MINUTES = 0
+    ordered(2001)
+    (trip,) = look(account)
+    assert trip.until is None
+    assert now_of(account).paused_until is None
+    assert "It waits for a person." in Alert.objects.get().detail
+    still.sleep(30 * 24 * 3600)
+    assert is_paused(account, still.at)
+    assert unusual.end_trips() == 0
+    provider_accounts.resume(account_id=account.pk)
+    assert unusual.end_trips() == 1
+    assert unusual.end_trips() == 0
+
+
+def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) -> None:
+    provider_accounts.pause(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.MAINTENANCE)
+    ordered(2001)
+    assert look(account) == []
+    assert now_of(account).pause_code == "maintenance"
+    assert not WatchTrip.objects.exists()
+    assert not Alert.objects.exists()
+
+
+def test_a_person_s_pause_in_its_place_ends_the_trip(account: ProviderAccount, olga: User) -> None:
+    ordered(2001)
+    (trip,) = look(account)
+    provider_accounts.pause(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.COST)
+    assert look(account) == []
+    trip.refresh_from_db()
+    assert trip.by_person
+    assert now_of(account).pause_code == "cost"
+
+
+def test_one_look_stops_once_however_much_is_unusual(account: ProviderAccount) -> None:
+    ordered(2001)
+    everything_fails = Ended(30, {"generation": 30})
+    assert [trip.kind for trip in look(account, everything_fails)] == ["spend"]
+    assert look(account, everything_fails) == []
+    assert WatchTrip.objects.count() == 1
+
+
+def test_orders_are_refused_with_words_and_an_end_and_what_waits_waits(
+    account: ProviderAccount, alice: User, new_spend: Callable[..., object]
+) -> None:
+    waiting = new_spend()
+    ordered(2001)
+    look(account)
+    give_credits(alice, 60)
+    paused = now_of(account)
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    with pytest.raises(guard.Paused) as refused:
+        guard.check_order(
+            user=alice, account=ledger.lock_account(alice), quote=quote, provider=paused, expected_wait_s=0
+        )
+    assert "until" in str(refused.value)
+    assert "more is being spent than usual" in str(refused.value)
+    wait = guard.check_dispatch(estimate=waiting, provider=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
+    assert wait is not None
+    assert wait.code == "paused"
+    assert ledger.balance_of(alice) == 60
+
+
+# Failures
+
+
+def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
+    assert look(account, Ended(20, {"generation": 12})) == []
+    assert look(account, Ended(19, {"generation": 19})) == []
+    (trip,) = look(account, Ended(20, {"timed_out": 3, "generation": 10}))
+    assert (trip.kind, trip.seen, trip.usual) == ("failures", Decimal("0.65"), Decimal("0.6"))
+    alert = Alert.objects.get(kind="failure_rate")
+    assert alert.detail.startswith(
+        "13 of the last 20 videos failed at the provider (generation 10, timed_out 3); the watch stops above 60%. It ends"
+    )
+    assert now_of(account).pause_code == "unusual_spend"
+
+
+def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, still: SetClock) -> None:
+    asked: list[datetime] = []
+
+    def ended(since: datetime) -> Ended:
+        asked.append(since)
+        return Ended(20, {"generation": 20}) if len(asked) == 1 else NOTHING
+
+    unusual.watch(account_id=account.pk, ended=ended)
+    still.sleep(5 * 60)
+    provider_accounts.resume(account_id=account.pk)
+    unusual.watch(account_id=account.pk, ended=ended)
+    still.sleep(60)
+    unusual.watch(account_id=account.pk, ended=ended)
+    resumed = NOON + timedelta(minutes=5)
+    assert asked == [NOON - timedelta(hours=1), resumed, resumed]
+    still.sleep(2 * 3600)
+    unusual.watch(account_id=account.pk, ended=ended)
+    assert asked[-1] == still.at - timedelta(hours=1)
+
+
+# One user's burst
+
+
+def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    for _ in range(count):
+        job = spend.estimate(reference=f"job:{user.pk}:{spend.Spend.objects.count()}", user=user, quote=quote)
+        spend.Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))
+
+
+@pytest.fixture
+def generous(settings: Settings) -> None:
+    """So that only bursts trip."""
+    settings.UNUSUAL_SPEND_FLOOR = Decimal(1_000_000)
+
+
+@pytest.mark.usefixtures("generous")
+def test_one_user_s_burst_holds_only_that_user(
+    account: ProviderAccount, alice: User, bob: User, settings: Settings
+) -> None:
+    orders_of(alice, 31)
+    orders_of(bob, 30)
+    (trip,) = look(account)
+    assert (trip.kind, trip.user, trip.seen, trip.usual) == ("burst", alice, 31, 0)
+    hold = UserHold.objects.get()
+    assert (hold.user, hold.code, hold.until) == (alice, "burst", NOON + timedelta(hours=1))
+    assert not is_paused(account)
+    alert = Alert.objects.get(kind="user_burst")
+    assert alert.cause == f"user {alice.pk}"
+    assert alert.detail.startswith("alice@example.com ordered 31 videos in ten minutes; their usual: 0;")
+    assert look(account) == []
+    assert WatchTrip.objects.count() == 1
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_user_s_own_usual_is_no_burst(account: ProviderAccount, alice: User) -> None:
+    for days in (1, 2, 3):
+        orders_of(alice, 8, minutes_ago=days * 24 * 60)
+    orders_of(alice, 40)
+    assert look(account) == []
+    orders_of(alice, 1)
+    assert [(trip.seen, trip.usual) for trip in look(account)] == [(41, 8)]
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_hold_heals_and_old_orders_are_not_held_against_the_user_twice(
+    account: ProviderAccount, alice: User, still: SetClock, settings: Settings
+) -> None:
+    settings.UNUSUAL_PAUSE_MINUTES = 5
+    orders_of(alice, 31)
+    look(account)
+    still.sleep(5 * 60)
+    assert holds.of(alice.pk) is None
+    assert look(account) == []
+    trip = WatchTrip.objects.get()
+    assert (trip.ended_at, trip.by_person) == (still.at, False)
+    assert Alert.objects.get().resolved_at is not None
+    assert holds.end_over() == 1
+    assert not UserHold.objects.exists()
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_user_let_go_by_a_person_may_go_on_up_to_twice_as_much(
+    account: ProviderAccount, alice: User, still: SetClock
+) -> None:
+    orders_of(alice, 31)
+    look(account)
+    assert holds.release(user_id=alice.pk)
+    assert look(account) == []
+    assert WatchTrip.objects.get().by_person
+    still.sleep(60)
+    orders_of(alice, 62, minutes_ago=-0.5)
+    assert look(account) == []
+    orders_of(alice, 1, minutes_ago=-0.5)
+    assert [trip.seen for trip in look(account)] == [63]
+
+
+@pytest.mark.usefixtures("generous")
+def test_a_hold_of_a_person_stays_theirs(account: ProviderAccount, alice: User, olga: User) -> None:
+    holds.hold(user=alice, code=holds.Code.PERSON, reason="please call us", actor=olga)
+    orders_of(alice, 31)
+    assert look(account) == []
+    assert UserHold.objects.get().code == "person"
+    assert not WatchTrip.objects.exists()
+
+
+def test_a_model_in_words(account: ProviderAccount) -> None:
+    ordered(2001)
+    (trip,) = look(account)
+    assert str(WatchTrip.objects.get(pk=trip.pk)) == "spend 2001.0000 (0.0000)"
+
+
+def test_of_two_who_find_a_trip_over_one_ends_it(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered(2001)
+    (trip,) = look(account)
+
+    def another_was_first(trip: WatchTrip, at: datetime) -> bool:
+        WatchTrip.objects.filter(pk=trip.pk).update(ended_at=at)
+        return False
+
+    monkeypatch.setattr(unusual, "_still_stops", another_was_first)
+    assert unusual.end_trips() == 0
+    trip.refresh_from_db()
+    assert not trip.by_person

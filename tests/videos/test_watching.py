@@ -1,0 +1,133 @@
+"""The watch in the life of videos: whose failures count, that it looks each minute, and that no task suffers."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django import Settings
+
+from accounts.doors import chance
+from accounts.models import User
+from billing import guard, provider_accounts
+from billing.models import Alert, UserHold, WatchTrip
+from tests.people import give_credits
+from tests.videos.world import PRICE, World
+from videos import orders, sweep, watching
+from videos.models import VideoTask
+from videos.orders import VideoOrder
+from videos.providers.base import RefusalReason
+
+
+def ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None:
+    """Videos that ended so: by failure code, or ready with an empty one."""
+    VideoTask.objects.bulk_create(
+        VideoTask(
+            user=user,
+            status="failed" if code else "ready",
+            failure_code=code,
+            finished_at=world.clock.now() - timedelta(minutes=minutes_ago),
+            duration_s=8,
+            user_credits=PRICE,
+            account=provider_accounts.current(),
+            provider_task_id=f"p-{(name := chance.token())}",
+            idempotency_key=name,
+        )
+        for code in codes
+    )
+
+
+@pytest.fixture(autouse=True)
+def _only_failures(settings: Settings) -> None:
+    settings.UNUSUAL_USER_BURST = 10_000
+    settings.UNUSUAL_SPEND_FLOOR = Decimal(10_000_000)
+
+
+def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World, alice: User) -> None:
+    waiting = world.order(alice)
+    ended(world, alice, *["generation"] * 13, *[""] * 7)
+    (trip,) = watching.look()
+    assert (trip.kind, trip.seen) == ("failures", Decimal("0.65"))
+    assert world.now(waiting).status == "queued"
+    assert world.send() == 0
+    give_credits(alice, PRICE)
+    with pytest.raises(guard.Paused, match="more is being spent than usual"):
+        orders.create(user=alice, order=VideoOrder(prompt="a kite"), idempotency_key="refused")
+    world.later(minutes=61)
+    world.run()
+    world.assert_charged(waiting)
+    assert Alert.objects.get(kind="failure_rate").resolved_at is not None
+
+
+@pytest.mark.parametrize("code", watching.NOT_THE_PROVIDERS)
+def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
+    world: World, alice: User, code: str
+) -> None:
+    ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
+    assert watching.look() == []
+    since = world.clock.now() - timedelta(hours=1)
+    found = watching.ended_after(since, account_id=provider_accounts.current().pk)
+    assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
+
+
+def test_every_code_is_either_the_provider_s_or_not() -> None:
+    theirs = {"image_unreachable", "invalid", "timed_out", "generation"}
+    assert theirs == set(RefusalReason) - set(watching.NOT_THE_PROVIDERS)
+
+
+def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> None:
+    ended(world, alice, *[""] * 60, minutes_ago=30)
+    ended(world, alice, *["generation"] * 30, minutes_ago=90)
+    assert watching.look() == []
+    ended(world, alice, *["generation"] * 25)
+    assert [trip.kind for trip in watching.look()] == ["failures"]
+
+
+def test_the_sweep_looks_each_minute(world: World, alice: User, settings: Settings) -> None:
+    sweep.tidy()
+    ended(world, alice, *["generation"] * 20)
+    sweep.tidy()
+    assert not WatchTrip.objects.exists()
+    world.later(seconds=61)
+    sweep.tidy()
+    assert WatchTrip.objects.count() == 1
+
+
+def test_switched_off_it_stops_nothing_and_still_ends_what_is_over(
+    world: World, alice: User, settings: Settings
+) -> None:
+    ended(world, alice, *["generation"] * 20)
+    watching.look()
+    settings.UNUSUAL_WATCH = False
+    world.later(minutes=61)
+    assert watching.look() == []
+    assert WatchTrip.objects.get().ended_at is not None
+    ended(world, alice, *["generation"] * 20)
+    assert watching.look() == []
+    assert WatchTrip.objects.count() == 1
+
+
+def test_without_a_key_there_is_nothing_to_watch(db: None, settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    assert watching.look() == []
+
+
+def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
+    world: World, alice: User, bob: User, settings: Settings
+) -> None:
+    settings.UNUSUAL_USER_BURST = 5
+    tasks = [world.order(alice) for _ in range(6)]
+    world.later(seconds=61)
+    sweep.tidy()
+    assert UserHold.objects.get().user == alice
+    with pytest.raises(guard.Held):
+        world.order(alice)
+    served = world.order(bob)
+    world.send()
+    assert world.now(served).status == "generating"
+    assert {world.now(task).status for task in tasks} == {"queued"}
+    world.later(minutes=61)
+    world.run()
+    for task in tasks:
+        assert world.now(task).status == "ready"
+    assert not UserHold.objects.exists()
+    assert Alert.objects.get(kind="user_burst").resolved_at is not None
