@@ -1,0 +1,231 @@
+"""Credits by the grant they came with: the soonest to expire goes first, what comes back returns to where it was."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import books, ledger, lots
+from billing.lots import Holding
+from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+
+given = 0
+
+
+def give(user: User, user_credits: int, *, days: float | None = None, clock: SetClock | None = None) -> CreditLot:
+    """A grant that lasts so long, and its lot."""
+    global given
+    given += 1
+    expires_at = clock.at + timedelta(days=days) if clock and days else None
+    entry = ledger.grant(
+        user=user, user_credits=user_credits, idempotency_key=f"lot:{given}", note="for a test", expires_at=expires_at
+    )
+    return entry.lot
+
+
+def charge(user: User, user_credits: int, key: str = "charge:1") -> LedgerEntry:
+    return ledger.charge(user=user, user_credits=user_credits, idempotency_key=key, reference=f"job:{key}")
+
+
+def refund(key: str = "charge:1") -> LedgerEntry:
+    return ledger.refund(charge_key=key, idempotency_key=f"refund:{key}")
+
+
+def left(*of: CreditLot) -> list[int]:
+    by_pk = dict(CreditLot.objects.values_list("pk", "remaining"))
+    return [by_pk[lot.pk] for lot in of]
+
+
+def money(user: User) -> tuple[int, list[tuple[str, int]]]:
+    """The balance, and the entries oldest first; the lots hold the balance."""
+    held = sum(CreditLot.objects.filter(account__user=user).values_list("remaining", flat=True))
+    assert held == ledger.balance_of(user)
+    assert {problem for problem in books.check() if problem.invariant == "I1"} == set()
+    return held, list(ledger.statement(user).order_by("id").values_list("kind", "amount"))
+
+
+# What comes
+
+
+def test_what_comes_is_a_lot_with_its_date(alice: User, olga: User, still: SetClock) -> None:
+    dated = give(alice, 50, days=30, clock=still)
+    assert (dated.granted, dated.remaining, dated.is_grace) == (50, 50, False)
+    assert dated.expires_at == still.at + timedelta(days=30)
+    assert str(dated) == "50 of 50"
+    ledger.grant(
+        user=alice, user_credits=500, idempotency_key="p", reference="payment:1", kind=LedgerEntry.Kind.PURCHASE
+    )
+    ledger.adjust(user=alice, user_credits=7, idempotency_key="a", note="counted wrongly", actor=olga)
+    assert list(CreditLot.objects.values_list("granted", "expires_at")) == [
+        (50, dated.expires_at), (500, None), (7, None)
+    ]  # fmt: skip
+    assert money(alice) == (557, [("grant", 50), ("purchase", 500), ("adjustment", 7)])
+
+
+def test_credits_that_have_expired_already_are_not_given(alice: User, still: SetClock) -> None:
+    with pytest.raises(ValueError, match="must not have expired"):
+        ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="late", expires_at=still.at)
+    assert money(alice) == (0, [])
+
+
+def test_a_grant_that_comes_again_keeps_its_first_date(alice: User, still: SetClock) -> None:
+    first = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.in_days(30))
+    still.sleep(86400)
+    again = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.in_days(30))
+    assert again == first
+    assert CreditLot.objects.get().expires_at == datetime(2026, 10, 1, 12, tzinfo=UTC)
+    assert money(alice) == (5, [("grant", 5)])
+
+
+def test_a_day_ends_with_its_last_second_where_the_site_is(settings: Settings, still: SetClock) -> None:
+    settings.TIME_ZONE = "Asia/Shanghai"
+    assert lots.end_of(date(2026, 12, 31)) == datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
+    settings.TIME_ZONE = "Europe/Berlin"
+    # The day on which clocks go back is an hour longer, and is used to its end.
+    assert lots.end_of(date(2026, 10, 25)) == datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC)
+    assert lots.in_days(0) is None
+    assert lots.in_days(2) == still.at + timedelta(days=2)
+
+
+# What goes
+
+
+def test_the_soonest_to_expire_is_spent_first_and_what_never_expires_last(alice: User, still: SetClock) -> None:
+    never = give(alice, 100)
+    late = give(alice, 40, days=30, clock=still)
+    soon = give(alice, 30, days=3, clock=still)
+    entry = charge(alice, 60)
+    assert left(soon, late, never) == [0, 10, 100]
+    assert [(use.lot_id, use.amount) for use in LotUse.objects.filter(entry=entry).order_by("id")] == [
+        (soon.pk, 30), (late.pk, 30)
+    ]  # fmt: skip
+    assert str(LotUse.objects.earliest("id")) == f"30 of lot {soon.pk}"
+    charge(alice, 11, "charge:2")
+    assert left(soon, late, never) == [0, 0, 99]
+    assert money(alice)[0] == 99
+
+
+def test_of_lots_with_the_same_date_the_older_goes_first(alice: User, still: SetClock) -> None:
+    older, younger = give(alice, 10, days=5, clock=still), give(alice, 10, days=5, clock=still)
+    charge(alice, 10)
+    assert left(older, younger) == [0, 10]
+    assert money(alice)[0] == 10
+
+
+def test_a_correction_down_takes_the_soonest_as_well(alice: User, olga: User, still: SetClock) -> None:
+    never, soon = give(alice, 10), give(alice, 10, days=5, clock=still)
+    ledger.adjust(user=alice, user_credits=-15, idempotency_key="a", note="counted twice", actor=olga)
+    assert left(soon, never) == [0, 5]
+    assert money(alice) == (5, [("grant", 10), ("grant", 10), ("adjustment", -15)])
+
+
+def test_what_does_not_fit_touches_no_lot(alice: User) -> None:
+    lot = give(alice, 10)
+    with pytest.raises(ledger.InsufficientCredits):
+        charge(alice, 11)
+    assert left(lot) == [10]
+    assert not LotUse.objects.exists()
+    assert money(alice) == (10, [("grant", 10)])
+
+
+def test_lots_that_hold_less_than_the_balance_stop_the_movement(alice: User) -> None:
+    give(alice, 10)
+    CreditLot.objects.update(remaining=4)
+    with pytest.raises(lots.LotsShort, match="lack 1 of 5"):
+        charge(alice, 5)
+    assert ledger.balance_of(alice) == 10
+    assert not LotUse.objects.exists()
+    assert [entry.amount for entry in ledger.statement(alice)] == [10]
+
+
+def test_a_lot_can_hold_neither_less_than_nothing_nor_more_than_it_was_given(alice: User) -> None:
+    give(alice, 10)
+    for wrong in (-1, 11):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            CreditLot.objects.update(remaining=wrong)
+    assert money(alice) == (10, [("grant", 10)])
+
+
+# What comes back
+
+
+def test_a_refund_goes_back_to_the_lots_it_came_from(alice: User, still: SetClock) -> None:
+    soon, never = give(alice, 30, days=3, clock=still), give(alice, 100)
+    charge(alice, 60)
+    later = give(alice, 5, days=1, clock=still)
+    refund()
+    assert left(soon, never, later) == [30, 100, 5]
+    assert CreditLot.objects.count() == 3
+    assert money(alice) == (135, [("grant", 30), ("grant", 100), ("charge", -60), ("grant", 5), ("refund", 60)])
+
+
+def test_what_was_paid_with_credits_that_expired_meanwhile_comes_back_as_a_grace_lot(
+    alice: User, still: SetClock
+) -> None:
+    soon, never = give(alice, 30, days=3, clock=still), give(alice, 100)
+    charge(alice, 60)
+    still.sleep(3 * 86400)
+    entry = refund()
+    assert left(soon, never) == [0, 100]
+    grace = CreditLot.objects.get(is_grace=True)
+    assert (grace.entry, grace.granted, grace.remaining) == (entry, 30, 30)
+    assert grace.expires_at == still.at + timedelta(days=7)
+    assert money(alice)[0] == 130
+    charge(alice, 40, "charge:2")
+    assert left(grace, never) == [0, 90]
+
+
+def test_how_long_grace_lasts_is_a_setting(alice: User, still: SetClock, settings: Settings) -> None:
+    settings.GRACE_DAYS = 2
+    give(alice, 30, days=3, clock=still)
+    charge(alice, 30)
+    still.sleep(5 * 86400)
+    refund()
+    assert CreditLot.objects.get(is_grace=True).expires_at == still.at + timedelta(days=2)
+    assert money(alice) == (30, [("grant", 30), ("charge", -30), ("refund", 30)])
+
+
+def test_a_grace_lot_that_expired_while_its_credits_were_away_gets_grace_anew(alice: User, still: SetClock) -> None:
+    give(alice, 30, days=1, clock=still)
+    for n in range(3):
+        charge(alice, 30, f"charge:{n}")
+        still.sleep(8 * 86400)
+        refund(f"charge:{n}")
+    assert CreditLot.objects.filter(is_grace=True).count() == 3
+    assert money(alice)[0] == 30
+
+
+def test_a_charge_from_before_there_were_lots_comes_back_without_an_end(alice: User) -> None:
+    give(alice, 100)
+    charge(alice, 60)
+    # As the migration leaves an account: one lot of what is held, and no word about where charges came from.
+    LotUse.objects.all().delete()
+    CreditLot.objects.all().delete()
+    CreditLot.objects.create(account=CreditAccount.objects.get(), granted=40, remaining=40)
+    refund()
+    assert list(CreditLot.objects.values_list("remaining", "expires_at", "is_grace")) == [
+        (40, None, False), (60, None, False)
+    ]  # fmt: skip
+    assert money(alice) == (100, [("grant", 100), ("charge", -60), ("refund", 60)])
+
+
+# What a person reads
+
+
+def test_what_is_held_is_told_by_date_in_the_order_in_which_it_goes(alice: User, bob: User, still: SetClock) -> None:
+    give(bob, 1)
+    give(alice, 100)
+    give(alice, 50)
+    give(alice, 10, days=9, clock=still)
+    give(alice, 20, days=9, clock=still)
+    give(alice, 5, days=2, clock=still)
+    charge(alice, 6)
+    assert lots.held_by(alice) == [
+        Holding(29, still.at + timedelta(days=9), is_grace=False), Holding(150, None, is_grace=False)
+    ]  # fmt: skip
+    assert money(alice)[0] == 179
