@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing import provider_accounts, spend, vault
 from billing.models import Alert, BalanceSnapshot, ProviderAccount, Spend
-from tests.billing.conftest import SetClock
+from tests.billing.conftest import NewSpend, SetClock
 
 pytestmark = pytest.mark.django_db
 ENV_KEY = "env-key-canary-1111"
@@ -184,16 +184,19 @@ def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAcco
     assert open_alerts(other) == {"access_denied"}
 
 
-def test_a_pause_has_a_person_and_a_reason_and_ends_by_a_person(account: ProviderAccount, olga: User) -> None:
-    with pytest.raises(ValueError, match="reason"):
-        provider_accounts.pause(account_id=account.pk, actor=olga, reason=" ")
-    provider_accounts.pause(account_id=account.pk, actor=olga, reason=" cleaning up ")
-    account.refresh_from_db()
-    assert (account.paused_by, account.pause_reason) == (olga, "cleaning up")
-    assert account.paused_at is not None
-    provider_accounts.resume(account_id=account.pk)
-    going = ProviderAccount.objects.get(pk=account.pk)
-    assert (going.paused_at, going.paused_by, going.pause_reason) == (None, None, "")
+def test_what_is_available_is_the_balance_less_what_it_may_not_show_yet(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    assert provider_accounts.available(account) == 5000
+    first, second = new_spend(), new_spend()
+    for job in (first, second):
+        spend.promise(spend=job, account=account)
+    assert provider_accounts.available(account) == 4880
+    still.sleep(1)
+    spend.settle(reference=first.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+    assert provider_accounts.available(account) == 4880
+    account.balance = None
+    assert provider_accounts.available(account) is None
 
 
 def test_a_stale_reading_is_older_than_two_minutes() -> None:

@@ -1,0 +1,146 @@
+"""The stored keys as a whole: sealed anew by one command, and refused at the start when they cannot be opened."""
+
+import base64
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import DatabaseError
+from pytest_django.fixtures import Settings
+
+from billing import provider_accounts, sealed_keys, vault
+from billing.models import ProviderAccount
+
+pytestmark = pytest.mark.django_db
+
+OLD = "a:" + base64.b64encode(b"o" * 32).decode()
+NEW = "b:" + base64.b64encode(b"n" * 32).decode()
+WRONG = "a:" + base64.b64encode(b"w" * 32).decode()
+SECRETS = {"First": "sk-canary-0123456789", "Second": "sk-canary-9876543210"}
+
+
+@pytest.fixture(autouse=True)
+def _two_keys(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = "", [OLD]
+    for label, key in SECRETS.items():
+        provider_accounts.add_key(api_key=key, label=label)
+
+
+def sealed_with() -> list[str]:
+    return [vault.key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
+
+
+def speaks() -> dict[str, str]:
+    return {account.label: provider_accounts.credentials(account).api_key for account in ProviderAccount.objects.all()}
+
+
+def rotate(**options: bool) -> str:
+    out = StringIO()
+    call_command("rotate_keys", stdout=out, **options)
+    assert "sk-canary" not in out.getvalue()
+    return out.getvalue()
+
+
+def test_f79_a_rotation_seals_all_with_the_newest_and_then_the_old_may_go(settings: Settings) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
+    said = rotate()
+    assert "2 sealed anew, 0 were already." in said
+    assert "Nothing is sealed with a any more." in said
+    assert sealed_with() == ["b", "b"]
+    settings.FIELD_ENCRYPTION_KEYS = [NEW]
+    sealed_keys.require()
+    assert speaks() == SECRETS
+
+
+def test_a_rotation_may_run_again_and_changes_nothing(settings: Settings) -> None:
+    assert rotate() == "0 sealed anew, 2 were already.\n"
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
+    rotate()
+    before = list(ProviderAccount.objects.values_list("sealed_key", flat=True))
+    assert "0 sealed anew, 2 were already." in rotate()
+    assert list(ProviderAccount.objects.values_list("sealed_key", flat=True)) == before
+
+
+def test_an_account_without_a_stored_key_is_no_trouble(settings: Settings) -> None:
+    ProviderAccount.objects.filter(label="First").update(sealed_key="")
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
+    assert "1 sealed anew" in rotate()
+    sealed_keys.require()
+
+
+@pytest.mark.parametrize("keys", [[NEW], [WRONG], [NEW, WRONG], []])
+def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(settings: Settings, keys: list[str]) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = keys
+    with pytest.raises(vault.VaultError) as refused:
+        sealed_keys.require()
+    words = str(refused.value)
+    assert "First" in words
+    assert "Second" in words
+    assert "'a'" in words
+    assert "Put the missing key back" in words
+    assert "sk-canary" not in words
+
+
+def test_f79_a_rotation_does_what_it_can_and_says_what_it_cannot(settings: Settings) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
+    unreadable = vault.seal("sk-canary-lost", purpose="another purpose")
+    ProviderAccount.objects.filter(label="First").update(sealed_key=unreadable.replace("v1:b", "v1:a"))
+    with pytest.raises(CommandError, match=r"keep every old key:\nFirst: ") as problem:
+        rotate()
+    assert "sk-canary" not in str(problem.value)
+    assert sealed_with() == ["a", "b"]
+    with pytest.raises(vault.VaultError, match="First"):
+        sealed_keys.require()
+
+
+def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(settings: Settings) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = [NEW]
+    said = rotate(forget=True)
+    assert "First: forgotten." in said
+    assert "Second: forgotten." in said
+    sealed_keys.require()
+    with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
+        provider_accounts.credentials(ProviderAccount.objects.get(label="First"))
+    provider_accounts.add_key(api_key=SECRETS["First"], label="First")
+    ProviderAccount.objects.filter(label="Second").delete()
+    assert speaks() == {"First": SECRETS["First"]}
+    assert "1 were already" in rotate(forget=True)
+
+
+def test_nothing_can_be_sealed_without_a_key(settings: Settings) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = []
+    with pytest.raises(CommandError, match="FIELD_ENCRYPTION_KEYS is empty"):
+        rotate()
+
+
+def test_a_key_given_anew_in_the_meantime_is_not_overwritten(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
+    unseal = vault.unseal
+
+    def given_meanwhile(sealed: str, *, purpose: str) -> str:
+        ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:newer")
+        return unseal(sealed, purpose=purpose)
+
+    monkeypatch.setattr(vault, "unseal", given_meanwhile)
+    assert sealed_keys.rotate().resealed == 0
+    assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:newer"}
+    ProviderAccount.objects.update(sealed_key="v1:b:broken")
+
+    def mended_meanwhile(sealed: str, *, purpose: str) -> str:
+        ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:mended")
+        raise vault.VaultError("broken")
+
+    monkeypatch.setattr(vault, "unseal", mended_meanwhile)
+    assert sealed_keys.forget() == []
+    assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:mended"}
+
+
+def test_before_there_are_tables_there_is_nothing_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_table() -> list[str]:
+        raise DatabaseError("no such table")
+
+    monkeypatch.setattr(sealed_keys, "problems", no_table)
+    sealed_keys.require()

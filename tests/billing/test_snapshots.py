@@ -1,0 +1,74 @@
+"""The history of balances grows thin with age, and keeps what the books refer to."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from billing import provider_accounts, snapshots
+from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+
+
+def read_at(account: ProviderAccount, *times: datetime) -> None:
+    BalanceSnapshot.objects.bulk_create(
+        [BalanceSnapshot(account=account, balance=Decimal(5000), promised=Decimal(0), taken_at=at) for at in times]
+    )
+
+
+def kept(account: ProviderAccount) -> list[datetime]:
+    return list(account.snapshots.order_by("taken_at").values_list("taken_at", flat=True))
+
+
+@pytest.fixture
+def empty(still: SetClock, account: ProviderAccount) -> ProviderAccount:
+    BalanceSnapshot.objects.all().delete()
+    return account
+
+
+def test_all_of_a_week_one_an_hour_for_a_quarter_then_one_a_day(still: SetClock, empty: ProviderAccount) -> None:
+    week, quarter, ancient = (still.at - timedelta(days=days) for days in (6, 30, 200))
+    every = [
+        start.replace(minute=0) + timedelta(minutes=20 * step)
+        for start in (ancient, quarter, week)
+        for step in range(12)
+    ]
+    read_at(empty, *every)
+    assert snapshots.thin(still.at) == 11 + 8
+    assert kept(empty) == [every[11], *every[14:24:3], *every[24:]]
+    assert snapshots.thin(still.at) == 0
+
+
+def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: ProviderAccount) -> None:
+    old = still.at - timedelta(days=30)
+    read_at(empty, *(old + timedelta(minutes=step) for step in range(5)))
+    evidence = empty.snapshots.order_by("taken_at")[1]
+    ProviderEntry.objects.create(
+        account=empty,
+        kind=ProviderEntry.Kind.TOP_UP,
+        amount=Decimal(100),
+        reason="seen",
+        snapshot=evidence,
+        idempotency_key="top-up:1",
+        happened_at=old,
+    )
+    assert snapshots.thin(still.at) == 3
+    assert kept(empty) == [old + timedelta(minutes=1), old + timedelta(minutes=4)]
+
+
+def test_each_account_keeps_its_own(still: SetClock, empty: ProviderAccount) -> None:
+    other = provider_accounts.add_key(api_key="another-key", label="Another")
+    old = still.at - timedelta(days=30)
+    for account in (empty, other):
+        read_at(account, old, old + timedelta(minutes=1))
+    assert snapshots.thin(still.at) == 2
+    assert kept(empty) == kept(other) == [old + timedelta(minutes=1)]
+
+
+def test_an_hour_that_is_only_partly_old_is_left_whole(still: SetClock, empty: ProviderAccount) -> None:
+    still.at = still.at.replace(minute=30)
+    edge = still.at - snapshots.ALL_KEPT
+    read_at(empty, edge - timedelta(minutes=20), edge - timedelta(minutes=10), edge + timedelta(minutes=10))
+    assert snapshots.thin(still.at) == 0
