@@ -51,8 +51,12 @@ def places() -> list[Place]:
 
 
 def webhook_place() -> list[Place]:
-    """The webhook, if there is one, by its host: the rest of its address may be a secret."""
-    return [Place(Channel.WEBHOOK, urlsplit(settings.ALERT_WEBHOOK_URL).netloc)] if settings.ALERT_WEBHOOK_URL else []
+    """The webhook, if there is one, by its host alone: the rest of its address may be a secret."""
+    return (
+        [Place(Channel.WEBHOOK, urlsplit(settings.ALERT_WEBHOOK_URL).netloc.rpartition("@")[2])]
+        if settings.ALERT_WEBHOOK_URL
+        else []
+    )
 
 
 def tell(alert: Alert) -> None:

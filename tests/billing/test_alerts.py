@@ -1,16 +1,18 @@
 """One alert for each cause and window, however often it happens."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from billing import alerts
-from billing.models import Alert
+from billing.models import Alert, Period
 from tests.billing.conftest import SetClock
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
+DAY_S = timedelta(days=1).total_seconds()
 
 
 @pytest.mark.postgres
@@ -48,7 +50,40 @@ def test_a_cause_of_any_length_keeps_its_window(still: SetClock) -> None:
         alerts.raise_alert(Kind.STORAGE, cause="x" * 500)
         still.sleep(timedelta(days=1).total_seconds())
     assert Alert.objects.count() == 2
-    assert alerts.resolve(Kind.STORAGE, cause="x" * 500) == 2
+    assert alerts.resolve(Kind.STORAGE, cause="x" * 500) == 1
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
+def test_a_new_window_s_entry_takes_over_from_the_one_before(still: SetClock, olga: User) -> None:
+    first = alerts.raise_alert(Kind.STORAGE, cause="media")
+    alerts.raise_alert(Kind.STORAGE, cause="other")
+    still.sleep(DAY_S)
+    second = alerts.raise_alert(Kind.STORAGE, cause="media")
+    first.refresh_from_db()
+    assert (first.resolved_at, second.resolved_at) == (still.at, None)
+    assert Alert.objects.filter(resolved_at=None).count() == 2
+
+
+def test_windows_are_the_site_s_days(still: SetClock, settings: Settings) -> None:
+    settings.TIME_ZONE = "Asia/Shanghai"
+    still.at = datetime(2026, 9, 1, 15, 59, tzinfo=UTC)
+    for _ in range(3):
+        alerts.raise_alert(Kind.STORAGE)
+        still.sleep(60)
+    assert list(Alert.objects.order_by("id").values_list("count", flat=True)) == [1, 2]
+
+
+def test_a_window_may_be_an_hour_or_a_month(still: SetClock) -> None:
+    for _ in range(3):
+        alerts.raise_alert(Kind.BUDGET_HARD, cause="hour", window=Period.HOUR)
+        alerts.raise_alert(Kind.BUDGET_HARD, cause="month", window="month")
+        still.sleep(3600)
+    assert Alert.objects.filter(cause="hour").count() == 3
+    assert Alert.objects.get(cause="month").count == 3
+
+
+def test_a_caller_may_know_better_how_bad_it_is(still: SetClock) -> None:
+    assert alerts.raise_alert(Kind.DELAYED, severity=alerts.Severity.CRITICAL).severity == "critical"
 
 
 def test_an_alert_that_is_over_opens_again_with_its_cause(still: SetClock) -> None:
@@ -58,7 +93,45 @@ def test_an_alert_that_is_over_opens_again_with_its_cause(still: SetClock) -> No
     assert alerts.resolve(Kind.STORAGE) == 1
     assert alerts.resolve(Kind.STORAGE) == 0
     again = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert (again.resolved_at, again.count) == (None, 2)
+    assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, still.at)
+
+
+def test_who_had_seen_what_is_over_has_not_seen_that_it_is_back(still: SetClock, olga: User) -> None:
+    alert = alerts.raise_alert(Kind.STORAGE)
+    alerts.acknowledge(alert_id=alert.pk, actor=olga)
+    alerts.raise_alert(Kind.STORAGE)
+    assert not Alert.objects.filter(alerts.is_waiting(still.at)).exists()
+    alerts.resolve(Kind.STORAGE)
+    alerts.raise_alert(Kind.STORAGE)
+    assert Alert.objects.get(alerts.is_waiting(still.at)).acknowledged_by is None
+
+
+def test_what_is_put_aside_comes_back_by_itself(still: SetClock, olga: User) -> None:
+    alert = alerts.raise_alert(Kind.STORAGE)
+    assert alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + timedelta(hours=1))
+    assert Alert.objects.get(alerts.is_snoozed(still.at)).snoozed_by == olga
+    assert not Alert.objects.filter(alerts.is_waiting(still.at)).exists()
+    still.sleep(3600)
+    assert Alert.objects.get(alerts.is_waiting(still.at)) == alert
+    assert not Alert.objects.filter(alerts.is_snoozed(still.at)).exists()
+
+
+def test_what_is_put_aside_for_a_week_stays_aside_in_each_day_s_entry(still: SetClock, olga: User) -> None:
+    alert = alerts.raise_alert(Kind.STORAGE, cause="media")
+    until = still.at + timedelta(days=7)
+    alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
+    still.sleep(DAY_S)
+    tomorrow = alerts.raise_alert(Kind.STORAGE, cause="media")
+    assert (tomorrow.snoozed_until, tomorrow.snoozed_by) == (until, olga)
+    assert not alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
+
+
+def test_a_person_may_say_that_it_is_over(still: SetClock, olga: User) -> None:
+    alert = alerts.raise_alert(Kind.LATE_RESULT)
+    assert alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
+    assert not alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
+    alert.refresh_from_db()
+    assert (alert.resolved_at, alert.acknowledged_by) == (still.at, olga)
 
 
 def test_whoever_loses_the_race_to_be_first_is_counted(still: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from decimal import Decimal
 from functools import partial
 from threading import Barrier
@@ -11,12 +12,22 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Sum
 from pytest_django.fixtures import Settings
 
 from accounts import people
 from accounts.models import User
-from billing import alerts, books, ledger, provider_accounts, spend
-from billing.models import Alert, CreditAccount, LedgerEntry, PaidCall, ProviderAccount, Spend
+from billing import alert_routing, alerts, books, ledger, provider_accounts, spend, summary_round
+from billing.models import (
+    Alert,
+    AlertDelivery,
+    CreditAccount,
+    DailySummary,
+    LedgerEntry,
+    PaidCall,
+    ProviderAccount,
+    Spend,
+)
 from tests.billing import history
 from tests.people import give_credits, make_person
 from videos import dispatch, lifecycle, orders, verdicts
@@ -198,13 +209,65 @@ def test_f24_claims_of_eight_workers_keep_the_rate(alice: User, settings: Settin
     assert spend.calls_in_window(account_id=account.pk, since=account.created_at) == 5
 
 
-def test_ten_thousand_cries_from_eight_throats_are_one_alert() -> None:
-    def cry() -> None:
-        for _ in range(100):
-            alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
+def test_ten_thousand_cries_from_eight_processes_are_one_alert_and_one_mail(
+    process_environment: dict[str, str], settings: Settings
+) -> None:
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+    environment = {
+        **process_environment,
+        "DJANGO_SETTINGS_MODULE": "veoapp.settings",
+        "COST_ALERT_EMAIL": "olga@example.com",
+    }
+    command = [sys.executable, "-m", "tests.billing.crier", "1250"]
+    criers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(8)
+    ]
+    try:
+        for crier in criers:
+            assert crier.stdout is not None
+            assert crier.stdout.readline() == "ready\n"
+        for crier in criers:
+            assert crier.stdin is not None
+            crier.stdin.write("go\n")
+            crier.stdin.flush()
+        assert [crier.communicate(timeout=300)[0] for crier in criers] == ["done\n"] * 8
+    finally:
+        for crier in criers:
+            crier.kill()
+            crier.wait()
+    # A run over midnight is two windows.
+    assert sum(alert.count for alert in Alert.objects.all()) == 10_000
+    assert Alert.objects.count() == AlertDelivery.objects.count() <= 2
+    assert Alert.objects.filter(resolved_at=None).count() == 1
 
-    assert together(*[cry] * THREADS) == [None] * THREADS
-    assert Alert.objects.get().count == THREADS * 100
+
+def test_threads_that_raise_and_end_one_alert_leave_one_entry(settings: Settings) -> None:
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+
+    def to_and_fro() -> None:
+        for _ in range(20):
+            alerts.raise_alert(Alert.Kind.STORAGE, cause="media")
+            alerts.resolve(Alert.Kind.STORAGE, cause="media")
+
+    assert together(*[to_and_fro] * THREADS) == [None] * THREADS
+    assert Alert.objects.aggregate(sum=Sum("count"))["sum"] == THREADS * 20
+
+
+def test_of_eight_workers_one_carries_a_delivery(settings: Settings) -> None:
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+    alerts.raise_alert(Alert.Kind.STORAGE)
+    [delivery] = alert_routing.due()
+    copies = [copy(delivery) for _ in range(THREADS)]
+    found = together(*[partial(alert_routing.claim, one) for one in copies])
+    assert sorted(found) == [False] * (THREADS - 1) + [True]
+
+
+def test_of_eight_workers_one_sends_the_summary(settings: Settings) -> None:
+    settings.COST_ALERT_EMAIL, settings.DAILY_SUMMARY_HOUR = ["olga@example.com"], 0
+    found = together(*[summary_round.claim] * THREADS)
+    assert len([row for row in found if row is not None]) == 1
+    assert DailySummary.objects.count() == 1
 
 
 def test_of_operators_who_choose_keys_at_once_one_choice_holds() -> None:

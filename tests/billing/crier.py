@@ -1,0 +1,24 @@
+"""One process of a race: `python -m tests.billing.crier TIMES`. Raises one alert that often, as fast as it can.
+
+It waits for a line on its input, so that all begin together.
+"""
+
+import sys
+
+import django
+
+django.setup()
+
+from billing import alerts  # noqa: E402  the models are there only now
+
+
+def main(times: int) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for n in range(times):
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=f"full {n}")
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
