@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +10,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -17,7 +18,7 @@ from pytest_django.fixtures import Settings
 from accounts import people
 from accounts.models import User
 from billing import admin as billing_admin
-from billing import alerts, ledger, provider_accounts, spend
+from billing import alerts, breaker, ledger, provider_accounts, spend
 from billing.admin.reading import operator_of
 from billing.models import Alert, BalanceSnapshot, CreditAccount, LedgerEntry, PaidCall, Price, ProviderAccount, Spend
 from tests.accounts import doorway
@@ -276,12 +277,19 @@ def now(account: ProviderAccount) -> ProviderAccount:
 
 
 def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account: ProviderAccount, olga: User) -> None:
-    assert "refused with your reason" in act(desk, ACCOUNTS, "pause", account)
-    assert "errorlist" in act(desk, ACCOUNTS, "pause", account, confirmed="yes", reason=" ")
+    asked = act(desk, ACCOUNTS, "pause", account)
+    assert "refused with your reason" in asked
+    assert "Maintenance: “maintenance; it will not take long”" in asked
+    assert "Unusual spending" not in asked
+    assert "errorlist" in act(desk, ACCOUNTS, "pause", account, confirmed="yes", code="own_words", words_en=" ")
+    assert "errorlist" in act(desk, ACCOUNTS, "pause", account, confirmed="yes")
     assert now(account).paused_at is None
-    done = act(desk, ACCOUNTS, "pause", account, confirmed="yes", reason="We move house")
-    assert "We move house" in done
-    assert (now(account).pause_reason, now(account).paused_by) == ("We move house", olga)
+    words = {"words_en": "We move house.", "words_zh-hans": "我们在搬家"}
+    done = act(desk, ACCOUNTS, "pause", account, confirmed="yes", code="own_words", **words)
+    assert "Paused by olga@example.com since" in done
+    assert "English: “We move house” · Simplified Chinese: “我们在搬家”" in done
+    assert "It lasts until somebody resumes it." in done
+    assert (now(account).pause_reason, now(account).paused_by) == ("We move house.", olga)
     assert "Paused" in columns(desk.get(ACCOUNTS).text, "state")
     act(desk, ACCOUNTS, "resume", account)
     assert now(account).paused_at is not None
@@ -290,10 +298,28 @@ def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account:
     assert journal() == ["paused: We move house", "resumed"]
 
 
+def test_a_pause_may_have_an_end_which_must_come(desk: Client, account: ProviderAccount) -> None:
+    pause = {"confirmed": "yes", "code": "maintenance", "words_en": "not chosen, not kept"}
+    assert "This time is over." in act(desk, ACCOUNTS, "pause", account, until="2020-01-01T00:00", **pause)
+    assert now(account).paused_at is None
+    done = act(desk, ACCOUNTS, "pause", account, until="2090-01-01T00:00", **pause)
+    assert "It ends by itself at 1 Jan, 00:00." in done
+    assert (now(account).pause_reason, now(account).pause_words) == ("", {})
+    assert now(account).paused_until == datetime(2090, 1, 1, tzinfo=UTC)
+
+
+def test_a_pause_of_the_watch_says_so_and_what_it_noted(desk: Client, account: ProviderAccount) -> None:
+    code = ProviderAccount.Pause.UNUSUAL_SPEND
+    provider_accounts.pause(account_id=account.pk, actor=None, code=code, reason="900 this hour, usually 40.")
+    text = desk.get(page(account)).text
+    assert "Paused by the watch over spending since" in text
+    assert "Noted: 900 this hour, usually 40." in text
+
+
 def test_several_accounts_are_paused_and_resumed_together(
     desk: Client, account: ProviderAccount, own_key: ProviderAccount
 ) -> None:
-    act(desk, ACCOUNTS, "pause", account, own_key, confirmed="yes", reason="Both")
+    act(desk, ACCOUNTS, "pause", account, own_key, confirmed="yes", code="own_words", words_en="Both")
     assert ProviderAccount.objects.filter(pause_reason="Both").count() == 2
     act(desk, ACCOUNTS, "resume", account, own_key, confirmed="yes")
     assert ProviderAccount.objects.filter(paused_at=None).count() == 2
@@ -310,16 +336,56 @@ def test_the_page_tells_balance_history_and_state(
     assert text.count('<td class="num nowrap">') == 50
     assert "3,941" in text
     assert "3,991" not in text
+    assert "3,881" in text, "what is available: the balance less the promise"
+    assert columns(desk.get(ACCOUNTS).text, "free") == ["3,881"]
     assert "polyline" in text
     assert "New videos go here" in text
     assert "Works" in text
-    BalanceSnapshot.objects.all().delete()
-    assert "Not read yet." in desk.get(page(account)).text
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
-    assert "Out of provider credits" in desk.get(page(account)).text
-    ProviderAccount.objects.update(parked_as="", breaker="open", breaker_failures=5, breaker_until=timezone.now())
-    assert "Breaker: Open" in desk.get(page(account)).text
     assert desk.get(f"{ACCOUNTS}999999/change/").status_code == 404
+
+
+def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, own_key: ProviderAccount) -> None:
+    text = desk.get(page(own_key)).text
+    assert "Not read yet." in text
+    assert "No call in the last day." in text
+    assert "The provider answers; orders go out." in text
+
+
+def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account: ProviderAccount) -> None:
+    parked = ProviderAccount.Parked
+    provider_accounts.park(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
+    text = desk.get(page(account)).text
+    assert "Out of provider credits since" in text
+    assert "Top it up there" in text
+    provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    text = desk.get(page(account)).text
+    assert "Key or address refused since" in text
+    assert "Mend the key" in text
+    ProviderAccount.objects.update(parked_as="", parked_at=None)
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
+    text = desk.get(page(account)).text
+    assert "The balance is at or below 500" in text
+    assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
+
+
+def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: ProviderAccount) -> None:
+    breaker.succeeded(account.pk)
+    breaker.failed(account.pk, detail="HTTP 502")
+    text = desk.get(page(account)).text
+    assert "Orders go out, but 1 of the last ones failed." in text
+    assert "5 failures among the last 10 orders within 5 minutes stop new ones." in text
+    assert "HTTP 502" in text
+    breaker.failed(account.pk, detail="455", at_once=True)
+    text = desk.get(page(account)).text
+    assert "Breaker: Open" in text
+    assert "so nothing is sent until" in text
+    ProviderAccount.objects.update(breaker_until=timezone.now())
+    assert "The rest is over" in desk.get(page(account)).text
+    with transaction.atomic():
+        breaker.half_open(provider_accounts.lock(account.pk))
+    assert "One video is on its way as a probe since" in desk.get(page(account)).text
+    ProviderAccount.objects.update(breaker_at=None)
+    assert "as a probe since –" in desk.get(page(account)).text
 
 
 def test_a_history_of_nothing_draws_a_flat_line(desk: Client, account: ProviderAccount) -> None:
@@ -391,7 +457,7 @@ def test_the_connection_is_tested_by_reading_the_balance(
 ) -> None:
     settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
     account = provider_accounts.current()
-    assert "it answers, the balance is 5,000." in act(desk, ACCOUNTS, "test_connection", account)
+    assert re.search(r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account))
     assert now(account).balance == 5000
     settings.KIE_AI_API_KEY = "a-wrong-key"
     wrong = provider_accounts.current()
@@ -405,7 +471,7 @@ def test_the_connection_is_tested_by_reading_the_balance(
 
 
 def test_a_provider_that_is_silent_is_said_to_be(desk: Client, account: ProviderAccount) -> None:
-    assert "it does not answer as it should" in act(desk, ACCOUNTS, "test_connection", account)
+    assert "it gives no usable answer (after" in act(desk, ACCOUNTS, "test_connection", account)
 
 
 # Alerts, spend, paid calls
