@@ -1,0 +1,135 @@
+"""All counts that the page needs, in one statement: totals and the marks not folded yet, so that sums are exact."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import Min, QuerySet, Sum, Value
+
+from billing import tally
+from billing.dashboard.ranges import Range
+from billing.models import Measure, Period, TallyMark, Total
+from billing.windows import between, window
+
+# The pace of spending is read from so many hours.
+PACE_OVER = timedelta(hours=24)
+_OF_COST = (Measure.ESTIMATED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
+
+
+class Sums(dict[str, Decimal]):
+    """Amounts by measure (zero unless counted), and what follows from them. Money is provider credits."""
+
+    def __missing__(self, measure: str) -> Decimal:
+        # Only measures: a template looks for properties here, too.
+        if measure not in Measure.values:
+            raise KeyError(measure)
+        return Decimal(0)
+
+    def add(self, other: "Sums") -> None:
+        for measure, amount in other.items():
+            self[measure] += amount
+
+    @property
+    def open(self) -> Decimal:
+        """Estimated for jobs whose cost is not known yet."""
+        return self[Measure.ESTIMATED] - self[Measure.SETTLED_ESTIMATE]
+
+    @property
+    def cost(self) -> Decimal:
+        """What it costs as far as we know: actual, and the estimate of what is open."""
+        return self[Measure.ACTUAL] + self.open
+
+    @property
+    def variance(self) -> Decimal:
+        """Actual less estimate, of the jobs whose cost is known."""
+        return self[Measure.ACTUAL] - self[Measure.SETTLED_ESTIMATE]
+
+    @property
+    def variance_share(self) -> float | None:
+        estimate = self[Measure.SETTLED_ESTIMATE]
+        return float(self.variance / estimate) if estimate else None
+
+    @property
+    def variance_size(self) -> float | None:
+        """The same without its sign."""
+        return None if self.variance_share is None else abs(self.variance_share)
+
+    @property
+    def ended(self) -> Decimal:
+        """Jobs that are ready or failed; who cancels has no verdict."""
+        return self[Measure.READY] + self[Measure.FAILED]
+
+    @property
+    def success_share(self) -> float | None:
+        return float(self[Measure.READY] / self.ended) if self.ended else None
+
+
+@dataclass
+class Reading:
+    """Sums by window and by model; counts by label; and the cost of the last hours, whatever the range."""
+
+    windows: dict[datetime, Sums] = field(default_factory=lambda: defaultdict(Sums))
+    models: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
+    labels: dict[tuple[str, str], dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    hours: dict[datetime, Sums] = field(default_factory=lambda: defaultdict(Sums))
+
+    @property
+    def all(self) -> Sums:
+        everything = Sums()
+        for sums in self.models.values():
+            everything.add(sums)
+        return everything
+
+    def labelled(self, measure: Measure, model: str | None = None) -> dict[str, int]:
+        """How often by label, of one model or of all."""
+        counts: dict[str, int] = defaultdict(int)
+        for (one, counted), labels in self.labels.items():
+            if counted == measure and model in (None, one):
+                for label, count in labels.items():
+                    counts[label] += count
+        return dict(counts)
+
+
+def read(wanted: Range, *, at: datetime) -> Reading:
+    """One query, of as many rows as there are windows, models and labels, however many jobs there were."""
+    reading = Reading()
+    for part, moment, model, measure, label, amount in _rows(wanted, at):
+        if part == "hour":
+            reading.hours[window(Period.HOUR, moment).starts_at][measure] += amount
+        elif part == "label":
+            labels = reading.labels[model, measure]
+            labels[label] = labels.get(label, 0) + int(amount)
+        else:
+            reading.windows[window(wanted.bars, moment).starts_at][measure] += amount
+            reading.models[model][measure] += amount
+    return reading
+
+
+def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
+    """Rows of (part, moment, model, measure, label, amount). Windows are named one by one: so the index finds all's rows
+    among the many of users."""
+    pace = list(between(Period.HOUR, at - PACE_OVER, at))
+    everybody = Total.objects.filter(user_id=0)
+    bars = everybody.filter(period=wanted.bars, starts_at__in=[one.starts_at for one in wanted.windows])
+    sums = [one.starts_at for one in between(wanted.sums, wanted.since, wanted.until)]
+    labels = everybody.filter(period=wanted.sums, starts_at__in=sums, measure__in=tally.LABELLED)
+    hours = everybody.filter(period=Period.HOUR, starts_at__in=[one.starts_at for one in pace])
+    marks = TallyMark.objects.filter(hour__gte=wanted.since, hour__lt=wanted.until)
+    late_marks = TallyMark.objects.filter(hour__gte=pace[0].starts_at, hour__lt=pace[-1].ends_at)
+    parts = (
+        _summed("bar", bars.exclude(measure__in=tally.LABELLED), "starts_at", "starts_at"),
+        _summed("bar", marks.exclude(measure__in=tally.LABELLED), "hour", "hour"),
+        _summed("label", labels, "starts_at"),
+        _summed("label", marks.filter(measure__in=tally.LABELLED), "hour"),
+        _summed("hour", hours.filter(measure__in=_OF_COST), "starts_at", "starts_at"),
+        _summed("hour", late_marks.filter(measure__in=_OF_COST), "hour", "hour"),
+    )
+    return parts[0].union(*parts[1:], all=True)
+
+
+def _summed(part: str, rows: QuerySet[Any], moment: str, *by: str) -> QuerySet[Any, Any]:
+    grouped = rows.order_by().values(*by, "model", "measure", "label")
+    summed = grouped.annotate(part=Value(part), moment=Min(moment), total=Sum("amount"))
+    return summed.values_list("part", "moment", "model", "measure", "label", "total")

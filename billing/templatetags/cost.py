@@ -1,0 +1,46 @@
+"""Amounts and shares in templates."""
+
+from decimal import Decimal
+
+from django import template
+from django.utils import formats
+
+from billing.amounts import localised
+
+register = template.Library()
+
+
+@register.filter
+def credits(amount: Decimal | int | None) -> str:
+    """Provider credits, or any number, with the reader's separators; a dash for what is not known."""
+    return localised(None if amount is None or amount == "" else Decimal(amount))
+
+
+@register.filter
+def signed_credits(amount: Decimal) -> str:
+    """A difference: `+2.5`, `−52.5` with a true minus, `0`."""
+    return f"{_sign(amount)}{localised(abs(amount))}"
+
+
+@register.filter
+def percent(share: float | None) -> str:
+    """A share of one as `93.3 %`; a dash for what is not known."""
+    return "–" if share is None else f"{formats.number_format(_tenths(share))} %"
+
+
+@register.filter
+def signed_percent(share: float | None) -> str:
+    """The same of a difference: `+18 %`, `−0.8 %`."""
+    if share is None:
+        return "–"
+    tenths = _tenths(share)
+    return f"{_sign(tenths)}{formats.number_format(abs(tenths))} %"
+
+
+def _tenths(share: float) -> Decimal:
+    tenths = Decimal(str(round(share * 100, 1)))
+    return tenths.quantize(Decimal(1)) if tenths == tenths.to_integral_value() else tenths
+
+
+def _sign(amount: Decimal) -> str:
+    return "+" if amount > 0 else "−" if amount < 0 else ""
