@@ -457,7 +457,9 @@ def test_the_connection_is_tested_by_reading_the_balance(
 ) -> None:
     settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
     account = provider_accounts.current()
-    assert re.search(r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account))
+    assert re.search(
+        r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account)
+    )
     assert now(account).balance == 5000
     settings.KIE_AI_API_KEY = "a-wrong-key"
     wrong = provider_accounts.current()
