@@ -11,7 +11,8 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
@@ -19,14 +20,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import mfa
-from veoapp import glance
+from accounts.doors import clock
+from billing.dashboard import ranges
+from billing.windows import site_zone
+from veoapp.dashboard import files, now, page
 
 # The header's places, by table; those without a page, or without the right to see it, are left out.
 PLACES: dict[str, Promise] = {
     "videos.VideoTask": gettext_lazy("Videos"),
     "accounts.User": gettext_lazy("People"),
-    "billing.LedgerEntry": gettext_lazy("Ledger"),
     "billing.Price": gettext_lazy("Prices"),
+    "billing.Budget": gettext_lazy("Budgets"),
     "billing.ProviderAccount": gettext_lazy("Provider"),
     "billing.Alert": gettext_lazy("Alerts"),
 }
@@ -37,7 +41,7 @@ class VeoappAdminSite(AdminSite):
 
     site_title = gettext_lazy("veoapp operators")
     site_header = gettext_lazy("veoapp operators")
-    index_title = gettext_lazy("Operations")
+    index_title = gettext_lazy("Cost")
     enable_nav_sidebar = False  # the header leads everywhere
 
     def has_permission(self, request: HttpRequest) -> bool:
@@ -49,9 +53,19 @@ class VeoappAdminSite(AdminSite):
         context = super().each_context(request)
         return {**context, "places": list(_places(request, context["available_apps"]))}
 
+    def get_urls(self) -> list[URLResolver | URLPattern]:
+        """The tables of the first page as files, beside Django's own."""
+        export = path("dashboard/export/<slug:table>.<slug:suffix>", self.admin_view(files.answer), name="dashboard_export")
+        return [export, *super().get_urls()]
+
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Today at a glance, then every table."""
-        return super().index(request, {"glance": glance.now(), **(extra_context or {})})
+        """What it costs and whether it goes on, on the site's clock; then every table."""
+        at = clock.database_now()
+        board = now.read(ranges.asked(request.GET, at=at), at=at)
+        with timezone.override(site_zone()):
+            response = super().index(request, {**page.context(board), **(extra_context or {})})
+            response.render()
+        return response
 
     @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -10,9 +10,11 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
 from videos import catalogue
 from videos.models import VideoFile, VideoTask
 from videos.modes import RESOLUTION_NAMES
+from videos.receipts import FAILURES
 
 Status = VideoTask.Status
 
@@ -68,6 +70,34 @@ class ResolutionFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(resolution=self.value()) if self.value() else queryset
+
+
+class FailureFilter(admin.SimpleListFilter):
+    """By the reason of failure, in the words that people read; of those we know, for the same reason."""
+
+    title = _("reason of failure")
+    parameter_name = "failure"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        return [(code, str(failure.why)) for code, failure in FAILURES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(status=Status.FAILED, failure_code=self.value()) if self.value() else queryset
+
+
+class PersonFilter(admin.SimpleListFilter):
+    """By one person, whom another page named: the list of all people would be too long."""
+
+    title = _("person")
+    parameter_name = "person"
+
+    def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
+        wanted = self.value() or ""
+        person = User.objects.filter(pk=int(wanted)).first() if wanted.isascii() and wanted.isdigit() else None
+        return [(wanted, person.email)] if person else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(user_id=self.value()) if self.lookup_choices else queryset
 
 
 def searched(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:

@@ -24,7 +24,14 @@ from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
 from billing.models import Alert, Spend
 from videos import catalogue, polling
 from videos.admin import acts
-from videos.admin.filters import AttentionFilter, ModelFilter, ResolutionFilter, searched
+from videos.admin.filters import (
+    AttentionFilter,
+    FailureFilter,
+    ModelFilter,
+    PersonFilter,
+    ResolutionFilter,
+    searched,
+)
 from videos.costs import amount, money_of, spends_of
 from videos.models import VideoFile, VideoTask
 from videos.modes import RESOLUTION_NAMES
@@ -59,6 +66,8 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     list_filter = (
         AttentionFilter,
         "status",
+        FailureFilter,
+        PersonFilter,
         ModelFilter,
         ResolutionFilter,
         "created_at",

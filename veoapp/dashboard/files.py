@@ -1,0 +1,79 @@
+"""The page's tables as files: `/admin/dashboard/export/<table>.<csv|json>`, for the same range as the page."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from django.utils import timezone
+
+from accounts.doors import clock
+from billing import budgets
+from billing.dashboard import export, ranges, readings, tables
+from billing.dashboard.ranges import Asked
+from billing.dashboard.tables import Cell, Table
+from billing.windows import site_zone
+from veoapp.dashboard import now
+
+# So many open alerts fit into a file.
+MOST_ALERTS = 10_000
+
+Made = Callable[[Asked, datetime], Table]
+
+
+def _limits(asked: Asked, at: datetime) -> Table:
+    zone = site_zone()
+    rows: list[tuple[Cell, ...]] = [
+        (
+            one.scope,
+            str(one.period),
+            one.window.starts_at.astimezone(zone),
+            one.window.ends_at.astimezone(zone),
+            one.used,
+            one.limit,
+            one.soft_share,
+            one.source,
+        )
+        for one in budgets.states(at)
+    ]
+    return Table("limits", ("scope", "per", "from", "until", "used", "limit", "soft_share", "source"), rows)
+
+
+def _queue(asked: Asked, at: datetime) -> Table:
+    rows = [
+        (row.status, row.count, round(row.oldest_s) if row.oldest_s is not None else None)
+        for row in now.under_way(at).live
+    ]
+    return Table("queue", ("status", "videos", "oldest_s"), rows)
+
+
+TABLES: dict[str, Made] = {
+    "timeline": lambda asked, at: tables.timeline(asked.range, readings.read(asked.range, at=at)),
+    "models": lambda asked, at: tables.models(readings.read(asked.range, at=at)),
+    "users": lambda asked, at: tables.users(asked.range),
+    "balance": lambda asked, at: tables.balance(now.curve_of(now.current_account(), asked, at=at)),
+    "limits": _limits,
+    "failures": lambda asked, at: tables.failures(readings.read(asked.range, at=at)),
+    "callbacks": lambda asked, at: tables.verdicts(readings.read(asked.range, at=at)),
+    "queue": _queue,
+    "alerts": lambda asked, at: tables.alerts(now.open_alerts(MOST_ALERTS)),
+}
+
+
+def answer(request: HttpRequest, table: str, suffix: str) -> HttpResponseBase:
+    """The table as a download; 400 with a sentence for dates that are none. Who may ask is decided before."""
+    if table not in TABLES or suffix not in export.FORMATS:
+        raise Http404
+    at = clock.database_now()
+    asked = ranges.asked(request.GET, at=at)
+    if asked.problems:
+        sentences = "\n".join(asked.problems.values())
+        return HttpResponse(f"{sentences}\n", status=400, content_type="text/plain; charset=utf-8")
+    content_type, write = export.FORMATS[suffix]
+    with timezone.override(site_zone()):
+        made = TABLES[table](asked, at)
+    response = StreamingHttpResponse(write(made, asked.range.days), content_type=content_type)
+    name = export.file_name(made, asked.range.days, suffix)
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

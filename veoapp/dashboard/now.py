@@ -1,0 +1,174 @@
+"""All that the page reads: counts from totals; of the tables that grow, only what is unfinished or newest."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import CharField, Count, Min, Value
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from billing import budgets, guard, provider_accounts
+from billing.dashboard import balance, figures, forecasts, readings
+from billing.dashboard.balance import Curve
+from billing.dashboard.figures import UserRow
+from billing.dashboard.ranges import Asked
+from billing.dashboard.readings import Reading
+from billing.models import Alert, BooksRun, ProviderAccount
+from veoapp.dashboard.verdict import House
+from videos import supervisor
+from videos.models import Doorbell, VideoTask
+from videos.presentation import STATES
+
+Status = VideoTask.Status
+
+ALERTS_SHOWN = 6
+CANARY_FRESH_FOR = timedelta(seconds=supervisor.CANARY_LOST_AFTER_S)
+
+
+@dataclass(frozen=True)
+class LiveRow:
+    """How many videos are in one state, since when the oldest, where they are listed, and what they wait for."""
+
+    status: str
+    word: str | Promise
+    tone: str
+    count: int
+    oldest_s: float | None
+    url: str
+    waits: list[tuple[str | Promise, int]]
+
+
+@dataclass(frozen=True)
+class Now:
+    """What is under way, whether a worker lives, and how the books stood when last looked at."""
+
+    live: list[LiveRow]
+    works: bool
+    books: BooksRun | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """Everything that the page shows."""
+
+    at: datetime
+    asked: Asked
+    account: ProviderAccount | None
+    reading: Reading
+    curve: Curve
+    now: Now
+    house: House
+    alerts: list[Alert]
+    users: list[UserRow]
+
+    @property
+    def available(self) -> Decimal | None:
+        """The balance less what is promised."""
+        left = self.house.left
+        return None if left is None else left + settings.CRITICAL_BALANCE_THRESHOLD
+
+
+def read(asked: Asked, *, at: datetime) -> Board:
+    """All queries of the page are here."""
+    account = current_account()
+    wanted = asked.range
+    reading = readings.read(wanted, at=at)
+    curve = curve_of(account, asked, at=at)
+    pace = forecasts.pace(reading.hours, at=at)
+    left = _left(account, curve)
+    now = under_way(at)
+    alerts = open_alerts(ALERTS_SHOWN + 1)
+    return Board(
+        at=at,
+        asked=asked,
+        account=account,
+        reading=reading,
+        curve=curve,
+        now=now,
+        house=House(
+            at=at,
+            account=account,
+            works=now.works,
+            states=budgets.states(at),
+            alerts=alerts,
+            pace=pace,
+            left=left,
+            balance_ends_at=forecasts.ends_at(left, pace, at=at) if left is not None else None,
+        ),
+        alerts=alerts,
+        users=figures.user_rows(wanted),
+    )
+
+
+def current_account() -> ProviderAccount | None:
+    """The account that new work goes to; None without any key."""
+    try:
+        return provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return None
+
+
+def curve_of(account: ProviderAccount | None, asked: Asked, *, at: datetime) -> Curve:
+    if account is None:
+        return Curve()
+    return balance.curve(account, since=asked.range.since, until=balance.ending(asked.range.until, at))
+
+
+def open_alerts(most: int) -> list[Alert]:
+    """The newest that nobody has seen, put aside or that are not over."""
+    unseen = Alert.objects.filter(resolved_at=None, acknowledged_at=None)
+    return list(unseen.order_by("-last_at")[:most])
+
+
+def under_way(at: datetime) -> Now:
+    """One query, of as many rows as there are states and reasons to wait; by an index of what is unfinished."""
+    words = CharField()
+    live = VideoTask.objects.filter(status__in=VideoTask.LIVE).order_by().values("status", "wait_code")
+    rows = live.annotate(n=Count("pk"), oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
+    canary = Doorbell.objects.filter(name="canary", answered_at__gt=at - CANARY_FRESH_FOR).order_by()
+    books = BooksRun.objects.filter(pk__in=BooksRun.objects.order_by("-at").values("pk")[:1]).order_by()
+    found = rows.union(
+        canary.values_list(Value("canary", words), Value("", words), Value(1), "answered_at"),
+        books.values_list(Value("books", words), Value("", words), "problems", "at"),
+        all=True,
+    )
+    counts: dict[str, list[tuple[str, int, datetime]]] = {}
+    for name, code, n, moment in found:
+        counts.setdefault(name, []).append((code, n, moment))
+    return Now(
+        live=[_live(status, counts.get(status, ()), at) for status in VideoTask.LIVE],
+        works="canary" in counts,
+        books=_books(*counts["books"][0][1:]) if "books" in counts else None,
+    )
+
+
+def _books(problems: int, looked_at: datetime) -> BooksRun | None:
+    """The newest look at the books; only one that found something is read wholly."""
+    return BooksRun.objects.first() if problems else BooksRun(at=looked_at, took_s=0, problems=0)
+
+
+def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) -> LiveRow:
+    rows = list(rows)
+    oldest = min((moment for _code, _n, moment in rows), default=None)
+    reasons = guard.WAIT_WORDS if status == Status.QUEUED else {}
+    waits = [(reasons[code], n) for code, n, _moment in rows if code in reasons]
+    return LiveRow(
+        status=status,
+        word=STATES[status].word,
+        tone=STATES[status].tone,
+        count=sum(n for _code, n, _moment in rows),
+        oldest_s=(at - oldest).total_seconds() if oldest else None,
+        url=f"{reverse('admin:videos_videotask_changelist')}?{urlencode({'status__exact': status})}",
+        waits=sorted(waits, key=lambda pair: -pair[1]),
+    )
+
+
+def _left(account: ProviderAccount | None, curve: Curve) -> Decimal | None:
+    """Provider credits until new work stops: the balance less what is promised and the critical threshold."""
+    if account is None or account.balance is None:
+        return None
+    return account.balance - curve.promised - settings.CRITICAL_BALANCE_THRESHOLD
