@@ -6,7 +6,6 @@ from allauth.account.adapter import get_adapter
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -84,7 +83,7 @@ def _redeem(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         user, code = cast(User, request.user), form.cleaned_data["code"]
         try:
-            use = vouchers.redeem(user=user, typed=code, client=_client_of(request))
+            use = vouchers.redeem(user=user, typed=code, client=str(get_adapter().get_client_ip(request)))
         except vouchers.NotRedeemed as refused:
             form.add_error("code", str(REFUSALS[refused.reason]))
         except guesses.TooManyGuesses as refused:
@@ -100,14 +99,6 @@ def _redeem(request: HttpRequest) -> HttpResponse:
             messages.success(request, words)
             return redirect("billing:credits")
     return _page(request, form, status=422)
-
-
-def _client_of(request: HttpRequest) -> str:
-    """The address it came from; empty behind a proxy that does not say."""
-    try:
-        return str(get_adapter().get_client_ip(request))
-    except PermissionDenied:
-        return ""
 
 
 def _page(request: HttpRequest, voucher_form: VoucherForm, status: int = 200) -> HttpResponse:

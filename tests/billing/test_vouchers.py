@@ -1,0 +1,201 @@
+"""Codes give credits once to each person, and learning them by guessing takes for ever."""
+
+import re
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from accounts.models import User
+from billing import guesses, ledger, lots, vouchers
+from billing.models import CreditLot, Voucher, VoucherUse
+from billing.vouchers import Reason
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+PAGE = "/credits/"
+
+
+def voucher(**fields: object) -> Voucher:
+    return vouchers.make(**{"user_credits": 50, "actor": None, **fields})[0]  # type: ignore[arg-type]
+
+
+def refused(user: User, typed: str) -> Reason:
+    with pytest.raises(vouchers.NotRedeemed) as answer:
+        vouchers.redeem(user=user, typed=typed)
+    return answer.value.reason
+
+
+def money(user: User) -> tuple[int, list[tuple[str, int]]]:
+    return ledger.balance_of(user), list(ledger.statement(user).order_by("id").values_list("kind", "amount"))
+
+
+# Making
+
+
+def test_codes_are_readable_grouped_and_never_the_same(olga: User) -> None:
+    made = vouchers.make(user_credits=5, number=50, actor=olga, note=" Fair ")
+    codes = {one.code for one in made}
+    assert len(codes) == 50
+    assert all(re.fullmatch(r"([2-9A-HJ-NP-Z]{4}-){3}[2-9A-HJ-NP-Z]{4}", code) for code in codes)
+    assert len(set("".join(codes)) - {"-"}) == len(vouchers.ALPHABET) == 32
+    assert Voucher.objects.filter(note="Fair", created_by=olga, most_uses=1, uses=0).count() == 50
+    assert str(made[0]) == made[0].code
+
+
+@pytest.mark.parametrize("number", [0, 1001])
+def test_as_many_are_made_at_once_as_a_list_can_show(number: int) -> None:
+    with pytest.raises(ValueError, match="1 to 1000"):
+        vouchers.make(user_credits=5, number=number, actor=None)
+    assert not Voucher.objects.exists()
+
+
+def test_the_database_knows_no_voucher_for_nothing_and_no_use_too_many() -> None:
+    one = voucher()
+    for wrong in ({"user_credits": 0}, {"most_uses": 0}, {"uses": 2}):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Voucher.objects.filter(pk=one.pk).update(**wrong)
+
+
+# Redeeming
+
+
+def test_a_code_gives_its_credits_in_any_spelling(alice: User) -> None:
+    code = voucher().code
+    use = vouchers.redeem(user=alice, typed=f"  {code.lower().replace('-', ' – ')}\t")
+    assert use.entry.idempotency_key == f"voucher:{use.voucher_id}:{alice.pk}"
+    assert (use.entry.note, use.entry.reference) == ("Voucher", f"voucher:{use.voucher_id}")
+    assert str(use) == f"{use.voucher_id} by {alice.pk}"
+    assert Voucher.objects.get().uses == 1
+    assert CreditLot.objects.get().expires_at is None
+    assert money(alice) == (50, [("grant", 50)])
+
+
+def test_full_width_signs_and_no_dashes_are_understood() -> None:
+    assert vouchers.tidied("ａｂｃｄ２３４５EFGH6789") == "ABCD-2345-EFGH-6789"
+    assert vouchers.tidied("abcd2") == "ABCD-2"
+    assert vouchers.tidied(" -- ") == ""
+
+
+def test_what_it_gives_lasts_as_long_as_it_says(alice: User, still: SetClock) -> None:
+    vouchers.redeem(user=alice, typed=voucher(credits_last_days=30).code)
+    assert CreditLot.objects.get().expires_at == lots.in_days(30)
+    assert money(alice) == (50, [("grant", 50)])
+
+
+def test_a_person_uses_a_code_once_and_many_people_as_often_as_it_may_be(alice: User, bob: User, olga: User) -> None:
+    code = voucher(most_uses=2).code
+    vouchers.redeem(user=alice, typed=code)
+    assert refused(alice, code) == Reason.USED_BEFORE
+    vouchers.redeem(user=bob, typed=code)
+    assert refused(olga, code) == Reason.USED_UP
+    assert refused(alice, code) == Reason.USED_BEFORE
+    assert Voucher.objects.get().uses == VoucherUse.objects.count() == 2
+    assert (money(alice), money(bob), money(olga)) == ((50, [("grant", 50)]), (50, [("grant", 50)]), (0, []))
+
+
+def test_a_code_ends_with_its_time(alice: User, still: SetClock) -> None:
+    code = voucher(valid_until=still.at + timedelta(days=1)).code
+    still.sleep(86400)
+    assert refused(alice, code) == Reason.EXPIRED
+    assert money(alice) == (0, [])
+
+
+def test_a_withdrawn_code_is_as_one_that_never_was_and_who_used_it_keeps_the_credits(alice: User, bob: User) -> None:
+    one = voucher(most_uses=5)
+    vouchers.redeem(user=alice, typed=one.code)
+    assert [vouchers.withdraw(voucher_id=one.pk), vouchers.withdraw(voucher_id=one.pk)] == [True, False]
+    assert refused(bob, one.code) == refused(bob, "ABCD-EFGH-JKLM-NPQR") == Reason.UNKNOWN
+    assert (money(alice)[0], money(bob)[0]) == (50, 0)
+
+
+# Guessing
+
+
+def test_who_guesses_is_not_heard_until_the_window_is_over_not_even_with_the_right_code(
+    alice: User, bob: User, still: SetClock
+) -> None:
+    code = voucher().code
+    still.sleep(60)
+    for n in range(guesses.MOST_BY_PERSON):
+        assert refused(alice, f"ABCD-{n}") == Reason.UNKNOWN
+    with pytest.raises(guesses.TooManyGuesses, match="again in 14 min") as answer:
+        vouchers.redeem(user=alice, typed=code)
+    assert answer.value.minutes == 14
+    vouchers.redeem(user=bob, typed=voucher().code)
+    still.sleep(14 * 60)
+    vouchers.redeem(user=alice, typed=code)
+    assert (money(alice)[0], money(bob)[0]) == (50, 50)
+
+
+def test_one_address_is_heard_so_often_whoever_it_says_it_is(alice: User, bob: User, still: SetClock) -> None:
+    for _ in range(guesses.MOST_BY_CLIENT):
+        guesses.note(user=alice, client="192.0.2.1")
+    with pytest.raises(guesses.TooManyGuesses):
+        vouchers.redeem(user=bob, typed=voucher().code, client="192.0.2.1")
+    vouchers.redeem(user=bob, typed=voucher().code, client="192.0.2.2")
+    assert money(bob) == (50, [("grant", 50)])
+
+
+def test_right_codes_and_codes_of_one_s_own_count_for_nothing(alice: User) -> None:
+    codes = [one.code for one in vouchers.make(user_credits=1, number=12, actor=None)]
+    for code in codes:
+        vouchers.redeem(user=alice, typed=code)
+        assert refused(alice, code) == Reason.USED_BEFORE
+    assert money(alice)[0] == 12
+
+
+# On the page
+
+
+@pytest.fixture
+def purse(alice: User) -> Client:
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def test_the_page_takes_a_code_and_tells_what_it_gave(purse: Client, alice: User) -> None:
+    done = purse.post(PAGE, {"code": voucher(credits_last_days=30).code.lower()}, follow=True)
+    assert done.redirect_chain == [(PAGE, 302)]
+    assert "50 credits are yours." in done.text
+    assert "Voucher" in done.text
+    assert money(alice) == (50, [("grant", 50)])
+
+
+def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
+    purse: Client, alice: User, bob: User, still: SetClock
+) -> None:
+    late, used = voucher(valid_until=still.at), voucher()
+    gone, mine = voucher(), voucher(most_uses=2)
+    vouchers.withdraw(voucher_id=gone.pk)
+    vouchers.redeem(user=bob, typed=used.code)
+    vouchers.redeem(user=alice, typed=mine.code)
+    told = {}
+    for name, code in {
+        "late": late.code, "used": used.code, "gone": gone.code, "mine": mine.code, "odd": "<b>odd", "empty": " ",
+    }.items():  # fmt: skip
+        answer = purse.post(PAGE, {"code": code})
+        assert answer.status_code == 422
+        form = answer.context["voucher_form"]
+        assert form["code"].value() == code
+        told[name] = form.errors["code"][0]
+        assert "&lt;b&gt;odd" in answer.text if name == "odd" else code in answer.text
+    assert told["late"].startswith("This code could be used only until")
+    assert told["used"].startswith("This code has been used as often")
+    assert told["mine"].startswith("You have used this code already")
+    assert told["gone"] == told["odd"]
+    assert told["empty"] == "Type the code first."
+    assert all(one != other for one, other in pairwise(sorted(set(told.values()))))
+    assert money(alice) == (50, [("grant", 50)])
+
+
+def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetClock) -> None:
+    still.sleep(60)
+    for _ in range(guesses.MOST_BY_PERSON):
+        purse.post(PAGE, {"code": "ABCD"})
+    answer = purse.post(PAGE, {"code": voucher().code})
+    assert "Try again in 14 minutes." in answer.text
+    assert money(alice) == (0, [])
