@@ -254,8 +254,12 @@ def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> 
 
 
 def lock(account_id: int) -> ProviderAccount:
-    """The account, locked until the transaction ends: whoever decides about spending holds it."""
-    return ProviderAccount.objects.select_for_update().get(pk=account_id)
+    """The account, locked until the transaction ends: whoever decides about spending holds it.
+
+    Only against others who decide: a job that names its account (a foreign key's check, at its commit) never waits here,
+    for it may hold the budget windows that the decision needs.
+    """
+    return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 def _account_of(
