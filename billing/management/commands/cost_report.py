@@ -1,0 +1,106 @@
+from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.doors import chance, clock
+from billing import cost_report
+from billing.amounts import plain
+from billing.dashboard import export
+from billing.dashboard.tables import Cell, Table
+from billing.windows import site_zone
+
+USUAL_DAYS = 30
+HEADINGS = {
+    "settled_estimate": "of settled",
+    "variance_percent": "%",
+    "user_credits_charged": "charged",
+    "user_credits_refunded": "refunded",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "What videos cost in provider credits, by the day on which they were ordered: estimate, actual, and the variance "
+        "of those whose cost is known. Days are the site's (TIME_ZONE)."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--from", type=_day, metavar="DATE", dest="first", help=f"the first day (default: {USUAL_DAYS} days in all)"
+        )
+        parser.add_argument("--to", type=_day, metavar="DATE", dest="last", help="the last day (default: today)")
+        parser.add_argument("--by", choices=cost_report.BY, default="day")
+        parser.add_argument("--format", choices=["table", *export.FORMATS], default="table")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+
+    def handle(
+        self,
+        *args: Any,
+        first: date | None,
+        last: date | None,
+        by: str,
+        format: str,
+        output: Path | None,
+        **options: Any,
+    ) -> None:
+        last = last or clock.now().astimezone(site_zone()).date()
+        first = first or last - timedelta(days=USUAL_DAYS - 1)
+        if last < first:
+            raise CommandError(f"The last day ({last}) is before the first ({first}).")
+        table = cost_report.report(first=first, last=last, by=by).table()
+        if not table.rows:
+            self.stderr.write(f"Nothing was ordered from {first} to {last} ({site_zone()}).")
+        lines = _drawn(table) if format == "table" else export.FORMATS[format][1](table, (first, last))
+        if output is None:
+            for line in lines:
+                self.stdout.write(line, ending="")
+        else:
+            _write(output, lines)
+            self.stderr.write(f"Written: {output}")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"“{text}” is no date: write it like 2026-11-21") from None
+
+
+def _drawn(table: Table) -> Iterator[str]:
+    """Columns for people: names to the left, numbers to the right, the total under a line."""
+    if not table.rows:
+        return
+    rows: list[Sequence[Cell]] = list(table.rows)
+    texts = [[HEADINGS.get(name, name) for name in table.columns], *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    for place, row in enumerate(texts):
+        if place in (1, len(texts) - 1):
+            yield "  ".join("-" * width for width in widths) + "\n"
+        cells = [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
+        yield "  ".join(cells) + "\n"
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return "-"
+    return plain(cell) if isinstance(cell, Decimal) else str(cell)
+
+
+def _write(output: Path, lines: Iterator[str]) -> None:
+    """The file, whole or not at all."""
+    part = output.with_name(f".{output.name}.{chance.token()[:8]}.part")
+    try:
+        # CSV brings its own line ends.
+        with part.open("x", encoding="utf-8", newline="") as file:
+            file.writelines(lines)
+        part.replace(output)
+    except OSError as problem:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise CommandError(f"{output} cannot be written: {problem.strerror}.") from None

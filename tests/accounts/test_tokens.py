@@ -1,0 +1,301 @@
+"""Tokens for programs: shown once, kept as a digest, bound to a living owner, and never written down."""
+
+import logging
+import re
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.core.management import CommandError, call_command
+from django.test import Client, RequestFactory
+from pytest_django.fixtures import Settings
+
+from accounts import people, tokens
+from accounts.doors import clock
+from accounts.guessers import MOST_PER_WINDOW
+from accounts.models import ApiToken, User
+from accounts.token_secret import hidden
+from tests.accounts import doorway
+from tests.people import make_person
+from veoapp.logs import Lines
+
+pytestmark = pytest.mark.django_db
+LIST = "/admin/accounts/apitoken/"
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def hands() -> object:
+    mine = Hands()
+    with clock.owned(mine):
+        yield mine
+
+
+@pytest.fixture(autouse=True)
+def _nobody_guessed() -> None:
+    tokens.guessers.forget()
+
+
+@pytest.fixture
+def desk(olga: User, settings: Settings) -> Client:
+    """Olga's browser, inside the operators' site."""
+    settings.STAFF_MFA_REQUIRED = False
+    client = Client()
+    client.force_login(olga)
+    doorway.prove(client, f"{LIST}add/")
+    return client
+
+
+def make(user: User, **how: object) -> tokens.Made:
+    return tokens.make(user=user, **{"name": "grafana", "scopes": [tokens.COST_READ], **how})  # type: ignore[arg-type]
+
+
+def let_in(secret: str, *, scope: str = tokens.COST_READ, header: str = "Bearer {}", ip: str = "203.0.113.7") -> User:
+    request = RequestFactory().get("/", headers={"Authorization": header.format(secret)}, REMOTE_ADDR=ip)
+    return tokens.authenticate(request, scope=scope)
+
+
+# Making and using
+
+
+def test_a_token_lets_its_owner_in_and_only_its_digest_is_kept(olga: User) -> None:
+    made = make(olga)
+    assert re.fullmatch(r"veo_[A-Za-z0-9_-]{43}", made.secret)
+    assert let_in(made.secret) == olga
+    assert let_in(made.secret, header="bearer  {} ") == olga
+    row = ApiToken.objects.values().get()
+    assert row["prefix"] == made.secret[:12]
+    assert made.secret not in str(row)
+    assert made.secret not in repr(made)
+    assert str(made.token) == f"{made.secret[:12]}… grafana"
+
+
+@pytest.mark.parametrize("header", ["", "{}", "Basic {}", "Token {}", "Bearer", "Bearer x{}", "Bearer {}x"])
+def test_anything_else_lets_nobody_in(olga: User, header: str) -> None:
+    with pytest.raises(tokens.TokenRefused) as refused:
+        let_in(make(olga).secret, header=header)
+    assert refused.value.code == "invalid_token"
+
+
+def test_expired_revoked_and_ownerless_tokens_let_nobody_in(olga: User, hands: Hands) -> None:
+    short = make(olga, expires_at=hands.at + timedelta(days=1))
+    gone, owned = make(olga), make(olga)
+    assert tokens.revoke(token_id=gone.token.pk, actor=olga)
+    assert not tokens.revoke(token_id=gone.token.pk, actor=None)
+    assert let_in(short.secret) == olga
+    hands.sleep(86400)
+    for secret in (short.secret, gone.secret):
+        with pytest.raises(tokens.TokenRefused):
+            let_in(secret)
+    assert let_in(owned.secret) == olga
+    people.disable(user=olga, actor=None)
+    with pytest.raises(tokens.TokenRefused):
+        let_in(owned.secret)
+
+
+def test_a_scope_that_it_was_not_made_for_is_refused(olga: User) -> None:
+    with pytest.raises(tokens.ScopeMissing):
+        let_in(make(olga).secret, scope="videos:write")
+
+
+def test_its_last_use_is_written_at_most_once_a_minute(olga: User, hands: Hands) -> None:
+    made = make(olga)
+    used = []
+    for seconds in (0, 59, 1):
+        hands.sleep(seconds)
+        let_in(made.secret)
+        used.append(ApiToken.objects.get().last_used_at)
+    begun = datetime(2026, 9, 1, 12, tzinfo=UTC)
+    assert used == [begun, begun, begun + timedelta(seconds=60)]
+
+
+def test_who_guesses_is_not_heard_for_a_minute_and_others_are(olga: User, hands: Hands) -> None:
+    secret = make(olga).secret
+    for _ in range(MOST_PER_WINDOW):
+        with pytest.raises(tokens.TokenRefused):
+            let_in("veo_wrong")
+    with pytest.raises(tokens.TooManyTries) as refused:
+        let_in(secret)
+    assert (refused.value.code, refused.value.retry_after_s) == ("too_many_tries", 60)
+    assert let_in(secret, ip="203.0.113.8") == olga
+    hands.sleep(60)
+    assert let_in(secret) == olga
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"name": "  "}, "name"),
+        ({"name": "n" * 81}, "name"),
+        ({"scopes": []}, "scopes"),
+        ({"scopes": ["cost:read", "everything"]}, "scopes"),
+        ({"expires_at": datetime(2020, 1, 1, tzinfo=UTC)}, "expire"),
+    ],
+)
+def test_a_token_that_makes_no_sense_is_not_made(olga: User, how: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        make(olga, **how)
+    assert not ApiToken.objects.exists()
+
+
+def test_a_disabled_person_gets_none_and_a_closed_account_leaves_none(alice: User) -> None:
+    make(alice)
+    people.close_account(user=alice, actor=None)
+    assert not ApiToken.objects.exists()
+    alice.refresh_from_db()
+    with pytest.raises(ValueError, match="disabled or closed"):
+        make(alice)
+
+
+def test_no_log_line_shows_a_token(olga: User) -> None:
+    secret = make(olga).secret
+    record = logging.LogRecord("x", logging.WARNING, "f", 1, "Not Found: /?token=%s and %s.", (secret, secret), None)
+    line = Lines("{message}", style="{").format(record)
+    assert line == f"Not Found: /?token={secret[:12]}*** and {secret[:12]}***."
+    assert hidden("veo_fast veo3_fast video:veo_short") == "veo_fast veo3_fast video:veo_short"
+
+
+# The command
+
+
+def command(*words: str, **options: object) -> tuple[str, str]:
+    out, err = StringIO(), StringIO()
+    call_command("create_api_token", *words, stdout=out, stderr=err, **options)
+    return out.getvalue().strip(), err.getvalue()
+
+
+def test_the_command_prints_the_secret_alone_and_says_the_rest_beside_it(olga: User, hands: Hands) -> None:
+    secret, words = command("Olga@Example.com", name="nagios", days=30)
+    assert let_in(secret) == olga
+    token = ApiToken.objects.get()
+    assert (token.name, token.scopes, token.expires_at) == ("nagios", ["cost:read"], hands.at + timedelta(days=30))
+    assert words == (
+        "Made for olga@example.com: cost:read, until 2026-10-01 12:00 UTC. It is not shown again: keep it now.\n"
+    )
+
+
+def test_the_command_makes_one_without_an_end_and_warns_of_an_owner_who_is_no_operator(alice: User) -> None:
+    secret, words = command(alice.email, "--scope", "cost:read", "--days", "0")
+    assert let_in(secret) == alice
+    assert "until it is revoked" in words
+    assert "alice@example.com is no operator" in words
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nobody@example.com"], "Nobody here has the address"),
+        (["olga@example.com", "--days", "-1"], "works for 1 to 3650 days"),
+        (["olga@example.com", "--days", "9999"], "works for 1 to 3650 days"),
+        (["olga@example.com", "--name", " "], "No token was made: a token needs a name"),
+        (["olga@example.com", "--scope", "root"], "invalid choice"),
+    ],
+)
+def test_the_command_says_what_is_wrong(olga: User, words: list[str], message: str) -> None:
+    with pytest.raises(CommandError, match=message):
+        command(*words)
+    assert not ApiToken.objects.exists()
+
+
+# The operators' pages
+
+
+def fill_in(desk: Client, **form: object) -> str:
+    return desk.post(f"{LIST}add/", {"name": "grafana", "scopes": ["cost:read"], "days": "90", **form}).text
+
+
+def test_an_operator_makes_a_token_and_sees_it_once(desk: Client, olga: User) -> None:
+    assert "Whoever has it is taken for you" in desk.get(f"{LIST}add/").text
+    answer = desk.post(f"{LIST}add/", {"name": "grafana", "scopes": ["cost:read"], "days": "90"})
+    assert "no-store" in answer["Cache-Control"]
+    found = re.search(r'value="(veo_[A-Za-z0-9_-]{43})"', answer.text)
+    assert found is not None
+    assert let_in(found[1]) == olga
+    token = ApiToken.objects.get()
+    assert token.expires_at is not None
+    assert timedelta(days=89) < token.expires_at - clock.now() <= timedelta(days=90)
+    listed = desk.get(LIST).text
+    assert found[1] not in listed
+    assert found[1][:12] in listed
+    assert LogEntry.objects.get().change_message == "made: cost:read"
+
+
+def test_the_form_sent_twice_makes_no_second_token(desk: Client, olga: User) -> None:
+    assert "Copy it now" in fill_in(desk, days="0")
+    assert "You have a token of this name" in fill_in(desk, days="0")
+    token = ApiToken.objects.get()
+    assert token.expires_at is None
+    tokens.revoke(token_id=token.pk, actor=olga)
+    assert "Copy it now" in fill_in(desk)
+
+
+@pytest.mark.parametrize("form", [{"name": ""}, {"scopes": []}, {"scopes": ["root"]}, {"days": "7000"}])
+def test_a_form_with_a_mistake_makes_nothing(desk: Client, form: dict[str, object]) -> None:
+    assert "errorlist" in fill_in(desk, **form)
+    assert not ApiToken.objects.exists()
+
+
+def test_making_one_asks_who_is_there(olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    client = Client()
+    client.force_login(olga)
+    asked = client.get(f"{LIST}add/")
+    assert asked.status_code == 302
+    assert "reauthenticate" in asked["Location"]
+    client.post(f"{LIST}add/", {"name": "x", "scopes": ["cost:read"], "days": "90"})
+    assert not ApiToken.objects.exists()
+
+
+def test_revoking_asks_first_and_then_refuses(desk: Client, olga: User) -> None:
+    made = make(olga)
+    form = {"action": "revoke", "_selected_action": [made.token.pk]}
+    assert "refused from now on" in desk.post(LIST, form).text
+    assert let_in(made.secret) == olga
+    assert "Revoked: " in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
+    with pytest.raises(tokens.TokenRefused):
+        let_in(made.secret)
+    assert "These are revoked already" in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
+
+
+def test_the_list_says_how_each_stands(desk: Client, olga: User, alice: User, hands: Hands) -> None:
+    make(olga, name="one")
+    make(alice, name="two")
+    make(olga, name="three", expires_at=hands.at + timedelta(days=1))
+    tokens.revoke(token_id=make(olga, name="four").token.pk, actor=olga)
+    people.disable(user=alice, actor=None)
+    hands.sleep(2 * 86400)
+    text = desk.get(LIST).text
+    for word in ("Works", "Owner disabled", "Expired", "Revoked"):
+        assert f">{word}<" in text
+    token = ApiToken.objects.filter(name="one").get()
+    page = desk.get(f"{LIST}{token.pk}/change/").text
+    assert token.digest not in page
+    assert 'name="_save"' not in page
+
+
+def test_an_operator_with_few_rights_sees_and_makes_only_their_own(olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    clerk = make_person("clerk@example.com", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_apitoken"]))
+    make(olga, name="of olga")
+    make(clerk, name="of the clerk")
+    client = Client()
+    client.force_login(clerk)
+    text = client.get(LIST).text
+    assert "of the clerk" in text
+    assert "of olga" not in text
+    assert client.get(f"{LIST}add/").status_code == 403
