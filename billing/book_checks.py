@@ -6,7 +6,7 @@ from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, 
 from django.db.models.functions import Abs, Coalesce, Lag
 
 from billing.books import Guards, Problem, register, triggers_missing
-from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, Spend
+from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, ProviderEntry, Spend
 
 Kind = LedgerEntry.Kind
 Outcome = PaidCall.Outcome
@@ -15,6 +15,10 @@ State = Spend.State
 GUARDS: Guards = {
     "postgresql": ("veoapp_ledger_no_change", "veoapp_ledger_no_truncate"),
     "sqlite": ("veoapp_ledger_no_update", "veoapp_ledger_no_delete", "veoapp_ledger_no_replace"),
+}
+PROVIDER_GUARDS: Guards = {
+    "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
+    "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
 }
 
 
@@ -73,6 +77,15 @@ def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
 def ledger_guards(*, deep: bool) -> Iterable[Problem]:
     """I2: the database itself refuses to change or delete an entry."""
     return triggers_missing(invariant="I2", names=GUARDS)
+
+
+@register
+def provider_entries(*, deep: bool) -> Iterable[Problem]:
+    """I2, I22: the database refuses to change the provider's entries as well, and each correction has its actor."""
+    yield from triggers_missing(invariant="I2", names=PROVIDER_GUARDS)
+    nameless = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
+    for pk, amount in nameless.values_list("pk", "amount"):
+        yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} by nobody")
 
 
 @register

@@ -97,14 +97,15 @@ def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
 
 
 def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Replace what was only possible or assumed by what is known now."""
+    """Replace what was only possible or assumed by what is known now; the balance may show it from now on."""
     guessed = Spend.objects.filter(
         reference=reference, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
     )
     with transaction.atomic():
         before = guessed.select_for_update().values_list("actual", flat=True).first()
         # The condition decides on SQLite, where nothing locks a row.
-        if before is None or not guessed.filter(actual=before).update(actual=actual, basis=basis):
+        changes = {"actual": actual, "basis": basis, "settled_at": clock.database_now()}
+        if before is None or not guessed.filter(actual=before).update(**changes):
             return False
         job = Spend.objects.get(reference=reference)
         tally.mark_job(reference=reference, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])

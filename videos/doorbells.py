@@ -23,6 +23,7 @@ JOBS = {
     "count": "videos.tasks.count",
     "canary": "videos.tasks.canary",
     "books": "videos.tasks.books",
+    "reconcile": "videos.tasks.reconcile",
     "lots": "videos.tasks.lots",
 }
 # A bell that nobody answered for so long is rung again: its job was lost.

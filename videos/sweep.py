@@ -5,7 +5,17 @@ from datetime import timedelta
 from django.db.models import Q
 
 from accounts.doors import clock
-from billing import alert_routing, books, breaker, budget_alerts, budgets, provider_accounts, snapshots, summary_round
+from billing import (
+    alert_routing,
+    books,
+    breaker,
+    budget_alerts,
+    budgets,
+    provider_accounts,
+    snapshots,
+    summary_round,
+    top_ups,
+)
 from videos import (
     balances,
     doorbells,
@@ -47,6 +57,7 @@ def ring_due() -> list[str]:
         "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
         "balance": _was_answered_before("balance", at - balances.every()),
         "books": _was_answered_before("books", at - books.LOOK_EVERY),
+        "reconcile": _was_answered_before("reconcile", at - top_ups.LOOK_EVERY),
         "lots": _was_answered_before("lots", at - LOTS_EVERY),
     }
     return [name for name, is_due in due.items() if is_due and doorbells.ring(name)]

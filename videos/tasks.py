@@ -1,7 +1,7 @@
 """The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
 
 from billing import books as billing_books
-from billing import expiry
+from billing import expiry, top_ups
 from videos import alert_delivery, balances, daily_summary, doorbells, downloads, notices, polling, recount, sweep
 from videos import dispatch as dispatching
 
@@ -69,6 +69,12 @@ def books() -> None:
     """Look whether the books balance."""
     doorbells.answer("books")
     billing_books.look()
+
+
+def reconcile() -> None:
+    """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
+    doorbells.answer("reconcile")
+    top_ups.look()
 
 
 def lots() -> None:

@@ -1,4 +1,4 @@
-"""The provider's side of the books. Written by `billing.reconcile` and `billing.price_changes`."""
+"""The provider's side of the books. Written by `billing.reconcile`, `billing.top_ups`, `billing.books` and `billing.price_changes`."""
 
 from datetime import timedelta
 from decimal import Decimal
