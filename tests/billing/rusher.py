@@ -1,0 +1,44 @@
+"""One process of a race: `python -m tests.billing.rusher ACT ...`; waits for a line on its input, so that all begin together.
+
+charge EMAIL TIMES PREFIX   charges 1 credit so often; prints how many it got and how many were refused
+expire LOT TIMES            expires the lot so often; prints how often it was the one
+redeem EMAIL CODE           redeems the voucher; prints the credits it got, or why none
+"""
+
+import sys
+
+import django
+
+django.setup()
+
+from accounts.models import User  # noqa: E402  the models are there only now
+from billing import ledger, vouchers  # noqa: E402
+
+
+def charge(email: str, times: str, prefix: str) -> str:
+    user = User.objects.get(email=email)
+    got = refused = 0
+    for n in range(int(times)):
+        try:
+            ledger.charge(user=user, user_credits=1, idempotency_key=f"{prefix}-{n}", reference=f"job:{prefix}-{n}")
+            got += 1
+        except ledger.InsufficientCredits:
+            refused += 1
+    return f"{got} {refused}"
+
+
+def expire(lot: str, times: str) -> str:
+    return str(sum(ledger.expire(lot_id=int(lot)) is not None for _ in range(int(times))))
+
+
+def redeem(email: str, code: str) -> str:
+    try:
+        return str(vouchers.redeem(user=User.objects.get(email=email), typed=code).entry.amount)
+    except vouchers.NotRedeemed as refused:
+        return refused.reason.value
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print({"charge": charge, "expire": expire, "redeem": redeem}[sys.argv[1]](*sys.argv[2:]), flush=True)

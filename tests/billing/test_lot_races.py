@@ -1,0 +1,126 @@
+"""Many processes at once on PostgreSQL: lots that expire while they are spent, and the last use of a voucher."""
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import books, expiry, ledger, vouchers
+from billing.models import CreditLot, LedgerEntry, LotUse, Voucher, VoucherUse
+from tests.billing.test_races import together
+from tests.people import make_person
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+PROCESSES = 8
+
+
+def rush(environment: dict[str, str], *acts: tuple[object, ...]) -> list[str]:
+    """Run each act in a process of its own, all at the same moment; what each printed."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.billing.rusher", *map(str, act)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**environment, "DJANGO_SETTINGS_MODULE": "veoapp.settings"},
+        )
+        for act in acts
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return [process.communicate(timeout=180)[0].strip() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def lot_problems() -> list[books.Problem]:
+    return [problem for problem in books.check() if problem.invariant == "I1"]
+
+
+def test_a_lot_that_expires_while_eight_processes_spend_it_is_spent_or_expired_to_the_credit(
+    alice: User, process_environment: dict[str, str]
+) -> None:
+    past = clock.now() + timedelta(days=1)
+    dated = ledger.grant(user=alice, user_credits=100, idempotency_key="g1", note="race", expires_at=past)
+    ledger.grant(user=alice, user_credits=50, idempotency_key="g2", note="race")
+    lot = CreditLot.objects.get(entry=dated)
+    CreditLot.objects.filter(pk=lot.pk).update(expires_at=clock.now() - timedelta(seconds=1))
+    answers = rush(
+        process_environment,
+        *[("charge", alice.email, 40, f"p{n}") for n in range(PROCESSES - 2)],
+        *[("expire", lot.pk, 3)] * 2,
+    )
+    charged = sum(int(answer.split()[0]) for answer in answers[:-2])
+    refused = sum(int(answer.split()[1]) for answer in answers[:-2])
+    expired = -sum(LedgerEntry.objects.filter(kind="expiry").values_list("amount", flat=True))
+    assert sum(map(int, answers[-2:])) == LedgerEntry.objects.filter(kind="expiry").count() <= 1
+    assert charged + refused == 40 * (PROCESSES - 2)
+    assert charged + expired == 150, "nothing is left, nothing was spent twice"
+    assert ledger.balance_of(alice) == 0
+    assert set(CreditLot.objects.values_list("remaining", flat=True)) == {0}
+    assert sum(LotUse.objects.values_list("amount", flat=True)) == 150
+    assert lot_problems() == []
+
+
+def test_refunds_race_the_expiry_of_their_lot_and_lose_nothing(alice: User) -> None:
+    entry = ledger.grant(
+        user=alice, user_credits=80, idempotency_key="g", note="race", expires_at=clock.now() + timedelta(days=1)
+    )
+    for n in range(8):
+        ledger.charge(user=alice, user_credits=8, idempotency_key=f"c{n}", reference=f"job:{n}")
+    CreditLot.objects.filter(entry=entry).update(expires_at=clock.now() - timedelta(seconds=1))
+    lot = CreditLot.objects.get()
+    refunds = [lambda n=n: ledger.refund(charge_key=f"c{n}", idempotency_key=f"r{n}") for n in range(8)]
+    answers = together(*refunds, *[lambda: ledger.expire(lot_id=lot.pk)] * 4)
+    assert [answer for answer in answers if isinstance(answer, Exception)] == []
+    assert ledger.balance_of(alice) == 64
+    assert CreditLot.objects.filter(is_grace=True, remaining=8).count() == 8
+    assert [entry.amount for entry in ledger.statement(alice).filter(kind="expiry")] == [-16]
+    assert lot_problems() == []
+
+
+def test_eight_processes_race_for_the_last_use_of_a_code_and_one_has_it(process_environment: dict[str, str]) -> None:
+    crowd = [make_person(f"p{n}@example.com") for n in range(PROCESSES)]
+    (voucher,) = vouchers.make(user_credits=50, most_uses=3, actor=None)
+    for user in crowd[:2]:
+        vouchers.redeem(user=make_person(f"early-{user.email}"), typed=voucher.code)
+    answers = rush(process_environment, *[("redeem", user.email, voucher.code) for user in crowd])
+    assert sorted(answers) == ["50", *["used_up"] * (PROCESSES - 1)]
+    assert Voucher.objects.get().uses == VoucherUse.objects.count() == 3
+    assert sum(ledger.balance_of(user) for user in crowd) == 50
+    assert LedgerEntry.objects.count() == 3
+    assert lot_problems() == []
+
+
+def test_one_form_with_a_code_sent_eight_times_at_once_gives_once(alice: User) -> None:
+    (voucher,) = vouchers.make(user_credits=50, most_uses=5, actor=None)
+    answers = together(*[lambda: vouchers.redeem(user=alice, typed=voucher.code)] * 8)
+    refused = [answer.reason for answer in answers if isinstance(answer, vouchers.NotRedeemed)]
+    assert refused == [vouchers.Reason.USED_BEFORE] * 7
+    assert Voucher.objects.get().uses == 1
+    assert ledger.balance_of(alice) == 50
+    assert [entry.amount for entry in ledger.statement(alice)] == [50]
+
+
+def test_runs_that_meet_write_one_mail_and_expire_each_lot_once(alice: User, mailoutbox: list[object]) -> None:
+    soon = clock.now() + timedelta(hours=5)
+    for n in range(4):
+        ledger.grant(user=alice, user_credits=10, idempotency_key=f"g{n}", note="race", expires_at=soon)
+    over = ledger.grant(user=alice, user_credits=7, idempotency_key="over", note="race", expires_at=soon)
+    CreditLot.objects.filter(entry=over).update(expires_at=clock.now() - timedelta(seconds=1))
+    assert together(*[expiry.run] * PROCESSES) == [None] * PROCESSES
+    assert len(mailoutbox) == 1
+    assert ledger.balance_of(alice) == 40
+    assert [entry.amount for entry in ledger.statement(alice)] == [-7, 7, 10, 10, 10, 10]
