@@ -12,6 +12,7 @@ from billing.books import Guards, Problem, register, triggers_missing
 from billing.models import Alert, LedgerEntry, PaidCall, Spend
 from videos import polling, sweep
 from videos.book_files import stored_and_whole
+from videos.book_totals import totals_equal_rows
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 
 Status = VideoTask.Status
@@ -35,6 +36,7 @@ SLACK = timedelta(minutes=10)
 DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
 
 register(stored_and_whole)
+register(totals_equal_rows)
 
 
 class Reference(Func):

@@ -1,0 +1,187 @@
+"""Many random lives of videos, by the product's own acts and without a provider: `python -m tests.videos.lives SEED STEPS`.
+
+As a process of its own it waits for a line on its input, so that several begin together.
+"""
+
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import django
+
+if __name__ == "__main__":
+    django.setup()
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import ledger, provider_accounts, spend
+from billing.guard import Wait
+from billing.models import ProviderAccount, Spend
+from videos import catalogue, lifecycle, orders, polling, recount, verdicts
+from videos.models import CallbackReceipt, VideoFile, VideoTask
+from videos.orders import VideoOrder
+from videos.providers.base import RefusalReason, Report, ReportState
+
+Status = VideoTask.Status
+
+# Near the night in which Berlin's clocks go back, and a week before a month ends.
+BEGINS = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)
+SAYS = (None, Decimal("37.5"), Decimal("0.1234"), Decimal(250))
+
+
+class LeapingClock:
+    """Goes on by leaps."""
+
+    def __init__(self) -> None:
+        self.at = BEGINS
+
+    def now(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+class Lives:
+    """Each step orders a video or moves one of them on, as chance decides."""
+
+    def __init__(self, users: list[User], seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.seed = seed
+        self.users = users
+        self.tasks: list[Any] = []
+        self.account: ProviderAccount = provider_accounts.current()
+
+    def step(self, moved: LeapingClock) -> None:
+        moved.sleep(self.chance.choice((0.5, 61, 700, 5000)))
+        if not self.tasks or self.chance.random() < 0.2:
+            self._order()
+        else:
+            self._advance(self.chance.choice(self.tasks[-40:]))
+
+    def _order(self) -> None:
+        user = self.chance.choice(self.users)
+        wanted = VideoOrder(prompt="a kite", model=self.chance.choice(sorted(catalogue.MODELS)))
+        give = wanted.quote().user_credits
+        key = f"life-{self.seed}-{len(self.tasks)}"
+        ledger.grant(user=user, user_credits=give, idempotency_key=f"grant:{key}", note="for a life")
+        self.tasks.append(orders.create(user=user, order=wanted, idempotency_key=key).pk)
+
+    def _advance(self, task_id: Any) -> None:
+        task = VideoTask.objects.select_related("account").get(pk=task_id)
+        act = getattr(self, f"_from_{task.status}", None)
+        if act is not None:
+            act(task)
+
+    def _from_queued(self, task: VideoTask) -> None:
+        if self.chance.random() < 0.1:
+            lifecycle.cancelled(task_id=task.pk, code="user", actor=task.user)
+            return
+        with transaction.atomic():
+            account = provider_accounts.lock(self.account.pk)
+            if lifecycle.claim(task_id=task.pk, account_id=account.pk, token_hash="") is not None:
+                spend.promise(spend=Spend.objects.get(reference=task.reference), account=account)
+
+    def _from_submitting(self, task: VideoTask) -> None:
+        known: Any = {"task_id": task.pk, "fence": task.fence}
+        match self.chance.randrange(8):
+            case 0:
+                lifecycle.requeued(**known, wait=Wait("rate", clock.database_now()))
+            case 1:
+                lifecycle.refused(**known, reason="moderation", detail="")
+            case 2 | 3:
+                lifecycle.unconfirmed(**known, detail="")
+            case _:
+                lifecycle.accepted(**known, provider_task_id=f"provider-{task.pk}", due_in_s=1)
+
+    def _from_unconfirmed(self, task: VideoTask) -> None:
+        match self.chance.randrange(3):
+            case 0:
+                lifecycle.accepted(
+                    task_id=task.pk, fence=task.fence, provider_task_id=f"provider-{task.pk}", due_in_s=1
+                )
+            case 1:
+                lifecycle.adopted(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
+            case _:
+                lifecycle.given_up(task_id=task.pk, from_=task.status, code="unconfirmed")
+
+    def _from_generating(self, task: VideoTask) -> None:
+        match self.chance.randrange(8):
+            case 0:
+                settings.CHARGED_WHEN_FAILED = self.chance.random() < 0.5
+                polling.settle(task, self._report(task, ReportState.FAILED))
+            case 1:
+                lifecycle.given_up(task_id=task.pk, from_=task.status, code="deadline")
+            case 2 | 3:
+                CallbackReceipt.objects.create(task=task, body_sha256="0" * 64, verdict="used")
+                polling.settle(task, self._report(task, ReportState.SUCCEEDED))
+            case _:
+                polling.settle(task, self._report(task, ReportState.SUCCEEDED))
+
+    def _from_downloading(self, task: VideoTask) -> None:
+        if self.chance.random() < 0.1:
+            lifecycle.given_up(task_id=task.pk, from_=task.status, code="no_file")
+        else:
+            self._store(task)
+
+    def _from_failed(self, task: VideoTask) -> None:
+        """What was given up may yet come, twice and in two ways."""
+        if task.provider_task_id is None:
+            lifecycle.adopted(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
+        elif self.chance.random() < 0.5:
+            polling.settle(task, self._report(task, self.chance.choice((ReportState.SUCCEEDED, ReportState.FAILED))))
+        else:
+            self._store(task)
+
+    def _store(self, task: VideoTask) -> None:
+        with transaction.atomic():
+            VideoFile.objects.filter(task=task).update(
+                state=VideoFile.State.STORED,
+                stored_at=clock.database_now(),
+                name=f"{task.pk}.mp4",
+                size_bytes=1,
+                sha256="0",
+            )
+            verdicts.file_stored(task_id=task.pk)
+
+    def _report(self, task: VideoTask, state: ReportState) -> Report:
+        return Report(
+            provider_task_id=task.provider_task_id or "",
+            state=state,
+            reason=self.chance.choice((*RefusalReason, None)) if state == ReportState.FAILED else None,
+            result_urls=("https://files.example/film.mp4",) if state == ReportState.SUCCEEDED else (),
+            provider_credits=self.chance.choice(SAYS),
+        )
+
+
+def without_limits(settings: Any) -> None:
+    """Nothing waits and nothing is refused, so that every life goes on."""
+    settings.TIME_ZONE = "Europe/Berlin"
+    for name in ("HOURLY", "DAILY", "MONTHLY", "USER_DAILY"):
+        setattr(settings, f"{name}_COST_LIMIT", Decimal(0))
+    settings.MAX_ACTIVE_PER_USER = 10_000
+    settings.MAX_QUEUE_WAIT_MINUTES = 10**6
+
+
+def main(seed: int, steps: int) -> None:
+    without_limits(settings)
+    lives = Lives(list(User.objects.order_by("pk")), seed)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    moved = LeapingClock()
+    with clock.owned(moved):
+        for n in range(steps):
+            lives.step(moved)
+            if n % 25 == seed % 25:
+                recount.fold()
+    print(len(lives.tasks), flush=True)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

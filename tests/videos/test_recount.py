@@ -1,0 +1,182 @@
+"""What is counted step by step is what the rows say when everything is counted again."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import Settings
+
+from accounts.doors import clock
+from billing import books, tally
+from billing.models import Measure, Period, Spend, TallyMark, Total
+from billing.windows import window
+from tests.people import make_person
+from tests.videos.lives import BEGINS, LeapingClock, Lives, without_limits
+from videos import recount
+from videos.models import VideoTask
+
+SINCE, UNTIL = datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(settings: Settings) -> None:
+    settings.CHARGED_WHEN_FAILED = False
+    without_limits(settings)
+
+
+def lived(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> None:
+    users = [make_person(f"life{n}@example.com") for n in range(people)]
+    lives = Lives(users, seed)
+    moved = LeapingClock()
+    with clock.owned(moved):
+        for n in range(steps):
+            lives.step(moved)
+            if folding and n % 37 == 36:
+                recount.fold()
+
+
+def differences() -> list[str]:
+    return [str(one) for one in recount.differences(SINCE, UNTIL)]
+
+
+def sums() -> dict[tuple[str, str], Decimal]:
+    found: dict[tuple[str, str], Decimal] = {}
+    for row in tally.rows(Period.MONTH, since=SINCE, until=UNTIL):
+        found[row.measure, row.label] = found.get((row.measure, row.label), Decimal(0)) + row.amount
+    return found
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
+    lived(seed=seed, steps=500)
+    assert TallyMark.objects.exists(), "some marks are folded, some are not"
+    assert Total.objects.exists()
+    assert differences() == []
+    recount.fold()
+    assert differences() == []
+    # The lives were rich enough to prove something, and plain counts agree.
+    by = sums()
+    assert by["ordered", ""] == VideoTask.objects.count() > 100
+    for status in ("ready", "failed", "cancelled"):
+        assert by[status, ""] == VideoTask.objects.filter(status=status).count() > 0
+    for way in ("callback", "poll", "repair"):
+        assert by["verdict", way] == VideoTask.objects.filter(settled_by=way).count() > 0
+    settled = Spend.objects.filter(state="settled")
+    assert by["actual", ""] == sum(one.actual or 0 for one in settled) > 0
+    assert by["settled_estimate", ""] == sum(one.estimated for one in settled)
+    assert by["estimated", ""] == sum(one.estimated for one in Spend.objects.all())
+    assert window(Period.DAY, VideoTask.objects.latest("created_at").created_at).starts_at > BEGINS + timedelta(days=5)
+
+
+@pytest.mark.django_db
+def test_a_site_that_never_counted_is_counted_from_its_rows_before_its_first_fold() -> None:
+    lived(seed=4, steps=120, folding=False)
+    before = sums()
+    TallyMark.objects.all().delete()
+    assert recount.is_due()
+    recount.fold()
+    assert sums() == before
+    assert differences() == []
+    assert not recount.missing_months()
+    assert not recount.is_due()
+
+
+@pytest.mark.django_db
+def test_a_month_is_made_from_its_rows_while_its_newest_marks_wait() -> None:
+    lived(seed=5, steps=120, folding=False)
+    # The older half was ordered before the site counted anything.
+    TallyMark.objects.filter(pk__lte=TallyMark.objects.order_by("pk")[TallyMark.objects.count() // 2].pk).delete()
+    assert differences()
+    recount.fold()
+    assert differences() == []
+
+
+@pytest.mark.django_db
+def test_what_is_wrong_is_found_named_and_put_right() -> None:
+    lived(seed=6, steps=100)
+    recount.fold()
+    ready = Total.objects.filter(measure=Measure.READY, period=Period.DAY, user_id=0).earliest("starts_at")
+    Total.objects.filter(pk=ready.pk).update(amount=ready.amount + 1)
+    (found,) = differences()
+    assert found == (
+        f"day {ready.starts_at:%Y-%m-%d %H:%M} {ready.model}, ready: {ready.amount + 1} kept, {ready.amount} counted"
+    )
+    Total.objects.filter(measure=Measure.ESTIMATED, user_id__gt=0).delete()
+    assert any("user" in one for one in differences())
+    assert sum(recount.repair(month) for month in recount.months()) > 1
+    assert differences() == []
+
+
+@pytest.mark.django_db
+def test_the_books_say_when_counts_are_wrong() -> None:
+    moved = LeapingClock()
+    with clock.owned(moved):
+        users = [make_person("life@example.com")]
+        lives = Lives(users, 7)
+        for _ in range(60):
+            lives.step(moved)
+        recount.fold()
+        assert [one for one in books.check() if one.invariant == "I23"] == []
+        Total.objects.filter(measure=Measure.ORDERED, period=Period.HOUR).update(amount=99)
+        wrong = [one for one in books.check() if one.invariant == "I23"]
+        assert wrong
+        assert "99.0000 kept" in wrong[0].text
+        # What is older than two days is looked at by the deep check only.
+        moved.at += timedelta(days=3)
+        assert [one for one in books.check() if one.invariant == "I23"] == []
+        assert [one for one in books.check(deep=True) if one.invariant == "I23"]
+
+
+@pytest.mark.django_db
+def test_the_command_checks_and_repairs() -> None:
+    lived(seed=8, steps=60)
+    recount.fold()
+    out = StringIO()
+    call_command("recount_totals", "--check", stdout=out)
+    assert "Totals are what the rows say." in out.getvalue()
+    Total.objects.filter(measure=Measure.CHARGED, user_id=0).update(amount=1)
+    with pytest.raises(CommandError, match="differ"):
+        call_command("recount_totals", "--check", stdout=(out := StringIO()))
+    assert "charged: 1.0000 kept" in out.getvalue()
+    call_command("recount_totals", "--repair", stdout=(out := StringIO()))
+    assert "put right" in out.getvalue()
+    assert differences() == []
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_eight_processes_that_order_end_and_fold_at_once_count_everything(process_environment: dict[str, str]) -> None:
+    for n in range(4):
+        make_person(f"life{n}@example.com")
+    connection.close()
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.videos.lives", str(seed), "50"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=process_environment,
+        )
+        for seed in range(8)
+    ]  # fmt: skip
+    for worker in workers:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "ready\n"
+    for worker in workers:
+        assert worker.stdin is not None
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    # A repair in the middle of it all disturbs nothing.
+    for month in recount.months():
+        recount.repair(month)
+    answers = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 8
+    made = [int(answer) for answer in answers]
+    assert sum(made) == Spend.objects.count() > 50
+    assert differences() == []
+    recount.fold()
+    assert not TallyMark.objects.exists()
+    assert differences() == []

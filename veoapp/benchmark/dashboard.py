@@ -1,0 +1,191 @@
+"""The first page that operators see, and sending from a backlog, over a long history."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from time import perf_counter
+from typing import Any
+
+from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.db.models import Count, Sum
+from django.http import HttpRequest
+from django.test import Client, override_settings
+from django.urls import reverse
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import provider_accounts
+from billing.models import Period, ProviderAccount, Spend, Total
+from billing.windows import window
+from veoapp.benchmark import history, scratch
+from veoapp.benchmark.measure import Taken, measure
+from videos import dispatch, recount
+
+RANGES = {"today": 1, "7d": 7, "30d": 30, "year": 365}
+TARGET_MS, TARGET_QUERIES = 150, 12
+BACKLOG = 1_000
+RUNS, CLAIMS, DIRECT_RUNS = 20, 20, 3
+
+Say = Callable[[str], object]
+
+
+@dataclass
+class Result:
+    """What was measured. Times in milliseconds; `empty` and `bare` are the same without a history, `direct` counts rows."""
+
+    tasks: int
+    filled_s: float = 0
+    recounted_s: float = 0
+    totals: int = 0
+    pages: dict[str, Taken] = field(default_factory=dict)
+    empty: dict[str, Taken] = field(default_factory=dict)
+    direct: dict[str, Taken] = field(default_factory=dict)
+    claim: Taken | None = None
+    bare: Taken | None = None
+
+    @property
+    def is_within_targets(self) -> bool:
+        return all(one.median_ms <= TARGET_MS and one.queries <= TARGET_QUERIES for one in self.pages.values())
+
+
+def run(*, tasks: int, say: Say) -> Result:
+    """Measure in a scratch database with so many tasks of the last year."""
+    result = Result(tasks)
+    with _as_measured(), scratch.database() as name:
+        say(f"Scratch database {name}; it is dropped at the end.")
+        until = clock.database_now()
+        since = until - timedelta(days=365)
+        client = _operator()
+        result.empty = _pages(client)
+        _account()
+        history.people()
+        history.waiting(BACKLOG, until=until)
+        history.settle_down()
+        result.bare = _claims()
+        say(f"Writing {tasks:,} tasks ...")
+        begin = perf_counter()
+        history.ended(tasks, since=since, until=until)
+        history.balances(since=since, until=until)
+        result.filled_s = round(perf_counter() - begin, 1)
+        say(f"Counting them (the real recount), after {result.filled_s:g} s ...")
+        begin = perf_counter()
+        recount.fold()
+        result.recounted_s = round(perf_counter() - begin, 1)
+        result.totals = Total.objects.count()
+        history.settle_down()
+        say(f"Measuring, after {result.recounted_s:g} s ...")
+        result.pages = _pages(client)
+        result.direct = {key: measure(lambda: _direct(key, until), runs=DIRECT_RUNS) for key in RANGES}  # noqa: B023  called at once
+        result.claim = _claims()
+    return result
+
+
+def table(result: Result) -> Iterator[str]:
+    """The result as lines of text."""
+    yield f"{result.tasks:,} tasks written in {result.filled_s:g} s; {result.totals:,} totals in {result.recounted_s:g} s"
+    yield ""
+    yield f"{'dashboard':<10}{'median':>9}{'p95':>9}{'queries':>9}{'of empty':>10}{'rows instead':>14}"
+    for key, page in result.pages.items():
+        times = f"{page.median_ms / result.empty[key].median_ms:.2f} x"
+        direct = f"{result.direct[key].median_ms / page.median_ms:.1f} x"
+        yield f"{key:<10}{page.median_ms:>6.0f} ms{page.p95_ms:>6.0f} ms{page.queries:>9}{times:>10}{direct:>14}"
+    yield f"targets: {TARGET_MS} ms, {TARGET_QUERIES} queries: {'met' if result.is_within_targets else 'MISSED'}"
+    yield ""
+    if result.claim and result.bare:
+        claim, bare = result.claim, result.bare
+        yield (
+            f"claim of the next among {BACKLOG:,} that wait: {claim.median_ms:.1f} ms, {claim.queries} queries, "
+            f"{claim.median_ms / bare.median_ms:.2f} x the same without a history"
+        )
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """The result for programs."""
+    return {
+        "tasks": result.tasks,
+        "filled_s": result.filled_s,
+        "recounted_s": result.recounted_s,
+        "totals": result.totals,
+        **{
+            name: {key: one.facts for key, one in getattr(result, name).items()}
+            for name in ("pages", "empty", "direct")
+        },
+        "claim": result.claim and result.claim.facts,
+        "claim_without_history": result.bare and result.bare.facts,
+        "within_targets": result.is_within_targets,
+    }
+
+
+@contextmanager
+def _as_measured() -> Iterator[None]:
+    """As in production, but for what the measuring itself needs: a way in, and no limit on the claims."""
+    storages = {
+        **settings.STORAGES,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    with override_settings(
+        DEBUG=False,
+        ALLOWED_HOSTS=["testserver"],
+        SECURE_SSL_REDIRECT=False,
+        STAFF_MFA_REQUIRED=True,
+        STORAGES=storages,
+        KIE_AI_API_KEY="no-key-of-anybody",
+        PROVIDER_RATE_LIMIT=10_000,
+        MAX_CONCURRENT_VIDEOS=10_000,
+        MAX_CONCURRENT_PER_USER=10_000,
+        HOURLY_COST_LIMIT=Decimal(10**9),
+        DAILY_COST_LIMIT=Decimal(10**9),
+        MONTHLY_COST_LIMIT=Decimal(10**9),
+    ):
+        yield
+
+
+def _operator() -> Client:
+    operator = User.objects.create_superuser("operator@benchmark.invalid")
+    client = Client()
+    client.force_login(operator, backend=settings.AUTHENTICATION_BACKENDS[0])
+    # As after a login with both steps, for the question whether it was one is part of each page.
+    Authenticator.objects.create(user=operator, type=Authenticator.Type.TOTP, data={})
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, operator, method="mfa", type="totp")
+    request.session.save()
+    return client
+
+
+def _pages(client: Client) -> dict[str, Taken]:
+    return {key: measure(lambda: _page(client, key), runs=RUNS) for key in RANGES}  # noqa: B023  called at once
+
+
+def _page(client: Client, key: str) -> None:
+    answer = client.get(reverse("admin:index"), {"range": key})
+    if answer.status_code != 200:
+        raise RuntimeError(f"the dashboard answered {answer.status_code} {answer.headers.get('Location', '')}".rstrip())
+
+
+def _direct(key: str, until: datetime) -> None:
+    """What the page would do without totals: sums of the rows, by day and by model, by user."""
+    since = window(Period.DAY, until - timedelta(days=RANGES[key] - 1)).starts_at
+    jobs = Spend.objects.filter(created_at__gte=since)
+    for by in (("created_at__date", "model"), ("user",)):
+        list(jobs.order_by().values(*by).annotate(jobs=Count("id"), estimates=Sum("estimated"), costs=Sum("actual")))
+
+
+def _account() -> ProviderAccount:
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(50_000))
+    return account
+
+
+def _claims() -> Taken:
+    account = _account()
+
+    def claim() -> None:
+        if not isinstance(dispatch.claim_next(account.pk), dispatch.Claim):
+            raise RuntimeError("nothing was claimed")
+
+    return measure(claim, runs=CLAIMS)

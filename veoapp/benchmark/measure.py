@@ -1,0 +1,40 @@
+"""How long something takes, and how many queries it makes."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from statistics import median, quantiles
+from time import perf_counter
+from typing import Any
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Milliseconds of several runs, and the queries of one."""
+
+    median_ms: float
+    p95_ms: float
+    queries: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measure(act: Callable[[], object], *, runs: int) -> Taken:
+    """Run it some times to warm up, once to count its queries, and then `runs` times by the clock."""
+    for _ in range(WARM_UP):
+        act()
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    times_ms = []
+    for _ in range(runs):
+        begin = perf_counter()
+        act()
+        times_ms.append((perf_counter() - begin) * 1000)
+    p95 = quantiles(times_ms, n=20)[-1] if len(times_ms) > 1 else times_ms[0]
+    return Taken(round(median(times_ms), 1), round(p95, 1), len(captured))
