@@ -65,7 +65,7 @@ class SiteBudgetSpent(BudgetRefusal):
         if self.state.subject == Subject.MODEL:
             return (
                 gettext(
-                    "What may be spent on this model is spent until %(time)s. "
+                    "The budget for this model is spent until %(time)s. "
                     "Nothing was charged; choose another model, or come back then."
                 )
                 % self.told()
@@ -73,16 +73,13 @@ class SiteBudgetSpent(BudgetRefusal):
         if self.facts["smaller"]:
             return (
                 gettext(
-                    "What may be spent here until %(time)s is too little for this video. "
+                    "Until %(time)s the budget for new videos is too small for this one. "
                     "Choose a cheaper model or resolution, or come back then. Nothing was charged."
                 )
                 % self.told()
             )
         return (
-            gettext(
-                "What may be spent on new videos here is spent until %(time)s. "
-                "Nothing was charged; please come back then."
-            )
+            gettext("The budget for new videos is spent until %(time)s. Nothing was charged; please come back then.")
             % self.told()
         )
 
@@ -139,14 +136,14 @@ def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> Budg
             state=state, until=state.window.ends_at, smaller=smaller, left=worth, price=quote.user_credits
         )
     promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
-    starts_at = _room_at(state, state.limit, missing=ahead + amount - state.room, not_after=promise)
+    starts_at = _room_at(state, state.limit, missing=ahead + amount - state.room)
     return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller) if starts_at > promise else None
 
 
-def _room_at(state: State, limit: Decimal, *, missing: Decimal, not_after: datetime) -> datetime:
-    """When the window begins that has room for what is missing in this one; no further than just past `not_after`."""
+def _room_at(state: State, limit: Decimal, *, missing: Decimal) -> datetime:
+    """When the window begins that has room for what is missing in this one."""
     one = following(state.window)
-    while missing > limit and one.starts_at <= not_after:
+    while missing > limit:
         one, missing = following(one), missing - limit
     return one.starts_at
 

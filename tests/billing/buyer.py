@@ -1,4 +1,5 @@
-"""One process of a race: `python -m tests.billing.buyer EMAIL TIMES PREFIX`. Orders as fast as it can; prints how many it got.
+"""One process of a race: `python -m tests.billing.buyer EMAIL TIMES PREFIX REFUSAL`. Orders as fast as it can; prints how many
+it got, and how many were refused with that code.
 
 It waits for a line on its input, so that all begin together.
 """
@@ -15,7 +16,7 @@ from videos import orders  # noqa: E402
 from videos.orders import VideoOrder  # noqa: E402
 
 
-def main(email: str, times: int, prefix: str) -> None:
+def main(email: str, times: int, prefix: str, code: str) -> None:
     user = User.objects.get(email=email)
     print("ready", flush=True)
     sys.stdin.readline()
@@ -24,10 +25,10 @@ def main(email: str, times: int, prefix: str) -> None:
         try:
             orders.create(user=user, order=VideoOrder(prompt=f"a kite, {prefix}-{n}"), idempotency_key=f"{prefix}-{n}")
             accepted += 1
-        except guard.NotEnoughCredits:
-            refused += 1
+        except guard.Refusal as refusal:
+            refused += refusal.code == code
     print(accepted, refused, flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])

@@ -96,6 +96,25 @@ def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: Provi
     assert ledger.balance_of(alice) == 59
 
 
+def test_nobody_is_sent_to_a_cheaper_video_that_they_cannot_pay_either(alice: User, account: ProviderAccount) -> None:
+    least = min(one.user_credits for one in pricing.price_list() if one.kind == pricing.Kind.GENERATE)
+    give_credits(alice, least - 1)
+    assert refusal(alice, account) == (
+        "not_enough_credits",
+        f"This video costs 60 credits and you have {least - 1}. Ask the operator for credits.",
+    )
+    give_credits(alice, 1)
+    assert "Choose a cheaper model or resolution" in refusal(alice, account)[1]
+
+
+def test_a_budget_without_room_refuses_before_anything_is_charged(
+    buyer: User, account: ProviderAccount, settings: Settings
+) -> None:
+    settings.USER_DAILY_COST_LIMIT = Decimal(59)
+    assert refusal(buyer, account)[0] == "above_limit"
+    assert ledger.balance_of(buyer) == 60
+
+
 def test_unfinished_videos_are_limited_and_settled_ones_do_not_count(
     buyer: User, bob: User, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
@@ -130,7 +149,7 @@ def test_every_refusal_needs_its_sentence() -> None:
     with pytest.raises(NotImplementedError):
         str(guard.Refusal())
     codes = {kind.code for kind in guard.Refusal.__subclasses__() if kind.__module__ == guard.__name__}
-    assert codes == {"paused", "provider_at_rest", "not_enough_credits", "too_many_active", "queue_too_long"}
+    assert codes == {"paused", "held", "provider_at_rest", "not_enough_credits", "too_many_active", "queue_too_long"}
 
 
 # At dispatch

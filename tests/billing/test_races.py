@@ -1,7 +1,5 @@
 """Many at once on PostgreSQL: what is true of one is true of all of them together."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
@@ -29,6 +27,7 @@ from billing.models import (
     Spend,
 )
 from tests.billing import history
+from tests.billing.racing import race
 from tests.people import give_credits, make_person
 from videos import dispatch, lifecycle, orders, verdicts
 from videos.models import VideoTask
@@ -72,27 +71,11 @@ def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
     alice: User, process_environment: dict[str, str]
 ) -> None:
     give_credits(alice, 100 * PRICE)
-    command = [sys.executable, "-m", "tests.billing.buyer", alice.email, "60"]
-    environment = {**process_environment, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
-    buyers = [
-        subprocess.Popen([*command, f"p{n}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        for n in range(8)
-    ]
-    try:
-        for buyer in buyers:
-            assert buyer.stdout is not None
-            assert buyer.stdout.readline() == "ready\n"
-        for buyer in buyers:
-            assert buyer.stdin is not None
-            buyer.stdin.write("go\n")
-            buyer.stdin.flush()
-        answers = [buyer.communicate(timeout=180)[0].split() for buyer in buyers]
-    finally:
-        for buyer in buyers:
-            buyer.kill()
-            buyer.wait()
-    assert sum(int(accepted) for accepted, _ in answers) == 100
-    assert sum(int(refused) for _, refused in answers) == 380
+    # Credits alone shall decide here.
+    environment = process_environment | {"HOURLY_COST_LIMIT": "0", "DAILY_COST_LIMIT": "0"}
+    answers = race("tests.billing.buyer", alice.email, "60", "p{n}", "not_enough_credits", environment=environment)
+    assert sum(accepted for accepted, _ in answers) == 100
+    assert sum(refused for _, refused in answers) == 380
     assert VideoTask.objects.filter(user=alice).count() == 100
     assert Spend.objects.filter(user=alice, state=Spend.State.ESTIMATED).count() == 100
     assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 100
@@ -210,32 +193,11 @@ def test_f24_claims_of_eight_workers_keep_the_rate(alice: User, settings: Settin
 
 
 def test_ten_thousand_cries_from_eight_processes_are_one_alert_and_one_mail(
-    process_environment: dict[str, str], settings: Settings
+    process_environment: dict[str, str],
 ) -> None:
-    settings.COST_ALERT_EMAIL = ["olga@example.com"]
-    environment = {
-        **process_environment,
-        "DJANGO_SETTINGS_MODULE": "veoapp.settings",
-        "COST_ALERT_EMAIL": "olga@example.com",
-    }
-    command = [sys.executable, "-m", "tests.billing.crier", "1250"]
-    criers = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        for _ in range(8)
-    ]
-    try:
-        for crier in criers:
-            assert crier.stdout is not None
-            assert crier.stdout.readline() == "ready\n"
-        for crier in criers:
-            assert crier.stdin is not None
-            crier.stdin.write("go\n")
-            crier.stdin.flush()
-        assert [crier.communicate(timeout=300)[0] for crier in criers] == ["done\n"] * 8
-    finally:
-        for crier in criers:
-            crier.kill()
-            crier.wait()
+    environment = process_environment | {"COST_ALERT_EMAIL": "olga@example.com"}
+    seen = race("tests.billing.crier", "1250", environment=environment)
+    assert sum(times for times, _ in seen) == 10_000
     # A run over midnight is two windows.
     assert sum(alert.count for alert in Alert.objects.all()) == 10_000
     assert Alert.objects.count() == AlertDelivery.objects.count() <= 2

@@ -1,0 +1,46 @@
+"""One process of a race: `python -m tests.billing.spender EMAIL TIMES PREFIX`. Promises as fast as it can.
+
+Prints how many promises were counted, and how many found no room.
+
+It estimates its jobs first, 20 provider credits each, and waits for a line on its input, so that all begin together.
+"""
+
+import sys
+from decimal import Decimal
+
+import django
+
+django.setup()
+
+from accounts.models import User  # noqa: E402  the models are there only now
+from billing import budgets, provider_accounts, spend  # noqa: E402
+from billing.pricing import Kind, Quote  # noqa: E402
+
+QUOTE = Quote(
+    model="veo3_fast",
+    resolution="720p",
+    kind=Kind.GENERATE,
+    user_credits=20,
+    provider_credits=Decimal(20),
+    usd_per_credit=Decimal("0.005"),
+)
+
+
+def main(email: str, times: int, prefix: str) -> None:
+    user = User.objects.get(email=email)
+    account = provider_accounts.current()
+    jobs = [spend.estimate(reference=f"job:{prefix}-{n}", user=user, quote=QUOTE) for n in range(times)]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    sent = waiting = 0
+    for job in jobs:
+        try:
+            spend.promise(spend=job, account=account)
+            sent += 1
+        except budgets.BudgetSpent:
+            waiting += 1
+    print(sent, waiting, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])

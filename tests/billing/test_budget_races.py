@@ -1,0 +1,138 @@
+"""Budgets under eight processes on PostgreSQL: to the credit, and never one more."""
+
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.models import Sum
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import books, ledger, provider_accounts, spend
+from billing.budgets import BudgetSpent
+from billing.limits import set_limit
+from billing.models import BudgetWindow, LedgerEntry, PaidCall, Spend
+from tests.billing import history
+from tests.billing.racing import race
+from tests.people import give_credits, make_person
+from videos import dispatch
+from videos.models import VideoTask
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+PRICE = 60
+FREE = {"HOURLY_COST_LIMIT": "0", "DAILY_COST_LIMIT": "0", "MONTHLY_COST_LIMIT": "0"}
+
+
+def used(scope: str, period: str) -> Decimal:
+    """Of all windows of this kind: an hour, a day, a month may have turned while the race ran."""
+    rows = BudgetWindow.objects.filter(scope=scope, period=period)
+    return rows.aggregate(sum=Sum("used"))["sum"] or Decimal(0)
+
+
+def test_f04_eight_processes_spend_a_budget_to_the_credit_and_never_one_more(
+    alice: User, process_environment: dict[str, str]
+) -> None:
+    """20 credits x 480 attempts against 2,019: 100 fit, whichever of the three limits is looked at."""
+    for subject, model in (("all", ""), ("each_user", ""), ("model", "veo3_fast")):
+        set_limit(subject=subject, period="month", limit=Decimal(2019), model=model, actor=None)
+    answers = race("tests.billing.spender", alice.email, "60", "p{n}", environment=process_environment | FREE)
+    assert sum(sent for sent, _ in answers) == 100
+    assert sum(waiting for _, waiting in answers) == 380
+    scopes = ("all", f"user:{alice.pk}", "model:veo3_fast")
+    assert {used(scope, period) for scope in scopes for period in ("hour", "day", "month")} == {2000}
+    assert Spend.objects.filter(state=Spend.State.PROMISED).aggregate(sum=Sum("counted"))["sum"] == 2000
+    assert Spend.objects.filter(state=Spend.State.ESTIMATED, counted=0, counted_in=[]).count() == 380
+    assert PaidCall.objects.count() == 100
+
+
+def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
+    alice: User, process_environment: dict[str, str]
+) -> None:
+    give_credits(alice, 80 * PRICE)
+    set_limit(subject="each_user", period="month", limit=Decimal(10 * PRICE + 59), actor=None)
+    environment = process_environment | FREE
+    answers = race("tests.billing.buyer", alice.email, "10", "p{n}", "user_budget_spent", environment=environment)
+    assert sum(accepted for accepted, _ in answers) == 10
+    assert sum(refused for _, refused in answers) == 70
+    assert VideoTask.objects.count() == 10
+    assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 10
+    assert ledger.balance_of(alice) == 70 * PRICE
+    assert books.check() == []
+
+
+def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings: Settings) -> None:
+    """Many users and two accounts, so that no other lock puts them into a line; windows are made in the same moment."""
+    for name in FREE:
+        setattr(settings, name, Decimal(0))
+    set_limit(subject="all", period="month", limit=Decimal(40 * PRICE), actor=None)
+    accounts = [provider_accounts.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2)]
+    crowd = [make_person(f"p{n}@example.com") for n in range(8)]
+    jobs = {user.pk: [_job(user, n) for n in range(10)] for user in crowd}
+    gate = Barrier(len(crowd))
+
+    def run(place: int) -> Any:
+        connection.ensure_connection()
+        gate.wait()
+        try:
+            for n, job in enumerate(jobs[crowd[place].pk]):
+                try:
+                    spend.promise(spend=job, account=accounts[place % 2])
+                except BudgetSpent:
+                    continue
+                if n % 3 == 0:
+                    spend.answered(reference=job.reference, outcome=spend.Outcome.NOT_SENT)
+                elif n % 3 == 1:
+                    spend.settle(reference=job.reference, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(crowd)) as pool:
+        list(pool.map(run, range(len(crowd))))
+    counted = Spend.objects.aggregate(sum=Sum("counted"))["sum"]
+    assert counted == used("all", "month") == used("all", "hour") == used("model:veo3_fast", "day")
+    assert counted <= 40 * PRICE
+    for user in crowd:
+        own = Spend.objects.filter(user=user).aggregate(sum=Sum("counted"))["sum"]
+        assert own == used(f"user:{user.pk}", "month") == used(f"user:{user.pk}", "hour")
+
+
+def test_f04_claims_of_eight_workers_keep_a_budget_and_the_rest_waits(alice: User, settings: Settings) -> None:
+    settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 100
+    tasks = [history.waiting(alice) for _ in range(12)]
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    set_limit(subject="all", period="month", limit=Decimal(3 * PRICE + 1), actor=None)
+    gate = Barrier(8)
+
+    def claim(_: int) -> list[Any]:
+        connection.ensure_connection()
+        gate.wait()
+        try:
+            return [dispatch.claim_next(account.pk) for _ in range(3)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        steps = [step for found in pool.map(claim, range(8)) for step in found]
+    assert sum(isinstance(step, dispatch.Claim) for step in steps) == 3
+    assert used("all", "month") == 3 * PRICE
+    waiting = VideoTask.objects.filter(pk__in=[task.pk for task in tasks], status="queued")
+    assert (waiting.count(), waiting.filter(wait_code="budget_month").count()) == (9, 9)
+    assert ledger.balance_of(alice) == 0
+
+
+def _job(user: User, n: int) -> Spend:
+    return Spend.objects.create(
+        reference=f"job:{user.pk}-{n}",
+        user=user,
+        model="veo3_fast",
+        resolution="720p",
+        kind="generate",
+        user_credits=PRICE,
+        estimated=Decimal(PRICE),
+        usd_per_credit=Decimal("0.005"),
+    )
