@@ -1,5 +1,7 @@
 """Commands of money: `grant_credits` and `check_credits`."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from io import StringIO
 from typing import Any
@@ -9,9 +11,11 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from accounts import people
+from accounts.doors import clock
 from accounts.models import User
-from billing import ledger, provider_accounts, spend
-from billing.models import ProviderAccount
+from billing import ledger, provider_accounts, spend, tally
+from billing.amounts import plain
+from billing.models import Measure, ProviderAccount, Spend
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -93,43 +97,90 @@ def provider(sandbox: SandboxProcess, settings: Settings) -> SandboxProcess:
     return sandbox
 
 
-def balance_line() -> tuple[int, str]:
-    """The exit code, and the one line."""
+def balance_line(*words: str) -> tuple[int, str]:
+    """The exit code, and the one line (or none)."""
     out = StringIO()
     with pytest.raises(SystemExit) as ended:
-        call_command("check_credits", stdout=out)
-    (line,) = out.getvalue().splitlines()
-    return int(ended.value.code or 0), line
+        call_command("check_credits", *words, stdout=out)
+    text = out.getvalue()
+    assert text.count("\n") == bool(text)
+    return int(ended.value.code or 0), text.strip()
 
 
 @pytest.mark.parametrize(
     ("balance", "code", "word"),
-    [("5000", 0, "OK"), ("1000.25", 0, "OK"), ("1000", 1, "LOW"), ("500", 2, "CRITICAL"), ("0", 2, "CRITICAL")],
+    [
+        ("5000", 0, "OK"),
+        ("1000.25", 0, "OK"),
+        ("1000", 1, "LOW"),
+        ("560.5", 1, "LOW"),
+        ("560", 2, "CRITICAL"),  # with the promise, new videos wait
+        ("500", 2, "CRITICAL"),
+        ("0", 2, "CRITICAL"),
+    ],
 )
 def test_cron_reads_the_balance_by_a_line_and_an_exit_code(
-    provider: SandboxProcess, new_spend: object, balance: str, code: int, word: str
+    provider: SandboxProcess, new_spend: Callable[[], Spend], balance: str, code: int, word: str
 ) -> None:
     provider.balance(balance)
-    job = new_spend()  # type: ignore[operator]
-    spend.promise(spend=job, account=provider_accounts.current())
-    assert balance_line() == (code, f"{word} kie.ai: balance {balance}, promised 60, low at 1000, critical at 500")
+    spend.promise(spend=new_spend(), account=provider_accounts.current())
+    found, line = balance_line()
+    assert found == code
+    available = plain(Decimal(balance) - 60)
+    assert line.startswith(
+        f"{word} kie.ai: balance {balance}, available {available}, low at 1000, critical at 500, days "
+    )
     assert provider_accounts.current().balance == Decimal(balance)
 
 
-def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount, settings: Settings) -> None:
-    code, line = balance_line()
+def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Callable[[], Spend]) -> None:
+    provider.balance(5000)
+    assert balance_line()[1].endswith(", days left >60")
+    hour = clock.now()
+    for hours in range(1, 25):
+        counts = [(Measure.ESTIMATED, Decimal(100))]
+        tally.mark(ordered_at=hour - timedelta(hours=hours), model="veo3_fast", user_id=1, counts=counts)
+    days = float(balance_line()[1].rpartition(" ")[2])
+    assert 1.7 < days < 2.1
+    provider.balance(500)
+    assert balance_line()[1].endswith(", days left 0.0")
+
+
+def test_cron_hears_nothing_while_all_is_well_if_it_likes(provider: SandboxProcess) -> None:
+    provider.balance(5000)
+    assert balance_line("--quiet") == (0, "")
+    provider.balance(900)
+    assert balance_line("--quiet")[0] == 1
+    assert balance_line("--quiet")[1].startswith("LOW kie.ai: balance 900, ")
+
+
+def test_cron_hears_of_a_parked_account_although_its_balance_reads_well(provider: SandboxProcess) -> None:
+    provider.balance(5000)
+    account = provider_accounts.current()
+    parked = ProviderAccount.Parked.OUT_OF_CREDITS
+    provider_accounts.park(account_id=account.pk, parked_as=parked, detail="402")
+    code, line = balance_line("--quiet")
     assert code == 2
-    assert line.startswith(f"UNREACHABLE kie.ai: balance 5000 at {account.balance_at:%Y-%m-%d %H:%M} UTC, promised 0")
+    assert line.startswith("PARKED (out_of_credits) kie.ai: balance 5000, available 5000, ")
+
+
+def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount) -> None:
+    code, line = balance_line("--quiet")
+    assert code == 2
+    assert line.startswith(
+        f"UNREACHABLE kie.ai: balance 5000 at {account.balance_at:%Y-%m-%d %H:%M} UTC, available 5000"
+    )
 
 
 def test_cron_hears_of_a_balance_never_read() -> None:
     assert balance_line() == (
-        2, "UNREACHABLE kie.ai: balance unknown, promised 0, low at 1000, critical at 500"
-    )  # fmt: skip
+        2,
+        "UNREACHABLE kie.ai: balance unknown, available unknown, low at 1000, critical at 500, days left unknown",
+    )
 
 
 def test_cron_hears_that_there_is_no_key(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    code, line = balance_line()
+    code, line = balance_line("--quiet")
     assert code == 2
     assert line.startswith("UNKNOWN No provider key")

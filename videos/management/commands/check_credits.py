@@ -1,11 +1,16 @@
 import sys
+from argparse import ArgumentParser
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from billing import guard, provider_accounts, vault
+from accounts.doors import clock
+from billing import cost_now, guard, provider_accounts, vault
 from billing.amounts import plain
+from billing.dashboard import forecasts
 from billing.models import ProviderAccount
 from videos import balances
 from videos.provider_clients import client_for
@@ -15,11 +20,17 @@ HEALTHY, LOW, CRITICAL = 0, 1, 2
 
 class Command(BaseCommand):
     help = (
-        "Asks the provider for our balance (free) and prints one line, for cron. "
-        "Exit code 0: healthy, 1: low, 2: critical, or the provider did not say."
+        "Asks the provider for our balance (free) and prints one line, for cron: balance, what of it is not promised yet, "
+        "the thresholds, and in how many days it is critical at the pace of now. Exit code 0: healthy, 1: low, 2: critical, "
+        "or new videos wait for it, or the provider did not say."
     )
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--quiet", action="store_true", help="print nothing while all is well, so cron sends no mail"
+        )
+
+    def handle(self, *args: Any, quiet: bool, **options: Any) -> None:
         try:
             account = provider_accounts.current()
             is_read = balances.read(account, client_for(account)).trouble is None
@@ -27,19 +38,44 @@ class Command(BaseCommand):
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)
         account.refresh_from_db()
-        code = _code(account, is_read)
-        word = ("OK", "LOW", "CRITICAL")[code] if is_read else "UNREACHABLE"
-        balance = "unknown" if account.balance is None else plain(account.balance)
-        if not is_read and account.balance_at is not None:
-            balance += f" at {account.balance_at:%Y-%m-%d %H:%M} UTC"
-        self.stdout.write(
-            f"{word} {account.label}: balance {balance}, promised {plain(provider_accounts.promised(account.pk))}, "
-            f"low at {plain(settings.LOW_BALANCE_THRESHOLD)}, critical at {plain(settings.CRITICAL_BALANCE_THRESHOLD)}"
-        )
+        available = None if account.balance is None else account.balance - provider_accounts.committed(account)
+        code, word = _verdict(account, available, is_read=is_read)
+        if code != HEALTHY or not quiet:
+            self.stdout.write(f"{word} {account.label}: {_figures(account, available, is_read=is_read)}")
         sys.exit(code)
 
 
-def _code(account: ProviderAccount, is_read: bool) -> int:
-    if not is_read or account.balance is None or guard.is_critical(account):
-        return CRITICAL
-    return LOW if account.balance <= settings.LOW_BALANCE_THRESHOLD else HEALTHY
+def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> tuple[int, str]:
+    """The exit code and the word for it."""
+    if account.parked_as:
+        return CRITICAL, f"PARKED ({account.parked_as})"
+    if not is_read or account.balance is None or available is None:
+        return CRITICAL, "UNREACHABLE"
+    if guard.is_critical(account) or available <= settings.CRITICAL_BALANCE_THRESHOLD:
+        return CRITICAL, "CRITICAL"
+    return (LOW, "LOW") if account.balance <= settings.LOW_BALANCE_THRESHOLD else (HEALTHY, "OK")
+
+
+def _figures(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> str:
+    balance = "unknown" if account.balance is None else plain(account.balance)
+    if not is_read and account.balance_at is not None:
+        balance += f" at {account.balance_at:%Y-%m-%d %H:%M} UTC"
+    return ", ".join(
+        [
+            f"balance {balance}",
+            f"available {'unknown' if available is None else plain(available)}",
+            f"low at {plain(settings.LOW_BALANCE_THRESHOLD)}",
+            f"critical at {plain(settings.CRITICAL_BALANCE_THRESHOLD)}",
+            f"days left {'unknown' if available is None else _days_left(available)}",
+        ]
+    )
+
+
+def _days_left(available: Decimal) -> str:
+    """Until the critical threshold, at the pace of the last hours."""
+    at = clock.now()
+    above = available - settings.CRITICAL_BALANCE_THRESHOLD
+    ends_at = forecasts.ends_at(above, forecasts.pace(cost_now.read(at).hours, at=at), at=at)
+    if ends_at is None:
+        return f">{forecasts.HORIZON.days}"
+    return f"{(ends_at - at) / timedelta(days=1):.1f}"
