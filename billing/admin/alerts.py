@@ -1,25 +1,53 @@
-"""What operators must know, and the act of having seen it."""
+"""The operators' inbox: what happened, what it means, what to do; seen, put aside or over by a click."""
 
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
+from django.views.decorators.http import require_POST
 
+from accounts.doors import clock
 from billing import alerts
 from billing.admin.reading import ReadOnlyAdmin, chip, moment, number, operator_of, reference_link
-from billing.models import Alert
+from billing.alert_words import WORDS, about, own_page, page_of, words_of
+from billing.models import Alert, AlertDelivery, Period
+from billing.windows import site_zone
+from billing.windows import window as window_of
 
 TONES = {Alert.Severity.INFO: "info", Alert.Severity.WARNING: "warn", Alert.Severity.CRITICAL: "bad"}
-STATES = {
-    "open": Q(resolved_at=None, acknowledged_at=None),
-    "seen": Q(resolved_at=None, acknowledged_at__isnull=False),
-    "over": Q(resolved_at__isnull=False),
+DELIVERY_TONES = {
+    AlertDelivery.State.DUE: "info",
+    AlertDelivery.State.SENT: "good",
+    AlertDelivery.State.FAILED: "bad",
 }
+MORNING = time(8)
+
+# Each kind that only a person can end.
+BY_HAND = [kind for kind, words in WORDS.items() if words.by_hand]
+
+
+def states(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
+    """What an alert waits for, by the filter's word."""
+    return {
+        "open": (gettext_lazy("Open"), alerts.is_waiting(at)),
+        "snoozed": (gettext_lazy("Put aside"), alerts.is_snoozed(at)),
+        "seen": (gettext_lazy("Seen, not over"), Q(resolved_at=None, acknowledged_at__isnull=False)),
+        "over": (gettext_lazy("Over"), Q(resolved_at__isnull=False)),
+    }
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -29,35 +57,139 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", _("Open")), ("seen", _("Seen, not over")), ("over", _("Over"))]
+        return [(name, str(words)) for name, (words, _q) in states(clock.now()).items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        return queryset.filter(STATES.get(str(self.value()), Q()))
+        _words, wanted = states(clock.now()).get(str(self.value()), ("", Q()))
+        return queryset.filter(wanted)
 
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    """One row for each cause and window. They end by themselves, when their cause does."""
+    """One row for each cause and window. Most end by themselves, when their cause does."""
 
-    list_display = ("last", "how_bad", "kind", "what", "about", "times", "state", "seen_by")
+    list_display = ("last", "how_bad", "title", "what", "about", "times", "state", "told")
     list_display_links = ("last",)
     list_filter = (StateFilter, "severity", "kind", "last_at")
     list_select_related = ("acknowledged_by",)
     ordering = ("-last_at",)
     search_fields = ("cause", "detail", "reference")
-    actions = ("acknowledge",)
+    actions = ("acknowledge", "snooze_hour", "snooze_tomorrow", "snooze_week", "end")
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.change_alert")
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alert]:
+        return super().get_queryset(request).prefetch_related("deliveries")
+
+    def get_urls(self) -> list[URLPattern]:
+        seen = path("seen/", self.admin_site.admin_view(require_POST(self.seen)), name="billing_alert_seen")
+        return [seen, *super().get_urls()]
+
+    # Acts
+
     @admin.action(description=gettext_lazy("I have seen it"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        seen = 0
-        for alert in chosen:
-            if alerts.acknowledge(alert_id=alert.pk, actor=operator_of(request)):
-                self.log_change(request, alert, "acknowledged")
-                seen += 1
+        actor = operator_of(request)
+        seen = self._each(
+            request, chosen, "acknowledged", lambda alert: alerts.acknowledge(alert_id=alert.pk, actor=actor)
+        )
         self.message_user(request, ngettext("%(n)d alert marked.", "%(n)d alerts marked.", seen) % {"n": seen})
+
+    @admin.action(description=gettext_lazy("Put aside for an hour"), permissions=["acknowledge"])
+    def snooze_hour(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+        self._snooze(request, chosen, clock.now() + timedelta(hours=1))
+
+    @admin.action(description=gettext_lazy("Put aside until tomorrow morning"), permissions=["acknowledge"])
+    def snooze_tomorrow(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+        self._snooze(request, chosen, morning_after(clock.now(), days=1))
+
+    @admin.action(description=gettext_lazy("Put aside for a week"), permissions=["acknowledge"])
+    def snooze_week(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+        self._snooze(request, chosen, morning_after(clock.now(), days=7))
+
+    @admin.action(description=gettext_lazy("It is over"), permissions=["acknowledge"])
+    def end(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+        actor = operator_of(request)
+        mine = chosen.filter(kind__in=BY_HAND)
+        ended = self._each(
+            request, mine, "ended by hand", lambda alert: alerts.resolve_by_hand(alert_id=alert.pk, actor=actor)
+        )
+        said = ngettext("%(n)d alert is over.", "%(n)d alerts are over.", ended) % {"n": ended}
+        if chosen.exclude(kind__in=BY_HAND).filter(resolved_at=None).exists():
+            said += " " + _("Others end by themselves, when their cause does: put them aside until then.")
+        self.message_user(request, said)
+
+    def seen(self, request: HttpRequest) -> HttpResponse:
+        """The banner's button: the alerts it showed, and no newer ones, are seen; back to the page it stood on."""
+        if not self.has_acknowledge_permission(request):
+            raise PermissionDenied
+        ids = [int(text) for text in request.POST.getlist("alert") if text.isdigit()]
+        self.acknowledge(request, Alert.objects.filter(pk__in=ids))
+        back = request.POST.get("next", "")
+        own = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+        return HttpResponseRedirect(back if own else reverse("admin:billing_alert_changelist"))
+
+    def _snooze(self, request: HttpRequest, chosen: QuerySet[Alert], until: datetime) -> None:
+        actor = operator_of(request)
+        aside = self._each(
+            request,
+            chosen,
+            f"put aside until {until:%Y-%m-%d %H:%M} UTC",
+            lambda alert: alerts.snooze(alert_id=alert.pk, actor=actor, until=until),
+        )
+        self.message_user(request, ngettext("%(n)d alert put aside.", "%(n)d alerts put aside.", aside) % {"n": aside})
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[Alert], word: str, act: Callable[[Alert], bool]) -> int:
+        """Do it to each, with a line in the journal; to how many it could be done."""
+        done = 0
+        for alert in chosen:
+            if act(alert):
+                self.log_change(request, alert, word)
+                done += 1
+        return done
+
+    # One alert
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """One alert: what it means, what was done, what to do, who was told, and the buttons."""
+        alert = self.get_object(request, unquote(object_id))
+        if alert is None:
+            raise Http404
+        if not self.has_view_permission(request, alert):
+            raise PermissionDenied
+        page = page_of(alert)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": alert,
+            "alert": alert,
+            "title": alert.get_kind_display(),
+            "words": words_of(alert),
+            "about": about(alert),
+            "page": page if page != own_page(alert) else "",
+            "tone": TONES[Alert.Severity(alert.severity)],
+            "state": self.state(alert),
+            "deliveries": [(row, DELIVERY_TONES[AlertDelivery.State(row.state)]) for row in alert.deliveries.all()],
+            "buttons": self.buttons(alert) if self.has_acknowledge_permission(request) else (),
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/billing/alert.html", context)
+
+    def buttons(self, alert: Alert) -> list[tuple[str, str]]:
+        """The acts that change something about this alert as it stands: name and label."""
+        if alert.resolved_at is not None:
+            return []
+        names = ["snooze_hour", "snooze_tomorrow", "snooze_week"]
+        if alert.acknowledged_at is None:
+            names.insert(0, "acknowledge")
+        if words_of(alert).by_hand:
+            names.append("end")
+        return [(name, str(getattr(self, name).short_description)) for name in names]
+
+    # Columns
 
     @admin.display(description=gettext_lazy("last at"), ordering="last_at")
     def last(self, alert: Alert) -> SafeString | str:
@@ -67,13 +199,24 @@ class AlertAdmin(ReadOnlyAdmin):
     def how_bad(self, alert: Alert) -> SafeString:
         return chip(alert.get_severity_display(), TONES[Alert.Severity(alert.severity)])
 
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def title(self, alert: Alert) -> SafeString:
+        return format_html(
+            '<span class="alert-title">{}</span><span class="xs muted alert-todo">{}</span>',
+            alert.get_kind_display(),
+            words_of(alert).todo,
+        )
+
     @admin.display(description=gettext_lazy("detail"))
     def what(self, alert: Alert) -> str:
         return Truncator(alert.detail or alert.cause).chars(120)
 
     @admin.display(description=gettext_lazy("reference"), ordering="reference")
     def about(self, alert: Alert) -> SafeString | str:
-        return reference_link(alert.reference) if alert.reference else "–"
+        if alert.reference:
+            return reference_link(alert.reference)
+        page = page_of(alert)
+        return "–" if page == own_page(alert) else format_html('<a href="{}">{}</a>', page, _("Open"))
 
     @admin.display(description=gettext_lazy("times"), ordering="count")
     def times(self, alert: Alert) -> SafeString:
@@ -83,8 +226,21 @@ class AlertAdmin(ReadOnlyAdmin):
     def state(self, alert: Alert) -> SafeString:
         if alert.resolved_at is not None:
             return chip(_("Over"), "good")
+        if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
+            return chip(_("Put aside"))
         return chip(_("Seen")) if alert.acknowledged_at is not None else chip(_("Open"), "warn")
 
-    @admin.display(description=gettext_lazy("seen by"))
-    def seen_by(self, alert: Alert) -> object:
-        return alert.acknowledged_by or "–"
+    @admin.display(description=gettext_lazy("told"))
+    def told(self, alert: Alert) -> SafeString | str:
+        found = {row.state for row in alert.deliveries.all()}
+        if AlertDelivery.State.FAILED in found:
+            return chip(_("Not told"), "bad")
+        if AlertDelivery.State.DUE in found:
+            return chip(_("On its way"))
+        return chip(_("Told")) if found else "–"
+
+
+def morning_after(at: datetime, *, days: int) -> datetime:
+    """Eight in the morning on the site's clock, so many days on: nobody wants it back at midnight."""
+    day = window_of(Period.DAY, at).local_start.date() + timedelta(days=days)
+    return datetime.combine(day, MORNING, tzinfo=site_zone())
