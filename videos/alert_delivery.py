@@ -4,7 +4,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from smtplib import SMTPException
 from typing import Any
 
@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 Channel = AlertDelivery.Channel
 Event = AlertDelivery.Event
 
-MOST_PER_JOB = 200
+MOST_PER_JOB = 1000
+# A job that takes longer would be killed: servers that hang must not eat more of it.
+ROUND = timedelta(seconds=90)
 # More than this at once for one address come as one mail; so many mails within a while, and the next ones are gathered.
 SINGLE_MAILS = 5
 A_WHILE = timedelta(minutes=10)
@@ -33,16 +35,19 @@ GONE = 410
 
 
 def deliver_due() -> int:
-    """Carry what is due; returns how much arrived. Claimed one by one, so that two workers share the work."""
+    """Carry what is due, for about ROUND; returns how much arrived. What is left is due, and rings again.
+
+    Claimed one by one just before it is sent, so that two workers share the work.
+    """
+    until = clock.now() + ROUND
     mails: dict[str, list[AlertDelivery]] = defaultdict(list)
-    arrived = 0
+    posts: list[AlertDelivery] = []
     for delivery in alert_routing.due()[:MOST_PER_JOB]:
-        if delivery.channel == Channel.EMAIL:
-            mails[delivery.address].append(delivery)
-        elif alert_routing.claim(delivery):
+        (mails[delivery.address] if delivery.channel == Channel.EMAIL else posts).append(delivery)
+    arrived = sum(_mail_all(address, deliveries, until) for address, deliveries in mails.items())
+    for delivery in posts:
+        if clock.now() < until and alert_routing.claim(delivery):
             arrived += post(delivery) == ""
-    for address, deliveries in mails.items():
-        arrived += _mail_all(address, deliveries)
     return arrived
 
 
@@ -143,17 +148,21 @@ def said_of(trouble: OSError) -> str:
     return f"the mail server cannot be reached ({name})"
 
 
-def _mail_all(address: str, deliveries: Sequence[AlertDelivery]) -> int:
+def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
     """What is due to one address: a few mails, or one that gathers; nothing just now if it got many a moment ago."""
     left = SINGLE_MAILS - alert_routing.mails_lately(address, within=A_WHILE)
     if left <= 0:
         alert_routing.hold(deliveries, for_=A_WHILE / 2)
         return 0
-    mine = [delivery for delivery in deliveries if alert_routing.claim(delivery)]
-    if len(mine) > left or len(mine) > SINGLE_MAILS:
+    if len(deliveries) > left:
+        mine = [delivery for delivery in deliveries if alert_routing.claim(delivery)]
         items = [item_of(delivery) for delivery in mine]
-        return 0 if _mail(mine, "alerts", {"items": items}) else len(mine)
-    return sum(mail_one(delivery) == "" for delivery in mine)
+        return len(mine) if mine and not _mail(mine, "alerts", {"items": items}) else 0
+    arrived = 0
+    for delivery in deliveries:
+        if clock.now() < until and alert_routing.claim(delivery):
+            arrived += mail_one(delivery) == ""
+    return arrived
 
 
 def _mail(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:
