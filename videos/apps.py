@@ -10,5 +10,6 @@ class VideosConfig(AppConfig):
     verbose_name = _("Videos")
 
     def ready(self) -> None:
-        """Receivers need the models, which are there only now."""
+        """Receivers need the models, which are there only now; billing needs the names of what we make."""
         import_module("videos.receivers")
+        import_module("videos.catalogue")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from billing import items
 from billing.pricing import Kind
 from videos.models import VideoTask
 
@@ -34,6 +35,8 @@ CATALOGUE = (
     Model(name="veo3_lite", title="Veo 3.1 Lite", good_for=_("for sketches"), usual_s=60),
 )
 MODELS = {model.name: model for model in CATALOGUE}
+# The price list and the provider's books speak of models by the same names.
+items.call({model.name: model.title for model in CATALOGUE})
 
 ASPECT_RATIOS = ("16:9", "9:16", "Auto")
 RESOLUTIONS = ("720p", "1080p", "4k")

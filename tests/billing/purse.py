@@ -44,9 +44,9 @@ class Purse:
         self.balance -= Decimal(str(charged))
         spend.settle(reference=job.reference, actual=Decimal(str(actual)), basis=Spend.Basis(basis))
 
-    def job(self, **facts: Any) -> Spend:
+    def job(self, *, model: str = "veo3_fast", **facts: Any) -> Spend:
         """Sent and ended, a minute later."""
-        sent = self.send()
+        sent = self.send(model=model)
         self.pass_(minutes=1)
         self.end(sent, **facts)
         return sent

@@ -1,0 +1,51 @@
+"""What users pay against what we pay, item by item, and a word when we pay more."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.conf import settings
+
+from billing import alerts, pricing
+from billing.amounts import plain
+from billing.items import Item
+
+Kind = alerts.Kind
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What is left of a job's price, in US$ and as a share of what its user pays."""
+
+    user_credits: int
+    provider_credits: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
+        return earned - self.provider_credits * settings.USD_PER_PROVIDER_CREDIT
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Of what the user pays; None where user credits are given away."""
+        earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
+        return self.usd / earned * 100 if earned else None
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether we pay more than we get. Who gives user credits away knows that."""
+        return self.usd < 0 and settings.USD_PER_USER_CREDIT > 0
+
+
+def check() -> list[pricing.Quote]:
+    """Alert for each price in force that is below its cost, end the alerts of the others; returns the former."""
+    below = []
+    for quote in pricing.price_list():
+        item = Item(quote.model, quote.resolution, quote.kind)
+        margin = Margin(quote.user_credits, quote.provider_credits)
+        if margin.is_negative:
+            below.append(quote)
+            words = f"its user pays {quote.user_credits} credits, we pay {plain(quote.provider_credits)}"
+            alerts.raise_alert(Kind.NEGATIVE_MARGIN, cause=str(item), detail=f"{words}: {margin.usd:.4f} US$ a video")
+        else:
+            alerts.resolve(Kind.NEGATIVE_MARGIN, cause=str(item))
+    return below
