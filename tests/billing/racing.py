@@ -6,7 +6,7 @@ import sys
 PROCESSES = 8
 
 
-def race(module: str, *arguments: str, environment: dict[str, str]) -> list[tuple[int, int]]:
+def race(module: str, *arguments: str, environment: dict[str, str], within_s: float = 240) -> list[tuple[int, int]]:
     """Run `python -m module ARGUMENTS` eight times at once ("{n}" in an argument is the process's own number).
 
     Returns the two numbers that each printed at its end.
@@ -30,7 +30,7 @@ def race(module: str, *arguments: str, environment: dict[str, str]) -> list[tupl
             assert runner.stdin is not None
             runner.stdin.write("go\n")
             runner.stdin.flush()
-        answers = [runner.communicate(timeout=240)[0].split() for runner in runners]
+        answers = [runner.communicate(timeout=within_s)[0].split() for runner in runners]
     finally:
         for runner in runners:
             runner.kill()

@@ -15,12 +15,11 @@ Kind = Alert.Kind
 DAY_S = timedelta(days=1).total_seconds()
 
 
-@pytest.mark.postgres
-def test_ten_thousand_triggers_make_one_alert_that_counts_them(still: SetClock) -> None:
-    for n in range(10_000):
+def test_a_thousand_triggers_make_one_alert_that_counts_them(still: SetClock) -> None:
+    for n in range(1_000):
         alerts.raise_alert(Kind.STORAGE, cause="media", detail=f"trouble {n}")
     alert = Alert.objects.get()
-    assert (alert.count, alert.detail, alert.severity) == (10_000, "trouble 9999", "critical")
+    assert (alert.count, alert.detail, alert.severity) == (1_000, "trouble 999", "critical")
     assert str(alert) == "Media storage has trouble · media"
 
 

@@ -1,0 +1,193 @@
+"""The operators' inbox of alerts, one alert's page, and the banner on every page."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import alert_routing, alerts
+from billing.models import Alert
+from tests.billing.conftest import SetClock, browser_of
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+Kind = Alert.Kind
+INBOX = "/admin/billing/alert/"
+
+
+def act(desk: Client, action: str, *chosen: Alert) -> str:
+    """Choose alerts and an action; what the page says then."""
+    form: dict[str, Any] = {"action": action, "_selected_action": [alert.pk for alert in chosen]}
+    return desk.post(INBOX, form, follow=True).text
+
+
+def page_of(desk: Client, alert: Alert) -> str:
+    return desk.get(f"{INBOX}{alert.pk}/change/").text
+
+
+def journal(alert: Alert) -> list[str]:
+    return [entry.get_change_message() for entry in LogEntry.objects.filter(object_id=str(alert.pk)).order_by("pk")]
+
+
+@pytest.mark.parametrize(
+    ("action", "until"),
+    [
+        ("snooze_hour", timedelta(hours=1)),
+        ("snooze_tomorrow", timedelta(hours=20)),
+        ("snooze_week", timedelta(days=6, hours=20)),
+    ],
+)
+def test_alerts_are_put_aside_and_come_back_by_themselves(
+    desk: Client, still: SetClock, olga: User, action: str, until: timedelta
+) -> None:
+    alert = alerts.raise_alert(Kind.STORAGE)
+    assert "1 alert put aside." in act(desk, action, alert)
+    alert.refresh_from_db()
+    assert (alert.snoozed_until, alert.snoozed_by) == (still.at + until, olga)
+    assert "Put aside" in page_of(desk, alert)
+    assert "1 alert" in desk.get(INBOX, {"state": "snoozed"}).text
+    assert "0 alerts" in desk.get(INBOX, {"state": "open"}).text
+    still.sleep(until.total_seconds())
+    assert "1 alert" in desk.get(INBOX, {"state": "open"}).text
+    assert journal(alert)[0].startswith("put aside until 2026-09-0")
+
+
+def test_what_only_a_person_can_end_a_person_ends(desk: Client, olga: User) -> None:
+    event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
+    assert "It is over" in page_of(desk, event)
+    assert "It is over" not in page_of(desk, state)
+    said = act(desk, "end", event, state)
+    assert "1 alert is over. Others end by themselves, when their cause does" in said
+    event.refresh_from_db()
+    state.refresh_from_db()
+    assert event.resolved_at is not None
+    assert state.resolved_at is None
+    assert "Others end by themselves" not in act(desk, "end", event)
+    assert journal(event) == ["ended by hand"]
+
+
+def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
+    desk: Client, settings: Settings, olga: User, still: SetClock
+) -> None:
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+    alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
+    text = page_of(desk, alert)
+    for words in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
+        assert words in text
+    assert "next 09-01 12:00 · tried 0×" in text
+    assert "I have seen it" in text
+    [delivery] = alert_routing.due()
+    assert alert_routing.claim(delivery)
+    alert_routing.failed(delivery, error="the mail server refused it", for_good=True)
+    assert "the mail server refused it" in page_of(desk, alert)
+    assert "Not told" in desk.get(INBOX).text
+    assert "1 alert marked." in act(desk, "acknowledge", alert)
+    assert "I have seen it" not in page_of(desk, alert)
+    alerts.resolve(Kind.CRITICAL_BALANCE)
+    assert "Put aside for an hour" not in page_of(desk, alert)
+
+
+def test_the_list_says_whether_people_were_told(desk: Client, settings: Settings, still: SetClock) -> None:
+    quiet = alerts.raise_alert(Kind.DELAYED)
+    assert "Nobody: it stands here only." in page_of(desk, quiet)
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+    alerts.raise_alert(Kind.STORAGE)
+    assert "On its way" in desk.get(INBOX).text
+    [delivery] = alert_routing.due()
+    assert alert_routing.claim(delivery)
+    alert_routing.sent(delivery, at=still.at)
+    assert ">Told<" in desk.get(INBOX).text
+
+
+def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    desk.get(INBOX)
+    with CaptureQueriesContext(connection) as few:
+        desk.get(INBOX)
+    for n in range(20):
+        alerts.raise_alert(Kind.UNCONFIRMED, cause=f"video {n}")
+    with CaptureQueriesContext(connection) as many:
+        desk.get(INBOX)
+    assert len(many) == len(few)
+
+
+def test_an_alert_that_is_not_there_is_not_found(desk: Client) -> None:
+    assert desk.get(f"{INBOX}999/change/").status_code == 404
+
+
+# The banner
+
+
+def test_operators_read_on_every_page_what_is_critical_and_one_click_says_seen(
+    desk: Client, olga: User, still: SetClock
+) -> None:
+    assert "alert-banner" not in desk.get("/").text
+    first = alerts.raise_alert(Kind.STORAGE)
+    # The operators' first page shows alerts itself.
+    for path in ("/", "/credits/", "/admin/billing/price/", INBOX):
+        text = desk.get(path).text
+        assert text.count('class="alert-banner"') == 1, path
+        assert "Media storage has trouble" in text
+    still.sleep(1)
+    second = alerts.raise_alert(Kind.BOOKS)
+    assert "2 critical alerts: The books do not balance and others" in desk.get("/credits/").text
+    answer = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
+    assert (answer.status_code, answer["Location"]) == (302, "/credits/?page=1")
+    first.refresh_from_db()
+    second.refresh_from_db()
+    assert (first.acknowledged_by, second.acknowledged_by) == (olga, None)
+    assert "The books do not balance" in desk.get("/credits/").text
+    assert desk.post(f"{INBOX}seen/", {"alert": [second.pk], "next": "https://evil.example/"})["Location"] == INBOX
+    assert "alert-banner" not in desk.get("/").text
+
+
+def test_warnings_and_what_is_put_aside_or_over_make_no_banner(desk: Client, olga: User, still: SetClock) -> None:
+    alerts.raise_alert(Kind.WORKER)
+    aside = alerts.raise_alert(Kind.STORAGE)
+    alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + timedelta(hours=1))
+    alerts.raise_alert(Kind.BOOKS)
+    alerts.resolve(Kind.BOOKS)
+    assert "alert-banner" not in desk.get("/credits/").text
+    still.sleep(3600)
+    assert "alert-banner" in desk.get("/credits/").text
+
+
+def test_the_banner_costs_operators_one_query_and_others_none(desk: Client, alice: User) -> None:
+    def about_alerts(client: Client) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/credits/")
+        return sum("billing_alert" in query["sql"] for query in queries)
+
+    alerts.raise_alert(Kind.STORAGE)
+    assert about_alerts(desk) == 1
+    assert about_alerts(browser_of(alice)) == 0
+    assert "Media storage" not in browser_of(alice).get("/credits/").text
+
+
+def test_who_may_not_answer_alerts_is_not_shown_the_banner(settings: Settings, olga: User) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    settings.STAFF_MFA_REQUIRED = False
+    clerk = make_person("clerk@example.com", is_staff=True)
+    assert "alert-banner" not in browser_of(clerk).get("/credits/").text
+    assert browser_of(clerk).post(f"{INBOX}seen/", {"alert": ["1"]}).status_code == 403
+    clerk.user_permissions.set(Permission.objects.filter(codename="change_alert"))
+    assert "alert-banner" in browser_of(clerk).get("/credits/").text
+    # A session without the second step is no operator's.
+    settings.STAFF_MFA_REQUIRED = True
+    assert "alert-banner" not in browser_of(olga).get("/credits/").text
+
+
+def test_the_button_is_no_link(desk: Client) -> None:
+    assert desk.get(f"{INBOX}seen/").status_code == 405
+
+
+def test_strangers_see_no_banner(client: Client) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    assert "alert-banner" not in client.get("/").text
