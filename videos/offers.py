@@ -10,10 +10,12 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
+from accounts.doors import clock
 from accounts.models import User
-from billing import ledger, pricing
+from billing import budget_guard, ledger, pricing
 from billing.pricing import Quote
 from videos import catalogue
+from videos.allowances import Limits, limits_of
 from videos.modes import ASPECT_NAMES, MADE_FROM, RESOLUTION_NAMES, Mode, aspects_for, models_for
 from videos.usual import UsualTime, usual_times
 
@@ -64,6 +66,8 @@ class Offer:
     lengths: list[Option]
     quote: Quote | None
     balance: int
+    limits: Limits
+    refusal: budget_guard.BudgetRefusal | None = None  # why a budget would not allow this order now
     moved: list[str] = field(default_factory=list)  # sentences: what was changed because it could not be made
 
     @property
@@ -74,6 +78,12 @@ class Offer:
     def left(self) -> int:
         """What stays in the purse; below zero: what is missing."""
         return self.balance - (self.quote.user_credits if self.quote else 0)
+
+    @property
+    def more(self) -> int | None:
+        """How many more of these the person may order for now; None when nobody limits that."""
+        room = self.limits.room
+        return room.more_of(self.quote) if room and self.quote else None
 
     @property
     def missing(self) -> int:
@@ -154,6 +164,8 @@ def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
         ],
         quote=quote,
         balance=ledger.balance_of(user),
+        limits=limits_of(user),
+        refusal=budget_guard.refusal_of(user=user, quote=quote, at=clock.database_now()) if quote else None,
         moved=moved,
     )
 

@@ -10,8 +10,10 @@ from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from accounts.doors import clock
+from accounts.models import User
+from billing import moments
 from billing.models import LedgerEntry
-from videos import catalogue, offers
+from videos import allowances, catalogue, offers
 from videos.models import VideoTask
 from videos.modes import RESOLUTION_NAMES
 
@@ -63,6 +65,12 @@ def day(at: datetime) -> str:
 
 
 @register.filter
+def said(at: datetime) -> str:
+    """A time to come: alone when it is of today, else with its day."""
+    return moments.said(at)
+
+
+@register.filter
 def model_title(name: str) -> str:
     """What people call a model."""
     return catalogue.title_of(name)
@@ -72,6 +80,12 @@ def model_title(name: str) -> str:
 def resolution_title(name: str) -> str:
     """`4K` for `4k`."""
     return RESOLUTION_NAMES.get(name, name)
+
+
+@register.simple_tag
+def limits_of(user: User) -> allowances.Limits:
+    """What this person may order, and how much may be on the way."""
+    return allowances.limits_of(user)
 
 
 @register.simple_tag
