@@ -1,18 +1,26 @@
 """Credits and cost, as operators see them: history to read, and acts that are the same as everybody's."""
 
 from billing.admin.alerts import AlertAdmin
+from billing.admin.holds import UserHoldAdmin, WatchTripAdmin
 from billing.admin.ledger import LedgerEntryAdmin
+from billing.admin.lots import CreditLotAdmin
 from billing.admin.people import UserAdmin
 from billing.admin.prices import PriceAdmin
 from billing.admin.provider import ProviderAccountAdmin
 from billing.admin.spend import PaidCallAdmin, SpendAdmin
+from billing.admin.vouchers import VoucherAdmin, VoucherUseAdmin
 
 __all__ = [
     "AlertAdmin",
+    "CreditLotAdmin",
     "LedgerEntryAdmin",
     "PaidCallAdmin",
     "PriceAdmin",
     "ProviderAccountAdmin",
     "SpendAdmin",
     "UserAdmin",
+    "UserHoldAdmin",
+    "VoucherAdmin",
+    "VoucherUseAdmin",
+    "WatchTripAdmin",
 ]

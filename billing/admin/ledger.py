@@ -4,11 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.reading import ReadOnlyAdmin, chip, moment, number, person_link, reference_link
-from billing.models import LedgerEntry
+from billing.admin.reading import ReadOnlyAdmin, chip, list_url, moment, number, person_link, reference_link, signed
+from billing.models import CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind
 TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.ADJUSTMENT: "warn", Kind.EXPIRY: "warn"}
@@ -26,7 +28,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (
-        "at", "person", "movement", "credits", "after", "about", "reverses", "refund", "actor", "note", "idempotency_key"
+        "at", "person", "movement", "credits", "after", "about", "reverses", "refund", "lots", "actor", "note",
+        "idempotency_key",
     )  # fmt: skip
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
@@ -50,11 +53,11 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("credits"), ordering="amount")
     def credits(self, entry: LedgerEntry) -> SafeString:
-        return number(f"{entry.amount:+d}")
+        return number(signed(entry.amount))
 
     @admin.display(description=_("balance after"))
     def after(self, entry: LedgerEntry) -> SafeString:
-        return number(entry.balance_after)
+        return number(number_format(entry.balance_after))
 
     @admin.display(description=_("reference"), ordering="reference")
     def about(self, entry: LedgerEntry) -> SafeString | str:
@@ -63,3 +66,14 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("refunded by"))
     def refund(self, entry: LedgerEntry) -> object:
         return LedgerEntry.objects.filter(reverses=entry).first() or "–"
+
+    @admin.display(description=_("lots"))
+    def lots(self, entry: LedgerEntry) -> SafeString | str:
+        """Which lots it took from or gave to, and how much."""
+        moved = [(use.lot_id, use.amount) for use in entry.lot_uses.order_by("id")]
+        moved += CreditLot.objects.filter(entry=entry).values_list("pk", "granted")
+        cells = [
+            format_html('<a href="{}{}/change/">{}</a>', list_url("billing_creditlot"), lot, number_format(amount))
+            for lot, amount in moved
+        ]
+        return format_html(", ".join(["{}"] * len(cells)), *cells) if cells else "–"

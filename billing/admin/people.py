@@ -1,5 +1,6 @@
 """People with their balance, and the act that gives or takes credits."""
 
+from datetime import date
 from typing import Any, ClassVar
 
 from django import forms
@@ -8,19 +9,23 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
+from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin import UserAdmin as PersonAdmin
-from accounts.doors import chance
+from accounts.doors import chance, clock
 from accounts.models import User
-from billing import ledger
-from billing.admin.reading import ask, list_url, number, operator_of
+from billing import ledger, lots
+from billing.admin.holds import HoldActs
+from billing.admin.reading import ask, chip, list_url, moment, number, operator_of, signed
+from billing.lots import Holding
 from billing.models import LedgerEntry
 
 MOST_PEOPLE = 200
+MOST_LOTS = 20
 
 
 class CreditsForm(forms.Form):
@@ -37,6 +42,12 @@ class CreditsForm(forms.Form):
         max_length=ledger.NOTE_LENGTH,
         help_text=gettext_lazy("Stands in the person's statement."),
     )
+    last_day = forms.DateField(
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy("The last day on which they can be used. Empty: they do not expire."),
+    )
     key = forms.UUIDField(widget=forms.HiddenInput)
 
     def clean_amount(self) -> int:
@@ -45,18 +56,26 @@ class CreditsForm(forms.Form):
             raise forms.ValidationError(_("Give or take at least one credit."))
         return amount
 
+    def clean_last_day(self) -> date | None:
+        last_day: date | None = self.cleaned_data["last_day"]
+        if last_day and lots.end_of(last_day) <= clock.now():
+            raise forms.ValidationError(_("That day is over."))
+        if last_day and self.cleaned_data.get("amount", 0) < 0:
+            raise forms.ValidationError(_("Only credits that are given can have an end."))
+        return last_day
 
-class UserAdmin(PersonAdmin):
+
+class UserAdmin(HoldActs, PersonAdmin):
     """A person, with what they hold."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
     fieldsets: ClassVar[Any] = (
         PersonAdmin.fieldsets[0],
-        (gettext_lazy("Credits"), {"fields": ("balance", "movements")}),
+        (gettext_lazy("Credits"), {"fields": ("balance", "held", "movements")}),
         *PersonAdmin.fieldsets[1:],
     )
-    readonly_fields: ClassVar[Any] = (*PersonAdmin.readonly_fields, "balance", "movements")
-    actions = ("move_credits", *PersonAdmin.actions)
+    readonly_fields: ClassVar[Any] = (*PersonAdmin.readonly_fields, "balance", "held", "movements")
+    actions = ("move_credits", *HoldActs.HOLD_ACTIONS, *PersonAdmin.actions)
     change_form_template = "admin/billing/person.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -69,11 +88,25 @@ class UserAdmin(PersonAdmin):
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         context["may_move_credits"] = self.has_move_credits_permission(request)
+        context["may_hold"] = self.has_hold_permission(request)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def balance(self, user: Any) -> SafeString:
-        return number(user.balance)
+        return number(number_format(user.balance))
+
+    @admin.display(description=gettext_lazy("lots"))
+    def held(self, user: User) -> SafeString | str:
+        """What they hold by what expires when, in the order in which it is spent."""
+        rows = [
+            format_html("<li>{} {}</li>", number(number_format(one.user_credits)), _until(one))
+            for one in lots.held_by(user)[:MOST_LOTS]
+        ]
+        if not rows:
+            return "–"
+        every = list_url("billing_creditlot", account__user=user.pk)
+        items = format_html("{}" * len(rows), *rows)
+        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', items, every, _("All lots"))
 
     @admin.display(description=gettext_lazy("ledger"))
     def movements(self, user: User) -> SafeString:
@@ -116,28 +149,33 @@ class UserAdmin(PersonAdmin):
 
     def _move(self, request: HttpRequest, people: list[User], wanted: dict[str, Any]) -> None:
         moved = []
+        amount, last_day = wanted["amount"], wanted["last_day"]
         with transaction.atomic():
             for user in people:
                 key = f"operator:{wanted['key']}:{user.pk}"
                 if not ledger.statement(user).filter(idempotency_key=key).exists():
                     moved.append(user)
-                amount, act = wanted["amount"], ledger.grant if wanted["amount"] > 0 else ledger.adjust
-                act(
-                    user=user,
-                    user_credits=amount,
-                    idempotency_key=key,
-                    note=wanted["reason"],
-                    actor=operator_of(request),
-                )
+                facts = {"user_credits": amount, "note": wanted["reason"], "actor": operator_of(request)}
+                if amount > 0:
+                    expires_at = last_day and lots.end_of(last_day)
+                    ledger.grant(user=user, idempotency_key=key, expires_at=expires_at, **facts)
+                else:
+                    ledger.adjust(user=user, idempotency_key=key, **facts)
             for user in moved:
-                self.log_change(request, user, f"{amount:+d} credits: {wanted['reason']}")
+                until = f", until {last_day}" if last_day else ""
+                self.log_change(request, user, f"{amount:+d} credits{until}: {wanted['reason']}")
         for user in people:
-            facts = {"email": user.email, "amount": f"{amount:+d}", "balance": ledger.balance_of(user)}
+            facts = {"email": user.email, "amount": signed(amount), "balance": number_format(ledger.balance_of(user))}
             if user in moved:
-                words = _("%(amount)s credits for %(email)s: the balance is %(balance)d now.") % facts
+                words = _("%(amount)s credits for %(email)s: the balance is %(balance)s now.") % facts
             else:
-                words = _("Done before for %(email)s: nothing was moved again, the balance is %(balance)d.") % facts
+                words = _("Done before for %(email)s: nothing was moved again, the balance is %(balance)s.") % facts
             self.message_user(request, words, messages.SUCCESS)
+
+
+def _until(holding: Holding) -> SafeString | str:
+    words = format_html(_("until {}"), moment(holding.expires_at)) if holding.expires_at else _("for ever")
+    return format_html("{} {}", words, chip(_("Grace"), "info")) if holding.is_grace else words
 
 
 admin.site.unregister(User)

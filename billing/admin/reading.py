@@ -12,12 +12,19 @@ from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts.models import User
 from billing.models import ProviderAccount
+
+PAGES_OF = {
+    "video": "admin:videos_videotask_change",
+    "voucher": "admin:billing_voucher_change",
+    "lot": "admin:billing_creditlot_change",
+}
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -54,6 +61,11 @@ def number(text: object) -> SafeString:
     return format_html('<span class="num nowrap">{}</span>', text)
 
 
+def signed(amount: int) -> str:
+    """A movement of user credits: `+1,200`, `-60`."""
+    return f"{'+' if amount > 0 else ''}{number_format(amount)}"
+
+
 def moment(at: datetime | None) -> SafeString | str:
     """A time to the second, in the operator's zone."""
     if at is None:
@@ -71,7 +83,7 @@ def reference_link(reference: str) -> SafeString | str:
     """To what a reference names, where operators can see it: `video:<id>` to the video's own page."""
     kind, _, name = reference.partition(":")
     try:
-        url = reverse({"video": "admin:videos_videotask_change"}[kind], args=[name])
+        url = reverse(PAGES_OF[kind], args=[name])
     except (KeyError, NoReverseMatch):
         return reference
     short = f"{kind} {name.partition('-')[0].upper()}"
@@ -91,6 +103,11 @@ def list_url(name: str, **filters: object) -> str:
     return reverse(f"admin:{name}_changelist") + query
 
 
+def from_first_page(request: HttpRequest) -> bool:
+    """Whether the act was begun on the operators' first page, where it then ends."""
+    return request.POST.get("return_to") == "dashboard"
+
+
 def ask(
     model_admin: admin.ModelAdmin[Any],
     request: HttpRequest,
@@ -104,6 +121,7 @@ def ask(
     warns: bool = False,
 ) -> TemplateResponse:
     """The page between choosing an action and doing it: whom it concerns, what will happen, what must be said."""
+    name = model_admin.opts.label_lower.replace(".", "_")
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -115,6 +133,8 @@ def ask(
         "form": form,
         "warns": warns,
         "checkbox_name": ACTION_CHECKBOX_NAME,
-        "back": list_url(model_admin.opts.label_lower.replace(".", "_")),
+        "back": reverse("admin:index") if from_first_page(request) else list_url(name),
+        "acts_at": list_url(name),
+        "from_first_page": from_first_page(request),
     }
     return TemplateResponse(request, "admin/billing/ask.html", context)

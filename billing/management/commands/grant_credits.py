@@ -1,11 +1,15 @@
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
+from datetime import date, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from accounts.doors import chance
+from accounts.doors import chance, clock
 from accounts.models import User
-from billing import ledger
+from billing import ledger, lots
+
+MOST_DAYS = 36_500
 
 
 class Command(BaseCommand):
@@ -15,9 +19,13 @@ class Command(BaseCommand):
         parser.add_argument("email", help="whose")
         parser.add_argument("credits", type=int, help="how many, at least 1")
         parser.add_argument("--reason", required=True, help="why; the person can read it")
+        end = parser.add_mutually_exclusive_group()
+        end.add_argument("--expires", metavar="YYYY-MM-DD", type=_day, help="the last day on which they can be used")
+        end.add_argument("--days", type=int, help="for how many days from now they can be used; default: for ever")
         parser.add_argument("--key", help="of several runs with the same key only the first gives anything")
 
     def handle(self, *args: Any, email: str, credits: int, reason: str, key: str | None, **options: Any) -> None:
+        expires_at = _end_of(options["expires"], options["days"])
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
             raise CommandError(f"Nobody here has the address {email}.")
@@ -30,8 +38,30 @@ class Command(BaseCommand):
         idempotency_key = f"grant:command:{key or chance.new_uuid()}"
         given_before = ledger.statement(user).filter(idempotency_key=idempotency_key).exists()
         try:
-            ledger.grant(user=user, user_credits=credits, idempotency_key=idempotency_key, note=reason)
+            ledger.grant(
+                user=user, user_credits=credits, idempotency_key=idempotency_key, note=reason, expires_at=expires_at
+            )
         except ledger.KeyReused:
             raise CommandError(f"The key {key} already stands for another grant. Nothing was given.") from None
-        done = "Given before with this key; nothing was given now" if given_before else f"Gave {credits} credits"
+        until = f" until {timezone.localtime(expires_at):%Y-%m-%d %H:%M}" if expires_at else ""
+        done = "Given before with this key; nothing was given now" if given_before else f"Gave {credits} credits{until}"
         self.stdout.write(f"{done}. {user.email} has {ledger.balance_of(user)} credits.")
+
+
+def _day(word: str) -> date:
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        raise ArgumentTypeError(f"{word} is no day; write it as 2026-12-31") from None
+
+
+def _end_of(last_day: date | None, days: int | None) -> datetime | None:
+    if days is not None:
+        if not 1 <= days <= MOST_DAYS:
+            raise CommandError(f"Credits last 1 to {MOST_DAYS} days.")
+        return lots.in_days(days)
+    if last_day is None:
+        return None
+    if lots.end_of(last_day) <= clock.now():
+        raise CommandError(f"{last_day} is over: nothing can be used until then.")
+    return lots.end_of(last_day)

@@ -1,0 +1,81 @@
+"""What is left of each grant, to read."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.doors import clock
+from billing import expiry
+from billing.admin.reading import ReadOnlyAdmin, chip, list_url, moment, number, person_link
+from billing.models import CreditLot
+
+
+class HeldFilter(admin.SimpleListFilter):
+    """Which lots still hold something, and which of them not for long."""
+
+    title = gettext_lazy("what is left")
+    parameter_name = "held"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", _("Something")), ("week", _("Something that expires within a week")), ("no", _("Nothing"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[CreditLot]) -> QuerySet[CreditLot]:
+        if self.value() == "no":
+            return queryset.filter(remaining=0)
+        if self.value() == "week":
+            return queryset.filter(remaining__gt=0, expires_at__lte=clock.now() + expiry.WEEK)
+        return queryset.filter(remaining__gt=0) if self.value() == "yes" else queryset
+
+
+@admin.register(CreditLot)
+class CreditLotAdmin(ReadOnlyAdmin):
+    """Lots move with the ledger, never by hand."""
+
+    list_display = ("id", "person", "left", "of", "expires", "kind", "from_")
+    list_filter = (HeldFilter, "is_grace", "expires_at")
+    list_select_related = ("account__user", "entry")
+    search_fields = ("account__user__email", "entry__note", "entry__reference")
+    fields = ("person", "left", "of", "expires", "expired_at", "kind", "from_", "week_warned_at", "day_warned_at")
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """One person's lots are linked from the person's page."""
+        return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    @admin.display(description=gettext_lazy("person"), ordering="account__user__email")
+    def person(self, lot: CreditLot) -> SafeString:
+        return person_link(lot.account.user)
+
+    @admin.display(description=gettext_lazy("left"), ordering="remaining")
+    def left(self, lot: CreditLot) -> SafeString:
+        return number(number_format(lot.remaining))
+
+    @admin.display(description=gettext_lazy("of"), ordering="granted")
+    def of(self, lot: CreditLot) -> SafeString:
+        return number(number_format(lot.granted))
+
+    @admin.display(description=gettext_lazy("until"), ordering="expires_at")
+    def expires(self, lot: CreditLot) -> SafeString | str:
+        return moment(lot.expires_at) if lot.expires_at else _("for ever")
+
+    @admin.display(description=gettext_lazy("state"))
+    def kind(self, lot: CreditLot) -> SafeString | str:
+        if lot.expired_at is not None:
+            return chip(_("Expired"))
+        return chip(_("Grace"), "info") if lot.is_grace else "–"
+
+    @admin.display(description=gettext_lazy("came with"))
+    def from_(self, lot: CreditLot) -> SafeString | str:
+        if lot.entry is None:
+            return _("what was held before there were lots")
+        url = list_url("billing_ledgerentry") + f"{lot.entry_id}/change/"
+        return format_html('<a href="{}">{} {}</a>', url, lot.entry, lot.entry.note)

@@ -1,0 +1,290 @@
+"""Voucher codes: made one or many at once, read out again, taken away as a sheet, withdrawn; and who used them."""
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import F, Model, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from accounts.doors import clock
+from billing import ledger, lots, sheets, vouchers
+from billing.admin.reading import ReadOnlyAdmin, ask, chip, list_url, moment, number, operator_of, person_link
+from billing.models import Voucher, VoucherUse
+
+MOST_WITHDRAWN = 1000
+USES_SHOWN = 20
+
+
+class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What the new codes give, how often and until when; their signs are drawn, never chosen."""
+
+    number = forms.IntegerField(
+        label=gettext_lazy("How many codes"), min_value=1, max_value=vouchers.MOST_AT_ONCE, initial=1
+    )
+    user_credits = forms.IntegerField(
+        label=gettext_lazy("Credits"),
+        min_value=1,
+        max_value=ledger.MOST_AT_ONCE,
+        help_text=gettext_lazy("For each use."),
+    )
+    most_uses = forms.IntegerField(
+        label=gettext_lazy("Uses of each code"),
+        min_value=1,
+        max_value=1_000_000,
+        initial=1,
+        help_text=gettext_lazy("By so many people, once each."),
+    )
+    last_day = forms.DateField(
+        label=gettext_lazy("Can be used until"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=gettext_lazy("That day included. Empty: for ever."),
+    )
+    credits_last_days = forms.IntegerField(
+        label=gettext_lazy("The credits last, in days"),
+        required=False,
+        min_value=1,
+        max_value=36_500,
+        help_text=gettext_lazy("From the moment the code is used. Empty: they do not expire."),
+    )
+
+    class Meta:
+        model = Voucher
+        fields: ClassVar = ("number", "user_credits", "most_uses", "last_day", "credits_last_days", "note")
+
+    def clean_last_day(self) -> Any:
+        last_day = self.cleaned_data["last_day"]
+        if last_day and lots.end_of(last_day) <= clock.now():
+            raise forms.ValidationError(_("That day is over."))
+        return last_day
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Which codes still give something."""
+
+    title = gettext_lazy("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return list(STATES.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Voucher]) -> QuerySet[Voucher]:
+        over, used_up = Q(valid_until__lte=clock.now()), Q(uses=F("most_uses"))
+        conditions = {
+            "usable": Q(withdrawn_at=None) & ~over & ~used_up,
+            "used_up": Q(withdrawn_at=None) & used_up,
+            "over": Q(withdrawn_at=None) & over & ~used_up,
+            "withdrawn": Q(withdrawn_at__isnull=False),
+        }
+        condition = conditions.get(str(self.value()))
+        return queryset if condition is None else queryset.filter(condition)
+
+
+STATES = {
+    "usable": gettext_lazy("Usable"),
+    "used_up": gettext_lazy("Used up"),
+    "over": gettext_lazy("Its time is over"),
+    "withdrawn": gettext_lazy("Withdrawn"),
+}
+TONES = {"usable": "good", "withdrawn": "bad"}
+
+
+def state_of(voucher: Voucher) -> str:
+    """A name of STATES."""
+    if voucher.withdrawn_at is not None:
+        return "withdrawn"
+    if voucher.uses >= voucher.most_uses:
+        return "used_up"
+    return "over" if voucher.valid_until is not None and voucher.valid_until <= clock.now() else "usable"
+
+
+@admin.register(Voucher)
+class VoucherAdmin(ReadOnlyAdmin):
+    """A voucher is made and withdrawn, never edited: people hold it."""
+
+    form = VouchersForm
+    list_display = ("code_", "credits", "state", "used", "until", "last", "note", "created_by", "made")
+    list_display_links = ("code_",)
+    list_filter = (StateFilter, "created_at")
+    list_select_related = ("created_by",)
+    search_fields = ("code", "note", "redemptions__user__email")
+    search_help_text = gettext_lazy("A code, words of the note, or the e-mail address of somebody who used it")
+    actions = ("withdraw",)
+    change_list_template = "admin/billing/vouchers.html"
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.has_perm("billing.add_voucher")
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.change_voucher")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        shown = ("code_", "credits", "state", "used", "until", "last", "note", "created_by", "made", "withdrawn_at")
+        return self.form.Meta.fields if obj is None else (*shown, "by_whom")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else self.get_fields(request, obj)
+
+    def get_urls(self) -> list[URLPattern]:
+        sheet = path("sheet/", self.admin_site.admin_view(self.sheet), name="billing_voucher_sheet")
+        return [sheet, *super().get_urls()]
+
+    def sheet(self, request: HttpRequest) -> HttpResponseBase:
+        """The list as it is narrowed down, as CSV."""
+        if not self.has_view_permission(request):
+            return HttpResponse(status=403)
+        found: QuerySet[Voucher] = self.get_changelist_instance(request).get_queryset(request)
+        rows: list[list[str | int]] = [
+            [str(name) for name in (_("Code"), _("Credits"), _("Uses"), _("Used"), _("Until"), _("Note"))]
+        ]
+        rows += [
+            [one.code, one.user_credits, one.most_uses, one.uses, _minute(one.valid_until), one.note]
+            for one in found.iterator()
+        ]
+        answer = StreamingHttpResponse(sheets.lines(rows), content_type="text/csv; charset=utf-8")
+        answer["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
+        return answer
+
+    def save_model(self, request: HttpRequest, obj: Voucher, form: Any, change: bool) -> None:
+        wanted = form.cleaned_data
+        made = vouchers.make(
+            number=wanted["number"],
+            user_credits=wanted["user_credits"],
+            most_uses=wanted["most_uses"],
+            valid_until=wanted["last_day"] and lots.end_of(wanted["last_day"]),
+            credits_last_days=wanted["credits_last_days"],
+            note=wanted["note"],
+            actor=operator_of(request),
+        )
+        # The form's own row is the first of them: the journal and the answer speak of it.
+        obj.pk, obj.code, obj.created_at = made[0].pk, made[0].code, made[0].created_at
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        wanted = form.cleaned_data
+        return f"{wanted['number']} vouchers for {wanted['user_credits']} credits, {wanted['most_uses']} uses each"
+
+    def response_add(self, request: HttpRequest, obj: Voucher, post_url_continue: str | None = None) -> HttpResponse:
+        """To the codes just made, and to nothing else."""
+        together = {"created_at": obj.created_at.isoformat()}
+        count = Voucher.objects.filter(**together).count()
+        words = ngettext("%(n)d code is made.", "%(n)d codes are made. Here they are, to copy or to download.", count)
+        self.message_user(request, words % {"n": count}, messages.SUCCESS)
+        return redirect(list_url("billing_voucher", **together))
+
+    @admin.action(description=gettext_lazy("Withdraw…"), permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, chosen: QuerySet[Voucher]) -> HttpResponse | None:
+        """Asks first. Who used a code keeps what it gave."""
+        usable = list(chosen.filter(withdrawn_at=None).order_by("pk")[: MOST_WITHDRAWN + 1])
+        if not usable or len(usable) > MOST_WITHDRAWN:
+            words = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MOST_WITHDRAWN}
+            self.message_user(request, words, messages.ERROR)
+            return None
+        if "confirmed" not in request.POST:
+            return ask(
+                self,
+                request,
+                action="withdraw",
+                title=_("Withdraw vouchers"),
+                text=_("Nobody can use these codes any more. Who used one keeps the credits."),
+                button=_("Withdraw"),
+                chosen=usable,
+                warns=True,
+            )
+        for voucher in usable:
+            if vouchers.withdraw(voucher_id=voucher.pk):
+                self.log_change(request, voucher, "withdrawn")
+        words = ngettext("%(n)d voucher withdrawn.", "%(n)d vouchers withdrawn.", len(usable)) % {"n": len(usable)}
+        self.message_user(request, words, messages.SUCCESS)
+        return None
+
+    @admin.display(description=gettext_lazy("code"), ordering="code")
+    def code_(self, voucher: Voucher) -> SafeString:
+        return number(voucher.code)
+
+    @admin.display(description=gettext_lazy("credits"), ordering="user_credits")
+    def credits(self, voucher: Voucher) -> SafeString:
+        return number(number_format(voucher.user_credits))
+
+    @admin.display(description=gettext_lazy("state"))
+    def state(self, voucher: Voucher) -> SafeString:
+        state = state_of(voucher)
+        return chip(STATES[state], TONES.get(state, ""))
+
+    @admin.display(description=gettext_lazy("used"), ordering="uses")
+    def used(self, voucher: Voucher) -> SafeString:
+        words = _("%(used)s of %(most)s") % {
+            "used": number_format(voucher.uses), "most": number_format(voucher.most_uses)
+        }  # fmt: skip
+        return number(words)
+
+    @admin.display(description=gettext_lazy("can be used until"), ordering="valid_until")
+    def until(self, voucher: Voucher) -> SafeString | str:
+        return moment(voucher.valid_until) if voucher.valid_until else _("for ever")
+
+    @admin.display(description=gettext_lazy("credits last"), ordering="credits_last_days")
+    def last(self, voucher: Voucher) -> str:
+        days = voucher.credits_last_days
+        return ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else _("for ever")
+
+    @admin.display(description=gettext_lazy("made at"), ordering="created_at")
+    def made(self, voucher: Voucher) -> SafeString | str:
+        return moment(voucher.created_at)
+
+    @admin.display(description=gettext_lazy("used by"))
+    def by_whom(self, voucher: Voucher) -> SafeString | str:
+        """The last who used it, and a link to all of them."""
+        uses = list(voucher.redemptions.select_related("user")[:USES_SHOWN])
+        if not uses:
+            return _("Nobody yet.")
+        people = format_html(
+            "{}" * len(uses),
+            *[format_html("<li>{} {}</li>", moment(one.used_at), person_link(one.user)) for one in uses],
+        )
+        every = list_url("billing_voucheruse", voucher__id__exact=voucher.pk)
+        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', people, every, _("All of them"))
+
+
+@admin.register(VoucherUse)
+class VoucherUseAdmin(ReadOnlyAdmin):
+    """Who used which code."""
+
+    list_display = ("at", "person", "code", "credits")
+    list_display_links = ("at",)
+    list_select_related = ("voucher", "user", "entry")
+    list_filter = ("used_at",)
+    date_hierarchy = "used_at"
+    search_fields = ("voucher__code", "user__email")
+    fields = ("at", "person", "code", "credits")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.fields
+
+    @admin.display(description=gettext_lazy("at"), ordering="used_at")
+    def at(self, use: VoucherUse) -> SafeString | str:
+        return moment(use.used_at)
+
+    @admin.display(description=gettext_lazy("person"), ordering="user__email")
+    def person(self, use: VoucherUse) -> SafeString:
+        return person_link(use.user)
+
+    @admin.display(description=gettext_lazy("voucher"), ordering="voucher__code")
+    def code(self, use: VoucherUse) -> SafeString:
+        url = list_url("billing_voucher") + f"{use.voucher_id}/change/"
+        return format_html('<a class="num nowrap" href="{}">{}</a>', url, use.voucher.code)
+
+    @admin.display(description=gettext_lazy("credits"))
+    def credits(self, use: VoucherUse) -> SafeString:
+        return number(number_format(use.entry.amount))
+
+
+def _minute(at: Any) -> str:
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M}" if at else ""
