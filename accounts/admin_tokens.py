@@ -74,7 +74,7 @@ class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         """One's own; everybody's for who may change them."""
         found: QuerySet[ApiToken] = super().get_queryset(request)
-        return found if request.user.has_perm("accounts.change_apitoken") else found.filter(user_id=request.user.pk)
+        return found if request.user.has_perm("accounts.change_apitoken") else found.filter(user=_operator(request))
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """A token is never edited: it is revoked, and another is made."""

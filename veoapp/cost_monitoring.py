@@ -19,6 +19,7 @@ from billing.budgets import State
 from billing.dashboard import forecasts
 from billing.dashboard.forecasts import Pace
 from billing.dashboard.readings import Sums
+from billing.limits import ALL
 from billing.models import Alert, Measure, ProviderAccount
 
 MOST_ALERTS = 100
@@ -150,7 +151,7 @@ def _cost(sums: Sums) -> Json:
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
     """One budget's window. A forecast is made of everything's alone: only its pace is known."""
     ends_at = (
-        forecasts.ends_at(state.room, pace, at=at) if state.room is not None and state.scope == budgets.ALL else None
+        forecasts.ends_at(state.room, pace, at=at) if state.room is not None and state.scope == ALL else None
     )
     return {
         "scope": state.scope,

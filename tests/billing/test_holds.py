@@ -7,7 +7,7 @@ import pytest
 
 from accounts.models import User
 from billing import guard, holds, ledger
-from billing.models import ProviderAccount, UserHold
+from billing.models import ProviderAccount, Spend, UserHold
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
 from videos import dispatch, orders
@@ -101,7 +101,7 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
     first.refresh_from_db()
     assert first.status == "queued"
     wait = guard.check_dispatch(
-        estimate=guard.Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
+        estimate=Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
     )
     assert wait is not None
     assert (wait.code, str(guard.WAIT_WORDS[wait.code])) == ("held", "an operator has a look at your orders first")

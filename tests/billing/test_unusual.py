@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from billing import guard, holds, ledger, pricing, provider_accounts, spend, tally, unusual
-from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
+from billing.models import Alert, Measure, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.unusual import Ended
 from billing.usual_hours import hour_at
 from tests.billing.conftest import SetClock
@@ -288,8 +288,8 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
 def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
     quote = pricing.quote(model="veo3_fast", resolution="720p")
     for _ in range(count):
-        job = spend.estimate(reference=f"job:{user.pk}:{spend.Spend.objects.count()}", user=user, quote=quote)
-        spend.Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))
+        job = spend.estimate(reference=f"job:{user.pk}:{Spend.objects.count()}", user=user, quote=quote)
+        Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))
 
 
 @pytest.fixture

@@ -1,0 +1,177 @@
+"""Who is held and by whom; the acts that hold a person's new videos and let go of them; and what the watch has stopped."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import holds, unusual
+from billing.admin.reading import ReadOnlyAdmin, account_link, ask, chip, moment, number, operator_of, person_link
+from billing.amounts import localised
+from billing.models import UserHold, WatchTrip
+
+MOST_HELD = 200
+
+
+class HoldForm(forms.Form):
+    """Why, as the person reads it, and until when."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        max_length=holds.REASON_LENGTH,
+        help_text=gettext_lazy("They read it in brackets when they order: “An operator holds your new videos (…)”."),
+    )
+    until = forms.DateTimeField(
+        label=gettext_lazy("Until"),
+        required=False,
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
+        help_text=gettext_lazy("Then they can order again by themselves. Empty: until somebody lets go of them."),
+    )
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until is not None and until <= clock.now():
+            raise forms.ValidationError(_("This time is over."))
+        return until
+
+
+class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What the list of people offers about holds; joins it there."""
+
+    HOLD_ACTIONS: ClassVar[tuple[str, ...]] = ("hold_orders", "release_orders")
+
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("billing.change_userhold")
+
+    @admin.action(description=gettext_lazy("Hold new videos…"), permissions=["hold"])
+    def hold_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
+        """Asks why and until when. What is at the provider goes on, what waits keeps its place."""
+        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MOST_HELD + 1])
+        if not people or len(people) > MOST_HELD:
+            words = _("Choose 1 to %(n)d people with an open account.") % {"n": MOST_HELD}
+            self.message_user(request, words, messages.ERROR)
+            return None
+        form = HoldForm(request.POST if "confirmed" in request.POST else None)
+        if not form.is_valid():
+            return ask(
+                self,
+                request,
+                action="hold_orders",
+                title=_("Hold new videos"),
+                text=_(
+                    "Their orders are refused with your reason, and what they have waiting is not sent meanwhile. "
+                    "What is being made goes on; nothing fails. Everybody else goes on as well."
+                ),
+                button=_("Hold"),
+                chosen=people,
+                form=form,
+                warns=True,
+            )
+        with transaction.atomic():
+            for user in people:
+                holds.hold(user=user, code=holds.Code.PERSON, actor=operator_of(request), **form.cleaned_data)
+                self.log_change(request, user, f"new videos held: {form.cleaned_data['reason']}")
+        for user in people:
+            self.message_user(request, _("New videos are held: %(email)s") % {"email": user.email})
+        return None
+
+    @admin.action(description=gettext_lazy("Let go of held videos"), permissions=["hold"])
+    def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
+        for user in chosen:
+            if holds.release(user_id=user.pk):
+                self.log_change(request, user, "new videos held no longer")
+                self.message_user(request, _("Can order again: %(email)s") % {"email": user.email})
+            else:
+                words = _("Nobody held new videos of %(email)s.") % {"email": user.email}
+                self.message_user(request, words, messages.WARNING)
+        # The alert of a burst is over now, not in a minute.
+        unusual.end_trips()
+
+
+@admin.register(UserHold)
+class UserHoldAdmin(ReadOnlyAdmin):
+    """Who is held now. Holding begins in the list of people."""
+
+    list_display = ("person", "why", "reason", "since", "by", "ends")
+    list_display_links = None
+    list_select_related = ("user", "held_by")
+    search_fields = ("user__email",)
+    actions: Any = ("release",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[UserHold]:
+        return holds.live().order_by("-held_at")
+
+    def has_operate_permission(self, request: HttpRequest) -> bool:
+        """Who may act: the right to change holds, although nothing is edited by hand."""
+        return request.user.has_perm("billing.change_userhold")
+
+    @admin.display(description=gettext_lazy("user"))
+    def person(self, hold: UserHold) -> SafeString:
+        return person_link(hold.user)
+
+    @admin.display(description=gettext_lazy("why"))
+    def why(self, hold: UserHold) -> SafeString:
+        return chip(hold.get_code_display(), "warn")
+
+    @admin.display(description=gettext_lazy("held at"), ordering="held_at")
+    def since(self, hold: UserHold) -> SafeString | str:
+        return moment(hold.held_at)
+
+    @admin.display(description=gettext_lazy("by"))
+    def by(self, hold: UserHold) -> SafeString | str:
+        return person_link(hold.held_by) if hold.held_by else _("the watch over spending")
+
+    @admin.display(description=gettext_lazy("until"), ordering="until")
+    def ends(self, hold: UserHold) -> SafeString | str:
+        return moment(hold.until) if hold.until else _("somebody lets go")
+
+    @admin.action(description=gettext_lazy("Let go of held videos"), permissions=["operate"])
+    def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
+        for hold in chosen.select_related("user"):
+            self.log_change(request, hold.user, "new videos held no longer")
+            holds.release(user_id=hold.user_id)
+            self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})
+        unusual.end_trips()
+
+
+@admin.register(WatchTrip)
+class WatchTripAdmin(ReadOnlyAdmin):
+    """What the watch over spending stopped, newest first: what it saw, what is usual, and how it ended."""
+
+    list_display = ("began", "kind", "whom", "seen_here", "usual_here", "end")
+    list_display_links = None
+    list_filter = ("kind",)
+    list_select_related = ("account", "user")
+
+    @admin.display(description=gettext_lazy("at"), ordering="at")
+    def began(self, trip: WatchTrip) -> SafeString | str:
+        return moment(trip.at)
+
+    @admin.display(description=gettext_lazy("stopped"))
+    def whom(self, trip: WatchTrip) -> SafeString | str:
+        return person_link(trip.user) if trip.user else account_link(trip.account)
+
+    @admin.display(description=gettext_lazy("seen"))
+    def seen_here(self, trip: WatchTrip) -> SafeString:
+        return number(localised(trip.seen))
+
+    @admin.display(description=gettext_lazy("usual"))
+    def usual_here(self, trip: WatchTrip) -> SafeString:
+        return number(localised(trip.usual))
+
+    @admin.display(description=gettext_lazy("ended"))
+    def end(self, trip: WatchTrip) -> SafeString | str:
+        if trip.ended_at is None:
+            return chip(_("Stops still"), "warn")
+        how = _("by a person") if trip.by_person else _("by itself")
+        return format_html("{} {}", moment(trip.ended_at), how)

@@ -1,0 +1,134 @@
+"""Operators hold a person's new videos and let go of them, in the list of people and in the list of holds."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts import people
+from accounts.models import User
+from billing import holds, provider_accounts, unusual
+from billing.models import Alert, ProviderAccount, Spend, UserHold, WatchTrip
+from billing.unusual import Ended
+from tests.billing.conftest import SetClock, browser_of
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+PEOPLE, HOLDS, TRIPS = "/admin/accounts/user/", "/admin/billing/userhold/", "/admin/billing/watchtrip/"
+
+
+def do(desk: Client, path: str, action: str, *chosen: object, **form: str) -> str:
+    keys = [row.pk for row in chosen]  # type: ignore[attr-defined]
+    return desk.post(path, {"action": action, "_selected_action": keys, **form}, follow=True).text
+
+
+def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
+    for _ in range(31):
+        new_spend(user=user)
+    assert unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+
+
+def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
+    assert "What is being made goes on; nothing fails" in do(desk, PEOPLE, "hold_orders", alice)
+    assert not UserHold.objects.exists()
+    said = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
+    assert "New videos are held: alice@example.com" in said
+    hold = UserHold.objects.get()
+    assert (hold.user, hold.code, hold.reason, hold.held_by) == (alice, "person", "please call us", olga)
+    assert hold.until == still.at + timedelta(hours=20)
+    assert LogEntry.objects.get().change_message == "new videos held: please call us"
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"reason": ""}, "This field is required"),
+        ({"reason": "x", "until": "2026-09-01T12:00"}, "This time is over"),
+        ({"reason": "x", "until": "soon"}, "Enter a valid date/time"),
+    ],
+)
+def test_a_mistake_holds_nobody(desk: Client, alice: User, still: SetClock, form: dict[str, str], words: str) -> None:
+    assert words in do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", **form)
+    assert not UserHold.objects.exists()
+
+
+def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
+    desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.admin.holds.MOST_HELD", 1)
+    assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice, bob)
+    people.close_account(user=alice, actor=None)
+    assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice)
+
+
+def test_letting_go_in_the_list_of_people(desk: Client, alice: User, bob: User, olga: User) -> None:
+    holds.hold(user=alice, code=holds.Code.PERSON, reason="x", actor=olga)
+    said = do(desk, PEOPLE, "release_orders", alice, bob)
+    assert "Can order again: alice@example.com" in said
+    assert "Nobody held new videos of bob@example.com." in said
+    assert not UserHold.objects.exists()
+    assert LogEntry.objects.get().change_message == "new videos held no longer"
+
+
+def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
+    assert "Hold new videos…" in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    holds.hold(user=alice, code=holds.Code.BURST)
+    text = desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    assert "Let go of held videos" in text
+    assert "Hold new videos…" not in text
+
+
+def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
+    desk: Client,
+    alice: User,
+    bob: User,
+    olga: User,
+    account: ProviderAccount,
+    new_spend: Callable[..., Spend],
+    still: SetClock,
+) -> None:
+    burst(alice, account, new_spend)
+    holds.hold(user=bob, code=holds.Code.PERSON, reason="please call us", actor=olga)
+    over = make_person("over@example.com")
+    holds.hold(user=over, code=holds.Code.BURST, until=still.at)
+    text = desk.get(HOLDS).text
+    for words in ("Unusually many videos at once", "the watch over spending", "please call us", "somebody lets go"):
+        assert words in text
+    assert "over@example.com" not in text
+    assert "Can order again: alice@example.com" in do(desk, HOLDS, "release", UserHold.objects.get(user=alice))
+    assert Alert.objects.get(kind="user_burst").resolved_at is not None
+    assert WatchTrip.objects.get().by_person
+
+
+def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
+    desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], still: SetClock
+) -> None:
+    burst(alice, account, new_spend)
+    assert "Stops still" in desk.get(TRIPS).text
+    still.sleep(3600)
+    unusual.end_trips()
+    trips = unusual.watch(account_id=account.pk, ended=lambda since: Ended(20, {"generation": 20}))
+    assert len(trips) == 1
+    provider_accounts.resume(account_id=account.pk)
+    unusual.end_trips()
+    text = desk.get(TRIPS).text
+    for words in ("alice@example.com", "kie.ai", "by itself", "by a person", ">31<", ">0.6<"):
+        assert words in text
+
+
+def test_without_the_right_nobody_is_held(settings: Settings, alice: User) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    clerk = make_person("clerk@example.com", is_staff=True)
+    names = ["view_user", "change_user", "view_userhold"]
+    clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
+    desk = browser_of(clerk)
+    do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="x")
+    assert not UserHold.objects.exists()
+    holds.hold(user=alice, code=holds.Code.BURST)
+    do(desk, HOLDS, "release", UserHold.objects.get())
+    assert UserHold.objects.exists()
+    assert "Hold new videos" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
