@@ -4,7 +4,7 @@ A limit of the admin's stands in place of the environment's: empty is no limit, 
 environment zero is no limit. Everything is read anew each time, so that a change works from the moment it is saved.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -87,12 +87,21 @@ def from_environment() -> dict[str, Limit]:
 
 def limits_of(scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
     """What holds for these scopes, by scope and period. One query."""
-    keys = {(scope, period): _keys(scope, period) for scope in scopes for period in Period.values}
-    wanted = {key for some in keys.values() for key in some}
-    said = from_environment() | {
-        budget.key: Limit(budget.limit, budget.soft_share, source="admin", key=budget.key)
-        for budget in Budget.objects.filter(key__in=wanted)
+    scopes = list(scopes)
+    wanted = {key for scope in scopes for period in Period.values for key in _keys(scope, period)}
+    return among(said(Budget.objects.filter(key__in=wanted)), scopes)
+
+
+def said(budgets: Iterable[Budget]) -> dict[str, Limit]:
+    """What these budgets say, and what the environment says where they do not, by key."""
+    return from_environment() | {
+        budget.key: Limit(budget.limit, budget.soft_share, source="admin", key=budget.key) for budget in budgets
     }
+
+
+def among(said: Mapping[str, Limit], scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
+    """What holds for these scopes, by scope and period, of all that is said."""
+    keys = {(scope, period): _keys(scope, period) for scope in scopes for period in Period.values}
     return {place: next((said[key] for key in some if key in said), Limit(None)) for place, some in keys.items()}
 
 

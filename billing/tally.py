@@ -51,6 +51,7 @@ class UserRow:
 
     user_id: int
     amounts: dict[str, Decimal]
+    email: str = ""  # empty when the account is gone
 
 
 Count = tuple[Measure, Decimal | int]
@@ -120,16 +121,19 @@ def users(period: Period, *, since: datetime, until: datetime, by: Measure, most
                 SELECT user_id, SUM(amount) AS place FROM ({ranking}) AS one
                 GROUP BY user_id ORDER BY place DESC, user_id LIMIT %s
             )
-            SELECT user_id, measure, SUM(amount) FROM ({sums}) AS every GROUP BY user_id, measure
+            SELECT user_id, measure, SUM(amount), (SELECT email FROM accounts_user WHERE id = user_id)
+            FROM ({sums}) AS every GROUP BY user_id, measure
             """,  # noqa: S608  constants of our own only; every value is a parameter
             [period, by, *at, by, *at, most, period, *OF_USERS, *at, *OF_USERS, *at],
         )
         found = cursor.fetchall()
     amounts: dict[int, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(OF_USERS, Decimal(0)))
-    for user_id, measure, amount in found:
+    emails: dict[int, str] = {}
+    for user_id, measure, amount, email in found:
+        emails[user_id] = email or ""
         amounts[user_id][measure] = Decimal(str(amount)).quantize(SMALLEST)
     order = sorted(amounts, key=lambda user_id: (-amounts[user_id][by], user_id))
-    return [UserRow(user_id, amounts[user_id]) for user_id in order]
+    return [UserRow(user_id, amounts[user_id], emails[user_id]) for user_id in order]
 
 
 def is_waiting() -> bool:
