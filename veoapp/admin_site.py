@@ -18,6 +18,7 @@ from django.utils.functional import Promise
 from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django_htmx.http import HttpResponseClientRefresh
 
 from accounts import mfa
 from accounts.doors import clock
@@ -55,20 +56,28 @@ class VeoappAdminSite(AdminSite):
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """The tables of the first page as files, beside Django's own."""
-        export = path("dashboard/export/<slug:table>.<slug:suffix>", self.admin_view(files.answer), name="dashboard_export")
+        export = path(
+            "dashboard/export/<slug:table>.<slug:suffix>", self.admin_view(files.answer), name="dashboard_export"
+        )
         return [export, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What it costs and whether it goes on, on the site's clock; then every table."""
-        at = clock.database_now()
+        at = clock.now()
         board = now.read(ranges.asked(request.GET, at=at), at=at)
         with timezone.override(site_zone()):
             response = super().index(request, {**page.context(board), **(extra_context or {})})
             response.render()
         return response
 
-    @method_decorator(secure_admin_login)
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Where whoever may not enter (any more) goes. When a part of a page asked, the whole page follows."""
+        if request.headers.get("HX-Request"):
+            return HttpResponseClientRefresh()
+        return self._enter(request)
+
+    @method_decorator(secure_admin_login)
+    def _enter(self, request: HttpRequest) -> HttpResponse:
         """Strangers go to the site's login, others are refused; an operator is led to what is missing, told why."""
         if self.has_permission(request):
             return redirect(_wanted(request))

@@ -25,7 +25,7 @@ from accounts.doors import clock
 from billing import guard, provider_accounts, vault
 from billing.admin import provider_page
 from billing.admin.provider_forms import KeyForm, PauseForm
-from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
+from billing.admin.reading import ReadOnlyAdmin, ask, chip, from_first_page, moment, number, operator_of
 from billing.amounts import localised
 from billing.models import BalanceSnapshot, ProviderAccount
 
@@ -183,7 +183,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             sentence = provider_accounts.pause_sentence(account, settings.LANGUAGE_CODE)
             self.log_change(request, account, f"paused: {sentence}")
             self.message_user(request, _("%(label)s: new videos are paused.") % {"label": account.label})
-        return _back_to(accounts)
+        return _back_to(accounts, request)
 
     @admin.action(description=gettext_lazy("Resume…"), permissions=["operate"])
     def resume(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
@@ -202,7 +202,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             provider_accounts.resume(account_id=account.pk)
             self.log_change(request, account, "resumed")
             self.message_user(request, _("%(label)s: new videos are made again.") % {"label": account.label})
-        return _back_to(accounts)
+        return _back_to(accounts, request)
 
     @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
     def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
@@ -262,8 +262,10 @@ def _page_of(account: ProviderAccount) -> str:
     return reverse("admin:billing_provideraccount_change", args=[account.pk])
 
 
-def _back_to(accounts: list[ProviderAccount]) -> HttpResponse | None:
-    """To the page of the one account, else to the list."""
+def _back_to(accounts: list[ProviderAccount], request: HttpRequest | None = None) -> HttpResponse | None:
+    """To the first page for an act that began there; to the page of the one account, else to the list."""
+    if request is not None and from_first_page(request):
+        return HttpResponseRedirect(reverse("admin:index"))
     return HttpResponseRedirect(_page_of(accounts[0])) if len(accounts) == 1 else None
 
 

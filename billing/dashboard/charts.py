@@ -1,23 +1,26 @@
 """Charts as numbers for SVG: where each bar, line and label stands. Templates draw them; nothing here is markup."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from math import ceil, floor, log10
 
 from django.utils import formats
 
 from billing.amounts import localised
-from billing.dashboard.balance import Curve
+from billing.dashboard.balance import Curve, Point
 from billing.dashboard.readings import Sums
 from billing.models import Period
-from billing.windows import Window, site_zone
+from billing.windows import Window, between
 
 # Pixels: of a desktop's column, and of a phone, where the same drawing would be too small to read.
 WIDE, NARROW = 760, 330
 HEIGHT = 220
-_TOP, _BOTTOM, _LEFT, _RIGHT = 12, 24, 46, 6
+_TOP, _BOTTOM, _RIGHT = 12, 24, 6
+_LABEL_GAP, _DIGIT = 10, 7
+# Top-ups closer than this to the last one that bears its amount bear none.
+_ROOM_FOR_WORDS = 68
 
 
 @dataclass(frozen=True)
@@ -42,11 +45,19 @@ class Frame:
 
     width: int
     height: int
-    left: float
+    left: int
     right: float
     bottom: float
+    top: float
     grid: list[Line]
     labels: list[Label]
+
+    def y(self, amount: Decimal) -> float:
+        """How high an amount stands."""
+        return round(self.bottom - max(float(amount), 0.0) / self.top * (self.bottom - _TOP), 1)
+
+    def height_of(self, amount: Decimal) -> float:
+        return round(self.bottom - self.y(amount), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +90,13 @@ class Bars:
 
 @dataclass(frozen=True)
 class Mark:
-    """A top-up: where it stands and how much it was."""
+    """A top-up: where it stands, how much it was, and whether there is room to write that beside it."""
 
     x: float
     y: float
     words: str
     anchor: str
+    is_labelled: bool
 
 
 @dataclass(frozen=True)
@@ -94,49 +106,48 @@ class Balances:
     frame: Frame
     path: str
     area: str
+    ahead: str
     thresholds: list[tuple[str, Line]]
     marks: list[Mark]
-    end: tuple[float, float]
+    end: tuple[float, float] | None
+
+    @property
+    def span(self) -> float:
+        """How wide the drawing is between its margins."""
+        return self.frame.right - self.frame.left
 
 
 def bars(windows: Sequence[Window], sums: Mapping[datetime, Sums], *, width: int = WIDE) -> Bars:
     """Estimate and actual of each window."""
     shown = [sums.get(one.starts_at) or Sums() for one in windows]
-    top, grid = _scale(max((max(one["estimated"], one.cost) for one in shown), default=Decimal(0)))
-    slot = (width - _LEFT - _RIGHT) / len(windows)
+    frame = _frame(width, HEIGHT, max((max(one["estimated"], one.cost) for one in shown), default=Decimal(0)))
+    slot = (frame.right - frame.left) / len(windows)
     bar = min(max(slot * 0.36, 1.5), 22.0)
-    base = float(HEIGHT - _BOTTOM)
-
-    def height(amount: Decimal) -> float:
-        return round(max(float(amount), 0.0) / top * (base - _TOP), 1)
-
+    every = _every(len(windows), 12 if width >= WIDE else 6)
     made = []
     for n, (one, its) in enumerate(zip(windows, shown, strict=True)):
-        x = _LEFT + n * slot + (slot - 2 * bar - 1) / 2
-        actual, still_open = height(its["actual"]), height(its.open)
+        if n % every == 0:
+            frame.labels.append(Label(round(frame.left + (n + 0.5) * slot, 1), short_name_of(one)))
+        x = frame.left + n * slot + (slot - 2 * bar - 1) / 2
+        actual, still_open = frame.height_of(its["actual"]), frame.height_of(its.open)
         made.append(
             Bar(
                 start=one.starts_at,
                 words=name_of(one),
                 x=round(x, 1),
-                slot=round(_LEFT + n * slot, 1),
+                slot=round(frame.left + n * slot, 1),
                 width=round(bar, 1),
-                estimate_y=base - height(its["estimated"]),
-                estimate_height=height(its["estimated"]),
+                estimate_y=frame.y(its["estimated"]),
+                estimate_height=frame.height_of(its["estimated"]),
                 actual_x=round(x + bar + 1, 1),
-                actual_y=base - actual,
+                actual_y=frame.bottom - actual,
                 actual_height=actual,
-                open_y=base - actual - still_open,
+                open_y=round(frame.bottom - actual - still_open, 1),
                 open_height=still_open,
                 sums=its,
             )
         )
-    labels = [
-        Label(round(_LEFT + (n + 0.5) * slot, 1), short_name_of(one))
-        for n, one in enumerate(windows)
-        if n % _every(len(windows), 12 if width >= WIDE else 6) == 0
-    ]
-    return Bars(_frame(width, HEIGHT, grid, top, labels), made, round(slot, 1))
+    return Bars(frame, made, round(slot, 1))
 
 
 def balances(
@@ -146,41 +157,37 @@ def balances(
     until: datetime,
     low: Decimal,
     critical: Decimal,
+    ahead: Sequence[Point] = (),
     width: int = WIDE,
     height: int = HEIGHT,
 ) -> Balances:
-    """The curve from `since` to `until`; nothing is drawn where nothing was read."""
-    highest = max([low * 2, *(point.balance for point in curve.points)])
-    top, grid = _scale(highest)
-    span_s, base = (until - since).total_seconds(), float(height - _BOTTOM)
+    """The curve from `since` to `until`, and where it goes from its end at this pace (`ahead`)."""
+    frame = _frame(width, height, max([low * 2, *(point.balance for point in curve.points)]))
+    span_s = (until - since).total_seconds()
 
     def x(at: datetime) -> float:
         share = min(max((at - since).total_seconds() / span_s, 0.0), 1.0)
-        return round(_LEFT + share * (width - _LEFT - _RIGHT), 1)
-
-    def y(balance: Decimal) -> float:
-        return round(base - max(float(balance), 0.0) / top * (base - _TOP), 1)
+        return round(frame.left + share * (frame.right - frame.left), 1)
 
     steps: list[str] = []
     for point in curve.points:
         # Held until the next reading.
-        steps.append(f"H{x(point.at)}V{y(point.balance)}" if steps else f"M{x(point.at)} {y(point.balance)}")
+        steps.append(
+            f"H{x(point.at)}V{frame.y(point.balance)}" if steps else f"M{x(point.at)} {frame.y(point.balance)}"
+        )
+    frame.labels.extend(_time_labels(since, until, x, 6 if width >= WIDE else 4))
     last = curve.points[-1] if curve.points else None
     return Balances(
-        frame=_frame(width, height, grid, top, _time_labels(since, until, x, 6 if width >= WIDE else 4)),
+        frame=frame,
         path="".join(steps),
-        area=f"{''.join(steps)}V{base}H{x(curve.points[0].at)}Z" if steps else "",
-        thresholds=[("low", Line(y(low), localised(low))), ("critical", Line(y(critical), localised(critical)))],
-        marks=[
-            Mark(
-                x(one.at),
-                y(_held(curve, one.at)),
-                f"+{localised(one.balance)}",
-                "end" if x(one.at) > width * 0.8 else "start",
-            )
-            for one in curve.top_ups
+        area=f"{''.join(steps)}V{frame.bottom}H{x(curve.points[0].at)}Z" if steps else "",
+        ahead="".join(f"{'L' if n else 'M'}{x(point.at)} {frame.y(point.balance)}" for n, point in enumerate(ahead)),
+        thresholds=[
+            ("low", Line(frame.y(low), localised(low))),
+            ("critical", Line(frame.y(critical), localised(critical))),
         ],
-        end=(x(last.at), y(last.balance)) if last else (0.0, 0.0),
+        marks=list(_marks(curve, frame, x)),
+        end=(x(last.at), frame.y(last.balance)) if last else None,
     )
 
 
@@ -200,51 +207,53 @@ def short_name_of(one: Window) -> str:
     return formats.date_format(local, "M" if one.period == Period.MONTH else "MONTH_DAY_FORMAT")
 
 
+def _marks(curve: Curve, frame: Frame, x: Callable[[datetime], float]) -> Iterator[Mark]:
+    labelled = -float(frame.width)
+    for one in curve.top_ups:
+        at = x(one.at)
+        is_labelled = at - labelled >= _ROOM_FOR_WORDS
+        labelled = at if is_labelled else labelled
+        anchor = "end" if at > frame.width * 0.8 else "start"
+        yield Mark(at, frame.y(_held(curve, one.at)), f"+{localised(one.balance)}", anchor, is_labelled)
+
+
 def _held(curve: Curve, at: datetime) -> Decimal:
-    """The first balance read at or after a moment: the one that shows the top-up."""
-    later = [point.balance for point in curve.points if point.at >= at]
-    return later[0] if later else curve.points[-1].balance if curve.points else Decimal(0)
+    """The first balance read at or after a moment: the one that shows the top-up; else the last of all."""
+    last = curve.points[-1].balance if curve.points else Decimal(0)
+    return next((point.balance for point in curve.points if point.at >= at), last)
 
 
-def _time_labels(since: datetime, until: datetime, x: Callable[[datetime], float], most: int) -> list[Label]:
-    zone, length = site_zone(), until - since
-    step = length / most
-    found = []
-    for n in range(most):
-        local = (since + n * step + step / 2).astimezone(zone)
-        if length <= timedelta(days=2):
-            words = formats.time_format(local.time(), "TIME_FORMAT")
-        else:
-            words = formats.date_format(local, "MONTH_DAY_FORMAT")
-        found.append(Label(x(local), words))
-    return found
+def _time_labels(since: datetime, until: datetime, x: Callable[[datetime], float], most: int) -> Iterator[Label]:
+    """Whole hours, days or months, at most so many."""
+    days = (until - since).days
+    period = Period.HOUR if days <= 2 else Period.DAY if days <= 62 else Period.MONTH
+    windows = list(between(period, since, until))
+    for one in windows[:: _every(len(windows), most)]:
+        words = name_of(one) if period == Period.HOUR else short_name_of(one)
+        yield Label(x(one.starts_at), words)
 
 
-def _frame(width: int, height: int, grid: list[float], top: float, labels: list[Label]) -> Frame:
-    base = float(height - _BOTTOM)
-    lines = [Line(round(base - at / top * (base - _TOP), 1), _short(at)) for at in grid]
-    return Frame(width=width, height=height, left=_LEFT, right=width - _RIGHT, bottom=base, grid=lines, labels=labels)
-
-
-def _scale(most: Decimal) -> tuple[float, list[float]]:
-    """The top of the axis and its lines: two to six round numbers, from zero."""
-    highest = max(float(most), 1.0)
+def _frame(width: int, height: int, most: Decimal) -> Frame:
+    """A frame for amounts up to `most`: two to six lines at round numbers, from zero."""
+    highest = max(float(most), 10.0)
     unit = 10.0 ** floor(log10(highest / 2))
     step = next(unit * n for n in (1, 2, 2.5, 5, 10) if highest <= unit * n * 5)
-    lines = ceil(highest / step)
-    return lines * step, [n * step for n in range(lines + 1)]
-
-
-def _short(amount: float) -> str:
-    """An axis label: `1,000`, `25k`, `1.5M`."""
-    for size, letter in ((1_000_000, "M"), (10_000, "k")):
-        if amount >= size:
-            unit = size if letter == "M" else 1000
-            return f"{formats.number_format(Decimal(str(amount / unit)).normalize(), use_l10n=True)}{letter}"
-    return formats.number_format(Decimal(str(amount)).normalize() + 0, use_l10n=True, force_grouping=True)
+    count = ceil(highest / step)
+    words = [localised(Decimal(str(round(n * step, 4)))) for n in range(count + 1)]
+    base, top = float(height - _BOTTOM), count * step
+    return Frame(
+        width=width,
+        height=height,
+        left=_LABEL_GAP + _DIGIT * max(map(len, words)),
+        right=float(width - _RIGHT),
+        bottom=base,
+        top=top,
+        grid=[Line(round(base - n / count * (base - _TOP), 1), word) for n, word in enumerate(words)],
+        labels=[],
+    )
 
 
 def _every(count: int, most: int) -> int:
     """Label each n-th, so that at most so many stand side by side."""
     step = ceil(count / most)
-    return next((good for good in (1, 2, 3, 4, 5, 6, 7, 10, 14, 30) if good >= step), step)
+    return next((good for good in (1, 2, 3, 4, 6, 7, 10, 14) if good >= step), step)

@@ -62,6 +62,20 @@ def ends_at(left: Decimal, pace: Pace, *, at: datetime) -> datetime | None:
     return at + _NEAR + timedelta(seconds=later_s) if later_s < (HORIZON - _NEAR).total_seconds() else None
 
 
+def balance_at(start: Decimal, pace: Pace, *, after: timedelta) -> Decimal:
+    """What a balance will be after a while at this pace; never below zero."""
+    near_s, later_s = min(after, _NEAR).total_seconds(), max(after - _NEAR, timedelta()).total_seconds()
+    return max(start - Decimal(pace.now * near_s + pace.day * later_s), Decimal(0))
+
+
+def ahead(start: Decimal, pace: Pace, *, at: datetime, until: datetime) -> list[tuple[datetime, Decimal]]:
+    """The balance from now to `until` at this pace; nothing when that is not to come, or nothing is being spent."""
+    if until <= at or (pace.now <= 0 and pace.day <= 0):
+        return []
+    turns = sorted({at, min(at + _NEAR, until), until})
+    return [(then, balance_at(start, pace, after=then - at)) for then in turns]
+
+
 def moment(then: datetime, *, at: datetime) -> str:
     """A time to come as people say it: `16:40`, `tomorrow 11:00`, `3 Dec`; no finer than a guess deserves."""
     zone = site_zone()

@@ -126,7 +126,8 @@ def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
         _summed("hour", hours.filter(measure__in=_OF_COST), "starts_at", "starts_at"),
         _summed("hour", late_marks.filter(measure__in=_OF_COST), "hour", "hour"),
     )
-    return parts[0].union(*parts[1:], all=True)
+    rows: QuerySet[Any, Any] = parts[0].union(*parts[1:], all=True)
+    return rows
 
 
 def _summed(part: str, rows: QuerySet[Any], moment: str, *by: str) -> QuerySet[Any, Any]:

@@ -56,7 +56,7 @@ TABLES: dict[str, Made] = {
     "failures": lambda asked, at: tables.failures(readings.read(asked.range, at=at)),
     "callbacks": lambda asked, at: tables.verdicts(readings.read(asked.range, at=at)),
     "queue": _queue,
-    "alerts": lambda asked, at: tables.alerts(now.open_alerts(MOST_ALERTS)),
+    "alerts": lambda asked, at: tables.alerts(now.open_alerts(MOST_ALERTS, at=at)),
 }
 
 
@@ -64,7 +64,7 @@ def answer(request: HttpRequest, table: str, suffix: str) -> HttpResponseBase:
     """The table as a download; 400 with a sentence for dates that are none. Who may ask is decided before."""
     if table not in TABLES or suffix not in export.FORMATS:
         raise Http404
-    at = clock.database_now()
+    at = clock.now()
     asked = ranges.asked(request.GET, at=at)
     if asked.problems:
         sentences = "\n".join(asked.problems.values())

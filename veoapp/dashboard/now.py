@@ -11,7 +11,7 @@ from django.db.models import CharField, Count, Min, Value
 from django.urls import reverse
 from django.utils.functional import Promise
 
-from billing import budgets, guard, provider_accounts
+from billing import alerts, budgets, guard, provider_accounts
 from billing.dashboard import balance, figures, forecasts, readings
 from billing.dashboard.balance import Curve
 from billing.dashboard.figures import UserRow
@@ -81,7 +81,7 @@ def read(asked: Asked, *, at: datetime) -> Board:
     pace = forecasts.pace(reading.hours, at=at)
     left = _left(account, curve)
     now = under_way(at)
-    alerts = open_alerts(ALERTS_SHOWN + 1)
+    unseen = open_alerts(ALERTS_SHOWN + 1, at=at)
     return Board(
         at=at,
         asked=asked,
@@ -94,12 +94,12 @@ def read(asked: Asked, *, at: datetime) -> Board:
             account=account,
             works=now.works,
             states=budgets.states(at),
-            alerts=alerts,
+            alerts=unseen,
             pace=pace,
             left=left,
             balance_ends_at=forecasts.ends_at(left, pace, at=at) if left is not None else None,
         ),
-        alerts=alerts,
+        alerts=unseen,
         users=figures.user_rows(wanted),
     )
 
@@ -118,10 +118,9 @@ def curve_of(account: ProviderAccount | None, asked: Asked, *, at: datetime) -> 
     return balance.curve(account, since=asked.range.since, until=balance.ending(asked.range.until, at))
 
 
-def open_alerts(most: int) -> list[Alert]:
-    """The newest that nobody has seen, put aside or that are not over."""
-    unseen = Alert.objects.filter(resolved_at=None, acknowledged_at=None)
-    return list(unseen.order_by("-last_at")[:most])
+def open_alerts(most: int, *, at: datetime) -> list[Alert]:
+    """The newest that nobody has seen or put aside and that are not over."""
+    return list(Alert.objects.filter(alerts.is_open(at)).order_by("-last_at")[:most])
 
 
 def under_way(at: datetime) -> Now:

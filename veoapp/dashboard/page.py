@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy
 from billing import alert_words
 from billing.amounts import localised
 from billing.budgets import State
-from billing.dashboard import balance, charts, figures, forecasts
+from billing.dashboard import charts, figures, forecasts
+from billing.dashboard.balance import Point
 from billing.dashboard.figures import Counted
 from billing.dashboard.ranges import DATES, NAMES, Range
 from billing.limits import ALL
@@ -88,7 +89,7 @@ class LimitRow:
     @property
     def plain_share(self) -> str:
         """For an attribute: never with the reader's comma."""
-        return f"{self.share:.3f}"
+        return f"{min(self.share, 1.0):.3f}"
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,10 @@ def context(board: Board) -> dict[str, Any]:
     low, critical = settings.LOW_BALANCE_THRESHOLD, settings.CRITICAL_BALANCE_THRESHOLD
     stretch: dict[str, Any] = {
         "since": wanted.since,
-        "until": balance.ending(wanted.until, board.at),
+        "until": wanted.until,
         "low": low,
         "critical": critical,
+        "ahead": _ahead(board),
     }
     bars = [charts.bars(wanted.windows, reading.windows, width=width) for width in (charts.WIDE, charts.NARROW)]
     is_empty = not everything[Measure.ORDERED]
@@ -214,7 +216,9 @@ def proof_of(board: Board) -> Proof:
     is_gone = unexplained is not None and abs(unexplained) > settings.UNEXPLAINED_TOLERANCE
     refunds, files = sums[Measure.FAILED] + sums[Measure.CANCELLED], sums[Measure.READY]
     return Proof(
-        unexplained=localised(unexplained) if unexplained is None or unexplained >= 0 else f"−{localised(-unexplained)}",
+        unexplained=localised(unexplained)
+        if unexplained is None or unexplained >= 0
+        else f"−{localised(-unexplained)}",
         tone="bad" if is_gone else "",
         looked_at=books.at if books else None,
         refunds_made=max(refunds - _missing(books, "I3"), Decimal(0)),
@@ -224,10 +228,21 @@ def proof_of(board: Board) -> Proof:
     )
 
 
+def _ahead(board: Board) -> list[Point]:
+    """Where the curve goes from its last reading, when the range reaches past now."""
+    if not board.curve.points or board.asked.range.until <= board.at:
+        return []
+    last = board.curve.points[-1].balance
+    found = forecasts.ahead(last, board.house.pace, at=board.at, until=board.asked.range.until)
+    return [Point(then, amount) for then, amount in found]
+
+
 def _missing(books: BooksRun | None, invariant: str) -> int:
     """How many videos break a rule of the books, as far as the newest look names them."""
     found = books.first_problems if books else []
-    return len({one["reference"] for one in found if one["invariant"] == invariant and one["reference"].startswith("video:")})
+    return len(
+        {one["reference"] for one in found if one["invariant"] == invariant and one["reference"].startswith("video:")}
+    )
 
 
 def _dates(board: Board) -> list[tuple[str, str, str, str]]:
@@ -268,7 +283,7 @@ def _limit(state: State, house: House) -> LimitRow:
 
 
 def _share(state: State) -> float:
-    """How much of the limit is used, up to one; a limit of zero is used up."""
+    """How much of the limit is used; a limit of zero is used up."""
     if state.limit is None:
         return 0.0
-    return min(float(state.used / state.limit), 1.0) if state.limit else 1.0
+    return float(state.used / state.limit) if state.limit else 1.0

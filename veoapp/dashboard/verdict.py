@@ -157,7 +157,9 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
     raised = Action(_("Raise the budget…"), budget_url(state))
-    return Verdict("warn", _("Waiting for the next budget."), text, _("Nothing is lost: what was ordered keeps its place."), raised)
+    return Verdict(
+        "warn", _("Waiting for the next budget."), text, _("Nothing is lost: what was ordered keeps its place."), raised
+    )
 
 
 def _without_worker(house: House, account: ProviderAccount) -> Verdict | None:
@@ -171,14 +173,20 @@ def _broken(house: House, account: ProviderAccount) -> Verdict | None:
     if account.breaker == ProviderAccount.Breaker.CLOSED:
         return None
     trouble = next((alert for alert in house.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
-    text = _("It has trouble: %(detail)s.") % {"detail": trouble.detail.rstrip(".")} if trouble else _("It has trouble.")
+    text = (
+        _("It has trouble: %(detail)s.") % {"detail": trouble.detail.rstrip(".")} if trouble else _("It has trouble.")
+    )
     outlook = _("We try again by ourselves, a free question first.")
     until = account.breaker_until
     if account.breaker == ProviderAccount.Breaker.OPEN and until is not None and until > house.at:
-        outlook = _("We try again by ourselves at %(time)s, a free question first.") % {
-            "time": said(until)
-        }
-    return Verdict("warn", _("Waiting for the provider."), text, outlook, Action(_("Look at it"), _page_of(account), is_primary=False))
+        outlook = _("We try again by ourselves at %(time)s, a free question first.") % {"time": said(until)}
+    return Verdict(
+        "warn",
+        _("Waiting for the provider."),
+        text,
+        outlook,
+        Action(_("Look at it"), _page_of(account), is_primary=False),
+    )
 
 
 def _unread(house: House, account: ProviderAccount) -> Verdict | None:
@@ -206,7 +214,11 @@ def _outlook(house: House) -> str:
         return _("Nothing was ordered in the last 24 hours.")
     sentences = []
     ending = sorted(
-        ((end, state) for state in house.states if state.scope == ALL and (end := end_of(state, house.pace, at=house.at))),
+        (
+            (end, state)
+            for state in house.states
+            if state.scope == ALL and (end := end_of(state, house.pace, at=house.at))
+        ),
         key=lambda pair: pair[0],
     )
     if ending:
