@@ -97,7 +97,6 @@ def apply(*, proposal_id: int, user_credits: int, actor: User) -> Price:
         proposal = _decide(proposal_id, State.APPLIED, actor)
         item = Item(proposal.model, proposal.resolution, proposal.kind)
         price = set_price(item=item, provider_credits=proposal.seen, user_credits=user_credits)
-    _resolve(item)
     margins.check()
     return price
 
@@ -109,10 +108,16 @@ def put_aside(*, proposal_id: int, actor: User) -> None:
 
 
 def set_price(*, item: Item, provider_credits: Decimal, user_credits: int) -> Price:
-    """A new price, from now on."""
-    return Price.objects.create(
-        **item._asdict(), provider_credits=provider_credits, user_credits=user_credits, valid_from=clock.now()
-    )
+    """A new price, from now on; whoever had proposed just this has it."""
+    at = clock.now()
+    with transaction.atomic():
+        proposed = PriceProposal.objects.filter(**item._asdict(), seen=provider_credits, state=State.OPEN)
+        proposed.update(state=State.APPLIED, decided_at=at)
+        price = Price.objects.create(
+            **item._asdict(), provider_credits=provider_credits, user_credits=user_credits, valid_from=at
+        )
+    _resolve(item)
+    return price
 
 
 def keeping_the_margin(*, user_credits: int, listed: Decimal, seen: Decimal) -> int:

@@ -87,14 +87,14 @@ def call(
     method: str,
     url: str,
     *,
-    auth: Bearer,
+    auth: Bearer | None,
     params: Mapping[str, str] | None = None,
     json: Mapping[str, object] | None = None,
     form: Mapping[str, str] | None = None,
     files: Mapping[str, tuple[str, bytes, str]] | None = None,
     limits: Limits,
 ) -> Answer:
-    """Send one request, once. `files` maps a field to (name, content, type). Raises Undelivered, AnswerLost."""
+    """Send one request, once; without `auth` to what asks for no key. `files` maps a field to (name, content, type). Raises Undelivered, AnswerLost."""
     headers = {"Accept": "application/json"}
     if files is None:
         headers["Content-Type"] = "application/json"  # asked for by the vendor even on GET

@@ -1,0 +1,286 @@
+"""`sync_prices` against the sandbox's feed over real HTTP, and against feeds that are not as they should be."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from pytest_django.fixtures import Settings
+
+from billing import pricing
+from billing.items import Item
+from billing.models import Alert, Price, PriceProposal
+from tests.sandbox import SandboxProcess
+from tests.videos.providers.loopback import Loopback
+from videos import price_feed
+from videos.providers import errors
+from videos.providers.http import USER_AGENT, Limits
+from videos.providers.kie_prices import PAGE_SIZE, FeedPrice, items_of, prices_in, read_prices
+
+pytestmark = pytest.mark.django_db
+FAST = {"model": "veo3_fast", "resolution": "720p", "kind": "generate"}
+LISTED = 24
+
+
+def sync(*options: str) -> tuple[int, str]:
+    """The exit code and what was printed."""
+    out = StringIO()
+    with pytest.raises(SystemExit) as ended:
+        call_command("sync_prices", *options, stdout=out)
+    return int(ended.value.code or 0), out.getvalue()
+
+
+def fast() -> tuple[Decimal, int]:
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    return quote.provider_credits, quote.user_credits
+
+
+# Against the sandbox
+
+
+def test_a_list_as_the_feed_says_has_no_difference(at_sandbox: SandboxProcess) -> None:
+    code, text = sync()
+    assert code == 0
+    assert "not in the feed" not in text
+    assert text.splitlines()[-1] == f"{LISTED} as listed, 0 applied, 0 different"
+    assert not PriceProposal.objects.exists()
+
+
+def test_a_difference_is_shown_and_proposed(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p="37.5")
+    code, text = sync()
+    assert code == 1
+    head, *rows, last = text.splitlines()
+    assert head.split()[:3] == ["ITEM", "OURS", "FEED"]
+    assert [row.split()[:6] for row in rows] == [
+        ["veo3_fast", "720p", "generate", "60", "37.5", "-22.5"],
+        ["veo3_fast", "720p", "reference", "60", "37.5", "-22.5"],
+    ]
+    assert "+0.0000 US$ (0 %)  +0.1125 US$ (38 %)" in rows[0]
+    assert last == f"{LISTED - 2} as listed, 0 applied, 2 different"
+    proposal = PriceProposal.objects.get(**FAST)
+    assert (proposal.listed, proposal.seen, proposal.source, proposal.state) == (60, Decimal("37.5"), "feed", "open")
+    assert fast() == (60, 60)
+
+
+def test_apply_makes_new_prices_from_now_on_and_users_pay_as_before(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p="37.5", extend_quality=200)
+    sync()
+    code, text = sync("--apply")
+    assert (code, text.splitlines()[-1]) == (0, f"{LISTED - 3} as listed, 3 applied, 0 different")
+    assert fast() == (Decimal("37.5"), 60)
+    assert Price.objects.filter(**FAST).count() == 2, "the former price stands"
+    assert set(PriceProposal.objects.values_list("state", flat=True)) == {"applied"}
+    assert not Alert.objects.filter(kind="price_changed", resolved_at=None).exists()
+    code, text = sync("--apply")
+    assert (code, text) == (0, f"{LISTED} as listed, 0 applied, 0 different\n")
+    assert Price.objects.filter(**FAST).count() == 2
+
+
+def test_a_margin_that_turns_negative_is_said(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p=90)
+    assert "BELOW COST" in sync()[1]
+    sync("--apply")
+    assert fast() == (90, 60)
+    assert "veo3_fast 720p generate" in Alert.objects.filter(kind="negative_margin").values_list("cause", flat=True)
+
+
+def test_absurd_prices_are_refused_unless_forced(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p="600.5")
+    code, text = sync("--apply")
+    assert code == 1
+    assert "looks like a mistake" in text
+    assert fast() == (60, 60)
+    assert not PriceProposal.objects.exists(), "nobody is bothered with a mistake"
+    assert sync("--apply", "--force")[0] == 0
+    assert fast() == (Decimal("600.5"), 60)
+
+
+def test_a_price_of_nothing_is_refused_even_when_forced(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p=0)
+    code, text = sync("--apply", "--force")
+    assert code == 1
+    assert "cannot be a price" in text
+    assert fast() == (60, 60)
+
+
+def test_what_became_right_again_is_proposed_no_longer(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p=30)
+    sync()
+    at_sandbox.prices(veo3_fast_720p=60)
+    assert sync()[0] == 0
+    assert set(PriceProposal.objects.values_list("state", flat=True)) == {"dismissed"}
+    assert not Alert.objects.filter(kind="price_changed", resolved_at=None).exists()
+
+
+def test_json_says_the_same(at_sandbox: SandboxProcess) -> None:
+    at_sandbox.prices(veo3_fast_720p="37.5")
+    code, text = sync("--format", "json")
+    facts = json.loads(text)
+    assert (code, facts["applied"], len(facts["lines"])) == (1, 0, LISTED)
+    (line,) = [one for one in facts["lines"] if {name: one[name] for name in FAST} == FAST]
+    assert line | FAST == line
+    assert (line["ours_provider_credits"], line["feed_provider_credits"]) == ("60.0000", "37.5")
+    assert (line["differs"], line["absurd"], line["user_credits"]) == (True, False, 60)
+    assert line["margin_usd_then"] == "0.1125"
+
+
+def test_what_is_not_sold_here_and_what_the_feed_lacks_are_no_differences(at_sandbox: SandboxProcess) -> None:
+    Price.objects.filter(**FAST).delete()
+    Price.objects.create(model="veo9", resolution="8k", provider_credits=1, user_credits=1)
+    code, text = sync()
+    assert code == 0
+    assert [row.split()[:3] for row in text.splitlines()[1:-1]] == [["veo9", "8k", "generate"]]
+    assert "not in the feed" in text
+    lines = price_feed.compare()
+    assert [line.item for line in lines if line.notes == ("not sold here",)] == [Item(**FAST)]
+    assert price_feed.apply(lines, force=True) == ([], [])
+
+
+def test_force_goes_with_apply(at_sandbox: SandboxProcess) -> None:
+    with pytest.raises(CommandError) as error:
+        call_command("sync_prices", "--force")
+    assert error.value.returncode == 2
+
+
+def test_without_a_key_the_feed_is_where_the_settings_say(settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    assert price_feed.address() == settings.KIE_AI_BASE_URL
+
+
+# Odd feeds
+
+
+@pytest.fixture
+def feed(settings: Settings) -> Iterator[Callable[[bytes], Loopback]]:
+    """Serves exactly these bytes as the provider."""
+    servers: list[Loopback] = []
+
+    def serve(answer: bytes) -> Loopback:
+        server = Loopback(lambda sock, _: sock.sendall(answer))
+        servers.append(server)
+        settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = "a-key-of-ours", server.url
+        return server
+
+    yield serve
+    for server in servers:
+        server.close()
+
+
+def answered(body: bytes, status: str = "200 OK", length: int | None = None, more: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body) if length is None else length}\r\n{more}\r\n"
+    return head.encode() + body
+
+
+def page(rows: list[Any], **more: Any) -> bytes:
+    return json.dumps({"code": 200, "data": {"records": rows, **more}}).encode()
+
+
+def row(description: str, price: Any = "60", **more: Any) -> dict[str, Any]:
+    return {"modelDescription": description, "creditPrice": price, "creditUnit": "per video", **more}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answered(b"<html>502 Bad Gateway</html>"),
+        answered(b"<html>sorry</html>", "500 Internal Server Error"),
+        answered(page([]), "500 Internal Server Error"),
+        answered(page([row("Google veo 3.1, text-to-video, Fast")])[:40], length=4000),
+        answered(page([row("Google veo 3.1, text-to-video, Fast")])[:-20]),
+        answered(b""),
+        answered(b"[]"),
+        answered(b'{"code": 200, "data": null}'),
+        answered(page([])),
+        answered(page([None, "row", row("Runway gen-4"), {"creditPrice": "1"}])),
+        answered(b'{"code": 500, "msg": "maintenance"}'),
+        answered(b"", "302 Found", more="Location: http://127.0.0.1:9/elsewhere\r\n"),
+        answered(b" " * (1 << 20) + page([])),
+        b"",
+    ],
+)
+def test_a_feed_that_cannot_be_read_is_an_error_and_changes_nothing(
+    feed: Callable[[bytes], Loopback], answer: bytes
+) -> None:
+    server = feed(answer)
+    before = Price.objects.count()
+    with pytest.raises(CommandError, match="The price feed at") as error:
+        call_command("sync_prices", "--apply", stdout=StringIO())
+    assert error.value.returncode == 2
+    assert Price.objects.count() == before
+    assert len(server.requests) == 1, "asked once, redirects not followed"
+
+
+def test_the_question_is_ours_and_carries_no_key(feed: Callable[[bytes], Loopback]) -> None:
+    server = feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p")])))
+    sync()
+    (request,) = server.requests
+    assert request.startswith(b"POST /client/v1/model-pricing/page ")
+    assert USER_AGENT.encode() in request
+    assert b"a-key-of-ours" not in request
+    assert b"uthorization" not in request
+
+
+def test_a_slow_feed_is_given_up() -> None:
+    silent = Loopback(lambda sock, _: sock.recv(1) and None)
+    with closing(silent), pytest.raises(errors.NoAnswer, match="no answer in time"):
+        read_prices(silent.url, limits=Limits(read_s=0.3, total_s=5))
+
+
+def test_rows_that_are_missing_are_said_and_the_others_count(feed: Callable[[bytes], Loopback]) -> None:
+    feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p", "30")])))
+    code, text = sync("--apply")
+    assert code == 0
+    assert text.count("not in the feed") == LISTED - 1
+    assert fast() == (30, 60)
+
+
+def test_every_page_of_the_feed_is_read() -> None:
+    pages = [
+        page([row("Google veo 3.1, text-to-video, Fast")], pages=2),
+        page([row("Google veo 3.1, Extend, Lite", "30")], pages=2),
+    ]
+    served = iter(pages)
+    with closing(Loopback(lambda sock, _: sock.sendall(answered(next(served))))) as server:
+        assert len(read_prices(server.url)) == 2
+        assert [
+            f'"pageNum": {number}'.encode() in request for number, request in zip((1, 2), server.requests, strict=True)
+        ]
+        assert f'"pageSize": {PAGE_SIZE}'.encode() in server.requests[0]
+
+
+def test_rows_as_they_are_written() -> None:
+    assert items_of("Google veo 3.1, image-to-video, Quality, 4K") == (("veo3", "4k", "generate"),)
+    assert items_of("Google Veo 3.1, reference-to-video, Fast") == (("veo3_fast", "720p", "reference"),)
+    assert items_of("Google veo 3.1, Extend, Lite") == (("veo3_lite", "720p", "extend"),)
+    assert [item[0] for item in items_of("Google veo 3.1, get 4k video")] == ["veo3", "veo3_fast", "veo3_lite"]
+    assert items_of("Google veo 3.1, get-1080p-video")[0][1:] == ("1080p", "1080p")
+    for other in ("Google veo 2, Fast", "Kling 3.1, Fast", "Google veo 3.1, text-to-video, Turbo", ""):
+        assert items_of(other) == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "price", "note"),
+    [
+        ([row("veo 3.1 fast", "60", usdPrice="0.30")], "60", ""),
+        ([row("veo 3.1 fast", " 37.5 ", usdPrice="$0,1875", creditUnit="per vedio")], "37.5", ""),
+        ([row("veo 3.1 fast", "380", usdPrice="1.85")], "380", "the row's US$ 1.85 are 370 credits"),
+        ([row("veo 3.1 fast", "60"), row("veo 3.1 fast", "80")], "80", "rows disagree: 60 and 80"),
+        ([row("veo 3.1 fast", 60, usdPrice="free")], "60", ""),
+        ([row("veo 3.1 fast", "-5")], "-5", ""),
+    ],
+)
+def test_odd_rows_are_read_as_far_as_they_are_clear(rows: list[dict[str, Any]], price: str, note: str) -> None:
+    (found,) = prices_in(rows).values()
+    assert found == FeedPrice(Decimal(price), (note,) if note else ())
+
+
+@pytest.mark.parametrize(
+    "odd", [row("veo 3.1 fast", "sixty"), row("veo 3.1 fast", creditUnit="per second"), row("veo 3.1 fast", None)]
+)
+def test_rows_that_are_not_clear_are_left_out(odd: dict[str, Any]) -> None:
+    assert prices_in([odd]) == {}

@@ -1,0 +1,101 @@
+import json
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing.amounts import plain
+from billing.margins import Margin
+from videos import price_feed
+from videos.price_feed import Line
+from videos.providers.errors import ProviderError
+
+SAME, DIFFERENT, ERROR = 0, 1, 2
+HEAD = ("ITEM", "OURS", "FEED", "DIFFERENCE", "USERS PAY", "MARGIN", "THEN", "")
+
+
+class Command(BaseCommand):
+    help = (
+        "Reads the provider's public price feed and shows where our list differs, in provider credits. What differs is put "
+        "before the operators as a proposal; --apply takes it over from now on, at the price users pay already. "
+        "Exit code 0: no difference, or all of it applied; 1: differences that were not applied; 2: the feed cannot be read."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--apply", action="store_true", help="take the feed's prices over, from now on")
+        parser.add_argument("--force", action="store_true", help="with --apply: also those more than 10 times off ours")
+        parser.add_argument("--format", choices=("table", "json"), default="table")
+
+    def handle(self, *args: Any, apply: bool, force: bool, **options: Any) -> None:
+        if force and not apply:
+            raise CommandError("--force goes with --apply.", returncode=ERROR)
+        try:
+            lines = price_feed.compare()
+        except ProviderError as trouble:
+            raise CommandError(f"The price feed at {price_feed.address()}: {trouble}", returncode=ERROR) from None
+        applied = 0
+        left = [line for line in lines if line.differs]
+        if apply:
+            taken, left = price_feed.apply(lines, force=force)
+            applied = len(taken)
+        price_feed.propose(line for line in lines if not apply or line in left or not line.differs)
+        if options["format"] == "json":
+            facts = {"applied": applied, "lines": [_facts(line) for line in lines]}
+            self.stdout.write(json.dumps(facts, indent=2))
+        else:
+            self._table(lines, applied=applied, left=len(left))
+        sys.exit(DIFFERENT if left else SAME)
+
+    def _table(self, lines: list[Line], *, applied: int, left: int) -> None:
+        rows = [HEAD, *(_cells(line) for line in lines if line.differs or line.theirs is None)]
+        widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
+        if len(rows) > 1:
+            for first, *cells, note in rows:
+                figures = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True))
+                self.stdout.write(f"{first.ljust(widths[0])}  {figures}  {note}".rstrip())
+        same = sum(line.ours is not None and line.ours == line.theirs for line in lines)
+        self.stdout.write(f"{same} as listed, {applied} applied, {left} different")
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    ours, theirs = line.ours, line.theirs
+    differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + plain(theirs - ours)
+    notes = [*line.notes]
+    if line.is_absurd:
+        notes.insert(0, "looks like a mistake: --force takes it" if theirs and theirs > 0 else "cannot be a price")
+    if line.after and line.after.is_negative:
+        notes.insert(0, "BELOW COST")
+    figures = (
+        "-" if ours is None else plain(ours),
+        "-" if theirs is None else plain(theirs),
+        differs,
+        "-" if line.users is None else str(line.users),
+        _margin(line.before),
+        _margin(line.after),
+    )
+    return (str(line.item), *figures, "; ".join(notes))
+
+
+def _margin(margin: Margin | None) -> str:
+    if margin is None:
+        return "-"
+    share = "" if margin.percent is None else f" ({margin.percent:.0f} %)"
+    return f"{margin.usd:+.4f} US${share}"
+
+
+def _facts(line: Line) -> dict[str, Any]:
+    def text(value: object) -> str | None:
+        return None if value is None else str(value)
+
+    return {
+        **line.item._asdict(),
+        "ours_provider_credits": text(line.ours),
+        "feed_provider_credits": text(line.theirs),
+        "user_credits": line.users,
+        "differs": line.differs,
+        "absurd": line.is_absurd,
+        "margin_usd": text(line.before and line.before.usd),
+        "margin_usd_then": text(line.after and line.after.usd),
+        "notes": list(line.notes),
+    }
