@@ -1,0 +1,88 @@
+"""Watches that look at once, beside operators, orders and dispatchers: one stop, one alert, and nobody waits for ever."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import guard, holds, ledger, provider_accounts, tally, unusual
+from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
+from billing.unusual import Ended
+from tests.billing import history
+from tests.billing.test_races import PRICE, THREADS, order, together
+from tests.people import give_credits
+from videos import dispatch
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def account() -> ProviderAccount:
+    current = provider_accounts.current()
+    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
+    return current
+
+
+def look(account: ProviderAccount) -> list[WatchTrip]:
+    return unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+
+
+def spend_much() -> None:
+    tally.mark(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
+
+
+def errors(found: list[Any]) -> list[Any]:
+    return [answer for answer in found if isinstance(answer, Exception)]
+
+
+def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None:
+    spend_much()
+    found = together(*[partial(look, account)] * THREADS)
+    assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
+    assert WatchTrip.objects.count() == 1
+    assert Alert.objects.get(kind="unusual_spend").count == 1
+    provider_accounts.resume(account_id=account.pk)
+    assert sorted(together(*[unusual.end_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
+
+
+def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: User, settings: Settings) -> None:
+    settings.UNUSUAL_USER_BURST, settings.UNUSUAL_SPEND_FLOOR = 3, Decimal(1_000_000)
+    for _ in range(4):
+        history.waiting(alice)
+    found = together(*[partial(look, account)] * THREADS)
+    assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
+    assert UserHold.objects.get().user == alice
+    assert Alert.objects.get(kind="user_burst").count == 1
+
+
+def test_a_person_who_pauses_in_the_same_moment_has_the_last_word(account: ProviderAccount, olga: User) -> None:
+    spend_much()
+    code = ProviderAccount.Pause.MAINTENANCE
+    by_person: Callable[[], Any] = partial(provider_accounts.pause, account_id=account.pk, actor=olga, code=code)
+    assert errors(together(*[partial(look, account)] * 7, by_person)) == []
+    account.refresh_from_db()
+    assert (account.paused_by, account.pause_code) == (olga, "maintenance")
+
+
+def test_a_hold_beside_orders_and_dispatchers_stops_what_comes_after_it(
+    account: ProviderAccount, alice: User, olga: User, settings: Settings
+) -> None:
+    settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 100
+    for _ in range(4):
+        history.waiting(alice)
+    give_credits(alice, 4 * PRICE)
+    acts: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
+    acts += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
+    acts += [partial(holds.hold, user=alice, code=holds.Code.PERSON, reason="x", actor=olga)]
+    found = together(*acts)
+    assert all(isinstance(problem, guard.Held) for problem in errors(found))
+    assert dispatch.claim_next(account.pk) is None
+    assert ledger.balance_of(alice) == len(errors(found)) * PRICE
+    with pytest.raises(guard.Held):
+        order(alice, "last")
+    assert ledger.balance_of(alice) == sum(entry.amount for entry in ledger.statement(alice))
