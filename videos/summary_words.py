@@ -19,6 +19,8 @@ from videos.templatetags.veo import signed
 GOOD, WARN, BAD = "good", "warn", "bad"
 # Fewer days than this are a warning, whatever the threshold says.
 FEW_DAYS = 3
+# Beyond this nobody plans, and dates end.
+MANY_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,12 @@ def _balance(balance: Balance | None) -> Section:
     if balance.days_left is None:
         return Section(title, _("nothing is being spent"), WARN if balance.is_low else GOOD, lines)
     days = int(balance.days_left)
-    ends_at = clock.now() + timedelta(days=float(min(balance.days_left, Decimal(3_650))))
-    lines.append(Line(_("Ends about"), formats.date_format(timezone.localtime(ends_at), "DATE_FORMAT")))
+    if days > MANY_DAYS:
+        return Section(
+            title, _("more than %(n)d days left") % {"n": MANY_DAYS}, WARN if balance.is_low else GOOD, lines
+        )
+    ends_at = timezone.localtime(clock.now() + timedelta(days=float(balance.days_left)))
+    lines.append(Line(_("Ends about"), formats.date_format(ends_at, "DATE_FORMAT")))
     word = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
     if balance.balance is not None and balance.balance <= settings.CRITICAL_BALANCE_THRESHOLD:
         return Section(title, word, BAD, lines)

@@ -7,12 +7,12 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alert_routing, alerts
+from billing import alert_routing, alerts, banner
 from billing.models import Alert
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
@@ -182,6 +182,13 @@ def test_who_may_not_answer_alerts_is_not_shown_the_banner(settings: Settings, o
     # A session without the second step is no operator's.
     settings.STAFF_MFA_REQUIRED = True
     assert "alert-banner" not in browser_of(olga).get("/credits/").text
+
+
+def test_whoever_asks_nobody_but_an_operator_is_told(rf: RequestFactory, alice: User) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    request = rf.get("/")
+    request.user = alice
+    assert banner.items(request) == []
 
 
 def test_the_button_is_no_link(desk: Client) -> None:

@@ -1,0 +1,223 @@
+"""The figures of the operators' morning mail, and who sends it."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import alerts, ledger, provider_accounts, summary, summary_round, tally
+from billing.models import Alert, BooksRun, DailySummary, Measure, ProviderAccount
+from tests.billing.conftest import SetClock
+from tests.people import give_credits
+
+pytestmark = pytest.mark.django_db
+Kind = Alert.Kind
+# The clock of `still` says 2026-09-01 12:00 UTC.
+YESTERDAY = date(2026, 8, 31)
+DAY = timedelta(days=1)
+
+
+def count(at: datetime, user: User, **counts: int) -> None:
+    """Count measures of jobs ordered at that time."""
+    found = [(Measure(name), amount) for name, amount in counts.items()]
+    tally.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=found)
+
+
+def spend(still: SetClock, user: User, *, days_ago: int, actual: int, jobs: int = 1) -> None:
+    count(
+        still.at - days_ago * DAY,
+        user,
+        ordered=jobs,
+        estimated=actual,
+        settled=jobs,
+        settled_estimate=actual,
+        actual=actual,
+    )
+
+
+def test_the_balance_lasts_as_long_as_the_last_seven_days_say(
+    still: SetClock, account: ProviderAccount, alice: User
+) -> None:
+    for days_ago in range(1, 8):
+        spend(still, alice, days_ago=days_ago, actual=100 * days_ago)
+    balance = summary.of(YESTERDAY).balance
+    assert balance is not None
+    assert (balance.usual, balance.balance, balance.promised) == (400, 5000, 0)
+    assert balance.days_left == Decimal("12.5")
+    assert not balance.is_low
+
+
+def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: ProviderAccount, alice: User) -> None:
+    spend(still, alice, days_ago=2, actual=300)
+    balance = summary.of(YESTERDAY).balance
+    assert balance is not None
+    assert balance.usual == 150
+
+
+def test_without_spending_nobody_knows_how_long_it_lasts(still: SetClock, account: ProviderAccount) -> None:
+    balance = summary.of(YESTERDAY).balance
+    assert balance is not None
+    assert (balance.usual, balance.days_left) == (0, None)
+
+
+def test_without_a_key_there_is_no_balance(still: SetClock, settings: Settings) -> None:
+    settings.KIE_AI_API_KEY = ""
+    assert summary.of(YESTERDAY).balance is None
+
+
+def test_a_balance_that_was_never_read_says_nothing(still: SetClock, alice: User) -> None:
+    spend(still, alice, days_ago=1, actual=300)
+    balance = summary.of(YESTERDAY).balance
+    assert balance is not None
+    assert (balance.balance, balance.days_left, balance.is_low) == (None, None, False)
+
+
+def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: User, bob: User) -> None:
+    at = still.at - DAY
+    count(at, alice, ordered=3, estimated=180)
+    count(at, alice, settled=2, settled_estimate=120, actual=125)
+    count(at, bob, ordered=1, estimated=60)
+    cost = summary.of(YESTERDAY).cost
+    assert (cost.ordered, cost.settled, cost.still_open) == (4, 2, 2)
+    assert (cost.estimated, cost.settled_estimate, cost.actual, cost.variance) == (240, 120, 125, 5)
+    assert cost.variance_percent is not None
+    assert round(cost.variance_percent, 2) == Decimal("4.17")
+    assert (cost.most, cost.most_estimated) == (alice, 180)
+
+
+def test_a_quiet_day_has_no_variance(still: SetClock) -> None:
+    cost = summary.of(YESTERDAY).cost
+    assert (cost.ordered, cost.variance, cost.variance_percent, cost.most, cost.is_unusual) == (0, 0, None, None, False)
+
+
+def test_the_day_is_the_site_s(still: SetClock, settings: Settings, alice: User) -> None:
+    settings.TIME_ZONE = "Asia/Shanghai"
+    count(datetime(2026, 8, 30, 16, tzinfo=UTC), alice, ordered=1)
+    count(datetime(2026, 8, 31, 15, tzinfo=UTC), alice, ordered=1)
+    count(datetime(2026, 8, 31, 16, tzinfo=UTC), alice, ordered=1)
+    assert summary.of(YESTERDAY).cost.ordered == 2
+
+
+def test_a_day_of_more_than_twice_the_usual_is_unusual(still: SetClock, alice: User) -> None:
+    for days_ago in range(2, 9):
+        spend(still, alice, days_ago=days_ago, actual=100)
+    spend(still, alice, days_ago=1, actual=200)
+    assert not summary.of(YESTERDAY).cost.is_unusual
+    count(still.at - DAY, alice, ordered=1, estimated=1)
+    cost = summary.of(YESTERDAY).cost
+    assert (cost.is_unusual, cost.usual) == (True, 100)
+
+
+def test_unusual_spending_of_the_day_is_named(still: SetClock) -> None:
+    still.at -= DAY
+    burst = alerts.raise_alert(Kind.USER_BURST, cause="user 1")
+    alerts.raise_alert(Kind.STORAGE)
+    still.at += DAY
+    alerts.raise_alert(Kind.UNUSUAL_SPEND)
+    found = summary.of(YESTERDAY)
+    assert found.unusual == [burst]
+
+
+def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: User, bob: User) -> None:
+    still.at -= 2 * DAY
+    give_credits(alice, 100)
+    still.at += DAY
+    give_credits(alice, 30)
+    give_credits(bob, 20)
+    charge = ledger.charge(user=alice, user_credits=60, idempotency_key="charge:1", reference="job:1")
+    ledger.refund(charge_key=charge.idempotency_key, idempotency_key="refund:1")
+    still.at += DAY
+    give_credits(bob, 500)
+    trends = {trend.name: (trend.day, trend.before, trend.change) for trend in summary.of(YESTERDAY).credits}
+    assert trends == {
+        "Grant": (50, 100, -50),
+        "Charge": (-60, 0, -60),
+        "Refund": (60, 0, 60),
+        "Held by all users": (150, 100, 50),
+    }
+
+
+def test_open_alerts_are_named_the_worst_first(still: SetClock, olga: User) -> None:
+    critical = alerts.raise_alert(Kind.STORAGE)
+    still.sleep(60)
+    for n in range(9):
+        alerts.raise_alert(Kind.UNCONFIRMED, cause=str(n))
+    aside = alerts.raise_alert(Kind.WORKER)
+    alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + DAY)
+    found = summary.of(YESTERDAY)
+    assert found.open_alerts[0] == critical
+    assert (len(found.open_alerts), found.more_alerts, found.put_aside) == (8, 2, 1)
+
+
+def test_the_newest_look_at_the_books_is_named(still: SetClock) -> None:
+    assert summary.of(YESTERDAY).books is None
+    BooksRun.objects.create(at=still.at - DAY, took_s=1, problems=3)
+    newest = BooksRun.objects.create(at=still.at, took_s=1, problems=0)
+    assert summary.of(YESTERDAY).books == newest
+
+
+# Who sends it
+
+
+@pytest.fixture
+def _wanted(settings: Settings, still: SetClock) -> None:
+    settings.COST_ALERT_EMAIL = ["olga@example.com", "otto@example.com"]
+    settings.DAILY_SUMMARY_HOUR = 8
+    still.at = datetime(2026, 9, 1, 7, 59, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("_wanted")
+def test_it_is_due_from_its_hour_on_about_the_day_before(still: SetClock, settings: Settings) -> None:
+    assert (summary_round.day_due(), summary_round.is_due(), summary_round.claim()) == (None, False, None)
+    still.sleep(60)
+    assert (summary_round.day_due(), summary_round.is_due()) == (YESTERDAY, True)
+    settings.TIME_ZONE = "America/New_York"
+    assert summary_round.day_due() is None
+    still.sleep(4 * 3600)
+    assert summary_round.day_due() == YESTERDAY
+    settings.COST_ALERT_EMAIL = []
+    assert not summary_round.is_due()
+
+
+@pytest.mark.usefixtures("_wanted")
+def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> None:
+    still.sleep(60)
+    row = summary_round.claim()
+    assert row is not None
+    assert row.waiting == ["olga@example.com", "otto@example.com"]
+    assert summary_round.claim() is None
+    summary_round.reached(row, "olga@example.com")
+    still.sleep(summary_round.TRY_AGAIN.total_seconds())
+    assert summary_round.is_due()
+    again = summary_round.claim()
+    assert again is not None
+    assert again.waiting == ["otto@example.com"]
+    summary_round.reached(again, "otto@example.com")
+    still.sleep(summary_round.TRY_AGAIN.total_seconds())
+    assert not summary_round.is_due()
+    assert summary_round.claim() is None
+    assert str(DailySummary.objects.get(sent_at__isnull=False)) == "2026-08-31"
+    still.sleep(86_400)
+    assert summary_round.is_due()
+
+
+@pytest.mark.usefixtures("_wanted")
+def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
+    still.sleep(60)
+    for _ in range(summary_round.ATTEMPTS):
+        assert summary_round.claim() is not None
+        still.sleep(summary_round.TRY_AGAIN.total_seconds())
+    assert not summary_round.is_due()
+    assert summary_round.claim() is None
+
+
+def test_promises_are_taken_off_before_days_are_counted(
+    still: SetClock, account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spend(still, alice, days_ago=1, actual=100)
+    monkeypatch.setattr(provider_accounts, "promised", lambda account_id: Decimal(5000))
+    balance = summary.of(YESTERDAY).balance
+    assert balance is not None
+    assert balance.days_left == 0

@@ -1,0 +1,267 @@
+"""The operators' morning mail: every question on their checklist, over a real mail server."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.utils.module_loading import import_string
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import alerts, provider_accounts, tally
+from billing.models import Alert, BooksRun, DailySummary, LedgerEntry, LotUse, Measure
+from tests.accounts import doorway
+from tests.billing import history
+from tests.billing.conftest import SetClock, unguarded
+from tests.mail import Mailbox, free_port
+from tests.people import give_credits
+from videos import daily_summary, doorbells, summary_words, sweep
+from videos.daily_failures import failures_of
+from videos.summary_words import Section
+
+pytestmark = pytest.mark.django_db
+OLGA, OTTO = "olga@example.com", "otto@example.com"
+MORNING = datetime(2026, 9, 2, 8, tzinfo=UTC)
+YESTERDAY = date(2026, 9, 1)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def still() -> Iterator[SetClock]:
+    """Our clock, standing still at noon of YESTERDAY."""
+    mine = SetClock()
+    with clock.owned(mine):
+        yield mine
+
+
+@pytest.fixture
+def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
+    """A real mail server, which operators read."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.COST_ALERT_EMAIL = [OLGA, OTTO]
+    return smtp_server
+
+
+def read_balance(credits: int) -> None:
+    account = provider_accounts.current()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(credits))
+
+
+def count(at: datetime, user: User, **counts: int) -> None:
+    tally.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()])
+
+
+def sections() -> dict[str, Section]:
+    return {one.title: one for one in daily_summary.values_of(YESTERDAY)["sections"]}
+
+
+def word(title: str) -> tuple[str, str]:
+    section = sections()[title]
+    return section.word, section.tone
+
+
+def test_a_busy_day_is_told_to_everybody_once(
+    post_office: Mailbox, still: SetClock, settings: Settings, alice: User
+) -> None:
+    settings.APP_URL = "https://veo.example"
+    for _ in range(2):
+        history.ready(alice)
+    history.failed(alice)
+    history.cancelled(alice)
+    alerts.raise_alert(Alert.Kind.STORAGE, cause="media")
+    still.at = MORNING
+    read_balance(900)
+    BooksRun.objects.create(at=still.at, took_s=1, problems=0)
+    assert "summary" in sweep.ring_due()
+    import_string(doorbells.JOBS["summary"])()
+    assert sorted(str(message["To"]) for message in post_office.messages) == [OLGA, OTTO]
+    message = post_office.messages[0]
+    text, page = doorway.plain(message), doorway.page_of(message)
+    for words in (
+        "Refunds for failures: every one made",
+        "Open alerts: 2",
+        "Books: they balance",
+        "At the provider: 900",
+        "https://veo.example/admin/",
+    ):
+        assert words in text
+    assert "Media storage has trouble" in page
+    assert page.count('class="button"') == 1
+    assert "Open alerts" in str(message["Subject"])
+    assert daily_summary.send_due() == 0
+    still.sleep(3600)
+    assert "summary" not in sweep.ring_due()
+    assert DailySummary.objects.get().sent_at == MORNING
+
+
+def test_whom_it_did_not_reach_it_reaches_later_and_the_others_not_again(
+    smtp_server: Mailbox, post_office: Mailbox, still: SetClock, settings: Settings
+) -> None:
+    still.at = MORNING
+    settings.EMAIL_PORT = free_port()
+    assert daily_summary.send_due() == 0
+    settings.EMAIL_PORT = smtp_server.port
+    assert daily_summary.send_due() == 0
+    still.sleep(900)
+    assert daily_summary.send_due() == 2
+    still.sleep(900)
+    assert daily_summary.send_due() == 0
+    assert len(post_office.messages) == 2
+
+
+def test_a_quiet_day_says_that_all_is_well(post_office: Mailbox, still: SetClock, alice: User) -> None:
+    count(still.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
+    still.at = MORNING
+    read_balance(7000)
+    BooksRun.objects.create(at=still.at, took_s=1, problems=0)
+    assert daily_summary.send_due() == 2
+    assert str(post_office.messages[0]["Subject"]).endswith(" · All is well · 10 days left")
+    assert {section.tone for section in sections().values()} == {"good"}
+
+
+def test_the_words_are_the_reader_s(post_office: Mailbox, still: SetClock, olga: User, settings: Settings) -> None:
+    olga.language = "zh-hans"
+    olga.save()
+    settings.COST_ALERT_EMAIL = [OLGA]
+    still.at = MORNING
+    assert daily_summary.send_due() == 1
+    assert '<html lang="zh-hans">' in doorway.page_of(post_office.messages[0])
+
+
+@pytest.mark.parametrize(
+    ("credits", "per_day", "answer"),
+    [
+        (10_000, 0, ("nothing is being spent", "good")),
+        (900, 0, ("nothing is being spent", "warn")),
+        (10_000, 1000, ("10 days left", "good")),
+        (2_900, 1000, ("2 days left", "warn")),
+        (900, 100, ("9 days left", "warn")),
+        (1_000_000, 1, ("more than 365 days left", "good")),
+        (400, 100, ("4 days left", "bad")),
+    ],
+)
+def test_the_balance_in_a_word(
+    still: SetClock, alice: User, credits: int, per_day: int, answer: tuple[str, str]
+) -> None:
+    if per_day:
+        count(still.at, alice, ordered=1, estimated=per_day)
+    still.at = MORNING
+    read_balance(credits)
+    assert word("Balance") == answer
+
+
+def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, settings: Settings) -> None:
+    assert "never read" in [line.beside for line in sections()["Balance"].lines]
+    settings.KIE_AI_API_KEY = ""
+    assert word("Balance") == ("no provider key", "bad")
+
+
+@pytest.mark.parametrize(
+    ("actual", "answer"),
+    [
+        (120, ("as estimated", "good")),
+        (125, ("5 provider credits more", "warn")),
+        (110, ("10 provider credits less", "warn")),
+    ],
+)
+def test_the_variance_in_a_word(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
+    count(still.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
+    assert word("Estimate against actual") == answer
+    assert sections()["Estimate against actual"].lines[1].beside == "2 videos · 1 still open"
+
+
+def test_unusual_spend_in_a_word(still: SetClock, alice: User) -> None:
+    assert word("Unusual spend") == ("none", "good")
+    count(still.at - DAY, alice, ordered=1, estimated=100)
+    count(still.at, alice, ordered=1, estimated=300)
+    assert word("Unusual spend") == ("look at it", "warn")
+    assert sections()["Unusual spend"].lines[1].beside == alice.email
+
+
+def test_unusual_spend_that_was_alerted_is_named(still: SetClock) -> None:
+    alerts.raise_alert(Alert.Kind.USER_BURST, cause="user 1")
+    section = sections()["Unusual spend"]
+    assert (section.tone, section.lines[-1].name) == ("warn", "One user orders unusually much")
+
+
+def test_users_credits_in_a_word(still: SetClock, alice: User) -> None:
+    give_credits(alice, 1500)
+    assert word("Users’ credits") == ("+1,500 held", "good")
+
+
+def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> None:
+    assert word("Refunds for failures") == ("none needed", "good")
+    history.failed(alice)
+    assert word("Refunds for failures") == ("every one made", "good")
+    task = history.cancelled(alice)
+    with unguarded():
+        refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
+        LotUse.objects.filter(entry__in=refund).delete()
+        refund.delete()
+    found = failures_of(YESTERDAY)
+    assert (found.failed, found.cancelled, found.refunded, found.missing) == (1, 1, 1, 1)
+    assert word("Refunds for failures") == ("1 is missing", "bad")
+    assert str(task.pk) in [line.value for line in sections()["Refunds for failures"].lines]
+    assert failures_of(YESTERDAY - DAY).ended == 0
+
+
+def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
+    assert word("Open alerts") == ("none", "good")
+    for n in range(9):
+        alert = alerts.raise_alert(Alert.Kind.UNCONFIRMED, cause=f"{n}")
+    assert word("Open alerts") == ("9", "warn")
+    alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + DAY)
+    alerts.raise_alert(Alert.Kind.STORAGE)
+    section = sections()["Open alerts"]
+    assert (section.word, section.tone) == ("9", "bad")
+    assert [line.name for line in section.lines[-2:]] == ["and others", "Put aside"]
+
+
+@pytest.mark.parametrize(
+    ("problems", "answer"), [(0, ("they balance", "good")), (1, ("1 problem", "bad")), (7, ("7 problems", "bad"))]
+)
+def test_the_books_in_a_word(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
+    assert word("Books") == ("not looked at yet", "warn")
+    BooksRun.objects.create(at=still.at, took_s=1, problems=problems)
+    assert word("Books") == answer
+
+
+def test_the_headline_is_what_is_worst() -> None:
+    good, warn = Section("A", "fine", "good"), Section("B", "so so", "warn")
+    bad = [Section(name, "broken", "bad") for name in "CDE"]
+    assert summary_words.headline([good, warn, *bad]) == "C: broken · D: broken"
+    assert summary_words.headline([good, warn]) == "B: so so"
+
+
+def command(*arguments: str) -> tuple[int, str]:
+    out = StringIO()
+    try:
+        call_command("send_daily_summary", *arguments, stdout=out)
+    except SystemExit as stop:
+        return int(str(stop.code)), out.getvalue()
+    return 0, out.getvalue()
+
+
+def test_the_command_prints_or_sends_any_day(post_office: Mailbox, still: SetClock, settings: Settings) -> None:
+    still.at = MORNING
+    code, said = command("--print")
+    assert code == 0
+    assert said.startswith("The day 1 Sep 2026")
+    assert "The day 15 Aug 2026" in command("--date", "2026-08-15", "--print")[1]
+    assert post_office.messages == []
+    assert command() == (0, f"{OLGA}: sent\n{OTTO}: sent\n")
+    settings.EMAIL_PORT = free_port()
+    assert command() == (
+        1,
+        "".join(f"{to}: the mail server cannot be reached (ConnectionRefusedError)\n" for to in (OLGA, OTTO)),
+    )
+    settings.COST_ALERT_EMAIL = []
+    assert command() == (1, "COST_ALERT_EMAIL is empty: set it in .env, or use --print.\n")
+    assert not DailySummary.objects.exists()
