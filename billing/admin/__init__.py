@@ -1,6 +1,7 @@
 """Credits and cost, as operators see them: history to read, and acts that are the same as everybody's."""
 
 from billing.admin.alerts import AlertAdmin
+from billing.admin.budgets import BudgetAdmin
 from billing.admin.holds import UserHoldAdmin, WatchTripAdmin
 from billing.admin.ledger import LedgerEntryAdmin
 from billing.admin.lots import CreditLotAdmin
@@ -12,6 +13,7 @@ from billing.admin.vouchers import VoucherAdmin, VoucherUseAdmin
 
 __all__ = [
     "AlertAdmin",
+    "BudgetAdmin",
     "CreditLotAdmin",
     "LedgerEntryAdmin",
     "PaidCallAdmin",

@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone, translation
 from pytest_django.fixtures import Settings
 
+from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, budget_alerts, budget_guard, budgets, guard, pricing, spend
 from billing.budgets import BudgetSpent, State
@@ -43,7 +44,7 @@ def limit(amount: str | None, *, period: str = "day", subject: str = "all", **wh
 
 def used(scope: str = "all", period: str = "day") -> Decimal:
     """What is used in this window now."""
-    states = budgets.states_of([scope], budgets.clock.database_now())
+    states = budgets.states_of([scope], clock.database_now())
     return next(state.used for state in states if state.period == period)
 
 

@@ -1,0 +1,227 @@
+"""Budgets: what holds now, how much of it is used, and the limits that operators set. A limit works once it is saved."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import budgets, limits, pricing
+from billing.admin.reading import moment, number, operator_of
+from billing.amounts import localised
+from billing.budgets import State
+from billing.limits import SOFT_SHARE, Limit, Subject
+from billing.models import Budget, Period
+
+# What holds for everybody, in the order it is shown.
+KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
+SOURCES = {"admin": gettext_lazy("set here"), "environment": gettext_lazy("from the environment")}
+
+
+class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A limit: for whom, in which window, how much, and from which share on operators are warned."""
+
+    email = forms.EmailField(
+        label=gettext_lazy("E-mail address"), required=False, help_text=gettext_lazy("Only for one user.")
+    )
+    model = forms.ChoiceField(
+        label=gettext_lazy("Model"), required=False, help_text=gettext_lazy("Only for one model.")
+    )
+    warn_percent = forms.IntegerField(
+        label=gettext_lazy("Warn at"),
+        min_value=1,
+        max_value=100,
+        initial=int(SOFT_SHARE * 100),
+        help_text=gettext_lazy("Per cent of the limit."),
+    )
+
+    class Meta:
+        model = Budget
+        fields: ClassVar = ("subject", "period", "email", "model", "limit", "warn_percent")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["warn_percent"] = int(self.instance.soft_share * 100)
+        if "model" in self.fields:
+            names = sorted({quote.model for quote in pricing.price_list()})
+            self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
+
+    def clean_limit(self) -> Decimal | None:
+        limit: Decimal | None = self.cleaned_data["limit"]
+        if limit is not None and limit < 0:
+            raise forms.ValidationError(_("A limit is zero or more."))
+        return limit
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if self.instance.pk is None:
+            self._clean_whose(data)
+        return data
+
+    def _clean_whose(self, data: dict[str, Any]) -> None:
+        subject = data.get("subject")
+        for name, owner in (("email", Subject.USER), ("model", Subject.MODEL)):
+            if subject == owner and not data.get(name):
+                self.add_error(name, _("Say for which one."))
+            elif subject != owner and data.get(name):
+                self.add_error(name, _("Leave this empty, or choose that the limit is for one of these."))
+        data["user"] = None
+        if subject == Subject.USER and data.get("email"):
+            data["user"] = User.objects.filter(email__iexact=data["email"]).first()
+            if data["user"] is None:
+                self.add_error("email", _("Nobody has this address."))
+        if self.errors:
+            return
+        user = data["user"]
+        key = limits.key_of(
+            subject=data["subject"], period=data["period"], user_id=user and user.pk, model=data["model"]
+        )
+        if Budget.objects.filter(key=key).exists():
+            self.add_error(None, _("There is such a limit already: change that one."))
+
+    def _post_clean(self) -> None:
+        """The row is written by `limits.set_limit`, and the database states its rules; nothing is built here."""
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A limit that holds for everybody, whoever set it, and how its window stands; `url` is where it is set."""
+
+    name: str
+    limit: Limit
+    state: State | None
+    source: str | Promise
+    url: str
+
+    @property
+    def amount(self) -> str:
+        return localised(self.limit.amount)
+
+    @property
+    def used(self) -> SafeString | str:
+        return _bar(self.state) if self.state else "–"
+
+
+@admin.register(Budget)
+class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Limits that operators set. What nobody set comes from the environment, which stands beside them to be read."""
+
+    form = BudgetForm
+    list_display = ("what", "amount", "warn", "use", "ends", "by", "changed")
+    list_display_links = ("what",)
+    list_filter = ("subject", "period")
+    list_select_related = ("user", "changed_by")
+    search_fields = ("user__email", "model")
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    actions = None
+    change_list_template = "admin/billing/budgets.html"
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["limit", "warn_percent"] if obj else list(BudgetForm.Meta.fields)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """The list, under what holds for everybody now, the environment's limits included."""
+        found = {(state.scope, str(state.period)): state for state in budgets.states(clock.database_now())}
+        rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
+        held = limits.said(rows.values())
+        in_force = [_in_force(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
+        may_set = request.user.has_perm("billing.add_budget") and request.user.has_perm("billing.change_budget")
+        return super().changelist_view(request, {"in_force": in_force, "may_set": may_set, **(extra_context or {})})
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Each row of the page knows how its window stands."""
+        page = super().get_changelist_instance(request)
+        found = {state.budget_key: state for state in budgets.states(clock.database_now())}
+        for budget in page.result_list:
+            budget.state = found.get(budget.key)
+        return page
+
+    def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
+        """Saved by the same act as everywhere, and in force at once."""
+        said = form.cleaned_data
+        saved = limits.set_limit(
+            subject=obj.subject if change else said["subject"],
+            period=obj.period if change else said["period"],
+            user=obj.user if change else said["user"],
+            model=obj.model if change else said["model"],
+            limit=said["limit"],
+            soft_share=Decimal(said["warn_percent"]) / 100,
+            actor=operator_of(request),
+        )
+        obj.pk = saved.pk
+        obj.refresh_from_db()
+
+    @admin.display(description=gettext_lazy("for"), ordering="key")
+    def what(self, budget: Budget) -> str:
+        return name_of(budget)
+
+    @admin.display(description=gettext_lazy("limit"), ordering="limit")
+    def amount(self, budget: Budget) -> SafeString:
+        return number(_("none") if budget.limit is None else localised(budget.limit))
+
+    @admin.display(description=gettext_lazy("warn at"), ordering="soft_share")
+    def warn(self, budget: Budget) -> SafeString:
+        return number(f"{budget.soft_share * 100:.0f} %")
+
+    @admin.display(description=gettext_lazy("used now"))
+    def use(self, budget: Any) -> SafeString | str:
+        return _bar(budget.state) if budget.state else "–"
+
+    @admin.display(description=gettext_lazy("begins anew"))
+    def ends(self, budget: Any) -> SafeString | str:
+        return moment(budget.state.window.ends_at) if budget.state else "–"
+
+    @admin.display(description=gettext_lazy("changed by"))
+    def by(self, budget: Budget) -> object:
+        return budget.changed_by or "–"
+
+    @admin.display(description=gettext_lazy("changed at"), ordering="changed_at")
+    def changed(self, budget: Budget) -> SafeString | str:
+        return moment(budget.changed_at)
+
+
+def name_of(budget: Budget) -> str:
+    """Whose limit it is and in which window: `alice@example.com · day`."""
+    whose = {Subject.USER: str(budget.user), Subject.MODEL: budget.model}
+    return f"{whose.get(Subject(budget.subject), budget.get_subject_display())} · {budget.get_period_display()}"
+
+
+def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> InForce:
+    subject, _colon, period = key.partition(":")
+    name = f"{Subject(subject).label} · {Period(period).label}"
+    state = found.get((subject, period))
+    if row is not None:
+        return InForce(name, limit, state, SOURCES["admin"], reverse("admin:billing_budget_change", args=[row.pk]))
+    facts = {"subject": subject, "period": period, "limit": "" if limit.amount is None else f"{limit.amount:f}"}
+    source = SOURCES.get(limit.source, gettext_lazy("nobody set one"))
+    return InForce(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(facts)}")
+
+
+def _bar(state: State) -> SafeString:
+    """What is used: in credits, and where there is a limit as a share of it."""
+    if state.limit is None:
+        return number(localised(state.used))
+    percent = int(state.used * 100 / state.limit) if state.limit else 100
+    tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"
+    return format_html(
+        '<span class="budget-use"><progress class="meter meter-{}" max="100" value="{}" aria-hidden="true"></progress>'
+        '<span class="num nowrap">{} · {} %</span></span>',
+        tone,
+        min(percent, 100),
+        localised(state.used),
+        percent,
+    )

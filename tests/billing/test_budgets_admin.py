@@ -1,0 +1,141 @@
+"""Operators' budgets: what holds now beside what they set, and every limit in force once it is saved."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import spend
+from billing.limits import limits_of, set_limit
+from billing.models import Budget, ProviderAccount, Spend
+from tests.billing.conftest import SetClock
+
+pytestmark = pytest.mark.django_db
+NewSpend = Callable[..., Spend]
+LIST, ADD = reverse("admin:billing_budget_changelist"), reverse("admin:billing_budget_add")
+
+
+@pytest.fixture(autouse=True)
+def _environment(settings: Settings) -> None:
+    settings.HOURLY_COST_LIMIT, settings.DAILY_COST_LIMIT = Decimal(1000), Decimal(120)
+    settings.MONTHLY_COST_LIMIT = settings.USER_DAILY_COST_LIMIT = Decimal(0)
+
+
+def said(**changes: str) -> dict[str, str]:
+    usual = {"subject": "all", "period": "day", "email": "", "model": "", "limit": "500", "warn_percent": "80"}
+    return usual | changes
+
+
+def errors(client: Client, **changes: str) -> dict[str, list[str]]:
+    answer = client.post(ADD, said(**changes))
+    assert answer.status_code == 200
+    assert not Budget.objects.filter(limit=500).exclude(subject="model", model="veo3").exists()
+    found: dict[str, list[str]] = answer.context["adminform"].form.errors
+    return found
+
+
+def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
+    desk: Client, still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
+) -> None:
+    spend.promise(spend=new_spend(), account=account)
+    set_limit(subject="user", period="day", user=alice, limit=Decimal(70), actor=olga)
+    set_limit(subject="user", period="hour", user=alice, limit=Decimal(60), actor=olga)
+    set_limit(subject="model", period="month", model="veo3", limit=None, actor=None)
+    set_limit(subject="each_user", period="month", limit=Decimal(0), actor=olga)
+    set_limit(subject="all", period="month", limit=Decimal(0), actor=olga)
+    page = desk.get(LIST).content.decode()
+    rows = [" ".join(row.split()) for row in page.split("<tr")]
+    day = next(row for row in rows if "Everything together · Day" in row)
+    assert "60 · 50 %" in day
+    assert "from the environment" in day
+    assert f"{ADD}?subject=all&amp;period=day&amp;limit=120" in day
+    month = next(row for row in rows if "Everything together · Month" in row)
+    assert "60 · 100 %" in month
+    assert "set here" in month
+    each = next(row for row in rows if "Each user · Day" in row)
+    assert "nobody set one" in each
+    mine = next(row for row in rows if "alice@example.com · Day" in row)
+    assert "meter-warn" in mine
+    assert "60 · 85 %" in mine
+    assert "olga@example.com" in mine
+    assert "meter-bad" in next(row for row in rows if "alice@example.com · Hour" in row)
+    assert "veo3 · Month" in page
+    assert "Each user · Month" in page
+
+
+def test_the_page_asks_the_database_no_more_for_more_budgets(
+    desk: Client, still: SetClock, django_assert_max_num_queries: Callable[[int], object]
+) -> None:
+    for n in range(20):
+        set_limit(subject="model", period="day", model=f"model-{n}", limit=Decimal(n), actor=None)
+    with django_assert_max_num_queries(25):  # type: ignore[attr-defined]
+        assert desk.get(LIST).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "key"),
+    [
+        ({}, "all:day"),
+        ({"subject": "each_user", "period": "hour"}, "each_user:hour"),
+        ({"subject": "model", "model": "veo3_fast"}, "model:veo3_fast:day"),
+        ({"subject": "user", "email": "ALICE@example.com"}, "user:{alice}:day"),
+    ],
+)
+def test_a_limit_that_is_saved_is_in_force(
+    desk: Client, alice: User, olga: User, asked: dict[str, str], key: str
+) -> None:
+    answer = desk.post(ADD, said(**asked))
+    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    budget = Budget.objects.get()
+    assert (budget.key, budget.limit, budget.soft_share) == (key.format(alice=alice.pk), 500, Decimal("0.8"))
+    assert budget.changed_by == olga
+    scope, _, period = budget.key.rpartition(":")
+    scope = f"user:{alice.pk}" if scope == "each_user" else scope
+    assert limits_of([scope])[scope, period].amount == 500
+    assert LogEntry.objects.get().object_id == str(budget.pk)
+
+
+def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk: Client, olga: User) -> None:
+    budget = set_limit(subject="all", period="day", limit=Decimal(500), actor=None)
+    url = reverse("admin:billing_budget_change", args=[budget.pk])
+    page = desk.get(url).content.decode()
+    assert 'name="subject"' not in page
+    assert 'value="80"' in page
+    assert desk.post(url, {"limit": "", "warn_percent": "55"}).status_code == 302
+    budget.refresh_from_db()
+    assert (budget.limit, budget.soft_share, budget.changed_by) == (None, Decimal("0.55"), olga)
+    assert limits_of(["all"])["all", "day"].amount is None
+    assert desk.post(reverse("admin:billing_budget_delete", args=[budget.pk]), {"post": "yes"}).status_code == 302
+    assert limits_of(["all"])["all", "day"].amount == 120
+
+
+def test_what_does_not_fit_is_said(desk: Client) -> None:
+    set_limit(subject="model", period="day", model="veo3", limit=Decimal(500), actor=None)
+    assert errors(desk, subject="user") == {"email": ["Say for which one."]}
+    assert errors(desk, subject="model") == {"model": ["Say for which one."]}
+    wrong = "Leave this empty, or choose that the limit is for one of these."
+    assert errors(desk, email="alice@example.com") == {"email": [wrong]}
+    assert errors(desk, model="veo3") == {"model": [wrong]}
+    assert errors(desk, subject="user", email="nobody@example.com") == {"email": ["Nobody has this address."]}
+    assert errors(desk, limit="-1") == {"limit": ["A limit is zero or more."]}
+    assert list(errors(desk, limit="a lot")) == ["limit"]
+    assert list(errors(desk, warn_percent="0")) == ["warn_percent"]
+    assert errors(desk, subject="model", model="veo3") == {
+        "__all__": ["There is such a limit already: change that one."]
+    }
+
+
+def test_who_may_only_look_is_offered_nothing_to_set(desk: Client, olga: User) -> None:
+    olga.is_superuser = False
+    olga.save()
+    olga.user_permissions.add(Permission.objects.get(codename="view_budget"))
+    page = desk.get(LIST).content.decode()
+    assert "Everything together · Day" in page
+    assert "Set…" not in page
+    assert desk.get(ADD).status_code == 403
