@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -36,7 +37,7 @@ KINDS: dict[str, tuple[Promise | str, list[str]]] = {
 COLUMNS = (_("When"), _("Kind"), _("What"), _("Credits"), _("Balance"), _("Usable until"), _("Video"))
 
 
-def _day(label: Promise) -> forms.DateField:
+def _day(label: Any) -> forms.DateField:
     return forms.DateField(
         label=label,
         required=False,

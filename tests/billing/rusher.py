@@ -6,6 +6,7 @@ redeem EMAIL CODE           redeems the voucher; prints the credits it got, or w
 """
 
 import sys
+from collections.abc import Callable
 
 import django
 
@@ -38,7 +39,9 @@ def redeem(email: str, code: str) -> str:
         return refused.reason.value
 
 
+ACTS: dict[str, Callable[..., str]] = {"charge": charge, "expire": expire, "redeem": redeem}
+
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    print({"charge": charge, "expire": expire, "redeem": redeem}[sys.argv[1]](*sys.argv[2:]), flush=True)
+    print(ACTS[sys.argv[1]](*sys.argv[2:]), flush=True)

@@ -26,7 +26,7 @@ DAY = 86400
 
 def mails() -> list[tuple[str, str]]:
     """To whom and with which subject, then forget them."""
-    sent = [(message.to[0], message.subject) for message in outbox.outbox]
+    sent = [(message.to[0], str(message.subject)) for message in outbox.outbox]
     outbox.outbox.clear()
     return sent
 
@@ -149,7 +149,9 @@ def test_a_person_reads_it_in_their_language(alice: User, still: SetClock) -> No
     User.objects.filter(pk=alice.pk).update(language="zh-hans")
     give(alice, 30, days=1, clock=still)
     assert expiry.warn_due() == 1
-    assert 'lang="zh-hans"' in str(outbox.outbox[0].alternatives[0][0])  # type: ignore[attr-defined]
+    (message,) = outbox.outbox
+    assert isinstance(message, EmailMultiAlternatives)
+    assert 'lang="zh-hans"' in str(message.alternatives[0][0])
     assert money(alice)[0] == 30
 
 

@@ -1,0 +1,195 @@
+"""The ledger with its lots against a purse of plain numbers: whatever is done in whatever order, both hold the same."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)  # fmt: skip
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import book_checks, expiry, ledger, lots
+from tests.billing.conftest import SetClock
+from tests.people import make_person
+
+pytestmark = pytest.mark.django_db
+
+CHECKS = (
+    book_checks.balances,
+    book_checks.running_balances,
+    book_checks.lots_follow_their_uses,
+    book_checks.movements_follow_their_lots,
+    book_checks.refunds_whole,
+)
+GRACE = timedelta(days=7)
+AMOUNTS = st.integers(1, 60)
+
+
+@dataclass
+class PlainLot:
+    """A lot as a person would keep it on paper."""
+
+    left: int
+    until: datetime | None
+    is_grace: bool = False
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        return (self.until is None, self.until.timestamp() if self.until else 0)
+
+
+@dataclass
+class PlainPurse:
+    lots: list[PlainLot] = field(default_factory=list)
+    taken: dict[str, list[tuple[PlainLot, int]]] = field(default_factory=dict)
+
+    @property
+    def balance(self) -> int:
+        return sum(lot.left for lot in self.lots)
+
+    def take(self, amount: int) -> list[tuple[PlainLot, int]]:
+        uses = []
+        for lot in sorted(self.lots, key=lambda lot: lot.order):
+            part = min(amount, lot.left)
+            if part:
+                lot.left -= part
+                amount -= part
+                uses.append((lot, part))
+        assert amount == 0
+        return uses
+
+    def give_back(self, key: str, at: datetime) -> None:
+        grace = 0
+        for lot, part in self.taken.pop(key):
+            if lot.until is not None and lot.until <= at:
+                grace += part
+            else:
+                lot.left += part
+        if grace:
+            self.lots.append(PlainLot(grace, at + GRACE, is_grace=True))
+
+    def expire(self, at: datetime) -> int:
+        over = [lot for lot in self.lots if lot.until is not None and lot.until <= at and lot.left]
+        for lot in over:
+            lot.left = 0
+        return len(over)
+
+
+class Ledger(RuleBasedStateMachine):
+    """Grants with and without an end, charges, refunds, corrections and expiries, while days go by."""
+
+    charges: Bundle[str] = Bundle("charges")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.time = SetClock()
+        self.owned = clock.owned(self.time)
+        self.owned.__enter__()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.user: User = make_person("alice@example.com")
+        self.purse = PlainPurse()
+        self.steps = self.numbers()
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.block.__exit__(None, None, None)
+        self.owned.__exit__(None, None, None)
+
+    @staticmethod
+    def numbers() -> Iterator[int]:
+        n = 0
+        while True:
+            n += 1
+            yield n
+
+    @rule(amount=AMOUNTS, days=st.none() | st.integers(1, 20))
+    def grant(self, amount: int, days: int | None) -> None:
+        until = self.time.at + timedelta(days=days) if days else None
+        key = f"grant:{next(self.steps)}"
+        for _ in range(2):
+            ledger.grant(user=self.user, user_credits=amount, idempotency_key=key, note="x", expires_at=until)
+        self.purse.lots.append(PlainLot(amount, until))
+
+    @rule(target=charges, amount=AMOUNTS)
+    def charge(self, amount: int) -> object:
+        key = f"charge:{next(self.steps)}"
+        fits = amount <= self.purse.balance
+        try:
+            for _ in range(2):
+                ledger.charge(user=self.user, user_credits=amount, idempotency_key=key, reference=f"job:{key}")
+        except ledger.InsufficientCredits:
+            assert not fits
+            return multiple()
+        assert fits
+        self.purse.taken[key] = self.purse.take(amount)
+        return key
+
+    @rule(key=charges)
+    def refund(self, key: str) -> None:
+        ledger.refund(charge_key=key, idempotency_key=f"refund:{key}:{next(self.steps)}")
+        if key in self.purse.taken:
+            self.purse.give_back(key, self.time.at)
+
+    @rule(amount=st.integers(-60, 60).filter(bool))
+    def adjust(self, amount: int) -> None:
+        fits = self.purse.balance + amount >= 0
+        try:
+            ledger.adjust(
+                user=self.user, user_credits=amount, idempotency_key=f"a:{next(self.steps)}", note="x", actor=None
+            )
+        except ledger.InsufficientCredits:
+            assert not fits
+            return
+        assert fits
+        if amount > 0:
+            self.purse.lots.append(PlainLot(amount, None))
+        else:
+            self.purse.take(-amount)
+
+    @rule(hours=st.integers(1, 24 * 9))
+    def wait(self, hours: int) -> None:
+        self.time.sleep(hours * 3600)
+
+    @precondition(lambda self: self.purse.lots)
+    @rule()
+    def expire(self) -> None:
+        assert expiry.expire_due() == self.purse.expire(self.time.at)
+
+    @invariant()
+    def both_hold_the_same(self) -> None:
+        assert ledger.balance_of(self.user) == self.purse.balance
+        held: dict[tuple[datetime | None, bool], int] = {}
+        for lot in self.purse.lots:
+            if lot.left:
+                held[lot.until, lot.is_grace] = held.get((lot.until, lot.is_grace), 0) + lot.left
+        assert {(one.expires_at, one.is_grace): one.user_credits for one in lots.held_by(self.user)} == held
+        entries = ledger.statement(self.user)
+        assert sum(entry.amount for entry in entries) == self.purse.balance
+        assert [problem for check in CHECKS for problem in check(deep=False)] == []
+
+
+def test_the_ledger_and_a_purse_of_plain_numbers_hold_the_same() -> None:
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        Ledger,
+        settings=settings(
+            max_examples=15,
+            stateful_step_count=20,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
