@@ -1,0 +1,83 @@
+"""Tokens, holds and trips in a real browser: no breach of the policy, nothing too wide, and acts done by hand."""
+
+import re
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import expect
+from pytest_django.fixtures import Settings
+
+from accounts import tokens
+from accounts.doors import clock
+from accounts.models import User
+from billing import holds, provider_accounts, tally, unusual
+from billing.models import Measure, UserHold
+from billing.unusual import Ended
+from tests.billing.test_admin_look import too_wide
+from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.people import PASSWORD
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture(autouse=True)
+def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    account = provider_accounts.current()
+    tally.mark(ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))])
+    unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    holds.hold(user=alice, code=holds.Code.BURST)
+    holds.hold(user=bob, code=holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
+    tokens.make(user=olga, name="grafana", scopes=[tokens.COST_READ])
+    tokens.revoke(token_id=tokens.make(user=olga, name="old", scopes=[tokens.COST_READ]).token.pk, actor=olga)
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_pages_fit_and_breach_nothing(
+    alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport)
+    for path in (
+        "/admin/accounts/apitoken/",
+        "/admin/billing/userhold/",
+        "/admin/billing/watchtrip/",
+        f"/admin/accounts/user/{alice.pk}/change/",
+    ):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 200, path
+        assert too_wide(page) <= 0, path
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_token_is_made_by_hand_and_shown_once(olga: User, new_page: NewPage, viewport: tuple[int, int]) -> None:
+    page = new_page(user=olga, viewport=viewport)
+    page.goto("/admin/accounts/apitoken/add/")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("Confirm|Continue|Go on")).click()
+    page.get_by_label("Name").fill("nagios on the roof")
+    assert too_wide(page) <= 0
+    page.get_by_role("button", name="Make the token").click()
+    secret = page.get_by_label("nagios on the roof").input_value()
+    assert re.fullmatch(r"veo_[A-Za-z0-9_-]{43}", secret)
+    assert too_wide(page) <= 0
+    page.get_by_role("link", name="I have kept it").click()
+    expect(page.get_by_text("nagios on the roof")).to_be_visible()
+    assert secret not in page.content()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_person_is_held_by_hand_and_let_go(
+    alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport)
+    page.goto(f"/admin/accounts/user/{alice.pk}/change/")
+    page.get_by_role("button", name="Let go of held videos").click()
+    expect(page.get_by_text("Can order again: alice@example.com")).to_be_visible()
+    page.goto(f"/admin/accounts/user/{alice.pk}/change/")
+    page.get_by_role("button", name="Hold new videos").click()
+    page.get_by_label("Reason").fill("please call us")
+    assert too_wide(page) <= 0
+    page.get_by_role("button", name="Hold", exact=True).click()
+    expect(page.get_by_text("New videos are held: alice@example.com")).to_be_visible()
+    assert UserHold.objects.get(user=alice).reason == "please call us"
