@@ -34,3 +34,8 @@ def call(titles: Mapping[str, str]) -> None:
 def title_of(model: str) -> str:
     """`Veo 3.1 Fast`; the code of a model that nobody named."""
     return _titles.get(model, model)
+
+
+def titles() -> dict[str, str]:
+    """Every model that has a name, by its code."""
+    return dict(_titles)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.utils import formats
 
+from billing import variance
 from billing.models import LedgerEntry, PaidCall, Spend
 from videos.models import VideoTask
 
@@ -31,6 +32,12 @@ class Money:
     entries: list[LedgerEntry]
     spend: Spend | None
     calls: list[PaidCall]
+
+    @property
+    def difference(self) -> Decimal | None:
+        """How much dearer it was than estimated, in provider credits; None while its cost is not known."""
+        found = variance.of_job(self.spend) if self.spend else None
+        return found.difference if found else None
 
 
 def money_of(task: VideoTask) -> Money:

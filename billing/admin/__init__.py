@@ -6,19 +6,24 @@ from billing.admin.holds import UserHoldAdmin, WatchTripAdmin
 from billing.admin.ledger import LedgerEntryAdmin
 from billing.admin.lots import CreditLotAdmin
 from billing.admin.people import UserAdmin
+from billing.admin.price_proposals import PriceProposalAdmin
 from billing.admin.prices import PriceAdmin
 from billing.admin.provider import ProviderAccountAdmin
+from billing.admin.reconciling import BooksRunAdmin, ProviderEntryAdmin
 from billing.admin.spend import PaidCallAdmin, SpendAdmin
 from billing.admin.vouchers import VoucherAdmin, VoucherUseAdmin
 
 __all__ = [
     "AlertAdmin",
+    "BooksRunAdmin",
     "BudgetAdmin",
     "CreditLotAdmin",
     "LedgerEntryAdmin",
     "PaidCallAdmin",
     "PriceAdmin",
+    "PriceProposalAdmin",
     "ProviderAccountAdmin",
+    "ProviderEntryAdmin",
     "SpendAdmin",
     "UserAdmin",
     "UserHoldAdmin",

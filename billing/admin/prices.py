@@ -1,12 +1,13 @@
 """What videos cost us and their users. A price is never edited: a new one takes over at its time."""
 
+import math
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.validators import MinValueValidator, RegexValidator
 from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
@@ -16,8 +17,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
+from billing import margins
+from billing.admin.filters import ModelFilter
 from billing.admin.reading import ReadOnlyAdmin, chip, list_url, number
 from billing.amounts import localised
+from billing.items import Item, titles
+from billing.margins import Margin
 from billing.models import Price
 
 # A form may lie open for a while before it is sent.
@@ -27,6 +32,7 @@ FORM_OPEN_FOR = timedelta(minutes=30)
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new price, from now on or from a time to come: what was charged in the past stays explained."""
 
+    model = forms.ChoiceField(label=gettext_lazy("Model"), choices=lambda: _models())
     provider_credits = forms.DecimalField(
         label=gettext_lazy("Provider credits"),
         max_digits=12,
@@ -49,14 +55,46 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         word = RegexValidator(r"^[a-z0-9_.-]+$", gettext_lazy("Small letters, digits, dots, dashes and underlines."))
         # Where a price is only shown there are no fields.
-        for name in self.fields.keys() & {"model", "resolution"}:
-            self.fields[name].validators.append(word)
+        if "resolution" in self.fields:
+            self.fields["resolution"].validators.append(word)
+            self.fields["user_credits"].help_text = _break_even(self.initial.get("provider_credits"))
 
     def clean_valid_from(self) -> Any:
         valid_from = self.cleaned_data["valid_from"]
         if valid_from < clock.now() - FORM_OPEN_FOR:
             raise forms.ValidationError(_("A price cannot begin in the past: it would rewrite what was charged."))
         return valid_from
+
+
+def _models() -> list[tuple[str, str]]:
+    """Models by the names people know; those that only the price list knows by their code."""
+    known = titles()
+    listed = Price.objects.exclude(model__in=known).order_by("model").values_list("model", flat=True).distinct()
+    return [*known.items(), *((model, model) for model in listed)]
+
+
+def _break_even(provider_credits: object) -> str:
+    """What users must pay at least, for the price that the form begins with."""
+    words = _("What one video costs its user; whole credits.")
+    earned, paid = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
+    facts = {"earned": f"{earned:f}", "paid": f"{paid:f}"}
+    words += " " + _("A user credit earns US$ %(earned)s, a provider credit costs US$ %(paid)s.") % facts
+    try:
+        cost = Decimal(str(provider_credits)) * paid
+    except ArithmeticError:
+        return words
+    if not earned:
+        return words
+    least = max(1, math.ceil(cost / earned))
+    return (
+        words
+        + " "
+        + _("From %(n)d credits on, %(cost)s provider credits are paid for.")
+        % {
+            "n": least,
+            "cost": localised(Decimal(str(provider_credits))),
+        }
+    )
 
 
 class WhenFilter(admin.SimpleListFilter):
@@ -92,7 +130,7 @@ class PriceAdmin(ReadOnlyAdmin):
 
     form = PriceForm
     list_display = ("item", "when", "ours", "usd", "theirs", "margin", "valid_from", "change")
-    list_filter = (WhenFilter, "kind", "model", "resolution")
+    list_filter = (WhenFilter, "kind", ModelFilter, "resolution")
     ordering = ("kind", "model", "resolution", "-valid_from")
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -102,9 +140,21 @@ class PriceAdmin(ReadOnlyAdmin):
         prices: QuerySet[Price] = super().get_queryset(request)
         return prices.annotate(in_force=Subquery(in_force(clock.now())))
 
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        """A new price, and what it leaves us of what its users pay."""
+        super().save_model(request, obj, form, change)
+        margins.check()
+        margin = Margin(obj.user_credits, obj.provider_credits)
+        facts = {"item": _item(obj).name, "margin": margin_words(margin)}
+        if margin.is_negative:
+            text = _("%(item)s costs us more than its users pay: %(margin)s a video.") % facts
+            self.message_user(request, text, messages.WARNING)
+        else:
+            self.message_user(request, _("%(item)s leaves us %(margin)s a video.") % facts)
+
     @admin.display(description=gettext_lazy("item"), ordering="kind")
     def item(self, price: Price) -> str:
-        return f"{price.model} {price.resolution} · {price.get_kind_display()}"
+        return _item(price).name
 
     @admin.display(description=gettext_lazy("when"))
     def when(self, price: Any) -> SafeString:
@@ -126,11 +176,8 @@ class PriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("margin"))
     def margin(self, price: Price) -> SafeString:
-        """What the user pays beyond what we pay, one user credit taken for one provider credit."""
-        over = price.user_credits - price.provider_credits
-        sign, tone = ("+", "good") if over > 0 else ("", "bad" if over < 0 else "")
-        words = f"{sign}{localised(over)} ({sign}{over / price.provider_credits * 100:.0f} %)"
-        return format_html('<span class="num nowrap{}">{}</span>', f" text-{tone}" if tone else "", words)
+        """What is left of what the user pays, in US$ and as a share of it."""
+        return margin_chip(Margin(price.user_credits, price.provider_credits))
 
     @admin.display(description="")
     def change(self, price: Price) -> SafeString:
@@ -139,3 +186,22 @@ class PriceAdmin(ReadOnlyAdmin):
         url = list_url("billing_price").rstrip("/") + "/add/"
         query = "&".join(f"{name}={value}" for name, value in facts.items())
         return format_html('<a class="btn btn-s" href="{}?{}">{}</a>', url, query, _("New price…"))
+
+
+def margin_words(margin: Margin) -> str:
+    """`+US$ 0.1125 (38 %)`: what is left, and which share of what users pay."""
+    sign = "+" if margin.usd > 0 else "−" if margin.usd < 0 else ""
+    share = "" if margin.percent is None else f" ({margin.percent:.0f} %)".replace("-", "−")
+    return f"{sign}US$ {abs(margin.usd):.4f}{share}"
+
+
+def margin_chip(margin: Margin) -> SafeString:
+    """The same for a list; below zero it warns."""
+    words = margin_words(margin)
+    if margin.is_negative:
+        return chip(words, "warn num nowrap")
+    return format_html('<span class="num nowrap{}">{}</span>', " text-good" if margin.usd > 0 else "", words)
+
+
+def _item(price: Price) -> Item:
+    return Item(price.model, price.resolution, price.kind)

@@ -1,11 +1,15 @@
 """What jobs cost us, and every paid call, to read."""
 
 from django.contrib import admin
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from billing import variance
+from billing.admin.filters import ModelFilter, VarianceFilter
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
 from billing.amounts import localised
+from billing.items import title_of
 from billing.models import PaidCall, Spend
 
 SPEND_TONES = {Spend.State.ESTIMATED: "", Spend.State.PROMISED: "info", Spend.State.SETTLED: "good"}
@@ -22,9 +26,9 @@ CALL_TONES = {
 class SpendAdmin(ReadOnlyAdmin):
     """Estimated, promised, settled: in provider credits, at the price frozen when the job was ordered."""
 
-    list_display = ("at", "about", "person", "item", "status", "planned", "real", "basis", "usd", "made_by")
+    list_display = ("at", "about", "person", "item", "status", "planned", "real", "off", "basis", "usd", "made_by")
     list_display_links = ("at",)
-    list_filter = ("state", "basis", "model", "resolution", "kind", "created_at")
+    list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", "kind", "created_at")
     list_select_related = ("user", "account")
     date_hierarchy = "created_at"
     ordering = ("-id",)
@@ -45,7 +49,7 @@ class SpendAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("item"))
     def item(self, spend: Spend) -> str:
-        return f"{spend.model} {spend.resolution}"
+        return f"{title_of(spend.model)} {spend.resolution}"
 
     @admin.display(description=_("state"), ordering="state")
     def status(self, spend: Spend) -> SafeString:
@@ -58,6 +62,17 @@ class SpendAdmin(ReadOnlyAdmin):
     @admin.display(description=_("actual"), ordering="actual")
     def real(self, spend: Spend) -> SafeString:
         return number(localised(spend.actual))
+
+    @admin.display(description=_("difference"))
+    def off(self, spend: Spend) -> SafeString:
+        """How far the cost was from its estimate."""
+        found = variance.of_job(spend)
+        if found is None:
+            return number("–")
+        sign = "+" if found.difference > 0 else ""
+        tone = "warn" if found.difference > 0 else "good" if found.difference < 0 else "muted"
+        words = f"{sign}{localised(found.difference)}"
+        return format_html('<span class="num nowrap text-{}">{}</span>', tone, words)
 
     @admin.display(description=_("in US$"))
     def usd(self, spend: Spend) -> SafeString:

@@ -212,7 +212,7 @@ def test_prices_show_what_they_cost_and_what_they_earn(desk: Client) -> None:
     assert columns(text, "ours") == ["37.5"]
     assert columns(text, "usd") == ["0.1875"]
     assert columns(text, "theirs") == ["50"]
-    assert columns(text, "margin") == ["+12.5 (+33 %)"]
+    assert columns(text, "margin") == ["+US$ 0.0625 (25 %)"]
     assert columns(text, "when") == ["In force"]
     assert "provider_credits=37.5" in text
 
@@ -225,7 +225,7 @@ def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
     assert Price.objects.count() == before + 2
     item = {"model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}
     assert columns(desk.get(PRICES, item).text, "when") == ["Later", "In force", "Former"]
-    assert columns(desk.get(PRICES, item).text, "margin") == ["+61.5 (+164 %)", "-10 (-14 %)", "0 (0 %)"]
+    assert columns(desk.get(PRICES, item).text, "margin") == ["+US$ 0.3075 (62 %)", "−US$ 0.0500 (−17 %)", "US$ 0.0000 (0 %)"]
     assert columns(desk.get(PRICES, {**item, "when": "later"}).text, "theirs") == ["99"]
     assert columns(desk.get(PRICES, {**item, "when": "former"}).text, "theirs") == ["60"]
     assert len(columns(desk.get(PRICES, {"when": "now"}).text, "item")) == before

@@ -1,6 +1,7 @@
 """`sync_prices` against the sandbox's feed over real HTTP, and against feeds that are not as they should be."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
@@ -226,7 +227,7 @@ def test_the_question_is_ours_and_carries_no_key(feed: Callable[[bytes], Loopbac
 
 
 def test_a_slow_feed_is_given_up() -> None:
-    silent = Loopback(lambda sock, _: sock.recv(1) and None)
+    silent = Loopback(lambda sock, _: time.sleep(1))
     with closing(silent), pytest.raises(errors.NoAnswer, match="no answer in time"):
         read_prices(silent.url, limits=Limits(read_s=0.3, total_s=5))
 

@@ -1,0 +1,43 @@
+"""Filters that several lists share."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from billing.items import title_of, titles
+from billing.models import Price, Spend
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By model, under the names people know."""
+
+    title = _("model")
+    parameter_name = "model"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        listed = Price.objects.order_by().values_list("model", flat=True).distinct()
+        return [(model, title_of(model)) for model in sorted({*titles(), *listed})]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(model=self.value()) if self.value() else queryset
+
+
+class VarianceFilter(admin.SimpleListFilter):
+    """By how the cost compares with its estimate."""
+
+    title = _("against the estimate")
+    parameter_name = "variance"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return [("dearer", _("Dearer")), ("cheaper", _("Cheaper")), ("same", _("As estimated"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Spend]) -> QuerySet[Spend]:
+        conditions = {
+            "dearer": {"actual__gt": F("estimated")},
+            "cheaper": {"actual__lt": F("estimated")},
+            "same": {"actual": F("estimated")},
+        }
+        return queryset.filter(**conditions.get(str(self.value()), {}))

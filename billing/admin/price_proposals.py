@@ -1,0 +1,234 @@
+"""Prices that the provider seems to have changed: applied or put aside by a person, after asking."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from billing import price_changes, pricing
+from billing.admin.filters import ModelFilter
+from billing.admin.prices import margin_chip, margin_words
+from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
+from billing.amounts import localised
+from billing.items import Item
+from billing.margins import Margin
+from billing.models import PriceProposal
+
+TONES = {PriceProposal.State.OPEN: "warn", PriceProposal.State.APPLIED: "good", PriceProposal.State.DISMISSED: ""}
+KEEP_PRICE, KEEP_MARGIN, OWN = "price", "margin", "own"
+
+
+class WhatUsersPay(forms.Form):
+    """What users pay once the provider's new price is in our list."""
+
+    users = forms.ChoiceField(
+        label=gettext_lazy("What users pay"),
+        widget=forms.RadioSelect,
+        initial=KEEP_PRICE,
+        choices=[
+            (KEEP_PRICE, gettext_lazy("As before: the margin changes")),
+            (KEEP_MARGIN, gettext_lazy("As much as keeps the margin")),
+            (OWN, gettext_lazy("This many credits:")),
+        ],
+    )
+    user_credits = forms.IntegerField(
+        label=gettext_lazy("User credits"), required=False, min_value=1, max_value=2_000_000_000
+    )
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if given.get("users") == OWN and "user_credits" not in self.errors and not given.get("user_credits"):
+            self.add_error("user_credits", _("How many?"))
+        return given
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A proposal as the question names it."""
+
+    pk: int
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@admin.register(PriceProposal)
+class PriceProposalAdmin(ReadOnlyAdmin):
+    """Our list against what the provider charges."""
+
+    list_display = ("item", "how", "ours", "theirs", "pays", "margin_now", "margin_then", "source", "times", "last")
+    list_display_links = None
+    list_filter = ("state", "source", ModelFilter)
+    ordering = ("state", "-last_at")
+    actions = ("apply", "put_aside")
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """A proposal applied is a new price."""
+        return request.user.has_perm("billing.add_price")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PriceProposal]:
+        # "open" first, whatever the alphabet says.
+        return super().get_queryset(request).order_by("decided_at", "-last_at")
+
+    @admin.display(description=gettext_lazy("item"))
+    def item(self, proposal: PriceProposal) -> str:
+        return item_of(proposal).name
+
+    @admin.display(description=gettext_lazy("state"), ordering="state")
+    def how(self, proposal: PriceProposal) -> SafeString:
+        return chip(proposal.get_state_display(), TONES[PriceProposal.State(proposal.state)])
+
+    @admin.display(description=gettext_lazy("our list"), ordering="listed")
+    def ours(self, proposal: PriceProposal) -> SafeString:
+        return number(localised(proposal.listed))
+
+    @admin.display(description=gettext_lazy("the provider"), ordering="seen")
+    def theirs(self, proposal: PriceProposal) -> SafeString:
+        return number(localised(proposal.seen))
+
+    @admin.display(description=gettext_lazy("users pay"))
+    def pays(self, proposal: PriceProposal) -> SafeString:
+        return number(users_pay(proposal) or "–")
+
+    @admin.display(description=gettext_lazy("margin as listed"))
+    def margin_now(self, proposal: PriceProposal) -> SafeString:
+        return self._margin(proposal, proposal.listed)
+
+    @admin.display(description=gettext_lazy("margin in truth"))
+    def margin_then(self, proposal: PriceProposal) -> SafeString:
+        return self._margin(proposal, proposal.seen)
+
+    def _margin(self, proposal: PriceProposal, cost: Decimal | None) -> SafeString:
+        pays = users_pay(proposal)
+        return number("–") if pays is None or cost is None else margin_chip(Margin(pays, cost))
+
+    @admin.display(description=gettext_lazy("last at"), ordering="last_at")
+    def last(self, proposal: PriceProposal) -> SafeString | str:
+        return moment(proposal.last_at)
+
+    @admin.action(description=gettext_lazy("Apply…"), permissions=["decide"])
+    def apply(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
+        """Ask what users shall pay, then take the provider's price into our list."""
+        proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
+        if not proposals:
+            self._nothing(request)
+            return None
+        confirmed = "confirmed" in request.POST
+        form = WhatUsersPay(request.POST if confirmed else None)
+        if not (confirmed and form.is_valid()):
+            return ask(
+                self,
+                request,
+                action="apply",
+                title=_("Take the provider's price into our list?"),
+                text=_("The new price holds from now on. What was ordered before keeps the price it was ordered at."),
+                button=_("Apply"),
+                chosen=[Chosen(one.pk, _question(one)) for one in proposals],
+                form=form,
+            )
+        for proposal in proposals:
+            self._apply(request, proposal, form.cleaned_data)
+        return None
+
+    @admin.action(description=gettext_lazy("Put aside…"), permissions=["decide"])
+    def put_aside(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
+        """Leave our list as it is."""
+        proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
+        if not proposals:
+            self._nothing(request)
+            return None
+        if "confirmed" not in request.POST:
+            return ask(
+                self,
+                request,
+                action="put_aside",
+                title=_("Leave our list as it is?"),
+                text=_("The same price is not proposed again, until our list changes."),
+                button=_("Put aside"),
+                chosen=[Chosen(one.pk, _question(one)) for one in proposals],
+            )
+        for proposal in proposals:
+            try:
+                price_changes.put_aside(proposal_id=proposal.pk, actor=operator_of(request))
+            except price_changes.Decided:
+                self._too_late(request, proposal)
+            else:
+                self.log_change(request, proposal, "put aside")
+                self.message_user(request, _("Put aside: %(item)s.") % {"item": item_of(proposal).name})
+        return None
+
+    def _apply(self, request: HttpRequest, proposal: PriceProposal, given: dict[str, Any]) -> None:
+        pays = {KEEP_PRICE: users_pay(proposal), KEEP_MARGIN: with_the_margin(proposal), OWN: given["user_credits"]}
+        try:
+            price = price_changes.apply(
+                proposal_id=proposal.pk,
+                # An item that is not sold any more has no price to keep.
+                user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
+                actor=operator_of(request),
+            )
+        except price_changes.Decided:
+            self._too_late(request, proposal)
+            return
+        self.log_change(request, proposal, f"applied: {price.provider_credits:f} and {price.user_credits}")
+        margin = Margin(price.user_credits, price.provider_credits)
+        facts = {
+            "item": item_of(proposal).name,
+            "cost": localised(price.provider_credits),
+            "pays": price.user_credits,
+            "margin": margin_words(margin),
+        }
+        text = _("%(item)s costs us %(cost)s and users %(pays)s from now on: %(margin)s a video.") % facts
+        self.message_user(request, text, messages.WARNING if margin.is_negative else messages.SUCCESS)
+
+    def _nothing(self, request: HttpRequest) -> None:
+        self.message_user(request, _("Only open proposals can be decided."), messages.WARNING)
+
+    def _too_late(self, request: HttpRequest, proposal: PriceProposal) -> None:
+        text = _("%(item)s was decided meanwhile.") % {"item": item_of(proposal).name}
+        self.message_user(request, text, messages.WARNING)
+
+
+def item_of(proposal: PriceProposal) -> Item:
+    return Item(proposal.model, proposal.resolution, proposal.kind)
+
+
+def users_pay(proposal: PriceProposal) -> int | None:
+    """What users pay now; None for what is not sold."""
+    try:
+        quote = pricing.quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
+    except pricing.NoPrice:
+        return None
+    return quote.user_credits
+
+
+def with_the_margin(proposal: PriceProposal) -> int | None:
+    """What users would pay for the margin to stay as it is."""
+    pays = users_pay(proposal)
+    if pays is None or not proposal.listed:
+        return None
+    return price_changes.keeping_the_margin(user_credits=pays, listed=proposal.listed, seen=proposal.seen)
+
+
+def _question(proposal: PriceProposal) -> str:
+    """What it is about, in one line."""
+    facts = {
+        "item": item_of(proposal).name,
+        "listed": localised(proposal.listed),
+        "seen": localised(proposal.seen),
+        "pays": users_pay(proposal) or "–",
+        "would": with_the_margin(proposal) or "–",
+    }
+    return (
+        _(
+            "%(item)s: our list says %(listed)s, the provider %(seen)s. Users pay %(pays)s; to keep the margin, %(would)s."
+        )
+        % facts
+    )

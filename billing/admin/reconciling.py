@@ -1,0 +1,85 @@
+"""The provider's side of the books, to read: what moved the balance besides videos, and each look at the books."""
+
+from django.contrib import admin
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
+from billing.amounts import localised
+from billing.models import BooksRun, ProviderEntry
+
+ENTRY_TONES = {
+    ProviderEntry.Kind.TOP_UP: "good",
+    ProviderEntry.Kind.RETURNED: "info",
+    ProviderEntry.Kind.CORRECTION: "warn",
+}
+
+
+@admin.register(ProviderEntry)
+class ProviderEntryAdmin(ReadOnlyAdmin):
+    """Top-ups, what came back, and corrections. Appended only: the database refuses edits."""
+
+    list_display = ("when", "what", "moved", "why", "about", "who", "made_by", "written")
+    list_display_links = None
+    list_filter = ("kind", "account", "happened_at")
+    list_select_related = ("account", "actor")
+    date_hierarchy = "happened_at"
+    search_fields = ("reason", "reference", "actor__email")
+
+    @admin.display(description=_("happened at"), ordering="happened_at")
+    def when(self, entry: ProviderEntry) -> SafeString | str:
+        return moment(entry.happened_at)
+
+    @admin.display(description=_("kind"), ordering="kind")
+    def what(self, entry: ProviderEntry) -> SafeString:
+        return chip(entry.get_kind_display(), ENTRY_TONES[ProviderEntry.Kind(entry.kind)])
+
+    @admin.display(description=_("amount"), ordering="amount")
+    def moved(self, entry: ProviderEntry) -> SafeString:
+        return number(f"{'+' if entry.amount > 0 else ''}{localised(entry.amount)}")
+
+    @admin.display(description=_("reason"))
+    def why(self, entry: ProviderEntry) -> str:
+        return reason_of(entry)
+
+    @admin.display(description=_("reference"), ordering="reference")
+    def about(self, entry: ProviderEntry) -> SafeString | str:
+        return reference_link(entry.reference) if entry.reference else "–"
+
+    @admin.display(description=_("actor"), ordering="actor__email")
+    def who(self, entry: ProviderEntry) -> object:
+        return entry.actor or "–"
+
+    @admin.display(description=_("account"))
+    def made_by(self, entry: ProviderEntry) -> SafeString | str:
+        return account_link(entry.account)
+
+    @admin.display(description=_("written at"), ordering="created_at")
+    def written(self, entry: ProviderEntry) -> SafeString | str:
+        return moment(entry.created_at)
+
+
+@admin.register(BooksRun)
+class BooksRunAdmin(ReadOnlyAdmin):
+    """Each look at the books of the last 30 days."""
+
+    list_display = ("when", "verdict", "problems", "took", "is_deep")
+    list_filter = ("at", "is_deep")
+
+    @admin.display(description=_("at"), ordering="at")
+    def when(self, run: BooksRun) -> SafeString | str:
+        return moment(run.at)
+
+    @admin.display(description=_("the books"), ordering="problems")
+    def verdict(self, run: BooksRun) -> SafeString:
+        return chip(_("Problems"), "bad") if run.problems else chip(_("Balance"), "good")
+
+    @admin.display(description=_("took"), ordering="took_s")
+    def took(self, run: BooksRun) -> SafeString:
+        return number(f"{run.took_s:.2f} s")
+
+
+def reason_of(entry: ProviderEntry) -> str:
+    """A person's words as they are; our own in the reader's language."""
+    return entry.reason if entry.actor_id else gettext(entry.reason)

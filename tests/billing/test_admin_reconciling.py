@@ -1,0 +1,186 @@
+"""What operators see and do about prices that changed, provider entries, and looks at the books."""
+
+from decimal import Decimal
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import books, price_changes, pricing
+from billing.items import Item
+from billing.models import Price, PriceProposal, ProviderEntry, Spend
+from tests.billing.conftest import SetClock
+from tests.billing.purse import Purse
+from tests.billing.test_admin import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
+
+pytestmark = pytest.mark.django_db
+PROPOSALS = "/admin/billing/priceproposal/"
+ENTRIES = "/admin/billing/providerentry/"
+RUNS = "/admin/billing/booksrun/"
+FAST = Item("veo3_fast", "720p", "generate")
+
+
+@pytest.fixture
+def proposal(db: None) -> PriceProposal:
+    made = price_changes.propose(item=FAST, listed=Decimal(60), seen=Decimal("37.5"), source=PriceProposal.Source.FEED)
+    assert made is not None
+    return made
+
+
+def fast() -> tuple[Decimal, int]:
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    return quote.provider_credits, quote.user_credits
+
+
+# Proposals
+
+
+def test_a_proposal_is_listed_with_what_it_does_to_the_margin(desk: Client, proposal: PriceProposal) -> None:
+    text = desk.get(PROPOSALS).text
+    assert columns(text, "item") == ["Veo 3.1 Fast 720p · Video from text or frames"]
+    assert columns(text, "how") == ["Open"]
+    assert (columns(text, "ours"), columns(text, "theirs"), columns(text, "pays")) == (["60"], ["37.5"], ["60"])
+    assert columns(text, "margin_now") == ["US$ 0.0000 (0 %)"]
+    assert columns(text, "margin_then") == ["+US$ 0.1125 (38 %)"]
+
+
+@pytest.mark.parametrize(
+    ("given", "pays"),
+    [({"users": "price"}, 60), ({"users": "margin"}, 38), ({"users": "own", "user_credits": "50"}, 50)],
+)
+def test_it_is_applied_after_asking_what_users_shall_pay(
+    desk: Client, proposal: PriceProposal, olga: User, given: dict[str, str], pays: int
+) -> None:
+    asked = act(desk, PROPOSALS, "apply", proposal)
+    assert "our list says 60, the provider 37.5. Users pay 60; to keep the margin, 38." in asked
+    assert fast() == (60, 60)
+    done = act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
+    assert f"costs us 37.5 and users {pays} from now on" in done
+    assert fast() == (Decimal("37.5"), pays)
+    proposal.refresh_from_db()
+    assert (proposal.state, proposal.decided_by) == ("applied", olga)
+    assert LogEntry.objects.get().change_message == f"applied: 37.5000 and {pays}"
+
+
+@pytest.mark.parametrize("given", [{"users": "own"}, {"users": "own", "user_credits": "0"}, {"users": "free"}, {}])
+def test_without_a_clear_answer_nothing_is_applied(
+    desk: Client, proposal: PriceProposal, given: dict[str, str]
+) -> None:
+    assert "errorlist" in act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
+    assert fast() == (60, 60)
+
+
+def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None) -> None:
+    made = price_changes.propose(item=FAST, listed=Decimal(60), seen=Decimal(90), source=PriceProposal.Source.FEED)
+    done = act(desk, PROPOSALS, "apply", made, confirmed="yes", users="price")
+    assert 'class="warning"' in done
+    assert "−US$ 0.1500 (−50 %)" in done
+
+
+def test_what_is_not_sold_any_more_can_still_be_decided(desk: Client, proposal: PriceProposal) -> None:
+    Price.objects.filter(**FAST._asdict()).delete()
+    text = desk.get(PROPOSALS).text
+    assert (columns(text, "pays"), columns(text, "margin_then")) == (["–"], ["–"])
+    assert "Users pay –; to keep the margin, –." in act(desk, PROPOSALS, "apply", proposal)
+    act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="margin")
+    assert fast() == (Decimal("37.5"), 38)
+
+
+def test_it_is_put_aside_after_asking(desk: Client, proposal: PriceProposal, olga: User) -> None:
+    assert "Leave our list as it is?" in act(desk, PROPOSALS, "put_aside", proposal)
+    assert "Put aside: Veo 3.1 Fast 720p" in act(desk, PROPOSALS, "put_aside", proposal, confirmed="yes")
+    proposal.refresh_from_db()
+    assert (proposal.state, proposal.decided_by) == ("dismissed", olga)
+    for action in ("apply", "put_aside"):
+        assert "Only open proposals can be decided." in act(desk, PROPOSALS, action, proposal, confirmed="yes")
+    assert fast() == (60, 60)
+
+
+@pytest.mark.parametrize(("action", "name"), [("apply", "apply"), ("put_aside", "put_aside")])
+def test_what_another_decided_meanwhile_stays_decided(
+    desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
+) -> None:
+    def too_late(**_: object) -> None:
+        raise price_changes.Decided
+
+    monkeypatch.setattr(price_changes, name, too_late)
+    assert "was decided meanwhile" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
+
+
+def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+    desk = clerk("view_priceproposal")
+    assert columns(desk.get(PROPOSALS).text, "how") == ["Open"]
+    act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
+    assert fast() == (60, 60)
+
+
+# Prices and spend
+
+
+def test_a_new_price_says_what_it_leaves_us(desk: Client) -> None:
+    text = new_price(desk)
+    assert "Veo 3.1 Fast 720p · Video from text or frames leaves us +US$ 0.0625 (25 %) a video." in text
+    text = new_price(desk, provider_credits="70")
+    assert "costs us more than its users pay: −US$ 0.1000 (−40 %) a video." in text
+    assert 'class="chip chip-warn num nowrap">−US$ 0.1000 (−40 %)' in desk.get(PRICES).text
+
+
+def test_the_form_names_models_as_people_do_and_says_where_the_margin_begins(desk: Client, settings: Settings) -> None:
+    text = desk.get(f"{PRICES}add/", {"provider_credits": "37.5", "model": "veo3_fast"}).text
+    assert '<option value="veo3_fast" selected>Veo 3.1 Fast</option>' in text
+    assert "From 38 credits on, 37.5 provider credits are paid for." in text
+    assert "are paid for" not in desk.get(f"{PRICES}add/").text
+    settings.USD_PER_USER_CREDIT = Decimal(0)
+    assert "are paid for" not in desk.get(f"{PRICES}add/", {"provider_credits": "37.5"}).text
+    assert "US$ 0.0000</span>" not in text
+
+
+def test_where_user_credits_are_given_away_no_share_is_said(desk: Client, settings: Settings) -> None:
+    settings.USD_PER_USER_CREDIT = Decimal(0)
+    assert "leaves us −US$ 0.1875 a video." in new_price(desk)
+
+
+def test_models_without_a_name_stay_on_the_list(desk: Client) -> None:
+    Price.objects.create(model="veo9", resolution="8k", provider_credits=1, user_credits=1)
+    assert "veo9 8k" in desk.get(PRICES, {"model": "veo9"}).text
+    assert '<option value="veo9">veo9</option>' in desk.get(f"{PRICES}add/").text
+
+
+def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetClock, alice: User) -> None:
+    purse = Purse(still, alice)
+    for cost in ("60", "37.5", "65"):
+        purse.job(actual=cost)
+    purse.send()
+    assert columns(desk.get(SPEND).text, "off") == ["–", "+5", "-22.5", "0"]
+    assert columns(desk.get(SPEND, {"variance": "dearer"}).text, "off") == ["+5"]
+    assert columns(desk.get(SPEND, {"variance": "cheaper"}).text, "off") == ["-22.5"]
+    assert columns(desk.get(SPEND, {"variance": "same"}).text, "off") == ["0"]
+    assert columns(desk.get(SPEND, {"model": "veo3"}).text, "off") == []
+    assert columns(desk.get(SPEND).text, "item")[0] == "Veo 3.1 Fast 720p"
+    assert Spend.objects.count() == 4
+
+
+# Entries and looks
+
+
+def test_entries_and_looks_are_read_and_never_written(desk: Client, still: SetClock, alice: User, olga: User) -> None:
+    purse = Purse(still, alice)
+    shot = purse.read()
+    facts = {"account": purse.account, "happened_at": shot.taken_at}
+    ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **facts)
+    ProviderEntry.objects.create(
+        kind="correction", amount=Decimal("-12.5"), reason="Playground", actor=olga, idempotency_key="2",
+        reference="job:1", **facts,
+    )  # fmt: skip
+    text = desk.get(ENTRIES).text
+    assert columns(text, "moved") == ["-12.5", "+1,000"]
+    assert columns(text, "why") == ["Playground", "It rose"]
+    assert columns(text, "who") == ["olga@example.com", "–"]
+    assert columns(text, "what") == ["Correction", "Top-up"]
+    books.look()
+    assert columns(desk.get(RUNS).text, "verdict") == ["Balance"]
+    Price.objects.all().delete()
+    for url in (ENTRIES, RUNS, PROPOSALS):
+        assert desk.get(f"{url}add/").status_code == 403
