@@ -152,7 +152,7 @@ def fold(*, most: int = 100_000) -> int:
 def _fold_some() -> int:
     with transaction.atomic():
         marks = list(TallyMark.objects.select_for_update(skip_locked=True).order_by("pk")[:FOLDED_AT_ONCE])
-        _add(totals_of(marks))
+        _write(totals_of(marks), "billing_total.amount + EXCLUDED.amount")
         TallyMark.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
     return len(marks)
 
@@ -179,7 +179,10 @@ def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
 def kept(*periods: Period, since: datetime, until: datetime) -> dict[Key, Decimal]:
     """Every sum of these windows in [since, until): totals, and the marks not folded yet. For `videos.recount`."""
     totals = Total.objects.filter(period__in=periods, starts_at__gte=since, starts_at__lt=until)
-    sums: dict[Key, Decimal] = {tuple(key): amount for *key, amount in totals.values_list(*_KEY, "amount")}
+    sums: dict[Key, Decimal] = {}
+    # Apart, since each has an index of its own.
+    for part in (totals.filter(user_id=0), totals.filter(user_id__gt=0, measure__in=OF_USERS)):
+        sums |= {tuple(key): amount for *key, amount in part.values_list(*_KEY, "amount")}
     for key, amount in waiting(since=since, until=until).items():
         if key[0] in periods:
             sums[key] = sums.get(key, Decimal(0)) + amount
@@ -193,32 +196,32 @@ def waiting(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
 
 def put(sums: dict[Key, Decimal]) -> None:
     """Set totals, whatever they were. For `videos.recount`, in its transaction."""
-    Total.objects.bulk_create(
-        (Total(**dict(zip(_KEY, key, strict=True)), amount=amount) for key, amount in sorted(sums.items())),
-        batch_size=PUT_AT_ONCE,
-        update_conflicts=True,
-        update_fields=["amount"],
-        unique_fields=list(_KEY),
-    )
+    _write(sums, "EXCLUDED.amount")
 
 
-def _add(sums: dict[Key, Decimal]) -> None:
-    # In one order for all, so that two who fold at once wait for each other only in a line.
+def _write(sums: dict[Key, Decimal], amount: str) -> None:
+    """Insert sums, or change those that are there to `amount`, which is SQL of ours."""
+    # In one order for all, so that two who write at once wait for each other only in a line.
+    rows = [_values(key, sums[key]) for key in sorted(sums)]
+    into = "INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)"
+    change = f"ON CONFLICT (user_id, period, starts_at, measure, model, label) DO UPDATE SET amount = {amount}"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            """
-            INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)
-            VALUES (%s, %s, %s, %s, %s, %s, %s)
-            ON CONFLICT (period, starts_at, user_id, model, measure, label)
-            DO UPDATE SET amount = billing_total.amount + EXCLUDED.amount
-            """,
-            [_values(key, amount) for key, amount in sorted(sums.items())],
-        )
+        for begin in range(0, len(rows), PUT_AT_ONCE):
+            part = rows[begin : begin + PUT_AT_ONCE]
+            if connection.vendor == "postgresql":
+                # One statement of seven lists is many times faster than a statement for each row.
+                types = ("varchar", "timestamptz", "bigint", "varchar", "varchar", "varchar", "numeric")
+                lists = ", ".join(f"%s::{one}[]" for one in types)
+                columns = [list(column) for column in zip(*part, strict=True)]
+                cursor.execute(f"{into} SELECT * FROM unnest({lists}) {change}", columns)  # noqa: S608  constants of ours
+            else:
+                cursor.executemany(f"{into} VALUES (%s, %s, %s, %s, %s, %s, %s) {change}", part)
 
 
 def _values(key: Key, amount: Decimal) -> tuple[Any, ...]:
-    period, start, *names = key
-    return period, _moment(start), *names, connection.ops.adapt_decimalfield_value(amount, 18, 4)
+    period, start, user_id, model, measure, label = key
+    kept_amount = connection.ops.adapt_decimalfield_value(amount, 18, 4)
+    return str(period), _moment(start), user_id, model, str(measure), label, kept_amount
 
 
 def _moment(at: datetime) -> Any:

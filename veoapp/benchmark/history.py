@@ -212,7 +212,7 @@ def _spread(account: ProviderAccount) -> None:
         kind="'refund'",
         amount="CAST(estimated AS integer)",
         idempotency_key="'refund:' || reference",
-        reverses_id="(SELECT e.id FROM billing_ledgerentry e WHERE e.idempotency_key = 'charge:' || reference)",
+        reverses_id="(SELECT e.id FROM billing_ledgerentry e WHERE e.idempotency_key = 'charge:' || benchmark_job.reference)",
         created_at="finished_at",
     )
     _insert(
@@ -226,7 +226,7 @@ def _spread(account: ProviderAccount) -> None:
     )
 
 
-def _insert(model: type[models.Model], *, where: str = "", **sources: str) -> None:
+def _insert(model: type[models.Model], /, *, where: str = "", **sources: str) -> None:
     """INSERT ... SELECT from the facts. A source is SQL of ours; empty: the column of the same name; none: the default."""
     columns: list[str] = []
     selected: list[str] = []

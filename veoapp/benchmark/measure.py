@@ -25,16 +25,21 @@ class Taken:
         return asdict(self)
 
 
-def measure(act: Callable[[], object], *, runs: int) -> Taken:
+def measure(act: Callable[[], object], *, runs: int, before_each: Callable[[], object] = lambda: None) -> Taken:
     """Run it some times to warm up, once to count its queries, and then `runs` times by the clock."""
     for _ in range(WARM_UP):
+        before_each()
         act()
+    before_each()
     with CaptureQueriesContext(connection) as captured:
         act()
+        # Now: the next request forgets them.
+        queries = len(connection.queries_log) - captured.initial_queries
     times_ms = []
     for _ in range(runs):
+        before_each()
         begin = perf_counter()
         act()
         times_ms.append((perf_counter() - begin) * 1000)
     p95 = quantiles(times_ms, n=20)[-1] if len(times_ms) > 1 else times_ms[0]
-    return Taken(round(median(times_ms), 1), round(p95, 1), len(captured))
+    return Taken(round(median(times_ms), 1), round(p95, 1), queries)
