@@ -122,7 +122,6 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = BudgetForm
     list_display = ("what", "amount", "warn", "use", "ends", "by", "changed")
     list_display_links = ("what",)
-    list_filter = ("subject", "period")
     list_select_related = ("user", "changed_by")
     search_fields = ("user__email", "model")
     show_full_result_count = False
