@@ -125,10 +125,12 @@ class Statement:
 
 def _row(entry: LedgerEntry) -> list[str | int]:
     lot = getattr(entry, "lot", None)
+    # What is noted of charges and refunds is a word for operators: the video says it to its owner.
+    note = "" if entry.kind in (Kind.CHARGE, Kind.REFUND) else entry.note
     return [
         _moment(entry.created_at),
         entry.get_kind_display(),
-        gettext(entry.note) if entry.note else "",
+        gettext(note) if note else "",
         entry.amount,
         entry.balance_after,
         _moment(lot.expires_at) if lot is not None and lot.expires_at else "",

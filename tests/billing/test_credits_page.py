@@ -1,14 +1,22 @@
 """The statement: what came, what went, and what was left."""
 
+import csv
+from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from accounts.models import User
-from billing import ledger, statements
+from billing import expiry, ledger, statements, views
+from billing.models import CreditLot, LedgerEntry
 from tests.billing import history
+from tests.billing.conftest import SetClock
 from tests.people import give_credits
+from videos import lifecycle
+from videos.models import VideoTask
 
 pytestmark = pytest.mark.django_db
 PAGE = "/credits/"
@@ -42,7 +50,14 @@ def test_the_statement_shows_balance_and_movements_of_nobody_else(purse: Client,
 
 @pytest.mark.parametrize(
     ("kind", "shown"),
-    [("videos", [-60]), ("refunds", [60]), ("received", [60]), ("other", [-5]), ("expired", []), ("nonsense", [-5, 60, -60, 60])],
+    [
+        ("videos", [-60]),
+        ("refunds", [60]),
+        ("received", [60]),
+        ("other", [-5]),
+        ("expired", []),
+        ("nonsense", [-5, 60, -60, 60]),
+    ],
 )
 def test_it_is_narrowed_down_by_kind(purse: Client, alice: User, kind: str, shown: list[int]) -> None:
     history.cancelled(alice)
@@ -60,3 +75,150 @@ def test_a_long_statement_has_pages(purse: Client, alice: User) -> None:
     assert [entry.amount for entry in second.context["entries"]] == [2, 1]
     assert second.context["older"] is None
     assert len(amounts(purse, before="x")) == len(amounts(purse, before=10**30)) == statements.PAGE
+
+
+# Days
+
+
+@pytest.fixture
+def september(alice: User, still: SetClock) -> None:
+    """A credit each noon in UTC, from the first: 1, 2, 3, 4."""
+    User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
+    for n in range(1, 5):
+        ledger.grant(user=alice, user_credits=n, idempotency_key=f"g{n}", note="for a test")
+        still.sleep(12 * 3600 if n == 1 else 86400)
+
+
+def test_it_is_narrowed_down_by_days_where_the_reader_lives(purse: Client, september: None) -> None:
+    # The second came at midnight UTC: eight in the morning of the second day in Shanghai.
+    assert amounts(purse, since="2026-09-02", until="2026-09-03") == [3, 2]
+    assert amounts(purse, since="2026-09-04") == [4]
+    assert amounts(purse, until="2026-09-01") == [1]
+    assert amounts(purse, since="2026-09-02", until="2026-09-02", kind="videos") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"since": "soon"}, "Enter a valid date."),
+        ({"until": "2026-02-30"}, "Enter a valid date."),
+        ({"since": "0001-01-01"}, "greater than or equal to"),
+        ({"until": "9999-12-31"}, "less than or equal to"),
+        ({"since": "2026-09-03", "until": "2026-09-01"}, "The last day comes before the first."),
+    ],
+)
+def test_days_that_make_no_sense_are_named_and_narrow_nothing(
+    purse: Client, september: None, query: dict[str, str], words: str
+) -> None:
+    page = purse.get(PAGE, query)
+    assert words in page.text
+    assert len(page.context["entries"]) == 4
+
+
+def test_links_keep_what_was_asked_and_an_empty_answer_offers_everything(purse: Client, september: None) -> None:
+    asked = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
+    text = purse.get(PAGE, asked).text
+    assert "Nothing like that" in text
+    assert 'href="/credits/?kind=refunds&amp;since=2026-09-01&amp;until=2026-09-30"' in text
+    assert 'href="/credits/statement.csv?kind=videos&amp;since=2026-09-01&amp;until=2026-09-30"' in text
+    assert 'value="2026-09-30"' in text
+
+
+def test_an_empty_purse_says_what_will_stand_there(purse: Client) -> None:
+    text = purse.get(PAGE).text
+    assert "No movements yet" in text
+    assert "Download CSV" not in text
+
+
+# What stands in a line
+
+
+def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, still: SetClock) -> None:
+    task = history.waiting(alice)
+    CreditLot.objects.update(expires_at=still.at + timedelta(days=1))
+    still.sleep(2 * 86400)
+    lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
+    text = " ".join(purse.get(PAGE).text.split())
+    assert text.count(f'href="/videos/{task.pk}/"') == 2
+    assert "its credits had expired meanwhile, so they can be used until 10 Sep 12:00" in text
+    assert "Grant · until 2 Sep 12:00" in text
+    assert "came back after their date" in text
+    still.sleep(8 * 86400)
+    expiry.expire_due()
+    text = purse.get(PAGE, {"kind": "expired"}).text
+    assert "Unused until their date" in text
+    VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
+    assert "A video since deleted" in purse.get(PAGE).text
+    assert ledger.balance_of(alice) == 0
+
+
+def test_many_dates_are_summed_up_and_credits_without_any_say_so(purse: Client, alice: User, still: SetClock) -> None:
+    give_credits(alice, 7)
+    assert "They do not expire." in purse.get(PAGE).text
+    for n in range(views.MOST_HOLDINGS + 1):
+        ledger.grant(
+            user=alice,
+            user_credits=100,
+            idempotency_key=f"d{n}",
+            note="for a test",
+            expires_at=still.at + timedelta(days=5 + n),
+        )
+    page = purse.get(PAGE)
+    assert page.text.count("chip-warn") == 3
+    assert (len(page.context["holdings"]), page.context["further"]) == (views.MOST_HOLDINGS, 107)
+    assert ledger.balance_of(alice) == 1307
+
+
+# The sheet
+
+
+def sheet(purse: Client, **query: str) -> list[list[str]]:
+    answer = purse.get(f"{PAGE}statement.csv", query)
+    assert answer["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer["Content-Disposition"].startswith('attachment; filename="credits-2026-09-')
+    return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))  # type: ignore[arg-type]
+
+
+def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, alice: User, still: SetClock) -> None:
+    task = history.cancelled(alice)
+    ledger.grant(
+        user=alice,
+        user_credits=1500,
+        idempotency_key="x",
+        note="=cmd|'/c calc'!A1",
+        expires_at=still.at + timedelta(days=9),
+    )
+    rows = sheet(purse)
+    assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Usable until", "Video"]
+    video = f"http://testserver/videos/{task.pk}/"
+    assert rows[1] == ["2026-09-01 12:00:00", "Grant", "'=cmd|'/c calc'!A1", "1500", "1560", "2026-09-10 12:00:00", ""]
+    assert rows[2] == ["2026-09-01 12:00:00", "Refund", "", "60", "60", "", video]
+    assert rows[3] == ["2026-09-01 12:00:00", "Charge", "", "-60", "0", "", video]
+    assert [row[3] for row in sheet(purse, kind="videos")] == ["Credits", "-60"]
+    assert len(sheet(purse, until="2026-08-31")) == 1
+    assert ledger.balance_of(alice) == 1560
+
+
+def test_the_sheet_speaks_the_reader_s_language_and_time(
+    purse: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "AT_ONCE", 2)
+    User.objects.filter(pk=alice.pk).update(language="zh-hans", time_zone="Asia/Shanghai")
+    for _ in range(4):
+        give_credits(alice, 1)
+    with translation.override("en"):
+        rows = sheet(purse)
+    assert [row[0] for row in rows[1:]] == ["2026-09-01 20:00:00"] * 4
+    with translation.override("zh-hans"):
+        kind = str(LedgerEntry.Kind.GRANT.label)
+        assert rows[0][3] == str(statements.COLUMNS[3])
+    assert {row[1] for row in rows[1:]} == {kind}
+    assert [row[4] for row in rows[1:]] == ["4", "3", "2", "1"]
+
+
+def test_the_sheet_is_its_owner_s(client: Client, purse: Client, alice: User, bob: User, still: SetClock) -> None:
+    give_credits(bob, 7)
+    assert len(sheet(purse)) == 1
+    assert client.get(f"{PAGE}statement.csv")["Location"].startswith("/accounts/login/")
+    assert purse.post(f"{PAGE}statement.csv").status_code == 405
+    assert purse.get(f"{PAGE}expiring/hide/").status_code == 405
