@@ -28,7 +28,13 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
 def is_strong(request: HttpRequest) -> bool:
     """Whether a second factor was shown in this session (at login, when asked again, when set up) and still exists."""
     records = get_authentication_records(request, request.user)
-    return any(record["method"] == "mfa" for record in records) and has_second_factor(request.user)
+    if not any(record["method"] == "mfa" for record in records):
+        return False
+    # Asked several times for one page: one query answers them all.
+    known = vars(request)
+    if "has_second_factor" not in known:
+        known["has_second_factor"] = has_second_factor(request.user)
+    return bool(known["has_second_factor"])
 
 
 @receiver(authenticator_added, dispatch_uid="accounts.mfa")
