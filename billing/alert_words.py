@@ -222,7 +222,8 @@ def about(alert: Alert) -> str:
         return ProviderAccount.objects.filter(pk=row).values_list("label", flat=True).first() or alert.cause
     if page == "videos_videotask_change":
         return f"video {row.partition('-')[0].upper()}"
-    return alert.cause
+    # A budget's cause is our name for it; the detail says it in words.
+    return "" if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD) else alert.cause
 
 
 def _about(alert: Alert) -> tuple[str, str]:

@@ -19,6 +19,8 @@ from videos.templatetags.veo import signed
 GOOD, WARN, BAD = "good", "warn", "bad"
 # Fewer days than this are a warning, whatever the threshold says.
 FEW_DAYS = 3
+# A difference below this share of the estimate is nothing to look into.
+SMALL_PERCENT = 1
 # Beyond this nobody plans, and dates end.
 MANY_DAYS = 365
 
@@ -108,7 +110,8 @@ def _cost(cost: Cost) -> Section:
     if not cost.variance:
         return Section(title, _("as estimated"), GOOD, lines)
     word = _("%(credits)s provider credits more") if cost.variance > 0 else _("%(credits)s provider credits less")
-    return Section(title, word % {"credits": localised(abs(cost.variance))}, WARN, lines)
+    is_small = percent is not None and abs(percent) < SMALL_PERCENT
+    return Section(title, word % {"credits": localised(abs(cost.variance))}, GOOD if is_small else WARN, lines)
 
 
 def _unusual(summary: Summary) -> Section:
@@ -130,8 +133,10 @@ def _unusual(summary: Summary) -> Section:
 
 def _credits(trends: list[Trend]) -> Section:
     before = _("day before: %(credits)s")
-    lines = [Line(one.name, _count(one.day), before % {"credits": _count(one.before)}) for one in trends]
-    return Section(_("Users’ credits"), _("%(change)s held") % {"change": signed(trends[-1].change)}, GOOD, lines)
+    *moved, held = trends
+    lines = [Line(one.name, signed(one.day), before % {"credits": signed(one.before)}) for one in moved]
+    lines.append(Line(held.name, _count(held.day), before % {"credits": _count(held.before)}))
+    return Section(_("Users’ credits"), _("%(change)s held") % {"change": signed(held.change)}, GOOD, lines)
 
 
 def _refunds(failures: Failures) -> Section:
@@ -157,8 +162,11 @@ def _alerts(summary: Summary) -> Section:
         lines.append(Line(_("Put aside"), _count(summary.put_aside)))
     if not count:
         return Section(_("Open alerts"), _("none"), GOOD, lines)
-    is_critical = any(alert.severity == Alert.Severity.CRITICAL for alert in summary.open_alerts)
-    return Section(_("Open alerts"), _count(count), BAD if is_critical else WARN, lines)
+    # The worst come first, so that none is among the others unless all that are shown are.
+    if critical := sum(alert.severity == Alert.Severity.CRITICAL for alert in summary.open_alerts):
+        word = _("%(n)s, %(critical)s of them critical") % {"n": _count(count), "critical": _count(critical)}
+        return Section(_("Open alerts"), word, BAD, lines)
+    return Section(_("Open alerts"), _count(count), WARN, lines)
 
 
 def _books(summary: Summary) -> Section:
@@ -173,11 +181,12 @@ def _books(summary: Summary) -> Section:
 
 
 def _alert_line(alert: Alert) -> Line:
-    return Line(alert.get_kind_display(), f"{_count(alert.count)} ×", alert.get_severity_display())
+    times = ngettext("%(n)d time", "%(n)d times", alert.count) % {"n": alert.count}
+    return Line(alert.get_kind_display(), alert.get_severity_display(), times if alert.count > 1 else "")
 
 
 def _time(at: object) -> str:
-    return formats.date_format(timezone.localtime(at), "SHORT_DATETIME_FORMAT")  # type: ignore[arg-type]
+    return formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")  # type: ignore[arg-type]
 
 
 def _count(number: int) -> str:

@@ -64,13 +64,27 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(wanted)
 
 
+class KindFilter(admin.SimpleListFilter):
+    """Only the kinds that there are."""
+
+    title = gettext_lazy("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        there = Alert.objects.order_by().values_list("kind", flat=True).distinct()
+        return sorted(((kind, str(Alert.Kind(kind).label)) for kind in there), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
     """One row for each cause and window. Most end by themselves, when their cause does."""
 
-    list_display = ("last", "how_bad", "title", "what", "about", "times", "state", "told")
-    list_display_links = ("last",)
-    list_filter = (StateFilter, "severity", "kind", "last_at")
+    list_display = ("title", "how_bad", "state", "what", "about", "times", "last", "told")
+    list_display_links = ("title",)
+    list_filter = (StateFilter, "severity", KindFilter, "last_at")
     list_select_related = ("acknowledged_by",)
     ordering = ("-last_at",)
     search_fields = ("cause", "detail", "reference")

@@ -118,6 +118,14 @@ def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) ->
     assert len(many) == len(few)
 
 
+def test_the_list_offers_the_kinds_that_there_are(desk: Client) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    alerts.raise_alert(Kind.UNCONFIRMED)
+    assert "?kind=storage" in desk.get(INBOX).text
+    assert "?kind=books" not in desk.get(INBOX).text
+    assert "1 alert" in desk.get(INBOX, {"kind": "storage"}).text
+
+
 def test_an_alert_that_is_not_there_is_not_found(desk: Client) -> None:
     assert desk.get(f"{INBOX}999/change/").status_code == 404
 

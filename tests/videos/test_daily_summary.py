@@ -86,7 +86,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     text, page = doorway.plain(message), doorway.page_of(message)
     for words in (
         "Refunds for failures: every one made",
-        "Open alerts: 2",
+        "Open alerts: 2, 1 of them critical",
         "Books: they balance",
         "At the provider: 900",
         "https://veo.example/admin/",
@@ -167,6 +167,7 @@ def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, setting
     ("actual", "answer"),
     [
         (120, ("as estimated", "good")),
+        (121, ("1 provider credits more", "good")),
         (125, ("5 provider credits more", "warn")),
         (110, ("10 provider credits less", "warn")),
     ],
@@ -220,7 +221,7 @@ def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
     alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + DAY)
     alerts.raise_alert(Alert.Kind.STORAGE)
     section = sections()["Open alerts"]
-    assert (section.word, section.tone) == ("9", "bad")
+    assert (section.word, section.tone) == ("9, 1 of them critical", "bad")
     assert [line.name for line in section.lines[-2:]] == ["and others", "Put aside"]
 
 
