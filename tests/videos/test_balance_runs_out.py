@@ -1,0 +1,218 @@
+"""The provider's balance ends in the middle of a batch: everything waits, nothing is lost, and a top-up lets it go on.
+
+The jobs run as a worker's do, one at a time, whenever the sweep rings for them; only the clock is pushed.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from django.db.models import F
+from django.test import Client
+from django.utils import translation
+from pytest_django import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import books, guard, ledger, provider_accounts
+from billing.models import Alert, ProviderAccount, Spend
+from tests.people import make_person
+from tests.sandbox import SandboxProcess
+from tests.stack import Stack, wait_until
+from tests.videos.world import PRICE, World
+from videos import progress, sweep, tasks
+from videos.models import Doorbell, TaskEvent, VideoTask
+
+BATCH = 20
+
+
+@pytest.fixture(autouse=True)
+def _wide_limits(settings: Settings) -> object:
+    """Nothing but the balance holds anything up."""
+    settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
+    settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 6, 3
+    settings.FIRST_POLL_AT_MOST_S = 5
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def batch(world: World) -> list[VideoTask]:
+    """Twenty videos of four people, charged and waiting."""
+    people = [make_person(f"{name}@example.com") for name in ("ann", "ben", "cy", "dee")]
+    return [world.order(people[number % 4], f"Film number {number}") for number in range(BATCH)]
+
+
+def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None) -> float:
+    """Let a worker work for so long, or until it holds, as it must then; how many seconds that took."""
+    for passed in range(0, seconds, 5):
+        if until is not None and until():
+            return passed
+        sweep.ring_due()
+        for bell in Doorbell.objects.filter(rung_at__isnull=False).exclude(answered_at__gte=F("rung_at")):
+            getattr(tasks, bell.name)()
+        world.sandbox.finish()
+        world.later(seconds=5)
+    assert until is None or until(), f"did not come true within {seconds} s"
+    return seconds
+
+
+def statuses(batch: list[VideoTask]) -> Counter[str]:
+    return Counter(VideoTask.objects.filter(pk__in=[task.pk for task in batch]).values_list("status", flat=True))
+
+
+def account() -> ProviderAccount:
+    return provider_accounts.current()
+
+
+def open_alerts() -> set[str]:
+    return set(Alert.objects.filter(resolved_at=None).values_list("kind", flat=True))
+
+
+def is_over(batch: list[VideoTask]) -> Callable[[], bool]:
+    return lambda: statuses(batch) == {"ready": BATCH}
+
+
+def assert_nobody_was_told_failed(batch: list[VideoTask]) -> None:
+    assert set(statuses(batch)) <= {"queued", "submitting", "generating", "downloading", "ready"}
+    told = set(TaskEvent.objects.values_list("kind", flat=True))
+    assert not told & {"failed", "refused", "refunded", "cancelled", "unconfirmed"}
+
+
+def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> None:
+    assert statuses(batch) == {"ready": BATCH}
+    assert_nobody_was_told_failed(batch)
+    for task in batch:
+        world.assert_charged(task)
+    for user in User.objects.filter(pk__in={task.user_id for task in batch}):
+        assert ledger.balance_of(user) == 0
+        assert [entry.amount for entry in ledger.statement(user).filter(kind="charge")] == [-PRICE] * 5
+    prompts = [row["body"]["prompt"] for row in world.sandbox.accepted()]
+    assert sorted(prompts) == sorted(task.prompt for task in batch), "by the sandbox's own log: each once"
+    charged = sum(Decimal(row["charged"]) for row in world.sandbox.accepted())
+    spent = Spend.objects.filter(reference__in=[task.reference for task in batch])
+    assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
+    assert {row.state for row in spent} == {"settled"}
+    assert [str(problem) for problem in books.check()] == []
+
+
+@pytest.mark.parametrize("fault", ["", "code-433", "credits-500:http"])
+def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_top_up(
+    world: World, batch: list[VideoTask], client: Client, fault: str
+) -> None:
+    if fault:
+        work(world, seconds=60, until=lambda: world.submissions() >= 7)
+    # Between our last reading and the next request, so that only the refusal tells us.
+    world.sandbox.order(fault or "balance-runs-out:7")
+    work(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
+    world.sandbox.balance(30)
+    sent = world.submissions()
+    work(world, seconds=120)
+    accepted = statuses(batch)["ready"]
+    assert statuses(batch) == {"ready": accepted, "queued": BATCH - accepted}
+    assert 7 <= sent == accepted == world.submissions() < BATCH, "what was accepted is finished, the rest waits"
+    refused = world.sandbox.events("submission", accepted=False)
+    assert len(refused) == 1, "one refusal is enough"
+    assert_nobody_was_told_failed(batch)
+    assert "out_of_credits" in open_alerts()
+    assert [alert.severity for alert in world.alerts("out_of_credits")] == ["critical"]
+
+    # Who waits reads why; who orders is refused before the charge, with a sentence.
+    waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
+    assert progress.of(waiting, at=clock.now()).wait_words == "the operator has to top up the provider account"
+    assert progress.of(waiting, at=clock.now()).starts_in_s is None
+    client.force_login(waiting.user)
+    assert "What waits goes on by itself, and nothing is lost." in client.get("/").text
+    with pytest.raises(guard.ProviderAtRest):
+        world.order(waiting.user, "one more")
+    ledger.adjust(
+        user=waiting.user, user_credits=-PRICE, note="it was for that one", actor=None, idempotency_key="back"
+    )
+
+    world.sandbox.order()
+    world.sandbox.balance(5000)
+    took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.submissions() > accepted)
+    assert took_s <= 60, "soon after the top-up, with nobody touching anything"
+    work(world, seconds=300, until=is_over(batch))
+    assert_all_is_well_and_paid_once(world, batch)
+    assert not open_alerts() & {"out_of_credits", "critical_balance", "low_balance", "access_denied"}
+    assert Decimal(world.sandbox.balance()) == 5000 - (BATCH - accepted) * PRICE
+
+
+def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_would(
+    world: World, batch: list[VideoTask], settings: Settings
+) -> None:
+    world.sandbox.balance(980)
+    work(world, seconds=90)
+    assert world.submissions() == 8
+    assert Decimal(world.sandbox.balance()) == settings.CRITICAL_BALANCE_THRESHOLD
+    assert statuses(batch) == {"ready": 8, "queued": 12}
+    assert world.sandbox.events("submission", accepted=False) == [], "never a 402"
+    assert {"low_balance", "critical_balance"} <= open_alerts()
+    assert account().parked_as == ""
+    assert provider_accounts.available(account()) == 500
+    assert_nobody_was_told_failed(batch)
+    waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
+    assert progress.of(waiting, at=clock.now()).wait_words == "the operator has to top up the provider account"
+
+    world.sandbox.balance(5000)
+    took_s = work(world, seconds=60, until=lambda: world.submissions() > 8)
+    assert took_s <= 20
+    work(world, seconds=300, until=is_over(batch))
+    assert_all_is_well_and_paid_once(world, batch)
+    assert not open_alerts() & {"critical_balance", "low_balance"}
+
+
+def test_a_top_up_that_is_too_small_lets_as_many_go_as_it_pays_for(
+    world: World, batch: list[VideoTask], settings: Settings
+) -> None:
+    world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD)
+    work(world, seconds=60)
+    assert world.submissions() == 0
+    world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD + 2 * PRICE + 1)
+    work(world, seconds=120)
+    assert world.submissions() == 3, "each leaves more than the threshold before it goes"
+    world.sandbox.balance(5000)
+    work(world, seconds=300, until=is_over(batch))
+    assert_all_is_well_and_paid_once(world, batch)
+
+
+ORDER = f"""
+from accounts.models import User
+from billing import ledger
+from videos import orders
+from videos.orders import VideoOrder
+for number in range({BATCH}):
+    user, _ = User.objects.get_or_create(email=f"user{{number % 4}}@example.com")
+    ledger.grant(user=user, user_credits={PRICE}, idempotency_key=f"grant-{{number}}", note="for a test")
+    orders.create(user=user, order=VideoOrder(prompt=f"Film number {{number}}"), idempotency_key=f"order-{{number}}")
+"""
+
+
+@pytest.mark.chaos
+def test_f23_real_processes_wait_out_an_empty_balance(stack: Stack, sandbox: SandboxProcess) -> None:
+    def count(status: str) -> int:
+        return int(str(stack.rows(f"SELECT count(*) FROM videos_videotask WHERE status = '{status}'")[0][0]))
+
+    def parked() -> str:
+        return str(stack.rows("SELECT parked_as FROM billing_provideraccount")[0][0])
+
+    sandbox.settings(times_s=[2, 2, 2])
+    sandbox.order("balance-runs-out:7")
+    stack.env |= {"MAX_CONCURRENT_PER_USER": "3", "MAX_CONCURRENT_VIDEOS": "4", "HOURLY_COST_LIMIT": "0"}
+    stack.start_web()
+    stack.script(ORDER)
+    stack.start_worker()
+    wait_until(lambda: parked() == "out_of_credits" and count("ready") == 7, within_s=120)
+    assert count("queued") == BATCH - 7
+    sandbox.order()
+    sandbox.balance(5000)
+    wait_until(lambda: count("ready") == BATCH, within_s=180)
+    prompts = [row["body"]["prompt"] for row in sandbox.accepted()]
+    assert sorted(prompts) == sorted(f"Film number {number}" for number in range(BATCH))
+    assert stack.rows("SELECT count(*) FROM billing_ledgerentry WHERE kind = 'refund'") == [(0,)]
+    assert stack.rows("SELECT count(*), sum(amount) FROM billing_ledgerentry WHERE kind = 'charge'") == [
+        (BATCH, -BATCH * PRICE)
+    ]
+    assert "0 problems" in stack.manage("check_books").stdout

@@ -1,0 +1,114 @@
+"""How often the balance is read, of which accounts, and that no order waits for it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import provider_accounts
+from billing.models import ProviderAccount
+from tests.sandbox import SandboxProcess
+from tests.videos.world import World
+from videos import balances, lifecycle, sweep, tasks
+
+
+def current() -> ProviderAccount:
+    return provider_accounts.current()
+
+
+def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
+    assert balances.every() == timedelta(minutes=15), "nothing is under way"
+    world.order(alice)
+    world.send()
+    assert balances.every() == timedelta(minutes=1), "a video is in the making"
+    world.sandbox.finish()
+    world.run()
+    assert balances.every() == timedelta(minutes=15)
+    provider_accounts.record_balance(account_id=current().pk, balance=Decimal(5000))
+    world.order(alice, "the next one")
+    provider_accounts.record_balance(account_id=current().pk, balance=Decimal(100))
+    assert balances.every() == timedelta(seconds=15), "somebody waits for a top-up"
+    world.run(rounds=1)
+    for task in alice.video_tasks.filter(status="queued"):
+        lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
+    assert balances.every() == timedelta(minutes=1), "critical, and nobody waits"
+    ProviderAccount.objects.update(balance=5000, breaker="open")
+    assert balances.every() == timedelta(minutes=1), "the provider has trouble"
+
+
+def test_the_sweep_rings_when_it_is_time(world: World) -> None:
+    assert "balance" in sweep.ring_due()
+    tasks.balance()
+    assert current().snapshots.count() == 1
+    world.later(minutes=14)
+    assert "balance" not in sweep.ring_due()
+    world.later(minutes=1)
+    assert "balance" in sweep.ring_due()
+
+
+def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    assert balances.every() == timedelta(minutes=15)
+    balances.read_all()
+    assert [alert.cause for alert in world.alerts("access_denied")] == [provider_accounts.NO_KEY]
+
+
+def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it(
+    world: World, alice: User, settings: Settings
+) -> None:
+    world.order(alice)
+    world.send()
+    reads = current().snapshots.count()
+    world.later(seconds=59)
+    world.order(alice, "the second")
+    world.send()
+    assert current().snapshots.count() == reads
+    world.later(seconds=2)
+    world.order(alice, "the third")
+    world.send()
+    assert current().snapshots.count() == reads + 1
+    asked = world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"]
+    world.later(hours=1)
+    assert world.order(alice, "the fourth").status == "queued"
+    assert world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"] == asked
+
+
+def test_a_provider_that_says_that_we_cannot_pay_parks_also_by_its_free_answers(world: World, alice: User) -> None:
+    world.sandbox.settings(api_key="another")
+    balances.read_all()
+    assert current().parked_as == "access_denied"
+    world.sandbox.settings(api_key="sandbox")
+    world.later(seconds=31)
+    balances.read_all()
+    assert current().parked_as == ""
+
+
+def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
+    world: World, alice: User, settings: Settings, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    second = new_sandbox("--api-key", "the-second-key")
+    key, settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = settings.KIE_AI_API_KEY, "", False
+    first_account = provider_accounts.add_key(api_key=key, label="First", base_url=world.sandbox.url)
+    old = world.order(alice, "with the first key")
+    world.send()
+    provider_accounts.add_key(api_key="the-second-key", label="Second", base_url=second.url, upload_base_url=second.url)
+    new = world.order(alice, "with the second key")
+    world.send()
+    assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]
+    assert (world.now(old).account, world.now(new).account) == (first_account, current())
+
+    read = first_account.snapshots.count()
+    balances.read_all()
+    assert first_account.snapshots.count() == read + 1, "as long as it has work of ours under way"
+    for sandbox in (world.sandbox, second):
+        sandbox.finish()
+    world.later(minutes=2)
+    world.run()
+    for task, sandbox in ((old, world.sandbox), (new, second)):
+        world.assert_charged(task)
+        assert sandbox.truth()["requests"]["GET /api/v1/veo/record-info"] >= 1
+        assert [row["body"]["prompt"] for row in sandbox.accepted()] == [task.prompt]
+    balances.read_all()
+    assert first_account.snapshots.count() == read + 1, "and no longer"
