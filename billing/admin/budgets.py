@@ -107,12 +107,14 @@ class InForce:
     url: str
 
     @property
-    def amount(self) -> str:
-        return localised(self.limit.amount)
-
-    @property
     def used(self) -> SafeString | str:
-        return _bar(self.state) if self.state else "–"
+        """A bar and what it says; where windows are many, one for each user, the limit alone."""
+        if self.state is None:
+            return number(_("no limit") if self.limit.amount is None else localised(self.limit.amount))
+        facts = {"used": localised(self.state.used), "limit": localised(self.limit.amount)}
+        if self.limit.amount is None:
+            return number(_("%(used)s, no limit") % facts)
+        return _bar(self.state, _("%(used)s of %(limit)s") % facts)
 
 
 @admin.register(Budget)
@@ -178,7 +180,7 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("used now"))
     def use(self, budget: Any) -> SafeString | str:
-        return _bar(budget.state) if budget.state else "–"
+        return _bar(budget.state, localised(budget.state.used)) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("begins anew"))
     def ends(self, budget: Any) -> SafeString | str:
@@ -210,10 +212,8 @@ def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str,
     return InForce(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(facts)}")
 
 
-def _bar(state: State) -> SafeString:
-    """What is used: in credits, and where there is a limit as a share of it."""
-    if state.limit is None:
-        return number(localised(state.used))
+def _bar(state: State, words: str) -> SafeString:
+    """What is used of a limit, as a bar and as a share."""
     percent = int(state.used * 100 / state.limit) if state.limit else 100
     tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"
     return format_html(
@@ -221,6 +221,6 @@ def _bar(state: State) -> SafeString:
         '<span class="num nowrap">{} · {} %</span></span>',
         tone,
         min(percent, 100),
-        localised(state.used),
+        words,
         percent,
     )

@@ -54,6 +54,8 @@ def test_pages_of_money_fit_and_breach_nothing(
         "/admin/billing/provideraccount/",
         f"/admin/billing/provideraccount/{account.pk}/change/",
         "/admin/billing/alert/",
+        "/admin/billing/budget/",
+        "/admin/billing/budget/add/",
         "/admin/billing/spend/",
         "/admin/billing/paidcall/",
     ):

@@ -52,11 +52,11 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     page = desk.get(LIST).content.decode()
     rows = [" ".join(row.split()) for row in page.split("<tr")]
     day = next(row for row in rows if "Everything together · Day" in row)
-    assert "60 · 50 %" in day
+    assert "60 of 120 · 50 %" in day
     assert "from the environment" in day
     assert f"{ADD}?subject=all&amp;period=day&amp;limit=120" in day
     month = next(row for row in rows if "Everything together · Month" in row)
-    assert "60 · 100 %" in month
+    assert "60 of 0 · 100 %" in month
     assert "set here" in month
     each = next(row for row in rows if "Each user · Day" in row)
     assert "nobody set one" in each
