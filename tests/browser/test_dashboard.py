@@ -1,0 +1,157 @@
+"""The operators' first page in a real Chromium: readable by everybody in both themes, on a phone, on paper; live without jumps."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import alerts, provider_accounts
+from billing.models import BooksRun
+from tests.billing import weeks
+from tests.billing.conftest import SetClock
+from tests.browser.test_pages import barriers
+from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.people import make_person
+from videos.models import Doorbell
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+AT = datetime(2026, 9, 2, 14, 20, tzinfo=UTC)
+OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+
+
+@pytest.fixture
+def at(settings: Settings) -> Iterator[datetime]:
+    """A Wednesday afternoon."""
+    settings.STAFF_MFA_REQUIRED = False
+    mine = SetClock()
+    mine.at = AT
+    with clock.owned(mine):
+        yield AT
+
+
+@pytest.fixture
+def week(at: datetime) -> datetime:
+    """After a week of videos, with alerts, a worker and books that balance."""
+    weeks.make(at=at, days=7, a_day=40, users=[make_person(f"person{number}@example.com") for number in range(4)])
+    Doorbell.objects.create(name="canary", answered_at=at)
+    BooksRun.objects.create(at=at - timedelta(minutes=2), took_s=1, problems=0)
+    alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day 10000")
+    alerts.raise_alert(alerts.Kind.STORAGE, cause="media")
+    return at
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_page_has_no_serious_barrier(
+    week: datetime, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    for query in ("", "?range=7d", "?from=soon&to=2026-09-02"):
+        page.goto(f"/admin/{query}")
+        assert barriers(page, preload=False) == [], query
+    page.goto("/admin/")
+    page.evaluate(OPEN_ALL)
+    assert barriers(page, preload=False) == []
+
+
+def test_the_empty_page_has_no_serious_barrier(at: datetime, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga, reduced_motion="reduce")
+    page.goto("/admin/")
+    expect(page.get_by_text("Three steps, and this page fills by itself")).to_be_visible()
+    assert barriers(page, preload=False) == []
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
+def test_nothing_is_wider_than_the_window(week: datetime, olga: User, new_page: NewPage, width: int) -> None:
+    page = new_page(user=olga, viewport=(width, 800))
+    for query in ("", "?range=30d", "?range=year"):
+        page.goto(f"/admin/{query}")
+        assert too_wide(page) <= 0, query
+        page.evaluate(OPEN_ALL)
+        assert too_wide(page) <= 0, f"{query}, all open"
+
+
+def test_a_phone_gets_a_chart_of_its_own_and_a_table_of_each(week: datetime, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga, viewport=PHONE)
+    page.goto("/admin/")
+    charts = page.get_by_role("img", name="Estimate and actual by hour")
+    expect(charts).to_have_count(1)
+    label = charts.locator("text").first.bounding_box()
+    assert label is not None
+    assert label["height"] >= 9
+    page.get_by_text("As a table").first.click()
+    expect(page.get_by_role("table").first).to_contain_text("14:00")
+
+
+def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    page.evaluate("window.sameDocument = true")
+    page.get_by_text("As a table").first.click()
+    before = page.locator("#timeline-title").bounding_box()
+    provider_accounts.pause(account_id=provider_accounts.current().pk, actor=olga, reason="We look at the costs")
+    # What the timer of half a minute does.
+    page.evaluate("htmx.ajax('GET', '/admin/', {source: '#board-now', swap: 'outerHTML', select: '#board-now'})")
+    expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
+    expect(page.locator("#verdict-act")).to_have_text("Resume…")
+    assert page.evaluate("window.sameDocument") is True
+    expect(page.get_by_role("table").first).to_be_visible()
+    after = page.locator("#timeline-title").bounding_box()
+    assert before is not None
+    assert after is not None
+    assert abs(before["y"] - after["y"]) <= 2
+
+
+def test_videos_are_paused_and_resumed_from_the_first_page(week: datetime, olga: User, new_page: NewPage) -> None:
+    alerts.resolve(alerts.Kind.BUDGET_SOFT)
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    page.get_by_role("button", name="Pause…").click()
+    page.get_by_role("button", name="Pause", exact=True).click()
+    page.wait_for_url("**/admin/")
+    expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com since")
+    page.get_by_role("button", name="Resume…").click()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    page.wait_for_url("**/admin/")
+    expect(page.locator("#verdict")).to_contain_text("Generating normally.")
+
+
+def test_dates_are_typed_and_wrong_ones_are_said_where_they_stand(
+    week: datetime, olga: User, new_page: NewPage
+) -> None:
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    page.get_by_text("Dates", exact=True).click()
+    page.get_by_label("From").fill("2026-08-30")
+    page.get_by_label("To, included").fill("2026-13-01")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_label("To, included")).to_have_value("2026-13-01")
+    expect(page.get_by_text("“2026-13-01” is no date")).to_be_visible()
+    page.get_by_label("To, included").fill("2026-09-01")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("30 Aug 2026 – 1 Sep 2026").first).to_be_visible()
+
+
+def test_on_paper_it_is_white_and_without_what_can_only_be_pressed(
+    week: datetime, olga: User, new_page: NewPage
+) -> None:
+    User.objects.filter(pk=olga.pk).update(theme="dark")
+    page = new_page(user=olga)
+    page.goto("/admin/")
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    for hidden in ("header.top", ".board-tools", "#verdict-act", ".tables"):
+        expect(page.locator(hidden).first).to_be_hidden()
+    expect(page.get_by_role("img", name="Estimate and actual by hour")).to_be_visible()
+    assert "rgb(51, 51, 51)" in page.evaluate("getComputedStyle(document.querySelector('.bar-actual')).fill")
