@@ -17,10 +17,10 @@ from billing.windows import Window, between
 # Pixels: of a desktop's column, and of a phone, where the same drawing would be too small to read.
 WIDE, NARROW = 760, 330
 HEIGHT = 220
-_TOP, _BOTTOM, _RIGHT = 12, 24, 6
+_TOP, _BOTTOM, _RIGHT = 18, 24, 6
 _LABEL_GAP, _DIGIT = 10, 7
-# Top-ups closer than this to the last one that bears its amount bear none.
-_ROOM_FOR_WORDS = 68
+# Top-ups closer than this to the last one that bears its amount bear none; of many none does.
+_ROOM_FOR_WORDS, _MOST_WORDS = 68, 8
 
 
 @dataclass(frozen=True)
@@ -211,9 +211,10 @@ def _marks(curve: Curve, frame: Frame, x: Callable[[datetime], float]) -> Iterat
     labelled = -float(frame.width)
     for one in curve.top_ups:
         at = x(one.at)
-        is_labelled = at - labelled >= _ROOM_FOR_WORDS
+        is_labelled = at - labelled >= _ROOM_FOR_WORDS and len(curve.top_ups) <= _MOST_WORDS
         labelled = at if is_labelled else labelled
-        anchor = "end" if at > frame.width * 0.8 else "start"
+        half = _ROOM_FOR_WORDS / 2
+        anchor = "end" if at > frame.right - half else "start" if at < frame.left + half else "middle"
         yield Mark(at, frame.y(_held(curve, one.at)), f"+{localised(one.balance)}", anchor, is_labelled)
 
 

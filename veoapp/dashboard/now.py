@@ -120,7 +120,7 @@ def curve_of(account: ProviderAccount | None, asked: Asked, *, at: datetime) -> 
 
 def open_alerts(most: int, *, at: datetime) -> list[Alert]:
     """The newest that nobody has seen or put aside and that are not over."""
-    return list(Alert.objects.filter(alerts.is_open(at)).order_by("-last_at")[:most])
+    return list(Alert.objects.filter(alerts.is_waiting(at)).order_by("-last_at")[:most])
 
 
 def under_way(at: datetime) -> Now:

@@ -278,7 +278,7 @@ def _limit(state: State, house: House) -> LimitRow:
         share=_share(state),
         ends=forecasts.moment(end, at=house.at) if end else "",
         anew=forecasts.moment(state.window.ends_at, at=house.at),
-        url=verdict.budget_url(state),
+        url=verdict.budgets_url(),
     )
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -156,7 +156,7 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
         "limit": localised(state.limit),
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
-    raised = Action(_("Raise the budget…"), budget_url(state))
+    raised = Action(_("Raise the budget…"), budgets_url())
     return Verdict(
         "warn", _("Waiting for the next budget."), text, _("Nothing is lost: what was ordered keeps its place."), raised
     )
@@ -203,7 +203,7 @@ def _generating(house: House, account: ProviderAccount) -> Verdict:
         return Verdict("warn", _("Generating."), text, outlook, _top_up(account))
     soft = next((state for state in house.states if state.scope == ALL and state.is_soft), None)
     if soft is not None:
-        raised = Action(_("Raise the budget…"), budget_url(soft), is_primary=False)
+        raised = Action(_("Raise the budget…"), budgets_url(), is_primary=False)
         return Verdict("warn", _("Generating; a budget is almost spent."), "", outlook, raised)
     return Verdict("good", _("Generating normally."), "", outlook, _act(_("Pause…"), "pause", account))
 
@@ -242,12 +242,9 @@ def end_of(state: State, pace: Pace, *, at: datetime) -> datetime | None:
     return end if end is not None and end < state.window.ends_at else None
 
 
-def budget_url(state: State) -> str:
-    """Where this limit is changed."""
-    try:
-        return reverse("admin:billing_budget_changelist")
-    except NoReverseMatch:
-        return ""
+def budgets_url() -> str:
+    """Where limits are changed."""
+    return reverse("admin:billing_budget_changelist")
 
 
 def _act(label: str, act: str, account: ProviderAccount) -> Action:
