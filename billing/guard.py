@@ -17,7 +17,7 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import breaker, budget_guard, budgets, holds, pricing, spend
 from billing.limits import Subject
-from billing.models import CreditAccount, ProviderAccount, Spend
+from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.moments import said
 from billing.pricing import Quote
 from billing.provider_accounts import BALANCE_FRESH_FOR, committed, pause_sentence
@@ -66,6 +66,11 @@ class Held(Refusal):
             )
             % facts
         )
+
+
+def held_by(hold: UserHold) -> Held:
+    """The refusal of whom this hold holds."""
+    return Held(reason=hold.reason.rstrip(" .。"), until=hold.until)
 
 
 class ProviderAtRest(Refusal):
@@ -134,7 +139,7 @@ def check_order(
     if provider.is_paused_at(clock.database_now()):
         raise Paused(reason=pause_sentence(provider), until=provider.paused_until)
     if (hold := holds.of(user.pk)) is not None:
-        raise Held(reason=hold.reason.rstrip(" .。"), until=hold.until)
+        raise held_by(hold)
     if provider.parked_as or is_critical(provider):
         raise ProviderAtRest()
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()

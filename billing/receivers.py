@@ -8,7 +8,9 @@ from django.conf import settings
 from django.dispatch import receiver
 from django.utils.translation import gettext_noop
 
-from billing import ledger, lots
+from accounts.models import User
+from accounts.signals import account_closing
+from billing import ledger, lots, unusual
 
 # The statement shows it in the reader's language.
 WELCOME = gettext_noop("Welcome")
@@ -31,3 +33,9 @@ def welcome(email_address: EmailAddress, **kwargs: Any) -> None:
             note=WELCOME,
             expires_at=lots.in_days(settings.SIGNUP_CREDITS_DAYS),
         )
+
+
+@receiver(account_closing, dispatch_uid="billing.unusual")
+def forget_the_leaving(user: User, **kwargs: Any) -> None:
+    """Within the closing's own transaction: a hold ends, and alerts name them no longer."""
+    unusual.forget(user)

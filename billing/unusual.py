@@ -92,6 +92,12 @@ def end_trips() -> int:
     return count
 
 
+def forget(user: User) -> None:
+    """Let go of a leaving person, and of their address where alerts name it. The numbers stay."""
+    holds.release(user_id=user.pk)
+    alerts.forget_words(ALERTS[Kind.BURST], cause=_cause_of(user), words=user.email, instead=_cause_of(user))
+
+
 def _still_stops(trip: WatchTrip, at: datetime) -> bool:
     """Whether the pause or hold of this trip still stands as the watch set it."""
     if trip.user_id is not None:
@@ -205,4 +211,8 @@ def _stop(account: ProviderAccount, finding: Finding, at: datetime, until: datet
 
 
 def _cause(account: ProviderAccount, user: User | None) -> str:
-    return account.cause if user is None else f"user {user.pk}"
+    return account.cause if user is None else _cause_of(user)
+
+
+def _cause_of(user: User) -> str:
+    return f"user {user.pk}"

@@ -1,11 +1,12 @@
-"""A line on the studio about the whole site: why new videos wait or are not taken just now."""
+"""A line on the studio: why new videos wait or are not taken just now, for everybody or for this person."""
 
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from accounts.doors import clock
-from billing import guard, provider_accounts
+from accounts.models import User
+from billing import guard, holds, provider_accounts
 from billing.models import ProviderAccount
 from billing.moments import said
 
@@ -19,8 +20,8 @@ class Standing:
     takes_orders: bool
 
 
-def now() -> Standing | None:
-    """Why new videos wait; None while they are made as usual. What is between us and the provider is not told."""
+def now(user: User | None = None) -> Standing | None:
+    """Why new videos (of this user) wait; None while they are made as usual. What is between us and the provider is not told."""
     try:
         account = provider_accounts.current()
     except provider_accounts.NoProviderKey:
@@ -31,6 +32,9 @@ def now() -> Standing | None:
         reason = provider_accounts.pause_sentence(account)
         text = f"{reason[:1].upper()}{reason[1:]}. {until}".strip()
         return Standing(_("New videos are paused"), text, takes_orders=False)
+    hold = holds.of(user.pk) if user is not None else None
+    if hold is not None:
+        return Standing(_("Your new videos are held"), str(guard.held_by(hold)), takes_orders=False)
     if account.parked_as or guard.is_critical(account):
         return _at_rest()
     if account.breaker != ProviderAccount.Breaker.CLOSED:

@@ -8,9 +8,9 @@ import pytest
 from accounts.models import User
 from billing import guard, holds, ledger
 from billing.models import ProviderAccount, Spend, UserHold
-from tests.billing.conftest import SetClock
+from tests.billing.conftest import SetClock, browser_of
 from tests.people import give_credits
-from videos import dispatch, orders
+from videos import dispatch, orders, standing
 from videos.models import VideoTask
 from videos.orders import VideoOrder
 
@@ -110,3 +110,14 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
     assert isinstance(claim, dispatch.Claim)
     assert claim.task.pk == first.pk
     assert ledger.balance_of(alice) == 0
+
+
+def test_the_studio_tells_a_held_person_and_nobody_else(
+    account: ProviderAccount, alice: User, bob: User, still: SetClock
+) -> None:
+    hold(alice, until=still.at + timedelta(hours=1))
+    pages = {user: browser_of(user).get("/").text for user in (alice, bob)}
+    assert "Your new videos are held" in pages[alice]
+    assert "you can order again from" in pages[alice]
+    assert "Your new videos are held" not in pages[bob]
+    assert standing.now() is None

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
+from accounts import people
 from accounts.models import User
 from billing import guard, holds, ledger, pricing, provider_accounts, spend, tally, unusual
 from billing.models import Alert, Measure, ProviderAccount, Spend, UserHold, WatchTrip
@@ -386,3 +387,15 @@ def test_of_two_who_find_a_trip_over_one_ends_it(account: ProviderAccount, monke
     assert unusual.end_trips() == 0
     trip.refresh_from_db()
     assert not trip.by_person
+
+
+@pytest.mark.usefixtures("generous")
+def test_who_leaves_is_named_by_no_alert(account: ProviderAccount, alice: User) -> None:
+    orders_of(alice, 31)
+    look(account)
+    people.close_account(user=alice, actor=None)
+    assert not UserHold.objects.exists()
+    alert = Alert.objects.get(kind="user_burst")
+    assert alert.detail.startswith(f"user {alice.pk} ordered 31 videos in ten minutes; their usual: 0;")
+    assert "alice" not in alert.detail
+    assert WatchTrip.objects.get().user_id == alice.pk

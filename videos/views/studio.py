@@ -111,7 +111,7 @@ def _page(
             "tried": bool(live.jobs or live.latest),
             "examples": examples.EXAMPLES,
             "refusal": refusal,
-            "standing": None if refusal else standing.now(),
+            "standing": None if refusal else standing.now(user),
             **_STATIC,
         },
         status=status,
