@@ -11,8 +11,9 @@ from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.utils.functional import Promise
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -22,7 +23,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.doors import clock
 from billing import alerts
-from billing.admin.reading import ReadOnlyAdmin, chip, moment, number, operator_of, reference_link
+from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
 from billing.alert_words import WORDS, about, own_page, page_of, words_of
 from billing.models import Alert, AlertDelivery, Period
 from billing.windows import site_zone
@@ -82,7 +83,7 @@ class KindFilter(admin.SimpleListFilter):
 class AlertAdmin(ReadOnlyAdmin):
     """One row for each cause and window. Most end by themselves, when their cause does."""
 
-    list_display = ("title", "how_bad", "state", "what", "about", "times", "last", "told")
+    list_display = ("title", "how_bad", "state", "what", "about", "times", "last")
     list_display_links = ("title",)
     list_filter = (StateFilter, "severity", KindFilter, "last_at")
     list_select_related = ("acknowledged_by",)
@@ -206,8 +207,11 @@ class AlertAdmin(ReadOnlyAdmin):
     # Columns
 
     @admin.display(description=gettext_lazy("last at"), ordering="last_at")
-    def last(self, alert: Alert) -> SafeString | str:
-        return moment(alert.last_at)
+    def last(self, alert: Alert) -> SafeString:
+        local = timezone.localtime(alert.last_at)
+        return format_html(
+            '<time class="num nowrap" datetime="{}">{}</time>', local.isoformat(), f"{local:%m-%d %H:%M}"
+        )
 
     @admin.display(description=gettext_lazy("severity"), ordering="severity")
     def how_bad(self, alert: Alert) -> SafeString:
@@ -223,7 +227,9 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("detail"))
     def what(self, alert: Alert) -> str:
-        return Truncator(alert.detail or alert.cause).chars(120)
+        # What the next column links to needs no number here.
+        words = alert.detail or ("" if alert.reference or page_of(alert) != own_page(alert) else alert.cause)
+        return Truncator(words).chars(100) or "–"
 
     @admin.display(description=gettext_lazy("reference"), ordering="reference")
     def about(self, alert: Alert) -> SafeString | str:
@@ -238,20 +244,17 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, alert: Alert) -> SafeString:
+        chips = [self._standing(alert)]
+        if any(row.state == AlertDelivery.State.FAILED for row in alert.deliveries.all()):
+            chips.append(chip(_("Not told"), "bad"))
+        return format_html_join(" ", "{}", ((one,) for one in chips))
+
+    def _standing(self, alert: Alert) -> SafeString:
         if alert.resolved_at is not None:
             return chip(_("Over"), "good")
         if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
             return chip(_("Put aside"))
         return chip(_("Seen")) if alert.acknowledged_at is not None else chip(_("Open"), "warn")
-
-    @admin.display(description=gettext_lazy("told"))
-    def told(self, alert: Alert) -> SafeString | str:
-        found = {row.state for row in alert.deliveries.all()}
-        if AlertDelivery.State.FAILED in found:
-            return chip(_("Not told"), "bad")
-        if AlertDelivery.State.DUE in found:
-            return chip(_("On its way"))
-        return chip(_("Told")) if found else "–"
 
 
 def morning_after(at: datetime, *, days: int) -> datetime:

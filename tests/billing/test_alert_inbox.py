@@ -94,16 +94,16 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
     assert "Put aside for an hour" not in page_of(desk, alert)
 
 
-def test_the_list_says_whether_people_were_told(desk: Client, settings: Settings, still: SetClock) -> None:
+def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, still: SetClock) -> None:
     quiet = alerts.raise_alert(Kind.DELAYED)
     assert "Nobody: it stands here only." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
-    alerts.raise_alert(Kind.STORAGE)
-    assert "On its way" in desk.get(INBOX).text
+    loud = alerts.raise_alert(Kind.STORAGE)
     [delivery] = alert_routing.due()
     assert alert_routing.claim(delivery)
     alert_routing.sent(delivery, at=still.at)
-    assert ">Told<" in desk.get(INBOX).text
+    assert "09-01 12:00:00" in page_of(desk, loud)
+    assert "Not told" not in desk.get(INBOX).text
 
 
 def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) -> None:

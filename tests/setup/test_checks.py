@@ -65,6 +65,11 @@ def test_a_limit_of_nothing_is_refused(settings: Settings) -> None:
     assert "pause" in found()["veoapp.E006"]
 
 
+def test_a_breaker_that_could_never_open_is_refused(settings: Settings) -> None:
+    settings.BREAKER_FAILURES, settings.BREAKER_OF = 3, 2
+    assert list(found()) == ["veoapp.E007"]
+
+
 def test_thresholds_out_of_order_are_warned_of(settings: Settings) -> None:
     settings.CRITICAL_BALANCE_THRESHOLD = settings.LOW_BALANCE_THRESHOLD + 1
     assert list(found()) == ["veoapp.W001"]
@@ -90,3 +95,22 @@ def test_a_callback_address_that_only_we_can_reach_is_warned_of(settings: Settin
 def test_printed_mails_are_warned_of_in_deployment(settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
     assert "EMAIL_URL" in found(include_deployment_checks=True)["veoapp.W005"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("ALERT_FROM_SEVERITY", "loud", "veoapp.E008"),
+        ("DAILY_SUMMARY_HOUR", 24, "veoapp.E009"),
+        ("ALERT_WEBHOOK_URL", "hooks.example.com", "veoapp.E010"),
+        ("ALERT_WEBHOOK_SECRET", "whsec_short", "veoapp.E011"),
+    ],
+)
+def test_settings_that_would_keep_operators_from_hearing_are_refused(
+    settings: Settings, name: str, value: object, message: str
+) -> None:
+    settings.ALERT_WEBHOOK_URL = "https://hooks.example.com/alerts"
+    settings.ALERT_WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+    assert found() == {}
+    setattr(settings, name, value)
+    assert list(found()) == [message]
