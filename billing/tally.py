@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from django.db import connection, transaction
@@ -31,7 +32,7 @@ OF_USERS = (
 SMALLEST = Decimal("0.0001")
 # So many marks are folded in one transaction.
 FOLDED_AT_ONCE = 5_000
-PUT_AT_ONCE = 5_000
+PUT_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
@@ -203,19 +204,19 @@ def _write(sums: dict[Key, Decimal], amount: str) -> None:
     """Insert sums, or change those that are there to `amount`, which is SQL of ours."""
     # In one order for all, so that two who write at once wait for each other only in a line.
     rows = [_values(key, sums[key]) for key in sorted(sums)]
-    into = "INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)"
-    change = f"ON CONFLICT (user_id, period, starts_at, measure, model, label) DO UPDATE SET amount = {amount}"
+    row = "(%s, %s, %s, %s, %s, %s, %s)"
     with connection.cursor() as cursor:
         for begin in range(0, len(rows), PUT_AT_ONCE):
             part = rows[begin : begin + PUT_AT_ONCE]
-            if connection.vendor == "postgresql":
-                # One statement of seven lists is many times faster than a statement for each row.
-                types = ("varchar", "timestamptz", "bigint", "varchar", "varchar", "varchar", "numeric")
-                lists = ", ".join(f"%s::{one}[]" for one in types)
-                columns = [list(column) for column in zip(*part, strict=True)]
-                cursor.execute(f"{into} SELECT * FROM unnest({lists}) {change}", columns)  # noqa: S608  constants of ours
-            else:
-                cursor.executemany(f"{into} VALUES (%s, %s, %s, %s, %s, %s, %s) {change}", part)
+            # Many rows in one statement: many times faster than a statement for each.
+            cursor.execute(
+                f"""
+                INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)
+                VALUES {", ".join([row] * len(part))}
+                ON CONFLICT (user_id, period, starts_at, measure, model, label) DO UPDATE SET amount = {amount}
+                """,  # noqa: S608  constants of ours
+                list(chain.from_iterable(part)),
+            )
 
 
 def _values(key: Key, amount: Decimal) -> tuple[Any, ...]:

@@ -66,3 +66,45 @@ def test_the_users_who_spent_most_come_first_with_folded_and_unfolded_sums() -> 
     found = tally.users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, most=2)
     assert [(row.user_id, row.amounts["estimated"]) for row in found] == [(1, Decimal(260)), (2, Decimal(250))]
     assert found[0].amounts["ordered"] == 2
+
+
+@pytest.mark.django_db
+def test_no_more_is_folded_at_once_than_wanted() -> None:
+    count()
+    assert tally.is_waiting()
+    assert tally.fold(most=0) == 0
+    assert tally.fold() == 3
+    assert not tally.is_waiting()
+    assert tally.fold() == 0
+
+
+@pytest.mark.django_db
+def test_what_counts_nothing_leaves_no_mark() -> None:
+    tally.mark(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ACTUAL, 0)], labelled=[(Measure.WAIT, "3", 0)])
+    assert not TallyMark.objects.exists()
+
+
+@pytest.mark.django_db
+def test_sums_kept_hold_what_is_folded_and_what_waits_and_can_be_set() -> None:
+    count()
+    tally.fold()
+    count(user_id=2, credits="40")
+    tomorrow = DAY + timedelta(days=1)
+    kept = tally.kept(Period.HOUR, Period.DAY, since=DAY, until=tomorrow)
+    assert kept["day", DAY, 0, "veo3_fast", "estimated", ""] == 100
+    assert kept["day", DAY, 2, "", "estimated", ""] == 40
+    assert kept["hour", AT.replace(minute=0), 0, "veo3_fast", "ordered", ""] == 2
+    assert not any(key[0] == "month" for key in kept)
+    tally.put(
+        {("day", DAY, 0, "veo3_fast", Measure.ORDERED, ""): Decimal(7), ("day", DAY, 9, "", "ready", ""): Decimal(1)}
+    )
+    kept = tally.kept(Period.DAY, since=DAY, until=tomorrow)
+    assert kept["day", DAY, 0, "veo3_fast", "ordered", ""] == 8, "the mark that waits comes on top"
+    assert kept["day", DAY, 9, "", "ready", ""] == 1
+
+
+@pytest.mark.django_db
+def test_sums_are_read_for_the_measures_asked_for() -> None:
+    count()
+    found = tally.rows(Period.DAY, since=DAY, until=DAY + timedelta(days=1), measures=[Measure.ORDERED])
+    assert [(row.measure, row.amount) for row in found] == [("ordered", 1)]

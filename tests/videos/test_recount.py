@@ -62,7 +62,7 @@ def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
     assert differences() == []
     # The lives were rich enough to prove something, and plain counts agree.
     by = sums()
-    assert by["ordered", ""] == VideoTask.objects.count() > 100
+    assert by["ordered", ""] == VideoTask.objects.count() > 50
     for status in ("ready", "failed", "cancelled"):
         assert by[status, ""] == VideoTask.objects.filter(status=status).count() > 0
     for way in ("callback", "poll", "repair"):

@@ -62,7 +62,7 @@ def run(*, tasks: int, say: Say) -> Result:
         client = _operator()
         result.empty = _pages(client)
         _account()
-        history.people()
+        history.people(min(max(tasks // 100, 10), history.USERS))
         history.waiting(BACKLOG, until=until)
         history.settle_down()
         result.bare = _claims()

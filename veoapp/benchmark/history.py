@@ -17,6 +17,7 @@ from billing import provider_accounts
 from billing.models import BalanceSnapshot, CreditAccount, LedgerEntry, PaidCall, ProviderAccount, Spend
 from videos.models import VideoTask
 
+# So many for a long history.
 USERS = 2_000
 AT_ONCE = 20_000
 # Models, how often each is ordered, what it costs (provider credits) and what users pay.
@@ -45,7 +46,7 @@ _COLUMNS: dict[str, models.Field[Any, Any]] = {
 Facts = tuple[Any, ...]
 
 
-def people(count: int = USERS) -> None:
+def people(count: int) -> None:
     """Users with purses; nobody can sign in."""
     made = User.objects.bulk_create(
         (User(email=f"user{n}@benchmark.invalid", display_name=f"User {n}") for n in range(count)),
