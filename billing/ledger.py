@@ -21,7 +21,7 @@ Kind = LedgerEntry.Kind
 MOST_AT_ONCE = 1_000_000_000
 NOTE_LENGTH = 500
 # The statement shows it in the reader's language.
-EXPIRED = gettext_noop("Unused until their date")
+EXPIRED = gettext_noop("Unused by their date")
 
 
 class LedgerError(Exception):

@@ -78,4 +78,6 @@ class CreditLotAdmin(ReadOnlyAdmin):
         if lot.entry is None:
             return _("what was held before there were lots")
         url = list_url("billing_ledgerentry") + f"{lot.entry_id}/change/"
-        return format_html('<a href="{}">{} {}</a>', url, lot.entry, lot.entry.note)
+        # What is noted of a refund is a code; its own page says more.
+        note = "" if lot.is_grace else lot.entry.note
+        return format_html('<a href="{}">{} {}</a>', url, lot.entry, note)

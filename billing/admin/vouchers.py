@@ -112,10 +112,9 @@ class VoucherAdmin(ReadOnlyAdmin):
     """A voucher is made and withdrawn, never edited: people hold it."""
 
     form = VouchersForm
-    list_display = ("code_", "credits", "state", "used", "until", "last", "note", "created_by", "made")
+    list_display = ("code_", "credits", "state", "used", "until", "last", "note", "made")
     list_display_links = ("code_",)
     list_filter = (StateFilter, "created_at")
-    list_select_related = ("created_by",)
     search_fields = ("code", "note", "redemptions__user__email")
     search_help_text = gettext_lazy("A code, words of the note, or the e-mail address of somebody who used it")
     actions = ("withdraw",)
@@ -153,6 +152,11 @@ class VoucherAdmin(ReadOnlyAdmin):
         answer = StreamingHttpResponse(sheets.lines(rows), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
         return answer
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """One button: what is made is shown in the list, however many."""
+        context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Voucher, form: Any, change: bool) -> None:
         wanted = form.cleaned_data

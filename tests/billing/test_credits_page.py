@@ -146,7 +146,7 @@ def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, stil
     still.sleep(8 * 86400)
     expiry.expire_due()
     text = purse.get(PAGE, {"kind": "expired"}).text
-    assert "Unused until their date" in text
+    assert "Unused by their date" in text
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
     assert "A video since deleted" in purse.get(PAGE).text
     assert ledger.balance_of(alice) == 0
