@@ -133,4 +133,5 @@ def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
 def _summed(part: str, rows: QuerySet[Any], moment: str, *by: str) -> QuerySet[Any, Any]:
     grouped = rows.order_by().values(*by, "model", "measure", "label")
     summed = grouped.annotate(part=Value(part), moment=Min(moment), total=Sum("amount"))
-    return summed.values_list("part", "moment", "model", "measure", "label", "total")
+    listed: QuerySet[Any, Any] = summed.values_list("part", "moment", "model", "measure", "label", "total")
+    return listed

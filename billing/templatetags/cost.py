@@ -13,7 +13,7 @@ register = template.Library()
 @register.filter
 def credits(amount: Decimal | int | None) -> str:
     """Provider credits, or any number, with the reader's separators; a dash for what is not known."""
-    return localised(None if amount is None or amount == "" else Decimal(amount))
+    return localised(Decimal(amount) if amount or amount == 0 else None)
 
 
 @register.filter

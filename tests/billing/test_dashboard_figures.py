@@ -431,14 +431,14 @@ def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, st
 def test_times_that_nobody_measured_are_empty_cells() -> None:
     tally.mark(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
     reading = readings.read(ranges.named("today", at=AT), at=AT)
-    assert list(tables.models(reading).rows)[0][-4:] == (None, None, None, None)
+    assert next(iter(tables.models(reading).rows))[-4:] == (None, None, None, None)
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------
 
 
 def test_amounts_and_shares_are_read_easily() -> None:
-    assert [cost.credits(one) for one in (Decimal("6187.5000"), 1200, None, "")] == ["6,187.5", "1,200", "–", "–"]
+    assert [cost.credits(one) for one in (Decimal("6187.5000"), 1200, None)] == ["6,187.5", "1,200", "–"]
     assert [cost.signed_credits(Decimal(one)) for one in ("2.5", "-52.5000", "0")] == ["+2.5", "−52.5", "0"]
     assert [cost.percent(one) for one in (0.933, 1.0, None)] == ["93.3 %", "100 %", "–"]
     assert [cost.signed_percent(one) for one in (0.18, -0.008, 0.0, None)] == ["+18 %", "−0.8 %", "0 %", "–"]

@@ -1,4 +1,4 @@
-"""The operators' first page in a real Chromium: readable by everybody in both themes, on a phone, on paper; live without jumps."""
+"""The operators' first page in a real Chromium: for everybody, in both themes, on a phone, on paper; live without jumps."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
