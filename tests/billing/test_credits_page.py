@@ -176,7 +176,7 @@ def sheet(purse: Client, **query: str) -> list[list[str]]:
     answer = purse.get(f"{PAGE}statement.csv", query)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"].startswith('attachment; filename="credits-2026-09-')
-    return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))  # type: ignore[arg-type]
+    return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))
 
 
 def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, alice: User, still: SetClock) -> None:

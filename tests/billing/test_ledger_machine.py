@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     invariant,
     multiple,
@@ -124,7 +125,7 @@ class Ledger(RuleBasedStateMachine):
         self.purse.lots.append(PlainLot(amount, until))
 
     @rule(target=charges, amount=AMOUNTS)
-    def charge(self, amount: int) -> object:
+    def charge(self, amount: int) -> str | MultipleResults[str]:
         key = f"charge:{next(self.steps)}"
         fits = amount <= self.purse.balance
         try:
@@ -182,7 +183,7 @@ class Ledger(RuleBasedStateMachine):
 
 
 def test_the_ledger_and_a_purse_of_plain_numbers_hold_the_same() -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         Ledger,
         settings=settings(
             max_examples=15,
