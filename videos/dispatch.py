@@ -145,8 +145,9 @@ def submit(claim: Claim, client: Provider) -> None:
         _not_sent(task, trouble)
     except errors.ProviderError as trouble:
         checkpoints.reach("submit.answered")
-        lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail=trouble.detail)
+        # The breaker hears of it before the call stops counting as under way: in between, others could go.
         _ill(task, trouble)
+        lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail=trouble.detail)
     else:
         checkpoints.reach("submit.answered")
         usual_s = usual_time(task.model).p50_s
@@ -230,7 +231,6 @@ def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
     wait_s = min(waits_s.get(type(trouble), 5.0 * doubled), 900.0)
     # Only ever later: a rate window must have passed whole.
     until = clock.database_now() + timedelta(seconds=wait_s + chance.jitter(wait_s * 0.2, 1.0))
-    lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=Wait(trouble.code, until), detail=trouble.detail)
     if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied):
         provider_accounts.park(
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
@@ -240,6 +240,7 @@ def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
         _well(task)
     else:
         _ill(task, trouble, at_once=isinstance(trouble, errors.Unavailable))
+    lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=Wait(trouble.code, until), detail=trouble.detail)
 
 
 def _well(task: VideoTask) -> None:

@@ -90,6 +90,7 @@ data-null|SECONDS|F41|record-info: code 200 with data null
 record-422|TEXT|F41|record-info: code 422 with another of the known texts
 record-code|N|F41|record-info: any code in the envelope (default 500)
 record-http|N|F41|record-info: any HTTP status with an envelope (default 500)
+credit-http|N|F16|credit: any HTTP status with an envelope (default 500)
 record-drop||F42|record-info: closes without answering
 record-slow|SECONDS|F42|record-info: answers that many wall seconds later (default 30)
 record-html||F41|record-info: an HTML page, HTTP 502

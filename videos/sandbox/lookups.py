@@ -112,6 +112,10 @@ def get_1080p(box: Sandbox, request: Request) -> Reply:
 
 
 def credit(box: Sandbox, _request: Request) -> Reply:
+    if order := box.book.strikes("credit-http"):
+        reply = refusal(int(order.number(500)), wire.INTERNAL)
+        reply.status = int(order.number(500))
+        return reply
     with box.world.lock:
         return success(amount(box.world.balance))
 

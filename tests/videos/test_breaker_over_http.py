@@ -1,0 +1,116 @@
+"""The breaker against a provider that really fails: few paid calls, the free question first, one probe, then all."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import breaker
+from billing.models import ProviderAccount, ProviderOutcome
+from tests.people import make_person
+from tests.sandbox import SandboxProcess
+from tests.videos.world import PushedClock, World
+from videos import standing
+from videos.models import VideoTask
+
+GENERATE, CREDIT = "POST /api/v1/veo/generate", "GET /api/v1/chat/credit"
+
+
+def asked(world: World, path: str) -> int:
+    return int(world.sandbox.truth()["requests"].get(path, 0))
+
+
+def account() -> ProviderAccount:
+    return ProviderAccount.objects.get()
+
+
+@pytest.fixture(autouse=True)
+def _room(settings: Settings) -> None:
+    settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 30
+
+
+def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(world: World, alice: User) -> None:
+    for number in range(12):
+        world.order(alice, f"prompt {number}")
+    world.sandbox.order("html-502")
+    world.send()
+    assert (asked(world, GENERATE), account().breaker) == (5, "open")
+    now = standing.now()
+    assert now is not None
+    assert (now.title, now.takes_orders) == ("The provider has trouble", True)
+
+    # The rest is over, but not even the balance is told: no paid call goes out, and we rest longer.
+    world.sandbox.order("html-502", "credit-http:500")
+    first_rest = account().breaker_until
+    world.later(seconds=40)
+    before = asked(world, CREDIT)
+    assert world.send() == 0
+    assert (asked(world, GENERATE), asked(world, CREDIT)) == (5, before + 1)
+    assert (account().breaker, account().breaker_opened) == ("open", 2)
+    assert first_rest is not None
+    assert account().breaker_until > first_rest
+
+    # The balance is well, the probe is not: one paid call, no more.
+    world.sandbox.order("html-502")
+    world.later(seconds=70)
+    world.send()
+    assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
+
+    # All is well: the probe closes it, and the others follow in the same job.
+    world.sandbox.order()
+    world.later(seconds=140)
+    assert world.send() == 6
+    assert (account().breaker, account().breaker_opened) == ("closed", 0)
+    assert standing.now() is None
+    assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
+
+
+@pytest.mark.parametrize("fault", ["code-422", "code-400-policy", "code-451", "code-402", "code-429"])
+def test_what_users_did_wrong_and_what_we_owe_never_opens_it(world: World, alice: User, fault: str) -> None:
+    world.sandbox.order(fault)
+    for number in range(8):
+        world.order(alice, f"prompt {number}")
+    for _ in range(8):
+        world.send()
+        world.later(seconds=31)
+    assert account().breaker == "closed"
+    assert not ProviderOutcome.objects.filter(is_ok=False).exists()
+
+
+def test_sick_answers_to_questions_open_it_too(world: World, alice: User) -> None:
+    for number in range(5):
+        world.order(alice, f"prompt {number}")
+    world.send()
+    world.sandbox.order("record-http:500")
+    world.later(minutes=2)
+    world.ask()
+    assert account().breaker == "open"
+    assert set(ProviderOutcome.objects.filter(is_ok=False).values_list("call", flat=True)) == {"poll"}
+    assert VideoTask.objects.filter(status="generating").count() == 5
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
+    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+) -> None:
+    world = World(at_sandbox, pushed_clock)
+    settings.JOB_THREADS = 8
+    for number in range(30):
+        world.order(make_person(f"user{number}@example.com"), f"prompt {number}")
+    at_sandbox.order("html-502", "latency:300")
+
+    def job(_: int) -> None:
+        try:
+            world.send()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as workers:
+        list(workers.map(job, range(8)))
+    assert asked(world, GENERATE) <= settings.BREAKER_FAILURES
+    assert ProviderOutcome.objects.filter(call=breaker.Call.PAID, is_ok=False).count() == asked(world, GENERATE)
+    assert account().breaker == "open"
+    assert VideoTask.objects.filter(status="queued").count() == 30 - asked(world, GENERATE)
