@@ -4,6 +4,7 @@ A top-up is recognised by itself (`billing.top_ups`); whatever else differs is a
 entry and a reason, never by an edit. Amounts are provider credits; what is gone is below zero.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -59,6 +60,8 @@ class Reconciliation:
     settled: Jobs
     open: Jobs
     free: Jobs  # failed, and assumed to have cost nothing; among the settled
+    by_model: dict[str, Jobs]  # the settled ones
+    by_basis: dict[str, Jobs]
     track: Track
 
     @property
@@ -120,6 +123,8 @@ def reconcile(*, account: ProviderAccount, since: datetime, until: datetime) -> 
         settled=_sum(stretch.known),
         open=_sum(stretch.open),
         free=_sum([spend for spend in stretch.known if spend.basis == Basis.ASSUMED and not spend.actual]),
+        by_model=_grouped(stretch.known, "model"),
+        by_basis=_grouped(stretch.known, "basis"),
         track=stretch.track(),
     )
 
@@ -247,6 +252,13 @@ def _job(spend: Spend) -> Job:
 def _sum(spends: Sequence[Spend]) -> Jobs:
     estimated = sum((spend.estimated for spend in spends), ZERO)
     return Jobs(len(spends), estimated, sum((spend.actual or ZERO for spend in spends), ZERO))
+
+
+def _grouped(spends: Sequence[Spend], name: str) -> dict[str, Jobs]:
+    groups: dict[str, list[Spend]] = defaultdict(list)
+    for spend in spends:
+        groups[getattr(spend, name)].append(spend)
+    return {key: _sum(group) for key, group in sorted(groups.items())}
 
 
 def _most(spend: Spend) -> Decimal:

@@ -24,6 +24,7 @@ from accounts import mfa
 from accounts.doors import clock
 from billing.dashboard import ranges
 from billing.windows import site_zone
+from veoapp import reconciliation
 from veoapp.dashboard import files, now, page
 
 # The header's places, by table; those without a page, or without the right to see it, are left out.
@@ -55,11 +56,12 @@ class VeoappAdminSite(AdminSite):
         return {**context, "places": list(_places(request, context["available_apps"]))}
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """The tables of the first page as files, beside Django's own."""
+        """The tables of the first page as files and reconciliation, beside Django's own."""
         export = path(
             "dashboard/export/<slug:table>.<slug:suffix>", self.admin_view(files.answer), name="dashboard_export"
         )
-        return [export, *super().get_urls()]
+        compared = path("reconciliation/", self.admin_view(reconciliation.page), name="reconciliation")
+        return [export, compared, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What it costs and whether it goes on, on the site's clock; then every table."""
@@ -109,6 +111,9 @@ def _places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]
         table = tables.get(key)
         if table and table["admin_url"]:
             yield Place(str(name), table["admin_url"], request.path.startswith(table["admin_url"]))
+    compared = reverse("admin:reconciliation")
+    if request.user.has_perm("billing.view_providerentry"):
+        yield Place(_("Reconciliation"), compared, request.path.startswith(compared))
 
 
 def _wanted(request: HttpRequest) -> str:

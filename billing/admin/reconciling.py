@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
@@ -41,7 +40,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, entry: ProviderEntry) -> str:
-        return reason_of(entry)
+        return entry.words
 
     @admin.display(description=_("reference"), ordering="reference")
     def about(self, entry: ProviderEntry) -> SafeString | str:
@@ -78,8 +77,3 @@ class BooksRunAdmin(ReadOnlyAdmin):
     @admin.display(description=_("took"), ordering="took_s")
     def took(self, run: BooksRun) -> SafeString:
         return number(f"{run.took_s:.2f} s")
-
-
-def reason_of(entry: ProviderEntry) -> str:
-    """A person's words as they are; our own in the reader's language."""
-    return entry.reason if entry.actor_id else gettext(entry.reason)

@@ -1,4 +1,4 @@
-"""The provider's side of the books. Written by `billing.reconcile`, `billing.top_ups`, `billing.books` and `billing.price_changes`."""
+"""The provider's side of the books: entries, looks, prices that changed. Each table has one writer among `billing`'s modules."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -6,8 +6,8 @@ from decimal import Decimal
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from accounts.doors import clock
 from billing.models.provider import BalanceSnapshot, ProviderAccount
@@ -54,6 +54,11 @@ class ProviderEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.amount:+}"
+
+    @property
+    def words(self) -> str:
+        """The reason: a person's words as they are, our own in the reader's language."""
+        return self.reason if self.actor_id else gettext(self.reason)
 
 
 class BooksRun(models.Model):

@@ -33,7 +33,7 @@ class Purse:
         self._jobs += 1
         self.pass_(seconds=1)
         quote = pricing.quote(model=model, resolution="720p")
-        job = spend.estimate(reference=f"video:job-{self._jobs}", user=self.user, quote=quote)
+        job = spend.estimate(reference=f"job:{self._jobs}", user=self.user, quote=quote)
         spend.promise(spend=job, account=account or self.account)
         spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)
         self.balance -= Decimal(str(charged))

@@ -11,6 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from billing.models import Alert
+from videos import operator
 from videos.costs import amount
 from videos.models import VideoTask
 
@@ -67,6 +68,12 @@ def times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
         at = getattr(task, name)
         if at is not None:
             yield capfirst(str(VideoTask._meta.get_field(name).verbose_name)), at  # type: ignore[union-attr]
+
+
+@register.filter
+def may_retry_download(task: VideoTask) -> bool:
+    """Whether fetching its files again may mend it."""
+    return operator.may_retry_download(task)
 
 
 @register.simple_tag
