@@ -55,9 +55,8 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial["warn_percent"] = int(self.instance.soft_share * 100)
-        if "model" in self.fields:
-            names = sorted({quote.model for quote in pricing.price_list()})
-            self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
+        names = sorted({quote.model for quote in pricing.price_list()})
+        self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
     def clean_limit(self) -> Decimal | None:
         limit: Decimal | None = self.cleaned_data["limit"]

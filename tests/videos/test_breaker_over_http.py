@@ -1,6 +1,7 @@
 """The breaker against a provider that really fails: few paid calls, the free question first, one probe, then all."""
 
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
 from django.db import connections
@@ -98,6 +99,7 @@ def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
 ) -> None:
     world = World(at_sandbox, pushed_clock)
     settings.JOB_THREADS = 8
+    settings.HOURLY_COST_LIMIT = Decimal(0)
     for number in range(30):
         world.order(make_person(f"user{number}@example.com"), f"prompt {number}")
     at_sandbox.order("html-502", "latency:300")
