@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy
 from accounts.doors import chance, clock
 from accounts.models import User
 from billing import books, provider_accounts, reconcile, top_ups
-from billing.amounts import localised
+from billing.amounts import localised, plain
 from billing.items import title_of
 from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry, Spend
 from billing.reconcile import Reconciliation
@@ -176,7 +176,7 @@ def _asked(name: str, stretch: StretchForm) -> tuple[datetime, datetime]:
 
 def _answer(found: Reconciliation) -> dict[str, Any]:
     """What the form begins with: the whole difference, and a key of its own."""
-    amount = None if found.is_explained else found.unexplained.normalize()
+    amount = None if found.is_explained else plain(found.unexplained)
     return {"amount": amount, "key": chance.new_uuid()}
 
 
