@@ -112,7 +112,7 @@ def test_without_a_key_one_is_to_be_given(desk: Client, settings: Settings) -> N
 def test_a_pause_says_who_when_why_and_until_when(desk: Client, working: ProviderAccount, olga: User) -> None:
     provider_accounts.pause(account_id=working.pk, actor=olga, reason="Prices are being changed.")
     sentence, act = verdict_of(desk)
-    assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed")
+    assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It goes on")
     assert "It goes on when somebody resumes it." in sentence
     assert act == "Resume…"
     until = AT + timedelta(hours=1)
@@ -161,9 +161,9 @@ def test_a_critical_balance_and_one_that_is_promised_away(desk: Client, working:
 @pytest.mark.parametrize(
     ("period", "words"),
     [
-        ("hour", "This hour's budget is spent: 1,000 of 1,000. It starts anew at 13:00."),
-        ("day", "Today's budget is spent: 10,000 of 10,000. It starts anew at tomorrow 00:00."),
-        ("month", "This month's budget is spent: 200,000 of 200,000. It starts anew on 1 Oct."),
+        ("hour", "This hour's budget is spent: 1,000 of 1,000. The next begins 13:00."),
+        ("day", "Today's budget is spent: 10,000 of 10,000. The next begins tomorrow 00:00."),
+        ("month", "This month's budget is spent: 200,000 of 200,000. The next begins 1 Oct."),
     ],
 )
 def test_a_spent_budget_says_when_it_starts_anew(

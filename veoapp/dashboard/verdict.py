@@ -34,9 +34,9 @@ PARKED: dict[str, Promise] = {
     ),
 }
 SPENT: dict[Period, Promise] = {
-    Period.HOUR: gettext_lazy("This hour's budget is spent: %(used)s of %(limit)s. It starts anew at %(time)s."),
-    Period.DAY: gettext_lazy("Today's budget is spent: %(used)s of %(limit)s. It starts anew at %(time)s."),
-    Period.MONTH: gettext_lazy("This month's budget is spent: %(used)s of %(limit)s. It starts anew on %(time)s."),
+    Period.HOUR: gettext_lazy("This hour's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
+    Period.DAY: gettext_lazy("Today's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
+    Period.MONTH: gettext_lazy("This month's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
 }
 ENDS: dict[Period, Promise] = {
     Period.HOUR: gettext_lazy("This hour's budget ends about %(time)s at this pace."),
@@ -122,7 +122,7 @@ def _paused(house: House, account: ProviderAccount) -> Verdict | None:
     return Verdict(
         "warn",
         _("Paused by %(person)s since %(time)s.") % facts,
-        words or account.get_pause_code_display(),
+        _("%(why)s.") % {"why": (words or str(account.get_pause_code_display())).rstrip(".。")},
         ends,
         _act(_("Resume…"), "resume", account),
     )
