@@ -78,6 +78,8 @@ def test_thresholds_out_of_order_are_warned_of(settings: Settings) -> None:
 def test_budgets_out_of_order_are_warned_of(settings: Settings) -> None:
     settings.DAILY_COST_LIMIT = settings.HOURLY_COST_LIMIT - Decimal(1)
     assert list(found()) == ["veoapp.W002"]
+    settings.DAILY_COST_LIMIT = Decimal(0)
+    assert found() == {}, "zero is no limit"
 
 
 def test_deployment_without_a_provider_key_is_warned_of(settings: Settings) -> None:
