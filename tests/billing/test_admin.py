@@ -225,7 +225,11 @@ def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
     assert Price.objects.count() == before + 2
     item = {"model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}
     assert columns(desk.get(PRICES, item).text, "when") == ["Later", "In force", "Former"]
-    assert columns(desk.get(PRICES, item).text, "margin") == ["+US$ 0.3075 (62 %)", "−US$ 0.0500 (−17 %)", "US$ 0.0000 (0 %)"]
+    assert columns(desk.get(PRICES, item).text, "margin") == [
+        "+US$ 0.3075 (62 %)",
+        "−US$ 0.0500 (−17 %)",
+        "US$ 0.0000 (0 %)",
+    ]
     assert columns(desk.get(PRICES, {**item, "when": "later"}).text, "theirs") == ["99"]
     assert columns(desk.get(PRICES, {**item, "when": "former"}).text, "theirs") == ["60"]
     assert len(columns(desk.get(PRICES, {"when": "now"}).text, "item")) == before
@@ -366,6 +370,8 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     text = desk.get(page(account)).text
     assert "The balance is at or below 500" in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
+    provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
 
 
 def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: ProviderAccount) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.utils import translation
@@ -81,14 +82,14 @@ def test_a_pause_with_an_end_ends_by_itself(
 
 def test_the_watch_never_replaces_what_a_person_said(still: SetClock, account: ProviderAccount, olga: User) -> None:
     until = still.at + timedelta(hours=1)
-    watch = {"account_id": account.pk, "actor": None, "code": Pause.UNUSUAL_SPEND}
-    assert provider_accounts.pause(**watch, until=until, reason="900 this hour, usually 40")
-    assert provider_accounts.pause(**watch, until=until + timedelta(hours=1)), "its own it may prolong"
+    watch = partial(provider_accounts.pause, account_id=account.pk, actor=None, code=Pause.UNUSUAL_SPEND)
+    assert watch(until=until, reason="900 this hour, usually 40")
+    assert watch(until=until + timedelta(hours=1)), "its own it may prolong"
     assert provider_accounts.pause(account_id=account.pk, actor=olga, reason="looking", until=until)
-    assert not provider_accounts.pause(**watch)
+    assert not watch()
     assert now(account).pause_reason == "looking"
     still.at = until
-    assert provider_accounts.pause(**watch), "a person's pause that is over stops nobody"
+    assert watch(), "a person's pause that is over stops nobody"
     assert (now(account).paused_by, now(account).paused_until) == (None, None)
 
 
