@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from billing import reconcile
 from billing.amounts import localised
@@ -43,16 +44,26 @@ def verdict(found: Reconciliation, *, measuring: bool = False) -> Verdict:
     open_now = ""
     if found.open.count:
         facts = {"n": found.open.count, "most": localised(-found.in_flight_least)}
-        open_now = _("%(n)d videos are not settled yet: up to %(most)s credits may have been taken for them.") % facts
+        open_now = (
+            ngettext(
+                "%(n)d video is not settled yet: up to %(most)s credits may have been taken for it.",
+                "%(n)d videos are not settled yet: up to %(most)s credits may have been taken for them.",
+                found.open.count,
+            )
+            % facts
+        )
     if found.is_gone:
         amount = localised(-found.unexplained)
         reason = _("Look where it came up, below, and answer it with an entry once you know why.")
         if found.free.count and found.unexplained >= -found.free.estimated:
             facts = {"n": found.free.count, "estimated": localised(found.free.estimated)}
             reason = (
-                _(
-                    "%(n)d failed videos were taken to be free; had they been charged, it would have been %(estimated)s: "
-                    "does the provider keep credits of failed videos (CHARGED_WHEN_FAILED)?"
+                ngettext(
+                    "%(n)d failed video was taken to be free; had it been charged, that would have been %(estimated)s: "
+                    "does the provider keep credits of failed videos (CHARGED_WHEN_FAILED)?",
+                    "%(n)d failed videos were taken to be free; had they been charged, that would have been %(estimated)s: "
+                    "does the provider keep credits of failed videos (CHARGED_WHEN_FAILED)?",
+                    found.free.count,
                 )
                 % facts
             )
@@ -79,17 +90,17 @@ def reckoning(found: Reconciliation) -> list[Line]:
         Line(
             _("Videos whose cost is known"),
             signed(-found.settled.actual),
-            _("%(n)d videos") % {"n": found.settled.count},
+            ngettext("%(n)d video", "%(n)d videos", found.settled.count) % {"n": found.settled.count},
             url=spends_url(found),
         ),
     ]
     if found.in_flight or found.in_flight_least or found.in_flight_most:
-        words = _("%(n)d videos; between %(least)s and %(most)s") % {
+        words = _("between %(least)s and %(most)s; %(n)d on the way now") % {
             "n": found.open.count,
             "least": signed(found.in_flight_least),
             "most": signed(found.in_flight_most),
         }
-        lines.append(Line(_("Videos not settled at one end"), signed(found.in_flight), words))
+        lines.append(Line(_("Videos on the way"), signed(found.in_flight), words))
     lines.append(Line(_("Corrections by operators"), signed(found.corrections)))
     tone = "good" if found.is_explained else "bad" if found.is_gone else "warn"
     lines.append(Line(_("Not explained"), signed(found.unexplained), tone=tone))
