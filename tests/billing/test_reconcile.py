@@ -623,3 +623,23 @@ def test_the_balance_is_compared_every_five_minutes(purse: Purse) -> None:
     assert "reconcile" not in sweep.ring_due()
     purse.pass_(minutes=5, seconds=1)
     assert "reconcile" in sweep.ring_due()
+
+
+def test_what_comes_in_within_the_tolerance_is_no_top_up(purse: Purse) -> None:
+    purse.read()
+    purse.balance += 5
+    purse.read()
+    purse.read()
+    assert top_ups.recognise(purse.account) == []
+    assert seen(purse).unexplained == 5
+
+
+def test_rows_are_called_by_what_they_say(purse: Purse, olga: User) -> None:
+    purse.read()
+    purse.balance -= 10
+    purse.read()
+    assert str(correct(purse, "-10", actor=olga)) == "Correction -10"
+    books.look()
+    run = books.last_run()
+    assert run is not None
+    assert str(run).endswith(": 0")
