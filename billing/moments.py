@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.utils import formats, timezone
+from django.utils.translation import gettext as _
 
 from accounts.doors import clock
 
@@ -13,4 +14,4 @@ def said(at: datetime) -> str:
     time = formats.time_format(local, "TIME_FORMAT")
     if local.date() == timezone.localtime(clock.now()).date():
         return time
-    return f"{formats.date_format(local, 'MONTH_DAY_FORMAT')}, {time}"
+    return _("%(day)s, %(time)s") % {"day": formats.date_format(local, "MONTH_DAY_FORMAT"), "time": time}

@@ -30,7 +30,8 @@ def now(user: User | None = None) -> Standing | None:
     if account.is_paused_at(at):
         until = _("It ends at %(time)s.") % {"time": said(account.paused_until)} if account.paused_until else ""
         reason = provider_accounts.pause_sentence(account)
-        text = f"{reason[:1].upper()}{reason[1:]}. {until}".strip()
+        why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
+        text = f"{why} {until}".strip()
         return Standing(_("New videos are paused"), text, takes_orders=False)
     hold = holds.of(user.pk) if user is not None else None
     if hold is not None:

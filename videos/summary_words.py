@@ -60,7 +60,11 @@ def sections(summary: Summary, failures: Failures) -> list[Section]:
 def headline(found: list[Section]) -> str:
     """The answer to all questions at once: what is worst, or that all is well."""
     for tone in (BAD, WARN):
-        worst = [f"{section.title}: {section.word}" for section in found if section.tone == tone]
+        worst = [
+            _("%(name)s: %(value)s") % {"name": section.title, "value": section.word}
+            for section in found
+            if section.tone == tone
+        ]
         if worst:
             return " · ".join(worst[:2])
     return _("All is well · %(balance)s") % {"balance": found[0].word}

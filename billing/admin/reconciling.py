@@ -3,6 +3,7 @@
 from django.contrib import admin
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
 from billing.amounts import localised
@@ -72,7 +73,7 @@ class BooksRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("the books"), ordering="problems")
     def verdict(self, run: BooksRun) -> SafeString:
-        return chip(_("Problems"), "bad") if run.problems else chip(_("Balance"), "good")
+        return chip(_("Problems"), "bad") if run.problems else chip(pgettext("the books", "Balance"), "good")
 
     @admin.display(description=_("took"), ordering="took_s")
     def took(self, run: BooksRun) -> SafeString:
