@@ -69,7 +69,8 @@ def _marked(function: ast.expr, given: list[str]) -> Key | None:
     """What a call marks for translation, if it is one of gettext's."""
     name = getattr(function, "id", getattr(function, "attr", "")).removesuffix("_lazy").removesuffix("_noop")
     if name in ("_", "gettext"):
-        return "", given[0], ""
+        # What is looked up by name was marked where it was written.
+        return ("", given[0], "") if given[0] else None
     if name == "ngettext":
         return "", given[0], given[1]
     if name == "pgettext":
