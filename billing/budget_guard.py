@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 
 from accounts.models import User
-from billing import budget_alerts, budgets, pricing
+from billing import budget_alerts, budgets, pacing, pricing
 from billing.budgets import State
 from billing.limits import Subject
 from billing.moments import said
@@ -84,6 +84,21 @@ class SiteBudgetSpent(BudgetRefusal):
         )
 
 
+class SlowedDown(BudgetRefusal):
+    """So much is spent already that the rest is given out slowly, and this order's turn comes later than we promise."""
+
+    code = "budget_pace"
+
+    def sentence(self) -> str:
+        return (
+            gettext(
+                "Most of the budget for new videos is spent, so the rest starts slowly: this one at %(time)s. "
+                "Nothing was charged; please come back then."
+            )
+            % self.told()
+        )
+
+
 class AboveLimit(BudgetRefusal):
     """The estimate is larger than a whole limit: waiting would not help."""
 
@@ -117,15 +132,21 @@ def refusal_of(*, user: User, quote: Quote, at: datetime) -> BudgetRefusal | Non
 
 
 def tell(refusal: BudgetRefusal) -> None:
-    """Tell operators that a budget turns orders away. A limit below a single price was their own decision."""
-    if not isinstance(refusal, AboveLimit):
+    """Tell operators that a budget turns orders away. A limit below a single price was their own decision, a slow end a help."""
+    if not isinstance(refusal, AboveLimit | SlowedDown):
         budget_alerts.tell_spent(refusal.state)
 
 
 def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | None:
     amount = quote.provider_credits
-    if state.limit is None or state.room is None or state.room >= ahead + amount:
+    promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
+    if state.limit is None or state.room is None:
         return None
+    if state.room >= ahead + amount:
+        freed_at = pacing.free_at(state, amount, at, ahead=ahead)
+        if freed_at is None or freed_at <= promise:
+            return None
+        return SlowedDown(state=state, until=freed_at, smaller=False)
     left = max(state.room - ahead, Decimal(0))
     if amount > state.limit:
         return AboveLimit(state=state, until=None, smaller=_smaller_fits(quote, state, state.limit))
@@ -135,7 +156,6 @@ def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> Budg
         return UserBudgetSpent(
             state=state, until=state.window.ends_at, smaller=smaller, left=worth, price=quote.user_credits
         )
-    promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
     starts_at = _room_at(state, state.limit, missing=ahead + amount - state.room)
     return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller) if starts_at > promise else None
 

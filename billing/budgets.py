@@ -131,9 +131,10 @@ def left_today(user: User, *, at: datetime | None = None) -> Allowance | None:
     return Allowance(least, ordered or ZERO)
 
 
-def shortage(*, user_id: int, model: str, provider_credits: Decimal, at: datetime) -> State | None:
-    """The window that has no room for this now; of several the one that ends last. None when it fits."""
-    return _shortage(states_of(scopes_of(user_id=user_id, model=model), at), provider_credits)
+def shortage(found: Iterable[State], provider_credits: Decimal) -> State | None:
+    """The window among these that has no room for this; of several the one that ends last."""
+    short = [state for state in found if not state.has_room_for(provider_credits)]
+    return max(short, key=lambda state: state.window.ends_at, default=None)
 
 
 def reserve(*, spend: Spend, at: datetime) -> None:
@@ -145,7 +146,7 @@ def reserve(*, spend: Spend, at: datetime) -> None:
         rows = _locked(BudgetWindow.objects.filter(pk__in=_ensured(scopes, at)))
         # The database decides by itself, in one statement: what has no room is not changed, and then nothing is.
         if BudgetWindow.objects.filter(_having_room(rows, limits, amount)).update(used=_used_and(amount)) < len(rows):
-            short = _shortage(
+            short = shortage(
                 [_state(row.scope, window(row.period, at), row.used, limits[row.scope, row.period]) for row in rows],
                 amount,
             )
@@ -214,11 +215,6 @@ def _now(at: datetime) -> Q:
 
 def _state(scope: str, one: Window, used: Decimal, limit: Limit) -> State:
     return State(scope, one, used, limit.amount, limit.soft_share, limit.source, limit.key)
-
-
-def _shortage(found: Iterable[State], amount: Decimal) -> State | None:
-    short = [state for state in found if not state.has_room_for(amount)]
-    return max(short, key=lambda state: state.window.ends_at, default=None)
 
 
 def _ensured(scopes: Sequence[str], at: datetime) -> list[int]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import breaker, budget_guard, budgets, holds, pricing, spend
+from billing import breaker, budget_guard, budgets, holds, pacing, pricing, spend
 from billing.limits import Subject
 from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.moments import said
@@ -191,6 +191,7 @@ WAIT_WORDS: dict[str, Promise] = {
     "budget_hour": _("this hour's budget is spent"),
     "budget_day": _("today's budget is spent"),
     "budget_month": _("this month's budget is spent"),
+    "budget_pace": _("most of the budget is spent, so new videos start one after the other"),
     "budget_user": _("what you may spend for now is spent"),
     "budget_model": _("the budget for this model is spent"),
     ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
@@ -217,9 +218,12 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     if is_critical(provider) or available < estimate.estimated or available <= settings.CRITICAL_BALANCE_THRESHOLD:
         return Wait("balance", at + timedelta(seconds=15))
     # Read here; what decides is the conditional update when the money is promised, in this same transaction.
-    short = budgets.shortage(user_id=estimate.user_id, model=estimate.model, provider_credits=estimate.estimated, at=at)
+    states = budgets.states_of(budgets.scopes_of(user_id=estimate.user_id, model=estimate.model), at)
+    short = budgets.shortage(states, estimate.estimated)
     if short is not None:
         return budget_wait(short, estimate=estimate, at=at)
+    if (freed_at := pacing.slowed_until(states, estimate.estimated, at)) is not None:
+        return Wait("budget_pace", min(freed_at, at + BUDGET_LOOK_EVERY), ends_at=freed_at)
     if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
         return Wait("own_slot", at + timedelta(seconds=2))
     if running >= settings.MAX_CONCURRENT_VIDEOS:

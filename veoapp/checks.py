@@ -18,7 +18,7 @@ from videos.providers import standard_webhooks
 NEW_ENCRYPTION_KEY = (
     "python -c \"import base64, secrets; print('1:' + base64.b64encode(secrets.token_bytes(32)).decode())\""
 )
-NEW_WEBHOOK_SECRET = (
+NEW_WEBHOOK_KEY = (
     "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
 )
 NEW_SIGNING_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(50))"'
@@ -126,7 +126,7 @@ def alerts_can_be_told(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         try:
             standard_webhooks.key_of(settings.ALERT_WEBHOOK_SECRET)
         except ValueError:
-            hint = f"Receivers check it. Make one with: {NEW_WEBHOOK_SECRET}"
+            hint = f"Receivers check it. Make one with: {NEW_WEBHOOK_KEY}"
             found.append(Error("ALERT_WEBHOOK_SECRET cannot sign.", hint=hint, id="veoapp.E011"))
     return found
 

@@ -150,9 +150,7 @@ def _cost(sums: Sums) -> Json:
 
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
     """One budget's window. A forecast is made of everything's alone: only its pace is known."""
-    ends_at = (
-        forecasts.ends_at(state.room, pace, at=at) if state.room is not None and state.scope == ALL else None
-    )
+    ends_at = forecasts.ends_at(state.room, pace, at=at) if state.room is not None and state.scope == ALL else None
     return {
         "scope": state.scope,
         "period": state.period.value,

@@ -263,6 +263,8 @@ HOURLY_COST_LIMIT = env.decimal("HOURLY_COST_LIMIT", default="1000")
 DAILY_COST_LIMIT = env.decimal("DAILY_COST_LIMIT", default="10000")
 MONTHLY_COST_LIMIT = env.decimal("MONTHLY_COST_LIMIT", default="200000")
 USER_DAILY_COST_LIMIT = env.decimal("USER_DAILY_COST_LIMIT", default="0")
+# Past its warning share a budget of everybody's is given out evenly over the rest of its window, before it stops work.
+BUDGET_PACING = env.bool("BUDGET_PACING", default=True)
 LOW_BALANCE_THRESHOLD = env.decimal("LOW_BALANCE_THRESHOLD", default="1000")
 CRITICAL_BALANCE_THRESHOLD = env.decimal("CRITICAL_BALANCE_THRESHOLD", default="500")
 MAX_CONCURRENT_VIDEOS = env.int("MAX_CONCURRENT_VIDEOS", default=10)

@@ -16,7 +16,6 @@ from billing import pricing, provider_accounts, spend
 from billing.models import ProviderAccount, Spend
 from tests.database import _triggers_lifted
 
-
 NewSpend = Callable[..., Spend]
 
 

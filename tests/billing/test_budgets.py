@@ -602,3 +602,19 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
     assert str(guard.WAIT_WORDS["budget_limit"])
+
+
+def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are free; 60 more are in six hours.
+    limit("1200")
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    assert budget_guard.refusal_of(user=alice, quote=quote, at=still.at) is None
+    midnight = still.at - timedelta(hours=12)
+    BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
+    )
+    refusal = budget_guard.refusal_of(user=alice, quote=quote, at=still.at)
+    assert isinstance(refusal, budget_guard.SlowedDown)
+    assert "Nothing was charged" in str(refusal)
+    budget_guard.tell(refusal)
+    assert not Alert.objects.exists()

@@ -197,7 +197,7 @@ def test_what_was_read_with_room_and_has_none_when_promised_waits_all_the_same(
 ) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
-    monkeypatch.setattr(budgets, "shortage", lambda **_: None)
+    monkeypatch.setattr(budgets, "states_of", lambda *_: [])
     assert claimed(provider) == first
     assert waits(provider).code == "budget_day"
     assert (now(second).status, now(second).fence, now(second).wait_code) == ("queued", 0, "budget_day")
@@ -327,3 +327,36 @@ def test_a_reference_names_a_task_or_something_else(still: SetClock, provider: i
     task = order(alice)
     assert task_id_of(task.reference) == task.pk
     assert task_id_of("job:1") is None
+
+
+def test_past_the_warning_share_videos_slow_down_before_they_stop(
+    still: SetClock, provider: int, alice: User, settings: Settings
+) -> None:
+    # At noon 1,080 of 1,200 are free: 18 videos. The next is due when three quarters of the day are over.
+    settings.BREAKER_FAILURES = settings.BREAKER_OF = 50  # so many under way at once
+    settings.MAX_QUEUE_WAIT_MINUTES = 24 * 60
+    limit(20 * FAST)
+    waiting = [order(alice) for _ in range(19)]
+    for task in waiting[:18]:
+        assert claimed(provider) == task
+    wait = waits(provider)
+    assert (wait.code, wait.ends_at) == ("budget_pace", datetime(2026, 9, 1, 18, tzinfo=UTC))
+    assert now(waiting[18]).status == "queued"
+    still.sleep(6 * 3600)
+    provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
+    assert claimed(provider) == waiting[18]
+    assert used() == 19 * FAST
+
+
+def test_who_would_wait_too_long_for_a_slow_budget_is_told_when_to_come_back(
+    still: SetClock, provider: int, alice: User
+) -> None:
+    limit(20 * FAST)
+    for _ in range(18):
+        order(alice)
+    with pytest.raises(budget_guard.SlowedDown) as refused:
+        order(alice)
+    assert refused.value.until == datetime(2026, 9, 1, 18, tzinfo=UTC)
+    assert "this one at 18:00" in str(refused.value)
+    assert ledger.balance_of(alice) == FAST
+    assert not Alert.objects.filter(kind="budget_hard").exists()

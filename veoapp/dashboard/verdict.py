@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing import guard
+from billing import guard, pacing
 from billing.amounts import localised
 from billing.budgets import State
 from billing.dashboard import forecasts
@@ -204,6 +204,11 @@ def _generating(house: House, account: ProviderAccount) -> Verdict:
     soft = next((state for state in house.states if state.scope == ALL and state.is_soft), None)
     if soft is not None:
         raised = Action(_("Raise the budget…"), budgets_url(), is_primary=False)
+        slow = next((state for state in house.states if pacing.is_slow(state, house.at)), None)
+        if slow is not None:
+            facts = {"time": forecasts.moment(slow.window.ends_at, at=house.at)}
+            text = _("What is left of it is given out evenly until %(time)s.") % facts
+            return Verdict("warn", _("Generating slowly; a budget is almost spent."), text, outlook, raised)
         return Verdict("warn", _("Generating; a budget is almost spent."), "", outlook, raised)
     return Verdict("good", _("Generating normally."), "", outlook, _act(_("Pause…"), "pause", account))
 

@@ -94,7 +94,10 @@ def call(
     files: Mapping[str, tuple[str, bytes, str]] | None = None,
     limits: Limits,
 ) -> Answer:
-    """Send one request, once; without `auth` to what asks for no key. `files` maps a field to (name, content, type). Raises Undelivered, AnswerLost."""
+    """Send one request, once; without `auth` to what asks for no key. Raises Undelivered, AnswerLost.
+
+    `files` maps a field to (name, content, type).
+    """
     headers = {"Accept": "application/json"}
     if files is None:
         headers["Content-Type"] = "application/json"  # asked for by the vendor even on GET
