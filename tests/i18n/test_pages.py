@@ -1,28 +1,21 @@
 """No page and no mail leaves a Chinese reader alone with an English sentence."""
 
 import re
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 from django.core import mail as outbox
-from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 from django.utils import translation
 from pytest_django import Settings
 
-from accounts import mail
 from accounts.models import User
-from accounts.notices import NOTICES
 from billing import alerts
-from tests.i18n import catalogue
 from tests.people import PASSWORD, give_credits, make_person
 from tests.videos import takes
 from videos.models import VideoTask
 from videos.providers.base import RefusalReason
-from videos.receipts import failure_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -212,39 +205,6 @@ def test_a_purse_with_every_kind_of_movement_is_told_in_chinese(reader: Client, 
     page = reader.get("/credits/").text
     assert "积分明细" in page
     assert english_in(page) == set()
-
-
-def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
-    """Every mail and what it is filled with."""
-    seen = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "timestamp": datetime.now(UTC)}
-    addresses = {"to_email": "a@example.com", "from_email": "b@example.com", "deleted_email": "c@example.com"}
-    for notice in NOTICES.values():
-        yield "notice", {**seen, **addresses, "notice": notice}
-    for name in ("email_confirmation", "password_reset_code"):
-        yield name, {"code": "ABCD-EFGH"}
-    for name in ("account_already_exists", "unknown_account"):
-        yield name, {"email": "a@example.com"}
-    yield "video_ready", {"task": takes.ready(person, PROMPT)}
-    failed = takes.refused(person, PROMPT)
-    yield "video_failed", {"task": failed, "failure": failure_of(failed)}
-
-
-def test_every_mail_is_written_in_chinese(lin: User) -> None:
-    told = set()
-    for name, values in mails(lin):
-        mail.send(lin, name, values)
-        message = outbox.outbox[-1]
-        assert isinstance(message, EmailMultiAlternatives)
-        page, _ = message.alternatives[0]
-        assert english_in(str(page)) | english_of([str(message.subject), str(message.body)]) == set(), name
-        told.add(name)
-    folder = Path(catalogue.ROOT, "templates", "mail")
-    assert told == {path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt")}
-
-
-def test_a_long_prompt_without_spaces_leaves_the_subject_short(lin: User) -> None:
-    mail.send(lin, "video_ready", {"task": takes.ready(lin, "灯塔与长浪" * 300)})
-    assert len(outbox.outbox[-1].subject) < 80
 
 
 # --- Operators --------------------------------------------------------------------------------------------------------

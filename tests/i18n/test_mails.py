@@ -1,0 +1,76 @@
+"""Every mail, written to a Chinese reader."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.core import mail as outbox
+from django.core.mail import EmailMultiAlternatives
+
+from accounts import mail
+from accounts.doors import clock
+from accounts.models import User
+from accounts.notices import NOTICES
+from billing import alerts
+from billing.lots import Holding
+from billing.models import Alert, AlertDelivery
+from tests.i18n import catalogue
+from tests.i18n.test_pages import PROMPT, english_in, english_of, lin
+from tests.videos import takes
+from videos import alert_delivery, daily_summary
+from videos.receipts import failure_of
+
+__all__ = ["lin"]
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
+
+
+def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
+    """Every mail and what it is filled with."""
+    seen = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "timestamp": datetime.now(UTC)}
+    addresses = {"to_email": "a@example.com", "from_email": "b@example.com", "deleted_email": "c@example.com"}
+    for notice in NOTICES.values():
+        yield "notice", {**seen, **addresses, "notice": notice}
+    for name in ("email_confirmation", "password_reset_code"):
+        yield name, {"code": "ABCD-EFGH"}
+    for name in ("account_already_exists", "unknown_account"):
+        yield name, {"email": "a@example.com"}
+    yield "video_ready", {"task": takes.ready(person, PROMPT)}
+    failed = takes.refused(person, PROMPT)
+    yield "video_failed", {"task": failed, "failure": failure_of(failed)}
+    item = told_of(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
+    over = told_of(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
+    yield "alert", {"item": item}
+    yield "alert", {"item": {**item, "is_again": True}}
+    yield "alert_over", {"item": {**over, "is_over": True}}
+    yield "alerts", {"items": [item, over]}
+    yield "daily_summary", daily_summary.values_of(date(2026, 9, 1))
+    yield "daily_summary", daily_summary.values_of(clock.now().date())
+    soon = [Holding(50, clock.now() + timedelta(days=days), is_grace=False) for days in (2, 6)]
+    yield "credits_expire", {"holdings": soon, "total": 100}
+
+
+def told_of(alert: Alert) -> dict[str, object]:
+    """What a mail says of an alert that came, ended and came again."""
+    Alert.objects.filter(pk=alert.pk).update(reopened_at=clock.now(), resolved_at=clock.now(), count=3)
+    alert.refresh_from_db()
+    return alert_delivery.item_of(AlertDelivery(alert=alert))
+
+
+def test_every_mail_is_written_in_chinese(lin: User) -> None:
+    told = set()
+    for name, values in mails(lin):
+        mail.send(lin, name, values)
+        message = outbox.outbox[-1]
+        assert isinstance(message, EmailMultiAlternatives)
+        page, _ = message.alternatives[0]
+        assert english_in(str(page)) | english_of([str(message.subject), str(message.body)]) == set(), name
+        told.add(name)
+    folder = Path(catalogue.ROOT, "templates", "mail")
+    assert told == {path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt")}
+
+
+def test_a_long_prompt_without_spaces_leaves_the_subject_short(lin: User) -> None:
+    mail.send(lin, "video_ready", {"task": takes.ready(lin, "灯塔与长浪" * 300)})
+    assert len(outbox.outbox[-1].subject) < 80
