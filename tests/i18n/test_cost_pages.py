@@ -1,5 +1,6 @@
 """Budgets, holds, lots, vouchers, tokens and the operators' pages of costs, as a Chinese reader sees them."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -43,7 +44,7 @@ def pause(**words: object) -> None:
     provider_accounts.pause(account_id=provider_accounts.current().pk, actor=None, **words)  # type: ignore[arg-type]
 
 
-STOPS = {
+STOPS: dict[str, tuple[Callable[[], None], str]] = {
     "a person's limit": (lambda: budget(70, Budget.Subject.EACH_USER), "个人用量已满"),
     "the limit of one video": (lambda: budget(40), "超过管理员允许的上限"),
     "a budget of nothing": (lambda: budget(0), "上限低于任何一个视频的费用"),
@@ -69,7 +70,7 @@ def test_who_is_held_reads_why_in_chinese(reader: Client, lin: User, olga: User)
     said = ""
     for words in ({"code": holds.Code.BURST}, {"code": holds.Code.PERSON, "reason": "请先联系我", "actor": olga}):
         for until in (None, clock.now() + timedelta(days=1)):
-            holds.hold(user=lin, until=until, **words)  # type: ignore[arg-type]
+            holds.hold(user=lin, until=until, **words)
             said += reader.get("/").text + reader.post("/", FORM).text
     assert "管理员暂缓了你的新视频（请先联系我）" in said
     assert "短时间内下单的视频异常多" in said
