@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Case, F, Q, QuerySet, Value, When
 
 from accounts.doors import clock
 from billing.models import Alert, AlertDelivery
@@ -28,6 +28,7 @@ Event = AlertDelivery.Event
 State = AlertDelivery.State
 
 SEVERITIES = (Alert.Severity.INFO, Alert.Severity.WARNING, Alert.Severity.CRITICAL)
+_BADNESS = Case(*(When(alert__severity=severity, then=Value(rank)) for rank, severity in enumerate(SEVERITIES)))
 # A critical alert that goes to and fro is mailed again no sooner than this.
 AGAIN_AFTER = timedelta(hours=1)
 # Whoever claimed a delivery and has not said by then what became of it is dead.
@@ -103,7 +104,7 @@ def due() -> QuerySet[AlertDelivery]:
     at = clock.now()
     waiting = AlertDelivery.objects.filter(state=State.DUE, due_at__lte=at)
     put_aside = Q(alert__snoozed_until__gt=at, alert__snoozed_until__isnull=False)
-    return waiting.exclude(put_aside).select_related("alert").order_by("alert__severity", "due_at", "pk")
+    return waiting.exclude(put_aside).select_related("alert").order_by(_BADNESS.desc(), "due_at", "pk")
 
 
 def send_to(alert: Alert, wanted: Iterable[Place]) -> list[AlertDelivery]:

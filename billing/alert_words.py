@@ -144,7 +144,7 @@ WORDS: dict[Alert.Kind, Words] = {
     Kind.BUDGET_HARD: Words(
         _("A budget is spent to its limit."),
         _("What would exceed it waits or is refused before it is charged. It goes on when the next window begins."),
-        _("Nothing, if the limit is meant. Raise it to go on at once."),
+        _("If the limit is right, do nothing. If not, raise it: videos go on at once."),
         _BUDGETS,
     ),
     Kind.UNUSUAL_SPEND: Words(
@@ -222,8 +222,8 @@ def about(alert: Alert) -> str:
         return ProviderAccount.objects.filter(pk=row).values_list("label", flat=True).first() or alert.cause
     if page == "videos_videotask_change":
         return f"video {row.partition('-')[0].upper()}"
-    # A budget's cause is our name for it; the detail says it in words.
-    return "" if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD) else alert.cause
+    # A budget's cause is our name for it, and the detail says it in words; a test's cause only keeps it apart from others.
+    return "" if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, Kind.TEST) else alert.cause
 
 
 def _about(alert: Alert) -> tuple[str, str]:

@@ -185,7 +185,7 @@ def _books(summary: Summary) -> Section:
 
 
 def _alert_line(alert: Alert) -> Line:
-    times = ngettext("%(n)d time", "%(n)d times", alert.count) % {"n": alert.count}
+    times = ngettext("%(n)s time", "%(n)s times", alert.count) % {"n": _count(alert.count)}
     return Line(alert.get_kind_display(), alert.get_severity_display(), times if alert.count > 1 else "")
 
 

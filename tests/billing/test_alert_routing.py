@@ -63,10 +63,11 @@ def test_from_which_severity_on_is_a_setting(still: SetClock, settings: Settings
     assert AlertDelivery.objects.count() == told
 
 
-def test_the_worst_is_carried_first(still: SetClock) -> None:
-    alerts.raise_alert(Kind.WORKER)
-    alerts.raise_alert(Kind.STORAGE)
-    assert [delivery.alert.severity for delivery in alert_routing.due()] == ["critical", "warning"]
+def test_the_worst_is_carried_first(still: SetClock, settings: Settings) -> None:
+    settings.ALERT_FROM_SEVERITY = "info"
+    for kind in (Kind.DELAYED, Kind.WORKER, Kind.STORAGE):
+        alerts.raise_alert(kind)
+    assert [delivery.alert.severity for delivery in alert_routing.due()] == ["critical", "warning", "info"]
 
 
 def test_what_one_claimed_no_other_does_unless_it_dies(still: SetClock) -> None:

@@ -26,7 +26,7 @@ def test_every_kind_says_what_it_means_what_was_done_and_what_to_do(kind: Alert.
 def test_every_kind_leads_to_a_page(still: SetClock, kind: Alert.Kind) -> None:
     alert = alerts.raise_alert(kind, cause="something")
     assert alert_words.page_of(alert).startswith("/admin/")
-    assert alert_words.about(alert) == ("" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD) else "something")
+    assert alert_words.about(alert) == ("" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, Kind.TEST) else "something")
 
 
 def test_what_is_about_a_row_leads_to_it_and_names_it(alice: User, account: ProviderAccount) -> None:
