@@ -9,6 +9,7 @@ from accounts.models import User
 from billing import guard, holds, provider_accounts
 from billing.models import ProviderAccount
 from billing.moments import said
+from billing.sentences import joined
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,7 @@ def now(user: User | None = None) -> Standing | None:
         until = _("It ends at %(time)s.") % {"time": said(account.paused_until)} if account.paused_until else ""
         reason = provider_accounts.pause_sentence(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
-        text = f"{why} {until}".strip()
-        return Standing(_("New videos are paused"), text, takes_orders=False)
+        return Standing(_("New videos are paused"), joined((why, until)), takes_orders=False)
     hold = holds.of(user.pk) if user is not None else None
     if hold is not None:
         return Standing(_("Your new videos are held"), str(guard.held_by(hold)), takes_orders=False)

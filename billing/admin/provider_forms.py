@@ -90,7 +90,10 @@ class PauseForm(forms.Form):
 
 def _reasons() -> list[tuple[str, str]]:
     """What an operator may choose, each with what people will read."""
-    told = [(code, f"{code.label}: “{words}”") for code, words in _told().items()]
+    told = [
+        (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
+        for code, words in _told().items()
+    ]
     return [*told, (Pause.OWN_WORDS, str(Pause.OWN_WORDS.label))]
 
 

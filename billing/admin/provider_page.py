@@ -13,6 +13,7 @@ from billing import breaker, guard, provider_accounts
 from billing.amounts import localised
 from billing.models import ProviderAccount
 from billing.moments import said
+from billing.sentences import joined
 
 OUTCOMES_SHOWN = 20
 State = ProviderAccount.Breaker
@@ -70,6 +71,10 @@ def whys(account: ProviderAccount, at: datetime) -> list[Why]:
             "videos go on by themselves."
         ) % {"threshold": localised(settings.CRITICAL_BALANCE_THRESHOLD)}
         found.append(Why("bad", _("Critical balance"), text))
+    is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or guard.is_critical(account)
+    if is_broke and account.source == ProviderAccount.Source.SANDBOX:
+        text = _("""Its controls fill it: curl -d '{"balance": "5000"}' %(url)s/_sandbox/balance""")
+        found.append(Why("info", _("This is the sandbox"), text % {"url": account.base_url}))
     if account.breaker != State.CLOSED:
         found.append(Why("warn", _("Waiting for the provider"), breaker_words(account, at)))
     return found
@@ -105,7 +110,11 @@ def _paused(account: ProviderAccount) -> Why:
     person = account.paused_by.email if account.paused_by else _("the watch over spending")
     title = _("Paused by %(person)s since %(time)s") % {"person": person, **_time(account.paused_at)}
     sentences = [
-        f"{get_language_info(code)['name_translated']}: “{provider_accounts.pause_sentence(account, code)}”"
+        _("%(name)s: “%(words)s”")
+        % {
+            "name": get_language_info(code)["name_translated"],
+            "words": provider_accounts.pause_sentence(account, code),
+        }
         for code, _name in settings.LANGUAGES
     ]
     parts = [_("People read: %(sentences)s.") % {"sentences": " · ".join(sentences)}]
@@ -116,7 +125,7 @@ def _paused(account: ProviderAccount) -> Why:
         if account.paused_until
         else _("It lasts until somebody resumes it.")
     )
-    return Why("warn", title, " ".join(parts))
+    return Why("warn", title, joined(parts))
 
 
 def _time(at: datetime | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from django.conf import settings
 from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -20,6 +21,7 @@ from billing.limits import ALL
 from billing.models import Alert, Period, ProviderAccount
 from billing.moments import said
 from billing.provider_accounts import pause_sentence
+from billing.sentences import joined
 
 Pause = ProviderAccount.Pause
 
@@ -118,11 +120,12 @@ def _paused(house: House, account: ProviderAccount) -> Verdict | None:
         if until
         else _("It goes on when somebody resumes it.")
     )
-    words = account.pause_reason if account.pause_code == Pause.UNUSUAL_SPEND else pause_sentence(account)
+    reason = account.pause_reason if account.pause_code == Pause.UNUSUAL_SPEND else pause_sentence(account)
+    words = capfirst(reason or str(account.get_pause_code_display()))
     return Verdict(
         "warn",
         _("Paused by %(person)s since %(time)s.") % facts,
-        _("%(why)s.") % {"why": (words or str(account.get_pause_code_display())).rstrip(".。")},
+        _("%(why)s.") % {"why": words.rstrip(".。")},
         ends,
         _act(_("Resume…"), "resume", account),
     )
@@ -236,7 +239,7 @@ def _outlook(house: House) -> str:
         sentences.append(_("The provider balance lasts until about %(time)s.") % {"time": time})
     elif house.left is not None:
         sentences.append(_("The provider balance lasts for weeks."))
-    return " ".join(sentences)
+    return joined(sentences)
 
 
 def end_of(state: State, pace: Pace, *, at: datetime) -> datetime | None:
