@@ -73,8 +73,9 @@ def whys(account: ProviderAccount, at: datetime) -> list[Why]:
         found.append(Why("bad", _("Critical balance"), text))
     is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or guard.is_critical(account)
     if is_broke and account.source == ProviderAccount.Source.SANDBOX:
-        text = _("""Its controls fill it: curl -d '{"balance": "5000"}' %(url)s/_sandbox/balance""")
-        found.append(Why("info", _("This is the sandbox"), text % {"url": account.base_url}))
+        command = f"""curl -d '{{"balance": "5000"}}' {account.base_url}/_sandbox/balance"""
+        text = _("Its controls fill it: %(command)s") % {"command": command}
+        found.append(Why("info", _("This is the sandbox"), text))
     if account.breaker != State.CLOSED:
         found.append(Why("warn", _("Waiting for the provider"), breaker_words(account, at)))
     return found
