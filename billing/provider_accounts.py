@@ -265,7 +265,8 @@ def lock(account_id: int) -> ProviderAccount:
 def _account_of(
     api_key: str, *, source: ProviderAccount.Source, label: str, base_url: str, upload_base_url: str
 ) -> ProviderAccount:
-    account, _ = ProviderAccount.objects.get_or_create(
+    # With who paused it, whom pages name.
+    account, _ = ProviderAccount.objects.select_related("paused_by").get_or_create(
         provider="kie",
         base_url=base_url,
         key_fingerprint=fingerprint(api_key),

@@ -36,6 +36,8 @@ PLACES: dict[str, Promise] = {
     "billing.ProviderAccount": gettext_lazy("Provider"),
     "billing.Alert": gettext_lazy("Alerts"),
 }
+# Where a request keeps what it has found out about the tables.
+_TABLES = "_operators_tables"
 
 
 class VeoappAdminSite(AdminSite):
@@ -49,6 +51,16 @@ class VeoappAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether this is an operator whose session is strong enough. Views for operators elsewhere may ask it too."""
         return super().has_permission(request) and (not settings.STAFF_MFA_REQUIRED or mfa.is_strong(request))
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
+        """The tables that this operator may see. Asked for by the header and by the first page: found once a request."""
+        if app_label is not None:
+            return super().get_app_list(request, app_label)
+        known: list[dict[str, Any]] | None = getattr(request, _TABLES, None)
+        if known is None:
+            known = super().get_app_list(request)
+            setattr(request, _TABLES, known)
+        return known
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Every page's header: the places that this operator may go to."""

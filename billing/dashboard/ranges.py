@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from urllib.parse import urlencode
 
 from django.utils import formats
@@ -36,19 +37,19 @@ class Range:
     bars: Period
     sums: Period
 
-    @property
+    @cached_property
     def windows(self) -> list[Window]:
         """One for each bar of a chart."""
         return list(between(self.bars, self.since, self.until))
 
-    @property
+    @cached_property
     def days(self) -> tuple[date, date]:
         """The first and the last day on the site's calendar."""
         zone = site_zone()
         last = self.until.astimezone(zone) - timedelta(seconds=1)
         return self.since.astimezone(zone).date(), last.date()
 
-    @property
+    @cached_property
     def query(self) -> str:
         """What addresses of this range end with."""
         first, last = self.days

@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 from django.db.models import Min, QuerySet, Sum, Value
@@ -15,7 +16,10 @@ from billing.windows import between, window
 
 # The pace of spending is read from so many hours.
 PACE_OVER = timedelta(hours=24)
+_MEASURES = frozenset(Measure.values)
 _OF_COST = (Measure.ESTIMATED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
+# What a row of the statement is.
+_BAR, _BAR_MARK, _LABEL, _HOUR, _HOUR_MARK = "bar", "bar mark", "label", "hour", "hour mark"
 
 
 class Sums(dict[str, Decimal]):
@@ -23,7 +27,7 @@ class Sums(dict[str, Decimal]):
 
     def __missing__(self, measure: str) -> Decimal:
         # Only measures: a template looks for properties here, too.
-        if measure not in Measure.values:
+        if measure not in _MEASURES:
             raise KeyError(measure)
         return Decimal(0)
 
@@ -95,14 +99,18 @@ class Reading:
 def read(wanted: Range, *, at: datetime) -> Reading:
     """One query, of as many rows as there are windows, models and labels, however many jobs there were."""
     reading = Reading()
+    # Totals begin with their window. Marks are of hours, and many are of the same one.
+    window_of = cache(lambda period, moment: window(period, moment).starts_at)
     for part, moment, model, measure, label, amount in _rows(wanted, at):
-        if part == "hour":
-            reading.hours[window(Period.HOUR, moment).starts_at][measure] += amount
-        elif part == "label":
+        if part == _LABEL:
             labels = reading.labels[model, measure]
             labels[label] = labels.get(label, 0) + int(amount)
+        elif part in (_HOUR, _HOUR_MARK):
+            hour = moment if part == _HOUR else window_of(Period.HOUR, moment)
+            reading.hours[hour][measure] += amount
         else:
-            reading.windows[window(wanted.bars, moment).starts_at][measure] += amount
+            start = moment if part == _BAR else window_of(wanted.bars, moment)
+            reading.windows[start][measure] += amount
             reading.models[model][measure] += amount
     return reading
 
@@ -119,12 +127,12 @@ def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
     marks = TallyMark.objects.filter(hour__gte=wanted.since, hour__lt=wanted.until)
     late_marks = TallyMark.objects.filter(hour__gte=pace[0].starts_at, hour__lt=pace[-1].ends_at)
     parts = (
-        _summed("bar", bars.exclude(measure__in=tally.LABELLED), "starts_at", "starts_at"),
-        _summed("bar", marks.exclude(measure__in=tally.LABELLED), "hour", "hour"),
-        _summed("label", labels, "starts_at"),
-        _summed("label", marks.filter(measure__in=tally.LABELLED), "hour"),
-        _summed("hour", hours.filter(measure__in=_OF_COST), "starts_at", "starts_at"),
-        _summed("hour", late_marks.filter(measure__in=_OF_COST), "hour", "hour"),
+        _summed(_BAR, bars.exclude(measure__in=tally.LABELLED), "starts_at", "starts_at"),
+        _summed(_BAR_MARK, marks.exclude(measure__in=tally.LABELLED), "hour", "hour"),
+        _summed(_LABEL, labels, "starts_at"),
+        _summed(_LABEL, marks.filter(measure__in=tally.LABELLED), "hour"),
+        _summed(_HOUR, hours.filter(measure__in=_OF_COST), "starts_at", "starts_at"),
+        _summed(_HOUR_MARK, late_marks.filter(measure__in=_OF_COST), "hour", "hour"),
     )
     rows: QuerySet[Any, Any] = parts[0].union(*parts[1:], all=True)
     return rows

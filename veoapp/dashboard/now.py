@@ -1,5 +1,6 @@
 """All that the page reads: counts from totals; of the tables that grow, only what is unfinished or newest."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,8 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import CharField, Count, Min, Value
+from django.db.models import Count, Min, TextField, Value
+from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.functional import Promise
 
@@ -44,11 +46,12 @@ class LiveRow:
 
 @dataclass(frozen=True)
 class Now:
-    """What is under way, whether a worker lives, and how the books stood when last looked at."""
+    """What is under way, whether a worker lives, how the books stood when last looked at, and if there ever was a video."""
 
     live: list[LiveRow]
     works: bool
     books: BooksRun | None
+    has_videos: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,14 +128,17 @@ def open_alerts(most: int, *, at: datetime) -> list[Alert]:
 
 def under_way(at: datetime) -> Now:
     """One query, of as many rows as there are states and reasons to wait; by an index of what is unfinished."""
-    words = CharField()
+    words = TextField()
     live = VideoTask.objects.filter(status__in=VideoTask.LIVE).order_by().values("status", "wait_code")
     rows = live.annotate(n=Count("pk"), oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
     canary = Doorbell.objects.filter(name="canary", answered_at__gt=at - CANARY_FRESH_FOR).order_by()
+    # Of each the one that an index finds first.
     books = BooksRun.objects.filter(pk__in=BooksRun.objects.order_by("-at").values("pk")[:1]).order_by()
+    video = VideoTask.objects.filter(pk__in=VideoTask.objects.order_by("pk").values("pk")[:1]).order_by()
     found = rows.union(
         canary.values_list(Value("canary", words), Value("", words), Value(1), "answered_at"),
-        books.values_list(Value("books", words), Value("", words), "problems", "at"),
+        books.values_list(Value("books", words), Cast("first_problems", words), "problems", "at"),
+        video.values_list(Value("video", words), Value("", words), Value(1), "created_at"),
         all=True,
     )
     counts: dict[str, list[tuple[str, int, datetime]]] = {}
@@ -141,13 +147,14 @@ def under_way(at: datetime) -> Now:
     return Now(
         live=[_live(status, counts.get(status, ()), at) for status in VideoTask.LIVE],
         works="canary" in counts,
-        books=_books(*counts["books"][0][1:]) if "books" in counts else None,
+        books=_books(*counts["books"][0]) if "books" in counts else None,
+        has_videos="video" in counts,
     )
 
 
-def _books(problems: int, looked_at: datetime) -> BooksRun | None:
-    """The newest look at the books; only one that found something is read wholly."""
-    return BooksRun.objects.first() if problems else BooksRun(at=looked_at, took_s=0, problems=0)
+def _books(found: str, problems: int, looked_at: datetime) -> BooksRun:
+    """The newest look at the books, as far as the page shows it."""
+    return BooksRun(at=looked_at, took_s=0, problems=problems, first_problems=json.loads(found))
 
 
 def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) -> LiveRow:

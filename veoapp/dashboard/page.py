@@ -149,7 +149,7 @@ def context(board: Board) -> dict[str, Any]:
         "margin": figures.margin_of(everything),
         "proof": proof_of(board),
         "is_empty": is_empty,
-        "is_new": is_empty and not VideoTask.objects.exists(),
+        "is_new": is_empty and not board.now.has_videos,
         "times": figures.times(reading.labelled(Measure.GENERATION)),
         "waits": figures.times(reading.labelled(Measure.WAIT)),
         "timeline_title": TITLES[wanted.bars],
@@ -157,6 +157,8 @@ def context(board: Board) -> dict[str, Any]:
         "timeline": [
             (bar, tasks_url(one.starts_at, one.ends_at)) for bar, one in zip(bars[0].bars, wanted.windows, strict=True)
         ],
+        "balances": [_written(point) for point in reversed(board.curve.points)],
+        "top_ups": [_written(point) for point in board.curve.top_ups],
         "curves": [charts.balances(board.curve, width=width, **stretch) for width in (charts.WIDE, charts.NARROW)],
         "spark": charts.balances(board.curve, width=charts.NARROW, height=72, **stretch),
         "limits": limit_rows(house),
@@ -235,6 +237,11 @@ def _ahead(board: Board) -> list[Point]:
     last = board.curve.points[-1].balance
     found = forecasts.ahead(last, board.house.pace, at=board.at, until=board.asked.range.until)
     return [Point(then, amount) for then, amount in found]
+
+
+def _written(point: Point) -> tuple[str, str]:
+    """A row of the curve's table, on the site's clock."""
+    return f"{point.at.astimezone(site_zone()):%Y-%m-%d %H:%M}", localised(point.balance)
 
 
 def _missing(books: BooksRun | None, invariant: str) -> int:
