@@ -104,6 +104,12 @@ class Take:
         return self.task.status == Status.QUEUED
 
     @property
+    def held_by(self) -> str:
+        """What a waiting video waits for besides its turn, and until when; empty when there is nothing else."""
+        now = self.progress
+        return " · ".join(_held(now)) if now and now.status == Status.QUEUED else ""
+
+    @property
     def model(self) -> str:
         return catalogue.title_of(self.task.model).removeprefix("Veo 3.1 ")
 
@@ -176,12 +182,15 @@ def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> i
     return 0 if task.status == Status.UNCONFIRMED else now.percent
 
 
-def _waiting(now: Progress) -> list[str]:
-    parts = []
-    if now.wait_words:
-        parts.append(str(now.wait_words))
+def _held(now: Progress) -> list[str]:
+    parts = [str(now.wait_words)] if now.wait_words else []
     if now.goes_on_at is not None:
         parts.append(_("goes on at %(time)s") % {"time": said(now.goes_on_at)})
+    return parts
+
+
+def _waiting(now: Progress) -> list[str]:
+    parts = _held(now)
     if now.all_ahead == 0:
         # Behind one's own videos in the making or a spent budget, "next" would promise what it cannot keep.
         if now.wait_code != "own_slot" and now.goes_on_at is None:

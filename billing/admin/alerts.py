@@ -236,7 +236,7 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.reference:
             return reference_link(alert.reference)
         page = page_of(alert)
-        return "–" if page == own_page(alert) else format_html('<a href="{}">{}</a>', page, _("Open"))
+        return "–" if page == own_page(alert) else format_html('<a href="{}">{}</a>', page, _("Go there"))
 
     @admin.display(description=gettext_lazy("times"), ordering="count")
     def times(self, alert: Alert) -> SafeString:

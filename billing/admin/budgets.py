@@ -20,7 +20,7 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import budgets, limits, pricing
 from billing.admin.reading import moment, number, operator_of
-from billing.amounts import localised
+from billing.amounts import localised, plain
 from billing.budgets import State
 from billing.limits import SOFT_SHARE, Limit, Subject
 from billing.models import Budget, Period
@@ -55,6 +55,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial["warn_percent"] = int(self.instance.soft_share * 100)
+            self.initial["limit"] = None if self.instance.limit is None else plain(self.instance.limit)
         names = sorted({quote.model for quote in pricing.price_list()})
         self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
@@ -167,7 +168,7 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.display(description=gettext_lazy("for"), ordering="key")
     def what(self, budget: Budget) -> str:
-        return name_of(budget)
+        return str(budget)
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
     def amount(self, budget: Budget) -> SafeString:
@@ -192,12 +193,6 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("changed at"), ordering="changed_at")
     def changed(self, budget: Budget) -> SafeString | str:
         return moment(budget.changed_at)
-
-
-def name_of(budget: Budget) -> str:
-    """Whose limit it is and in which window: `alice@example.com · day`."""
-    whose = {Subject.USER: str(budget.user), Subject.MODEL: budget.model}
-    return f"{whose.get(Subject(budget.subject), budget.get_subject_display())} · {budget.get_period_display()}"
 
 
 def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> InForce:

@@ -68,7 +68,8 @@ class Budget(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.limit}"
+        whose = {self.Subject.USER: str(self.user), self.Subject.MODEL: self.model}
+        return f"{whose.get(self.Subject(self.subject), self.get_subject_display())} · {self.get_period_display()}"
 
 
 class BudgetWindow(models.Model):

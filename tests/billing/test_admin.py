@@ -371,6 +371,7 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     text = desk.get(page(account)).text
     assert "Out of provider credits since" in text
     assert "Top it up there" in text
+    assert "This is the sandbox" not in text
     provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     text = desk.get(page(account)).text
     assert "Key or address refused since" in text
@@ -382,6 +383,15 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
     provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
+
+
+def test_the_sandboxes_page_says_how_it_is_filled(desk: Client, account: ProviderAccount) -> None:
+    ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
+    assert "This is the sandbox" not in desk.get(page(account)).text
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    text = desk.get(page(account)).text
+    assert "This is the sandbox" in text
+    assert f"{account.base_url}/_sandbox/balance" in text
 
 
 def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: ProviderAccount) -> None:

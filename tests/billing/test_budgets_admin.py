@@ -107,6 +107,8 @@ def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk
     page = desk.get(url).content.decode()
     assert 'name="subject"' not in page
     assert 'value="80"' in page
+    assert 'value="500"' in page
+    assert "Everything together · Day" in page
     assert desk.post(url, {"limit": "", "warn_percent": "55"}).status_code == 302
     budget.refresh_from_db()
     assert (budget.limit, budget.soft_share, budget.changed_by) == (None, Decimal("0.55"), olga)

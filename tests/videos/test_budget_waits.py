@@ -139,6 +139,7 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
     assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     assert moment.starts_in_s == 12 * 3600 - 1
     assert presentation.line_of(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
+    assert presentation.take_of(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
     assert presentation.line_of(progress.of(now(third), at=still.at))[-1] == "1 video ahead of it, 1 of them yours"
     limit(None)
     still.sleep(16)
@@ -341,7 +342,9 @@ def test_past_the_warning_share_videos_slow_down_before_they_stop(
         assert claimed(provider) == task
     wait = waits(provider)
     assert (wait.code, wait.ends_at) == ("budget_pace", datetime(2026, 9, 1, 18, tzinfo=UTC))
-    assert now(waiting[18]).status == "queued"
+    held = now(waiting[18])
+    assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_pace", wait.ends_at)
+    assert held.due_at <= still.at, "it stays due"
     still.sleep(6 * 3600)
     provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
     assert claimed(provider) == waiting[18]

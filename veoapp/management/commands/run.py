@@ -114,7 +114,9 @@ def _sandbox_is_ours() -> bool:
 
 
 def _sandbox_options() -> list[str]:
-    options = ["--api-key", provider_accounts.SANDBOX_KEY]
+    # It keeps or returns the credits of failures as our books expect; else the first failure would look like a theft.
+    failed = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
+    options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", failed]
     if settings.KIE_AI_WEBHOOK_HMAC_KEY:
         options += ["--hmac-key", settings.KIE_AI_WEBHOOK_HMAC_KEY]
     return options
