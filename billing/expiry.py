@@ -14,7 +14,7 @@ from django.db.models import F, Q, QuerySet, Sum
 from accounts import mail
 from accounts.doors import clock
 from accounts.models import User
-from billing import ledger
+from billing import chores, ledger
 from billing.lots import Holding
 from billing.models import CreditLot
 
@@ -45,8 +45,7 @@ class Soon:
 
 def run() -> None:
     """What the bell is for: take out what is due, then write to those whose credits are next."""
-    expire_due()
-    warn_due()
+    chores.each(expire_due, warn_due)
 
 
 def expire_due(*, most: int = MOST_LOTS) -> int:

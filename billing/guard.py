@@ -156,7 +156,7 @@ def check_order(
 
 # So soon does a task go once an operator has raised the limit it waits for.
 BUDGET_LOOK_EVERY = timedelta(seconds=15)
-ABOVE_LIMIT = "budget_limit"
+ABOVE_LIMIT, SLOWED = "budget_limit", "budget_pace"
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ WAIT_WORDS: dict[str, Promise] = {
     "budget_hour": _("this hour's budget is spent"),
     "budget_day": _("today's budget is spent"),
     "budget_month": _("this month's budget is spent"),
-    "budget_pace": _("most of the budget is spent, so new videos start one after the other"),
+    SLOWED: _("most of the budget is spent, so new videos start one after the other"),
     "budget_user": _("what you may spend for now is spent"),
     "budget_model": _("the budget for this model is spent"),
     ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
@@ -223,7 +223,7 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     if short is not None:
         return budget_wait(short, estimate=estimate, at=at)
     if (freed_at := pacing.slowed_until(states, estimate.estimated, at)) is not None:
-        return Wait("budget_pace", min(freed_at, at + BUDGET_LOOK_EVERY), ends_at=freed_at)
+        return Wait(SLOWED, min(freed_at, at + BUDGET_LOOK_EVERY), ends_at=freed_at)
     if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
         return Wait("own_slot", at + timedelta(seconds=2))
     if running >= settings.MAX_CONCURRENT_VIDEOS:

@@ -129,7 +129,7 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
     at = clock.database_now()
     told = Exists(Alert.objects.filter(reference=Reference(OuterRef("pk"))))
     late = (
-        Q(status=Status.QUEUED, created_at__lt=at - sweep.WAIT_AT_MOST - SLACK)
+        Q(pk__in=sweep.forgotten(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)

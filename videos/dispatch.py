@@ -80,6 +80,8 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
         lifecycle.all_held_back(references=jobs.values_list("reference", flat=True), wait=step)
         if budgets.holds_everybody(step.spent):
             break
+    if isinstance(step, Wait) and step.code == guard.SLOWED:
+        lifecycle.all_told(wait=step)
     return step
 
 

@@ -143,6 +143,13 @@ def all_held_back(*, references: Iterable[str], wait: Wait) -> int:
     )
 
 
+def all_told(*, wait: Wait) -> int:
+    """Note on every due task why all of them wait and until when, so that none is taken for forgotten; they stay due."""
+    until = wait.ends_at or wait.until
+    due = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
+    return due.exclude(wait_code=wait.code, wait_until=until).update(wait_code=wait.code, wait_until=until)
+
+
 def unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
     """submitting -> unconfirmed: sent, answer lost. Never sent again; a callback or the deadline decides."""
     with transaction.atomic():

@@ -1,8 +1,12 @@
 """The sweep: derives all work from the rows, so that no lost job, dead worker or dropped callback loses a video."""
 
-from datetime import timedelta
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
 
-from django.db.models import Q
+from django.db import DatabaseError
+from django.db.models import Q, QuerySet
 
 from accounts.doors import clock
 from billing import (
@@ -11,6 +15,7 @@ from billing import (
     breaker,
     budget_alerts,
     budgets,
+    chores,
     provider_accounts,
     snapshots,
     summary_round,
@@ -31,6 +36,8 @@ from videos import (
 )
 from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
 
+log = logging.getLogger(__name__)
+
 Status = VideoTask.Status
 
 WATCH_EVERY = timedelta(minutes=1)
@@ -44,61 +51,98 @@ CALLBACKS_KEPT = timedelta(days=60)
 
 
 def ring_due() -> list[str]:
-    """Ring for everything that is due; called every second by the supervisor. Returns what was rung."""
+    """Ring for everything that is due; called every second by the supervisor. Returns what was rung.
+
+    What cannot be looked at says so in the log and holds up nothing else; a database that is away ends the round.
+    """
     at = clock.database_now()
-    due = {
-        "dispatch": VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
-        "poll": VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
-        "download": VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
-        "notify": notices.due().exists(),
-        "alerts": alert_routing.due().exists(),
-        "summary": summary_round.is_due(),
-        "count": _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
-        "tidy": _was_answered_before("tidy", at - TIDY_EVERY),
-        "balance": _was_answered_before("balance", at - balances.every()),
-        "books": _was_answered_before("books", at - books.LOOK_EVERY),
-        "reconcile": _was_answered_before("reconcile", at - top_ups.LOOK_EVERY),
-        "lots": _was_answered_before("lots", at - LOTS_EVERY),
+    due: dict[str, Callable[[], bool]] = {
+        "dispatch": lambda: VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
+        "poll": lambda: VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
+        "download": lambda: VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
+        "notify": lambda: notices.due().exists(),
+        "alerts": lambda: alert_routing.due().exists(),
+        "summary": summary_round.is_due,
+        "count": lambda: _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
+        "tidy": lambda: _was_answered_before("tidy", at - TIDY_EVERY),
+        "balance": lambda: _was_answered_before("balance", at - balances.every()),
+        "books": lambda: _was_answered_before("books", at - books.LOOK_EVERY),
+        "reconcile": lambda: _was_answered_before("reconcile", at - top_ups.LOOK_EVERY),
+        "lots": lambda: _was_answered_before("lots", at - LOTS_EVERY),
     }
-    return [name for name, is_due in due.items() if is_due and doorbells.ring(name)]
+    return [name for name, is_due in due.items() if _is_due(name, is_due) and doorbells.ring(name)]
 
 
 def tidy() -> None:
-    """Everything that heals by time."""
+    """Everything that heals by time. A chore that fails is told of and holds up none of the others."""
     at = clock.database_now()
-    _end_dead_submissions()
-    _end_long_waits()
-    provider_accounts.end_pauses()
-    budget_alerts.watch(at)
+    chores.each(
+        _end_dead_submissions,
+        _end_long_waits,
+        provider_accounts.end_pauses,
+        partial(budget_alerts.watch, at),
+        _watch,
+        _tidy_files,
+    )
+
+
+def forgotten(at: datetime) -> QuerySet[VideoTask]:
+    """The tasks that waited longer than anybody should by then: they take their refund.
+
+    Who waits for a budget was told until when and may cancel at any time: only a day after that is such a wait too long,
+    for when the budget's new window begins, not all who waited for it go in the same moment.
+    """
+    longest = at - WAIT_AT_MOST
+    told = Q(wait_code__startswith="budget_", wait_until__gt=longest)
+    return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=longest).exclude(told)
+
+
+def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
+    try:
+        return is_due()
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("whether %s is due cannot be told", name)
+        return False
+
+
+def _watch() -> None:
     if _is_time_for("watch", WATCH_EVERY):
         watching.look()
-    if _is_time_for("files", FILES_EVERY):
-        removal.sweep_files(at)
-        retention.expire_old(at)
-        images.sweep_images(at)
-        owners.forget_closed()
-        breaker.forget_old()
-        snapshots.thin(at)
-        budgets.forget_old(at)
-        CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete()
+
+
+def _tidy_files() -> None:
+    if not _is_time_for("files", FILES_EVERY):
+        return
+    at = clock.database_now()
+    chores.each(
+        partial(removal.sweep_files, at),
+        partial(retention.expire_old, at),
+        partial(images.sweep_images, at),
+        owners.forget_closed,
+        breaker.forget_old,
+        partial(snapshots.thin, at),
+        partial(budgets.forget_old, at),
+        CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete,
+    )
 
 
 def _end_dead_submissions() -> None:
     """Who holds a submission past its lease is dead, and nobody knows whether its bytes left: unconfirmed."""
-    at = clock.database_now()
-    for task in VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=at):
+    dead = VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=clock.database_now())
+
+    def end(task: VideoTask) -> None:
         if lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
             doorbells.ring("poll")
 
+    chores.each(*(partial(end, task) for task in dead))
+
 
 def _end_long_waits() -> None:
-    at = clock.database_now()
-    # Who waits for a budget was told until when, and may cancel at any time: that wait ends by itself.
-    promised = Q(wait_code__startswith="budget_", wait_until__gt=at)
-    for task in VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=at - WAIT_AT_MOST).exclude(promised)[
-        :200
-    ]:
-        lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
+    late = forgotten(clock.database_now())[:200]
+    cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
+    chores.each(*(partial(cancel, task_id=task.pk) for task in late))
 
 
 def _was_answered_before(name: str, at: object) -> bool:

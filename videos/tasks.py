@@ -1,7 +1,7 @@
 """The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
 
 from billing import books as billing_books
-from billing import expiry, margins, price_changes, top_ups
+from billing import chores, expiry, margins, price_changes, top_ups
 from videos import alert_delivery, balances, daily_summary, doorbells, downloads, notices, polling, recount, sweep
 from videos import dispatch as dispatching
 
@@ -74,9 +74,7 @@ def books() -> None:
 def reconcile() -> None:
     """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
     doorbells.answer("reconcile")
-    top_ups.look()
-    price_changes.look()
-    margins.check()
+    chores.each(top_ups.look, price_changes.look, margins.check)
 
 
 def lots() -> None:

@@ -1,0 +1,21 @@
+"""One chore that fails holds up none of the others, and is heard of."""
+
+import logging
+
+import pytest
+
+from billing import chores
+
+
+def test_all_chores_are_tried_and_who_failed_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    done: list[str] = []
+
+    def breaks() -> None:
+        raise ValueError("a secret of the trace")
+
+    with caplog.at_level(logging.ERROR), pytest.raises(chores.ChoresFailed, match=r"^1 of 3: ValueError$"):
+        chores.each(lambda: done.append("first"), breaks, lambda: done.append("last"))
+    assert done == ["first", "last"]
+    assert [record.message for record in caplog.records] == ["a chore failed"]
+    chores.each(lambda: done.append("again"))
+    assert done[-1] == "again"

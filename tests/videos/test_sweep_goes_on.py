@@ -1,0 +1,134 @@
+"""What heals by time goes on although one of its chores breaks, and who waits for a budget is not forgotten for it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from decimal import Decimal
+from types import ModuleType
+
+import pytest
+
+from accounts.models import User
+from billing import (
+    breaker,
+    budget_alerts,
+    budgets,
+    chores,
+    expiry,
+    margins,
+    price_changes,
+    provider_accounts,
+    reconcile,
+    snapshots,
+    top_ups,
+)
+from tests.videos.world import World
+from videos import book_checks, images, lifecycle, owners, removal, retention, sweep, tasks, watching
+from videos.models import VideoTask
+
+CHORES = [
+    (provider_accounts, "end_pauses"),
+    (budget_alerts, "watch"),
+    (watching, "look"),
+    (removal, "sweep_files"),
+    (retention, "expire_old"),
+    (images, "sweep_images"),
+    (owners, "forget_closed"),
+    (breaker, "forget_old"),
+    (snapshots, "thin"),
+    (budgets, "forget_old"),
+]
+
+
+def breaks(*_: object, **__: object) -> None:
+    raise ValueError("broken")
+
+
+def noting(called: list[str], name: str) -> Callable[..., None]:
+    return lambda *_, **__: called.append(name)
+
+
+def names(some: list[tuple[ModuleType, str]]) -> list[str]:
+    return [f"{module.__name__}.{name}" for module, name in some]
+
+
+@pytest.mark.parametrize("broken", CHORES, ids=names(CHORES))
+def test_one_failing_chore_stops_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, broken: tuple[ModuleType, str]
+) -> None:
+    called: list[str] = []
+    others = [chore for chore in CHORES if chore != broken]
+    for module, name in others:
+        monkeypatch.setattr(module, name, noting(called, f"{module.__name__}.{name}"))
+    monkeypatch.setattr(*broken, breaks)
+    with pytest.raises(chores.ChoresFailed):
+        sweep.tidy()
+    assert called == names(others)
+
+
+def test_a_video_that_cannot_be_ended_stops_no_other(
+    world: World, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sandbox.order("code-402")
+    first, second = world.order(alice), world.order(alice)
+    world.send()
+    world.later(hours=25)
+    cancelled = lifecycle.cancelled
+
+    def breaks_for_the_first(**given: object) -> bool:
+        if given["task_id"] == first.pk:
+            raise ValueError("broken")
+        return cancelled(**given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(lifecycle, "cancelled", breaks_for_the_first)
+    with pytest.raises(chores.ChoresFailed):
+        sweep.tidy()
+    assert world.now(first).status == "queued"
+    world.assert_refunded(second)
+
+
+def test_a_bell_that_cannot_be_looked_at_silences_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks() -> bool:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(sweep.summary_round, "is_due", breaks)
+    monkeypatch.setattr(sweep.doorbells, "ring", lambda name: True)
+    rung = sweep.ring_due()
+    assert "summary" not in rung
+    assert {"tidy", "balance", "books", "reconcile", "lots"} <= set(rung)
+
+
+def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[str] = []
+    provider_accounts.record_balance(account_id=provider_accounts.current().pk, balance=Decimal(9))
+    monkeypatch.setattr(top_ups, "recognise", breaks)
+    monkeypatch.setattr(reconcile, "watch", noting(called, "watch"))
+    monkeypatch.setattr(price_changes, "look", noting(called, "prices"))
+    monkeypatch.setattr(margins, "check", noting(called, "margins"))
+    with pytest.raises(chores.ChoresFailed):
+        tasks.reconcile()
+    assert called == ["watch", "prices", "margins"]
+
+
+def test_credits_are_announced_although_none_can_be_taken_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[str] = []
+    monkeypatch.setattr(expiry, "expire_due", breaks)
+    monkeypatch.setattr(expiry, "warn_due", noting(called, "warned"))
+    with pytest.raises(chores.ChoresFailed):
+        tasks.lots()
+    assert called == ["warned"]
+
+
+@pytest.mark.parametrize("code", ["budget_day", "budget_limit", "budget_pace"])
+def test_who_waited_for_a_budget_is_not_cancelled_the_moment_it_may_go(world: World, alice: User, code: str) -> None:
+    task = world.order(alice)
+    world.later(hours=48)
+    at = world.clock.now()
+    VideoTask.objects.filter(pk=task.pk).update(wait_code=code, wait_until=at - timedelta(seconds=1))
+    sweep.tidy()
+    assert world.now(task).status == "queued"
+    assert list(book_checks.deadlines(deep=False)) == []
+    VideoTask.objects.filter(pk=task.pk).update(wait_until=at - timedelta(days=1, minutes=1))
+    sweep.tidy()
+    world.assert_refunded(task)
