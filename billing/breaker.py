@@ -106,9 +106,10 @@ def _opens(account: ProviderAccount, call: ProviderOutcome.Call, at: datetime, *
     """Whether the failure just noted opens the breaker (again)."""
     if account.breaker == State.CLOSED:
         return at_once or failures(account, at, (Call.PAID,) if call == Call.PAID else FREE) >= _to_open()
-    if account.breaker == State.HALF_OPEN:
-        return call == Call.PAID
-    # Open: what was under way when it opened prolongs nothing; a balance that is not told after the rest does.
+    if account.breaker == State.HALF_OPEN and call == Call.PAID:
+        return True
+    # What was under way when it opened prolongs nothing; a balance that is not told after the rest does, or after a
+    # probe of which nobody heard.
     return call == Call.BALANCE and (account.breaker_until is None or account.breaker_until <= at)
 
 

@@ -176,6 +176,19 @@ def test_free_failures_beside_a_probe_are_not_the_probes(still: SetClock, accoun
     assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
 
 
+def test_a_lost_probe_and_a_balance_that_is_not_told_after_it_let_the_provider_rest_again(
+    still: SetClock, account: ProviderAccount
+) -> None:
+    fail(account, 5)
+    breaker.half_open(rested(account, still))
+    lost = now(account)
+    assert lost.breaker_until is not None
+    still.at = lost.breaker_until
+    again = fail(account, call=Call.BALANCE)
+    assert again.breaker == State.OPEN
+    assert rest_s(again, still) == pytest.approx(60, rel=0.11)
+
+
 def test_a_good_probe_closes_it_forgets_the_failures_and_ends_the_alert(
     still: SetClock, account: ProviderAccount
 ) -> None:
