@@ -116,7 +116,7 @@ def _paused(house: House, account: ProviderAccount) -> Verdict | None:
     }
     until = account.paused_until
     ends = (
-        _("It resumes by itself at %(time)s.") % {"time": forecasts.moment(until, at=house.at)}
+        _("It resumes by itself at %(time)s.") % {"time": said(until)}
         if until
         else _("It goes on when somebody resumes it.")
     )

@@ -1,0 +1,121 @@
+"""The page of reconciliation in a real Chromium: for everybody, on every width, and a difference answered from end to end."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pytest
+from playwright.sync_api import Page, expect
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing.models import BooksRun, ProviderEntry
+from tests.billing.conftest import SetClock
+from tests.billing.purse import Purse
+from tests.browser.hands import Finger, Hand, Keyboard, Mouse
+from tests.browser.test_pages import barriers
+from tests.browsing import DESKTOP, PHONE, NewPage
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
+
+PATH = "/admin/reconciliation/"
+AT = datetime(2026, 9, 2, 14, 20, tzinfo=UTC)
+REASON = "Somebody tried the provider's playground"
+
+
+@pytest.fixture
+def purse(settings: Settings, alice: User) -> Iterator[Purse]:
+    """Our account at the provider on a Wednesday afternoon, looked at by whoever may."""
+    settings.STAFF_MFA_REQUIRED = False
+    settings.HOURLY_COST_LIMIT = Decimal(100_000)
+    mine = SetClock()
+    mine.at = AT
+    with clock.owned(mine):
+        yield Purse(mine, alice)
+
+
+@pytest.fixture
+def theft(purse: Purse) -> Purse:
+    """Two videos, and 12.5 provider credits that no video explains."""
+    purse.read()
+    purse.job()
+    purse.job(model="veo3", actual="37.5", charged="-22.5")
+    purse.balance -= Decimal("12.5")
+    purse.read()
+    BooksRun.objects.create(at=purse.still.at, took_s=1, problems=0)
+    return purse
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page is wider than its window."""
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width
+
+
+def hand_of(name: str, page: Page) -> Hand:
+    return {"mouse": Mouse(), "finger": Finger(), "keyboard": Keyboard(page)}[name]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_reconciliation_has_no_serious_barrier(
+    theft: Purse, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
+        page.goto(PATH + query)
+        assert barriers(page, preload=False) == [], query
+
+
+def test_reconciliation_before_two_readings_has_no_serious_barrier(purse: Purse, olga: User, new_page: NewPage) -> None:
+    page = new_page(user=olga, viewport=PHONE, reduced_motion="reduce")
+    page.goto(PATH)
+    expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
+    assert barriers(page, preload=False) == []
+    assert too_wide(page) <= 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
+def test_reconciliation_never_scrolls_sideways(theft: Purse, olga: User, new_page: NewPage, width: int) -> None:
+    page = new_page(user=olga, viewport=(width, 844))
+    for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
+        page.goto(PATH + query)
+        assert too_wide(page) <= 0, query
+
+
+@pytest.mark.parametrize(
+    ("hand_name", "viewport"),
+    [("mouse", DESKTOP), ("finger", PHONE), ("keyboard", DESKTOP)],
+    ids=["mouse", "finger", "keyboard"],
+)
+def test_a_difference_is_answered_from_end_to_end(
+    theft: Purse, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
+) -> None:
+    page = new_page(user=olga, viewport=viewport, has_touch=hand_name == "finger")
+    hand = hand_of(hand_name, page)
+    page.goto(PATH)
+    verdict = page.get_by_role("region", name="Verdict")
+    expect(verdict).to_contain_text("12.5")
+    amount, reason = page.get_by_role("spinbutton", name="Provider credits"), page.get_by_label("Reason")
+    expect(amount).to_have_value("-12.5")
+
+    # An entry of nothing is refused where it stands, and what was typed stays.
+    hand.write(amount, "0")
+    hand.write(reason, REASON)
+    hand.press(page.get_by_role("button", name="Write it down"))
+    expect(page.get_by_text("An entry of nothing answers nothing.")).to_be_visible()
+    expect(reason).to_have_value(REASON)
+    assert not ProviderEntry.objects.exists()
+
+    hand.write(amount, "-12.5")
+    hand.press(page.get_by_role("button", name="Write it down"))
+    expect(page.get_by_text("Written down: −12.5 credits.")).to_be_visible()
+    expect(verdict).to_contain_text("Everything explained.")
+    entries = page.get_by_role("region", name="What moved the balance besides videos")
+    expect(entries).to_contain_text(REASON)
+    expect(entries).to_contain_text("olga@example.com")
+    entry = ProviderEntry.objects.get()
+    assert (entry.kind, entry.amount, entry.actor, entry.reason) == ("correction", Decimal("-12.5"), olga, REASON)
+    page.reload()
+    assert ProviderEntry.objects.count() == 1
