@@ -121,7 +121,11 @@ else:
     # Django's own pool breaks qcluster (sockets shared after fork), so connections are kept per process instead.
     _database["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=60)
     _database["CONN_HEALTH_CHECKS"] = True
-    _database.setdefault("OPTIONS", {})["options"] = "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+    _database.setdefault("OPTIONS", {})["options"] = (
+        "-c lock_timeout=5000 -c idle_in_transaction_session_timeout=60000"
+        # Our statements take milliseconds: to start helpers or to compile first would take longer than they do.
+        " -c max_parallel_workers_per_gather=0 -c jit=off"
+    )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")

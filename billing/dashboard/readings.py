@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from django.db.models import Min, QuerySet, Sum, Value
+from django.db.models import DateTimeField, F, QuerySet, Sum, TextField, Value
 
 from billing import tally
 from billing.dashboard.ranges import Range
@@ -126,20 +126,28 @@ def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
     hours = everybody.filter(period=Period.HOUR, starts_at__in=[one.starts_at for one in pace])
     marks = TallyMark.objects.filter(hour__gte=wanted.since, hour__lt=wanted.until)
     late_marks = TallyMark.objects.filter(hour__gte=pace[0].starts_at, hour__lt=pace[-1].ends_at)
+    by_window, by_label, by_hour = ("model", "measure"), ("model", "measure", "label"), ("measure",)
     parts = (
-        _summed(_BAR, bars.exclude(measure__in=tally.LABELLED), "starts_at", "starts_at"),
-        _summed(_BAR_MARK, marks.exclude(measure__in=tally.LABELLED), "hour", "hour"),
-        _summed(_LABEL, labels, "starts_at"),
-        _summed(_LABEL, marks.filter(measure__in=tally.LABELLED), "hour"),
-        _summed(_HOUR, hours.filter(measure__in=_OF_COST), "starts_at", "starts_at"),
-        _summed(_HOUR_MARK, late_marks.filter(measure__in=_OF_COST), "hour", "hour"),
+        _summed(_BAR, bars.exclude(measure__in=tally.LABELLED), by_window, at="starts_at"),
+        _summed(_BAR_MARK, marks.exclude(measure__in=tally.LABELLED), by_window, at="hour"),
+        _summed(_LABEL, labels, by_label),
+        _summed(_LABEL, marks.filter(measure__in=tally.LABELLED), by_label),
+        _summed(_HOUR, hours.filter(measure__in=_OF_COST), by_hour, at="starts_at"),
+        _summed(_HOUR_MARK, late_marks.filter(measure__in=_OF_COST), by_hour, at="hour"),
     )
     rows: QuerySet[Any, Any] = parts[0].union(*parts[1:], all=True)
     return rows
 
 
-def _summed(part: str, rows: QuerySet[Any], moment: str, *by: str) -> QuerySet[Any, Any]:
-    grouped = rows.order_by().values(*by, "model", "measure", "label")
-    summed = grouped.annotate(part=Value(part), moment=Min(moment), total=Sum("amount"))
-    listed: QuerySet[Any, Any] = summed.values_list("part", "moment", "model", "measure", "label", "total")
+def _summed(part: str, rows: QuerySet[Any], by: tuple[str, ...], *, at: str = "") -> QuerySet[Any, Any]:
+    """Sums by these columns, and by the moment in `at`, if any; the columns that are left out are empty."""
+    known = {name: F(name) if name in by else Value("", TextField()) for name in ("model", "measure", "label")}
+    moment = F(at) if at else Value(None, DateTimeField())
+    listed: QuerySet[Any, Any] = (
+        rows.order_by()
+        .annotate(**{f"its_{name}": source for name, source in known.items()}, part=Value(part), moment=moment)
+        .values("part", "moment", "its_model", "its_measure", "its_label")
+        .annotate(total=Sum("amount"))
+        .values_list("part", "moment", "its_model", "its_measure", "its_label", "total")
+    )
     return listed
