@@ -25,6 +25,19 @@ class ModelFilter(admin.SimpleListFilter):
         return queryset.filter(model=self.value()) if self.value() else queryset
 
 
+class JobFilter(admin.SimpleListFilter):
+    """By what was made, in words."""
+
+    title = _("kind")
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:
+        return Price.Kind.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Spend]) -> QuerySet[Spend]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
 class VarianceFilter(admin.SimpleListFilter):
     """By how the cost compares with its estimate."""
 

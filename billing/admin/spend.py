@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing import variance
-from billing.admin.filters import ModelFilter, VarianceFilter
+from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
 from billing.amounts import localised
 from billing.items import title_of
@@ -28,7 +28,7 @@ class SpendAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "about", "person", "item", "status", "planned", "real", "off", "basis", "usd", "made_by")
     list_display_links = ("at",)
-    list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", "kind", "created_at")
+    list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", JobFilter, "created_at")
     list_select_related = ("user", "account")
     date_hierarchy = "created_at"
     ordering = ("-id",)

@@ -131,6 +131,7 @@ def test_operators_read_about_costs_in_chinese(
         f"/admin/accounts/user/{lin.pk}/change/",
     ]
     said = {address: english_in(desk.get(address).text) - FOREIGN for address in addresses}
+    assert "用文字或首尾帧生成视频" in desk.get("/admin/billing/spend/?kind=generate").text
     said["tokens"] = english_in(desk.get("/admin/accounts/apitoken/").text) - FOREIGN - {*tokens.SCOPES}
     for name, action, pk in (
         ("billing/provideraccount", "pause", account.pk),
