@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, vault
+from billing import alerts, balance_alerts, vault
 from billing.models import BalanceSnapshot, ProviderAccount, Spend
 
 SANDBOX_KEY = "sandbox"
@@ -73,9 +73,13 @@ def current() -> ProviderAccount:
             base_url=settings.KIE_AI_BASE_URL,
             upload_base_url=settings.KIE_AI_UPLOAD_BASE_URL,
         )
-    stored = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN, is_active=True).first()
-    if stored is not None:
-        return stored
+    # Both in one query: every page of operators asks.
+    sandbox = Q(provider="kie", base_url=settings.SANDBOX_URL, key_fingerprint=fingerprint(SANDBOX_KEY))
+    in_use = Q(source=ProviderAccount.Source.ADMIN, is_active=True)
+    at_hand = list(ProviderAccount.objects.select_related("paused_by").filter(in_use | sandbox))
+    for one in at_hand:
+        if one.source == ProviderAccount.Source.ADMIN and one.is_active:
+            return one
     if settings.SANDBOX_ALLOWED:
         return _account_of(
             SANDBOX_KEY,
@@ -83,6 +87,7 @@ def current() -> ProviderAccount:
             label="Sandbox",
             base_url=settings.SANDBOX_URL,
             upload_base_url=settings.SANDBOX_URL,
+            known=next(iter(at_hand), None),
         )
     raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.")
 
@@ -147,30 +152,12 @@ def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
         if account.parked_as and rested and balance > settings.CRITICAL_BALANCE_THRESHOLD:
             account.parked_as, account.parked_at = "", None
         account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
-        _tell_of_balance(account, balance)
+        balance_alerts.tell(account, balance)
+        # Who reads a balance has a key.
+        alerts.resolve(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
         return BalanceSnapshot.objects.create(
             account=account, balance=balance, promised=promised(account_id), taken_at=at
         )
-
-
-def _tell_of_balance(account: ProviderAccount, balance: Decimal) -> None:
-    """Alert at the threshold that the balance is under; end the alerts that this balance proves over."""
-    critical, low = balance <= settings.CRITICAL_BALANCE_THRESHOLD, balance <= settings.LOW_BALANCE_THRESHOLD
-    if critical:
-        alerts.raise_alert(alerts.Kind.CRITICAL_BALANCE, cause=account.cause, detail=f"balance {balance}")
-    elif low:
-        alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause=account.cause, detail=f"balance {balance}")
-    over = {
-        alerts.Kind.CRITICAL_BALANCE: not critical,
-        alerts.Kind.LOW_BALANCE: not low,
-        alerts.Kind.OUT_OF_CREDITS: not account.parked_as,
-        alerts.Kind.ACCESS_DENIED: not account.parked_as,
-    }
-    for kind, is_over in over.items():
-        if is_over:
-            alerts.resolve(kind, cause=account.cause)
-    # Who reads a balance has a key.
-    alerts.resolve(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
 
 
 def promised(account_id: int) -> Decimal:
@@ -263,14 +250,23 @@ def lock(account_id: int) -> ProviderAccount:
 
 
 def _account_of(
-    api_key: str, *, source: ProviderAccount.Source, label: str, base_url: str, upload_base_url: str
+    api_key: str,
+    *,
+    source: ProviderAccount.Source,
+    label: str,
+    base_url: str,
+    upload_base_url: str,
+    known: ProviderAccount | None = None,
 ) -> ProviderAccount:
     # With who paused it, whom pages name.
-    account, _ = ProviderAccount.objects.select_related("paused_by").get_or_create(
-        provider="kie",
-        base_url=base_url,
-        key_fingerprint=fingerprint(api_key),
-        defaults={"source": source, "label": label, "upload_base_url": upload_base_url},
+    account = (
+        known
+        or ProviderAccount.objects.select_related("paused_by").get_or_create(
+            provider="kie",
+            base_url=base_url,
+            key_fingerprint=fingerprint(api_key),
+            defaults={"source": source, "label": label, "upload_base_url": upload_base_url},
+        )[0]
     )
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and vault.is_configured():

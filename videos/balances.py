@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from accounts.doors import clock
-from billing import alerts, breaker, guard, provider_accounts
+from billing import alerts, balance_alerts, breaker, guard, provider_accounts
 from billing.models import ProviderAccount, Spend
+from videos import polling
 from videos.models import VideoTask
 from videos.provider_clients import asking_client_for
 from videos.providers import errors
@@ -58,6 +59,10 @@ def read_all() -> None:
             read(account, asking_client_for(account))
         except provider_accounts.NoProviderKey as problem:
             alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, detail=str(problem))
+    if current is not None:
+        asked = VideoTask.objects.filter(polling.due(), account__isnull=False).values("account")
+        unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))
+        balance_alerts.out_of_use(unused.exclude(pk__in=asked))
 
 
 def every() -> timedelta:

@@ -7,7 +7,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import provider_accounts, spend, vault
+from billing import balance_alerts, provider_accounts, spend, vault
 from billing.models import Alert, BalanceSnapshot, ProviderAccount, Spend
 from tests.billing.conftest import NewSpend, SetClock
 
@@ -201,3 +201,11 @@ def test_what_is_available_is_the_balance_less_what_it_may_not_show_yet(
 
 def test_a_stale_reading_is_older_than_two_minutes() -> None:
     assert timedelta(minutes=2) == provider_accounts.BALANCE_FRESH_FOR
+
+
+def test_of_an_account_out_of_use_nothing_more_is_told(account: ProviderAccount) -> None:
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(1))
+    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    assert Alert.objects.filter(cause=account.cause, resolved_at=None).count() == 2
+    balance_alerts.out_of_use([account])
+    assert not Alert.objects.filter(cause=account.cause, resolved_at=None).exists()

@@ -7,11 +7,12 @@ from decimal import Decimal
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import provider_accounts
-from billing.models import ProviderAccount
+from billing import breaker, provider_accounts
+from billing.models import Alert, ProviderAccount
 from tests.sandbox import SandboxProcess
 from tests.videos.world import World
 from videos import balances, lifecycle, sweep, tasks
+from videos.models import VideoTask
 
 
 def current() -> ProviderAccount:
@@ -53,6 +54,29 @@ def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, setti
     assert balances.every() == timedelta(minutes=15)
     balances.read_all()
     assert [alert.cause for alert in world.alerts("access_denied")] == [provider_accounts.NO_KEY]
+
+
+def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_work_is_done(
+    world: World, alice: User, settings: Settings
+) -> None:
+    task = world.order(alice)
+    world.send()
+    old = current()
+    provider_accounts.park(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    breaker.failed(old.pk, detail="maintenance", at_once=True)
+    settings.KIE_AI_API_KEY = "another-key-altogether"
+    new = current()
+    provider_accounts.park(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    told = Alert.objects.filter(cause=old.cause, resolved_at=None)
+    balances.read_all()
+    assert told.exists(), "it has a video under way"
+    lifecycle.given_up(task_id=task.pk, from_="generating", code="deadline")
+    balances.read_all()
+    assert told.exists(), "what it was given up for is still asked about"
+    VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())
+    balances.read_all()
+    assert not told.exists()
+    assert Alert.objects.filter(cause=new.cause, kind="access_denied", resolved_at=None).exists()
 
 
 def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it(
