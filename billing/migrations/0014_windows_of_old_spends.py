@@ -4,7 +4,9 @@ Without it the first month's limits would not know what is used already.
 """
 
 from collections import defaultdict
+from datetime import datetime
 from decimal import Decimal
+from typing import cast
 
 from django.apps.registry import Apps
 from django.db import migrations
@@ -30,7 +32,7 @@ def forwards(apps: Apps, editor: BaseDatabaseSchemaEditor) -> None:
     ):
         amounts[pk] = estimated if actual is None else actual
         scopes = ("all", f"user:{user_id}", f"model:{model}")
-        places[pk] = [(scope, window(period, at)) for scope in scopes for period in PERIODS]
+        places[pk] = [(scope, window(period, cast(datetime, at))) for scope in scopes for period in PERIODS]
         for place in places[pk]:
             used[place] += amounts[pk]
     ids: dict[tuple[str, Window], int] = {}

@@ -19,10 +19,11 @@ from billing import (
     provider_accounts,
     reconcile,
     snapshots,
+    summary_round,
     top_ups,
 )
 from tests.videos.world import World
-from videos import book_checks, images, lifecycle, owners, removal, retention, sweep, tasks, watching
+from videos import book_checks, doorbells, images, lifecycle, owners, removal, retention, sweep, tasks, watching
 from videos.models import VideoTask
 
 CHORES = [
@@ -90,8 +91,8 @@ def test_a_bell_that_cannot_be_looked_at_silences_no_other(world: World, monkeyp
     def breaks() -> bool:
         raise ValueError("broken")
 
-    monkeypatch.setattr(sweep.summary_round, "is_due", breaks)
-    monkeypatch.setattr(sweep.doorbells, "ring", lambda name: True)
+    monkeypatch.setattr(summary_round, "is_due", breaks)
+    monkeypatch.setattr(doorbells, "ring", lambda name: True)
     rung = sweep.ring_due()
     assert "summary" not in rung
     assert {"tidy", "balance", "books", "reconcile", "lots"} <= set(rung)
