@@ -183,7 +183,11 @@ def _look_before(account: ProviderAccount, client: Provider) -> bool:
         return False
     fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, balances.every())
     aged = account.balance_at is None or at - account.balance_at > fresh_for
-    return balances.read(account, client).trouble is None if aged or resting else True
+    # Once after each rest: while something else holds all up (a pause, a budget), the provider is not asked each second.
+    unproved = resting and (
+        account.balance_at is None or account.breaker_until is None or account.balance_at < account.breaker_until
+    )
+    return balances.read(account, client).trouble is None if aged or unproved else True
 
 
 def _claim_next_prepared(account: ProviderAccount, client: Provider) -> Claim | None:

@@ -8,7 +8,7 @@ from django.db import connections
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import breaker
+from billing import breaker, provider_accounts
 from billing.models import ProviderAccount, ProviderOutcome
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
@@ -68,6 +68,25 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
     assert standing.now() is None
     assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
+
+
+def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and_not_each_second(
+    world: World, alice: User
+) -> None:
+    for number in range(6):
+        world.order(alice, f"prompt {number}")
+    world.sandbox.order("html-502")
+    world.send()
+    world.sandbox.order()
+    provider_accounts.pause(account_id=account().pk, actor=alice, reason="a look at the costs")
+    world.later(seconds=40)
+    before = asked(world, CREDIT)
+    for _ in range(5):
+        assert world.send() == 0
+    assert asked(world, CREDIT) == before + 1
+    provider_accounts.resume(account_id=account().pk)
+    assert world.send() == 1
+    assert account().breaker == "closed"
 
 
 @pytest.mark.parametrize("fault", ["code-422", "code-400-policy", "code-451", "code-402", "code-429"])
