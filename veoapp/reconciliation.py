@@ -130,6 +130,7 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
     held = CreditAccount.objects.aggregate(people=Count("pk"), credits=Sum("balance"))
     return {
         "found": found,
+        "is_coming_in": _is_coming_in(found),
         "verdict": verdict(found, measuring=bool(measuring)),
         "lines": reckoning(found),
         "jumps": [
@@ -175,9 +176,15 @@ def _asked(name: str, stretch: StretchForm) -> tuple[datetime, datetime]:
 
 
 def _answer(found: Reconciliation) -> dict[str, Any]:
-    """What the form begins with: the whole difference, and a key of its own."""
-    amount = None if found.is_explained else plain(found.unexplained)
+    """What the form begins with: the whole difference, unless it is about to be written down, and a key of its own."""
+    answers_itself = found.is_explained or _is_coming_in(found)
+    amount = None if answers_itself else plain(found.unexplained)
     return {"amount": amount, "key": chance.new_uuid()}
+
+
+def _is_coming_in(found: Reconciliation) -> bool:
+    """Whether the difference is a top-up that is still being measured: an entry now would count it twice."""
+    return not found.is_gone and bool(top_ups.measuring(found))
 
 
 def _corrected(request: HttpRequest, found: Reconciliation, form: CorrectionForm) -> bool:

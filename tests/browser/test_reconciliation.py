@@ -54,7 +54,8 @@ def too_wide(page: Page) -> int:
 
 
 def hand_of(name: str, page: Page) -> Hand:
-    return {"mouse": Mouse(), "finger": Finger(), "keyboard": Keyboard(page)}[name]
+    hands: dict[str, Hand] = {"mouse": Mouse(), "finger": Finger(), "keyboard": Keyboard(page)}
+    return hands[name]
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

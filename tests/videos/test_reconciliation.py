@@ -153,7 +153,11 @@ def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> 
     purse.read()
     purse.balance += 1000
     purse.read()
-    assert "They are being measured" in said(desk.get(PAGE).text)
+    html = desk.get(PAGE).text
+    assert "They are being measured" in said(html)
+    # Nobody is led to count it twice.
+    assert "wait for it, or it counts twice" in said(html)
+    assert 'value="1000"' not in html
 
 
 def test_other_stretches_and_days_are_chosen(desk: Client, purse: Purse) -> None:  # noqa: F811

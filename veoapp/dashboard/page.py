@@ -65,9 +65,10 @@ EXPORTS: dict[str, Promise] = {
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One open alert, what to do about it, and where."""
+    """One open alert, what it concerns, what to do about it, and where."""
 
     alert: Alert
+    about: str
     tone: str
     todo: str | Promise
     page: str
@@ -215,13 +216,15 @@ def proof_of(board: Board) -> Proof:
     """Of the range: each video that ended without a film must be refunded, each that is ready must be on disk."""
     sums, books, account = board.reading.all, board.now.books, board.account
     unexplained = account.unexplained if account else None
-    is_gone = unexplained is not None and abs(unexplained) > settings.UNEXPLAINED_TOLERANCE
+    tone = ""
+    if unexplained is not None and abs(unexplained) > settings.UNEXPLAINED_TOLERANCE:
+        tone = "bad" if unexplained < 0 else "warn"  # credits that came are nobody's loss
     refunds, files = sums[Measure.FAILED] + sums[Measure.CANCELLED], sums[Measure.READY]
     return Proof(
         unexplained=localised(unexplained)
         if unexplained is None or unexplained >= 0
         else f"−{localised(-unexplained)}",
-        tone="bad" if is_gone else "",
+        tone=tone,
         looked_at=books.at if books else None,
         refunds_made=max(refunds - _missing(books, "I3"), Decimal(0)),
         refunds_due=refunds,
@@ -264,8 +267,11 @@ def _dates(board: Board) -> list[tuple[str, str, str, str]]:
 
 
 def _alert(alert: Alert) -> AlertRow:
+    # Of the provider's account the sentence at the top speaks already.
+    is_of_account = "provider account" in f"{alert.cause} {alert.reference}"
     return AlertRow(
         alert=alert,
+        about="" if is_of_account else alert_words.about(alert),
         tone=TONES[Alert.Severity(alert.severity)],
         todo=alert_words.words_of(alert).todo,
         page=alert_words.page_of(alert),

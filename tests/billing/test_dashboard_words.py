@@ -1,0 +1,31 @@
+"""The first page tells alerts of one kind apart, and credits that came from credits that are gone."""
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+
+from billing import alerts, provider_accounts
+from billing.models import ProviderAccount
+
+pytestmark = pytest.mark.django_db
+
+
+def test_alerts_of_one_kind_say_what_each_is_of(desk: Client) -> None:
+    for item in ("veo3_lite 720p generate", "veo3_fast 4k generate"):
+        alerts.raise_alert(alerts.Kind.PRICE_CHANGED, cause=item, detail="our list says 30 provider credits")
+    alerts.raise_alert(alerts.Kind.UNUSUAL_SPEND, cause=f"provider account {provider_accounts.current().pk}")
+    page = desk.get("/admin/").text
+    for item in ("veo3_lite 720p generate", "veo3_fast 4k generate"):
+        assert f'alert-about">{item}</span>' in page
+    assert page.count("our list says 30 provider credits") == 2
+    assert page.count("alert-about") == 2
+
+
+@pytest.mark.parametrize(("amount", "tone"), [("-12.5", "text-bad"), ("12.5", "text-warn"), ("4", "")])
+def test_credits_that_came_are_no_alarm(desk: Client, amount: str, tone: str) -> None:
+    provider_accounts.current()
+    ProviderAccount.objects.update(unexplained=Decimal(amount))
+    page = desk.get("/admin/").text
+    shown = amount.replace("-", "−")
+    assert f'<p class="figure-value{" " if tone else ""}{tone}">{shown}</p>' in page
