@@ -446,3 +446,23 @@ def test_a_dozen_queries_at_most_whatever_there_is(
     assert len(asked) <= 11, "\n".join(asked)
     history_read = [sql for sql in asked if "billing_spend" in sql or "billing_ledgerentry" in sql]
     assert history_read == []
+
+
+@pytest.mark.parametrize("state", ["empty", "sandbox", "paused", "problems"])
+def test_no_state_of_the_house_costs_more_queries(olga: User, settings: Settings, state: str) -> None:
+    settings.STAFF_MFA_REQUIRED = False
+    if state == "sandbox":
+        settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
+    account = provider_accounts.current()
+    if state == "paused":
+        provider_accounts.pause(account_id=account.pk, actor=olga, code=Pause.COST)
+    if state == "problems":
+        problem = {"invariant": "I3", "reference": "video:1", "text": "no refund"}
+        BooksRun.objects.create(at=AT, took_s=1, problems=1, first_problems=[problem])
+    desk = browser_of(olga)
+    desk.get("/admin/")
+    with CaptureQueriesContext(connection) as captured:
+        page = desk.get("/admin/").content.decode()
+    assert ("no refund" in page) == (state == "problems")
+    assert ("Paused by olga@example.com" in page) == (state == "paused")
+    assert len(captured) <= 11, "\n".join(one["sql"] for one in captured.captured_queries)
