@@ -16,7 +16,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from billing import ledger
+from billing import ledger, references
 from billing.models import LedgerEntry
 
 Kind = ledger.Kind
@@ -110,7 +110,8 @@ class Statement:
             yield heading
             for entries in self._stretches():
                 with translation.override(language), timezone.override(zone):
-                    rows = [_row(entry) for entry in entries]
+                    known = references.words({entry.reference for entry in entries})
+                    rows = [_row(entry, known.get(entry.reference)) for entry in entries]
                 yield from rows
 
         return told()
@@ -123,14 +124,17 @@ class Statement:
             entries = list(self.entries().filter(pk__lt=entries[-1].pk)[:AT_ONCE])
 
 
-def _row(entry: LedgerEntry) -> list[str | int]:
+def _row(entry: LedgerEntry, prompt: str | None) -> list[str | int]:
     lot = getattr(entry, "lot", None)
-    # What is noted of charges and refunds is a word for operators: the video says it to its owner.
-    note = "" if entry.kind in (Kind.CHARGE, Kind.REFUND) else entry.note
+    if entry.kind in (Kind.CHARGE, Kind.REFUND):
+        # What is noted of these is a word for operators: to its owner, the video itself says what it was.
+        what = gettext("A video since deleted") if prompt is None else prompt
+    else:
+        what = gettext(entry.note) if entry.note else ""
     return [
         _moment(entry.created_at),
         entry.get_kind_display(),
-        gettext(note) if note else "",
+        what,
         entry.amount,
         entry.balance_after,
         _moment(lot.expires_at) if lot is not None and lot.expires_at else "",

@@ -10,6 +10,7 @@ class VideosConfig(AppConfig):
     verbose_name = _("Videos")
 
     def ready(self) -> None:
-        """Receivers need the models, which are there only now; billing needs the names of what we make."""
+        """Receivers need the models, which are there only now; billing needs the names of what we make and was ordered."""
         import_module("videos.receivers")
         import_module("videos.catalogue")
+        import_module("videos.ordered")

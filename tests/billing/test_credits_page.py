@@ -192,10 +192,12 @@ def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, ali
     assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Usable until", "Video"]
     video = f"http://testserver/videos/{task.pk}/"
     assert rows[1] == ["2026-09-01 12:00:00", "Grant", "'=cmd|'/c calc'!A1", "1500", "1560", "2026-09-10 12:00:00", ""]
-    assert rows[2] == ["2026-09-01 12:00:00", "Refund", "", "60", "60", "", video]
-    assert rows[3] == ["2026-09-01 12:00:00", "Charge", "", "-60", "0", "", video]
+    assert rows[2] == ["2026-09-01 12:00:00", "Refund", task.prompt, "60", "60", "", video]
+    assert rows[3] == ["2026-09-01 12:00:00", "Charge", task.prompt, "-60", "0", "", video]
     assert [row[3] for row in sheet(purse, kind="videos")] == ["Credits", "-60"]
     assert len(sheet(purse, until="2026-08-31")) == 1
+    VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
+    assert [row[2] for row in sheet(purse)[2:4]] == ["A video since deleted"] * 2
     assert ledger.balance_of(alice) == 1560
 
 

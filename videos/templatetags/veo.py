@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django import template
 from django.utils import formats, timezone
@@ -13,7 +12,7 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import moments
 from billing.models import LedgerEntry
-from videos import allowances, catalogue, offers
+from videos import allowances, catalogue, offers, ordered
 from videos.models import VideoTask
 from videos.modes import RESOLUTION_NAMES
 
@@ -97,13 +96,7 @@ def price_table() -> dict[str, Any]:
 @register.simple_tag
 def prompts_of(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
     """The videos that ledger entries speak of, by reference, in one query; deleted ones are left out."""
-    ids = []
-    for entry in entries:
-        app, _colon, key = entry.reference.partition(":")
-        if app == "video":
-            ids.append(UUID(key))
-    tasks = VideoTask.objects.filter(pk__in=ids, deleted_at=None).only("id", "prompt", "model")
-    return {task.reference: task for task in tasks}
+    return ordered.videos_of({entry.reference for entry in entries})
 
 
 @register.filter
