@@ -9,8 +9,9 @@ from decimal import Decimal
 from accounts.models import User
 from billing import tally
 from billing.dashboard.readings import Sums
-from billing.dashboard.tables import Cell, Table
+from billing.dashboard.tables import Table
 from billing.models import Measure, Period
+from billing.sheets import Cell
 from billing.windows import day_of, site_zone
 
 BY = ("day", "user", "model", "hour", "month")

@@ -2,7 +2,13 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
+
+from billing.amounts import plain
+
+Cell = str | int | float | Decimal | datetime | None
 
 # What a spreadsheet takes for a formula when a cell begins with it, also in full width.
 DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -17,13 +23,19 @@ class _Echo:
         return text
 
 
-def lines(rows: Iterable[Sequence[str | int]]) -> Iterator[str]:
-    """A line for each row. Words that could be a formula get an apostrophe; numbers stay numbers."""
+def lines(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+    """A line for each row. Words that could be a formula get an apostrophe; numbers stay numbers, with a point."""
     writer: Any = csv.writer(_Echo())
     yield BOM
     for row in rows:
-        yield writer.writerow([_cell(value) for value in row])
+        yield writer.writerow([_written(cell) for cell in row])
 
 
-def _cell(value: str | int) -> str | int:
-    return f"'{value}" if isinstance(value, str) and value.startswith(DANGEROUS) else value
+def _written(cell: Cell) -> str | int | float:
+    if isinstance(cell, str):
+        return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+    if isinstance(cell, Decimal):
+        return plain(cell)
+    if isinstance(cell, datetime):
+        return cell.isoformat(sep=" ", timespec="seconds")
+    return "" if cell is None else cell

@@ -1,37 +1,20 @@
 """A table as a file: CSV that a spreadsheet opens without running anything, or JSON. Row by row, however long."""
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
-from billing.amounts import plain
-from billing.dashboard.tables import Cell, Table
-
-# A spreadsheet takes what begins so for a formula.
-_DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n")
-# Spreadsheets take a file without it for the system's old encoding.
-_BOM = "\ufeff"
-
-FORMATS: dict[str, tuple[str, Callable[[Table, tuple[date, date]], Iterator[str]]]]
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, text: str) -> str:
-        return text
+from billing import sheets
+from billing.dashboard.tables import Table
+from billing.sheets import Cell
 
 
 def as_csv(table: Table, days: tuple[date, date]) -> Iterator[str]:
-    """Lines with a heading. Text that could be a formula gets an apostrophe; numbers stay numbers, with a point."""
-    writer: Any = csv.writer(_Echo())
-    yield _BOM
-    yield writer.writerow(table.columns)
-    for row in table.rows:
-        yield writer.writerow([_csv_cell(cell) for cell in row])
+    """Lines with a heading."""
+    return sheets.lines(chain((table.columns,), table.rows))
 
 
 def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:
@@ -46,7 +29,10 @@ def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:
     yield "\n]}\n"
 
 
-FORMATS = {"csv": ("text/csv; charset=utf-8", as_csv), "json": ("application/json", as_json)}
+FORMATS: dict[str, tuple[str, Callable[[Table, tuple[date, date]], Iterator[str]]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "json": ("application/json", as_json),
+}
 
 
 def file_name(table: Table, days: tuple[date, date], suffix: str) -> str:
@@ -54,18 +40,6 @@ def file_name(table: Table, days: tuple[date, date], suffix: str) -> str:
     first, last = days
     dates = first.isoformat() if first == last else f"{first.isoformat()}-{last.isoformat()}"
     return f"veoapp-{table.name}-{dates}.{suffix}"
-
-
-def _csv_cell(cell: Cell) -> str | int | float:
-    if cell is None:
-        return ""
-    if isinstance(cell, Decimal):
-        return plain(cell)
-    if isinstance(cell, datetime):
-        return cell.isoformat(sep=" ", timespec="seconds")
-    if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(_DANGEROUS) else cell
-    return cell
 
 
 def _json_cell(cell: Cell) -> Any:

@@ -2,17 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
 
 from billing.dashboard import figures
 from billing.dashboard.balance import Curve
 from billing.dashboard.ranges import Range
 from billing.dashboard.readings import Reading, Sums
 from billing.models import Alert, Measure
+from billing.sheets import Cell
 from billing.windows import site_zone
-
-Cell = str | int | float | Decimal | datetime | None
 
 # As many users as a file holds; the page shows the first of them.
 USERS_EXPORTED = 100_000

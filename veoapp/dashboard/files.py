@@ -11,7 +11,8 @@ from accounts.doors import clock
 from billing import budgets
 from billing.dashboard import export, ranges, readings, tables
 from billing.dashboard.ranges import Asked
-from billing.dashboard.tables import Cell, Table
+from billing.dashboard.tables import Table
+from billing.sheets import Cell
 from billing.windows import site_zone
 from veoapp.dashboard import now
 

@@ -12,7 +12,8 @@ from accounts.doors import chance, clock
 from billing import cost_report
 from billing.amounts import plain
 from billing.dashboard import export
-from billing.dashboard.tables import Cell, Table
+from billing.dashboard.tables import Table
+from billing.sheets import Cell
 from billing.windows import site_zone
 
 USUAL_DAYS = 30
