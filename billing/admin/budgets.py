@@ -27,6 +27,8 @@ from billing.models import Budget, Period
 
 # What holds for everybody, in the order it is shown.
 KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
+# The fields that say whose a limit is.
+OWNERS = ("email", "model")
 SOURCES = {"admin": gettext_lazy("set here"), "environment": gettext_lazy("from the environment")}
 
 
@@ -132,7 +134,17 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     change_list_template = "admin/billing/budgets.html"
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return ["limit", "warn_percent"] if obj else list(BudgetForm.Meta.fields)
+        if obj:
+            return ["limit", "warn_percent"]
+        # Who comes to set what holds for everybody, by the button beside it, is asked for nobody's name.
+        asked = BudgetForm.Meta.fields
+        return [name for name in asked if name not in OWNERS] if _for_everybody(request) else list(asked)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if obj is None and (subject := _for_everybody(request)):
+            form.base_fields["subject"].choices = [(subject.value, subject.label)]
+        return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, under what holds for everybody now, the environment's limits included."""
@@ -193,6 +205,12 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description=gettext_lazy("changed at"), ordering="changed_at")
     def changed(self, budget: Budget) -> SafeString | str:
         return moment(budget.changed_at)
+
+
+def _for_everybody(request: HttpRequest) -> Subject | None:
+    """The subject that the address names, if it is one without an owner."""
+    named = request.GET.get("subject", "")
+    return Subject(named) if named in (Subject.ALL, Subject.EACH_USER) else None
 
 
 def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> InForce:

@@ -133,6 +133,20 @@ def test_what_does_not_fit_is_said(desk: Client) -> None:
     }
 
 
+def test_who_sets_what_holds_for_everybody_is_asked_for_no_name(desk: Client) -> None:
+    link = f"{ADD}?subject=each_user&period=day&limit=300"
+    page = desk.get(link).content.decode()
+    assert 'name="email"' not in page
+    assert 'name="model"' not in page
+    assert 'value="300"' in page
+    assert desk.post(link, {"subject": "all", "period": "day", "limit": "300", "warn_percent": "80"}).status_code == 200
+    sent = {"subject": "each_user", "period": "day", "limit": "250", "warn_percent": "80"}
+    assert desk.post(link, sent).status_code == 302
+    assert Budget.objects.get().key == "each_user:day"
+    assert Budget.objects.get().limit == 250
+    assert 'name="email"' in desk.get(f"{ADD}?subject=user").content.decode()
+
+
 def test_who_may_only_look_is_offered_nothing_to_set(desk: Client, olga: User) -> None:
     olga.is_superuser = False
     olga.save()
