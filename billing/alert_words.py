@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.models import User
+from billing.items import Item
 from billing.models import Alert, ProviderAccount
+from billing.provider_accounts import NO_KEY
 
 Kind = Alert.Kind
 
@@ -216,14 +220,28 @@ def page_of(alert: Alert) -> str:
 
 
 def about(alert: Alert) -> str:
-    """What it concerns, by the name that people know: an account's label, a video's short number, else its cause."""
+    """What it concerns, by the name that people know: an account's label, a person's address, a video's short number."""
     page, row = _about(alert)
     if page == "billing_provideraccount_change":
         return ProviderAccount.objects.filter(pk=row).values_list("label", flat=True).first() or alert.cause
     if page == "videos_videotask_change":
-        return f"video {row.partition('-')[0].upper()}"
-    # A budget's cause is our name for it, and the detail says it in words; a test's cause only keeps it apart from others.
-    return "" if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, Kind.TEST) else alert.cause
+        return gettext("Video %(number)s") % {"number": row.partition("-")[0].upper()}
+    if page == "accounts_user_change":
+        return _person(row)
+    if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD):
+        # Whose it is, is all that its words leave open.
+        owner = _OF_A_USER.match(alert.cause)
+        return _person(owner["row"]) if owner else ""
+    if alert.kind in (Kind.PRICE_CHANGED, Kind.NEGATIVE_MARGIN):
+        parts = alert.cause.split(" ")
+        return Item(*parts).name if len(parts) == len(Item._fields) else alert.cause
+    return "" if alert.kind in _OWN_CAUSES or alert.cause == NO_KEY else alert.cause
+
+
+def _person(row: str) -> str:
+    """By address; by number who has left."""
+    address = User.objects.filter(pk=row, anonymised_at=None).values_list("email", flat=True).first()
+    return address or gettext("User %(id)s") % {"id": row}
 
 
 def _about(alert: Alert) -> tuple[str, str]:
@@ -233,6 +251,10 @@ def _about(alert: Alert) -> tuple[str, str]:
             return _PAGES[found["kind"]], found["row"]
     return "", ""
 
+
+# Their causes are names of ours that keep one trouble apart from another; the detail says it in words.
+_OWN_CAUSES = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
+_OF_A_USER = re.compile(r"user:(?P<row>[0-9]+):")
 
 # How causes and references name rows.
 _NAMED = re.compile(r"(?P<kind>video|user|provider account)[: ](?P<row>[0-9a-f-]+)")

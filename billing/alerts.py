@@ -5,16 +5,16 @@ the window, the same entry opens again and says so; in the next window a new one
 `billing.alert_routing` carries the news.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q, Value
-from django.db.models.functions import Replace
+from django.db.models import F, Q
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alert_routing
+from billing import alert_details, alert_routing
 from billing.models import Alert, Period
 from billing.windows import window as window_of
 
@@ -55,18 +55,20 @@ def raise_alert(
     *,
     cause: str = "",
     detail: str = "",
+    facts: Mapping[str, Any] | None = None,
     reference: str = "",
     window: Period | str = Period.DAY,
     severity: Alert.Severity | None = None,
 ) -> Alert:
     """Note an alert: the first of its kind, cause and window makes an entry; the others count it up, with the newest words.
 
+    The words are `facts`, which `billing.alert_details` has sentences for, or else a `detail` of somebody else's.
     Windows are the site's hours, days and months. May be called inside a transaction: the entry and its news belong to it.
     """
     at = clock.now()
     cause = cause[:CAUSE_LENGTH]
     key = f"{kind}:{cause}:{window}:{window_of(window, at).starts_at:%Y-%m-%dT%H%M}"
-    words = {"detail": detail[:DETAIL_LENGTH]} if detail else {}
+    words = _words(kind, detail, facts or {})
     while not _count_up(key, at, words) and not _open_again(key, at, words):
         try:
             with transaction.atomic():
@@ -74,11 +76,11 @@ def raise_alert(
                     kind=kind,
                     severity=severity or SEVERITY.get(kind, Severity.INFO),
                     cause=cause,
-                    detail=detail[:DETAIL_LENGTH],
                     reference=reference,
                     window_key=key,
                     first_at=at,
                     last_at=at,
+                    **words,
                 )
                 _take_over(alert)
                 alert_routing.tell(alert)
@@ -121,12 +123,6 @@ def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
     )
 
 
-def forget_words(kind: Alert.Kind, *, cause: str, words: str, instead: str) -> int:
-    """Put other words in place of some (a leaving person's address) in what was told of a cause; returns in how many."""
-    told = Alert.objects.filter(kind=kind, cause=cause[:CAUSE_LENGTH], detail__contains=words)
-    return told.update(detail=Replace("detail", Value(words), Value(instead)))
-
-
 def is_waiting(at: datetime) -> Q:
     """What waits for a person: open, not seen, not put aside."""
     return Q(resolved_at=None, acknowledged_at=None) & ~is_snoozed(at)
@@ -135,6 +131,12 @@ def is_waiting(at: datetime) -> Q:
 def is_snoozed(at: datetime) -> Q:
     """Open, and put aside for now."""
     return Q(resolved_at=None, snoozed_until__gt=at, snoozed_until__isnull=False)
+
+
+def _words(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that hold them; none for an alert that says nothing of its own, which leaves what was said before."""
+    english = alert_details.english_of(kind, facts) or detail
+    return {"detail": english[:DETAIL_LENGTH], "facts": facts} if english else {}
 
 
 def _count_up(key: str, at: datetime, words: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from billing import alerts
+from billing.amounts import plain
 from billing.models import ProviderAccount
 
 # What is told of an account as long as something is sent with it or asked of it.
@@ -22,9 +23,12 @@ def tell(account: ProviderAccount, balance: Decimal) -> None:
     """Alert at the threshold that the balance is under; end the alerts that this balance proves over."""
     critical, low = balance <= settings.CRITICAL_BALANCE_THRESHOLD, balance <= settings.LOW_BALANCE_THRESHOLD
     if critical:
-        alerts.raise_alert(alerts.Kind.CRITICAL_BALANCE, cause=account.cause, detail=f"balance {balance}")
-    elif low:
-        alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause=account.cause, detail=f"balance {balance}")
+        kind, threshold = alerts.Kind.CRITICAL_BALANCE, settings.CRITICAL_BALANCE_THRESHOLD
+    else:
+        kind, threshold = alerts.Kind.LOW_BALANCE, settings.LOW_BALANCE_THRESHOLD
+    if critical or low:
+        facts = {"balance": plain(balance), "threshold": plain(threshold)}
+        alerts.raise_alert(kind, cause=account.cause, facts=facts)
     over = {
         alerts.Kind.CRITICAL_BALANCE: not critical,
         alerts.Kind.LOW_BALANCE: not low,

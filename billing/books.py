@@ -21,8 +21,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(minutes=15)
 RUNS_KEPT = timedelta(days=30)
-# So many problems are kept with a look; the alert and the command name all.
+# So many problems are kept with a look; the alert names as many as its text can hold, and the command all.
 PROBLEMS_KEPT = 50
+LINES_TOLD = 3900
 
 
 @dataclass(frozen=True, order=True)
@@ -62,7 +63,7 @@ def check(*, deep: bool = False) -> list[Problem]:
     if problems:
         log.error("the books have %d problems, first %s", len(problems), problems[0])
         lines = "\n".join(map(str, problems))
-        alerts.raise_alert(alerts.Kind.BOOKS, detail=f"{len(problems)} problems\n{lines}")
+        alerts.raise_alert(alerts.Kind.BOOKS, facts={"problems": len(problems), "words": lines[:LINES_TOLD]})
     else:
         alerts.resolve(alerts.Kind.BOOKS)
     return problems

@@ -10,14 +10,14 @@ from billing.amounts import plain
 from billing.budgets import State
 from billing.limits import Subject
 from billing.models import Alert
-from billing.windows import site_zone
 
 KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
 
 
 def tell_spent(state: State) -> None:
-    """Something was refused or waits, for there is no room for it."""
+    """Something was refused or waits, for there is no room for it: that it is almost spent is no news any more."""
     _tell_once(alerts.Kind.BUDGET_HARD, state)
+    alerts.resolve(alerts.Kind.BUDGET_SOFT, cause=cause_of(state))
 
 
 def watch(at: datetime) -> None:
@@ -26,8 +26,9 @@ def watch(at: datetime) -> None:
     for alert in Alert.objects.filter(kind__in=KINDS, resolved_at=None):
         if not any(cause_of(state) == alert.cause and state.window.starts_at <= alert.last_at for state in limited):
             alerts.resolve(alerts.Kind(alert.kind), cause=alert.cause)
+    spent = Alert.objects.filter(kind=alerts.Kind.BUDGET_HARD, resolved_at=None).values_list("cause", flat=True)
     for state in limited:
-        if state.is_soft:
+        if state.is_soft and cause_of(state) not in spent:
             _tell_once(alerts.Kind.BUDGET_SOFT, state)
 
 
@@ -42,13 +43,11 @@ def _tell_once(kind: alerts.Kind, state: State) -> None:
     told = Alert.objects.filter(kind=kind, cause=cause_of(state), first_at__gte=state.window.starts_at)
     if told.exists():
         return
-    ends_at = state.window.ends_at.astimezone(site_zone())
-    alerts.raise_alert(
-        kind,
-        cause=cause_of(state),
-        detail=(
-            f"{plain(state.used)} of {plain(state.limit or budgets.ZERO)} provider credits are used"
-            f" ({state.scope}, this {state.period}); the next {state.period} begins on {ends_at:%Y-%m-%d at %H:%M}"
-        ),
-        window=state.period,
-    )
+    facts = {
+        "say": [f"budget_{state.period}"],
+        "scope": state.scope,
+        "used": plain(state.used),
+        "limit": plain(state.limit or budgets.ZERO),
+        "next_at": state.window.ends_at.isoformat(),
+    }
+    alerts.raise_alert(kind, cause=cause_of(state), facts=facts, window=state.period)

@@ -44,8 +44,12 @@ def check() -> list[pricing.Quote]:
         margin = Margin(quote.user_credits, quote.provider_credits)
         if margin.is_negative:
             below.append(quote)
-            words = f"its user pays {quote.user_credits} credits, we pay {plain(quote.provider_credits)}"
-            alerts.raise_alert(Kind.NEGATIVE_MARGIN, cause=str(item), detail=f"{words}: {margin.usd:.4f} US$ a video")
+            facts = {
+                "user_credits": quote.user_credits,
+                "provider_credits": plain(quote.provider_credits),
+                "loss": plain(round(-margin.usd, 4)),
+            }
+            alerts.raise_alert(Kind.NEGATIVE_MARGIN, cause=str(item), facts=facts)
         else:
             alerts.resolve(Kind.NEGATIVE_MARGIN, cause=str(item))
     return below

@@ -77,7 +77,7 @@ def propose(
     alerts.raise_alert(
         alerts.Kind.PRICE_CHANGED,
         cause=str(item),
-        detail=f"our list says {plain(listed)} provider credits, {Source(source).label}: {plain(seen)}",
+        facts={"say": [f"price_{source}"], "listed": plain(listed), "seen": plain(seen)},
     )
     return proposal
 

@@ -42,7 +42,11 @@ PARKED_AT_LEAST = timedelta(seconds=30)
 
 
 class NoProviderKey(Exception):
-    """Nobody told us a key: neither the environment nor the admin, and the sandbox is not allowed."""
+    """Nobody told us a key: neither the environment nor the admin, and the sandbox is not allowed. `facts` are an alert's."""
+
+    def __init__(self, text: str, *, say: str, **facts: str) -> None:
+        super().__init__(text)
+        self.facts = {"say": [say], **facts}
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def current() -> ProviderAccount:
             upload_base_url=settings.SANDBOX_URL,
             known=next(iter(at_hand), None),
         )
-    raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.")
+    raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.", say="no_key")
 
 
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
@@ -138,7 +142,8 @@ def credentials(account: ProviderAccount) -> Credentials:
     elif account.sealed_key:
         api_key = vault.unseal(account.sealed_key, purpose=PURPOSE)
     else:
-        raise NoProviderKey(f"The key of {account.label} is gone: it was never sealed.")
+        text = f"The key of {account.label} is gone: it was never sealed."
+        raise NoProviderKey(text, say="key_gone", account=account.label)
     return Credentials(account.pk, account.base_url, account.upload_base_url, api_key)
 
 
@@ -190,9 +195,9 @@ def pause(
 ) -> bool:
     """Stop new work: for a reason that `pause_sentence` has words for, or in own words (also by language code).
 
-    `until`: resumes by itself then; else a person resumes it. For a code that has words, `reason` is a note that only
-    operators read. Nobody (`actor` None: the watch over spending) does not replace a person's pause: False then.
-    Own words without words: ValueError.
+    `until`: resumes by itself then; else a person resumes it. For a code that has words, `reason` is a note (also by
+    language code) that only operators read. Nobody (`actor` None: the watch over spending) does not replace a person's
+    pause: False then. Own words without words: ValueError.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Pause.OWN_WORDS and not reason:
@@ -230,8 +235,13 @@ def pause_sentence(account: ProviderAccount, language: str | None = None) -> str
     with translation.override(language or translation.get_language()):
         if words := PAUSE_WORDS.get(account.pause_code):
             return str(words)
-        spoken = translation.get_language() or settings.LANGUAGE_CODE
-        return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
+        return pause_note(account)
+
+
+def pause_note(account: ProviderAccount) -> str:
+    """The words that were noted with the pause, in the active language if they are known in it; without a stop."""
+    spoken = translation.get_language() or settings.LANGUAGE_CODE
+    return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
 
 
 def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> None:

@@ -180,14 +180,11 @@ def watch(account: ProviderAccount) -> Reconciliation | None:
     account.save(update_fields=["unexplained", "unexplained_at"])
     if found is not None and found.is_gone:
         worst = found.worst
-        where = (
-            f", most of them between {worst.before.at:%Y-%m-%d %H:%M} and {worst.after.at:%H:%M} UTC" if worst else ""
-        )
-        alerts.raise_alert(
-            alerts.Kind.UNEXPLAINED_SPEND,
-            cause=account.cause,
-            detail=f"{plain(-found.unexplained)} provider credits{where}",
-        )
+        facts: dict[str, object] = {"gone": plain(-found.unexplained)}
+        if worst is not None:
+            stretch = {"since_at": worst.before.at.isoformat(), "until_at": worst.after.at.isoformat()}
+            facts |= {"say": ["unexplained_worst"], **stretch}
+        alerts.raise_alert(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause, facts=facts)
     else:
         alerts.resolve(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause)
     return found

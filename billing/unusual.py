@@ -17,6 +17,7 @@ from django.db.models import Count, QuerySet
 from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, holds, provider_accounts
+from billing.alert_details import Facts, english_of, in_each_language
 from billing.amounts import plain
 from billing.models import Period, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.usual_hours import hour_at
@@ -59,12 +60,12 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something unusual: what was seen, what is usual, and both in words for operators."""
+    """Something unusual: what was seen, what is usual, and the facts that the alert tells."""
 
     kind: WatchTrip.Kind
     seen: Decimal
     usual: Decimal
-    words: str
+    facts: Facts
     user: User | None = None
 
 
@@ -93,9 +94,8 @@ def end_trips() -> int:
 
 
 def forget(user: User) -> None:
-    """Let go of a leaving person, and of their address where alerts name it. The numbers stay."""
+    """Let go of a leaving person. The numbers stay: alerts name nobody by their address."""
     holds.release(user_id=user.pk)
-    alerts.forget_words(ALERTS[Kind.BURST], cause=_cause_of(user), words=user.email, instead=_cause_of(user))
 
 
 def _still_stops(trip: WatchTrip, at: datetime) -> bool:
@@ -111,23 +111,30 @@ def _spend(at: datetime) -> Iterator[Finding]:
     hour = hour_at(at)
     bar = max(hour.bar, *(trip.seen * GROWTH for trip in _known(Kind.SPEND, at)), Decimal(0))
     if hour.ordered > bar:
-        usual = "nothing is known to be usual yet" if hour.is_young else f"usual for such an hour: {plain(hour.usual)}"
-        words = f"{plain(hour.ordered)} provider credits ordered this hour; {usual}; the watch stops at {plain(bar)}"
-        yield Finding(kind=Kind.SPEND, seen=hour.ordered, usual=hour.usual, words=words)
+        facts = {
+            "say": ["young_hour" if hour.is_young else "usual_hour"],
+            "ordered": plain(hour.ordered),
+            "usual": plain(hour.usual),
+            "bar": plain(bar),
+        }
+        yield Finding(kind=Kind.SPEND, seen=hour.ordered, usual=hour.usual, facts=facts)
 
 
 def _failures(at: datetime, ended: Callable[[datetime], Ended]) -> Iterator[Finding]:
     """The share of failures that are the provider's, since the last trip at the earliest."""
     lately = ended(_since(at - FAILURES_WITHIN, WatchTrip.objects.filter(kind=Kind.FAILURES)))
     if lately.jobs >= FAILURES_LEAST and lately.share > settings.UNUSUAL_FAILURE_SHARE:
-        failed = sum(lately.failed.values())
-        reasons = ", ".join(f"{code} {count}" for code, count in sorted(lately.failed.items(), key=lambda one: -one[1]))
-        words = (
-            f"{failed} of the last {lately.jobs} videos failed at the provider ({reasons}); "
-            f"the watch stops above {settings.UNUSUAL_FAILURE_SHARE:.0%}"
-        )
         usual = Decimal(str(settings.UNUSUAL_FAILURE_SHARE))
-        yield Finding(kind=Kind.FAILURES, seen=lately.share, usual=usual, words=words)
+        facts = {
+            "say": ["failures"],
+            "failed": sum(lately.failed.values()),
+            "jobs": lately.jobs,
+            "reasons": ", ".join(
+                f"{code} {count}" for code, count in sorted(lately.failed.items(), key=lambda one: -one[1])
+            ),
+            "bar_share": plain(usual),
+        }
+        yield Finding(kind=Kind.FAILURES, seen=lately.share, usual=usual, facts=facts)
 
 
 def _bursts(at: datetime) -> Iterator[Finding]:
@@ -141,11 +148,8 @@ def _bursts(at: datetime) -> Iterator[Finding]:
         known = (trip.seen * GROWTH for trip in _known(Kind.BURST, at).filter(user=user))
         bar = max(Decimal(settings.UNUSUAL_USER_BURST), usual * BURST_FACTOR, *known)
         if orders > bar:
-            words = (
-                f"{user.email} ordered {orders} videos in ten minutes; their usual: {plain(usual)}; "
-                f"the watch holds them above {plain(bar)}; everybody else goes on"
-            )
-            yield Finding(kind=Kind.BURST, seen=Decimal(orders), usual=usual, words=words, user=user)
+            facts = {"say": ["burst"], "orders": orders, "usual": plain(usual), "bar": plain(bar)}
+            yield Finding(kind=Kind.BURST, seen=Decimal(orders), usual=usual, facts=facts, user=user)
 
 
 def _usual_orders(user: User, at: datetime) -> Decimal:
@@ -189,8 +193,9 @@ def _trip(account_id: int, finding: Finding) -> WatchTrip | None:
             at=at,
             until=until,
         )
-        ends = f"It ends by itself at {until:%Y-%m-%d %H:%M} UTC." if until else "It waits for a person."
-        alerts.raise_alert(ALERTS[finding.kind], cause=_cause(account, finding.user), detail=f"{finding.words}. {ends}")
+        ends = {"until_at": until.isoformat()} if until else {}
+        facts = {**finding.facts, **ends, "say": [*finding.facts["say"], "heals" if until else "waits"]}
+        alerts.raise_alert(ALERTS[finding.kind], cause=_cause(account, finding.user), facts=facts)
         return trip
 
 
@@ -205,7 +210,8 @@ def _stop(account: ProviderAccount, finding: Finding, at: datetime, until: datet
         account_id=account.pk,
         actor=None,
         code=ProviderAccount.Pause.UNUSUAL_SPEND,
-        reason=finding.words,
+        reason=english_of(ALERTS[finding.kind], finding.facts),
+        words=in_each_language(ALERTS[finding.kind], finding.facts),
         until=until,
     )
 

@@ -65,6 +65,7 @@ def _not_ours(task: VideoTask, provider_task_id: str, report: Report) -> str:
 
 def _reject(receipt: CallbackReceipt, task: VideoTask, problem: str) -> None:
     CallbackReceipt.objects.filter(pk=receipt.pk).update(verdict=Verdict.REJECTED, problem=problem[:200])
+    facts = {"say": ["odd_callback"], "words": problem}
     alerts.raise_alert(
-        alerts.Kind.ODD_ANSWER, cause=f"callback of {task.reference}", detail=problem, reference=task.reference
+        alerts.Kind.ODD_ANSWER, cause=f"callback of {task.reference}", facts=facts, reference=task.reference
     )

@@ -5,6 +5,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from smtplib import SMTPException
 from typing import Any
 
@@ -15,6 +16,7 @@ from accounts import mail
 from accounts.doors import clock
 from accounts.models import User
 from billing import alert_routing
+from billing.alert_details import told
 from billing.alert_words import about, own_page, page_of, words_of
 from billing.models import Alert, AlertDelivery
 from videos.providers import http, standard_webhooks
@@ -105,6 +107,7 @@ def payload(delivery: AlertDelivery) -> dict[str, Any]:
                 "to_do": str(words.todo),
                 "cause": alert.cause,
                 "detail": alert.detail,
+                "facts": alert.facts,
                 "reference": alert.reference,
                 "count": alert.count,
                 "first_at": alert.first_at.isoformat(),
@@ -120,12 +123,13 @@ _EVENT_NAMES = {Event.RAISED: "raised", Event.OVER: "resolved"}
 
 
 def item_of(delivery: AlertDelivery) -> dict[str, Any]:
-    """What the templates of mails say about one alert."""
+    """What the templates of mails say about one alert: in the language and zone that are spoken when they are filled."""
     alert = delivery.alert
     return {
         "alert": alert,
+        "told": partial(told, alert),
         "words": words_of(alert),
-        "about": about(alert),
+        "about": partial(about, alert),
         "is_over": delivery.event == Event.OVER,
         "is_again": delivery.round > 1,
         "page": f"{settings.APP_URL}{page_of(alert)}",

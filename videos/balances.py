@@ -51,14 +51,14 @@ def read_all() -> None:
         current: ProviderAccount | None = provider_accounts.current()
     except provider_accounts.NoProviderKey as problem:
         current = None
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=provider_accounts.NO_KEY, detail=str(problem))
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=provider_accounts.NO_KEY, facts=problem.facts)
     promised = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
     others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
     for account in [current, *others] if current else others:
         try:
             read(account, asking_client_for(account))
         except provider_accounts.NoProviderKey as problem:
-            alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, detail=str(problem))
+            alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, facts=problem.facts)
     if current is not None:
         asked = VideoTask.objects.filter(polling.due(), account__isnull=False).values("account")
         unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))

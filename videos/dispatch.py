@@ -52,7 +52,7 @@ def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
         account = provider_accounts.current()
         client = client_for(account)
     except provider_accounts.NoProviderKey as problem:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", detail=str(problem))
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", facts=problem.facts)
         return 0
     if not _look_before(account, client):
         return 0

@@ -90,7 +90,7 @@ def _claim(file_id: int) -> VideoFile | None:
         return None
     file.fence, file.attempts = file.fence + 1, file.attempts + 1
     if died and file.attempts > ALERT_AFTER:
-        _tell_undownloaded(file, "workers die over it")
+        _tell_undownloaded(file, "download_died")
     return file
 
 
@@ -104,7 +104,7 @@ def _work(file: VideoFile) -> None:
         log.info("download of %s was overtaken", file)
     except storing.StorageTrouble as problem:
         _clear(file)
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=str(problem))
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail=str(problem), facts=problem.facts)
         _postpone(file, str(problem), wait_s=STORAGE_S)
     except (FetchError, NotAFilm) as problem:
         _missed(file, problem)
@@ -123,7 +123,7 @@ def _attempt(file: VideoFile) -> None:
         _commit(file)
         return
     if not storing.has_room():
-        raise storing.StorageTrouble("less than the reserve is free on the disk")
+        raise storing.NoRoom("less than the reserve is free on the disk")
     path, film = _bring(file)
     checkpoints.reach("download.checked")
     poster = posters.draw(path, duration_s=film.duration_s)
@@ -250,7 +250,7 @@ def _missed(file: VideoFile, problem: Exception) -> None:
         return
     _postpone(file, _words(problem), wait_s=wait_s)
     if file.attempts >= ALERT_AFTER:
-        _tell_undownloaded(file, _words(problem))
+        _tell_undownloaded(file, "download_failed", _words(problem))
 
 
 def _postpone(file: VideoFile, words: str, *, wait_s: float) -> None:
@@ -274,7 +274,7 @@ def _lose(file: VideoFile, problem: Exception) -> None:
                 task_id=file.task_id, from_=VideoTask.Status.DOWNLOADING, code="no_file", detail=_words(problem)
             )
     if lost:
-        _tell_undownloaded(file, f"given up: {_words(problem)}")
+        _tell_undownloaded(file, "download_lost", _words(problem))
 
 
 def _mine(file: VideoFile) -> QuerySet[VideoFile]:
@@ -287,10 +287,10 @@ def _tell_forbidden(file: VideoFile, problem: ForbiddenAddress) -> None:
     alerts.raise_alert(alerts.Kind.FORBIDDEN_ADDRESS, cause=reference, detail=problem.detail, reference=reference)
 
 
-def _tell_undownloaded(file: VideoFile, words: str) -> None:
+def _tell_undownloaded(file: VideoFile, say: str, words: str = "") -> None:
     reference = file.task.reference
-    detail = f"attempt {file.attempts}: {words}"
-    alerts.raise_alert(alerts.Kind.UNDOWNLOADED, cause=reference, detail=detail, reference=reference)
+    facts = {"say": [say], "attempts": file.attempts, "words": words}
+    alerts.raise_alert(alerts.Kind.UNDOWNLOADED, cause=reference, facts=facts, reference=reference)
 
 
 def _words(problem: Exception) -> str:

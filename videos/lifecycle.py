@@ -225,8 +225,18 @@ def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: U
             reference = reference_of(task_id)
             actual, _ = spend.known_cost(reference=reference, reported=None)
             if spend.settle(reference=reference, actual=actual, basis=spend.Basis.POSSIBLE):
+                facts = {
+                    "say": ["given_up_by_hand" if actor else f"given_up_{code}"],
+                    "hours": f"{settings.HARD_DEADLINE_HOURS:g}",
+                    # Why a file could not be had is the provider's or the storage's to say.
+                    "words": detail if code == "no_file" else "",
+                }
                 alerts.raise_alert(
-                    alerts.Kind.POSSIBLE_SPEND, cause=reference, detail=f"{code}: {detail}"[:300], reference=reference
+                    alerts.Kind.POSSIBLE_SPEND,
+                    cause=reference,
+                    detail=f"{code}: {detail}"[:300],
+                    facts=facts,
+                    reference=reference,
                 )
             # The result may still come: watch for it, slowly.
             VideoTask.objects.filter(pk=task_id).update(due_at=clock.database_now() + timedelta(hours=1))

@@ -123,5 +123,6 @@ def _serve(request: HttpRequest, stored: Stored, *, of: str) -> HttpResponseBase
     except OSError as problem:
         # The row says stored and the disk does not: nothing a visitor can do, everything an operator must know.
         log.exception("a stored file of %s cannot be opened", of)
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", detail=type(problem).__name__, reference=of)
+        facts = {"say": ["unreadable"], "words": type(problem).__name__}
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", facts=facts, reference=of)
         raise Http404 from problem

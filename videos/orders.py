@@ -124,7 +124,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     provider = provider_accounts.current()
     has_room = storing.has_room()
     if not has_room:
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", detail="less than the reserve is free on the disk")
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=storing.no_room())
     try:
         task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
     except budget_guard.BudgetRefusal as refusal:

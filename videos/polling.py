@@ -57,7 +57,7 @@ def look(task: VideoTask) -> None:
     try:
         client = asking_client_for(task.account)
     except NoProviderKey as problem:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=str(problem))
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, facts=problem.facts)
         return
     try:
         if task.provider_task_id is None:
@@ -88,9 +88,10 @@ def settle(task: VideoTask, report: Report) -> None:
         if not verdicts.failed(task_id=task.pk, report=report, source=source):
             _stop_watching(task)
     elif report.state == ReportState.SUCCEEDED:
-        _odd(task, "success without a file", give_up_as="no_file")
+        _odd(task, "success without a file", give_up_as="no_file", say="odd_no_file")
     elif report.state == ReportState.UNCLEAR:
-        _odd(task, f"an unknown verdict: {', '.join(report.oddities)}", give_up_as="")
+        oddities = ", ".join(report.oddities)
+        _odd(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", words=oddities)
     else:
         VideoTask.objects.filter(pk=task.pk).update(trouble_since=None)
         _look_again(task)
@@ -187,11 +188,12 @@ def _look_again_or_wait(task: VideoTask) -> None:
         _look_again(task)
 
 
-def _odd(task: VideoTask, what: str, *, give_up_as: str) -> None:
+def _odd(task: VideoTask, what: str, *, give_up_as: str, say: str, words: str = "") -> None:
     """An answer that is no verdict: asked again; told to a person; final only where a success brings no file for long."""
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
-    alerts.raise_alert(alerts.Kind.ODD_ANSWER, cause=task.reference, detail=what, reference=task.reference)
+    facts = {"say": [say], "words": words}
+    alerts.raise_alert(alerts.Kind.ODD_ANSWER, cause=task.reference, facts=facts, reference=task.reference)
     if give_up_as and clock.database_now() - since >= NO_URLS_PATIENCE and task.status == Status.GENERATING:
         lifecycle.given_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
         return

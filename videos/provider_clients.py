@@ -27,4 +27,9 @@ def _client(account: ProviderAccount, limits: Limits) -> Provider:
         return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
     except (VaultError, ValueError) as problem:
         # A key that cannot be unsealed, or that no header can carry, is no key: said to the operator in the same way.
-        raise provider_accounts.NoProviderKey(f"The key of {account.label} cannot be used: {problem}.") from problem
+        raise provider_accounts.NoProviderKey(
+            f"The key of {account.label} cannot be used: {problem}.",
+            say="key_unusable",
+            account=account.label,
+            words=str(problem),
+        ) from problem

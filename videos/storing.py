@@ -29,6 +29,19 @@ _BLOCK_BYTES = 1 << 20
 class StorageTrouble(Exception):
     """A full disk, a folder that cannot be written, a bucket that does not answer; the text is for operators."""
 
+    @property
+    def facts(self) -> dict[str, object]:
+        """What the alert tells; nothing where the text is the system's own."""
+        return {}
+
+
+class NoRoom(StorageTrouble):
+    """Less than the reserve is free."""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return no_room()
+
 
 class _Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
@@ -54,6 +67,11 @@ def local_path(name: str) -> Path | None:
         return Path(default_storage.path(name))
     except NotImplementedError:
         return None
+
+
+def no_room() -> dict[str, object]:
+    """What an alert tells of a disk that is as good as full."""
+    return {"say": ["no_room"], "reserve_mb": settings.DISK_RESERVE_MB}
 
 
 def has_room() -> bool:

@@ -60,7 +60,7 @@ class Supervisor:
 
     def _beat(self) -> None:
         if self.cluster is None or self.cluster.poll() is not None:
-            self._restart("the cluster ended")
+            self._restart("the cluster ended", say="worker_ended")
         try:
             close_old_connections()
             sweep.ring_due()
@@ -74,7 +74,7 @@ class Supervisor:
             connections.close_all()
             return
         if silent_s >= self.canary_lost_after_s:
-            self._restart(f"no job ran for {silent_s:.0f} s")
+            self._restart("no job ran", say="worker_silent", silent_s=round(silent_s))
 
     def _silent_for_s(self) -> float:
         """Seconds since a canary came back, counted from the cluster's start at the earliest."""
@@ -97,11 +97,11 @@ class Supervisor:
         self._canary_at = 0.0
         log.info("cluster %d started", self.cluster.pid)
 
-    def _restart(self, why: str) -> None:
-        log.warning("restarting the cluster: %s", why)
+    def _restart(self, why: str, *, say: str, **facts: int) -> None:
+        log.warning("restarting the cluster: %s %s", why, facts or "")
         self._end(grace_s=0)
         try:
-            alerts.raise_alert(alerts.Kind.WORKER, cause=why.partition(" for ")[0], detail=why)
+            alerts.raise_alert(alerts.Kind.WORKER, cause=why, facts={"say": [say], **facts})
         except DatabaseError:
             connections.close_all()
         time.sleep(RESTART_PAUSE_S)

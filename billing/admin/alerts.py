@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from accounts.doors import clock
 from billing import alerts
 from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
+from billing.alert_details import detail_of, told
 from billing.alert_words import WORDS, about, own_page, page_of, words_of
 from billing.models import Alert, AlertDelivery, Period
 from billing.windows import site_zone
@@ -184,6 +185,7 @@ class AlertAdmin(ReadOnlyAdmin):
             "title": alert.get_kind_display(),
             "words": words_of(alert),
             "about": about(alert),
+            "told": told(alert),
             "page": page if page != own_page(alert) else "",
             "tone": TONES[Alert.Severity(alert.severity)],
             "state": self.state(alert),
@@ -228,7 +230,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("detail"))
     def what(self, alert: Alert) -> str:
         # What the next column links to needs no number here.
-        words = alert.detail or ("" if alert.reference or page_of(alert) != own_page(alert) else alert.cause)
+        words = detail_of(alert) or ("" if alert.reference or page_of(alert) != own_page(alert) else alert.cause)
         return Truncator(words).chars(100) or "–"
 
     @admin.display(description=gettext_lazy("reference"), ordering="reference")

@@ -20,7 +20,7 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import budgets, limits, pricing
 from billing.admin.reading import moment, number, operator_of
-from billing.amounts import localised, plain
+from billing.amounts import localised, plain, whole_percent
 from billing.budgets import State
 from billing.limits import SOFT_SHARE, Limit, Subject
 from billing.models import Budget, Period
@@ -143,7 +143,7 @@ class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         if obj is None and (subject := _for_everybody(request)):
-            form.base_fields["subject"].choices = [(subject.value, subject.label)]
+            form.base_fields["subject"].choices = [(subject.value, subject.label)]  # type: ignore[attr-defined]
         return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
@@ -225,14 +225,14 @@ def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str,
 
 
 def _bar(state: State, words: str) -> SafeString:
-    """What is used of a limit, as a bar and as a share."""
-    percent = int(state.used * 100 / state.limit) if state.limit else 100
+    """What is used of a limit, as a bar and as a share; a limit of zero is used up."""
+    share = state.used / state.limit if state.limit else Decimal(1)
     tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"
     return format_html(
         '<span class="budget-use"><progress class="meter meter-{}" max="100" value="{}" aria-hidden="true"></progress>'
-        '<span class="num nowrap">{} · {} %</span></span>',
+        '<span class="num nowrap">{} · {}</span></span>',
         tone,
-        min(percent, 100),
+        min(int(share * 100), 100),
         words,
-        percent,
+        whole_percent(share),
     )

@@ -120,7 +120,7 @@ def _paused(account: ProviderAccount) -> Why:
     ]
     parts = [_("People read: %(sentences)s.") % {"sentences": " · ".join(sentences)}]
     if account.pause_code != ProviderAccount.Pause.OWN_WORDS and account.pause_reason:
-        parts.append(_("Noted: %(note)s.") % {"note": account.pause_reason.rstrip(".")})
+        parts.append(_("Noted: %(note)s.") % {"note": provider_accounts.pause_note(account)})
     parts.append(
         _("It ends by itself at %(time)s.") % _time(account.paused_until)
         if account.paused_until

@@ -49,7 +49,9 @@ class Alert(models.Model):
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     cause = models.CharField(_("cause"), max_length=200, blank=True)
+    # In English, as it was told; `facts` say the same in any language (`billing.alert_details`), if they are ours to say.
     detail = models.TextField(_("detail"), blank=True)
+    facts = models.JSONField(_("facts"), default=dict, blank=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
     window_key = models.CharField(_("window"), max_length=300, unique=True, editable=False)
     count = models.PositiveIntegerField(_("times"), default=1)

@@ -71,8 +71,8 @@ class BooksRun(models.Model):
     first_problems = models.JSONField(_("the first of them"), default=list)
 
     class Meta:
-        verbose_name = _("look at the books")
-        verbose_name_plural = _("looks at the books")
+        verbose_name = _("book check")
+        verbose_name_plural = _("book checks")
         ordering = ("-at",)
         indexes = (models.Index(fields=["-at"], name="books_run_newest"),)
 

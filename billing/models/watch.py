@@ -34,8 +34,8 @@ class WatchTrip(models.Model):
     by_person = models.BooleanField(_("ended by a person"), default=False)
 
     class Meta:
-        verbose_name = _("trip of the watch")
-        verbose_name_plural = _("trips of the watch")
+        verbose_name = _("stop by the spending watch")
+        verbose_name_plural = _("stops by the spending watch")
         ordering = ("-at", "-id")
         constraints = (
             models.CheckConstraint(

@@ -5,9 +5,11 @@ from decimal import Decimal
 from django import template
 from django.utils import formats
 
-from billing.amounts import localised
+from billing.amounts import below, localised
 
 register = template.Library()
+
+_TENTH = Decimal("0.1")
 
 
 @register.filter
@@ -24,8 +26,13 @@ def signed_credits(amount: Decimal) -> str:
 
 @register.filter
 def percent(share: float | None) -> str:
-    """A share of one as `93.3 %`; a dash for what is not known."""
-    return "–" if share is None else f"{formats.number_format(_tenths(share))} %"
+    """A share of one as `93.3 %`; what is little is not 0 %, what is almost all is not 100 %. A dash for what is not known."""
+    if share is None:
+        return "–"
+    tenths = _tenths(share)
+    if share > 0 and not tenths:
+        return below(f"{formats.number_format(_TENTH)} %")
+    return f"{formats.number_format(100 - _TENTH if share < 1 and tenths == 100 else tenths)} %"
 
 
 @register.filter

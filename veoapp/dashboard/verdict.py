@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from billing import guard, pacing
+from billing.alert_details import detail_of
 from billing.amounts import localised
 from billing.budgets import State
 from billing.dashboard import forecasts
@@ -20,7 +21,7 @@ from billing.dashboard.forecasts import Pace
 from billing.limits import ALL
 from billing.models import Alert, Period, ProviderAccount
 from billing.moments import said
-from billing.provider_accounts import pause_sentence
+from billing.provider_accounts import pause_note, pause_sentence
 from billing.sentences import joined
 
 Pause = ProviderAccount.Pause
@@ -120,7 +121,7 @@ def _paused(house: House, account: ProviderAccount) -> Verdict | None:
         if until
         else _("It goes on when somebody resumes it.")
     )
-    reason = account.pause_reason if account.pause_code == Pause.UNUSUAL_SPEND else pause_sentence(account)
+    reason = pause_note(account) if account.pause_code == Pause.UNUSUAL_SPEND else pause_sentence(account)
     words = capfirst(reason or str(account.get_pause_code_display()))
     return Verdict(
         "warn",
@@ -177,7 +178,9 @@ def _broken(house: House, account: ProviderAccount) -> Verdict | None:
         return None
     trouble = next((alert for alert in house.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
     text = (
-        _("It has trouble: %(detail)s.") % {"detail": trouble.detail.rstrip(".")} if trouble else _("It has trouble.")
+        _("It has trouble: %(detail)s.") % {"detail": detail_of(trouble).rstrip(".。")}
+        if trouble
+        else _("It has trouble.")
     )
     outlook = _("We try again by ourselves, a free question first.")
     until = account.breaker_until

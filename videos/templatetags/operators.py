@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
+from billing.alert_details import detail_of
 from billing.models import Alert
 from videos import operator
 from videos.costs import amount
@@ -46,6 +47,12 @@ def provider_credits(value: Decimal | None) -> str:
 def severity_tone(alert: Alert) -> str:
     """The tone of an alert's chip; an alert that is over speaks softly."""
     return "" if alert.resolved_at else TONES[alert.severity]
+
+
+@register.filter
+def told(alert: Alert) -> str:
+    """What an alert says of its own case, in the reader's language."""
+    return detail_of(alert)
 
 
 @register.filter
