@@ -9,9 +9,7 @@ from datetime import datetime, timedelta
 from math import ceil
 
 from django.conf import settings
-from django.utils.functional import Promise
 from django.utils.translation import gettext, ngettext
-from django.utils.translation import gettext_lazy as _
 
 from accounts.doors import clock
 from accounts.models import User
@@ -161,7 +159,7 @@ ABOVE_LIMIT, SLOWED = "budget_limit", "budget_pace"
 
 @dataclass(frozen=True)
 class Wait:
-    """Why a queued task does not start now, and when to look again. `code` is stable; `WAIT_WORDS` has its words.
+    """Why a queued task does not start now, and when to look again. `code` is stable; `billing.wait_words` says it.
 
     `ends_at` is when the reason probably ends, where that is known to be later. `spent` is a budget without room for
     this task, where others may have some.
@@ -171,31 +169,6 @@ class Wait:
     until: datetime
     ends_at: datetime | None = None
     spent: budgets.State | None = None
-
-
-WAIT_WORDS: dict[str, Promise] = {
-    "slot": _("all places are taken"),
-    "own_slot": _("your other videos come first"),
-    "rate": _("the provider takes only so many at a time"),
-    "paused": _("new videos are paused by the operator"),
-    "held": _("an operator has a look at your orders first"),
-    "out_of_credits": _("the operator has to top up the provider account"),
-    "access_denied": _("the operator has to mend the access to the provider"),
-    "balance": _("the operator has to top up the provider account"),
-    "balance_unknown": _("asking the provider for our balance"),
-    "breaker": _("the provider has trouble; we try again soon"),
-    "rate_limited": _("the provider asked us to slow down; we try again soon"),
-    "unavailable": _("the provider is under maintenance; we try again soon"),
-    "not_sent": _("the provider could not be reached; we try again soon"),
-    "images": _("sending your images to the provider"),
-    "budget_hour": _("this hour's budget is spent"),
-    "budget_day": _("today's budget is spent"),
-    "budget_month": _("this month's budget is spent"),
-    SLOWED: _("most of the budget is spent, so new videos start one after the other"),
-    "budget_user": _("what you may spend for now is spent"),
-    "budget_model": _("the budget for this model is spent"),
-    ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
-}
 
 
 def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:

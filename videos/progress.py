@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from accounts.doors import clock
-from billing import guard, provider_accounts
+from billing import guard, provider_accounts, wait_words
 from billing.models import ProviderAccount, Spend
 from videos import polling, queue
 from videos.models import VideoTask
@@ -121,4 +121,4 @@ def _words(wait: guard.Wait) -> Promise | str:
         return _("new videos are paused: %(reason)s") % {
             "reason": provider_accounts.pause_sentence(provider_accounts.current())
         }
-    return guard.WAIT_WORDS.get(wait.code, "")
+    return wait_words.TO_OWNERS.get(wait.code, "")

@@ -9,7 +9,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from billing import guard
+from billing import wait_words
 from videos.models import TaskEvent, VideoTask
 from videos.providers.base import RefusalReason
 
@@ -170,11 +170,11 @@ def _refunded(event: TaskEvent) -> str:
 
 
 def _waiting(event: TaskEvent) -> str:
-    return _("Waiting: %(reason)s.") % {"reason": guard.WAIT_WORDS.get(event.code, _("its turn"))}
+    return _("Waiting: %(reason)s.") % {"reason": wait_words.TO_OWNERS.get(event.code, _("its turn"))}
 
 
 def _requeued(event: TaskEvent) -> str:
-    reason = guard.WAIT_WORDS.get(event.code)
+    reason = wait_words.TO_OWNERS.get(event.code)
     if reason is None:
         return _("The provider did not take it yet. It is back in the queue.")
     return _("The provider did not take it yet: %(reason)s.") % {"reason": reason}

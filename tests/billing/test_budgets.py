@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, budget_alerts, budget_guard, budgets, guard, pricing, spend
+from billing import alerts, budget_alerts, budget_guard, budgets, guard, pricing, spend, wait_words
 from billing.budgets import BudgetSpent, State
 from billing.limits import Subject, key_of, limits_of, set_limit
 from billing.models import Alert, Budget, BudgetWindow, Period, ProviderAccount, Spend
@@ -345,7 +345,7 @@ def test_the_soft_share_warns_once_for_each_window_and_ends_with_it(
     for _ in range(3):
         budget_alerts.watch(still.at)
     assert told("budget_soft") == [("all:day 120", 1, True)]
-    assert "60 of 120 provider credits" in Alert.objects.get().detail
+    assert "60 of the day's 120 provider credits are used." in Alert.objects.get().detail
     still.sleep(24 * 3600)
     budget_alerts.watch(still.at)
     assert told("budget_soft") == [("all:day 120", 1, False)]
@@ -368,7 +368,25 @@ def test_a_refusal_at_the_limit_is_told_once_and_over_when_the_limit_is_raised(
     limit("600", subject="model", model="veo3_fast")
     budget_alerts.watch(still.at)
     assert told("budget_hard") == [("model:veo3_fast:day 60", 1, False)]
-    assert told("budget_soft") == [("model:veo3_fast:day 60", 1, False)]
+    assert told("budget_soft") == []
+
+
+def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    limit("70")
+    spend.promise(spend=new_spend(), account=account)
+    budget_alerts.watch(still.at)
+    assert told("budget_soft") == [("all:day 70", 1, True)]
+    state = refused(new_spend(), account)
+    budget_alerts.tell_spent(state)
+    budget_alerts.watch(still.at)
+    assert told("budget_soft") == [("all:day 70", 1, False)]
+    assert told("budget_hard") == [("all:day 70", 1, True)]
+    limit("75")
+    budget_alerts.watch(still.at)
+    assert told("budget_soft") == [("all:day 70", 1, False), ("all:day 75", 1, True)]
+    assert told("budget_hard") == [("all:day 70", 1, False)]
 
 
 def test_a_limit_lowered_under_what_is_used_warns_by_itself(
@@ -596,12 +614,12 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     assert found.spent is not None
     assert (found.code, found.until) == (code, still.at + guard.BUDGET_LOOK_EVERY)
     assert found.ends_at == found.spent.window.ends_at
-    assert str(guard.WAIT_WORDS[code])
+    assert str(wait_words.TO_OWNERS[code])
     limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     found = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
-    assert str(guard.WAIT_WORDS["budget_limit"])
+    assert str(wait_words.TO_OWNERS["budget_limit"])
 
 
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:

@@ -11,7 +11,7 @@ from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import breaker, guard, ledger, pricing, provider_accounts, spend
+from billing import breaker, guard, ledger, pricing, provider_accounts, spend, wait_words
 from billing.models import PaidCall, ProviderAccount, Spend
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
@@ -159,7 +159,7 @@ def wait(job: Spend, provider: ProviderAccount, *, running: int = 0, running_of_
     provider.refresh_from_db()
     found = guard.check_dispatch(estimate=job, provider=provider, running=running, running_of_user=running_of_user)
     if found is not None:
-        assert found.code in guard.WAIT_WORDS
+        assert found.code in wait_words.TO_OWNERS
     return found
 
 

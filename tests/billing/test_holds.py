@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from billing import guard, holds, ledger
+from billing import guard, holds, ledger, wait_words
 from billing.models import ProviderAccount, Spend, UserHold
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import give_credits
@@ -104,7 +104,7 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
         estimate=Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
     )
     assert wait is not None
-    assert (wait.code, str(guard.WAIT_WORDS[wait.code])) == ("held", "an operator has a look at your orders first")
+    assert (wait.code, str(wait_words.TO_OWNERS[wait.code])) == ("held", "an operator has a look at your orders first")
     holds.release(user_id=alice.pk)
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.functional import Promise
 
-from billing import alerts, budgets, guard, provider_accounts
+from billing import alerts, budgets, provider_accounts, wait_words
 from billing.dashboard import balance, figures, forecasts, readings
 from billing.dashboard.balance import Curve
 from billing.dashboard.figures import UserRow
@@ -160,7 +160,7 @@ def _books(found: str, problems: int, looked_at: datetime) -> BooksRun:
 def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) -> LiveRow:
     rows = list(rows)
     oldest = min((moment for _code, _n, moment in rows), default=None)
-    reasons = guard.WAIT_WORDS if status == Status.QUEUED else {}
+    reasons = wait_words.TO_OPERATORS if status == Status.QUEUED else {}
     waits = [(reasons[code], n) for code, n, _moment in rows if code in reasons]
     return LiveRow(
         status=status,

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
-from billing import guard
+from billing import wait_words
 from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
 from billing.models import Alert, Spend
 from videos import catalogue, polling
@@ -233,7 +233,7 @@ def waits_for(task: VideoTask) -> str:
     """What the next step of a task depends on, in a few words; nothing once it has ended."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
-            return str(guard.WAIT_WORDS.get(task.wait_code, task.wait_code))
+            return str(wait_words.TO_OPERATORS.get(task.wait_code, task.wait_code))
         return _("its turn")
     if task.status == Status.SUBMITTING:
         return _("the provider's answer")
