@@ -276,9 +276,9 @@ def test_budgets_say_used_of_limit_with_a_word_and_a_time(
 def test_what_is_under_way_is_listed_with_its_reasons(desk: Client, working: ProviderAccount, alice: User) -> None:
     history.generating(alice)
     task = history.waiting(alice)
-    VideoTask.objects.filter(pk=task.pk).update(wait_code="slot", created_at=AT - timedelta(minutes=12))
+    VideoTask.objects.filter(pk=task.pk).update(wait_code="own_slot", created_at=AT - timedelta(minutes=12))
     text = text_of(desk)
-    assert "Waiting 1 the oldest was ordered 12 min ago 1 · all places are taken" in text
+    assert "Waiting 1 the oldest was ordered 12 min ago 1 · other videos of the same user come first" in text
     assert "worker alive" in text
 
 
