@@ -5,14 +5,15 @@ entry and a reason, never by an edit. Amounts are provider credits; what is gone
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from django.conf import settings
 from django.db import models, transaction
-from django.db.models import Q, Sum
+from django.db.models import Sum
 
 from accounts.doors import clock
 from accounts.models import User
@@ -32,19 +33,26 @@ QUIET_WITHIN = timedelta(hours=2)
 # What a person has not answered is told of for so long.
 WATCHED = timedelta(days=30)
 REASON_LENGTH = 500
+# So many rows are in memory at once.
+AT_ONCE = 5000
 
 
 class KeyReused(Exception):
     """The idempotency key already stands for another correction."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Jobs:
     """Our side: so many videos, what they were estimated at, what they cost."""
 
-    count: int
-    estimated: Decimal
-    actual: Decimal
+    count: int = 0
+    estimated: Decimal = ZERO
+    actual: Decimal = ZERO
+
+    def add(self, count: int, estimated: Decimal, actual: Decimal) -> None:
+        self.count += count
+        self.estimated += estimated
+        self.actual += actual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +120,7 @@ def reconcile(*, account: ProviderAccount, since: datetime, until: datetime) -> 
     if opening is None or closing is None or closing.taken_at <= opening.taken_at:
         return None
     stretch = _Stretch(account, opening, closing)
-    by_kind = stretch.entries()
+    followed, by_kind = stretch.track(), stretch.entries()
     return Reconciliation(
         account=account,
         opening=opening,
@@ -120,12 +128,12 @@ def reconcile(*, account: ProviderAccount, since: datetime, until: datetime) -> 
         top_ups=by_kind[Kind.TOP_UP],
         returned=by_kind[Kind.RETURNED],
         corrections=by_kind[Kind.CORRECTION],
-        settled=_sum(stretch.known),
-        open=_sum(stretch.open),
-        free=_sum([spend for spend in stretch.known if spend.basis == Basis.ASSUMED and not spend.actual]),
-        by_model=_grouped(stretch.known, "model"),
-        by_basis=_grouped(stretch.known, "basis"),
-        track=stretch.track(),
+        settled=stretch.jobs(lambda sort: sort.is_known),
+        open=stretch.jobs(lambda sort: not sort.is_known),
+        free=stretch.jobs(lambda sort: sort.is_known and sort.is_free and sort.basis == Basis.ASSUMED),
+        by_model=stretch.known_by("model"),
+        by_basis=stretch.known_by("basis"),
+        track=followed,
     )
 
 
@@ -190,38 +198,77 @@ def watch(account: ProviderAccount) -> Reconciliation | None:
     return found
 
 
+class _Sort(NamedTuple):
+    """What jobs are summed up by."""
+
+    model: str
+    basis: str
+    is_known: bool  # at the closing reading
+    is_free: bool
+
+
 class _Stretch:
-    """The rows of one account between two readings."""
+    """The rows of one account between two readings. Jobs are summed up while the balance is tracked, none is kept."""
 
     def __init__(self, account: ProviderAccount, opening: BalanceSnapshot, closing: BalanceSnapshot) -> None:
         self.account, self.begin, self.end = account, opening.taken_at, closing.taken_at
         self._entries = entries_between(account=account, after=self.begin, until=self.end)
-        spends = [(spend, _job(spend)) for spend in self._spends_of(Q(account=account))]
-        self._jobs = [job for _, job in spends]
-        self.known = [spend for spend, job in spends if job.known_at is not None and job.known_at <= self.end]
-        self.open = [spend for spend, job in spends if job.known_at is None or job.known_at > self.end]
-
-    def _spends_of(self, whose: Q) -> Iterator[Spend]:
-        """Sent before the end, and open or not known for sure at the beginning. Two queries, each with an index."""
-        sent = Spend.objects.filter(whose, promised_at__lte=self.end)
-        yield from sent.filter(state=Spend.State.PROMISED)
-        yield from sent.filter(state=Spend.State.SETTLED, settled_at__gt=self.begin - GRACE)
+        self._sums: dict[_Sort, Jobs] = defaultdict(Jobs)
 
     def track(self) -> Track:
         taken = _snapshots(self.account).filter(taken_at__gte=self.begin, taken_at__lte=self.end)
         readings = [Reading(at, balance, pk) for at, balance, pk in taken.values_list("taken_at", "balance", "pk")]
-        # Other keys may draw on the same purse: what their videos took is possible, never known.
-        same_place = Q(account__provider=self.account.provider, account__base_url=self.account.base_url)
-        others = self._spends_of(same_place & ~Q(account=self.account))
-        possible = [Job(one.promised_at or self.begin, None, ZERO, _most(one)) for one in others]
         besides = self._entries.exclude(kind=Kind.CORRECTION).order_by("happened_at")
         moved = [Movement(at, amount) for at, amount in besides.values_list("happened_at", "amount")]
-        return track(readings, self._jobs + possible, moved)
+        return track(readings, self._passing(), moved)
+
+    def jobs(self, which: Callable[[_Sort], bool]) -> Jobs:
+        """Those of these sorts together."""
+        found = Jobs()
+        for sort, jobs in self._sums.items():
+            if which(sort):
+                found.add(jobs.count, jobs.estimated, jobs.actual)
+        return found
+
+    def known_by(self, name: str) -> dict[str, Jobs]:
+        """The known ones, by this part of their sort."""
+        groups: dict[str, Jobs] = defaultdict(Jobs)
+        for sort, jobs in self._sums.items():
+            if sort.is_known:
+                groups[getattr(sort, name)].add(jobs.count, jobs.estimated, jobs.actual)
+        return dict(sorted(groups.items()))
 
     def entries(self) -> dict[str, Decimal]:
         """What entries sum to, by kind."""
         sums = dict(self._entries.order_by().values_list("kind").annotate(sum=Sum("amount")))
         return {kind: sums.get(kind, ZERO) for kind in Kind}
+
+    def _passing(self) -> Iterator[Job]:
+        """Every job as the balance may show it, summed up as it passes."""
+        for account_id, model, basis, estimated, cost, sent_at, settled_at in self._rows():
+            actual = cost or ZERO
+            most = max(estimated, actual)
+            if account_id != self.account.pk:
+                # Other keys may draw on the same purse: what their videos took is possible, never known.
+                yield Job(sent_at, None, ZERO, most)
+                continue
+            # What nobody knows for sure stays possible for ever.
+            known_at = None if settled_at is None or basis == Basis.POSSIBLE else settled_at + GRACE
+            is_known = known_at is not None and known_at <= self.end
+            self._sums[_Sort(model, basis, is_known, not actual)].add(1, estimated, actual)
+            yield Job(sent_at, known_at, actual, most)
+
+    def _rows(self) -> Iterator[tuple[int, str, str, Decimal, Decimal | None, datetime, datetime | None]]:
+        """What any key of the purse had sent before the end, if it was open or not known for sure at the beginning."""
+        purse = ProviderAccount.objects.filter(provider=self.account.provider, base_url=self.account.base_url)
+        sent = Spend.objects.filter(
+            account__in=list(purse.values_list("pk", flat=True)), promised_at__lte=self.end
+        ).values_list("account_id", "model", "basis", "estimated", "actual", "promised_at", "settled_at")
+        # Each part has an index; in one statement, so that what is settled meanwhile is read once.
+        parts = sent.filter(state=Spend.State.PROMISED).union(
+            sent.filter(state=Spend.State.SETTLED, settled_at__gt=self.begin - GRACE), all=True
+        )
+        return parts.iterator(chunk_size=AT_ONCE)  # type: ignore[return-value]  # what was sent has its time
 
 
 def _snapshots(account: ProviderAccount) -> models.QuerySet[BalanceSnapshot]:
@@ -233,30 +280,3 @@ def _opening(account: ProviderAccount, since: datetime) -> BalanceSnapshot | Non
     before = _snapshots(account).filter(taken_at__lte=since)
     quiet = before.filter(taken_at__gt=since - QUIET_WITHIN).order_by("promised", "-taken_at", "-pk").first()
     return quiet or before.last() or _snapshots(account).first()
-
-
-def _job(spend: Spend) -> Job:
-    """A spend as the balance may show it. What nobody knows for sure stays possible for ever."""
-    is_known = spend.settled_at is not None and spend.basis != Basis.POSSIBLE
-    return Job(
-        since=spend.promised_at or spend.created_at,
-        known_at=spend.settled_at + GRACE if is_known and spend.settled_at else None,
-        actual=spend.actual or ZERO,
-        most=_most(spend),
-    )
-
-
-def _sum(spends: Sequence[Spend]) -> Jobs:
-    estimated = sum((spend.estimated for spend in spends), ZERO)
-    return Jobs(len(spends), estimated, sum((spend.actual or ZERO for spend in spends), ZERO))
-
-
-def _grouped(spends: Sequence[Spend], name: str) -> dict[str, Jobs]:
-    groups: dict[str, list[Spend]] = defaultdict(list)
-    for spend in spends:
-        groups[getattr(spend, name)].append(spend)
-    return {key: _sum(group) for key, group in sorted(groups.items())}
-
-
-def _most(spend: Spend) -> Decimal:
-    return max(spend.estimated, spend.actual or ZERO)

@@ -79,14 +79,18 @@ def look() -> None:
 
 def recognise(account: ProviderAccount) -> list[ProviderEntry]:
     """Write down what came in, once, however often and by whomever it is called; returns the new entries."""
+    last = _last_entry(account)
+    at = clock.database_now()
+    found = reconcile.reconcile(account=account, since=at - RECOGNISED_WITHIN, until=at)
+    measured = [rise for rise in rises(found.track) if rise.is_measured(at)] if found else []
+    if not (found and measured):
+        return []
     with transaction.atomic():
-        # Whoever looks at the same time waits here, and then finds it written down.
+        # Days of history were read without the lock, for which every paid decision waits. Whatever was written down
+        # meanwhile may be the same rise: then the next look tells.
         provider_accounts.lock(account.pk)
-        at = clock.database_now()
-        found = reconcile.reconcile(account=account, since=at - RECOGNISED_WITHIN, until=at)
-        if found is None:
+        if _last_entry(account) != last:
             return []
-        measured = [rise for rise in rises(found.track) if rise.is_measured(at)]
         return [entry for rise in measured for entry in _written(found, rise)]
 
 
@@ -129,6 +133,11 @@ def _without_overtaken(jumps: Sequence[Jump]) -> list[Jump]:
         else:
             kept.append(jump)
     return kept
+
+
+def _last_entry(account: ProviderAccount) -> int | None:
+    """The newest entry's number. All are written under the account's lock, and none is ever removed."""
+    return ProviderEntry.objects.filter(account=account).order_by("-pk").values_list("pk", flat=True).first()
 
 
 def _written(found: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:

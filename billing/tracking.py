@@ -6,10 +6,12 @@ common; a reading that allows none of it is a jump, no larger than it must be. H
 never makes one, at whatever moment it charges, and what is taken besides is found in full at the first quiet reading.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
 ZERO = Decimal(0)
 
@@ -23,8 +25,7 @@ class Reading:
     pk: int
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """From `since` on it may have taken up to `most`; from `known_at` on it has taken `actual`. None: never known."""
 
     since: datetime
@@ -82,27 +83,31 @@ class Track:
 def track(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[Movement]) -> Track:
     """Follow one balance through its readings, at least one, in order of time.
 
-    `jobs` are those that may have taken something after the first reading; movements up to it are left out.
+    `jobs` are those that may have taken something after the first reading, in any order: there may be a million, and
+    each is needed only as it passes. Movements up to the first reading are left out.
     """
-    first = readings[0]
-    # (when, what it adds to what is known, what to the part that is not)
-    steps: list[tuple[datetime, Decimal, Decimal]] = []
+    first, last = readings[0], readings[-1]
+    times = [reading.at for reading in readings]
+    # What each reading is the first to show, added to what is known and to the part that is not; then what none shows.
+    to_known, to_unknown = ([ZERO] * (len(readings) + 1) for _ in range(2))
     for job in jobs:
-        steps.append((job.since, ZERO, job.most))
+        to_unknown[bisect_left(times, job.since)] += job.most
         if job.known_at is not None:
-            steps.append((job.known_at, -job.actual, -job.most))
-    inflow = [(one.at, one.amount) for one in movements if first.at < one.at <= readings[-1].at]
-    steps += [(at, amount, ZERO) for at, amount in inflow]
-    steps.sort(key=lambda step: step[0])
+            place = bisect_left(times, job.known_at)
+            to_known[place] -= job.actual
+            to_unknown[place] -= job.most
+    received = ZERO
+    for one in movements:
+        if first.at < one.at <= last.at:
+            to_known[bisect_left(times, one.at)] += one.amount
+            received += one.amount
 
-    known, unknown, place = first.balance, ZERO, 0
+    known, unknown = first.balance, ZERO
     jumps: list[Jump] = []
     low = high = open_before = room = ZERO
     for number, reading in enumerate(readings):
-        while place < len(steps) and steps[place][0] <= reading.at:
-            known += steps[place][1]
-            unknown += steps[place][2]
-            place += 1
+        known += to_known[number]
+        unknown += to_unknown[number]
         least = reading.balance - known
         most = least + unknown
         if number == 0:
@@ -116,10 +121,9 @@ def track(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[
         else:
             low, high = max(low, least), min(high, most)
         room = most - high
-    received = sum((amount for _, amount in inflow), ZERO)
     return Track(
         first=first,
-        last=readings[-1],
+        last=last,
         jumps=tuple(jumps),
         settled=first.balance + received - known,
         movements=received,

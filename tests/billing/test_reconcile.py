@@ -179,7 +179,7 @@ def test_credits_that_no_video_explains_are_gone_and_alerted(purse: Purse) -> No
     top_ups.look()
     alert = the_alert()
     assert (alert.cause, alert.count, alert.severity) == (purse.account.cause, 2, "warning")
-    assert alert.detail.startswith("12.5 provider credits, most of them between 2026-09-01 12:03 and 12:07")
+    assert alert.detail.endswith("most of them between 2026-09-01 12:03 UTC and 2026-09-01 12:07 UTC.")
 
 
 def test_what_is_within_the_tolerance_is_explained(purse: Purse, settings: Settings) -> None:
@@ -295,7 +295,7 @@ def test_an_answer_to_nothing_shows_as_too_much(purse: Purse, olga: User) -> Non
     found = seen(purse)
     assert (found.unexplained, found.worst, found.is_gone) == (-20, None, True)
     top_ups.look()
-    assert the_alert().detail == "20 provider credits"
+    assert the_alert().detail == "20 provider credits are gone that no video explains."
 
 
 # What the database refuses
@@ -607,10 +607,47 @@ def test_any_day_of_an_honest_provider_is_explained_and_any_theft_shows_as_itsel
         transaction.set_rollback(True)
 
 
-def test_recognising_locks_the_account(purse: Purse) -> None:
+def test_what_another_wrote_down_while_history_was_read_is_left_to_the_next_look(
+    purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     purse.read()
-    account = provider_accounts.lock(purse.account.pk)
-    assert account.balance == 5000
+    purse.balance += 1000
+    purse.read()
+    purse.read()
+    lock = provider_accounts.lock
+
+    def lock_after_another(account_id: int) -> ProviderAccount:
+        monkeypatch.undo()
+        assert len(top_ups.recognise(purse.account)) == 1
+        return lock(account_id)
+
+    monkeypatch.setattr(provider_accounts, "lock", lock_after_another)
+    assert top_ups.recognise(purse.account) == []
+    assert entries() == [("top_up", 1000)]
+    assert seen(purse).unexplained == 0
+
+
+def test_the_account_that_decisions_wait_for_is_not_locked_while_history_is_read(
+    purse: Purse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purse.read()
+    purse.job()
+    purse.read()
+    purse.read()
+
+    def never(account_id: int) -> ProviderAccount:
+        raise AssertionError("nothing came in, so there is nothing to decide")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(provider_accounts, "lock", never)
+        assert top_ups.recognise(purse.account) == []
+    purse.balance += 1000
+    purse.read()
+    purse.pass_(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(provider_accounts, "lock", never)
+        with pytest.raises(AssertionError, match="nothing to decide"):
+            top_ups.recognise(purse.account)
 
 
 def test_the_balance_is_compared_every_five_minutes(purse: Purse) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,6 +188,15 @@ def test_top_ups_nobody_wrote_down_come_to_light_in_full(steps: list[tuple]) -> 
     assert 0 <= found.found <= total
     provider.end()
     assert provider.tracked(told=False).found == total
+
+
+@given(st.lists(st.one_of(usual, topped), max_size=40), st.randoms(use_true_random=False))
+def test_jobs_may_pass_in_any_order(steps: list[tuple], chance: Random) -> None:  # type: ignore[type-arg]
+    provider = lived(steps)
+    jobs, moved = provider.all_jobs(), list(provider.topped_up)
+    chance.shuffle(jobs)
+    chance.shuffle(moved)
+    assert track(provider.readings, iter(jobs), iter(moved)) == provider.tracked()
 
 
 @given(st.lists(usual, min_size=1, max_size=30), st.integers(min_value=1, max_value=20))

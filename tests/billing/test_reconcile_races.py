@@ -1,0 +1,62 @@
+"""Many who answer, or recognise, the same difference at once on PostgreSQL: it is written down once."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db.models import Sum
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import reconcile
+from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry
+from tests.billing.racing import PROCESSES, race
+
+pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
+
+# So often each race is run: what is written down once must be so each time.
+TIMES = 8
+
+
+def account_that_read(place: int, *balances: int) -> ProviderAccount:
+    """A key whose balance was read some minutes ago, five minutes apart."""
+    account = ProviderAccount.objects.create(
+        label=f"Key {place}",
+        source="admin",
+        base_url=f"https://{place}.example",
+        upload_base_url="",
+        key_fingerprint=str(place),
+    )
+    at = clock.database_now() - timedelta(minutes=5 * len(balances))
+    for balance in balances:
+        BalanceSnapshot.objects.create(account=account, balance=balance, promised=0, taken_at=at)
+        at += timedelta(minutes=5)
+    return account
+
+
+def test_f78_eight_processes_recognise_one_top_up_once(process_environment: dict[str, str]) -> None:
+    accounts = [account_that_read(place, 500, 1500, 1500) for place in range(TIMES)]
+    named = ",".join(str(account.pk) for account in accounts)
+    answers = race("tests.billing.accountant", "recognise", named, environment=process_environment)
+    assert [looked for _, looked in answers] == [TIMES] * PROCESSES
+    assert sum(written for written, _ in answers) == TIMES
+    for account in accounts:
+        assert list(account.entries.values_list("kind", "amount")) == [("top_up", 1000)]
+        at = clock.database_now()
+        found = reconcile.reconcile(account=account, since=at - timedelta(days=1), until=at)
+        assert found is not None
+        assert (found.unexplained, found.jumps) == (0, ())
+
+
+def test_eight_processes_answer_a_difference_under_one_key_once(
+    olga: User, process_environment: dict[str, str]
+) -> None:
+    account = account_that_read(1, 500, 500 - TIMES, 500 - TIMES)
+    keys = ",".join(f"form-{n}" for n in range(TIMES))
+    arguments = ("correct", str(account.pk), olga.email, keys)
+    answers = race("tests.billing.accountant", *arguments, environment=process_environment)
+    entries = ProviderEntry.objects.filter(kind="correction")
+    ids = entries.values_list("pk", flat=True)
+    assert answers == [(TIMES, sum(ids))] * PROCESSES, "each got the same entries"
+    assert entries.count() == TIMES
+    assert entries.aggregate(sum=Sum("amount"))["sum"] == Decimal(-TIMES)
