@@ -1,10 +1,14 @@
-"""What must hold in billing's own tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6)."""
+"""What must hold in billing's own tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6).
+
+Budgets: `billing.book_budgets`.
+"""
 
 from collections.abc import Iterable
 
 from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, When, Window
 from django.db.models.functions import Abs, Coalesce, Lag
 
+from billing.book_budgets import jobs_count_what_they_cost, windows_hold_what_counts
 from billing.books import Guards, Problem, register, triggers_missing
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, ProviderEntry, Spend
 
@@ -20,6 +24,9 @@ PROVIDER_GUARDS: Guards = {
     "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
     "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
 }
+
+register(windows_hold_what_counts)
+register(jobs_count_what_they_cost)
 
 
 @register
