@@ -6,6 +6,7 @@ from django.conf import settings
 pytest_plugins = [
     "tests.database",
     "tests.people",
+    "tests.telling",
     "tests.browsing",
     "tests.mail",
     "tests.s3",

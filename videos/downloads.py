@@ -123,7 +123,7 @@ def _attempt(file: VideoFile) -> None:
         _commit(file)
         return
     if not storing.has_room():
-        raise storing.NoRoom("less than the reserve is free on the disk")
+        raise storing.DiskFull("less than the reserve is free on the disk")
     path, film = _bring(file)
     checkpoints.reach("download.checked")
     poster = posters.draw(path, duration_s=film.duration_s)

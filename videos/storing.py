@@ -35,7 +35,7 @@ class StorageTrouble(Exception):
         return {}
 
 
-class NoRoom(StorageTrouble):
+class DiskFull(StorageTrouble):
     """Less than the reserve is free."""
 
     @property

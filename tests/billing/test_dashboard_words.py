@@ -16,7 +16,7 @@ def test_alerts_of_one_kind_say_what_each_is_of(desk: Client) -> None:
         alerts.raise_alert(alerts.Kind.PRICE_CHANGED, cause=item)
     alerts.raise_alert(alerts.Kind.UNUSUAL_SPEND, cause=f"provider account {provider_accounts.current().pk}")
     page = desk.get("/admin/").text
-    for item in ("veo3_lite 720p generate", "veo3_fast 4k generate"):
+    for item in ("Veo 3.1 Lite 720p · Video from text or frames", "Veo 3.1 Fast 4k · Video from text or frames"):
         assert f'alert-about">{item}</span>' in page
     assert page.count("alert-about") == 2
 

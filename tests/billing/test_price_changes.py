@@ -48,8 +48,7 @@ def test_two_of_the_last_three_videos_at_another_price_make_a_proposal(purse: Pu
     assert proposals() == [("open", 30, 60, 2)]
     alert = Alert.objects.get(kind="price_changed")
     assert (alert.cause, alert.severity) == (str(FAST), "warning")
-    assert "60 provider credits" in alert.detail
-    assert alert.detail.endswith(": 30")
+    assert alert.detail == "Our list says 60 provider credits; finished videos cost 30."
 
 
 def test_looking_again_keeps_one_proposal_that_counts(purse: Purse) -> None:
@@ -196,7 +195,8 @@ def test_a_price_below_its_cost_is_told_of_until_it_is_not(still: SetClock) -> N
     (below,) = margins.check()
     assert (below.model, below.user_credits) == ("veo3_fast", 60)
     assert open_alerts("negative_margin") == [str(FAST)]
-    assert Alert.objects.get().detail == "its user pays 60 credits, we pay 80: -0.1000 US$ a video"
+    words = "Its user pays 60 credits and we pay 80 provider credits: a loss of 0.1 US$ with each video."
+    assert Alert.objects.get().detail == words
     still.sleep(1)
     price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=80)
     assert margins.check() == []
