@@ -10,6 +10,8 @@ from accounts.doors import clock
 from billing.models import Price
 
 Kind = Price.Kind
+# What can be ordered by itself; the others are made of a video that is there already, and some cost next to nothing.
+NEW_VIDEOS = (Kind.GENERATE, Kind.REFERENCE)
 
 
 class NoPrice(Exception):
@@ -44,12 +46,28 @@ def quote(*, model: str, resolution: str, kind: str = Kind.GENERATE, at: datetim
     return _quote(price)
 
 
-def price_list(*, at: datetime | None = None) -> list[Quote]:
-    """Every item's price valid at `at`, cheapest first within a kind."""
+def in_force(*, at: datetime | None = None) -> list[Price]:
+    """The newest price of each item that is valid at `at` (now unless given)."""
     newest: dict[tuple[str, str, str], Price] = {}
     for price in Price.objects.filter(valid_from__lte=at or clock.now()).order_by("valid_from"):
         newest[price.kind, price.model, price.resolution] = price
-    return [_quote(price) for price in sorted(newest.values(), key=lambda price: (price.kind, price.user_credits))]
+    return list(newest.values())
+
+
+def price_list(*, at: datetime | None = None) -> list[Quote]:
+    """Every item's price valid at `at`, cheapest first within a kind."""
+    return [_quote(price) for price in sorted(in_force(at=at), key=lambda price: (price.kind, price.user_credits))]
+
+
+def cheapest(*, at: datetime | None = None, model: str = "") -> Decimal | None:
+    """The least that a new video, of this model if one is named, costs us at `at` in provider credits; None if none is sold.
+
+    A budget or a balance that has less room than this stops all of them.
+    """
+    costs = [
+        price.provider_credits for price in in_force(at=at) if price.kind in NEW_VIDEOS and model in ("", price.model)
+    ]
+    return min(costs, default=None)
 
 
 def _quote(price: Price) -> Quote:

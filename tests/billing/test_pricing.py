@@ -120,3 +120,13 @@ def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(still: SetC
     assert [quote.user_credits for quote in generate] == [30, 35, 45, 65, 150, 180, 250, 255, 380]
     assert len(pricing.price_list(at=FEED_OF)) == Price.objects.filter(valid_from=FEED_OF).count()
     assert pricing.price_list(at=FEED_OF - timedelta(days=1)) == []
+
+
+def test_the_cheapest_is_a_video_of_its_own_at_the_price_of_the_moment(still: SetClock) -> None:
+    assert pricing.cheapest() == 30, "what is made of another video costs less and stops nothing"
+    assert pricing.cheapest(model="veo3_fast") == 60
+    set_price("12.5", 45, still.at + timedelta(hours=1))
+    assert pricing.cheapest(at=still.at) == 30
+    still.sleep(3600)
+    assert pricing.cheapest() == Decimal("12.5")
+    assert pricing.cheapest(at=FEED_OF - timedelta(days=1)) is None
