@@ -16,6 +16,7 @@ from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from billing.models import ProviderAccount
@@ -24,6 +25,11 @@ PAGES_OF = {
     "video": "admin:videos_videotask_change",
     "voucher": "admin:billing_voucher_change",
     "lot": "admin:billing_creditlot_change",
+}
+NAMES_OF: dict[str, Promise] = {
+    "video": gettext_lazy("Video %(number)s"),
+    "voucher": gettext_lazy("Voucher %(number)s"),
+    "lot": gettext_lazy("Lot %(number)s"),
 }
 
 
@@ -86,7 +92,7 @@ def reference_link(reference: str) -> SafeString | str:
         url = reverse(PAGES_OF[kind], args=[name])
     except (KeyError, NoReverseMatch):
         return reference
-    short = f"{kind} {name.partition('-')[0].upper()}"
+    short = NAMES_OF[kind] % {"number": name.partition("-")[0].upper()}
     return format_html('<a class="num nowrap" href="{}" title="{}">{}</a>', url, reference, short)
 
 

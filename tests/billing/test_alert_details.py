@@ -43,7 +43,7 @@ from tests.i18n.test_pages import english_of
 from tests.people import give_credits
 from tests.videos import takes
 from tests.videos.conftest import own_media
-from videos import alert_delivery, dispatch, lifecycle, orders, polling, provider_clients, storing, supervisor
+from videos import alert_delivery, dispatch, lifecycle, orders, polling, provider_clients, storing, supervisor, sweep
 from videos.providers.base import Report, ReportState
 
 __all__ = ["own_media"]
@@ -174,7 +174,7 @@ def restarted(house: House, *, after_s: int | None) -> None:
     mine.stopping = True
     house.monkeypatch.setattr(supervisor, "RESTART_PAUSE_S", 0)
     house.monkeypatch.setattr(mine, "_silent_for_s", lambda: after_s or 0)
-    house.monkeypatch.setattr(supervisor.sweep, "ring_due", lambda: None)
+    house.monkeypatch.setattr(sweep, "ring_due", lambda: None)
     if after_s:
         house.monkeypatch.setattr(mine, "cluster", type("Cluster", (), {"poll": lambda self: None})())
         house.monkeypatch.setattr(mine, "_end", lambda **how: None)

@@ -267,7 +267,7 @@ def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], No
     assert (said["type"], said["timestamp"]) == ("alert.raised", "2026-09-01T12:00:00+00:00")
     data = said["data"]
     assert set(data) == {
-        "id", "kind", "severity", "title", "meaning", "done_by_itself", "to_do", "cause", "detail", "reference",
+        "id", "kind", "severity", "title", "meaning", "done_by_itself", "to_do", "cause", "detail", "facts", "reference",
         "count", "first_at", "last_at", "reopened_at", "resolved_at", "url",
     }  # fmt: skip
     assert (data["kind"], data["severity"], data["cause"], data["detail"]) == ("storage", "critical", "media", "full")

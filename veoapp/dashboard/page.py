@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing import alert_words
+from billing import alert_details, alert_words
 from billing.amounts import localised
 from billing.budgets import State
 from billing.dashboard import charts, figures, forecasts
@@ -65,10 +65,11 @@ EXPORTS: dict[str, Promise] = {
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One open alert, what it concerns, what to do about it, and where."""
+    """One open alert, what it concerns and tells, what to do about it, and where."""
 
     alert: Alert
     about: str
+    told: str
     tone: str
     todo: str | Promise
     page: str
@@ -272,6 +273,7 @@ def _alert(alert: Alert) -> AlertRow:
     return AlertRow(
         alert=alert,
         about="" if is_of_account else alert_words.about(alert),
+        told="" if is_of_account else alert_details.told(alert).sentences,
         tone=TONES[Alert.Severity(alert.severity)],
         todo=alert_words.words_of(alert).todo,
         page=alert_words.page_of(alert),
