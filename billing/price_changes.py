@@ -1,29 +1,29 @@
 """What the provider charges by now, against our list: proposals that a person applies or puts aside.
 
-A proposal comes from what finished videos cost, or from the provider's feed. Prices are never edited: a new one takes over.
+A proposal comes from what finished videos cost that were ordered at the price in force, or from the provider's feed. Prices
+are never edited: a new one takes over.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from datetime import timedelta
 from decimal import ROUND_CEILING, Decimal
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, margins, pricing
 from billing.amounts import plain
 from billing.items import Item
-from billing.models import Price, PriceProposal, ProviderAccount, Spend
+from billing.models import Price, PriceProposal, Spend
 
-ZERO = Decimal(0)
 State = PriceProposal.State
 Source = PriceProposal.Source
 
 # So many of an item's last costs are looked at, and so many of them must agree.
 LAST, AGREE = 3, 2
 REPORTED_WITHIN = timedelta(days=7)
-MOST_READ = 5_000
 # A price that is so many times ours, or so small a part of it, is a mistake until somebody says otherwise.
 ABSURD = 10
 
@@ -35,24 +35,20 @@ class Decided(Exception):
 def look() -> list[PriceProposal]:
     """Compare what the last videos of each item cost with its price; returns the proposals that stand."""
     standing = []
-    for item, costs in _reported().items():
-        listed = listed_price(item)
-        seen, times = Counter(costs[:LAST]).most_common(1)[0]
-        if listed is None or times < AGREE:
+    for price in pricing.in_force():
+        item, listed = Item(price.model, price.resolution, price.kind), price.provider_credits
+        reported = _reported(price)
+        last = Counter(reported.values_list("actual", flat=True)[:LAST]).most_common(1)
+        seen, times = last[0] if last else (None, 0)
+        if seen is None or times < AGREE:
             continue
         if seen == listed:
             withdraw(item=item, source=Source.REPORTED)
-        elif proposal := propose(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=costs.count(seen)):
+            continue
+        times = reported.filter(actual=seen).count()
+        if proposal := propose(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=times):
             standing.append(proposal)
     return standing
-
-
-def listed_price(item: Item) -> Decimal | None:
-    """What our list says in provider credits now; None for what is not sold."""
-    try:
-        return pricing.quote(model=item.model, resolution=item.resolution, kind=item.kind).provider_credits
-    except pricing.NoPrice:
-        return None
 
 
 def propose(
@@ -130,19 +126,18 @@ def is_absurd(*, listed: Decimal, seen: Decimal) -> bool:
     return seen <= 0 or seen > listed * ABSURD or seen * ABSURD < listed
 
 
-def _reported() -> dict[Item, list[Decimal]]:
-    """What the provider reported lately, by item, newest first."""
-    spends = Spend.objects.filter(
-        account__in=list(ProviderAccount.objects.values_list("pk", flat=True)),
+def _reported(price: Price) -> QuerySet[Spend]:
+    """What the provider reported lately for videos that were ordered at this price, newest first. By an index."""
+    return Spend.objects.filter(
+        model=price.model,
+        resolution=price.resolution,
+        kind=price.kind,
         state=Spend.State.SETTLED,
-        settled_at__gt=clock.database_now() - REPORTED_WITHIN,
         basis=Spend.Basis.REPORTED,
+        settled_at__gt=clock.database_now() - REPORTED_WITHIN,
+        created_at__gte=price.valid_from,
         actual__gt=0,
     ).order_by("-settled_at", "-pk")
-    costs: dict[Item, list[Decimal]] = defaultdict(list)
-    for *item, actual in spends.values_list("model", "resolution", "kind", "actual")[:MOST_READ]:
-        costs[Item(*item)].append(actual or ZERO)
-    return costs
 
 
 def _decide(proposal_id: int, state: PriceProposal.State, actor: User) -> PriceProposal:

@@ -57,6 +57,12 @@ class Spend(models.Model):
             models.Index(fields=["created_at"], name="spend_by_time"),
             # What left the balance in a stretch of time.
             models.Index(fields=["account", "settled_at"], name="spend_settled", condition=Q(state="settled")),
+            # What the provider took for each item lately.
+            models.Index(
+                fields=["model", "resolution", "kind", "-settled_at"],
+                name="spend_reported",
+                condition=Q(state="settled", basis="reported"),
+            ),
         )
         constraints = (
             models.CheckConstraint(condition=Q(estimated__gt=0), name="spend_estimate_above_zero"),

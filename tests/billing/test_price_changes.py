@@ -1,5 +1,6 @@
 """A price that changed at the provider is proposed; a person applies it or puts it aside; margins below zero are told of."""
 
+from copy import copy
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing import margins, price_changes, pricing
 from billing.items import Item, title_of
-from billing.models import Alert, Price, PriceProposal
+from billing.models import Alert, Price, PriceProposal, Spend
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from videos import tasks
@@ -131,6 +132,8 @@ def test_what_was_put_aside_is_not_proposed_again_until_our_list_changes(purse: 
     assert proposals() == [("dismissed", 30, 60, 2)]
     purse.pass_(minutes=1)
     price_changes.set_price(item=FAST, provider_credits=Decimal(50), user_credits=60)
+    for _ in range(2):
+        purse.job(actual=30)
     assert len(price_changes.look()) == 1
     assert proposals()[1] == ("open", 30, 50, 2)
     with pytest.raises(price_changes.Decided):
@@ -146,6 +149,32 @@ def test_the_alert_stands_while_another_proposal_for_the_item_does(purse: Purse,
     price_changes.put_aside(proposal_id=from_feed.pk, actor=olga)
     assert open_alerts() == [str(FAST)]
     assert price_changes.withdraw(item=FAST, source=FEED) == 0
+
+
+def test_what_was_ordered_at_the_former_price_says_nothing_about_the_new_one(purse: Purse) -> None:
+    for _ in range(3):
+        purse.job(actual=60)
+    before = purse.send()
+    purse.pass_(minutes=1)
+    price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=100)
+    purse.end(before, actual=60)
+    assert price_changes.look() == []
+    for _ in range(2):
+        purse.job(actual=60)
+    assert len(price_changes.look()) == 1
+    assert proposals() == [("open", 60, 80, 2)]
+
+
+def test_what_is_seldom_sold_is_looked_at_however_much_else_is(purse: Purse) -> None:
+    for _ in range(2):
+        purse.job(actual=400, model="veo3")
+    crowd = [purse.job() for _ in range(2)]
+    for n in range(6_000):
+        crowd[0].pk, crowd[0].reference = None, f"crowd:{n}"
+        crowd.append(copy(crowd[0]))
+    Spend.objects.bulk_create(crowd[2:])
+    (proposal,) = price_changes.look()
+    assert (proposal.model, proposal.seen, proposal.listed, proposal.times) == ("veo3", 400, 250, 2)
 
 
 def test_both_sources_of_one_price_are_one_proposal(purse: Purse) -> None:
