@@ -2,7 +2,6 @@
 
 from typing import cast
 
-from allauth.account.adapter import get_adapter
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.doors import clock
+from accounts.guessers import client_of
 from accounts.models import User
 from billing import expiry, guesses, ledger, lots, sheets, vouchers
 from billing.statements import KINDS, Statement
@@ -83,7 +83,7 @@ def _redeem(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         user, code = cast(User, request.user), form.cleaned_data["code"]
         try:
-            use = vouchers.redeem(user=user, typed=code, client=str(get_adapter().get_client_ip(request)))
+            use = vouchers.redeem(user=user, typed=code, client=client_of(request))
         except vouchers.NotRedeemed as refused:
             form.add_error("code", str(REFUSALS[refused.reason]))
         except guesses.TooManyGuesses as refused:

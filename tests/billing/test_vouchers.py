@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from billing import guesses, ledger, lots, vouchers
@@ -199,3 +200,11 @@ def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetC
     answer = purse.post(PAGE, {"code": voucher().code})
     assert "Try again in 14 minutes." in answer.text
     assert money(alice) == (0, [])
+
+
+def test_a_code_counts_where_the_caller_s_address_cannot_be_told(purse: Client, alice: User, settings: Settings) -> None:
+    purse.get(PAGE)
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    answer = purse.post(PAGE, {"code": voucher().code}, REMOTE_ADDR="")
+    assert answer.status_code == 302
+    assert money(alice) == (50, [("grant", 50)])
