@@ -202,7 +202,9 @@ def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetC
     assert money(alice) == (0, [])
 
 
-def test_a_code_counts_where_the_caller_s_address_cannot_be_told(purse: Client, alice: User, settings: Settings) -> None:
+def test_a_code_counts_where_the_caller_s_address_cannot_be_told(
+    purse: Client, alice: User, settings: Settings
+) -> None:
     purse.get(PAGE)
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     answer = purse.post(PAGE, {"code": voucher().code}, REMOTE_ADDR="")
