@@ -636,3 +636,24 @@ def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock,
     assert "Nothing was charged" in str(refusal)
     budget_guard.tell(refusal)
     assert not Alert.objects.exists()
+
+
+def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.
+    limit("1200")
+    midnight = still.at - timedelta(hours=12)
+    row = BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
+    )
+    assert str(row) == "all day 2026-09-01 00:00: 1075"
+    job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
+    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard.Wait(guard.SLOWED, still.at + guard.BUDGET_LOOK_EVERY, ends_at=turn)
+    still.at = turn - timedelta(seconds=1)
+    account.balance_at = still.at
+    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard.Wait(guard.SLOWED, turn, ends_at=turn)
+    still.at = turn
+    assert guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None

@@ -108,3 +108,12 @@ def test_sums_are_read_for_the_measures_asked_for() -> None:
     count()
     found = tally.rows(Period.DAY, since=DAY, until=DAY + timedelta(days=1), measures=[Measure.ORDERED])
     assert [(row.measure, row.amount) for row in found] == [("ordered", 1)]
+
+
+@pytest.mark.django_db
+def test_rows_are_called_by_what_they_count() -> None:
+    count(credits="37.5")
+    assert str(TallyMark.objects.get(measure=Measure.ESTIMATED)) == "estimated +37.5000"
+    tally.fold()
+    total = Total.objects.get(period=Period.DAY, measure=Measure.ESTIMATED, user_id=0)
+    assert str(total) == "day 2026-03-04 00:00 veo3_fast estimated: 37.5000"
