@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
-from typing import Any
 
 from django import forms
 from django.conf import settings
-from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -17,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from billing import ledger, references
+from billing.asked import day_field, row_number
 from billing.models import LedgerEntry
 
 Kind = ledger.Kind
@@ -37,21 +36,11 @@ KINDS: dict[str, tuple[Promise | str, list[str]]] = {
 COLUMNS = (_("When"), _("Kind"), _("What"), _("Credits"), _("Balance"), _("Usable until"), _("Video"))
 
 
-def _day(label: Any) -> forms.DateField:
-    return forms.DateField(
-        label=label,
-        required=False,
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        # Other years are slips, and some are beyond what a database can compare.
-        validators=[MinValueValidator(date(2000, 1, 1)), MaxValueValidator(date(2999, 12, 31))],
-    )
-
-
 class Period(forms.Form):
     """From which day to which, both included, where the reader lives."""
 
-    since = _day(_("From"))
-    until = _day(_("To"))
+    since = day_field(_("From"))
+    until = day_field(_("To"))
 
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
@@ -96,8 +85,8 @@ class Statement:
     def page(self, *, before: str = "") -> tuple[list[LedgerEntry], int | None]:
         """A page of entries older than the one of that number, and the number that the next page begins before."""
         found = self.entries()
-        if before.isascii() and before.isdigit():
-            found = found.filter(pk__lt=min(int(before), 2**63 - 1))
+        if (number := row_number(before)) is not None:
+            found = found.filter(pk__lt=number)
         page = list(found[: PAGE + 1])
         return page[:PAGE], page[PAGE - 1].pk if len(page) > PAGE else None
 

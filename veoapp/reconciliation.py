@@ -21,6 +21,7 @@ from accounts.doors import chance, clock
 from accounts.models import User
 from billing import books, provider_accounts, reconcile, top_ups
 from billing.amounts import localised, plain
+from billing.asked import day_field, row_number
 from billing.items import title_of
 from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry, Spend
 from billing.reconcile import Reconciliation
@@ -34,6 +35,7 @@ STRETCHES: dict[str, Promise] = {
     "month": gettext_lazy("30 days"),
 }
 DAYS = {"day": 1, "week": 7, "month": 30}
+MOST_DAYS = 92
 ENTRIES_SHOWN = 50
 TONES = {
     ProviderEntry.Kind.TOP_UP: "good",
@@ -45,13 +47,18 @@ TONES = {
 class StretchForm(forms.Form):
     """From the first day's beginning to the last day's end, on the site's clock."""
 
-    begin = forms.DateField(label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
-    end = forms.DateField(label=gettext_lazy("To"), widget=forms.DateInput(attrs={"type": "date"}))
+    begin = day_field(gettext_lazy("From"), required=True)
+    end = day_field(gettext_lazy("To"), required=True)
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if not self.errors and given["begin"] > given["end"]:
+        if self.errors:
+            return given
+        if given["begin"] > given["end"]:
             self.add_error("end", _("It ends before it begins."))
+        elif (given["end"] - given["begin"]).days >= MOST_DAYS:
+            words = _("These are too many days to compare at once: choose at most %(n)d.") % {"n": MOST_DAYS}
+            self.add_error("end", words)
         return given
 
 
@@ -82,7 +89,7 @@ def page(request: HttpRequest) -> HttpResponse:
         raise PermissionDenied
     may_correct = request.user.has_perm("billing.add_providerentry")
     account = _account(request)
-    stretch = StretchForm(request.GET if request.GET.get("begin") else None)
+    stretch = StretchForm(request.GET if request.GET.get("begin") or request.GET.get("end") else None)
     name = request.GET.get("stretch", "")
     since, until = _asked(name, stretch)
     found = reconcile.reconcile(account=account, since=since, until=until) if account else None
@@ -155,8 +162,8 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
 
 def _account(request: HttpRequest) -> ProviderAccount | None:
     """The one asked for, else the one that new work goes to, else the newest."""
-    asked = request.GET.get("account", "")
-    if asked.isdigit() and (account := ProviderAccount.objects.filter(pk=asked).first()):
+    asked = row_number(request.GET.get("account", ""))
+    if asked is not None and (account := ProviderAccount.objects.filter(pk=asked).first()):
         return account
     try:
         return provider_accounts.current()

@@ -26,6 +26,7 @@ from billing import alerts
 from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
 from billing.alert_details import detail_of, told
 from billing.alert_words import WORDS, about, own_page, page_of, words_of
+from billing.asked import row_number
 from billing.models import Alert, AlertDelivery, Period
 from billing.windows import site_zone
 from billing.windows import window as window_of
@@ -140,7 +141,7 @@ class AlertAdmin(ReadOnlyAdmin):
         """The banner's button: the alerts it showed, and no newer ones, are seen; back to the page it stood on."""
         if not self.has_acknowledge_permission(request):
             raise PermissionDenied
-        ids = [int(text) for text in request.POST.getlist("alert") if text.isdigit()]
+        ids = [pk for text in request.POST.getlist("alert") if (pk := row_number(text)) is not None]
         self.acknowledge(request, Alert.objects.filter(pk__in=ids))
         back = request.POST.get("next", "")
         own = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())

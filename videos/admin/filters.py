@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
+from billing.asked import row_number
 from videos import catalogue
 from videos.models import VideoFile, VideoTask
 from videos.modes import RESOLUTION_NAMES
@@ -93,7 +94,8 @@ class PersonFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         wanted = self.value() or ""
-        person = User.objects.filter(pk=int(wanted)).first() if wanted.isascii() and wanted.isdigit() else None
+        number = row_number(wanted)
+        person = User.objects.filter(pk=number).first() if number is not None else None
         return [(wanted, person.email)] if person else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
