@@ -72,6 +72,8 @@ SENTENCES: dict[str, Promise] = {
         "a loss of %(loss)s US$ with each video."
     ),
     "books": gettext_lazy("Problems found: %(problems)s."),
+    "books_late": gettext_lazy("The last look came to its end at %(looked_at)s."),
+    "books_never": gettext_lazy("No look has ever come to its end."),
     # The machine.
     "worker_ended": gettext_lazy("Its processes had ended."),
     "worker_silent": gettext_lazy("No job was done for %(silent_s)s seconds."),

@@ -133,6 +133,12 @@ WORDS: dict[Alert.Kind, Words] = {
         _("Nothing was changed: history is never edited."),
         _("Read the list of problems and answer each with a compensating entry. Call a developer if one is unclear."),
     ),
+    Kind.BOOKS_LATE: Words(
+        _("The books are looked at every quarter of an hour, and no look has come to its end for much longer."),
+        _("Videos and money go on. The next look that ends takes this back."),
+        _("See in the log why the job “books” does not end, or run “manage.py check_books” and read what it says."),
+        "billing_booksrun_changelist",
+    ),
     Kind.LATE_RESULT: Words(
         _("A video came from the provider after we had given it up and refunded it."),
         _("The user keeps both, the video and the credits."),

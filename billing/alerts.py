@@ -38,6 +38,7 @@ SEVERITY = {
     Kind.STORAGE: Severity.CRITICAL,
     Kind.WORKER: Severity.WARNING,
     Kind.BOOKS: Severity.CRITICAL,
+    Kind.BOOKS_LATE: Severity.WARNING,
     Kind.BUDGET_SOFT: Severity.WARNING,
     Kind.BUDGET_HARD: Severity.CRITICAL,
     Kind.UNUSUAL_SPEND: Severity.CRITICAL,

@@ -106,13 +106,14 @@ def refunds_once(*, deep: bool) -> Iterable[Problem]:
 @register
 def refunds_whole(*, deep: bool) -> Iterable[Problem]:
     """I4: a refund gives back what its charge took, to whom it was taken from."""
-    whole = Q(
-        amount=F("reverses__amount") * -1,
-        account=F("reverses__account"),
-        reference=F("reverses__reference"),
-        reverses__kind=Kind.CHARGE,
+    charge = LedgerEntry.objects.filter(
+        pk=OuterRef("reverses"),
+        kind=Kind.CHARGE,
+        amount=OuterRef("amount") * -1,
+        account=OuterRef("account"),
+        reference=OuterRef("reference"),
     )
-    refunds = LedgerEntry.objects.filter(kind=Kind.REFUND).exclude(pk__in=LedgerEntry.objects.filter(whole))
+    refunds = LedgerEntry.objects.filter(~Exists(charge), kind=Kind.REFUND)
     for pk, amount, charged in refunds.values_list("pk", "amount", "reverses__amount"):
         yield Problem("I4", f"ledger entry {pk}", f"gives back {amount} of a charge of {charged}")
 

@@ -11,7 +11,7 @@ from accounts.doors import clock
 from billing.books import Guards, Problem, register, triggers_missing
 from billing.models import Alert, LedgerEntry, PaidCall, Spend
 from videos import polling, sweep
-from videos.book_files import stored_and_whole
+from videos.book_files import stored_and_whole, stored_lately
 from videos.book_totals import totals_equal_rows
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 
@@ -35,7 +35,7 @@ SPEND_STATES = {
 SLACK = timedelta(minutes=10)
 DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
 
-register(stored_and_whole)
+register(stored_and_whole, often=stored_lately)
 register(totals_equal_rows)
 
 
@@ -166,8 +166,8 @@ def histories(*, deep: bool) -> Iterable[Problem]:
 @register
 def causes(*, deep: bool) -> Iterable[Problem]:
     """I22: a charge or refund names a video that exists."""
-    tasks = VideoTask.objects.order_by().annotate(name=Reference("pk")).values("name")
-    jobs = LedgerEntry.objects.filter(kind__in=[Kind.CHARGE, Kind.REFUND]).exclude(reference__in=tasks)
+    tasks = VideoTask.objects.annotate(name=Reference("pk")).filter(name=OuterRef("reference"))
+    jobs = LedgerEntry.objects.filter(~Exists(tasks), kind__in=[Kind.CHARGE, Kind.REFUND])
     for pk, kind, reference in jobs.values_list("pk", "kind", "reference"):
         yield Problem("I22", f"ledger entry {pk}", f"{kind} for {reference or 'nothing'}, which is no video")
 

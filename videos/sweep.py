@@ -45,6 +45,7 @@ TIDY_EVERY = timedelta(seconds=10)
 COUNT_EVERY = timedelta(seconds=3)
 FILES_EVERY = timedelta(minutes=30)
 LOTS_EVERY = timedelta(minutes=2)
+LATE_BOOKS_EVERY = timedelta(minutes=5)
 # A queued task that waited so long takes its refund by itself.
 WAIT_AT_MOST = timedelta(days=1)
 CALLBACKS_KEPT = timedelta(days=60)
@@ -82,6 +83,7 @@ def tidy() -> None:
         provider_accounts.end_pauses,
         partial(budget_alerts.watch, at),
         _watch,
+        _tell_late_books,
         _tidy_files,
     )
 
@@ -110,6 +112,18 @@ def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
 def _watch() -> None:
     if _is_time_for("watch", WATCH_EVERY):
         watching.look()
+
+
+def _tell_late_books() -> None:
+    """Tells when the books were late twice running: a worker that comes back after hours has yet to look at them."""
+    if not _is_time_for("late_books", LATE_BOOKS_EVERY):
+        return
+    at = clock.database_now()
+    bell = Doorbell.objects.filter(name="late_books")
+    if not books.is_late(at):
+        bell.update(rung_at=None)
+    elif not bell.filter(rung_at=None).update(rung_at=at):
+        books.tell_late()
 
 
 def _tidy_files() -> None:

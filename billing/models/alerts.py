@@ -34,6 +34,7 @@ class Alert(models.Model):
         STORAGE = "storage", _("Media storage has trouble")
         WORKER = "worker", _("The worker was restarted")
         BOOKS = "books", _("The books do not balance")
+        BOOKS_LATE = "books_late", _("The books were not looked at for long")
         LATE_RESULT = "late_result", _("A video came after its refund")
         BUDGET_SOFT = "budget_soft", _("A budget is almost spent")
         BUDGET_HARD = "budget_hard", _("A budget is spent: new work waits")

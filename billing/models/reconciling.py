@@ -68,6 +68,8 @@ class BooksRun(models.Model):
     took_s = models.FloatField(_("took, in seconds"))
     is_deep = models.BooleanField(_("files read"), default=False)
     problems = models.PositiveIntegerField(_("problems"))
+    # How many break each invariant; empty where nothing does, and in looks of before this was kept.
+    counts = models.JSONField(_("by invariant"), default=dict)
     first_problems = models.JSONField(_("the first of them"), default=list)
 
     class Meta:
@@ -81,6 +83,12 @@ class BooksRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
+
+    def count_of(self, invariant: str) -> int:
+        """How many problems break this invariant; of a look from before counts were kept, as many as it names."""
+        if self.counts:
+            return int(self.counts.get(invariant, 0))
+        return sum(one["invariant"] == invariant for one in self.first_problems)
 
     @property
     def is_late(self) -> bool:

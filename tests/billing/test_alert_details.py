@@ -34,7 +34,7 @@ from billing import (
 )
 from billing.amounts import whole_percent
 from billing.items import Item
-from billing.models import Alert, AlertDelivery, Budget, Measure, Period, PriceProposal, ProviderAccount
+from billing.models import Alert, AlertDelivery, BooksRun, Budget, Measure, Period, PriceProposal, ProviderAccount
 from billing.templatetags.cost import percent
 from billing.unusual import Ended
 from tests.billing.conftest import SetClock
@@ -168,6 +168,12 @@ def broken_books(house: House) -> None:
     books.check()
 
 
+def late_books(*, looked: bool) -> None:
+    if looked:
+        BooksRun.objects.create(took_s=1, problems=0)
+    books.tell_late()
+
+
 def restarted(house: House, *, after_s: int | None) -> None:
     mine = supervisor.Supervisor()
     house.monkeypatch.setattr(supervisor, "close_old_connections", lambda: None)
@@ -237,6 +243,8 @@ ACTS: dict[str, Callable[[House], None]] = {
     "price_feed": lambda house: dearer(PriceProposal.Source.FEED),
     "negative_margin": lambda house: loss(),
     "books": broken_books,
+    "books_late": lambda house: late_books(looked=True),
+    "books_never": lambda house: late_books(looked=False),
     "worker_ended": lambda house: restarted(house, after_s=None),
     "worker_silent": lambda house: restarted(house, after_s=1234),
     "no_room": full_disk,

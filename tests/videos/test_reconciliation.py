@@ -189,7 +189,7 @@ def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  
     gone(purse)
     give_credits(purse.user, 10)
     CreditAccount.objects.update(balance=11)
-    problem = next(one for one in books.look() if one.invariant == "I1")
+    problem = next(one for one in books.look().problems if one.invariant == "I1")
     text = said(desk.get(PAGE).text)
     assert "Not every balance is the sum of its movements" in text
     assert problem.text in text

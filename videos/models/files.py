@@ -41,6 +41,9 @@ class VideoFile(models.Model):
     video_codec = models.CharField(_("video codec"), max_length=20, blank=True)
     audio_codec = models.CharField(_("audio codec"), max_length=20, blank=True)
     stored_at = models.DateTimeField(_("saved at"), null=True, blank=True)
+    # When the books last looked whether its objects are there, and what was wrong. Written by `videos.book_files`.
+    looked_at = models.DateTimeField(_("looked for at"), null=True, blank=True, editable=False)
+    wrong = models.CharField(_("what is wrong with it"), max_length=100, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("video file")
@@ -78,6 +81,9 @@ class SourceImage(models.Model):
     provider_account_id = models.BigIntegerField(null=True, blank=True)
     provider_url = models.TextField(_("the provider's address"), blank=True)
     provider_url_until = models.DateTimeField(_("there until"), null=True, blank=True)
+    # As with files.
+    looked_at = models.DateTimeField(_("looked for at"), null=True, blank=True, editable=False)
+    wrong = models.CharField(_("what is wrong with it"), max_length=100, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("image")

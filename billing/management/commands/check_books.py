@@ -15,9 +15,11 @@ class Command(BaseCommand):
         parser.add_argument("--deep", action="store_true", help="read every stored file and compare its hash")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        problems = books.look(deep=options["deep"])
+        problems, looked = books.look(deep=options["deep"])
         for problem in problems:
             self.stdout.write(str(problem))
+        for one in looked:
+            self.stdout.write(str(one))
         self.stdout.write(f"{len(problems)} problems")
         if problems:
             raise SystemExit(1)
