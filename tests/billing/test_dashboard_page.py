@@ -220,7 +220,7 @@ def test_the_figures_are_those_of_the_range(desk: Client, working: ProviderAccou
     ProviderAccount.objects.update(unexplained=Decimal("-12.5"), unexplained_at=AT)
     text = text_of(desk)
     assert "Estimated today 180 3 videos" in text
-    assert "refunds 2 of 2 · files 1 of 1" in text
+    assert "refunds: all 2 made · files: 1 kept" in text
     assert "Unexplained −12.5" in text
     assert "Books balance" in text
     assert "alice@example.com 3 180" in text
@@ -230,23 +230,23 @@ def test_the_figures_are_those_of_the_range(desk: Client, working: ProviderAccou
     assert "Nothing was ordered: 31 Aug 2026" in before
 
 
-def test_refunds_and_files_that_the_books_miss_are_not_counted_as_made(
+def test_what_is_wrong_with_refunds_and_files_is_counted_by_itself_however_long_ago(
     desk: Client, working: ProviderAccount, alice: User
 ) -> None:
-    task, other = history.failed(alice), history.ready(alice)
-    BooksRun.objects.create(
-        at=AT,
-        took_s=1,
-        problems=3,
-        first_problems=[
-            {"invariant": "I3", "reference": f"video:{task.pk}", "text": "failed and never refunded"},
-            {"invariant": "I3", "reference": "ledger entry 5", "text": "refunded 2 times"},
-            {"invariant": "I7", "reference": f"video:{other.pk}", "text": "its file is gone"},
-        ],
-    )
-    text = text_of(desk)
-    assert "refunds 0 of 1 · files 0 of 1" in text
-    assert "3 problems in the books" in text
+    history.failed(alice)
+    history.ready(alice)
+    first = [{"invariant": "I1", "reference": f"credit account {number}", "text": "odd"} for number in range(50)]
+    BooksRun.objects.create(at=AT, took_s=1, problems=1003, counts={"I1": 1000, "I3": 1, "I7": 2}, first_problems=first)
+    for query in ("", "?to=2026-08-31"):
+        text = text_of(desk, query)
+        assert "1 video charged or refunded wrongly · 2 files missing or damaged" in text
+        assert "made" not in text.partition("Unexplained")[2].partition("Reconciliation")[0]
+    assert '<a class="link text-bad" href="/admin/reconciliation/">' in desk.get("/admin/").content.decode()
+
+
+def test_where_nothing_was_due_the_proof_says_so(desk: Client, working: ProviderAccount) -> None:
+    BooksRun.objects.create(at=AT, took_s=1, problems=0)
+    assert "no refund due · no file due" in text_of(desk)
 
 
 def test_the_very_first_visit_teaches(desk: Client) -> None:

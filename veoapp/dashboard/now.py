@@ -138,6 +138,7 @@ def under_way(at: datetime) -> Now:
     found = rows.union(
         canary.values_list(Value("canary", words), Value("", words), Value(1), "answered_at"),
         books.values_list(Value("books", words), Cast("first_problems", words), "problems", "at"),
+        books.values_list(Value("books_counts", words), Cast("counts", words), "problems", "at"),
         video.values_list(Value("video", words), Value("", words), Value(1), "created_at"),
         all=True,
     )
@@ -147,14 +148,16 @@ def under_way(at: datetime) -> Now:
     return Now(
         live=[_live(status, counts.get(status, ()), at) for status in VideoTask.LIVE],
         works="canary" in counts,
-        books=_books(*counts["books"][0]) if "books" in counts else None,
+        books=_books(*counts["books"][0], counts["books_counts"][0][0]) if "books" in counts else None,
         has_videos="video" in counts,
     )
 
 
-def _books(found: str, problems: int, looked_at: datetime) -> BooksRun:
+def _books(found: str, problems: int, looked_at: datetime, counts: str) -> BooksRun:
     """The newest look at the books, as far as the page shows it."""
-    return BooksRun(at=looked_at, took_s=0, problems=problems, first_problems=json.loads(found))
+    return BooksRun(
+        at=looked_at, took_s=0, problems=problems, first_problems=json.loads(found), counts=json.loads(counts)
+    )
 
 
 def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) -> LiveRow:

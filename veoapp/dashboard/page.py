@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,7 +19,7 @@ from billing.dashboard.balance import Point
 from billing.dashboard.figures import Counted
 from billing.dashboard.ranges import DATES, NAMES, Range
 from billing.limits import ALL
-from billing.models import Alert, BooksRun, Measure, Period
+from billing.models import Alert, Measure, Period
 from billing.windows import site_zone
 from veoapp.dashboard import verdict
 from veoapp.dashboard.now import ALERTS_SHOWN, Board
@@ -110,15 +109,18 @@ class Linked:
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What was proved when the books were last looked at: what nobody explains, refunds and files that are there."""
+    """What was proved when the books were last looked at: what nobody explains, refunds and files.
+
+    What is due is of the range, what is wrong of all time: a count is never taken off the other.
+    """
 
     unexplained: str
     tone: str
     looked_at: datetime | None
-    refunds_made: Decimal
-    refunds_due: Decimal
-    files_kept: Decimal
-    files_due: Decimal
+    refunds_due: int
+    refunds_wrong: int
+    files_due: int
+    files_wrong: int
 
 
 def context(board: Board) -> dict[str, Any]:
@@ -214,23 +216,22 @@ def limit_rows(house: House) -> list[LimitRow]:
 
 
 def proof_of(board: Board) -> Proof:
-    """Of the range: each video that ended without a film must be refunded, each that is ready must be on disk."""
+    """Each video that ended without a film must be refunded, each that is ready must be on disk."""
     sums, books, account = board.reading.all, board.now.books, board.account
     unexplained = account.unexplained if account else None
     tone = ""
     if unexplained is not None and abs(unexplained) > settings.UNEXPLAINED_TOLERANCE:
         tone = "bad" if unexplained < 0 else "warn"  # credits that came are nobody's loss
-    refunds, files = sums[Measure.FAILED] + sums[Measure.CANCELLED], sums[Measure.READY]
     return Proof(
         unexplained=localised(unexplained)
         if unexplained is None or unexplained >= 0
         else f"−{localised(-unexplained)}",
         tone=tone,
         looked_at=books.at if books else None,
-        refunds_made=max(refunds - _missing(books, "I3"), Decimal(0)),
-        refunds_due=refunds,
-        files_kept=max(files - _missing(books, "I7"), Decimal(0)),
-        files_due=files,
+        refunds_due=int(sums[Measure.FAILED] + sums[Measure.CANCELLED]),
+        refunds_wrong=books.count_of("I3") if books else 0,
+        files_due=int(sums[Measure.READY]),
+        files_wrong=books.count_of("I7") if books else 0,
     )
 
 
@@ -246,14 +247,6 @@ def _ahead(board: Board) -> list[Point]:
 def _written(point: Point) -> tuple[str, str]:
     """A row of the curve's table, on the site's clock."""
     return f"{point.at.astimezone(site_zone()):%Y-%m-%d %H:%M}", localised(point.balance)
-
-
-def _missing(books: BooksRun | None, invariant: str) -> int:
-    """How many videos break a rule of the books, as far as the newest look names them."""
-    found = books.first_problems if books else []
-    return len(
-        {one["reference"] for one in found if one["invariant"] == invariant and one["reference"].startswith("video:")}
-    )
 
 
 def _dates(board: Board) -> list[tuple[str, str, str, str]]:
