@@ -74,6 +74,11 @@ def next_at(account: ProviderAccount, at: datetime) -> datetime | None:
     return None
 
 
+def has_rested(account: ProviderAccount, at: datetime) -> bool:
+    """Whether it is not closed and yet stops nobody: whatever is ordered next goes first, as the probe."""
+    return account.breaker != State.CLOSED and (account.breaker_until is None or account.breaker_until <= at)
+
+
 def half_open(account: ProviderAccount) -> None:
     """Let one call through as a probe; were it lost, another may go after its lease. The caller holds the lock."""
     at = clock.database_now()

@@ -13,57 +13,23 @@ from functools import reduce
 from operator import or_
 
 from django.db import transaction
-from django.db.models import F, Min, Q, QuerySet, Sum, Value
+from django.db.models import F, Min, Q, QuerySet, Sum, TextField, Value
 from django.db.models.functions import Greatest, Round
 
 from accounts.doors import clock
 from accounts.models import User
+from billing import pricing
+from billing.budget_state import ZERO as ZERO
+from billing.budget_state import State as State
 from billing.limits import ALL, Limit, among, limits_of, model_scope, said, user_scope
 from billing.models import Budget, BudgetWindow, Period, Spend
 from billing.windows import Window, window
 
-ZERO = Decimal(0)
+Used = dict[tuple[str, str], Decimal]
+Costs = list[tuple[str, Decimal]]  # by model
 
 # Counts are read by tallies later on; windows are only needed while something may still be settled in them.
 KEPT = {Period.HOUR: timedelta(days=31), Period.DAY: timedelta(days=400)}
-
-
-@dataclass(frozen=True)
-class State:
-    """One window of one scope (`all`, `user:5`, `model:veo3_fast`): what is used of what may be, in provider credits."""
-
-    scope: str
-    window: Window
-    used: Decimal
-    limit: Decimal | None
-    soft_share: Decimal
-    source: str  # of the limit: "admin", "environment" or nothing
-    budget_key: str = ""
-
-    @property
-    def period(self) -> Period:
-        return self.window.period
-
-    @property
-    def subject(self) -> Budget.Subject:
-        return Budget.Subject(self.scope.partition(":")[0])
-
-    @property
-    def room(self) -> Decimal | None:
-        """What is left, never below zero; None without a limit."""
-        return None if self.limit is None else max(self.limit - self.used, ZERO)
-
-    @property
-    def is_soft(self) -> bool:
-        """Whether the share that warns is reached."""
-        return self.limit is not None and self.used >= self.limit * self.soft_share
-
-    @property
-    def is_spent(self) -> bool:
-        return self.room == ZERO
-
-    def has_room_for(self, provider_credits: Decimal) -> bool:
-        return self.room is None or provider_credits <= self.room
 
 
 @dataclass(frozen=True)
@@ -94,12 +60,28 @@ def scopes_of(*, user_id: int, model: str) -> tuple[str, ...]:
 def states(at: datetime) -> list[State]:
     """How operators' budgets stand: everything's, and what else has a limit of its own: models, single users.
 
-    Ordered by scope, then hour, day, month. Two queries.
+    Each knows what stops it. Ordered by scope, then hour, day, month. Two queries.
     """
     given = said(Budget.objects.exclude(subject=Budget.Subject.EACH_USER))
     named = (f"{Budget.Subject.USER}:", f"{Budget.Subject.MODEL}:")
     scopes = {ALL, *(key.rpartition(":")[0] for key in given if key.startswith(named))}
-    found = _states(among(given, scopes), at)
+    limits = among(given, scopes)
+    used, costs, waits = _read(scopes, at)
+    found = [
+        _state(
+            scope,
+            window(period, at),
+            used.get((scope, period), ZERO),
+            limits[scope, period],
+            cheapest=_least(costs, scope),
+            # Whose job waits is not read: of a single user's own window only the price list speaks.
+            waiting=None
+            if scope.startswith(f"{Budget.Subject.USER}:")
+            else _least(waits, scope, most=limits[scope, period].amount),
+        )
+        for scope in sorted(scopes)
+        for period in Period
+    ]
     return [state for state in found if state.scope == ALL or state.limit is not None]
 
 
@@ -213,8 +195,47 @@ def _now(at: datetime) -> Q:
     return reduce(or_, (Q(period=one.period, starts_at=one.starts_at) for one in current))
 
 
-def _state(scope: str, one: Window, used: Decimal, limit: Limit) -> State:
-    return State(scope, one, used, limit.amount, limit.soft_share, limit.source, limit.key)
+def _state(
+    scope: str,
+    one: Window,
+    used: Decimal,
+    limit: Limit,
+    *,
+    cheapest: Decimal | None = None,
+    waiting: Decimal | None = None,
+) -> State:
+    return State(scope, one, used, limit.amount, limit.soft_share, limit.source, limit.key, cheapest, waiting)
+
+
+def _read(scopes: Iterable[str], at: datetime) -> tuple[Used, Costs, Costs]:
+    """What is used by scope and period; of new videos and of jobs that wait, model and cost. One query."""
+    words = TextField()
+    windows = BudgetWindow.objects.filter(_now(at), scope__in=scopes).order_by()
+    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED).order_by().values("model", "estimated").distinct()
+    found = windows.values_list(Value("used", words), "scope", "period", "used").union(
+        pricing.new_videos(at=at).values_list(Value("cost", words), "model", Value("", words), "provider_credits"),
+        jobs.values_list(Value("wait", words), "model", Value("", words), "estimated"),
+        all=True,
+    )
+    used: Used = {}
+    costs: dict[str, Costs] = {"cost": [], "wait": []}
+    for part, name, period, amount in found:
+        if part == "used":
+            used[name, period] = amount
+        else:
+            costs[part].append((name, amount))
+    return used, costs["cost"], costs["wait"]
+
+
+def _least(costs: Costs, scope: str, *, most: Decimal | None = None) -> Decimal | None:
+    """The lowest of those that count in this scope and are not above `most`."""
+    subject, _colon, name = scope.partition(":")
+    fitting = [
+        cost
+        for model, cost in costs
+        if (most is None or cost <= most) and (subject != Budget.Subject.MODEL or model == name)
+    ]
+    return min(fitting, default=None)
 
 
 def _ensured(scopes: Sequence[str], at: datetime) -> list[int]:

@@ -14,7 +14,7 @@ Kind = alerts.Kind
 
 @dataclass(frozen=True)
 class Margin:
-    """What is left of a job's price, in US$ and as a share of what its user pays."""
+    """What is left of a price, or of the prices of many jobs, in US$ and as a share of what users pay."""
 
     user_credits: int
     provider_credits: Decimal

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.doors import clock
 from billing.models import Price
@@ -64,10 +65,15 @@ def cheapest(*, at: datetime | None = None, model: str = "") -> Decimal | None:
 
     A budget or a balance that has less room than this stops all of them.
     """
-    costs = [
-        price.provider_credits for price in in_force(at=at) if price.kind in NEW_VIDEOS and model in ("", price.model)
-    ]
-    return min(costs, default=None)
+    sold = new_videos(at=at).values_list("model", "provider_credits")
+    return min((cost for name, cost in sold if model in ("", name)), default=None)
+
+
+def new_videos(*, at: datetime | None = None) -> QuerySet[Price]:
+    """The newest price of each new video that is valid at `at` (now unless given), for a statement that reads more."""
+    known = Price.objects.filter(valid_from__lte=at or clock.now(), kind__in=NEW_VIDEOS).order_by()
+    same = {name: OuterRef(name) for name in ("model", "resolution", "kind")}
+    return known.filter(~Exists(known.filter(**same, valid_from__gt=OuterRef("valid_from"))))
 
 
 def _quote(price: Price) -> Quote:

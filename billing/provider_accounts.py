@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
@@ -173,15 +173,28 @@ def promised(account_id: int) -> Decimal:
 
 def committed(account: ProviderAccount) -> Decimal:
     """What the balance as last read may not show yet: promised, or settled since it was read. In provider credits."""
-    settled = Spend.objects.filter(
-        account_id=account.pk, state=Spend.State.SETTLED, settled_at__gt=account.balance_at or account.created_at
-    ).aggregate(sum=Sum("actual"))
-    return promised(account.pk) + (settled["sum"] or Decimal(0))
+    sent, settled = (jobs.values("account").annotate(sum=Sum("amount")).values_list("sum") for jobs in unseen(account))
+    return sum((amount for (amount,) in sent.union(settled, all=True)), Decimal(0))
 
 
-def available(account: ProviderAccount) -> Decimal | None:
-    """What may still be promised: the balance as last read, less what it may not show yet. None: never read."""
-    return None if account.balance is None else account.balance - committed(account)
+def unseen(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
+    """The jobs behind `committed`, each with its `amount`: those promised, and those settled since. By an index each."""
+    jobs = Spend.objects.filter(account_id=account.pk).order_by()
+    since = account.balance_at or account.created_at
+    return (
+        jobs.filter(state=Spend.State.PROMISED).annotate(amount=F("estimated")),
+        jobs.filter(state=Spend.State.SETTLED, settled_at__gt=since).annotate(amount=F("actual")),
+    )
+
+
+def available(account: ProviderAccount, *, less: Decimal | None = None) -> Decimal | None:
+    """What may still be promised: the balance as last read, less what it may not show yet. None: never read.
+
+    Everybody asks here. `less`: what is `committed`, from who has read it in a statement of its own.
+    """
+    if account.balance is None:
+        return None
+    return account.balance - (committed(account) if less is None else less)
 
 
 def pause(

@@ -25,7 +25,7 @@ from accounts.doors import clock
 from billing.dashboard import ranges
 from billing.windows import site_zone
 from veoapp import reconciliation
-from veoapp.dashboard import files, now, page
+from veoapp.dashboard import files, now, page, rights
 
 # The header's places, by table; those without a page, or without the right to see it, are left out.
 PLACES: dict[str, Promise] = {
@@ -78,7 +78,7 @@ class VeoappAdminSite(AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """What it costs and whether it goes on, on the site's clock; then every table."""
         at = clock.now()
-        board = now.read(ranges.asked(request.GET, at=at), at=at)
+        board = now.read(ranges.asked(request.GET, at=at), at=at, tables=rights.tables_of(request.user))
         with timezone.override(site_zone()):
             response = super().index(request, {**page.context(board), **(extra_context or {})})
             response.render()

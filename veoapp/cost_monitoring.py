@@ -3,24 +3,28 @@
 Amounts are provider credits, as JSON numbers with their fractions. Errors are `{"error": {"code", "message"}}`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, JsonResponse
 from django.utils.translation import gettext as _
 
 from accounts import tokens
 from accounts.doors import clock
-from billing import budgets, cost_now, guard, provider_accounts
+from accounts.models import User
+from billing import breaker, budget_state, budgets, cost_now, guard, provider_accounts
 from billing.budgets import State
 from billing.dashboard import forecasts
 from billing.dashboard.forecasts import Pace
 from billing.dashboard.readings import Sums
 from billing.limits import ALL
 from billing.models import Alert, Measure, ProviderAccount
+from veoapp.dashboard import rights
 
 MOST_ALERTS = 100
 
@@ -38,33 +42,34 @@ class _Refused(Exception):
 def cost_monitoring(request: HttpRequest) -> JsonResponse:
     """The figures, or why not."""
     try:
-        _admit(request)
+        reader = _admit(request)
     except _Refused as refusal:
         response = JsonResponse({"error": {"code": refusal.code, "message": refusal.message}}, status=refusal.status)
         for name, value in refusal.headers.items():
             response[name.replace("_", "-")] = value
     else:
-        response = JsonResponse(figures(clock.database_now()))
+        response = JsonResponse(figures(clock.database_now(), tables=rights.tables_of(reader)))
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _admit(request: HttpRequest) -> None:
-    """Operators by a strong session, or by a token of theirs made for this. A token that came decides alone."""
+def _admit(request: HttpRequest) -> User | AnonymousUser:
+    """Operators by a strong session, or by a token of theirs made for this: who reads. A token that came decides alone."""
     if request.method not in ("GET", "HEAD"):
         raise _Refused(405, "method_not_allowed", _("Only GET is answered here."), Allow="GET, HEAD")
     if "Authorization" in request.headers:
-        _admit_token(request)
-    elif not request.user.is_authenticated:
+        return _admit_token(request)
+    if not request.user.is_authenticated:
         message = _("Sign in as an operator, or send a token: “Authorization: Bearer veo_…”.")
         raise _Refused(401, "not_signed_in", message, WWW_Authenticate="Bearer")
-    elif not request.user.is_staff:
+    if not request.user.is_staff:
         raise _Refused(403, "not_an_operator", _("Only operators may see this."))
-    elif not admin.site.has_permission(request):
+    if not admin.site.has_permission(request):
         raise _Refused(403, "second_factor_missing", _("Open the operators' site first, and show your second factor."))
+    return request.user
 
 
-def _admit_token(request: HttpRequest) -> None:
+def _admit_token(request: HttpRequest) -> User:
     try:
         owner = tokens.authenticate(request, scope=tokens.COST_READ)
     except tokens.TooManyTries as refusal:
@@ -77,16 +82,16 @@ def _admit_token(request: HttpRequest) -> None:
         raise _Refused(401, refusal.code, message, WWW_Authenticate='Bearer error="invalid_token"') from None
     if not owner.is_staff:
         raise _Refused(403, "not_an_operator", _("Only operators may see this."))
+    return owner
 
 
-def figures(at: datetime) -> Json:
-    """Everything, at one moment."""
+def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
+    """Everything, at one moment. What alerts tell is empty for whom the first page does not show them."""
     account = _account()
     now = cost_now.read(at)
+    states = budgets.states(at)
     pace = forecasts.pace(now.hours, at=at)
-    available = (
-        account.balance - provider_accounts.committed(account) if account and account.balance is not None else None
-    )
+    available = provider_accounts.available(account) if account else None
     above_critical = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
     return {
         "generatedAt": _time(at),
@@ -97,13 +102,14 @@ def figures(at: datetime) -> Json:
         "lowBalanceThreshold": _number(settings.LOW_BALANCE_THRESHOLD),
         "criticalBalanceThreshold": _number(settings.CRITICAL_BALANCE_THRESHOLD),
         "balanceCriticalAt": _time(None if above_critical is None else forecasts.ends_at(above_critical, pace, at=at)),
-        "generation": _generation(account, at),
+        "generation": _generation(account, states, above_critical, at),
         "today": _cost(now.day),
         "thisHour": _cost(now.hour),
         "thisMonth": _cost(now.month),
-        "limits": [_limit(state, pace, at) for state in budgets.states(at)],
+        "limits": [_limit(state, pace, at) for state in states],
         "alerts": [
-            _alert(alert) for alert in Alert.objects.filter(resolved_at=None).order_by("-last_at")[:MOST_ALERTS]
+            _alert(alert, has_detail="alerts" in tables)
+            for alert in Alert.objects.filter(resolved_at=None).order_by("-last_at")[:MOST_ALERTS]
         ],
     }
 
@@ -115,8 +121,10 @@ def _account() -> ProviderAccount | None:
         return None
 
 
-def _generation(account: ProviderAccount | None, at: datetime) -> Json:
-    """Whether new videos are sent, and if not, why and until when."""
+def _generation(
+    account: ProviderAccount | None, states: Sequence[State], above_critical: Decimal | None, at: datetime
+) -> Json:
+    """Whether new videos are sent, and if not, why and until when: the same reasons in the same order as on the first page."""
     if account is None:
         return {"state": "no_key"}
     facts = {"account": account.label, "breaker": account.breaker}
@@ -131,10 +139,20 @@ def _generation(account: ProviderAccount | None, at: datetime) -> Json:
         }
     if account.parked_as:
         return {"state": "parked", **facts, "code": account.parked_as, "since": _time(account.parked_at)}
-    if guard.is_critical(account):
+    if guard.is_critical(account) or (above_critical is not None and above_critical <= 0):
         return {"state": "critical_balance", **facts}
+    spent = budget_state.stopping(states)
+    if spent is not None:
+        window = {"scope": spent.scope, "period": spent.period.value, "until": _time(spent.window.ends_at)}
+        return {"state": "budget", **facts, **window}
     if account.breaker != ProviderAccount.Breaker.CLOSED:
-        return {"state": "breaker", **facts, "until": _time(account.breaker_until)}
+        return {
+            "state": "breaker",
+            **facts,
+            "until": _time(account.breaker_until),
+            # Whatever is ordered next goes first, as the probe.
+            "rested": breaker.has_rested(account, at),
+        }
     return {"state": "working", **facts}
 
 
@@ -150,7 +168,8 @@ def _cost(sums: Sums) -> Json:
 
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
     """One budget's window. A forecast is made of everything's alone: only its pace is known."""
-    ends_at = forecasts.ends_at(state.room, pace, at=at) if state.room is not None and state.scope == ALL else None
+    usable = state.usable if state.scope == ALL else None
+    ends_at = None if usable is None else forecasts.ends_at(usable, pace, at=at)
     return {
         "scope": state.scope,
         "period": state.period.value,
@@ -165,12 +184,12 @@ def _limit(state: State, pace: Pace, at: datetime) -> Json:
     }
 
 
-def _alert(alert: Alert) -> Json:
+def _alert(alert: Alert, *, has_detail: bool) -> Json:
     return {
         "kind": alert.kind,
         "severity": alert.severity,
         "title": str(alert.get_kind_display()),
-        "detail": alert.detail,
+        "detail": alert.detail if has_detail else "",
         "count": alert.count,
         "since": _time(alert.first_at),
         "lastAt": _time(alert.last_at),

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import guard, holds, provider_accounts
+from billing import breaker, guard, holds, provider_accounts
 from billing.models import ProviderAccount
 from billing.moments import said
 from billing.sentences import joined
@@ -39,6 +39,9 @@ def now(user: User | None = None) -> Standing | None:
     if account.parked_as or guard.is_critical(account):
         return _at_rest()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
+        if breaker.has_rested(account, at):
+            text = _("It may be well again: what is ordered next goes first, and the rest follows by itself.")
+            return Standing(_("The provider had trouble"), text, takes_orders=True)
         text = _("What you order waits and is made by itself as soon as the provider is well again.")
         return Standing(_("The provider has trouble"), text, takes_orders=True)
     return None

@@ -22,11 +22,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Curve:
-    """Balances, oldest first, held until the next; credits added; and what was promised when the newest was read."""
+    """Balances, oldest first, held until the next, and credits added."""
 
     points: list[Point] = field(default_factory=list)
     top_ups: list[Point] = field(default_factory=list)
-    promised: Decimal = Decimal(0)
 
 
 def curve(account: ProviderAccount, *, since: datetime, until: datetime) -> Curve:
@@ -38,13 +37,13 @@ def curve(account: ProviderAccount, *, since: datetime, until: datetime) -> Curv
         # Constants of our own only; every value is a parameter.
         f"""
         WITH moments(moment) AS (VALUES {values})
-        SELECT DISTINCT reading.id, reading.account_id, reading.taken_at, reading.balance, reading.promised
+        SELECT DISTINCT reading.id, reading.account_id, reading.taken_at, reading.balance
         FROM moments JOIN billing_balancesnapshot AS reading ON reading.id = (
             SELECT id FROM billing_balancesnapshot
             WHERE account_id = %s AND taken_at <= moment ORDER BY taken_at DESC, id DESC LIMIT 1
         )
         UNION ALL
-        SELECT -id, account_id, happened_at, amount, 0 FROM billing_providerentry
+        SELECT -id, account_id, happened_at, amount FROM billing_providerentry
         WHERE account_id = %s AND kind = %s AND happened_at >= %s AND happened_at < %s
         """,  # noqa: S608
         [*map(_moment, moments), account.pk, account.pk, ProviderEntry.Kind.TOP_UP, _moment(since), _moment(until)],
@@ -54,7 +53,6 @@ def curve(account: ProviderAccount, *, since: datetime, until: datetime) -> Curv
     return Curve(
         points=[Point(max(row.taken_at, since), row.balance) for row in readings],
         top_ups=[Point(row.taken_at, row.balance) for row in found if row.pk < 0],
-        promised=readings[-1].promised if readings else Decimal(0),
     )
 
 

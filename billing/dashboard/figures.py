@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from billing import tally
+from billing import margins, tally
 from billing.dashboard.ranges import Range
 from billing.dashboard.readings import Reading, Sums
 from billing.histogram import percentile
@@ -59,9 +59,10 @@ def times(counts: dict[str, int]) -> Times:
 
 
 def margin_of(sums: Sums) -> float | None:
-    """What users paid (and did not get back) beyond our cost, as a share of the cost: one user credit for one provider credit."""
-    kept = sums[Measure.CHARGED] - sums[Measure.REFUNDED]
-    return float((kept - sums.cost) / sums.cost) if sums.cost > 0 else None
+    """What is left of what users paid (and did not get back) after our cost, as a share of it; None when they paid nothing."""
+    kept = int(sums[Measure.CHARGED] - sums[Measure.REFUNDED])
+    percent = margins.Margin(kept, sums.cost).percent
+    return None if percent is None else float(percent / 100)
 
 
 def model_rows(reading: Reading) -> list[ModelRow]:

@@ -233,7 +233,8 @@ def test_limits_say_what_is_used_of_them_and_when_they_begin_anew(
     said = {(one["scope"], one["period"]): one for one in figures(olga)["limits"]}
     hour = said["all", "hour"]
     assert (hour["used"], hour["limit"], hour["left"], hour["softShare"]) == (60, 75, 15, Decimal("0.8"))
-    assert (hour["isSoft"], hour["isSpent"], hour["resetsAt"]) == (True, False, "2026-09-01T13:00:00+00:00")
+    # Nothing is sold for 15.
+    assert (hour["isSoft"], hour["isSpent"], hour["resetsAt"]) == (True, True, "2026-09-01T13:00:00+00:00")
     assert said["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
     model = said["model:veo3_fast", "day"]
     assert (model["isSpent"], model["left"], model["spentAt"]) == (True, 0, None)
@@ -259,7 +260,10 @@ def test_it_says_why_nothing_is_generated(olga: User, account: ProviderAccount, 
     provider_accounts.resume(account_id=account.pk)
     rows = ProviderAccount.objects.filter(pk=account.pk)
     rows.update(breaker="open", breaker_until=until)
-    assert (generation()["state"], generation()["until"]) == ("breaker", "2026-09-01T13:00:00+00:00")
+    broken = generation()
+    assert (broken["state"], broken["until"], broken["rested"]) == ("breaker", "2026-09-01T13:00:00+00:00", False)
+    rows.update(breaker_until=still.at)
+    assert (generation()["state"], generation()["rested"]) == ("breaker", True)
     rows.update(balance=400)
     assert generation()["state"] == "critical_balance"
     rows.update(parked_as="out_of_credits", parked_at=still.at)

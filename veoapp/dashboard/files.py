@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import timezone
 
 from accounts.doors import clock
 from billing import budgets
-from billing.dashboard import export, ranges, readings, tables
+from billing.dashboard import export, figures, ranges, readings, tables
 from billing.dashboard.ranges import Asked
 from billing.dashboard.tables import Table
+from billing.models import Measure
 from billing.sheets import Cell
 from billing.windows import site_zone
-from veoapp.dashboard import now
+from veoapp.dashboard import now, rights
 
 # So many open alerts fit into a file.
 MOST_ALERTS = 10_000
@@ -41,11 +43,23 @@ def _limits(asked: Asked, at: datetime) -> Table:
 
 
 def _queue(asked: Asked, at: datetime) -> Table:
+    """What is on the way now; beside what waits to be sent, how long those ordered in the range waited for it."""
+    waits = figures.times(readings.read(asked.range, at=at).labelled(Measure.WAIT))
+    none: tuple[Cell, ...] = (None, None)
     rows = [
-        (row.status, row.count, round(row.oldest_s) if row.oldest_s is not None else None)
+        (
+            row.status,
+            row.count,
+            _whole(row.oldest_s),
+            *((_whole(waits.p50_s), _whole(waits.p95_s)) if row.status == now.Status.QUEUED else none),
+        )
         for row in now.under_way(at).live
     ]
-    return Table("queue", ("status", "videos", "oldest_s"), rows)
+    return Table("queue", ("status", "videos", "oldest_s", "wait_p50_s", "wait_p95_s"), rows)
+
+
+def _whole(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds)
 
 
 TABLES: dict[str, Made] = {
@@ -62,9 +76,14 @@ TABLES: dict[str, Made] = {
 
 
 def answer(request: HttpRequest, table: str, suffix: str) -> HttpResponseBase:
-    """The table as a download; 400 with a sentence for dates that are none. Who may ask is decided before."""
+    """The table as a download; 400 with a sentence for dates that are none, 403 for whom its table is not shown.
+
+    That an operator asks is decided before.
+    """
     if table not in TABLES or suffix not in export.FORMATS:
         raise Http404
+    if table not in rights.tables_of(request.user):
+        raise PermissionDenied
     at = clock.now()
     asked = ranges.asked(request.GET, at=at)
     if asked.problems:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import Count, Min, TextField, Value
+from django.db.models import Count, DecimalField, Min, Sum, TextField, Value
 from django.db.models.functions import Cast
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -20,6 +20,7 @@ from billing.dashboard.figures import UserRow
 from billing.dashboard.ranges import Asked
 from billing.dashboard.readings import Reading
 from billing.models import Alert, BooksRun, ProviderAccount
+from veoapp.dashboard import rights
 from veoapp.dashboard.verdict import House
 from videos import supervisor
 from videos.models import Doorbell, VideoTask
@@ -46,20 +47,29 @@ class LiveRow:
 
 @dataclass(frozen=True)
 class Now:
-    """What is under way, whether a worker lives, how the books stood when last looked at, and if there ever was a video."""
+    """What is under way, whether a worker lives, how the books stood when last looked at, and if there ever was a video.
+
+    `committed`: what the balance does not show yet of what is under way, in provider credits.
+    """
 
     live: list[LiveRow]
+    committed: Decimal
     works: bool
     books: BooksRun | None
     has_videos: bool
 
+    @property
+    def waiting(self) -> int:
+        return sum(row.count for row in self.live if row.status == Status.QUEUED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """Everything that the page shows."""
+    """Everything that the page shows. `tables`: those that the person before it may see; the others were not read."""
 
     at: datetime
     asked: Asked
+    tables: frozenset[str]
     account: ProviderAccount | None
     reading: Reading
     curve: Curve
@@ -67,27 +77,24 @@ class Board:
     house: House
     alerts: list[Alert]
     users: list[UserRow]
-
-    @property
-    def available(self) -> Decimal | None:
-        """The balance less what is promised."""
-        left = self.house.left
-        return None if left is None else left + settings.CRITICAL_BALANCE_THRESHOLD
+    available: Decimal | None
 
 
-def read(asked: Asked, *, at: datetime) -> Board:
-    """All queries of the page are here."""
+def read(asked: Asked, *, at: datetime, tables: frozenset[str] = rights.ALL) -> Board:
+    """All queries of the page are here. How things stand now is read as of now, whatever range is looked at."""
     account = current_account()
     wanted = asked.range
     reading = readings.read(wanted, at=at)
-    curve = curve_of(account, asked, at=at)
+    curve = curve_of(account, asked, at=at) if "balance" in tables else Curve()
     pace = forecasts.pace(reading.hours, at=at)
-    left = _left(account, curve)
-    now = under_way(at)
-    unseen = open_alerts(ALERTS_SHOWN + 1, at=at)
+    now = under_way(at, account)
+    available = provider_accounts.available(account, less=now.committed) if account else None
+    left = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
+    unseen = open_alerts(ALERTS_SHOWN + 1, at=at) if "alerts" in tables else []
     return Board(
         at=at,
         asked=asked,
+        tables=tables,
         account=account,
         reading=reading,
         curve=curve,
@@ -96,6 +103,7 @@ def read(asked: Asked, *, at: datetime) -> Board:
             at=at,
             account=account,
             works=now.works,
+            waiting=now.waiting,
             states=budgets.states(at),
             alerts=unseen,
             pace=pace,
@@ -103,7 +111,8 @@ def read(asked: Asked, *, at: datetime) -> Board:
             balance_ends_at=forecasts.ends_at(left, pace, at=at) if left is not None else None,
         ),
         alerts=unseen,
-        users=figures.user_rows(wanted),
+        users=figures.user_rows(wanted) if "users" in tables else [],
+        available=available,
     )
 
 
@@ -126,11 +135,16 @@ def open_alerts(most: int, *, at: datetime) -> list[Alert]:
     return list(Alert.objects.filter(alerts.is_waiting(at)).order_by("-last_at")[:most])
 
 
-def under_way(at: datetime) -> Now:
-    """One query, of as many rows as there are states and reasons to wait; by an index of what is unfinished."""
+def under_way(at: datetime, account: ProviderAccount | None = None) -> Now:
+    """One query, of as many rows as there are states and reasons to wait; by an index of what is unfinished.
+
+    What is committed is that of `account`.
+    """
     words = TextField()
     live = VideoTask.objects.filter(status__in=VideoTask.LIVE).order_by().values("status", "wait_code")
-    rows = live.annotate(n=Count("pk"), oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
+    # Amounts stand in the same column as counts.
+    number = Count("pk", output_field=DecimalField(max_digits=14, decimal_places=4))
+    rows = live.annotate(n=number, oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
     canary = Doorbell.objects.filter(name="canary", answered_at__gt=at - CANARY_FRESH_FOR).order_by()
     # Of each the one that an index finds first.
     books = BooksRun.objects.filter(pk__in=BooksRun.objects.order_by("-at").values("pk")[:1]).order_by()
@@ -140,13 +154,24 @@ def under_way(at: datetime) -> Now:
         books.values_list(Value("books", words), Cast("first_problems", words), "problems", "at"),
         books.values_list(Value("books_counts", words), Cast("counts", words), "problems", "at"),
         video.values_list(Value("video", words), Value("", words), Value(1), "created_at"),
+        *(
+            jobs.values("account")
+            .annotate(n=Sum("amount"), oldest=Min("created_at"))
+            .values_list(Value("committed", words), Value("", words), "n", "oldest")
+            for jobs in (provider_accounts.unseen(account) if account else ())
+        ),
         all=True,
     )
     counts: dict[str, list[tuple[str, int, datetime]]] = {}
+    committed = Decimal(0)
     for name, code, n, moment in found:
-        counts.setdefault(name, []).append((code, n, moment))
+        if name == "committed":
+            committed += n
+        else:
+            counts.setdefault(name, []).append((code, int(n), moment))
     return Now(
         live=[_live(status, counts.get(status, ()), at) for status in VideoTask.LIVE],
+        committed=committed,
         works="canary" in counts,
         books=_books(*counts["books"][0], counts["books_counts"][0][0]) if "books" in counts else None,
         has_videos="video" in counts,
@@ -174,10 +199,3 @@ def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) 
         url=f"{reverse('admin:videos_videotask_changelist')}?{urlencode({'status__exact': status})}",
         waits=sorted(waits, key=lambda pair: -pair[1]),
     )
-
-
-def _left(account: ProviderAccount | None, curve: Curve) -> Decimal | None:
-    """Provider credits until new work stops: the balance less what is promised and the critical threshold."""
-    if account is None or account.balance is None:
-        return None
-    return account.balance - curve.promised - settings.CRITICAL_BALANCE_THRESHOLD

@@ -21,7 +21,7 @@ from billing.dashboard.ranges import DATES, NAMES, Range
 from billing.limits import ALL
 from billing.models import Alert, Measure, Period
 from billing.windows import site_zone
-from veoapp.dashboard import verdict
+from veoapp.dashboard import rights, verdict
 from veoapp.dashboard.now import ALERTS_SHOWN, Board
 from veoapp.dashboard.verdict import House
 from videos import catalogue
@@ -145,7 +145,9 @@ def context(board: Board) -> dict[str, Any]:
         "dates": _dates(board),
         "is_dates": wanted.key == DATES or bool(board.asked.problems),
         "example": wanted.days[1].isoformat(),
-        "exports": EXPORTS.items(),
+        "tables": board.tables,
+        "sees_money": board.tables >= rights.MONEY,
+        "exports": [(name, title) for name, title in EXPORTS.items() if name in board.tables],
         "zone": str(site_zone()),
         "verdict": verdict.on(house),
         "all": everything,

@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing import guard, pacing
+from billing import breaker, budget_state, guard, pacing
 from billing.alert_details import detail_of
 from billing.amounts import localised
 from billing.budgets import State
@@ -40,6 +40,17 @@ SPENT: dict[Period, Promise] = {
     Period.HOUR: gettext_lazy("This hour's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
     Period.DAY: gettext_lazy("Today's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
     Period.MONTH: gettext_lazy("This month's budget is spent: %(used)s of %(limit)s. The next begins %(time)s."),
+}
+NO_ROOM: dict[Period, Promise] = {
+    Period.HOUR: gettext_lazy(
+        "This hour's budget has no room for what waits: %(used)s of %(limit)s are used. The next begins %(time)s."
+    ),
+    Period.DAY: gettext_lazy(
+        "Today's budget has no room for what waits: %(used)s of %(limit)s are used. The next begins %(time)s."
+    ),
+    Period.MONTH: gettext_lazy(
+        "This month's budget has no room for what waits: %(used)s of %(limit)s are used. The next begins %(time)s."
+    ),
 }
 ENDS: dict[Period, Promise] = {
     Period.HOUR: gettext_lazy("This hour's budget ends about %(time)s at this pace."),
@@ -76,11 +87,15 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """How everything stands now. `left`: provider credits until new work stops; None before the first reading."""
+    """How everything stands now. `left`: provider credits until new work stops; None before the first reading.
+
+    `waiting`: how many videos are ordered and not sent. `alerts`: those that the person before it may see.
+    """
 
     at: datetime
     account: ProviderAccount | None
     works: bool
+    waiting: int
     states: Sequence[State]
     alerts: Sequence[Alert]
     pace: Pace
@@ -89,9 +104,8 @@ class House:
 
     @property
     def spent(self) -> State | None:
-        """The budget of everything that is spent; of several the one that ends last."""
-        spent = [state for state in self.states if state.scope == ALL and state.is_spent]
-        return max(spent, key=lambda state: state.window.ends_at, default=None)
+        """The budget that stops work."""
+        return budget_state.stopping(self.states)
 
 
 def on(house: House) -> Verdict:
@@ -155,12 +169,17 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
     state = house.spent
     if state is None:
         return None
-    text = SPENT[state.period] % {
+    text = (SPENT if state.is_used_up else NO_ROOM)[state.period] % {
         "used": localised(state.used),
         "limit": localised(state.limit),
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
     raised = Action(_("Raise the budget…"), budgets_url())
+    if state.limit is not None and state.cheapest is not None and state.limit < state.cheapest:
+        text = _("A budget of %(limit)s is less than any video costs: nothing is sent until it is raised.") % {
+            "limit": localised(state.limit)
+        }
+        return Verdict("warn", _("Not generating."), text, action=raised)
     return Verdict(
         "warn", _("Waiting for the next budget."), text, _("Nothing is lost: what was ordered keeps its place."), raised
     )
@@ -176,6 +195,11 @@ def _without_worker(house: House, account: ProviderAccount) -> Verdict | None:
 def _broken(house: House, account: ProviderAccount) -> Verdict | None:
     if account.breaker == ProviderAccount.Breaker.CLOSED:
         return None
+    page = Action(_("Look at it"), _page_of(account), is_primary=False)
+    if not house.waiting and breaker.has_rested(account, house.at):
+        text = _("It had trouble and has rested since; nothing waits.")
+        outlook = _("The next order is taken and goes first, as the probe; once it is sent, all others follow.")
+        return Verdict("warn", _("Ready to try the provider again."), text, outlook, page)
     trouble = next((alert for alert in house.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
     text = (
         _("It has trouble: %(detail)s.") % {"detail": detail_of(trouble).rstrip(".。")}
@@ -186,13 +210,7 @@ def _broken(house: House, account: ProviderAccount) -> Verdict | None:
     until = account.breaker_until
     if account.breaker == ProviderAccount.Breaker.OPEN and until is not None and until > house.at:
         outlook = _("We try again by ourselves at %(time)s, a free question first.") % {"time": said(until)}
-    return Verdict(
-        "warn",
-        _("Waiting for the provider."),
-        text,
-        outlook,
-        Action(_("Look at it"), _page_of(account), is_primary=False),
-    )
+    return Verdict("warn", _("Waiting for the provider."), text, outlook, page)
 
 
 def _unread(house: House, account: ProviderAccount) -> Verdict | None:
@@ -246,10 +264,10 @@ def _outlook(house: House) -> str:
 
 
 def end_of(state: State, pace: Pace, *, at: datetime) -> datetime | None:
-    """When a budget is spent at this pace; None when its window ends before, or it has no limit."""
-    if state.room is None:
+    """When a budget stops work at this pace; None when its window ends before, or it has no limit."""
+    if state.usable is None:
         return None
-    end = forecasts.ends_at(state.room, pace, at=at)
+    end = forecasts.ends_at(state.usable, pace, at=at)
     return end if end is not None and end < state.window.ends_at else None
 
 

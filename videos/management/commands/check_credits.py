@@ -38,7 +38,7 @@ class Command(BaseCommand):
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)
         account.refresh_from_db()
-        available = None if account.balance is None else account.balance - provider_accounts.committed(account)
+        available = provider_accounts.available(account)
         code, word = _verdict(account, available, is_read=is_read)
         if code != HEALTHY or not quiet:
             self.stdout.write(f"{word} {account.label}: {_figures(account, available, is_read=is_read)}")

@@ -1,0 +1,240 @@
+"""Why it stops, told alike wherever operators look: a budget too small for the next video, a balance that is promised away,
+a provider that may be well again."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing import budget_state, budgets, guard, limits, provider_accounts, spend
+from billing.budget_state import State
+from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, ProviderAccount, Spend
+from billing.windows import window
+from tests.billing import history
+from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.test_dashboard_page import order, text_of, use, verdict_of
+from videos import dispatch, standing
+from videos.models import Doorbell, VideoTask
+
+pytestmark = pytest.mark.django_db
+
+AT = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
+ADDRESS = "/api/admin/cost-monitoring"
+
+
+@pytest.fixture(autouse=True)
+def _now(still: SetClock, settings: Settings) -> None:
+    still.at = AT
+    settings.TIME_ZONE = "UTC"
+    settings.HOURLY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
+    settings.DAILY_COST_LIMIT = Decimal(1000)
+    settings.MAX_QUEUE_WAIT_MINUTES = 100_000
+
+
+@pytest.fixture
+def working(account: ProviderAccount) -> ProviderAccount:
+    """A worker that lives, an account with 5,000 credits."""
+    Doorbell.objects.create(name="canary", answered_at=AT)
+    return account
+
+
+def generation(desk: Client) -> dict[str, object]:
+    return json.loads(desk.get(ADDRESS).text)["generation"]  # type: ignore[no-any-return]
+
+
+def today() -> State:
+    return next(state for state in budgets.states(AT) if state.scope == "all" and state.period == "day")
+
+
+def set_used(used: int) -> None:
+    BudgetWindow.objects.filter(scope="all", period="day").delete()
+    use(used)
+
+
+# --- A budget that has too little left --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pacing", [True, False])
+def test_what_is_left_is_too_little_for_whatever_waits(
+    desk: Client, working: ProviderAccount, alice: User, settings: Settings, pacing: bool
+) -> None:
+    settings.BUDGET_PACING = pacing
+    for _ in range(2):
+        history.waiting(alice)
+    for hours_ago in range(4):
+        order(AT - timedelta(hours=hours_ago), credits=240)
+    set_used(960)
+    step = dispatch.claim_next(working.pk)
+    assert isinstance(step, guard.Wait)
+    assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
+    assert Alert.objects.get().kind == "budget_hard"
+    sentence, act = verdict_of(desk)
+    assert sentence == (
+        "Waiting for the next budget. Today's budget has no room for what waits: 960 of 1,000 are used. "
+        "The next begins tomorrow 00:00. Nothing is lost: what was ordered keeps its place."
+    )
+    assert act == "Raise the budget…"
+    assert "Today 960 of 1,000 · 96 % no room for what waits · starts anew tomorrow 00:00" in text_of(desk)
+    assert generation(desk) == {
+        "state": "budget",
+        "account": "kie.ai",
+        "breaker": "closed",
+        "scope": "all",
+        "period": "day",
+        "until": "2026-09-02T00:00:00+00:00",
+    }
+    (day,) = [one for one in desk.get(ADDRESS).json()["limits"] if one["limit"]]
+    assert (day["isSpent"], day["left"]) == (True, 40)
+    # What is cheap enough goes, so it does not stop any more.
+    Spend.objects.filter(user=alice).first().delete()  # type: ignore[union-attr]
+    Spend.objects.filter(user=alice).update(estimated=Decimal(30))
+    assert verdict_of(desk)[0].startswith("Generating")
+    assert generation(desk)["state"] == "working"
+
+
+@pytest.mark.parametrize("pacing", [True, False])
+def test_what_is_left_is_too_little_for_anything_that_is_sold(
+    desk: Client, working: ProviderAccount, settings: Settings, pacing: bool
+) -> None:
+    settings.BUDGET_PACING = pacing
+    Price.objects.exclude(provider_credits=60).delete()
+    set_used(960)
+    sentence, act = verdict_of(desk)
+    assert sentence.startswith("Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next begins")
+    assert act == "Raise the budget…"
+    assert "Today 960 of 1,000 · 96 % spent · starts anew tomorrow 00:00" in text_of(desk)
+    assert generation(desk)["state"] == "budget"
+    listed = desk.get("/admin/billing/budget/").content.decode()
+    assert '<progress class="meter meter-bad" max="100" value="96"' in listed
+    set_used(940)
+    assert verdict_of(desk)[0].startswith("Generating")
+    assert generation(desk)["state"] == "working"
+
+
+def test_a_budget_below_any_price_does_not_promise_that_the_next_helps(
+    desk: Client, working: ProviderAccount, settings: Settings
+) -> None:
+    settings.DAILY_COST_LIMIT = Decimal(20)
+    sentence, act = verdict_of(desk)
+    assert (
+        sentence == "Not generating. A budget of 20 is less than any video costs: nothing is sent until it is raised."
+    )
+    assert act == "Raise the budget…"
+
+
+def test_a_forecast_ends_where_the_last_whole_video_does(
+    working: ProviderAccount, olga: User, new_spend: NewSpend
+) -> None:
+    set_used(905)
+    assert (today().room, today().usable, today().is_spent) == (95, 90, False)
+    Price.objects.all().delete()
+    assert (today().least, today().usable, today().is_spent) == (0, 95, False)
+    limits.set_limit(subject="all", period="day", limit=None, actor=olga)
+    assert (today().usable, today().is_spent, today().is_used_up) == (None, False, False)
+    limits.set_limit(subject="all", period="day", limit=Decimal(905), actor=olga)
+    assert (today().is_spent, today().is_used_up) == (True, True)
+
+
+def test_what_waits_counts_where_it_would_be_spent(
+    working: ProviderAccount, alice: User, olga: User, new_spend: NewSpend
+) -> None:
+    new_spend()
+    Spend.objects.update(estimated=Decimal(250))
+    limits.set_limit(subject="model", period="day", model="veo3_fast", limit=Decimal(300), actor=olga)
+    limits.set_limit(subject="model", period="day", model="veo3_lite", limit=Decimal(300), actor=olga)
+    limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(300), actor=olga)
+    limits.set_limit(subject="all", period="hour", limit=Decimal(200), actor=olga)
+    found = {(state.scope, str(state.period)): (state.cheapest, state.waiting) for state in budgets.states(AT)}
+    assert found == {
+        # What fits into no whole hour waits for no hour.
+        ("all", "hour"): (30, None),
+        ("all", "day"): (30, 250),
+        ("all", "month"): (30, 250),
+        ("model:veo3_fast", "day"): (60, 250),
+        ("model:veo3_lite", "day"): (30, None),
+        (f"user:{alice.pk}", "day"): (30, None),
+    }
+    # Another moment's prices are not those in force.
+    price = Price.objects.filter(model="veo3_lite", resolution="720p", kind="generate").latest("valid_from")
+    price.pk, price.valid_from, price.provider_credits = None, AT + timedelta(hours=1), Decimal(10)
+    price.save()
+    assert today().cheapest == 30
+
+
+def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: Settings) -> None:
+    settings.MONTHLY_COST_LIMIT = Decimal(5000)
+    use(1000)
+    use(5000, "month")
+    stopping = budget_state.stopping(budgets.states(AT))
+    assert stopping is not None
+    assert stopping.window == window("month", AT)
+    assert budget_state.stopping([]) is None
+
+
+# --- A balance that is promised away ----------------------------------------------------------------------------------
+
+
+def test_now_is_now_whatever_range_is_looked_at(desk: Client, working: ProviderAccount, new_spend: NewSpend) -> None:
+    spend.promise(spend=new_spend(), account=working)
+    Spend.objects.update(estimated=Decimal(300))
+    BalanceSnapshot.objects.all().delete()
+    BalanceSnapshot.objects.create(account=working, balance=9000, promised=0, taken_at=AT - timedelta(days=3))
+    BalanceSnapshot.objects.create(account=working, balance=700, promised=300, taken_at=AT)
+    ProviderAccount.objects.update(balance=700, balance_at=AT)
+    for query in ("", "?from=2026-08-28&to=2026-08-29", "?range=30d"):
+        text = text_of(desk, query)
+        assert "Not generating. The provider balance is 700; new videos stop at 500." in text, query
+        assert "400 free · 300 promised" in text, query
+    assert generation(desk)["state"] == "critical_balance"
+
+
+def test_what_is_promised_since_the_balance_was_read_is_not_free(
+    desk: Client, working: ProviderAccount, still: SetClock, new_spend: NewSpend
+) -> None:
+    provider_accounts.record_balance(account_id=working.pk, balance=Decimal(540))
+    still.sleep(1)
+    job = new_spend()
+    spend.promise(spend=job, account=working)
+    for _ in range(2):
+        working.refresh_from_db()
+        assert provider_accounts.available(working) == 480
+        assert "480 free · 60 promised" in text_of(desk)
+        assert verdict_of(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
+        assert desk.get(ADDRESS).json()["available"] == 480
+        assert generation(desk)["state"] == "critical_balance"
+        # Settled since, and not in that balance yet.
+        spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)
+        spend.settle(reference=job.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+    provider_accounts.record_balance(account_id=working.pk, balance=Decimal(580))
+    assert "580 free · 0 promised" in text_of(desk)
+
+
+# --- A provider that may be well again --------------------------------------------------------------------------------
+
+
+def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
+    desk: Client, working: ProviderAccount, alice: User
+) -> None:
+    rows = ProviderAccount.objects.filter(pk=working.pk)
+    rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
+    assert verdict_of(desk)[0].startswith("Waiting for the provider.")
+    resting = standing.now()
+    assert resting is not None
+    assert (resting.title, resting.takes_orders) == ("The provider has trouble", True)
+    rows.update(breaker_until=AT)
+    sentence, act = verdict_of(desk)
+    assert sentence == (
+        "Ready to try the provider again. It had trouble and has rested since; nothing waits. "
+        "The next order is taken and goes first, as the probe; once it is sent, all others follow."
+    )
+    assert act == "Look at it"
+    rested = standing.now()
+    assert rested is not None
+    assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)
+    assert "goes first" in rested.text
+    history.waiting(alice)
+    assert verdict_of(desk)[0].startswith("Waiting for the provider.")
