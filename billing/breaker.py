@@ -96,6 +96,14 @@ def failures(account: ProviderAccount, at: datetime, calls: Collection[ProviderO
     return list(recent.order_by("-at", "-pk").values_list("is_ok", flat=True)[: settings.BREAKER_OF]).count(False)
 
 
+def is_unreached(account: ProviderAccount) -> bool:
+    """Whether we asked for the balance and were not told it, with nothing told since."""
+    asked = ProviderOutcome.objects.filter(account_id=account.pk, call=Call.BALANCE, is_ok=False)
+    if account.balance_at is not None:
+        asked = asked.filter(at__gt=account.balance_at)
+    return asked.exists()
+
+
 def window() -> timedelta:
     """How far back outcomes count."""
     return timedelta(seconds=settings.BREAKER_WINDOW_S)

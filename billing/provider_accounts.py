@@ -96,43 +96,6 @@ def current() -> ProviderAccount:
     raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.", say="no_key")
 
 
-def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
-    """Keep a key given in the admin, sealed, and send new work to it. Raises VaultError without an encryption key."""
-    sealed = vault.seal(api_key, purpose=PURPOSE)
-    base_url = base_url.rstrip("/") or settings.KIE_AI_BASE_URL
-    with transaction.atomic():
-        # A key known from the environment, or given before, keeps its account: its tasks and its books go on.
-        account, _ = ProviderAccount.objects.update_or_create(
-            provider="kie",
-            base_url=base_url,
-            key_fingerprint=fingerprint(api_key),
-            defaults={
-                "source": ProviderAccount.Source.ADMIN,
-                "label": label,
-                "upload_base_url": upload_base_url.rstrip("/") or settings.KIE_AI_UPLOAD_BASE_URL,
-                "sealed_key": sealed,
-            },
-        )
-        activate(account_id=account.pk)
-    account.refresh_from_db()
-    return account
-
-
-def activate(*, account_id: int) -> None:
-    """Send new work to this key of the admin's, and to no other of them. Tasks under way keep the key that sent them."""
-    with transaction.atomic():
-        given = ProviderAccount.objects.filter(source=ProviderAccount.Source.ADMIN)
-        # One order for all who do this, or two of them would wait for each other for ever.
-        list(given.select_for_update().order_by("pk"))
-        given.exclude(pk=account_id).update(is_active=False)
-        given.filter(pk=account_id).update(is_active=True)
-
-
-def deactivate(*, account_id: int) -> None:
-    """Send no new work to this key of the admin's; what it has under way is finished with it."""
-    ProviderAccount.objects.filter(pk=account_id, source=ProviderAccount.Source.ADMIN).update(is_active=False)
-
-
 def credentials(account: ProviderAccount) -> Credentials:
     """What speaks for this account, even after another key became current. Raises NoProviderKey, VaultError."""
     if account.source == ProviderAccount.Source.SANDBOX:
@@ -257,10 +220,14 @@ def pause_note(account: ProviderAccount) -> str:
     return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
 
 
-def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str) -> None:
-    """The provider will not serve us (credits, key): new work waits until a healthy balance is read."""
+def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
+    """The provider will not serve us (credits, key): new work waits until a healthy balance is read.
+
+    Of an account that nothing is sent with (not `is_used`) nobody needs to be told.
+    """
     ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.database_now())
-    alerts.raise_alert(alerts.Kind(parked_as), cause=ProviderAccount.cause_of(account_id), detail=detail)
+    if is_used:
+        alerts.raise_alert(alerts.Kind(parked_as), cause=ProviderAccount.cause_of(account_id), detail=detail)
 
 
 def lock(account_id: int) -> ProviderAccount:

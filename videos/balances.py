@@ -31,13 +31,16 @@ class Reading:
     trouble: errors.ProviderError | None = None
 
 
-def read(account: ProviderAccount, client: Provider) -> Reading:
-    """Ask for the balance and write it down; note the trouble when the provider does not say it."""
+def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) -> Reading:
+    """Ask for the balance and write it down; note the trouble when the provider does not say it.
+
+    Not `is_used`: an operator tries a key that nothing is sent with, and alone reads what came of it.
+    """
     began = clock.now()
     try:
         balance = client.balance()
     except errors.ProviderError as trouble:
-        _note(account, trouble)
+        _note(account, trouble, is_used=is_used)
         return Reading(None, _since(began), trouble)
     took_s = _since(began)
     provider_accounts.record_balance(account_id=account.pk, balance=balance)
@@ -79,10 +82,13 @@ def every() -> timedelta:
     return BUSY if Spend.objects.filter(state=Spend.State.PROMISED).exists() else IDLE
 
 
-def _note(account: ProviderAccount, trouble: errors.ProviderError) -> None:
+def _note(account: ProviderAccount, trouble: errors.ProviderError, *, is_used: bool) -> None:
     if isinstance(trouble, errors.AccessDenied | errors.OutOfCredits):
         provider_accounts.park(
-            account_id=account.pk, parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
+            account_id=account.pk,
+            parked_as=ProviderAccount.Parked(trouble.code),
+            detail=trouble.detail,
+            is_used=is_used,
         )
     else:
         breaker.failed(account.pk, detail=trouble.detail, call=breaker.Call.BALANCE)

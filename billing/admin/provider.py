@@ -3,29 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
-from allauth.account.decorators import reauthentication_required
-from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.doors import clock
-from billing import guard, provider_accounts, vault
+from billing import breaker, guard, provider_accounts
 from billing.admin import provider_page
-from billing.admin.provider_forms import KeyForm, PauseForm
-from billing.admin.reading import ReadOnlyAdmin, ask, chip, from_first_page, moment, number, operator_of
+from billing.admin.provider_forms import PauseForm
+from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
+from billing.admin.reading import ask, chip, from_first_page, moment, number, operator_of
 from billing.amounts import localised
 from billing.models import BalanceSnapshot, ProviderAccount
 
@@ -43,7 +39,7 @@ class Button:
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(ReadOnlyAdmin):
+class ProviderAccountAdmin(KeyLibraryAdmin):
     """Accounts at providers. What needs the network joins in the app that has it."""
 
     list_display = ("label", "role", "source", "state", "credits", "read", "promise", "free", "created_at")
@@ -61,7 +57,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("new videos go to"))
     def role(self, account: ProviderAccount) -> SafeString | str:
-        return chip(_("This one"), "good") if account.pk == _current_id() else "–"
+        return chip(_("This one"), "good") if account.pk == current_id() else "–"
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, account: ProviderAccount) -> SafeString:
@@ -85,33 +81,6 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
 
     # Pages
 
-    @method_decorator(sensitive_post_parameters("api_key"))
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A new key, asked for behind a fresh proof of who is asking."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        try:
-            return self._add_key(request)
-        except ReauthenticationRequired:
-            # Allauth itself would keep what was posted, the key, in the session.
-            return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
-
-    @method_decorator(reauthentication_required)
-    def _add_key(self, request: HttpRequest) -> HttpResponse:
-        form = KeyForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            try:
-                account = provider_accounts.add_key(**form.cleaned_data)
-            except vault.VaultError as problem:
-                form.add_error(None, _("The key cannot be sealed: %(problem)s") % {"problem": problem})
-            else:
-                self.log_addition(request, account, "key added")
-                self.message_user(request, _("The key is stored, sealed. Test the connection now."))
-                return HttpResponseRedirect(_page_of(account))
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": _("Add a key"), "form": form}
-        context["overruled"] = bool(settings.KIE_AI_API_KEY)
-        return TemplateResponse(request, "admin/billing/key.html", context)
-
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -122,13 +91,14 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
         if not self.has_view_permission(request, account):
             raise PermissionDenied
         snapshots = list(account.snapshots.order_by("-taken_at", "-pk")[:SNAPSHOTS_SHOWN])
+        is_current = account.pk == current_id()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": account,
             "title": account.label,
             "account": account,
-            "is_current": account.pk == _current_id(),
+            "is_current": is_current,
             "state": _state(account),
             "balance": localised(account.balance),
             "promised": localised(provider_accounts.promised(account.pk)),
@@ -140,7 +110,7 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             "curve_width": CURVE_WIDTH,
             "curve_height": CURVE_HEIGHT,
             "buttons": self.buttons(account) if self.has_operate_permission(request) else (),
-            **provider_page.explained(account),
+            **provider_page.explained(account, is_current=is_current),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
@@ -204,69 +174,12 @@ class ProviderAccountAdmin(ReadOnlyAdmin):
             self.message_user(request, _("%(label)s: new videos are made again.") % {"label": account.label})
         return _back_to(accounts, request)
 
-    @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
-    def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = list(chosen)
-        if len(accounts) != 1 or accounts[0].source != ProviderAccount.Source.ADMIN:
-            self.message_user(request, _("Choose one key that was added here."), messages.ERROR)
-            return None
-        if "confirmed" not in request.POST:
-            return ask(
-                self,
-                request,
-                action="activate",
-                title=_("Use this key"),
-                text=_(
-                    "New videos go to this key, unless the environment names one. What runs keeps the key that sent it."
-                ),
-                button=_("Use this key"),
-                chosen=accounts,
-            )
-        provider_accounts.activate(account_id=accounts[0].pk)
-        self.log_change(request, accounts[0], "activated")
-        self.message_user(request, _("%(label)s is used for new videos.") % {"label": accounts[0].label})
-        return _back_to(accounts)
-
-    @admin.action(description=gettext_lazy("Use this key no longer…"), permissions=["operate"])
-    def deactivate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = [account for account in chosen if account.source == ProviderAccount.Source.ADMIN]
-        if not accounts:
-            self.message_user(request, _("Choose keys that were added here."), messages.ERROR)
-            return None
-        if "confirmed" not in request.POST:
-            return ask(
-                self,
-                request,
-                action="deactivate",
-                title=_("Use this key no longer"),
-                text=_("No new video goes to it. What it has under way is finished with it."),
-                button=_("Use it no longer"),
-                chosen=accounts,
-                warns=True,
-            )
-        for account in accounts:
-            provider_accounts.deactivate(account_id=account.pk)
-            self.log_change(request, account, "deactivated")
-            self.message_user(request, _("%(label)s gets no new videos.") % {"label": account.label})
-        return _back_to(accounts)
-
-
-def _current_id() -> int | None:
-    try:
-        return provider_accounts.current().pk
-    except provider_accounts.NoProviderKey:
-        return None
-
-
-def _page_of(account: ProviderAccount) -> str:
-    return reverse("admin:billing_provideraccount_change", args=[account.pk])
-
 
 def _back_to(accounts: list[ProviderAccount], request: HttpRequest | None = None) -> HttpResponse | None:
     """To the first page for an act that began there; to the page of the one account, else to the list."""
     if request is not None and from_first_page(request):
         return HttpResponseRedirect(reverse("admin:index"))
-    return HttpResponseRedirect(_page_of(accounts[0])) if len(accounts) == 1 else None
+    return HttpResponseRedirect(page_of(accounts[0])) if len(accounts) == 1 else None
 
 
 def _state(account: ProviderAccount) -> SafeString:
@@ -278,7 +191,9 @@ def _state(account: ProviderAccount) -> SafeString:
         return chip(_("Critical balance"), "bad")
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")
-    return chip(_("Works"), "good")
+    if breaker.is_unreached(account):
+        return chip(_("Not reached"), "warn")
+    return chip(_("Works"), "good") if account.balance_at else chip(_("Not tested yet"))
 
 
 def _curve(snapshots: Sequence[BalanceSnapshot]) -> str:

@@ -35,7 +35,7 @@ class KeyForm(forms.Form):
         label=gettext_lazy("Upload address"),
         required=False,
         assume_scheme="https",
-        help_text=gettext_lazy("Leave it empty for the one in the settings."),
+        help_text=gettext_lazy("Empty: as the address above, or the one in the settings if that is empty too."),
     )
 
 
@@ -56,7 +56,7 @@ class PauseForm(forms.Form):
         for code, _name in settings.LANGUAGES:
             language = get_language_info(code)["name_translated"]
             self.fields[f"words_{code}"] = forms.CharField(
-                label=gettext("In own words: %(language)s") % {"language": language},
+                label=gettext("In your own words: %(language)s") % {"language": language},
                 required=False,
                 max_length=REASON_LENGTH,
                 help_text=gettext("People read it in brackets after “New videos are paused”. Say what they may know.")
@@ -94,7 +94,7 @@ def _reasons() -> list[tuple[str, str]]:
         (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
         for code, words in _told().items()
     ]
-    return [*told, (Pause.OWN_WORDS, str(Pause.OWN_WORDS.label))]
+    return [*told, (Pause.OWN_WORDS, gettext("In your own words"))]
 
 
 def _told() -> dict[Pause, str]:

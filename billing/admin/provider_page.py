@@ -28,12 +28,13 @@ class Why:
     text: str
 
 
-def explained(account: ProviderAccount) -> dict[str, Any]:
-    """The page's explanations."""
+def explained(account: ProviderAccount, *, is_current: bool) -> dict[str, Any]:
+    """The page's explanations. `is_current`: new videos go to it, unless something holds them up."""
     at = clock.database_now()
+    found = whys(account, at, is_current=is_current)
     return {
-        "whys": whys(account, at),
-        "breaker_words": breaker_words(account, at),
+        "whys": found,
+        "breaker_words": breaker_words(account, at, is_current=is_current, is_held_up=bool(found)),
         "breaker_limit": ngettext(
             "%(failures)d failure among the last %(of)d orders within %(minutes)d minutes stops new ones.",
             "%(failures)d failures among the last %(of)d orders within %(minutes)d minutes stop new ones.",
@@ -48,15 +49,22 @@ def explained(account: ProviderAccount) -> dict[str, Any]:
     }
 
 
-def whys(account: ProviderAccount, at: datetime) -> list[Why]:
+def whys(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Why]:
     """Everything that holds new videos up, what a person must do first."""
     found = []
     if account.is_paused_at(at):
         found.append(_paused(account))
     if account.parked_as == ProviderAccount.Parked.ACCESS_DENIED:
-        text = _(
-            "The provider refuses our key or address. Mend the key here or in the environment, then test the "
-            "connection; the first healthy balance lets everything go on."
+        text = (
+            _(
+                "The provider refuses our key or address. Mend the key here or in the environment, then test the "
+                "connection; the first healthy balance lets everything go on."
+            )
+            if is_current
+            else _(
+                "No new video goes here. Compare the key and the address with the provider's page of API keys: if they "
+                "are wrong, add the right ones; else test the connection again."
+            )
         )
         found.append(Why("bad", _("Key or address refused since %(time)s") % _time(account.parked_at), text))
     elif account.parked_as:
@@ -81,10 +89,18 @@ def whys(account: ProviderAccount, at: datetime) -> list[Why]:
     return found
 
 
-def breaker_words(account: ProviderAccount, at: datetime) -> str:
-    """The breaker's state and its next step, in a sentence or two."""
+def breaker_words(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_held_up: bool = False) -> str:
+    """The breaker's state and its next step, in a sentence or two. `is_held_up`: something else stops new videos."""
     if account.breaker == State.CLOSED:
         failed = breaker.failures(account, at)
+        if breaker.is_unreached(account):
+            return _("The provider did not tell our balance when it was asked last.")
+        if account.balance_at is None and not is_held_up:
+            return _("Not tested yet: no call was answered so far.")
+        if is_held_up:
+            return _("It stops nothing just now; what does is said above.")
+        if not is_current:
+            return _("The provider answers. New videos do not go here.")
         if not failed:
             return _("The provider answers; orders go out.")
         return ngettext(

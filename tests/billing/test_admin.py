@@ -1,6 +1,7 @@
 """What operators can and cannot do to credits and cost."""
 
 import re
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +19,7 @@ from pytest_django.fixtures import Settings
 from accounts import people
 from accounts.models import User
 from billing import admin as billing_admin
-from billing import alerts, breaker, ledger, provider_accounts, spend
+from billing import alerts, breaker, key_library, ledger, provider_accounts, spend
 from billing.admin.reading import operator_of
 from billing.models import (
     Alert,
@@ -275,11 +276,16 @@ def test_a_price_is_never_edited_or_deleted(desk: Client) -> None:
 # Provider accounts
 
 
+FORMER = "former-key-1"
+
+
 @pytest.fixture
 def own_key(settings: Settings) -> ProviderAccount:
-    """An account whose key was added here; the environment has none."""
+    """The account of a key that was added here and is in use; the environment has none."""
     settings.KIE_AI_API_KEY = ""
-    return provider_accounts.add_key(api_key="admin-key-canary", label="Ours")
+    account = key_library.add_key(api_key="admin-key-canary", label="Ours")
+    key_library.activate(account_id=account.pk)
+    return now(account)
 
 
 def page(account: ProviderAccount) -> str:
@@ -362,7 +368,8 @@ def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, 
     text = desk.get(page(own_key)).text
     assert "Not read yet." in text
     assert "No call in the last day." in text
-    assert "The provider answers; orders go out." in text
+    assert "Not tested yet: no call was answered so far." in text
+    assert columns(desk.get(ACCOUNTS).text, "state") == ["Not tested yet"]
 
 
 def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account: ProviderAccount) -> None:
@@ -422,7 +429,9 @@ def test_a_history_of_nothing_draws_a_flat_line(desk: Client, account: ProviderA
     assert 'points="0.0,100.0 0.0,100.0"' in desk.get(page(account)).text
 
 
-def test_a_key_is_added_behind_a_password_and_never_shown_again(client: Client, olga: User, settings: Settings) -> None:
+def test_a_key_is_added_behind_a_password_and_never_shown_again(
+    client: Client, olga: User, settings: Settings, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
     settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
     client.force_login(olga)
     add = f"{ACCOUNTS}add/"
@@ -434,15 +443,101 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(client: Client, 
     assert 'type="password"' in client.get(add).text
     shown = client.post(add, {"label": "", "api_key": "canary-key-1"})
     assert "errorlist" in shown.text
-    stored = client.post(
-        add, {"label": "Ours", "api_key": "canary-key-1", "base_url": "", "upload_base_url": ""}, follow=True
-    )
+    sandbox = new_sandbox("--api-key", "canary-key-1")
+    stored = client.post(add, {"label": "Ours", "api_key": "canary-key-1", "base_url": sandbox.url}, follow=True)
     account = ProviderAccount.objects.get()
     assert "The key is stored, sealed." in stored.text
+    assert "the balance is 5,000. All new videos go here from now on." in stored.text
+    assert "Works" in stored.text
     assert provider_accounts.credentials(account).api_key == "canary-key-1"
-    assert (provider_accounts.current(), account.base_url) == (account, settings.KIE_AI_BASE_URL)
+    assert provider_accounts.current() == account
+    assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
+    assert sandbox.accepted() == []
     for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
         assert "canary-key-1" not in text
+
+
+@pytest.fixture
+def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess) -> Callable[..., str]:
+    """Adds a key as an operator does; what the next page says. The sandbox knows FORMER."""
+    sandbox.settings(api_key=FORMER)
+    settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
+    client.force_login(olga)
+    doorway.prove(client, f"{ACCOUNTS}add/")
+
+    def add(key: str, base_url: str) -> str:
+        form = {"label": key.title(), "api_key": key, "base_url": base_url}
+        return client.post(f"{ACCOUNTS}add/", form, follow=True).text
+
+    return add
+
+
+def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+) -> None:
+    assert "If it tells it, all new videos go to this key from then on" in client.get(f"{ACCOUNTS}add/").text
+    give(FORMER, sandbox.url)
+    former = provider_accounts.current()
+    text = give("wrong-key-123", sandbox.url)
+    assert "it refuses our key or address" in text
+    assert "No new video goes to it." in text
+    assert "Key or address refused since" in text
+    assert "It stops nothing just now; what does is said above." in text
+    for claim in ("Works", "New videos go here", "The provider answers", "orders go out"):
+        assert claim not in text
+    assert 'value="test_connection"' in text
+    assert 'value="activate"' in text
+    assert provider_accounts.current() == former
+    assert not alerts.Alert.objects.exists(), "nothing was sent with it, so nobody is called"
+    wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
+    assert "it refuses our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
+    assert provider_accounts.current() == former
+
+
+def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.current()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        text = give("far-away-key", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert "it gives no usable answer" in text
+    assert "Not reached" in text
+    assert "The provider did not tell our balance when it was asked last." in text
+    assert "Works" not in text
+    assert provider_accounts.current() == former
+
+
+def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.current()
+    poor = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
+    assert "so new videos do not go here yet" in give("poor-key-1", poor.url)
+    assert provider_accounts.current() == former
+    account = ProviderAccount.objects.get(base_url=poor.url)
+    assert "All new videos go here from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
+    assert provider_accounts.current() == account
+
+
+def test_a_key_that_was_tried_and_is_not_in_use_says_both(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.current()
+    other = new_sandbox("--api-key", "other-key-1")
+    give("other-key-1", other.url)
+    assert "The provider answers. New videos do not go here." in client.get(page(former)).text
+
+
+def test_a_key_added_beside_the_environments_waits_for_it_to_go(
+    give: Callable[..., str], sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.KIE_AI_API_KEY = "the-environments-key"
+    assert "New videos go to the key in the environment" in give(FORMER, sandbox.url)
+    assert provider_accounts.current().source == ProviderAccount.Source.ENVIRONMENT
 
 
 def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
@@ -456,8 +551,13 @@ def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, s
     assert not ProviderAccount.objects.exists()
 
 
-def test_which_key_is_used_is_chosen_here(desk: Client, own_key: ProviderAccount, account: ProviderAccount) -> None:
-    second = provider_accounts.add_key(api_key="second-key", label="Second")
+def test_which_key_is_used_is_chosen_here(
+    desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
+) -> None:
+    second = key_library.add_key(api_key="second-key", label="Second")
+    key_library.activate(account_id=second.pk)
+    sandbox.settings(api_key="admin-key-canary")
+    ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
     assert 'value="activate"' in desk.get(page(own_key)).text
     assert "unless the environment names one" in act(desk, ACCOUNTS, "activate", own_key)
     assert provider_accounts.current() == second

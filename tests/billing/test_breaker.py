@@ -8,7 +8,7 @@ from django.db import connection
 from pytest_django.fixtures import DjangoAssertNumQueries, Settings
 
 from accounts.doors import chance
-from billing import breaker, provider_accounts, spend
+from billing import breaker, key_library, provider_accounts, spend
 from billing.models import Alert, PaidCall, ProviderAccount, ProviderOutcome
 from tests.billing.conftest import NewSpend, SetClock
 
@@ -90,7 +90,7 @@ def test_the_numbers_are_the_sites_own(still: SetClock, account: ProviderAccount
 
 
 def test_one_accounts_failures_do_not_open_anothers(still: SetClock, account: ProviderAccount) -> None:
-    other = provider_accounts.add_key(api_key="another-key", label="Another")
+    other = key_library.add_key(api_key="another-key", label="Another")
     fail(other, 4)
     assert fail(account).breaker == State.CLOSED
 

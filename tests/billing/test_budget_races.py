@@ -11,7 +11,7 @@ from django.db.models import Sum
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, ledger, provider_accounts, spend
+from billing import books, key_library, ledger, provider_accounts, spend
 from billing.budgets import BudgetSpent
 from billing.limits import set_limit
 from billing.models import BudgetWindow, LedgerEntry, PaidCall, Spend
@@ -69,7 +69,7 @@ def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings:
     for name in FREE:
         setattr(settings, name, Decimal(0))
     set_limit(subject="all", period="month", limit=Decimal(40 * PRICE), actor=None)
-    accounts = [provider_accounts.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2)]
+    accounts = [key_library.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2)]
     crowd = [make_person(f"p{n}@example.com") for n in range(8)]
     jobs = {user.pk: [_job(user, n) for n in range(10)] for user in crowd}
     gate = Barrier(len(crowd))

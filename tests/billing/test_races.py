@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from accounts import people
 from accounts.models import User
-from billing import alert_routing, alerts, books, ledger, provider_accounts, spend, summary_round
+from billing import alert_routing, alerts, books, key_library, ledger, provider_accounts, spend, summary_round
 from billing.models import (
     Alert,
     AlertDelivery,
@@ -233,8 +233,8 @@ def test_of_eight_workers_one_sends_the_summary(settings: Settings) -> None:
 
 
 def test_of_operators_who_choose_keys_at_once_one_choice_holds() -> None:
-    accounts = [provider_accounts.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
-    found = together(*[lambda pk=account.pk: provider_accounts.activate(account_id=pk) for account in accounts])
+    accounts = [key_library.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
+    found = together(*[lambda pk=account.pk: key_library.activate(account_id=pk) for account in accounts])
     assert found == [None] * THREADS
     assert ProviderAccount.objects.filter(is_active=True).count() == 1
 

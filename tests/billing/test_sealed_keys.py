@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from pytest_django.fixtures import Settings
 
-from billing import provider_accounts, sealed_keys, vault
+from billing import key_library, provider_accounts, sealed_keys, vault
 from billing.models import ProviderAccount
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +24,7 @@ SECRETS = {"First": "sk-canary-0123456789", "Second": "sk-canary-9876543210"}
 def _two_keys(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = "", [OLD]
     for label, key in SECRETS.items():
-        provider_accounts.add_key(api_key=key, label=label)
+        key_library.add_key(api_key=key, label=label)
 
 
 def sealed_with() -> list[str]:
@@ -102,7 +102,7 @@ def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(setting
     sealed_keys.require()
     with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
         provider_accounts.credentials(ProviderAccount.objects.get(label="First"))
-    provider_accounts.add_key(api_key=SECRETS["First"], label="First")
+    key_library.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
     assert speaks() == {"First": SECRETS["First"]}
     assert "1 were already" in rotate(forget=True)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from billing import provider_accounts, snapshots
+from billing import key_library, snapshots
 from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry
 from tests.billing.conftest import SetClock
 
@@ -59,7 +59,7 @@ def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: Provide
 
 
 def test_each_account_keeps_its_own(still: SetClock, empty: ProviderAccount) -> None:
-    other = provider_accounts.add_key(api_key="another-key", label="Another")
+    other = key_library.add_key(api_key="another-key", label="Another")
     old = still.at - timedelta(days=30)
     for account in (empty, other):
         read_at(account, old, old + timedelta(minutes=1))

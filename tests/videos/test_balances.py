@@ -7,7 +7,7 @@ from decimal import Decimal
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import breaker, provider_accounts
+from billing import breaker, key_library, provider_accounts
 from billing.models import Alert, ProviderAccount
 from tests.sandbox import SandboxProcess
 from tests.videos.world import World
@@ -114,10 +114,12 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
 ) -> None:
     second = new_sandbox("--api-key", "the-second-key")
     key, settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = settings.KIE_AI_API_KEY, "", False
-    first_account = provider_accounts.add_key(api_key=key, label="First", base_url=world.sandbox.url)
+    first_account = key_library.add_key(api_key=key, label="First", base_url=world.sandbox.url)
+    key_library.activate(account_id=first_account.pk)
     old = world.order(alice, "with the first key")
     world.send()
-    provider_accounts.add_key(api_key="the-second-key", label="Second", base_url=second.url, upload_base_url=second.url)
+    added = key_library.add_key(api_key="the-second-key", label="Second", base_url=second.url)
+    key_library.activate(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
     assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]

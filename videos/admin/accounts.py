@@ -12,9 +12,11 @@ from django.utils.translation import gettext_lazy
 
 from billing.admin.provider import Button
 from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
+from billing.admin.provider_keys import Proof, current_id
 from billing.amounts import localised
-from billing.models import ProviderAccount
+from billing.models import ProviderAccount, Spend
 from billing.provider_accounts import NoProviderKey
+from billing.sentences import joined
 from videos import balances
 from videos.provider_clients import asking_client_for
 from videos.providers import errors
@@ -25,6 +27,9 @@ class ProviderAccountAdmin(AccountAdmin):
 
     actions = ("test_connection", *AccountAdmin.actions)
 
+    def prove(self, account: ProviderAccount) -> Proof:
+        return _try(account)
+
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
         return [Button("test_connection", _("Test connection")), *super().buttons(account)]
 
@@ -32,38 +37,52 @@ class ProviderAccountAdmin(AccountAdmin):
     def test_connection(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
         accounts = list(chosen[:10])
         for account in accounts:
-            works, words = _try(account)
-            self.message_user(request, f"{account.label}: {words}", messages.SUCCESS if works else messages.ERROR)
+            proof = self.prove(account)
+            level = messages.SUCCESS if proof.answers else messages.ERROR
+            self.message_user(request, f"{account.label}: {proof.words}", level)
         if len(accounts) == 1:
             page = reverse("admin:billing_provideraccount_change", args=[accounts[0].pk])
             return HttpResponseRedirect(page)
         return None
 
 
-def _try(account: ProviderAccount) -> tuple[bool, str]:
-    """Whether the account answered, and what to say of it."""
+def _try(account: ProviderAccount) -> Proof:
+    """Ask for the balance, and say what came of it."""
+    is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
-        reading = balances.read(account, asking_client_for(account))
+        reading = balances.read(account, asking_client_for(account), is_used=is_used)
     except NoProviderKey as problem:
-        return False, str(problem)
+        return Proof(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
         words = {"took": took, "balance": localised(reading.balance)}
-        return True, _("it answers in %(took)s, the balance is %(balance)s.") % words
+        return Proof(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
     words = {"took": took, "detail": reading.trouble.detail if reading.trouble else ""}
-    if isinstance(reading.trouble, errors.AccessDenied):
-        return False, _(
-            "it refuses our key or address (after %(took)s: %(detail)s). New videos wait until it answers; "
-            "compare the key with the provider's page of API keys."
-        ) % words
-    if isinstance(reading.trouble, errors.OutOfCredits):
-        return False, _(
-            "it says that our account cannot pay (after %(took)s: %(detail)s). New videos wait until you top it up."
-        ) % words
-    return False, _(
-        "it gives no usable answer (after %(took)s: %(detail)s). Compare the address, and whether this machine "
-        "reaches it; we go on trying."
-    ) % words
+    return Proof(False, joined((_trouble(reading.trouble) % words, _used(reading.trouble) if is_used else _unused())))
+
+
+def _trouble(trouble: errors.ProviderError | None) -> str:
+    if isinstance(trouble, errors.AccessDenied):
+        return _(
+            "it refuses our key or address (after %(took)s: %(detail)s). Compare them with the provider's page of API keys."
+        )
+    if isinstance(trouble, errors.OutOfCredits):
+        return _("it says that our account cannot pay (after %(took)s: %(detail)s).")
+    return _(
+        "it gives no usable answer (after %(took)s: %(detail)s). Compare the address, and whether this machine reaches it."
+    )
+
+
+def _used(trouble: errors.ProviderError | None) -> str:
+    if isinstance(trouble, errors.AccessDenied):
+        return _("New videos wait until it answers.")
+    if isinstance(trouble, errors.OutOfCredits):
+        return _("New videos wait until you top it up.")
+    return _("We go on trying.")
+
+
+def _unused() -> str:
+    return _("No new video goes to it.")
 
 
 admin.site.unregister(ProviderAccount)
