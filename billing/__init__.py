@@ -9,7 +9,7 @@ Where to go:
     before a paid call guard (both places), refusals, budget_guard, pacing, holds, breaker, wait_words,
                        unusual and usual_hours
     budgets            limits (what is set), windows (calendar), budgets (what is used), budget_state (what that stops)
-    the provider       provider_accounts, vault and sealed_keys (keys at rest), snapshots (balances)
+    the provider       provider_accounts, key_library, vault and sealed_keys (keys at rest), snapshots (balances)
     reconciliation     reconcile, tracking (the reckoning alone), top_ups, books (the invariants), book_checks, book_budgets
     alerts             alerts, alert_words, alert_details, alert_routing, balance_alerts, budget_alerts, banner
     figures            tally (counts in the same transactions), histogram, cost_now, cost_report, dashboard/,
