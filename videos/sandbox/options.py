@@ -54,6 +54,7 @@ class Options:
     balance: Decimal = Decimal(5000)
     seed: int = 1
     truth: Path | None = None
+    memory: Path | None = None
     until_eof: bool = False
     orders: tuple[Order, ...] = ()
     settings: Settings = field(default_factory=Settings)
@@ -73,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--api-key", default="sandbox", help="the key clients must send (default: sandbox)")
     add("--hmac-key", default="", metavar="KEY", help="sign callbacks with this key (default: no signature)")
     add("--truth", type=Path, default=None, metavar="FILE", help="append what really happens to FILE, as JSON lines")
+    add(
+        "--memory", type=Path, default=None, metavar="FILE", help="go on where FILE ends, and keep it (default: forget)"
+    )
     add("--seed", type=int, default=1, help="seed of the dice and of the films (default 1)")
     add(
         "--times",
@@ -106,6 +110,7 @@ def read_options(given: argparse.Namespace) -> Options:
         balance=given.balance,
         seed=given.seed,
         truth=given.truth,
+        memory=given.memory,
         until_eof=given.until_eof,
         orders=tuple(given.fault),
         settings=Settings(

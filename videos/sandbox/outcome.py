@@ -186,6 +186,14 @@ def begin_uhd(box: Sandbox, task: Task, *, task_id: str, callback_url: str) -> N
     box.agenda.at(ready_at, lambda: settle_uhd(box, task))
 
 
+def go_on_upgrading(box: Sandbox, task: Task) -> None:
+    """Put the ends of upgrades under way on the agenda, after a restart."""
+    if task.hd and not task.hd.ready:
+        box.agenda.at(task.hd.ready_at, lambda: settle_hd(box, task))
+    if task.uhd and not task.uhd.ready and not task.uhd.failed:
+        box.agenda.at(task.uhd.ready_at, lambda: settle_uhd(box, task))
+
+
 def settle_uhd(box: Sandbox, task: Task) -> None:
     upgrade = task.uhd
     with box.world.lock:

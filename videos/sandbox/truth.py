@@ -50,6 +50,12 @@ class Truth:
         with self._lock:
             return [row for row in self._events if row["n"] > since]
 
+    @property
+    def latest(self) -> int:
+        """The number of the last event; 0 before the first."""
+        with self._lock:
+            return self._first + len(self._events)
+
     def requests(self) -> dict[str, int]:
         with self._lock:
             return dict(self._requests)

@@ -117,6 +117,8 @@ def _sandbox_options() -> list[str]:
     # It keeps or returns the credits of failures as our books expect; else the first failure would look like a theft.
     failed = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
     options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", failed]
+    # What it was paid for outlives a Ctrl-C, as our own books do.
+    options += ["--memory", str(settings.VAR_DIR / "sandbox.json")]
     if settings.KIE_AI_WEBHOOK_HMAC_KEY:
         options += ["--hmac-key", settings.KIE_AI_WEBHOOK_HMAC_KEY]
     return options
