@@ -44,7 +44,7 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     desk: Client, still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
-    set_limit(subject="user", period="day", user=alice, limit=Decimal(70), actor=olga)
+    set_limit(subject="user", period="day", user=alice, limit=Decimal(100), soft_share=Decimal("0.6"), actor=olga)
     set_limit(subject="user", period="hour", user=alice, limit=Decimal(60), actor=olga)
     set_limit(subject="model", period="month", model="veo3", limit=None, actor=None)
     set_limit(subject="each_user", period="month", limit=Decimal(0), actor=olga)
@@ -62,7 +62,7 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     assert "nobody set one" in each
     mine = next(row for row in rows if "alice@example.com · Day" in row)
     assert "meter-warn" in mine
-    assert "60 · 85 %" in mine
+    assert "60 · 60 %" in mine
     assert "olga@example.com" in mine
     assert "meter-bad" in next(row for row in rows if "alice@example.com · Hour" in row)
     assert "veo3 · Month" in page

@@ -19,6 +19,7 @@ from billing.dashboard.balance import Curve, Point
 from billing.dashboard.forecasts import Pace
 from billing.dashboard.readings import Sums
 from billing.dashboard.tables import Table
+from billing.margins import Margin
 from billing.models import Alert, BalanceSnapshot, Measure, Period, ProviderAccount, ProviderEntry
 from billing.templatetags import cost
 from tests.billing.conftest import SetClock
@@ -152,6 +153,18 @@ def test_sums_of_nothing_are_zero_or_unknown() -> None:
     assert figures.margin_of(sums) is None
     with pytest.raises(KeyError):
         sums["no_measure"]
+
+
+@pytest.mark.parametrize(("usd", "share"), [("0.01", 0.5), ("0.005", 0.0), ("0.004", -0.25), ("0", None)])
+def test_the_margin_is_that_of_the_price_list(settings: Settings, usd: str, share: float | None) -> None:
+    settings.USD_PER_USER_CREDIT = Decimal(usd)
+    sums = Sums(charged=Decimal(120), refunded=Decimal(60), estimated=Decimal(60), settled_estimate=Decimal(60))
+    sums[Measure.ACTUAL] = Decimal(60)
+    assert figures.margin_of(sums) == share
+    listed = Margin(60, Decimal(60)).percent
+    assert share == (None if listed is None else float(listed) / 100)
+    # Who paid nothing in the end left no share of anything.
+    assert figures.margin_of(Sums(charged=Decimal(60), refunded=Decimal(60), actual=Decimal(60))) is None
 
 
 @pytest.mark.django_db

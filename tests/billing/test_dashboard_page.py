@@ -25,6 +25,7 @@ from tests.billing import history, weeks
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
 from videos.models import Doorbell, VideoTask
+from videos.templatetags import veo
 
 pytestmark = pytest.mark.django_db
 
@@ -385,6 +386,22 @@ def test_every_table_is_a_file(desk: Client, working: ProviderAccount, alice: Us
     assert {len(row) for row in rows} == {len(rows[0])}
     found = json.loads(body(desk.get(f"/admin/dashboard/export/{name}.json?range=7d")))
     assert [list(row) for row in found["rows"]] == [rows[0]] * (len(rows) - 1)
+
+
+def test_the_queue_s_file_says_how_long_videos_wait(desk: Client, working: ProviderAccount, alice: User) -> None:
+    address = "/admin/dashboard/export/queue.json"
+    history.waiting(alice)
+    before = json.loads(body(desk.get(address)))["rows"]
+    assert [(row["videos"], row["wait_p50_s"], row["wait_p95_s"]) for row in before][0] == (1, None, None)
+    waits = [(Measure.WAIT, "50", 18), (Measure.WAIT, "84", 2)]
+    tally.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
+    first, *others = json.loads(body(desk.get(address)))["rows"]
+    assert first["status"] == "queued"
+    assert 0 < first["wait_p50_s"] < first["wait_p95_s"]
+    assert f"usually waits {veo.about(first['wait_p50_s'])}" in text_of(desk)
+    assert {(row["wait_p50_s"], row["wait_p95_s"]) for row in others} == {(None, None)}
+    # Of another range what was waited in it.
+    assert json.loads(body(desk.get(f"{address}?to=2026-08-31")))["rows"][0]["wait_p50_s"] is None
 
 
 def test_an_address_that_is_a_formula_is_text_in_a_sheet(desk: Client, working: ProviderAccount) -> None:
