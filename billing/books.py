@@ -138,7 +138,8 @@ def last_run() -> BooksRun | None:
 
 def _examine(*, deep: bool, often: bool) -> Found:
     autodiscover_modules("book_checks")
-    chosen = [_often.get(name, one) if often else one for name, one in _checks.items()]
+    stand_ins = _often if often and not deep else {}
+    chosen = [stand_ins.get(name, one) for name, one in _checks.items()]
     reports = {report for one in chosen for report in one(deep=deep)}
     problems = sorted(report for report in reports if isinstance(report, Problem))
     looked = sorted((report for report in reports if isinstance(report, Looked)), key=str)

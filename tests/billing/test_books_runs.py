@@ -11,6 +11,7 @@ from accounts.doors import clock
 from accounts.models import User
 from billing import books
 from billing.models import Alert, BooksRun, CreditAccount
+from tests.billing.conftest import SetClock
 from tests.people import give_credits
 from videos import sweep, tasks
 from videos.models import Doorbell
@@ -86,3 +87,96 @@ def test_the_books_are_looked_at_every_15_minutes_by_a_bell_of_their_own() -> No
     at = clock.database_now() - timedelta(minutes=15, seconds=1)
     Doorbell.objects.filter(name="books").update(rung_at=at, answered_at=at)
     assert "books" in sweep.ring_due()
+
+
+def raised(*kinds: str) -> set[str]:
+    return set(Alert.objects.filter(kind__in=kinds, resolved_at=None).values_list("kind", flat=True))
+
+
+def test_many_problems_of_one_rule_hide_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [books.Problem("I1", f"credit account {number:03}", "odd") for number in range(400)]
+    few = [books.Problem("I3", "video:1", "no refund"), books.Problem("I7", "video:2", "is not there")]
+    monkeypatch.setattr(books, "_checks", {"one": lambda *, deep: [*many, *few]})
+    found = books.look()
+    assert found == (sorted([*many, *few]), [])
+    run = books.last_run()
+    assert run is not None
+    assert (run.problems, run.counts) == (402, {"I1": 400, "I3": 1, "I7": 1})
+    assert [run.count_of(name) for name in ("I1", "I3", "I5", "I7")] == [400, 1, 0, 1]
+    assert [one["invariant"] for one in run.first_problems] == ["I1"] * 48 + ["I3", "I7"]
+    said = Alert.objects.get(kind="books").detail
+    assert "I3 video:1: no refund" in said
+    assert "I7 video:2: is not there" in said
+
+
+def test_a_look_from_before_counts_were_kept_counts_what_it_names() -> None:
+    first = [{"invariant": "I3", "reference": f"video:{number}", "text": "no refund"} for number in range(2)]
+    run = BooksRun.objects.create(took_s=1, problems=2, first_problems=first)
+    assert (run.counts, run.count_of("I3"), run.count_of("I7")) == ({}, 2, 0)
+
+
+def test_a_check_may_be_stood_in_for_in_the_frequent_look_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(books, "_checks", {})
+    monkeypatch.setattr(books, "_often", {})
+
+    def whole(*, deep: bool) -> list[books.Problem | books.Looked]:
+        return [books.Looked("shelves", 9, 9), books.Problem("I99", "shelf 9", "is bent")]
+
+    def part(*, deep: bool) -> list[books.Problem | books.Looked]:
+        return [books.Looked("shelves", 3, 9)]
+
+    books.register(whole, often=part)
+    assert books.look(often=True) == ([], [books.Looked("shelves", 3, 9)])
+    for found in (books.look(), books.look(deep=True, often=True)):
+        assert found == ([books.Problem("I99", "shelf 9", "is bent")], [books.Looked("shelves", 9, 9)])
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("check_books", stdout=out)
+    assert out.getvalue().splitlines() == ["I99 shelf 9: is bent", "shelves: 9 of 9 looked at", "1 problems"]
+
+
+def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_that_ends(still: SetClock) -> None:
+    books.look()
+    still.sleep(46 * 60)
+    for _ in range(3):
+        sweep.tidy()
+        still.sleep(6 * 60)
+    assert raised("books", "books_late") == {"books_late"}
+    alert = Alert.objects.get(kind="books_late")
+    assert (alert.severity, alert.count) == (Alert.Severity.WARNING, 2)
+    assert alert.detail.endswith("came to its end at 2026-09-01 12:00 UTC.")
+    books.look(often=True)
+    assert raised("books", "books_late") == set()
+    still.sleep(301)
+    sweep.tidy()
+    assert raised("books_late") == set()
+
+
+def test_a_worker_that_comes_back_after_hours_looks_before_it_tells(still: SetClock) -> None:
+    books.look()
+    still.sleep(10 * 3600)
+    sweep.tidy()
+    books.look(often=True)
+    still.sleep(301)
+    sweep.tidy()
+    still.sleep(301)
+    sweep.tidy()
+    assert not Alert.objects.filter(kind="books_late").exists()
+
+
+def test_books_that_hold_something_and_were_never_looked_at_are_late(still: SetClock, alice: User) -> None:
+    assert not books.is_late(still.at)
+    give_credits(alice, 10)
+    assert not books.is_late(still.at)
+    still.sleep(46 * 60)
+    assert books.is_late(still.at)
+    books.tell_late()
+    assert Alert.objects.get(kind="books_late").detail == "No look has ever come to its end."
+
+
+def test_books_that_balance_leave_the_alert_of_late_ones_to_the_look_s_end(still: SetClock) -> None:
+    books.tell_late()
+    assert books.check() == []
+    assert raised("books_late") == {"books_late"}
+    books.look()
+    assert raised("books_late") == set()

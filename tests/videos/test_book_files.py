@@ -1,0 +1,216 @@
+"""The frequent looks at stored files: bounded, each file in its turn, and what is gone is told of until it is back."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.storage import FileSystemStorage, default_storage
+from pytest_django.fixtures import Settings
+from storages.backends.s3 import S3Storage
+
+from accounts.models import User
+from billing import books
+from billing.books import Found, Looked
+from billing.models import Alert
+from tests.billing import history
+from tests.billing.conftest import SetClock, still
+from tests.s3 import S3, s3_server
+from videos import book_files, storing, tasks
+from videos.models import SourceImage, VideoFile, VideoTask
+
+__all__ = ["s3_server", "still"]
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def media(settings: Settings, tmp_path: Path) -> Path:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
+    settings.MAX_CONCURRENT_PER_USER = 10
+    return tmp_path / "media"
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of films and images whose size the storage was asked for."""
+    names: list[str] = []
+    size = FileSystemStorage.size
+
+    def noted(storage: FileSystemStorage, name: str) -> int:
+        names.append(name)
+        return size(storage, name)
+
+    monkeypatch.setattr(FileSystemStorage, "size", noted)
+    return names
+
+
+def films(user: User, count: int) -> list[VideoTask]:
+    return [history.ready(user) for _ in range(count)]
+
+
+def name_of(task: VideoTask) -> str:
+    return VideoFile.objects.get(task=task).name
+
+
+def gone(found: Found) -> set[tuple[str, str]]:
+    return {(one.invariant, one.reference) for one in found.problems if one.invariant == "I7"}
+
+
+def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
+    alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_files, "AT_MOST", 2)
+    names = {name_of(task) for task in films(alice, 5)}
+    seen: set[str] = set()
+    for number in (1, 2, 3):
+        asked.clear()
+        still.sleep(900)
+        found = books.look(often=True)
+        assert found.looked == [Looked("images", 0, 0), Looked("video files", 2, 5)]
+        assert len(asked) == 2
+        seen |= set(asked)
+        assert len(seen) == min(2 * number, 5)
+    assert seen == names
+    still.sleep(900)
+    asked.clear()
+    newest = name_of(history.ready(alice))
+    books.look(often=True)
+    assert newest in asked, "what was never looked for goes first"
+
+
+def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
+    alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    lost, *_others = films(alice, 3)
+    film = media / name_of(lost)
+    film.unlink()
+    for _ in range(4):
+        still.sleep(900)
+        assert gone(books.look(often=True)) <= {("I7", lost.reference)}
+    for _ in range(3):
+        still.sleep(900)
+        assert gone(books.look(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
+    assert Alert.objects.get(kind="books", resolved_at=None).count > 3
+    film.write_bytes(history.FILM)
+    still.sleep(900)
+    assert gone(books.look(often=True)) == set()
+    assert Alert.objects.get(kind="books").resolved_at is not None
+
+
+def test_what_only_reading_showed_is_only_right_again_when_reading_says_so(alice: User, media: Path) -> None:
+    (task,) = films(alice, 1)
+    film = media / name_of(task)
+    film.write_bytes(history.FILM[::-1])
+    assert gone(books.look(often=True)) == set()
+    assert gone(books.look(deep=True)) == {("I7", task.reference)}
+    assert gone(books.look(often=True)) == {("I7", task.reference)}
+    film.write_bytes(history.FILM)
+    assert gone(books.look(often=True)) == set()
+
+
+def test_a_slow_storage_ends_a_frequent_look_and_no_other(
+    alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films(alice, 4)
+
+    def slow(name: str) -> bool:
+        still.sleep(30)
+        return True
+
+    monkeypatch.setattr(storing, "is_there", slow)
+    assert Looked("video files", 2, 4) in books.look(often=True).looked
+    assert Looked("video files", 2, 4) in books.look(often=True).looked
+    assert not VideoFile.objects.filter(looked_at=None).exists(), "the second look went on where the first had ended"
+    assert Looked("video files", 4, 4) in books.look().looked
+    assert Looked("video files", 4, 4) in books.look(deep=True, often=True).looked
+
+
+def test_a_storage_that_fails_takes_back_nothing_that_was_found(
+    alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, other = films(alice, 2)
+    (media / name_of(lost)).unlink()
+    assert gone(books.look(often=True)) == {("I7", lost.reference)}
+
+    def fails(storage: FileSystemStorage, name: str) -> int:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(FileSystemStorage, "size", fails)
+    found = books.look(often=True)
+    assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
+    assert not VideoFile.objects.get(task=other).wrong
+    assert found.looked == []
+
+
+def test_images_have_their_turn_as_well(
+    alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    for number in range(2):
+        storing.keep_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
+        SourceImage.objects.create(
+            user=alice, name=f"images/{number}.webp", mime_type="image/webp", width=1, height=1, size_bytes=5
+        )
+    default_storage.delete("images/1.webp")
+    still.sleep(900)
+    assert Looked("images", 1, 2) in books.look(often=True).looked
+    still.sleep(900)
+    found = books.look(often=True)
+    assert set(asked) == {"images/0.webp", "images/1.webp"}
+    assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
+
+
+def test_the_worker_s_look_is_the_bounded_one(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    films(alice, 2)
+    tasks.books()
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("often", [True, False])
+def test_a_bucket_is_asked_twice_for_each_video(
+    alice: User, s3_server: S3, settings: Settings, often: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, lost = films(alice, 2)
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
+    }
+    poster = VideoFile.objects.get(task=task).poster_name
+    for name, content in ((name_of(task), history.FILM), (poster, history.POSTER)):
+        s3_server.client.put_object(Bucket=s3_server.bucket, Key=name, Body=content)
+    calls: list[str] = []
+
+    def count(name: str) -> None:
+        act = getattr(S3Storage, name)
+
+        def counted(storage: S3Storage, of: str) -> Any:
+            calls.append(name)
+            return act(storage, of)
+
+        monkeypatch.setattr(S3Storage, name, counted)
+
+    count("exists")
+    count("size")
+    assert gone(books.look(often=often)) == {("I7", lost.reference)}
+    assert sorted(calls) == ["exists", "size", "size"]
+
+
+def test_files_once_wrong_leave_time_for_the_others(
+    alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book_files, "AGAIN_AT_MOST", 1)
+    for task in films(alice, 3):
+        (media / name_of(task)).unlink()
+    still.sleep(900)
+    books.look(often=True)
+    fresh = history.ready(alice)
+    still.sleep(900)
+    found = books.look(often=True)
+    assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
+    assert Looked("video files", 2, 4) in found.looked
+    looked_at = VideoFile.objects.get(task=fresh).looked_at
+    assert looked_at == still.at
+    assert VideoFile.objects.filter(looked_at__lt=still.at - timedelta(minutes=1)).count() == 2
