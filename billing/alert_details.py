@@ -75,11 +75,26 @@ SENTENCES: dict[str, Promise] = {
     "books_late": gettext_lazy("The last look came to its end at %(looked_at)s."),
     "books_never": gettext_lazy("No look has ever come to its end."),
     # The machine.
+    "summary_unsent": gettext_lazy(
+        "The mail about %(day)s did not arrive, however often it was tried: %(attempts)s times."
+    ),
     "worker_ended": gettext_lazy("Its processes had ended."),
     "worker_silent": gettext_lazy("No job was done for %(silent_s)s seconds."),
     "no_room": gettext_lazy("Less than the reserve of %(reserve_mb)s MB is free on the disk."),
     "unreadable": gettext_lazy("A stored file cannot be opened."),
+    # The provider's calls: how many are missing, then what may be the reason.
+    "callbacks_dry": gettext_lazy("%(polled)s of the last %(verdicts)s verdicts were found by asking, not by a call."),
+    "callbacks_private": gettext_lazy(
+        "The provider is told to call %(address)s, which cannot be reached from the internet. If you have an address "
+        "that can, set APP_URL or CALLBACK_BASE_URL to it; if not, mark this as seen."
+    ),
+    "callbacks_never": gettext_lazy(
+        "No call has ever come to %(address)s. Look whether it can be reached from the internet; if it is not meant to "
+        "be, mark this as seen."
+    ),
+    "callbacks_ended": gettext_lazy("The last call came to %(address)s at %(called_at)s."),
     # Videos.
+    "many": gettext_lazy("More videos of which the same is true: %(videos)s. The page of each says it."),
     "download_failed": gettext_lazy("Attempt %(attempts)s failed."),
     "download_died": gettext_lazy("Workers die over it; attempt %(attempts)s has begun."),
     "download_lost": gettext_lazy("It was given up at attempt %(attempts)s."),

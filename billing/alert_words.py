@@ -32,6 +32,8 @@ _WAITS = _("New videos wait; nothing fails and nobody is charged twice. It goes 
 _ACCOUNTS = "billing_provideraccount_changelist"
 _BUDGETS = "billing_budget_changelist"
 _PRICES = "billing_price_changelist"
+# Where those are found that one alert speaks for; any other leads to its own video.
+_VIDEOS = "videos_videotask_changelist"
 
 WORDS: dict[Alert.Kind, Words] = {
     Kind.LOW_BALANCE: Words(
@@ -68,41 +70,45 @@ WORDS: dict[Alert.Kind, Words] = {
         _("A paid request was sent and no answer came, so nobody knows whether the provider took it."),
         _("It is not sent again, for it might be paid twice. We look for it until it is found or refunded."),
         _("Usually nothing. If you find the video in the provider's own list, enter its number on the video's page."),
+        _VIDEOS,
     ),
     Kind.POSSIBLE_SPEND: Words(
         _("A video was refunded although the provider may have taken its credits."),
         _("The user has the credits back. The cost is booked as possible."),
         _("Compare with the provider's own list and correct the cost if it was not charged."),
+        _VIDEOS,
         by_hand=True,
     ),
     Kind.DELAYED: Words(
         _("A video takes much longer than its kind usually does."),
         _("We go on asking, and refund it at the deadline."),
         _("Usually nothing. If many are late, look at the provider's status page."),
-        by_hand=True,
+        _VIDEOS,
     ),
     Kind.NOT_VISIBLE: Words(
         _("The provider says that it does not know a task which it had accepted."),
         _("We go on asking, for its records come late at times, and refund the video at the deadline."),
         _("If it stays, ask the provider's support with the number of the task."),
-        by_hand=True,
+        _VIDEOS,
     ),
     Kind.ODD_ANSWER: Words(
         _("The provider answered with something that we do not know."),
         _("It was taken for no verdict: the video is neither ready nor failed, and we go on asking."),
         _("If it repeats, compare the answer with the provider's documentation: it may have changed."),
-        by_hand=True,
+        _VIDEOS,
     ),
     Kind.FORBIDDEN_ADDRESS: Words(
         _("The provider named an address of a result that we never fetch from: private, or not https."),
         _("Nothing was fetched."),
         _("Find out why. If the address is right, add its host to RESULT_HOSTS_ALLOWED and try the download again."),
+        _VIDEOS,
         by_hand=True,
     ),
     Kind.UNDOWNLOADED: Words(
         _("A video is ready at the provider and could not be fetched so far."),
         _("We go on trying. The provider keeps results for some days only."),
         _("Look at the last trouble on the video's page. When it is repaired, try the download again there."),
+        _VIDEOS,
     ),
     Kind.ORPHAN_CALLBACK: Words(
         _("A callback named a task that is not ours."),
@@ -143,6 +149,7 @@ WORDS: dict[Alert.Kind, Words] = {
         _("A video came from the provider after we had given it up and refunded it."),
         _("The user keeps both, the video and the credits."),
         _("Nothing."),
+        _VIDEOS,
         by_hand=True,
     ),
     Kind.BUDGET_SOFT: Words(
@@ -196,6 +203,11 @@ WORDS: dict[Alert.Kind, Words] = {
         _("The provider has stopped calling us back."),
         _("We ask instead, so that videos come as before, a little later."),
         _("Check that the address of our callbacks can be reached from outside."),
+    ),
+    Kind.SUMMARY_UNSENT: Words(
+        _("The operators' daily mail could not be delivered to everybody."),
+        _("It was tried for hours and given up. The next day's mail is tried anew."),
+        _("Look at the mail server and its settings, then try “manage.py send_test_alert”."),
     ),
     Kind.TEST: Words(
         _("Somebody wanted to see whether alerts arrive. This one did."),

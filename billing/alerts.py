@@ -15,12 +15,14 @@ from django.db.models import F, Q
 from accounts.doors import clock
 from accounts.models import User
 from billing import alert_details, alert_routing
-from billing.models import Alert, Period
+from billing.models import Alert, GatheredCause, Period
 from billing.windows import window as window_of
 
 Kind = Alert.Kind
 Severity = Alert.Severity
 
+# The cause of an alert that speaks for many of its kind (`billing.alert_crowds`).
+MANY = ""
 CAUSE_LENGTH = 200
 DETAIL_LENGTH = 4000
 
@@ -48,6 +50,7 @@ SEVERITY = {
     Kind.PRICE_CHANGED: Severity.WARNING,
     Kind.NEGATIVE_MARGIN: Severity.WARNING,
     Kind.CALLBACKS_DRY: Severity.WARNING,
+    Kind.SUMMARY_UNSENT: Severity.WARNING,
 }
 
 
@@ -100,10 +103,18 @@ def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
     return sum(_end(alert_id) for alert_id in alerts.order_by("pk").values_list("pk", flat=True))
 
 
+def reword(kind: Alert.Kind, *, cause: str, facts: Mapping[str, Any]) -> None:
+    """Newer words for what is open."""
+    Alert.objects.filter(kind=kind, cause=cause, resolved_at=None).update(**_words(kind, "", facts))
+
+
 def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
-    """A person says that it is over, and so has seen it; False when it was over already."""
+    """A person says that it is over, and so has seen it, and all that it speaks for; False when it was over already."""
     acknowledge(alert_id=alert_id, actor=actor)
-    return _end(alert_id)
+    with transaction.atomic():
+        spoken_for = Alert.objects.filter(pk=alert_id, cause=MANY).values("kind")
+        GatheredCause.objects.filter(kind__in=spoken_for, ended_at=None).update(ended_at=clock.now())
+        return _end(alert_id)
 
 
 def acknowledge(*, alert_id: int, actor: User) -> bool:

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, provider_accounts, tally
+from billing import alerts, cost_now, provider_accounts, tally
+from billing.dashboard import forecasts
 from billing.models import (
     Alert,
     BooksRun,
@@ -36,14 +37,17 @@ UNUSUAL_KINDS = (Kind.UNUSUAL_SPEND, Kind.FAILURE_RATE, Kind.USER_BURST, Kind.UN
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """Provider credits. `days_left` by what a day cost lately; None when nothing is being spent or nothing is known."""
+    """Provider credits. `ends_at`: when new videos wait for it, by the forecast of the first page; None when that is beyond
+    its horizon, nothing is being spent or nothing is known.
+    """
 
     account: str
     balance: Decimal | None
     balance_at: datetime | None
     promised: Decimal
     usual: Decimal
-    days_left: Decimal | None
+    is_being_spent: bool
+    ends_at: datetime | None
     is_low: bool
 
 
@@ -160,15 +164,21 @@ def _balance(usual: Decimal) -> Balance | None:
         account: ProviderAccount = provider_accounts.current()
     except provider_accounts.NoProviderKey:
         return None
-    promised = provider_accounts.promised(account.pk)
-    known = account.balance is not None and usual > 0
+    at = clock.database_now()
+    pace = forecasts.pace(cost_now.read(at).hours, at=at)
+    available = provider_accounts.available(account)
     return Balance(
         account=account.label,
         balance=account.balance,
         balance_at=account.balance_at,
-        promised=promised,
+        promised=provider_accounts.promised(account.pk),
         usual=usual,
-        days_left=max(ZERO, (account.balance or ZERO) - promised) / usual if known else None,
+        is_being_spent=pace.day > 0,
+        ends_at=(
+            None
+            if available is None
+            else forecasts.ends_at(available - settings.CRITICAL_BALANCE_THRESHOLD, pace, at=at)
+        ),
         is_low=account.balance is not None and account.balance <= settings.LOW_BALANCE_THRESHOLD,
     )
 

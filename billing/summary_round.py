@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db.models import F
 
 from accounts.doors import clock
+from billing import alerts
 from billing.models import DailySummary
 from billing.windows import site_zone
 
@@ -15,11 +16,17 @@ ATTEMPTS = 12
 
 
 def day_due() -> date | None:
-    """The day that the next mail is about: yesterday, from DAILY_SUMMARY_HOUR on; None before, and without addresses."""
-    local = clock.now().astimezone(site_zone())
-    if not settings.COST_ALERT_EMAIL or local.hour < settings.DAILY_SUMMARY_HOUR:
+    """The day that the next mail is about: yesterday, from DAILY_SUMMARY_HOUR on, and until then the day before that, whose
+    mail is late if no worker was there to send it. None without addresses, and before the first mail of all.
+    """
+    if not settings.COST_ALERT_EMAIL:
         return None
-    return local.date() - timedelta(days=1)
+    local = clock.now().astimezone(site_zone())
+    yesterday = local.date() - timedelta(days=1)
+    if local.hour >= settings.DAILY_SUMMARY_HOUR:
+        return yesterday
+    before = yesterday - timedelta(days=1)
+    return before if DailySummary.objects.filter(day__lte=before).exists() else None
 
 
 def is_due() -> bool:
@@ -53,6 +60,15 @@ def reached(row: DailySummary, address: str) -> None:
     row.waiting = [other for other in row.waiting if other != address]
     row.sent_at = None if row.waiting else clock.now()
     DailySummary.objects.filter(pk=row.pk).update(waiting=row.waiting, sent_at=row.sent_at)
+    if not row.waiting:
+        alerts.resolve(alerts.Kind.SUMMARY_UNSENT)
+
+
+def not_reached(row: DailySummary, error: str) -> None:
+    """Somebody has it not after this attempt; if it was the last one, operators are told on their pages."""
+    if row.attempts + 1 >= ATTEMPTS:
+        facts = {"day": row.day.isoformat(), "attempts": ATTEMPTS, "words": error}
+        alerts.raise_alert(alerts.Kind.SUMMARY_UNSENT, facts=facts)
 
 
 def _is_open(row: DailySummary) -> bool:

@@ -10,7 +10,7 @@ Where to go:
     its pages          views/, urls, presentation, progress and usual, examples, media, serving, ranges, ordered
     people             owners (what they may do), operator (what operators may), notices (mails), receivers
     the worker         supervisor, sweep, doorbells, tasks, parallel, handwork and console (commands)
-    for operators      watching, alert_delivery, daily_summary, daily_failures, summary_words
+    for operators      watching, callback_watch, task_alerts, alert_delivery, daily_summary, daily_failures, summary_words
     the books          book_checks, book_files, book_totals, recount
 
 `sandbox/` is a provider to try it all with; it knows nothing of this site.

@@ -4,8 +4,8 @@ import logging
 from datetime import timedelta
 
 from accounts.doors import clock
-from billing import alerts
-from videos import lifecycle
+from billing.models import Alert
+from videos import lifecycle, task_alerts
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers import errors
 from videos.providers.base import Provider, Report
@@ -66,6 +66,4 @@ def _not_ours(task: VideoTask, provider_task_id: str, report: Report) -> str:
 def _reject(receipt: CallbackReceipt, task: VideoTask, problem: str) -> None:
     CallbackReceipt.objects.filter(pk=receipt.pk).update(verdict=Verdict.REJECTED, problem=problem[:200])
     facts = {"say": ["odd_callback"], "words": problem}
-    alerts.raise_alert(
-        alerts.Kind.ODD_ANSWER, cause=f"callback of {task.reference}", facts=facts, reference=task.reference
-    )
+    task_alerts.tell(task, Alert.Kind.ODD_ANSWER, cause=f"callback of {task.reference}", facts=facts)

@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce, Lag
 
 from accounts.doors import clock
 from billing.books import Guards, Problem, register, triggers_missing
-from billing.models import Alert, LedgerEntry, PaidCall, Spend
+from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Spend
 from videos import polling, sweep
 from videos.book_files import stored_and_whole, stored_lately
 from videos.book_totals import totals_equal_rows
@@ -101,14 +101,20 @@ def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I6", f"video:{task}", f"{status} with {state} spend")
 
 
+def _told() -> Q:
+    """Whether operators were told of a task, by an alert of its own or by one for many."""
+    reference = Reference(OuterRef("pk"))
+    alone, gathered = Alert.objects.filter(reference=reference), GatheredCause.objects.filter(reference=reference)
+    return Q(Exists(alone)) | Q(Exists(gathered))
+
+
 @register
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
     """I8: what the provider made is stored, or somebody was told."""
-    told = Exists(Alert.objects.filter(reference=Reference(OuterRef("pk"))))
     storage = Exists(Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None))
     waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_TOLD_AFTER)
     tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
-    yield from _tasks("I8", tasks.exclude(told | storage), "made, not stored, and nobody was told")
+    yield from _tasks("I8", tasks.exclude(_told() | storage), "made, not stored, and nobody was told")
 
 
 @register
@@ -127,14 +133,13 @@ def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
 def deadlines(*, deep: bool) -> Iterable[Problem]:
     """I12: nothing stays longer in a state than it may, unless somebody was told."""
     at = clock.database_now()
-    told = Exists(Alert.objects.filter(reference=Reference(OuterRef("pk"))))
     late = (
         Q(pk__in=sweep.forgotten(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
     )
-    yield from _tasks("I12", VideoTask.objects.filter(late).exclude(told), "past its deadline, and nobody was told")
+    yield from _tasks("I12", VideoTask.objects.filter(late).exclude(_told()), "past its deadline, and nobody was told")
 
 
 @register

@@ -23,11 +23,15 @@ def send_due() -> int:
     row = summary_round.claim()
     if row is None:
         return 0
-    reached = 0
+    reached, error = 0, ""
     for address in list(row.waiting):
-        if not send(row.day, address):
+        if trouble := send(row.day, address):
+            error = trouble
+        else:
             summary_round.reached(row, address)
             reached += 1
+    if row.waiting:
+        summary_round.not_reached(row, error)
     return reached
 
 

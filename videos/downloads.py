@@ -19,8 +19,8 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
 from accounts.doors import chance, checkpoints, clock
-from billing import alerts
-from videos import incoming, lifecycle, links, parallel, posters, storing, verdicts
+from billing import alert_crowds, alerts
+from videos import incoming, lifecycle, links, parallel, posters, storing, task_alerts, verdicts
 from videos.film_check import Film, NotAFilm, examine
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.fetch import AllowList, FetchLimits, fetch
@@ -209,8 +209,7 @@ def _commit(file: VideoFile) -> None:
             if asked and asked != min(file.width or 0, file.height or 0):
                 detail = f"{file.width} x {file.height} where {task.resolution} was ordered"
                 lifecycle.note(task_id=task.pk, code="resolution", detail=detail)
-            if verdicts.file_stored(task_id=task.pk):
-                alerts.resolve(alerts.Kind.UNDOWNLOADED, cause=task.reference)
+            verdicts.file_stored(task_id=task.pk)
     if not won:
         raise Overtaken
     alerts.resolve(alerts.Kind.STORAGE, cause="media")
@@ -274,6 +273,7 @@ def _lose(file: VideoFile, problem: Exception) -> None:
                 task_id=file.task_id, from_=VideoTask.Status.DOWNLOADING, code="no_file", detail=_words(problem)
             )
     if lost:
+        file.task.refresh_from_db()
         _tell_undownloaded(file, "download_lost", _words(problem))
 
 
@@ -283,14 +283,12 @@ def _mine(file: VideoFile) -> QuerySet[VideoFile]:
 
 
 def _tell_forbidden(file: VideoFile, problem: ForbiddenAddress) -> None:
-    reference = file.task.reference
-    alerts.raise_alert(alerts.Kind.FORBIDDEN_ADDRESS, cause=reference, detail=problem.detail, reference=reference)
+    alert_crowds.tell(alerts.Kind.FORBIDDEN_ADDRESS, reference=file.task.reference, detail=problem.detail)
 
 
 def _tell_undownloaded(file: VideoFile, say: str, words: str = "") -> None:
-    reference = file.task.reference
     facts = {"say": [say], "attempts": file.attempts, "words": words}
-    alerts.raise_alert(alerts.Kind.UNDOWNLOADED, cause=reference, facts=facts, reference=reference)
+    task_alerts.tell(file.task, alerts.Kind.UNDOWNLOADED, facts=facts)
 
 
 def _words(problem: Exception) -> str:

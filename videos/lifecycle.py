@@ -19,8 +19,9 @@ from django.db import IntegrityError, transaction
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, spend
+from billing import alert_crowds, spend
 from billing.guard import Wait
+from billing.models import Alert
 from videos.models import TaskEvent, VideoTask
 from videos.transitions import end, move, record, reference_of, task_id_of
 
@@ -92,6 +93,7 @@ def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: floa
             if moved:
                 spend.answered(reference=reference_of(task_id), outcome=spend.Outcome.ACCEPTED)
                 spend.confirmed(reference=reference_of(task_id))
+                alert_crowds.over([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
         # Two answers named the same task in the same moment; the second is as unusable as above.
@@ -206,7 +208,7 @@ def adopted(*, task_id: UUID, provider_task_id: str) -> bool:
         )
         if moved:
             spend.confirmed(reference=reference_of(task_id))
-            alerts.resolve(alerts.Kind.UNCONFIRMED, cause=reference_of(task_id))
+            alert_crowds.over([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return True
         late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_task_id=None)
         return bool(late.update(provider_task_id=provider_task_id, due_at=at))
@@ -231,12 +233,8 @@ def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: U
                     # Why a file could not be had is the provider's or the storage's to say.
                     "words": detail if code == "no_file" else "",
                 }
-                alerts.raise_alert(
-                    alerts.Kind.POSSIBLE_SPEND,
-                    cause=reference,
-                    detail=f"{code}: {detail}"[:300],
-                    facts=facts,
-                    reference=reference,
+                alert_crowds.tell(
+                    Alert.Kind.POSSIBLE_SPEND, reference=reference, detail=f"{code}: {detail}"[:300], facts=facts
                 )
             # The result may still come: watch for it, slowly.
             VideoTask.objects.filter(pk=task_id).update(due_at=clock.database_now() + timedelta(hours=1))

@@ -9,7 +9,7 @@ from django.db.models import Q
 from accounts.doors import chance, checkpoints, clock
 from billing import alerts, breaker
 from billing.provider_accounts import NoProviderKey
-from videos import adoption, doorbells, lifecycle, parallel, verdicts
+from videos import adoption, doorbells, lifecycle, parallel, task_alerts, verdicts
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.provider_clients import asking_client_for
 from videos.providers import errors
@@ -131,7 +131,7 @@ def _look_again(task: VideoTask) -> None:
         return
     if age >= SOFT_DEADLINE:
         if lifecycle.delayed(task_id=task.pk):
-            alerts.raise_alert(alerts.Kind.DELAYED, cause=task.reference, reference=task.reference)
+            task_alerts.tell(task, alerts.Kind.DELAYED)
         _due(task, at + timedelta(seconds=chance.jitter(300)))
         return
     gap_s = min(3.0 * 1.3 ** min(task.poll_attempts, 20), 15.0 if _callbacks_are_rare() else 30.0)
@@ -151,7 +151,7 @@ def _wait_for_callback(task: VideoTask) -> None:
         )
         return
     if at - since >= UNCONFIRMED_ALERT:
-        alerts.raise_alert(alerts.Kind.UNCONFIRMED, cause=task.reference, reference=task.reference)
+        task_alerts.tell(task, alerts.Kind.UNCONFIRMED)
     next_step = since + (UNCONFIRMED_ALERT if at - since < UNCONFIRMED_ALERT else UNCONFIRMED_REFUND)
     _due(task, next_step)
 
@@ -161,9 +161,7 @@ def _not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
     if clock.database_now() - since >= NOT_VISIBLE_ALERT:
-        alerts.raise_alert(
-            alerts.Kind.NOT_VISIBLE, cause=task.reference, detail=unseen.detail, reference=task.reference
-        )
+        task_alerts.tell(task, alerts.Kind.NOT_VISIBLE, detail=unseen.detail)
     _look_again_or_wait(task)
 
 
@@ -192,8 +190,7 @@ def _odd(task: VideoTask, what: str, *, give_up_as: str, say: str, words: str = 
     """An answer that is no verdict: asked again; told to a person; final only where a success brings no file for long."""
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
-    facts = {"say": [say], "words": words}
-    alerts.raise_alert(alerts.Kind.ODD_ANSWER, cause=task.reference, facts=facts, reference=task.reference)
+    task_alerts.tell(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": words})
     if give_up_as and clock.database_now() - since >= NO_URLS_PATIENCE and task.status == Status.GENERATING:
         lifecycle.given_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
         return
@@ -210,6 +207,7 @@ def _stop_watching(task: VideoTask) -> None:
     VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None, settled_by="").update(
         provider_done_at=clock.database_now()
     )
+    task_alerts.at_rest(task.reference)
 
 
 def _due(task: VideoTask, at: datetime) -> None:

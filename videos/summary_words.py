@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from accounts.doors import clock
 from billing.amounts import localised
+from billing.dashboard import forecasts
 from billing.models import Alert
 from billing.summary import Balance, Cost, Summary, Trend
 from videos.daily_failures import Failures
@@ -21,8 +22,6 @@ GOOD, WARN, BAD = "good", "warn", "bad"
 FEW_DAYS = 3
 # A difference below this share of the estimate is nothing to look into.
 SMALL_PERCENT = 1
-# Beyond this nobody plans, and dates end.
-MANY_DAYS = 365
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,12 @@ def _balance(balance: Balance | None) -> Section:
         Line(_("Promised to videos in the making"), localised(balance.promised)),
         Line(_("An average day of the last seven"), _rounded(balance.usual)),
     ]
-    if balance.days_left is None:
-        return Section(title, _("nothing is being spent"), WARN if balance.is_low else GOOD, lines)
-    days = int(balance.days_left)
-    if days > MANY_DAYS:
-        return Section(
-            title, _("more than %(n)d days left") % {"n": MANY_DAYS}, WARN if balance.is_low else GOOD, lines
-        )
-    ends_at = timezone.localtime(clock.now() + timedelta(days=float(balance.days_left)))
-    lines.append(Line(_("Ends about"), formats.date_format(ends_at, "DATE_FORMAT")))
+    if balance.ends_at is None:
+        far = _("more than %(n)d days left") % {"n": forecasts.HORIZON.days}
+        word = far if balance.is_being_spent and balance.balance is not None else _("nothing is being spent")
+        return Section(title, word, WARN if balance.is_low else GOOD, lines)
+    days = max(balance.ends_at - clock.now(), timedelta()) // timedelta(days=1)
+    lines.append(Line(_("Ends about"), formats.date_format(timezone.localtime(balance.ends_at), "DATE_FORMAT")))
     word = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
     if balance.balance is not None and balance.balance <= settings.CRITICAL_BALANCE_THRESHOLD:
         return Section(title, word, BAD, lines)

@@ -23,6 +23,7 @@ from billing import (
 )
 from videos import (
     balances,
+    callback_watch,
     doorbells,
     images,
     lifecycle,
@@ -111,7 +112,7 @@ def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
 
 def _watch() -> None:
     if _is_time_for("watch", WATCH_EVERY):
-        watching.look()
+        chores.each(watching.look, callback_watch.look)
 
 
 def _tell_late_books() -> None:

@@ -8,9 +8,9 @@ from django.db import transaction
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, ledger
+from billing import ledger
 from billing.models import Measure
-from videos import counting
+from videos import counting, task_alerts
 from videos.models import TaskEvent, VideoTask
 
 Status = VideoTask.Status
@@ -38,8 +38,7 @@ def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEven
         )
         record(task_id, Event.REFUNDED, user_credits=refund.amount)
         counting.count(task, [(Measure.REFUNDED, refund.amount)])
-        for kind in (alerts.Kind.UNCONFIRMED, alerts.Kind.DELAYED, alerts.Kind.NOT_VISIBLE):
-            alerts.resolve(kind, cause=task.reference)
+        task_alerts.at_rest(task.reference)
     return moved
 
 

@@ -12,8 +12,9 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts.doors import clock
-from billing import alerts, spend
-from videos import counting
+from billing import alert_crowds, spend
+from billing.models import Alert
+from videos import counting, task_alerts
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.base import Report
 from videos.transitions import end, move, record, reference_of
@@ -84,12 +85,13 @@ def file_stored(*, task_id: UUID) -> bool:
         return False
     at = clock.database_now()
     if move(task_id, from_=(Status.DOWNLOADING,), to=Status.READY, event=Event.READY, finished_at=at, due_at=at):
-        alerts.resolve(alerts.Kind.UNDOWNLOADED, cause=reference_of(task_id))
+        task_alerts.at_rest(reference_of(task_id))
         return True
     late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None).update(late_at=at)
     if late:
         record(task_id, Event.LATE_RESULT)
-        alerts.raise_alert(alerts.Kind.LATE_RESULT, cause=reference_of(task_id), reference=reference_of(task_id))
+        task_alerts.at_rest(reference_of(task_id))
+        alert_crowds.tell(Alert.Kind.LATE_RESULT, reference=reference_of(task_id))
     return bool(late)
 
 

@@ -1,6 +1,6 @@
 """The tables of money: credits, prices, provider, spend, budgets, alerts. Each has one writer, named in its docstring."""
 
-from billing.models.alerts import Alert, AlertDelivery, DailySummary
+from billing.models.alerts import Alert, AlertDelivery, DailySummary, GatheredCause
 from billing.models.budgets import Budget, BudgetWindow, Period
 from billing.models.credits import CreditAccount, LedgerEntry
 from billing.models.lots import CreditLot, LotUse, Voucher, VoucherUse
@@ -21,6 +21,7 @@ __all__ = [
     "CreditAccount",
     "CreditLot",
     "DailySummary",
+    "GatheredCause",
     "LedgerEntry",
     "LotUse",
     "Measure",

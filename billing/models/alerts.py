@@ -45,6 +45,7 @@ class Alert(models.Model):
         PRICE_CHANGED = "price_changed", _("The provider charges another price")
         NEGATIVE_MARGIN = "negative_margin", _("A price is below what it costs us")
         CALLBACKS_DRY = "callbacks_dry", _("Callbacks stopped coming")
+        SUMMARY_UNSENT = "summary_unsent", _("The daily summary was not sent")
         TEST = "test", _("A test")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
@@ -76,10 +77,29 @@ class Alert(models.Model):
         indexes = (
             # The inbox and the banner: what is open, however long the history is.
             models.Index(fields=["-last_at"], name="alert_open", condition=Q(resolved_at=None, acknowledged_at=None)),
+            # What ends with its cause.
+            models.Index(fields=["kind", "cause"], name="alert_open_kind", condition=Q(resolved_at=None)),
         )
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} · {self.cause}" if self.cause else self.get_kind_display()
+
+
+class GatheredCause(models.Model):
+    """A job of which the one alert for many of a kind tells. Written by `billing.alert_crowds` and `billing.alerts`."""
+
+    kind = models.CharField(max_length=24)
+    cause = models.CharField(max_length=200)
+    reference = models.CharField(max_length=200, db_index=True)
+    told_at = models.DateTimeField(default=clock.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=["kind"], name="gathered_open", condition=Q(ended_at=None)),)
+        constraints = (models.UniqueConstraint(fields=["kind", "cause"], name="gathered_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.cause}"
 
 
 class AlertDelivery(models.Model):

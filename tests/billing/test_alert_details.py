@@ -29,12 +29,24 @@ from billing import (
     provider_accounts,
     reconcile,
     spend,
+    summary_round,
     tally,
     unusual,
 )
 from billing.amounts import whole_percent
 from billing.items import Item
-from billing.models import Alert, AlertDelivery, BooksRun, Budget, Measure, Period, PriceProposal, ProviderAccount
+from billing.models import (
+    Alert,
+    AlertDelivery,
+    BooksRun,
+    Budget,
+    BudgetWindow,
+    DailySummary,
+    Measure,
+    Period,
+    PriceProposal,
+    ProviderAccount,
+)
 from billing.templatetags.cost import percent
 from billing.unusual import Ended
 from tests.billing.conftest import SetClock
@@ -106,6 +118,9 @@ def gone_key(house: House) -> None:
 def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -> None:
     limits.set_limit(subject=subject, period=period, limit=Decimal(4000), actor=None, **whose)
     (state,) = [one for one in budgets.states(clock.now()) if one.source == "admin"]
+    BudgetWindow.objects.create(
+        scope=state.scope, period=period, starts_at=state.window.starts_at, ends_at=state.window.ends_at, used=4000
+    )
     budget_alerts.tell_spent(state)
 
 
@@ -255,6 +270,16 @@ ACTS: dict[str, Callable[[House], None]] = {
     "given_up_unconfirmed": lambda house: given_up(house, "unconfirmed"),
     "given_up_no_file": lambda house: given_up(house, "no_file"),
     "given_up_by_hand": lambda house: given_up(house, "operator", by_hand=True),
+    "summary_unsent": lambda house: summary_round.not_reached(
+        DailySummary(day=house.still.at.date(), attempts=summary_round.ATTEMPTS - 1), "it is away"
+    ),
+    "callbacks_dry": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_dry"], polled=38, verdicts=40),
+    "callbacks_private": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_private"], address="http://127.0.0.1"),
+    "callbacks_never": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_never"], address="https://127.1"),
+    "callbacks_ended": lambda house: told(
+        Kind.CALLBACKS_DRY, say=["callbacks_ended"], address="https://127.1", called_at=house.still.at.isoformat()
+    ),
+    "many": lambda house: told(Kind.DELAYED, say=["many"], videos=1234),
     "download_failed": lambda house: told(Kind.UNDOWNLOADED, say=["download_failed"], attempts=3),
     "download_died": lambda house: told(Kind.UNDOWNLOADED, say=["download_died"], attempts=3),
     "download_lost": lambda house: told(Kind.UNDOWNLOADED, say=["download_lost"], attempts=9),
@@ -264,8 +289,8 @@ ACTS: dict[str, Callable[[House], None]] = {
 SAID = {
     "low_balance": ("800.5 provider credits", "服务商额度还剩 800.5；警告线为 1,000。"),
     "budget_hour": ("The next hour begins at 22:00.", "下一小时从 22:00 开始。"),
-    "budget_day": ("0 of the day's 4,000 provider credits", "下一天从 9月2日"),
-    "budget_month": ("Veo 3.1 Fast: 0 of the month's 4,000", "Veo 3.1 Fast："),
+    "budget_day": ("4,000 of the day's 4,000 provider credits", "下一天从 9月2日"),
+    "budget_month": ("Veo 3.1 Fast: 4,000 of the month's 4,000", "Veo 3.1 Fast："),
     "usual_hour": (
         "98,765 provider credits were ordered this hour, where 1,200",
         "98,765 服务商额度，平时这个时段为 1,200",

@@ -64,5 +64,5 @@ def test_who_has_left_goes_by_number(alice: User) -> None:
 
 
 def test_what_leads_nowhere_leads_to_the_alert_itself(still: SetClock) -> None:
-    alert = alerts.raise_alert(Kind.LATE_RESULT, cause="video:no-number")
+    alert = alerts.raise_alert(Kind.WORKER, cause="video:no-number")
     assert alert_words.page_of(alert) == alert_words.own_page(alert) == f"/admin/billing/alert/{alert.pk}/change/"

@@ -11,6 +11,7 @@ from billing import alerts, ledger, provider_accounts, summary, summary_round, t
 from billing.models import Alert, BooksRun, DailySummary, Measure, ProviderAccount
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
+from veoapp import cost_monitoring
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -37,7 +38,7 @@ def spend(still: SetClock, user: User, *, days_ago: int, actual: int, jobs: int 
     )
 
 
-def test_the_balance_lasts_as_long_as_the_last_seven_days_say(
+def test_the_balance_lasts_until_work_stops_as_the_first_page_says(
     still: SetClock, account: ProviderAccount, alice: User
 ) -> None:
     for days_ago in range(1, 8):
@@ -45,8 +46,12 @@ def test_the_balance_lasts_as_long_as_the_last_seven_days_say(
     balance = summary.of(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.balance, balance.promised) == (400, 5000, 0)
-    assert balance.days_left == Decimal("12.5")
+    assert balance.is_being_spent
+    # 4,500 above the critical threshold, 100 a day; of the next three hours the last ones speak, which cost nothing.
+    assert balance.ends_at == still.at + timedelta(days=45, hours=3)
     assert not balance.is_low
+    monitoring = cost_monitoring.figures(still.at)
+    assert monitoring["balanceCriticalAt"] == balance.ends_at.isoformat()
 
 
 def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: ProviderAccount, alice: User) -> None:
@@ -59,7 +64,7 @@ def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: P
 def test_without_spending_nobody_knows_how_long_it_lasts(still: SetClock, account: ProviderAccount) -> None:
     balance = summary.of(YESTERDAY).balance
     assert balance is not None
-    assert (balance.usual, balance.days_left) == (0, None)
+    assert (balance.usual, balance.is_being_spent, balance.ends_at) == (0, False, None)
 
 
 def test_without_a_key_there_is_no_balance(still: SetClock, settings: Settings) -> None:
@@ -71,7 +76,7 @@ def test_a_balance_that_was_never_read_says_nothing(still: SetClock, alice: User
     spend(still, alice, days_ago=1, actual=300)
     balance = summary.of(YESTERDAY).balance
     assert balance is not None
-    assert (balance.balance, balance.days_left, balance.is_low) == (None, None, False)
+    assert (balance.balance, balance.ends_at, balance.is_low) == (None, None, False)
 
 
 def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: User, bob: User) -> None:
@@ -213,11 +218,51 @@ def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
     assert summary_round.claim() is None
 
 
+@pytest.mark.usefixtures("_wanted")
+def test_a_mail_that_no_worker_sent_that_day_is_sent_late_unless_the_next_is_due(still: SetClock) -> None:
+    still.sleep(60)
+    row = summary_round.claim()
+    assert row is not None
+    for address in list(row.waiting):
+        summary_round.reached(row, address)
+    still.at = datetime(2026, 9, 3, 0, 30, tzinfo=UTC)
+    assert (summary_round.day_due(), summary_round.is_due()) == (date(2026, 9, 1), True)
+    late = summary_round.claim()
+    assert late is not None
+    assert late.day == date(2026, 9, 1)
+    for address in list(late.waiting):
+        summary_round.reached(late, address)
+    assert not summary_round.is_due()
+    still.at = datetime(2026, 9, 6, 8, tzinfo=UTC)
+    assert summary_round.day_due() == date(2026, 9, 5), "older ones are no news any more"
+
+
+@pytest.mark.usefixtures("_wanted")
+def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) -> None:
+    still.sleep(60)
+    for n in range(summary_round.ATTEMPTS):
+        assert not Alert.objects.exists(), n
+        row = summary_round.claim()
+        assert row is not None
+        summary_round.not_reached(row, "the mail server cannot be reached (TimeoutError)")
+        still.sleep(summary_round.TRY_AGAIN.total_seconds())
+    alert = Alert.objects.get()
+    assert (alert.kind, alert.severity, alert.facts["day"]) == ("summary_unsent", "warning", "2026-08-31")
+    assert "12 times.\nthe mail server cannot be reached" in alert.detail
+    still.at += DAY
+    row = summary_round.claim()
+    assert row is not None
+    for address in list(row.waiting):
+        assert Alert.objects.filter(resolved_at=None).exists()
+        summary_round.reached(row, address)
+    assert not Alert.objects.filter(resolved_at=None).exists()
+
+
 def test_promises_are_taken_off_before_days_are_counted(
     still: SetClock, account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spend(still, alice, days_ago=1, actual=100)
-    monkeypatch.setattr(provider_accounts, "promised", lambda account_id: Decimal(5000))
+    monkeypatch.setattr(provider_accounts, "available", lambda account: Decimal(500))
     balance = summary.of(YESTERDAY).balance
     assert balance is not None
-    assert balance.days_left == 0
+    assert balance.ends_at == still.at

@@ -122,7 +122,7 @@ def test_a_quiet_day_says_that_all_is_well(post_office: Mailbox, still: SetClock
     read_balance(7000)
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert daily_summary.send_due() == 2
-    assert str(post_office.messages[0]["Subject"]).endswith(" · All is well · 10 days left")
+    assert str(post_office.messages[0]["Subject"]).endswith(" · All is well · 7 days left")
     assert {section.tone for section in sections().values()} == {"good"}
 
 
@@ -140,11 +140,13 @@ def test_the_words_are_the_reader_s(post_office: Mailbox, still: SetClock, olga:
     [
         (10_000, 0, ("nothing is being spent", "good")),
         (900, 0, ("nothing is being spent", "warn")),
-        (10_000, 1000, ("10 days left", "good")),
+        # Until the critical threshold of 500, at what 20 hours cost.
+        (10_000, 1000, ("8 days left", "good")),
         (2_900, 1000, ("2 days left", "warn")),
-        (900, 100, ("9 days left", "warn")),
-        (1_000_000, 1, ("more than 365 days left", "good")),
-        (400, 100, ("4 days left", "bad")),
+        (900, 100, ("3 days left", "warn")),
+        (1_000_000, 1, ("more than 60 days left", "good")),
+        (400, 100, ("0 days left", "bad")),
+        (400, 0, ("0 days left", "bad")),
     ],
 )
 def test_the_balance_in_a_word(

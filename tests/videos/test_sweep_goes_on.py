@@ -23,13 +23,26 @@ from billing import (
     top_ups,
 )
 from tests.videos.world import World
-from videos import book_checks, doorbells, images, lifecycle, owners, removal, retention, sweep, tasks, watching
+from videos import (
+    book_checks,
+    callback_watch,
+    doorbells,
+    images,
+    lifecycle,
+    owners,
+    removal,
+    retention,
+    sweep,
+    tasks,
+    watching,
+)
 from videos.models import VideoTask
 
 CHORES = [
     (provider_accounts, "end_pauses"),
     (budget_alerts, "watch"),
     (watching, "look"),
+    (callback_watch, "look"),
     (removal, "sweep_files"),
     (retention, "expire_old"),
     (images, "sweep_images"),

@@ -1,0 +1,143 @@
+"""Operators are told once that the provider does not call back, with what may be the reason, until it does again."""
+
+import pytest
+from pytest_django import Settings
+
+from accounts.models import User
+from billing import provider_accounts
+from billing.models import Alert, ProviderAccount
+from tests.videos.world import PRICE, World
+from videos import callback_watch, sweep
+from videos.models import CallbackReceipt, VideoTask
+
+
+def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> None:
+    """Verdicts that came so, one after the other: `callback=20, poll=20`."""
+    made = VideoTask.objects.count()
+    for way, times in ways.items():
+        for _ in range(times):
+            made += 1
+            world.later(seconds=1)
+            VideoTask.objects.create(
+                user=user,
+                status="ready",
+                settled_by=way,
+                duration_s=8,
+                user_credits=PRICE,
+                account=account,
+                created_at=world.clock.now(),
+                provider_task_id=f"p-{made}",
+                finished_at=world.clock.now(),
+                idempotency_key=f"{made}",
+            )
+
+
+@pytest.fixture
+def account(world: World, settings: Settings) -> ProviderAccount:
+    """With a key of the environment."""
+    settings.CALLBACK_BASE_URL = "https://studio.example.com"
+    return provider_accounts.current()
+
+
+def look() -> Alert | None:
+    callback_watch.look()
+    return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
+
+
+def test_when_hardly_any_call_comes_operators_are_told_once(
+    world: World, account: ProviderAccount, alice: User
+) -> None:
+    settled(world, alice, account, callback=8, poll=32)
+    assert look() is None, "four of five may be chance"
+    task = VideoTask.objects.first()
+    called_at = world.clock.now()
+    CallbackReceipt.objects.create(task=task, body="{}", body_sha256="x", verdict="used", last_at=called_at)
+    settled(world, alice, account, poll=1)
+    alert = look()
+    assert alert is not None
+    assert alert.severity == "warning"
+    assert alert.facts == {
+        "say": ["callbacks_dry", "callbacks_ended"],
+        "polled": 33,
+        "verdicts": 40,
+        "address": "https://studio.example.com",
+        "called_at": called_at.isoformat(),
+    }
+    assert alert.detail.startswith("33 of the last 40 verdicts were found by asking, not by a call. The last call came")
+    world.later(days=3)
+    settled(world, alice, account, poll=40)
+    look()
+    assert Alert.objects.get(kind="callbacks_dry").count == 1, "not again each day"
+
+
+def test_it_is_over_when_calls_come_again(world: World, account: ProviderAccount, alice: User) -> None:
+    settled(world, alice, account, poll=40)
+    assert look() is not None
+    settled(world, alice, account, callback=19)
+    assert look() is not None
+    settled(world, alice, account, callback=1)
+    assert look() is None
+    settled(world, alice, account, poll=40)
+    assert look() is not None
+
+
+def test_few_verdicts_and_what_was_mended_say_nothing(world: World, account: ProviderAccount, alice: User) -> None:
+    settled(world, alice, account, poll=19, repair=30)
+    assert look() is None
+    settled(world, alice, account, poll=1)
+    assert look() is not None
+
+
+def test_another_account_s_verdicts_say_nothing(world: World, account: ProviderAccount, alice: User) -> None:
+    other = ProviderAccount.objects.create(source="admin", label="old", key_fingerprint="x")
+    settled(world, alice, other, poll=40)
+    assert look() is None
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("http://127.0.0.1:8000", "callbacks_private"), ("https://studio.example.com", "callbacks_never")],
+)
+def test_who_never_could_be_called_reads_what_to_set(
+    world: World, account: ProviderAccount, alice: User, settings: Settings, address: str, reason: str
+) -> None:
+    settings.CALLBACK_BASE_URL = address
+    settled(world, alice, account, poll=40)
+    alert = look()
+    assert alert is not None
+    assert alert.facts["say"] == ["callbacks_dry", reason]
+    assert address in alert.detail
+    assert "mark this as seen" in alert.detail
+
+
+@pytest.mark.parametrize(
+    ("address", "private"),
+    [
+        ("http://localhost:8000", True),
+        ("http://192.168.1.5", True),
+        ("http://[::1]:8000", True),
+        ("https://studio.lan", True),
+        ("https://studio", True),
+        ("https://8.8.8.8", False),
+        ("https://studio.example.com/veo", False),
+    ],
+)
+def test_addresses_of_a_house_are_known_by_name(address: str, private: bool) -> None:
+    assert callback_watch.is_private(address) is private
+
+
+def test_the_sandbox_and_a_site_without_a_key_are_left_alone(
+    world: World, account: ProviderAccount, alice: User, settings: Settings
+) -> None:
+    settled(world, alice, account, poll=40)
+    ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
+    assert look() is None
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    assert look() is None
+
+
+def test_the_sweep_looks(world: World, account: ProviderAccount, alice: User) -> None:
+    settled(world, alice, account, poll=40)
+    world.later(minutes=2)
+    sweep.tidy()
+    assert Alert.objects.filter(kind="callbacks_dry").exists()
