@@ -158,6 +158,12 @@ def mails_lately(address: str, *, within: timedelta) -> int:
     return lately.order_by().values("sent_at").distinct().count()
 
 
+def kinds_lately(address: str, *, within: timedelta) -> set[str]:
+    """Which kinds of alerts an address was sent mails about."""
+    lately = AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
+    return set(lately.values_list("alert__kind", flat=True))
+
+
 def _mine(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
     """The row, as long as nobody else has claimed it since."""
     return AlertDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts)

@@ -153,11 +153,12 @@ def said_of(trouble: OSError) -> str:
 
 
 def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
-    """What is due to one address: a few mails, or one that gathers; nothing just now if it got many a moment ago."""
+    """What is due to one address: a few mails, or one that gathers; if it got many a moment ago, only what is urgent."""
     left = SINGLE_MAILS - alert_routing.mails_lately(address, within=A_WHILE)
     if left <= 0:
-        alert_routing.hold(deliveries, for_=A_WHILE / 2)
-        return 0
+        urgent = _urgent(address, deliveries)
+        alert_routing.hold((one for one in deliveries if one not in urgent), for_=A_WHILE / 2)
+        deliveries, left = urgent, 1
     if len(deliveries) > left:
         mine = [delivery for delivery in deliveries if alert_routing.claim(delivery)]
         items = [item_of(delivery) for delivery in mine]
@@ -167,6 +168,18 @@ def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime
         if clock.now() < until and alert_routing.claim(delivery):
             arrived += mail_one(delivery) == ""
     return arrived
+
+
+def _urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
+    """What is critical and of a kind that this address has not read of lately: more of the same may wait."""
+    read = alert_routing.kinds_lately(address, within=A_WHILE)
+    return [
+        delivery
+        for delivery in deliveries
+        if delivery.event == Event.RAISED
+        and delivery.alert.severity == Alert.Severity.CRITICAL
+        and delivery.alert.kind not in read
+    ]
 
 
 def _mail(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:

@@ -389,6 +389,62 @@ def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
     assert told("budget_hard") == [("all:day 70", 1, False)]
 
 
+def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_video(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    limit("100", period="month")
+    job = new_spend()
+    spend.promise(spend=job, account=account)
+    spend.promise(spend=(lite := _lite(job.user)), account=account)
+    state = refused(new_spend(), account)
+    budget_alerts.tell_spent(state)
+    budget_alerts.watch(still.at)
+    assert told("budget_hard") == [("all:month 100", 1, True)]
+    spend.answered(reference=lite.reference, outcome=spend.Outcome.REFUSED)
+    spend.settle(reference=lite.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    budget_alerts.watch(still.at)
+    assert told("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
+    Spend.objects.filter(state="estimated").delete()
+    for _ in range(2):
+        budget_alerts.watch(still.at)
+    assert told("budget_hard") == [("all:month 100", 1, False)]
+    assert told("budget_soft") == []
+    budget_alerts.tell_spent(refused(new_spend(), account))
+    assert told("budget_hard") == [("all:month 100", 2, True)], "the same entry, open again"
+
+
+def _lite(user: User) -> Spend:
+    quote = pricing.quote(model="veo3_lite", resolution="720p")
+    return spend.estimate(reference="job:lite", user=user, quote=quote)
+
+
+def test_who_is_too_dear_for_what_is_left_spends_no_budget(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    limit("100")
+    spend.promise(spend=new_spend(), account=account)
+    _lite(User.objects.get(email="alice@example.com"))
+    budget_alerts.tell_spent(refused(new_spend(), account))
+    assert told("budget_hard") == []
+
+
+def test_the_soft_share_may_be_left_and_reached_again(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
+    job = new_spend()
+    spend.promise(spend=job, account=account)
+    budget_alerts.watch(still.at)
+    spend.answered(reference=job.reference, outcome=spend.Outcome.REFUSED)
+    spend.settle(reference=job.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    budget_alerts.watch(still.at)
+    assert told("budget_soft") == [("all:day 120", 1, False)]
+    spend.promise(spend=new_spend(), account=account)
+    for _ in range(2):
+        budget_alerts.watch(still.at)
+    assert told("budget_soft") == [("all:day 120", 2, True)]
+
+
 def test_a_limit_lowered_under_what_is_used_warns_by_itself(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
@@ -620,6 +676,31 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
     assert str(wait_words.TO_OWNERS["budget_limit"])
+
+
+@pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
+def test_an_order_that_would_be_taken_and_wait_is_known_before(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
+) -> None:
+    limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
+    assert budget_guard.verdict(user=alice, quote=fast(), at=still.at) == budget_guard.Verdict(None, None)
+    new_spend()
+    expected = budget_guard.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
+    found = budget_guard.verdict(user=alice, quote=fast(), at=still.at)
+    assert found == budget_guard.Verdict(None, expected), "what waits already goes first"
+    assert str(wait_words.TO_OWNERS[code])
+
+
+def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
+    limit("1200")
+    midnight = still.at - timedelta(hours=12)
+    BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
+    )
+    delay = budget_guard.verdict(user=alice, quote=fast(), at=still.at).delay
+    assert delay == budget_guard.Delay("budget_pace", still.at + timedelta(minutes=24))
+    assert str(wait_words.TO_OWNERS["budget_pace"])
 
 
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:

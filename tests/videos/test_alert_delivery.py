@@ -166,6 +166,26 @@ def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, st
     assert len(post_office.messages) <= 2 * alert_delivery.SINGLE_MAILS + 1
 
 
+def test_what_is_critical_and_new_passes_a_storm(post_office: Mailbox, still: SetClock) -> None:
+    for n in range(alert_delivery.SINGLE_MAILS + 1):
+        alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
+        alert_delivery.deliver_due()
+        still.sleep(1)
+    assert len(post_office.messages) == alert_delivery.SINGLE_MAILS
+    alerts.raise_alert(Kind.CRITICAL_BALANCE)
+    assert alert_delivery.deliver_due() == 1
+    assert subjects(post_office)[-1] == "Critical · Provider balance is critical: new work waits"
+    alerts.raise_alert(Kind.BOOKS)
+    alerts.raise_alert(Kind.STORAGE)
+    assert alert_delivery.deliver_due() == 2
+    assert subjects(post_office)[-1].startswith("2 alerts")
+    alerts.raise_alert(Kind.STORAGE, cause="media")
+    assert alert_delivery.deliver_due() == 0, "more of what was just read"
+    still.sleep(600)
+    assert alert_delivery.deliver_due() == 2
+    assert not AlertDelivery.objects.exclude(state="sent").exists()
+
+
 def test_a_mail_server_that_is_away_is_tried_again(
     smtp_server: Mailbox,
     post_office: Mailbox,
