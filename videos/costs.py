@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from django.utils import formats
 
-from billing import variance
 from billing.models import LedgerEntry, PaidCall, Spend
 from videos.models import VideoTask
 
@@ -36,8 +35,7 @@ class Money:
     @property
     def difference(self) -> Decimal | None:
         """How much dearer it was than estimated, in provider credits; None while its cost is not known."""
-        found = variance.of_job(self.spend) if self.spend else None
-        return found.difference if found else None
+        return self.spend.difference if self.spend else None
 
 
 def money_of(task: VideoTask) -> Money:

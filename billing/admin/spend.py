@@ -5,7 +5,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from billing import variance
 from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
 from billing.amounts import localised
@@ -66,12 +65,11 @@ class SpendAdmin(ReadOnlyAdmin):
     @admin.display(description=_("difference"))
     def off(self, spend: Spend) -> SafeString:
         """How far the cost was from its estimate."""
-        found = variance.of_job(spend)
-        if found is None:
+        if spend.difference is None:
             return number("–")
-        sign = "+" if found.difference > 0 else ""
-        tone = "warn" if found.difference > 0 else "good" if found.difference < 0 else "muted"
-        words = f"{sign}{localised(found.difference)}"
+        sign = "+" if spend.difference > 0 else ""
+        tone = "warn" if spend.difference > 0 else "good" if spend.difference < 0 else "muted"
+        words = f"{sign}{localised(spend.difference)}"
         return format_html('<span class="num nowrap text-{}">{}</span>', tone, words)
 
     @admin.display(description=_("in US$"))

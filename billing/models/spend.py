@@ -76,6 +76,11 @@ class Spend(models.Model):
     def __str__(self) -> str:
         return f"{self.reference}: {self.actual if self.actual is not None else self.estimated}"
 
+    @property
+    def difference(self) -> Decimal | None:
+        """How much dearer it was than estimated, in provider credits; None while its cost is not known."""
+        return None if self.actual is None else self.actual - self.estimated
+
 
 class PaidCall(models.Model):
     """One paid request to the provider, written before it is sent. The database allows one live call for each spend."""

@@ -101,6 +101,13 @@ def test_a_cost_is_settled_once_and_only_a_guess_is_corrected(new_spend: NewSpen
     assert str(now(job)) == f"{job.reference}: 37.5000"
 
 
+def test_a_difference_is_known_with_the_cost(new_spend: NewSpend) -> None:
+    job = new_spend()
+    assert job.difference is None
+    spend.settle(reference=job.reference, actual=Decimal("37.5"), basis=Basis.REPORTED)
+    assert now(job).difference == Decimal("-22.5")
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arrive(
     seed: int, new_spend: NewSpend, account: ProviderAccount, still: SetClock, settings: Settings
