@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import browsers, people
+from accounts.admin_lists import AnsweringAdmin
 from accounts.admin_tokens import ApiTokenAdmin
 from accounts.models import User
 
@@ -65,7 +66,7 @@ class SessionInline(ReadOnlyInline):
         return browsers.named(session.user_agent)
 
 
-class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class UserAdmin(AnsweringAdmin):
     """A person. Apps above add columns, inlines and actions in a subclass and register that one instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")

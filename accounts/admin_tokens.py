@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts import tokens
+from accounts.admin_lists import AnsweringAdmin
 from accounts.doors import clock
 from accounts.models import ApiToken, User
 
@@ -62,7 +63,7 @@ class TokenForm(forms.Form):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(AnsweringAdmin):
     """Tokens by their beginnings; nobody can read a secret again, and nobody makes one that speaks for somebody else."""
 
     list_display: Any = ("beginning", "name", "user", "may", "state", "created_at", "expires_at", "last_used_at")

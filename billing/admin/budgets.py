@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.admin_lists import AnsweringAdmin
 from accounts.doors import clock
 from accounts.models import User
 from billing import budgets, limits, pricing
@@ -120,7 +121,7 @@ class InForce:
 
 
 @admin.register(Budget)
-class BudgetAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class BudgetAdmin(AnsweringAdmin):
     """Limits that operators set. What nobody set comes from the environment, which stands beside them to be read."""
 
     form = BudgetForm

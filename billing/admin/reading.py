@@ -18,6 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
+from accounts.admin_lists import AnsweringAdmin
 from accounts.models import User
 from billing.models import ProviderAccount
 
@@ -33,7 +34,7 @@ NAMES_OF: dict[str, Promise] = {
 }
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ReadOnlyAdmin(AnsweringAdmin):
     """Rows that only acts write: no adding, no editing, no deleting."""
 
     show_full_result_count = False

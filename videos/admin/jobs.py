@@ -14,5 +14,5 @@ class FailureAdmin(ReadOnlyAdmin):
     """A job that ended in an error. Nothing is lost by it: the sweep derives all work from the rows."""
 
     list_display = ("func", "started", "stopped")
-    search_fields = ("func", "result")
+    search_fields = ("func",)
     fields = ("func", "started", "stopped", "result")

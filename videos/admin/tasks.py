@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
@@ -18,6 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.admin_lists import AnsweringList
 from accounts.doors import clock
 from billing import wait_words
 from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
@@ -45,7 +45,7 @@ MOST_AT_ONCE = 200
 BODY_SHOWN = 4000
 
 
-class TaskList(ChangeList):
+class TaskList(AnsweringList):
     """A page of the list, with each task's spend: one query for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -87,7 +87,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[VideoTask], bool]:
         return searched(queryset, search_term), False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AnsweringList]:
         return TaskList
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
