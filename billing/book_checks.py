@@ -24,6 +24,10 @@ PROVIDER_GUARDS: Guards = {
     "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
     "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
 }
+ANSWER_GUARDS: Guards = {
+    "postgresql": ("veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"),
+    "sqlite": tuple(f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")),
+}
 
 register(windows_hold_what_counts)
 register(jobs_count_what_they_cost)
@@ -88,8 +92,9 @@ def ledger_guards(*, deep: bool) -> Iterable[Problem]:
 
 @register
 def provider_entries(*, deep: bool) -> Iterable[Problem]:
-    """I2, I22: the database refuses to change the provider's entries as well, and each correction has its actor."""
+    """I2, I22: the database refuses to change the provider's entries and answers as well; each correction has its actor."""
     yield from triggers_missing(invariant="I2", names=PROVIDER_GUARDS)
+    yield from triggers_missing(invariant="I2", names=ANSWER_GUARDS)
     nameless = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
     for pk, amount in nameless.values_list("pk", "amount"):
         yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} by nobody")

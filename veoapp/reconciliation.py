@@ -26,8 +26,10 @@ from billing.items import title_of
 from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry, Spend
 from billing.reconcile import Reconciliation
 from billing.windows import day_of, site_zone, window
+from veoapp import file_answering
+from veoapp.file_answering import FileAnswerForm
 from veoapp.reckoning import reckoning, row, signed, spends_url, verdict
-from videos import kept_files
+from videos.kept_files import Files
 
 STRETCHES: dict[str, Promise] = {
     "day": gettext_lazy("Since yesterday"),
@@ -84,7 +86,7 @@ class CorrectionForm(forms.Form):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """The page; a POST writes a correction and comes back."""
+    """The page; a POST writes a correction, or answers about files, and comes back."""
     if not request.user.has_perm("billing.view_providerentry"):
         raise PermissionDenied
     may_correct = request.user.has_perm("billing.add_providerentry")
@@ -93,13 +95,20 @@ def page(request: HttpRequest) -> HttpResponse:
     name = request.GET.get("stretch", "")
     since, until = _asked(name, stretch)
     found = reconcile.reconcile(account=account, since=since, until=until) if account else None
-    form = None
+    files = _files(found) if found else None
+    form = answer = None
+    is_about_files = "kind" in request.POST
     if found is not None and may_correct:
-        form = CorrectionForm(request.POST or None, initial=_answer(found))
+        form = CorrectionForm(None if is_about_files else request.POST or None, initial=_answer(found))
     if request.method == "POST":
-        if form is None or found is None:
+        if form is None or found is None or files is None:
             raise PermissionDenied
-        if form.is_valid() and _corrected(request, found, form):
+        if is_about_files:
+            answer = file_answering.posted(request.POST, files)
+            is_written = _answered(request, answer)
+        else:
+            is_written = form.is_valid() and _corrected(request, found, form)
+        if is_written:
             return HttpResponseRedirect(request.get_full_path())
     return TemplateResponse(
         request,
@@ -122,6 +131,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "form": form,
             "books": books.last_run(),
             **_sides(found),
+            **_files_side(files, answer, may_answer=may_correct),
         },
     )
 
@@ -153,11 +163,30 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
         "entries": [
             (entry, TONES[ProviderEntry.Kind(entry.kind)], signed(entry.amount)) for entry in entries[:ENTRIES_SHOWN]
         ],
-        "kept": kept_files.kept(account=found.account, after=begin, until=end, run=run),
         "held": held,
         "ledger_problems": [one for one in (run.first_problems if run else []) if one["invariant"] in ("I1", "I2")],
         "tolerance": localised(settings.UNEXPLAINED_TOLERANCE),
     }
+
+
+def _files(found: Reconciliation) -> Files:
+    begin, end = found.opening.taken_at, found.closing.taken_at
+    return Files(account=found.account, after=begin, until=end, run=books.last_run())
+
+
+def _files_side(files: Files | None, sent: FileAnswerForm | None, *, may_answer: bool) -> dict[str, Any]:
+    """The third side: each difference with its form, the one that was sent among them."""
+    if files is None:
+        return {}
+    kept = files.kept()
+    forms_of = {
+        one.kind: sent
+        if sent is not None and sent.data["kind"] == one.kind
+        else FileAnswerForm(kind=one.kind, references=file_answering.references(one))
+        for one in kept.differences
+        if may_answer
+    }
+    return {"kept": kept, "differences": [(one, forms_of.get(one.kind)) for one in kept.differences]}
 
 
 def _account(request: HttpRequest) -> ProviderAccount | None:
@@ -212,6 +241,16 @@ def _corrected(request: HttpRequest, found: Reconciliation, form: CorrectionForm
     LogEntry.objects.log_actions(entry.actor_id or 0, [entry], ADDITION, f"{entry.amount:+f}: {entry.reason}")
     messages.success(request, _("Written down: %(amount)s credits.") % {"amount": signed(entry.amount)})
     return True
+
+
+def _answered(request: HttpRequest, form: FileAnswerForm) -> bool:
+    """Write the answers; False, with a word on the form or above the page, when they cannot be."""
+    if form.is_valid():
+        messages.success(request, file_answering.said(file_answering.write(form, _operator(request))))
+        return True
+    for text in form.errors.get("references", ()):
+        messages.error(request, text)
+    return False
 
 
 def _operator(request: HttpRequest) -> User:

@@ -13,7 +13,9 @@ from django.core.files.storage import default_storage
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from accounts.doors import clock
+from billing import file_answers
 from billing.books import Looked, Problem
+from billing.models import FileAnswer
 from videos import incoming, removal, storing
 from videos.models import SourceImage, VideoFile, VideoTask
 
@@ -48,7 +50,11 @@ def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Looked]:
         yield from _left_over()
     except storing.StorageTrouble as problem:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
+    # What an operator has answered for is known, and no news in any further look.
+    answered = file_answers.answered(FileAnswer.Kind.MISSING)
     for film in films.exclude(wrong=""):
+        if f"video:{film.task_id}" in answered:
+            continue
         yield Problem("I7", f"video:{film.task_id}", f"{film.name}: {film.wrong}")
     for image in images.exclude(wrong=""):
         yield Problem("I7", f"image:{image.pk}", f"{image.name}: {image.wrong}")
@@ -126,5 +132,8 @@ def _left_over() -> Iterable[Problem]:
                 continue
             if at - changed_at > LEFT_OVER_AFTER:
                 yield Problem("I15", path.name, f"a part left over since {changed_at:%Y-%m-%d %H:%M}")
+    answered = file_answers.answered(FileAnswer.Kind.STRAY)
     for name in removal.strays(at, older_than=LEFT_OVER_AFTER):
+        if name in answered:
+            continue
         yield Problem("I15", name, "is stored, but no row speaks of it")

@@ -1,48 +1,49 @@
-"""What the provider was paid for against what we hold: videos, their rows, their files. The third side of reconciliation."""
+"""What the provider was paid for against what we hold: videos, their rows, their files. The third side of reconciliation.
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+Counted by the database, however long the stretch: rows are read only of the few videos that a page names, and of the
+newest files, which are looked for on the disk.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from uuid import UUID
 
-from django.utils.functional import Promise
-from django.utils.translation import gettext_lazy as _
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, UUIDField, Value, When
+from django.db.models.functions import Cast, Coalesce, Replace, Substr
 
-from billing.models import BooksRun, ProviderAccount, Spend
+from billing import file_answers
+from billing.models import BooksRun, FileAnswer, ProviderAccount, Spend
 from videos import storing
 from videos.models import VideoFile, VideoTask
 
 State = VideoFile.State
+Kind = FileAnswer.Kind
 ZERO = Decimal(0)
+PREFIX = "video:"
 
-# Files looked at on the disk for one page, the newest; a look at the books sees all of them.
+# Videos whose files are looked for on the disk for one page, the newest; a look at the books sees all of them.
 MOST_CHECKED = 2_000
-# Videos named for each kind of difference.
+# Videos named for each kind of difference, and answers shown.
 MOST_NAMED = 8
-_AT_ONCE = 5_000
-
-WORDS: dict[str, Promise] = {
-    "missing": _("Stored, but the file is not there"),
-    "unpaid_file": _("Delivered, and cost us nothing"),
-    "paid_without_file": _("Paid, but there is no file"),
-    "late": _("Delivered free, after its refund"),
-}
+MOST_ANSWERS = 20
 
 
 @dataclass
 class Difference:
-    """Videos whose three sides do not agree, all in the same way."""
+    """Videos whose three sides do not agree, all in the same way, and which nobody has answered."""
 
-    kind: str
-    count: int = 0
+    kind: Kind
+    count: int
     provider_credits: Decimal = ZERO
-    tasks: list[VideoTask] = field(default_factory=list)  # the first of them
+    tasks: list[VideoTask] = field(default_factory=list)  # the newest of them
+    names: list[str] = field(default_factory=list)  # files that are no video's
 
     @property
-    def words(self) -> Promise:
-        return WORDS[self.kind]
+    def words(self) -> str:
+        return str(self.kind.label)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,110 +56,127 @@ class Kept:
     deleted: int  # files that their owner, or their age, took away
     checked: int  # files looked for on the disk
     differences: list[Difference]
-    strays: list[str]  # files that no row speaks of, as the last look at the books saw them
+    answered: int
+    answers: list[FileAnswer]  # the newest of them
 
     @property
     def agree(self) -> bool:
-        return not self.differences and not self.strays
+        return not self.differences
 
 
-@dataclass(frozen=True)
-class _Paid:
-    """A video's cost and its files."""
+class Files:
+    """One account's videos whose cost became known after `after` and up to `until`; `run` is the last look at the books."""
 
-    task_id: UUID
-    cost: Decimal
-    is_late: bool
-    is_open: bool
-    files: tuple[VideoFile, ...]
+    def __init__(
+        self, *, account: ProviderAccount, after: datetime, until: datetime, run: BooksRun | None = None
+    ) -> None:
+        bare = Replace(Substr("reference", len(PREFIX) + 1), Value("-"), Value(""))
+        self.paid = Spend.objects.filter(
+            account=account, state=Spend.State.SETTLED, settled_at__gt=after, settled_at__lte=until
+        ).annotate(
+            # Only such a reference can be cast, and a database may cast before it filters.
+            video=Case(When(reference__startswith=PREFIX, then=Cast(bare, UUIDField())), output_field=UUIDField())
+        )
+        self._problems = run.first_problems if run else []
 
-    def has(self, state: str) -> bool:
-        return any(file.state == state for file in self.files)
+    def kept(self) -> Kept:
+        """What there is to show of them all."""
+        files = VideoFile.objects.filter(task__in=self.paid.values("video")).order_by().values("state")
+        sums = {
+            state: (videos, count, size)
+            for state, videos, count, size in files.annotate(
+                videos=Count("task", distinct=True), files=Count("pk"), size=Coalesce(Sum("size_bytes"), 0)
+            ).values_list("state", "videos", "files", "size")
+        }
+        delivered, stored, size_bytes = sums.get(State.STORED, (0, 0, 0))
+        answers = self._answers()
+        return Kept(
+            delivered=delivered,
+            files=stored,
+            size_bytes=size_bytes,
+            deleted=sums.get(State.DELETED, (0, 0, 0))[1],
+            checked=len(self._checked),
+            differences=[one for one in map(self._difference, Kind) if one.count],
+            answered=answers.count(),
+            answers=list(answers.select_related("actor")[:MOST_ANSWERS]),
+        )
+
+    def still_open(self, kind: Kind, references: Collection[str]) -> list[str]:
+        """Those of these references that differ so and have no answer yet."""
+        if kind == Kind.STRAY:
+            return [name for name in self._strays if name in references]
+        return list(self.differing(kind).filter(reference__in=references).values_list("reference", flat=True))
+
+    def differing(self, kind: Kind) -> QuerySet[Spend]:
+        """The videos that differ in this way and are not answered, newest first. Each differs in one way at most."""
+        answered = FileAnswer.objects.filter(kind=kind, reference=OuterRef("reference"))
+        found = self.paid.filter(~Exists(answered)).order_by("-settled_at", "-pk")
+        if kind == Kind.MISSING:
+            return found.filter(video__in=self._gone)
+        found = found.exclude(video__in=self._gone) if self._gone else found
+        late = _of(VideoTask.objects.filter(late_at__isnull=False), "pk")
+        if kind == Kind.LATE:
+            return found.filter(late, _having(State.STORED))
+        if kind == Kind.UNPAID_FILE:
+            return found.filter(_having(State.STORED), ~late, actual=0)
+        # What is still on its way has no file yet, and what was taken away has none any more.
+        final = _of(VideoTask.objects.filter(status__in=VideoTask.FINAL), "pk")
+        return found.filter(final, ~_having(State.STORED, State.DELETED), actual__gt=0)
+
+    def _difference(self, kind: Kind) -> Difference:
+        if kind == Kind.STRAY:
+            return Difference(kind, len(self._strays), names=self._strays[:MOST_NAMED])
+        found = self.differing(kind)
+        sums = found.order_by().aggregate(count=Count("pk"), cost=Coalesce(Sum("actual"), ZERO))
+        difference = Difference(kind, sums["count"], sums["cost"])
+        if difference.count:
+            named = list(found.values_list("video", flat=True)[:MOST_NAMED])
+            tasks = VideoTask.objects.select_related("user").in_bulk(named)
+            difference.tasks = [tasks[pk] for pk in named if pk in tasks]
+        return difference
+
+    def _answers(self) -> QuerySet[FileAnswer]:
+        """What was said of these videos, and of files that the books still find."""
+        mine = Q(Exists(self.paid.filter(reference=OuterRef("reference"))))
+        return FileAnswer.objects.filter(mine | Q(kind=Kind.STRAY, reference__in=self._told("I15")))
+
+    @cached_property
+    def _checked(self) -> Sequence[tuple[UUID, str, int]]:
+        """Task, name and size of the newest files that lie where we can look for them."""
+        newest = self.paid.filter(_having(State.STORED)).order_by("-settled_at", "-pk")
+        tasks = list(newest.values_list("video", flat=True)[:MOST_CHECKED])
+        rows = VideoFile.objects.filter(task__in=tasks, state=State.STORED).order_by()
+        found = rows.values_list("task_id", "name", "size_bytes")
+        return [(pk, name, size or 0) for pk, name, size in found if storing.local_path(name) is not None]
+
+    @cached_property
+    def _gone(self) -> set[UUID]:
+        """Videos whose files are not as they should be: as we see now, or as the last look at the books saw."""
+        told = {name.removeprefix(PREFIX) for name in self._told("I7") if name.startswith(PREFIX)}
+        return {pk for pk, name, size in self._checked if _is_gone(name, size)} | {UUID(pk) for pk in told}
+
+    @cached_property
+    def _strays(self) -> list[str]:
+        """Files that no row speaks of, as the last look at the books saw them, and nobody has answered."""
+        answered = file_answers.answered(Kind.STRAY)
+        return [name for name in self._told("I15") if name not in answered]
+
+    def _told(self, invariant: str) -> list[str]:
+        return [one["reference"] for one in self._problems if one["invariant"] == invariant]
 
 
-def kept(*, account: ProviderAccount, after: datetime, until: datetime, run: BooksRun | None) -> Kept:
-    """Compare what was settled after `after` and up to `until`; `run` is the last look at the books."""
-    spends = Spend.objects.filter(
-        account=account, state=Spend.State.SETTLED, settled_at__gt=after, settled_at__lte=until
-    ).order_by("-settled_at", "-pk")
-    costs = {UUID(reference.partition(":")[2]): actual for reference, actual in _of_videos(spends)}
-    found = list(_paid(costs))
-    stored = [file for one in found for file in one.files if file.state == State.STORED]
-    checked = [file for file in stored[:MOST_CHECKED] if storing.local_path(file.name) is not None]
-    gone = {file.task_id for file in checked if _is_gone(file)} | _told_of(run, costs)
-    return Kept(
-        delivered=sum(one.has(State.STORED) for one in found),
-        files=len(stored),
-        size_bytes=sum(file.size_bytes or 0 for file in stored),
-        deleted=sum(file.state == State.DELETED for one in found for file in one.files),
-        checked=len(checked),
-        differences=_differences(found, gone),
-        strays=[one["reference"] for one in (run.first_problems if run else []) if one["invariant"] == "I15"],
-    )
+def _of(rows: QuerySet[VideoTask] | QuerySet[VideoFile], name: str) -> Exists:
+    return Exists(rows.filter(**{name: OuterRef("video")}))
 
 
-def _of_videos(spends: Iterable[Spend]) -> Iterator[tuple[str, Decimal]]:
-    for spend in spends:
-        if spend.reference.startswith("video:"):
-            yield spend.reference, spend.actual or ZERO
+def _having(*states: str) -> Exists:
+    """Videos with a file in one of these states."""
+    return _of(VideoFile.objects.filter(state__in=states), "task")
 
 
-def _paid(costs: dict[UUID, Decimal]) -> Iterator[_Paid]:
-    """Newest first, as the costs came."""
-    ids = list(costs)
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        files: dict[UUID, list[VideoFile]] = defaultdict(list)
-        for file in VideoFile.objects.filter(task__in=some).order_by("task", "index"):
-            files[file.task_id].append(file)
-        tasks = _by_id(VideoTask.objects.filter(pk__in=some).only("pk", "status", "late_at"))
-        for pk in some:
-            if task := tasks.get(pk):
-                yield _Paid(pk, costs[pk], task.late_at is not None, not task.is_final, tuple(files[pk]))
-
-
-def _differences(found: Sequence[_Paid], gone: set[UUID]) -> list[Difference]:
-    kinds = {kind: Difference(kind) for kind in WORDS}
-    named: dict[str, list[UUID]] = defaultdict(list)
-    for one in found:
-        kind = _kind_of(one, gone)
-        if kind:
-            kinds[kind].count += 1
-            kinds[kind].provider_credits += one.cost
-            named[kind].append(one.task_id)
-    shown = {kind: ids[:MOST_NAMED] for kind, ids in named.items()}
-    tasks = _by_id(VideoTask.objects.filter(pk__in=[pk for ids in shown.values() for pk in ids]).select_related("user"))
-    for kind, ids in shown.items():
-        kinds[kind].tasks = [tasks[pk] for pk in ids]
-    return [difference for difference in kinds.values() if difference.count]
-
-
-def _kind_of(one: _Paid, gone: set[UUID]) -> str:
-    """How its sides disagree; nothing when they agree, or when its file is still on its way."""
-    if one.task_id in gone:
-        return "missing"
-    if one.has(State.STORED):
-        if one.is_late:
-            return "late"
-        return "" if one.cost else "unpaid_file"
-    if one.has(State.DELETED) or one.is_open:
-        return ""
-    return "paid_without_file" if one.cost else ""
-
-
-def _is_gone(file: VideoFile) -> bool:
-    path = storing.local_path(file.name)
+def _is_gone(name: str, size_bytes: int) -> bool:
+    path = storing.local_path(name)
     try:
-        return path is not None and path.stat().st_size != file.size_bytes
+        return path is not None and path.stat().st_size != size_bytes
     except OSError:
         return True
-
-
-def _told_of(run: BooksRun | None, costs: dict[UUID, Decimal]) -> set[UUID]:
-    """Videos of ours whose files the last look at the books did not find as they should be."""
-    names = {one["reference"] for one in (run.first_problems if run else []) if one["invariant"] == "I7"}
-    return {pk for pk in costs if f"video:{pk}" in names}
-
-
-def _by_id(tasks: Iterable[VideoTask]) -> dict[UUID, VideoTask]:
-    return {task.pk: task for task in tasks}

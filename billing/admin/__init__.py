@@ -9,7 +9,7 @@ from billing.admin.people import UserAdmin
 from billing.admin.price_proposals import PriceProposalAdmin
 from billing.admin.prices import PriceAdmin
 from billing.admin.provider import ProviderAccountAdmin
-from billing.admin.reconciling import BooksRunAdmin, ProviderEntryAdmin
+from billing.admin.reconciling import BooksRunAdmin, FileAnswerAdmin, ProviderEntryAdmin
 from billing.admin.spend import PaidCallAdmin, SpendAdmin
 from billing.admin.vouchers import VoucherAdmin, VoucherUseAdmin
 
@@ -18,6 +18,7 @@ __all__ = [
     "BooksRunAdmin",
     "BudgetAdmin",
     "CreditLotAdmin",
+    "FileAnswerAdmin",
     "LedgerEntryAdmin",
     "PaidCallAdmin",
     "PriceAdmin",

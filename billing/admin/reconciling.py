@@ -7,7 +7,7 @@ from django.utils.translation import pgettext
 
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
 from billing.amounts import localised
-from billing.models import BooksRun, ProviderEntry
+from billing.models import BooksRun, FileAnswer, ProviderEntry
 
 ENTRY_TONES = {
     ProviderEntry.Kind.TOP_UP: "good",
@@ -58,6 +58,33 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
     @admin.display(description=_("written at"), ordering="created_at")
     def written(self, entry: ProviderEntry) -> SafeString | str:
         return moment(entry.created_at)
+
+
+@admin.register(FileAnswer)
+class FileAnswerAdmin(ReadOnlyAdmin):
+    """What operators said of files that do not agree with what was paid. Appended only: the database refuses edits."""
+
+    list_display = ("when", "what", "about", "cost", "reason", "actor")
+    list_display_links = None
+    list_filter = ("kind", "at")
+    list_select_related = ("actor",)
+    search_fields = ("reference", "reason", "actor__email")
+
+    @admin.display(description=_("at"), ordering="at")
+    def when(self, answer: FileAnswer) -> SafeString | str:
+        return moment(answer.at)
+
+    @admin.display(description=_("difference"), ordering="kind")
+    def what(self, answer: FileAnswer) -> str:
+        return answer.get_kind_display()
+
+    @admin.display(description=_("reference"), ordering="reference")
+    def about(self, answer: FileAnswer) -> SafeString | str:
+        return reference_link(answer.reference)
+
+    @admin.display(description=_("provider credits"), ordering="provider_credits")
+    def cost(self, answer: FileAnswer) -> SafeString:
+        return number(localised(answer.provider_credits))
 
 
 @admin.register(BooksRun)

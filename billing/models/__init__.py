@@ -6,7 +6,7 @@ from billing.models.credits import CreditAccount, LedgerEntry
 from billing.models.lots import CreditLot, LotUse, Voucher, VoucherUse
 from billing.models.prices import Price
 from billing.models.provider import BalanceSnapshot, ProviderAccount, ProviderOutcome, UserHold
-from billing.models.reconciling import BooksRun, PriceProposal, ProviderEntry
+from billing.models.reconciling import BooksRun, FileAnswer, PriceProposal, ProviderEntry
 from billing.models.spend import PaidCall, Spend
 from billing.models.tallies import Measure, TallyMark, Total
 from billing.models.watch import WatchTrip
@@ -21,6 +21,7 @@ __all__ = [
     "CreditAccount",
     "CreditLot",
     "DailySummary",
+    "FileAnswer",
     "GatheredCause",
     "LedgerEntry",
     "LotUse",

@@ -61,6 +61,44 @@ class ProviderEntry(models.Model):
         return self.reason if self.actor_id else gettext(self.reason)
 
 
+class FileAnswer(models.Model):
+    """Why a file does not agree with what was paid for it: an operator's answer to one difference. Append-only, as entries are.
+
+    `reference` is the job's, or the name of a file that is no job's. Written by `billing.file_answers`.
+    """
+
+    class Kind(models.TextChoices):
+        MISSING = "missing", _("Stored, but the file is not there")
+        UNPAID_FILE = "unpaid_file", _("Delivered, and cost us nothing")
+        PAID_WITHOUT_FILE = "paid_without_file", _("Paid, but there is no file")
+        LATE = "late", _("Delivered free, after its refund")
+        STRAY = "stray", _("On the disk, but no video’s")
+
+    reference = models.CharField(_("reference"), max_length=300)
+    kind = models.CharField(_("difference"), max_length=20, choices=Kind)
+    provider_credits = models.DecimalField(
+        _("provider credits"),
+        max_digits=12,
+        decimal_places=4,
+        help_text=_("What the job had cost when it was answered."),
+    )
+    reason = models.CharField(_("reason"), max_length=500)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("actor"))
+    at = models.DateTimeField(_("at"), default=clock.now, editable=False)
+
+    class Meta:
+        verbose_name = _("answer about a file")
+        verbose_name_plural = _("answers about files")
+        ordering = ("-at", "-id")
+        constraints = (
+            models.UniqueConstraint(fields=["reference", "kind"], name="file_answer_one_per_difference"),
+            models.CheckConstraint(condition=~Q(reason=""), name="file_answer_has_reason"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.reference} {self.kind}"
+
+
 class BooksRun(models.Model):
     """One look at the books: when, and what it found."""
 

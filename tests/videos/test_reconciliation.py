@@ -1,9 +1,11 @@
 """The page of reconciliation: what it says in each state, what is answered there, and who may."""
 
+import os
 import re
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,14 +13,16 @@ from uuid import UUID, uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, provider_accounts, spend, top_ups
-from billing.models import Alert, BooksRun, CreditAccount, ProviderAccount, ProviderEntry, Spend
+from billing import books, pricing, provider_accounts, spend, top_ups
+from billing.models import Alert, BooksRun, CreditAccount, FileAnswer, ProviderAccount, ProviderEntry, Spend
 from tests.billing import history
-from tests.billing.conftest import SetClock, browser_of, desk, still  # noqa: F401
+from tests.billing.conftest import SetClock, browser_of, desk, still, unguarded  # noqa: F401
 from tests.billing.purse import Purse
 from tests.people import give_credits, make_person
 from videos import kept_files, storing
@@ -260,7 +264,8 @@ def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
     """An account with a balance read before anything was made."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
-    settings.MAX_CONCURRENT_PER_USER = 20
+    settings.MAX_CONCURRENT_PER_USER = settings.MAX_ACTIVE_PER_USER = settings.PROVIDER_RATE_LIMIT = 100
+    settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = Decimal(0)
     account = provider_accounts.current()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     return account
@@ -269,7 +274,7 @@ def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
 def kept(account: ProviderAccount, run: BooksRun | None = None) -> kept_files.Kept:
     at = Spend.objects.latest("settled_at").settled_at
     assert at is not None
-    return kept_files.kept(account=account, after=at - timedelta(hours=1), until=at, run=run)
+    return kept_files.Files(account=account, after=at - timedelta(hours=1), until=at, run=run).kept()
 
 
 def differences(found: kept_files.Kept) -> dict[str, list[UUID]]:
@@ -326,7 +331,8 @@ def test_what_a_look_at_the_books_found_counts_where_no_disk_is_at_hand(
     ]
     run = BooksRun.objects.create(took_s=1, problems=3, first_problems=problems)
     found = kept(made, run)
-    assert (found.checked, differences(found), found.strays) == (0, {"missing": [task.pk]}, ["videos/stray.mp4"])
+    assert (found.checked, differences(found)) == (0, {"missing": [task.pk], "stray": []})
+    assert found.differences[1].names == ["videos/stray.mp4"]
 
 
 def test_the_page_links_to_the_videos_and_offers_the_download(
@@ -351,3 +357,172 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
     link = re.search(r'href="(/admin/billing/spend/\?[^"]*)"', html)
     assert link
     assert desk.get(link[1].replace("&amp;", "&")).status_code == 200
+
+
+def test_the_database_finds_what_a_person_would_find_video_by_video(made: ProviderAccount, alice: User) -> None:
+    """Every mix of cost, files, end and lateness, sorted by plain rules and by the page."""
+    expected: dict[str, set[UUID]] = {}
+    mixes = product(
+        (0, 60), ((), ("stored",), ("deleted",), ("lost", "stored"), ("lost",)), (False, True), (False, True)
+    )
+    for cost, states, is_late, is_open in mixes:
+        task = history.downloading(alice)
+        VideoFile.objects.filter(task=task).delete()
+        for index, state in enumerate(states):
+            VideoFile.objects.create(
+                task=task, index=index, source_url="https://files.example/a.mp4", state=state,
+                name=f"videos/{task.pk}" if state == "stored" else "", sha256="a", size_bytes=1,
+            )  # fmt: skip
+        ended = {} if is_open else {"status": "failed", "finished_at": task.created_at}
+        with unguarded():
+            VideoTask.objects.filter(pk=task.pk).update(late_at=task.created_at if is_late else None, **ended)
+        Spend.objects.filter(reference=task.reference).update(actual=cost)
+        if "stored" in states:
+            kind = "late" if is_late else "" if cost else "unpaid_file"
+        else:
+            kind = "paid_without_file" if cost and "deleted" not in states and not is_open else ""
+        expected.setdefault(kind, set()).add(task.pk)
+    spend.settle(reference=new_job(alice).reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    expected.pop("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storing, "local_path", lambda name: None)
+        found = kept(made)
+        patch.setattr(kept_files, "MOST_NAMED", 100)
+        assert {kind: set(tasks) for kind, tasks in differences(kept(made)).items()} == expected
+    assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
+    assert (found.delivered, found.files, found.deleted) == (16, 16, 8)
+
+
+def new_job(user: User) -> Spend:
+    """A job that is no video's."""
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    return spend.estimate(reference="job:1", user=user, quote=quote)
+
+
+def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: ProviderAccount, alice: User) -> None:
+    counts = []
+    for _ in range(2):
+        for _ in range(3):
+            task = history.failed(alice)
+            Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+            history.ready(alice)
+        with CaptureQueriesContext(connection) as queries:
+            kept(made)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 14
+
+
+# Answers about files
+
+
+@pytest.fixture
+def differing(made: ProviderAccount, alice: User) -> VideoTask:
+    """Paid, and without a file."""
+    task = history.failed(alice)
+    Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    return task
+
+
+def explain(desk: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:  # noqa: F811
+    return desk.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
+
+
+def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
+    desk: Client,  # noqa: F811
+    differing: VideoTask,
+    made: ProviderAccount,
+    olga: User,
+) -> None:
+    html = desk.get(PAGE).text
+    assert f'value="{differing.reference}" form="answer-paid_without_file"' in html
+    assert 'class="chip chip-good">agree' not in html
+    done = explain(desk, differing.reference)
+    assert done.redirect_chain == [(PAGE, 302)]
+    text = said(done.text)
+    assert "Answered: 1." in text
+    assert 'class="chip chip-good">agree' in done.text
+    assert "Never made · olga@example.com" in text
+    assert f"/admin/videos/videotask/{differing.pk}/change/" in done.text
+    one = FileAnswer.objects.get()
+    assert (one.kind, one.reference, one.provider_credits) == ("paid_without_file", differing.reference, 60)
+    assert (one.reason, one.actor) == ("Never made", olga)
+    assert LogEntry.objects.get().change_message == f"{differing.reference}: Never made"
+    found = kept(made)
+    assert (found.agree, found.answered, found.answers) == (True, 1, [one])
+    # The money itself is untouched.
+    assert Spend.objects.get(reference=differing.reference).actual == 60
+    assert not ProviderEntry.objects.exists()
+
+
+def test_only_what_differs_is_answered_and_only_once(desk: Client, differing: VideoTask, alice: User) -> None:  # noqa: F811
+    sound = history.ready(alice)
+    for references, kind in (
+        ((sound.reference,), "paid_without_file"),
+        ((differing.reference,), "missing"),
+        ((differing.reference, sound.reference), "paid_without_file"),
+        (("videos/none.mp4",), "stray"),
+        ((differing.reference,), "nonsense"),
+    ):
+        assert "One of these was answered, or mended, meanwhile." in explain(desk, *references, kind=kind).text
+    assert "Choose what you answer." in explain(desk).text
+    assert not FileAnswer.objects.exists()
+    explain(desk, differing.reference)
+    assert "One of these was answered" in explain(desk, differing.reference, reason="Again").text
+    assert FileAnswer.objects.get().reason == "Never made"
+
+
+def test_without_a_reason_nothing_is_answered_and_the_choice_stays(desk: Client, differing: VideoTask) -> None:  # noqa: F811
+    html = explain(desk, differing.reference, reason=" ").text
+    assert "This field is required." in html
+    assert '<details class="file-answer" open>' in html
+    assert re.search(rf'value="{differing.reference}"[^>]* checked', html)
+    assert not FileAnswer.objects.exists()
+
+
+def test_only_who_may_correct_may_answer_about_files(clerk: Callable[..., Client], differing: VideoTask) -> None:
+    reader = clerk("view_providerentry")
+    assert "Paid, but there is no file" in reader.get(PAGE).text
+    assert "file-answer" not in reader.get(PAGE).text
+    assert explain(reader, differing.reference).status_code == 403
+    assert explain(Client(enforce_csrf_checks=True), differing.reference).status_code == 403
+    assert not FileAnswer.objects.exists()
+
+
+def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
+    desk: Client,  # noqa: F811
+    made: ProviderAccount,
+    alice: User,
+) -> None:
+    task = history.ready(alice)
+    storing.delete(VideoFile.objects.get(task=task).name)
+    stray = Path(storing.local_path("videos/stray.mp4") or "")
+    stray.write_bytes(b"nobody's")
+    os.utime(stray, (0, 0))
+    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    assert {(one.invariant, one.reference) for one in books.look().problems} >= {
+        ("I7", task.reference),
+        ("I15", "videos/stray.mp4"),
+    }
+    explain(desk, task.reference, kind="missing", reason="The disk broke")
+    text = said(explain(desk, "videos/stray.mp4", kind="stray", reason="From a copy").text)
+    assert "From a copy" in text
+    assert "The disk broke" in text
+    assert "Files agree" in text
+    assert not {one for one in books.look().problems if one.invariant in ("I7", "I15")}
+
+
+# What an address may ask for
+
+
+def test_a_stretch_has_its_bounds_and_what_was_typed_stays(desk: Client, purse: Purse) -> None:  # noqa: F811
+    gone(purse)
+    assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
+    html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
+    assert "These are too many days to compare at once: choose at most 92." in html
+    assert 'value="2026-06-01"' in html
+    assert 'value="2026-09-01"' in html
+    for query in ("begin=2026-01-01&end=9999-12-31", "begin=0001-01-01&end=2026-01-01", "end=2026-01-01"):
+        assert "errorlist" in desk.get(f"{PAGE}?{query}").text, query
+    for account_id in ("²", "9" * 30, "9" * 5000):
+        assert desk.get(PAGE, {"account": account_id}).status_code == 200

@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
+from billing.admin.reading import reference_link
 from billing.alert_details import detail_of
 from billing.models import Alert
 from videos import operator
@@ -53,6 +54,12 @@ def severity_tone(alert: Alert) -> str:
 def told(alert: Alert) -> str:
     """What an alert says of its own case, in the reader's language."""
     return detail_of(alert)
+
+
+@register.filter
+def reference_page(reference: str) -> str:
+    """What a reference names, as a link where operators have a page of it."""
+    return reference_link(reference)
 
 
 @register.filter

@@ -1,0 +1,24 @@
+"""What operators say of files that do not agree with what was paid: one answer for each difference, and it stands."""
+
+from accounts.models import User
+from billing.models import FileAnswer, Spend
+
+Kind = FileAnswer.Kind
+REASON_LENGTH = 500
+
+
+def answer(*, reference: str, kind: Kind, reason: str, actor: User) -> tuple[FileAnswer, bool]:
+    """Write down why; and whether this is the answer: the first one to a difference stands. ValueError without a reason."""
+    if not reason.strip():
+        raise ValueError("an answer needs a reason")
+    cost = Spend.objects.filter(reference=reference).values_list("actual", flat=True).first()
+    return FileAnswer.objects.get_or_create(
+        reference=reference,
+        kind=kind,
+        defaults={"provider_credits": cost or 0, "reason": reason.strip()[:REASON_LENGTH], "actor": actor},
+    )
+
+
+def answered(kind: Kind) -> set[str]:
+    """The references of every difference of this kind that was answered."""
+    return set(FileAnswer.objects.filter(kind=kind).order_by().values_list("reference", flat=True))

@@ -1,0 +1,92 @@
+"""Answers to differences of files: one for each, with reason and actor, and never an edit."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
+
+from accounts.models import User
+from billing import books, file_answers, spend
+from billing.models import FileAnswer, ProviderAccount
+from tests.billing.conftest import NewSpend
+from tests.billing.test_admin import columns
+
+pytestmark = pytest.mark.django_db
+Kind = FileAnswer.Kind
+
+
+def answered(
+    olga: User, reference: str = "job:1", *, kind: Kind = Kind.MISSING, reason: str = "The disk broke"
+) -> bool:
+    _answer, is_new = file_answers.answer(reference=reference, kind=kind, reason=reason, actor=olga)
+    return is_new
+
+
+def test_an_answer_says_why_by_whom_and_what_it_had_cost(
+    olga: User, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    job = new_spend(reference="job:1")
+    spend.promise(spend=job, account=account)
+    spend.settle(reference="job:1", actual=Decimal("37.5"), basis=spend.Basis.REPORTED)
+    assert answered(olga, reason="  The disk broke ")
+    one = FileAnswer.objects.get()
+    assert (one.reference, one.kind, one.reason, one.actor) == ("job:1", "missing", "The disk broke", olga)
+    assert one.provider_credits == Decimal("37.5")
+    assert str(one) == "job:1 missing"
+
+
+def test_the_first_answer_to_a_difference_stands(olga: User) -> None:
+    assert answered(olga, reason="The disk broke")
+    assert not answered(olga, reason="Another story")
+    assert answered(olga, kind=Kind.LATE)
+    assert answered(olga, "videos/stray.mp4", kind=Kind.STRAY)
+    assert file_answers.answered(Kind.MISSING) == {"job:1"}
+    assert FileAnswer.objects.get(kind="missing").reason == "The disk broke"
+    assert FileAnswer.objects.get(kind="stray").provider_credits == 0
+
+
+@pytest.mark.parametrize("reason", ["", "  \n"])
+def test_an_answer_needs_a_reason(olga: User, reason: str) -> None:
+    with pytest.raises(ValueError, match="reason"):
+        answered(olga, reason=reason)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        FileAnswer.objects.create(reference="job:1", kind="late", provider_credits=0, reason="", actor=olga)
+    assert not FileAnswer.objects.exists()
+
+
+def test_an_answer_is_never_changed_or_removed(olga: User) -> None:
+    answered(olga)
+    connection.check_constraints()
+    table = connection.ops.quote_name(FileAnswer._meta.db_table)
+    statements = [f"UPDATE {table} SET reason = 'no'", f"DELETE FROM {table}"]
+    if connection.vendor == "sqlite":
+        statements.append(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
+    else:
+        statements.append(f"TRUNCATE {table}")
+    for statement in statements:
+        with pytest.raises(IntegrityError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+    assert FileAnswer.objects.get().reason == "The disk broke"
+
+
+def test_i2_books_without_the_guards_of_answers_are_told_of(db: None) -> None:
+    names = {
+        "postgresql": ["veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"],
+        "sqlite": [f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")],
+    }[connection.vendor]
+    on = " ON billing_fileanswer" if connection.vendor == "postgresql" else ""
+    for name in names:
+        with connection.cursor() as cursor:
+            cursor.execute(f"DROP TRIGGER {name}{on}")
+        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in books.check()}
+
+
+def test_answers_are_read_and_never_written_by_hand(desk: Client, olga: User) -> None:
+    answered(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
+    text = desk.get("/admin/billing/fileanswer/").text
+    assert columns(text, "what") == ["Stored, but the file is not there"]
+    assert columns(text, "cost") == ["0"]
+    assert columns(text, "reason") == ["The disk broke"]
+    assert "/admin/videos/videotask/2f0f6f0e" in text
+    assert desk.get("/admin/billing/fileanswer/add/").status_code == 403
