@@ -10,7 +10,8 @@ Where to go:
                        unusual and usual_hours
     budgets            limits (what is set), windows (calendar), budgets (what is used), budget_state (what that stops)
     the provider       provider_accounts, key_library, vault and sealed_keys (keys at rest), snapshots (balances)
-    reconciliation     reconcile, tracking (the reckoning alone), top_ups, books (the invariants), book_checks, book_budgets
+    reconciliation     reconcile, tracking (the reckoning alone), top_ups, unexplained,
+                       file_answers, books (the invariants), book_checks, book_budgets
     alerts             alerts, alert_crowds (of many jobs at once), alert_words, alert_details, alert_routing,
                        balance_alerts, budget_alerts, banner
     figures            tally (counts in the same transactions), histogram, cost_now, cost_report, dashboard/,

@@ -32,6 +32,8 @@ GRACE = timedelta(minutes=2)
 QUIET_WITHIN = timedelta(hours=2)
 # What a person has not answered is told of for so long.
 WATCHED = timedelta(days=30)
+# So many jobs are gone through in less than a second.
+SHORT = 20_000
 REASON_LENGTH = 500
 # So many rows are in memory at once.
 AT_ONCE = 5000
@@ -174,9 +176,18 @@ def correct(
         )
     if not created and (entry.account_id, entry.amount) != (account_id, amount):
         raise KeyReused
-    if created:
-        watch(ProviderAccount.objects.get(pk=account_id))
+    account = ProviderAccount.objects.get(pk=account_id)
+    # Nobody waits for a long history: the next look at it comes in minutes, for there is an entry.
+    if created and is_short(account):
+        watch(account)
     return entry
+
+
+def is_short(account: ProviderAccount) -> bool:
+    """Whether what is watched is little enough to be gone through at any time."""
+    since = clock.database_now() - WATCHED
+    jobs = Spend.objects.filter(account=account, state=Spend.State.SETTLED, settled_at__gt=since)
+    return jobs[: SHORT + 1].count() <= SHORT
 
 
 def watch(account: ProviderAccount) -> Reconciliation | None:

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_noop
 
 from accounts.doors import clock
-from billing import chores, provider_accounts, reconcile
+from billing import chores, provider_accounts, reconcile, unexplained
 from billing.models import BalanceSnapshot, LedgerEntry, ProviderAccount, ProviderEntry, Spend
 from billing.reconcile import GRACE, Reconciliation
 from billing.tracking import Jump, Track
@@ -74,7 +74,7 @@ def look() -> None:
     """For every account that was read lately: write down what came in, then tell of what is gone. Runs every LOOK_EVERY."""
     lately = BalanceSnapshot.objects.filter(taken_at__gt=clock.database_now() - reconcile.WATCHED)
     accounts = ProviderAccount.objects.filter(pk__in=lately.order_by().values("account")).order_by("pk")
-    chores.each(*(partial(act, account) for account in accounts for act in (recognise, reconcile.watch)))
+    chores.each(*(partial(act, account) for account in accounts for act in (recognise, unexplained.look)))
 
 
 def recognise(account: ProviderAccount) -> list[ProviderEntry]:
