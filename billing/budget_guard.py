@@ -4,6 +4,7 @@ A user's own limit refuses at once, for the user knows best what to do with what
 order wait for the next window if that begins soon enough. Nothing is counted here: that happens when money leaves.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -116,19 +117,46 @@ class AboveLimit(BudgetRefusal):
         )
 
 
+@dataclass(frozen=True)
+class Delay:
+    """An order is taken, and waits for a budget until then. `code` is that of the wait to come."""
+
+    code: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What budgets make of an order: a refusal, or a delay, or (neither) nothing. Of several the one that lasts longest."""
+
+    refusal: BudgetRefusal | None
+    delay: Delay | None
+
+
 def refusal_of(*, user: User, quote: Quote, at: datetime) -> BudgetRefusal | None:
     """Why budgets do not allow this order now, the reason that lasts longest; None when they do.
 
     Who takes the order holds the user's purse, so that of one user's orders none slips past the user's limit.
     """
+    return verdict(user=user, quote=quote, at=at).refusal
+
+
+def verdict(*, user: User, quote: Quote, at: datetime) -> Verdict:
+    """What budgets make of this order now, behind everything that waits already."""
     scopes = budgets.scopes_of(user_id=user.pk, model=quote.model)
     ahead = budgets.waiting(user_id=user.pk, model=quote.model)
-    reasons = [
-        reason
-        for state in budgets.states_of(scopes, at)
-        if (reason := _reason(state, quote=quote, ahead=ahead[state.scope], at=at)) is not None
-    ]
-    return max(reasons, key=lambda reason: (reason.until is None, reason.until or at), default=None)
+    found = [_reason(state, quote=quote, ahead=ahead[state.scope], at=at) for state in budgets.states_of(scopes, at)]
+    refusals = [reason for reason in found if isinstance(reason, BudgetRefusal)]
+    delays = [reason for reason in found if isinstance(reason, Delay)]
+    return Verdict(
+        max(refusals, key=lambda reason: (reason.until is None, reason.until or at), default=None),
+        max(delays, key=lambda reason: reason.until, default=None),
+    )
+
+
+def wait_code(state: State) -> str:
+    """How a wait for this budget is called."""
+    return f"budget_{state.period if state.subject == Subject.ALL else state.subject}"
 
 
 def tell(refusal: BudgetRefusal) -> None:
@@ -137,15 +165,17 @@ def tell(refusal: BudgetRefusal) -> None:
         budget_alerts.tell_spent(refusal.state)
 
 
-def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | None:
+def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | Delay | None:
     amount = quote.provider_credits
     promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
     if state.limit is None or state.room is None:
         return None
     if state.room >= ahead + amount:
         freed_at = pacing.free_at(state, amount, at, ahead=ahead)
-        if freed_at is None or freed_at <= promise:
+        if freed_at is None:
             return None
+        if freed_at <= promise:
+            return Delay(SlowedDown.code, freed_at)
         return SlowedDown(state=state, until=freed_at, smaller=False)
     left = max(state.room - ahead, Decimal(0))
     if amount > state.limit:
@@ -157,7 +187,9 @@ def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> Budg
             state=state, until=state.window.ends_at, smaller=smaller, left=worth, price=quote.user_credits
         )
     starts_at = _room_at(state, state.limit, missing=ahead + amount - state.room)
-    return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller) if starts_at > promise else None
+    if starts_at <= promise:
+        return Delay(wait_code(state), starts_at)
+    return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller)
 
 
 def _room_at(state: State, limit: Decimal, *, missing: Decimal) -> datetime:

@@ -14,7 +14,6 @@ from django.utils.translation import gettext, ngettext
 from accounts.doors import clock
 from accounts.models import User
 from billing import breaker, budget_guard, budgets, holds, pacing, pricing, spend
-from billing.limits import Subject
 from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.moments import said
 from billing.pricing import Quote
@@ -154,7 +153,7 @@ def check_order(
 
 # So soon does a task go once an operator has raised the limit it waits for.
 BUDGET_LOOK_EVERY = timedelta(seconds=15)
-ABOVE_LIMIT, SLOWED = "budget_limit", "budget_pace"
+ABOVE_LIMIT, SLOWED = "budget_limit", budget_guard.SlowedDown.code
 
 
 @dataclass(frozen=True)
@@ -212,8 +211,7 @@ def budget_wait(short: budgets.State, *, estimate: Spend, at: datetime) -> Wait:
     until = at + BUDGET_LOOK_EVERY
     if short.limit is not None and estimate.estimated > short.limit:
         return Wait(ABOVE_LIMIT, until, spent=short)
-    name = short.period if short.subject == Subject.ALL else short.subject
-    return Wait(f"budget_{name}", until, ends_at=short.window.ends_at, spent=short)
+    return Wait(budget_guard.wait_code(short), until, ends_at=short.window.ends_at, spent=short)
 
 
 def is_critical(provider: ProviderAccount) -> bool:

@@ -10,13 +10,13 @@ from typing import Any
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import budget_guard, ledger, pricing
+from billing import ledger, pricing
 from billing.pricing import Quote
-from videos import catalogue
+from videos import catalogue, outlook
 from videos.allowances import Limits, limits_of
 from videos.modes import ASPECT_NAMES, MADE_FROM, RESOLUTION_NAMES, Mode, aspects_for, models_for
+from videos.outlook import Outlook
 from videos.usual import UsualTime, usual_times
 
 
@@ -67,7 +67,7 @@ class Offer:
     quote: Quote | None
     balance: int
     limits: Limits
-    refusal: budget_guard.BudgetRefusal | None = None  # why a budget would not allow this order now
+    outlook: Outlook  # what this order would meet now
     moved: list[str] = field(default_factory=list)  # sentences: what was changed because it could not be made
 
     @property
@@ -84,6 +84,12 @@ class Offer:
         """How many more of these the person may order for now; None when nobody limits that."""
         room = self.limits.room
         return room.more_of(self.quote) if room and self.quote else None
+
+    @property
+    def may_promise(self) -> bool:
+        """Whether it may be said how long it takes: the order would be taken, and made in its turn."""
+        crowded = self.limits.active >= self.limits.most_active
+        return self.outlook.is_taken and not self.outlook.wait and not crowded
 
     @property
     def missing(self) -> int:
@@ -165,7 +171,7 @@ def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
         quote=quote,
         balance=ledger.balance_of(user),
         limits=limits_of(user),
-        refusal=budget_guard.refusal_of(user=user, quote=quote, at=clock.database_now()) if quote else None,
+        outlook=outlook.of(user=user, quote=quote),
         moved=moved,
     )
 

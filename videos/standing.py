@@ -1,10 +1,10 @@
 """A line on the studio: why new videos wait or are not taken just now, for everybody or for this person."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from accounts.doors import clock
 from accounts.models import User
 from billing import breaker, guard, holds, provider_accounts
 from billing.models import ProviderAccount
@@ -14,27 +14,27 @@ from billing.sentences import joined
 
 @dataclass(frozen=True)
 class Standing:
-    """What people read: a title and a sentence. `takes_orders`: an order is charged and waits."""
+    """What people read: a title and a sentence. `takes_orders`: an order is charged; `is_waiting`: and then waits."""
 
     title: str
     text: str
     takes_orders: bool
+    is_waiting: bool = False
 
 
-def now(user: User | None = None) -> Standing | None:
-    """Why new videos (of this user) wait; None while they are made as usual. What is between us and the provider is not told."""
-    try:
-        account = provider_accounts.current()
-    except provider_accounts.NoProviderKey:
+def now(account: ProviderAccount | None, user: User, *, at: datetime) -> Standing | None:
+    """Why new videos of this user wait, by the account that new work goes to (None: no key); None: made as usual.
+
+    What is between us and the provider is not told.
+    """
+    if account is None:
         return _at_rest()
-    at = clock.database_now()
     if account.is_paused_at(at):
         until = _("It ends at %(time)s.") % {"time": said(account.paused_until)} if account.paused_until else ""
         reason = provider_accounts.pause_sentence(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
         return Standing(_("New videos are paused"), joined((why, until)), takes_orders=False)
-    hold = holds.of(user.pk) if user is not None else None
-    if hold is not None:
+    if (hold := holds.of(user.pk)) is not None:
         return Standing(_("Your new videos are held"), str(guard.held_by(hold)), takes_orders=False)
     if account.parked_as or guard.is_critical(account):
         return _at_rest()
@@ -43,7 +43,7 @@ def now(user: User | None = None) -> Standing | None:
             text = _("It may be well again: what is ordered next goes first, and the rest follows by itself.")
             return Standing(_("The provider had trouble"), text, takes_orders=True)
         text = _("What you order waits and is made by itself as soon as the provider is well again.")
-        return Standing(_("The provider has trouble"), text, takes_orders=True)
+        return Standing(_("The provider has trouble"), text, takes_orders=True, is_waiting=True)
     return None
 
 

@@ -17,7 +17,7 @@ from billing.windows import window
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
 from tests.billing.test_dashboard_page import order, text_of, use, verdict_of
-from videos import dispatch, standing
+from videos import dispatch, outlook
 from videos.models import Doorbell, VideoTask
 
 pytestmark = pytest.mark.django_db
@@ -222,7 +222,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     rows = ProviderAccount.objects.filter(pk=working.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
     assert verdict_of(desk)[0].startswith("Waiting for the provider.")
-    resting = standing.now()
+    resting = outlook.of(user=alice, quote=None).standing
     assert resting is not None
     assert (resting.title, resting.takes_orders) == ("The provider has trouble", True)
     rows.update(breaker_until=AT)
@@ -232,7 +232,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
         "The next order is taken and goes first, as the probe; once it is sent, all others follow."
     )
     assert act == "Look at it"
-    rested = standing.now()
+    rested = outlook.of(user=alice, quote=None).standing
     assert rested is not None
     assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)
     assert "goes first" in rested.text

@@ -10,7 +10,7 @@ from billing import guard, holds, ledger, wait_words
 from billing.models import ProviderAccount, Spend, UserHold
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import give_credits
-from videos import dispatch, orders, standing
+from videos import dispatch, orders, outlook
 from videos.models import VideoTask
 from videos.orders import VideoOrder
 
@@ -120,4 +120,4 @@ def test_the_studio_tells_a_held_person_and_nobody_else(
     assert "Your new videos are held" in pages[alice]
     assert "you can order again from" in pages[alice]
     assert "Your new videos are held" not in pages[bob]
-    assert standing.now() is None
+    assert outlook.of(user=bob, quote=None).standing is None

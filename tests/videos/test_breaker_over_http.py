@@ -13,7 +13,7 @@ from billing.models import ProviderAccount, ProviderOutcome
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import standing
+from videos import outlook
 from videos.models import VideoTask
 
 GENERATE, CREDIT = "POST /api/v1/veo/generate", "GET /api/v1/chat/credit"
@@ -38,7 +38,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.sandbox.order("html-502")
     world.send()
     assert (asked(world, GENERATE), account().breaker) == (5, "open")
-    now = standing.now()
+    now = outlook.of(user=alice, quote=None).standing
     assert now is not None
     assert (now.title, now.takes_orders) == ("The provider has trouble", True)
 
@@ -66,7 +66,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.later(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
-    assert standing.now() is None
+    assert outlook.of(user=alice, quote=None).standing is None
     assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
 
 

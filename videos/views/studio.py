@@ -18,7 +18,7 @@ from django_htmx.http import HTMX_STOP_POLLING
 from accounts.doors import chance, clock
 from accounts.models import User
 from billing import guard, pricing, provider_accounts
-from videos import examples, images, offers, orders, standing, storing
+from videos import examples, images, offers, orders, storing
 from videos.forms import StudioForm, settings_of
 from videos.models import SourceImage, VideoTask
 from videos.modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
@@ -98,12 +98,13 @@ def _page(
     live = _live(user)
     chosen = form.chosen_images()
     asked = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
+    offer = offers.offer(user=user, asked=asked)
     return render(
         request,
         "videos/studio.html",
         {
             "form": form,
-            "offer": offers.offer(user=user, asked=asked),
+            "offer": offer,
             "slots": [
                 Slot(name, SLOT_NAMES[name], chosen.get(name), form.slot_errors.get(name, "")) for name in ALL_SLOTS
             ],
@@ -111,7 +112,7 @@ def _page(
             "tried": bool(live.jobs or live.latest),
             "examples": examples.EXAMPLES,
             "refusal": refusal,
-            "standing": None if refusal else standing.now(user),
+            "standing": None if refusal else offer.outlook.standing,
             **_STATIC,
         },
         status=status,

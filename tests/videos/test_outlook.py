@@ -1,0 +1,172 @@
+"""Beside the price stands what an order would wait for, and no time is promised that cannot be kept."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from accounts.doors import clock
+from accounts.models import User
+from billing import ledger, pricing, provider_accounts, spend
+from billing.limits import set_limit
+from billing.models import BudgetWindow, ProviderAccount
+from billing.windows import window
+from tests.billing.conftest import SetClock
+from tests.people import give_credits
+from tests.videos.test_pages_studio import form
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
+
+NOON = datetime(2026, 6, 15, 12, 10, tzinfo=UTC)
+PROMISE = "pay-time"
+
+
+@pytest.fixture
+def alices(client: Client, alice: User) -> Client:
+    give_credits(alice, 500)
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def account(db: None) -> Iterator[ProviderAccount]:
+    """The account that new work goes to, with a good balance; our clock stands still at NOON."""
+    still = SetClock()
+    still.at = NOON
+    with clock.owned(still):
+        account = provider_accounts.current()
+        provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+        yield account
+
+
+def dock(client: Client) -> str:
+    """What stands beside the price; the page and the live price say the same."""
+    page, live = (client.get(address).text for address in ("/", "/quote/"))
+    found = [text.partition('id="pay"')[2].partition("</div>")[0] for text in (page, live)]
+    assert found[0].partition(">")[2] == found[1].partition(">")[2]
+    return found[0]
+
+
+def hour(used: int, *, limit: int) -> None:
+    """The site's budget of this hour, and what of it is used."""
+    set_limit(subject="all", period="hour", limit=Decimal(limit), actor=None)
+    now = window("hour", NOON)
+    BudgetWindow.objects.create(
+        scope="all", period="hour", starts_at=now.starts_at, ends_at=now.ends_at, used=Decimal(used)
+    )
+
+
+def test_an_order_that_is_made_at_once_promises_its_time(alices: Client, account: ProviderAccount) -> None:
+    text = dock(alices)
+    assert PROMISE in text
+    assert "would wait" not in text
+
+
+def test_an_hour_without_room_is_said_before_the_order_with_its_end(
+    alices: Client, alice: User, account: ProviderAccount
+) -> None:
+    hour(180, limit=230)
+    text = dock(alices)
+    assert "It would wait until 13:00: this hour&#x27;s budget is spent." in text
+    assert PROMISE not in text
+    # And so it is.
+    assert alices.post("/", form()).status_code == 302
+    assert ledger.balance_of(alice) == 440
+    assert "this hour&#x27;s budget is spent" in alices.get("/").text.partition('id="on-the-way"')[2]
+
+
+def test_what_waits_already_counts_into_what_a_new_order_would_wait_for(
+    alices: Client, account: ProviderAccount
+) -> None:
+    hour(110, limit=230)
+    assert PROMISE in dock(alices)
+    for number in range(2):
+        alices.post("/", form(key=f"key-{number}"))
+    text = dock(alices)
+    assert "It would wait until 13:00" in text
+    assert PROMISE not in text
+
+
+def test_a_budget_that_ends_later_than_we_promise_refuses_and_promises_nothing(
+    alices: Client, account: ProviderAccount
+) -> None:
+    set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
+    alices.post("/", form())
+    text = dock(alices)
+    assert "The budget for this is spent until" in text
+    assert PROMISE not in text
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"paused_at": NOON, "pause_code": "maintenance"}, "New videos are paused"),
+        ({"parked_as": "access_denied", "parked_at": NOON}, "No new videos just now"),
+        ({"parked_as": "out_of_credits", "parked_at": NOON}, "No new videos just now"),
+        ({"balance": Decimal(500)}, "No new videos just now"),
+        (
+            {"breaker": "open", "breaker_until": NOON + timedelta(minutes=1)},
+            "It would wait: the provider has trouble; we try again soon.",
+        ),
+    ],
+)
+def test_what_holds_up_everybody_is_said_beside_the_price(
+    alices: Client, account: ProviderAccount, row: dict[str, Any], words: str
+) -> None:
+    ProviderAccount.objects.filter(pk=account.pk).update(**row)
+    text = dock(alices)
+    assert words in text
+    assert PROMISE not in text
+
+
+def test_a_breaker_that_has_rested_holds_up_nobody(alices: Client, account: ProviderAccount) -> None:
+    ProviderAccount.objects.filter(pk=account.pk).update(breaker="open", breaker_until=NOON)
+    assert PROMISE in dock(alices)
+
+
+def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: User, account: ProviderAccount) -> None:
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    for number in range(2):
+        spend.promise(spend=spend.estimate(reference=f"job:{number}", user=alice, quote=quote), account=account)
+    ProviderAccount.objects.filter(pk=account.pk).update(balance=Decimal(620))
+    text = dock(alices)
+    assert "It would wait: the operator has to top up the provider account." in text
+    assert PROMISE not in text
+
+
+def test_without_a_key_nothing_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    text = dock(alices)
+    assert "No new videos just now" in text
+    assert PROMISE not in text
+
+
+def test_after_a_refusal_no_time_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+    settings.MAX_QUEUE_WAIT_MINUTES = -1
+    answer = alices.post("/", form())
+    assert answer.status_code == 422
+    assert PROMISE not in answer.text
+
+
+def test_whoever_has_as_many_on_the_way_as_one_may_is_promised_no_time(
+    alices: Client, account: ProviderAccount, settings: Settings
+) -> None:
+    settings.MAX_ACTIVE_PER_USER = 1
+    alices.post("/", form())
+    text = dock(alices)
+    assert "1 of 1 on the way" in text
+    assert PROMISE not in text
+
+
+def test_all_of_this_costs_the_page_few_queries(alices: Client, account: ProviderAccount) -> None:
+    hour(180, limit=230)
+    alices.get("/quote/")
+    with CaptureQueriesContext(connection) as queries:
+        alices.get("/quote/")
+    assert len(queries) <= 18, "\n".join(query["sql"] for query in queries)
