@@ -2,7 +2,8 @@
 
 Where to go:
 
-    an order           forms, offers, modes, catalogue, images and pictures, allowances and standing, orders
+    an order           forms, offers, modes, catalogue, images and pictures, allowances, orders,
+                       standing and outlook (why one would wait)
     its life           lifecycle and verdicts (the only writers of status), transitions, costs, counting, receipts
     the provider       providers/ (the wire), provider_clients, dispatch, callbacks, polling, adoption, queue,
                        balances, price_feed, callback_secret
