@@ -106,6 +106,21 @@ def test_the_json_tells_kinds_of_alerts_to_all_and_their_words_to_whom_the_page_
     assert browser_of(clerk).get(ADDRESS).json()["alerts"][0]["detail"] == "words of the disk"
 
 
+def test_nobody_is_offered_what_would_be_refused(hire: Hire, settings: Settings) -> None:
+    clerk = hire()
+    desk = browser_of(clerk)
+    settings.DAILY_COST_LIMIT = Decimal(20)
+    stopped = desk.get("/admin/").content.decode()
+    assert "nothing is sent until it is raised" in stopped
+    assert 'id="verdict-act"' not in stopped
+    clerk.user_permissions.add(Permission.objects.get(codename="view_budget"))
+    assert "Raise the budget…" in desk.get("/admin/").content.decode()
+    settings.DAILY_COST_LIMIT = Decimal(0)
+    assert 'id="verdict-act"' not in desk.get("/admin/").content.decode()
+    clerk.user_permissions.add(Permission.objects.get(codename="change_provideraccount"))
+    assert "Pause…" in desk.get("/admin/").content.decode()
+
+
 def test_fewer_rights_cost_no_more_queries(hire: Hire) -> None:
     desk = browser_of(hire())
     desk.get("/admin/")

@@ -26,6 +26,7 @@ from billing.sentences import joined
 
 Pause = ProviderAccount.Pause
 
+SEE_BUDGETS, SEE_ACCOUNT = "billing.view_budget", "billing.view_provideraccount"
 TOP_UP_URL = "https://kie.ai/billing"
 
 PARKED: dict[str, Promise] = {
@@ -61,10 +62,14 @@ ENDS: dict[Period, Promise] = {
 
 @dataclass(frozen=True)
 class Action:
-    """The one thing to do: a link, or an act on the provider account, which asks before it does anything."""
+    """The one thing to do: a link, or an act on the provider account, which asks before it does anything.
+
+    `right`: who has it not is offered nothing.
+    """
 
     label: str
     url: str
+    right: str = ""
     act: str = ""
     account_id: int = 0
     is_primary: bool = True
@@ -114,7 +119,9 @@ def on(house: House) -> Verdict:
     if account is None:
         url = reverse("admin:billing_provideraccount_add")
         text = _("There is no provider key: set KIE_AI_API_KEY, or add a key here.")
-        return Verdict("bad", _("Not generating."), text, action=Action(_("Add a key…"), url))
+        return Verdict(
+            "bad", _("Not generating."), text, action=Action(_("Add a key…"), url, "billing.add_provideraccount")
+        )
     for judge in (_paused, _parked, _without_money, _over_budget, _without_worker, _broken, _unread):
         verdict = judge(house, account)
         if verdict is not None:
@@ -151,7 +158,7 @@ def _parked(house: House, account: ProviderAccount) -> Verdict | None:
         return None
     if account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS:
         return Verdict("bad", _("Not generating."), str(PARKED[account.parked_as]), action=_top_up(account))
-    page = Action(_("Look at the key"), _page_of(account))
+    page = Action(_("Look at the key"), _page_of(account), SEE_ACCOUNT)
     return Verdict("bad", _("Not generating."), str(PARKED[account.parked_as]), action=page)
 
 
@@ -174,7 +181,7 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
         "limit": localised(state.limit),
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
-    raised = Action(_("Raise the budget…"), budgets_url())
+    raised = Action(_("Raise the budget…"), budgets_url(), SEE_BUDGETS)
     if state.limit is not None and state.cheapest is not None and state.limit < state.cheapest:
         text = _("A budget of %(limit)s is less than any video costs: nothing is sent until it is raised.") % {
             "limit": localised(state.limit)
@@ -195,7 +202,7 @@ def _without_worker(house: House, account: ProviderAccount) -> Verdict | None:
 def _broken(house: House, account: ProviderAccount) -> Verdict | None:
     if account.breaker == ProviderAccount.Breaker.CLOSED:
         return None
-    page = Action(_("Look at it"), _page_of(account), is_primary=False)
+    page = Action(_("Look at it"), _page_of(account), SEE_ACCOUNT, is_primary=False)
     if not house.waiting and breaker.has_rested(account, house.at):
         text = _("It had trouble and has rested since; nothing waits.")
         outlook = _("The next order is taken and goes first, as the probe; once it is sent, all others follow.")
@@ -217,7 +224,9 @@ def _unread(house: House, account: ProviderAccount) -> Verdict | None:
     if account.balance is not None:
         return None
     text = _("The provider balance was not read yet; a moment, or test the connection.")
-    return Verdict("warn", _("About to generate."), text, action=Action(_("Look at the key"), _page_of(account)))
+    return Verdict(
+        "warn", _("About to generate."), text, action=Action(_("Look at the key"), _page_of(account), SEE_ACCOUNT)
+    )
 
 
 def _generating(house: House, account: ProviderAccount) -> Verdict:
@@ -227,7 +236,7 @@ def _generating(house: House, account: ProviderAccount) -> Verdict:
         return Verdict("warn", _("Generating."), text, outlook, _top_up(account))
     soft = next((state for state in house.states if state.scope == ALL and state.is_soft), None)
     if soft is not None:
-        raised = Action(_("Raise the budget…"), budgets_url(), is_primary=False)
+        raised = Action(_("Raise the budget…"), budgets_url(), SEE_BUDGETS, is_primary=False)
         slow = next((state for state in house.states if pacing.is_slow(state, house.at)), None)
         if slow is not None:
             facts = {"time": forecasts.moment(slow.window.ends_at, at=house.at)}
@@ -278,12 +287,12 @@ def budgets_url() -> str:
 
 def _act(label: str, act: str, account: ProviderAccount) -> Action:
     url = reverse("admin:billing_provideraccount_changelist")
-    return Action(label, url, act, account.pk, is_primary=act == "resume")
+    return Action(label, url, "billing.change_provideraccount", act, account.pk, is_primary=act == "resume")
 
 
 def _top_up(account: ProviderAccount) -> Action:
     if account.source == ProviderAccount.Source.SANDBOX:
-        return Action(_("Look at the account"), _page_of(account))
+        return Action(_("Look at the account"), _page_of(account), SEE_ACCOUNT)
     return Action(_("Top up at the provider"), TOP_UP_URL)
 
 
