@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.urls import NoReverseMatch, reverse
 from django.utils.functional import Promise
@@ -185,7 +186,7 @@ WORDS: dict[Alert.Kind, Words] = {
         _("The balance at the provider fell by more than our videos cost."),
         _("Nothing was stopped. The difference is kept open until a person explains it."),
         _("Compare with the provider's own list. Somebody else may be using the key: if so, change it."),
-        "billing_providerentry_changelist",
+        "reconciliation",
     ),
     Kind.PRICE_CHANGED: Words(
         _("What the provider charges is not what our price list says."),
@@ -228,7 +229,12 @@ def own_page(alert: Alert) -> str:
 
 
 def page_of(alert: Alert) -> str:
-    """The path where something can be done: of the video, user or account it is about, else of its kind, else its own."""
+    """The path where something can be done: of the video, user or account it is about, else of its kind, else its own.
+
+    Credits that nothing explains are answered where an account is reconciled, not where it is kept.
+    """
+    if alert.kind == Kind.UNEXPLAINED_SPEND:
+        return f"{reverse('admin:reconciliation')}?{urlencode({'account': _about(alert)[1]})}"
     for name, row in (_about(alert), (words_of(alert).page, "")):
         try:
             return reverse(f"admin:{name}", args=[row] if row else [])

@@ -39,6 +39,8 @@ def test_what_is_about_a_row_leads_to_it_and_names_it(alice: User, account: Prov
     assert alert_words.about(video) == f"Video {str(task.pk).partition('-')[0].upper()}"
     low = alerts.raise_alert(Kind.LOW_BALANCE, cause=account.cause)
     assert alert_words.page_of(low) == f"/admin/billing/provideraccount/{account.pk}/change/"
+    gone = alerts.raise_alert(Kind.UNEXPLAINED_SPEND, cause=account.cause)
+    assert alert_words.page_of(gone) == f"/admin/reconciliation/?account={account.pk}"
     assert alert_words.about(low) == account.label
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
     assert alert_words.page_of(burst) == f"/admin/accounts/user/{alice.pk}/change/"
