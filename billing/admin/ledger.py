@@ -24,7 +24,6 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     list_display_links = ("at",)
     list_filter = ("kind", "created_at")
     list_select_related = ("account__user", "actor")
-    date_hierarchy = "created_at"
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (

@@ -29,7 +29,6 @@ class SpendAdmin(ReadOnlyAdmin):
     list_display_links = ("at",)
     list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", JobFilter, "created_at")
     list_select_related = ("user", "account")
-    date_hierarchy = "created_at"
     ordering = ("-id",)
     search_fields = ("user__email", "reference")
     search_help_text = _("An e-mail address or a reference")
@@ -90,7 +89,6 @@ class PaidCallAdmin(ReadOnlyAdmin):
     list_display_links = ("started",)
     list_filter = ("outcome", "account", "started_at")
     list_select_related = ("spend", "account")
-    date_hierarchy = "started_at"
     ordering = ("-id",)
     search_fields = ("spend__reference", "spend__user__email", "code")
     search_help_text = _("An e-mail address, a reference or a code")
