@@ -30,6 +30,20 @@ def env_file(default: Path) -> Path | None:
     return default if named is None else Path(named) if named else None
 
 
+def ports_file(var: Path) -> Path | None:
+    """Where `make run` notes its ports, so that every command of this checkout finds the same site; None beside an env file
+    of somebody's choice, which says what it wants said.
+    """
+    return None if "VEOAPP_ENV_FILE" in os.environ else var / "ports.env"
+
+
+def note_ports(file: Path | None, *, port: int, sandbox_port: int) -> None:
+    """Write them where `ports_file` says; nothing when it says nowhere."""
+    if file is not None:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f"PORT={port}\nSANDBOX_PORT={sandbox_port}\n", encoding="utf-8")
+
+
 class Environment(environ.Env):  # type: ignore[misc]
     """django-environ, stricter: a typing error is an error with a name, an empty value means the default.
 

@@ -9,7 +9,7 @@ from botocore.config import Config
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from veoapp.environment import Environment, SettingsError, env_file
+from veoapp.environment import Environment, SettingsError, env_file, ports_file
 
 # Annotations may name what they hold, as in ModelAdmin[User], although Django's classes know no subscript.
 django_stubs_ext.monkeypatch()
@@ -31,7 +31,10 @@ if not SECRET_KEY:
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # Seals provider keys at rest; not the SECRET_KEY, so that either can be changed alone. "KEYID:BASE64,..." newest first.
 FIELD_ENCRYPTION_KEYS = env.list("FIELD_ENCRYPTION_KEYS", default=[])
-# Where `make run` listens; a web server of your own may listen anywhere.
+# Where `make run` listens; a web server of your own may listen anywhere. In development the last ones hold until others
+# are named, so that commands speak to the same sandbox and mails link to the same site.
+PORTS_FILE = ports_file(VAR_DIR) if DEBUG else None
+env.read_file(PORTS_FILE)
 PORT = env.int("PORT", default=8000)
 SANDBOX_PORT = env.int("SANDBOX_PORT", default=8787)
 APP_URL = env.str("APP_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")

@@ -168,14 +168,15 @@ def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount)
     code, line = balance_line("--quiet")
     assert code == 2
     assert line.startswith(
-        f"UNREACHABLE kie.ai: balance 5000 at {account.balance_at:%Y-%m-%d %H:%M} UTC, available 5000"
+        f"UNREACHABLE kie.ai at {account.base_url}: balance 5000 at {account.balance_at:%Y-%m-%d %H:%M} UTC, available 5000"
     )
 
 
-def test_cron_hears_of_a_balance_never_read() -> None:
+def test_cron_hears_of_a_balance_never_read(settings: Settings) -> None:
     assert balance_line() == (
         2,
-        "UNREACHABLE kie.ai: balance unknown, available unknown, low at 1000, critical at 500, days left unknown",
+        f"UNREACHABLE kie.ai at {settings.KIE_AI_BASE_URL}: "
+        "balance unknown, available unknown, low at 1000, critical at 500, days left unknown",
     )
 
 

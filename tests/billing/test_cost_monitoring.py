@@ -123,8 +123,10 @@ def test_a_former_operator_s_token_is_refused(olga: User) -> None:
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
 def test_only_reading_is_answered(olga: User, method: str) -> None:
-    answer = getattr(Client(), method)(ADDRESS, headers={"Authorization": f"Bearer {secret_of(olga)}"})
+    client = Client(enforce_csrf_checks=True)
+    answer = getattr(client, method)(ADDRESS, headers={"Authorization": f"Bearer {secret_of(olga)}"})
     assert refused(answer) == (405, "method_not_allowed")
+    assert refused(getattr(client, method)(ADDRESS)) == (405, "method_not_allowed")
     assert answer["Allow"] == "GET, HEAD"
 
 

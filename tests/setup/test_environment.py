@@ -4,12 +4,15 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfile
+from typing import Any
 
 import pytest
 
 from tests.services import ROOT
-from veoapp.environment import Environment, SettingsError
+from veoapp.environment import Environment, SettingsError, note_ports, ports_file
 
 
 def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Environment:
@@ -109,6 +112,39 @@ def test_a_bad_value_ends_a_command_in_one_sentence() -> None:
     )
     assert answer.returncode == 1
     assert answer.stderr == "veoapp: WORKERS has a value 'three' that cannot be read: correct it in .env.\n"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """The settings of a checkout of its own, with these variables."""
+    (tmp_path / "veoapp").mkdir()
+    copyfile(ROOT / "veoapp" / "settings.py", tmp_path / "veoapp" / "settings.py")
+    monkeypatch.delenv("VEOAPP_ENV_FILE", raising=False)
+
+    def read_settings(**variables: str) -> dict[str, Any]:
+        monkeypatch.setattr(Environment, "ENVIRON", {"SECRET_KEY": "x", **variables})
+        return runpy.run_path(str(tmp_path / "veoapp" / "settings.py"))
+
+    return read_settings
+
+
+def test_commands_find_the_site_and_the_sandbox_where_the_last_run_started_them(
+    checkout: Callable[..., dict[str, Any]],
+) -> None:
+    ran = checkout(DEBUG="true", PORT="8411", SANDBOX_PORT="8412")
+    note_ports(ran["PORTS_FILE"], port=ran["PORT"], sandbox_port=ran["SANDBOX_PORT"])
+    later = checkout(DEBUG="true")
+    assert (later["APP_URL"], later["SANDBOX_URL"]) == ("http://127.0.0.1:8411", "http://127.0.0.1:8412")
+    assert checkout(DEBUG="true", PORT="8500")["PORT"] == 8500, "what is said goes before"
+    assert checkout(DEBUG="false")["PORT"] == 8000, "no matter of production"
+
+
+def test_an_env_file_of_somebodys_choice_says_all_that_is_to_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VEOAPP_ENV_FILE", "")
+    assert ports_file(tmp_path) is None
+    note_ports(None, port=8411, sandbox_port=8412)
 
 
 def test_the_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from accounts.doors import clock
 from billing import provider_accounts, sealed_keys, vault
 from billing.models import ProviderAccount
 from veoapp import demo
+from veoapp.environment import note_ports
 from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
 from videos.models import Doorbell
 
@@ -28,6 +29,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._require_ports()
+        note_ports(settings.PORTS_FILE, port=settings.PORT, sandbox_port=settings.SANDBOX_PORT)
         try:
             self._prepare()
         except DatabaseError as error:

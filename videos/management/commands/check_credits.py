@@ -16,6 +16,7 @@ from videos import balances
 from videos.provider_clients import client_for
 
 HEALTHY, LOW, CRITICAL = 0, 1, 2
+UNREACHABLE = "UNREACHABLE"
 
 
 class Command(BaseCommand):
@@ -41,7 +42,9 @@ class Command(BaseCommand):
         available = provider_accounts.available(account)
         code, word = _verdict(account, available, is_read=is_read)
         if code != HEALTHY or not quiet:
-            self.stdout.write(f"{word} {account.label}: {_figures(account, available, is_read=is_read)}")
+            # Whoever cannot reach it wants to know where it was looked for.
+            name = f"{account.label} at {account.base_url}" if word == UNREACHABLE else account.label
+            self.stdout.write(f"{word} {name}: {_figures(account, available, is_read=is_read)}")
         sys.exit(code)
 
 
@@ -50,7 +53,7 @@ def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bo
     if account.parked_as:
         return CRITICAL, f"PARKED ({account.parked_as})"
     if not is_read or account.balance is None or available is None:
-        return CRITICAL, "UNREACHABLE"
+        return CRITICAL, UNREACHABLE
     if guard.is_critical(account) or available <= settings.CRITICAL_BALANCE_THRESHOLD:
         return CRITICAL, "CRITICAL"
     return (LOW, "LOW") if account.balance <= settings.LOW_BALANCE_THRESHOLD else (HEALTHY, "OK")
