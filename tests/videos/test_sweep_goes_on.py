@@ -9,6 +9,7 @@ import pytest
 
 from accounts.models import User
 from billing import (
+    books,
     breaker,
     budget_alerts,
     budgets,
@@ -43,6 +44,7 @@ CHORES = [
     (budget_alerts, "watch"),
     (watching, "look"),
     (callback_watch, "look"),
+    (books, "is_late"),
     (removal, "sweep_files"),
     (retention, "expire_old"),
     (images, "sweep_images"),
