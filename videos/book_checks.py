@@ -157,9 +157,9 @@ def histories(*, deep: bool) -> Iterable[Problem]:
     yield from triggers_missing(invariant="I14", names=GUARDS["I14"])
     steps = TaskEvent.objects.exclude(to_status="")
     before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
-    for event in steps.order_by("id").annotate(expected=before).exclude(from_status=F("expected")):
-        text = f"a step from {event.from_status or 'nothing'} after {event.expected or 'nothing'}"
-        yield Problem("I14", f"video:{event.task_id}", text)
+    odd = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
+    for task, status, expected in odd.values_list("task", "from_status", "expected"):
+        yield Problem("I14", f"video:{task}", f"a step from {status or 'nothing'} after {expected or 'nothing'}")
     for task, status in steps.filter(from_status__in=VideoTask.FINAL).values_list("task", "from_status"):
         yield Problem("I14", f"video:{task}", f"a step out of {status}")
     last = steps.filter(task=OuterRef("pk")).order_by("-id").values("to_status")[:1]
