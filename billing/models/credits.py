@@ -59,6 +59,8 @@ class LedgerEntry(models.Model):
         indexes = (
             # The statement: one account's entries, newest first.
             models.Index(fields=["account", "-id"], name="ledger_statement"),
+            # Everybody's movements of a stretch of time: the daily mail, the filter of the list.
+            models.Index(fields=["created_at"], name="ledger_by_time"),
         )
         constraints = (
             models.CheckConstraint(condition=~Q(amount=0), name="ledger_amount_not_zero"),
