@@ -27,6 +27,8 @@ from billing.models import Price
 
 # A form may lie open for a while before it is sent.
 FORM_OPEN_FOR = timedelta(minutes=30)
+# The field takes no more digits.
+MOST_ASKED = Decimal(10) ** 8
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -80,19 +82,20 @@ def _break_even(provider_credits: object) -> str:
     facts = {"earned": f"{earned:f}", "paid": f"{paid:f}"}
     words += " " + _("A user credit earns US$ %(earned)s, a provider credit costs US$ %(paid)s.") % facts
     try:
-        cost = Decimal(str(provider_credits)) * paid
+        asked = Decimal(str(provider_credits))
     except ArithmeticError:
         return words
-    if not earned:
+    # An address may name anything.
+    if not earned or not asked.is_finite() or not 0 <= asked < MOST_ASKED:
         return words
-    least = max(1, math.ceil(cost / earned))
+    least = max(1, math.ceil(asked * paid / earned))
     return (
         words
         + " "
         + _("From %(n)d credits on, %(cost)s provider credits are paid for.")
         % {
             "n": least,
-            "cost": localised(Decimal(str(provider_credits))),
+            "cost": localised(asked),
         }
     )
 

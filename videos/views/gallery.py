@@ -31,7 +31,8 @@ FILTERS = {
 def gallery(request: PageRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in FILTERS else ""
-    words = request.GET.get("q", "").strip()[:200]
+    # No database keeps a NUL, so no prompt has one.
+    words = request.GET.get("q", "").replace("\0", " ").strip()[:200]
     tasks = VideoTask.objects.filter(FILTERS[state][1], user=person(request), deleted_at=None)
     for word in words.split():
         tasks = tasks.filter(prompt__icontains=word)

@@ -1,0 +1,91 @@
+"""Whatever an address says, the operators' pages answer: no parameter, however odd, is an error of ours."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from billing import alerts, provider_accounts
+from billing.asked import LARGEST, row_number
+from billing.models import Alert
+from tests.billing import history
+from tests.billing.conftest import SetClock, desk, still  # noqa: F401
+
+# A date alone is enough for a filter; Django remarks upon it, and so would every test.
+pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime")]
+ODD = ("²", "9" * 5000, "0001-01-01", "9999-12-31", "\0")
+# Beside the filters' own: what every list of the admin understands, and a name that none does.
+LISTS = ("q", "p", "o", "all", "_to_field", "id__in", "nonsense")
+LOOKUPS = ("exact", "gte", "lt", "isnull", "year")
+# Of our own pages, every parameter.
+PAGES = {
+    "/admin/": ("range", "from", "to"),
+    "/admin/reconciliation/": ("account", "stretch", "begin", "end"),
+    "/admin/dashboard/export/users.csv": ("range", "from", "to"),
+    "/admin/billing/budget/add/": ("subject", "period", "limit", "user"),
+    "/admin/billing/price/add/": ("model", "resolution", "provider_credits"),
+    "/api/admin/cost-monitoring": ("range", "from", "to", "day"),
+    "/credits/": ("kind", "since", "until", "before"),
+    "/videos/": ("state", "q", "before", "live"),
+    "/": ("from", "example", "slot", "shown"),
+}
+
+
+@pytest.fixture
+def full(desk: Client, still: SetClock, alice: User) -> Client:  # noqa: F811
+    """Olga's browser, where every list has a row at least."""
+    desk.raise_request_exception = False
+    history.failed(alice)
+    still.sleep(3600)
+    provider_accounts.record_balance(account_id=provider_accounts.current().pk, balance=Decimal(4000))
+    alerts.raise_alert(Alert.Kind.STORAGE)
+    return desk
+
+
+def parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
+    """Every name by which this list can be narrowed down."""
+    yield from LISTS
+    fields: list[Any] = [*model_admin.list_filter, model_admin.date_hierarchy]
+    for one in filter(None, fields):
+        if hasattr(one, "parameter_name"):
+            yield one.parameter_name
+        else:
+            name = one if isinstance(one, str) else one[0]
+            yield from (f"{name}__{lookup}" for lookup in LOOKUPS)
+
+
+def failing(browser: Client, url: str, names: Iterable[str]) -> list[str]:
+    """The addresses that were answered with an error of ours."""
+    asked = [f"{url}?{urlencode({name: value})}" for name in dict.fromkeys(names) for value in ODD]
+    return [one[:120] for one in asked if browser.get(one).status_code >= 500]
+
+
+@pytest.mark.parametrize("label", sorted(model._meta.label_lower for model in admin.site._registry))
+def test_every_list_answers_whatever_its_address_says(full: Client, label: str) -> None:
+    model, model_admin = next((one, its) for one, its in admin.site._registry.items() if one._meta.label_lower == label)
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    assert failing(full, url, parameters(model_admin)) == []
+    assert full.get(url).status_code in (200, 403)
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_every_page_answers_whatever_its_address_says(full: Client, url: str) -> None:
+    assert failing(full, url, PAGES[url]) == []
+    assert full.get(url).status_code == 200
+
+
+@pytest.mark.parametrize("number", ["²", "", "-1", "9" * 5000, "٣", "\0"])
+def test_what_is_no_number_marks_no_alert(full: Client, number: str) -> None:
+    assert row_number(number) is None
+    assert full.post("/admin/billing/alert/seen/", {"alert": number}).status_code == 302
+    assert not Alert.objects.exclude(acknowledged_at=None).exists()
+
+
+def test_a_number_is_read_as_far_as_rows_go() -> None:
+    assert (row_number("12"), row_number("007"), row_number("9" * 19)) == (12, 7, LARGEST)
