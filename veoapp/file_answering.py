@@ -53,7 +53,8 @@ def references(difference: Difference) -> list[str]:
 
 def posted(data: QueryDict, files: Files) -> FileAnswerForm:
     """The form as it was sent: what it may answer is what is open now."""
-    kind = Kind(data["kind"]) if data["kind"] in Kind else Kind.MISSING
+    named = str(data["kind"])
+    kind = Kind(named) if named in Kind else Kind.MISSING
     return FileAnswerForm(kind=kind, references=files.still_open(kind, data.getlist("references")), data=data)
 
 

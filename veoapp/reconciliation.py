@@ -249,7 +249,7 @@ def _answered(request: HttpRequest, form: FileAnswerForm) -> bool:
         messages.success(request, file_answering.said(file_answering.write(form, _operator(request))))
         return True
     for text in form.errors.get("references", ()):
-        messages.error(request, text)
+        messages.error(request, str(text))
     return False
 
 

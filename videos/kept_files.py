@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, UUIDField, Value, When
@@ -107,7 +108,7 @@ class Files:
             return [name for name in self._strays if name in references]
         return list(self.differing(kind).filter(reference__in=references).values_list("reference", flat=True))
 
-    def differing(self, kind: Kind) -> QuerySet[Spend]:
+    def differing(self, kind: Kind) -> QuerySet[Any]:
         """The videos that differ in this way and are not answered, newest first. Each differs in one way at most."""
         answered = FileAnswer.objects.filter(kind=kind, reference=OuterRef("reference"))
         found = self.paid.filter(~Exists(answered)).order_by("-settled_at", "-pk")

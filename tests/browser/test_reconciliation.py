@@ -10,12 +10,14 @@ from pytest_django.fixtures import Settings
 
 from accounts.doors import clock
 from accounts.models import User
-from billing.models import BooksRun, ProviderEntry
+from billing.models import BooksRun, FileAnswer, ProviderEntry, Spend
+from tests.billing import history
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.browser.hands import Finger, Hand, Keyboard, Mouse
 from tests.browser.test_pages import barriers
 from tests.browsing import DESKTOP, PHONE, NewPage
+from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
 
@@ -45,6 +47,20 @@ def theft(purse: Purse) -> Purse:
     purse.read()
     BooksRun.objects.create(at=purse.still.at, took_s=1, problems=0)
     return purse
+
+
+@pytest.fixture
+def without_file(purse: Purse) -> VideoTask:
+    """A video that was paid for and never came, and a file that is no video's."""
+    purse.read()
+    purse.pass_(minutes=1)
+    task = history.failed(purse.user)
+    Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+    purse.balance -= 60
+    purse.read()
+    stray = {"invariant": "I15", "reference": "videos/2026/09/stray.mp4", "text": "is stored, but no row speaks of it"}
+    BooksRun.objects.create(at=purse.still.at, took_s=1, problems=1, first_problems=[stray])
+    return task
 
 
 def too_wide(page: Page) -> int:
@@ -120,3 +136,34 @@ def test_a_difference_is_answered_from_end_to_end(
     assert (entry.kind, entry.amount, entry.actor, entry.reason) == ("correction", Decimal("-12.5"), olga, REASON)
     page.reload()
     assert ProviderEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("hand_name", "viewport", "scheme"),
+    [("mouse", DESKTOP, "light"), ("finger", PHONE, "dark")],
+    ids=["mouse", "finger"],
+)
+def test_a_file_is_answered_from_end_to_end(
+    without_file: VideoTask, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int], scheme: str
+) -> None:
+    page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=hand_name == "finger")
+    hand = hand_of(hand_name, page)
+    page.goto(PATH)
+    files = page.get_by_role("region", name="Files")
+    row = files.get_by_role("listitem").filter(has_text="Paid, but there is no file")
+    # The only one there is, is meant.
+    expect(row.get_by_role("checkbox")).to_be_checked()
+    hand.press(row.get_by_text("Answer…"))
+    assert barriers(page, preload=False) == []
+    assert too_wide(page) <= 0
+    hand.write(row.get_by_label("Reason"), REASON)
+    hand.press(row.get_by_role("button", name="Write it down"))
+    expect(page.get_by_text("Answered: 1.")).to_be_visible()
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text(f"{REASON} · olga@example.com")
+    expect(row.get_by_role("checkbox")).to_have_count(0)
+    assert FileAnswer.objects.get().reference == without_file.reference
+    # What is left still wants its answer.
+    expect(files.get_by_text("videos/2026/09/stray.mp4")).to_be_visible()
+    assert barriers(page, preload=False) == []
+    assert too_wide(page) <= 0

@@ -496,16 +496,17 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
 ) -> None:
     task = history.ready(alice)
     storing.delete(VideoFile.objects.get(task=task).name)
-    stray = Path(storing.local_path("videos/stray.mp4") or "")
+    stray = Path(storing.local_path("videos/2020/01/stray.mp4") or "")
+    stray.parent.mkdir(parents=True)
     stray.write_bytes(b"nobody's")
     os.utime(stray, (0, 0))
     provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
     assert {(one.invariant, one.reference) for one in books.look().problems} >= {
         ("I7", task.reference),
-        ("I15", "videos/stray.mp4"),
+        ("I15", "videos/2020/01/stray.mp4"),
     }
     explain(desk, task.reference, kind="missing", reason="The disk broke")
-    text = said(explain(desk, "videos/stray.mp4", kind="stray", reason="From a copy").text)
+    text = said(explain(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files agree" in text
