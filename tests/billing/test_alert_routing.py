@@ -207,11 +207,13 @@ def test_too_much_at_once_for_one_address_is_held(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
     assert alert_routing.mails_lately(OLGA, within=timedelta(minutes=10)) == 1
+    assert alert_routing.kinds_lately(OLGA, within=timedelta(minutes=10)) == {"storage"}
     alerts.raise_alert(Kind.WORKER)
     alert_routing.hold(alert_routing.due(), for_=timedelta(minutes=5))
     assert carry(still) == []
     still.sleep(600)
     assert alert_routing.mails_lately(OLGA, within=timedelta(minutes=10)) == 0
+    assert alert_routing.kinds_lately(OLGA, within=timedelta(minutes=10)) == set()
     assert carry(still) == ["raised"]
 
 
