@@ -134,6 +134,7 @@ def item_of(delivery: AlertDelivery) -> dict[str, Any]:
         "is_again": delivery.round > 1,
         "page": f"{settings.APP_URL}{page_of(alert)}",
         "own_page": f"{settings.APP_URL}{own_page(alert)}",
+        "is_tried": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
     }
 
 

@@ -85,7 +85,7 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, _("New videos are held: %(email)s") % {"email": user.email})
         return None
 
-    @admin.action(description=gettext_lazy("Let go of held videos"), permissions=["hold"])
+    @admin.action(description=gettext_lazy("Let their videos go on"), permissions=["hold"])
     def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in chosen:
             if holds.release(user_id=user.pk):
@@ -135,7 +135,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
     def ends(self, hold: UserHold) -> SafeString | str:
         return moment(hold.until) if hold.until else _("somebody lets go")
 
-    @admin.action(description=gettext_lazy("Let go of held videos"), permissions=["operate"])
+    @admin.action(description=gettext_lazy("Let their videos go on"), permissions=["operate"])
     def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
         for hold in chosen.select_related("user"):
             self.log_change(request, hold.user, "new videos held no longer")

@@ -367,7 +367,7 @@ def test_the_page_tells_balance_history_and_state(
 def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, own_key: ProviderAccount) -> None:
     text = desk.get(page(own_key)).text
     assert "Not read yet." in text
-    assert "No call in the last day." in text
+    assert "Nothing that counts here in the last day." in text
     assert "Not tested yet: no call was answered so far." in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Not tested yet"]
 

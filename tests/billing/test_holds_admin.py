@@ -78,7 +78,7 @@ def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
     assert "Hold new videos…" in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     holds.hold(user=alice, code=holds.Code.BURST)
     text = desk.get(f"{PEOPLE}{alice.pk}/change/").text
-    assert "Let go of held videos" in text
+    assert "Let their videos go on" in text
     assert "Hold new videos…" not in text
 
 

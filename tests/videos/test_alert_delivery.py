@@ -411,6 +411,11 @@ def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(
 
 def test_a_test_alert_may_go_to_one_place_alone(post_office: Mailbox, hook: Callable[[str], None]) -> None:
     assert send_test("--email", "otto@example.com") == (0, "mail to otto@example.com: sent\n")
+    for part in post_office.messages[0].walk():
+        if not part.is_multipart():
+            text = part.get_content()
+            assert "an operator sent a test to your address" in text
+            assert "COST_ALERT_EMAIL" not in text
     with serving(says("200 OK")) as server:
         hook(server.url)
         assert send_test("--webhook")[0] == 0

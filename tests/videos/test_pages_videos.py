@@ -207,6 +207,7 @@ def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: C
     last = signed_in.get(f"/videos/{task.pk}/", headers=LIVE)
     assert last.status_code == 286
     assert "<video" in last.text
+    assert "Run again" in last.text
     assert "hx-trigger" not in last.text
 
 
@@ -237,6 +238,7 @@ def test_a_waiting_video_says_its_place_and_is_cancelled_for_free(signed_in: Cli
     task = takes.queued(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "2 videos ahead of it, 1 of them yours" in page
+    assert "Run again" not in page, "it has not run yet"
     answer = signed_in.post(f"/videos/{task.pk}/cancel/", {"to": "studio"}, follow=True)
     assert "Cancelled; 60 credits are back." in answer.text
     assert VideoTask.objects.get(pk=task.pk).status == "cancelled"
