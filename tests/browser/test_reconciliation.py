@@ -149,7 +149,7 @@ def test_a_file_is_answered_from_end_to_end(
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=hand_name == "finger")
     hand = hand_of(hand_name, page)
     page.goto(PATH)
-    files = page.get_by_role("region", name="Files")
+    files = page.get_by_role("region", name="Where files differ")
     row = files.get_by_role("listitem").filter(has_text="Paid, but there is no file")
     # The only one there is, is meant.
     expect(row.get_by_role("checkbox")).to_be_checked()
