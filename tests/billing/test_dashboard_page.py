@@ -242,7 +242,8 @@ def test_what_is_wrong_with_refunds_and_files_is_counted_by_itself_however_long_
         text = text_of(desk, query)
         assert "1 video charged or refunded wrongly · 2 files missing or damaged" in text
         assert "made" not in text.partition("Unexplained")[2].partition("Reconciliation")[0]
-    assert '<a class="link" href="/admin/reconciliation/"><span class="text-bad">1 video charged' in desk.get("/admin/").content.decode()
+    page = desk.get("/admin/").content.decode()
+    assert '<a class="link" href="/admin/reconciliation/"><span class="text-bad">1 video charged' in page
 
 
 def test_where_nothing_was_due_the_proof_says_so(desk: Client, working: ProviderAccount) -> None:
