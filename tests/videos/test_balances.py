@@ -85,11 +85,11 @@ def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it
     world.order(alice)
     world.send()
     reads = current().snapshots.count()
-    world.later(seconds=59)
+    world.later(seconds=40)
     world.order(alice, "the second")
     world.send()
     assert current().snapshots.count() == reads
-    world.later(seconds=2)
+    world.later(seconds=21)
     world.order(alice, "the third")
     world.send()
     assert current().snapshots.count() == reads + 1
