@@ -5,6 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.doors import clock
 from accounts.models import User
@@ -12,26 +13,30 @@ from billing import budget_guard, provider_accounts, wait_words
 from billing.models import ProviderAccount
 from billing.moments import said
 from billing.pricing import Quote
-from videos import standing
+from videos import queue, standing
 from videos.standing import Standing
+
+# Nobody minds a line as short as this.
+SHORT_LINE_S = 60
 
 
 @dataclass(frozen=True)
 class Outlook:
     """What an order would meet. With nothing here it is made in its turn.
 
-    `standing` is what holds for everybody or this person, `refusal` a budget that would not take the order, `wait` a
-    sentence: it would be charged, and then wait.
+    `standing` is what holds for everybody or this person, `refusal` a budget that would not take the order; `wait` is a
+    sentence: it would be charged, and then wait; or (`is_line_full`) the line is too long for it to be taken.
     """
 
     standing: Standing | None = None
     refusal: budget_guard.BudgetRefusal | None = None
     wait: str = ""
+    is_line_full: bool = False
 
     @property
     def is_taken(self) -> bool:
         """Whether the order would be taken at all, as far as can be known before."""
-        return self.refusal is None and (self.standing is None or self.standing.takes_orders)
+        return self.refusal is None and not self.is_line_full and (self.standing is None or self.standing.takes_orders)
 
 
 def of(*, user: User, quote: Quote | None) -> Outlook:
@@ -47,7 +52,11 @@ def of(*, user: User, quote: Quote | None) -> Outlook:
     verdict = budget_guard.verdict(user=user, quote=quote, at=at)
     if account is None or (stands is not None and not stands.takes_orders) or verdict.refusal is not None:
         return Outlook(stands, verdict.refusal)
-    return Outlook(stands, wait=_wait(account, quote, stands, verdict.delay, at))
+    line_s = queue.expected_wait_s()
+    if line_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
+        words = _("So many videos wait that no more are taken just now.")
+        return Outlook(stands, wait=words, is_line_full=True)
+    return Outlook(stands, wait=_wait(account, quote, stands, verdict.delay, at) or _in_line(line_s))
 
 
 def _wait(
@@ -62,6 +71,16 @@ def _wait(
     ):
         return _sentence("balance")
     return _sentence(delay.code, until=delay.until) if delay else ""
+
+
+def _in_line(line_s: float) -> str:
+    if line_s < SHORT_LINE_S:
+        return ""
+    return ngettext(
+        "It would start in about %(n)d minute: other videos come first.",
+        "It would start in about %(n)d minutes: other videos come first.",
+        round(line_s / 60),
+    ) % {"n": round(line_s / 60)}
 
 
 def _sentence(code: str, *, until: datetime | None = None) -> str:

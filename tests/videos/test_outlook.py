@@ -19,6 +19,7 @@ from billing.models import BudgetWindow, ProviderAccount
 from billing.windows import window
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
+from tests.videos import takes
 from tests.videos.test_pages_studio import form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
@@ -164,9 +165,25 @@ def test_whoever_has_as_many_on_the_way_as_one_may_is_promised_no_time(
     assert PROMISE not in text
 
 
+def test_a_long_line_is_said_and_one_too_long_is_said_to_take_nobody(
+    alices: Client, bob: User, account: ProviderAccount, settings: Settings
+) -> None:
+    settings.MAX_CONCURRENT_VIDEOS = 1
+    for _ in range(3):
+        takes.queued(bob)
+    text = dock(alices)
+    assert "It would start in about 5 minutes: other videos come first." in text
+    assert PROMISE not in text
+    settings.MAX_QUEUE_WAIT_MINUTES = 4
+    text = dock(alices)
+    assert "So many videos wait that no more are taken just now." in text
+    assert PROMISE not in text
+    assert alices.post("/", form()).status_code == 422
+
+
 def test_all_of_this_costs_the_page_few_queries(alices: Client, account: ProviderAccount) -> None:
     hour(180, limit=230)
     alices.get("/quote/")
     with CaptureQueriesContext(connection) as queries:
         alices.get("/quote/")
-    assert len(queries) <= 18, "\n".join(query["sql"] for query in queries)
+    assert len(queries) <= 22, "\n".join(query["sql"] for query in queries)
