@@ -1,5 +1,6 @@
 """The operators' inbox of alerts, one alert's page, and the banner on every page."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +93,20 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
     assert "I have seen it" not in page_of(desk, alert)
     alerts.resolve(Kind.CRITICAL_BALANCE)
     assert "Put aside for an hour" not in page_of(desk, alert)
+
+
+def test_buttons_name_the_ten_thousandth_alert_as_a_machine_reads_it(desk: Client, olga: User) -> None:
+    alert = Alert.objects.create(pk=12_346, kind=Kind.BOOKS, severity=Alert.Severity.CRITICAL, window_key="a late one")
+    text = page_of(desk, alert)
+    assert '<input type="hidden" name="_selected_action" value="12346">' in text
+    assert '<input type="hidden" name="alert" value="12346">' in desk.get("/admin/billing/price/").text
+    person = make_person("late@example.com", pk=54_321)
+    assert 'value="54321"' in desk.get(f"/admin/accounts/user/{person.pk}/change/").text
+    desk.post(
+        INBOX, {"action": "acknowledge", "_selected_action": re.findall(r'"_selected_action" value="(.*?)"', text)}
+    )
+    alert.refresh_from_db()
+    assert alert.acknowledged_by == olga
 
 
 def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, still: SetClock) -> None:
