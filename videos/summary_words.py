@@ -124,7 +124,7 @@ def _unusual(summary: Summary) -> Section:
         )
     ]
     if cost.most is not None:
-        lines.append(Line(_("Most was ordered by"), localised(cost.most_estimated), cost.most.email))
+        lines.append(Line(_("Most was ordered by, as estimated"), localised(cost.most_estimated), cost.most.email))
     lines += [_alert_line(alert) for alert in summary.unusual]
     if summary.unusual or cost.is_unusual:
         return Section(title, _("look at it"), WARN, lines)
