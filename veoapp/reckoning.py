@@ -95,7 +95,7 @@ def reckoning(found: Reconciliation) -> list[Line]:
         ),
     ]
     if found.in_flight or found.in_flight_least or found.in_flight_most:
-        words = _("between %(least)s and %(most)s; %(n)d on the way now") % {
+        words = _("between %(least)s and %(most)s; %(n)d on the way at the last reading") % {
             "n": found.open.count,
             "least": signed(found.in_flight_least),
             "most": signed(found.in_flight_most),
