@@ -126,3 +126,11 @@ def _note(message: ConsoleMessage, errors: list[str]) -> None:
     is_answer = message.text.startswith("Failed to load resource") and "/static/" not in message.location["url"]
     if not is_answer:
         errors.append(message.text)
+
+
+def too_wide(page: Page) -> int:
+    """By how many pixels the page, once its styles and fonts are there, is wider than its window."""
+    page.wait_for_load_state("load")
+    page.evaluate("document.fonts.ready.then(() => true)")
+    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return width

@@ -6,14 +6,14 @@ A breach of the Content-Security-Policy is a console error, and `new_page` fails
 from decimal import Decimal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from billing import alerts, ledger, provider_accounts
 from billing.models import Alert, LedgerEntry, ProviderAccount
 from tests.billing import history
-from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -29,12 +29,6 @@ def account(settings: Settings, alice: User) -> ProviderAccount:
         provider_accounts.record_balance(account_id=current.pk, balance=Decimal(balance))
     alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="the disk is full")
     return current
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return width
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])

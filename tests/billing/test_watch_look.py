@@ -13,8 +13,7 @@ from accounts.models import User
 from billing import holds, provider_accounts, tally, unusual
 from billing.models import Measure, UserHold
 from billing.unusual import Ended
-from tests.billing.test_admin_look import too_wide
-from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.people import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

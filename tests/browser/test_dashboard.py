@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from accounts.doors import clock
@@ -14,7 +14,7 @@ from billing.models import BooksRun
 from tests.billing import weeks
 from tests.billing.conftest import SetClock
 from tests.browser.test_pages import barriers
-from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.people import make_person
 from videos.models import Doorbell
 
@@ -43,12 +43,6 @@ def week(at: datetime) -> datetime:
     alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day 10000")
     alerts.raise_alert(alerts.Kind.STORAGE, cause="media")
     return at
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return width
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -16,7 +16,7 @@ from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.browser.hands import Finger, Hand, Keyboard, Mouse
 from tests.browser.test_pages import barriers
-from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
@@ -61,12 +61,6 @@ def without_file(purse: Purse) -> VideoTask:
     stray = {"invariant": "I15", "reference": "videos/2026/09/stray.mp4", "text": "is stored, but no row speaks of it"}
     BooksRun.objects.create(at=purse.still.at, took_s=1, problems=1, first_problems=[stray])
     return task
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return width
 
 
 def hand_of(name: str, page: Page) -> Hand:

@@ -4,13 +4,13 @@ A breach of the Content-Security-Policy is a console error, and `new_page` fails
 """
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pytest_django import Settings
 
 from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, provider_accounts
-from tests.browsing import DESKTOP, PHONE, NewPage
+from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World
 from videos.models import Doorbell, VideoTask
@@ -31,12 +31,6 @@ def lost(world: World, alice: User, settings: Settings) -> VideoTask:
     alerts.raise_alert(alerts.Kind.UNCONFIRMED, cause=task.reference, reference=task.reference)
     Doorbell.objects.create(name="canary", answered_at=clock.now())
     return task
-
-
-def too_wide(page: Page) -> int:
-    """By how many pixels the page is wider than its window."""
-    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return width
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
