@@ -6,6 +6,7 @@ its place, with the reason, when to look again, and when it probably goes on.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from math import ceil
 
 from django.conf import settings
@@ -17,7 +18,7 @@ from billing import breaker, budget_guard, budgets, holds, pacing, pricing, spen
 from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.moments import said
 from billing.pricing import Quote
-from billing.provider_accounts import BALANCE_FRESH_FOR, committed, pause_sentence
+from billing.provider_accounts import BALANCE_FRESH_FOR, available, pause_sentence
 from billing.refusals import Refusal as Refusal
 
 
@@ -186,8 +187,7 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
         return Wait("rate" if provider.breaker == breaker.State.CLOSED else "breaker", next_at)
     if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
         return Wait("balance_unknown", at + timedelta(seconds=2))
-    available = provider.balance - committed(provider)
-    if is_critical(provider) or available < estimate.estimated or available <= settings.CRITICAL_BALANCE_THRESHOLD:
+    if lacks_balance(provider, estimate.estimated):
         return Wait("balance", at + timedelta(seconds=15))
     # Read here; what decides is the conditional update when the money is promised, in this same transaction.
     states = budgets.states_of(budgets.scopes_of(user_id=estimate.user_id, model=estimate.model), at)
@@ -212,6 +212,14 @@ def budget_wait(short: budgets.State, *, estimate: Spend, at: datetime) -> Wait:
     if short.limit is not None and estimate.estimated > short.limit:
         return Wait(ABOVE_LIMIT, until, spent=short)
     return Wait(budget_guard.wait_code(short), until, ends_at=short.window.ends_at, spent=short)
+
+
+def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
+    """Whether what is free at the provider is too little for a job of this cost, or for any. False while it is unknown."""
+    free = available(provider)
+    if free is None:
+        return False
+    return is_critical(provider) or free < provider_credits or free <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
 def is_critical(provider: ProviderAccount) -> bool:
