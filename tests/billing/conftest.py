@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection
 from django.test import Client
+from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from accounts.doors import clock
@@ -84,3 +85,18 @@ def unguarded() -> Iterator[None]:
     with connection.cursor() as cursor, _triggers_lifted(connection, cursor):
         yield
         connection.check_constraints()
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    """Sentences as their source writes them."""
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def unlimited(settings: Settings) -> None:
+    """No budget of the environment, and days that begin at midnight UTC."""
+    settings.TIME_ZONE = "UTC"
+    settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
+    settings.USER_DAILY_COST_LIMIT = Decimal(0)

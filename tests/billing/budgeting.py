@@ -1,0 +1,38 @@
+"""Limits as operators set them, the price of what most people order, what is refused and told."""
+
+from decimal import Decimal
+
+import pytest
+
+from billing import pricing, spend
+from billing.budgets import BudgetSpent, State
+from billing.limits import set_limit
+from billing.models import Alert, Budget, BudgetWindow, ProviderAccount, Spend
+from billing.pricing import Quote
+
+
+def limit(amount: str | None, *, period: str = "day", subject: str = "all", **whose: object) -> Budget:
+    wanted = None if amount is None else Decimal(amount)
+    return set_limit(subject=subject, period=period, limit=wanted, actor=None, **whose)  # type: ignore[arg-type]
+
+
+def fast() -> Quote:
+    return pricing.quote(model="veo3_fast", resolution="720p")
+
+
+def refused(job: Spend, account: ProviderAccount) -> State:
+    """The window that has no room; nothing else may have changed."""
+    before = sorted(BudgetWindow.objects.values_list("scope", "period", "used"))
+    with pytest.raises(BudgetSpent) as why:
+        spend.promise(spend=job, account=account)
+    after = [row for row in sorted(BudgetWindow.objects.values_list("scope", "period", "used")) if row[2]]
+    assert after == [row for row in before if row[2]], "all or none"
+    job.refresh_from_db()
+    assert (job.state, job.counted, job.counted_in) == ("estimated", 0, [])
+    return why.value.state
+
+
+def told(kind: str) -> list[tuple[str, int, bool]]:
+    """Cause, count and whether it is open, of each alert of this kind."""
+    rows = Alert.objects.filter(kind=kind).order_by("id")
+    return [(alert.cause, alert.count, alert.resolved_at is None) for alert in rows]

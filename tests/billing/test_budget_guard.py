@@ -1,0 +1,286 @@
+"""Budgets where an order is taken, and where it waits: what people read, and when it goes on."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import User
+from billing import budget_guard, budgets, guard, pricing, spend, wait_words
+from billing.models import Alert, BudgetWindow, ProviderAccount, Spend
+from tests.billing.budgeting import fast, limit, told
+from tests.billing.conftest import SetClock
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
+NewSpend = Callable[..., Spend]
+
+
+# Before an order
+
+
+def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
+    found = budget_guard.refusal_of(user=user, quote=fast(), at=still.at)
+    return None if found is None else (found.code, str(found))
+
+
+def test_without_limits_every_order_is_let_through(still: SetClock, alice: User) -> None:
+    assert refusal(alice, still) is None
+    assert budgets.left_today(alice) is None
+
+
+def test_a_users_order_counts_what_is_used_and_what_waits(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
+) -> None:
+    limit("200", subject="each_user")
+    spend.promise(spend=new_spend(), account=account)
+    new_spend()
+    assert refusal(alice, still) is None
+    new_spend()
+    left = budgets.left_today(alice)
+    assert left is not None
+    assert (left.state.limit, left.state.used, left.waiting, left.left) == (200, 60, 120, 20)
+    with timezone.override("America/New_York"):
+        assert refusal(alice, still) == (
+            "user_budget_spent",
+            "You have ordered as much as one person may until 20:00. Nothing was charged; please come back then.",
+        )
+    assert refusal(bob, still) is None
+
+
+def test_a_user_reads_what_is_left_when_something_cheaper_fits(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    limit("100", subject="user", user=alice)
+    spend.promise(spend=new_spend(), account=account)
+    assert refusal(alice, still) == (
+        "user_budget_spent",
+        "This video costs 60 credits, and until 2 Sep, 00:00 you may order for about 40 more. "
+        "Choose a cheaper model or resolution, or come back then. Nothing was charged.",
+    )
+
+
+def test_what_is_left_never_goes_below_nothing(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    new_spend()
+    limit("30", subject="each_user", period="hour")
+    limit("30", subject="each_user")
+    left = budgets.left_today(alice)
+    assert left is not None
+    assert (left.left, left.state.period) == (0, "day")
+
+
+@pytest.mark.parametrize(
+    ("at", "waiting", "until"),
+    [("12:00", 0, None), ("12:00", 1, "14:00"), ("12:59", 1, "14:00"), ("12:00", 9, "22:00"), ("12:59", 9, "22:00")],
+)
+def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
+    still: SetClock,
+    account: ProviderAccount,
+    new_spend: NewSpend,
+    alice: User,
+    at: str,
+    waiting: int,
+    until: str | None,
+) -> None:
+    """This hour's budget is spent; each one that waits takes a later hour's, and an hour is what we promise."""
+    limit("60", period="hour")
+    still.at = datetime.fromisoformat(f"2026-09-01T{at}").replace(tzinfo=UTC)
+    spend.promise(spend=new_spend(), account=account)
+    for _ in range(waiting):
+        new_spend()
+    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    assert (found and f"{found.until:%H:%M}") == until
+
+
+def test_a_days_budget_that_is_spent_refuses_until_midnight_is_near(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    limit("60")
+    spend.promise(spend=new_spend(), account=account)
+    assert refusal(alice, still) == (
+        "budget_spent",
+        "The budget for new videos is spent until 2 Sep, 00:00. Nothing was charged; please come back then.",
+    )
+    still.at = datetime(2026, 9, 1, 23, 0, tzinfo=UTC)
+    assert refusal(alice, still) is None
+
+
+def test_a_days_rest_that_is_too_little_names_what_still_fits(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    limit("115")
+    spend.promise(spend=new_spend(), account=account)
+    code, sentence = refusal(alice, still) or ("", "")
+    assert code == "budget_spent"
+    assert "is too small for this one. Choose a cheaper model or resolution" in sentence
+
+
+def test_a_models_budget_sends_people_to_other_models(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    limit("60", subject="model", model="veo3_fast", period="month")
+    spend.promise(spend=new_spend(), account=account)
+    assert refusal(alice, still) == (
+        "budget_spent",
+        "The budget for this model is spent until 1 Oct, 00:00. "
+        "Nothing was charged; choose another model, or come back then.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "sentence"),
+    [
+        (
+            "59",
+            "This video costs more than the operator allows. "
+            "Choose a cheaper model or resolution; nothing was charged.",
+        ),
+        (
+            "0",
+            "The operator allows no new videos just now: the limit is below what any of them costs. "
+            "Nothing was charged.",
+        ),
+    ],
+)
+def test_what_no_window_would_ever_hold_is_said_to_be_so(
+    still: SetClock, alice: User, amount: str, sentence: str
+) -> None:
+    limit(amount, period="hour")
+    limit("60", subject="each_user")
+    assert refusal(alice, still) == ("above_limit", sentence)
+    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    assert found is not None
+    assert found.until is None
+    budget_guard.tell(found)
+    assert told("budget_hard") == [], "an operator's own decision"
+
+
+def test_orders_turned_away_are_told_to_operators(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+) -> None:
+    limit("60")
+    spend.promise(spend=new_spend(), account=account)
+    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    assert found is not None
+    budget_guard.tell(found)
+    assert told("budget_hard") == [("all:day 60", 1, True)]
+
+
+# What waits
+
+
+def test_who_waits_is_named_by_what_is_left(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
+) -> None:
+    limit("100", subject="each_user")
+    limit("90")
+    limit("70", subject="model", model="veo3_fast")
+    spend.promise(spend=new_spend(), account=account)
+    mine, _his = new_spend(), new_spend(user=bob)
+    states = {
+        state.scope: state
+        for state in budgets.states_of(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
+        if state.period == "day"
+    }
+    assert [job.pk for job in budgets.too_big_for(states[f"user:{alice.pk}"], above_limit=False)] == [mine.pk]
+    assert budgets.too_big_for(states["all"], above_limit=False).count() == 2
+    assert budgets.too_big_for(states["model:veo3_fast"], above_limit=False).count() == 2
+    assert not budgets.too_big_for(states["all"], above_limit=True).exists()
+    assert budgets.holds_everybody(states["all"])
+    assert not budgets.holds_everybody(states["model:veo3_fast"])
+    limit("150")
+    assert not budgets.holds_everybody(next(one for one in budgets.states(still.at) if one.budget_key))
+
+
+@pytest.mark.parametrize(
+    ("subject", "period", "code"),
+    [
+        ("all", "hour", "budget_hour"),
+        ("all", "day", "budget_day"),
+        ("all", "month", "budget_month"),
+        ("each_user", "day", "budget_user"),
+        ("model", "day", "budget_model"),
+    ],
+)
+def test_a_task_waits_for_its_budget_with_reason_and_end(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, subject: str, period: str, code: str
+) -> None:
+    limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
+    spend.promise(spend=new_spend(), account=account)
+    job = new_spend()
+    found = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert found is not None
+    assert found.spent is not None
+    assert (found.code, found.until) == (code, still.at + guard.BUDGET_LOOK_EVERY)
+    assert found.ends_at == found.spent.window.ends_at
+    assert str(wait_words.TO_OWNERS[code])
+    limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
+    found = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert found is not None
+    assert (found.code, found.ends_at) == ("budget_limit", None)
+    assert str(wait_words.TO_OWNERS["budget_limit"])
+
+
+@pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
+def test_an_order_that_would_be_taken_and_wait_is_known_before(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
+) -> None:
+    limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
+    assert budget_guard.verdict(user=alice, quote=fast(), at=still.at) == budget_guard.Verdict(None, None)
+    new_spend()
+    expected = budget_guard.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
+    found = budget_guard.verdict(user=alice, quote=fast(), at=still.at)
+    assert found == budget_guard.Verdict(None, expected), "what waits already goes first"
+    assert str(wait_words.TO_OWNERS[code])
+
+
+def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
+    limit("1200")
+    midnight = still.at - timedelta(hours=12)
+    BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
+    )
+    delay = budget_guard.verdict(user=alice, quote=fast(), at=still.at).delay
+    assert delay == budget_guard.Delay("budget_pace", still.at + timedelta(minutes=24))
+    assert str(wait_words.TO_OWNERS["budget_pace"])
+
+
+def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are free; 60 more are in six hours.
+    limit("1200")
+    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    assert budget_guard.refusal_of(user=alice, quote=quote, at=still.at) is None
+    midnight = still.at - timedelta(hours=12)
+    BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
+    )
+    refusal = budget_guard.refusal_of(user=alice, quote=quote, at=still.at)
+    assert isinstance(refusal, budget_guard.SlowedDown)
+    assert "Nothing was charged" in str(refusal)
+    budget_guard.tell(refusal)
+    assert not Alert.objects.exists()
+
+
+def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
+    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.
+    limit("1200")
+    midnight = still.at - timedelta(hours=12)
+    row = BudgetWindow.objects.create(
+        scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
+    )
+    assert str(row) == "all day 2026-09-01 00:00: 1075"
+    job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
+    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard.Wait(guard.SLOWED, still.at + guard.BUDGET_LOOK_EVERY, ends_at=turn)
+    still.at = turn - timedelta(seconds=1)
+    account.balance_at = still.at
+    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard.Wait(guard.SLOWED, turn, ends_at=turn)
+    still.at = turn
+    assert guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None
