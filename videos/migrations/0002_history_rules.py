@@ -1,4 +1,4 @@
-"""Final states stay final, a provider's task id is never exchanged, and a receipt is never rewritten: said by the database."""
+"""Triggers: a final status never changes, a provider task id is never replaced, a task event is never edited."""
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor

@@ -1,4 +1,4 @@
-"""The provider's price list of 2026-06-09, the newest complete one. Whoever knows newer prices enters them in the admin."""
+"""The price list of the provider as of 2026-06-09, the newest complete one. Operators enter newer prices in the admin."""
 
 from datetime import datetime, timezone
 
@@ -49,5 +49,5 @@ def forwards(apps, editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0002_append_only_ledger")]
+    dependencies = [("billing", "0002_append_only_rules")]
     operations = [migrations.RunPython(forwards, migrations.RunPython.noop)]
