@@ -20,8 +20,7 @@ from django.utils.translation import gettext_lazy
 
 from billing import items, moments
 from billing.amounts import localised, whole_percent
-from billing.limits import Subject
-from billing.models import Alert
+from billing.models import Alert, Budget
 from billing.sentences import joined
 
 Facts = Mapping[str, Any]
@@ -171,8 +170,8 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 def _whose(scope: str) -> str:
     """Whose a budget is, as operators call it; users go by number, for what is written here outlives their accounts."""
     subject, _colon, name = scope.partition(":")
-    named = {Subject.USER: _("User %(id)s") % {"id": name}, Subject.MODEL: items.title_of(name)}
-    return named.get(Subject(subject)) or str(Subject(subject).label)
+    named = {Budget.Subject.USER: _("User %(id)s") % {"id": name}, Budget.Subject.MODEL: items.title_of(name)}
+    return named.get(Budget.Subject(subject)) or str(Budget.Subject(subject).label)
 
 
 def _in_utc(at: datetime) -> str:

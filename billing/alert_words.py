@@ -12,9 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from accounts.models import User
 from billing.items import Item
 from billing.models import Alert, ProviderAccount
-from billing.provider_accounts import NO_KEY
 
 Kind = Alert.Kind
+# The cause of the alert that there is no provider key at all.
+NO_KEY = "no key"
 
 
 @dataclass(frozen=True)

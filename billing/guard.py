@@ -6,7 +6,6 @@ its place, with the reason, when to look again, and when it probably goes on.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from math import ceil
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from billing import breaker, budget_guard, budgets, holds, pacing, pricing, spen
 from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.moments import said
 from billing.pricing import Quote
-from billing.provider_accounts import BALANCE_FRESH_FOR, available, pause_sentence
+from billing.provider_accounts import BALANCE_FRESH_FOR, is_critical, lacks_balance, pause_sentence
 from billing.refusals import Refusal as Refusal
 
 
@@ -212,16 +211,3 @@ def budget_wait(short: budgets.State, *, estimate: Spend, at: datetime) -> Wait:
     if short.limit is not None and estimate.estimated > short.limit:
         return Wait(ABOVE_LIMIT, until, spent=short)
     return Wait(budget_guard.wait_code(short), until, ends_at=short.window.ends_at, spent=short)
-
-
-def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
-    """Whether what is free at the provider is too little for a job of this cost, or for any. False while it is unknown."""
-    free = available(provider)
-    if free is None:
-        return False
-    return is_critical(provider) or free < provider_credits or free <= settings.CRITICAL_BALANCE_THRESHOLD
-
-
-def is_critical(provider: ProviderAccount) -> bool:
-    """Whether the provider's balance, as last read, is at or below the threshold that stops new work."""
-    return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD

@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from billing import guard, provider_accounts, vault
+from billing import provider_accounts, vault
 from billing.models import ProviderAccount
 from billing.provider_accounts import PURPOSE, fingerprint
 
@@ -42,7 +42,7 @@ def take_over(*, account_id: int) -> bool:
     Where no other key is at hand, a small balance is no reason to leave it.
     """
     account = ProviderAccount.objects.get(pk=account_id)
-    if guard.is_critical(account) and _has_another(account):
+    if provider_accounts.is_critical(account) and _has_another(account):
         return False
     activate(account_id=account_id)
     return True

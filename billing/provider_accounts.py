@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy
 from accounts.doors import clock
 from accounts.models import User
 from billing import alerts, balance_alerts, vault
+from billing.alert_words import NO_KEY
 from billing.models import BalanceSnapshot, ProviderAccount, Spend
 
 SANDBOX_KEY = "sandbox"
@@ -33,9 +34,6 @@ PAUSE_WORDS: dict[str, Promise] = {
     Pause.COST: gettext_lazy("the operator is looking at what videos cost"),
     Pause.UNUSUAL_SPEND: gettext_lazy("more is being spent than usual, and the operator is looking into it"),
 }
-
-# The cause of the alert that there is no key at all.
-NO_KEY = "no key"
 
 # A provider may refuse for want of credits while its balance reads well (a sub-key's own limit): do not flap.
 PARKED_AT_LEAST = timedelta(seconds=30)
@@ -158,6 +156,19 @@ def available(account: ProviderAccount, *, less: Decimal | None = None) -> Decim
     if account.balance is None:
         return None
     return account.balance - (committed(account) if less is None else less)
+
+
+def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
+    """Whether what is free at the provider is too little for a job of this cost, or for any. False while it is unknown."""
+    free = available(provider)
+    if free is None:
+        return False
+    return is_critical(provider) or free < provider_credits or free <= settings.CRITICAL_BALANCE_THRESHOLD
+
+
+def is_critical(provider: ProviderAccount) -> bool:
+    """Whether the provider's balance, as last read, is at or below the threshold that stops new work."""
+    return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
 def pause(

@@ -18,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from accounts import tokens
 from accounts.doors import clock
 from accounts.models import User
-from billing import breaker, budget_state, budgets, cost_now, guard, provider_accounts
+from billing import breaker, budget_state, budgets, cost_now, provider_accounts
 from billing.budgets import State
 from billing.dashboard import forecasts
 from billing.dashboard.forecasts import Pace
@@ -141,7 +141,7 @@ def _generation(
         }
     if account.parked_as:
         return {"state": "parked", **facts, "code": account.parked_as, "since": _time(account.parked_at)}
-    if guard.is_critical(account) or (above_critical is not None and above_critical <= 0):
+    if provider_accounts.is_critical(account) or (above_critical is not None and above_critical <= 0):
         return {"state": "critical_balance", **facts}
     spent = budget_state.stopping(states)
     if spent is not None:

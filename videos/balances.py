@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from accounts.doors import clock
-from billing import alerts, balance_alerts, breaker, guard, provider_accounts
+from billing import alert_words, alerts, balance_alerts, breaker, provider_accounts
 from billing.models import ProviderAccount, Spend
 from videos import polling
 from videos.models import VideoTask
@@ -54,7 +54,7 @@ def read_all() -> None:
         current: ProviderAccount | None = provider_accounts.current()
     except provider_accounts.NoProviderKey as problem:
         current = None
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=provider_accounts.NO_KEY, facts=problem.facts)
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=alert_words.NO_KEY, facts=problem.facts)
     promised = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
     others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
     for account in [current, *others] if current else others:
@@ -74,7 +74,7 @@ def every() -> timedelta:
         account = provider_accounts.current()
     except provider_accounts.NoProviderKey:
         return IDLE
-    rests = bool(account.parked_as) or guard.is_critical(account)
+    rests = bool(account.parked_as) or provider_accounts.is_critical(account)
     if rests and VideoTask.objects.filter(status=VideoTask.Status.QUEUED).exists():
         return AWAITED
     if rests or account.breaker != ProviderAccount.Breaker.CLOSED:

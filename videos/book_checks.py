@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Lag
 from accounts.doors import clock
 from billing.books import Guards, Problem, register, triggers_missing
 from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Spend
-from videos import polling, sweep
+from videos import polling, queue
 from videos.book_files import stored_and_whole, stored_lately
 from videos.book_totals import totals_equal_rows
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
@@ -134,7 +134,7 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
     """I12: nothing stays longer in a state than it may, unless somebody was told."""
     at = clock.database_now()
     late = (
-        Q(pk__in=sweep.forgotten(at - SLACK).values("pk"))
+        Q(pk__in=queue.forgotten(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)

@@ -9,7 +9,7 @@ from django.utils.translation import ngettext
 
 from accounts.doors import clock
 from accounts.models import User
-from billing import budget_guard, guard, provider_accounts, wait_words
+from billing import budget_guard, provider_accounts, wait_words
 from billing.models import ProviderAccount
 from billing.moments import said
 from billing.pricing import Quote
@@ -65,7 +65,7 @@ def _wait(
     """What the guard would make the order wait for, in the order in which it looks."""
     if stands is not None and stands.is_waiting:
         return _sentence("breaker")
-    if guard.lacks_balance(account, quote.provider_credits):
+    if provider_accounts.lacks_balance(account, quote.provider_credits):
         return _sentence("balance")
     return _sentence(delay.code, until=delay.until) if delay else ""
 

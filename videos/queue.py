@@ -1,15 +1,18 @@
 """The line of waiting videos: how long it is, who stands where, and when a new one would start."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 
 from accounts.doors import clock
 from videos.models import VideoTask
 from videos.usual import usual_times
 
 Status = VideoTask.Status
+
+# A queued task that waited so long takes its refund by itself.
+WAIT_AT_MOST = timedelta(days=1)
 
 
 def waiting() -> int:
@@ -40,3 +43,14 @@ def expected_wait_s(ahead: int | None = None) -> float:
     typical_s = sum(times.p50_s for times in usual_times().values()) / max(len(usual_times()), 1)
     behind = max(0, ahead + running + 1 - places)
     return max(by_rate, behind * typical_s / places)
+
+
+def forgotten(at: datetime) -> QuerySet[VideoTask]:
+    """The tasks that waited longer than anybody should by then: they take their refund.
+
+    Who waits for a budget was told until when and may cancel at any time: only a day after that is such a wait too long,
+    for when the budget's new window begins, not all who waited for it go in the same moment.
+    """
+    longest = at - WAIT_AT_MOST
+    told = Q(wait_code__startswith="budget_", wait_until__gt=longest)
+    return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=longest).exclude(told)

@@ -36,7 +36,7 @@ def now(account: ProviderAccount | None, user: User, *, at: datetime) -> Standin
         return Standing(_("New videos are paused"), joined((why, until)), takes_orders=False)
     if (hold := holds.of(user.pk)) is not None:
         return Standing(_("Your new videos are held"), str(guard.held_by(hold)), takes_orders=False)
-    if account.parked_as or guard.is_critical(account):
+    if account.parked_as or provider_accounts.is_critical(account):
         return _at_rest()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         if breaker.has_rested(account, at):

@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from accounts.doors import clock
 from billing import (
@@ -30,6 +30,7 @@ from videos import (
     notices,
     owners,
     polling,
+    queue,
     recount,
     removal,
     retention,
@@ -47,8 +48,6 @@ COUNT_EVERY = timedelta(seconds=3)
 FILES_EVERY = timedelta(minutes=30)
 LOTS_EVERY = timedelta(minutes=2)
 LATE_BOOKS_EVERY = timedelta(minutes=5)
-# A queued task that waited so long takes its refund by itself.
-WAIT_AT_MOST = timedelta(days=1)
 CALLBACKS_KEPT = timedelta(days=60)
 
 
@@ -87,17 +86,6 @@ def tidy() -> None:
         _tell_late_books,
         _tidy_files,
     )
-
-
-def forgotten(at: datetime) -> QuerySet[VideoTask]:
-    """The tasks that waited longer than anybody should by then: they take their refund.
-
-    Who waits for a budget was told until when and may cancel at any time: only a day after that is such a wait too long,
-    for when the budget's new window begins, not all who waited for it go in the same moment.
-    """
-    longest = at - WAIT_AT_MOST
-    told = Q(wait_code__startswith="budget_", wait_until__gt=longest)
-    return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=longest).exclude(told)
 
 
 def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
@@ -155,7 +143,7 @@ def _end_dead_submissions() -> None:
 
 
 def _end_long_waits() -> None:
-    late = forgotten(clock.database_now())[:200]
+    late = queue.forgotten(clock.database_now())[:200]
     cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
     chores.each(*(partial(cancel, task_id=task.pk) for task in late))
 

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.doors import clock
-from billing import breaker, guard, provider_accounts
+from billing import breaker, provider_accounts
 from billing.admin import provider_page
 from billing.admin.provider_forms import PauseForm
 from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
@@ -187,7 +187,7 @@ def _state(account: ProviderAccount) -> SafeString:
         return chip(_("Paused"), "warn")
     if account.parked_as:
         return chip(account.get_parked_as_display(), "bad")
-    if guard.is_critical(account):
+    if provider_accounts.is_critical(account):
         return chip(_("Critical balance"), "bad")
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")

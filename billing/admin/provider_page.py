@@ -9,7 +9,7 @@ from django.utils.translation import get_language_info, ngettext
 from django.utils.translation import gettext as _
 
 from accounts.doors import clock
-from billing import breaker, guard, provider_accounts
+from billing import breaker, provider_accounts
 from billing.amounts import localised
 from billing.models import ProviderAccount
 from billing.moments import said
@@ -73,13 +73,13 @@ def whys(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Wh
             "while videos wait, and they go on by themselves half a minute later at the most. Nothing is lost."
         )
         found.append(Why("bad", _("Out of provider credits since %(time)s") % _time(account.parked_at), text))
-    elif guard.is_critical(account):
+    elif provider_accounts.is_critical(account):
         text = _(
             "The balance is at or below %(threshold)s, where we stop by ourselves. Top it up at the provider: waiting "
             "videos go on by themselves."
         ) % {"threshold": localised(settings.CRITICAL_BALANCE_THRESHOLD)}
         found.append(Why("bad", _("Critical balance"), text))
-    is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or guard.is_critical(account)
+    is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or provider_accounts.is_critical(account)
     if is_broke and account.source == ProviderAccount.Source.SANDBOX:
         command = f"""curl -d '{{"balance": "5000"}}' {account.base_url}/_sandbox/balance"""
         text = _("Its controls fill it: %(command)s") % {"command": command}

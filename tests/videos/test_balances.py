@@ -7,7 +7,7 @@ from decimal import Decimal
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import breaker, key_library, provider_accounts
+from billing import alert_words, breaker, key_library, provider_accounts
 from billing.models import Alert, ProviderAccount
 from tests.sandbox import SandboxProcess
 from tests.videos.world import World
@@ -53,7 +53,7 @@ def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, setti
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert balances.every() == timedelta(minutes=15)
     balances.read_all()
-    assert [alert.cause for alert in world.alerts("access_denied")] == [provider_accounts.NO_KEY]
+    assert [alert.cause for alert in world.alerts("access_denied")] == [alert_words.NO_KEY]
 
 
 def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_work_is_done(

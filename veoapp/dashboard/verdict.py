@@ -12,7 +12,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing import breaker, budget_state, guard, pacing
+from billing import breaker, budget_state, pacing, provider_accounts
 from billing.alert_details import detail_of
 from billing.amounts import localised
 from billing.budgets import State
@@ -163,7 +163,7 @@ def _parked(house: House, account: ProviderAccount) -> Verdict | None:
 
 
 def _without_money(house: House, account: ProviderAccount) -> Verdict | None:
-    if account.balance is None or not (guard.is_critical(account) or (house.left is not None and house.left <= 0)):
+    if account.balance is None or not (provider_accounts.is_critical(account) or (house.left is not None and house.left <= 0)):
         return None
     text = _("The provider balance is %(balance)s; new videos stop at %(critical)s.") % {
         "balance": localised(account.balance),

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from accounts.doors import clock
-from billing import cost_now, guard, provider_accounts, vault
+from billing import cost_now, provider_accounts, vault
 from billing.amounts import plain
 from billing.dashboard import forecasts
 from billing.models import ProviderAccount
@@ -54,7 +54,7 @@ def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bo
         return CRITICAL, f"PARKED ({account.parked_as})"
     if not is_read or account.balance is None or available is None:
         return CRITICAL, UNREACHABLE
-    if guard.is_critical(account) or available <= settings.CRITICAL_BALANCE_THRESHOLD:
+    if provider_accounts.is_critical(account) or available <= settings.CRITICAL_BALANCE_THRESHOLD:
         return CRITICAL, "CRITICAL"
     return (LOW, "LOW") if account.balance <= settings.LOW_BALANCE_THRESHOLD else (HEALTHY, "OK")
 
