@@ -20,7 +20,7 @@ DRY_SHARE, HEALTHY_SHARE = 0.8, 0.5
 PRIVATE_ENDS = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
-def look() -> None:
+def check_callbacks() -> None:
     """Raise the alert unless it stands; end it when calls come again. The sandbox's calls are nobody's concern."""
     try:
         account = provider_accounts.current()

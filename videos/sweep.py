@@ -100,7 +100,7 @@ def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
 
 def _watch() -> None:
     if _is_time_for("watch", WATCH_EVERY):
-        chores.each(watching.look, callback_watch.look)
+        chores.each(watching.check_recent_outcomes, callback_watch.check_callbacks)
 
 
 def _tell_late_books() -> None:

@@ -24,7 +24,7 @@ NOT_THE_PROVIDERS = [
 ]
 
 
-def look() -> list[WatchTrip]:
+def check_recent_outcomes() -> list[WatchTrip]:
     """Forget holds that are over, and look at what is being spent; returns what tripped."""
     holds.end_over()
     if not settings.UNUSUAL_WATCH:

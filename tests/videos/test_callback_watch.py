@@ -40,7 +40,7 @@ def account(world: World, settings: Settings) -> ProviderAccount:
 
 
 def look() -> Alert | None:
-    callback_watch.look()
+    callback_watch.check_callbacks()
     return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
 
 

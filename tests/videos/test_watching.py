@@ -45,7 +45,7 @@ def _only_failures(settings: Settings) -> None:
 def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World, alice: User) -> None:
     waiting = world.order(alice)
     ended(world, alice, *["generation"] * 13, *[""] * 7)
-    (trip,) = watching.look()
+    (trip,) = watching.check_recent_outcomes()
     assert (trip.kind, trip.seen) == ("failures", Decimal("0.65"))
     assert world.now(waiting).status == "queued"
     assert world.send() == 0
@@ -63,7 +63,7 @@ def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
     world: World, alice: User, code: str
 ) -> None:
     ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
-    assert watching.look() == []
+    assert watching.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
     found = watching.ended_after(since, account_id=provider_accounts.current().pk)
     assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
@@ -77,9 +77,9 @@ def test_every_code_is_either_the_provider_s_or_not() -> None:
 def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> None:
     ended(world, alice, *[""] * 60, minutes_ago=30)
     ended(world, alice, *["generation"] * 30, minutes_ago=90)
-    assert watching.look() == []
+    assert watching.check_recent_outcomes() == []
     ended(world, alice, *["generation"] * 25)
-    assert [trip.kind for trip in watching.look()] == ["failures"]
+    assert [trip.kind for trip in watching.check_recent_outcomes()] == ["failures"]
 
 
 def test_the_sweep_looks_each_minute(world: World, alice: User, settings: Settings) -> None:
@@ -96,19 +96,19 @@ def test_switched_off_it_stops_nothing_and_still_ends_what_is_over(
     world: World, alice: User, settings: Settings
 ) -> None:
     ended(world, alice, *["generation"] * 20)
-    watching.look()
+    watching.check_recent_outcomes()
     settings.UNUSUAL_WATCH = False
     world.later(minutes=61)
-    assert watching.look() == []
+    assert watching.check_recent_outcomes() == []
     assert WatchTrip.objects.get().ended_at is not None
     ended(world, alice, *["generation"] * 20)
-    assert watching.look() == []
+    assert watching.check_recent_outcomes() == []
     assert WatchTrip.objects.count() == 1
 
 
 def test_without_a_key_there_is_nothing_to_watch(db: None, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert watching.look() == []
+    assert watching.check_recent_outcomes() == []
 
 
 def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
