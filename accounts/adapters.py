@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
-from accounts import mail
+from accounts.mail import sending as mail
+from accounts.mail.security_notices import NOTICES
 from accounts.models import User
-from accounts.notices import NOTICES
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.zones import zones_by_region
+from accounts.time_zones import zones_by_region
 
 
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]

@@ -1,6 +1,6 @@
 """The second factor: who has one, and whether this session was opened with it.
 
-The operators' site (`veoapp.admin_site`), which asks, loads this module and so connects its receiver.
+The operators' site (`veoapp.operator_pages.admin_site`), which asks, loads this module and so connects its receiver.
 """
 
 from typing import Any

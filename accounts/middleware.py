@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
-from accounts.doors import clock
-from accounts.zones import zone_named
+from accounts.seams import clock
+from accounts.time_zones import zone_named
 
 SEEN_EVERY = timedelta(minutes=1)
 

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class UserManager(BaseUserManager["User"]):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views import i18n
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import people
+from accounts import user_actions
 from accounts.forms import CloseAccountForm, PreferencesForm
 from accounts.models import User
 
@@ -69,7 +69,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     form = CloseAccountForm(request.POST or None)
     if form.is_valid():
         user = cast(User, request.user)
-        people.close_account(user=user, actor=user)
+        user_actions.close_account(user=user, actor=user)
         logout(request)
         return redirect("accounts:closed")
     return render(request, "accounts/delete.html", {"form": form, "section": "delete"})

@@ -10,7 +10,8 @@ from django.utils.translation import gettext_noop
 
 from accounts.models import User
 from accounts.signals import account_closing
-from billing import ledger, lots, unusual
+from billing.credits import ledger, lots
+from billing.guard import anomalies
 
 # The statement shows it in the reader's language.
 WELCOME = gettext_noop("Welcome")
@@ -35,7 +36,7 @@ def welcome(email_address: EmailAddress, **kwargs: Any) -> None:
         )
 
 
-@receiver(account_closing, dispatch_uid="billing.unusual")
+@receiver(account_closing, dispatch_uid="billing.guard.anomalies")
 def forget_the_leaving(user: User, **kwargs: Any) -> None:
     """Within the closing's own transaction: a hold ends, and alerts name them no longer."""
-    unusual.forget(user)
+    anomalies.forget(user)

@@ -12,12 +12,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.doors import clock
 from accounts.guessers import client_of
 from accounts.models import User
-from billing import expiry, guesses, ledger, lots, sheets, vouchers
-from billing.statements import KINDS, Statement
-from billing.vouchers import Reason
+from accounts.seams import clock
+from billing.common import csv_export
+from billing.credits import expiry, guess_limits, ledger, lots, vouchers
+from billing.credits.statements import KINDS, Statement
+from billing.credits.vouchers import Reason
 
 # As many dates as a card shows.
 MOST_HOLDINGS = 12
@@ -62,7 +63,7 @@ def credits(request: HttpRequest) -> HttpResponse:
 def statement_sheet(request: HttpRequest) -> HttpResponseBase:
     """The statement as CSV, narrowed down as the page is."""
     statement = Statement(cast(User, request.user), request.GET.dict())
-    answer = StreamingHttpResponse(sheets.lines(statement.rows()), content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(csv_export.lines(statement.rows()), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="credits-{timezone.localdate(clock.now())}.csv"'
     return answer
 
@@ -86,7 +87,7 @@ def _redeem(request: HttpRequest) -> HttpResponse:
             use = vouchers.redeem(user=user, typed=code, client=client_of(request))
         except vouchers.NotRedeemed as refused:
             form.add_error("code", str(REFUSALS[refused.reason]))
-        except guesses.TooManyGuesses as refused:
+        except guess_limits.TooManyGuesses as refused:
             words = ngettext(
                 "Too many codes that give nothing. Try again in %(minutes)d minute.",
                 "Too many codes that give nothing. Try again in %(minutes)d minutes.",

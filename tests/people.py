@@ -3,9 +3,9 @@
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 
 # Strong enough for the validators; the same for all, so that a test can sign in by the form.
 PASSWORD = "correct horse battery staple"
@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery staple"
 def make_person(email: str, **fields: object) -> User:
     """A person whose address is confirmed; no credits."""
     user = User.objects.create_user(email, PASSWORD, **fields)
-    people.vouch(user=user)
+    user_actions.vouch(user=user)
     return user
 
 

@@ -4,18 +4,18 @@ from typing import Any
 
 import pytest
 
-from billing import alert_details
+from billing.alerts import messages as alert_messages
 from billing.models import Alert
 
 
 @pytest.fixture(autouse=True)
 def _facts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a page, what does not fit is left out quietly; here it is a mistake."""
-    english_of = alert_details.english_of
+    english_of = alert_messages.english_of
 
     def strict(kind: Alert.Kind, facts: dict[str, Any]) -> str:
         english = english_of(kind, facts)
         assert english or not facts, f"{kind} has no sentence for {facts}"
         return english
 
-    monkeypatch.setattr(alert_details, "english_of", strict)
+    monkeypatch.setattr(alert_messages, "english_of", strict)

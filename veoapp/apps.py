@@ -22,4 +22,4 @@ class VeoappConfig(AppConfig):
 class VeoappAdminConfig(AdminConfig):
     """Django's admin in our dress, behind the same login as everything else."""
 
-    default_site = "veoapp.admin_site.VeoappAdminSite"
+    default_site = "veoapp.operator_pages.admin_site.VeoappAdminSite"

@@ -12,7 +12,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
-from billing import vault
+from billing.provider import encryption
 from videos.providers import standard_webhooks
 
 NEW_ENCRYPTION_KEY = (
@@ -42,8 +42,8 @@ def secrets_are_set(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Without these a production site would run, and be open."""
     found: list[CheckMessage] = []
     try:
-        keys = vault.keys()
-    except vault.VaultError as error:
+        keys = encryption.keys()
+    except encryption.VaultError as error:
         hint = f"Make one with: {NEW_ENCRYPTION_KEY}"
         return [Error(f"{error}.", hint=hint, id="veoapp.E001")]
     if not keys and not settings.DEBUG:

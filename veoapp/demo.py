@@ -9,9 +9,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_noop
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 
 EMAIL = "demo@example.com"
 CREDITS = 1_000
@@ -36,7 +36,7 @@ def ensure() -> Demo:
         user = User.objects.filter(email=EMAIL).first()
         if user is None:
             user = User.objects.create_superuser(EMAIL, password, display_name="Demo")
-            people.vouch(user=user)
+            user_actions.vouch(user=user)
         ledger.grant(
             user=user,
             user_credits=CREDITS,

@@ -2,12 +2,12 @@
 
 import logging
 
-from accounts import token_secret
-from videos import callback_secret
+from accounts.tokens import secret
+from videos.pipeline import callback_tokens
 
 
 class Lines(logging.Formatter):
     """Django logs the path of every request it refuses; tracebacks may name one too. So the finished line is cleaned."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return token_secret.hidden(callback_secret.hidden(super().format(record)))
+        return secret.hidden(callback_tokens.hidden(super().format(record)))

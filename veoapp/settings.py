@@ -100,7 +100,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
-                "veoapp.context.site",
+                "veoapp.context_processors.site",
             ],
         },
     },
@@ -139,7 +139,7 @@ CACHES: dict[str, dict[str, Any]] = {
     else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_entries"}
 }
 
-# Jobs only say "look now": each may run twice, late or never. The rows know what is due (videos.sweep).
+# Jobs only say "look now": each may run twice, late or never. The rows know what is due (videos.worker.sweep).
 Q_CLUSTER: dict[str, Any] = {
     "name": "veoapp",
     "orm": "default",
@@ -217,7 +217,7 @@ FORMAT_MODULE_PATH = "veoapp.formats"
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 if vars()["EMAIL_BACKEND"] == "django.core.mail.backends.console.EmailBackend":
-    EMAIL_BACKEND = "accounts.mail_console.EmailBackend"
+    EMAIL_BACKEND = "accounts.mail.console_backend.EmailBackend"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"veoapp <no-reply@{urlsplit(APP_URL).hostname}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_TIMEOUT = 20

@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.urls import include, path
 
 from accounts.views import set_language
-from veoapp.cost_monitoring import cost_monitoring
 from veoapp.health import healthz
+from veoapp.operator_pages.cost_monitoring import cost_monitoring
 
 urlpatterns = [
     path("", include("videos.urls")),

@@ -12,5 +12,5 @@ class VideosConfig(AppConfig):
     def ready(self) -> None:
         """Receivers need the models, which are there only now; billing needs the names of what we make and was ordered."""
         import_module("videos.receivers")
-        import_module("videos.catalogue")
-        import_module("videos.ordered")
+        import_module("videos.ordering.catalogue")
+        import_module("videos.ordering.statement_lines")

@@ -8,12 +8,21 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import chance
 from accounts.models import User
-from videos import catalogue
+from accounts.seams import randomness
 from videos.models import SourceImage, VideoTask
-from videos.modes import ALL_SLOTS, ASPECT_NAMES, MADE_FROM, NEEDED, RESOLUTION_NAMES, SLOTS, Mode, mode_of
-from videos.orders import VideoOrder
+from videos.ordering import catalogue
+from videos.ordering.input_modes import (
+    ALL_SLOTS,
+    ASPECT_NAMES,
+    MADE_FROM,
+    NEEDED,
+    RESOLUTION_NAMES,
+    SLOTS,
+    Mode,
+    mode_of,
+)
+from videos.ordering.orders import VideoOrder
 
 # Which control of the form an order's complaint belongs to; all others carry the field's own name.
 FIELD_OF = {"generation_type": "mode", "images": None}
@@ -77,7 +86,7 @@ class StudioForm(forms.Form):
     seen_price = forms.IntegerField(required=False)
 
     def __init__(self, *, user: User, data: Mapping[str, Any] | None = None, initial: dict[str, Any] | None = None):
-        super().__init__(data=data, initial={"key": str(chance.new_uuid()), **(initial or {})})
+        super().__init__(data=data, initial={"key": str(randomness.new_uuid()), **(initial or {})})
         # A browser that knows the limit would cut a longer text without a word; the server says so and keeps it.
         self.fields["prompt"].widget.attrs.pop("maxlength", None)
         self.user = user

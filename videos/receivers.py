@@ -6,10 +6,10 @@ from django.dispatch import receiver
 
 from accounts.models import User
 from accounts.signals import account_closing
-from videos import owners
+from videos.actions import owner as owner_actions
 
 
-@receiver(account_closing, dispatch_uid="videos.owners")
+@receiver(account_closing, dispatch_uid="videos.actions.owner")
 def forget_the_leaving(user: User, actor: User | None, **kwargs: Any) -> None:
     """Within the closing's own transaction: what waits is cancelled with its refund, what has ended is forgotten."""
-    owners.forget(user=user, actor=actor)
+    owner_actions.forget(user=user, actor=actor)

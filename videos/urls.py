@@ -2,8 +2,8 @@
 
 from django.urls import path
 
-from videos import callbacks, media
-from videos.views import gallery, studio, video
+from videos.pipeline import callbacks
+from videos.views import gallery, media, studio, video
 
 app_name = "videos"
 urlpatterns = [

@@ -3,8 +3,8 @@
 from django import template
 from django.template import Context
 
-from accounts import browsers
-from accounts.notices import Notice
+from accounts import browser_names
+from accounts.mail.security_notices import Notice
 
 register = template.Library()
 
@@ -12,7 +12,7 @@ register = template.Library()
 @register.filter
 def browser(user_agent: str) -> str:
     """`Firefox · Linux` from what a browser says of itself."""
-    return browsers.named(user_agent)
+    return browser_names.named(user_agent)
 
 
 @register.simple_tag(takes_context=True)

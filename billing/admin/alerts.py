@@ -21,15 +21,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
-from accounts.doors import clock
-from billing import alerts
+from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
-from billing.alert_details import detail_of, told
-from billing.alert_words import WORDS, about, own_page, page_of, words_of
-from billing.asked import row_number
+from billing.alerts import services as alerts
+from billing.alerts.messages import detail_of, told
+from billing.alerts.runbook import WORDS, about, own_page, page_of, words_of
+from billing.common.form_fields import row_number
+from billing.common.periods import site_zone
+from billing.common.periods import window as window_of
 from billing.models import Alert, AlertDelivery, Period
-from billing.windows import site_zone
-from billing.windows import window as window_of
 
 TONES = {Alert.Severity.INFO: "info", Alert.Severity.WARNING: "warn", Alert.Severity.CRITICAL: "bad"}
 DELIVERY_TONES = {

@@ -16,15 +16,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_lists import AnsweringAdmin
-from accounts.doors import clock
+from accounts.admin.lists import AnsweringAdmin
 from accounts.models import User
-from billing import budgets, limits, pricing
+from accounts.seams import clock
 from billing.admin.reading import moment, number, operator_of
-from billing.amounts import localised, plain, whole_percent
-from billing.budgets import State
-from billing.limits import SOFT_SHARE, Limit, Subject
+from billing.budgets import limits
+from billing.budgets import usage as budget_usage
+from billing.budgets.limits import SOFT_SHARE, Limit, Subject
+from billing.budgets.usage import State
+from billing.common.formatting import localised, plain, whole_percent
 from billing.models import Budget, Period
+from billing.pricing import prices
 
 # What holds for everybody, in the order it is shown.
 KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
@@ -59,7 +61,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.instance.pk:
             self.initial["warn_percent"] = int(self.instance.soft_share * 100)
             self.initial["limit"] = None if self.instance.limit is None else plain(self.instance.limit)
-        names = sorted({quote.model for quote in pricing.price_list()})
+        names = sorted({quote.model for quote in prices.price_list()})
         self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
     def clean_limit(self) -> Decimal | None:
@@ -149,7 +151,7 @@ class BudgetAdmin(AnsweringAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, under what holds for everybody now, the environment's limits included."""
-        found = {(state.scope, str(state.period)): state for state in budgets.states(clock.database_now())}
+        found = {(state.scope, str(state.period)): state for state in budget_usage.states(clock.database_now())}
         rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
         held = limits.said(rows.values())
         in_force = [_in_force(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
@@ -159,7 +161,7 @@ class BudgetAdmin(AnsweringAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Each row of the page knows how its window stands."""
         page = super().get_changelist_instance(request)
-        found = {state.budget_key: state for state in budgets.states(clock.database_now())}
+        found = {state.budget_key: state for state in budget_usage.states(clock.database_now())}
         for budget in page.result_list:
             budget.state = found.get(budget.key)
         return page

@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from billing.items import title_of, titles
+from billing.common.item_names import title_of, titles
 from billing.models import Price, Spend
 
 

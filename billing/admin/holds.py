@@ -13,11 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import holds, unusual
+from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, account_link, ask, chip, moment, number, operator_of, person_link
-from billing.amounts import localised
+from billing.common.formatting import localised
+from billing.guard import anomalies, user_holds
 from billing.models import UserHold, WatchTrip
 
 MOST_HELD = 200
@@ -28,7 +28,7 @@ class HoldForm(forms.Form):
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
-        max_length=holds.REASON_LENGTH,
+        max_length=user_holds.REASON_LENGTH,
         help_text=gettext_lazy("They read it in brackets when they order: “An operator holds your new videos (…)”."),
     )
     until = forms.DateTimeField(
@@ -79,7 +79,7 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
             )
         with transaction.atomic():
             for user in people:
-                holds.hold(user=user, code=holds.Code.PERSON, actor=operator_of(request), **form.cleaned_data)
+                user_holds.hold(user=user, code=user_holds.Code.PERSON, actor=operator_of(request), **form.cleaned_data)
                 self.log_change(request, user, f"new videos held: {form.cleaned_data['reason']}")
         for user in people:
             self.message_user(request, _("New videos are held: %(email)s") % {"email": user.email})
@@ -88,14 +88,14 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=gettext_lazy("Let their videos go on"), permissions=["hold"])
     def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in chosen:
-            if holds.release(user_id=user.pk):
+            if user_holds.release(user_id=user.pk):
                 self.log_change(request, user, "new videos held no longer")
                 self.message_user(request, _("Can order again: %(email)s") % {"email": user.email})
             else:
                 words = _("Nobody held new videos of %(email)s.") % {"email": user.email}
                 self.message_user(request, words, messages.WARNING)
         # The alert of a burst is over now, not in a minute.
-        unusual.end_trips()
+        anomalies.end_trips()
 
 
 @admin.register(UserHold)
@@ -109,7 +109,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
     actions: Any = ("release",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UserHold]:
-        return holds.live().order_by("-held_at")
+        return user_holds.live().order_by("-held_at")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may act: the right to change holds, although nothing is edited by hand."""
@@ -139,9 +139,9 @@ class UserHoldAdmin(ReadOnlyAdmin):
     def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
         for hold in chosen.select_related("user"):
             self.log_change(request, hold.user, "new videos held no longer")
-            holds.release(user_id=hold.user_id)
+            user_holds.release(user_id=hold.user_id)
             self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})
-        unusual.end_trips()
+        anomalies.end_trips()
 
 
 @admin.register(WatchTrip)

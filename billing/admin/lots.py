@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.doors import clock
-from billing import expiry
+from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, chip, list_url, moment, number, person_link
+from billing.credits import expiry
 from billing.models import CreditLot
 
 

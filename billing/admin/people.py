@@ -15,13 +15,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.admin import UserAdmin as PersonAdmin
-from accounts.doors import chance, clock
+from accounts.admin.users import UserAdmin as PersonAdmin
 from accounts.models import User
-from billing import ledger, lots
+from accounts.seams import clock, randomness
 from billing.admin.holds import HoldActs
 from billing.admin.reading import ask, chip, list_url, moment, number, operator_of, signed
-from billing.lots import Holding
+from billing.credits import ledger, lots
+from billing.credits.lots import Holding
 from billing.models import LedgerEntry
 
 MOST_PEOPLE = 200
@@ -123,7 +123,9 @@ class UserAdmin(HoldActs, PersonAdmin):
                 request, _("Choose 1 to %(n)d people with an open account.") % {"n": MOST_PEOPLE}, messages.ERROR
             )
             return None
-        form = CreditsForm(request.POST if "confirmed" in request.POST else None, initial={"key": chance.new_uuid()})
+        form = CreditsForm(
+            request.POST if "confirmed" in request.POST else None, initial={"key": randomness.new_uuid()}
+        )
         if form.is_valid():
             try:
                 self._move(request, people, form.cleaned_data)

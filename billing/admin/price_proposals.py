@@ -12,14 +12,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing import price_changes, pricing
 from billing.admin.filters import ModelFilter
 from billing.admin.prices import margin_chip, margin_words
 from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
-from billing.amounts import localised
-from billing.items import Item
-from billing.margins import Margin
+from billing.common.formatting import localised
+from billing.common.item_names import Item
 from billing.models import PriceProposal
+from billing.pricing import prices, provider_price_changes
+from billing.pricing.margins import Margin
 
 TONES = {PriceProposal.State.OPEN: "warn", PriceProposal.State.APPLIED: "good", PriceProposal.State.DISMISSED: ""}
 KEEP_PRICE, KEEP_MARGIN, OWN = "price", "margin", "own"
@@ -157,8 +157,8 @@ class PriceProposalAdmin(ReadOnlyAdmin):
             )
         for proposal in proposals:
             try:
-                price_changes.put_aside(proposal_id=proposal.pk, actor=operator_of(request))
-            except price_changes.Decided:
+                provider_price_changes.put_aside(proposal_id=proposal.pk, actor=operator_of(request))
+            except provider_price_changes.Decided:
                 self._too_late(request, proposal)
             else:
                 self.log_change(request, proposal, "put aside")
@@ -168,13 +168,13 @@ class PriceProposalAdmin(ReadOnlyAdmin):
     def _apply(self, request: HttpRequest, proposal: PriceProposal, given: dict[str, Any]) -> None:
         pays = {KEEP_PRICE: users_pay(proposal), KEEP_MARGIN: with_the_margin(proposal), OWN: given["user_credits"]}
         try:
-            price = price_changes.apply(
+            price = provider_price_changes.apply(
                 proposal_id=proposal.pk,
                 # An item that is not sold any more has no price to keep.
                 user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
                 actor=operator_of(request),
             )
-        except price_changes.Decided:
+        except provider_price_changes.Decided:
             self._too_late(request, proposal)
             return
         self.log_change(request, proposal, f"applied: {price.provider_credits:f} and {price.user_credits}")
@@ -203,8 +203,8 @@ def item_of(proposal: PriceProposal) -> Item:
 def users_pay(proposal: PriceProposal) -> int | None:
     """What users pay now; None for what is not sold."""
     try:
-        quote = pricing.quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
-    except pricing.NoPrice:
+        quote = prices.quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
+    except prices.NoPrice:
         return None
     return quote.user_credits
 
@@ -214,7 +214,7 @@ def with_the_margin(proposal: PriceProposal) -> int | None:
     pays = users_pay(proposal)
     if pays is None or not proposal.listed:
         return None
-    return price_changes.keeping_the_margin(user_credits=pays, listed=proposal.listed, seen=proposal.seen)
+    return provider_price_changes.keeping_the_margin(user_credits=pays, listed=proposal.listed, seen=proposal.seen)
 
 
 def _question(proposal: PriceProposal) -> str:

@@ -16,14 +16,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.doors import clock
-from billing import margins
+from accounts.seams import clock
 from billing.admin.filters import ModelFilter
 from billing.admin.reading import ReadOnlyAdmin, chip, list_url, number
-from billing.amounts import localised
-from billing.items import Item, titles
-from billing.margins import Margin
+from billing.common.formatting import localised
+from billing.common.item_names import Item, titles
 from billing.models import Price
+from billing.pricing import margins
+from billing.pricing.margins import Margin
 
 # A form may lie open for a while before it is sent.
 FORM_OPEN_FOR = timedelta(minutes=30)

@@ -16,14 +16,15 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.doors import clock
-from billing import breaker, provider_accounts
+from accounts.seams import clock
 from billing.admin import provider_page
 from billing.admin.provider_forms import PauseForm
 from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
 from billing.admin.reading import ask, chip, from_first_page, moment, number, operator_of
-from billing.amounts import localised
+from billing.common.formatting import localised
+from billing.guard import circuit_breaker
 from billing.models import BalanceSnapshot, ProviderAccount
+from billing.provider import accounts as provider_accounts
 
 SNAPSHOTS_SHOWN = 50
 CURVE_WIDTH, CURVE_HEIGHT = 600, 100
@@ -191,7 +192,7 @@ def _state(account: ProviderAccount) -> SafeString:
         return chip(_("Critical balance"), "bad")
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")
-    if breaker.is_unreached(account):
+    if circuit_breaker.is_unreached(account):
         return chip(_("Not reached"), "warn")
     return chip(_("Works"), "good") if account.balance_at else chip(_("Not tested yet"))
 

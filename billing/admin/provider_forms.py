@@ -7,9 +7,9 @@ from django import forms
 from django.conf import settings
 from django.utils.translation import get_language_info, gettext, gettext_lazy
 
-from accounts.doors import clock
+from accounts.seams import clock
 from billing.models import ProviderAccount
-from billing.provider_accounts import PAUSE_WORDS, REASON_LENGTH
+from billing.provider.accounts import PAUSE_WORDS, REASON_LENGTH
 
 Pause = ProviderAccount.Pause
 

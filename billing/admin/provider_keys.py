@@ -19,12 +19,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from billing import key_library, provider_accounts, vault
 from billing.admin.provider_forms import KeyForm
 from billing.admin.reading import ReadOnlyAdmin, ask
-from billing.amounts import localised
+from billing.common.formatting import joined, localised
 from billing.models import ProviderAccount
-from billing.sentences import joined
+from billing.provider import accounts as provider_accounts
+from billing.provider import encryption
+from billing.provider import keys as provider_keys
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         form = KeyForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                account = key_library.add_key(**form.cleaned_data)
-            except vault.VaultError as problem:
+                account = provider_keys.add_key(**form.cleaned_data)
+            except encryption.VaultError as problem:
                 form.add_error(None, _("The key cannot be sealed: %(problem)s") % {"problem": problem})
             else:
                 self.log_addition(request, account, "key added")
@@ -74,7 +75,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         told = joined((_("The key is stored, sealed."), f"{account.label}: {proof.words}"))
         if not proof.answers:
             self.message_user(request, told, messages.ERROR)
-        elif not key_library.take_over(account_id=account.pk):
+        elif not provider_keys.take_over(account_id=account.pk):
             threshold = {"threshold": localised(settings.CRITICAL_BALANCE_THRESHOLD)}
             why = _(
                 "That is at or below %(threshold)s, where we stop by ourselves, so new videos do not go here yet. "
@@ -108,7 +109,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         proof = self.prove(account)
         told = f"{account.label}: {proof.words}"
         if proof.answers:
-            key_library.activate(account_id=account.pk)
+            provider_keys.activate(account_id=account.pk)
             self.log_change(request, account, "activated")
             self.message_user(request, joined((told, _taken_over())))
         else:
@@ -133,7 +134,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
                 warns=True,
             )
         for account in accounts:
-            key_library.deactivate(account_id=account.pk)
+            provider_keys.deactivate(account_id=account.pk)
             self.log_change(request, account, "deactivated")
             self.message_user(request, _("%(label)s gets no new videos.") % {"label": account.label})
         return HttpResponseRedirect(page_of(accounts[0])) if len(accounts) == 1 else None

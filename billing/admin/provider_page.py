@@ -8,12 +8,11 @@ from django.conf import settings
 from django.utils.translation import get_language_info, ngettext
 from django.utils.translation import gettext as _
 
-from accounts.doors import clock
-from billing import breaker, provider_accounts
-from billing.amounts import localised
+from accounts.seams import clock
+from billing.common.formatting import joined, localised, said
+from billing.guard import circuit_breaker
 from billing.models import ProviderAccount
-from billing.moments import said
-from billing.sentences import joined
+from billing.provider import accounts as provider_accounts
 
 OUTCOMES_SHOWN = 20
 State = ProviderAccount.Breaker
@@ -92,8 +91,8 @@ def whys(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Wh
 def breaker_words(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_held_up: bool = False) -> str:
     """The breaker's state and its next step, in a sentence or two. `is_held_up`: something else stops new videos."""
     if account.breaker == State.CLOSED:
-        failed = breaker.failures(account, at)
-        if breaker.is_unreached(account):
+        failed = circuit_breaker.failures(account, at)
+        if circuit_breaker.is_unreached(account):
             return _("The provider did not tell our balance when it was asked last.")
         if account.balance_at is None and not is_held_up:
             return _("Not tested yet: no call was answered so far.")

@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_lists import AnsweringAdmin
+from accounts.admin.lists import AnsweringAdmin
 from accounts.models import User
 from billing.models import ProviderAccount
 

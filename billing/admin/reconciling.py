@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
-from billing.amounts import localised
+from billing.common.formatting import localised
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 
 ENTRY_TONES = {

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
-from billing.amounts import localised
-from billing.items import title_of
+from billing.common.formatting import localised
+from billing.common.item_names import title_of
 from billing.models import PaidCall, Spend
 
 SPEND_TONES = {Spend.State.ESTIMATED: "", Spend.State.PROMISED: "info", Spend.State.SETTLED: "good"}

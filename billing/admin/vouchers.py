@@ -15,9 +15,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.doors import clock
-from billing import ledger, lots, sheets, vouchers
+from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, ask, chip, list_url, moment, number, operator_of, person_link
+from billing.common import csv_export
+from billing.credits import ledger, lots, vouchers
 from billing.models import Voucher, VoucherUse
 
 MOST_WITHDRAWN = 1000
@@ -149,7 +150,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             [one.code, one.user_credits, one.most_uses, one.uses, _minute(one.valid_until), one.note]
             for one in found.iterator()
         ]
-        answer = StreamingHttpResponse(sheets.lines(rows), content_type="text/csv; charset=utf-8")
+        answer = StreamingHttpResponse(csv_export.lines(rows), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
         return answer
 

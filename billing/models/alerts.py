@@ -1,11 +1,11 @@
-"""What operators must know. Written by `billing.alerts` alone."""
+"""What operators must know. Written by `billing.alerts.services` alone."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class Alert(models.Model):
@@ -51,7 +51,7 @@ class Alert(models.Model):
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     cause = models.CharField(_("cause"), max_length=200, blank=True)
-    # In English, as it was told; `facts` say the same in any language (`billing.alert_details`), if they are ours to say.
+    # In English, as it was told; `facts` say the same in any language (`billing.alerts.messages`), if they are ours to say.
     detail = models.TextField(_("detail"), blank=True)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
@@ -86,7 +86,7 @@ class Alert(models.Model):
 
 
 class GatheredCause(models.Model):
-    """A job of which the one alert for many of a kind tells. Written by `billing.alert_crowds` and `billing.alerts`."""
+    """A job of which the one alert for many of a kind tells. Written by `billing.alerts`."""
 
     kind = models.CharField(max_length=24)
     cause = models.CharField(max_length=200)
@@ -103,7 +103,7 @@ class GatheredCause(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """News of an alert on its way to one address: that it began, and that it is over. Written by `billing.alert_routing`."""
+    """News of an alert on its way to one address: that it began, and that it is over. Written by `billing.alerts.outbox`."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("E-mail")
@@ -151,7 +151,7 @@ class AlertDelivery(models.Model):
 
 
 class DailySummary(models.Model):
-    """The operators' morning mail about one day: whoever makes its row sends it. Written by `billing.summary_round`."""
+    """The operators' morning mail about one day: whoever makes its row sends it. Written by `reports.summary_schedule`."""
 
     day = models.DateField(_("day"), unique=True)
     # Whom it has not reached yet.

@@ -1,4 +1,4 @@
-"""What may be spent, and what is. Limits are edited in the admin; windows are counted by `billing.budgets` alone."""
+"""What may be spent, and what is. Limits are edited in the admin; windows are counted by `billing.budgets.usage` alone."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class Period(models.TextChoices):

@@ -1,11 +1,11 @@
-"""What people hold. Written by `billing.ledger` alone."""
+"""What people hold. Written by `billing.credits.ledger` alone."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class CreditAccount(models.Model):

@@ -1,11 +1,11 @@
-"""Credits by the grant they came with, and codes that grant them. Written by `billing.lots` and `billing.vouchers` alone."""
+"""Credits by the grant they came with, and codes that grant them. Written by `billing.credits` alone."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 from billing.models.credits import CreditAccount, LedgerEntry
 
 

@@ -1,10 +1,10 @@
-"""What a video costs. Edited in the admin; read by `billing.pricing`."""
+"""What a video costs. Edited in the admin; read by `billing.pricing.prices`."""
 
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class Price(models.Model):

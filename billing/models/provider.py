@@ -1,4 +1,4 @@
-"""Our accounts at providers. Written by `billing.provider_accounts` and `billing.breaker`."""
+"""Our accounts at providers. Written by `billing.provider.accounts` and `billing.guard.circuit_breaker`."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class ProviderAccount(models.Model):
@@ -51,7 +51,7 @@ class ProviderAccount(models.Model):
 
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False)
     balance_at = models.DateTimeField(_("balance read at"), null=True, blank=True, editable=False)
-    # What nobody could explain when last looked: below zero when credits are gone. Written by `billing.reconcile`.
+    # What nobody could explain when last looked: below zero when credits are gone. Written by `billing.reconciliation.reconcile`.
     unexplained = models.DecimalField(
         _("unexplained"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False
     )

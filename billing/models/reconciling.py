@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 from billing.models.provider import BalanceSnapshot, ProviderAccount
 
 
@@ -64,7 +64,7 @@ class ProviderEntry(models.Model):
 class FileAnswer(models.Model):
     """Why a file does not agree with what was paid for it: an operator's answer to one difference. Append-only, as entries are.
 
-    `reference` is the job's, or the name of a file that is no job's. Written by `billing.file_answers`.
+    `reference` is the job's, or the name of a file that is no job's. Written by `billing.reconciliation.file_discrepancies`.
     """
 
     class Kind(models.TextChoices):

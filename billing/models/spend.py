@@ -1,4 +1,4 @@
-"""What jobs cost us at the provider. Written by `billing.spend` alone."""
+"""What jobs cost us at the provider. Written by `billing.costs.spend` alone."""
 
 from decimal import Decimal
 
@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 from billing.models.provider import ProviderAccount
 
 
@@ -40,7 +40,7 @@ class Spend(models.Model):
     usd_per_credit = models.DecimalField(_("US$ per provider credit"), max_digits=10, decimal_places=6)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ESTIMATED)
     basis = models.CharField(_("basis"), max_length=12, choices=Basis, blank=True)
-    # The budget windows it is counted in, and with how much: written by `billing.budgets`.
+    # The budget windows it is counted in, and with how much: written by `billing.budgets.usage`.
     counted_in = models.JSONField(default=list, editable=False)
     counted = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0), editable=False)
     created_at = models.DateTimeField(_("estimated at"), default=clock.now)

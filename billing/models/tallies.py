@@ -1,4 +1,4 @@
-"""Counts that pages read instead of counting rows. Written by `billing.tally` alone.
+"""Counts that pages read instead of counting rows. Written by `billing.costs.rollups` alone.
 
 A mark is inserted in the transaction of what it counts: it waits for nobody and nobody waits for it. Marks are folded into
 totals a moment later; whoever reads adds the marks that are not folded yet, so a sum is exact at every moment.
@@ -26,7 +26,7 @@ class Measure(models.TextChoices):
     CANCELLED = "cancelled"
     FAILURE = "failure"  # by reason: the label is the failure code
     VERDICT = "verdict"  # by way: callback, poll or repair
-    GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.histogram`
+    GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.costs.histogram`
     WAIT = "wait"  # likewise: from order to sending
 
 

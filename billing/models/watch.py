@@ -1,11 +1,11 @@
-"""What the watch over spending stopped, and when that ended. Written by `billing.unusual` alone."""
+"""What the watch over spending stopped, and when that ended. Written by `billing.guard.anomalies` alone."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 from billing.models.provider import ProviderAccount
 
 

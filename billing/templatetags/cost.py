@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import template
 from django.utils import formats
 
-from billing.amounts import below, localised
+from billing.common.formatting import below, localised
 
 register = template.Library()
 

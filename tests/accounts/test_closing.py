@@ -13,11 +13,11 @@ from django.contrib.sessions.models import Session
 from django.db.models import ProtectedError
 from django.test import Client
 
-from accounts import people
-from accounts.doors import clock
+from accounts import user_actions
 from accounts.models import User
+from accounts.seams import clock
 from accounts.signals import account_closing
-from billing import ledger
+from billing.credits import ledger
 from tests.accounts import doorway
 from tests.people import give_credits
 
@@ -61,7 +61,7 @@ def test_f73_sessions_everywhere_end(client: Client, alice: User) -> None:
         doorway.sign_in(browser, alice.email)
     # A session that no list knows of dies by the password that is no more.
     UserSession.objects.filter(session_key=unlisted.session.session_key).delete()
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert [doorway.is_signed_in(browser) for browser in (client, elsewhere, unlisted)] == [False] * 3
     assert not UserSession.objects.filter(user=alice).exists()
     assert Session.objects.count() <= 1
@@ -71,7 +71,7 @@ def test_f73_sessions_everywhere_end(client: Client, alice: User) -> None:
 def test_f73_the_ledger_stays_and_holds_its_owner(alice: User) -> None:
     give_credits(alice, 100)
     before = list(ledger.statement(alice).values_list("pk", "amount", "balance_after"))
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert list(ledger.statement(alice).values_list("pk", "amount", "balance_after")) == before
     assert len(before) == 1
     with pytest.raises(ProtectedError):
@@ -81,7 +81,7 @@ def test_f73_the_ledger_stays_and_holds_its_owner(alice: User) -> None:
 def test_f73_others_hear_of_it_before_the_person_is_anonymised_and_in_the_same_transaction(
     alice: User, olga: User, closing: list[dict[str, Any]]
 ) -> None:
-    people.close_account(user=alice, actor=olga)
+    user_actions.close_account(user=alice, actor=olga)
     [heard] = closing
     assert heard["user"].pk == alice.pk
     assert heard["actor"] == olga
@@ -95,7 +95,7 @@ def test_f73_when_somebody_cannot_let_go_nothing_is_closed(alice: User) -> None:
     account_closing.connect(refuse, weak=False)
     try:
         with pytest.raises(RuntimeError):
-            people.close_account(user=alice, actor=None)
+            user_actions.close_account(user=alice, actor=None)
     finally:
         account_closing.disconnect(refuse)
     alice.refresh_from_db()
@@ -104,26 +104,26 @@ def test_f73_when_somebody_cannot_let_go_nothing_is_closed(alice: User) -> None:
 
 
 def test_f73_closing_twice_changes_nothing(alice: User, closing: list[dict[str, Any]]) -> None:
-    first = people.close_account(user=alice, actor=None)
-    again = people.close_account(user=alice, actor=None)
+    first = user_actions.close_account(user=alice, actor=None)
+    again = user_actions.close_account(user=alice, actor=None)
     assert again.anonymised_at == first.anonymised_at
     assert len(closing) == 1
 
 
 def test_an_operator_who_leaves_takes_no_rights_along(olga: User) -> None:
-    closed = people.close_account(user=olga, actor=None)
+    closed = user_actions.close_account(user=olga, actor=None)
     assert not closed.is_staff
     assert not closed.is_superuser
     assert not Authenticator.objects.filter(user=olga).exists()
 
 
 def test_a_closed_account_is_not_opened_again(alice: User) -> None:
-    people.close_account(user=alice, actor=None)
-    assert not people.enable(user=alice, actor=None).is_active
+    user_actions.close_account(user=alice, actor=None)
+    assert not user_actions.enable(user=alice, actor=None).is_active
 
 
 def test_the_address_is_free_for_a_new_account(client: Client, alice: User) -> None:
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     doorway.sign_up(client, "alice@example.com")
     doorway.enter(client, doorway.code_in(doorway.last_mail()))
     assert User.objects.get(email="alice@example.com").pk != alice.pk

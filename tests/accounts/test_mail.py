@@ -11,10 +11,10 @@ from django.template.loader import get_template
 from django.test import override_settings
 from django.utils import translation
 
-from accounts import mail
-from accounts.mail_console import EmailBackend
+from accounts.mail import sending as mail
+from accounts.mail.console_backend import EmailBackend
+from accounts.mail.security_notices import NOTICES, Notice
 from accounts.models import User
-from accounts.notices import NOTICES, Notice
 from tests.accounts import doorway
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts.admin import UserAdmin
+from accounts.admin.users import UserAdmin
 from accounts.models import User
 from tests.accounts import doorway
 from tests.people import make_operator, make_person

@@ -11,7 +11,7 @@ from django.utils.timezone import get_current_timezone_name
 from accounts.forms import PreferencesForm
 from accounts.middleware import PreferencesMiddleware
 from accounts.models import User
-from accounts.zones import zone_named, zones_by_region
+from accounts.time_zones import zone_named, zones_by_region
 
 pytestmark = pytest.mark.django_db
 

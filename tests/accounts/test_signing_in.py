@@ -7,7 +7,7 @@ from django.core import mail
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
 from tests.accounts import doorway
 from tests.mail import Mailbox
@@ -205,14 +205,14 @@ def test_looking_at_pages_writes_no_session_row_within_a_minute(client: Client, 
 
 def test_a_disabled_person_is_out_on_the_next_request_and_cannot_come_back(client: Client, alice: User) -> None:
     doorway.sign_in(client, alice.email)
-    people.disable(user=alice, actor=None)
+    user_actions.disable(user=alice, actor=None)
     assert not doorway.is_signed_in(client)
     assert not UserSession.objects.exists()
     answer = doorway.sign_in(client, alice.email)
     assert answer["Location"] == "/accounts/inactive/"
     assert "An operator of this site has locked it" in client.get("/accounts/inactive/").text
 
-    people.enable(user=alice, actor=None)
+    user_actions.enable(user=alice, actor=None)
     doorway.sign_in(client, alice.email)
     assert doorway.is_signed_in(client)
 

@@ -12,11 +12,12 @@ from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
-from accounts import people, tokens
-from accounts.doors import clock
+from accounts import user_actions
 from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import ApiToken, User
-from accounts.token_secret import hidden
+from accounts.seams import clock
+from accounts.tokens import services as tokens
+from accounts.tokens.secret import hidden
 from tests.accounts import doorway
 from tests.people import make_person
 from veoapp.logs import Lines
@@ -102,7 +103,7 @@ def test_expired_revoked_and_ownerless_tokens_let_nobody_in(olga: User, hands: H
         with pytest.raises(tokens.TokenRefused):
             let_in(secret)
     assert let_in(owned.secret) == olga
-    people.disable(user=olga, actor=None)
+    user_actions.disable(user=olga, actor=None)
     with pytest.raises(tokens.TokenRefused):
         let_in(owned.secret)
 
@@ -154,7 +155,7 @@ def test_a_token_that_makes_no_sense_is_not_made(olga: User, how: dict[str, obje
 
 def test_a_disabled_person_gets_none_and_a_closed_account_leaves_none(alice: User) -> None:
     make(alice)
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert not ApiToken.objects.exists()
     alice.refresh_from_db()
     with pytest.raises(ValueError, match="disabled or closed"):
@@ -276,7 +277,7 @@ def test_the_list_says_how_each_stands(desk: Client, olga: User, alice: User, ha
     make(alice, name="two")
     make(olga, name="three", expires_at=hands.at + timedelta(days=1))
     tokens.revoke(token_id=make(olga, name="four").token.pk, actor=olga)
-    people.disable(user=alice, actor=None)
+    user_actions.disable(user=alice, actor=None)
     hands.sleep(2 * 86400)
     text = desk.get(LIST).text
     for word in ("Works", "Owner disabled", "Expired", "Revoked"):

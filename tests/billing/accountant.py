@@ -12,10 +12,10 @@ import django
 
 django.setup()
 
-from accounts.doors import clock  # noqa: E402  the models are there only now
 from accounts.models import User  # noqa: E402
-from billing import reconcile, top_ups  # noqa: E402
+from accounts.seams import clock  # noqa: E402  the models are there only now
 from billing.models import ProviderAccount  # noqa: E402
+from billing.reconciliation import reconcile, top_ups  # noqa: E402
 
 
 def correct(account: str, email: str, keys: str) -> tuple[int, int]:

@@ -4,11 +4,12 @@ from decimal import Decimal
 
 import pytest
 
-from billing import pricing, spend
-from billing.budgets import BudgetSpent, State
-from billing.limits import set_limit
+from billing.budgets.limits import set_limit
+from billing.budgets.usage import BudgetSpent, State
+from billing.costs import spend
 from billing.models import Alert, Budget, BudgetWindow, ProviderAccount, Spend
-from billing.pricing import Quote
+from billing.pricing import prices
+from billing.pricing.prices import Quote
 
 
 def limit(amount: str | None, *, period: str = "day", subject: str = "all", **whose: object) -> Budget:
@@ -17,7 +18,7 @@ def limit(amount: str | None, *, period: str = "day", subject: str = "all", **wh
 
 
 def fast() -> Quote:
-    return pricing.quote(model="veo3_fast", resolution="720p")
+    return prices.quote(model="veo3_fast", resolution="720p")
 
 
 def refused(job: Spend, account: ProviderAccount) -> State:

@@ -11,9 +11,9 @@ import django
 django.setup()
 
 from accounts.models import User  # noqa: E402  the models are there only now
-from billing import guard  # noqa: E402
-from videos import orders  # noqa: E402
-from videos.orders import VideoOrder  # noqa: E402
+from billing.guard import checks as guard_checks  # noqa: E402
+from videos.ordering import orders  # noqa: E402
+from videos.ordering.orders import VideoOrder  # noqa: E402
 
 
 def main(email: str, times: int, prefix: str, code: str) -> None:
@@ -25,7 +25,7 @@ def main(email: str, times: int, prefix: str, code: str) -> None:
         try:
             orders.create(user=user, order=VideoOrder(prompt=f"a kite, {prefix}-{n}"), idempotency_key=f"{prefix}-{n}")
             accepted += 1
-        except guard.Refusal as refusal:
+        except guard_checks.Refusal as refusal:
             refused += refusal.code == code
     print(accepted, refused, flush=True)
 

@@ -11,10 +11,12 @@ from django.test import Client
 from django.utils import translation
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import pricing, provider_accounts, spend
+from accounts.seams import clock
+from billing.costs import spend
 from billing.models import ProviderAccount, Spend
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from tests.database import _triggers_lifted
 
 NewSpend = Callable[..., Spend]
@@ -58,7 +60,7 @@ def new_spend(alice: User) -> Callable[..., Spend]:
     def new(*, reference: str = "", user: User = alice) -> Spend:
         nonlocal made
         made += 1
-        quote = pricing.quote(model="veo3_fast", resolution="720p")
+        quote = prices.quote(model="veo3_fast", resolution="720p")
         return spend.estimate(reference=reference or f"job:{made}", user=user, quote=quote)
 
     return new

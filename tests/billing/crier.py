@@ -9,7 +9,7 @@ import django
 
 django.setup()
 
-from billing import alerts  # noqa: E402  the models are there only now
+from billing.alerts import services as alerts  # noqa: E402  the models are there only now
 
 
 def main(times: int) -> None:

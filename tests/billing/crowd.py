@@ -10,7 +10,7 @@ import django
 
 django.setup()
 
-from billing import alert_crowds  # noqa: E402  the models are there only now
+from billing.alerts import grouping as alert_grouping  # noqa: E402  the models are there only now
 from billing.models import Alert  # noqa: E402
 
 ENDED = 5
@@ -21,9 +21,9 @@ def main(number: str, jobs: int) -> None:
     sys.stdin.readline()
     mine = [f"job:{number}:{job}" for job in range(jobs)]
     for reference in mine:
-        alert_crowds.tell(Alert.Kind.UNCONFIRMED, reference=reference)
+        alert_grouping.tell(Alert.Kind.UNCONFIRMED, reference=reference)
     for reference in mine[-ENDED:]:
-        alert_crowds.over([Alert.Kind.UNCONFIRMED], reference=reference)
+        alert_grouping.over([Alert.Kind.UNCONFIRMED], reference=reference)
     print(len(mine), ENDED, flush=True)
 
 

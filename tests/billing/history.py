@@ -7,15 +7,19 @@ from uuid import uuid4
 from django.conf import settings
 from django.db import transaction
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import provider_accounts
-from billing.guard import Wait
+from accounts.seams import clock
+from billing.guard.checks import Wait
+from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
-from videos import dispatch, lifecycle, orders, storing, verdicts
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import verdicts
 from videos.models import VideoFile, VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import dispatch
 from videos.providers.base import Report, ReportState
+from videos.storage import media_store
 
 FILM, POSTER = b"a film", b"a poster"
 
@@ -59,11 +63,14 @@ def ready(user: User) -> VideoTask:
     """Stored, with files that are no films but are what their rows say."""
     task = downloading(user)
     file = VideoFile.objects.get(task=task)
-    file.name, file.poster_name = storing.new_name(storing.VIDEOS, ".mp4"), storing.new_name(storing.POSTERS, ".webp")
-    storing.keep_bytes(FILM, file.name, mime_type="video/mp4")
-    storing.keep_bytes(POSTER, file.poster_name, mime_type="image/webp")
+    file.name, file.poster_name = (
+        media_store.new_name(media_store.VIDEOS, ".mp4"),
+        media_store.new_name(media_store.POSTERS, ".webp"),
+    )
+    media_store.keep_bytes(FILM, file.name, mime_type="video/mp4")
+    media_store.keep_bytes(POSTER, file.poster_name, mime_type="image/webp")
     file.size_bytes = len(FILM)
-    file.sha256 = storing.sha256_of(settings.MEDIA_ROOT / file.name)
+    file.sha256 = media_store.sha256_of(settings.MEDIA_ROOT / file.name)
     file.state, file.stored_at = VideoFile.State.STORED, clock.database_now()
     with transaction.atomic():
         file.save()

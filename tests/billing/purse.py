@@ -5,8 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from accounts.models import User
-from billing import pricing, provider_accounts, spend
+from billing.costs import spend
 from billing.models import BalanceSnapshot, ProviderAccount, Spend
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 
 
@@ -32,7 +34,7 @@ class Purse:
         """A paid request that was accepted."""
         self._jobs += 1
         self.pass_(seconds=1)
-        quote = pricing.quote(model=model, resolution="720p")
+        quote = prices.quote(model=model, resolution="720p")
         job = spend.estimate(reference=f"job:{self._jobs}", user=self.user, quote=quote)
         spend.promise(spend=job, account=account or self.account)
         spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)

@@ -13,7 +13,7 @@ import django
 django.setup()
 
 from accounts.models import User  # noqa: E402  the models are there only now
-from billing import ledger, vouchers  # noqa: E402
+from billing.credits import ledger, vouchers  # noqa: E402
 
 
 def charge(email: str, times: str, prefix: str) -> str:

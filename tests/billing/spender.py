@@ -13,8 +13,10 @@ import django
 django.setup()
 
 from accounts.models import User  # noqa: E402  the models are there only now
-from billing import budgets, provider_accounts, spend  # noqa: E402
-from billing.pricing import Kind, Quote  # noqa: E402
+from billing.budgets import usage as budget_usage  # noqa: E402
+from billing.costs import spend  # noqa: E402
+from billing.pricing.prices import Kind, Quote  # noqa: E402
+from billing.provider import accounts as provider_accounts  # noqa: E402
 
 QUOTE = Quote(
     model="veo3_fast",
@@ -37,7 +39,7 @@ def main(email: str, times: int, prefix: str) -> None:
         try:
             spend.promise(spend=job, account=account)
             sent += 1
-        except budgets.BudgetSpent:
+        except budget_usage.BudgetSpent:
             waiting += 1
     print(sent, waiting, flush=True)
 

@@ -16,11 +16,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
 from billing import admin as billing_admin
-from billing import alerts, breaker, key_library, ledger, provider_accounts, spend
 from billing.admin.reading import operator_of
+from billing.alerts import services as alerts
+from billing.costs import spend
+from billing.credits import ledger
+from billing.guard import circuit_breaker
 from billing.models import (
     Alert,
     BalanceSnapshot,
@@ -32,6 +35,8 @@ from billing.models import (
     ProviderAccount,
     Spend,
 )
+from billing.provider import accounts as provider_accounts
+from billing.provider import keys as provider_keys
 from tests.accounts import doorway
 from tests.billing import history
 from tests.billing.conftest import browser_of
@@ -156,7 +161,7 @@ def test_a_form_that_makes_no_sense_is_shown_again(desk: Client, alice: User, wr
 
 
 def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert "Choose 1 to 200 people" in move(desk, alice)
     assert 'value="move_credits"' not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     assert not LedgerEntry.objects.exists()
@@ -283,8 +288,8 @@ FORMER = "former-key-1"
 def own_key(settings: Settings) -> ProviderAccount:
     """The account of a key that was added here and is in use; the environment has none."""
     settings.KIE_AI_API_KEY = ""
-    account = key_library.add_key(api_key="admin-key-canary", label="Ours")
-    key_library.activate(account_id=account.pk)
+    account = provider_keys.add_key(api_key="admin-key-canary", label="Ours")
+    provider_keys.activate(account_id=account.pk)
     return now(account)
 
 
@@ -402,20 +407,20 @@ def test_the_sandboxes_page_says_how_it_is_filled(desk: Client, account: Provide
 
 
 def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: ProviderAccount) -> None:
-    breaker.succeeded(account.pk)
-    breaker.failed(account.pk, detail="HTTP 502")
+    circuit_breaker.succeeded(account.pk)
+    circuit_breaker.failed(account.pk, detail="HTTP 502")
     text = desk.get(page(account)).text
     assert "Orders go out, but 1 of the last ones failed." in text
     assert "5 failures among the last 10 orders within 5 minutes stop new ones." in text
     assert "HTTP 502" in text
-    breaker.failed(account.pk, detail="455", at_once=True)
+    circuit_breaker.failed(account.pk, detail="455", at_once=True)
     text = desk.get(page(account)).text
     assert "Breaker: Open" in text
     assert "so nothing is sent until" in text
     ProviderAccount.objects.update(breaker_until=timezone.now())
     assert "The rest is over" in desk.get(page(account)).text
     with transaction.atomic():
-        breaker.half_open(provider_accounts.lock(account.pk))
+        circuit_breaker.half_open(provider_accounts.lock(account.pk))
     assert "One video is on its way as a probe since" in desk.get(page(account)).text
     ProviderAccount.objects.update(breaker_at=None)
     assert "as a probe since –" in desk.get(page(account)).text
@@ -554,8 +559,8 @@ def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, s
 def test_which_key_is_used_is_chosen_here(
     desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
 ) -> None:
-    second = key_library.add_key(api_key="second-key", label="Second")
-    key_library.activate(account_id=second.pk)
+    second = provider_keys.add_key(api_key="second-key", label="Second")
+    provider_keys.activate(account_id=second.pk)
     sandbox.settings(api_key="admin-key-canary")
     ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
     assert 'value="activate"' in desk.get(page(own_key)).text

@@ -13,7 +13,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import ledger, lots, vouchers
+from billing.credits import ledger, lots, vouchers
 from billing.models import CreditLot, LedgerEntry, Voucher
 from tests.billing.conftest import SetClock
 from tests.billing.test_admin import LEDGER, PEOPLE, act, columns, journal

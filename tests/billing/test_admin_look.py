@@ -10,8 +10,10 @@ from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alerts, ledger, provider_accounts
+from billing.alerts import services as alerts
+from billing.credits import ledger
 from billing.models import Alert, LedgerEntry, ProviderAccount
+from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 

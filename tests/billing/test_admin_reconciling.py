@@ -8,9 +8,10 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, price_changes, pricing
-from billing.items import Item
+from billing.audit import runner as audit_runner
+from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, ProviderEntry, Spend
+from billing.pricing import prices, provider_price_changes
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.billing.test_admin import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
@@ -24,13 +25,15 @@ FAST = Item("veo3_fast", "720p", "generate")
 
 @pytest.fixture
 def proposal(db: None) -> PriceProposal:
-    made = price_changes.propose(item=FAST, listed=Decimal(60), seen=Decimal("37.5"), source=PriceProposal.Source.FEED)
+    made = provider_price_changes.propose(
+        item=FAST, listed=Decimal(60), seen=Decimal("37.5"), source=PriceProposal.Source.FEED
+    )
     assert made is not None
     return made
 
 
 def fast() -> tuple[Decimal, int]:
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
 
@@ -73,7 +76,9 @@ def test_without_a_clear_answer_nothing_is_applied(
 
 
 def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None) -> None:
-    made = price_changes.propose(item=FAST, listed=Decimal(60), seen=Decimal(90), source=PriceProposal.Source.FEED)
+    made = provider_price_changes.propose(
+        item=FAST, listed=Decimal(60), seen=Decimal(90), source=PriceProposal.Source.FEED
+    )
     done = act(desk, PROPOSALS, "apply", made, confirmed="yes", users="price")
     assert 'class="warning"' in done
     assert "−US$ 0.1500 (−50 %)" in done
@@ -103,9 +108,9 @@ def test_what_another_decided_meanwhile_stays_decided(
     desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
 ) -> None:
     def too_late(**_: object) -> None:
-        raise price_changes.Decided
+        raise provider_price_changes.Decided
 
-    monkeypatch.setattr(price_changes, name, too_late)
+    monkeypatch.setattr(provider_price_changes, name, too_late)
     assert "was decided meanwhile" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
 
 
@@ -179,7 +184,7 @@ def test_entries_and_looks_are_read_and_never_written(desk: Client, still: SetCl
     assert columns(text, "why") == ["Playground", "It rose"]
     assert columns(text, "who") == ["olga@example.com", "–"]
     assert columns(text, "what") == ["Correction", "Top-up"]
-    books.look()
+    audit_runner.look()
     assert columns(desk.get(RUNS).text, "verdict") == ["Balance"]
     Price.objects.all().delete()
     for url in (ENTRIES, RUNS, PROPOSALS):

@@ -6,8 +6,10 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alert_crowds, alert_words, alerts
-from billing.alert_crowds import MOST_ALONE
+from billing.alerts import grouping as alert_grouping
+from billing.alerts import runbook
+from billing.alerts import services as alerts
+from billing.alerts.grouping import MOST_ALONE
 from billing.models import Alert, AlertDelivery, GatheredCause
 from tests.billing.conftest import SetClock
 from tests.billing.racing import PROCESSES, race
@@ -18,12 +20,12 @@ Kind = Alert.Kind
 
 def tell(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
     for job in jobs:
-        alert_crowds.tell(kind, reference=f"job:{job}", detail=f"trouble of {job}")
+        alert_grouping.tell(kind, reference=f"job:{job}", detail=f"trouble of {job}")
 
 
 def over(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
     for job in jobs:
-        alert_crowds.over([kind], reference=f"job:{job}")
+        alert_grouping.over([kind], reference=f"job:{job}")
 
 
 def alone() -> list[str]:
@@ -54,8 +56,8 @@ def test_three_hundred_are_eleven_alerts_and_eleven_posts(still: SetClock, setti
     many = Alert.objects.get(cause="")
     assert many.detail == "More videos of which the same is true: 290. The page of each says it."
     assert many.severity == "warning"
-    assert alert_words.about(many) == ""
-    assert alert_words.page_of(many) == "/admin/videos/videotask/"
+    assert runbook.about(many) == ""
+    assert runbook.page_of(many) == "/admin/videos/videotask/"
     assert str(GatheredCause.objects.get(reference="job:299")) == "unconfirmed job:299"
 
 
@@ -111,8 +113,8 @@ def test_a_person_who_ends_it_ends_it_for_all(still: SetClock, olga: User) -> No
 
 
 def test_one_job_may_have_several_causes(still: SetClock) -> None:
-    alert_crowds.tell(Kind.ODD_ANSWER, reference="job:1")
-    alert_crowds.tell(Kind.ODD_ANSWER, reference="job:1", cause="callback of job:1")
+    alert_grouping.tell(Kind.ODD_ANSWER, reference="job:1")
+    alert_grouping.tell(Kind.ODD_ANSWER, reference="job:1", cause="callback of job:1")
     assert alone() == ["job:1", "callback of job:1"]
     over(1, kind=Kind.ODD_ANSWER)
     assert alone() == []

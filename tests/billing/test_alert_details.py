@@ -14,28 +14,19 @@ from django.utils import timezone, translation
 from django.utils.module_loading import autodiscover_modules
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import (
-    alert_details,
-    alerts,
-    balance_alerts,
-    books,
-    budget_alerts,
-    budgets,
-    limits,
-    margins,
-    price_changes,
-    pricing,
-    provider_accounts,
-    reconcile,
-    spend,
-    summary_round,
-    tally,
-    unusual,
-)
-from billing.amounts import whole_percent
-from billing.items import Item
+from accounts.seams import clock
+from billing.alerts import messages as alert_messages
+from billing.alerts import services as alerts
+from billing.audit import runner as audit_runner
+from billing.budgets import alerts as budget_alerts
+from billing.budgets import limits
+from billing.budgets import usage as budget_usage
+from billing.common.formatting import whole_percent
+from billing.common.item_names import Item
+from billing.costs import rollups, spend
+from billing.guard import anomalies
+from billing.guard.anomalies import Ended
 from billing.models import (
     Alert,
     AlertDelivery,
@@ -48,16 +39,26 @@ from billing.models import (
     PriceProposal,
     ProviderAccount,
 )
+from billing.pricing import margins, prices, provider_price_changes
+from billing.provider import accounts as provider_accounts
+from billing.provider import balance_alerts
+from billing.reconciliation import reconcile
+from billing.reports import summary_schedule
 from billing.templatetags.cost import percent
-from billing.unusual import Ended
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.i18n.test_pages import english_of
 from tests.people import give_credits
 from tests.videos import takes
 from tests.videos.conftest import own_media
-from videos import alert_delivery, dispatch, lifecycle, orders, polling, provider_clients, storing, supervisor, sweep
+from videos.lifecycle import acts as lifecycle
+from videos.notifications import alert_delivery
+from videos.ordering import orders
+from videos.pipeline import clients as provider_clients
+from videos.pipeline import dispatch, polling
 from videos.providers.base import Report, ReportState
+from videos.storage import media_store
+from videos.worker import supervisor, sweep
 
 __all__ = ["own_media"]
 
@@ -118,7 +119,7 @@ def gone_key(house: House) -> None:
 
 def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -> None:
     limits.set_limit(subject=subject, period=period, limit=Decimal(4000), actor=None, **whose)
-    (state,) = [one for one in budgets.states(clock.now()) if one.source == "admin"]
+    (state,) = [one for one in budget_usage.states(clock.now()) if one.source == "admin"]
     BudgetWindow.objects.create(
         scope=state.scope, period=period, starts_at=state.window.starts_at, ends_at=state.window.ends_at, used=4000
     )
@@ -126,12 +127,12 @@ def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -
 
 
 def look(ended: Ended | None = None) -> None:
-    unusual.watch(account_id=provider_accounts.current().pk, ended=lambda since: ended or Ended(0, {}))
+    anomalies.watch(account_id=provider_accounts.current().pk, ended=lambda since: ended or Ended(0, {}))
 
 
 def an_hour(house: House, *, days_before: int) -> None:
     for day in range(days_before + 1):
-        tally.mark(
+        rollups.mark(
             ordered_at=house.still.at - timedelta(days=day),
             model="veo3_fast",
             user_id=1,
@@ -147,7 +148,7 @@ def waiting_for_a_person(house: House) -> None:
 
 def burst(house: House) -> None:
     house.settings.UNUSUAL_USER_BURST = 1
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     for n in range(2):
         spend.estimate(reference=f"job:{n}", user=house.user, quote=quote)
     look()
@@ -171,25 +172,27 @@ def gone(house: House, *, answered: bool = False) -> None:
 
 
 def dearer(source: PriceProposal.Source) -> None:
-    price_changes.propose(item=ITEM, listed=Decimal(1000), seen=Decimal("1200.5"), source=source)
+    provider_price_changes.propose(item=ITEM, listed=Decimal(1000), seen=Decimal("1200.5"), source=source)
 
 
 def loss() -> None:
-    price_changes.set_price(item=ITEM, provider_credits=Decimal(2000), user_credits=1000)
+    provider_price_changes.set_price(item=ITEM, provider_credits=Decimal(2000), user_credits=1000)
     margins.check()
 
 
 def broken_books(house: House) -> None:
     # Before: whoever registers while ours stand in is lost with them.
-    autodiscover_modules("book_checks")
-    house.monkeypatch.setattr(books, "_checks", {"one": lambda *, deep: [books.Problem("I1", "user:5", "odd")]})
-    books.check()
+    autodiscover_modules("audit.checks")
+    house.monkeypatch.setattr(
+        audit_runner, "_checks", {"one": lambda *, deep: [audit_runner.Problem("I1", "user:5", "odd")]}
+    )
+    audit_runner.check()
 
 
 def late_books(*, looked: bool) -> None:
     if looked:
         BooksRun.objects.create(took_s=1, problems=0)
-    books.tell_late()
+    audit_runner.tell_late()
 
 
 def restarted(house: House, *, after_s: int | None) -> None:
@@ -206,7 +209,7 @@ def restarted(house: House, *, after_s: int | None) -> None:
 
 
 def full_disk(house: House) -> None:
-    house.monkeypatch.setattr(storing, "has_room", lambda: False)
+    house.monkeypatch.setattr(media_store, "has_room", lambda: False)
     give_credits(house.user, 100)
     with pytest.raises(orders.NoRoom):
         orders.create(user=house.user, order=orders.VideoOrder(prompt="A lighthouse"), idempotency_key="k")
@@ -214,7 +217,7 @@ def full_disk(house: House) -> None:
 
 def unreadable(house: House) -> None:
     task = takes.ready(house.user)
-    house.monkeypatch.setattr("videos.media.serve", _cannot_open)
+    house.monkeypatch.setattr("videos.views.media.serve", _cannot_open)
     client = Client()
     client.force_login(house.user)
     assert client.get(f"/videos/{task.pk}/file").status_code == 404
@@ -273,8 +276,8 @@ ACTS: dict[str, Callable[[House], None]] = {
     "given_up_unconfirmed": lambda house: given_up(house, "unconfirmed"),
     "given_up_no_file": lambda house: given_up(house, "no_file"),
     "given_up_by_hand": lambda house: given_up(house, "operator", by_hand=True),
-    "summary_unsent": lambda house: summary_round.not_reached(
-        DailySummary(day=house.still.at.date(), attempts=summary_round.ATTEMPTS - 1), "it is away"
+    "summary_unsent": lambda house: summary_schedule.not_reached(
+        DailySummary(day=house.still.at.date(), attempts=summary_schedule.ATTEMPTS - 1), "it is away"
     ),
     "callbacks_dry": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_dry"], polled=38, verdicts=40),
     "callbacks_private": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_private"], address="http://127.0.0.1"),
@@ -308,21 +311,21 @@ SAID = {
 
 def in_tokyo(alert: Alert, language: str) -> str:
     with translation.override(language), timezone.override(TOKYO):
-        return alert_details.detail_of(alert)
+        return alert_messages.detail_of(alert)
 
 
 def test_every_sentence_has_an_act() -> None:
-    assert set(ACTS) == set(alert_details.SENTENCES)
+    assert set(ACTS) == set(alert_messages.SENTENCES)
 
 
-@pytest.mark.parametrize("name", alert_details.SENTENCES)
+@pytest.mark.parametrize("name", alert_messages.SENTENCES)
 def test_what_is_told_reads_well_in_each_language_and_zone(house: House, name: str) -> None:
     ACTS[name](house)
     alert = Alert.objects.get()
     assert name in alert.facts.get("say", [alert.kind])
     english, chinese = in_tokyo(alert, "en"), in_tokyo(alert, "zh-hans")
     assert "%(" not in english + chinese + alert.detail
-    ours = alert_details.SENTENCES[name]
+    ours = alert_messages.SENTENCES[name]
     fixed = [part for part in str(ours).replace(")s", "%(").split("%(")[::2] if part.strip(" .,;:()")]
     assert all(part.rstrip("(") in english for part in fixed)
     assert all(part.rstrip("(") in alert.detail for part in fixed)
@@ -364,18 +367,18 @@ def test_facts_that_fit_no_sentence_leave_what_was_told(still: SetClock, facts: 
     alert = alerts.raise_alert(Kind.STORAGE, detail="the bucket does not answer")
     Alert.objects.update(facts=facts)
     alert.refresh_from_db()
-    assert alert_details.told(alert) == ("", "the bucket does not answer")
-    assert alert_details.detail_of(alert) == "the bucket does not answer"
+    assert alert_messages.told(alert) == ("", "the bucket does not answer")
+    assert alert_messages.detail_of(alert) == "the bucket does not answer"
 
 
 def test_the_newest_words_count_whosever_they_are(still: SetClock) -> None:
-    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=storing.no_room())
-    assert "is free on the disk" in alert_details.detail_of(alert)
+    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
+    assert "is free on the disk" in alert_messages.detail_of(alert)
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="ENOSPC")
-    assert alert_details.detail_of(alert) == "ENOSPC"
-    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=storing.no_room())
+    assert alert_messages.detail_of(alert) == "ENOSPC"
+    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert "is free on the disk" in alert_details.detail_of(alert)
+    assert "is free on the disk" in alert_messages.detail_of(alert)
     assert alert.count == 4
 
 

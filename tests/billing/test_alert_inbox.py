@@ -13,7 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alert_routing, alerts, banner
+from billing.alerts import outbox as alert_outbox
+from billing.alerts import services as alerts
+from billing.alerts import services as banner
 from billing.models import Alert
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
@@ -84,9 +86,9 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
         assert words in text
     assert "next 09-01 12:00 · tried 0×" in text
     assert "I have seen it" in text
-    [delivery] = alert_routing.due()
-    assert alert_routing.claim(delivery)
-    alert_routing.failed(delivery, error="the mail server refused it", for_good=True)
+    [delivery] = alert_outbox.due()
+    assert alert_outbox.claim(delivery)
+    alert_outbox.failed(delivery, error="the mail server refused it", for_good=True)
     assert "the mail server refused it" in page_of(desk, alert)
     assert "Not told" in desk.get(INBOX).text
     assert "1 alert marked." in act(desk, "acknowledge", alert)
@@ -114,9 +116,9 @@ def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, sti
     assert "Nobody: it stands here only." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     loud = alerts.raise_alert(Kind.STORAGE)
-    [delivery] = alert_routing.due()
-    assert alert_routing.claim(delivery)
-    alert_routing.sent(delivery, at=still.at)
+    [delivery] = alert_outbox.due()
+    assert alert_outbox.claim(delivery)
+    alert_outbox.sent(delivery, at=still.at)
     assert "09-01 12:00:00" in page_of(desk, loud)
     assert "Not told" not in desk.get(INBOX).text
 

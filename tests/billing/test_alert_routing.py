@@ -7,8 +7,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alert_routing, alerts
-from billing.alert_routing import BACKOFF_S, LEASE, Channel, Event, Place, State
+from billing.alerts import outbox as alert_outbox
+from billing.alerts import services as alerts
+from billing.alerts.outbox import BACKOFF_S, LEASE, Channel, Event, Place, State
 from billing.models import Alert, AlertDelivery
 from tests.billing.conftest import SetClock
 
@@ -31,14 +32,14 @@ def rows() -> list[tuple[str, str, int]]:
 
 def carry(still: SetClock) -> list[str]:
     """Carry everything that is due, well; what it was."""
-    carried = [delivery for delivery in alert_routing.due() if alert_routing.claim(delivery)]
+    carried = [delivery for delivery in alert_outbox.due() if alert_outbox.claim(delivery)]
     for delivery in carried:
-        alert_routing.sent(delivery, at=still.at)
+        alert_outbox.sent(delivery, at=still.at)
     return [delivery.event for delivery in carried]
 
 
 def one_due() -> AlertDelivery:
-    [delivery] = alert_routing.due()
+    [delivery] = alert_outbox.due()
     return delivery
 
 
@@ -67,19 +68,19 @@ def test_the_worst_is_carried_first(still: SetClock, settings: Settings) -> None
     settings.ALERT_FROM_SEVERITY = "info"
     for kind in (Kind.DELAYED, Kind.WORKER, Kind.STORAGE):
         alerts.raise_alert(kind)
-    assert [delivery.alert.severity for delivery in alert_routing.due()] == ["critical", "warning", "info"]
+    assert [delivery.alert.severity for delivery in alert_outbox.due()] == ["critical", "warning", "info"]
 
 
 def test_what_one_claimed_no_other_does_unless_it_dies(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     mine, others = one_due(), one_due()
-    assert alert_routing.claim(mine)
-    assert not alert_routing.claim(others)
-    assert not alert_routing.due()
+    assert alert_outbox.claim(mine)
+    assert not alert_outbox.claim(others)
+    assert not alert_outbox.due()
     still.sleep(LEASE.total_seconds())
-    assert alert_routing.claim(one_due())
+    assert alert_outbox.claim(one_due())
     # The dead one wakes up: what it says of its attempt no longer counts.
-    alert_routing.failed(mine, error="late")
+    alert_outbox.failed(mine, error="late")
     assert AlertDelivery.objects.get().error == ""
 
 
@@ -89,25 +90,25 @@ def test_what_does_not_arrive_is_tried_for_a_day_and_then_given_up_visibly(
     alerts.raise_alert(Kind.STORAGE)
     began, waits = still.at, [0, *BACKOFF_S]
     for wait_s in waits:
-        assert not alert_routing.due().filter(due_at__gt=still.at)
+        assert not alert_outbox.due().filter(due_at__gt=still.at)
         still.sleep(wait_s)
         delivery = one_due()
-        assert alert_routing.claim(delivery)
-        alert_routing.failed(delivery, error="the mail server cannot be reached" + "!" * 400)
+        assert alert_outbox.claim(delivery)
+        alert_outbox.failed(delivery, error="the mail server cannot be reached" + "!" * 400)
     assert timedelta(hours=20) < still.at - began < timedelta(hours=28)
     row = AlertDelivery.objects.get()
     assert (row.state, row.attempts, len(row.error)) == (State.FAILED, len(waits), 300)
     assert "was not told by email" in caplog.text
     still.sleep(10 * HOUR_S)
-    assert not alert_routing.due()
+    assert not alert_outbox.due()
 
 
 def test_what_is_refused_for_good_is_not_tried_again(still: SetClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     alerts.raise_alert(Kind.STORAGE)
     delivery = one_due()
-    assert alert_routing.claim(delivery)
-    alert_routing.failed(delivery, error="gone", for_good=True)
+    assert alert_outbox.claim(delivery)
+    alert_outbox.failed(delivery, error="gone", for_good=True)
     assert rows() == [("raised", "failed", 1)]
 
 
@@ -138,9 +139,9 @@ def test_what_was_over_before_it_could_be_told_is_told_once(still: SetClock) -> 
 def test_what_ends_while_its_mail_is_on_the_way_is_told_to_be_over(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     delivery = one_due()
-    assert alert_routing.claim(delivery)
+    assert alert_outbox.claim(delivery)
     alerts.resolve(Kind.STORAGE)
-    alert_routing.sent(delivery, at=still.at)
+    alert_outbox.sent(delivery, at=still.at)
     assert carry(still) == ["over"]
 
 
@@ -206,19 +207,19 @@ def test_in_the_next_window_the_new_entry_speaks_for_the_old(still: SetClock) ->
 def test_too_much_at_once_for_one_address_is_held(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
-    assert alert_routing.mails_lately(OLGA, within=timedelta(minutes=10)) == 1
-    assert alert_routing.kinds_lately(OLGA, within=timedelta(minutes=10)) == {"storage"}
+    assert alert_outbox.mails_lately(OLGA, within=timedelta(minutes=10)) == 1
+    assert alert_outbox.kinds_lately(OLGA, within=timedelta(minutes=10)) == {"storage"}
     alerts.raise_alert(Kind.WORKER)
-    alert_routing.hold(alert_routing.due(), for_=timedelta(minutes=5))
+    alert_outbox.hold(alert_outbox.due(), for_=timedelta(minutes=5))
     assert carry(still) == []
     still.sleep(600)
-    assert alert_routing.mails_lately(OLGA, within=timedelta(minutes=10)) == 0
-    assert alert_routing.kinds_lately(OLGA, within=timedelta(minutes=10)) == set()
+    assert alert_outbox.mails_lately(OLGA, within=timedelta(minutes=10)) == 0
+    assert alert_outbox.kinds_lately(OLGA, within=timedelta(minutes=10)) == set()
     assert carry(still) == ["raised"]
 
 
 def test_a_test_goes_where_it_is_sent_and_no_worker_takes_it(still: SetClock) -> None:
     alert = alerts.raise_alert(Kind.TEST)
-    [delivery] = alert_routing.send_to(alert, [Place(Channel.EMAIL, "otto@example.com")])
+    [delivery] = alert_outbox.send_to(alert, [Place(Channel.EMAIL, "otto@example.com")])
     assert (delivery.address, delivery.event) == ("otto@example.com", Event.RAISED)
-    assert not alert_routing.due()
+    assert not alert_outbox.due()

@@ -6,7 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alerts
+from billing.alerts import services as alerts
 from billing.models import Alert, Period
 from tests.billing.conftest import SetClock
 

@@ -7,8 +7,11 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import book_budgets, books, budgets, spend
-from billing.limits import set_limit
+from billing.audit import budget_checks
+from billing.audit import runner as audit_runner
+from billing.budgets import usage as budget_usage
+from billing.budgets.limits import set_limit
+from billing.costs import spend
 from billing.models import BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
@@ -25,7 +28,7 @@ def _nothing_is_limited(settings: Settings) -> None:
 
 def told(*, deep: bool = False) -> set[str]:
     """What the two looks say, as one reads it."""
-    checks = (book_budgets.windows_hold_what_counts, book_budgets.jobs_count_what_they_cost)
+    checks = (budget_checks.windows_hold_what_counts, budget_checks.jobs_count_what_they_cost)
     return {str(problem) for check in checks for problem in check(deep=deep)}
 
 
@@ -90,7 +93,7 @@ def test_a_limit_raised_or_taken_away_changes_nothing(
     set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
     sent(new_spend, account)
     job = new_spend()
-    with pytest.raises(budgets.BudgetSpent):
+    with pytest.raises(budget_usage.BudgetSpent):
         spend.promise(spend=job, account=account)
     assert sound()
     for limit in (Decimal(500), Decimal(1), None):
@@ -114,7 +117,7 @@ def test_windows_that_were_forgotten_are_missed_by_nobody(
 ) -> None:
     job = sent(new_spend, account)
     still.at += timedelta(days=40)
-    assert budgets.forget_old(still.at) == 3
+    assert budget_usage.forget_old(still.at) == 3
     spend.settle(reference=job.reference, actual=Decimal(10), basis=Basis.REPORTED)
     assert sound()
 
@@ -150,7 +153,7 @@ def test_i6_a_window_that_holds_another_sum_than_its_jobs(
         f"I6 budget window {row.scope} {period} {row.starts_at:%Y-%m-%d %H:%M}: holds 59.9999 where its jobs count 60"
     )
     assert told() == told(deep=True) == {problem}
-    assert problem in map(str, books.check())
+    assert problem in map(str, audit_runner.check())
 
 
 def test_i6_a_window_that_nobody_counts_in(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:

@@ -13,16 +13,18 @@ from django.db import connection
 from django.db.models import F
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import books, ledger
+from accounts.seams import clock
+from billing.audit import runner as audit_runner
+from billing.credits import ledger
 from billing.models import Alert, CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, Spend
 from tests.billing import history
 from tests.billing.conftest import unguarded
 from tests.people import give_credits
-from videos import lifecycle, storing
-from videos.book_checks import Reference
+from videos.audit.checks import Reference
+from videos.lifecycle import acts as lifecycle
 from videos.models import CallbackReceipt, SourceImage, TaskEvent, VideoFile, VideoTask
+from videos.storage import media_store
 
 pytestmark = pytest.mark.django_db
 Status = VideoTask.Status
@@ -41,7 +43,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 def broken(**options: bool) -> set[tuple[str, str]]:
     """(invariant, reference) of every problem. A row that a test changes is counted otherwise too: tests/videos/test_recount."""
-    return {(one.invariant, one.reference) for one in books.check(**options) if one.invariant != "I23"}
+    return {(one.invariant, one.reference) for one in audit_runner.check(**options) if one.invariant != "I23"}
 
 
 def invariants(**options: bool) -> set[str]:
@@ -81,25 +83,25 @@ def test_books_of_every_state_are_sound(alice: User, bob: User, olga: User) -> N
         make(alice)
     history.submitting(bob)
     ledger.adjust(user=bob, user_credits=5, idempotency_key="a", note="a gift", actor=olga)
-    assert books.check(deep=True) == []
+    assert audit_runner.check(deep=True) == []
     for user in (alice, bob):
         assert ledger.balance_of(user) == sum(entry.amount for entry in ledger.statement(user))
 
 
 def test_empty_books_are_sound() -> None:
-    assert books.check(deep=True) == []
+    assert audit_runner.check(deep=True) == []
 
 
 def test_problems_make_one_alert_which_ends_with_them(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
-    (problem,) = books.check()
-    books.check()
+    (problem,) = audit_runner.check()
+    audit_runner.check()
     alert = Alert.objects.get()
     assert (alert.kind, alert.count, alert.resolved_at) == ("books", 2, None)
     assert str(problem) in alert.detail
     CreditAccount.objects.update(balance=10)
-    assert books.check() == []
+    assert audit_runner.check() == []
     assert Alert.objects.get().resolved_at is not None
 
 
@@ -122,17 +124,17 @@ def test_the_command_prints_a_line_for_each_problem_and_a_summary(alice: User) -
 
 
 def test_an_app_may_add_what_must_hold_in_its_own_tables() -> None:
-    problem = books.Problem("I99", "thing 1", "is odd")
+    problem = audit_runner.Problem("I99", "thing 1", "is odd")
 
-    @books.register
-    def odd(*, deep: bool) -> list[books.Problem]:
+    @audit_runner.register
+    def odd(*, deep: bool) -> list[audit_runner.Problem]:
         return [problem]
 
     try:
-        assert books.check() == [problem]
+        assert audit_runner.check() == [problem]
     finally:
-        books._checks.pop(f"{__name__}.odd")
-    assert books.check() == []
+        audit_runner._checks.pop(f"{__name__}.odd")
+    assert audit_runner.check() == []
 
 
 # I1 to I4: accounts and entries
@@ -347,14 +349,14 @@ def test_i7_a_poster_that_is_gone(alice: User, media: Path) -> None:
 
 def test_i7_a_ready_video_without_a_stored_file(alice: User) -> None:
     task = history.ready(alice)
-    storing.delete(VideoFile.objects.get().name)
+    media_store.delete(VideoFile.objects.get().name)
     VideoFile.objects.all().delete()
     assert broken() == {("I7", task.reference)}
 
 
 def test_i7_an_image_that_is_gone_or_another(alice: User, media: Path) -> None:
-    storing.keep_bytes(b"image", "images/one.webp", mime_type="image/webp")
-    digest = storing.sha256_of(media / "images/one.webp")
+    media_store.keep_bytes(b"image", "images/one.webp", mime_type="image/webp")
+    digest = media_store.sha256_of(media / "images/one.webp")
     image = SourceImage.objects.create(
         user=alice, name="images/one.webp", mime_type="image/webp", width=1, height=1, size_bytes=5, sha256=digest
     )
@@ -375,7 +377,7 @@ def test_i7_a_file_deleted_while_we_looked_is_no_problem(
         VideoTask.objects.update(deleted_at=clock.now())
         return False
 
-    monkeypatch.setattr(storing, "is_there", deleted_meanwhile)
+    monkeypatch.setattr(media_store, "is_there", deleted_meanwhile)
     assert broken() == set()
 
 
@@ -383,9 +385,9 @@ def test_i7_a_storage_that_cannot_be_read(alice: User, monkeypatch: pytest.Monke
     history.ready(alice)
 
     def trouble(name: str) -> bool:
-        raise storing.StorageTrouble("EIO")
+        raise media_store.StorageTrouble("EIO")
 
-    monkeypatch.setattr(storing, "is_there", trouble)
+    monkeypatch.setattr(media_store, "is_there", trouble)
     assert broken() == {("I7", "storage")}
 
 

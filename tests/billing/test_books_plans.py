@@ -15,12 +15,12 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils.module_loading import autodiscover_modules
 
-from accounts.doors import clock
-from billing import books
+from accounts.seams import clock
+from billing.audit import runner as audit_runner
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
 from veoapp.benchmark import history
-from videos import book_files
-from videos.book_checks import Reference
+from videos.audit import files as file_audit
+from videos.audit.checks import Reference
 from videos.models import SourceImage, TaskEvent, VideoFile, VideoTask
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -28,8 +28,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 TASKS = 4_000
 Statement = tuple[str, Any]
 
-autodiscover_modules("book_checks")
-CHECKS = {**books._checks, **{f"{name}, often": check for name, check in books._often.items()}}
+autodiscover_modules("audit.checks")
+CHECKS = {**audit_runner._checks, **{f"{name}, often": check for name, check in audit_runner._often.items()}}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def long_history(monkeypatch: pytest.MonkeyPatch) -> None:
         cursor.execute("SET LOCAL hash_mem_multiplier = 1")
         # Then a table is read from one end to the other only where no index helps, be it ever so short.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    monkeypatch.setattr(book_files, "_wrong_with", lambda row, *, deep: "")
+    monkeypatch.setattr(file_audit, "_wrong_with", lambda row, *, deep: "")
 
 
 def statements_of(act: Callable[[], object]) -> list[Statement]:

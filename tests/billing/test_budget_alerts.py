@@ -6,9 +6,12 @@ from decimal import Decimal
 import pytest
 
 from accounts.models import User
-from billing import alerts, budget_alerts, pricing, spend
-from billing.limits import set_limit
+from billing.alerts import services as alerts
+from billing.budgets import alerts as budget_alerts
+from billing.budgets.limits import set_limit
+from billing.costs import spend
 from billing.models import Alert, ProviderAccount, Spend
+from billing.pricing import prices
 from tests.billing.budgeting import limit, refused, told
 from tests.billing.conftest import SetClock
 
@@ -96,7 +99,7 @@ def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_v
 
 
 def _lite(user: User) -> Spend:
-    quote = pricing.quote(model="veo3_lite", resolution="720p")
+    quote = prices.quote(model="veo3_lite", resolution="720p")
     return spend.estimate(reference="job:lite", user=user, quote=quote)
 
 

@@ -8,8 +8,13 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import User
-from billing import budget_guard, budgets, guard, pricing, spend, wait_words
+from billing.budgets import policy as budget_policy
+from billing.budgets import usage as budget_usage
+from billing.costs import spend
+from billing.guard import checks as guard_checks
+from billing.guard import wait_reasons
 from billing.models import Alert, BudgetWindow, ProviderAccount, Spend
+from billing.pricing import prices
 from tests.billing.budgeting import fast, limit, told
 from tests.billing.conftest import SetClock
 
@@ -21,13 +26,13 @@ NewSpend = Callable[..., Spend]
 
 
 def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
-    found = budget_guard.refusal_of(user=user, quote=fast(), at=still.at)
+    found = budget_policy.refusal_of(user=user, quote=fast(), at=still.at)
     return None if found is None else (found.code, str(found))
 
 
 def test_without_limits_every_order_is_let_through(still: SetClock, alice: User) -> None:
     assert refusal(alice, still) is None
-    assert budgets.left_today(alice) is None
+    assert budget_usage.left_today(alice) is None
 
 
 def test_a_users_order_counts_what_is_used_and_what_waits(
@@ -38,7 +43,7 @@ def test_a_users_order_counts_what_is_used_and_what_waits(
     new_spend()
     assert refusal(alice, still) is None
     new_spend()
-    left = budgets.left_today(alice)
+    left = budget_usage.left_today(alice)
     assert left is not None
     assert (left.state.limit, left.state.used, left.waiting, left.left) == (200, 60, 120, 20)
     with timezone.override("America/New_York"):
@@ -67,7 +72,7 @@ def test_what_is_left_never_goes_below_nothing(
     new_spend()
     limit("30", subject="each_user", period="hour")
     limit("30", subject="each_user")
-    left = budgets.left_today(alice)
+    left = budget_usage.left_today(alice)
     assert left is not None
     assert (left.left, left.state.period) == (0, "day")
 
@@ -91,7 +96,7 @@ def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
     spend.promise(spend=new_spend(), account=account)
     for _ in range(waiting):
         new_spend()
-    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
     assert (found and f"{found.until:%H:%M}") == until
 
 
@@ -151,10 +156,10 @@ def test_what_no_window_would_ever_hold_is_said_to_be_so(
     limit(amount, period="hour")
     limit("60", subject="each_user")
     assert refusal(alice, still) == ("above_limit", sentence)
-    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
     assert found is not None
     assert found.until is None
-    budget_guard.tell(found)
+    budget_policy.tell(found)
     assert told("budget_hard") == [], "an operator's own decision"
 
 
@@ -163,9 +168,9 @@ def test_orders_turned_away_are_told_to_operators(
 ) -> None:
     limit("60")
     spend.promise(spend=new_spend(), account=account)
-    found = budget_guard.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
     assert found is not None
-    budget_guard.tell(found)
+    budget_policy.tell(found)
     assert told("budget_hard") == [("all:day 60", 1, True)]
 
 
@@ -182,17 +187,17 @@ def test_who_waits_is_named_by_what_is_left(
     mine, _his = new_spend(), new_spend(user=bob)
     states = {
         state.scope: state
-        for state in budgets.states_of(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
+        for state in budget_usage.states_of(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
         if state.period == "day"
     }
-    assert [job.pk for job in budgets.too_big_for(states[f"user:{alice.pk}"], above_limit=False)] == [mine.pk]
-    assert budgets.too_big_for(states["all"], above_limit=False).count() == 2
-    assert budgets.too_big_for(states["model:veo3_fast"], above_limit=False).count() == 2
-    assert not budgets.too_big_for(states["all"], above_limit=True).exists()
-    assert budgets.holds_everybody(states["all"])
-    assert not budgets.holds_everybody(states["model:veo3_fast"])
+    assert [job.pk for job in budget_usage.too_big_for(states[f"user:{alice.pk}"], above_limit=False)] == [mine.pk]
+    assert budget_usage.too_big_for(states["all"], above_limit=False).count() == 2
+    assert budget_usage.too_big_for(states["model:veo3_fast"], above_limit=False).count() == 2
+    assert not budget_usage.too_big_for(states["all"], above_limit=True).exists()
+    assert budget_usage.holds_everybody(states["all"])
+    assert not budget_usage.holds_everybody(states["model:veo3_fast"])
     limit("150")
-    assert not budgets.holds_everybody(next(one for one in budgets.states(still.at) if one.budget_key))
+    assert not budget_usage.holds_everybody(next(one for one in budget_usage.states(still.at) if one.budget_key))
 
 
 @pytest.mark.parametrize(
@@ -211,17 +216,17 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
-    found = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert found.spent is not None
-    assert (found.code, found.until) == (code, still.at + guard.BUDGET_LOOK_EVERY)
+    assert (found.code, found.until) == (code, still.at + guard_checks.BUDGET_LOOK_EVERY)
     assert found.ends_at == found.spent.window.ends_at
-    assert str(wait_words.TO_OWNERS[code])
+    assert str(wait_reasons.TO_OWNERS[code])
     limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
-    found = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
-    assert str(wait_words.TO_OWNERS["budget_limit"])
+    assert str(wait_reasons.TO_OWNERS["budget_limit"])
 
 
 @pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
@@ -229,12 +234,12 @@ def test_an_order_that_would_be_taken_and_wait_is_known_before(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
 ) -> None:
     limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
-    assert budget_guard.verdict(user=alice, quote=fast(), at=still.at) == budget_guard.Verdict(None, None)
+    assert budget_policy.verdict(user=alice, quote=fast(), at=still.at) == budget_policy.Verdict(None, None)
     new_spend()
-    expected = budget_guard.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
-    found = budget_guard.verdict(user=alice, quote=fast(), at=still.at)
-    assert found == budget_guard.Verdict(None, expected), "what waits already goes first"
-    assert str(wait_words.TO_OWNERS[code])
+    expected = budget_policy.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
+    found = budget_policy.verdict(user=alice, quote=fast(), at=still.at)
+    assert found == budget_policy.Verdict(None, expected), "what waits already goes first"
+    assert str(wait_reasons.TO_OWNERS[code])
 
 
 def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
@@ -244,24 +249,24 @@ def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(stil
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
     )
-    delay = budget_guard.verdict(user=alice, quote=fast(), at=still.at).delay
-    assert delay == budget_guard.Delay("budget_pace", still.at + timedelta(minutes=24))
-    assert str(wait_words.TO_OWNERS["budget_pace"])
+    delay = budget_policy.verdict(user=alice, quote=fast(), at=still.at).delay
+    assert delay == budget_policy.Delay("budget_pace", still.at + timedelta(minutes=24))
+    assert str(wait_reasons.TO_OWNERS["budget_pace"])
 
 
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
     limit("1200")
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
-    assert budget_guard.refusal_of(user=alice, quote=quote, at=still.at) is None
+    quote = prices.quote(model="veo3_fast", resolution="720p")
+    assert budget_policy.refusal_of(user=alice, quote=quote, at=still.at) is None
     midnight = still.at - timedelta(hours=12)
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
-    refusal = budget_guard.refusal_of(user=alice, quote=quote, at=still.at)
-    assert isinstance(refusal, budget_guard.SlowedDown)
+    refusal = budget_policy.refusal_of(user=alice, quote=quote, at=still.at)
+    assert isinstance(refusal, budget_policy.SlowedDown)
     assert "Nothing was charged" in str(refusal)
-    budget_guard.tell(refusal)
+    budget_policy.tell(refusal)
     assert not Alert.objects.exists()
 
 
@@ -276,11 +281,11 @@ def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
     )
     assert str(row) == "all day 2026-09-01 00:00: 1075"
     job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
-    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
-    assert held == guard.Wait(guard.SLOWED, still.at + guard.BUDGET_LOOK_EVERY, ends_at=turn)
+    held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard_checks.Wait(guard_checks.SLOWED, still.at + guard_checks.BUDGET_LOOK_EVERY, ends_at=turn)
     still.at = turn - timedelta(seconds=1)
     account.balance_at = still.at
-    held = guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
-    assert held == guard.Wait(guard.SLOWED, turn, ends_at=turn)
+    held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    assert held == guard_checks.Wait(guard_checks.SLOWED, turn, ends_at=turn)
     still.at = turn
-    assert guard.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None
+    assert guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None

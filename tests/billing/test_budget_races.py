@@ -11,15 +11,19 @@ from django.db.models import Sum
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, key_library, ledger, provider_accounts, spend
-from billing.budgets import BudgetSpent
-from billing.limits import set_limit
+from billing.audit import runner as audit_runner
+from billing.budgets.limits import set_limit
+from billing.budgets.usage import BudgetSpent
+from billing.costs import spend
+from billing.credits import ledger
 from billing.models import BudgetWindow, LedgerEntry, PaidCall, Spend
+from billing.provider import accounts as provider_accounts
+from billing.provider import keys as provider_keys
 from tests.billing import history
 from tests.billing.racing import race
 from tests.people import give_credits, make_person
-from videos import dispatch
 from videos.models import VideoTask
+from videos.pipeline import dispatch
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -61,7 +65,7 @@ def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
     assert VideoTask.objects.count() == 10
     assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 10
     assert ledger.balance_of(alice) == 70 * PRICE
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings: Settings) -> None:
@@ -69,7 +73,7 @@ def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings:
     for name in FREE:
         setattr(settings, name, Decimal(0))
     set_limit(subject="all", period="month", limit=Decimal(40 * PRICE), actor=None)
-    accounts = [key_library.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2)]
+    accounts = [provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2)]
     crowd = [make_person(f"p{n}@example.com") for n in range(8)]
     jobs = {user.pk: [_job(user, n) for n in range(10)] for user in crowd}
     gate = Barrier(len(crowd))

@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import budgets, spend
-from billing.limits import Subject, key_of, limits_of
+from accounts.seams import clock
+from billing.budgets import usage as budget_usage
+from billing.budgets.limits import Subject, key_of, limits_of
+from billing.costs import spend
 from billing.models import Budget, BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing.budgeting import limit, refused
 from tests.billing.conftest import SetClock
@@ -24,7 +25,7 @@ FAST = Decimal(60)
 
 def used(scope: str = "all", period: str = "day") -> Decimal:
     """What is used in this window now."""
-    states = budgets.states_of([scope], clock.database_now())
+    states = budget_usage.states_of([scope], clock.database_now())
     return next(state.used for state in states if state.period == period)
 
 
@@ -224,9 +225,9 @@ def test_old_windows_are_forgotten_and_young_ones_kept(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
-    assert budgets.forget_old(still.at + timedelta(days=30)) == 0
-    assert budgets.forget_old(still.at + timedelta(days=32)) == 3
-    assert budgets.forget_old(still.at + timedelta(days=402)) == 3
+    assert budget_usage.forget_old(still.at + timedelta(days=30)) == 0
+    assert budget_usage.forget_old(still.at + timedelta(days=32)) == 3
+    assert budget_usage.forget_old(still.at + timedelta(days=402)) == 3
     assert set(BudgetWindow.objects.values_list("period", flat=True)) == {"month"}
 
 
@@ -279,7 +280,7 @@ def test_states_name_what_is_limited_and_everything_together(
     spend.promise(spend=new_spend(), account=account)
     found = [
         (state.scope, str(state.period), state.used, state.limit, state.source, state.budget_key)
-        for state in budgets.states(still.at)
+        for state in budget_usage.states(still.at)
     ]
     me = f"user:{alice.pk}"
     assert found == [
@@ -289,7 +290,7 @@ def test_states_name_what_is_limited_and_everything_together(
         ("model:veo3", "hour", 0, 50, "admin", "model:veo3:hour"),
         (me, "day", 60, 70, "admin", f"{me}:day"),
     ]
-    hour, day, *_rest = budgets.states(still.at)
+    hour, day, *_rest = budget_usage.states(still.at)
     assert (hour.room, hour.is_soft, hour.is_spent, hour.has_room_for(Decimal(10**6))) == (None, False, False, True)
     assert (day.room, day.is_soft, day.is_spent) == (40, False, False)
-    assert budgets.states(still.at)[-1].is_soft
+    assert budget_usage.states(still.at)[-1].is_soft

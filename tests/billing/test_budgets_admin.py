@@ -11,8 +11,8 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import spend
-from billing.limits import limits_of, set_limit
+from billing.budgets.limits import limits_of, set_limit
+from billing.costs import spend
 from billing.models import Budget, ProviderAccount, Spend
 from tests.billing.conftest import SetClock
 

@@ -10,12 +10,14 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from accounts import people
-from accounts.doors import clock
+from accounts import user_actions
 from accounts.models import User
-from billing import ledger, provider_accounts, spend, tally
-from billing.amounts import plain
+from accounts.seams import clock
+from billing.common.formatting import plain
+from billing.costs import rollups, spend
+from billing.credits import ledger
 from billing.models import Measure, ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +82,7 @@ def test_a_key_that_stands_for_another_grant_gives_nothing(alice: User) -> None:
 
 
 def test_a_closed_account_is_given_nothing(alice: User) -> None:
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     alice.refresh_from_db()
     with pytest.raises(CommandError, match="Nobody here"):
         run("grant_credits", alice.email, "10", reason="x")
@@ -139,7 +141,7 @@ def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Calla
     hour = clock.now()
     for hours in range(1, 25):
         counts = [(Measure.ESTIMATED, Decimal(100))]
-        tally.mark(ordered_at=hour - timedelta(hours=hours), model="veo3_fast", user_id=1, counts=counts)
+        rollups.mark(ordered_at=hour - timedelta(hours=hours), model="veo3_fast", user_id=1, counts=counts)
     days = float(balance_line()[1].rpartition(" ")[2])
     assert 1.7 < days < 2.1
     provider.balance(500)

@@ -14,11 +14,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from accounts import people, tokens
+from accounts import user_actions
 from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import User
-from billing import alerts, budgets, limits, provider_accounts, spend, tally
+from accounts.tokens import services as tokens
+from billing.alerts import services as alerts
+from billing.budgets import limits
+from billing.budgets import usage as budget_usage
+from billing.costs import rollups, spend
 from billing.models import Budget, Measure, Period, ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
 from tests.accounts import doorway
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
@@ -111,7 +116,7 @@ def test_a_disabled_operator_s_token_and_one_for_something_else_are_refused(olga
     other.token.save()
     assert refused(ask(other.secret)) == (403, "scope_missing")
     secret = secret_of(olga)
-    people.disable(user=olga, actor=None)
+    user_actions.disable(user=olga, actor=None)
     assert refused(ask(secret)) == (401, "invalid_token")
 
 
@@ -175,7 +180,7 @@ def test_every_window_sums_what_was_ordered_in_it(
 
     def job(hours_ago: int, estimated: str, actual: str | None = None) -> None:
         known = [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))] if actual else []
-        tally.mark(
+        rollups.mark(
             ordered_at=still.at - timedelta(hours=hours_ago),
             model="veo3_fast",
             user_id=olga.pk,
@@ -196,7 +201,7 @@ def test_every_window_sums_what_was_ordered_in_it(
     settled = {"thisHour": Decimal("37.5"), "today": Decimal("287.5"), "thisMonth": Decimal("347.5")}
     for fold in (False, True):
         if fold:
-            tally.fold()
+            rollups.fold()
         said = figures(olga) if not fold else figures_again(olga)
         for name, sums in expected.items():
             assert said[name] == {**sums, "settledEstimate": settled[name]}, (name, fold)
@@ -220,7 +225,7 @@ def test_a_forecast_says_when_the_balance_is_critical(olga: User, account: Provi
     assert figures(olga)["balanceCriticalAt"] is None
     for hours in range(1, 25):
         at = still.at - timedelta(hours=hours)
-        tally.mark(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
+        rollups.mark(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
     soon = datetime.fromisoformat(figures_again(olga)["balanceCriticalAt"])
     assert timedelta(hours=4) < soon - still.at < timedelta(hours=5)
 
@@ -240,7 +245,7 @@ def test_limits_say_what_is_used_of_them_and_when_they_begin_anew(
     assert said["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
     model = said["model:veo3_fast", "day"]
     assert (model["isSpent"], model["left"], model["spentAt"]) == (True, 0, None)
-    assert len(said) == len(budgets.states(still.at))
+    assert len(said) == len(budget_usage.states(still.at))
 
 
 def test_it_says_why_nothing_is_generated(olga: User, account: ProviderAccount, still: SetClock) -> None:
@@ -299,7 +304,7 @@ def test_however_much_there_is_it_takes_at_most_twelve_queries(
         user = make_person(f"u{number}@example.com")
         limits.set_limit(subject=Budget.Subject.USER, period=Period.DAY, limit=Decimal(100), user=user, actor=olga)
         alerts.raise_alert(alerts.Kind.USER_BURST, cause=f"user {user.pk}")
-        tally.mark(
+        rollups.mark(
             ordered_at=account.created_at, model=f"m{number}", user_id=user.pk, counts=[(Measure.ESTIMATED, Decimal(1))]
         )
     secret = secret_of(olga)

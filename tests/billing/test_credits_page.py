@@ -10,12 +10,13 @@ from django.test import Client
 from django.utils import translation
 
 from accounts.models import User
-from billing import expiry, ledger, statements, views
+from billing import views
+from billing.credits import expiry, ledger, statements
 from billing.models import CreditLot, LedgerEntry
 from tests.billing import history
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
-from videos import lifecycle
+from videos.lifecycle import acts as lifecycle
 from videos.models import VideoTask
 
 pytestmark = pytest.mark.django_db

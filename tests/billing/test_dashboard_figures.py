@@ -12,15 +12,15 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import tally
-from billing.amounts import plain
-from billing.dashboard import balance, charts, export, figures, forecasts, ranges, readings, tables
-from billing.dashboard.balance import Curve, Point
-from billing.dashboard.forecasts import Pace
-from billing.dashboard.readings import Sums
-from billing.dashboard.tables import Table
-from billing.margins import Margin
+from billing.common.formatting import plain
+from billing.costs import rollups
 from billing.models import Alert, BalanceSnapshot, Measure, Period, ProviderAccount, ProviderEntry
+from billing.pricing.margins import Margin
+from billing.reports import balance, charts, export, figures, forecasts, ranges, readings, tables
+from billing.reports.balance import Curve, Point
+from billing.reports.forecasts import Pace
+from billing.reports.readings import Sums
+from billing.reports.tables import Table
 from billing.templatetags import cost
 from tests.billing.conftest import SetClock
 
@@ -43,7 +43,7 @@ def count(at: datetime = AT, *, model: str = "veo3_fast", user_id: int = 1, sett
         (Measure.VERDICT, "callback", 1),
         (Measure.GENERATION, "84", 1),
     ]
-    tally.mark(ordered_at=at, model=model, user_id=user_id, counts=counts, labelled=labelled)
+    rollups.mark(ordered_at=at, model=model, user_id=user_id, counts=counts, labelled=labelled)
 
 
 # --- Ranges -----------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_what_cannot_be_shown_is_said_at_its_field_and_kept(typed: dict[str, str
 @pytest.mark.parametrize("key", ranges.NAMES)
 def test_one_query_reads_everything_folded_or_not(key: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     count()
-    tally.fold()
+    rollups.fold()
     count(settled="52.5")
     count(model="veo3", settled=None)
     count(AT - timedelta(days=800))
@@ -411,7 +411,7 @@ def test_files_are_named_after_table_and_dates() -> None:
 def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, still: SetClock) -> None:
     count(user_id=alice.pk)
     count(user_id=alice.pk, settled=None)
-    tally.mark(
+    rollups.mark(
         ordered_at=AT,
         model="veo3_fast",
         user_id=1,
@@ -441,7 +441,7 @@ def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, st
 
 @pytest.mark.django_db
 def test_times_that_nobody_measured_are_empty_cells() -> None:
-    tally.mark(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
+    rollups.mark(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
     reading = readings.read(ranges.named("today", at=AT), at=AT)
     assert next(iter(tables.models(reading).rows))[-4:] == (None, None, None, None)
 

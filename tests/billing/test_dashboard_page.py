@@ -18,9 +18,13 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alerts, breaker, limits, provider_accounts, tally
+from billing.alerts import services as alerts
+from billing.budgets import limits
+from billing.common.periods import window
+from billing.costs import rollups
+from billing.guard import circuit_breaker
 from billing.models import BooksRun, Budget, BudgetWindow, Measure, ProviderAccount
-from billing.windows import window
+from billing.provider import accounts as provider_accounts
 from tests.billing import history, weeks
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
@@ -48,7 +52,7 @@ def working(account: ProviderAccount) -> ProviderAccount:
 
 def order(at: datetime = AT, *, credits: int = 60, model: str = "veo3_fast", user_id: int = 1) -> None:
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, credits)]
-    tally.mark(ordered_at=at, model=model, user_id=user_id, counts=counts)
+    rollups.mark(ordered_at=at, model=model, user_id=user_id, counts=counts)
 
 
 def use(used: int, period: str = "day", scope: str = "all") -> None:
@@ -200,7 +204,7 @@ def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, 
     assert act == "Look at it"
     ProviderAccount.objects.update(breaker="half_open")
     assert "We try again by ourselves, a free question first." in verdict_of(desk)[0]
-    breaker.succeeded(working.pk)
+    circuit_breaker.succeeded(working.pk)
     assert verdict_of(desk)[0].startswith("Generating normally.")
 
 
@@ -301,7 +305,7 @@ def test_reasons_of_failure_are_in_plain_words_and_lead_to_the_videos(
 ) -> None:
     history.failed(alice)
     counts = [(Measure.FAILURE, "content_policy", 2), (Measure.FAILURE, "new_code", 1), (Measure.FAILURE, "", 1)]
-    tally.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
+    rollups.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
     html = desk.get("/admin/").content.decode()
     assert "The prompt touches something that the provider&#x27;s rules do not allow." in html
     assert "new_code" in html
@@ -312,7 +316,7 @@ def test_every_number_leads_to_its_videos(desk: Client, working: ProviderAccount
     failed, other = history.failed(alice), history.ready(bob)
     VideoTask.objects.filter(pk=failed.pk).update(failure_code="content_policy", prompt="a kite that failed")
     VideoTask.objects.filter(pk=other.pk).update(prompt="a kite of Bob's")
-    tally.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=[(Measure.FAILURE, "content_policy", 1)])
+    rollups.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=[(Measure.FAILURE, "content_policy", 1)])
     html = desk.get("/admin/?range=7d").content.decode()
     links = {unescape(link) for link in re.findall(r'href="(/admin/videos/videotask/\?[^"]+)"', html)}
     by_filter = {frozenset(parse_qs(urlsplit(link).query)) - {"created_at__gte", "created_at__lt"} for link in links}
@@ -395,7 +399,7 @@ def test_the_queue_s_file_says_how_long_videos_wait(desk: Client, working: Provi
     before = json.loads(body(desk.get(address)))["rows"]
     assert (before[0]["videos"], before[0]["wait_p50_s"], before[0]["wait_p95_s"]) == (1, None, None)
     waits = [(Measure.WAIT, "50", 18), (Measure.WAIT, "84", 2)]
-    tally.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
+    rollups.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
     first, *others = json.loads(body(desk.get(address)))["rows"]
     assert first["status"] == "queued"
     assert 0 < first["wait_p50_s"] < first["wait_p95_s"]

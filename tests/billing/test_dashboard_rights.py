@@ -11,13 +11,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from accounts import tokens
 from accounts.models import User
-from billing import alerts, tally
+from accounts.tokens import services as tokens
+from billing.alerts import services as alerts
+from billing.costs import rollups
 from billing.models import Measure, ProviderAccount
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
-from veoapp.dashboard import files, page, rights
+from veoapp.operator_pages.dashboard import files, page, rights
 from videos.models import Doorbell
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +44,7 @@ def hire(still: SetClock, settings: Settings, account: ProviderAccount, alice: U
     settings.TIME_ZONE = "UTC"
     settings.STAFF_MFA_REQUIRED = False
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, 60)]
-    tally.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, counts=counts)
+    rollups.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, counts=counts)
     Doorbell.objects.create(name="canary", answered_at=AT)
     alerts.raise_alert(alerts.Kind.STORAGE, cause="disk", detail="words of the disk")
 

@@ -10,15 +10,21 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import budget_state, budgets, guard, limits, provider_accounts, spend
-from billing.budget_state import State
+from billing.budgets import limits
+from billing.budgets import state as budget_state
+from billing.budgets import usage as budget_usage
+from billing.budgets.state import State
+from billing.common.periods import window
+from billing.costs import spend
+from billing.guard import checks as guard_checks
 from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, ProviderAccount, Spend
-from billing.windows import window
+from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
 from tests.billing.test_dashboard_page import order, text_of, use, verdict_of
-from videos import dispatch, outlook
 from videos.models import Doorbell, VideoTask
+from videos.ordering import availability
+from videos.pipeline import dispatch
 
 pytestmark = pytest.mark.django_db
 
@@ -47,7 +53,7 @@ def generation(desk: Client) -> dict[str, object]:
 
 
 def today() -> State:
-    return next(state for state in budgets.states(AT) if state.scope == "all" and state.period == "day")
+    return next(state for state in budget_usage.states(AT) if state.scope == "all" and state.period == "day")
 
 
 def set_used(used: int) -> None:
@@ -69,7 +75,7 @@ def test_what_is_left_is_too_little_for_whatever_waits(
         order(AT - timedelta(hours=hours_ago), credits=240)
     set_used(960)
     step = dispatch.claim_next(working.pk)
-    assert isinstance(step, guard.Wait)
+    assert isinstance(step, guard_checks.Wait)
     assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
     assert Alert.objects.get().kind == "budget_hard"
     sentence, act = verdict_of(desk)
@@ -148,7 +154,7 @@ def test_what_waits_counts_where_it_would_be_spent(
     limits.set_limit(subject="model", period="day", model="veo3_lite", limit=Decimal(300), actor=olga)
     limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(300), actor=olga)
     limits.set_limit(subject="all", period="hour", limit=Decimal(200), actor=olga)
-    found = {(state.scope, str(state.period)): (state.cheapest, state.waiting) for state in budgets.states(AT)}
+    found = {(state.scope, str(state.period)): (state.cheapest, state.waiting) for state in budget_usage.states(AT)}
     assert found == {
         # What fits into no whole hour waits for no hour.
         ("all", "hour"): (30, None),
@@ -169,7 +175,7 @@ def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: S
     settings.MONTHLY_COST_LIMIT = Decimal(5000)
     use(1000)
     use(5000, "month")
-    stopping = budget_state.stopping(budgets.states(AT))
+    stopping = budget_state.stopping(budget_usage.states(AT))
     assert stopping is not None
     assert stopping.window == window("month", AT)
     assert budget_state.stopping([]) is None
@@ -222,7 +228,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     rows = ProviderAccount.objects.filter(pk=working.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
     assert verdict_of(desk)[0].startswith("Waiting for the provider.")
-    resting = outlook.of(user=alice, quote=None).standing
+    resting = availability.of(user=alice, quote=None).standing
     assert resting is not None
     assert (resting.title, resting.takes_orders) == ("The provider has trouble", True)
     rows.update(breaker_until=AT)
@@ -232,7 +238,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
         "The next order is taken and goes first, as the probe; once it is sent, all others follow."
     )
     assert act == "Look at it"
-    rested = outlook.of(user=alice, quote=None).standing
+    rested = availability.of(user=alice, quote=None).standing
     assert rested is not None
     assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)
     assert "goes first" in rested.text

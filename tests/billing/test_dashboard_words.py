@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 from django.test import Client
 
-from billing import alerts, provider_accounts
+from billing.alerts import services as alerts
 from billing.models import ProviderAccount
+from billing.provider import accounts as provider_accounts
 
 pytestmark = pytest.mark.django_db
 

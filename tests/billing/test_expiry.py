@@ -9,15 +9,17 @@ from django.core import mail as outbox
 from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import books, expiry, ledger
+from billing.audit import runner as audit_runner
+from billing.credits import expiry, ledger
 from billing.models import CreditAccount, CreditLot
 from tests.billing import history
 from tests.billing.conftest import SetClock
 from tests.billing.test_lots import charge, give, left, money, refund
-from videos import sweep, tasks
 from videos.models import VideoTask
+from videos.worker import sweep
+from videos.worker import tasks as worker_tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +52,9 @@ def test_a_lot_expires_when_its_time_has_come_and_once(alice: User, still: SetCl
     lot.refresh_from_db()
     assert (lot.remaining, lot.expired_at) == (0, still.at)
     assert money(alice) == (100, [("grant", 30), ("grant", 100), ("charge", -10), ("expiry", -20)])
-    assert {problem.invariant for problem in books.check()} == {"I22"}, "only that the job of this test is no video"
+    assert {problem.invariant for problem in audit_runner.check()} == {"I22"}, (
+        "only that the job of this test is no video"
+    )
 
 
 def test_credits_without_an_end_never_expire(alice: User, still: SetClock) -> None:
@@ -179,9 +183,9 @@ def test_spent_credits_and_people_who_left_get_no_mail(alice: User, bob: User, o
     give(alice, 30, days=1, clock=still)
     charge(alice, 30)
     give(bob, 30, days=1, clock=still)
-    people.close_account(user=bob, actor=None)
+    user_actions.close_account(user=bob, actor=None)
     give(olga, 30, days=1, clock=still)
-    people.disable(user=olga, actor=None)
+    user_actions.disable(user=olga, actor=None)
     assert expiry.warn_due() == 0
     still.sleep(DAY)
     assert expiry.expire_due() == 2, "their books go on"
@@ -255,7 +259,7 @@ def test_the_bell_for_lots_rings_every_two_minutes(alice: User, still: SetClock)
     give(alice, 30, days=1, clock=still)
     still.sleep(DAY)
     assert "lots" in sweep.ring_due()
-    tasks.lots()
+    worker_tasks.lots()
     assert money(alice)[0] == 0
     assert "lots" not in sweep.ring_due()
     still.sleep(121)

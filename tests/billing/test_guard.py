@@ -11,8 +11,13 @@ from django.utils import translation
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import breaker, guard, ledger, pricing, provider_accounts, spend, wait_words
+from billing.costs import spend
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
+from billing.guard import circuit_breaker, wait_reasons
 from billing.models import PaidCall, ProviderAccount, Spend
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
 
@@ -29,10 +34,10 @@ def _english() -> object:
 def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
     provider.refresh_from_db()
     with transaction.atomic():
-        guard.check_order(
+        guard_checks.check_order(
             user=user,
             account=ledger.lock_account(user),
-            quote=pricing.quote(model="veo3_fast", resolution="720p"),
+            quote=prices.quote(model="veo3_fast", resolution="720p"),
             provider=provider,
             expected_wait_s=wait_s,
         )
@@ -40,7 +45,7 @@ def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
 
 def refusal(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> tuple[str, str]:
     """The code and the sentence of the refusal that must come."""
-    with pytest.raises(guard.Refusal) as refused:
+    with pytest.raises(guard_checks.Refusal) as refused:
         check(user, provider, wait_s=wait_s)
     return refused.value.code, str(refused.value)
 
@@ -97,7 +102,7 @@ def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: Provi
 
 
 def test_nobody_is_sent_to_a_cheaper_video_that_they_cannot_pay_either(alice: User, account: ProviderAccount) -> None:
-    least = min(one.user_credits for one in pricing.price_list() if one.kind == pricing.Kind.GENERATE)
+    least = min(one.user_credits for one in prices.price_list() if one.kind == prices.Kind.GENERATE)
     give_credits(alice, least - 1)
     assert refusal(alice, account) == (
         "not_enough_credits",
@@ -147,19 +152,23 @@ def test_a_wait_past_the_promise_is_refused_before_the_charge(
 
 def test_every_refusal_needs_its_sentence() -> None:
     with pytest.raises(NotImplementedError):
-        str(guard.Refusal())
-    codes = {kind.code for kind in guard.Refusal.__subclasses__() if kind.__module__ == guard.__name__}
+        str(guard_checks.Refusal())
+    codes = {kind.code for kind in guard_checks.Refusal.__subclasses__() if kind.__module__ == guard_checks.__name__}
     assert codes == {"paused", "held", "provider_at_rest", "not_enough_credits", "too_many_active", "queue_too_long"}
 
 
 # At dispatch
 
 
-def wait(job: Spend, provider: ProviderAccount, *, running: int = 0, running_of_user: int = 0) -> guard.Wait | None:
+def wait(
+    job: Spend, provider: ProviderAccount, *, running: int = 0, running_of_user: int = 0
+) -> guard_checks.Wait | None:
     provider.refresh_from_db()
-    found = guard.check_dispatch(estimate=job, provider=provider, running=running, running_of_user=running_of_user)
+    found = guard_checks.check_dispatch(
+        estimate=job, provider=provider, running=running, running_of_user=running_of_user
+    )
     if found is not None:
-        assert found.code in wait_words.TO_OWNERS
+        assert found.code in wait_reasons.TO_OWNERS
     return found
 
 
@@ -171,7 +180,7 @@ def test_a_paused_job_looks_again_soon(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, olga: User
 ) -> None:
     provider_accounts.pause(account_id=account.pk, actor=olga, reason="moving")
-    assert wait(new_spend(), account) == guard.Wait("paused", still.at + timedelta(seconds=15))
+    assert wait(new_spend(), account) == guard_checks.Wait("paused", still.at + timedelta(seconds=15))
 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
@@ -179,7 +188,7 @@ def test_a_parked_account_sends_nothing(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
 ) -> None:
     provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
-    assert wait(new_spend(), account) == guard.Wait(parked_as, still.at + timedelta(seconds=15))
+    assert wait(new_spend(), account) == guard_checks.Wait(parked_as, still.at + timedelta(seconds=15))
 
 
 def test_nothing_goes_on_a_balance_that_is_unknown_or_old(
@@ -189,9 +198,9 @@ def test_nothing_goes_on_a_balance_that_is_unknown_or_old(
     still.sleep(120)
     assert wait(job, account) is None
     still.sleep(1)
-    assert wait(job, account) == guard.Wait("balance_unknown", still.at + timedelta(seconds=2))
+    assert wait(job, account) == guard_checks.Wait("balance_unknown", still.at + timedelta(seconds=2))
     ProviderAccount.objects.update(balance=None)
-    assert wait(job, account) == guard.Wait("balance_unknown", still.at + timedelta(seconds=2))
+    assert wait(job, account) == guard_checks.Wait("balance_unknown", still.at + timedelta(seconds=2))
 
 
 @pytest.mark.parametrize(
@@ -202,7 +211,7 @@ def test_the_balance_must_stay_above_the_threshold(
 ) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
     found = wait(new_spend(), account)
-    assert found == (None if goes else guard.Wait("balance", still.at + timedelta(seconds=15)))
+    assert found == (None if goes else guard_checks.Wait("balance", still.at + timedelta(seconds=15)))
 
 
 def test_what_is_promised_is_spent_already(
@@ -225,8 +234,12 @@ def test_places_are_limited_for_one_and_for_all(
     settings.MAX_CONCURRENT_PER_USER, settings.MAX_CONCURRENT_VIDEOS = 3, 10
     job = new_spend()
     assert wait(job, account, running=9, running_of_user=2) is None
-    assert wait(job, account, running=9, running_of_user=3) == guard.Wait("own_slot", still.at + timedelta(seconds=2))
-    assert wait(job, account, running=10, running_of_user=2) == guard.Wait("slot", still.at + timedelta(seconds=2))
+    assert wait(job, account, running=9, running_of_user=3) == guard_checks.Wait(
+        "own_slot", still.at + timedelta(seconds=2)
+    )
+    assert wait(job, account, running=10, running_of_user=2) == guard_checks.Wait(
+        "slot", still.at + timedelta(seconds=2)
+    )
 
 
 def test_the_provider_is_never_asked_faster_than_it_allows(
@@ -237,7 +250,7 @@ def test_the_provider_is_never_asked_faster_than_it_allows(
     spend.promise(spend=first, account=account)
     assert wait(third, account) is None
     spend.promise(spend=second, account=account)
-    assert wait(third, account) == guard.Wait("rate", still.at + timedelta(seconds=1))
+    assert wait(third, account) == guard_checks.Wait("rate", still.at + timedelta(seconds=1))
     still.sleep(60)
     assert wait(third, account), "as long as they are in flight they may still arrive"
     for job in (first, second):
@@ -252,15 +265,17 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
-    breaker.failed(account.pk, detail="503", at_once=True)
+    circuit_breaker.failed(account.pk, detail="503", at_once=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
-    assert wait(job, account) == guard.Wait("breaker", account.breaker_until)
+    assert wait(job, account) == guard_checks.Wait("breaker", account.breaker_until)
     still.at = account.breaker_until
-    assert wait(job, account) == guard.Wait("breaker", still.at + timedelta(seconds=2)), "the balance comes first"
+    assert wait(job, account) == guard_checks.Wait("breaker", still.at + timedelta(seconds=2)), (
+        "the balance comes first"
+    )
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert wait(job, account) is None
-    breaker.half_open(account)
+    circuit_breaker.half_open(account)
     found = wait(job, account)
     assert found is not None
     assert (found.code, found.until) == ("breaker", still.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
@@ -272,9 +287,9 @@ def test_no_more_paid_calls_are_under_way_than_may_fail_before_the_breaker_opens
     job = new_spend()
     for _ in range(settings.BREAKER_FAILURES):
         spend.promise(spend=new_spend(), account=account)
-    assert wait(job, account) == guard.Wait("rate", still.at + timedelta(seconds=1))
+    assert wait(job, account) == guard_checks.Wait("rate", still.at + timedelta(seconds=1))
 
 
 def test_a_wait_is_a_value() -> None:
     at = SetClock().at
-    assert guard.Wait("slot", at) == replace(guard.Wait("rate", at), code="slot")
+    assert guard_checks.Wait("slot", at) == replace(guard_checks.Wait("rate", at), code="slot")

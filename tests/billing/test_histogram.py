@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.histogram import bucket, percentile
+from billing.costs.histogram import bucket, percentile
 
 DAY_S = 86_400
 

@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from billing import guard, holds, ledger, wait_words
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
+from billing.guard import user_holds, wait_reasons
 from billing.models import ProviderAccount, Spend, UserHold
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import give_credits
-from videos import dispatch, orders, outlook
 from videos.models import VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import availability, orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import dispatch
 
 pytestmark = pytest.mark.django_db
 
@@ -22,12 +25,12 @@ def order(user: User, key: str = "k") -> VideoTask:
 
 
 def hold(user: User, **how: Any) -> bool:
-    return holds.hold(user=user, **{"code": holds.Code.BURST, **how})
+    return user_holds.hold(user=user, **{"code": user_holds.Code.BURST, **how})
 
 
 def refusal(user: User) -> str:
     give_credits(user, 60)
-    with pytest.raises(guard.Held) as refused:
+    with pytest.raises(guard_checks.Held) as refused:
         order(user)
     assert refused.value.code == "held"
     assert ledger.balance_of(user) == 60
@@ -58,19 +61,19 @@ def test_a_person_s_hold_gives_their_reason(
     account: ProviderAccount, alice: User, olga: User, still: SetClock, hours: int | None, words: str
 ) -> None:
     until = still.at + timedelta(hours=hours) if hours else None
-    hold(alice, code=holds.Code.PERSON, reason=" please call us. ", actor=olga, until=until)
+    hold(alice, code=user_holds.Code.PERSON, reason=" please call us. ", actor=olga, until=until)
     assert refusal(alice) == words
 
 
 def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, alice: User, still: SetClock) -> None:
     hold(alice, until=still.at + timedelta(minutes=1))
     still.sleep(60)
-    assert holds.of(alice.pk) is None
-    assert holds.end_over() == 1
+    assert user_holds.of(alice.pk) is None
+    assert user_holds.end_over() == 1
     hold(alice)
-    assert holds.end_over() == 0
-    assert holds.release(user_id=alice.pk)
-    assert not holds.release(user_id=alice.pk)
+    assert user_holds.end_over() == 0
+    assert user_holds.release(user_id=alice.pk)
+    assert not user_holds.release(user_id=alice.pk)
     give_credits(alice, 60)
     assert order(alice).status == "queued"
     assert ledger.balance_of(alice) == 0
@@ -78,9 +81,9 @@ def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, al
 
 def test_a_person_s_hold_needs_a_reason_and_no_machine_replaces_it(alice: User, olga: User) -> None:
     with pytest.raises(ValueError, match="reason"):
-        hold(alice, code=holds.Code.PERSON, reason="  ", actor=olga)
+        hold(alice, code=user_holds.Code.PERSON, reason="  ", actor=olga)
     assert hold(alice)
-    assert hold(alice, code=holds.Code.PERSON, reason="stop", actor=olga)
+    assert hold(alice, code=user_holds.Code.PERSON, reason="stop", actor=olga)
     assert not hold(alice)
     row = UserHold.objects.get()
     assert (row.code, row.reason, row.held_by) == ("person", "stop", olga)
@@ -100,12 +103,15 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
     assert dispatch.claim_next(account.pk) is None
     first.refresh_from_db()
     assert first.status == "queued"
-    wait = guard.check_dispatch(
+    wait = guard_checks.check_dispatch(
         estimate=Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
     )
     assert wait is not None
-    assert (wait.code, str(wait_words.TO_OWNERS[wait.code])) == ("held", "an operator has a look at your orders first")
-    holds.release(user_id=alice.pk)
+    assert (wait.code, str(wait_reasons.TO_OWNERS[wait.code])) == (
+        "held",
+        "an operator has a look at your orders first",
+    )
+    user_holds.release(user_id=alice.pk)
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)
     assert claim.task.pk == first.pk
@@ -120,4 +126,4 @@ def test_the_studio_tells_a_held_person_and_nobody_else(
     assert "Your new videos are held" in pages[alice]
     assert "you can order again from" in pages[alice]
     assert "Your new videos are held" not in pages[bob]
-    assert outlook.of(user=bob, quote=None).standing is None
+    assert availability.of(user=bob, quote=None).standing is None

@@ -9,11 +9,12 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import holds, provider_accounts, unusual
+from billing.guard import anomalies, user_holds
+from billing.guard.anomalies import Ended
 from billing.models import Alert, ProviderAccount, Spend, UserHold, WatchTrip
-from billing.unusual import Ended
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
 
@@ -29,7 +30,7 @@ def do(desk: Client, path: str, action: str, *chosen: object, **form: str) -> st
 def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
     for _ in range(31):
         new_spend(user=user)
-    assert unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    assert anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
 
 
 def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
@@ -61,12 +62,12 @@ def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
 ) -> None:
     monkeypatch.setattr("billing.admin.holds.MOST_HELD", 1)
     assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice, bob)
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice)
 
 
 def test_letting_go_in_the_list_of_people(desk: Client, alice: User, bob: User, olga: User) -> None:
-    holds.hold(user=alice, code=holds.Code.PERSON, reason="x", actor=olga)
+    user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)
     said = do(desk, PEOPLE, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in said
     assert "Nobody held new videos of bob@example.com." in said
@@ -76,7 +77,7 @@ def test_letting_go_in_the_list_of_people(desk: Client, alice: User, bob: User, 
 
 def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
     assert "Hold new videos…" in desk.get(f"{PEOPLE}{alice.pk}/change/").text
-    holds.hold(user=alice, code=holds.Code.BURST)
+    user_holds.hold(user=alice, code=user_holds.Code.BURST)
     text = desk.get(f"{PEOPLE}{alice.pk}/change/").text
     assert "Let their videos go on" in text
     assert "Hold new videos…" not in text
@@ -92,9 +93,9 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
     still: SetClock,
 ) -> None:
     burst(alice, account, new_spend)
-    holds.hold(user=bob, code=holds.Code.PERSON, reason="please call us", actor=olga)
+    user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
     over = make_person("over@example.com")
-    holds.hold(user=over, code=holds.Code.BURST, until=still.at)
+    user_holds.hold(user=over, code=user_holds.Code.BURST, until=still.at)
     text = desk.get(HOLDS).text
     for words in ("Unusually many videos at once", "the watch over spending", "please call us", "somebody lets go"):
         assert words in text
@@ -110,11 +111,11 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     burst(alice, account, new_spend)
     assert "Stops still" in desk.get(TRIPS).text
     still.sleep(3600)
-    unusual.end_trips()
-    trips = unusual.watch(account_id=account.pk, ended=lambda since: Ended(20, {"generation": 20}))
+    anomalies.end_trips()
+    trips = anomalies.watch(account_id=account.pk, ended=lambda since: Ended(20, {"generation": 20}))
     assert len(trips) == 1
     provider_accounts.resume(account_id=account.pk)
-    unusual.end_trips()
+    anomalies.end_trips()
     text = desk.get(TRIPS).text
     for words in ("alice@example.com", "kie.ai", "by itself", "by a person", ">31<", ">0.6<"):
         assert words in text
@@ -128,7 +129,7 @@ def test_without_the_right_nobody_is_held(settings: Settings, alice: User) -> No
     desk = browser_of(clerk)
     do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="x")
     assert not UserHold.objects.exists()
-    holds.hold(user=alice, code=holds.Code.BURST)
+    user_holds.hold(user=alice, code=user_holds.Code.BURST)
     do(desk, HOLDS, "release", UserHold.objects.get())
     assert UserHold.objects.exists()
     assert "Hold new videos" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text

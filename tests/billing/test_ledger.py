@@ -8,7 +8,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F, ProtectedError
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import CreditAccount, LedgerEntry
 from tests.people import give_credits
 

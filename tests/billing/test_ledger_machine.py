@@ -19,20 +19,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import book_checks, expiry, ledger, lots
+from accounts.seams import clock
+from billing.audit import checks
+from billing.credits import expiry, ledger, lots
 from tests.billing.conftest import SetClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
 
 CHECKS = (
-    book_checks.balances,
-    book_checks.running_balances,
-    book_checks.lots_follow_their_uses,
-    book_checks.movements_follow_their_lots,
-    book_checks.refunds_whole,
+    checks.balances,
+    checks.running_balances,
+    checks.lots_follow_their_uses,
+    checks.movements_follow_their_lots,
+    checks.refunds_whole,
 )
 GRACE = timedelta(days=7)
 AMOUNTS = st.integers(1, 60)

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import books, expiry, ledger, vouchers
+from accounts.seams import clock
+from billing.audit import runner as audit_runner
+from billing.credits import expiry, ledger, vouchers
 from billing.models import CreditLot, LedgerEntry, LotUse, Voucher, VoucherUse
 from tests.billing.test_races import together
 from tests.people import make_person
@@ -45,8 +46,8 @@ def rush(environment: dict[str, str], *acts: tuple[object, ...]) -> list[str]:
             process.wait()
 
 
-def lot_problems() -> list[books.Problem]:
-    return [problem for problem in books.check() if problem.invariant == "I1"]
+def lot_problems() -> list[audit_runner.Problem]:
+    return [problem for problem in audit_runner.check() if problem.invariant == "I1"]
 
 
 def test_a_lot_that_expires_while_eight_processes_spend_it_is_spent_or_expired_to_the_credit(

@@ -7,8 +7,9 @@ from django.db import IntegrityError, transaction
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, ledger, lots
-from billing.lots import Holding
+from billing.audit import runner as audit_runner
+from billing.credits import ledger, lots
+from billing.credits.lots import Holding
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
 from tests.billing.conftest import SetClock
 
@@ -45,7 +46,7 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
     """The balance, and the entries oldest first; the lots hold the balance."""
     held = sum(CreditLot.objects.filter(account__user=user).values_list("remaining", flat=True))
     assert held == ledger.balance_of(user)
-    assert {problem for problem in books.check() if problem.invariant == "I1"} == set()
+    assert {problem for problem in audit_runner.check() if problem.invariant == "I1"} == set()
     return held, list(ledger.statement(user).order_by("id").values_list("kind", "amount"))
 
 

@@ -6,10 +6,11 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
-from billing import budgets, pacing
-from billing.budgets import State
-from billing.limits import ALL, user_scope
-from billing.windows import window
+from billing.budgets import pacing
+from billing.budgets import usage as budget_usage
+from billing.budgets.limits import ALL, user_scope
+from billing.budgets.usage import State
+from billing.common.periods import window
 
 NINE = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 
@@ -66,4 +67,4 @@ def test_of_several_windows_the_last_to_have_room_decides() -> None:
 
 def test_a_shortage_is_the_one_that_ends_last() -> None:
     day = State(ALL, window("day", NINE), Decimal(10), Decimal(50), Decimal("0.8"), "admin")
-    assert budgets.shortage([hour(990), day], Decimal(60)) == day
+    assert budget_usage.shortage([hour(990), day], Decimal(60)) == day

@@ -8,9 +8,11 @@ import pytest
 from django.utils import translation
 
 from accounts.models import User
-from billing import guard, moments, provider_accounts
+from billing.common import formatting
+from billing.guard import checks as guard_checks
 from billing.models import ProviderAccount
-from billing.provider_accounts import Pause
+from billing.provider import accounts as provider_accounts
+from billing.provider.accounts import Pause
 from tests.billing.conftest import NewSpend, SetClock
 
 pytestmark = pytest.mark.django_db
@@ -68,10 +70,10 @@ def test_a_pause_with_an_end_ends_by_itself(
     provider_accounts.pause(account_id=account.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
     job = new_spend()
 
-    def wait() -> guard.Wait | None:
-        return guard.check_dispatch(estimate=job, provider=now(account), running=0, running_of_user=0)
+    def wait() -> guard_checks.Wait | None:
+        return guard_checks.check_dispatch(estimate=job, provider=now(account), running=0, running_of_user=0)
 
-    assert wait() == guard.Wait("paused", still.at + timedelta(seconds=15), ends_at=until)
+    assert wait() == guard_checks.Wait("paused", still.at + timedelta(seconds=15), ends_at=until)
     assert provider_accounts.end_pauses() == 0
     still.at = until
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
@@ -95,14 +97,14 @@ def test_the_watch_never_replaces_what_a_person_said(still: SetClock, account: P
 
 def test_a_refused_user_reads_the_reason_and_the_end() -> None:
     at = SetClock().at.replace(year=2031)
-    assert str(guard.Paused(reason="maintenance", until=None)) == (
+    assert str(guard_checks.Paused(reason="maintenance", until=None)) == (
         "New videos are paused (maintenance). Nothing was charged; please try again later."
     )
-    assert str(guard.Paused(reason="maintenance", until=at)) == (
+    assert str(guard_checks.Paused(reason="maintenance", until=at)) == (
         "New videos are paused until 1 Sep, 12:00 (maintenance). Nothing was charged."
     )
 
 
 def test_a_moment_of_today_is_said_by_its_time_alone(still: SetClock) -> None:
-    assert moments.said(still.at) == "12:00"
-    assert moments.said(still.at + timedelta(days=1)) == "2 Sep, 12:00"
+    assert formatting.said(still.at) == "12:00"
+    assert formatting.said(still.at + timedelta(days=1)) == "2 Sep, 12:00"

@@ -7,8 +7,18 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import balance_alerts, key_library, provider_accounts, spend, vault
+from billing.costs import spend
 from billing.models import Alert, BalanceSnapshot, ProviderAccount, Spend
+from billing.provider import (
+    accounts as provider_accounts,
+)
+from billing.provider import (
+    balance_alerts,
+    encryption,
+)
+from billing.provider import (
+    keys as provider_keys,
+)
 from tests.billing.conftest import NewSpend, SetClock
 
 pytestmark = pytest.mark.django_db
@@ -28,9 +38,9 @@ def test_the_environments_key_comes_before_the_admins_before_the_sandbox(setting
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
     sandbox = provider_accounts.current()
     assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
-    added = key_library.add_key(api_key=ADMIN_KEY, label="Ours")
+    added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     assert provider_accounts.current() == sandbox, "nobody has tried it"
-    key_library.activate(account_id=added.pk)
+    provider_keys.activate(account_id=added.pk)
     assert provider_accounts.current() == added
     assert key_of(added) == ADMIN_KEY
     settings.KIE_AI_API_KEY = ENV_KEY
@@ -72,17 +82,17 @@ def test_f75_a_key_first_seen_without_a_vault_is_sealed_once_there_is_one(settin
 
 
 def test_f79_a_lost_encryption_key_is_an_error_that_names_it_and_no_secret(settings: Settings) -> None:
-    account = key_library.add_key(api_key=ADMIN_KEY, label="Ours")
+    account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     settings.FIELD_ENCRYPTION_KEYS = []
-    with pytest.raises(vault.VaultError, match="FIELD_ENCRYPTION_KEYS") as problem:
+    with pytest.raises(encryption.VaultError, match="FIELD_ENCRYPTION_KEYS") as problem:
         provider_accounts.credentials(account)
     assert ADMIN_KEY not in str(problem.value)
-    with pytest.raises(vault.VaultError, match="FIELD_ENCRYPTION_KEYS is empty"):
-        key_library.add_key(api_key="third-key", label="Third")
+    with pytest.raises(encryption.VaultError, match="FIELD_ENCRYPTION_KEYS is empty"):
+        provider_keys.add_key(api_key="third-key", label="Third")
 
 
 def test_keys_stand_nowhere_in_the_open() -> None:
-    account = key_library.add_key(api_key=ADMIN_KEY, label="Ours", base_url="https://veo.example/")
+    account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours", base_url="https://veo.example/")
     row = ProviderAccount.objects.filter(pk=account.pk).values().get()
     assert ADMIN_KEY not in repr(row)
     assert ADMIN_KEY not in repr(provider_accounts.credentials(account))
@@ -92,23 +102,23 @@ def test_keys_stand_nowhere_in_the_open() -> None:
 
 def test_of_the_admins_keys_one_is_in_use_the_one_that_took_over_last(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    first = key_library.add_key(api_key=ADMIN_KEY, label="First")
+    first = provider_keys.add_key(api_key=ADMIN_KEY, label="First")
     with pytest.raises(provider_accounts.NoProviderKey):
         provider_accounts.current()
-    assert key_library.take_over(account_id=first.pk)
-    second = key_library.add_key(api_key="second-key", label="Second")
+    assert provider_keys.take_over(account_id=first.pk)
+    second = provider_keys.add_key(api_key="second-key", label="Second")
     assert provider_accounts.current() == first
-    assert key_library.take_over(account_id=second.pk)
+    assert provider_keys.take_over(account_id=second.pk)
     assert provider_accounts.current() == second
-    key_library.activate(account_id=first.pk)
+    provider_keys.activate(account_id=first.pk)
     assert provider_accounts.current() == first
     assert ProviderAccount.objects.filter(is_active=True).count() == 1
-    assert key_library.add_key(api_key="second-key", label="Second, again") == second
+    assert provider_keys.add_key(api_key="second-key", label="Second, again") == second
     assert provider_accounts.current() == first
-    assert key_library.take_over(account_id=second.pk)
-    assert key_library.add_key(api_key="second-key", label="Second, once more") == second
+    assert provider_keys.take_over(account_id=second.pk)
+    assert provider_keys.add_key(api_key="second-key", label="Second, once more") == second
     assert provider_accounts.current().label == "Second, once more", "what is in use stays in use"
-    key_library.deactivate(account_id=second.pk)
+    provider_keys.deactivate(account_id=second.pk)
     with pytest.raises(provider_accounts.NoProviderKey):
         provider_accounts.current()
 
@@ -116,35 +126,35 @@ def test_of_the_admins_keys_one_is_in_use_the_one_that_took_over_last(settings: 
 def test_the_environments_key_may_move_to_the_admin_and_keeps_its_account(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
     named = provider_accounts.current()
-    assert key_library.add_key(api_key=ENV_KEY, label="Ours now") == named
+    assert provider_keys.add_key(api_key=ENV_KEY, label="Ours now") == named
     assert provider_accounts.current() == named
     settings.KIE_AI_API_KEY = ""
     with pytest.raises(provider_accounts.NoProviderKey):
         provider_accounts.current()
-    assert key_library.take_over(account_id=named.pk)
+    assert provider_keys.take_over(account_id=named.pk)
     assert provider_accounts.current() == named
 
 
 def test_a_key_with_a_balance_that_stops_all_work_takes_over_only_where_there_is_no_other(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    first, second = (key_library.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2))
+    first, second = (provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2))
     for one in (first, second):
         provider_accounts.record_balance(account_id=one.pk, balance=settings.CRITICAL_BALANCE_THRESHOLD)
-    assert key_library.take_over(account_id=first.pk)
-    assert key_library.take_over(account_id=first.pk)
-    assert not key_library.take_over(account_id=second.pk)
+    assert provider_keys.take_over(account_id=first.pk)
+    assert provider_keys.take_over(account_id=first.pk)
+    assert not provider_keys.take_over(account_id=second.pk)
     assert provider_accounts.current() == first
 
 
 def test_what_stopped_a_key_before_it_answered_is_over_once_it_takes_over(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    added = key_library.add_key(api_key=ADMIN_KEY, label="Ours")
+    added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     denied = ProviderAccount.Parked.ACCESS_DENIED
     provider_accounts.park(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
     assert open_alerts(added) == set(), "nothing is sent with it"
     provider_accounts.record_balance(account_id=added.pk, balance=Decimal(5000))
     assert ProviderAccount.objects.get(pk=added.pk).parked_as == denied, "a used one rests for a while"
-    key_library.activate(account_id=added.pk)
+    provider_keys.activate(account_id=added.pk)
     assert provider_accounts.current().parked_as == ""
 
 
@@ -161,7 +171,7 @@ def test_uploads_follow_the_address_that_was_given(
     base_url: str, upload_base_url: str, expected: str, settings: Settings
 ) -> None:
     settings.KIE_AI_BASE_URL, settings.KIE_AI_UPLOAD_BASE_URL = "https://kie.example", "https://upload.kie.example"
-    added = key_library.add_key(api_key=ADMIN_KEY, label="Ours", base_url=base_url, upload_base_url=upload_base_url)
+    added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours", base_url=base_url, upload_base_url=upload_base_url)
     assert added.upload_base_url == expected
 
 
@@ -232,7 +242,7 @@ def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, acc
 
 
 def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAccount) -> None:
-    other = key_library.add_key(api_key=ADMIN_KEY, label=account.label)
+    other = provider_keys.add_key(api_key=ADMIN_KEY, label=account.label)
     provider_accounts.park(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert open_alerts(other) == {"access_denied"}

@@ -13,9 +13,13 @@ from django.db import connection, transaction
 from django.db.models import Sum
 from pytest_django.fixtures import Settings
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import alert_routing, alerts, books, key_library, ledger, provider_accounts, spend, summary_round
+from billing.alerts import outbox as alert_outbox
+from billing.alerts import services as alerts
+from billing.audit import runner as audit_runner
+from billing.costs import spend
+from billing.credits import ledger
 from billing.models import (
     Alert,
     AlertDelivery,
@@ -26,12 +30,18 @@ from billing.models import (
     ProviderAccount,
     Spend,
 )
+from billing.provider import accounts as provider_accounts
+from billing.provider import keys as provider_keys
+from billing.reports import summary_schedule
 from tests.billing import history
 from tests.billing.racing import race
 from tests.people import give_credits, make_person
-from videos import dispatch, lifecycle, orders, verdicts
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import verdicts
 from videos.models import VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import dispatch
 from videos.providers.base import ReportState
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -81,7 +91,7 @@ def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
     assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 100
     assert ledger.balance_of(alice) == 0
     assert ledger.statement(alice).latest("id").balance_after == 0
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f01_one_form_sent_eight_times_at_once_is_one_video_and_one_charge(alice: User) -> None:
@@ -90,7 +100,7 @@ def test_f01_one_form_sent_eight_times_at_once_is_one_video_and_one_charge(alice
     assert len({task.pk for task in found}) == 1
     assert VideoTask.objects.count() == 1
     assert money(alice) == (0, [("grant", PRICE), ("charge", -PRICE)])
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f02_the_same_key_with_other_words_is_refused_and_charged_once(alice: User) -> None:
@@ -112,7 +122,7 @@ def test_the_first_credits_of_a_person_open_one_account(alice: User) -> None:
     assert {entry.amount for entry in found} == {10}
     assert CreditAccount.objects.count() == 1
     assert money(alice) == (40, [("grant", 10)] * 4)
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User) -> None:
@@ -127,7 +137,7 @@ def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User
     found = together(*[by_hand, by_time] * (THREADS // 2))
     assert sorted(found) == [False] * (THREADS - 1) + [True]
     assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
@@ -153,7 +163,7 @@ def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
     found = together(*[by_provider, by_hand] * (THREADS // 2))
     assert sorted(found) == [False] * (THREADS - 1) + [True]
     assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_f78_one_payment_told_eight_times_is_one_purchase(alice: User) -> None:
@@ -219,22 +229,22 @@ def test_threads_that_raise_and_end_one_alert_leave_one_entry(settings: Settings
 def test_of_eight_workers_one_carries_a_delivery(settings: Settings) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alerts.raise_alert(Alert.Kind.STORAGE)
-    [delivery] = alert_routing.due()
+    [delivery] = alert_outbox.due()
     copies = [copy(delivery) for _ in range(THREADS)]
-    found = together(*[partial(alert_routing.claim, one) for one in copies])
+    found = together(*[partial(alert_outbox.claim, one) for one in copies])
     assert sorted(found) == [False] * (THREADS - 1) + [True]
 
 
 def test_of_eight_workers_one_sends_the_summary(settings: Settings) -> None:
     settings.COST_ALERT_EMAIL, settings.DAILY_SUMMARY_HOUR = ["olga@example.com"], 0
-    found = together(*[summary_round.claim] * THREADS)
+    found = together(*[summary_schedule.claim] * THREADS)
     assert len([row for row in found if row is not None]) == 1
     assert DailySummary.objects.count() == 1
 
 
 def test_of_operators_who_choose_keys_at_once_one_choice_holds() -> None:
-    accounts = [key_library.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
-    found = together(*[lambda pk=account.pk: key_library.activate(account_id=pk) for account in accounts])
+    accounts = [provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
+    found = together(*[lambda pk=account.pk: provider_keys.activate(account_id=pk) for account in accounts])
     assert found == [None] * THREADS
     assert ProviderAccount.objects.filter(is_active=True).count() == 1
 
@@ -245,7 +255,7 @@ def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
     """Closing cancels many in one transaction; it waits for others and others for it, but never both."""
     waiting = [history.waiting(alice) for _ in range(6)]
     give_credits(alice, 3 * PRICE)
-    acts: list[Callable[[], Any]] = [lambda: people.close_account(user=alice, actor=None)]
+    acts: list[Callable[[], Any]] = [lambda: user_actions.close_account(user=alice, actor=None)]
     acts += [partial(lifecycle.cancelled, task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)]
     acts += [partial(order, alice, f"late-{n}") for n in range(3)]
     found = together(*acts)
@@ -253,7 +263,7 @@ def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
     refunds = LedgerEntry.objects.filter(kind="refund", reference__in=[task.reference for task in waiting])
     assert refunds.count() == 6
     assert ledger.balance_of(alice) == sum(entry.amount for entry in ledger.statement(alice))
-    assert books.check() == []
+    assert audit_runner.check() == []
 
 
 def test_operators_who_give_to_the_same_people_wait_for_each_other_in_one_order(olga: User) -> None:

@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, ledger, provider_accounts, reconcile, top_ups
+from billing.audit import runner as audit_runner
+from billing.credits import ledger
 from billing.models import Alert, BalanceSnapshot, ProviderAccount, ProviderEntry
-from billing.reconcile import Reconciliation
+from billing.provider import accounts as provider_accounts
+from billing.reconciliation import reconcile, top_ups
+from billing.reconciliation.reconcile import Reconciliation
 from tests.billing.conftest import SetClock, unguarded
 from tests.billing.purse import Purse
 from tests.people import give_credits
-from videos import sweep, tasks
+from videos.worker import sweep
+from videos.worker import tasks as worker_tasks
 
 pytestmark = pytest.mark.django_db
 KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
@@ -332,7 +336,7 @@ def test_i2_books_without_the_provider_s_guards_are_told_of(db: None) -> None:
     for name in names:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TRIGGER {name}{on}")
-        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in books.check()}
+        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.check()}
 
 
 def test_i22_a_correction_by_nobody_is_told_of(purse: Purse, olga: User) -> None:
@@ -342,7 +346,7 @@ def test_i22_a_correction_by_nobody_is_told_of(purse: Purse, olga: User) -> None
     entry = correct(purse, -10, actor=olga)
     with unguarded():
         ProviderEntry.objects.update(actor=None)
-    assert ("I22", f"provider entry {entry.pk}") in {(one.invariant, one.reference) for one in books.check()}
+    assert ("I22", f"provider entry {entry.pk}") in {(one.invariant, one.reference) for one in audit_runner.check()}
 
 
 # Top-ups
@@ -655,7 +659,7 @@ def test_the_balance_is_compared_every_five_minutes(purse: Purse) -> None:
     purse.balance -= 100
     purse.read()
     assert "reconcile" in sweep.ring_due()
-    tasks.reconcile()
+    worker_tasks.reconcile()
     assert the_alert().cause == purse.account.cause
     assert "reconcile" not in sweep.ring_due()
     purse.pass_(minutes=5, seconds=1)
@@ -676,7 +680,7 @@ def test_rows_are_called_by_what_they_say(purse: Purse, olga: User) -> None:
     purse.balance -= 10
     purse.read()
     assert str(correct(purse, "-10", actor=olga)) == "Correction -10"
-    books.look()
-    run = books.last_run()
+    audit_runner.look()
+    run = audit_runner.last_run()
     assert run is not None
     assert str(run).endswith(": 0")

@@ -6,10 +6,10 @@ from decimal import Decimal
 import pytest
 from django.db.models import Sum
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import reconcile
+from accounts.seams import clock
 from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry
+from billing.reconciliation import reconcile
 from tests.billing.racing import PROCESSES, race
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]

@@ -9,8 +9,16 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from pytest_django.fixtures import Settings
 
-from billing import key_library, provider_accounts, sealed_keys, vault
 from billing.models import ProviderAccount
+from billing.provider import (
+    accounts as provider_accounts,
+)
+from billing.provider import (
+    encryption,
+)
+from billing.provider import (
+    keys as provider_keys,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -24,11 +32,11 @@ SECRETS = {"First": "sk-canary-0123456789", "Second": "sk-canary-9876543210"}
 def _two_keys(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = "", [OLD]
     for label, key in SECRETS.items():
-        key_library.add_key(api_key=key, label=label)
+        provider_keys.add_key(api_key=key, label=label)
 
 
 def sealed_with() -> list[str]:
-    return [vault.key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
+    return [encryption.key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
 
 
 def speaks() -> dict[str, str]:
@@ -49,7 +57,7 @@ def test_f79_a_rotation_seals_all_with_the_newest_and_then_the_old_may_go(settin
     assert "Nothing is sealed with a any more." in said
     assert sealed_with() == ["b", "b"]
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
-    sealed_keys.require()
+    provider_keys.require()
     assert speaks() == SECRETS
 
 
@@ -66,14 +74,14 @@ def test_an_account_without_a_stored_key_is_no_trouble(settings: Settings) -> No
     ProviderAccount.objects.filter(label="First").update(sealed_key="")
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     assert "1 sealed anew" in rotate()
-    sealed_keys.require()
+    provider_keys.require()
 
 
 @pytest.mark.parametrize("keys", [[NEW], [WRONG], [NEW, WRONG], []])
 def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(settings: Settings, keys: list[str]) -> None:
     settings.FIELD_ENCRYPTION_KEYS = keys
-    with pytest.raises(vault.VaultError) as refused:
-        sealed_keys.require()
+    with pytest.raises(encryption.VaultError) as refused:
+        provider_keys.require()
     words = str(refused.value)
     assert "First" in words
     assert "Second" in words
@@ -84,14 +92,14 @@ def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(setti
 
 def test_f79_a_rotation_does_what_it_can_and_says_what_it_cannot(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
-    unreadable = vault.seal("sk-canary-lost", purpose="another purpose")
+    unreadable = encryption.seal("sk-canary-lost", purpose="another purpose")
     ProviderAccount.objects.filter(label="First").update(sealed_key=unreadable.replace("v1:b", "v1:a"))
     with pytest.raises(CommandError, match=r"keep every old key:\nFirst: ") as problem:
         rotate()
     assert "sk-canary" not in str(problem.value)
     assert sealed_with() == ["a", "b"]
-    with pytest.raises(vault.VaultError, match="First"):
-        sealed_keys.require()
+    with pytest.raises(encryption.VaultError, match="First"):
+        provider_keys.require()
 
 
 def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(settings: Settings) -> None:
@@ -99,10 +107,10 @@ def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(setting
     said = rotate(forget=True)
     assert "First: forgotten." in said
     assert "Second: forgotten." in said
-    sealed_keys.require()
+    provider_keys.require()
     with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
         provider_accounts.credentials(ProviderAccount.objects.get(label="First"))
-    key_library.add_key(api_key=SECRETS["First"], label="First")
+    provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
     assert speaks() == {"First": SECRETS["First"]}
     assert "1 were already" in rotate(forget=True)
@@ -118,23 +126,23 @@ def test_a_key_given_anew_in_the_meantime_is_not_overwritten(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
-    unseal = vault.unseal
+    unseal = encryption.unseal
 
     def given_meanwhile(sealed: str, *, purpose: str) -> str:
         ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:newer")
         return unseal(sealed, purpose=purpose)
 
-    monkeypatch.setattr(vault, "unseal", given_meanwhile)
-    assert sealed_keys.rotate().resealed == 0
+    monkeypatch.setattr(encryption, "unseal", given_meanwhile)
+    assert provider_keys.rotate().resealed == 0
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:newer"}
     ProviderAccount.objects.update(sealed_key="v1:b:broken")
 
     def mended_meanwhile(sealed: str, *, purpose: str) -> str:
         ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:mended")
-        raise vault.VaultError("broken")
+        raise encryption.VaultError("broken")
 
-    monkeypatch.setattr(vault, "unseal", mended_meanwhile)
-    assert sealed_keys.forget() == []
+    monkeypatch.setattr(encryption, "unseal", mended_meanwhile)
+    assert provider_keys.forget() == []
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:mended"}
 
 
@@ -142,5 +150,5 @@ def test_before_there_are_tables_there_is_nothing_to_refuse(monkeypatch: pytest.
     def no_table() -> list[str]:
         raise DatabaseError("no such table")
 
-    monkeypatch.setattr(sealed_keys, "problems", no_table)
-    sealed_keys.require()
+    monkeypatch.setattr(provider_keys, "problems", no_table)
+    provider_keys.require()

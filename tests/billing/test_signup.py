@@ -7,7 +7,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from tests.accounts import doorway
 from tests.people import make_person
 

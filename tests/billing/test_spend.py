@@ -10,8 +10,9 @@ from django.db import IntegrityError, transaction
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import pricing, spend
+from billing.costs import spend
 from billing.models import PaidCall, ProviderAccount, Spend
+from billing.pricing import prices
 from tests.billing.conftest import SetClock
 
 pytestmark = pytest.mark.django_db
@@ -146,7 +147,7 @@ def test_another_accounts_calls_do_not_count(new_spend: NewSpend, account: Provi
 
 
 def test_an_estimate_of_nothing_cannot_be_stored(alice: User) -> None:
-    free = pricing.Quote(
+    free = prices.Quote(
         model="m",
         resolution="r",
         kind="k",

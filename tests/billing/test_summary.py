@@ -7,11 +7,15 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import alerts, ledger, provider_accounts, summary, summary_round, tally
+from billing.alerts import services as alerts
+from billing.costs import rollups
+from billing.credits import ledger
 from billing.models import Alert, BooksRun, DailySummary, Measure, ProviderAccount
+from billing.provider import accounts as provider_accounts
+from billing.reports import daily_summary, summary_schedule
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
-from veoapp import cost_monitoring
+from veoapp.operator_pages import cost_monitoring
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -23,7 +27,7 @@ DAY = timedelta(days=1)
 def count(at: datetime, user: User, **counts: int) -> None:
     """Count measures of jobs ordered at that time."""
     found = [(Measure(name), amount) for name, amount in counts.items()]
-    tally.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=found)
+    rollups.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=found)
 
 
 def spend(still: SetClock, user: User, *, days_ago: int, actual: int, jobs: int = 1) -> None:
@@ -43,7 +47,7 @@ def test_the_balance_lasts_until_work_stops_as_the_first_page_says(
 ) -> None:
     for days_ago in range(1, 8):
         spend(still, alice, days_ago=days_ago, actual=100 * days_ago)
-    balance = summary.of(YESTERDAY).balance
+    balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.balance, balance.promised) == (400, 5000, 0)
     assert balance.is_being_spent
@@ -56,25 +60,25 @@ def test_the_balance_lasts_until_work_stops_as_the_first_page_says(
 
 def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: ProviderAccount, alice: User) -> None:
     spend(still, alice, days_ago=2, actual=300)
-    balance = summary.of(YESTERDAY).balance
+    balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert balance.usual == 150
 
 
 def test_without_spending_nobody_knows_how_long_it_lasts(still: SetClock, account: ProviderAccount) -> None:
-    balance = summary.of(YESTERDAY).balance
+    balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.is_being_spent, balance.ends_at) == (0, False, None)
 
 
 def test_without_a_key_there_is_no_balance(still: SetClock, settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    assert summary.of(YESTERDAY).balance is None
+    assert daily_summary.of(YESTERDAY).balance is None
 
 
 def test_a_balance_that_was_never_read_says_nothing(still: SetClock, alice: User) -> None:
     spend(still, alice, days_ago=1, actual=300)
-    balance = summary.of(YESTERDAY).balance
+    balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert (balance.balance, balance.ends_at, balance.is_low) == (None, None, False)
 
@@ -84,7 +88,7 @@ def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: Us
     count(at, alice, ordered=3, estimated=180)
     count(at, alice, settled=2, settled_estimate=120, actual=125)
     count(at, bob, ordered=1, estimated=60)
-    cost = summary.of(YESTERDAY).cost
+    cost = daily_summary.of(YESTERDAY).cost
     assert (cost.ordered, cost.settled, cost.still_open) == (4, 2, 2)
     assert (cost.estimated, cost.settled_estimate, cost.actual, cost.variance) == (240, 120, 125, 5)
     assert cost.variance_percent is not None
@@ -93,7 +97,7 @@ def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: Us
 
 
 def test_a_quiet_day_has_no_variance(still: SetClock) -> None:
-    cost = summary.of(YESTERDAY).cost
+    cost = daily_summary.of(YESTERDAY).cost
     assert (cost.ordered, cost.variance, cost.variance_percent, cost.most, cost.is_unusual) == (0, 0, None, None, False)
 
 
@@ -102,16 +106,16 @@ def test_the_day_is_the_site_s(still: SetClock, settings: Settings, alice: User)
     count(datetime(2026, 8, 30, 16, tzinfo=UTC), alice, ordered=1)
     count(datetime(2026, 8, 31, 15, tzinfo=UTC), alice, ordered=1)
     count(datetime(2026, 8, 31, 16, tzinfo=UTC), alice, ordered=1)
-    assert summary.of(YESTERDAY).cost.ordered == 2
+    assert daily_summary.of(YESTERDAY).cost.ordered == 2
 
 
 def test_a_day_of_more_than_twice_the_usual_is_unusual(still: SetClock, alice: User) -> None:
     for days_ago in range(2, 9):
         spend(still, alice, days_ago=days_ago, actual=100)
     spend(still, alice, days_ago=1, actual=200)
-    assert not summary.of(YESTERDAY).cost.is_unusual
+    assert not daily_summary.of(YESTERDAY).cost.is_unusual
     count(still.at - DAY, alice, ordered=1, estimated=1)
-    cost = summary.of(YESTERDAY).cost
+    cost = daily_summary.of(YESTERDAY).cost
     assert (cost.is_unusual, cost.usual) == (True, 100)
 
 
@@ -121,7 +125,7 @@ def test_unusual_spending_of_the_day_is_named(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     still.at += DAY
     alerts.raise_alert(Kind.UNUSUAL_SPEND)
-    found = summary.of(YESTERDAY)
+    found = daily_summary.of(YESTERDAY)
     assert found.unusual == [burst]
 
 
@@ -135,7 +139,7 @@ def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: U
     ledger.refund(charge_key=charge.idempotency_key, idempotency_key="refund:1")
     still.at += DAY
     give_credits(bob, 500)
-    trends = {trend.name: (trend.day, trend.before, trend.change) for trend in summary.of(YESTERDAY).credits}
+    trends = {trend.name: (trend.day, trend.before, trend.change) for trend in daily_summary.of(YESTERDAY).credits}
     assert trends == {
         "Grant": (50, 100, -50),
         "Charge": (-60, 0, -60),
@@ -151,16 +155,16 @@ def test_open_alerts_are_named_the_worst_first(still: SetClock, olga: User) -> N
         alerts.raise_alert(Kind.UNCONFIRMED, cause=str(n))
     aside = alerts.raise_alert(Kind.WORKER)
     alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + DAY)
-    found = summary.of(YESTERDAY)
+    found = daily_summary.of(YESTERDAY)
     assert found.open_alerts[0] == critical
     assert (len(found.open_alerts), found.more_alerts, found.put_aside) == (8, 2, 1)
 
 
 def test_the_newest_look_at_the_books_is_named(still: SetClock) -> None:
-    assert summary.of(YESTERDAY).books is None
+    assert daily_summary.of(YESTERDAY).books is None
     BooksRun.objects.create(at=still.at - DAY, took_s=1, problems=3)
     newest = BooksRun.objects.create(at=still.at, took_s=1, problems=0)
-    assert summary.of(YESTERDAY).books == newest
+    assert daily_summary.of(YESTERDAY).books == newest
 
 
 # Who sends it
@@ -175,86 +179,86 @@ def _wanted(settings: Settings, still: SetClock) -> None:
 
 @pytest.mark.usefixtures("_wanted")
 def test_it_is_due_from_its_hour_on_about_the_day_before(still: SetClock, settings: Settings) -> None:
-    assert (summary_round.day_due(), summary_round.is_due(), summary_round.claim()) == (None, False, None)
+    assert (summary_schedule.day_due(), summary_schedule.is_due(), summary_schedule.claim()) == (None, False, None)
     still.sleep(60)
-    assert (summary_round.day_due(), summary_round.is_due()) == (YESTERDAY, True)
+    assert (summary_schedule.day_due(), summary_schedule.is_due()) == (YESTERDAY, True)
     settings.TIME_ZONE = "America/New_York"
-    assert summary_round.day_due() is None
+    assert summary_schedule.day_due() is None
     still.sleep(4 * 3600)
-    assert summary_round.day_due() == YESTERDAY
+    assert summary_schedule.day_due() == YESTERDAY
     settings.COST_ALERT_EMAIL = []
-    assert not summary_round.is_due()
+    assert not summary_schedule.is_due()
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> None:
     still.sleep(60)
-    row = summary_round.claim()
+    row = summary_schedule.claim()
     assert row is not None
     assert row.waiting == ["olga@example.com", "otto@example.com"]
-    assert summary_round.claim() is None
-    summary_round.reached(row, "olga@example.com")
-    still.sleep(summary_round.TRY_AGAIN.total_seconds())
-    assert summary_round.is_due()
-    again = summary_round.claim()
+    assert summary_schedule.claim() is None
+    summary_schedule.reached(row, "olga@example.com")
+    still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+    assert summary_schedule.is_due()
+    again = summary_schedule.claim()
     assert again is not None
     assert again.waiting == ["otto@example.com"]
-    summary_round.reached(again, "otto@example.com")
-    still.sleep(summary_round.TRY_AGAIN.total_seconds())
-    assert not summary_round.is_due()
-    assert summary_round.claim() is None
+    summary_schedule.reached(again, "otto@example.com")
+    still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+    assert not summary_schedule.is_due()
+    assert summary_schedule.claim() is None
     assert str(DailySummary.objects.get(sent_at__isnull=False)) == "2026-08-31"
     still.sleep(86_400)
-    assert summary_round.is_due()
+    assert summary_schedule.is_due()
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
     still.sleep(60)
-    for _ in range(summary_round.ATTEMPTS):
-        assert summary_round.claim() is not None
-        still.sleep(summary_round.TRY_AGAIN.total_seconds())
-    assert not summary_round.is_due()
-    assert summary_round.claim() is None
+    for _ in range(summary_schedule.ATTEMPTS):
+        assert summary_schedule.claim() is not None
+        still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+    assert not summary_schedule.is_due()
+    assert summary_schedule.claim() is None
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_a_mail_that_no_worker_sent_that_day_is_sent_late_unless_the_next_is_due(still: SetClock) -> None:
     still.sleep(60)
-    row = summary_round.claim()
+    row = summary_schedule.claim()
     assert row is not None
     for address in list(row.waiting):
-        summary_round.reached(row, address)
+        summary_schedule.reached(row, address)
     still.at = datetime(2026, 9, 3, 0, 30, tzinfo=UTC)
-    assert (summary_round.day_due(), summary_round.is_due()) == (date(2026, 9, 1), True)
-    late = summary_round.claim()
+    assert (summary_schedule.day_due(), summary_schedule.is_due()) == (date(2026, 9, 1), True)
+    late = summary_schedule.claim()
     assert late is not None
     assert late.day == date(2026, 9, 1)
     for address in list(late.waiting):
-        summary_round.reached(late, address)
-    assert not summary_round.is_due()
+        summary_schedule.reached(late, address)
+    assert not summary_schedule.is_due()
     still.at = datetime(2026, 9, 6, 8, tzinfo=UTC)
-    assert summary_round.day_due() == date(2026, 9, 5), "older ones are no news any more"
+    assert summary_schedule.day_due() == date(2026, 9, 5), "older ones are no news any more"
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) -> None:
     still.sleep(60)
-    for n in range(summary_round.ATTEMPTS):
+    for n in range(summary_schedule.ATTEMPTS):
         assert not Alert.objects.exists(), n
-        row = summary_round.claim()
+        row = summary_schedule.claim()
         assert row is not None
-        summary_round.not_reached(row, "the mail server cannot be reached (TimeoutError)")
-        still.sleep(summary_round.TRY_AGAIN.total_seconds())
+        summary_schedule.not_reached(row, "the mail server cannot be reached (TimeoutError)")
+        still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
     alert = Alert.objects.get()
     assert (alert.kind, alert.severity, alert.facts["day"]) == ("summary_unsent", "warning", "2026-08-31")
     assert "12 times.\nthe mail server cannot be reached" in alert.detail
     still.at += DAY
-    row = summary_round.claim()
+    row = summary_schedule.claim()
     assert row is not None
     for address in list(row.waiting):
         assert Alert.objects.filter(resolved_at=None).exists()
-        summary_round.reached(row, address)
+        summary_schedule.reached(row, address)
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
@@ -263,6 +267,6 @@ def test_promises_are_taken_off_before_days_are_counted(
 ) -> None:
     spend(still, alice, days_ago=1, actual=100)
     monkeypatch.setattr(provider_accounts, "available", lambda account: Decimal(500))
-    balance = summary.of(YESTERDAY).balance
+    balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert balance.ends_at == still.at

@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.tracking import Job, Movement, Reading, Track, track
+from billing.reconciliation.balance_track import Job, Movement, Reading, Track, track
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 COSTS = [Decimal(30), Decimal(60), Decimal("37.5"), Decimal(250)]

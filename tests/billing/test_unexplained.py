@@ -9,8 +9,8 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import reconcile, top_ups, unexplained
 from billing.models import Alert, ProviderAccount
+from billing.reconciliation import reconcile, top_ups, unexplained
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 

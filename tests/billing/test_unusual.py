@@ -7,12 +7,16 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
-from billing import guard, holds, ledger, pricing, provider_accounts, spend, tally, unusual
+from billing.costs import rollups, spend
+from billing.credits import ledger
+from billing.guard import anomalies, user_holds
+from billing.guard import checks as guard_checks
+from billing.guard.anomalies import Ended, hour_at
 from billing.models import Alert, Measure, ProviderAccount, Spend, UserHold, WatchTrip
-from billing.unusual import Ended
-from billing.usual_hours import hour_at
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
 
@@ -31,7 +35,7 @@ def _at_noon(still: SetClock, settings: Settings) -> None:
 
 def ordered(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> None:
     """So many provider credits were ordered then."""
-    tally.mark(
+    rollups.mark(
         ordered_at=NOON - timedelta(hours=hours_ago),
         model="veo3_fast",
         user_id=user_id,
@@ -46,7 +50,7 @@ def a_fortnight_of(credits: int, *, days: int = 14) -> None:
 
 
 def look(account: ProviderAccount, ended: Ended = NOTHING) -> list[WatchTrip]:
-    return unusual.watch(account_id=account.pk, ended=lambda since: ended)
+    return anomalies.watch(account_id=account.pk, ended=lambda since: ended)
 
 
 def now_of(account: ProviderAccount) -> ProviderAccount:
@@ -108,7 +112,7 @@ def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
         at = saturday - timedelta(days=days)
         busy = at.weekday() < 5
         counts = [(Measure.ESTIMATED, Decimal(1000 if busy else 100))]
-        tally.mark(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
+        rollups.mark(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
     assert hour_at(saturday).usual == 100
     assert hour_at(saturday + timedelta(days=2)).usual == 1000
 
@@ -117,7 +121,7 @@ def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) 
     saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
     for days in range(1, 7):
         counts = [(Measure.ESTIMATED, Decimal(300))]
-        tally.mark(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
+        rollups.mark(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
     assert hour_at(saturday).usual == 300
 
 
@@ -128,7 +132,7 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
     for days in range(1, 15):
         day = at - timedelta(days=days)
         local_ten = day.replace(hour=9 if days <= 5 else 8)
-        tally.mark(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
+        rollups.mark(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
     assert hour_at(at).usual == 70
 
 
@@ -194,10 +198,10 @@ def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetCloc
     assert "It waits for a person." in Alert.objects.get().detail
     still.sleep(30 * 24 * 3600)
     assert is_paused(account, still.at)
-    assert unusual.end_trips() == 0
+    assert anomalies.end_trips() == 0
     provider_accounts.resume(account_id=account.pk)
-    assert unusual.end_trips() == 1
-    assert unusual.end_trips() == 0
+    assert anomalies.end_trips() == 1
+    assert anomalies.end_trips() == 0
 
 
 def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) -> None:
@@ -235,14 +239,14 @@ def test_orders_are_refused_with_words_and_an_end_and_what_waits_waits(
     look(account)
     give_credits(alice, 60)
     paused = now_of(account)
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
-    with pytest.raises(guard.Paused) as refused:
-        guard.check_order(
+    quote = prices.quote(model="veo3_fast", resolution="720p")
+    with pytest.raises(guard_checks.Paused) as refused:
+        guard_checks.check_order(
             user=alice, account=ledger.lock_account(alice), quote=quote, provider=paused, expected_wait_s=0
         )
     assert "until" in str(refused.value)
     assert "more is being spent than usual" in str(refused.value)
-    wait = guard.check_dispatch(estimate=waiting, provider=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
+    wait = guard_checks.check_dispatch(estimate=waiting, provider=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
     assert wait is not None
     assert wait.code == "paused"
     assert ledger.balance_of(alice) == 60
@@ -270,16 +274,16 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
         asked.append(since)
         return Ended(20, {"generation": 20}) if len(asked) == 1 else NOTHING
 
-    unusual.watch(account_id=account.pk, ended=ended)
+    anomalies.watch(account_id=account.pk, ended=ended)
     still.sleep(5 * 60)
     provider_accounts.resume(account_id=account.pk)
-    unusual.watch(account_id=account.pk, ended=ended)
+    anomalies.watch(account_id=account.pk, ended=ended)
     still.sleep(60)
-    unusual.watch(account_id=account.pk, ended=ended)
+    anomalies.watch(account_id=account.pk, ended=ended)
     resumed = NOON + timedelta(minutes=5)
     assert asked == [NOON - timedelta(hours=1), resumed, resumed]
     still.sleep(2 * 3600)
-    unusual.watch(account_id=account.pk, ended=ended)
+    anomalies.watch(account_id=account.pk, ended=ended)
     assert asked[-1] == still.at - timedelta(hours=1)
 
 
@@ -287,7 +291,7 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
 
 
 def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     for _ in range(count):
         job = spend.estimate(reference=f"job:{user.pk}:{Spend.objects.count()}", user=user, quote=quote)
         Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))
@@ -335,12 +339,12 @@ def test_a_hold_heals_and_old_orders_are_not_held_against_the_user_twice(
     orders_of(alice, 31)
     look(account)
     still.sleep(5 * 60)
-    assert holds.of(alice.pk) is None
+    assert user_holds.of(alice.pk) is None
     assert look(account) == []
     trip = WatchTrip.objects.get()
     assert (trip.ended_at, trip.by_person) == (still.at, False)
     assert Alert.objects.get().resolved_at is not None
-    assert holds.end_over() == 1
+    assert user_holds.end_over() == 1
     assert not UserHold.objects.exists()
 
 
@@ -350,7 +354,7 @@ def test_a_user_let_go_by_a_person_may_go_on_up_to_twice_as_much(
 ) -> None:
     orders_of(alice, 31)
     look(account)
-    assert holds.release(user_id=alice.pk)
+    assert user_holds.release(user_id=alice.pk)
     assert look(account) == []
     assert WatchTrip.objects.get().by_person
     still.sleep(60)
@@ -362,7 +366,7 @@ def test_a_user_let_go_by_a_person_may_go_on_up_to_twice_as_much(
 
 @pytest.mark.usefixtures("generous")
 def test_a_hold_of_a_person_stays_theirs(account: ProviderAccount, alice: User, olga: User) -> None:
-    holds.hold(user=alice, code=holds.Code.PERSON, reason="please call us", actor=olga)
+    user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
     orders_of(alice, 31)
     assert look(account) == []
     assert UserHold.objects.get().code == "person"
@@ -387,8 +391,8 @@ def test_of_two_who_find_a_trip_over_one_ends_it(account: ProviderAccount, monke
         WatchTrip.objects.filter(pk=trip.pk).update(ended_at=at)
         return False
 
-    monkeypatch.setattr(unusual, "_still_stops", another_was_first)
-    assert unusual.end_trips() == 0
+    monkeypatch.setattr(anomalies, "_still_stops", another_was_first)
+    assert anomalies.end_trips() == 0
     trip.refresh_from_db()
     assert not trip.by_person
 
@@ -398,7 +402,7 @@ def test_no_alert_names_a_user_by_their_address(account: ProviderAccount, alice:
     orders_of(alice, 31)
     look(account)
     assert "alice" not in f"{alert_of_burst().detail} {alert_of_burst().facts} {alert_of_burst().cause}"
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert not UserHold.objects.exists()
     assert alert_of_burst().cause == f"user {alice.pk}"
     assert WatchTrip.objects.get().user_id == alice.pk

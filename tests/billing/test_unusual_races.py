@@ -8,15 +8,19 @@ from typing import Any
 import pytest
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import guard, holds, ledger, provider_accounts, tally, unusual
+from accounts.seams import clock
+from billing.costs import rollups
+from billing.credits import ledger
+from billing.guard import anomalies, user_holds
+from billing.guard import checks as guard_checks
+from billing.guard.anomalies import Ended
 from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
-from billing.unusual import Ended
+from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.test_races import PRICE, THREADS, order, together
 from tests.people import give_credits
-from videos import dispatch
+from videos.pipeline import dispatch
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -29,11 +33,11 @@ def account() -> ProviderAccount:
 
 
 def look(account: ProviderAccount) -> list[WatchTrip]:
-    return unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    return anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
 
 
 def spend_much() -> None:
-    tally.mark(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
+    rollups.mark(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
 
 
 def errors(found: list[Any]) -> list[Any]:
@@ -47,7 +51,7 @@ def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None
     assert WatchTrip.objects.count() == 1
     assert Alert.objects.get(kind="unusual_spend").count == 1
     provider_accounts.resume(account_id=account.pk)
-    assert sorted(together(*[unusual.end_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
+    assert sorted(together(*[anomalies.end_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
 
 
 def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: User, settings: Settings) -> None:
@@ -78,11 +82,11 @@ def test_a_hold_beside_orders_and_dispatchers_stops_what_comes_after_it(
     give_credits(alice, 4 * PRICE)
     acts: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
     acts += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
-    acts += [partial(holds.hold, user=alice, code=holds.Code.PERSON, reason="x", actor=olga)]
+    acts += [partial(user_holds.hold, user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)]
     found = together(*acts)
-    assert all(isinstance(problem, guard.Held) for problem in errors(found))
+    assert all(isinstance(problem, guard_checks.Held) for problem in errors(found))
     assert dispatch.claim_next(account.pk) is None
     assert ledger.balance_of(alice) == len(errors(found)) * PRICE
-    with pytest.raises(guard.Held):
+    with pytest.raises(guard_checks.Held):
         order(alice, "last")
     assert ledger.balance_of(alice) == sum(entry.amount for entry in ledger.statement(alice))

@@ -7,12 +7,14 @@ import pytest
 from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
-from accounts import tokens
-from accounts.doors import clock
 from accounts.models import User
-from billing import holds, provider_accounts, tally, unusual
+from accounts.seams import clock
+from accounts.tokens import services as tokens
+from billing.costs import rollups
+from billing.guard import anomalies, user_holds
+from billing.guard.anomalies import Ended
 from billing.models import Measure, UserHold
-from billing.unusual import Ended
+from billing.provider import accounts as provider_accounts
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.people import PASSWORD
 
@@ -23,10 +25,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None:
     settings.STAFF_MFA_REQUIRED = False
     account = provider_accounts.current()
-    tally.mark(ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))])
-    unusual.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
-    holds.hold(user=alice, code=holds.Code.BURST)
-    holds.hold(user=bob, code=holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
+    rollups.mark(ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))])
+    anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    user_holds.hold(user=alice, code=user_holds.Code.BURST)
+    user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
     tokens.make(user=olga, name="grafana", scopes=[tokens.COST_READ])
     tokens.revoke(token_id=tokens.make(user=olga, name="old", scopes=[tokens.COST_READ]).token.pk, actor=olga)
 

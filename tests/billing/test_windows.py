@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
+from billing.common.periods import Window, between, day_of, following, window
 from billing.models import Period
-from billing.windows import Window, between, day_of, following, window
 
 INSTANT = timedelta(microseconds=1)
 ZONES = [
@@ -42,7 +42,7 @@ def around(one: Window) -> tuple[str, str]:
 @given(seconds=st.integers(0, 25 * 365 * 86_400), period=st.sampled_from(Period))
 def test_windows_lie_side_by_side_without_a_gap(zone: str, seconds: int, period: Period) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("billing.windows.settings.TIME_ZONE", zone)
+        patch.setattr("billing.common.periods.settings.TIME_ZONE", zone)
         moment = datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
         one = window(period, moment)
         assert one.starts_at <= moment < one.ends_at

@@ -6,10 +6,11 @@ from decimal import Decimal
 from math import pi, sin
 
 from accounts.models import User
-from billing import provider_accounts, tally
-from billing.histogram import bucket
+from billing.common.periods import between, window
+from billing.costs import rollups
+from billing.costs.histogram import bucket
 from billing.models import BalanceSnapshot, BudgetWindow, Measure, Period, ProviderAccount, ProviderEntry, TallyMark
-from billing.windows import between, window
+from billing.provider import accounts as provider_accounts
 
 MODELS = (("veo3_fast", 60, 62, 0.72), ("veo3_lite", 30, 50, 0.2), ("veo3", 250, 140, 0.08))
 REASONS = ("content_policy", "content_policy", "prominent_person", "generation", "timed_out", "unsafe_image")
@@ -46,7 +47,7 @@ def make(
         taken = min(hour.starts_at + timedelta(minutes=50), at)
         BalanceSnapshot.objects.create(account=account, balance=left, promised=60 if count else 0, taken_at=taken)
     TallyMark.objects.bulk_create(marks, batch_size=2000)
-    tally.fold()
+    rollups.fold()
     ProviderAccount.objects.filter(pk=account.pk).update(
         balance=left, balance_at=at, unexplained=Decimal(0), unexplained_at=at - timedelta(minutes=2)
     )
@@ -92,7 +93,7 @@ def _job(
 def _count_budgets(at: datetime) -> None:
     for period in Period:
         one = window(period, at)
-        rows = tally.rows(period, since=one.starts_at, until=one.ends_at, measures=[Measure.ESTIMATED])
+        rows = rollups.rows(period, since=one.starts_at, until=one.ends_at, measures=[Measure.ESTIMATED])
         for scope in ("all", *{f"model:{row.model}" for row in rows}):
             used = sum((row.amount for row in rows if scope in ("all", f"model:{row.model}")), Decimal(0))
             BudgetWindow.objects.update_or_create(

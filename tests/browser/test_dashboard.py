@@ -7,10 +7,11 @@ import pytest
 from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, provider_accounts
+from accounts.seams import clock
+from billing.alerts import services as alerts
 from billing.models import BooksRun
+from billing.provider import accounts as provider_accounts
 from tests.billing import weeks
 from tests.billing.conftest import SetClock
 from tests.browser.test_pages import barriers

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from tests.browsing import DESKTOP, PHONE, NewPage
 from tests.people import give_credits
 from tests.videos import films, takes

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
+from accounts.seams import clock
 from billing.models import BooksRun, FileAnswer, ProviderEntry, Spend
 from tests.billing import history
 from tests.billing.conftest import SetClock

@@ -14,7 +14,7 @@ ORDER = """
 from accounts.models import User
 from billing import ledger
 from videos import orders
-from videos.orders import VideoOrder
+from videos.ordering.orders import VideoOrder
 for number in range(20):
     user, _ = User.objects.get_or_create(email=f"user{number % 7}@example.com")
     ledger.grant(user=user, user_credits=60, idempotency_key=f"grant-{number}", note="for a test")
@@ -23,7 +23,7 @@ for number in range(20):
 
 # Whoever was killed while fetching a film holds its lease for five minutes more; here they are over.
 LEASES_OVER = """
-from accounts.doors import clock
+from accounts.seams import clock
 from videos.models import VideoFile
 at = clock.database_now()
 VideoFile.objects.filter(state="pending", lease_until__gt=at).update(lease_until=at, due_at=at)
@@ -73,7 +73,7 @@ def test_the_worker_stops_on_sigterm_and_leaves_nothing_behind(stack: Stack) -> 
 
 def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack) -> None:
     code = (
-        "import django; django.setup(); from videos.supervisor import Supervisor; "
+        "import django; django.setup(); from videos.worker.supervisor import Supervisor; "
         "Supervisor(canary_every_s=1, canary_lost_after_s=6).run()"
     )
     supervisor = Process(

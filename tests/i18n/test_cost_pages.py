@@ -8,12 +8,17 @@ import pytest
 from django.test import Client
 from pytest_django import Settings
 
-from accounts import tokens
-from accounts.doors import clock
 from accounts.models import ApiToken, User
-from billing import alerts, holds, ledger, limits, price_changes, provider_accounts, vouchers
-from billing.items import Item
+from accounts.seams import clock
+from accounts.tokens import services as tokens
+from billing.alerts import services as alerts
+from billing.budgets import limits
+from billing.common.item_names import Item
+from billing.credits import ledger, vouchers
+from billing.guard import user_holds
 from billing.models import BooksRun, Budget, Period, PriceProposal, ProviderAccount, WatchTrip
+from billing.pricing import provider_price_changes
+from billing.provider import accounts as provider_accounts
 from tests.billing import weeks
 from tests.billing.conftest import SetClock, still
 from tests.billing.purse import Purse
@@ -68,9 +73,12 @@ def test_who_may_not_order_reads_why_in_chinese(reader: Client, lin: User, stop:
 def test_who_is_held_reads_why_in_chinese(reader: Client, lin: User, olga: User) -> None:
     give_credits(lin, 1200)
     said = ""
-    for words in ({"code": holds.Code.BURST}, {"code": holds.Code.PERSON, "reason": "请先联系我", "actor": olga}):
+    for words in (
+        {"code": user_holds.Code.BURST},
+        {"code": user_holds.Code.PERSON, "reason": "请先联系我", "actor": olga},
+    ):
         for until in (None, clock.now() + timedelta(days=1)):
-            holds.hold(user=lin, until=until, **words)
+            user_holds.hold(user=lin, until=until, **words)
             said += reader.get("/").text + reader.post("/", FORM).text
     assert "管理员暂缓了你的新视频（请先联系我）" in said
     assert "短时间内下单的视频异常多" in said
@@ -107,11 +115,11 @@ def test_operators_read_about_costs_in_chinese(
     problem = {"invariant": "I3", "reference": "video:1", "text": ""}
     BooksRun.objects.create(at=still.at, took_s=0.4, problems=2, first_problems=[problem])
     item = Item("veo3_fast", "720p", "video")
-    price_changes.propose(item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED)
+    provider_price_changes.propose(item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED)
     vouchers.make(user_credits=50, actor=olga, number=2, credits_last_days=30)
     tokens.make(user=olga, name="监控", scopes=list(tokens.SCOPES))
     ApiToken.objects.update(prefix="veo_0")
-    holds.hold(user=lin, code=holds.Code.BURST)
+    user_holds.hold(user=lin, code=user_holds.Code.BURST)
     WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=lin, seen=20, usual=3)
     end = still.at + timedelta(days=3)
     ledger.grant(user=lin, user_credits=30, idempotency_key="soon", note="x", expires_at=end)

@@ -8,18 +8,18 @@ import pytest
 from django.core import mail as outbox
 from django.core.mail import EmailMultiAlternatives
 
-from accounts import mail
-from accounts.doors import clock
+from accounts.mail import sending as mail
+from accounts.mail.security_notices import NOTICES
 from accounts.models import User
-from accounts.notices import NOTICES
-from billing import alerts
-from billing.lots import Holding
+from accounts.seams import clock
+from billing.alerts import services as alerts
+from billing.credits.lots import Holding
 from billing.models import Alert, AlertDelivery
 from tests.i18n import catalogue
 from tests.i18n.test_pages import PROMPT, english_in, english_of, lin
 from tests.videos import takes
-from videos import alert_delivery, daily_summary
-from videos.receipts import failure_of
+from videos.notifications import alert_delivery, daily_summary
+from videos.presentation.timeline import failure_of
 
 __all__ = ["lin"]
 

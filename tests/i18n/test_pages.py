@@ -11,7 +11,7 @@ from django.utils import translation
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import alerts
+from billing.alerts import services as alerts
 from tests.people import PASSWORD, give_credits, make_person
 from tests.videos import takes
 from videos.models import VideoTask

@@ -15,7 +15,7 @@ OLD = "a:" + base64.b64encode(b"o" * 32).decode()
 NEW = "b:" + base64.b64encode(b"n" * 32).decode()
 WRONG = "a:" + base64.b64encode(b"w" * 32).decode()
 SECRET = "sk-canary-0123456789"
-GIVE = f"from billing import key_library; key_library.add_key(api_key='{SECRET}', label='Ours')"
+GIVE = f"from billing.provider import keys; keys.add_key(api_key='{SECRET}', label='Ours')"
 WEB = "import veoapp.wsgi; print('web is up')"
 
 

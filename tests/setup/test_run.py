@@ -12,7 +12,7 @@ from allauth.account.models import EmailAddress
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from tests.mail import free_port
 from tests.services import ROOT
 from veoapp import demo

@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, transaction
 from playwright.sync_api import Browser
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import LedgerEntry, Price
 from tests import chromium, postgres, services
 from tests.mail import Mailbox

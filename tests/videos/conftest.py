@@ -7,7 +7,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from pytest_django import Settings
 
-from videos import callbacks
+from videos.pipeline import callbacks
 
 
 @pytest.fixture(autouse=True)

@@ -17,14 +17,20 @@ if __name__ == "__main__":
 from django.conf import settings
 from django.db import transaction
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import ledger, provider_accounts, spend
-from billing.guard import Wait
+from accounts.seams import clock
+from billing.costs import spend
+from billing.credits import ledger
+from billing.guard.checks import Wait
 from billing.models import ProviderAccount, Spend
-from videos import catalogue, lifecycle, orders, polling, recount, verdicts
+from billing.provider import accounts as provider_accounts
+from videos.audit import recount
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, VideoFile, VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import catalogue, orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import polling
 from videos.providers.base import RefusalReason, Report, ReportState
 
 Status = VideoTask.Status

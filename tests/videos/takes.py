@@ -8,13 +8,16 @@ from django.db import transaction
 from PIL import Image
 
 from accounts.models import User
-from billing import provider_accounts
 from billing.models import ProviderAccount
+from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
-from videos import lifecycle, orders, storing, verdicts
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import verdicts
 from videos.models import TaskEvent, VideoFile, VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
 from videos.providers.base import RefusalReason, Report, ReportState
+from videos.storage import media_store
 
 PROMPT = "A lighthouse at dusk, long waves rolling in"
 
@@ -53,9 +56,9 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
     verdicts.provider_done(task_id=task.pk, report=report, source="callback")
-    name, poster = storing.new_name("videos", ".mp4"), storing.new_name("posters", ".webp")
-    storing.keep_bytes(film, name, mime_type="video/mp4")
-    storing.keep_bytes(_picture(), poster, mime_type="image/webp")
+    name, poster = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
+    media_store.keep_bytes(film, name, mime_type="video/mp4")
+    media_store.keep_bytes(_picture(), poster, mime_type="image/webp")
     facts = {
         "state": VideoFile.State.STORED,
         "name": name,

@@ -11,9 +11,10 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import User
-from billing import alerts, provider_accounts
-from billing.asked import LARGEST, row_number
+from billing.alerts import services as alerts
+from billing.common.form_fields import LARGEST, row_number
 from billing.models import Alert
+from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import SetClock, desk, still  # noqa: F401
 

@@ -15,7 +15,7 @@ from accounts.models import User
 from billing.models import Alert
 from tests.people import make_person
 from tests.videos.world import World
-from videos import lifecycle
+from videos.lifecycle import acts as lifecycle
 from videos.models import CallbackReceipt, TaskEvent, VideoFile, VideoTask
 
 LIST = "/admin/videos/videotask/"

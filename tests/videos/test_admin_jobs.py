@@ -5,8 +5,8 @@ from django.test import Client
 from django_q.models import Failure
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
+from accounts.seams import clock
 
 
 @pytest.mark.parametrize("model", ["schedule", "success", "ormq"])
@@ -24,13 +24,13 @@ def test_a_failed_job_can_be_read_and_nothing_else(client: Client, olga: User, s
     failure = Failure.objects.create(
         id="f" * 32,
         name="job",
-        func="videos.tasks.poll",
+        func="videos.worker.tasks.poll",
         result="Traceback: gone",
         started=at,
         stopped=at,
         success=False,
     )
-    assert "videos.tasks.poll" in client.get("/admin/django_q/failure/").text
+    assert "videos.worker.tasks.poll" in client.get("/admin/django_q/failure/").text
     assert "Traceback: gone" in client.get(f"/admin/django_q/failure/{failure.pk}/change/").text
     assert client.get("/admin/django_q/failure/add/").status_code == 403
     assert client.post(f"/admin/django_q/failure/{failure.pk}/delete/", {"post": "yes"}).status_code == 403

@@ -7,9 +7,10 @@ import pytest
 from playwright.sync_api import expect
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, provider_accounts
+from accounts.seams import clock
+from billing.alerts import services as alerts
+from billing.provider import accounts as provider_accounts
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World

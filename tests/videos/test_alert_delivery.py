@@ -14,17 +14,20 @@ from django.core.management import CommandError, call_command
 from django.utils.module_loading import import_string
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import alert_routing, alerts
-from billing.alert_words import WORDS
+from accounts.seams import clock
+from billing.alerts import outbox as alert_outbox
+from billing.alerts import services as alerts
+from billing.alerts.runbook import WORDS
 from billing.models import Alert, AlertDelivery
 from tests.accounts import doorway
 from tests.billing.conftest import SetClock
 from tests.mail import Mailbox, free_port
 from tests.videos.providers.loopback import Behaviour, answer, resets, says, serving
-from videos import alert_delivery, doorbells, sweep
+from videos import job_queue
+from videos.notifications import alert_delivery
 from videos.providers import standard_webhooks
+from videos.worker import sweep
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -224,7 +227,7 @@ def test_an_address_that_the_server_refuses_does_not_keep_others_from_hearing(
 
 def test_the_bell_carries_the_news(post_office: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
-    import_string(doorbells.JOBS["alerts"])()
+    import_string(job_queue.JOBS["alerts"])()
     assert len(post_office.messages) == 1
     assert "alerts" not in sweep.ring_due()
 
@@ -328,7 +331,7 @@ def test_a_webhook_that_does_not_take_it_gets_it_again_under_the_same_id(
         assert alert_delivery.deliver_due() == 0
         assert len(server.requests) == 2
     assert len({parts(request)[0]["webhook-id"] for request in server.requests}) == 1
-    assert alert_due.get().due_at == still.at + timedelta(seconds=alert_routing.BACKOFF_S[1])
+    assert alert_due.get().due_at == still.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
 
 
 def test_a_webhook_that_is_not_there_is_named_without_its_address(
@@ -395,7 +398,7 @@ def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
         assert json.loads(parts(server.requests[0])[1])["type"] == "alert.test"
     assert subjects(post_office) == ["Notice · A test"]
     assert not Alert.objects.filter(resolved_at=None).exists()
-    assert not alert_routing.due()
+    assert not alert_outbox.due()
 
 
 def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(

@@ -14,16 +14,21 @@ from django.test import Client
 from django.utils import translation
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import books, guard, ledger, provider_accounts
+from accounts.seams import clock
+from billing.audit import runner as audit_runner
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
 from billing.models import Alert, ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
 from tests.stack import Stack, wait_until
 from tests.videos.world import PRICE, World
-from videos import progress, sweep, tasks
 from videos.models import Doorbell, TaskEvent, VideoTask
+from videos.presentation import progress
+from videos.worker import sweep
+from videos.worker import tasks as worker_tasks
 
 BATCH = 20
 
@@ -52,7 +57,7 @@ def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None)
             return passed
         sweep.ring_due()
         for bell in Doorbell.objects.filter(rung_at__isnull=False).exclude(answered_at__gte=F("rung_at")):
-            getattr(tasks, bell.name)()
+            getattr(worker_tasks, bell.name)()
         world.sandbox.finish()
         world.later(seconds=5)
         if VideoTask.objects.filter(wait_code="rate_limited").exists():
@@ -98,7 +103,7 @@ def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> No
     spent = Spend.objects.filter(reference__in=[task.reference for task in batch])
     assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
     assert {row.state for row in spent} == {"settled"}
-    assert [str(problem) for problem in books.check()] == []
+    assert [str(problem) for problem in audit_runner.check()] == []
 
 
 @pytest.mark.parametrize("fault", ["", "code-433", "credits-500:http"])
@@ -128,7 +133,7 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
     assert progress.of(waiting, at=clock.now()).starts_in_s is None
     client.force_login(waiting.user)
     assert "What waits goes on by itself, and nothing is lost." in client.get("/").text
-    with pytest.raises(guard.ProviderAtRest):
+    with pytest.raises(guard_checks.ProviderAtRest):
         world.order(waiting.user, "one more")
     ledger.adjust(
         user=waiting.user, user_credits=-PRICE, note="it was for that one", actor=None, idempotency_key="back"
@@ -189,7 +194,7 @@ ORDER = f"""
 from accounts.models import User
 from billing import ledger
 from videos import orders
-from videos.orders import VideoOrder
+from videos.ordering.orders import VideoOrder
 for number in range({BATCH}):
     user, _ = User.objects.get_or_create(email=f"user{{number % 4}}@example.com")
     ledger.grant(user=user, user_credits={PRICE}, idempotency_key=f"grant-{{number}}", note="for a test")

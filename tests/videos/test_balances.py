@@ -7,12 +7,18 @@ from decimal import Decimal
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import alert_words, breaker, key_library, provider_accounts
+from billing.alerts import runbook
+from billing.guard import circuit_breaker
 from billing.models import Alert, ProviderAccount
+from billing.provider import accounts as provider_accounts
+from billing.provider import keys as provider_keys
 from tests.sandbox import SandboxProcess
 from tests.videos.world import World
-from videos import balances, lifecycle, sweep, tasks
+from videos.lifecycle import acts as lifecycle
 from videos.models import VideoTask
+from videos.pipeline import balances as provider_balances
+from videos.worker import sweep
+from videos.worker import tasks as worker_tasks
 
 
 def current() -> ProviderAccount:
@@ -20,28 +26,28 @@ def current() -> ProviderAccount:
 
 
 def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
-    assert balances.every() == timedelta(minutes=15), "nothing is under way"
+    assert provider_balances.every() == timedelta(minutes=15), "nothing is under way"
     world.order(alice)
     world.send()
-    assert balances.every() == timedelta(minutes=1), "a video is in the making"
+    assert provider_balances.every() == timedelta(minutes=1), "a video is in the making"
     world.sandbox.finish()
     world.run()
-    assert balances.every() == timedelta(minutes=15)
+    assert provider_balances.every() == timedelta(minutes=15)
     provider_accounts.record_balance(account_id=current().pk, balance=Decimal(5000))
     world.order(alice, "the next one")
     provider_accounts.record_balance(account_id=current().pk, balance=Decimal(100))
-    assert balances.every() == timedelta(seconds=15), "somebody waits for a top-up"
+    assert provider_balances.every() == timedelta(seconds=15), "somebody waits for a top-up"
     world.run(rounds=1)
     for task in alice.video_tasks.filter(status="queued"):
         lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
-    assert balances.every() == timedelta(minutes=1), "critical, and nobody waits"
+    assert provider_balances.every() == timedelta(minutes=1), "critical, and nobody waits"
     ProviderAccount.objects.update(balance=5000, breaker="open")
-    assert balances.every() == timedelta(minutes=1), "the provider has trouble"
+    assert provider_balances.every() == timedelta(minutes=1), "the provider has trouble"
 
 
 def test_the_sweep_rings_when_it_is_time(world: World) -> None:
     assert "balance" in sweep.ring_due()
-    tasks.balance()
+    worker_tasks.balance()
     assert current().snapshots.count() == 1
     world.later(minutes=14)
     assert "balance" not in sweep.ring_due()
@@ -51,9 +57,9 @@ def test_the_sweep_rings_when_it_is_time(world: World) -> None:
 
 def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert balances.every() == timedelta(minutes=15)
-    balances.read_all()
-    assert [alert.cause for alert in world.alerts("access_denied")] == [alert_words.NO_KEY]
+    assert provider_balances.every() == timedelta(minutes=15)
+    provider_balances.read_all()
+    assert [alert.cause for alert in world.alerts("access_denied")] == [runbook.NO_KEY]
 
 
 def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_work_is_done(
@@ -63,18 +69,18 @@ def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_wor
     world.send()
     old = current()
     provider_accounts.park(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    breaker.failed(old.pk, detail="maintenance", at_once=True)
+    circuit_breaker.failed(old.pk, detail="maintenance", at_once=True)
     settings.KIE_AI_API_KEY = "another-key-altogether"
     new = current()
     provider_accounts.park(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     told = Alert.objects.filter(cause=old.cause, resolved_at=None)
-    balances.read_all()
+    provider_balances.read_all()
     assert told.exists(), "it has a video under way"
     lifecycle.given_up(task_id=task.pk, from_="generating", code="deadline")
-    balances.read_all()
+    provider_balances.read_all()
     assert told.exists(), "what it was given up for is still asked about"
     VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())
-    balances.read_all()
+    provider_balances.read_all()
     assert not told.exists()
     assert Alert.objects.filter(cause=new.cause, kind="access_denied", resolved_at=None).exists()
 
@@ -101,11 +107,11 @@ def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it
 
 def test_a_provider_that_says_that_we_cannot_pay_parks_also_by_its_free_answers(world: World, alice: User) -> None:
     world.sandbox.settings(api_key="another")
-    balances.read_all()
+    provider_balances.read_all()
     assert current().parked_as == "access_denied"
     world.sandbox.settings(api_key="sandbox")
     world.later(seconds=31)
-    balances.read_all()
+    provider_balances.read_all()
     assert current().parked_as == ""
 
 
@@ -114,19 +120,19 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
 ) -> None:
     second = new_sandbox("--api-key", "the-second-key")
     key, settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = settings.KIE_AI_API_KEY, "", False
-    first_account = key_library.add_key(api_key=key, label="First", base_url=world.sandbox.url)
-    key_library.activate(account_id=first_account.pk)
+    first_account = provider_keys.add_key(api_key=key, label="First", base_url=world.sandbox.url)
+    provider_keys.activate(account_id=first_account.pk)
     old = world.order(alice, "with the first key")
     world.send()
-    added = key_library.add_key(api_key="the-second-key", label="Second", base_url=second.url)
-    key_library.activate(account_id=added.pk)
+    added = provider_keys.add_key(api_key="the-second-key", label="Second", base_url=second.url)
+    provider_keys.activate(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
     assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]
     assert (world.now(old).account, world.now(new).account) == (first_account, current())
 
     read = first_account.snapshots.count()
-    balances.read_all()
+    provider_balances.read_all()
     assert first_account.snapshots.count() == read + 1, "as long as it has work of ours under way"
     for sandbox in (world.sandbox, second):
         sandbox.finish()
@@ -136,5 +142,5 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
         world.assert_charged(task)
         assert sandbox.truth()["requests"]["GET /api/v1/veo/record-info"] >= 1
         assert [row["body"]["prompt"] for row in sandbox.accepted()] == [task.prompt]
-    balances.read_all()
+    provider_balances.read_all()
     assert first_account.snapshots.count() == read + 1, "and no longer"

@@ -10,14 +10,16 @@ from pytest_django.fixtures import Settings
 from storages.backends.s3 import S3Storage
 
 from accounts.models import User
-from billing import books
-from billing.books import Found, Looked
+from billing.audit import runner as audit_runner
+from billing.audit.runner import Found, Looked
 from billing.models import Alert
 from tests.billing import history
 from tests.billing.conftest import SetClock, still
 from tests.s3 import S3, s3_server
-from videos import book_files, storing, tasks
+from videos.audit import files as file_audit
 from videos.models import SourceImage, VideoFile, VideoTask
+from videos.storage import media_store
+from videos.worker import tasks as worker_tasks
 
 __all__ = ["s3_server", "still"]
 
@@ -61,13 +63,13 @@ def gone(found: Found) -> set[tuple[str, str]]:
 def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book_files, "AT_MOST", 2)
+    monkeypatch.setattr(file_audit, "AT_MOST", 2)
     names = {name_of(task) for task in films(alice, 5)}
     seen: set[str] = set()
     for number in (1, 2, 3):
         asked.clear()
         still.sleep(900)
-        found = books.look(often=True)
+        found = audit_runner.look(often=True)
         assert found.looked == [Looked("images", 0, 0), Looked("video files", 2, 5)]
         assert len(asked) == 2
         seen |= set(asked)
@@ -76,27 +78,27 @@ def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     still.sleep(900)
     asked.clear()
     newest = name_of(history.ready(alice))
-    books.look(often=True)
+    audit_runner.look(often=True)
     assert newest in asked, "what was never looked for goes first"
 
 
 def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "AT_MOST", 1)
     lost, *_others = films(alice, 3)
     film = media / name_of(lost)
     film.unlink()
     for _ in range(4):
         still.sleep(900)
-        assert gone(books.look(often=True)) <= {("I7", lost.reference)}
+        assert gone(audit_runner.look(often=True)) <= {("I7", lost.reference)}
     for _ in range(3):
         still.sleep(900)
-        assert gone(books.look(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
+        assert gone(audit_runner.look(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
     film.write_bytes(history.FILM)
     still.sleep(900)
-    assert gone(books.look(often=True)) == set()
+    assert gone(audit_runner.look(often=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
@@ -104,11 +106,11 @@ def test_what_only_reading_showed_is_only_right_again_when_reading_says_so(alice
     (task,) = films(alice, 1)
     film = media / name_of(task)
     film.write_bytes(history.FILM[::-1])
-    assert gone(books.look(often=True)) == set()
-    assert gone(books.look(deep=True)) == {("I7", task.reference)}
-    assert gone(books.look(often=True)) == {("I7", task.reference)}
+    assert gone(audit_runner.look(often=True)) == set()
+    assert gone(audit_runner.look(deep=True)) == {("I7", task.reference)}
+    assert gone(audit_runner.look(often=True)) == {("I7", task.reference)}
     film.write_bytes(history.FILM)
-    assert gone(books.look(often=True)) == set()
+    assert gone(audit_runner.look(often=True)) == set()
 
 
 def test_a_slow_storage_ends_a_frequent_look_and_no_other(
@@ -120,12 +122,12 @@ def test_a_slow_storage_ends_a_frequent_look_and_no_other(
         still.sleep(30)
         return True
 
-    monkeypatch.setattr(storing, "is_there", slow)
-    assert Looked("video files", 2, 4) in books.look(often=True).looked
-    assert Looked("video files", 2, 4) in books.look(often=True).looked
+    monkeypatch.setattr(media_store, "is_there", slow)
+    assert Looked("video files", 2, 4) in audit_runner.look(often=True).looked
+    assert Looked("video files", 2, 4) in audit_runner.look(often=True).looked
     assert not VideoFile.objects.filter(looked_at=None).exists(), "the second look went on where the first had ended"
-    assert Looked("video files", 4, 4) in books.look().looked
-    assert Looked("video files", 4, 4) in books.look(deep=True, often=True).looked
+    assert Looked("video files", 4, 4) in audit_runner.look().looked
+    assert Looked("video files", 4, 4) in audit_runner.look(deep=True, often=True).looked
 
 
 def test_a_storage_that_fails_takes_back_nothing_that_was_found(
@@ -133,13 +135,13 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
 ) -> None:
     lost, other = films(alice, 2)
     (media / name_of(lost)).unlink()
-    assert gone(books.look(often=True)) == {("I7", lost.reference)}
+    assert gone(audit_runner.look(often=True)) == {("I7", lost.reference)}
 
     def fails(storage: FileSystemStorage, name: str) -> int:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(FileSystemStorage, "size", fails)
-    found = books.look(often=True)
+    found = audit_runner.look(often=True)
     assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
     assert not VideoFile.objects.get(task=other).wrong
     assert found.looked == []
@@ -148,25 +150,25 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
 def test_images_have_their_turn_as_well(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "AT_MOST", 1)
     for number in range(2):
-        storing.keep_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
+        media_store.keep_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
         SourceImage.objects.create(
             user=alice, name=f"images/{number}.webp", mime_type="image/webp", width=1, height=1, size_bytes=5
         )
     default_storage.delete("images/1.webp")
     still.sleep(900)
-    assert Looked("images", 1, 2) in books.look(often=True).looked
+    assert Looked("images", 1, 2) in audit_runner.look(often=True).looked
     still.sleep(900)
-    found = books.look(often=True)
+    found = audit_runner.look(often=True)
     assert set(asked) == {"images/0.webp", "images/1.webp"}
     assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
 
 def test_the_worker_s_look_is_the_bounded_one(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(book_files, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "AT_MOST", 1)
     films(alice, 2)
-    tasks.books()
+    worker_tasks.books()
     assert len(asked) == 1
 
 
@@ -194,21 +196,21 @@ def test_a_bucket_is_asked_twice_for_each_video(
 
     count("exists")
     count("size")
-    assert gone(books.look(often=often)) == {("I7", lost.reference)}
+    assert gone(audit_runner.look(often=often)) == {("I7", lost.reference)}
     assert sorted(calls) == ["exists", "size", "size"]
 
 
 def test_files_once_wrong_leave_time_for_the_others(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book_files, "AGAIN_AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "AGAIN_AT_MOST", 1)
     for task in films(alice, 3):
         (media / name_of(task)).unlink()
     still.sleep(900)
-    books.look(often=True)
+    audit_runner.look(often=True)
     fresh = history.ready(alice)
     still.sleep(900)
-    found = books.look(often=True)
+    found = audit_runner.look(often=True)
     assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
     assert Looked("video files", 2, 4) in found.looked
     looked_at = VideoFile.objects.get(task=fresh).looked_at

@@ -8,13 +8,14 @@ from django.db import connections
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import breaker, provider_accounts
+from billing.guard import circuit_breaker
 from billing.models import ProviderAccount, ProviderOutcome
+from billing.provider import accounts as provider_accounts
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import outlook
 from videos.models import VideoTask
+from videos.ordering import availability
 
 GENERATE, CREDIT = "POST /api/v1/veo/generate", "GET /api/v1/chat/credit"
 
@@ -38,7 +39,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.sandbox.order("html-502")
     world.send()
     assert (asked(world, GENERATE), account().breaker) == (5, "open")
-    now = outlook.of(user=alice, quote=None).standing
+    now = availability.of(user=alice, quote=None).standing
     assert now is not None
     assert (now.title, now.takes_orders) == ("The provider has trouble", True)
 
@@ -66,7 +67,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.later(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
-    assert outlook.of(user=alice, quote=None).standing is None
+    assert availability.of(user=alice, quote=None).standing is None
     assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
 
 
@@ -134,6 +135,6 @@ def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
     with ThreadPoolExecutor(4) as workers:
         list(workers.map(job, range(8)))
     assert asked(world, GENERATE) <= settings.BREAKER_FAILURES
-    assert ProviderOutcome.objects.filter(call=breaker.Call.PAID, is_ok=False).count() == asked(world, GENERATE)
+    assert ProviderOutcome.objects.filter(call=circuit_breaker.Call.PAID, is_ok=False).count() == asked(world, GENERATE)
     assert account().breaker == "open"
     assert VideoTask.objects.filter(status="queued").count() == 30 - asked(world, GENERATE)

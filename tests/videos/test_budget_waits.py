@@ -10,17 +10,25 @@ from django.test import Client
 from django.utils import translation
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import budget_guard, budgets, guard, ledger, provider_accounts
-from billing.limits import set_limit
+from accounts.seams import clock
+from billing.budgets import policy as budget_policy
+from billing.budgets import usage as budget_usage
+from billing.budgets.limits import set_limit
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
 from billing.models import Alert, BudgetWindow, PaidCall, Spend
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
-from videos import dispatch, lifecycle, orders, presentation, progress, sweep
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle.transitions import task_id_of
 from videos.models import VideoTask
-from videos.orders import VideoOrder
-from videos.transitions import task_id_of
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import dispatch
+from videos.presentation import progress, tiles
+from videos.worker import sweep
 
 pytestmark = pytest.mark.django_db
 FAST = 60
@@ -81,9 +89,9 @@ def claimed(provider: int) -> VideoTask:
     return step.task
 
 
-def waits(provider: int) -> guard.Wait:
+def waits(provider: int) -> guard_checks.Wait:
     step = dispatch.claim_next(provider)
-    assert isinstance(step, guard.Wait), step
+    assert isinstance(step, guard_checks.Wait), step
     return step
 
 
@@ -141,14 +149,14 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
     moment = progress.of(now(second), at=still.at)
     assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     assert moment.starts_in_s == 12 * 3600 - 1
-    assert presentation.line_of(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
-    assert presentation.take_of(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
-    assert presentation.line_of(progress.of(now(third), at=still.at))[-1] == "1 video ahead of it, 1 of them yours"
+    assert tiles.line_of(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
+    assert tiles.take_of(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
+    assert tiles.line_of(progress.of(now(third), at=still.at))[-1] == "1 video ahead of it, 1 of them yours"
     limit(None)
     still.sleep(16)
     moment = progress.of(now(second), at=still.at)
     assert (moment.wait_code, moment.goes_on_at) == ("", None)
-    assert presentation.line_of(moment)[0] == "next in line"
+    assert tiles.line_of(moment)[0] == "next in line"
 
 
 def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, provider: int, alice: User) -> None:
@@ -159,7 +167,7 @@ def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, pr
     assert now(big).wait_code == "budget_limit"
     assert waits(provider).code == "budget_day"
     assert now(last).wait_code == "budget_day"
-    assert presentation.line_of(progress.of(now(big), at=still.at))[0] == (
+    assert tiles.line_of(progress.of(now(big), at=still.at))[0] == (
         "it costs more than the operator's limit allows; it goes on when that is raised"
     )
 
@@ -190,7 +198,7 @@ def test_a_claim_does_not_look_for_ever(
     mine, his = order(alice), order(bob)
     limit(0, subject="user", user=alice)
     step = dispatch.claim_next(provider)
-    assert isinstance(step, guard.Wait)
+    assert isinstance(step, guard_checks.Wait)
     assert step.code == "budget_limit"
     assert now(mine).wait_code == "budget_limit"
     assert claimed(provider) == his
@@ -201,7 +209,7 @@ def test_what_was_read_with_room_and_has_none_when_promised_waits_all_the_same(
 ) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
-    monkeypatch.setattr(budgets, "states_of", lambda *_: [])
+    monkeypatch.setattr(budget_usage, "states_of", lambda *_: [])
     assert claimed(provider) == first
     assert waits(provider).code == "budget_day"
     assert (now(second).status, now(second).fence, now(second).wait_code) == ("queued", 0, "budget_day")
@@ -216,7 +224,7 @@ def test_what_did_not_leave_or_failed_gives_its_budget_back(still: SetClock, pro
     assert task == first
     waits(provider)
     assert lifecycle.requeued(
-        task_id=task.pk, fence=task.fence, wait=guard.Wait("not_sent", still.at + timedelta(hours=1))
+        task_id=task.pk, fence=task.fence, wait=guard_checks.Wait("not_sent", still.at + timedelta(hours=1))
     )
     assert used() == 0
     still.sleep(15)
@@ -252,7 +260,7 @@ def test_an_order_that_no_budget_has_room_for_is_refused_and_operators_are_told(
     limit(FAST)
     order(alice)
     claimed(provider)
-    with pytest.raises(budget_guard.SiteBudgetSpent) as refusal:
+    with pytest.raises(budget_policy.SiteBudgetSpent) as refusal:
         order(alice)
     assert refusal.value.code == "budget_spent"
     assert VideoTask.objects.count() == 1
@@ -360,7 +368,7 @@ def test_who_would_wait_too_long_for_a_slow_budget_is_told_when_to_come_back(
     limit(20 * FAST)
     for _ in range(18):
         order(alice)
-    with pytest.raises(budget_guard.SlowedDown) as refused:
+    with pytest.raises(budget_policy.SlowedDown) as refused:
         order(alice)
     assert refused.value.until == datetime(2026, 9, 1, 18, tzinfo=UTC)
     assert "this one at 18:00" in str(refused.value)

@@ -14,13 +14,14 @@ from django.db import DatabaseError
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import User
+from accounts.seams import clock
 from tests.videos.world import PROMPT, World
-from videos import callbacks, dispatch, sweep
 from videos.models import CallbackReceipt, VideoTask
-from videos.providers.kie import sign_callback
+from videos.pipeline import callbacks, dispatch
+from videos.providers.kie.client import sign_callback
+from videos.worker import sweep
 
 HMAC_KEY = "test-webhook-hmac-key"
 
@@ -46,7 +47,7 @@ def post(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.R
 def token(called_world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> str:
     """The secret that the next task will get."""
     secret = "t" * 43
-    monkeypatch.setattr("accounts.doors.chance.token", lambda: secret)
+    monkeypatch.setattr("accounts.seams.randomness.token", lambda: secret)
     return secret
 
 

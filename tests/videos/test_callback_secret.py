@@ -6,11 +6,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.doors import chance
 from accounts.models import User
+from accounts.seams import randomness
 from tests.videos.world import World
 from veoapp.logs import Lines
-from videos.callback_secret import hidden
+from videos.pipeline.callback_tokens import hidden
 
 SECRET = "canary-callback-token-0123456789abcdefghijk"
 
@@ -30,7 +30,7 @@ def test_every_handler_that_may_see_an_address_cleans_its_lines() -> None:
 def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(chance, "token", lambda: SECRET)
+    monkeypatch.setattr(randomness, "token", lambda: SECRET)
     caplog.set_level(logging.DEBUG)
     task = world.order(alice)
     world.send()
@@ -45,7 +45,7 @@ def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
 
 
 def test_f81_a_traceback_that_names_the_address_is_cleaned_too(caplog: pytest.LogCaptureFixture) -> None:
-    log = logging.getLogger("videos.callbacks")
+    log = logging.getLogger("videos.pipeline.callbacks")
     try:
         raise ValueError(f"https://studio.test/api/veo/callback/0b2f/{SECRET}/")
     except ValueError:

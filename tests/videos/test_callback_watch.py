@@ -4,11 +4,12 @@ import pytest
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import provider_accounts
 from billing.models import Alert, ProviderAccount
+from billing.provider import accounts as provider_accounts
 from tests.videos.world import PRICE, World
-from videos import callback_watch, sweep
 from videos.models import CallbackReceipt, VideoTask
+from videos.worker import health as worker_health
+from videos.worker import sweep
 
 
 def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> None:
@@ -40,7 +41,7 @@ def account(world: World, settings: Settings) -> ProviderAccount:
 
 
 def look() -> Alert | None:
-    callback_watch.check_callbacks()
+    worker_health.check_callbacks()
     return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
 
 
@@ -123,7 +124,7 @@ def test_who_never_could_be_called_reads_what_to_set(
     ],
 )
 def test_addresses_of_a_house_are_known_by_name(address: str, private: bool) -> None:
-    assert callback_watch.is_private(address) is private
+    assert worker_health.is_private(address) is private
 
 
 def test_the_sandbox_and_a_site_without_a_key_are_left_alone(

@@ -10,18 +10,22 @@ from django.core.management import call_command
 from django.utils.module_loading import import_string
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import alerts, provider_accounts, tally
+from accounts.seams import clock
+from billing.alerts import services as alerts
+from billing.costs import rollups
 from billing.models import Alert, BooksRun, DailySummary, LedgerEntry, LotUse, Measure
+from billing.provider import accounts as provider_accounts
 from tests.accounts import doorway
 from tests.billing import history
 from tests.billing.conftest import SetClock, unguarded
 from tests.mail import Mailbox, free_port
 from tests.people import give_credits
-from videos import daily_summary, doorbells, summary_words, sweep
-from videos.daily_failures import failures_of
-from videos.summary_words import Section
+from videos import job_queue
+from videos.notifications import daily_summary, summary_words
+from videos.notifications.daily_failures import failures_of
+from videos.notifications.summary_words import Section
+from videos.worker import sweep
 
 pytestmark = pytest.mark.django_db
 OLGA, OTTO = "olga@example.com", "otto@example.com"
@@ -55,7 +59,7 @@ def read_balance(credits: int) -> None:
 
 
 def count(at: datetime, user: User, **counts: int) -> None:
-    tally.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()])
+    rollups.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()])
 
 
 def sections() -> dict[str, Section]:
@@ -80,7 +84,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     read_balance(900)
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert "summary" in sweep.ring_due()
-    import_string(doorbells.JOBS["summary"])()
+    import_string(job_queue.JOBS["summary"])()
     assert sorted(str(message["To"]) for message in post_office.messages) == [OLGA, OTTO]
     message = post_office.messages[0]
     text, page = doorway.plain(message), doorway.page_of(message)

@@ -13,13 +13,15 @@ from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import Alert
 from tests.videos.world import World
-from videos import downloads, incoming, posters, removal, storing
 from videos.models import TaskEvent, VideoFile, VideoTask
-from videos.orders import NoRoom
-from videos.providers import fetch
+from videos.ordering.orders import NoRoom
+from videos.pipeline import downloads, video_probe
+from videos.providers.http import download
+from videos.storage import cleanup as storage_cleanup
+from videos.storage import media_store, partial_downloads
 
 State = VideoFile.State
 
@@ -185,7 +187,7 @@ def test_f45_without_a_fresh_link_it_is_tried_again_later(
 ) -> None:
     world.sandbox.order("file-403-until-minted")
     with monkeypatch.context() as patch:
-        patch.setattr("videos.links.fresh", lambda file: "")
+        patch.setattr("videos.pipeline.result_links.fresh", lambda file: "")
         world.save()
     assert the_file(task).last_error.startswith("link_expired")
     save_until_ready(world, task)
@@ -207,7 +209,7 @@ def test_f46_a_forbidden_address_is_never_asked_and_is_told_to_operators(
     VideoFile.objects.update(source_url=url)
     dialled: list[Any] = []
     monkeypatch.setattr("socket.socket.connect", lambda self, address: dialled.append(address))
-    monkeypatch.setattr("videos.links.fresh", lambda file: "")
+    monkeypatch.setattr("videos.pipeline.result_links.fresh", lambda file: "")
     world.save()
     monkeypatch.undo()
     assert dialled == []
@@ -267,7 +269,7 @@ def test_f48_a_half_that_the_host_will_not_resume_is_fetched_anew(world: World, 
     save_until_ready(world, task)
     world.assert_charged(task)
     file = the_file(task)
-    assert storing.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
 
 
 @pytest.mark.parametrize("fault", ["endless-file", "huge-length"])
@@ -340,8 +342,8 @@ def full_disk(into: io.BufferedRandom, after_bytes: int) -> Any:
 def test_f52_a_disk_that_fills_up_in_the_middle_leaves_the_task_waiting(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    def fetch_onto_full_disk(url: str, *, into: Any, **kwargs: Any) -> fetch.Fetched:
-        return fetch.fetch(url, into=full_disk(into, 10_000), **kwargs)
+    def fetch_onto_full_disk(url: str, *, into: Any, **kwargs: Any) -> download.Fetched:
+        return download.fetch(url, into=full_disk(into, 10_000), **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(downloads, "fetch", fetch_onto_full_disk)
@@ -360,13 +362,13 @@ def test_f52_below_the_reserve_nothing_is_fetched_until_there_is_room(
     world: World, task: VideoTask, settings: Settings
 ) -> None:
     settings.DISK_RESERVE_MB = 10**9
-    assert not storing.has_room()
+    assert not media_store.has_room()
     world.save()
     assert world.now(task).status == "downloading"
     assert world.sandbox.events("served", task_id=task.provider_task_id) == []
     assert len(world.alerts("storage")) == 1
     settings.DISK_RESERVE_MB = 0
-    assert storing.has_room()
+    assert media_store.has_room()
     world.later(minutes=2)
     world.save()
     world.assert_charged(task)
@@ -439,7 +441,7 @@ def test_f54_a_crash_anywhere_leaves_one_film_and_no_orphan(
     world.save()
     world.assert_charged(task)
     file = the_file(task)
-    removal.sweep_files(world.clock.now())
+    storage_cleanup.sweep_files(world.clock.now())
     assert incoming_names(settings) == []
     assert kept(settings, "videos") == [file.name]
     assert kept(settings, "posters") == [file.poster_name]
@@ -450,12 +452,12 @@ def test_f54_an_object_without_a_row_is_swept_after_a_day_and_not_before(
     world: World, task: VideoTask, settings: Settings
 ) -> None:
     world.save()
-    orphan = storing.new_name(storing.VIDEOS, ".mp4")
-    storing.keep_bytes(b"nobody's", orphan, mime_type="video/mp4")
-    removal.sweep_files(world.clock.now())
+    orphan = media_store.new_name(media_store.VIDEOS, ".mp4")
+    media_store.keep_bytes(b"nobody's", orphan, mime_type="video/mp4")
+    storage_cleanup.sweep_files(world.clock.now())
     assert orphan in kept(settings, "videos")
     world.later(hours=25)
-    assert removal.sweep_files(world.clock.now()) == 1
+    assert storage_cleanup.sweep_files(world.clock.now()) == 1
     assert kept(settings, "videos") == [the_file(task).name]
 
 
@@ -476,15 +478,15 @@ def test_f22_a_worker_that_sleeps_past_its_lease_and_wakes_changes_nothing(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sleeper has fetched and checked; while it draws the poster, another takes over and ends the work."""
-    draw = posters.draw
+    draw = video_probe.draw
 
     def sleep_first(path: Path, *, duration_s: float) -> bytes:
-        monkeypatch.setattr(posters, "draw", draw)
+        monkeypatch.setattr(video_probe, "draw", draw)
         world.later(minutes=6)
         assert world.save() == 1
         return draw(path, duration_s=duration_s) if path.exists() else b""
 
-    monkeypatch.setattr(posters, "draw", sleep_first)
+    monkeypatch.setattr(video_probe, "draw", sleep_first)
     world.save()
     world.assert_charged(task)
     file = the_file(task)
@@ -496,7 +498,7 @@ def test_f22_a_worker_that_sleeps_past_its_lease_and_wakes_changes_nothing(
 
 def test_f22_a_sleeper_that_moved_its_film_takes_it_back(world: World, task: VideoTask, settings: Settings) -> None:
     file_id = the_file(task).pk
-    move_in = storing.move_in
+    move_in = media_store.move_in
 
     with pytest.MonkeyPatch.context() as patch:
 
@@ -506,11 +508,11 @@ def test_f22_a_sleeper_that_moved_its_film_takes_it_back(world: World, task: Vid
             world.later(minutes=6)
             world.save()
 
-        patch.setattr(storing, "move_in", sleep_before)
+        patch.setattr(media_store, "move_in", sleep_before)
         downloads.download(file_id)
     world.assert_charged(task)
     file = the_file(task)
-    assert storing.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
     assert kept(settings, "videos") == [file.name]
 
 
@@ -543,15 +545,15 @@ def test_f56_when_one_of_two_never_comes_the_whole_is_refunded(world: World, tas
 
 def test_a_video_deleted_while_it_arrives_is_not_stored(world: World, task: VideoTask, settings: Settings) -> None:
     file_id = the_file(task).pk
-    draw = posters.draw
+    draw = video_probe.draw
 
     with pytest.MonkeyPatch.context() as patch:
 
         def delete_first(path: Path, *, duration_s: float) -> bytes:
-            removal.delete_files(task)
+            storage_cleanup.delete_files(task)
             return draw(path, duration_s=duration_s)
 
-        patch.setattr(posters, "draw", delete_first)
+        patch.setattr(video_probe, "draw", delete_first)
         downloads.download(file_id)
     file = VideoFile.objects.get(pk=file_id)
     assert (file.state, file.name, file.source_url) == (State.DELETED, "", "")
@@ -567,7 +569,7 @@ def test_a_film_that_kills_its_workers_is_told_to_operators(world: World, task: 
 
 def test_what_nobody_foresaw_is_tried_again(world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(posters, "draw", lambda *args, **kwargs: 1 / 0)
+        patch.setattr(video_probe, "draw", lambda *args, **kwargs: 1 / 0)
         world.save()
     assert the_file(task).last_error == "ZeroDivisionError"
     world.later(minutes=1)
@@ -582,18 +584,18 @@ def test_parts_are_swept_when_a_day_old_or_of_no_use(world: World, task: VideoTa
     (folder / f"{task.pk}.0.0.part").write_bytes(b"somebody may be at work on it")
     (folder / f"{task.pk}.7.1.part").write_bytes(b"no such file is awaited")
     (folder / "abc.tmp").write_bytes(b"half written")
-    removal.sweep_files(world.clock.now())
+    storage_cleanup.sweep_files(world.clock.now())
     assert incoming_names(settings) == sorted([f"{task.pk}.0.0.part", "abc.tmp"])
     world.later(hours=25)
-    removal.sweep_files(world.clock.now())
+    storage_cleanup.sweep_files(world.clock.now())
     assert incoming_names(settings) == []
-    assert incoming.path_of(file).parent == folder
+    assert partial_downloads.path_of(file).parent == folder
 
 
 def test_f52_new_orders_are_refused_uncharged_while_the_disk_is_full(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videos.storing.has_room", lambda: False)
+    monkeypatch.setattr("videos.storage.media_store.has_room", lambda: False)
     with pytest.raises(NoRoom) as refusal:
         world.order(alice)
     assert "Nothing was charged" in str(refusal.value)

@@ -13,8 +13,10 @@ from tests.people import make_person
 from tests.s3 import S3
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import downloads, parallel, removal, storing
 from videos.models import VideoFile, VideoTask
+from videos.pipeline import concurrency, downloads
+from videos.storage import cleanup as storage_cleanup
+from videos.storage import media_store
 
 State = VideoFile.State
 
@@ -55,7 +57,7 @@ def test_a_film_is_stored_in_a_bucket_with_its_type(world: World, alice: User, b
         file.poster_name: "image/webp",
     }
     assert held[file.name]["ContentLength"] == file.size_bytes
-    assert storing.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
 
 
 def test_f53_a_bucket_that_fails_is_tried_again_until_it_answers(
@@ -92,10 +94,10 @@ def test_the_sweep_leaves_in_a_bucket_what_rows_name_and_removes_the_rest(
 ) -> None:
     task = arrive(world, alice)
     world.save()
-    storing.keep_bytes(b"nobody's", storing.new_name(storing.POSTERS, ".webp"), mime_type="image/webp")
-    assert removal.sweep_files(world.clock.now()) == 0
+    media_store.keep_bytes(b"nobody's", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
+    assert storage_cleanup.sweep_files(world.clock.now()) == 0
     world.later(hours=25)
-    assert removal.sweep_files(world.clock.now()) == 1
+    assert storage_cleanup.sweep_files(world.clock.now()) == 1
     file = task.files.get()
     assert set(objects(bucket)) == {file.name, file.poster_name}
 
@@ -111,19 +113,19 @@ def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_fai
     world.save()
 
     def refuse(name: str) -> None:
-        raise storing.StorageTrouble("deleting: SlowDown")
+        raise media_store.StorageTrouble("deleting: SlowDown")
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
-        patch.setattr(storing, "delete", refuse)
-        assert removal.delete_files(task) == 1
+        patch.setattr(media_store, "delete", refuse)
+        assert storage_cleanup.delete_files(task) == 1
         assert len(objects(bucket)) == 2
         file = task.files.get()
     assert (file.state, file.source_url) == (State.DELETED, "")
     assert len(objects(bucket)) == 2
-    assert removal.sweep_files(world.clock.now()) == 1
+    assert storage_cleanup.sweep_files(world.clock.now()) == 1
     assert objects(bucket) == {}
     assert task.files.get().name == ""
-    assert removal.delete_files(task) == 0
+    assert storage_cleanup.delete_files(task) == 0
 
 
 @pytest.mark.django_db(transaction=True)
@@ -152,7 +154,7 @@ def test_f21_of_many_workers_that_reach_for_a_file_one_has_it(
     file_id = task.files.get().pk
     settings.JOB_THREADS = 8
     won: list[bool] = []
-    parallel.each(lambda _: won.append(downloads.download(file_id)), range(8))
+    concurrency.each(lambda _: won.append(downloads.download(file_id)), range(8))
     assert sorted(won) == [False] * 7 + [True]
     world.assert_charged(task)
     assert task.files.get().fence == 1

@@ -7,14 +7,17 @@ from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
-from accounts import people
+from accounts import user_actions
 from accounts.models import User
 from accounts.signals import account_closing
-from billing import ledger
+from billing.credits import ledger
 from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World
-from videos import images, lifecycle, owners, sweep
+from videos.actions import owner as owner_actions
+from videos.lifecycle import acts as lifecycle
 from videos.models import CallbackReceipt, SourceImage, VideoFile, VideoTask
+from videos.storage import source_images
+from videos.worker import sweep
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -23,7 +26,7 @@ def brought(user: User, colour: str) -> SourceImage:
     """An image that a person brought."""
     content = io.BytesIO()
     Image.new("RGB", (300, 300), colour).save(content, "PNG")
-    return images.keep(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
+    return source_images.keep(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
 
 
 def with_image(world: World, user: User, image: SourceImage) -> VideoTask:
@@ -49,7 +52,7 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
     stored = VideoFile.objects.get(task=ready)
     assert default_storage.exists(stored.name)
 
-    people.close_account(user=alice, actor=olga)
+    user_actions.close_account(user=alice, actor=olga)
 
     world.assert_refunded(queued)
     assert world.now(queued).failure_code == "account_closed"
@@ -75,12 +78,12 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
     world.assert_charged(running)
     assert world.submissions() == 2
     assert ledger.balance_of(alice) == 60
-    assert owners.forget_closed() == 0
+    assert owner_actions.forget_closed() == 0
 
 
 def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World, alice: User) -> None:
     task = unconfirmed_video(world, alice)
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     assert world.now(task).status == "unconfirmed"
     world.later(minutes=61)
     world.ask()
@@ -96,7 +99,7 @@ def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: Us
     running = world.order(alice)
     world.send()
     queued = world.order(alice)
-    people.disable(user=alice, actor=olga)
+    user_actions.disable(user=alice, actor=olga)
     world.run()
     world.assert_charged(running)
     world.assert_charged(queued)
@@ -116,7 +119,7 @@ def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alic
     account_closing.connect(refuse, weak=False)
     try:
         with pytest.raises(RuntimeError):
-            people.close_account(user=alice, actor=None)
+            user_actions.close_account(user=alice, actor=None)
     finally:
         account_closing.disconnect(refuse)
     file = VideoFile.objects.get(task=ready)
@@ -128,7 +131,7 @@ def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alic
 
 
 def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sweep(world: World, alice: User) -> None:
-    people.close_account(user=alice, actor=None)
+    user_actions.close_account(user=alice, actor=None)
     task = world.order(User.objects.get(pk=alice.pk))
     the_sweep_comes_by(world)
     world.assert_refunded(task)
@@ -138,12 +141,12 @@ def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sw
 def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: World, alice: User) -> None:
     task = world.order(alice)
     with pytest.raises(lifecycle.NotPossible) as refusal:
-        owners.delete(task_id=task.pk, actor=alice)
+        owner_actions.delete(task_id=task.pk, actor=alice)
     assert refusal.value.status == "queued"
     world.run()
     name = VideoFile.objects.get(task=task).name
-    assert owners.delete(task_id=task.pk, actor=alice)
-    assert not owners.delete(task_id=task.pk, actor=alice)
+    assert owner_actions.delete(task_id=task.pk, actor=alice)
+    assert not owner_actions.delete(task_id=task.pk, actor=alice)
     assert not default_storage.exists(name)
     assert world.kinds(task).count("deleted") == 1
     world.assert_charged(task)
@@ -151,15 +154,15 @@ def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: Worl
 
 def test_an_owner_cancels_what_waits_and_nothing_else(world: World, alice: User) -> None:
     task = world.order(alice)
-    owners.cancel(task_id=task.pk, actor=alice)
+    owner_actions.cancel(task_id=task.pk, actor=alice)
     world.assert_refunded(task)
     with pytest.raises(lifecycle.NotPossible) as refusal:
-        owners.cancel(task_id=task.pk, actor=alice)
+        owner_actions.cancel(task_id=task.pk, actor=alice)
     assert refusal.value.status == "cancelled"
     sent = world.order(alice)
     world.send()
     with pytest.raises(lifecycle.NotPossible) as refusal:
-        owners.cancel(task_id=sent.pk, actor=alice)
+        owner_actions.cancel(task_id=sent.pk, actor=alice)
     assert refusal.value.status == "generating"
     world.run()
     world.assert_charged(sent)
@@ -169,7 +172,7 @@ def test_the_late_film_of_a_deleted_video_is_not_awaited(world: World, alice: Us
     task = world.order(alice)
     world.send()
     lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
-    owners.delete(task_id=task.pk, actor=alice)
+    owner_actions.delete(task_id=task.pk, actor=alice)
     world.sandbox.finish()
     world.later(hours=2)
     assert world.ask() == 0

@@ -9,13 +9,16 @@ from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
-from accounts.doors import checkpoints
 from accounts.models import User
+from accounts.seams import failpoints
 from billing.models import LedgerEntry, PaidCall
 from tests.videos.test_admin import unconfirmed_video
 from tests.videos.world import World
-from videos import dispatch, lifecycle, operator, verdicts
+from videos.actions import operator as operator_actions
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, VideoFile, VideoTask
+from videos.pipeline import dispatch
 from videos.providers.base import RefusalReason, Report, ReportState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,7 +50,7 @@ def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
     """The operator's act; returns "cancelled"."""
 
     def act() -> object:
-        operator.cancel(task_id=task.pk, seen=seen, actor=actor)
+        operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
         return "cancelled"
 
     return act
@@ -104,7 +107,7 @@ def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_neve
         done = []
         for task in reversed(tasks):
             try:
-                operator.cancel(task_id=task.pk, seen="queued", actor=olga)
+                operator_actions.cancel(task_id=task.pk, seen="queued", actor=olga)
             except lifecycle.NotPossible:
                 continue
             done.append(task.prompt)
@@ -139,7 +142,7 @@ def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
             for seen in ("queued", "submitting"):
                 said.append(_cancel_by_page(desk, task, seen))
 
-    with checkpoints.owned(visit):
+    with failpoints.owned(visit):
         world.send()
     assert "Meanwhile it became “Sending”; nothing was changed." in said[0]
     assert "A worker holds it at this moment; nothing was changed." in said[1]
@@ -160,7 +163,7 @@ def test_f77_what_became_ready_meanwhile_is_left_alone(
         assert "Meanwhile it became “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen)
     world.assert_charged(task)
     with pytest.raises(lifecycle.NotPossible):
-        operator.mark_lost(task_id=task.pk, actor=olga)
+        operator_actions.mark_lost(task_id=task.pk, actor=olga)
     assert world.kinds(task)[-1] == "ready"
 
 
@@ -172,11 +175,11 @@ def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
     until = time.monotonic() + 20
     while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < until:
         time.sleep(0.05)
-    with pytest.raises(operator.Called):
-        operator.mark_lost(task_id=task.pk, actor=olga)
-    with pytest.raises(operator.Called):
-        operator.cancel(task_id=task.pk, seen="unconfirmed", actor=olga)
-    operator.look_now(task_id=task.pk, seen="unconfirmed", actor=olga)
+    with pytest.raises(operator_actions.Called):
+        operator_actions.mark_lost(task_id=task.pk, actor=olga)
+    with pytest.raises(operator_actions.Called):
+        operator_actions.cancel(task_id=task.pk, seen="unconfirmed", actor=olga)
+    operator_actions.look_now(task_id=task.pk, seen="unconfirmed", actor=olga)
     called_world.run()
     called_world.assert_charged(task)
     assert called_world.submissions() == 1
@@ -192,9 +195,9 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
 
     def visit(name: str) -> None:
         if name == "poll.answered" and world.now(task).status == "generating":
-            operator.cancel(task_id=task.pk, seen="generating", actor=olga)
+            operator_actions.cancel(task_id=task.pk, seen="generating", actor=olga)
 
-    with checkpoints.owned(visit):
+    with failpoints.owned(visit):
         world.ask()
     world.run()
     world.assert_refunded(task)
@@ -213,11 +216,11 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
 
     def visit(name: str) -> None:
         if name == "download.fetched":
-            with pytest.raises(operator.Busy):
-                operator.retry_download(task_id=task.pk, seen="downloading", actor=olga)
+            with pytest.raises(operator_actions.Busy):
+                operator_actions.retry_download(task_id=task.pk, seen="downloading", actor=olga)
             busy.append(True)
 
-    with checkpoints.owned(visit):
+    with failpoints.owned(visit):
         world.save()
     assert busy == [True]
     world.assert_charged(task)
@@ -233,9 +236,9 @@ def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, 
 
     def visit(name: str) -> None:
         if name == "download.moved":
-            operator.cancel(task_id=task.pk, seen="downloading", actor=olga)
+            operator_actions.cancel(task_id=task.pk, seen="downloading", actor=olga)
 
-    with checkpoints.owned(visit):
+    with failpoints.owned(visit):
         world.save()
     world.assert_refunded(task)
     assert world.now(task).late_at is not None
@@ -252,10 +255,10 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
     def visit(name: str) -> None:
         if name == "poll.answered" and not looked:
             looked.append(True)
-            operator.look_now(task_id=task.pk, seen="generating", actor=olga)
+            operator_actions.look_now(task_id=task.pk, seen="generating", actor=olga)
             world.ask()
 
-    with checkpoints.owned(visit):
+    with failpoints.owned(visit):
         world.ask()
     world.run()
     world.assert_charged(task)

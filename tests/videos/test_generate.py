@@ -16,13 +16,14 @@ from django.db import connections
 from PIL import Image
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import ledger
+from accounts.seams import clock
+from billing.credits import ledger
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from videos import console, handwork
 from videos.models import Doorbell, SourceImage, VideoFile, VideoTask
+from videos.presentation import terminal
+from videos.worker import inline as inline_worker
 
 PROMPT = "A lighthouse at dusk, waves, slow dolly in"
 
@@ -59,7 +60,7 @@ def generate(*arguments: str, out: io.StringIO | None = None) -> Said:
 def purse(alice: User, at_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> User:
     """Alice with 1000 credits, the sandbox at hand, and nobody else working."""
     give_credits(alice, 1000)
-    monkeypatch.setattr("videos.handwork.ROUND_S", 0.05)
+    monkeypatch.setattr("videos.worker.inline.ROUND_S", 0.05)
     monkeypatch.setattr("videos.management.commands.generate.LOOK_EVERY_S", 0.1)
     return alice
 
@@ -258,7 +259,7 @@ def test_beside_a_worker_it_only_watches(
     Doorbell.objects.create(name="canary", answered_at=clock.now())
     worker = threading.Thread(target=_work_until_ready, daemon=True)
     worker.start()
-    monkeypatch.setattr(handwork.Handwork, "__enter__", _must_not_work)
+    monkeypatch.setattr(inline_worker.Handwork, "__enter__", _must_not_work)
     said = generate(PROMPT, "--user", purse.email, "--output", str(tmp_path / "out.mp4"))
     worker.join(60)
     assert said.code == 0, said.err
@@ -301,7 +302,7 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
 def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "zh-hans"
     generate(PROMPT, "--user", purse.email)
-    assert console.moment_of(VideoTask.objects.get()).word == "Waiting"
+    assert terminal.moment_of(VideoTask.objects.get()).word == "Waiting"
 
 
 def _work_until_ready() -> None:
@@ -310,10 +311,10 @@ def _work_until_ready() -> None:
         time.sleep(0.05)
     task = VideoTask.objects.get()
     while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < until:
-        handwork.Handwork(task.pk)._round()
+        inline_worker.Handwork(task.pk)._round()
         time.sleep(0.1)
     connections.close_all()
 
 
-def _must_not_work(self: handwork.Handwork) -> None:
+def _must_not_work(self: inline_worker.Handwork) -> None:
     raise AssertionError("a worker is alive")

@@ -12,19 +12,20 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from accounts.doors import clock
 from accounts.models import User
+from accounts.seams import clock
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
 from tests.videos.films import film, picture
 from tests.videos.world import World
-from videos import images, orders, storing
-from videos.images import ImageRefused
 from videos.models import SourceImage, VideoTask
 from videos.models.tasks import TaskImage
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
 from videos.providers import errors
-from videos.providers.kie import Kie
+from videos.providers.kie.client import Kie
+from videos.storage import media_store, source_images
+from videos.storage.source_images import ImageRefused
 
 Upload = Callable[..., Any]
 
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.usefixtures("own_media")
 
 
 def content_of(image: SourceImage) -> bytes:
-    return storing.read_bytes(image.name)
+    return media_store.read_bytes(image.name)
 
 
 def opened(image: SourceImage) -> Image.Image:
@@ -42,7 +43,7 @@ def opened(image: SourceImage) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_image_is_drawn_anew_and_kept_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
-    kept = images.keep(user=alice, upload=image_upload(picture(kind)))
+    kept = source_images.keep(user=alice, upload=image_upload(picture(kind)))
     assert (kept.mime_type, kept.width, kept.height) == ("image/jpeg", 640, 360)
     assert kept.name.startswith("images/")
     assert kept.name.endswith(".jpg")
@@ -61,7 +62,7 @@ def test_where_it_was_taken_is_forgotten_and_which_side_is_up_is_not(alice: User
     exif.get_ifd(0x8825)[1] = "N"
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif, comment=b"my address")
-    kept = images.keep(user=alice, upload=image_upload(file.getvalue()))
+    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue()))
     assert (kept.width, kept.height) == (300, 600)
     assert not opened(kept).getexif()
     assert b"Secret" not in content_of(kept)
@@ -74,7 +75,7 @@ def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upl
     image = Image.new("RGBA", (300, 300), (0, 0, 200, 90))
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=text)
-    kept = images.keep(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
+    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
     assert (kept.mime_type, Path(kept.name).suffix) == ("image/png", ".png")
     assert b"somebody" not in content_of(kept)
     assert b"script" not in content_of(kept)
@@ -87,14 +88,14 @@ def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, m
     image = Image.new(mode, (300, 280), fill.get(mode, 0))
     file = io.BytesIO()
     image.save(file, "JPEG" if mode == "CMYK" else "PNG")
-    kept = images.keep(user=alice, upload=image_upload(file.getvalue()))
+    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue()))
     assert (kept.mime_type, kept.width) == ("image/jpeg", 300)
     if mode == "I;16":
         assert opened(kept).convert("L").getpixel((9, 9)) == pytest.approx(156, abs=2)
 
 
 def test_a_large_image_is_made_smaller(alice: User, image_upload: Upload) -> None:
-    kept = images.keep(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
+    kept = source_images.keep(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
     assert (kept.width, kept.height) == (4096, 2048)
 
 
@@ -155,7 +156,7 @@ def test_what_is_no_usable_image_is_refused_in_plain_words(
     alice: User, image_upload: Upload, content: bytes, code: str
 ) -> None:
     with pytest.raises(ImageRefused) as refusal:
-        images.keep(user=alice, upload=image_upload(content))
+        source_images.keep(user=alice, upload=image_upload(content))
     assert refusal.value.code == code
     assert str(refusal.value).endswith(".")
     assert not SourceImage.objects.exists()
@@ -169,31 +170,33 @@ def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload
     second = bytearray(content[at : at + length])
     second[5:9] = struct.pack(">HH", 9000, 9000)
     with pytest.raises(ImageRefused) as refusal:
-        images.keep(user=alice, upload=image_upload(content[: at + length] + bytes(second) + content[at + length :]))
+        source_images.keep(
+            user=alice, upload=image_upload(content[: at + length] + bytes(second) + content[at + length :])
+        )
     assert refusal.value.code in ("too_many_pixels", "broken")
 
 
 def test_the_same_image_again_is_the_one_kept_before_but_never_another_persons(
     alice: User, bob: User, image_upload: Upload
 ) -> None:
-    first = images.keep(user=alice, upload=image_upload(picture()))
-    assert images.keep(user=alice, upload=image_upload(picture())).pk == first.pk
-    assert images.keep(user=bob, upload=image_upload(picture())).pk != first.pk
+    first = source_images.keep(user=alice, upload=image_upload(picture()))
+    assert source_images.keep(user=alice, upload=image_upload(picture())).pk == first.pk
+    assert source_images.keep(user=bob, upload=image_upload(picture())).pk != first.pk
 
 
 def test_nobody_fills_the_disk_with_unused_images(
     alice: User, bob: User, image_upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "UNUSED_AT_MOST", 2)
-    first = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    monkeypatch.setattr(source_images, "UNUSED_AT_MOST", 2)
+    first = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
     third = image_upload(picture(width=302, height=300))
     with pytest.raises(ImageRefused) as refusal:
-        images.keep(user=alice, upload=third)
+        source_images.keep(user=alice, upload=third)
     assert refusal.value.code == "quota"
-    images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    source_images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
     order_with(alice, first)
-    images.keep(user=alice, upload=image_upload(picture(width=302, height=300)))
+    source_images.keep(user=alice, upload=image_upload(picture(width=302, height=300)))
 
 
 def order_with(user: User, *brought: SourceImage) -> VideoTask:
@@ -207,76 +210,76 @@ def order_with(user: User, *brought: SourceImage) -> VideoTask:
 
 
 def test_unused_images_go_after_a_week_and_used_ones_stay(alice: User, image_upload: Upload) -> None:
-    used = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    unused = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    used = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    unused = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
     task = order_with(alice, used)
-    assert images.sweep_images(clock.now() + timedelta(days=6)) == 0
-    assert images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert source_images.sweep_images(clock.now() + timedelta(days=6)) == 0
+    assert source_images.sweep_images(clock.now() + timedelta(days=8)) == 1
     assert list(SourceImage.objects.all()) == [used]
-    assert not storing.is_there(unused.name)
-    assert storing.is_there(used.name)
+    assert not media_store.is_there(unused.name)
+    assert media_store.is_there(used.name)
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=clock.now())
-    assert images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert source_images.sweep_images(clock.now() + timedelta(days=8)) == 1
     assert not TaskImage.objects.exists()
-    assert not storing.is_there(used.name)
+    assert not media_store.is_there(used.name)
 
 
 def test_a_leaving_persons_images_go_except_those_still_needed(alice: User, bob: User, image_upload: Upload) -> None:
-    needed = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    other = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
-    bobs = images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    needed = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    other = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    bobs = source_images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
     task = order_with(alice, needed)
-    assert images.forget(user=alice) == 1
+    assert source_images.forget(user=alice) == 1
     assert set(SourceImage.objects.all()) == {needed, bobs}
-    assert not storing.is_there(other.name)
+    assert not media_store.is_there(other.name)
     VideoTask.objects.filter(pk=task.pk).update(status="failed", finished_at=clock.now())
-    assert images.forget(user=alice) == 1
+    assert source_images.forget(user=alice) == 1
 
 
 def test_images_reach_the_provider_in_the_orders_order_and_only_once(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    first = images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    second = images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    first = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
+    second = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
     task = order_with(alice, second, first)
-    assert not images.are_at_provider(task=task, account_id=7)
-    images.send_to_provider(task=task, account_id=7, client=client)
-    images.send_to_provider(task=task, account_id=7, client=client)
-    assert images.are_at_provider(task=task, account_id=7)
-    urls = images.provider_urls(task=task)
+    assert not source_images.are_at_provider(task=task, account_id=7)
+    source_images.send_to_provider(task=task, account_id=7, client=client)
+    source_images.send_to_provider(task=task, account_id=7, client=client)
+    assert source_images.are_at_provider(task=task, account_id=7)
+    urls = source_images.provider_urls(task=task)
     assert [str(image.pk) in url for image, url in zip((second, first), urls, strict=True)] == [True, True]
     uploads = sum(count for path, count in at_sandbox.truth()["requests"].items() if "upload" in path)
     assert uploads == 2
-    assert not images.are_at_provider(task=task, account_id=8)
+    assert not source_images.are_at_provider(task=task, account_id=8)
 
 
 def test_images_are_sent_again_before_the_provider_forgets_them(
     alice: User, image_upload: Upload, world: World
 ) -> None:
-    image = images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.keep(user=alice, upload=image_upload(picture()))
     client = Kie(world.sandbox.api_key, world.sandbox.url, world.sandbox.url)
     task = order_with(alice, image)
-    images.send_to_provider(task=task, account_id=7, client=client)
+    source_images.send_to_provider(task=task, account_id=7, client=client)
     world.later(hours=21)
-    assert images.are_at_provider(task=task, account_id=7)
+    assert source_images.are_at_provider(task=task, account_id=7)
     world.later(hours=2)
-    assert not images.are_at_provider(task=task, account_id=7)
+    assert not source_images.are_at_provider(task=task, account_id=7)
 
 
 def test_an_image_that_our_storage_does_not_give_is_a_wait_and_never_a_paid_request(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    image = images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.keep(user=alice, upload=image_upload(picture()))
     task = order_with(alice, image)
-    storing.delete(image.name)
+    media_store.delete(image.name)
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
     with pytest.raises(errors.NoAnswer):
-        images.send_to_provider(task=task, account_id=7, client=client)
+        source_images.send_to_provider(task=task, account_id=7, client=client)
 
 
 def test_a_video_made_from_an_image_goes_its_whole_way(alice: User, image_upload: Upload, world: World) -> None:
-    image = images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.keep(user=alice, upload=image_upload(picture()))
     task = order_with(alice, image)
     world.run()
     world.assert_charged(task)

@@ -19,17 +19,21 @@ from django.urls import reverse
 from django.utils.http import http_date
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import ledger
+from accounts.seams import clock
+from billing.credits import ledger
 from billing.models import Alert
 from tests.people import give_credits, make_person
 from tests.s3 import S3
 from tests.videos.films import film, picture
-from videos import images, media, orders, owners, posters, retention, storing
-from videos.film_check import examine
+from videos.actions import owner as owner_actions
 from videos.models import SourceImage, VideoFile, VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import video_probe
+from videos.pipeline.video_probe import examine
+from videos.storage import media_store, source_images
+from videos.views import media
 
 FILM = film(duration_s=4)
 
@@ -46,8 +50,8 @@ def ready_video(user: User, tmp_path: Path, *, content: bytes = FILM, prompt: st
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     facts = examine(path, asked_s=4)
-    name, poster_name = storing.new_name("videos", ".mp4"), storing.new_name("posters", ".webp")
-    storing.keep_bytes(posters.draw(path, duration_s=facts.duration_s), poster_name, mime_type="image/webp")
+    name, poster_name = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
+    media_store.keep_bytes(video_probe.draw(path, duration_s=facts.duration_s), poster_name, mime_type="image/webp")
     VideoFile.objects.create(
         task=task,
         index=0,
@@ -55,11 +59,11 @@ def ready_video(user: User, tmp_path: Path, *, content: bytes = FILM, prompt: st
         state=VideoFile.State.STORED,
         name=name,
         poster_name=poster_name,
-        sha256=storing.sha256_of(path),
+        sha256=media_store.sha256_of(path),
         size_bytes=len(content),
         stored_at=at,
     )
-    storing.move_in(path, name, mime_type="video/mp4")
+    media_store.move_in(path, name, mime_type="video/mp4")
     return VideoTask.objects.get(pk=task.pk)
 
 
@@ -226,8 +230,8 @@ def test_no_title_can_break_out_of_a_file_name(title: str, plain: str) -> None:
 @pytest.fixture
 def routes(video: VideoTask, alice: User) -> list[str]:
     """Every route that gives out Alice's bytes."""
-    name = storing.new_name("images", ".jpg")
-    storing.keep_bytes(b"jpeg", name, mime_type="image/jpeg")
+    name = media_store.new_name("images", ".jpg")
+    media_store.keep_bytes(b"jpeg", name, mime_type="image/jpeg")
     image = SourceImage.objects.create(
         user=alice, name=name, mime_type="image/jpeg", width=1, height=1, size_bytes=4, sha256="0" * 64
     )
@@ -309,9 +313,9 @@ def test_a_deleted_film_is_gone(
     get: Callable[..., Any], video: VideoTask, alice: User, django_capture_on_commit_callbacks: Any
 ) -> None:
     name = VideoFile.objects.get().name
-    path = storing.local_path(name)
+    path = media_store.local_path(name)
     with django_capture_on_commit_callbacks(execute=True):
-        owners.delete(task_id=video.pk, actor=alice)
+        owner_actions.delete(task_id=video.pk, actor=alice)
     assert path is not None
     assert not path.exists()
     assert get().status_code == 410
@@ -319,7 +323,7 @@ def test_a_deleted_film_is_gone(
 
 
 def test_a_film_that_the_disk_lost_is_not_found_and_told_to_operators(get: Callable[..., Any]) -> None:
-    path = storing.local_path(VideoFile.objects.get().name)
+    path = media_store.local_path(VideoFile.objects.get().name)
     assert path is not None
     path.unlink()
     assert get().status_code == 404
@@ -389,7 +393,7 @@ def test_pages_may_show_what_the_bucket_serves_and_links_lead_nowhere_else(endpo
 
 
 def test_an_image_is_served_as_what_it_is(client: Client, alice: User, image_upload: Callable[..., Any]) -> None:
-    kept = images.keep(user=alice, upload=image_upload(picture("PNG")))
+    kept = source_images.keep(user=alice, upload=image_upload(picture("PNG")))
     client.force_login(alice)
     response = client.get(reverse("videos:image", args=[kept.pk]))
     assert (response.status_code, response["Content-Type"]) == (200, "image/jpeg")
@@ -399,10 +403,10 @@ def test_an_image_is_served_as_what_it_is(client: Client, alice: User, image_upl
 def test_retention_deletes_what_is_older_than_is_kept(
     video: VideoTask, settings: Settings, django_capture_on_commit_callbacks: Any
 ) -> None:
-    assert retention.expire_old(clock.now() + timedelta(days=1000)) == 0
+    assert owner_actions.expire_old(clock.now() + timedelta(days=1000)) == 0
     settings.VIDEO_RETENTION_DAYS = 30
-    assert retention.expire_old(clock.now() + timedelta(days=29)) == 0
+    assert owner_actions.expire_old(clock.now() + timedelta(days=29)) == 0
     with django_capture_on_commit_callbacks(execute=True):
-        assert retention.expire_old(clock.now() + timedelta(days=31)) == 1
+        assert owner_actions.expire_old(clock.now() + timedelta(days=31)) == 1
     assert VideoFile.objects.get().state == VideoFile.State.DELETED
-    assert retention.expire_old(clock.now() + timedelta(days=31)) == 0
+    assert owner_actions.expire_old(clock.now() + timedelta(days=31)) == 0

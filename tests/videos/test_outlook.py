@@ -11,12 +11,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import ledger, pricing, provider_accounts, spend
-from billing.limits import set_limit
+from accounts.seams import clock
+from billing.budgets.limits import set_limit
+from billing.common.periods import window
+from billing.costs import spend
+from billing.credits import ledger
 from billing.models import BudgetWindow, ProviderAccount
-from billing.windows import window
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
 from tests.videos import takes
@@ -132,7 +135,7 @@ def test_a_breaker_that_has_rested_holds_up_nobody(alices: Client, account: Prov
 
 
 def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: User, account: ProviderAccount) -> None:
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     for number in range(2):
         spend.promise(spend=spend.estimate(reference=f"job:{number}", user=alice, quote=quote), account=account)
     ProviderAccount.objects.filter(pk=account.pk).update(balance=Decimal(620))

@@ -8,12 +8,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from billing.models import LedgerEntry, Price
 from tests.people import give_credits
 from tests.videos import takes
-from videos import images
 from videos.models import SourceImage, VideoTask
+from videos.storage import source_images
 from videos.views.landing import DRAFT
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
@@ -191,8 +191,8 @@ def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(
 
 
 def test_first_and_last_frames_keep_their_order(signed_in: Client, alice: User) -> None:
-    first = images.keep(user=alice, upload=picture())
-    last = images.keep(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
+    first = source_images.keep(user=alice, upload=picture())
+    last = source_images.keep(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
     signed_in.post("/", form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
     task = VideoTask.objects.get()
     assert [place.image_id for place in task.task_images.all()] == [first.pk, last.pk]
@@ -219,7 +219,7 @@ def test_what_is_not_an_image_is_refused_in_words(signed_in: Client) -> None:
 
 
 def test_an_image_can_be_taken_out_without_javascript(signed_in: Client, alice: User) -> None:
-    image = images.keep(user=alice, upload=picture())
+    image = source_images.keep(user=alice, upload=picture())
     sent = form(mode="first", image_first=str(image.pk), remove="first")
     del sent["enable_translation"]
     answer = signed_in.post("/", sent)
@@ -231,7 +231,7 @@ def test_an_image_can_be_taken_out_without_javascript(signed_in: Client, alice: 
 
 
 def test_somebody_elses_image_is_no_image(signed_in: Client, bob: User) -> None:
-    image = images.keep(user=bob, upload=picture())
+    image = source_images.keep(user=bob, upload=picture())
     answer = signed_in.post("/", form(mode="first", image_first=str(image.pk)))
     assert answer.status_code == 422
     assert str(image.pk) not in answer.text
@@ -239,7 +239,7 @@ def test_somebody_elses_image_is_no_image(signed_in: Client, bob: User) -> None:
 
 
 def test_without_javascript_an_impossible_model_is_refused_in_words(signed_in: Client, alice: User) -> None:
-    image = images.keep(user=alice, upload=picture())
+    image = source_images.keep(user=alice, upload=picture())
     give_credits(alice, 400)
     answer = signed_in.post("/", form(mode="reference", model="veo3", image_reference1=str(image.pk), seen_price="250"))
     assert answer.status_code == 422

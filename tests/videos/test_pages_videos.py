@@ -10,12 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from billing import ledger
+from billing.credits import ledger
 from tests.people import give_credits
 from tests.videos import takes
-from videos import receipts
 from videos.models import TaskEvent, VideoTask
-from videos.presentation import STATES
+from videos.presentation import timeline
+from videos.presentation.tiles import STATES
 from videos.providers.base import RefusalReason
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
@@ -327,5 +327,5 @@ def test_alice_never_reads_bobs_statement(signed_in: Client, bob: User) -> None:
 
 def test_every_state_reason_and_event_has_words() -> None:
     assert set(STATES) == set(VideoTask.Status.values)
-    assert set(RefusalReason) <= set(receipts.FAILURES)
-    assert set(TaskEvent.Kind.values) - set(receipts.SENTENCES) == {TaskEvent.Kind.NOTE}
+    assert set(RefusalReason) <= set(timeline.FAILURES)
+    assert set(TaskEvent.Kind.values) - set(timeline.SENTENCES) == {TaskEvent.Kind.NOTE}

@@ -3,14 +3,16 @@
 import pytest
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
+from accounts.seams import clock
 from billing.models import Price, ProviderAccount
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
 from tests.videos.world import PushedClock, World
-from videos import balances, orders, sweep
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import balances as provider_balances
+from videos.worker import sweep
 
 
 def test_f40_a_task_that_generates_for_ever_is_delayed_then_refunded(world: World, alice: User) -> None:
@@ -183,7 +185,7 @@ def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
     world.later(minutes=1)
     world.send()
     world.ask()
-    balances.read_all()
+    provider_balances.read_all()
     assert "cannot be used" in world.alerts("access_denied")[0].detail
     assert "a key with spaces" not in world.alerts("access_denied")[0].detail
     assert (world.now(waiting).status, world.submissions()) == ("queued", 1)

@@ -19,14 +19,19 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import books, pricing, provider_accounts, spend, top_ups
+from billing.audit import runner as audit_runner
+from billing.costs import spend
 from billing.models import Alert, BooksRun, CreditAccount, FileAnswer, ProviderAccount, ProviderEntry, Spend
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
+from billing.reconciliation import top_ups
 from tests.billing import history
 from tests.billing.conftest import SetClock, browser_of, desk, still, unguarded  # noqa: F401
 from tests.billing.purse import Purse
 from tests.people import give_credits, make_person
-from videos import kept_files, storing
+from videos.audit import paid_files
 from videos.models import VideoFile, VideoTask
+from videos.storage import media_store
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/reconciliation/"
@@ -193,7 +198,7 @@ def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  
     gone(purse)
     give_credits(purse.user, 10)
     CreditAccount.objects.update(balance=11)
-    problem = next(one for one in books.look().problems if one.invariant == "I1")
+    problem = next(one for one in audit_runner.look().problems if one.invariant == "I1")
     text = said(desk.get(PAGE).text)
     assert "Not every balance is the sum of its movements" in text
     assert problem.text in text
@@ -271,13 +276,13 @@ def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
     return account
 
 
-def kept(account: ProviderAccount, run: BooksRun | None = None) -> kept_files.Kept:
+def kept(account: ProviderAccount, run: BooksRun | None = None) -> paid_files.Kept:
     at = Spend.objects.latest("settled_at").settled_at
     assert at is not None
-    return kept_files.Files(account=account, after=at - timedelta(hours=1), until=at, run=run).kept()
+    return paid_files.Files(account=account, after=at - timedelta(hours=1), until=at, run=run).kept()
 
 
-def differences(found: kept_files.Kept) -> dict[str, list[UUID]]:
+def differences(found: paid_files.Kept) -> dict[str, list[UUID]]:
     return {one.kind: [task.pk for task in one.tasks] for one in found.differences}
 
 
@@ -295,7 +300,7 @@ def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount,
 
 def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice: User) -> None:
     missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
-    storing.delete(VideoFile.objects.get(task=missing).name)
+    media_store.delete(VideoFile.objects.get(task=missing).name)
     Spend.objects.filter(reference=free.reference).update(actual=0)
     VideoTask.objects.filter(pk=late.pk).update(late_at=late.created_at)
     failed = history.failed(alice)
@@ -323,7 +328,7 @@ def test_what_a_look_at_the_books_found_counts_where_no_disk_is_at_hand(
     made: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = history.ready(alice)
-    monkeypatch.setattr(storing, "local_path", lambda name: None)
+    monkeypatch.setattr(media_store, "local_path", lambda name: None)
     problems = [
         {"invariant": "I7", "reference": task.reference, "text": "is not there"},
         {"invariant": "I7", "reference": f"video:{uuid4()}", "text": "another time's"},
@@ -385,9 +390,9 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
     spend.settle(reference=new_job(alice).reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     expected.pop("")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(storing, "local_path", lambda name: None)
+        patch.setattr(media_store, "local_path", lambda name: None)
         found = kept(made)
-        patch.setattr(kept_files, "MOST_NAMED", 100)
+        patch.setattr(paid_files, "MOST_NAMED", 100)
         assert {kind: set(tasks) for kind, tasks in differences(kept(made)).items()} == expected
     assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
     assert (found.delivered, found.files, found.deleted) == (16, 16, 8)
@@ -395,7 +400,7 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
 
 def new_job(user: User) -> Spend:
     """A job that is no video's."""
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     return spend.estimate(reference="job:1", user=user, quote=quote)
 
 
@@ -495,13 +500,13 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
     alice: User,
 ) -> None:
     task = history.ready(alice)
-    storing.delete(VideoFile.objects.get(task=task).name)
-    stray = Path(storing.local_path("videos/2020/01/stray.mp4") or "")
+    media_store.delete(VideoFile.objects.get(task=task).name)
+    stray = Path(media_store.local_path("videos/2020/01/stray.mp4") or "")
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"nobody's")
     os.utime(stray, (0, 0))
     provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
-    assert {(one.invariant, one.reference) for one in books.look().problems} >= {
+    assert {(one.invariant, one.reference) for one in audit_runner.look().problems} >= {
         ("I7", task.reference),
         ("I15", "videos/2020/01/stray.mp4"),
     }
@@ -510,7 +515,7 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files agree" in text
-    assert not {one for one in books.look().problems if one.invariant in ("I7", "I15")}
+    assert not {one for one in audit_runner.look().problems if one.invariant in ("I7", "I15")}
 
 
 # What an address may ask for

@@ -11,13 +11,14 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import Settings
 
-from accounts.doors import clock
-from billing import books, tally
+from accounts.seams import clock
+from billing.audit import runner as audit_runner
+from billing.common.periods import window
+from billing.costs import rollups
 from billing.models import Measure, Period, Spend, TallyMark, Total
-from billing.windows import window
 from tests.people import make_person
 from tests.videos.lives import BEGINS, LeapingClock, Lives, without_limits
-from videos import recount
+from videos.audit import recount
 from videos.models import VideoTask
 
 SINCE, UNTIL = datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC)
@@ -46,7 +47,7 @@ def differences() -> list[str]:
 
 def sums() -> dict[tuple[str, str], Decimal]:
     found: dict[tuple[str, str], Decimal] = {}
-    for row in tally.rows(Period.MONTH, since=SINCE, until=UNTIL):
+    for row in rollups.rows(Period.MONTH, since=SINCE, until=UNTIL):
         found[row.measure, row.label] = found.get((row.measure, row.label), Decimal(0)) + row.amount
     return found
 
@@ -122,15 +123,15 @@ def test_the_books_say_when_counts_are_wrong() -> None:
         for _ in range(60):
             lives.step(moved)
         recount.fold()
-        assert [one for one in books.check() if one.invariant == "I23"] == []
+        assert [one for one in audit_runner.check() if one.invariant == "I23"] == []
         Total.objects.filter(measure=Measure.ORDERED, period=Period.HOUR).update(amount=99)
-        wrong = [one for one in books.check() if one.invariant == "I23"]
+        wrong = [one for one in audit_runner.check() if one.invariant == "I23"]
         assert wrong
         assert "99.0000 kept" in wrong[0].text
         # What is older than two days is looked at by the deep check only.
         moved.at += timedelta(days=3)
-        assert [one for one in books.check() if one.invariant == "I23"] == []
-        assert [one for one in books.check(deep=True) if one.invariant == "I23"]
+        assert [one for one in audit_runner.check() if one.invariant == "I23"] == []
+        assert [one for one in audit_runner.check(deep=True) if one.invariant == "I23"]
 
 
 @pytest.mark.django_db

@@ -6,17 +6,23 @@ import pytest
 from django.db import IntegrityError, transaction
 from pytest_django import Settings
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import ledger, provider_accounts, spend
-from billing.guard import Wait
+from accounts.seams import clock
+from billing.costs import spend
+from billing.credits import ledger
+from billing.guard.checks import Wait
 from billing.models import PaidCall, ProviderAccount, ProviderOutcome, Spend
+from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
 from tests.videos.world import World
-from videos import balances, dispatch, lifecycle, orders, sweep
+from videos.lifecycle import acts as lifecycle
 from videos.models import VideoTask
-from videos.orders import VideoOrder
-from videos.provider_clients import client_for
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import balances as provider_balances
+from videos.pipeline import dispatch
+from videos.pipeline.clients import client_for
+from videos.worker import sweep
 
 
 def test_a_prompt_becomes_a_paid_video(world: World, alice: User) -> None:
@@ -180,7 +186,7 @@ def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
     assert world.now(task).status == "queued"
     world.sandbox.order()
     world.later(minutes=5)
-    balances.read_all()
+    provider_balances.read_all()
     world.run()
     world.assert_charged(task)
     assert not [alert for alert in world.alerts("out_of_credits") if alert.resolved_at is None]
@@ -241,7 +247,7 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
     world.sandbox.order()
     world.later(minutes=20)
     account = ProviderAccount.objects.get()
-    assert balances.read(account, client_for(account)).balance is not None
+    assert provider_balances.read(account, client_for(account)).balance is not None
     probe = dispatch.claim_next(account.pk)
     second = dispatch.claim_next(account.pk)
     assert isinstance(probe, dispatch.Claim)
@@ -335,7 +341,7 @@ def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_
 ) -> None:
     task = world.order(alice)
     account = provider_accounts.current()
-    assert balances.read(account, client_for(account)).balance is not None
+    assert provider_balances.read(account, client_for(account)).balance is not None
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)
     world.later(seconds=121)
@@ -351,7 +357,7 @@ def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_
 def test_f22_a_worker_that_wakes_before_anybody_noticed_gives_its_claim_back(world: World, alice: User) -> None:
     task = world.order(alice)
     account = provider_accounts.current()
-    assert balances.read(account, client_for(account)).balance is not None
+    assert provider_balances.read(account, client_for(account)).balance is not None
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)
     world.later(seconds=121)
@@ -376,7 +382,7 @@ def test_f23_the_balance_falls_to_zero_in_a_batch_and_nobody_is_told_failed(worl
     world.sandbox.order()
     world.sandbox.balance(5000)
     world.later(minutes=3)
-    balances.read_all()
+    provider_balances.read_all()
     world.run()
     for task in tasks:
         world.assert_charged(task)

@@ -8,50 +8,42 @@ from types import ModuleType
 import pytest
 
 from accounts.models import User
-from billing import (
-    books,
-    breaker,
-    budget_alerts,
-    budgets,
-    chores,
-    expiry,
-    margins,
-    price_changes,
-    provider_accounts,
-    reconcile,
-    snapshots,
-    summary_round,
-    top_ups,
-)
+from billing.audit import runner as audit_runner
+from billing.budgets import alerts as budget_alerts
+from billing.budgets import usage as budget_usage
+from billing.common import run_all
+from billing.credits import expiry
+from billing.guard import circuit_breaker
+from billing.pricing import margins, provider_price_changes
+from billing.provider import accounts as provider_accounts
+from billing.provider import balance_history
+from billing.reconciliation import reconcile, top_ups
+from billing.reports import summary_schedule
 from tests.videos.world import World
-from videos import (
-    book_checks,
-    callback_watch,
-    doorbells,
-    images,
-    lifecycle,
-    owners,
-    removal,
-    retention,
-    sweep,
-    tasks,
-    watching,
-)
+from videos import job_queue
+from videos.actions import owner as owner_actions
+from videos.audit import checks
+from videos.lifecycle import acts as lifecycle
 from videos.models import VideoTask
+from videos.storage import cleanup as storage_cleanup
+from videos.storage import source_images
+from videos.worker import health as worker_health
+from videos.worker import sweep
+from videos.worker import tasks as worker_tasks
 
 CHORES = [
     (provider_accounts, "end_pauses"),
     (budget_alerts, "watch"),
-    (watching, "look"),
-    (callback_watch, "look"),
-    (books, "is_late"),
-    (removal, "sweep_files"),
-    (retention, "expire_old"),
-    (images, "sweep_images"),
-    (owners, "forget_closed"),
-    (breaker, "forget_old"),
-    (snapshots, "thin"),
-    (budgets, "forget_old"),
+    (worker_health, "look"),
+    (worker_health, "look"),
+    (audit_runner, "is_late"),
+    (storage_cleanup, "sweep_files"),
+    (owner_actions, "expire_old"),
+    (source_images, "sweep_images"),
+    (owner_actions, "forget_closed"),
+    (circuit_breaker, "forget_old"),
+    (balance_history, "thin"),
+    (budget_usage, "forget_old"),
 ]
 
 
@@ -76,7 +68,7 @@ def test_one_failing_chore_stops_no_other(
     for module, name in others:
         monkeypatch.setattr(module, name, noting(called, f"{module.__name__}.{name}"))
     monkeypatch.setattr(*broken, breaks)
-    with pytest.raises(chores.ChoresFailed):
+    with pytest.raises(run_all.ChoresFailed):
         sweep.tidy()
     assert called == names(others)
 
@@ -96,7 +88,7 @@ def test_a_video_that_cannot_be_ended_stops_no_other(
         return cancelled(**given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lifecycle, "cancelled", breaks_for_the_first)
-    with pytest.raises(chores.ChoresFailed):
+    with pytest.raises(run_all.ChoresFailed):
         sweep.tidy()
     assert world.now(first).status == "queued"
     world.assert_refunded(second)
@@ -106,8 +98,8 @@ def test_a_bell_that_cannot_be_looked_at_silences_no_other(world: World, monkeyp
     def breaks() -> bool:
         raise ValueError("broken")
 
-    monkeypatch.setattr(summary_round, "is_due", breaks)
-    monkeypatch.setattr(doorbells, "ring", lambda name: True)
+    monkeypatch.setattr(summary_schedule, "is_due", breaks)
+    monkeypatch.setattr(job_queue, "ring", lambda name: True)
     rung = sweep.ring_due()
     assert "summary" not in rung
     assert {"tidy", "balance", "books", "reconcile", "lots"} <= set(rung)
@@ -120,10 +112,10 @@ def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(
     provider_accounts.record_balance(account_id=provider_accounts.current().pk, balance=Decimal(9))
     monkeypatch.setattr(top_ups, "recognise", breaks)
     monkeypatch.setattr(reconcile, "watch", noting(called, "watch"))
-    monkeypatch.setattr(price_changes, "look", noting(called, "prices"))
+    monkeypatch.setattr(provider_price_changes, "look", noting(called, "prices"))
     monkeypatch.setattr(margins, "check", noting(called, "margins"))
-    with pytest.raises(chores.ChoresFailed):
-        tasks.reconcile()
+    with pytest.raises(run_all.ChoresFailed):
+        worker_tasks.reconcile()
     assert called == ["watch", "prices", "margins"]
 
 
@@ -131,8 +123,8 @@ def test_credits_are_announced_although_none_can_be_taken_out(world: World, monk
     called: list[str] = []
     monkeypatch.setattr(expiry, "expire_due", breaks)
     monkeypatch.setattr(expiry, "warn_due", noting(called, "warned"))
-    with pytest.raises(chores.ChoresFailed):
-        tasks.lots()
+    with pytest.raises(run_all.ChoresFailed):
+        worker_tasks.lots()
     assert called == ["warned"]
 
 
@@ -144,7 +136,7 @@ def test_who_waited_for_a_budget_is_not_cancelled_the_moment_it_may_go(world: Wo
     VideoTask.objects.filter(pk=task.pk).update(wait_code=code, wait_until=at - timedelta(seconds=1))
     sweep.tidy()
     assert world.now(task).status == "queued"
-    assert list(book_checks.deadlines(deep=False)) == []
+    assert list(checks.deadlines(deep=False)) == []
     VideoTask.objects.filter(pk=task.pk).update(wait_until=at - timedelta(days=1, minutes=1))
     sweep.tidy()
     world.assert_refunded(task)

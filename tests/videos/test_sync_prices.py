@@ -12,15 +12,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from billing import pricing
-from billing.items import Item
+from billing.common.item_names import Item
 from billing.models import Alert, Price, PriceProposal
+from billing.pricing import prices
 from tests.sandbox import SandboxProcess
 from tests.videos.providers.loopback import Loopback
-from videos import price_feed
+from videos.pipeline import price_sync
 from videos.providers import errors
-from videos.providers.http import USER_AGENT, Limits
-from videos.providers.kie_prices import PAGE_SIZE, FeedPrice, items_of, prices_in, read_prices
+from videos.providers.http.exchange import USER_AGENT, Limits
+from videos.providers.kie.prices import PAGE_SIZE, FeedPrice, items_of, prices_in, read_prices
 
 pytestmark = pytest.mark.django_db
 FAST = {"model": "veo3_fast", "resolution": "720p", "kind": "generate"}
@@ -36,7 +36,7 @@ def sync(*options: str) -> tuple[int, str]:
 
 
 def fast() -> tuple[Decimal, int]:
-    quote = pricing.quote(model="veo3_fast", resolution="720p")
+    quote = prices.quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
 
@@ -137,9 +137,9 @@ def test_what_is_not_sold_here_and_what_the_feed_lacks_are_no_differences(at_san
     assert code == 0
     assert [row.split()[:3] for row in text.splitlines()[1:-1]] == [["veo9", "8k", "generate"]]
     assert "not in the feed" in text
-    lines = price_feed.compare()
+    lines = price_sync.compare()
     assert [line.item for line in lines if line.notes == ("not sold here",)] == [Item(**FAST)]
-    assert price_feed.apply(lines, force=True) == ([], [])
+    assert price_sync.apply(lines, force=True) == ([], [])
 
 
 def test_force_goes_with_apply(at_sandbox: SandboxProcess) -> None:
@@ -150,7 +150,7 @@ def test_force_goes_with_apply(at_sandbox: SandboxProcess) -> None:
 
 def test_without_a_key_the_feed_is_where_the_settings_say(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert price_feed.address() == settings.KIE_AI_BASE_URL
+    assert price_sync.address() == settings.KIE_AI_BASE_URL
 
 
 # Odd feeds

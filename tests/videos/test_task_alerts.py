@@ -4,19 +4,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import alert_crowds
-from billing.alert_crowds import MOST_ALONE
-from billing.books import Problem
+from accounts.seams import clock
+from billing.alerts import grouping as alert_grouping
+from billing.alerts.grouping import MOST_ALONE
+from billing.audit.runner import Problem
 from billing.models import Alert, GatheredCause
 from tests.billing import history
 from tests.billing.conftest import SetClock
 from tests.videos import takes
-from videos import book_checks, lifecycle, polling, task_alerts, verdicts
+from videos.audit import checks
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import verdicts
+from videos.lifecycle.alerts import UNDER_WAY
 from videos.models import VideoFile, VideoTask
+from videos.pipeline import polling
 from videos.providers.base import ReportState
-from videos.task_alerts import UNDER_WAY
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -100,11 +104,11 @@ def test_what_has_moved_on_is_not_told_of(still: SetClock, alice: User) -> None:
 
 def test_the_books_know_who_was_told_of_among_many(still: SetClock, alice: User) -> None:
     for n in range(MOST_ALONE):
-        alert_crowds.tell(Kind.DELAYED, reference=f"video:{n}")
+        alert_grouping.tell(Kind.DELAYED, reference=f"video:{n}")
     task = takes.generating(alice)
     still.sleep(3600)
-    late = [found.reference for found in book_checks.deadlines(deep=False) if isinstance(found, Problem)]
+    late = [found.reference for found in checks.deadlines(deep=False) if isinstance(found, Problem)]
     assert late == [task.reference]
     task_alerts.tell(task, Kind.DELAYED)
     assert GatheredCause.objects.get().reference == task.reference
-    assert list(book_checks.deadlines(deep=False)) == []
+    assert list(checks.deadlines(deep=False)) == []

@@ -6,16 +6,19 @@ from decimal import Decimal
 import pytest
 from pytest_django import Settings
 
-from accounts.doors import chance
 from accounts.models import User
-from billing import guard, provider_accounts
+from accounts.seams import randomness
+from billing.guard import checks as guard_checks
 from billing.models import Alert, UserHold, WatchTrip
+from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
 from tests.videos.world import PRICE, World
-from videos import orders, sweep, watching
 from videos.models import VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
 from videos.providers.base import RefusalReason
+from videos.worker import health as worker_health
+from videos.worker import sweep
 
 
 def ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None:
@@ -29,7 +32,7 @@ def ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None
             duration_s=8,
             user_credits=PRICE,
             account=provider_accounts.current(),
-            provider_task_id=f"p-{(name := chance.token())}",
+            provider_task_id=f"p-{(name := randomness.token())}",
             idempotency_key=name,
         )
         for code in codes
@@ -45,12 +48,12 @@ def _only_failures(settings: Settings) -> None:
 def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World, alice: User) -> None:
     waiting = world.order(alice)
     ended(world, alice, *["generation"] * 13, *[""] * 7)
-    (trip,) = watching.check_recent_outcomes()
+    (trip,) = worker_health.check_recent_outcomes()
     assert (trip.kind, trip.seen) == ("failures", Decimal("0.65"))
     assert world.now(waiting).status == "queued"
     assert world.send() == 0
     give_credits(alice, PRICE)
-    with pytest.raises(guard.Paused, match="more is being spent than usual"):
+    with pytest.raises(guard_checks.Paused, match="more is being spent than usual"):
         orders.create(user=alice, order=VideoOrder(prompt="a kite"), idempotency_key="refused")
     world.later(minutes=61)
     world.run()
@@ -58,28 +61,28 @@ def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World
     assert Alert.objects.get(kind="failure_rate").resolved_at is not None
 
 
-@pytest.mark.parametrize("code", watching.NOT_THE_PROVIDERS)
+@pytest.mark.parametrize("code", worker_health.NOT_THE_PROVIDERS)
 def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
     world: World, alice: User, code: str
 ) -> None:
     ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
-    assert watching.check_recent_outcomes() == []
+    assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
-    found = watching.ended_after(since, account_id=provider_accounts.current().pk)
+    found = worker_health.ended_after(since, account_id=provider_accounts.current().pk)
     assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
 
 
 def test_every_code_is_either_the_provider_s_or_not() -> None:
     theirs = {"image_unreachable", "invalid", "timed_out", "generation"}
-    assert theirs == set(RefusalReason) - set(watching.NOT_THE_PROVIDERS)
+    assert theirs == set(RefusalReason) - set(worker_health.NOT_THE_PROVIDERS)
 
 
 def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> None:
     ended(world, alice, *[""] * 60, minutes_ago=30)
     ended(world, alice, *["generation"] * 30, minutes_ago=90)
-    assert watching.check_recent_outcomes() == []
+    assert worker_health.check_recent_outcomes() == []
     ended(world, alice, *["generation"] * 25)
-    assert [trip.kind for trip in watching.check_recent_outcomes()] == ["failures"]
+    assert [trip.kind for trip in worker_health.check_recent_outcomes()] == ["failures"]
 
 
 def test_the_sweep_looks_each_minute(world: World, alice: User, settings: Settings) -> None:
@@ -96,19 +99,19 @@ def test_switched_off_it_stops_nothing_and_still_ends_what_is_over(
     world: World, alice: User, settings: Settings
 ) -> None:
     ended(world, alice, *["generation"] * 20)
-    watching.check_recent_outcomes()
+    worker_health.check_recent_outcomes()
     settings.UNUSUAL_WATCH = False
     world.later(minutes=61)
-    assert watching.check_recent_outcomes() == []
+    assert worker_health.check_recent_outcomes() == []
     assert WatchTrip.objects.get().ended_at is not None
     ended(world, alice, *["generation"] * 20)
-    assert watching.check_recent_outcomes() == []
+    assert worker_health.check_recent_outcomes() == []
     assert WatchTrip.objects.count() == 1
 
 
 def test_without_a_key_there_is_nothing_to_watch(db: None, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert watching.check_recent_outcomes() == []
+    assert worker_health.check_recent_outcomes() == []
 
 
 def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
@@ -119,7 +122,7 @@ def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
     world.later(seconds=61)
     sweep.tidy()
     assert UserHold.objects.get().user == alice
-    with pytest.raises(guard.Held):
+    with pytest.raises(guard_checks.Held):
         world.order(alice)
     served = world.order(bob)
     world.send()

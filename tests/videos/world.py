@@ -14,15 +14,17 @@ import pytest
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
-from accounts.doors import checkpoints, clock
 from accounts.models import User
-from billing import ledger
+from accounts.seams import clock, failpoints
+from billing.credits import ledger
 from billing.models import Alert, LedgerEntry, Spend
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from videos import dispatch, downloads, orders, polling, sweep
 from videos.models import TaskEvent, VideoFile, VideoTask
-from videos.orders import VideoOrder
+from videos.ordering import orders
+from videos.ordering.orders import VideoOrder
+from videos.pipeline import dispatch, downloads, polling
+from videos.worker import sweep
 
 PRICE = 60
 PROMPT = "A lighthouse at dusk, long waves rolling in, a slow dolly towards the lamp"
@@ -105,7 +107,7 @@ class World:
             if name == checkpoint:
                 raise Killed
 
-        with checkpoints.owned(visit), pytest.raises(Killed):
+        with failpoints.owned(visit), pytest.raises(Killed):
             act()
 
     def money(self, task: VideoTask) -> list[tuple[str, int]]:

@@ -16,14 +16,16 @@ from django.http import HttpRequest
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import provider_accounts
+from accounts.seams import clock
+from billing.common.periods import window
 from billing.models import Period, ProviderAccount, Spend, Total
-from billing.windows import window
+from billing.provider import accounts as provider_accounts
 from veoapp.benchmark import history, scratch
 from veoapp.benchmark.measure import Taken, measure
-from videos import dispatch, lifecycle, recount
+from videos.audit import recount
+from videos.lifecycle import acts as lifecycle
+from videos.pipeline import dispatch
 
 RANGES = {"today": 1, "7d": 7, "30d": 30, "year": 365}
 TARGET_MS, TARGET_QUERIES = 150, 12

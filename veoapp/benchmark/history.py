@@ -13,8 +13,8 @@ from uuid import UUID
 from django.db import connection, models
 
 from accounts.models import User
-from billing import provider_accounts
 from billing.models import BalanceSnapshot, CreditAccount, LedgerEntry, PaidCall, ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
 from videos.models import VideoTask
 
 # So many for a long history.

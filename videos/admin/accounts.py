@@ -13,12 +13,11 @@ from django.utils.translation import gettext_lazy
 from billing.admin.provider import Button
 from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
 from billing.admin.provider_keys import Proof, current_id
-from billing.amounts import localised
+from billing.common.formatting import joined, localised
 from billing.models import ProviderAccount, Spend
-from billing.provider_accounts import NoProviderKey
-from billing.sentences import joined
-from videos import balances
-from videos.provider_clients import asking_client_for
+from billing.provider.accounts import NoProviderKey
+from videos.pipeline import balances as provider_balances
+from videos.pipeline.clients import asking_client_for
 from videos.providers import errors
 
 
@@ -50,7 +49,7 @@ def _try(account: ProviderAccount) -> Proof:
     """Ask for the balance, and say what came of it."""
     is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
-        reading = balances.read(account, asking_client_for(account), is_used=is_used)
+        reading = provider_balances.read(account, asking_client_for(account), is_used=is_used)
     except NoProviderKey as problem:
         return Proof(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}

@@ -10,10 +10,11 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 from billing.models import Spend
-from videos import lifecycle, operator
-from videos.costs import amount
+from videos.actions import operator as operator_actions
+from videos.lifecycle import acts as lifecycle
+from videos.lifecycle.costs import amount
 from videos.models import VideoTask
-from videos.presentation import STATES
+from videos.presentation.tiles import STATES
 
 Status = VideoTask.Status
 
@@ -35,9 +36,9 @@ def attempt(act: Act, task: VideoTask, *, seen: str, actor: User) -> tuple[bool,
     """Perform an act; whether it was done, and what to tell its operator."""
     try:
         return True, act.perform(task, seen, actor)
-    except operator.Busy:
+    except operator_actions.Busy:
         return False, _("A worker holds it at this moment; nothing was changed. Try again in two minutes.")
-    except operator.Called:
+    except operator_actions.Called:
         return False, _("The provider has called about it: choose “Look now” first. Nothing was changed.")
     except lifecycle.NotPossible as refusal:
         if refusal.status == seen:
@@ -91,22 +92,22 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
 
 
 def _look(task: VideoTask, seen: str, actor: User) -> str:
-    operator.look_now(task_id=task.pk, seen=seen, actor=actor)
+    operator_actions.look_now(task_id=task.pk, seen=seen, actor=actor)
     return _("It is looked at now.")
 
 
 def _retry(task: VideoTask, seen: str, actor: User) -> str:
-    count = operator.retry_download(task_id=task.pk, seen=seen, actor=actor)
+    count = operator_actions.retry_download(task_id=task.pk, seen=seen, actor=actor)
     return ngettext("%(n)d file is fetched now.", "%(n)d files are fetched now.", count) % {"n": count}
 
 
 def _cancel(task: VideoTask, seen: str, actor: User) -> str:
-    operator.cancel(task_id=task.pk, seen=seen, actor=actor)
+    operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
     return _("Ended; %(credits)s went back to %(person)s.") % {"credits": _credits(task), "person": task.user.email}
 
 
 def _mark_lost(task: VideoTask, seen: str, actor: User) -> str:
-    operator.mark_lost(task_id=task.pk, actor=actor)
+    operator_actions.mark_lost(task_id=task.pk, actor=actor)
     return _("Called lost; %(credits)s went back to %(person)s.") % {
         "credits": _credits(task),
         "person": task.user.email,
@@ -120,7 +121,7 @@ ACTS: dict[str, Act] = {
             name="look_now",
             label=gettext_lazy("Look now"),
             question=gettext_lazy("Look now?"),
-            offered=operator.may_look,
+            offered=operator_actions.may_look,
             consequence=_look_consequence,
             perform=_look,
         ),
@@ -128,7 +129,7 @@ ACTS: dict[str, Act] = {
             name="retry_download",
             label=gettext_lazy("Retry download"),
             question=gettext_lazy("Retry the download?"),
-            offered=operator.may_retry_download,
+            offered=operator_actions.may_retry_download,
             consequence=_retry_consequence,
             perform=_retry,
         ),
@@ -136,7 +137,7 @@ ACTS: dict[str, Act] = {
             name="cancel_with_refund",
             label=gettext_lazy("Cancel with refund"),
             question=gettext_lazy("Cancel and give the credits back?"),
-            offered=lambda task: task.status in operator.CANCELLABLE,
+            offered=lambda task: task.status in operator_actions.CANCELLABLE,
             consequence=_cancel_consequence,
             perform=_cancel,
             moves_money=True,

@@ -11,11 +11,11 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from billing.asked import row_number
-from videos import catalogue
+from billing.common.form_fields import row_number
 from videos.models import VideoFile, VideoTask
-from videos.modes import RESOLUTION_NAMES
-from videos.receipts import FAILURES
+from videos.ordering import catalogue
+from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.presentation.timeline import FAILURES
 
 Status = VideoTask.Status
 

@@ -17,12 +17,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin_lists import AnsweringList
-from accounts.doors import clock
-from billing import wait_words
+from accounts.admin.lists import AnsweringList
+from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
+from billing.guard import wait_reasons
 from billing.models import Alert, Spend
-from videos import catalogue, polling
 from videos.admin import acts
 from videos.admin.filters import (
     AttentionFilter,
@@ -32,10 +31,12 @@ from videos.admin.filters import (
     ResolutionFilter,
     searched,
 )
-from videos.costs import amount, money_of, spends_of
+from videos.lifecycle.costs import amount, money_of, spends_of
 from videos.models import VideoFile, VideoTask
-from videos.modes import RESOLUTION_NAMES
-from videos.presentation import state_of
+from videos.ordering import catalogue
+from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.pipeline import polling
+from videos.presentation.tiles import state_of
 from videos.templatetags.veo import span
 
 Status = VideoTask.Status
@@ -59,7 +60,7 @@ class TaskList(AnsweringList):
 
 @admin.register(VideoTask)
 class VideoTaskAdmin(ReadOnlyAdmin):
-    """Every video. Nothing is edited here: the acts are those of `videos.operator`."""
+    """Every video. Nothing is edited here: the acts are those of `videos.actions.operator`."""
 
     list_display = ("state", "what", "person", "made_by", "price", "estimated", "actual", "age", "waits_for")
     list_display_links = ("what",)
@@ -233,7 +234,7 @@ def waits_for(task: VideoTask) -> str:
     """What the next step of a task depends on, in a few words; nothing once it has ended."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
-            return str(wait_words.TO_OPERATORS.get(task.wait_code, task.wait_code))
+            return str(wait_reasons.TO_OPERATORS.get(task.wait_code, task.wait_code))
         return _("its turn")
     if task.status == Status.SUBMITTING:
         return _("the provider's answer")

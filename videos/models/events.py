@@ -4,7 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import clock
+from accounts.seams import clock
 from videos.models.tasks import VideoTask
 
 
@@ -53,7 +53,7 @@ class TaskEvent(models.Model):
 
 
 class CallbackReceipt(models.Model):
-    """The inbox: a callback as it came, bounded, with what we made of it. Written by `videos.callbacks` and `videos.polling`."""
+    """The inbox: a callback as it came, bounded, with what we made of it. Written by `videos.pipeline`."""
 
     class Verdict(models.TextChoices):
         PENDING = "pending", _("To be looked at")

@@ -1,11 +1,11 @@
-"""Files: the videos that were made, the images that people bring. Written by `videos.downloads` and `videos.images`."""
+"""Files: the videos that were made, the images that people bring. Written by `videos.pipeline` and `videos.storage`."""
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import chance, clock
+from accounts.seams import clock, randomness
 from videos.models.tasks import VideoTask
 
 
@@ -41,7 +41,7 @@ class VideoFile(models.Model):
     video_codec = models.CharField(_("video codec"), max_length=20, blank=True)
     audio_codec = models.CharField(_("audio codec"), max_length=20, blank=True)
     stored_at = models.DateTimeField(_("saved at"), null=True, blank=True)
-    # When the books last looked whether its objects are there, and what was wrong. Written by `videos.book_files`.
+    # When the books last looked whether its objects are there, and what was wrong. Written by `videos.audit.files`.
     looked_at = models.DateTimeField(_("looked for at"), null=True, blank=True, editable=False)
     wrong = models.CharField(_("what is wrong with it"), max_length=100, blank=True, editable=False)
 
@@ -69,7 +69,7 @@ class VideoFile(models.Model):
 class SourceImage(models.Model):
     """An image a person brought: re-encoded by us, private, and for a while also at the provider's upload host."""
 
-    id = models.UUIDField(primary_key=True, default=chance.new_uuid, editable=False)
+    id = models.UUIDField(primary_key=True, default=randomness.new_uuid, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="source_images")
     name = models.CharField(_("name in storage"), max_length=300, unique=True)
     mime_type = models.CharField(_("type"), max_length=40)

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.db import models
 
-from accounts.doors import clock
+from accounts.seams import clock
 
 
 class UserTurn(models.Model):

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from accounts.doors import chance, clock
+from accounts.seams import clock, randomness
 from billing.models import ProviderAccount
 
 
@@ -39,7 +39,7 @@ class VideoTask(models.Model):
         FRAMES = "FIRST_AND_LAST_FRAMES_2_VIDEO", _("First and last frame")
         REFERENCE = "REFERENCE_2_VIDEO", _("Reference images")
 
-    id = models.UUIDField(primary_key=True, default=chance.new_uuid, editable=False)
+    id = models.UUIDField(primary_key=True, default=randomness.new_uuid, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="video_tasks", verbose_name=_("user")
     )

@@ -11,10 +11,10 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from billing.admin.reading import reference_link
-from billing.alert_details import detail_of
+from billing.alerts.messages import detail_of
 from billing.models import Alert
-from videos import operator
-from videos.costs import amount
+from videos.actions import operator as operator_actions
+from videos.lifecycle.costs import amount
 from videos.models import VideoTask
 
 register = template.Library()
@@ -87,7 +87,7 @@ def times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
 @register.filter
 def may_retry_download(task: VideoTask) -> bool:
     """Whether fetching its files again may mend it."""
-    return operator.may_retry_download(task)
+    return operator_actions.may_retry_download(task)
 
 
 @register.simple_tag

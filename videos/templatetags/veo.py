@@ -8,13 +8,13 @@ from django import template
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
-from accounts.doors import clock
 from accounts.models import User
-from billing import moments
+from accounts.seams import clock
+from billing.common import formatting
 from billing.models import LedgerEntry
-from videos import allowances, catalogue, offers, ordered
 from videos.models import VideoTask
-from videos.modes import RESOLUTION_NAMES
+from videos.ordering import catalogue, statement_lines, studio_options, user_limits
+from videos.ordering.input_modes import RESOLUTION_NAMES
 
 register = template.Library()
 
@@ -66,7 +66,7 @@ def day(at: datetime) -> str:
 @register.filter
 def said(at: datetime) -> str:
     """A time to come: alone when it is of today, else with its day."""
-    return moments.said(at)
+    return formatting.said(at)
 
 
 @register.filter
@@ -82,21 +82,21 @@ def resolution_title(name: str) -> str:
 
 
 @register.simple_tag
-def limits_of(user: User) -> allowances.Limits:
+def limits_of(user: User) -> user_limits.Limits:
     """What this person may order, and how much may be on the way."""
-    return allowances.limits_of(user)
+    return user_limits.limits_of(user)
 
 
 @register.simple_tag
 def price_table() -> dict[str, Any]:
     """What a video costs now: `resolutions`, and `rows` of a model's title and its credits under each."""
-    return {"resolutions": list(RESOLUTION_NAMES.values()), "rows": offers.price_rows()}
+    return {"resolutions": list(RESOLUTION_NAMES.values()), "rows": studio_options.price_rows()}
 
 
 @register.simple_tag
 def prompts_of(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
     """The videos that ledger entries speak of, by reference, in one query; deleted ones are left out."""
-    return ordered.videos_of({entry.reference for entry in entries})
+    return statement_lines.videos_of({entry.reference for entry in entries})
 
 
 @register.filter

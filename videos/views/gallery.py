@@ -10,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_safe
 from django_htmx.http import HTMX_STOP_POLLING
 
-from accounts.doors import clock
+from accounts.seams import clock
 from videos.models import VideoTask
-from videos.presentation import take_of
+from videos.presentation.tiles import take_of
 from videos.views.access import PageRequest, person, signed_in
 
 PAGE = 24

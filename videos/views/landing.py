@@ -4,7 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from videos import examples
+from videos.ordering import examples
 
 DRAFT = "studio_draft"
 # More than an order takes: a long prompt is shortened by its writer, not by us.

@@ -15,14 +15,17 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 from django_htmx.http import HTMX_STOP_POLLING
 
-from accounts.doors import chance, clock
 from accounts.models import User
-from billing import guard, pricing, provider_accounts
-from videos import examples, images, offers, orders, storing
+from accounts.seams import clock, randomness
+from billing.guard import checks as guard_checks
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
 from videos.forms import StudioForm, settings_of
 from videos.models import SourceImage, VideoTask
-from videos.modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
-from videos.presentation import Take, take_of
+from videos.ordering import examples, orders, studio_options
+from videos.ordering.input_modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
+from videos.presentation.tiles import Take, take_of
+from videos.storage import media_store, source_images
 from videos.views.access import PageRequest, own_task, person, signed_in
 from videos.views.landing import DRAFT, landing
 
@@ -72,7 +75,7 @@ def studio(request: PageRequest) -> HttpResponse:
 @require_safe
 def quote(request: PageRequest) -> HttpResponse:
     """What can be chosen and what it costs, for the settings chosen so far."""
-    offer = offers.offer(user=person(request), asked=request.GET.dict())
+    offer = studio_options.offer(user=person(request), asked=request.GET.dict())
     return render(request, "videos/_quote.html", {"offer": offer, **_STATIC})
 
 
@@ -98,7 +101,7 @@ def _page(
     live = _live(user)
     chosen = form.chosen_images()
     asked = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
-    offer = offers.offer(user=user, asked=asked)
+    offer = studio_options.offer(user=user, asked=asked)
     return render(
         request,
         "videos/studio.html",
@@ -156,9 +159,9 @@ def _make(request: HttpRequest) -> HttpResponse:
         form.complain(error.errors)
         return _page(request, form, status=422)
     except orders.KeyReused:
-        data["key"] = str(chance.new_uuid())
+        data["key"] = str(randomness.new_uuid())
         return _page(request, StudioForm(user=user, data=data), refusal=_already(), status=409)
-    except (pricing.NoPrice, provider_accounts.NoProviderKey, guard.Refusal) as error:
+    except (prices.NoPrice, provider_accounts.NoProviderKey, guard_checks.Refusal) as error:
         return _page(request, form, refusal=_refusal(error), status=422)
     request.session.pop(DRAFT, None)
     messages.success(request, _("Ordered for %(n)d credits; they come back if it cannot be made.") % {"n": price})
@@ -185,10 +188,10 @@ def _keep(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
     if file is None:
         return None, _("No image arrived. Please choose it again.")
     try:
-        return images.keep(user=person(request), upload=file), ""
-    except images.ImageRefused as error:
+        return source_images.keep(user=person(request), upload=file), ""
+    except source_images.ImageRefused as error:
         return None, str(error)
-    except storing.StorageTrouble:
+    except media_store.StorageTrouble:
         log.exception("an image could not be kept")
         return None, _(
             "We could not keep the image: our disk has trouble, and the operator can see it. Please try again."
@@ -226,28 +229,28 @@ def _already() -> dict[str, Any]:
 
 def _refusal(error: Exception) -> dict[str, Any]:
     """A refusal as the page says it: what, why, what to do."""
-    if isinstance(error, pricing.NoPrice):
+    if isinstance(error, prices.NoPrice):
         return {
             "title": _("No price for this"),
             "text": _(
                 "This combination is not sold just now. Choose another model or resolution; nothing was charged."
             ),
         }
-    if isinstance(error, guard.NotEnoughCredits):
+    if isinstance(error, guard_checks.NotEnoughCredits):
         return {
             "title": _("Not enough credits"),
             "text": str(error),
             "href": f"{reverse('billing:credits')}#more",
             "action": _("How to get credits"),
         }
-    if isinstance(error, guard.TooManyActive):
+    if isinstance(error, guard_checks.TooManyActive):
         return {
             "title": _("Enough on the way"),
             "text": str(error),
             "href": "#on-the-way",
             "action": _("See what is on the way"),
         }
-    if isinstance(error, guard.Refusal):
+    if isinstance(error, guard_checks.Refusal):
         return {"title": _("Not just now"), "text": str(error)}
     return {
         "title": _("Not set up yet"),

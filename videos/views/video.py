@@ -13,11 +13,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HTMX_STOP_POLLING
 
-from accounts.doors import clock
-from videos import lifecycle, owners, receipts
+from accounts.seams import clock
+from videos.actions import owner as owner_actions
+from videos.lifecycle import acts as lifecycle
 from videos.models import SourceImage, VideoTask
-from videos.modes import SLOT_NAMES, SLOTS, mode_of
-from videos.presentation import take_of
+from videos.ordering.input_modes import SLOT_NAMES, SLOTS, mode_of
+from videos.presentation import timeline
+from videos.presentation.tiles import take_of
 from videos.views.access import PageRequest, own_task, person, signed_in
 
 
@@ -37,7 +39,7 @@ def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Take a waiting order back, free of charge."""
     task = own_task(request, task_id)
     try:
-        owners.cancel(task_id=task.pk, actor=person(request))
+        owner_actions.cancel(task_id=task.pk, actor=person(request))
     except lifecycle.NotPossible:
         messages.warning(request, _("Too late to cancel: it is no longer waiting. It goes on, and the price stands."))
     else:
@@ -56,7 +58,7 @@ def delete(request: PageRequest, task_id: UUID) -> HttpResponse:
     task = own_task(request, task_id)
     if request.method == "POST":
         try:
-            owners.delete(task_id=task.pk, actor=person(request))
+            owner_actions.delete(task_id=task.pk, actor=person(request))
         except lifecycle.NotPossible:
             messages.warning(request, _("It is still on its way. It can be deleted once it has ended."))
             return redirect("videos:video", task.pk)
@@ -71,7 +73,7 @@ def _context(task: VideoTask) -> dict[str, Any]:
         "take": take,
         "task": task,
         "file": take.file,
-        "steps": receipts.steps(task),
+        "steps": timeline.steps(task),
         "images": _images(task),
         "number": str(task.pk).partition("-")[0].upper(),
         "took_s": (task.finished_at - task.created_at).total_seconds() if task.finished_at else None,

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import tokens
-from accounts.doors import clock
 from accounts.models import User
+from accounts.seams import clock
+from accounts.tokens import services as tokens
 
 LONGEST_DAYS = 3650
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.doors import chance, clock
-from billing import cost_report
-from billing.amounts import plain
-from billing.dashboard import export
-from billing.dashboard.tables import Table
-from billing.sheets import Cell
-from billing.windows import site_zone
+from accounts.seams import clock, randomness
+from billing.common.csv_export import Cell
+from billing.common.formatting import plain
+from billing.common.periods import site_zone
+from billing.reports import cost_report, export
+from billing.reports.tables import Table
 
 USUAL_DAYS = 30
 HEADINGS = {
@@ -95,7 +94,7 @@ def _text(cell: Cell) -> str:
 
 def _write(output: Path, lines: Iterator[str]) -> None:
     """The file, whole or not at all."""
-    part = output.with_name(f".{output.name}.{chance.token()[:8]}.part")
+    part = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
     try:
         # CSV brings its own line ends.
         with part.open("x", encoding="utf-8", newline="") as file:

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from accounts.doors import chance, clock
 from accounts.models import User
-from billing import ledger, lots
+from accounts.seams import clock, randomness
+from billing.credits import ledger, lots
 
 MOST_DAYS = 36_500
 
@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError("Say why: --reason TEXT. It stands in the person's statement.")
         if key is not None and not 1 <= len(key) <= 100:
             raise CommandError("A key has 1 to 100 characters.")
-        idempotency_key = f"grant:command:{key or chance.new_uuid()}"
+        idempotency_key = f"grant:command:{key or randomness.new_uuid()}"
         given_before = ledger.statement(user).filter(idempotency_key=idempotency_key).exists()
         try:
             ledger.grant(

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import sealed_keys, vault
+from billing.provider import encryption
+from billing.provider import keys as provider_keys
 
 
 class Command(BaseCommand):
@@ -23,16 +24,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, forget: bool, **options: Any) -> None:
         try:
-            done = sealed_keys.rotate()
-        except vault.VaultError as problem:
+            done = provider_keys.rotate()
+        except encryption.VaultError as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(f"{done.resealed} sealed anew, {done.current} were already.")
         if forget:
-            for label in sealed_keys.forget():
+            for label in provider_keys.forget():
                 self.stdout.write(f"{label}: forgotten. Enter its key anew in the admin, or name it in KIE_AI_API_KEY.")
         elif done.problems:
             raise CommandError("These cannot be opened; keep every old key:\n" + "\n".join(done.problems))
-        newest, *old = vault.keys()
+        newest, *old = encryption.keys()
         if old:
             self.stdout.write(
                 f"Nothing is sealed with {', '.join(old)} any more. Once web and worker were restarted with "

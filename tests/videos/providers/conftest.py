@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from videos.providers import http
-from videos.providers.kie import Kie
+from videos.providers.http import exchange
+from videos.providers.kie.client import Kie
 
 KEY = "canary-key-5f7d4e0f1db5"
 API = "https://api.kie.test"
@@ -25,5 +25,5 @@ def closed_port() -> int:
 
 
 @pytest.fixture
-def quick() -> http.Limits:
-    return http.Limits(connect_s=1.0, read_s=0.5, total_s=1.0)
+def quick() -> exchange.Limits:
+    return exchange.Limits(connect_s=1.0, read_s=0.5, total_s=1.0)

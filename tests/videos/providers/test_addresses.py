@@ -4,8 +4,8 @@ import ipaddress
 
 import pytest
 
-from videos.providers.addresses import AllowList, is_public, read_url, vet
-from videos.providers.fetch_errors import ForbiddenAddress
+from videos.providers.http.addresses import AllowList, is_public, read_url, vet
+from videos.providers.http.download_errors import ForbiddenAddress
 
 NOBODY = AllowList()
 

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.videos.providers.loopback import Behaviour, Loopback, answer, resets, says, serving
-from videos.providers import fetch_errors
-from videos.providers.addresses import AllowList
-from videos.providers.fetch import Fetched, FetchLimits, fetch
-from videos.providers.fetch_errors import (
+from videos.providers.http import download_errors
+from videos.providers.http.addresses import AllowList
+from videos.providers.http.download import Fetched, FetchLimits, fetch
+from videos.providers.http.download_errors import (
     FetchError,
     ForbiddenAddress,
     Interrupted,
@@ -130,7 +130,7 @@ def test_every_status_is_a_file_or_a_named_error() -> None:
 
 
 def test_every_error_says_whether_to_come_again() -> None:
-    kinds = [k for k in vars(fetch_errors).values() if isinstance(k, type) and issubclass(k, FetchError)]
+    kinds = [k for k in vars(download_errors).values() if isinstance(k, type) and issubclass(k, FetchError)]
     assert {kind for kind in kinds if not kind.transient} == {ForbiddenAddress, TooLarge}
     assert len({kind.code for kind in kinds}) == len(kinds) == 7
     assert issubclass(ForbiddenAddress, ValueError)

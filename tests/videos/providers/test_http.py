@@ -15,10 +15,10 @@ import pytest
 from tests.videos.providers.conftest import KEY
 from tests.videos.providers.loopback import Behaviour, answer, resets, says, serving
 from tests.videos.providers.wire import CALLBACK, TASK, a_request, envelope
-from videos.providers import http
 from videos.providers.errors import NoAnswer, NotSent, RateLimited, Unconfirmed
-from videos.providers.http import AnswerLost, Bearer, Limits, Undelivered
-from videos.providers.kie import Kie
+from videos.providers.http import exchange
+from videos.providers.http.exchange import AnswerLost, Bearer, Limits, Undelivered
+from videos.providers.kie.client import Kie
 
 ACCEPTED = json.dumps(envelope(data={"taskId": TASK})).encode()
 TYPE = {"Content-Type": "application/json;charset=UTF-8"}
@@ -220,7 +220,7 @@ def test_f08_a_malformed_address_was_not_sent(url: str, quick: Limits) -> None:
 @pytest.mark.parametrize("name", ["endless", "endless by length", "gzip bomb"])
 def test_f43_an_oversized_answer_is_cut_at_the_limit(name: str, quick: Limits) -> None:
     with serving(UNUSABLE[name]) as server:
-        got = http.call("GET", server.url, auth=Bearer(KEY), limits=quick)
+        got = exchange.call("GET", server.url, auth=Bearer(KEY), limits=quick)
     assert got.truncated
     assert len(got.body) == quick.body_bytes == 1 << 20
 
@@ -250,7 +250,7 @@ def test_an_answer_that_says_its_length_and_one_byte_more_is_read(quick: Limits)
     exact = b" " * ((1 << 20) - len(ACCEPTED)) + ACCEPTED
     for body, good in ((exact, True), (b" " + exact, False)):
         with serving(says("200 OK", body, headers=TYPE)) as server:
-            got = http.call("GET", server.url, auth=Bearer(KEY), limits=quick)
+            got = exchange.call("GET", server.url, auth=Bearer(KEY), limits=quick)
         assert got.truncated is not good
 
 
@@ -298,9 +298,9 @@ def test_f18_neither_key_nor_callback_address_is_in_logs_or_tracebacks(
 
 def test_the_two_troubles_are_told_apart_at_the_door(closed_port: int, quick: Limits) -> None:
     with pytest.raises(Undelivered):
-        http.call("GET", f"http://127.0.0.1:{closed_port}", auth=Bearer(KEY), limits=quick)
+        exchange.call("GET", f"http://127.0.0.1:{closed_port}", auth=Bearer(KEY), limits=quick)
     with serving(resets) as server, pytest.raises(AnswerLost):
-        http.call("GET", server.url, auth=Bearer(KEY), limits=quick)
+        exchange.call("GET", server.url, auth=Bearer(KEY), limits=quick)
 
 
 def test_a_call_leaves_no_thread_and_no_socket_behind(quick: Limits) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.videos.providers.wire import OTHER, TASK
 from videos.providers.base import CallbackHint, ReportState
-from videos.providers.kie import parse_callback, sign_callback, verify_signature
+from videos.providers.kie.client import parse_callback, sign_callback, verify_signature
 
 JSON = "application/json"
 GOOD = json.dumps({"code": 200, "msg": "ok", "data": {"taskId": TASK}}).encode()

@@ -30,7 +30,7 @@ from tests.videos.providers.wire import (
 )
 from videos.providers import errors
 from videos.providers.base import GenerationType, Provider
-from videos.providers.kie import Kie
+from videos.providers.kie.client import Kie
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 60
 UPLOADED = {

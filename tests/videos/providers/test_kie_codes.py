@@ -38,10 +38,10 @@ from videos.providers.errors import (
     Unavailable,
     Unconfirmed,
 )
-from videos.providers.http import Answer
-from videos.providers.kie import Kie
-from videos.providers.kie_errors import MEANINGS, Call, Meaning, error_for, meaning_of
-from videos.providers.kie_reply import open_envelope
+from videos.providers.http.exchange import Answer
+from videos.providers.kie.client import Kie
+from videos.providers.kie.codes import MEANINGS, Call, Meaning, error_for, meaning_of
+from videos.providers.kie.replies import open_envelope
 
 PAID = {Call.GENERATE, Call.DERIVE}
 

@@ -12,8 +12,8 @@ from tests.videos.providers.conftest import API, KEY, UPLOADS
 from tests.videos.providers.wire import TASK, VIDEO, a_request, record
 from videos.providers.base import Report, ReportState
 from videos.providers.errors import AccessDenied, NoAnswer, NotSent, OutOfCredits, ProviderError, Refused, Unconfirmed
-from videos.providers.http import Answer
-from videos.providers.kie import Kie
+from videos.providers.http.exchange import Answer
+from videos.providers.kie.client import Kie
 
 T = TypeVar("T")
 KIE = Kie(KEY, API, UPLOADS)
@@ -87,7 +87,7 @@ def asked(ask: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | 
 @settings(max_examples=150, deadline=None)
 @given(answers)
 def test_a_paid_call_ends_in_an_id_or_in_a_paid_calls_errors(answer: Answer) -> None:
-    with patch("videos.providers.http.call", return_value=answer):
+    with patch("videos.providers.http.exchange.call", return_value=answer):
         for named in (
             asked(lambda: KIE.submit(a_request()), PAID),
             asked(lambda: KIE.extend(TASK, prompt="x"), PAID),
@@ -100,7 +100,7 @@ def test_a_paid_call_ends_in_an_id_or_in_a_paid_calls_errors(answer: Answer) -> 
 @settings(max_examples=150, deadline=None)
 @given(answers)
 def test_a_free_call_ends_in_a_value_or_in_a_free_calls_errors(answer: Answer) -> None:
-    with patch("videos.providers.http.call", return_value=answer):
+    with patch("videos.providers.http.exchange.call", return_value=answer):
         report = asked(lambda: KIE.report(TASK), FREE)
         if report is not None:
             check(report)
@@ -119,7 +119,7 @@ def test_a_free_call_ends_in_a_value_or_in_a_free_calls_errors(answer: Answer) -
 @example({"createTime": 10**400, "creditsConsumed": 10**400, "errorCode": 10**400, "seeds": [10**400]})
 def test_any_change_to_a_good_record_is_still_a_report(changes: dict[str, object]) -> None:
     body = json.dumps(record(**changes)).encode()
-    with patch("videos.providers.http.call", return_value=Answer(status=200, body=body)):
+    with patch("videos.providers.http.exchange.call", return_value=Answer(status=200, body=body)):
         check(KIE.report(TASK))
 
 

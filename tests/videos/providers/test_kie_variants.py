@@ -23,7 +23,7 @@ from tests.videos.providers.wire import (
 )
 from videos.providers.base import CallbackHint, RefusalReason, Report, ReportState
 from videos.providers.errors import AccessDenied, NoAnswer, NotVisible, ProviderError
-from videos.providers.kie import Kie, parse_callback
+from videos.providers.kie.client import Kie, parse_callback
 
 SECOND = "https://tempfile.aiquickdraw.com/v/5f7d4e0f1db5110a8ec06bac53fe16d7_1764992097.mp4"
 

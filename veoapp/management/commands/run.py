@@ -12,9 +12,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
-from accounts.doors import clock
-from billing import provider_accounts, sealed_keys, vault
+from accounts.seams import clock
 from billing.models import ProviderAccount
+from billing.provider import accounts as provider_accounts
+from billing.provider import encryption
+from billing.provider import keys as provider_keys
 from veoapp import demo
 from veoapp.environment import note_ports
 from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
@@ -38,7 +40,7 @@ class Command(BaseCommand):
                 _("The database cannot be used (%(reason)s): start it, or correct DATABASE_URL in .env.")
                 % {"reason": reason}
             ) from None
-        except vault.VaultError as problem:
+        except encryption.VaultError as problem:
             raise CommandError(str(problem)) from None
         started_at = clock.database_now()
         connections.close_all()
@@ -75,7 +77,7 @@ class Command(BaseCommand):
         self.check()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
-        sealed_keys.require()
+        provider_keys.require()
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
         if settings.DEBUG:
             account = demo.ensure()

@@ -7,13 +7,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from accounts.doors import clock
-from billing import cost_now, provider_accounts, vault
-from billing.amounts import plain
-from billing.dashboard import forecasts
+from accounts.seams import clock
+from billing.common.formatting import plain
 from billing.models import ProviderAccount
-from videos import balances
-from videos.provider_clients import client_for
+from billing.provider import accounts as provider_accounts
+from billing.provider import encryption
+from billing.reports import current_costs, forecasts
+from videos.pipeline import balances as provider_balances
+from videos.pipeline.clients import client_for
 
 HEALTHY, LOW, CRITICAL = 0, 1, 2
 UNREACHABLE = "UNREACHABLE"
@@ -34,8 +35,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, quiet: bool, **options: Any) -> None:
         try:
             account = provider_accounts.current()
-            is_read = balances.read(account, client_for(account)).trouble is None
-        except (provider_accounts.NoProviderKey, vault.VaultError) as problem:
+            is_read = provider_balances.read(account, client_for(account)).trouble is None
+        except (provider_accounts.NoProviderKey, encryption.VaultError) as problem:
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)
         account.refresh_from_db()
@@ -78,7 +79,7 @@ def _days_left(available: Decimal) -> str:
     """Until the critical threshold, at the pace of the last hours."""
     at = clock.now()
     above = available - settings.CRITICAL_BALANCE_THRESHOLD
-    ends_at = forecasts.ends_at(above, forecasts.pace(cost_now.read(at).hours, at=at), at=at)
+    ends_at = forecasts.ends_at(above, forecasts.pace(current_costs.read(at).hours, at=at), at=at)
     if ends_at is None:
         return f">{forecasts.HORIZON.days}"
     return f"{(ends_at - at) / timedelta(days=1):.1f}"

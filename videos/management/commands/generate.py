@@ -15,16 +15,23 @@ from django.core.management.base import BaseCommand
 from django.urls import reverse
 from django.utils import translation
 
-from accounts.doors import chance, clock
 from accounts.models import User
-from billing import guard, ledger, pricing, provider_accounts, vault
+from accounts.seams import clock, randomness
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
 from billing.models import ProviderAccount
-from videos import catalogue, handwork, images, orders, receipts, storing
-from videos.console import Meter, Moment, moment_of
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
+from billing.provider import encryption
 from videos.models import VideoFile, VideoTask
-from videos.orders import InvalidOrder, KeyReused, VideoOrder
-from videos.provider_clients import client_for
+from videos.ordering import catalogue, orders
+from videos.ordering.orders import InvalidOrder, KeyReused, VideoOrder
+from videos.pipeline.clients import client_for
+from videos.presentation import timeline
+from videos.presentation.terminal import Meter, Moment, moment_of
 from videos.providers.errors import AccessDenied, ProviderError
+from videos.storage import media_store, source_images
+from videos.worker import inline as inline_worker
 
 FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
 
@@ -96,7 +103,7 @@ class Command(BaseCommand):
             self._stop(REFUSED, f"Nobody here has the address {options['user']}. Sign up first, or check the spelling.")
         if not user.is_active:
             self._stop(REFUSED, f"The account of {user.email} is disabled or closed.")
-        key = options["key"] or f"cli:{chance.token()}"
+        key = options["key"] or f"cli:{randomness.token()}"
         again = VideoTask.objects.filter(user=user, idempotency_key=key).exists()
         try:
             order = self._describe(user, options)
@@ -108,11 +115,11 @@ class Command(BaseCommand):
             self._stop(REFUSED, *[f"{field}: {text}" for field, text in problem.errors.items()])
         except KeyReused:
             self._stop(REFUSED, "This key already stands for another order. Take a new one, or repeat the same order.")
-        except pricing.NoPrice:
+        except prices.NoPrice:
             self._stop(REFUSED, "This is not for sale: there is no price for this model and resolution.")
-        except guard.Refusal as refusal:
+        except guard_checks.Refusal as refusal:
             self._stop(REFUSED, str(refusal))
-        except (provider_accounts.NoProviderKey, vault.VaultError) as problem:
+        except (provider_accounts.NoProviderKey, encryption.VaultError) as problem:
             self._stop(REFUSED, str(problem), "Nothing was charged.")
         if again:
             self.stdout.write("Ordered before under this key; nothing more is charged.")
@@ -128,7 +135,7 @@ class Command(BaseCommand):
             duration_s=options["duration"],
             generation_type=made,
             # Counted before they are brought: a wrong order leaves no images behind.
-            image_ids=[chance.new_uuid() for _ in options["image"]],
+            image_ids=[randomness.new_uuid() for _ in options["image"]],
             seed=options["seed"],
         )
         if errors := orders.problems(order):
@@ -139,12 +146,12 @@ class Command(BaseCommand):
     def _bring(self, user: User, path: Path) -> Any:
         try:
             upload = SimpleUploadedFile(path.name, path.read_bytes())
-            return images.keep(user=user, upload=upload)
+            return source_images.keep(user=user, upload=upload)
         except OSError as problem:
             self._stop(REFUSED, f"{path} cannot be read: {problem.strerror}.")
-        except images.ImageRefused as refusal:
+        except source_images.ImageRefused as refusal:
             self._stop(REFUSED, f"{path}: {refusal}")
-        except storing.StorageTrouble as trouble:
+        except media_store.StorageTrouble as trouble:
             self._stop(REFUSED, f"{path} cannot be kept: {trouble}.")
 
     def _say_price(self, order: VideoOrder, balance: int) -> None:
@@ -173,10 +180,10 @@ class Command(BaseCommand):
             stack.callback(meter.end)
             try:
                 while not task.is_final and monotonic() < until:
-                    if not works_here and not handwork.is_worker_alive():
+                    if not works_here and not inline_worker.is_worker_alive():
                         meter.end()
                         self.stdout.write("No worker is running, so this command does its work meanwhile.")
-                        stack.enter_context(handwork.Handwork(task.pk))
+                        stack.enter_context(inline_worker.Handwork(task.pk))
                         works_here = True
                     moment = moment_of(task)
                     meter.show(moment)
@@ -206,7 +213,7 @@ class Command(BaseCommand):
         if not task.is_final:
             self._stop(STILL_RUNNING, f"Still on its way; it goes on without this command. See {_page(task)}")
         if task.status != VideoTask.Status.READY:
-            failure = receipts.failure_of(task)
+            failure = timeline.failure_of(task)
             words = f"{failure.title}. {failure.why} {failure.next_step}" if failure else "It failed."
             back = f"{task.user_credits} credits came back; the balance is {ledger.balance_of(task.user)}."
             self._stop(FAILED, words, back)
@@ -219,7 +226,7 @@ class Command(BaseCommand):
         file = task.files.filter(state=VideoFile.State.STORED).order_by("index").first()
         if file is None:
             self._stop(NOT_WRITTEN, "Its file was deleted meanwhile.")
-        part = output.with_name(f".{output.name}.{chance.token()[:8]}.part")
+        part = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
         try:
             with default_storage.open(file.name, "rb") as film, part.open("xb") as into:
                 while block := film.read(BLOCK_BYTES):

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from videos import recount
+from videos.audit import recount
 
 
 class Command(BaseCommand):

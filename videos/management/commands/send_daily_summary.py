@@ -6,9 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from accounts.doors import clock
-from billing.windows import site_zone
-from videos import daily_summary
+from accounts.seams import clock
+from billing.common.periods import site_zone
+from videos.notifications import daily_summary
 
 
 class Command(BaseCommand):

@@ -5,10 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.amounts import plain
-from billing.margins import Margin
-from videos import price_feed
-from videos.price_feed import Line
+from billing.common.formatting import plain
+from billing.pricing.margins import Margin
+from videos.pipeline import price_sync
+from videos.pipeline.price_sync import Line
 from videos.providers.errors import ProviderError
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
@@ -31,15 +31,15 @@ class Command(BaseCommand):
         if force and not apply:
             raise CommandError("--force goes with --apply.", returncode=ERROR)
         try:
-            lines = price_feed.compare()
+            lines = price_sync.compare()
         except ProviderError as trouble:
-            raise CommandError(f"The price feed at {price_feed.address()}: {trouble}", returncode=ERROR) from None
+            raise CommandError(f"The price feed at {price_sync.address()}: {trouble}", returncode=ERROR) from None
         applied = 0
         left = [line for line in lines if line.differs]
         if apply:
-            taken, left = price_feed.apply(lines, force=force)
+            taken, left = price_sync.apply(lines, force=force)
             applied = len(taken)
-        price_feed.propose(line for line in lines if not apply or line in left or not line.differs)
+        price_sync.propose(line for line in lines if not apply or line in left or not line.differs)
         if options["format"] == "json":
             facts = {"applied": applied, "lines": [_facts(line) for line in lines]}
             self.stdout.write(json.dumps(facts, indent=2))

@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import sealed_keys, vault
-from videos.supervisor import Supervisor
+from billing.provider import encryption
+from billing.provider import keys as provider_keys
+from videos.worker.supervisor import Supervisor
 
 
 class Command(BaseCommand):
@@ -13,8 +14,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            sealed_keys.require()
-        except vault.VaultError as problem:
+            provider_keys.require()
+        except encryption.VaultError as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write("Worker running. Stop it with Ctrl-C.")
         Supervisor().run()

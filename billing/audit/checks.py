@@ -1,0 +1,174 @@
+"""What must hold in billing's own tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6).
+
+Budgets: `billing.audit.budget_checks`.
+"""
+
+from collections.abc import Iterable
+
+from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, When, Window
+from django.db.models.functions import Abs, Coalesce, Lag
+
+from billing.audit.budget_checks import jobs_count_what_they_cost, windows_hold_what_counts
+from billing.audit.runner import Guards, Problem, register, triggers_missing
+from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, ProviderEntry, Spend
+
+Kind = LedgerEntry.Kind
+Outcome = PaidCall.Outcome
+State = Spend.State
+
+GUARDS: Guards = {
+    "postgresql": ("veoapp_ledger_no_change", "veoapp_ledger_no_truncate"),
+    "sqlite": ("veoapp_ledger_no_update", "veoapp_ledger_no_delete", "veoapp_ledger_no_replace"),
+}
+PROVIDER_GUARDS: Guards = {
+    "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
+    "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
+}
+ANSWER_GUARDS: Guards = {
+    "postgresql": ("veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"),
+    "sqlite": tuple(f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")),
+}
+
+register(windows_hold_what_counts)
+register(jobs_count_what_they_cost)
+
+
+@register
+def balances(*, deep: bool) -> Iterable[Problem]:
+    """I1: a balance is the sum of its entries, what the last of them says, and what its lots hold; not below zero."""
+    last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
+    lots = CreditLot.objects.filter(account=OuterRef("pk")).order_by().values("account").annotate(held=Sum("remaining"))
+    accounts = CreditAccount.objects.annotate(
+        total=Coalesce(Sum("entries__amount"), 0),
+        last=Coalesce(Subquery(last), 0),
+        held=Coalesce(Subquery(lots.values("held")), 0),
+    )
+    sound = Q(balance=F("total")) & Q(balance=F("last")) & Q(balance=F("held")) & Q(balance__gte=0)
+    wrong = accounts.filter(~sound).values_list("pk", "balance", "total", "last", "held")
+    for pk, balance, total, after, held in wrong:
+        text = f"balance {balance}, entries sum to {total}, the last says {after}, lots hold {held}"
+        yield Problem("I1", f"credit account {pk}", text)
+
+
+@register
+def running_balances(*, deep: bool) -> Iterable[Problem]:
+    """I1: each entry goes on from the balance that the one before it left."""
+    before = Coalesce(Window(Lag("balance_after"), partition_by="account", order_by="id"), 0)
+    entries = LedgerEntry.objects.order_by("id").annotate(expected=before + F("amount"))
+    for pk, after, expected in entries.exclude(balance_after=F("expected")).values_list(
+        "pk", "balance_after", "expected"
+    ):
+        yield Problem("I1", f"ledger entry {pk}", f"leaves {after} where {expected} was due")
+
+
+@register
+def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
+    """I1: what is left of a lot is what it was given, less what movements took, and what refunds gave back."""
+    moved = Case(When(entry__amount__gt=0, then=F("amount")), default=F("amount") * -1, output_field=BigIntegerField())
+    uses = LotUse.objects.filter(lot=OuterRef("pk")).order_by().values("lot").annotate(moved=Sum(moved))
+    lots = CreditLot.objects.annotate(expected=F("granted") + Coalesce(Subquery(uses.values("moved")), 0))
+    for pk, left, expected in lots.exclude(remaining=F("expected")).values_list("pk", "remaining", "expected"):
+        yield Problem("I1", f"credit lot {pk}", f"holds {left} where its uses leave {expected}")
+
+
+@register
+def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
+    """I1: a movement is what it took from lots, or gave to them; those from before there were lots touched none."""
+    used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
+    entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
+    entries = entries.filter(Q(used__isnull=False) | Q(lot__isnull=False)).annotate(
+        size=Abs("amount"),
+        in_lots=Coalesce(F("used"), 0) + Coalesce(F("lot__granted"), 0),
+    )
+    for pk, size, in_lots in entries.exclude(size=F("in_lots")).values_list("pk", "size", "in_lots"):
+        yield Problem("I1", f"ledger entry {pk}", f"moves {size}, its lots {in_lots}")
+
+
+@register
+def ledger_guards(*, deep: bool) -> Iterable[Problem]:
+    """I2: the database itself refuses to change or delete an entry."""
+    return triggers_missing(invariant="I2", names=GUARDS)
+
+
+@register
+def provider_entries(*, deep: bool) -> Iterable[Problem]:
+    """I2, I22: the database refuses to change the provider's entries and answers as well; each correction has its actor."""
+    yield from triggers_missing(invariant="I2", names=PROVIDER_GUARDS)
+    yield from triggers_missing(invariant="I2", names=ANSWER_GUARDS)
+    nameless = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
+    for pk, amount in nameless.values_list("pk", "amount"):
+        yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} by nobody")
+
+
+@register
+def refunds_once(*, deep: bool) -> Iterable[Problem]:
+    """I3: no charge is refunded twice."""
+    twice = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
+    for charge, times in twice.filter(times__gt=1).values_list("reverses", "times"):
+        yield Problem("I3", f"ledger entry {charge}", f"refunded {times} times")
+
+
+@register
+def refunds_whole(*, deep: bool) -> Iterable[Problem]:
+    """I4: a refund gives back what its charge took, to whom it was taken from."""
+    charge = LedgerEntry.objects.filter(
+        pk=OuterRef("reverses"),
+        kind=Kind.CHARGE,
+        amount=OuterRef("amount") * -1,
+        account=OuterRef("account"),
+        reference=OuterRef("reference"),
+    )
+    refunds = LedgerEntry.objects.filter(~Exists(charge), kind=Kind.REFUND)
+    for pk, amount, charged in refunds.values_list("pk", "amount", "reverses__amount"):
+        yield Problem("I4", f"ledger entry {pk}", f"gives back {amount} of a charge of {charged}")
+
+
+@register
+def calls_once(*, deep: bool) -> Iterable[Problem]:
+    """I5: no job has two paid calls that may have been accepted."""
+    live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
+    counted = live.order_by().values("spend__reference").annotate(calls=Count("id"))
+    for reference, calls in counted.filter(calls__gt=1).values_list("spend__reference", "calls"):
+        yield Problem("I5", reference, f"{calls} paid calls may have been accepted")
+
+
+@register
+def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
+    """I6: what is promised has its paid call, and a call has its promise: budgets count on it."""
+    calls = PaidCall.objects.filter(spend=OuterRef("pk"))
+    spends = Spend.objects.annotate(
+        in_flight=Exists(calls.filter(outcome=Outcome.IN_FLIGHT)),
+        sent=Exists(calls.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])),
+    )
+    wrong = (
+        Q(state=State.PROMISED, sent=False)
+        | Q(state=State.ESTIMATED, sent=True)
+        | Q(state=State.SETTLED, in_flight=True)
+    )
+    for reference, state, sent in spends.filter(wrong).values_list("reference", "state", "sent"):
+        yield Problem("I6", reference, f"{state} with {'a' if sent else 'no'} paid call that may cost something")
+
+
+@register
+def causes(*, deep: bool) -> Iterable[Problem]:
+    """I22: each entry says why: its job, at its price, or a reason."""
+    jobs = Spend.objects.filter(reference=OuterRef("reference"), user=OuterRef("account__user"))
+    entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
+    unexplained = entries.filter(
+        Q(kind=Kind.CHARGE, has_job=False) | Q(note="", reference="") & ~Q(kind__in=[Kind.CHARGE, Kind.REFUND])
+    )
+    for pk, kind, amount in unexplained.values_list("pk", "kind", "amount"):
+        yield Problem("I22", f"ledger entry {pk}", f"{kind} of {amount} without a cause")
+
+
+@register
+def charges(*, deep: bool) -> Iterable[Problem]:
+    """I22: no job is done that was not charged."""
+    charged = LedgerEntry.objects.filter(
+        kind=Kind.CHARGE,
+        reference=OuterRef("reference"),
+        account__user=OuterRef("user"),
+        amount=OuterRef("user_credits") * -1,
+    )
+    for reference, price in Spend.objects.filter(~Exists(charged)).values_list("reference", "user_credits"):
+        yield Problem("I22", reference, f"was never charged its {price} credits")

@@ -1,0 +1,218 @@
+"""The guard before every paid call, in two places.
+
+*At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps
+its place, with the reason, when to look again, and when it probably goes on.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+
+from django.conf import settings
+from django.utils.translation import gettext, ngettext
+
+from accounts.models import User
+from accounts.seams import clock
+from billing.budgets import pacing
+from billing.budgets import policy as budget_policy
+from billing.budgets import usage as budget_usage
+from billing.common.formatting import said
+from billing.common.refusal import Refusal as Refusal
+from billing.costs import spend
+from billing.guard import circuit_breaker, user_holds
+from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
+from billing.pricing import prices
+from billing.pricing.prices import Quote
+from billing.provider.accounts import BALANCE_FRESH_FOR, is_critical, lacks_balance, pause_sentence
+
+
+class Paused(Refusal):
+    """A person stopped new work, and said why."""
+
+    code = "paused"
+
+    def sentence(self) -> str:
+        if self.facts.get("until") is None:
+            return (
+                gettext("New videos are paused (%(reason)s). Nothing was charged; please try again later.") % self.facts
+            )
+        return gettext("New videos are paused until %(time)s (%(reason)s). Nothing was charged.") % {
+            **self.facts,
+            "time": said(self.facts["until"]),
+        }
+
+
+class Held(Refusal):
+    """This user's new videos are held: by the watch over spending, or by a person, who says why."""
+
+    code = "held"
+
+    def sentence(self) -> str:
+        until = self.facts["until"]
+        facts = {**self.facts, "time": said(until) if until else ""}
+        if self.facts["reason"]:
+            if until is None:
+                return gettext("An operator holds your new videos (%(reason)s). Nothing was charged.") % facts
+            return (
+                gettext("An operator holds your new videos until %(time)s (%(reason)s). Nothing was charged.") % facts
+            )
+        if until is None:
+            return gettext(
+                "You ordered unusually many videos in a short time; an operator looks at it first. "
+                "Nothing was charged, and what you have stays as it is."
+            )
+        return (
+            gettext(
+                "You ordered unusually many videos in a short time; you can order again from %(time)s, or as soon as "
+                "an operator has looked at it. Nothing was charged, and what you have stays as it is."
+            )
+            % facts
+        )
+
+
+def held_by(hold: UserHold) -> Held:
+    """The refusal of whom this hold holds."""
+    return Held(reason=hold.reason.rstrip(" .。"), until=hold.until)
+
+
+class ProviderAtRest(Refusal):
+    """Our account at the provider cannot pay or is refused."""
+
+    code = "provider_at_rest"
+
+    def sentence(self) -> str:
+        return gettext(
+            "No new videos can be made just now: the operator has to look after the account at the provider, "
+            "and has been told. Nothing was charged; please try again later."
+        )
+
+
+class NotEnoughCredits(Refusal):
+    """The user's balance is smaller than the price."""
+
+    code = "not_enough_credits"
+
+    def sentence(self) -> str:
+        return (
+            gettext(
+                "This video costs %(price)d credits and you have %(balance)d. "
+                "Choose a cheaper model or resolution, or ask the operator for credits."
+            )
+            if self.facts["cheaper"]
+            else gettext("This video costs %(price)d credits and you have %(balance)d. Ask the operator for credits.")
+        ) % self.facts
+
+
+class TooManyActive(Refusal):
+    """The user has as many unfinished videos as one may have."""
+
+    code = "too_many_active"
+
+    def sentence(self) -> str:
+        return (
+            ngettext(
+                "You already have %(limit)d video on the way, the most at a time. Wait for it, or cancel it.",
+                "You already have %(limit)d videos on the way, the most at a time. Wait for one, or cancel one.",
+                self.facts["limit"],
+            )
+            % self.facts
+        )
+
+
+class QueueTooLong(Refusal):
+    """The expected wait is past what we promise."""
+
+    code = "queue_too_long"
+
+    def sentence(self) -> str:
+        return (
+            gettext(
+                "So many videos are waiting that yours would start in about %(minutes)d minutes; "
+                "we promise at most %(promise)d. Nothing was charged; please try again later."
+            )
+            % self.facts
+        )
+
+
+def check_order(
+    *, user: User, account: CreditAccount, quote: Quote, provider: ProviderAccount, expected_wait_s: float
+) -> None:
+    """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
+    if provider.is_paused_at(clock.database_now()):
+        raise Paused(reason=pause_sentence(provider), until=provider.paused_until)
+    if (hold := user_holds.of(user.pk)) is not None:
+        raise held_by(hold)
+    if provider.parked_as or is_critical(provider):
+        raise ProviderAtRest()
+    active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
+    if active >= settings.MAX_ACTIVE_PER_USER:
+        raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
+    if account.balance < quote.user_credits:
+        cheaper = any(one.kind == quote.kind and one.user_credits <= account.balance for one in prices.price_list())
+        raise NotEnoughCredits(price=quote.user_credits, balance=account.balance, cheaper=cheaper)
+    if (refusal := budget_policy.refusal_of(user=user, quote=quote, at=clock.database_now())) is not None:
+        raise refusal
+    if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
+        raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
+
+
+# So soon does a task go once an operator has raised the limit it waits for.
+BUDGET_LOOK_EVERY = timedelta(seconds=15)
+ABOVE_LIMIT, SLOWED = "budget_limit", budget_policy.SlowedDown.code
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Why a queued task does not start now, and when to look again. `code` is stable; `billing.guard.wait_reasons` says it.
+
+    `ends_at` is when the reason probably ends, where that is known to be later. `spent` is a budget without room for
+    this task, where others may have some.
+    """
+
+    code: str
+    until: datetime
+    ends_at: datetime | None = None
+    spent: budget_usage.State | None = None
+
+
+def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
+    """None when the money may leave now. To claim, the caller holds the account's lock; to tell a user, it need not.
+
+    When the breaker is open but rested, None means: one probe may go (`breaker.half_open`).
+    """
+    at = clock.database_now()
+    if provider.is_paused_at(at):
+        return Wait("paused", at + timedelta(seconds=15), ends_at=provider.paused_until)
+    if (hold := user_holds.of(estimate.user_id)) is not None:
+        return Wait("held", at + timedelta(seconds=15), ends_at=hold.until)
+    if provider.parked_as:
+        return Wait(provider.parked_as, at + timedelta(seconds=15))
+    if (next_at := circuit_breaker.next_at(provider, at)) is not None:
+        return Wait("rate" if provider.breaker == circuit_breaker.State.CLOSED else "breaker", next_at)
+    if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
+        return Wait("balance_unknown", at + timedelta(seconds=2))
+    if lacks_balance(provider, estimate.estimated):
+        return Wait("balance", at + timedelta(seconds=15))
+    # Read here; what decides is the conditional update when the money is promised, in this same transaction.
+    states = budget_usage.states_of(budget_usage.scopes_of(user_id=estimate.user_id, model=estimate.model), at)
+    short = budget_usage.shortage(states, estimate.estimated)
+    if short is not None:
+        return budget_wait(short, estimate=estimate, at=at)
+    if (freed_at := pacing.slowed_until(states, estimate.estimated, at)) is not None:
+        return Wait(SLOWED, min(freed_at, at + BUDGET_LOOK_EVERY), ends_at=freed_at)
+    if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
+        return Wait("own_slot", at + timedelta(seconds=2))
+    if running >= settings.MAX_CONCURRENT_VIDEOS:
+        return Wait("slot", at + timedelta(seconds=2))
+    window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
+    if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
+        return Wait("rate", at + timedelta(seconds=1))
+    return None
+
+
+def budget_wait(short: budget_usage.State, *, estimate: Spend, at: datetime) -> Wait:
+    """The wait for a budget without room. Looked at again soon, for an operator may raise the limit."""
+    until = at + BUDGET_LOOK_EVERY
+    if short.limit is not None and estimate.estimated > short.limit:
+        return Wait(ABOVE_LIMIT, until, spent=short)
+    return Wait(budget_policy.wait_code(short), until, ends_at=short.window.ends_at, spent=short)

@@ -1,0 +1,42 @@
+"""Why a queued job does not start now, by the code of a `guard.Wait`: to its owner, and to operators."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from billing.guard.checks import ABOVE_LIMIT, SLOWED
+
+TO_OWNERS: dict[str, Promise] = {
+    "slot": _("all places are taken"),
+    "own_slot": _("your other videos come first"),
+    "rate": _("the provider takes only so many at a time"),
+    "paused": _("new videos are paused by the operator"),
+    "held": _("an operator has a look at your orders first"),
+    "out_of_credits": _("the operator has to top up the provider account"),
+    "access_denied": _("the operator has to mend the access to the provider"),
+    "balance": _("the operator has to top up the provider account"),
+    "balance_unknown": _("asking the provider for our balance"),
+    "breaker": _("the provider has trouble; we try again soon"),
+    "rate_limited": _("the provider asked us to slow down; we try again soon"),
+    "unavailable": _("the provider is under maintenance; we try again soon"),
+    "not_sent": _("the provider could not be reached; we try again soon"),
+    "images": _("sending your images to the provider"),
+    "budget_hour": _("this hour's budget is spent"),
+    "budget_day": _("today's budget is spent"),
+    "budget_month": _("this month's budget is spent"),
+    SLOWED: _("most of the budget is spent, so new videos start one after the other"),
+    "budget_user": _("what you may spend for now is spent"),
+    "budget_model": _("the budget for this model is spent"),
+    ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
+}
+
+TO_OPERATORS: dict[str, Promise] = TO_OWNERS | {
+    "own_slot": _("other videos of the same user come first"),
+    "paused": _("new videos are paused"),
+    "held": _("the user's new videos are held"),
+    "out_of_credits": _("the provider account is out of credits: top it up"),
+    "access_denied": _("the provider refuses our key or address: mend the access"),
+    "balance": _("the provider balance is at its critical threshold: top it up"),
+    "images": _("sending the user's images to the provider"),
+    "budget_user": _("the user's budget is spent"),
+    ABOVE_LIMIT: _("it costs more than a whole budget: raise that, or cancel it"),
+}

@@ -1,0 +1,56 @@
+"""What users pay against what we pay, item by item, and a word when we pay more."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from django.conf import settings
+
+from billing.alerts import services as alerts
+from billing.common.formatting import plain
+from billing.common.item_names import Item
+from billing.pricing import prices
+
+Kind = alerts.Kind
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What is left of a price, or of the prices of many jobs, in US$ and as a share of what users pay."""
+
+    user_credits: int
+    provider_credits: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
+        return earned - self.provider_credits * settings.USD_PER_PROVIDER_CREDIT
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Of what the user pays; None where user credits are given away."""
+        earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
+        return self.usd / earned * 100 if earned else None
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether we pay more than we get. Who gives user credits away knows that."""
+        return self.usd < 0 and settings.USD_PER_USER_CREDIT > 0
+
+
+def check() -> list[prices.Quote]:
+    """Alert for each price in force that is below its cost, end the alerts of the others; returns the former."""
+    below = []
+    for quote in prices.price_list():
+        item = Item(quote.model, quote.resolution, quote.kind)
+        margin = Margin(quote.user_credits, quote.provider_credits)
+        if margin.is_negative:
+            below.append(quote)
+            facts = {
+                "user_credits": quote.user_credits,
+                "provider_credits": plain(quote.provider_credits),
+                "loss": plain(round(-margin.usd, 4)),
+            }
+            alerts.raise_alert(Kind.NEGATIVE_MARGIN, cause=str(item), facts=facts)
+        else:
+            alerts.resolve(Kind.NEGATIVE_MARGIN, cause=str(item))
+    return below

@@ -1,0 +1,49 @@
+"""A table as a file: CSV that a spreadsheet opens without running anything, or JSON. Row by row, however long."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import chain
+from typing import Any
+
+from billing.common import csv_export
+from billing.common.csv_export import Cell
+from billing.reports.tables import Table
+
+
+def as_csv(table: Table, days: tuple[date, date]) -> Iterator[str]:
+    """Lines with a heading."""
+    return csv_export.lines(chain((table.columns,), table.rows))
+
+
+def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:
+    """`{"table", "from", "to", "rows": [{column: value}]}`."""
+    head = {"table": table.name, "from": days[0].isoformat(), "to": days[1].isoformat()}
+    yield f'{json.dumps(head)[:-1]}, "rows": ['
+    comma = "\n"
+    for row in table.rows:
+        values = {name: _json_cell(cell) for name, cell in zip(table.columns, row, strict=True)}
+        yield comma + json.dumps(values, ensure_ascii=False)
+        comma = ",\n"
+    yield "\n]}\n"
+
+
+FORMATS: dict[str, tuple[str, Callable[[Table, tuple[date, date]], Iterator[str]]]] = {
+    "csv": ("text/csv; charset=utf-8", as_csv),
+    "json": ("application/json", as_json),
+}
+
+
+def file_name(table: Table, days: tuple[date, date], suffix: str) -> str:
+    """`veoapp-models-2026-11-01-2026-11-21.csv`."""
+    first, last = days
+    dates = first.isoformat() if first == last else f"{first.isoformat()}-{last.isoformat()}"
+    return f"veoapp-{table.name}-{dates}.{suffix}"
+
+
+def _json_cell(cell: Cell) -> Any:
+    if isinstance(cell, Decimal):
+        # Exact for every amount there is: 15 digits.
+        return int(cell) if cell == cell.to_integral_value() else float(cell)
+    return cell.isoformat(timespec="seconds") if isinstance(cell, datetime) else cell

@@ -1,0 +1,206 @@
+"""What must hold between a video, its money and its history: I3, I5, I6, I8, I10, I12 to I14, I22. Files: `files`."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.db.models import CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models.functions import Coalesce, Lag
+
+from accounts.seams import clock
+from billing.audit.runner import Guards, Problem, register, triggers_missing
+from billing.common.periods import window
+from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
+from videos.audit import recount
+from videos.audit.files import stored_and_whole, stored_lately
+from videos.models import CallbackReceipt, TaskEvent, VideoTask
+from videos.ordering import queue
+from videos.pipeline import polling
+
+# A whole day that went wrong need not be told line by line: `manage.py recount_totals` does.
+MOST_TOLD = 20
+
+
+def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
+    """I23: totals are what a recount finds: of today and yesterday, or, looked at deeply, of all time.
+
+    A month whose totals are still to be made from its rows (the worker does) is passed by.
+    """
+    today = window(Period.DAY, clock.now())
+    stretches = [(window(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
+    if deep:
+        stretches = [(month.starts_at, month.ends_at) for month in recount.months()]
+    missing = [(month.starts_at, month.ends_at) for month in recount.missing_months()]
+    for since, until in stretches:
+        if any(begins < until and since < ends for begins, ends in missing):
+            continue
+        for one in islice(recount.differences(since, until), MOST_TOLD):
+            yield Problem("I23", f"total of {one.key[0]} {one.key[1]:%Y-%m-%d %H:%M}", str(one))
+
+
+Status = VideoTask.Status
+Kind = LedgerEntry.Kind
+
+GUARDS: dict[str, Guards] = {
+    "I13": {"postgresql": ("veoapp_task_history",), "sqlite": ("veoapp_task_provider_id",)},
+    "I14": {
+        "postgresql": ("veoapp_task_history", "veoapp_event_no_change"),
+        "sqlite": ("veoapp_task_final", "veoapp_event_no_change"),
+    },
+}
+# What must have been paid at the provider, or be open there, in each state.
+SPEND_STATES = {
+    Spend.State.ESTIMATED: [Status.QUEUED],
+    Spend.State.PROMISED: [Status.SUBMITTING, Status.UNCONFIRMED, Status.GENERATING],
+    Spend.State.SETTLED: [Status.DOWNLOADING, Status.READY, Status.FAILED, Status.CANCELLED],
+}
+# The worker needs a moment past each deadline to act on it; a download is told of after its fifth attempt.
+SLACK = timedelta(minutes=10)
+DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
+
+register(stored_and_whole, often=stored_lately)
+register(totals_equal_rows)
+
+
+class Reference(Func):
+    """A task's id as money and alerts write it: `video:<id>`, with anything else before it on demand.
+
+    SQLite keeps ids without dashes.
+    """
+
+    function = "CONCAT"
+    template = "CONCAT('%(before)s', %(expressions)s)"
+    output_field = CharField()
+    arity = 1
+
+    def __init__(self, expression: Any, before: str = "video:") -> None:
+        super().__init__(expression, before=before)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        dashed = " || '-' || ".join(f"substr(%(expressions)s, {start}, {length})" for start, length in parts)
+        return self.as_sql(compiler, connection, template=f"('%(before)s' || {dashed})", **extra)
+
+
+@register
+def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
+    """I3: every task was charged its price, and it is refunded exactly if it failed or was cancelled."""
+    charge_key = Reference(OuterRef("pk"), "charge:video:")
+    charged = LedgerEntry.objects.filter(
+        idempotency_key=charge_key,
+        kind=Kind.CHARGE,
+        account__user=OuterRef("user"),
+        amount=OuterRef("user_credits") * -1,
+    )
+    refunded = LedgerEntry.objects.filter(kind=Kind.REFUND, reverses__idempotency_key=charge_key)
+    tasks = VideoTask.objects.annotate(charged=Exists(charged), refunded=Exists(refunded))
+    ended_without = Q(status__in=[Status.FAILED, Status.CANCELLED])
+    wrong = Q(charged=False) | ended_without & Q(refunded=False) | ~ended_without & Q(refunded=True)
+    for task, status, was_charged, was_refunded in tasks.filter(wrong).values_list(
+        "pk", "status", "charged", "refunded"
+    ):
+        text = f"{'charged' if was_charged else 'not charged'}, {'refunded' if was_refunded else 'not refunded'}"
+        yield Problem("I3", f"video:{task}", f"{status}: {text}")
+
+
+@register
+def sent_once(*, deep: bool) -> Iterable[Problem]:
+    """I5: what the provider accepted has the paid call that it came from."""
+    accepted = PaidCall.objects.filter(spend__reference=Reference(OuterRef("pk")), outcome=PaidCall.Outcome.ACCEPTED)
+    known = VideoTask.objects.filter(status__in=[Status.GENERATING, Status.DOWNLOADING, Status.READY])
+    yield from _tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
+
+
+@register
+def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
+    """I6: estimated while it waits, promised while the provider has it, settled afterwards; at the task's own price."""
+    rows = Spend.objects.filter(reference=Reference(OuterRef("pk")), user=OuterRef("user"))
+    rows = rows.filter(user_credits=OuterRef("user_credits"))
+    tasks = VideoTask.objects.annotate(spend_state=Coalesce(Subquery(rows.values("state")[:1]), Value("no")))
+    fits = Q()
+    for state, statuses in SPEND_STATES.items():
+        fits |= Q(spend_state=state, status__in=statuses)
+    for task, status, state in tasks.exclude(fits).values_list("pk", "status", "spend_state"):
+        yield Problem("I6", f"video:{task}", f"{status} with {state} spend")
+
+
+def _told() -> Q:
+    """Whether operators were told of a task, by an alert of its own or by one for many."""
+    reference = Reference(OuterRef("pk"))
+    alone, gathered = Alert.objects.filter(reference=reference), GatheredCause.objects.filter(reference=reference)
+    return Q(Exists(alone)) | Q(Exists(gathered))
+
+
+@register
+def successes_kept(*, deep: bool) -> Iterable[Problem]:
+    """I8: what the provider made is stored, or somebody was told."""
+    storage = Exists(Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None))
+    waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_TOLD_AFTER)
+    tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
+    yield from _tasks("I8", tasks.exclude(_told() | storage), "made, not stored, and nobody was told")
+
+
+@register
+def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
+    """I10: a callback that we took is looked into before its task is given up as unconfirmed."""
+    unread = CallbackReceipt.objects.filter(
+        task=OuterRef("pk"), verdict=CallbackReceipt.Verdict.PENDING, received_at__lt=OuterRef("finished_at")
+    ).exclude(provider_task_id="")
+    by_hand = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
+    tasks = VideoTask.objects.filter(Exists(unread), ~Exists(by_hand), status=Status.FAILED, failure_code="unconfirmed")
+    early = tasks.filter(finished_at__lt=F("submitted_at") + polling.hard_deadline())
+    yield from _tasks("I10", early, "given up as unconfirmed with a callback unread")
+
+
+@register
+def deadlines(*, deep: bool) -> Iterable[Problem]:
+    """I12: nothing stays longer in a state than it may, unless somebody was told."""
+    at = clock.database_now()
+    late = (
+        Q(pk__in=queue.forgotten(at - SLACK).values("pk"))
+        | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
+        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
+        | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
+    )
+    yield from _tasks("I12", VideoTask.objects.filter(late).exclude(_told()), "past its deadline, and nobody was told")
+
+
+@register
+def provider_ids(*, deep: bool) -> Iterable[Problem]:
+    """I13: a provider's task belongs to one of ours, for good."""
+    yield from triggers_missing(invariant="I13", names=GUARDS["I13"])
+    known = VideoTask.objects.exclude(provider_task_id=None).order_by().values("provider_task_id")
+    for name, tasks in known.annotate(tasks=Count("pk")).filter(tasks__gt=1).values_list("provider_task_id", "tasks"):
+        yield Problem("I13", str(name), f"the provider's task of {tasks} of ours")
+
+
+@register
+def histories(*, deep: bool) -> Iterable[Problem]:
+    """I14: a task's events lead, step by step, to where it stands, and none leads out of an end."""
+    yield from triggers_missing(invariant="I14", names=GUARDS["I14"])
+    steps = TaskEvent.objects.exclude(to_status="")
+    before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
+    odd = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
+    for task, status, expected in odd.values_list("task", "from_status", "expected"):
+        yield Problem("I14", f"video:{task}", f"a step from {status or 'nothing'} after {expected or 'nothing'}")
+    for task, status in steps.filter(from_status__in=VideoTask.FINAL).values_list("task", "from_status"):
+        yield Problem("I14", f"video:{task}", f"a step out of {status}")
+    last = steps.filter(task=OuterRef("pk")).order_by("-id").values("to_status")[:1]
+    tasks = VideoTask.objects.annotate(told=Coalesce(Subquery(last), Value(""))).exclude(status=F("told"))
+    for task, status, told in tasks.values_list("pk", "status", "told"):
+        yield Problem("I14", f"video:{task}", f"{status}, but its events end at {told or 'nothing'}")
+
+
+@register
+def causes(*, deep: bool) -> Iterable[Problem]:
+    """I22: a charge or refund names a video that exists."""
+    tasks = VideoTask.objects.annotate(name=Reference("pk")).filter(name=OuterRef("reference"))
+    jobs = LedgerEntry.objects.filter(~Exists(tasks), kind__in=[Kind.CHARGE, Kind.REFUND])
+    for pk, kind, reference in jobs.values_list("pk", "kind", "reference"):
+        yield Problem("I22", f"ledger entry {pk}", f"{kind} for {reference or 'nothing'}, which is no video")
+
+
+def _tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterable[Problem]:
+    for task, status in tasks.values_list("pk", "status"):
+        yield Problem(invariant, f"video:{task}", f"{status}: {text}")

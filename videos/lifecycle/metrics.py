@@ -1,0 +1,60 @@
+"""What a task's steps count, in the transaction of the step. `videos.audit.recount` finds the same from the rows alone.
+
+- the wait, once the order was sent: from order to sending
+- the verdict, once, by its way, with the time it took the provider if it made a film
+- the end: ready, failed (by reason) or cancelled, and what was given back
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from billing.costs import histogram, rollups
+from billing.models import Measure
+from videos.models import VideoTask
+
+Status = VideoTask.Status
+
+ENDS = {Status.READY: Measure.READY, Status.FAILED: Measure.FAILED, Status.CANCELLED: Measure.CANCELLED}
+
+
+def count(
+    task: VideoTask, counts: Sequence[rollups.Count] = (), labelled: Sequence[rollups.LabelledCount] = ()
+) -> None:
+    """Count something about a task. In the caller's transaction."""
+    if counts or labelled:
+        rollups.mark_job(reference=task.reference, counts=counts, labelled=labelled)
+
+
+def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
+    """Count what this step adds; `task` is the row as it was before it."""
+    labelled: list[rollups.LabelledCount] = []
+    if task.status == Status.SUBMITTING and to != Status.QUEUED and task.submitted_at is not None:
+        labelled.append((Measure.WAIT, bucket(since=task.created_at, until=task.submitted_at), 1))
+    if changes.get("settled_by"):
+        labelled += _verdict(task, changes["settled_by"], changes["provider_done_at"])
+    if to == Status.FAILED:
+        labelled.append((Measure.FAILURE, changes["failure_code"], 1))
+    end = ENDS.get(Status(to))
+    count(task, [(end, 1)] if end else [], labelled)
+
+
+def late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) -> None:
+    """Write down and count the verdict of a refunded task, unless it had one. The caller holds the row."""
+    without = VideoTask.objects.filter(pk=task_id, settled_by="")
+    if without.update(settled_by=settled_by, provider_done_at=provider_done_at):
+        task = VideoTask.objects.get(pk=task_id)
+        count(task, labelled=_verdict(task, settled_by, provider_done_at))
+
+
+def bucket(*, since: datetime, until: datetime) -> str:
+    """The bucket of a stretch of time."""
+    return histogram.bucket((until - since).total_seconds())
+
+
+def _verdict(task: VideoTask, way: str, done_at: datetime | None) -> list[rollups.LabelledCount]:
+    found: list[rollups.LabelledCount] = [(Measure.VERDICT, way, 1)]
+    if done_at is not None and task.submitted_at is not None:
+        found.append((Measure.GENERATION, bucket(since=task.submitted_at, until=done_at), 1))
+    return found

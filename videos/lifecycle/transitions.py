@@ -1,0 +1,102 @@
+"""The mechanics of a transition: compare-and-set, receipt, and the refund at an end. For `lifecycle` and `verdicts` alone."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from accounts.models import User
+from accounts.seams import clock
+from billing.credits import ledger
+from billing.models import Measure
+from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import metrics as task_metrics
+from videos.models import TaskEvent, VideoTask
+
+Status = VideoTask.Status
+Event = TaskEvent.Kind
+
+
+def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any) -> bool:
+    """Move to failed or cancelled and give the charge back, in one transaction."""
+    code, detail = changes.get("code", ""), changes.get("detail", "")
+    moved = move(
+        task_id,
+        from_=from_,
+        to=to,
+        event=event,
+        finished_at=clock.database_now(),
+        lease_until=None,
+        failure_code=code,
+        failure_detail=detail[:500],
+        **changes,
+    )
+    if moved:
+        task = VideoTask.objects.get(pk=task_id)
+        refund = ledger.refund(
+            charge_key=task.charge_key, idempotency_key=task.refund_key, note=code, actor=changes.get("actor")
+        )
+        record(task_id, Event.REFUNDED, user_credits=refund.amount)
+        task_metrics.count(task, [(Measure.REFUNDED, refund.amount)])
+        task_alerts.at_rest(task.reference)
+    return moved
+
+
+def move(
+    task_id: UUID,
+    *,
+    from_: Iterable[Status],
+    to: Status,
+    event: TaskEvent.Kind,
+    fence: int | None = None,
+    code: str = "",
+    detail: str = "",
+    actor: User | None = None,
+    **changes: Any,
+) -> bool:
+    with transaction.atomic():
+        task = VideoTask.objects.select_for_update().filter(pk=task_id, status__in=list(from_)).first()
+        if task is None or (fence is not None and task.fence != fence):
+            return False
+        before = task.status
+        # Compare-and-set: on SQLite, where nothing locks a row, this is what decides.
+        if not VideoTask.objects.filter(pk=task_id, status=before, fence=task.fence).update(status=to, **changes):
+            return False
+        record(task_id, event, from_=before, to=to, code=code, detail=detail, actor=actor)
+        task_metrics.count_step(task, to=to, changes=changes)
+        return True
+
+
+def record(
+    task_id: UUID,
+    kind: TaskEvent.Kind,
+    *,
+    from_: str = "",
+    to: str = "",
+    code: str = "",
+    detail: str = "",
+    user_credits: int | None = None,
+    actor: User | None = None,
+) -> None:
+    TaskEvent.objects.create(
+        task_id=task_id,
+        at=clock.database_now(),
+        kind=kind,
+        from_status=from_,
+        to_status=to,
+        code=code[:40],
+        detail=detail[:500],
+        user_credits=user_credits,
+        actor=actor,
+    )
+
+
+def reference_of(task_id: UUID) -> str:
+    return f"video:{task_id}"
+
+
+def task_id_of(reference: str) -> UUID | None:
+    """Which task a reference names; None when it names something else."""
+    app, _, key = reference.partition(":")
+    return UUID(key) if app == "video" else None

@@ -1,0 +1,111 @@
+"""The end of a task's life: the provider's verdict and the stored files. The other half of `acts`, by the same rules.
+
+Nobody else moves a task to downloading or ready, or to failed by the provider's word. No network here.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.seams import clock
+from billing.alerts import grouping as alert_grouping
+from billing.costs import spend
+from billing.models import Alert
+from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import metrics as task_metrics
+from videos.lifecycle.transitions import end, move, record, reference_of
+from videos.models import TaskEvent, VideoFile, VideoTask
+from videos.providers.base import Report
+
+Status = VideoTask.Status
+Event = TaskEvent.Kind
+
+ZERO = Decimal(0)
+
+
+def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
+    """generating -> downloading: the provider named its files. A refunded task's are delivered late and free."""
+    at = clock.database_now()
+    with transaction.atomic():
+        facts: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
+        moved = move(
+            task_id,
+            from_=(Status.GENERATING,),
+            to=Status.DOWNLOADING,
+            event=Event.PROVIDER_DONE,
+            code=source,
+            trouble_since=None,
+            due_at=at,
+            **facts,
+        )
+        if not moved and not _is_awaited_late(task_id):
+            return False
+        _expect_files(task_id, report.result_urls)
+        actual, basis = spend.known_cost(reference=reference_of(task_id), reported=report.provider_credits)
+        if moved:
+            spend.settle(reference=reference_of(task_id), actual=actual, basis=basis)
+        else:
+            spend.correct(reference=reference_of(task_id), actual=actual, basis=basis)
+            task_metrics.late_verdict(task_id, **facts)
+        return True
+
+
+def failed(*, task_id: UUID, report: Report, source: str) -> bool:
+    """generating -> failed: the provider's verdict. Refunded; what it cost us is reported or assumed."""
+    reason = str(report.reason or "generation")
+    with transaction.atomic():
+        moved = end(
+            task_id,
+            from_=(Status.GENERATING,),
+            to=Status.FAILED,
+            event=Event.FAILED,
+            code=reason,
+            detail=report.error_message,
+            settled_by=source,
+            provider_done_at=None,
+        )
+        if moved:
+            reference = reference_of(task_id)
+            if report.provider_credits is not None:
+                spend.settle(reference=reference, actual=report.provider_credits, basis=spend.Basis.REPORTED)
+            elif settings.CHARGED_WHEN_FAILED:
+                actual, _ = spend.known_cost(reference=reference, reported=None)
+                spend.settle(reference=reference, actual=actual, basis=spend.Basis.ASSUMED)
+            else:
+                spend.settle(reference=reference, actual=ZERO, basis=spend.Basis.ASSUMED)
+        return moved
+
+
+def file_stored(*, task_id: UUID) -> bool:
+    """downloading -> ready once every file is stored; a refunded task is marked as delivered late. In the file's transaction."""
+    files = list(VideoFile.objects.filter(task_id=task_id))
+    if not files or any(file.state != VideoFile.State.STORED for file in files):
+        return False
+    at = clock.database_now()
+    if move(task_id, from_=(Status.DOWNLOADING,), to=Status.READY, event=Event.READY, finished_at=at, due_at=at):
+        task_alerts.at_rest(reference_of(task_id))
+        return True
+    late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None).update(late_at=at)
+    if late:
+        record(task_id, Event.LATE_RESULT)
+        task_alerts.at_rest(reference_of(task_id))
+        alert_grouping.tell(Alert.Kind.LATE_RESULT, reference=reference_of(task_id))
+    return bool(late)
+
+
+def _expect_files(task_id: UUID, urls: Sequence[str]) -> None:
+    at = clock.database_now()
+    for index, url in enumerate(urls):
+        VideoFile.objects.get_or_create(
+            task_id=task_id, index=index, defaults={"source_url": url, "due_at": at, "created_at": at}
+        )
+
+
+def _is_awaited_late(task_id: UUID) -> bool:
+    # Locked: an owner who deletes it in this moment must find the files that are about to be awaited, or we the deletion.
+    late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None)
+    return late.select_for_update().first() is not None

@@ -1,0 +1,202 @@
+"""Carries the news of alerts to mail addresses and to the webhook. Network only: `billing.alerts.outbox` keeps the rows."""
+
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from smtplib import SMTPException
+from typing import Any
+
+from django.conf import settings
+from django.utils import translation
+
+from accounts.mail import sending as mail
+from accounts.models import User
+from accounts.seams import clock
+from billing.alerts import outbox as alert_outbox
+from billing.alerts.messages import told
+from billing.alerts.runbook import about, own_page, page_of, words_of
+from billing.models import Alert, AlertDelivery
+from videos.providers import standard_webhooks
+from videos.providers.http import exchange
+
+log = logging.getLogger(__name__)
+
+Channel = AlertDelivery.Channel
+Event = AlertDelivery.Event
+
+MOST_PER_JOB = 1000
+# A job that takes longer would be killed: servers that hang must not eat more of it.
+ROUND = timedelta(seconds=90)
+# More than this at once for one address come as one mail; so many mails within a while, and the next ones are gathered.
+SINGLE_MAILS = 5
+A_WHILE = timedelta(minutes=10)
+LIMITS = exchange.Limits(connect_s=5, read_s=10, total_s=15, body_bytes=4096)
+GONE = 410
+
+
+def deliver_due() -> int:
+    """Carry what is due, for about ROUND; returns how much arrived. What is left is due, and rings again.
+
+    Claimed one by one just before it is sent, so that two workers share the work.
+    """
+    until = clock.now() + ROUND
+    mails: dict[str, list[AlertDelivery]] = defaultdict(list)
+    posts: list[AlertDelivery] = []
+    for delivery in alert_outbox.due()[:MOST_PER_JOB]:
+        (mails[delivery.address] if delivery.channel == Channel.EMAIL else posts).append(delivery)
+    arrived = sum(_mail_all(address, deliveries, until) for address, deliveries in mails.items())
+    for delivery in posts:
+        if clock.now() < until and alert_outbox.claim(delivery):
+            arrived += post(delivery) == ""
+    return arrived
+
+
+def mail_one(delivery: AlertDelivery) -> str:
+    """Mail claimed news of one alert; "" when the server took it, else what was wrong. The row says the same."""
+    template = "alert_over" if delivery.event == Event.OVER else "alert"
+    return _mail([delivery], template, {"item": item_of(delivery)})
+
+
+def post(delivery: AlertDelivery) -> str:
+    """Post claimed news of one alert to the webhook; "" when it was taken (2xx), else what was wrong."""
+    if not settings.ALERT_WEBHOOK_URL:
+        return _not_arrived([delivery], "there is no ALERT_WEBHOOK_URL any more", for_good=True)
+    body = json.dumps(payload(delivery), separators=(",", ":")).encode()
+    try:
+        headers = standard_webhooks.signed(
+            body,
+            # The same for each attempt, so that a receiver knows what it has already.
+            message_id=f"alert_{delivery.alert_id}_{delivery.event}_{delivery.round}",
+            timestamp=int(clock.now().timestamp()),
+            secret=settings.ALERT_WEBHOOK_SECRET,
+        )
+        answer = exchange.post_bytes(
+            settings.ALERT_WEBHOOK_URL,
+            body=body,
+            headers={**headers, "Content-Type": "application/json"},
+            limits=LIMITS,
+        )
+    except (exchange.Trouble, ValueError) as trouble:
+        return _not_arrived([delivery], str(trouble))
+    if 200 <= answer.status < 300:
+        alert_outbox.sent(delivery, at=clock.now())
+        return ""
+    gone = answer.status == GONE
+    said = "it answered 410: it wants no more" if gone else f"it answered {answer.status}"
+    return _not_arrived([delivery], said, for_good=gone)
+
+
+def payload(delivery: AlertDelivery) -> dict[str, Any]:
+    """What the webhook gets; these names stay. Times are ISO 8601 in UTC, words are English."""
+    alert = delivery.alert
+    kind = "alert.test" if alert.kind == Alert.Kind.TEST else f"alert.{_EVENT_NAMES[Event(delivery.event)]}"
+    words = words_of(alert)
+    with translation.override("en"):
+        return {
+            "type": kind,
+            "timestamp": clock.now().isoformat(),
+            "data": {
+                "id": alert.pk,
+                "kind": alert.kind,
+                "severity": alert.severity,
+                "title": alert.get_kind_display(),
+                "meaning": str(words.means),
+                "done_by_itself": str(words.did),
+                "to_do": str(words.todo),
+                "cause": alert.cause,
+                "detail": alert.detail,
+                "facts": alert.facts,
+                "reference": alert.reference,
+                "count": alert.count,
+                "first_at": alert.first_at.isoformat(),
+                "last_at": alert.last_at.isoformat(),
+                "reopened_at": alert.reopened_at.isoformat() if alert.reopened_at else None,
+                "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
+                "url": f"{settings.APP_URL}{own_page(alert)}",
+            },
+        }
+
+
+_EVENT_NAMES = {Event.RAISED: "raised", Event.OVER: "resolved"}
+
+
+def item_of(delivery: AlertDelivery) -> dict[str, Any]:
+    """What the templates of mails say about one alert: in the language and zone that are spoken when they are filled."""
+    alert = delivery.alert
+    return {
+        "alert": alert,
+        "told": partial(told, alert),
+        "words": words_of(alert),
+        "about": partial(about, alert),
+        "is_over": delivery.event == Event.OVER,
+        "is_again": delivery.round > 1,
+        "page": f"{settings.APP_URL}{page_of(alert)}",
+        "own_page": f"{settings.APP_URL}{own_page(alert)}",
+        "is_tried": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
+    }
+
+
+def mail_to(address: str, template: str, values: dict[str, Any]) -> None:
+    """Mail an operator: in the language and time of the person with this address, else in the site's. Raises OSError."""
+    person = User.objects.filter(email=address.lower(), is_active=True).first()
+    language = (person.language if person else "") or settings.LANGUAGE_CODE
+    mail.send(person or address, template, values, language=language, address=address)
+
+
+def said_of(trouble: OSError) -> str:
+    """What a mail server said, as far as it is safe to show: the kind of trouble, and its code."""
+    name, code = type(trouble).__name__, getattr(trouble, "smtp_code", None)
+    if isinstance(trouble, SMTPException):
+        return f"the mail server refused it ({name}{f' {code}' if code else ''})"
+    return f"the mail server cannot be reached ({name})"
+
+
+def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
+    """What is due to one address: a few mails, or one that gathers; if it got many a moment ago, only what is urgent."""
+    left = SINGLE_MAILS - alert_outbox.mails_lately(address, within=A_WHILE)
+    if left <= 0:
+        urgent = _urgent(address, deliveries)
+        alert_outbox.hold((one for one in deliveries if one not in urgent), for_=A_WHILE / 2)
+        deliveries, left = urgent, 1
+    if len(deliveries) > left:
+        mine = [delivery for delivery in deliveries if alert_outbox.claim(delivery)]
+        items = [item_of(delivery) for delivery in mine]
+        return len(mine) if mine and not _mail(mine, "alerts", {"items": items}) else 0
+    arrived = 0
+    for delivery in deliveries:
+        if clock.now() < until and alert_outbox.claim(delivery):
+            arrived += mail_one(delivery) == ""
+    return arrived
+
+
+def _urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
+    """What is critical and of a kind that this address has not read of lately: more of the same may wait."""
+    read = alert_outbox.kinds_lately(address, within=A_WHILE)
+    return [
+        delivery
+        for delivery in deliveries
+        if delivery.event == Event.RAISED
+        and delivery.alert.severity == Alert.Severity.CRITICAL
+        and delivery.alert.kind not in read
+    ]
+
+
+def _mail(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:
+    try:
+        mail_to(deliveries[0].address, template, values)
+    except OSError as trouble:
+        return _not_arrived(deliveries, said_of(trouble))
+    at = clock.now()
+    for delivery in deliveries:
+        alert_outbox.sent(delivery, at=at)
+    return ""
+
+
+def _not_arrived(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
+    for delivery in deliveries:
+        alert_outbox.failed(delivery, error=error, for_good=for_good)
+    log.warning("%d alerts not told by %s: %s", len(deliveries), deliveries[0].channel, error)
+    return error

@@ -1,0 +1,50 @@
+"""Videos that ended without a result on one day, and whether each was refunded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from django.db.models import Count, Exists, OuterRef, Q
+
+from billing.common.periods import day_of
+from billing.models import LedgerEntry
+from videos.audit.checks import Reference
+from videos.models import VideoTask
+
+Status = VideoTask.Status
+
+UNREFUNDED_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Videos that ended without a result on a day: how many, how many of them were given back, and those that were not."""
+
+    failed: int
+    cancelled: int
+    refunded: int
+    unrefunded: Sequence[VideoTask]
+
+    @property
+    def ended(self) -> int:
+        return self.failed + self.cancelled
+
+    @property
+    def missing(self) -> int:
+        return self.ended - self.refunded
+
+
+def failures_of(day: date) -> Failures:
+    """Every failure of the day and whether its charge came back."""
+    window = day_of(day)
+    charge_key = Reference(OuterRef("pk"), "charge:video:")
+    refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__idempotency_key=charge_key)
+    ended = VideoTask.objects.filter(
+        status__in=[Status.FAILED, Status.CANCELLED], finished_at__gte=window.starts_at, finished_at__lt=window.ends_at
+    ).annotate(is_refunded=Exists(refunds))
+    counts = ended.aggregate(
+        failed=Count("pk", filter=Q(status=Status.FAILED)),
+        cancelled=Count("pk", filter=Q(status=Status.CANCELLED)),
+        refunded=Count("pk", filter=Q(is_refunded=True)),
+    )
+    return Failures(**counts, unrefunded=list(ended.filter(is_refunded=False).order_by("pk")[:UNREFUNDED_SHOWN]))

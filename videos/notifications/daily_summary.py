@@ -1,0 +1,63 @@
+"""The operators' morning mail: yesterday in figures, sent once by whoever claims it."""
+
+import logging
+from datetime import date
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.functional import SimpleLazyObject
+
+from billing.common.periods import site_zone
+from billing.reports import daily_summary, summary_schedule
+from videos.notifications import alert_delivery, summary_words
+from videos.notifications.daily_failures import failures_of
+
+log = logging.getLogger(__name__)
+
+
+def send_due() -> int:
+    """Send the mail that is due, if this is who claims it; returns how many addresses it reached."""
+    row = summary_schedule.claim()
+    if row is None:
+        return 0
+    reached, error = 0, ""
+    for address in list(row.waiting):
+        if trouble := send(row.day, address):
+            error = trouble
+        else:
+            summary_schedule.reached(row, address)
+            reached += 1
+    if row.waiting:
+        summary_schedule.not_reached(row, error)
+    return reached
+
+
+def send(day: date, address: str) -> str:
+    """Mail it to one address; "" when the server took it, else what was wrong."""
+    try:
+        alert_delivery.mail_to(address, "daily_summary", values_of(day))
+    except OSError as trouble:
+        error = alert_delivery.said_of(trouble)
+        log.warning("no daily summary of %s: %s", day, error)
+        return error
+    return ""
+
+
+def text_of(day: date) -> str:
+    """The mail as text, in the site's language: for a terminal."""
+    with translation.override(settings.LANGUAGE_CODE), timezone.override(site_zone()):
+        return render_to_string("mail/daily_summary.txt", {**values_of(day), "app_url": settings.APP_URL}).strip()
+
+
+def values_of(day: date) -> dict[str, Any]:
+    """What the templates say; read and put into words when they are rendered, in the reader's language."""
+    sections = SimpleLazyObject(lambda: summary_words.sections(daily_summary.of(day), failures_of(day)))
+    return {
+        "day": day,
+        "sections": sections,
+        "headline": SimpleLazyObject(lambda: summary_words.headline(list(sections))),
+        "page": f"{settings.APP_URL}{reverse('admin:index')}",
+    }

@@ -1,0 +1,203 @@
+"""The daily summary in words: one section for each question on the operator's checklist, with its answer in a word."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+
+from django.conf import settings
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.seams import clock
+from billing.common.formatting import localised
+from billing.models import Alert
+from billing.reports import forecasts
+from billing.reports.daily_summary import Balance, Cost, Summary, Trend
+from videos.notifications.daily_failures import Failures
+from videos.templatetags.veo import signed
+
+GOOD, WARN, BAD = "good", "warn", "bad"
+# Fewer days than this are a warning, whatever the threshold says.
+FEW_DAYS = 3
+# A difference below this share of the estimate is nothing to look into.
+SMALL_PERCENT = 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """A name, its figure, and beside it what that is compared with."""
+
+    name: str
+    value: str
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One question: its title, the answer in a word with its tone, and the figures behind it."""
+
+    title: str
+    word: str
+    tone: str
+    lines: list[Line] = field(default_factory=list)
+
+
+def sections(summary: Summary, failures: Failures) -> list[Section]:
+    """In the language and time zone spoken now."""
+    return [
+        _balance(summary.balance),
+        _cost(summary.cost),
+        _unusual(summary),
+        _credits(summary.credits),
+        _refunds(failures),
+        _alerts(summary),
+        _books(summary),
+    ]
+
+
+def headline(found: list[Section]) -> str:
+    """The answer to all questions at once: what is worst, or that all is well."""
+    for tone in (BAD, WARN):
+        worst = [
+            _("%(name)s: %(value)s") % {"name": section.title, "value": section.word}
+            for section in found
+            if section.tone == tone
+        ]
+        if worst:
+            return " · ".join(worst[:2])
+    return _("All is well · %(balance)s") % {"balance": found[0].word}
+
+
+def _balance(balance: Balance | None) -> Section:
+    title = _("Balance")
+    if balance is None:
+        return Section(title, _("no provider key"), BAD)
+    read_at = _("read at %(time)s") % {"time": _time(balance.balance_at)} if balance.balance_at else _("never read")
+    lines = [
+        Line(_("At the provider"), localised(balance.balance), read_at),
+        Line(_("Promised to videos in the making"), localised(balance.promised)),
+        Line(_("An average day of the last seven"), _rounded(balance.usual)),
+    ]
+    if balance.ends_at is None:
+        far = _("more than %(n)d days left") % {"n": forecasts.HORIZON.days}
+        word = far if balance.is_being_spent and balance.balance is not None else _("nothing is being spent")
+        return Section(title, word, WARN if balance.is_low else GOOD, lines)
+    days = max(balance.ends_at - clock.now(), timedelta()) // timedelta(days=1)
+    lines.append(Line(_("Ends about"), formats.date_format(timezone.localtime(balance.ends_at), "DATE_FORMAT")))
+    word = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
+    if balance.balance is not None and balance.balance <= settings.CRITICAL_BALANCE_THRESHOLD:
+        return Section(title, word, BAD, lines)
+    return Section(title, word, WARN if balance.is_low or days < FEW_DAYS else GOOD, lines)
+
+
+def _cost(cost: Cost) -> Section:
+    title = _("Estimate against actual")
+    settled = ngettext("%(n)d video", "%(n)d videos", cost.settled) % {"n": cost.settled}
+    still = ngettext("%(n)d still open", "%(n)d still open", cost.still_open) % {"n": cost.still_open}
+    percent = cost.variance_percent
+    share = "" if percent is None else f"{_signed(percent.quantize(Decimal('0.1')))} %"
+    lines = [
+        Line(
+            _("Estimated"),
+            localised(cost.estimated),
+            ngettext("%(n)d video", "%(n)d videos", cost.ordered) % {"n": cost.ordered},
+        ),
+        Line(_("Settled at"), localised(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
+        Line(_("Those were estimated at"), localised(cost.settled_estimate)),
+        Line(_("Difference"), _signed(cost.variance), share),
+    ]
+    if not cost.variance:
+        return Section(title, _("as estimated"), GOOD, lines)
+    word = _("%(credits)s provider credits more") if cost.variance > 0 else _("%(credits)s provider credits less")
+    is_small = percent is not None and abs(percent) < SMALL_PERCENT
+    return Section(title, word % {"credits": localised(abs(cost.variance))}, GOOD if is_small else WARN, lines)
+
+
+def _unusual(summary: Summary) -> Section:
+    title, cost = _("Unusual spend"), summary.cost
+    lines = [
+        Line(
+            _("The day"),
+            localised(cost.estimated - cost.settled_estimate + cost.actual),
+            _("usual: %(credits)s") % {"credits": _rounded(cost.usual)},
+        )
+    ]
+    if cost.most is not None:
+        lines.append(Line(_("Most was ordered by, as estimated"), localised(cost.most_estimated), cost.most.email))
+    lines += [_alert_line(alert) for alert in summary.unusual]
+    if summary.unusual or cost.is_unusual:
+        return Section(title, _("look at it"), WARN, lines)
+    return Section(title, _("none"), GOOD, lines)
+
+
+def _credits(trends: list[Trend]) -> Section:
+    before = _("day before: %(credits)s")
+    *moved, held = trends
+    lines = [Line(one.name, signed(one.day), before % {"credits": signed(one.before)}) for one in moved]
+    lines.append(Line(held.name, _count(held.day), before % {"credits": _count(held.before)}))
+    return Section(_("Users’ credits"), _("%(change)s held") % {"change": signed(held.change)}, GOOD, lines)
+
+
+def _refunds(failures: Failures) -> Section:
+    title = _("Refunds for failures")
+    lines = [
+        Line(_("Failed"), _count(failures.failed)),
+        Line(_("Cancelled"), _count(failures.cancelled)),
+        Line(_("Refunded"), _count(failures.refunded)),
+    ]
+    lines += [Line(_("Not refunded"), str(task.pk)) for task in failures.unrefunded]
+    if failures.missing:
+        word = ngettext("%(n)d is missing", "%(n)d are missing", failures.missing) % {"n": failures.missing}
+        return Section(title, word, BAD, lines)
+    return Section(title, _("every one made") if failures.ended else _("none needed"), GOOD, lines)
+
+
+def _alerts(summary: Summary) -> Section:
+    count = len(summary.open_alerts) + summary.more_alerts
+    lines = [_alert_line(alert) for alert in summary.open_alerts]
+    if summary.more_alerts:
+        lines.append(Line(_("and others"), _count(summary.more_alerts)))
+    if summary.put_aside:
+        lines.append(Line(_("Put aside"), _count(summary.put_aside)))
+    if not count:
+        return Section(_("Open alerts"), _("none"), GOOD, lines)
+    # The worst come first, so that none is among the others unless all that are shown are.
+    if critical := sum(alert.severity == Alert.Severity.CRITICAL for alert in summary.open_alerts):
+        word = _("%(n)s, %(critical)s of them critical") % {"n": _count(count), "critical": _count(critical)}
+        return Section(_("Open alerts"), word, BAD, lines)
+    return Section(_("Open alerts"), _count(count), WARN, lines)
+
+
+def _books(summary: Summary) -> Section:
+    title, run = _("Books"), summary.books
+    if run is None:
+        return Section(title, _("not looked at yet"), WARN)
+    lines = [Line(_("Last look"), _time(run.at))]
+    if run.problems:
+        word = ngettext("%(n)d problem", "%(n)d problems", run.problems) % {"n": run.problems}
+        return Section(title, word, BAD, lines)
+    return Section(title, _("they balance"), GOOD, lines)
+
+
+def _alert_line(alert: Alert) -> Line:
+    times = ngettext("%(n)s time", "%(n)s times", alert.count) % {"n": _count(alert.count)}
+    return Line(alert.get_kind_display(), alert.get_severity_display(), times if alert.count > 1 else "")
+
+
+def _time(at: object) -> str:
+    return formats.date_format(timezone.localtime(at), "DATETIME_FORMAT")  # type: ignore[arg-type]
+
+
+def _count(number: int) -> str:
+    return formats.number_format(number, force_grouping=True)
+
+
+def _rounded(amount: Decimal) -> str:
+    """An average, to the tenth."""
+    return localised(amount.quantize(Decimal("0.1")))
+
+
+def _signed(amount: Decimal) -> str:
+    """A difference with its sign, a true minus."""
+    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{localised(abs(amount))}"

@@ -1,0 +1,87 @@
+"""Three prompts for the first visit: each fills the form, and each has its still."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from videos.ordering import catalogue
+from videos.ordering.studio_options import price_of
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt with the settings that suit it. `still` is a static file of `width` by `height`."""
+
+    name: str
+    prompt: Promise
+    model: str
+    aspect_ratio: str
+    still: str
+    width: int
+    height: int
+    duration_s: int = 8
+
+    @property
+    def tall(self) -> bool:
+        return self.height > self.width
+
+    @property
+    def title(self) -> str:
+        return catalogue.title_of(self.model)
+
+    def user_credits(self) -> int | None:
+        """What it costs now; None when it has no price."""
+        quote = price_of(model=self.model, resolution="720p")
+        return quote.user_credits if quote else None
+
+    def settings(self) -> dict[str, Any]:
+        """As the studio form's first values."""
+        return {
+            "prompt": str(self.prompt),
+            "model": self.model,
+            "aspect_ratio": self.aspect_ratio,
+            "duration_s": self.duration_s,
+        }
+
+
+EXAMPLES = (
+    Example(
+        "lighthouse",
+        _(
+            "A lighthouse at dusk on a rocky coast, long waves rolling in, slow dolly towards the lamp as it lights, "
+            "warm light against blue fog, sound of distant surf"
+        ),
+        "veo3_fast",
+        "16:9",
+        "img/still-lighthouse.webp",
+        1600,
+        900,
+    ),
+    Example(
+        "street",
+        _(
+            "A paper boat drifts down a rain-lit street at night, neon trembling in the water, "
+            "low tracking shot beside it, soft rain"
+        ),
+        "veo3_fast",
+        "9:16",
+        "img/still-street.webp",
+        720,
+        1280,
+    ),
+    Example(
+        "dunes",
+        _(
+            "Dunes at first light, wind lifting sand off the crest, a lone walker, crane shot rising, "
+            "long shadows, only the wind to hear"
+        ),
+        "veo3_lite",
+        "16:9",
+        "img/still-dunes.webp",
+        1200,
+        675,
+    ),
+)
+BY_NAME = {example.name: example for example in EXAMPLES}

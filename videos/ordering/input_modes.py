@@ -1,0 +1,67 @@
+"""The four ways of the studio: what a video is made from, and the places where its images go."""
+
+from django.db import models
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from videos.models import VideoTask
+from videos.ordering import catalogue
+
+Made = VideoTask.GenerationType
+
+
+class Mode(models.TextChoices):
+    """FIRST and BOTH are one way of the provider's, with one image or two."""
+
+    TEXT = "text", _("Text")
+    FIRST = "first", _("First")
+    BOTH = "both", _("First + last")
+    REFERENCE = "reference", _("Reference")
+
+
+MADE_FROM = {
+    Mode.TEXT: Made.TEXT,
+    Mode.FIRST: Made.FRAMES,
+    Mode.BOTH: Made.FRAMES,
+    Mode.REFERENCE: Made.REFERENCE,
+}
+# The places of each mode's images, in the order in which the provider reads them.
+SLOTS: dict[str, tuple[str, ...]] = {
+    Mode.TEXT: (),
+    Mode.FIRST: ("first",),
+    Mode.BOTH: ("first", "last"),
+    Mode.REFERENCE: ("reference1", "reference2", "reference3"),
+}
+ALL_SLOTS = ("first", "last", "reference1", "reference2", "reference3")
+SLOT_NAMES: dict[str, Promise] = {
+    "first": _("First frame"),
+    "last": _("Last frame"),
+    "reference1": _("Reference 1"),
+    "reference2": _("Reference 2"),
+    "reference3": _("Reference 3"),
+}
+# How many of its places a mode needs filled.
+NEEDED = {Mode.TEXT: 0, Mode.FIRST: 1, Mode.BOTH: 2, Mode.REFERENCE: 1}
+
+AUTO = "Auto"
+RESOLUTION_NAMES = {"720p": "720p", "1080p": "1080p", "4k": "4K"}
+ASPECT_NAMES: dict[str, str | Promise] = {"16:9": "16:9", "9:16": "9:16", AUTO: _("As image")}
+
+
+def mode_of(task: VideoTask, images: int) -> Mode:
+    """The mode in which a task with so many images was ordered."""
+    if task.generation_type == Made.REFERENCE:
+        return Mode.REFERENCE
+    if task.generation_type == Made.FRAMES:
+        return Mode.BOTH if images > 1 else Mode.FIRST
+    return Mode.TEXT
+
+
+def models_for(mode: str) -> list[catalogue.Model]:
+    """The models that work in this mode."""
+    return [model for model in catalogue.CATALOGUE if MADE_FROM[Mode(mode)] in model.made_from]
+
+
+def aspects_for(mode: str) -> list[str]:
+    """The shapes of this mode; "as the image" needs a frame to go by."""
+    return [code for code in catalogue.ASPECT_RATIOS if code != AUTO or mode in (Mode.FIRST, Mode.BOTH)]

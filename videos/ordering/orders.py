@@ -1,0 +1,204 @@
+"""Ordering a video: one transaction from the locked purse to the charged, queued task. Nothing is sent here."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import User
+from accounts.seams import clock, failpoints
+from billing.alerts import services as alerts
+from billing.budgets import policy as budget_policy
+from billing.costs import spend
+from billing.credits import ledger
+from billing.guard import checks as guard_checks
+from billing.models import ProviderAccount
+from billing.pricing import prices
+from billing.pricing.prices import Quote
+from billing.provider import accounts as provider_accounts
+from videos import job_queue
+from videos.lifecycle import acts as lifecycle
+from videos.models import SourceImage, VideoTask
+from videos.models.tasks import TaskImage
+from videos.ordering import catalogue, queue
+from videos.storage import media_store
+
+Made = VideoTask.GenerationType
+
+
+class KeyReused(Exception):
+    """The idempotency key already stands for another order (409)."""
+
+
+class InvalidOrder(Exception):
+    """Fields that do not fit. `errors` maps a field's name to a sentence."""
+
+    def __init__(self, errors: dict[str, str | Promise]) -> None:
+        super().__init__(", ".join(errors))
+        self.errors = errors
+
+
+class NoRoom(guard_checks.Refusal):
+    """The disk has no room for another film."""
+
+    code = "no_room"
+
+    def sentence(self) -> str:
+        return gettext(
+            "There is no room to keep another video just now; the operator has to look. "
+            "Nothing was charged; please try again later."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOrder:
+    """What a person asks for. `image_ids` in order: first frame, last frame; or the references."""
+
+    prompt: str
+    model: str = "veo3_fast"
+    aspect_ratio: str = "16:9"
+    resolution: str = "720p"
+    duration_s: int = 8
+    generation_type: str = Made.TEXT
+    image_ids: Sequence[UUID] = ()
+    seed: int | None = None
+    watermark: str = ""
+    enable_translation: bool = True
+
+    def quote(self) -> Quote:
+        """The price of this order now. Raises NoPrice."""
+        return prices.quote(
+            model=self.model, resolution=self.resolution, kind=catalogue.price_kind(self.generation_type)
+        )
+
+    def hash(self) -> str:
+        """The same for the same order, whatever the time."""
+        return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
+
+
+def problems(order: VideoOrder) -> dict[str, str | Promise]:
+    """What does not fit, by field; empty when all is well."""
+    found: dict[str, str | Promise] = {}
+    model = catalogue.MODELS.get(order.model)
+    if not order.prompt.strip():
+        found["prompt"] = _("Say what should be seen: a subject, what it does, how the camera moves.")
+    elif len(order.prompt) > catalogue.PROMPT_LIMIT:
+        found["prompt"] = _("The prompt is too long: at most 2,000 characters.")
+    if model is None:
+        found["model"] = _("Choose one of the models.")
+    elif order.generation_type not in model.made_from:
+        found["model"] = _("This model cannot work from reference images. Choose Fast or Lite.")
+    if order.aspect_ratio not in catalogue.ASPECT_RATIOS:
+        found["aspect_ratio"] = _("Choose 16:9 or 9:16.")
+    if order.resolution not in catalogue.RESOLUTIONS:
+        found["resolution"] = _("Choose 720p, 1080p or 4K.")
+    if order.duration_s not in catalogue.durations_s(order.generation_type):
+        found["duration_s"] = (
+            _("From reference images, videos are 8 seconds long.")
+            if order.generation_type == Made.REFERENCE
+            else _("Choose 4, 6 or 8 seconds.")
+        )
+    fewest, most = catalogue.IMAGES.get(order.generation_type, (0, 0))
+    if not fewest <= len(order.image_ids) <= most:
+        found["images"] = {
+            Made.FRAMES: _("Bring a first frame, and a last one if you like."),
+            Made.REFERENCE: _("Bring one to three reference images."),
+        }.get(Made(order.generation_type), _("A video from text takes no images."))
+    lowest, highest = catalogue.SEED_RANGE
+    if order.seed is not None and not lowest <= order.seed <= highest:
+        found["seed"] = _("A seed is a number from 10000 to 99999.")
+    if len(order.watermark) > catalogue.WATERMARK_LIMIT:
+        found["watermark"] = _("The watermark is too long: at most 40 characters.")
+    return found
+
+
+def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
+    """Charge and queue a video. The same key and order again give the same task.
+
+    Raises InvalidOrder, KeyReused, pricing.NoPrice, guard.Refusal, provider_accounts.NoProviderKey; then nothing moved.
+    """
+    if not idempotency_key or len(idempotency_key) > 100:
+        raise ValueError("an idempotency key has 1 to 100 characters")
+    # Key first, whatever has changed since: a second try must find its task.
+    if (earlier := _earlier(user, order, idempotency_key)) is not None:
+        return earlier
+    if errors := problems(order):
+        raise InvalidOrder(errors)
+    provider = provider_accounts.current()
+    has_room = media_store.has_room()
+    if not has_room:
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=media_store.no_room())
+    try:
+        task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
+    except budget_policy.BudgetRefusal as refusal:
+        # Said here, for what the transaction wrote is undone with it.
+        budget_policy.tell(refusal)
+        raise
+    failpoints.reach("create.committed")
+    job_queue.ring("dispatch")
+    return task
+
+
+def _charge_and_queue(
+    user: User, order: VideoOrder, idempotency_key: str, *, provider: ProviderAccount, has_room: bool
+) -> VideoTask:
+    with transaction.atomic():
+        account = ledger.lock_account(user)
+        # Again, now that nobody else can order for this person: the same order may have come twice at once.
+        if (earlier := _earlier(user, order, idempotency_key)) is not None:
+            return earlier
+        if not has_room:
+            raise NoRoom()
+        images = _images(user, order)
+        quote = order.quote()
+        guard_checks.check_order(
+            user=user, account=account, quote=quote, provider=provider, expected_wait_s=queue.expected_wait_s()
+        )
+        task = VideoTask.objects.create(
+            user=user,
+            prompt=order.prompt.strip(),
+            model=order.model,
+            aspect_ratio=order.aspect_ratio,
+            resolution=order.resolution,
+            duration_s=order.duration_s,
+            generation_type=order.generation_type,
+            seed=order.seed,
+            watermark=order.watermark,
+            enable_translation=order.enable_translation,
+            idempotency_key=idempotency_key,
+            order_hash=order.hash(),
+            user_credits=quote.user_credits,
+            created_at=(at := clock.database_now()),
+            due_at=at,
+        )
+        TaskImage.objects.bulk_create(
+            TaskImage(task=task, image=image, position=position) for position, image in enumerate(images)
+        )
+        ledger.charge(
+            user=user, user_credits=quote.user_credits, idempotency_key=task.charge_key, reference=task.reference
+        )
+        spend.estimate(reference=task.reference, user=user, quote=quote)
+        lifecycle.record_charge(task)
+        failpoints.reach("create.charged")
+        return task
+
+
+def _earlier(user: User, order: VideoOrder, idempotency_key: str) -> VideoTask | None:
+    task = VideoTask.objects.filter(user=user, idempotency_key=idempotency_key).first()
+    if task is not None and task.order_hash != order.hash():
+        raise KeyReused(idempotency_key)
+    return task
+
+
+def _images(user: User, order: VideoOrder) -> list[SourceImage]:
+    # Locked, so that the sweep of unused images cannot take one in this moment.
+    found = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
+    if len(found) != len(set(order.image_ids)):
+        raise InvalidOrder({"images": _("An image is gone. Please bring it again.")})
+    return [found[image_id] for image_id in order.image_ids]

@@ -1,0 +1,21 @@
+"""What was ordered, for the statements of its owners: by the references of their ledger entries, until it is deleted."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from billing.credits import statements
+from videos.models import VideoTask
+
+
+def videos_of(named: Collection[str]) -> dict[str, VideoTask]:
+    """The videos among these references, with model and prompt, in one query."""
+    ids = {UUID(key) for app, _colon, key in (reference.partition(":") for reference in named) if app == "video"}
+    tasks = VideoTask.objects.filter(pk__in=ids, deleted_at=None).only("id", "prompt", "model")
+    return {task.reference: task for task in tasks}
+
+
+def _prompts_of(named: Collection[str]) -> dict[str, str]:
+    return {reference: task.prompt for reference, task in videos_of(named).items()}
+
+
+statements.told_by(_prompts_of)

@@ -1,0 +1,102 @@
+"""Asking the provider for our balance: free, often enough, and before whatever needs a fresh one."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from accounts.seams import clock
+from billing.alerts import runbook
+from billing.alerts import services as alerts
+from billing.guard import circuit_breaker
+from billing.models import ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
+from billing.provider import balance_alerts
+from videos.models import VideoTask
+from videos.pipeline import polling
+from videos.pipeline.clients import asking_client_for
+from videos.providers import errors
+from videos.providers.base import Provider
+
+log = logging.getLogger(__name__)
+
+BUSY = timedelta(seconds=60)
+IDLE = timedelta(minutes=15)
+# Videos wait for a top-up: somebody is probably at it.
+AWAITED = timedelta(seconds=15)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What came of asking: the balance in provider credits and how long it took, or the trouble."""
+
+    balance: Decimal | None
+    took_s: float
+    trouble: errors.ProviderError | None = None
+
+
+def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) -> Reading:
+    """Ask for the balance and write it down; note the trouble when the provider does not say it.
+
+    Not `is_used`: an operator tries a key that nothing is sent with, and alone reads what came of it.
+    """
+    began = clock.now()
+    try:
+        balance = client.balance()
+    except errors.ProviderError as trouble:
+        _note(account, trouble, is_used=is_used)
+        return Reading(None, _since(began), trouble)
+    took_s = _since(began)
+    provider_accounts.record_balance(account_id=account.pk, balance=balance)
+    circuit_breaker.succeeded(account.pk, call=circuit_breaker.Call.BALANCE)
+    return Reading(balance, took_s)
+
+
+def read_all() -> None:
+    """Read the balance of the current account, and of every other that still has work of ours."""
+    try:
+        current: ProviderAccount | None = provider_accounts.current()
+    except provider_accounts.NoProviderKey as problem:
+        current = None
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=runbook.NO_KEY, facts=problem.facts)
+    promised = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
+    others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
+    for account in [current, *others] if current else others:
+        try:
+            read(account, asking_client_for(account))
+        except provider_accounts.NoProviderKey as problem:
+            alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, facts=problem.facts)
+    if current is not None:
+        asked = VideoTask.objects.filter(polling.due(), account__isnull=False).values("account")
+        unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))
+        balance_alerts.out_of_use(unused.exclude(pk__in=asked))
+
+
+def every() -> timedelta:
+    """How often the balance is read as things stand."""
+    try:
+        account = provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return IDLE
+    rests = bool(account.parked_as) or provider_accounts.is_critical(account)
+    if rests and VideoTask.objects.filter(status=VideoTask.Status.QUEUED).exists():
+        return AWAITED
+    if rests or account.breaker != ProviderAccount.Breaker.CLOSED:
+        return BUSY
+    return BUSY if Spend.objects.filter(state=Spend.State.PROMISED).exists() else IDLE
+
+
+def _note(account: ProviderAccount, trouble: errors.ProviderError, *, is_used: bool) -> None:
+    if isinstance(trouble, errors.AccessDenied | errors.OutOfCredits):
+        provider_accounts.park(
+            account_id=account.pk,
+            parked_as=ProviderAccount.Parked(trouble.code),
+            detail=trouble.detail,
+            is_used=is_used,
+        )
+    else:
+        circuit_breaker.failed(account.pk, detail=trouble.detail, call=circuit_breaker.Call.BALANCE)
+
+
+def _since(began: datetime) -> float:
+    return (clock.now() - began) / timedelta(seconds=1)

@@ -1,0 +1,35 @@
+"""The client that speaks for a provider account: always the key that created the task, whatever key is current now."""
+
+from billing.models import ProviderAccount
+from billing.provider import accounts as provider_accounts
+from billing.provider.encryption import VaultError
+from videos.providers.base import Provider
+from videos.providers.http.exchange import Limits
+from videos.providers.kie.client import Kie
+
+# A free question is asked again anyway: it does not wait as long as a paid request must.
+ASKING = Limits(read_s=15.0, total_s=20.0)
+
+
+def client_for(account: ProviderAccount) -> Provider:
+    """A client that may send paid requests for this account. Raises NoProviderKey."""
+    return _client(account, Limits())
+
+
+def asking_client_for(account: ProviderAccount) -> Provider:
+    """A client for free questions, answered within 20 s or not at all. Raises NoProviderKey."""
+    return _client(account, ASKING)
+
+
+def _client(account: ProviderAccount, limits: Limits) -> Provider:
+    try:
+        found = provider_accounts.credentials(account)
+        return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
+    except (VaultError, ValueError) as problem:
+        # A key that cannot be unsealed, or that no header can carry, is no key: said to the operator in the same way.
+        raise provider_accounts.NoProviderKey(
+            f"The key of {account.label} cannot be used: {problem}.",
+            say="key_unusable",
+            account=account.label,
+            words=str(problem),
+        ) from problem

@@ -1,0 +1,127 @@
+"""Honest progress: what a task waits for, how far it probably is by our own history, and when it will be looked at next."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+
+from accounts.seams import clock
+from billing.guard import checks as guard_checks
+from billing.guard import wait_reasons as wait_words
+from billing.models import ProviderAccount, Spend
+from billing.provider import accounts as provider_accounts
+from videos.models import VideoTask
+from videos.ordering import queue
+from videos.ordering.typical_times import UsualTime, usual_time
+from videos.pipeline import polling
+
+Status = VideoTask.Status
+
+# Nobody knows that a video is done before its file is stored.
+MOST_PERCENT = 90
+# These end when a person acts, and nobody knows when that is.
+FOR_A_PERSON = ("paused", "held", "out_of_credits", "access_denied", "balance")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """One moment of one task. Times in seconds; `percent` is 0..90 until the file is stored, then 100."""
+
+    status: str
+    percent: int
+    elapsed_s: float
+    usual: UsualTime
+    is_live: bool
+    is_delayed: bool = False
+    wait_code: str = ""
+    wait_words: Promise | str = ""
+    wait_until: datetime | None = None
+    goes_on_at: datetime | None = None  # when a spent budget begins anew
+    own_ahead: int = 0
+    all_ahead: int = 0
+    starts_in_s: float | None = None
+    next_step_at: datetime | None = None  # unconfirmed: when a person is told; then when it is refunded
+    refund_at: datetime | None = None
+
+
+def of(task: VideoTask, *, at: datetime | None = None) -> Progress:
+    """The task's progress at `at` (now unless given)."""
+    at = at or clock.now()
+    usual = usual_time(task.model)
+    if task.status == Status.QUEUED:
+        return _waiting(task, at, usual)
+    since = task.submitted_at or task.created_at
+    elapsed_s = max(0.0, ((task.provider_done_at or task.finished_at or at) - since).total_seconds())
+    if task.status == Status.READY:
+        percent = 100
+    elif task.is_final:
+        percent = 0
+    elif task.status == Status.DOWNLOADING:
+        percent = MOST_PERCENT
+    else:
+        percent = min(MOST_PERCENT, round(100 * elapsed_s / max(usual.p50_s, 1.0)))
+    lost = task.status == Status.UNCONFIRMED
+    return Progress(
+        status=task.status,
+        percent=percent,
+        elapsed_s=elapsed_s,
+        usual=usual,
+        is_live=not task.is_final,
+        is_delayed=task.delayed_at is not None,
+        next_step_at=since + polling.UNCONFIRMED_ALERT if lost else None,
+        refund_at=since + polling.UNCONFIRMED_REFUND if lost else None,
+    )
+
+
+def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
+    own_ahead, all_ahead = queue.places_ahead(task)
+    wait = _why(task, at)
+    in_line_s = queue.expected_wait_s(all_ahead)
+    starts_in_s: float | None = in_line_s
+    if wait is not None and wait.code in FOR_A_PERSON:
+        starts_in_s = None
+    elif wait is not None and wait.code not in ("slot", "own_slot", "rate"):
+        starts_in_s = max(in_line_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
+    return Progress(
+        status=task.status,
+        percent=0,
+        elapsed_s=max(0.0, (at - task.created_at).total_seconds()),
+        usual=usual,
+        is_live=True,
+        wait_code=wait.code if wait else "",
+        wait_words=_words(wait) if wait else "",
+        wait_until=(wait.ends_at or wait.until) if wait else None,
+        goes_on_at=wait.ends_at if wait else None,
+        own_ahead=own_ahead,
+        all_ahead=all_ahead,
+        starts_in_s=starts_in_s,
+    )
+
+
+def _why(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
+    """The task's own reason while it lasts, else what the guard would say now."""
+    # Until it is looked at again: the time a budget ends may be far, and an operator may have raised it meanwhile.
+    if task.wait_code and task.due_at > at:
+        ends_at = task.wait_until if task.wait_until != task.due_at else None
+        return guard_checks.Wait(task.wait_code, task.due_at, ends_at=ends_at)
+    try:
+        provider: ProviderAccount = provider_accounts.current()
+    except provider_accounts.NoProviderKey:
+        return guard_checks.Wait("access_denied", at + timedelta(minutes=1))
+    running = queue.running_by_user()
+    return guard_checks.check_dispatch(
+        estimate=Spend.objects.get(reference=task.reference),
+        provider=provider,
+        running=sum(running.values()),
+        running_of_user=running.get(task.user_id, 0),
+    )
+
+
+def _words(wait: guard_checks.Wait) -> Promise | str:
+    """The reason; of a pause, the operator's."""
+    if wait.code == "paused":
+        return _("new videos are paused: %(reason)s") % {
+            "reason": provider_accounts.pause_sentence(provider_accounts.current())
+        }
+    return wait_words.TO_OWNERS.get(wait.code, "")

@@ -1,0 +1,233 @@
+"""What people see of a task: its state in a word, one honest line of progress, and everything a poster's tile shows."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.contrib.humanize.templatetags.humanize import naturaltime
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.functional import Promise
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from billing.common.formatting import said
+from videos.models import VideoFile, VideoTask
+from videos.ordering import catalogue
+from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.presentation import progress, timeline
+from videos.presentation.progress import Progress
+from videos.presentation.timeline import Failure
+from videos.templatetags.veo import about, clocked
+
+Status = VideoTask.Status
+
+
+@dataclass(frozen=True)
+class State:
+    """A state as people meet it: the word, its tone (good, warn, bad, info, none) and its icon."""
+
+    word: str | Promise
+    tone: str
+    icon: str
+
+
+STATES: dict[str, State] = {
+    Status.QUEUED: State(gettext_lazy("Waiting"), "info", "hourglass-split"),
+    Status.SUBMITTING: State(gettext_lazy("Sending"), "info", "send"),
+    Status.UNCONFIRMED: State(gettext_lazy("Not known yet"), "warn", "question-circle"),
+    Status.GENERATING: State(gettext_lazy("Generating"), "info", "camera-reels"),
+    Status.DOWNLOADING: State(gettext_lazy("Saving"), "info", "download"),
+    Status.READY: State(gettext_lazy("Ready"), "good", "check-circle"),
+    Status.FAILED: State(gettext_lazy("Failed"), "bad", "x-circle"),
+    Status.CANCELLED: State(gettext_lazy("Cancelled"), "", "x-circle"),
+}
+_DELAYED = State(gettext_lazy("Delayed"), "warn", "clock-history")
+_LATE = State(gettext_lazy("Arrived late"), "good", "gift")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Take:
+    """One video as tiles, rows and its own page show it. Addresses are empty while there is nothing behind them."""
+
+    task: VideoTask
+    state: State
+    live: bool
+    percent: int
+    line: list[str]
+    file: VideoFile | None
+    failure: Failure | None
+    progress: Progress | None
+    tags: list[str] = field(default_factory=list)
+
+    @property
+    def id(self) -> UUID:
+        return self.task.pk
+
+    @property
+    def prompt(self) -> str:
+        return self.task.prompt
+
+    @property
+    def url(self) -> str:
+        return reverse("videos:video", args=[self.task.pk])
+
+    @property
+    def file_url(self) -> str:
+        return reverse("videos:file", args=[self.task.pk]) if self.file else ""
+
+    @property
+    def poster_url(self) -> str:
+        return reverse("videos:poster", args=[self.task.pk]) if self.file and self.file.poster_name else ""
+
+    @property
+    def again_url(self) -> str:
+        return f"{reverse('videos:studio')}?from={self.task.pk}"
+
+    @property
+    def again_label(self) -> str:
+        return _("Run again") if self.task.status == Status.CANCELLED else _("Edit and retry")
+
+    @property
+    def tall(self) -> bool:
+        """Higher than wide: by the file if there is one, else by the order."""
+        if self.file and self.file.width and self.file.height:
+            return self.file.height > self.file.width
+        return self.task.aspect_ratio == "9:16"
+
+    @property
+    def word(self) -> str:
+        """The state in a word, with the percent where there is one to tell."""
+        return f"{self.state.word} {self.percent}%" if self.percent else str(self.state.word)
+
+    @property
+    def may_cancel(self) -> bool:
+        return self.task.status == Status.QUEUED
+
+    @property
+    def held_by(self) -> str:
+        """What a waiting video waits for besides its turn, and until when; empty when there is nothing else."""
+        now = self.progress
+        return " · ".join(_held(now)) if now and now.status == Status.QUEUED else ""
+
+    @property
+    def model(self) -> str:
+        return catalogue.title_of(self.task.model).removeprefix("Veo 3.1 ")
+
+    @property
+    def price(self) -> str:
+        if self.task.late_at is not None:
+            return _("free")
+        if self.task.status in (Status.FAILED, Status.CANCELLED):
+            return _("refunded")
+        credits = self.task.user_credits
+        return ngettext("%(n)s credit", "%(n)s credits", credits) % {"n": formats.number_format(credits)}
+
+    @property
+    def at(self) -> datetime:
+        return self.task.finished_at or self.task.created_at
+
+    @property
+    def when(self) -> str:
+        return str(naturaltime(self.at))
+
+
+def take_of(task: VideoTask, *, at: datetime) -> Take:
+    """The task as a person sees it at `at`. Reads `files`: prefetch them for a list."""
+    stored = [file for file in task.files.all() if file.state == VideoFile.State.STORED]
+    file = stored[0] if stored and task.is_delivered else None
+    now = None if task.is_final else progress.of(task, at=at)
+    return Take(
+        task=task,
+        state=state_of(task),
+        live=not task.is_final,
+        percent=_percent(task, now, file),
+        line=line_of(now) if now else [],
+        file=file,
+        failure=timeline.failure_of(task),
+        progress=now,
+        tags=_tags(task, file),
+    )
+
+
+def state_of(task: VideoTask) -> State:
+    """The task's state in a word."""
+    if task.late_at is not None:
+        return _LATE
+    if task.status == Status.GENERATING and task.delayed_at is not None:
+        return _DELAYED
+    return STATES[task.status]
+
+
+def line_of(now: Progress) -> list[str]:
+    """What is going on and how long by our own history, in parts that a dot separates."""
+    if now.status == Status.QUEUED:
+        return _waiting(now)
+    if now.status == Status.SUBMITTING:
+        return [_("being handed to the provider")]
+    if now.status == Status.UNCONFIRMED:
+        refund_at = formats.time_format(timezone.localtime(now.refund_at), "TIME_FORMAT") if now.refund_at else ""
+        return [
+            _("sent, but the answer was lost"),
+            _("we wait for the provider's call; else the credits come back at %(time)s") % {"time": refund_at},
+        ]
+    if now.status == Status.DOWNLOADING:
+        return [_("made by the provider, being copied to our disk")]
+    return [_usual(now), _("%(time)s so far") % {"time": clocked(now.elapsed_s)}]
+
+
+def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> int:
+    """How far; nothing while nobody knows whether it was begun at all."""
+    if now is None:
+        return 100 if file else 0
+    return 0 if task.status == Status.UNCONFIRMED else now.percent
+
+
+def _held(now: Progress) -> list[str]:
+    parts = [str(now.wait_words)] if now.wait_words else []
+    if now.goes_on_at is not None:
+        parts.append(_("goes on at %(time)s") % {"time": said(now.goes_on_at)})
+    return parts
+
+
+def _waiting(now: Progress) -> list[str]:
+    parts = _held(now)
+    if now.all_ahead == 0:
+        # Behind one's own videos in the making or a spent budget, "next" would promise what it cannot keep.
+        if now.wait_code != "own_slot" and now.goes_on_at is None:
+            parts.append(_("next in line"))
+    elif now.own_ahead == 0:
+        parts.append(
+            ngettext("%(n)d video ahead of it", "%(n)d videos ahead of it", now.all_ahead) % {"n": now.all_ahead}
+        )
+    else:
+        parts.append(
+            ngettext(
+                "%(n)d video ahead of it, %(own)d of them yours",
+                "%(n)d videos ahead of it, %(own)d of them yours",
+                now.all_ahead,
+            )
+            % {"n": now.all_ahead, "own": now.own_ahead}
+        )
+    if now.starts_in_s is not None and now.starts_in_s >= 5 and now.goes_on_at is None:
+        parts.append(_("starts in about %(time)s") % {"time": about(now.starts_in_s)})
+    return parts
+
+
+def _usual(now: Progress) -> str:
+    if now.is_delayed:
+        return _("longer than usual; we keep asking")
+    if now.usual.measured:
+        return _("half are done in %(half)s, nine of ten in %(most)s") % {
+            "half": about(now.usual.p50_s),
+            "most": about(now.usual.p90_s),
+        }
+    return _("usually about %(half)s") % {"half": about(now.usual.p50_s)}
+
+
+def _tags(task: VideoTask, file: VideoFile | None) -> list[str]:
+    length = file.duration_s if file and file.duration_s else task.duration_s
+    tags = [clocked(length)]
+    if task.resolution != "720p":
+        tags.append(RESOLUTION_NAMES.get(task.resolution, task.resolution))
+    return tags

@@ -1,0 +1,260 @@
+"""The network's door for API calls: one request, one fresh connection, one answer, or an exact word on what went wrong.
+
+Nothing here retries, follows, remembers or believes the environment. A caller learns of trouble one of two things:
+
+    Undelivered   not one byte of the request left this machine: DNS, refused, connect timeout, TLS failure
+    AnswerLost    bytes may have left and the answer is not (all) here: time over, reset, truncated
+
+Whether the second is serious depends on what was asked; see `errors`.
+"""
+
+import functools
+import socket
+import ssl
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from videos.providers.http.time_limit import Watch, WatchedConnection, WatchedTLSConnection
+
+USER_AGENT = "veoapp/0.1 (+self-hosted)"  # kie.ai's shield answers 403 to a library's own name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Seconds and bytes that one call may take; `total_s` is a wall clock over everything but name resolution."""
+
+    connect_s: float = 5.0
+    read_s: float = 60.0
+    total_s: float = 90.0
+    body_bytes: int = 1 << 20  # after decompression
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back. With `truncated` the body is not to be trusted: cut at the limit, or not decodable."""
+
+    status: int
+    body: bytes
+    content_type: str = ""
+    truncated: bool = False
+
+
+class Trouble(Exception):
+    """No answer; the text is a short phrase of ours, never a library's, so it can hold no header and no address."""
+
+
+class Undelivered(Trouble):
+    """Not one byte of the request left this machine."""
+
+
+class AnswerLost(Trouble):
+    """Bytes may have left, and no complete answer came back."""
+
+
+class Bearer(AuthBase):
+    """An API key on its way into the `Authorization` header, and nowhere else: it shows itself to nobody."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str) -> None:
+        key = key.strip()
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise ValueError("an API key is printable ASCII without spaces")
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+    def __repr__(self) -> str:
+        return "Bearer(hidden)"
+
+    def scrub(self, text: str) -> str:
+        """`text` without the key, should somebody have echoed it."""
+        return text.replace(self._key, "[key]")
+
+
+def call(
+    method: str,
+    url: str,
+    *,
+    auth: Bearer | None,
+    params: Mapping[str, str] | None = None,
+    json: Mapping[str, object] | None = None,
+    form: Mapping[str, str] | None = None,
+    files: Mapping[str, tuple[str, bytes, str]] | None = None,
+    limits: Limits,
+) -> Answer:
+    """Send one request, once; without `auth` to what asks for no key. Raises Undelivered, AnswerLost.
+
+    `files` maps a field to (name, content, type).
+    """
+    headers = {"Accept": "application/json"}
+    if files is None:
+        headers["Content-Type"] = "application/json"  # asked for by the vendor even on GET
+    request = {"params": params, "json": json, "data": form, "files": files, "headers": headers, "auth": auth}
+    return _exchange(method, url, request, limits=limits)
+
+
+def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> Answer:
+    """Post exactly these bytes, once, to an address that an operator named. Raises Undelivered, AnswerLost."""
+    return _exchange("POST", url, {"data": body, "headers": headers}, limits=limits)
+
+
+def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limits) -> Answer:
+    trouble: Trouble | None = None
+    with Watch(limits.total_s) as watch:
+        try:
+            with (
+                _session(watch) as session,
+                session.request(
+                    method,
+                    url,
+                    **request,
+                    timeout=(limits.connect_s, limits.read_s),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                answer = _read(response, limit=limits.body_bytes)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
+            trouble = _name(error, watch)
+        if trouble is None and watch.expired:  # the cut looks like a normal end to a body without a length
+            trouble = AnswerLost("the total time was over")
+    if trouble is not None:
+        # Raised here, outside the handler, so that the library's error with our headers in it is not dragged along.
+        raise trouble
+    return answer
+
+
+def _session(watch: Watch) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no netrc, no bundle that the environment names
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"})
+    session.mount("https://", _OneShot(watch))
+    session.mount("http://", _OneShot(watch))
+    return session
+
+
+class _OneShot(HTTPAdapter):
+    """Retries 0 and a new connection under watch: a stale one, reset, would leave us guessing what was sent."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: bool | str | None,
+        proxies: Mapping[str, str] | None = None,
+        cert: tuple[str, str] | str | None = None,
+    ) -> Any:
+        pool: Any = super().get_connection_with_tls_context(request, verify, proxies, cert)
+        kind = WatchedTLSConnection if pool.scheme == "https" else WatchedConnection
+        pool.ConnectionCls = functools.partial(kind, watch=self._watch)
+        return pool
+
+
+def _read(response: requests.Response, *, limit: int) -> Answer:
+    """The answer with at most `limit` bytes of body, decompressed by us so that a bomb is cut and never grown."""
+    raw = response.raw.read(limit + 1, decode_content=False)
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    body, complete = _decompressed(raw, encoding, limit=limit)
+    return Answer(
+        status=response.status_code,
+        body=body[:limit],
+        content_type=response.headers.get("Content-Type", ""),
+        truncated=not complete or len(raw) > limit or len(body) > limit,
+    )
+
+
+def _decompressed(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
+    """(at most `limit` + 1 bytes, whether that is all). We ask for identity; a server may compress all the same."""
+    if encoding in ("", "identity"):
+        return raw, True
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        return b"", False
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header
+    try:
+        body = inflater.decompress(raw, limit + 1)
+    except zlib.error:
+        return b"", False
+    return body, inflater.eof
+
+
+def _name(error: Exception, watch: Watch) -> Trouble:
+    """What happened, judged by how far the connection came; without a connection, by the error's own type."""
+    causes = list(_causes(error))
+    if watch.connected or not (watch.dialled or _is_before_sending(causes)):
+        if watch.expired:
+            return AnswerLost("the total time was over")
+        return AnswerLost(_phrase(causes, _LOST) or "the connection broke")
+    return Undelivered(_phrase(causes, _UNSENT) or "no connection")
+
+
+_Phrases = tuple[tuple[tuple[type[BaseException], ...], str], ...]
+
+_UNSENT: _Phrases = (
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "the name did not resolve"),
+    ((ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError), "TLS failed"),
+    ((ConnectionRefusedError,), "connection refused"),
+    ((TimeoutError, urllib3.exceptions.TimeoutError, requests.ConnectTimeout), "no connection in time"),
+    ((ValueError,), "the address is malformed"),
+)
+
+_LOST: _Phrases = (
+    ((TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout), "no answer in time"),
+    ((urllib3.exceptions.IncompleteRead, IncompleteRead), "the answer was cut short"),
+    ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
+    ((RemoteDisconnected,), "the connection was closed without an answer"),
+)
+
+
+def _is_before_sending(causes: list[BaseException]) -> bool:
+    """True for errors that are only ever raised before a byte is sent, when no connection of ours could tell."""
+    return any(
+        isinstance(
+            cause,
+            (
+                requests.ConnectTimeout,
+                requests.exceptions.SSLError,
+                requests.exceptions.InvalidURL,
+                requests.exceptions.InvalidSchema,
+                requests.exceptions.MissingSchema,
+                requests.exceptions.InvalidHeader,
+                urllib3.exceptions.NewConnectionError,
+                urllib3.exceptions.LocationParseError,
+                socket.gaierror,
+                ConnectionRefusedError,
+            ),
+        )
+        for cause in causes
+    )
+
+
+def _phrase(causes: list[BaseException], phrases: _Phrases) -> str:
+    return next((text for kinds, text in phrases if any(isinstance(cause, kinds) for cause in causes)), "")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and every error packed into it: libraries hide the real one in args, reason, cause or context."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        current = waiting.pop()
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]

@@ -1,0 +1,133 @@
+"""The worker's supervisor: keeps a django-q cluster alive, rings the sweep every second, and restarts what hangs.
+
+A cluster whose idle worker was killed while it held the queue's lock stays alive, runs nothing and is deaf to SIGTERM.
+So the cluster runs in a process group of its own; a canary job goes in every 30 s, and when none came back for 120 s the
+whole group is killed and started anew. The rows know what is due, so nothing is lost.
+"""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from datetime import timedelta
+from types import FrameType
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connections
+
+from accounts.seams import clock
+from billing.alerts import services as alerts
+from videos import job_queue
+from videos.models import Doorbell
+from videos.worker import sweep
+
+log = logging.getLogger(__name__)
+
+CANARY_EVERY_S = 30.0
+CANARY_LOST_AFTER_S = 120.0
+SWEEP_EVERY_S = 1.0
+STOP_GRACE_S = 20.0
+RESTART_PAUSE_S = 2.0
+
+
+class Supervisor:
+    """Runs until told to stop. `canary_lost_after_s` is shorter in tests only."""
+
+    def __init__(
+        self, *, canary_every_s: float = CANARY_EVERY_S, canary_lost_after_s: float = CANARY_LOST_AFTER_S
+    ) -> None:
+        self.canary_every_s = canary_every_s
+        self.canary_lost_after_s = canary_lost_after_s
+        self.stopping = False
+        self.cluster: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+        self._started_at = 0.0
+        self._canary_at = 0.0
+
+    def run(self) -> None:
+        """Supervise until SIGTERM or SIGINT; then stop the cluster, by force if it does not listen."""
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
+        self._start()
+        try:
+            while not self.stopping:
+                self._beat()
+                time.sleep(SWEEP_EVERY_S)
+        finally:
+            self._end()
+
+    def _beat(self) -> None:
+        if self.cluster is None or self.cluster.poll() is not None:
+            self._restart("the cluster ended", say="worker_ended")
+        try:
+            close_old_connections()
+            sweep.ring_due()
+            if time.monotonic() - self._canary_at >= self.canary_every_s:
+                self._canary_at = time.monotonic()
+                job_queue.ring("canary")
+            silent_s = self._silent_for_s()
+        except DatabaseError as error:
+            # The database is away: say so, and try again with a fresh connection at the next beat.
+            log.warning("the database does not answer: %s", type(error).__name__)
+            connections.close_all()
+            return
+        if silent_s >= self.canary_lost_after_s:
+            self._restart("no job ran", say="worker_silent", silent_s=round(silent_s))
+
+    def _silent_for_s(self) -> float:
+        """Seconds since a canary came back, counted from the cluster's start at the earliest."""
+        answered_at = Doorbell.objects.filter(name="canary").values_list("answered_at", flat=True).first()
+        age_s = time.monotonic() - self._started_at
+        if answered_at is None:
+            return age_s
+        return min(age_s, (clock.database_now() - answered_at) / timedelta(seconds=1))
+
+    def _start(self) -> None:
+        # The lifeline: when this process dies, however it dies, its end closes and the cluster's group ends itself.
+        read_end, self._lifeline = os.pipe()
+        self.cluster = subprocess.Popen(
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "cluster", "--lifeline", str(read_end)],
+            pass_fds=[read_end],
+            start_new_session=True,
+        )
+        os.close(read_end)
+        self._started_at = time.monotonic()
+        self._canary_at = 0.0
+        log.info("cluster %d started", self.cluster.pid)
+
+    def _restart(self, why: str, *, say: str, **facts: int) -> None:
+        log.warning("restarting the cluster: %s %s", why, facts or "")
+        self._end(grace_s=0)
+        try:
+            alerts.raise_alert(alerts.Kind.WORKER, cause=why, facts={"say": [say], **facts})
+        except DatabaseError:
+            connections.close_all()
+        time.sleep(RESTART_PAUSE_S)
+        if not self.stopping:
+            self._start()
+
+    def _end(self, *, grace_s: float = STOP_GRACE_S) -> None:
+        if self.cluster is not None:
+            stop_group(self.cluster, grace_s=grace_s)
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+
+def stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
+    """End a process and its whole group: politely for `grace_s`, then by SIGKILL."""
+    if grace_s and process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            log.warning("the cluster does not stop; killing it")
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,91 @@
+"""The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
+
+from billing.audit import runner as billing_books
+from billing.common import run_all
+from billing.credits import expiry
+from billing.pricing import margins, provider_price_changes
+from billing.reconciliation import top_ups
+from videos import job_queue
+from videos.audit import recount
+from videos.notifications import alert_delivery, daily_summary, user_mails
+from videos.pipeline import balances as provider_balances
+from videos.pipeline import dispatch as dispatching
+from videos.pipeline import downloads, polling
+from videos.worker import sweep
+
+
+def dispatch() -> None:
+    """Send waiting videos."""
+    job_queue.answer("dispatch")
+    dispatching.dispatch_due()
+
+
+def poll() -> None:
+    """Ask for verdicts."""
+    job_queue.answer("poll")
+    polling.poll_due()
+
+
+def download() -> None:
+    """Fetch, check and store results."""
+    job_queue.answer("download")
+    downloads.download_due()
+
+
+def count() -> None:
+    """Fold what was counted into totals."""
+    job_queue.answer("count")
+    recount.fold()
+
+
+def tidy() -> None:
+    """Heal what was lost: dead leases, waits that outlived the promise, old files."""
+    job_queue.answer("tidy")
+    sweep.tidy()
+
+
+def balance() -> None:
+    """Read the provider's balance."""
+    job_queue.answer("balance")
+    provider_balances.read_all()
+
+
+def notify() -> None:
+    """Mail those who asked to be told."""
+    job_queue.answer("notify")
+    user_mails.notify_due()
+
+
+def alerts() -> None:
+    """Tell operators of alerts."""
+    job_queue.answer("alerts")
+    alert_delivery.deliver_due()
+
+
+def summary() -> None:
+    """Send the operators' morning mail."""
+    job_queue.answer("summary")
+    daily_summary.send_due()
+
+
+def canary() -> None:
+    """Prove that jobs run; the supervisor watches for this answer."""
+    job_queue.answer("canary")
+
+
+def books() -> None:
+    """Look whether the books balance."""
+    job_queue.answer("books")
+    billing_books.look(often=True)
+
+
+def reconcile() -> None:
+    """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
+    job_queue.answer("reconcile")
+    run_all.each(top_ups.look, provider_price_changes.look, margins.check)
+
+
+def lots() -> None:
+    """Take out credits whose time has come, and announce what is next."""
+    job_queue.answer("lots")
+    expiry.run()
