@@ -11,7 +11,7 @@ from accounts.seams import clock
 from billing.audit import runner as audit_runner
 from billing.credits import expiry, ledger, vouchers
 from billing.models import CreditLot, LedgerEntry, LotUse, Voucher, VoucherUse
-from tests.billing.test_races import together
+from tests.billing.credits.test_races import together
 from tests.people import make_person
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]

@@ -23,7 +23,7 @@ from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
 from tests.videos import takes
-from tests.videos.test_pages_studio import form
+from tests.videos.views.test_studio import form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 

@@ -10,7 +10,7 @@ from django.test import Client
 
 from accounts.models import User
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 TEMPLATES = sorted(path for path in (ROOT / "templates").rglob("*.html") if "mail" not in path.parts)
 TOKENS = (ROOT / "veoapp/static/css/tokens.css").read_text(encoding="utf-8")
 

@@ -12,9 +12,9 @@ from billing.audit import runner as audit_runner
 from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, ProviderEntry, Spend
 from billing.pricing import prices, provider_price_changes
+from tests.billing.admin.test_pages import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
-from tests.billing.test_admin import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
 
 pytestmark = pytest.mark.django_db
 PROPOSALS = "/admin/billing/priceproposal/"

@@ -11,8 +11,8 @@ from billing.audit import runner as audit_runner
 from billing.costs import spend
 from billing.models import FileAnswer, ProviderAccount
 from billing.reconciliation import file_discrepancies
+from tests.billing.admin.test_pages import columns
 from tests.billing.conftest import NewSpend
-from tests.billing.test_admin import columns
 
 pytestmark = pytest.mark.django_db
 Kind = FileAnswer.Kind

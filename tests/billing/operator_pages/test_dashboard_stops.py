@@ -21,7 +21,7 @@ from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, Provider
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
-from tests.billing.test_dashboard_page import order, text_of, use, verdict_of
+from tests.billing.operator_pages.test_dashboard_page import order, text_of, use, verdict_of
 from videos.models import Doorbell, VideoTask
 from videos.ordering import availability
 from videos.pipeline import dispatch

@@ -15,11 +15,11 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.credits import ledger, lots, vouchers
 from billing.models import CreditLot, LedgerEntry, Voucher
+from tests.billing.admin.test_pages import LEDGER, PEOPLE, act, columns, journal
+from tests.billing.admin.test_pages import clerk as clerk
 from tests.billing.conftest import SetClock
-from tests.billing.test_admin import LEDGER, PEOPLE, act, columns, journal
-from tests.billing.test_admin import clerk as clerk
-from tests.billing.test_lots import charge, give, refund
-from tests.billing.test_signup import confirm
+from tests.billing.credits.test_lots import charge, give, refund
+from tests.billing.credits.test_signup import confirm
 
 pytestmark = pytest.mark.django_db
 VOUCHERS = "/admin/billing/voucher/"

@@ -16,7 +16,7 @@ from billing.credits import expiry, ledger
 from billing.models import CreditAccount, CreditLot
 from tests.billing import history
 from tests.billing.conftest import SetClock
-from tests.billing.test_lots import charge, give, left, money, refund
+from tests.billing.credits.test_lots import charge, give, left, money, refund
 from videos.models import VideoTask
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks

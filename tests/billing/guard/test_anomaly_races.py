@@ -18,7 +18,7 @@ from billing.guard.anomalies import Ended
 from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.billing.test_races import PRICE, THREADS, order, together
+from tests.billing.credits.test_races import PRICE, THREADS, order, together
 from tests.people import give_credits
 from videos.pipeline import dispatch
 
