@@ -42,7 +42,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 
 def broken(**options: bool) -> set[tuple[str, str]]:
-    """(invariant, reference) of every problem. A row that a test changes is counted otherwise too: tests/videos/audit/test_recount."""
+    """(invariant, reference) of every problem. Also counted in tests/videos/audit/test_recount."""
     return {(one.invariant, one.reference) for one in audit_runner.check(**options) if one.invariant != "I23"}
 
 
