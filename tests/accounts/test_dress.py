@@ -6,7 +6,7 @@ import allauth
 from django.template.loader import get_template
 
 THEIRS = Path(allauth.__file__).parent / "templates"
-# Pages of ways in that are switched off (`settings.py`, "People"), and bases that only they use.
+# Pages of ways in that are switched off (`veoapp.settings.accounts`), and bases that only they use.
 SWITCHED_OFF = {
     "account/base_entrance.html",
     "account/base_manage.html",

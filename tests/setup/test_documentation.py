@@ -8,14 +8,15 @@ import pytest
 
 from tests.services import ROOT, documented_settings
 
-SETTINGS = ROOT / "veoapp" / "settings.py"
+SETTINGS = ROOT / "veoapp" / "settings"
 
 
 def settings_read() -> list[str]:
-    """The names in `env.<type>("NAME", ...)`, in the order of settings.py."""
+    """The names in `env.<type>("NAME", ...)` in the modules of the settings."""
     return [
         node.args[0].value
-        for node in ast.walk(ast.parse(SETTINGS.read_text(encoding="utf-8")))
+        for module in sorted(SETTINGS.glob("*.py"))
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and isinstance(node.func.value, ast.Name)

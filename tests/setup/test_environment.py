@@ -1,16 +1,17 @@
 """A broken `.env` is answered with a sentence: what is wrong, where, and what to do."""
 
+import importlib
 import os
-import runpy
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copyfile
+from shutil import copytree
 from typing import Any
 
 import pytest
 
+import veoapp
 from tests.services import ROOT
 from veoapp.environment import Environment, SettingsError, note_ports, ports_file
 
@@ -22,6 +23,15 @@ def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Environm
     monkeypatch.setattr(Environment, "ENVIRON", {})
     environment.read_file(file)
     return environment
+
+
+def load_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The settings as a new process would read them; Django keeps the ones it has."""
+    for name in [name for name in sys.modules if name.startswith("veoapp.settings")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.MonkeyPatch.context() as loading:
+        loading.setattr(veoapp, "settings", None)
+        return dict(vars(importlib.import_module("veoapp.settings")))
 
 
 def test_a_line_that_is_no_setting_is_named_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +106,7 @@ def test_a_bad_value_is_named_with_what_to_do(
 ) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as raised:
-        runpy.run_path(str(ROOT / "veoapp" / "settings.py"))
+        load_settings(monkeypatch)
     assert str(raised.value).startswith(sentence)
     assert "hunter2" not in str(raised.value)
 
@@ -116,14 +126,14 @@ def test_a_bad_value_ends_a_command_in_one_sentence() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
-    """The settings of a checkout of its own, with these variables."""
-    (tmp_path / "veoapp").mkdir()
-    copyfile(ROOT / "veoapp" / "settings.py", tmp_path / "veoapp" / "settings.py")
+    """Load the settings of a separate checkout, with these variables."""
+    copytree(ROOT / "veoapp" / "settings", tmp_path / "veoapp" / "settings")
+    monkeypatch.setattr(veoapp, "__path__", [str(tmp_path / "veoapp"), *veoapp.__path__])
     monkeypatch.delenv("VEOAPP_ENV_FILE", raising=False)
 
     def read_settings(**variables: str) -> dict[str, Any]:
         monkeypatch.setattr(Environment, "ENVIRON", {"SECRET_KEY": "x", **variables})
-        return runpy.run_path(str(tmp_path / "veoapp" / "settings.py"))
+        return load_settings(monkeypatch)
 
     return read_settings
 
@@ -150,7 +160,7 @@ def test_an_env_file_of_somebodys_choice_says_all_that_is_to_be_known(
 def test_the_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"PORT": "8123", "SANDBOX_PORT": "8124", "APP_URL": "", "KIE_AI_BASE_URL": ""}.items():
         monkeypatch.setenv(name, value)
-    settings = runpy.run_path(str(ROOT / "veoapp" / "settings.py"))
+    settings = load_settings(monkeypatch)
     assert (settings["APP_URL"], settings["SANDBOX_URL"]) == ("http://127.0.0.1:8123", "http://127.0.0.1:8124")
 
 
@@ -167,4 +177,4 @@ def test_images_and_our_key_go_to_no_host_that_was_not_named(
 ) -> None:
     monkeypatch.setenv("KIE_AI_BASE_URL", base)
     monkeypatch.setenv("KIE_AI_UPLOAD_BASE_URL", uploads)
-    assert runpy.run_path(str(ROOT / "veoapp" / "settings.py"))["KIE_AI_UPLOAD_BASE_URL"] == expected
+    assert load_settings(monkeypatch)["KIE_AI_UPLOAD_BASE_URL"] == expected
