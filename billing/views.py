@@ -63,7 +63,7 @@ def credits(request: HttpRequest) -> HttpResponse:
 def statement_sheet(request: HttpRequest) -> HttpResponseBase:
     """The statement as CSV, narrowed down as the page is."""
     statement = Statement(cast(User, request.user), request.GET.dict())
-    answer = StreamingHttpResponse(csv_export.lines(statement.rows()), content_type="text/csv; charset=utf-8")
+    answer = StreamingHttpResponse(csv_export.csv_lines(statement.rows()), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="credits-{timezone.localdate(clock.now())}.csv"'
     return answer
 

@@ -11,11 +11,11 @@ from billing.models import Alert
 @pytest.fixture(autouse=True)
 def _facts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a page, what does not fit is left out quietly; here it is a mistake."""
-    english_of = alert_messages.english_of
+    english_of = alert_messages.format_english
 
     def strict(kind: Alert.Kind, facts: dict[str, Any]) -> str:
         english = english_of(kind, facts)
         assert english or not facts, f"{kind} has no sentence for {facts}"
         return english
 
-    monkeypatch.setattr(alert_messages, "english_of", strict)
+    monkeypatch.setattr(alert_messages, "format_english", strict)

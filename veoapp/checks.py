@@ -42,8 +42,8 @@ def secrets_are_set(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     """Without these a production site would run, and be open."""
     found: list[CheckMessage] = []
     try:
-        keys = encryption.keys()
-    except encryption.VaultError as error:
+        keys = encryption.load_keys()
+    except encryption.EncryptionError as error:
         hint = f"Make one with: {NEW_ENCRYPTION_KEY}"
         return [Error(f"{error}.", hint=hint, id="veoapp.E001")]
     if not keys and not settings.DEBUG:

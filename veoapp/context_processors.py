@@ -18,6 +18,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
         context["PURSE"] = lru_cache(maxsize=1)(partial(ledger.balance_of, user))
-        context["OPERATOR_ALERTS"] = lru_cache(maxsize=1)(partial(alerts.items, request))
+        context["OPERATOR_ALERTS"] = lru_cache(maxsize=1)(partial(alerts.list_banner_items, request))
         context["EXPIRING"] = lru_cache(maxsize=1)(partial(expiry.soon, user))
     return context

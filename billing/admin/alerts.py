@@ -24,11 +24,11 @@ from django.views.decorators.http import require_POST
 from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
 from billing.alerts import services as alerts
-from billing.alerts.messages import detail_of, told
-from billing.alerts.runbook import WORDS, about, own_page, page_of, words_of
-from billing.common.form_fields import row_number
+from billing.alerts.messages import format_detail, format_message
+from billing.alerts.runbook import RUNBOOK, action_path, alert_path, describe_subject, runbook_entry
+from billing.common.form_fields import parse_row_number
 from billing.common.periods import site_zone
-from billing.common.periods import window as window_of
+from billing.common.periods import window_at as window_of
 from billing.models import Alert, AlertDelivery, Period
 
 TONES = {Alert.Severity.INFO: "info", Alert.Severity.WARNING: "warn", Alert.Severity.CRITICAL: "bad"}
@@ -40,14 +40,14 @@ DELIVERY_TONES = {
 MORNING = time(8)
 
 # Each kind that only a person can end.
-BY_HAND = [kind for kind, words in WORDS.items() if words.by_hand]
+BY_HAND = [kind for kind, words in RUNBOOK.items() if words.by_hand]
 
 
 def states(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
     """What an alert waits for, by the filter's word."""
     return {
-        "open": (gettext_lazy("Open"), alerts.is_waiting(at)),
-        "snoozed": (gettext_lazy("Put aside"), alerts.is_snoozed(at)),
+        "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
+        "snoozed": (gettext_lazy("Put aside"), alerts.snoozed_condition(at)),
         "seen": (gettext_lazy("Seen, not over"), Q(resolved_at=None, acknowledged_at__isnull=False)),
         "over": (gettext_lazy("Over"), Q(resolved_at__isnull=False)),
     }
@@ -141,7 +141,7 @@ class AlertAdmin(ReadOnlyAdmin):
         """The banner's button: the alerts it showed, and no newer ones, are seen; back to the page it stood on."""
         if not self.has_acknowledge_permission(request):
             raise PermissionDenied
-        ids = [pk for text in request.POST.getlist("alert") if (pk := row_number(text)) is not None]
+        ids = [pk for text in request.POST.getlist("alert") if (pk := parse_row_number(text)) is not None]
         self.acknowledge(request, Alert.objects.filter(pk__in=ids))
         back = request.POST.get("next", "")
         own = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
@@ -177,17 +177,17 @@ class AlertAdmin(ReadOnlyAdmin):
             raise Http404
         if not self.has_view_permission(request, alert):
             raise PermissionDenied
-        page = page_of(alert)
+        page = action_path(alert)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": alert,
             "alert": alert,
             "title": alert.get_kind_display(),
-            "words": words_of(alert),
-            "about": about(alert),
-            "told": told(alert),
-            "page": page if page != own_page(alert) else "",
+            "words": runbook_entry(alert),
+            "about": describe_subject(alert),
+            "told": format_message(alert),
+            "page": page if page != alert_path(alert) else "",
             "tone": TONES[Alert.Severity(alert.severity)],
             "state": self.state(alert),
             "deliveries": [(row, DELIVERY_TONES[AlertDelivery.State(row.state)]) for row in alert.deliveries.all()],
@@ -203,7 +203,7 @@ class AlertAdmin(ReadOnlyAdmin):
         names = ["snooze_hour", "snooze_tomorrow", "snooze_week"]
         if alert.acknowledged_at is None:
             names.insert(0, "acknowledge")
-        if words_of(alert).by_hand:
+        if runbook_entry(alert).by_hand:
             names.append("end")
         return [(name, str(getattr(self, name).short_description)) for name in names]
 
@@ -225,21 +225,23 @@ class AlertAdmin(ReadOnlyAdmin):
         return format_html(
             '<span class="alert-title">{}</span><span class="xs muted alert-todo">{}</span>',
             alert.get_kind_display(),
-            words_of(alert).todo,
+            runbook_entry(alert).todo,
         )
 
     @admin.display(description=gettext_lazy("detail"))
     def what(self, alert: Alert) -> str:
         # What the next column links to needs no number here.
-        words = detail_of(alert) or ("" if alert.reference or page_of(alert) != own_page(alert) else alert.cause)
+        words = format_detail(alert) or (
+            "" if alert.reference or action_path(alert) != alert_path(alert) else alert.cause
+        )
         return Truncator(words).chars(100) or "–"
 
     @admin.display(description=gettext_lazy("reference"), ordering="reference")
     def about(self, alert: Alert) -> SafeString | str:
         if alert.reference:
             return reference_link(alert.reference)
-        page = page_of(alert)
-        return "–" if page == own_page(alert) else format_html('<a href="{}">{}</a>', page, _("Go there"))
+        page = action_path(alert)
+        return "–" if page == alert_path(alert) else format_html('<a href="{}">{}</a>', page, _("Go there"))
 
     @admin.display(description=gettext_lazy("times"), ordering="count")
     def times(self, alert: Alert) -> SafeString:

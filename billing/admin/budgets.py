@@ -24,7 +24,7 @@ from billing.budgets import limits
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import SOFT_SHARE, Limit, Subject
 from billing.budgets.usage import State
-from billing.common.formatting import localised, plain, whole_percent
+from billing.common.formatting import format_amount, format_percent, format_plain
 from billing.models import Budget, Period
 from billing.pricing import prices
 
@@ -60,8 +60,8 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial["warn_percent"] = int(self.instance.soft_share * 100)
-            self.initial["limit"] = None if self.instance.limit is None else plain(self.instance.limit)
-        names = sorted({quote.model for quote in prices.price_list()})
+            self.initial["limit"] = None if self.instance.limit is None else format_plain(self.instance.limit)
+        names = sorted({quote.model for quote in prices.list_current_quotes()})
         self.fields["model"].choices = [("", "—"), *((name, name) for name in names)]  # type: ignore[attr-defined]
 
     def clean_limit(self) -> Decimal | None:
@@ -115,8 +115,8 @@ class InForce:
     def used(self) -> SafeString | str:
         """A bar and what it says; where windows are many, one for each user, the limit alone."""
         if self.state is None:
-            return number(_("no limit") if self.limit.amount is None else localised(self.limit.amount))
-        facts = {"used": localised(self.state.used), "limit": localised(self.limit.amount)}
+            return number(_("no limit") if self.limit.amount is None else format_amount(self.limit.amount))
+        facts = {"used": format_amount(self.state.used), "limit": format_amount(self.limit.amount)}
         if self.limit.amount is None:
             return number(_("%(used)s, no limit") % facts)
         return _bar(self.state, _("%(used)s of %(limit)s") % facts)
@@ -187,7 +187,7 @@ class BudgetAdmin(AnsweringAdmin):
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
     def amount(self, budget: Budget) -> SafeString:
-        return number(_("none") if budget.limit is None else localised(budget.limit))
+        return number(_("none") if budget.limit is None else format_amount(budget.limit))
 
     @admin.display(description=gettext_lazy("warn at"), ordering="soft_share")
     def warn(self, budget: Budget) -> SafeString:
@@ -195,7 +195,7 @@ class BudgetAdmin(AnsweringAdmin):
 
     @admin.display(description=gettext_lazy("used now"))
     def use(self, budget: Any) -> SafeString | str:
-        return _bar(budget.state, localised(budget.state.used)) if budget.state else "–"
+        return _bar(budget.state, format_amount(budget.state.used)) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("begins anew"))
     def ends(self, budget: Any) -> SafeString | str:
@@ -237,5 +237,5 @@ def _bar(state: State, words: str) -> SafeString:
         tone,
         min(int(share * 100), 100),
         words,
-        whole_percent(share),
+        format_percent(share),
     )

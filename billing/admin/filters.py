@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from billing.common.item_names import title_of, titles
+from billing.common.item_names import get_model_title, get_model_titles
 from billing.models import Price, Spend
 
 
@@ -19,7 +19,7 @@ class ModelFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         listed = Price.objects.order_by().values_list("model", flat=True).distinct()
-        return [(model, title_of(model)) for model in sorted({*titles(), *listed})]
+        return [(model, get_model_title(model)) for model in sorted({*get_model_titles(), *listed})]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(model=self.value()) if self.value() else queryset

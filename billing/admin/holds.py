@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, account_link, ask, chip, moment, number, operator_of, person_link
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.guard import anomalies, user_holds
 from billing.models import UserHold, WatchTrip
 
@@ -163,11 +163,11 @@ class WatchTripAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("seen"))
     def seen_here(self, trip: WatchTrip) -> SafeString:
-        return number(localised(trip.seen))
+        return number(format_amount(trip.seen))
 
     @admin.display(description=gettext_lazy("usual"))
     def usual_here(self, trip: WatchTrip) -> SafeString:
-        return number(localised(trip.usual))
+        return number(format_amount(trip.usual))
 
     @admin.display(description=gettext_lazy("ended"))
     def end(self, trip: WatchTrip) -> SafeString | str:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from billing.admin.filters import ModelFilter
 from billing.admin.prices import margin_chip, margin_words
 from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.common.item_names import Item
 from billing.models import PriceProposal
 from billing.pricing import prices, provider_price_changes
@@ -88,11 +88,11 @@ class PriceProposalAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("our list"), ordering="listed")
     def ours(self, proposal: PriceProposal) -> SafeString:
-        return number(localised(proposal.listed))
+        return number(format_amount(proposal.listed))
 
     @admin.display(description=gettext_lazy("the provider"), ordering="seen")
     def theirs(self, proposal: PriceProposal) -> SafeString:
-        return number(localised(proposal.seen))
+        return number(format_amount(proposal.seen))
 
     @admin.display(description=gettext_lazy("users pay"))
     def pays(self, proposal: PriceProposal) -> SafeString:
@@ -157,8 +157,8 @@ class PriceProposalAdmin(ReadOnlyAdmin):
             )
         for proposal in proposals:
             try:
-                provider_price_changes.put_aside(proposal_id=proposal.pk, actor=operator_of(request))
-            except provider_price_changes.Decided:
+                provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=operator_of(request))
+            except provider_price_changes.AlreadyDecided:
                 self._too_late(request, proposal)
             else:
                 self.log_change(request, proposal, "put aside")
@@ -168,20 +168,20 @@ class PriceProposalAdmin(ReadOnlyAdmin):
     def _apply(self, request: HttpRequest, proposal: PriceProposal, given: dict[str, Any]) -> None:
         pays = {KEEP_PRICE: users_pay(proposal), KEEP_MARGIN: with_the_margin(proposal), OWN: given["user_credits"]}
         try:
-            price = provider_price_changes.apply(
+            price = provider_price_changes.apply_proposal(
                 proposal_id=proposal.pk,
                 # An item that is not sold any more has no price to keep.
                 user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
                 actor=operator_of(request),
             )
-        except provider_price_changes.Decided:
+        except provider_price_changes.AlreadyDecided:
             self._too_late(request, proposal)
             return
         self.log_change(request, proposal, f"applied: {price.provider_credits:f} and {price.user_credits}")
         margin = Margin(price.user_credits, price.provider_credits)
         facts = {
             "item": item_of(proposal).name,
-            "cost": localised(price.provider_credits),
+            "cost": format_amount(price.provider_credits),
             "pays": price.user_credits,
             "margin": margin_words(margin),
         }
@@ -203,7 +203,7 @@ def item_of(proposal: PriceProposal) -> Item:
 def users_pay(proposal: PriceProposal) -> int | None:
     """What users pay now; None for what is not sold."""
     try:
-        quote = prices.quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
+        quote = prices.get_quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
     except prices.NoPrice:
         return None
     return quote.user_credits
@@ -214,15 +214,17 @@ def with_the_margin(proposal: PriceProposal) -> int | None:
     pays = users_pay(proposal)
     if pays is None or not proposal.listed:
         return None
-    return provider_price_changes.keeping_the_margin(user_credits=pays, listed=proposal.listed, seen=proposal.seen)
+    return provider_price_changes.user_credits_for_same_margin(
+        user_credits=pays, listed=proposal.listed, seen=proposal.seen
+    )
 
 
 def _question(proposal: PriceProposal) -> str:
     """What it is about, in one line."""
     facts = {
         "item": item_of(proposal).name,
-        "listed": localised(proposal.listed),
-        "seen": localised(proposal.seen),
+        "listed": format_amount(proposal.listed),
+        "seen": format_amount(proposal.seen),
         "pays": users_pay(proposal) or "–",
         "would": with_the_margin(proposal) or "–",
     }

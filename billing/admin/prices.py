@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy
 from accounts.seams import clock
 from billing.admin.filters import ModelFilter
 from billing.admin.reading import ReadOnlyAdmin, chip, list_url, number
-from billing.common.formatting import localised
-from billing.common.item_names import Item, titles
+from billing.common.formatting import format_amount
+from billing.common.item_names import Item, get_model_titles
 from billing.models import Price
 from billing.pricing import margins
 from billing.pricing.margins import Margin
@@ -70,7 +70,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def _models() -> list[tuple[str, str]]:
     """Models by the names people know; those that only the price list knows by their code."""
-    known = titles()
+    known = get_model_titles()
     listed = Price.objects.exclude(model__in=known).order_by("model").values_list("model", flat=True).distinct()
     return [*known.items(), *((model, model) for model in listed)]
 
@@ -95,7 +95,7 @@ def _break_even(provider_credits: object) -> str:
         + _("From %(n)d credits on, %(cost)s provider credits are paid for.")
         % {
             "n": least,
-            "cost": localised(asked),
+            "cost": format_amount(asked),
         }
     )
 
@@ -146,7 +146,7 @@ class PriceAdmin(ReadOnlyAdmin):
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         """A new price, and what it leaves us of what its users pay."""
         super().save_model(request, obj, form, change)
-        margins.check()
+        margins.update_margin_alerts()
         margin = Margin(obj.user_credits, obj.provider_credits)
         facts = {"item": _item(obj).name, "margin": margin_words(margin)}
         if margin.is_negative:
@@ -167,7 +167,7 @@ class PriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("provider credits"), ordering="provider_credits")
     def ours(self, price: Price) -> SafeString:
-        return number(localised(price.provider_credits))
+        return number(format_amount(price.provider_credits))
 
     @admin.display(description=gettext_lazy("in US$"))
     def usd(self, price: Price) -> SafeString:

@@ -21,7 +21,7 @@ from billing.admin import provider_page
 from billing.admin.provider_forms import PauseForm
 from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
 from billing.admin.reading import ask, chip, from_first_page, moment, number, operator_of
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.guard import circuit_breaker
 from billing.models import BalanceSnapshot, ProviderAccount
 from billing.provider import accounts as provider_accounts
@@ -66,7 +66,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def credits(self, account: ProviderAccount) -> SafeString:
-        return number(localised(account.balance))
+        return number(format_amount(account.balance))
 
     @admin.display(description=gettext_lazy("read at"), ordering="balance_at")
     def read(self, account: ProviderAccount) -> SafeString | str:
@@ -74,11 +74,11 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
 
     @admin.display(description=gettext_lazy("promised"))
     def promise(self, account: ProviderAccount) -> SafeString:
-        return number(localised(provider_accounts.promised(account.pk)))
+        return number(format_amount(provider_accounts.sum_promised(account.pk)))
 
     @admin.display(description=gettext_lazy("available"))
     def free(self, account: ProviderAccount) -> SafeString:
-        return number(localised(provider_accounts.available(account)))
+        return number(format_amount(provider_accounts.get_available_balance(account)))
 
     # Pages
 
@@ -101,12 +101,12 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
             "account": account,
             "is_current": is_current,
             "state": _state(account),
-            "balance": localised(account.balance),
-            "promised": localised(provider_accounts.promised(account.pk)),
-            "available": localised(provider_accounts.available(account)),
-            "low": localised(settings.LOW_BALANCE_THRESHOLD),
-            "critical": localised(settings.CRITICAL_BALANCE_THRESHOLD),
-            "snapshots": [(row.taken_at, localised(row.balance), localised(row.promised)) for row in snapshots],
+            "balance": format_amount(account.balance),
+            "promised": format_amount(provider_accounts.sum_promised(account.pk)),
+            "available": format_amount(provider_accounts.get_available_balance(account)),
+            "low": format_amount(settings.LOW_BALANCE_THRESHOLD),
+            "critical": format_amount(settings.CRITICAL_BALANCE_THRESHOLD),
+            "snapshots": [(row.taken_at, format_amount(row.balance), format_amount(row.promised)) for row in snapshots],
             "curve": _curve(snapshots),
             "curve_width": CURVE_WIDTH,
             "curve_height": CURVE_HEIGHT,
@@ -149,9 +149,9 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
                 warns=True,
             )
         for account in accounts:
-            provider_accounts.pause(account_id=account.pk, actor=operator_of(request), **form.act)
+            provider_accounts.pause_account(account_id=account.pk, actor=operator_of(request), **form.act)
             account.refresh_from_db()
-            sentence = provider_accounts.pause_sentence(account, settings.LANGUAGE_CODE)
+            sentence = provider_accounts.format_pause_reason(account, settings.LANGUAGE_CODE)
             self.log_change(request, account, f"paused: {sentence}")
             self.message_user(request, _("%(label)s: new videos are paused.") % {"label": account.label})
         return _back_to(accounts, request)
@@ -170,7 +170,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
                 chosen=accounts,
             )
         for account in accounts:
-            provider_accounts.resume(account_id=account.pk)
+            provider_accounts.resume_account(account_id=account.pk)
             self.log_change(request, account, "resumed")
             self.message_user(request, _("%(label)s: new videos are made again.") % {"label": account.label})
         return _back_to(accounts, request)

@@ -9,7 +9,7 @@ from django.utils.translation import get_language_info, gettext, gettext_lazy
 
 from accounts.seams import clock
 from billing.models import ProviderAccount
-from billing.provider.accounts import PAUSE_WORDS, REASON_LENGTH
+from billing.provider.accounts import PAUSE_TEXTS, REASON_LENGTH
 
 Pause = ProviderAccount.Pause
 
@@ -99,4 +99,4 @@ def _reasons() -> list[tuple[str, str]]:
 
 def _told() -> dict[Pause, str]:
     # Unusual spending is for the watch to say.
-    return {Pause(code): str(words) for code, words in PAUSE_WORDS.items() if code != Pause.UNUSUAL_SPEND}
+    return {Pause(code): str(words) for code, words in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}

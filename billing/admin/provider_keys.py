@@ -21,7 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from billing.admin.provider_forms import KeyForm
 from billing.admin.reading import ReadOnlyAdmin, ask
-from billing.common.formatting import joined, localised
+from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from billing.provider import encryption
@@ -59,7 +59,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 account = provider_keys.add_key(**form.cleaned_data)
-            except encryption.VaultError as problem:
+            except encryption.EncryptionError as problem:
                 form.add_error(None, _("The key cannot be sealed: %(problem)s") % {"problem": problem})
             else:
                 self.log_addition(request, account, "key added")
@@ -72,19 +72,19 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
     def _try_new(self, request: HttpRequest, account: ProviderAccount) -> None:
         """Ask with a key that was just stored, and let it take over if all is well. Says what came of it."""
         proof = self.prove(account)
-        told = joined((_("The key is stored, sealed."), f"{account.label}: {proof.words}"))
+        told = join_sentences((_("The key is stored, sealed."), f"{account.label}: {proof.words}"))
         if not proof.answers:
             self.message_user(request, told, messages.ERROR)
-        elif not provider_keys.take_over(account_id=account.pk):
-            threshold = {"threshold": localised(settings.CRITICAL_BALANCE_THRESHOLD)}
+        elif not provider_keys.activate_if_funded(account_id=account.pk):
+            threshold = {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
             why = _(
                 "That is at or below %(threshold)s, where we stop by ourselves, so new videos do not go here yet. "
                 "Top it up, then choose “Use this key…”."
             )
-            self.message_user(request, joined((told, why % threshold)), messages.WARNING)
+            self.message_user(request, join_sentences((told, why % threshold)), messages.WARNING)
         else:
             self.log_change(request, account, "activated")
-            self.message_user(request, joined((told, _taken_over())))
+            self.message_user(request, join_sentences((told, _taken_over())))
 
     @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
     def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
@@ -109,9 +109,9 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         proof = self.prove(account)
         told = f"{account.label}: {proof.words}"
         if proof.answers:
-            provider_keys.activate(account_id=account.pk)
+            provider_keys.activate_key(account_id=account.pk)
             self.log_change(request, account, "activated")
-            self.message_user(request, joined((told, _taken_over())))
+            self.message_user(request, join_sentences((told, _taken_over())))
         else:
             self.message_user(request, told, messages.ERROR)
         return HttpResponseRedirect(page_of(account))
@@ -134,7 +134,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
                 warns=True,
             )
         for account in accounts:
-            provider_keys.deactivate(account_id=account.pk)
+            provider_keys.deactivate_key(account_id=account.pk)
             self.log_change(request, account, "deactivated")
             self.message_user(request, _("%(label)s gets no new videos.") % {"label": account.label})
         return HttpResponseRedirect(page_of(accounts[0])) if len(accounts) == 1 else None
@@ -143,7 +143,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
 def current_id() -> int | None:
     """The account that new videos go to, if there is one."""
     try:
-        return provider_accounts.current().pk
+        return provider_accounts.get_current_account().pk
     except provider_accounts.NoProviderKey:
         return None
 

@@ -9,7 +9,7 @@ from django.utils.translation import get_language_info, ngettext
 from django.utils.translation import gettext as _
 
 from accounts.seams import clock
-from billing.common.formatting import joined, localised, said
+from billing.common.formatting import format_amount, format_moment, join_sentences
 from billing.guard import circuit_breaker
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
@@ -76,7 +76,7 @@ def whys(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Wh
         text = _(
             "The balance is at or below %(threshold)s, where we stop by ourselves. Top it up at the provider: waiting "
             "videos go on by themselves."
-        ) % {"threshold": localised(settings.CRITICAL_BALANCE_THRESHOLD)}
+        ) % {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
         found.append(Why("bad", _("Critical balance"), text))
     is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or provider_accounts.is_critical(account)
     if is_broke and account.source == ProviderAccount.Source.SANDBOX:
@@ -129,20 +129,20 @@ def _paused(account: ProviderAccount) -> Why:
         _("%(name)s: “%(words)s”")
         % {
             "name": get_language_info(code)["name_translated"],
-            "words": provider_accounts.pause_sentence(account, code),
+            "words": provider_accounts.format_pause_reason(account, code),
         }
         for code, _name in settings.LANGUAGES
     ]
     parts = [_("People read: %(sentences)s.") % {"sentences": " · ".join(sentences)}]
     if account.pause_code != ProviderAccount.Pause.OWN_WORDS and account.pause_reason:
-        parts.append(_("Noted: %(note)s.") % {"note": provider_accounts.pause_note(account)})
+        parts.append(_("Noted: %(note)s.") % {"note": provider_accounts.format_pause_note(account)})
     parts.append(
         _("It ends by itself at %(time)s.") % _time(account.paused_until)
         if account.paused_until
         else _("It lasts until somebody resumes it.")
     )
-    return Why("warn", title, joined(parts))
+    return Why("warn", title, join_sentences(parts))
 
 
 def _time(at: datetime | None) -> dict[str, str]:
-    return {"time": said(at) if at else "–"}
+    return {"time": format_moment(at) if at else "–"}

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 
 ENTRY_TONES = {
@@ -37,7 +37,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("amount"), ordering="amount")
     def moved(self, entry: ProviderEntry) -> SafeString:
-        return number(f"{'+' if entry.amount > 0 else ''}{localised(entry.amount)}")
+        return number(f"{'+' if entry.amount > 0 else ''}{format_amount(entry.amount)}")
 
     @admin.display(description=_("reason"))
     def why(self, entry: ProviderEntry) -> str:
@@ -84,7 +84,7 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("provider credits"), ordering="provider_credits")
     def cost(self, answer: FileAnswer) -> SafeString:
-        return number(localised(answer.provider_credits))
+        return number(format_amount(answer.provider_credits))
 
 
 @admin.register(BooksRun)

@@ -7,8 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
 from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
-from billing.common.formatting import localised
-from billing.common.item_names import title_of
+from billing.common.formatting import format_amount
+from billing.common.item_names import get_model_title
 from billing.models import PaidCall, Spend
 
 SPEND_TONES = {Spend.State.ESTIMATED: "", Spend.State.PROMISED: "info", Spend.State.SETTLED: "good"}
@@ -47,7 +47,7 @@ class SpendAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("item"))
     def item(self, spend: Spend) -> str:
-        return f"{title_of(spend.model)} {spend.resolution}"
+        return f"{get_model_title(spend.model)} {spend.resolution}"
 
     @admin.display(description=_("state"), ordering="state")
     def status(self, spend: Spend) -> SafeString:
@@ -55,11 +55,11 @@ class SpendAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("estimated"), ordering="estimated")
     def planned(self, spend: Spend) -> SafeString:
-        return number(localised(spend.estimated))
+        return number(format_amount(spend.estimated))
 
     @admin.display(description=_("actual"), ordering="actual")
     def real(self, spend: Spend) -> SafeString:
-        return number(localised(spend.actual))
+        return number(format_amount(spend.actual))
 
     @admin.display(description=_("difference"))
     def off(self, spend: Spend) -> SafeString:
@@ -68,7 +68,7 @@ class SpendAdmin(ReadOnlyAdmin):
             return number("–")
         sign = "+" if spend.difference > 0 else ""
         tone = "warn" if spend.difference > 0 else "good" if spend.difference < 0 else "muted"
-        words = f"{sign}{localised(spend.difference)}"
+        words = f"{sign}{format_amount(spend.difference)}"
         return format_html('<span class="num nowrap text-{}">{}</span>', tone, words)
 
     @admin.display(description=_("in US$"))

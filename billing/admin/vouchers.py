@@ -150,7 +150,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             [one.code, one.user_credits, one.most_uses, one.uses, _minute(one.valid_until), one.note]
             for one in found.iterator()
         ]
-        answer = StreamingHttpResponse(csv_export.lines(rows), content_type="text/csv; charset=utf-8")
+        answer = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
         return answer
 

@@ -14,10 +14,10 @@ from billing.alerts import services as alerts
 from billing.models import Alert, GatheredCause
 
 # So many open ones of a kind stand alone. Processes that tell in one moment may each add one.
-MOST_ALONE = 10
+MAX_SEPARATE = 10
 
 
-def tell(
+def raise_job_alert(
     kind: Alert.Kind,
     *,
     reference: str,
@@ -32,23 +32,23 @@ def tell(
             alerts.raise_alert(kind, cause=cause, detail=detail, facts=facts, reference=reference)
             return
         # This holds the row of the one for all until we are done: who comes next counts ours as well.
-        alerts.raise_alert(kind, cause=alerts.MANY)
+        alerts.raise_alert(kind, cause=alerts.GROUP_CAUSE)
         GatheredCause.objects.update_or_create(
             kind=kind, cause=cause, defaults={"reference": reference, "ended_at": None}
         )
         _recount(kind)
 
 
-def over(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
+def resolve_job_alerts(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
     """End what is told in these kinds of one job."""
     told = {"kind__in": list(kinds), "reference": reference}
     for kind, cause in Alert.objects.filter(resolved_at=None, **told).values_list("kind", "cause"):
-        alerts.resolve(Alert.Kind(kind), cause=cause)
+        alerts.resolve_alerts(Alert.Kind(kind), cause=cause)
     gathered = GatheredCause.objects.filter(ended_at=None, **told)
     # In one order for all, so that nobody waits in a circle.
     for kind in sorted(set(gathered.values_list("kind", flat=True))):
         with transaction.atomic():
-            list(Alert.objects.select_for_update().filter(kind=kind, cause=alerts.MANY, resolved_at=None))
+            list(Alert.objects.select_for_update().filter(kind=kind, cause=alerts.GROUP_CAUSE, resolved_at=None))
             gathered.filter(kind=kind).update(ended_at=clock.now())
             _recount(Alert.Kind(kind))
 
@@ -56,13 +56,13 @@ def over(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
 def _stands_alone(kind: Alert.Kind, cause: str) -> bool:
     if GatheredCause.objects.filter(kind=kind, cause=cause, ended_at=None).exists():
         return False
-    alone = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.MANY)
-    return alone.filter(cause=cause).exists() or alone.count() < MOST_ALONE
+    alone = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
+    return alone.filter(cause=cause).exists() or alone.count() < MAX_SEPARATE
 
 
 def _recount(kind: Alert.Kind) -> None:
     many = GatheredCause.objects.filter(kind=kind, ended_at=None).count()
     if many:
-        alerts.reword(kind, cause=alerts.MANY, facts={"say": ["many"], "videos": many})
+        alerts.update_facts(kind, cause=alerts.GROUP_CAUSE, facts={"say": ["many"], "videos": many})
     else:
-        alerts.resolve(kind, cause=alerts.MANY)
+        alerts.resolve_alerts(kind, cause=alerts.GROUP_CAUSE)

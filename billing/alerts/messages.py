@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from billing.common import formatting, item_names
-from billing.common.formatting import joined, localised, whole_percent
+from billing.common.formatting import format_amount, format_percent, join_sentences
 from billing.models import Alert, Budget
 
 Facts = Mapping[str, Any]
@@ -106,7 +106,7 @@ SENTENCES: dict[str, Promise] = {
 }
 
 
-class Told(NamedTuple):
+class AlertMessage(NamedTuple):
     """Sentences of ours, and somebody else's words as they were noted; either may be empty."""
 
     sentences: str
@@ -116,23 +116,23 @@ class Told(NamedTuple):
         return "\n".join(filter(None, self))
 
 
-def told(alert: Alert) -> Told:
+def format_message(alert: Alert) -> AlertMessage:
     """In the active language, with moments in the active time zone. Of an alert without facts, or with odd ones, its detail."""
-    return _told(alert.kind, alert.facts, formatting.said) or Told("", alert.detail)
+    return _told(alert.kind, alert.facts, formatting.format_moment) or AlertMessage("", alert.detail)
 
 
-def detail_of(alert: Alert) -> str:
+def format_detail(alert: Alert) -> str:
     """The same as one text, for a line in a list."""
-    return str(told(alert))
+    return str(format_message(alert))
 
 
-def english_of(kind: Alert.Kind, facts: Facts) -> str:
+def format_english(kind: Alert.Kind, facts: Facts) -> str:
     """The same for machines and logs: English, moments in UTC; "" for facts that fit no sentence."""
     with translation.override("en"):
         return str(_told(kind, facts, _in_utc) or "")
 
 
-def in_each_language(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
+def format_in_each_language(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
     """The same for what must keep words instead of facts, by language code."""
     words = {}
     for code, _name in settings.LANGUAGES:
@@ -141,7 +141,7 @@ def in_each_language(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
     return words
 
 
-def _told(kind: str, facts: Facts, moment: Callable[[datetime], str]) -> Told | None:
+def _told(kind: str, facts: Facts, moment: Callable[[datetime], str]) -> AlertMessage | None:
     """None for facts that fit no sentence: whatever an older or newer release wrote, a page must not fail over it."""
     if not facts:
         return None
@@ -150,17 +150,17 @@ def _told(kind: str, facts: Facts, moment: Callable[[datetime], str]) -> Told | 
         sentences = [str(SENTENCES[name]) % places for name in facts.get("say", [kind])]
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError):
         return None
-    return Told(joined(sentences), str(facts.get("words", "")))
+    return AlertMessage(join_sentences(sentences), str(facts.get("words", "")))
 
 
 def _place(name: str, value: Any, moment: Callable[[datetime], str]) -> str:
     if name.endswith("_at"):
         return moment(datetime.fromisoformat(value))
     if name.endswith("_share"):
-        return whole_percent(Decimal(str(value)))
+        return format_percent(Decimal(str(value)))
     if name == "scope":
         return _whose(value)
-    return localised(Decimal(value)) if _NUMBER.fullmatch(str(value)) else str(value)
+    return format_amount(Decimal(value)) if _NUMBER.fullmatch(str(value)) else str(value)
 
 
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
@@ -169,7 +169,10 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 def _whose(scope: str) -> str:
     """Whose a budget is, as operators call it; users go by number, for what is written here outlives their accounts."""
     subject, _colon, name = scope.partition(":")
-    named = {Budget.Subject.USER: _("User %(id)s") % {"id": name}, Budget.Subject.MODEL: item_names.title_of(name)}
+    named = {
+        Budget.Subject.USER: _("User %(id)s") % {"id": name},
+        Budget.Subject.MODEL: item_names.get_model_title(name),
+    }
     return named.get(Budget.Subject(subject)) or str(Budget.Subject(subject).label)
 
 

@@ -38,36 +38,36 @@ BACKOFF_S = (60, 300, 900, 3_600, 10_800, 21_600, 43_200)
 ERROR_LENGTH = 300
 
 
-class Place(NamedTuple):
+class Recipient(NamedTuple):
     """Where news goes: a mail address, or the webhook's host."""
 
     channel: AlertDelivery.Channel
     address: str
 
 
-def places() -> list[Place]:
+def list_recipients() -> list[Recipient]:
     """Everybody who is told, as the settings stand."""
     mails = dict.fromkeys(address.strip() for address in settings.COST_ALERT_EMAIL)
-    return [*(Place(Channel.EMAIL, address) for address in mails), *webhook_place()]
+    return [*(Recipient(Channel.EMAIL, address) for address in mails), *webhook_recipients()]
 
 
-def webhook_place() -> list[Place]:
+def webhook_recipients() -> list[Recipient]:
     """The webhook, if there is one, by its host alone: the rest of its address may be a secret."""
     return (
-        [Place(Channel.WEBHOOK, urlsplit(settings.ALERT_WEBHOOK_URL).netloc.rpartition("@")[2])]
+        [Recipient(Channel.WEBHOOK, urlsplit(settings.ALERT_WEBHOOK_URL).netloc.rpartition("@")[2])]
         if settings.ALERT_WEBHOOK_URL
         else []
     )
 
 
-def tell(alert: Alert) -> None:
+def queue_raised(alert: Alert) -> None:
     """Let it be told, in the caller's transaction, if it is serious enough. A test goes where its command sends it."""
     least = SEVERITIES.index(Alert.Severity(settings.ALERT_FROM_SEVERITY))
     if alert.kind != Alert.Kind.TEST and SEVERITIES.index(Alert.Severity(alert.severity)) >= least:
-        _queue(alert.pk, Event.RAISED, places())
+        _queue(alert.pk, Event.RAISED, list_recipients())
 
 
-def tell_again(alert: Alert) -> None:
+def queue_reopened(alert: Alert) -> None:
     """It opened again: a critical one is told anew when an hour has passed since its last news."""
     told = alert.deliveries.filter(event=Event.RAISED, state=State.SENT)
     if alert.severity != Alert.Severity.CRITICAL:
@@ -78,7 +78,7 @@ def tell_again(alert: Alert) -> None:
         told.filter(pk=delivery.pk).update(state=State.DUE, due_at=due_at, attempts=0, error="", round=F("round") + 1)
 
 
-def tell_over(alert_id: int) -> None:
+def queue_resolved(alert_id: int) -> None:
     """It ended: those who were told that a critical one is there learn it; what was only put aside is never told."""
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     raised = alert.deliveries.filter(event=Event.RAISED)
@@ -92,14 +92,14 @@ def tell_over(alert_id: int) -> None:
             _take_back(delivery)
 
 
-def drop(alerts: QuerySet[Alert]) -> None:
+def drop_superseded(alerts: QuerySet[Alert]) -> None:
     """These go on in another entry, which speaks for them: what was not told yet is not told any more."""
     waiting = AlertDelivery.objects.filter(alert__in=alerts, state=State.DUE)
     waiting.filter(sent_at=None).delete()
     waiting.update(state=State.SENT)
 
 
-def due() -> QuerySet[AlertDelivery]:
+def due_deliveries() -> QuerySet[AlertDelivery]:
     """What is to be carried now, the worst and oldest first; nothing of what a person put aside."""
     at = clock.now()
     waiting = AlertDelivery.objects.filter(state=State.DUE, due_at__lte=at)
@@ -107,14 +107,14 @@ def due() -> QuerySet[AlertDelivery]:
     return waiting.exclude(put_aside).select_related("alert").order_by(_BADNESS.desc(), "due_at", "pk")
 
 
-def send_to(alert: Alert, wanted: Iterable[Place]) -> list[AlertDelivery]:
+def claim_test_deliveries(alert: Alert, wanted: Iterable[Recipient]) -> list[AlertDelivery]:
     """Deliveries that the caller carries at once and no worker touches meanwhile: for a test by hand."""
     with transaction.atomic():
         _queue(alert.pk, Event.RAISED, wanted)
-        return [delivery for delivery in alert.deliveries.order_by("pk") if claim(delivery)]
+        return [delivery for delivery in alert.deliveries.order_by("pk") if claim_delivery(delivery)]
 
 
-def claim(delivery: AlertDelivery) -> bool:
+def claim_delivery(delivery: AlertDelivery) -> bool:
     """Take it on for LEASE; False if another has. The attempt counts from here on."""
     at = clock.now()
     mine = AlertDelivery.objects.filter(
@@ -125,13 +125,13 @@ def claim(delivery: AlertDelivery) -> bool:
     return bool(mine)
 
 
-def hold(deliveries: Iterable[AlertDelivery], *, for_: timedelta) -> None:
+def postpone_deliveries(deliveries: Iterable[AlertDelivery], *, for_: timedelta) -> None:
     """Not now: too much was sent to this address just before."""
     ids = [delivery.pk for delivery in deliveries]
     AlertDelivery.objects.filter(pk__in=ids, state=State.DUE).update(due_at=clock.now() + for_)
 
 
-def sent(delivery: AlertDelivery, *, at: datetime) -> None:
+def record_sent(delivery: AlertDelivery, *, at: datetime) -> None:
     """It arrived; news in one mail have one `at`. If a critical alert ended while it was on the way, that is told next."""
     with transaction.atomic():
         alert = Alert.objects.select_for_update().get(pk=delivery.alert_id)
@@ -141,7 +141,7 @@ def sent(delivery: AlertDelivery, *, at: datetime) -> None:
             _take_back(delivery)
 
 
-def failed(delivery: AlertDelivery, *, error: str, for_good: bool = False) -> None:
+def record_failed(delivery: AlertDelivery, *, error: str, for_good: bool = False) -> None:
     """It did not arrive: try later, or give up, visibly."""
     mine = _mine(delivery).filter(state=State.DUE)
     if for_good or delivery.attempts > len(BACKOFF_S):
@@ -152,13 +152,13 @@ def failed(delivery: AlertDelivery, *, error: str, for_good: bool = False) -> No
     mine.update(due_at=later, error=error[:ERROR_LENGTH])
 
 
-def mails_lately(address: str, *, within: timedelta) -> int:
+def count_recent_mails(address: str, *, within: timedelta) -> int:
     """How many mails an address was sent; one that carried much counts once."""
     lately = AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
     return lately.order_by().values("sent_at").distinct().count()
 
 
-def kinds_lately(address: str, *, within: timedelta) -> set[str]:
+def recent_kinds(address: str, *, within: timedelta) -> set[str]:
     """Which kinds of alerts an address was sent mails about."""
     lately = AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
     return set(lately.values_list("alert__kind", flat=True))
@@ -169,7 +169,7 @@ def _mine(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
     return AlertDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts)
 
 
-def _queue(alert_id: int, event: AlertDelivery.Event, wanted: Iterable[Place]) -> None:
+def _queue(alert_id: int, event: AlertDelivery.Event, wanted: Iterable[Recipient]) -> None:
     at = clock.now()
     AlertDelivery.objects.bulk_create(
         [AlertDelivery(alert_id=alert_id, event=event, due_at=at, **place._asdict()) for place in wanted],

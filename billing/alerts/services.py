@@ -20,14 +20,14 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import messages as alert_messages
 from billing.alerts import outbox as alert_outbox
-from billing.common.periods import window as window_of
+from billing.common.periods import window_at as window_of
 from billing.models import Alert, GatheredCause, Period
 
 Kind = Alert.Kind
 Severity = Alert.Severity
 
 # The cause of an alert that speaks for many of its kind (`billing.alerts.grouping`).
-MANY = ""
+GROUP_CAUSE = ""
 CAUSE_LENGTH = 200
 DETAIL_LENGTH = 4000
 
@@ -92,7 +92,7 @@ def raise_alert(
                     **words,
                 )
                 _take_over(alert)
-                alert_outbox.tell(alert)
+                alert_outbox.queue_raised(alert)
                 return alert
         except IntegrityError:
             # Another process was first by a moment; ours counts as the second.
@@ -100,7 +100,7 @@ def raise_alert(
     return Alert.objects.get(window_key=key)
 
 
-def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
+def resolve_alerts(kind: Alert.Kind, *, cause: str | None = None) -> int:
     """Mark open alerts of a kind (and cause) as over; returns how many."""
     alerts = Alert.objects.filter(kind=kind, resolved_at=None)
     if cause is not None:
@@ -108,7 +108,7 @@ def resolve(kind: Alert.Kind, *, cause: str | None = None) -> int:
     return sum(_end(alert_id) for alert_id in alerts.order_by("pk").values_list("pk", flat=True))
 
 
-def reword(kind: Alert.Kind, *, cause: str, facts: Mapping[str, Any]) -> None:
+def update_facts(kind: Alert.Kind, *, cause: str, facts: Mapping[str, Any]) -> None:
     """Newer words for what is open."""
     Alert.objects.filter(kind=kind, cause=cause, resolved_at=None).update(**_words(kind, "", facts))
 
@@ -117,7 +117,7 @@ def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
     """A person says that it is over, and so has seen it, and all that it speaks for; False when it was over already."""
     acknowledge(alert_id=alert_id, actor=actor)
     with transaction.atomic():
-        spoken_for = Alert.objects.filter(pk=alert_id, cause=MANY).values("kind")
+        spoken_for = Alert.objects.filter(pk=alert_id, cause=GROUP_CAUSE).values("kind")
         GatheredCause.objects.filter(kind__in=spoken_for, ended_at=None).update(ended_at=clock.now())
         return _end(alert_id)
 
@@ -140,19 +140,19 @@ def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
     )
 
 
-def is_waiting(at: datetime) -> Q:
+def waiting_condition(at: datetime) -> Q:
     """What waits for a person: open, not seen, not put aside."""
-    return Q(resolved_at=None, acknowledged_at=None) & ~is_snoozed(at)
+    return Q(resolved_at=None, acknowledged_at=None) & ~snoozed_condition(at)
 
 
-def is_snoozed(at: datetime) -> Q:
+def snoozed_condition(at: datetime) -> Q:
     """Open, and put aside for now."""
     return Q(resolved_at=None, snoozed_until__gt=at, snoozed_until__isnull=False)
 
 
 def _words(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that hold them; none for an alert that says nothing of its own, which leaves what was said before."""
-    english = alert_messages.english_of(kind, facts) or detail
+    english = alert_messages.format_english(kind, facts) or detail
     return {"detail": english[:DETAIL_LENGTH], "facts": facts} if english else {}
 
 
@@ -177,18 +177,18 @@ def _open_again(key: str, at: datetime, words: dict[str, Any]) -> bool:
             **words,
         )
         if opened:
-            alert_outbox.tell_again(Alert.objects.get(window_key=key))
+            alert_outbox.queue_reopened(Alert.objects.get(window_key=key))
     return bool(opened)
 
 
 def _take_over(alert: Alert) -> None:
     """End what earlier windows left open of the same cause; if a person put that aside, this stays aside as well."""
     earlier = Alert.objects.filter(kind=alert.kind, cause=alert.cause, resolved_at=None).exclude(pk=alert.pk)
-    snoozed = earlier.filter(is_snoozed(alert.first_at)).order_by("-snoozed_until").first()
+    snoozed = earlier.filter(snoozed_condition(alert.first_at)).order_by("-snoozed_until").first()
     if snoozed is not None:
         alert.snoozed_until, alert.snoozed_by = snoozed.snoozed_until, snoozed.snoozed_by
         alert.save(update_fields=["snoozed_until", "snoozed_by"])
-    alert_outbox.drop(earlier)
+    alert_outbox.drop_superseded(earlier)
     earlier.update(resolved_at=alert.first_at)
 
 
@@ -196,16 +196,16 @@ def _end(alert_id: int) -> bool:
     with transaction.atomic():
         ended = Alert.objects.filter(pk=alert_id, resolved_at=None).update(resolved_at=clock.now())
         if ended:
-            alert_outbox.tell_over(alert_id)
+            alert_outbox.queue_resolved(alert_id)
     return bool(ended)
 
 
 # So many are named and marked by one click; the rest come with the next page.
-MOST = 20
+BANNER_LIMIT = 20
 
 
 @dataclass(frozen=True)
-class Item:
+class BannerItem:
     """One alert: what it is called, where it is answered, and where all are."""
 
     id: int
@@ -214,7 +214,7 @@ class Item:
     inbox: str
 
 
-def items(request: HttpRequest) -> list[Item]:
+def list_banner_items(request: HttpRequest) -> list[BannerItem]:
     """What this person is to be told, the newest first; nothing for others than operators. One query for an operator.
 
     Rights are looked at only when there is something to tell.
@@ -222,12 +222,12 @@ def items(request: HttpRequest) -> list[Item]:
     user = request.user
     if not user.is_staff:
         return []
-    open_ones = Alert.objects.filter(is_waiting(clock.now()), severity=Alert.Severity.CRITICAL)
-    found = list(open_ones.order_by("-last_at").only("kind")[:MOST])
+    open_ones = Alert.objects.filter(waiting_condition(clock.now()), severity=Alert.Severity.CRITICAL)
+    found = list(open_ones.order_by("-last_at").only("kind")[:BANNER_LIMIT])
     if not found or not user.has_perm("billing.change_alert") or not admin.site.has_permission(request):
         return []
     inbox = f"{reverse('admin:billing_alert_changelist')}?state=open&severity__exact=critical"
     return [
-        Item(one.pk, one.get_kind_display(), reverse("admin:billing_alert_change", args=[one.pk]), inbox)
+        BannerItem(one.pk, one.get_kind_display(), reverse("admin:billing_alert_change", args=[one.pk]), inbox)
         for one in found
     ]

@@ -10,8 +10,8 @@ from django.db.models import Case, DecimalField, F, JSONField, Q, Subquery, Valu
 from accounts.seams import clock
 from billing.audit.runner import Problem
 from billing.budgets.limits import ALL
-from billing.common.formatting import plain
-from billing.common.periods import window
+from billing.common.formatting import format_plain
+from billing.common.periods import window_at
 from billing.models import BudgetWindow, Period, Spend
 
 State = Spend.State
@@ -30,7 +30,7 @@ def windows_hold_what_counts(*, deep: bool) -> Iterable[Problem]:
     """
     windows, jobs = BudgetWindow.objects.order_by(), Spend.objects.filter(promised_at__isnull=False)
     if not deep:
-        since = window(Period.MONTH, clock.now() - timedelta(days=1)).starts_at
+        since = window_at(Period.MONTH, clock.now() - timedelta(days=1)).starts_at
         # Whatever counts in a window was promised after its start.
         windows, jobs = windows.filter(starts_at__gte=since), jobs.filter(promised_at__gte=since)
     no_places = Value(None, output_field=JSONField())
@@ -46,7 +46,9 @@ def windows_hold_what_counts(*, deep: bool) -> Iterable[Problem]:
     wrong = [pk for pk, amount in used.items() if abs(amount - counted[pk]) >= EXACTLY]
     for one in BudgetWindow.objects.filter(pk__in=wrong):
         name = f"budget window {one.scope} {one.period} {one.starts_at:%Y-%m-%d %H:%M}"
-        yield Problem("I6", name, f"holds {plain(used[one.pk])} where its jobs count {plain(counted[one.pk])}")
+        yield Problem(
+            "I6", name, f"holds {format_plain(used[one.pk])} where its jobs count {format_plain(counted[one.pk])}"
+        )
 
 
 def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
@@ -67,5 +69,5 @@ def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
     for reference, state, counted, places, expected in jobs.values_list(
         "reference", "state", "counted", "counted_in", "cost"
     ):
-        text = f"{state}, counts {plain(counted)} in {len(places)} budget windows where it costs {plain(expected)}"
+        text = f"{state}, counts {format_plain(counted)} in {len(places)} budget windows where it costs {format_plain(expected)}"
         yield Problem("I6", reference, text)

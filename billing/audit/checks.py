@@ -9,31 +9,31 @@ from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, 
 from django.db.models.functions import Abs, Coalesce, Lag
 
 from billing.audit.budget_checks import jobs_count_what_they_cost, windows_hold_what_counts
-from billing.audit.runner import Guards, Problem, register, triggers_missing
+from billing.audit.runner import Problem, TriggerNames, find_missing_triggers, register_check
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, ProviderEntry, Spend
 
 Kind = LedgerEntry.Kind
 Outcome = PaidCall.Outcome
 State = Spend.State
 
-GUARDS: Guards = {
+GUARDS: TriggerNames = {
     "postgresql": ("veoapp_ledger_no_change", "veoapp_ledger_no_truncate"),
     "sqlite": ("veoapp_ledger_no_update", "veoapp_ledger_no_delete", "veoapp_ledger_no_replace"),
 }
-PROVIDER_GUARDS: Guards = {
+PROVIDER_GUARDS: TriggerNames = {
     "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
     "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
 }
-ANSWER_GUARDS: Guards = {
+ANSWER_GUARDS: TriggerNames = {
     "postgresql": ("veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"),
     "sqlite": tuple(f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")),
 }
 
-register(windows_hold_what_counts)
-register(jobs_count_what_they_cost)
+register_check(windows_hold_what_counts)
+register_check(jobs_count_what_they_cost)
 
 
-@register
+@register_check
 def balances(*, deep: bool) -> Iterable[Problem]:
     """I1: a balance is the sum of its entries, what the last of them says, and what its lots hold; not below zero."""
     last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
@@ -50,7 +50,7 @@ def balances(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I1", f"credit account {pk}", text)
 
 
-@register
+@register_check
 def running_balances(*, deep: bool) -> Iterable[Problem]:
     """I1: each entry goes on from the balance that the one before it left."""
     before = Coalesce(Window(Lag("balance_after"), partition_by="account", order_by="id"), 0)
@@ -61,7 +61,7 @@ def running_balances(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I1", f"ledger entry {pk}", f"leaves {after} where {expected} was due")
 
 
-@register
+@register_check
 def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
     """I1: what is left of a lot is what it was given, less what movements took, and what refunds gave back."""
     moved = Case(When(entry__amount__gt=0, then=F("amount")), default=F("amount") * -1, output_field=BigIntegerField())
@@ -71,7 +71,7 @@ def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I1", f"credit lot {pk}", f"holds {left} where its uses leave {expected}")
 
 
-@register
+@register_check
 def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
     """I1: a movement is what it took from lots, or gave to them; those from before there were lots touched none."""
     used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
@@ -84,23 +84,23 @@ def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I1", f"ledger entry {pk}", f"moves {size}, its lots {in_lots}")
 
 
-@register
+@register_check
 def ledger_guards(*, deep: bool) -> Iterable[Problem]:
     """I2: the database itself refuses to change or delete an entry."""
-    return triggers_missing(invariant="I2", names=GUARDS)
+    return find_missing_triggers(invariant="I2", names=GUARDS)
 
 
-@register
+@register_check
 def provider_entries(*, deep: bool) -> Iterable[Problem]:
     """I2, I22: the database refuses to change the provider's entries and answers as well; each correction has its actor."""
-    yield from triggers_missing(invariant="I2", names=PROVIDER_GUARDS)
-    yield from triggers_missing(invariant="I2", names=ANSWER_GUARDS)
+    yield from find_missing_triggers(invariant="I2", names=PROVIDER_GUARDS)
+    yield from find_missing_triggers(invariant="I2", names=ANSWER_GUARDS)
     nameless = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
     for pk, amount in nameless.values_list("pk", "amount"):
         yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} by nobody")
 
 
-@register
+@register_check
 def refunds_once(*, deep: bool) -> Iterable[Problem]:
     """I3: no charge is refunded twice."""
     twice = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
@@ -108,7 +108,7 @@ def refunds_once(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I3", f"ledger entry {charge}", f"refunded {times} times")
 
 
-@register
+@register_check
 def refunds_whole(*, deep: bool) -> Iterable[Problem]:
     """I4: a refund gives back what its charge took, to whom it was taken from."""
     charge = LedgerEntry.objects.filter(
@@ -123,7 +123,7 @@ def refunds_whole(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I4", f"ledger entry {pk}", f"gives back {amount} of a charge of {charged}")
 
 
-@register
+@register_check
 def calls_once(*, deep: bool) -> Iterable[Problem]:
     """I5: no job has two paid calls that may have been accepted."""
     live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
@@ -132,7 +132,7 @@ def calls_once(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I5", reference, f"{calls} paid calls may have been accepted")
 
 
-@register
+@register_check
 def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
     """I6: what is promised has its paid call, and a call has its promise: budgets count on it."""
     calls = PaidCall.objects.filter(spend=OuterRef("pk"))
@@ -149,7 +149,7 @@ def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I6", reference, f"{state} with {'a' if sent else 'no'} paid call that may cost something")
 
 
-@register
+@register_check
 def causes(*, deep: bool) -> Iterable[Problem]:
     """I22: each entry says why: its job, at its price, or a reason."""
     jobs = Spend.objects.filter(reference=OuterRef("reference"), user=OuterRef("account__user"))
@@ -161,7 +161,7 @@ def causes(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I22", f"ledger entry {pk}", f"{kind} of {amount} without a cause")
 
 
-@register
+@register_check
 def charges(*, deep: bool) -> Iterable[Problem]:
     """I22: no job is done that was not charged."""
     charged = LedgerEntry.objects.filter(

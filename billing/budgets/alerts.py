@@ -10,7 +10,7 @@ from billing.alerts import services as alerts
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import Subject
 from billing.budgets.state import State
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.models import Alert
 
 KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
@@ -24,7 +24,7 @@ def tell_spent(state: State) -> None:
         if (one.scope, one.window) == (state.scope, state.window) and one.is_spent:
             _tell(alerts.Kind.BUDGET_HARD, one)
             # That it is almost spent is no news any more.
-            alerts.resolve(alerts.Kind.BUDGET_SOFT, cause=cause_of(one))
+            alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT, cause=cause_of(one))
 
 
 def watch(at: datetime) -> None:
@@ -35,7 +35,7 @@ def watch(at: datetime) -> None:
             state.is_spent if alert.kind == alerts.Kind.BUDGET_HARD else state.is_soft for state in _of(alert, limited)
         )
         if not any(still):
-            alerts.resolve(alerts.Kind(alert.kind), cause=alert.cause)
+            alerts.resolve_alerts(alerts.Kind(alert.kind), cause=alert.cause)
     for state in limited:
         if state.is_soft and not any(_is_told(kind, state) for kind in KINDS):
             _tell(alerts.Kind.BUDGET_SOFT, state)
@@ -43,7 +43,7 @@ def watch(at: datetime) -> None:
 
 def cause_of(state: State) -> str:
     """A window's limit by name: another limit is another cause, so that each is told of once."""
-    return f"{state.scope}:{state.period} {plain(state.limit or budget_usage.ZERO)}"
+    return f"{state.scope}:{state.period} {format_plain(state.limit or budget_usage.ZERO)}"
 
 
 def _of(alert: Alert, states: list[State]) -> list[State]:
@@ -61,8 +61,8 @@ def _tell(kind: alerts.Kind, state: State) -> None:
     facts = {
         "say": [f"budget_{state.period}"],
         "scope": state.scope,
-        "used": plain(state.used),
-        "limit": plain(state.limit or budget_usage.ZERO),
+        "used": format_plain(state.used),
+        "limit": format_plain(state.limit or budget_usage.ZERO),
         "next_at": state.window.ends_at.isoformat(),
     }
     alerts.raise_alert(kind, cause=cause_of(state), facts=facts, window=state.period)

@@ -18,8 +18,8 @@ from billing.budgets import pacing
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import Subject
 from billing.budgets.usage import State
-from billing.common.formatting import said
-from billing.common.periods import following
+from billing.common.formatting import format_moment
+from billing.common.periods import next_window
 from billing.common.refusal import Refusal
 from billing.pricing import prices
 from billing.pricing.prices import Quote
@@ -35,7 +35,7 @@ class BudgetRefusal(Refusal):
 
     def told(self) -> dict[str, Any]:
         """The facts, with the time as the reader's clock shows it."""
-        return {**self.facts, "time": said(self.until) if self.until else ""}
+        return {**self.facts, "time": format_moment(self.until) if self.until else ""}
 
 
 class UserBudgetSpent(BudgetRefusal):
@@ -199,9 +199,9 @@ def _reason(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> Budg
 
 def _room_at(state: State, limit: Decimal, *, missing: Decimal) -> datetime:
     """When the window begins that has room for what is missing in this one."""
-    one = following(state.window)
+    one = next_window(state.window)
     while missing > limit:
-        one, missing = following(one), missing - limit
+        one, missing = next_window(one), missing - limit
     return one.starts_at
 
 
@@ -209,6 +209,6 @@ def _smaller_fits(quote: Quote, state: State, left: Decimal) -> bool:
     """Whether something cheaper of the same kind is sold that what is left allows."""
     return any(
         other.kind == quote.kind and other.user_credits < quote.user_credits
-        for other in prices.price_list()
+        for other in prices.list_current_quotes()
         if other.provider_credits <= left or (state.subject == Subject.MODEL and other.model != quote.model)
     )

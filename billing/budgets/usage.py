@@ -21,7 +21,7 @@ from accounts.seams import clock
 from billing.budgets.limits import ALL, Limit, among, limits_of, model_scope, said, user_scope
 from billing.budgets.state import ZERO as ZERO
 from billing.budgets.state import State as State
-from billing.common.periods import Window, window
+from billing.common.periods import Window, window_at
 from billing.models import Budget, BudgetWindow, Period, Spend
 from billing.pricing import prices
 
@@ -70,7 +70,7 @@ def states(at: datetime) -> list[State]:
     found = [
         _state(
             scope,
-            window(period, at),
+            window_at(period, at),
             used.get((scope, period), ZERO),
             limits[scope, period],
             cheapest=_least(costs, scope),
@@ -95,7 +95,7 @@ def _states(limits: dict[tuple[str, str], Limit], at: datetime) -> list[State]:
     rows = BudgetWindow.objects.filter(_now(at), scope__in=scopes)
     used = {(row.scope, row.period): row.used for row in rows}
     return [
-        _state(scope, window(period, at), used.get((scope, period), ZERO), limits[scope, period])
+        _state(scope, window_at(period, at), used.get((scope, period), ZERO), limits[scope, period])
         for scope in scopes
         for period in Period
     ]
@@ -129,7 +129,7 @@ def reserve(*, spend: Spend, at: datetime) -> None:
         # The database decides by itself, in one statement: what has no room is not changed, and then nothing is.
         if BudgetWindow.objects.filter(_having_room(rows, limits, amount)).update(used=_used_and(amount)) < len(rows):
             short = shortage(
-                [_state(row.scope, window(row.period, at), row.used, limits[row.scope, row.period]) for row in rows],
+                [_state(row.scope, window_at(row.period, at), row.used, limits[row.scope, row.period]) for row in rows],
                 amount,
             )
             assert short is not None, "what was not counted has no room"  # noqa: S101  an invariant that stays on in production
@@ -191,7 +191,7 @@ def forget_old(at: datetime) -> int:
 
 def _now(at: datetime) -> Q:
     """The windows that `at` falls into."""
-    current = [window(period, at) for period in Period]
+    current = [window_at(period, at) for period in Period]
     return reduce(or_, (Q(period=one.period, starts_at=one.starts_at) for one in current))
 
 
@@ -213,7 +213,7 @@ def _read(scopes: Iterable[str], at: datetime) -> tuple[Used, Costs, Costs]:
     windows = BudgetWindow.objects.filter(_now(at), scope__in=scopes).order_by()
     jobs = Spend.objects.filter(state=Spend.State.ESTIMATED).order_by().values("model", "estimated").distinct()
     found = windows.values_list(Value("used", words), "scope", "period", "used").union(
-        prices.new_videos(at=at).values_list(Value("cost", words), "model", Value("", words), "provider_credits"),
+        prices.new_video_prices(at=at).values_list(Value("cost", words), "model", Value("", words), "provider_credits"),
         jobs.values_list(Value("wait", words), "model", Value("", words), "estimated"),
         all=True,
     )
@@ -242,7 +242,7 @@ def _ensured(scopes: Sequence[str], at: datetime) -> list[int]:
     """The ids of the windows that these scopes count in now; those that are not there yet are made."""
     rows = _now(at) & Q(scope__in=scopes)
     found = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
-    wanted = sorted((scope, window(period, at)) for scope in scopes for period in Period)
+    wanted = sorted((scope, window_at(period, at)) for scope in scopes for period in Period)
     if len(found) < len(wanted):
         # In one order for all: who inserts what another has inserted waits for that one to end.
         BudgetWindow.objects.bulk_create(

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 
 Cell = str | int | float | Decimal | datetime | None
 
@@ -23,7 +23,7 @@ class _Echo:
         return text
 
 
-def lines(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
+def csv_lines(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
     """A line for each row. Words that could be a formula get an apostrophe; numbers stay numbers, with a point."""
     writer: Any = csv.writer(_Echo())
     yield BOM
@@ -35,7 +35,7 @@ def _written(cell: Cell) -> str | int | float:
     if isinstance(cell, str):
         return f"'{cell}" if cell.startswith(DANGEROUS) else cell
     if isinstance(cell, Decimal):
-        return plain(cell)
+        return format_plain(cell)
     if isinstance(cell, datetime):
         return cell.isoformat(sep=" ", timespec="seconds")
     return "" if cell is None else cell

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 
-LARGEST = 2**63 - 1
+LARGEST_ROW_NUMBER = 2**63 - 1
 
 
 def day_field(label: Any, *, required: bool = False) -> forms.DateField:
@@ -19,9 +19,9 @@ def day_field(label: Any, *, required: bool = False) -> forms.DateField:
     )
 
 
-def row_number(text: str) -> int | None:
+def parse_row_number(text: str) -> int | None:
     """The number of a row as an address writes it; None for whatever no row can have."""
     # Other digits than these are digits to Python as well; and so many of them are no number to it.
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST))):
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ROW_NUMBER))):
         return None
-    return min(int(text), LARGEST)
+    return min(int(text), LARGEST_ROW_NUMBER)

@@ -12,25 +12,25 @@ from django.utils.translation import gettext as _
 from accounts.seams import clock
 
 
-def plain(provider_credits: Decimal) -> str:
+def format_plain(provider_credits: Decimal) -> str:
     """Without the zeros that a column of four decimals brings: `60`, `37.5`."""
     return f"{provider_credits.normalize():f}"
 
 
-def localised(provider_credits: Decimal | None) -> str:
+def format_amount(provider_credits: Decimal | None) -> str:
     """The same with the reader's separators; a dash for what is not known."""
     if provider_credits is None:
         return "–"
-    return _grouped(plain(provider_credits), get_language())
+    return _grouped(format_plain(provider_credits), get_language())
 
 
-def whole_percent(share: Decimal) -> str:
+def format_percent(share: Decimal) -> str:
     """A share of one as `30 %`, rounded down: what has begun is not 0 %, and what is not full is not 100 %."""
     percent = int(share * 100)
-    return below("1 %") if share > 0 and not percent else f"{localised(Decimal(percent))} %"
+    return format_below("1 %") if share > 0 and not percent else f"{format_amount(Decimal(percent))} %"
 
 
-def below(least: str) -> str:
+def format_below(least: str) -> str:
     """For what is more than nothing and would be written as nothing: `<1 %`."""
     return _("<%(least)s") % {"least": least}
 
@@ -42,7 +42,7 @@ def _grouped(number: str, language: str | None) -> str:
     return formats.number_format(number, use_l10n=True, force_grouping=True)
 
 
-def said(at: datetime) -> str:
+def format_moment(at: datetime) -> str:
     """The time alone when it is of today, else with its day."""
     local = timezone.localtime(at)
     time = formats.time_format(local, "TIME_FORMAT")
@@ -51,7 +51,7 @@ def said(at: datetime) -> str:
     return _("%(day)s, %(time)s") % {"day": formats.date_format(local, "MONTH_DAY_FORMAT"), "time": time}
 
 
-def joined(sentences: Iterable[str]) -> str:
+def join_sentences(sentences: Iterable[str]) -> str:
     """One after the other, set apart as the language does: Chinese leaves no space. Empty ones are left out."""
     text = ""
     for sentence in filter(None, sentences):

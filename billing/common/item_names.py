@@ -23,19 +23,19 @@ class Item(NamedTuple):
     def name(self) -> str:
         """As people read it: `Veo 3.1 Fast 1080p · Extension`."""
         kinds = dict(Price.Kind.choices)
-        return f"{title_of(self.model)} {self.resolution} · {kinds.get(self.kind, self.kind)}"
+        return f"{get_model_title(self.model)} {self.resolution} · {kinds.get(self.kind, self.kind)}"
 
 
-def call(titles: Mapping[str, str]) -> None:
+def register_model_titles(titles: Mapping[str, str]) -> None:
     """Tell what people call models, by their code."""
     _titles.update(titles)
 
 
-def title_of(model: str) -> str:
+def get_model_title(model: str) -> str:
     """`Veo 3.1 Fast`; the code of a model that nobody named."""
     return _titles.get(model, model)
 
 
-def titles() -> dict[str, str]:
+def get_model_titles() -> dict[str, str]:
     """Every model that has a name, by its code."""
     return dict(_titles)

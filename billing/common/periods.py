@@ -38,7 +38,7 @@ def site_zone() -> ZoneInfo:
     return ZoneInfo(settings.TIME_ZONE)
 
 
-def window(period: Period | str, at: datetime) -> Window:
+def window_at(period: Period | str, at: datetime) -> Window:
     """The window of this kind that `at` falls into."""
     period = Period(period)
     local = at.astimezone(site_zone())
@@ -52,20 +52,20 @@ def window(period: Period | str, at: datetime) -> Window:
     return Window(_midnight(first), _midnight(_after(first, period)), period)
 
 
-def following(one: Window) -> Window:
+def next_window(one: Window) -> Window:
     """The next window of the same kind."""
-    return window(one.period, one.ends_at)
+    return window_at(one.period, one.ends_at)
 
 
-def between(period: Period | str, since: datetime, until: datetime) -> Iterator[Window]:
+def windows_between(period: Period | str, since: datetime, until: datetime) -> Iterator[Window]:
     """Every window of this kind that has a part in [since, until), in order."""
-    one = window(period, since)
+    one = window_at(period, since)
     while one.starts_at < until:
         yield one
-        one = following(one)
+        one = next_window(one)
 
 
-def day_of(day: date) -> Window:
+def day_window(day: date) -> Window:
     """The window of one calendar day of the site."""
     return Window(_midnight(day), _midnight(day + timedelta(days=1)), Period.DAY)
 

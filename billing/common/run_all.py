@@ -6,11 +6,11 @@ from collections.abc import Callable
 log = logging.getLogger(__name__)
 
 
-class ChoresFailed(Exception):
+class SomeCallsFailed(Exception):
     """Some of several chores failed; all of them were tried. Each is in the log with its own trace."""
 
 
-def each(*chores: Callable[[], object]) -> None:
+def run_all_then_raise(*chores: Callable[[], object]) -> None:
     """Do all of them, in order; ChoresFailed once all are tried, so that the job is noted as failed."""
     failed = []
     for chore in chores:
@@ -20,4 +20,4 @@ def each(*chores: Callable[[], object]) -> None:
             log.exception("a chore failed")
             failed.append(f"{type(problem).__name__}")
     if failed:
-        raise ChoresFailed(f"{len(failed)} of {len(chores)}: {', '.join(failed)}")
+        raise SomeCallsFailed(f"{len(failed)} of {len(chores)}: {', '.join(failed)}")

@@ -9,12 +9,12 @@ _GROWTH = 1.05
 _MOST_S = 7 * 86_400
 
 
-def bucket(seconds: float) -> str:
+def duration_bucket(seconds: float) -> str:
     """The label of the bucket that a duration falls into."""
     return str(floor(log(min(max(seconds, 1.0), _MOST_S)) / log(_GROWTH)))
 
 
-def percentile(counts: Mapping[str, float], share: float) -> float | None:
+def duration_percentile(counts: Mapping[str, float], share: float) -> float | None:
     """The duration in seconds that `share` (0 to 1) of the counted ones stay under; None when nothing is counted."""
     labels = sorted((label for label, count in counts.items() if count > 0), key=int)
     if not labels:

@@ -13,12 +13,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.models import Measure, Period, Spend, TallyMark, Total
 
 # Measures with a label (reasons, histograms) are kept by day and month only; users' totals only hold these.
 LABELLED = frozenset({Measure.FAILURE, Measure.VERDICT, Measure.GENERATION, Measure.WAIT})
-OF_USERS = (
+USER_MEASURES = (
     Measure.ORDERED,
     Measure.ESTIMATED,
     Measure.SETTLED_ESTIMATE,
@@ -36,7 +36,7 @@ PUT_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True)
-class Row:
+class TotalRow:
     """One sum: in provider credits, user credits, jobs, whatever the measure counts."""
 
     starts_at: datetime
@@ -47,7 +47,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class UserRow:
+class UserTotals:
     """One user's sums in a stretch of time, by measure (those of OF_USERS)."""
 
     user_id: int
@@ -59,7 +59,7 @@ Count = tuple[Measure, Decimal | int]
 LabelledCount = tuple[Measure, str, Decimal | int]
 
 
-def mark(
+def record_counts(
     *,
     ordered_at: datetime,
     model: str,
@@ -68,7 +68,7 @@ def mark(
     labelled: Iterable[LabelledCount] = (),
 ) -> None:
     """Count, in the caller's transaction. A job's counts all go to the hour in which it was ordered."""
-    hour = window(Period.HOUR, ordered_at).starts_at
+    hour = window_at(Period.HOUR, ordered_at).starts_at
     every = [*((measure, "", amount) for measure, amount in counts), *labelled]
     TallyMark.objects.bulk_create(
         TallyMark(hour=hour, model=model, user_id=user_id, measure=measure, label=label[:40], amount=Decimal(amount))
@@ -77,13 +77,15 @@ def mark(
     )
 
 
-def mark_job(*, reference: str, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
+def record_job_counts(*, reference: str, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
     """Count something about the job that this spend is for."""
     job = Spend.objects.only("created_at", "model", "user_id").get(reference=reference)
-    mark(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts, labelled=labelled)
+    record_counts(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts, labelled=labelled)
 
 
-def rows(period: Period, *, since: datetime, until: datetime, measures: Iterable[Measure] | None = None) -> list[Row]:
+def read_totals(
+    period: Period, *, since: datetime, until: datetime, measures: Iterable[Measure] | None = None
+) -> list[TotalRow]:
     """Sums of all users by window and model, in [since, until), which begin and end with a window. One query."""
     totals = Total.objects.filter(period=period, user_id=0, starts_at__gte=since, starts_at__lt=until)
     marks = TallyMark.objects.filter(hour__gte=since, hour__lt=until)
@@ -96,11 +98,11 @@ def rows(period: Period, *, since: datetime, until: datetime, measures: Iterable
     both = totals.values_list("starts_at", *names).union(marks.values_list("hour", *names), all=True)
     sums: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
     for at, model, measure, label, amount in both:
-        sums[window(period, at).starts_at, model, measure, label] += amount
-    return [Row(*key, amount) for key, amount in sorted(sums.items())]
+        sums[window_at(period, at).starts_at, model, measure, label] += amount
+    return [TotalRow(*key, amount) for key, amount in sorted(sums.items())]
 
 
-def users(period: Period, *, since: datetime, until: datetime, by: Measure, most: int) -> list[UserRow]:
+def rank_users(period: Period, *, since: datetime, until: datetime, by: Measure, most: int) -> list[UserTotals]:
     """Who counts most in `by` (one of OF_USERS), with all their sums. `period` is DAY or MONTH. One query.
 
     Ranked by the one measure first, so that however many users there are, only few of their sums are read.
@@ -113,7 +115,7 @@ def users(period: Period, *, since: datetime, until: datetime, by: Measure, most
         WHERE measure IN ({measures}) AND hour >= %s AND hour < %s AND user_id {who}
     """
     ranking = parts.format(measures="%s", who="> 0")
-    sums = parts.format(measures=", ".join(["%s"] * len(OF_USERS)), who="IN (SELECT user_id FROM ranked)")
+    sums = parts.format(measures=", ".join(["%s"] * len(USER_MEASURES)), who="IN (SELECT user_id FROM ranked)")
     at = [_moment(since), _moment(until)]
     with connection.cursor() as cursor:
         cursor.execute(
@@ -125,24 +127,24 @@ def users(period: Period, *, since: datetime, until: datetime, by: Measure, most
             SELECT user_id, measure, SUM(amount), (SELECT email FROM accounts_user WHERE id = user_id)
             FROM ({sums}) AS every GROUP BY user_id, measure
             """,  # noqa: S608  constants of our own only; every value is a parameter
-            [period, by, *at, by, *at, most, period, *OF_USERS, *at, *OF_USERS, *at],
+            [period, by, *at, by, *at, most, period, *USER_MEASURES, *at, *USER_MEASURES, *at],
         )
         found = cursor.fetchall()
-    amounts: dict[int, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(OF_USERS, Decimal(0)))
+    amounts: dict[int, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(USER_MEASURES, Decimal(0)))
     emails: dict[int, str] = {}
     for user_id, measure, amount, email in found:
         emails[user_id] = email or ""
         amounts[user_id][measure] = Decimal(str(amount)).quantize(SMALLEST)
     order = sorted(amounts, key=lambda user_id: (-amounts[user_id][by], user_id))
-    return [UserRow(user_id, amounts[user_id], emails[user_id]) for user_id in order]
+    return [UserTotals(user_id, amounts[user_id], emails[user_id]) for user_id in order]
 
 
-def is_waiting() -> bool:
+def has_unfolded_marks() -> bool:
     """Whether marks wait to be folded."""
     return TallyMark.objects.exists()
 
 
-def fold(*, most: int = 100_000) -> int:
+def fold_marks(*, most: int = 100_000) -> int:
     """Fold marks into totals until none is left, or `most` are done; returns how many. Two at once do no harm."""
     folded = 0
     while folded < most and (count := _fold_some()):
@@ -170,32 +172,32 @@ def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
         for period in Period:
             if period == Period.HOUR and one.measure in LABELLED:
                 continue
-            start = window(period, one.hour).starts_at
+            start = window_at(period, one.hour).starts_at
             sums[period, start, 0, one.model, one.measure, one.label] += one.amount
-            if period != Period.HOUR and one.measure in OF_USERS:
+            if period != Period.HOUR and one.measure in USER_MEASURES:
                 sums[period, start, one.user_id, "", one.measure, one.label] += one.amount
     return sums
 
 
-def kept(*periods: Period, since: datetime, until: datetime) -> dict[Key, Decimal]:
+def read_sums(*periods: Period, since: datetime, until: datetime) -> dict[Key, Decimal]:
     """Every sum of these windows in [since, until): totals, and the marks not folded yet. For `videos.audit.recount`."""
     totals = Total.objects.filter(period__in=periods, starts_at__gte=since, starts_at__lt=until)
     sums: dict[Key, Decimal] = {}
     # Apart, since each has an index of its own.
-    for part in (totals.filter(user_id=0), totals.filter(user_id__gt=0, measure__in=OF_USERS)):
+    for part in (totals.filter(user_id=0), totals.filter(user_id__gt=0, measure__in=USER_MEASURES)):
         sums |= {tuple(key): amount for *key, amount in part.values_list(*_KEY, "amount")}
-    for key, amount in waiting(since=since, until=until).items():
+    for key, amount in unfolded_sums(since=since, until=until).items():
         if key[0] in periods:
             sums[key] = sums.get(key, Decimal(0)) + amount
     return sums
 
 
-def waiting(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
+def unfolded_sums(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
     """What the marks of these hours will add to totals."""
     return totals_of(TallyMark.objects.filter(hour__gte=since, hour__lt=until))
 
 
-def put(sums: dict[Key, Decimal]) -> None:
+def set_totals(sums: dict[Key, Decimal]) -> None:
     """Set totals, whatever they were. For `videos.audit.recount`, in its transaction."""
     _write(sums, "EXCLUDED.amount")
 

@@ -36,7 +36,7 @@ def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
         (Measure.ESTIMATED, spend.estimated),
         (Measure.CHARGED, spend.user_credits),
     ]
-    rollups.mark(ordered_at=spend.created_at, model=spend.model, user_id=user.pk, counts=counts)
+    rollups.record_counts(ordered_at=spend.created_at, model=spend.model, user_id=user.pk, counts=counts)
     return spend
 
 
@@ -92,7 +92,7 @@ def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
                 (Measure.SETTLED_ESTIMATE, job.estimated),
                 (Measure.ACTUAL, job.actual or ZERO),
             ]
-            rollups.mark(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts)
+            rollups.record_counts(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts)
             budget_usage.recount(job)
         return bool(settled)
 
@@ -109,7 +109,7 @@ def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
         if before is None or not guessed.filter(actual=before).update(**changes):
             return False
         job = Spend.objects.get(reference=reference)
-        rollups.mark_job(reference=reference, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
+        rollups.record_job_counts(reference=reference, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
         budget_usage.recount(job)
         return True
 

@@ -46,7 +46,7 @@ class Soon:
 
 def run() -> None:
     """What the bell is for: take out what is due, then write to those whose credits are next."""
-    run_all.each(expire_due, warn_due)
+    run_all.run_all_then_raise(expire_due, warn_due)
 
 
 def expire_due(*, most: int = MOST_LOTS) -> int:

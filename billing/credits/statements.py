@@ -14,7 +14,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from billing.common.form_fields import day_field, row_number
+from billing.common.form_fields import day_field, parse_row_number
 from billing.credits import ledger
 from billing.models import LedgerEntry
 
@@ -85,7 +85,7 @@ class Statement:
     def page(self, *, before: str = "") -> tuple[list[LedgerEntry], int | None]:
         """A page of entries older than the one of that number, and the number that the next page begins before."""
         found = self.entries()
-        if (number := row_number(before)) is not None:
+        if (number := parse_row_number(before)) is not None:
             found = found.filter(pk__lt=number)
         page = list(found[: PAGE + 1])
         return page[:PAGE], page[PAGE - 1].pk if len(page) > PAGE else None

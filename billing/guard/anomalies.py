@@ -18,11 +18,11 @@ from django.db.models import Count, QuerySet
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.alerts.messages import Facts, english_of, in_each_language
-from billing.common.formatting import plain
-from billing.common.periods import site_zone, window
+from billing.alerts.messages import Facts, format_english, format_in_each_language
+from billing.common.formatting import format_plain
+from billing.common.periods import site_zone, window_at
 from billing.costs import rollups
-from billing.costs.rollups import Row
+from billing.costs.rollups import TotalRow
 from billing.guard import user_holds
 from billing.models import Measure, Period, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
@@ -92,7 +92,7 @@ def end_trips() -> int:
         ended_at = trip.until if has_healed else at
         # Compare-and-set: of two who look at once, one ends it.
         if WatchTrip.objects.filter(pk=trip.pk, ended_at=None).update(ended_at=ended_at, by_person=not has_healed):
-            alerts.resolve(ALERTS[Kind(trip.kind)], cause=_cause(trip.account, trip.user))
+            alerts.resolve_alerts(ALERTS[Kind(trip.kind)], cause=_cause(trip.account, trip.user))
             count += 1
     return count
 
@@ -117,9 +117,9 @@ def _spend(at: datetime) -> Iterator[Finding]:
     if hour.ordered > bar:
         facts = {
             "say": ["young_hour" if hour.is_young else "usual_hour"],
-            "ordered": plain(hour.ordered),
-            "usual": plain(hour.usual),
-            "bar": plain(bar),
+            "ordered": format_plain(hour.ordered),
+            "usual": format_plain(hour.usual),
+            "bar": format_plain(bar),
         }
         yield Finding(kind=Kind.SPEND, seen=hour.ordered, usual=hour.usual, facts=facts)
 
@@ -136,7 +136,7 @@ def _failures(at: datetime, ended: Callable[[datetime], Ended]) -> Iterator[Find
             "reasons": ", ".join(
                 f"{code} {count}" for code, count in sorted(lately.failed.items(), key=lambda one: -one[1])
             ),
-            "bar_share": plain(usual),
+            "bar_share": format_plain(usual),
         }
         yield Finding(kind=Kind.FAILURES, seen=lately.share, usual=usual, facts=facts)
 
@@ -152,7 +152,7 @@ def _bursts(at: datetime) -> Iterator[Finding]:
         known = (trip.seen * GROWTH for trip in _known(Kind.BURST, at).filter(user=user))
         bar = max(Decimal(settings.UNUSUAL_USER_BURST), usual * BURST_FACTOR, *known)
         if orders > bar:
-            facts = {"say": ["burst"], "orders": orders, "usual": plain(usual), "bar": plain(bar)}
+            facts = {"say": ["burst"], "orders": orders, "usual": format_plain(usual), "bar": format_plain(bar)}
             yield Finding(kind=Kind.BURST, seen=Decimal(orders), usual=usual, facts=facts, user=user)
 
 
@@ -168,7 +168,7 @@ def _usual_orders(user: User, at: datetime) -> Decimal:
 
 def _known(kind: WatchTrip.Kind, at: datetime) -> QuerySet[WatchTrip]:
     """Trips whose measure is no news: a person let it pass within a day, or the very hour of it goes on."""
-    hour = window(Period.HOUR, at).starts_at
+    hour = window_at(Period.HOUR, at).starts_at
     ended = WatchTrip.objects.filter(kind=kind, ended_at__isnull=False)
     return ended.filter(by_person=True, ended_at__gt=at - KNOWN_FOR) | ended.filter(at__gte=hour)
 
@@ -182,7 +182,7 @@ def _since(earliest: datetime, trips: QuerySet[WatchTrip]) -> datetime:
 def _trip(account_id: int, finding: Finding) -> WatchTrip | None:
     """Stop, under the account's lock: two who watch at once stop once, and tell once. None: stopped already."""
     with transaction.atomic():
-        account = provider_accounts.lock(account_id)
+        account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
         minutes = settings.UNUSUAL_PAUSE_MINUTES
         until = at + timedelta(minutes=minutes) if minutes else None
@@ -210,12 +210,12 @@ def _stop(account: ProviderAccount, finding: Finding, at: datetime, until: datet
         return user_holds.hold(user=finding.user, code=UserHold.Code.BURST, until=until)
     if account.is_paused_at(at):
         return False
-    return provider_accounts.pause(
+    return provider_accounts.pause_account(
         account_id=account.pk,
         actor=None,
         code=ProviderAccount.Pause.UNUSUAL_SPEND,
-        reason=english_of(ALERTS[finding.kind], finding.facts),
-        words=in_each_language(ALERTS[finding.kind], finding.facts),
+        reason=format_english(ALERTS[finding.kind], finding.facts),
+        words=format_in_each_language(ALERTS[finding.kind], finding.facts),
         until=until,
     )
 
@@ -247,9 +247,9 @@ class Hour:
 
 def hour_at(at: datetime) -> Hour:
     """The hour that `at` falls into. One query."""
-    hour = window(Period.HOUR, at)
+    hour = window_at(Period.HOUR, at)
     since = hour.starts_at - timedelta(days=DAYS)
-    rows = rollups.rows(Period.HOUR, since=since, until=hour.ends_at, measures=[Measure.ESTIMATED])
+    rows = rollups.read_totals(Period.HOUR, since=since, until=hour.ends_at, measures=[Measure.ESTIMATED])
     ordered = sum((row.amount for row in rows if row.starts_at == hour.starts_at), Decimal(0))
     before = [row for row in rows if row.starts_at < hour.starts_at]
     factor, floor = settings.UNUSUAL_SPEND_FACTOR, settings.UNUSUAL_SPEND_FLOOR
@@ -259,7 +259,7 @@ def hour_at(at: datetime) -> Hour:
     return Hour(ordered, max(usual * factor, floor), usual, is_young=False)
 
 
-def _usual(rows: Sequence[Row], local: datetime) -> Decimal:
+def _usual(rows: Sequence[TotalRow], local: datetime) -> Decimal:
     """The median over the days since the first row; a day without orders in that hour counts as zero."""
     zone = site_zone()
     by_day: dict[date, Decimal] = defaultdict(Decimal)

@@ -16,14 +16,14 @@ from accounts.seams import clock
 from billing.budgets import pacing
 from billing.budgets import policy as budget_policy
 from billing.budgets import usage as budget_usage
-from billing.common.formatting import said
+from billing.common.formatting import format_moment
 from billing.common.refusal import Refusal as Refusal
 from billing.costs import spend
 from billing.guard import circuit_breaker, user_holds
 from billing.models import CreditAccount, ProviderAccount, Spend, UserHold
 from billing.pricing import prices
 from billing.pricing.prices import Quote
-from billing.provider.accounts import BALANCE_FRESH_FOR, is_critical, lacks_balance, pause_sentence
+from billing.provider.accounts import BALANCE_FRESH_FOR, format_pause_reason, is_critical, lacks_balance
 
 
 class Paused(Refusal):
@@ -38,7 +38,7 @@ class Paused(Refusal):
             )
         return gettext("New videos are paused until %(time)s (%(reason)s). Nothing was charged.") % {
             **self.facts,
-            "time": said(self.facts["until"]),
+            "time": format_moment(self.facts["until"]),
         }
 
 
@@ -49,7 +49,7 @@ class Held(Refusal):
 
     def sentence(self) -> str:
         until = self.facts["until"]
-        facts = {**self.facts, "time": said(until) if until else ""}
+        facts = {**self.facts, "time": format_moment(until) if until else ""}
         if self.facts["reason"]:
             if until is None:
                 return gettext("An operator holds your new videos (%(reason)s). Nothing was charged.") % facts
@@ -139,7 +139,7 @@ def check_order(
 ) -> None:
     """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
     if provider.is_paused_at(clock.database_now()):
-        raise Paused(reason=pause_sentence(provider), until=provider.paused_until)
+        raise Paused(reason=format_pause_reason(provider), until=provider.paused_until)
     if (hold := user_holds.of(user.pk)) is not None:
         raise held_by(hold)
     if provider.parked_as or is_critical(provider):
@@ -148,7 +148,9 @@ def check_order(
     if active >= settings.MAX_ACTIVE_PER_USER:
         raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
     if account.balance < quote.user_credits:
-        cheaper = any(one.kind == quote.kind and one.user_credits <= account.balance for one in prices.price_list())
+        cheaper = any(
+            one.kind == quote.kind and one.user_credits <= account.balance for one in prices.list_current_quotes()
+        )
         raise NotEnoughCredits(price=quote.user_credits, balance=account.balance, cheaper=cheaper)
     if (refusal := budget_policy.refusal_of(user=user, quote=quote, at=clock.database_now())) is not None:
         raise refusal

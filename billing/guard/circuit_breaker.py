@@ -17,7 +17,7 @@ from django.db import transaction
 from accounts.seams import clock, randomness
 from billing.alerts import services as alerts
 from billing.models import PaidCall, ProviderAccount, ProviderOutcome
-from billing.provider.accounts import lock
+from billing.provider.accounts import lock_account
 
 FIRST_REST = timedelta(seconds=30)
 LONGEST_REST = timedelta(minutes=10)
@@ -39,7 +39,7 @@ def succeeded(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -> Non
         ProviderOutcome.objects.create(account_id=account_id, call=call, is_ok=True, at=at)
         probed = ProviderAccount.objects.filter(pk=account_id, breaker=State.HALF_OPEN)
         if probed.update(breaker=State.CLOSED, breaker_at=clock.database_now(), breaker_opened=0, breaker_until=None):
-            alerts.resolve(alerts.Kind.PROVIDER_TROUBLE, cause=ProviderAccount.cause_of(account_id))
+            alerts.resolve_alerts(alerts.Kind.PROVIDER_TROUBLE, cause=ProviderAccount.cause_of(account_id))
     elif ProviderOutcome.objects.filter(
         account_id=account_id, call__in=FREE, is_ok=False, at__gt=at - window()
     ).exists():
@@ -50,7 +50,7 @@ def succeeded(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -> Non
 def failed(account_id: int, *, detail: str, call: ProviderOutcome.Call = Call.PAID, at_once: bool = False) -> None:
     """One more failure of the provider. `at_once`: it said itself that it takes no orders now (maintenance)."""
     with transaction.atomic():
-        account = lock(account_id)
+        account = lock_account(account_id)
         at = clock.database_now()
         detail = detail[:_DETAIL_LENGTH]
         ProviderOutcome.objects.create(account=account, call=call, is_ok=False, detail=detail, at=at)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from billing.alerts import services as alerts
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.common.item_names import Item
 from billing.pricing import prices
 
@@ -37,20 +37,20 @@ class Margin:
         return self.usd < 0 and settings.USD_PER_USER_CREDIT > 0
 
 
-def check() -> list[prices.Quote]:
+def update_margin_alerts() -> list[prices.Quote]:
     """Alert for each price in force that is below its cost, end the alerts of the others; returns the former."""
     below = []
-    for quote in prices.price_list():
+    for quote in prices.list_current_quotes():
         item = Item(quote.model, quote.resolution, quote.kind)
         margin = Margin(quote.user_credits, quote.provider_credits)
         if margin.is_negative:
             below.append(quote)
             facts = {
                 "user_credits": quote.user_credits,
-                "provider_credits": plain(quote.provider_credits),
-                "loss": plain(round(-margin.usd, 4)),
+                "provider_credits": format_plain(quote.provider_credits),
+                "loss": format_plain(round(-margin.usd, 4)),
             }
             alerts.raise_alert(Kind.NEGATIVE_MARGIN, cause=str(item), facts=facts)
         else:
-            alerts.resolve(Kind.NEGATIVE_MARGIN, cause=str(item))
+            alerts.resolve_alerts(Kind.NEGATIVE_MARGIN, cause=str(item))
     return below

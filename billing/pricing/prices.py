@@ -35,7 +35,7 @@ class Quote:
         return self.provider_credits * self.usd_per_credit
 
 
-def quote(*, model: str, resolution: str, kind: str = Kind.GENERATE, at: datetime | None = None) -> Quote:
+def get_quote(*, model: str, resolution: str, kind: str = Kind.GENERATE, at: datetime | None = None) -> Quote:
     """The newest price valid at `at` (now unless given). Raises NoPrice."""
     price = (
         Price.objects.filter(model=model, resolution=resolution, kind=kind, valid_from__lte=at or clock.now())
@@ -47,7 +47,7 @@ def quote(*, model: str, resolution: str, kind: str = Kind.GENERATE, at: datetim
     return _quote(price)
 
 
-def in_force(*, at: datetime | None = None) -> list[Price]:
+def list_current_prices(*, at: datetime | None = None) -> list[Price]:
     """The newest price of each item that is valid at `at` (now unless given)."""
     newest: dict[tuple[str, str, str], Price] = {}
     for price in Price.objects.filter(valid_from__lte=at or clock.now()).order_by("valid_from"):
@@ -55,21 +55,24 @@ def in_force(*, at: datetime | None = None) -> list[Price]:
     return list(newest.values())
 
 
-def price_list(*, at: datetime | None = None) -> list[Quote]:
+def list_current_quotes(*, at: datetime | None = None) -> list[Quote]:
     """Every item's price valid at `at`, cheapest first within a kind."""
-    return [_quote(price) for price in sorted(in_force(at=at), key=lambda price: (price.kind, price.user_credits))]
+    return [
+        _quote(price)
+        for price in sorted(list_current_prices(at=at), key=lambda price: (price.kind, price.user_credits))
+    ]
 
 
-def cheapest(*, at: datetime | None = None, model: str = "") -> Decimal | None:
+def get_lowest_cost(*, at: datetime | None = None, model: str = "") -> Decimal | None:
     """The least that a new video, of this model if one is named, costs us at `at` in provider credits; None if none is sold.
 
     A budget or a balance that has less room than this stops all of them.
     """
-    sold = new_videos(at=at).values_list("model", "provider_credits")
+    sold = new_video_prices(at=at).values_list("model", "provider_credits")
     return min((cost for name, cost in sold if model in ("", name)), default=None)
 
 
-def new_videos(*, at: datetime | None = None) -> QuerySet[Price]:
+def new_video_prices(*, at: datetime | None = None) -> QuerySet[Price]:
     """The newest price of each new video that is valid at `at` (now unless given), for a statement that reads more."""
     known = Price.objects.filter(valid_from__lte=at or clock.now(), kind__in=NEW_VIDEOS).order_by()
     same = {name: OuterRef(name) for name in ("model", "resolution", "kind")}

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, Spend
 from billing.pricing import margins, prices
@@ -23,36 +23,36 @@ State = PriceProposal.State
 Source = PriceProposal.Source
 
 # So many of an item's last costs are looked at, and so many of them must agree.
-LAST, AGREE = 3, 2
+COMPARED_COSTS, MIN_EQUAL_COSTS = 3, 2
 REPORTED_WITHIN = timedelta(days=7)
 # A price that is so many times ours, or so small a part of it, is a mistake until somebody says otherwise.
-ABSURD = 10
+IMPLAUSIBLE_FACTOR = 10
 
 
-class Decided(Exception):
+class AlreadyDecided(Exception):
     """Somebody has applied the proposal or put it aside already."""
 
 
-def look() -> list[PriceProposal]:
+def propose_from_reported_costs() -> list[PriceProposal]:
     """Compare what the last videos of each item cost with its price; returns the proposals that stand."""
     standing = []
-    for price in prices.in_force():
+    for price in prices.list_current_prices():
         item, listed = Item(price.model, price.resolution, price.kind), price.provider_credits
         reported = _reported(price)
-        last = Counter(reported.values_list("actual", flat=True)[:LAST]).most_common(1)
+        last = Counter(reported.values_list("actual", flat=True)[:COMPARED_COSTS]).most_common(1)
         seen, times = last[0] if last else (None, 0)
-        if seen is None or times < AGREE:
+        if seen is None or times < MIN_EQUAL_COSTS:
             continue
         if seen == listed:
-            withdraw(item=item, source=Source.REPORTED)
+            withdraw_proposals(item=item, source=Source.REPORTED)
             continue
         times = reported.filter(actual=seen).count()
-        if proposal := propose(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=times):
+        if proposal := propose_price(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=times):
             standing.append(proposal)
     return standing
 
 
-def propose(
+def propose_price(
     *, item: Item, listed: Decimal, seen: Decimal, source: PriceProposal.Source, times: int = 1
 ) -> PriceProposal | None:
     """Note that the provider charges `seen`, and alert. None when a person has put exactly this aside."""
@@ -74,12 +74,12 @@ def propose(
     alerts.raise_alert(
         alerts.Kind.PRICE_CHANGED,
         cause=str(item),
-        facts={"say": [f"price_{source}"], "listed": plain(listed), "seen": plain(seen)},
+        facts={"say": [f"price_{source}"], "listed": format_plain(listed), "seen": format_plain(seen)},
     )
     return proposal
 
 
-def withdraw(*, item: Item, source: PriceProposal.Source) -> int:
+def withdraw_proposals(*, item: Item, source: PriceProposal.Source) -> int:
     """The provider charges what our list says: end what was proposed from this source; returns how many."""
     open_ones = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN)
     ended = open_ones.update(state=State.DISMISSED, decided_at=clock.now())
@@ -88,17 +88,17 @@ def withdraw(*, item: Item, source: PriceProposal.Source) -> int:
     return ended
 
 
-def apply(*, proposal_id: int, user_credits: int, actor: User) -> Price:
+def apply_proposal(*, proposal_id: int, user_credits: int, actor: User) -> Price:
     """Take the provider's price into our list from now on, at this price for users. Raises Decided."""
     with transaction.atomic():
         proposal = _decide(proposal_id, State.APPLIED, actor)
         item = Item(proposal.model, proposal.resolution, proposal.kind)
         price = set_price(item=item, provider_credits=proposal.seen, user_credits=user_credits)
-    margins.check()
+    margins.update_margin_alerts()
     return price
 
 
-def put_aside(*, proposal_id: int, actor: User) -> None:
+def dismiss_proposal(*, proposal_id: int, actor: User) -> None:
     """Leave our list as it is, and do not propose this again. Raises Decided."""
     proposal = _decide(proposal_id, State.DISMISSED, actor)
     _resolve(Item(proposal.model, proposal.resolution, proposal.kind))
@@ -117,14 +117,14 @@ def set_price(*, item: Item, provider_credits: Decimal, user_credits: int) -> Pr
     return price
 
 
-def keeping_the_margin(*, user_credits: int, listed: Decimal, seen: Decimal) -> int:
+def user_credits_for_same_margin(*, user_credits: int, listed: Decimal, seen: Decimal) -> int:
     """What users would pay so that as large a share of it remains as before; whole credits, at least one."""
     return max(1, int((user_credits * seen / listed).to_integral_value(ROUND_CEILING)))
 
 
-def is_absurd(*, listed: Decimal, seen: Decimal) -> bool:
+def is_implausible(*, listed: Decimal, seen: Decimal) -> bool:
     """Whether a price looks like a mistake: nothing or less, or out of all proportion to ours."""
-    return seen <= 0 or seen > listed * ABSURD or seen * ABSURD < listed
+    return seen <= 0 or seen > listed * IMPLAUSIBLE_FACTOR or seen * IMPLAUSIBLE_FACTOR < listed
 
 
 def _reported(price: Price) -> QuerySet[Spend]:
@@ -146,11 +146,11 @@ def _decide(proposal_id: int, state: PriceProposal.State, actor: User) -> PriceP
         state=state, decided_at=clock.now(), decided_by=actor
     )
     if not decided:
-        raise Decided
+        raise AlreadyDecided
     return PriceProposal.objects.get(pk=proposal_id)
 
 
 def _resolve(item: Item) -> None:
     """End the alert unless another proposal for the item stands."""
     if not PriceProposal.objects.filter(**item._asdict(), state=State.OPEN).exists():
-        alerts.resolve(alerts.Kind.PRICE_CHANGED, cause=str(item))
+        alerts.resolve_alerts(alerts.Kind.PRICE_CHANGED, cause=str(item))

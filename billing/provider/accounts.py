@@ -22,14 +22,14 @@ from billing.provider import balance_alerts, encryption
 
 SANDBOX_KEY = "sandbox"
 # What keys are sealed for: a text sealed for anything else does not open as one.
-PURPOSE = "provider-key"
+KEY_PURPOSE = "provider-key"
 # A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
 
 Pause = ProviderAccount.Pause
 REASON_LENGTH = 300
 # What users read, after "paused": no capital, no stop.
-PAUSE_WORDS: dict[str, Promise] = {
+PAUSE_TEXTS: dict[str, Promise] = {
     Pause.MAINTENANCE: gettext_lazy("maintenance; it will not take long"),
     Pause.PROVIDER: gettext_lazy("the provider has trouble, and we wait until it is well again"),
     Pause.COST: gettext_lazy("the operator is looking at what videos cost"),
@@ -37,7 +37,7 @@ PAUSE_WORDS: dict[str, Promise] = {
 }
 
 # A provider may refuse for want of credits while its balance reads well (a sub-key's own limit): do not flap.
-PARKED_AT_LEAST = timedelta(seconds=30)
+MIN_PARKED_TIME = timedelta(seconds=30)
 
 
 class NoProviderKey(Exception):
@@ -66,7 +66,7 @@ def fingerprint(api_key: str) -> str:
     return hashlib.sha256(b"veoapp provider key:" + api_key.encode()).hexdigest()[:32]
 
 
-def current() -> ProviderAccount:
+def get_current_account() -> ProviderAccount:
     """The account that new work goes to: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
     if settings.KIE_AI_API_KEY:
         return _account_of(
@@ -95,14 +95,14 @@ def current() -> ProviderAccount:
     raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.", say="no_key")
 
 
-def credentials(account: ProviderAccount) -> Credentials:
+def get_credentials(account: ProviderAccount) -> Credentials:
     """What speaks for this account, even after another key became current. Raises NoProviderKey, VaultError."""
     if account.source == ProviderAccount.Source.SANDBOX:
         api_key = SANDBOX_KEY
     elif settings.KIE_AI_API_KEY and fingerprint(settings.KIE_AI_API_KEY) == account.key_fingerprint:
         api_key = settings.KIE_AI_API_KEY
     elif account.sealed_key:
-        api_key = encryption.unseal(account.sealed_key, purpose=PURPOSE)
+        api_key = encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
     else:
         text = f"The key of {account.label} is gone: it was never sealed."
         raise NoProviderKey(text, say="key_gone", account=account.label)
@@ -112,34 +112,36 @@ def credentials(account: ProviderAccount) -> Credentials:
 def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
     """Write down what the provider says we have; a healthy balance ends a parking, a low one alerts."""
     with transaction.atomic():
-        account = lock(account_id)
+        account = lock_account(account_id)
         at = clock.database_now()
         account.balance, account.balance_at = balance, at
-        rested = account.parked_at is not None and at - account.parked_at >= PARKED_AT_LEAST
+        rested = account.parked_at is not None and at - account.parked_at >= MIN_PARKED_TIME
         if account.parked_as and rested and balance > settings.CRITICAL_BALANCE_THRESHOLD:
             account.parked_as, account.parked_at = "", None
         account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
-        balance_alerts.tell(account, balance)
+        balance_alerts.update_balance_alerts(account, balance)
         # Who reads a balance has a key.
-        alerts.resolve(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
+        alerts.resolve_alerts(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
         return BalanceSnapshot.objects.create(
-            account=account, balance=balance, promised=promised(account_id), taken_at=at
+            account=account, balance=balance, promised=sum_promised(account_id), taken_at=at
         )
 
 
-def promised(account_id: int) -> Decimal:
+def sum_promised(account_id: int) -> Decimal:
     """Provider credits of jobs that were sent and are not settled."""
     total = Spend.objects.filter(account_id=account_id, state=Spend.State.PROMISED).aggregate(sum=Sum("estimated"))
     return total["sum"] or Decimal(0)
 
 
-def committed(account: ProviderAccount) -> Decimal:
+def sum_committed(account: ProviderAccount) -> Decimal:
     """What the balance as last read may not show yet: promised, or settled since it was read. In provider credits."""
-    sent, settled = (jobs.values("account").annotate(sum=Sum("amount")).values_list("sum") for jobs in unseen(account))
+    sent, settled = (
+        jobs.values("account").annotate(sum=Sum("amount")).values_list("sum") for jobs in committed_jobs(account)
+    )
     return sum((amount for (amount,) in sent.union(settled, all=True)), Decimal(0))
 
 
-def unseen(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
+def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
     """The jobs behind `committed`, each with its `amount`: those promised, and those settled since. By an index each."""
     jobs = Spend.objects.filter(account_id=account.pk).order_by()
     since = account.balance_at or account.created_at
@@ -149,19 +151,19 @@ def unseen(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
     )
 
 
-def available(account: ProviderAccount, *, less: Decimal | None = None) -> Decimal | None:
+def get_available_balance(account: ProviderAccount, *, less: Decimal | None = None) -> Decimal | None:
     """What may still be promised: the balance as last read, less what it may not show yet. None: never read.
 
     Everybody asks here. `less`: what is `committed`, from who has read it in a statement of its own.
     """
     if account.balance is None:
         return None
-    return account.balance - (committed(account) if less is None else less)
+    return account.balance - (sum_committed(account) if less is None else less)
 
 
 def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
     """Whether what is free at the provider is too little for a job of this cost, or for any. False while it is unknown."""
-    free = available(provider)
+    free = get_available_balance(provider)
     if free is None:
         return False
     return is_critical(provider) or free < provider_credits or free <= settings.CRITICAL_BALANCE_THRESHOLD
@@ -172,7 +174,7 @@ def is_critical(provider: ProviderAccount) -> bool:
     return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
-def pause(
+def pause_account(
     *,
     account_id: int,
     actor: User | None,
@@ -202,12 +204,12 @@ def pause(
     )
 
 
-def resume(*, account_id: int) -> bool:
+def resume_account(*, account_id: int) -> bool:
     """Let new work go on; False when nothing was paused."""
     return bool(_end_pauses(ProviderAccount.objects.filter(pk=account_id, paused_at__isnull=False)))
 
 
-def end_pauses() -> int:
+def end_expired_pauses() -> int:
     """Forget the pauses whose time is over (they stop nobody any more); returns how many."""
     return _end_pauses(ProviderAccount.objects.filter(paused_until__lte=clock.now()))
 
@@ -218,21 +220,21 @@ def _end_pauses(accounts: QuerySet[ProviderAccount]) -> int:
     )
 
 
-def pause_sentence(account: ProviderAccount, language: str | None = None) -> str:
+def format_pause_reason(account: ProviderAccount, language: str | None = None) -> str:
     """Why new videos are paused, as users read it, in this language or the active one; it ends without a stop."""
     with translation.override(language or translation.get_language()):
-        if words := PAUSE_WORDS.get(account.pause_code):
+        if words := PAUSE_TEXTS.get(account.pause_code):
             return str(words)
-        return pause_note(account)
+        return format_pause_note(account)
 
 
-def pause_note(account: ProviderAccount) -> str:
+def format_pause_note(account: ProviderAccount) -> str:
     """The words that were noted with the pause, in the active language if they are known in it; without a stop."""
     spoken = translation.get_language() or settings.LANGUAGE_CODE
     return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
 
 
-def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
+def park_account(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
     """The provider will not serve us (credits, key): new work waits until a healthy balance is read.
 
     Of an account that nothing is sent with (not `is_used`) nobody needs to be told.
@@ -242,7 +244,7 @@ def park(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_
         alerts.raise_alert(alerts.Kind(parked_as), cause=ProviderAccount.cause_of(account_id), detail=detail)
 
 
-def lock(account_id: int) -> ProviderAccount:
+def lock_account(account_id: int) -> ProviderAccount:
     """The account, locked until the transaction ends: whoever decides about spending holds it.
 
     Only against others who decide: a job that names its account (a foreign key's check, at its commit) never waits here,
@@ -273,7 +275,7 @@ def _account_of(
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and encryption.is_configured():
         # So that tasks under way can still be asked about once the environment names another key.
-        changes["sealed_key"] = encryption.seal(api_key, purpose=PURPOSE)
+        changes["sealed_key"] = encryption.seal(api_key, purpose=KEY_PURPOSE)
     if account.upload_base_url != upload_base_url:
         changes["upload_base_url"] = upload_base_url
     if changes:

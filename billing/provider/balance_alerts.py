@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.conf import settings
 
 from billing.alerts import services as alerts
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.models import ProviderAccount
 
 # What is told of an account as long as something is sent with it or asked of it.
@@ -19,7 +19,7 @@ _TOLD_IN_USE = (
 )
 
 
-def tell(account: ProviderAccount, balance: Decimal) -> None:
+def update_balance_alerts(account: ProviderAccount, balance: Decimal) -> None:
     """Alert at the threshold that the balance is under; end the alerts that this balance proves over."""
     critical, low = balance <= settings.CRITICAL_BALANCE_THRESHOLD, balance <= settings.LOW_BALANCE_THRESHOLD
     if critical:
@@ -27,7 +27,7 @@ def tell(account: ProviderAccount, balance: Decimal) -> None:
     else:
         kind, threshold = alerts.Kind.LOW_BALANCE, settings.LOW_BALANCE_THRESHOLD
     if critical or low:
-        facts = {"balance": plain(balance), "threshold": plain(threshold)}
+        facts = {"balance": format_plain(balance), "threshold": format_plain(threshold)}
         alerts.raise_alert(kind, cause=account.cause, facts=facts)
     over = {
         alerts.Kind.CRITICAL_BALANCE: not critical,
@@ -37,11 +37,11 @@ def tell(account: ProviderAccount, balance: Decimal) -> None:
     }
     for kind, is_over in over.items():
         if is_over:
-            alerts.resolve(kind, cause=account.cause)
+            alerts.resolve_alerts(kind, cause=account.cause)
 
 
-def out_of_use(accounts: Iterable[ProviderAccount]) -> None:
+def resolve_unused(accounts: Iterable[ProviderAccount]) -> None:
     """Nothing is sent with these or asked of them any more: end the alerts that no reading of a balance would ever end."""
     for account in accounts:
         for kind in _TOLD_IN_USE:
-            alerts.resolve(kind, cause=account.cause)
+            alerts.resolve_alerts(kind, cause=account.cause)

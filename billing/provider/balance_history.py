@@ -7,18 +7,18 @@ from django.db.models.functions import TruncDay, TruncHour
 
 from billing.models import BalanceSnapshot, ProviderEntry
 
-ALL_KEPT = timedelta(days=7)
-HOURLY_KEPT = timedelta(days=90)
+KEEP_ALL_FOR = timedelta(days=7)
+KEEP_HOURLY_FOR = timedelta(days=90)
 
 
-def thin(at: datetime) -> int:
+def delete_old_readings(at: datetime) -> int:
     """Delete readings that nobody needs so closely any more, the last of each hour or day stays; returns how many.
 
     What an entry of the provider's books refers to is evidence, and stays.
     """
     # Whole hours and days: which reading is the last of one that is only partly old is not known yet.
-    week = (at - ALL_KEPT).replace(minute=0, second=0, microsecond=0)
-    quarter = (at - HOURLY_KEPT).replace(hour=0, minute=0, second=0, microsecond=0)
+    week = (at - KEEP_ALL_FOR).replace(minute=0, second=0, microsecond=0)
+    quarter = (at - KEEP_HOURLY_FOR).replace(hour=0, minute=0, second=0, microsecond=0)
     return _keep_last_of(TruncHour, Q(taken_at__gte=quarter, taken_at__lt=week)) + _keep_last_of(
         TruncDay, Q(taken_at__lt=quarter)
     )

@@ -14,7 +14,7 @@ from django.conf import settings
 _NONCE_BYTES = 12
 
 
-class VaultError(Exception):
+class EncryptionError(Exception):
     """A secret cannot be sealed or opened; says which key id is missing, never the secret."""
 
 
@@ -23,7 +23,7 @@ def is_configured() -> bool:
     return bool(settings.FIELD_ENCRYPTION_KEYS)
 
 
-def keys() -> dict[str, bytes]:
+def load_keys() -> dict[str, bytes]:
     """The keys by id, newest first, from FIELD_ENCRYPTION_KEYS ("ID:BASE64 of 32 bytes"). Raises VaultError."""
     found: dict[str, bytes] = {}
     for item in settings.FIELD_ENCRYPTION_KEYS:
@@ -33,32 +33,32 @@ def keys() -> dict[str, bytes]:
         except (binascii.Error, ValueError):
             key = b""
         if not name or len(key) != 32:
-            raise VaultError("FIELD_ENCRYPTION_KEYS must list ID:BASE64 pairs, each of 32 random bytes")
+            raise EncryptionError("FIELD_ENCRYPTION_KEYS must list ID:BASE64 pairs, each of 32 random bytes")
         if name in found:
-            raise VaultError(f"FIELD_ENCRYPTION_KEYS names the id {name!r} twice: give a new key a new id")
+            raise EncryptionError(f"FIELD_ENCRYPTION_KEYS names the id {name!r} twice: give a new key a new id")
         found[name] = key
     return found
 
 
-def newest_id() -> str:
+def newest_key_id() -> str:
     """The id of the key that seals. Raises VaultError when there is none."""
-    available = keys()
+    available = load_keys()
     if not available:
-        raise VaultError("FIELD_ENCRYPTION_KEYS is empty: nothing can be sealed")
+        raise EncryptionError("FIELD_ENCRYPTION_KEYS is empty: nothing can be sealed")
     return next(iter(available))
 
 
-def key_id(sealed: str) -> str:
+def read_key_id(sealed: str) -> str:
     """The id of the key that a sealed text needs."""
     return sealed.partition(":")[2].partition(":")[0]
 
 
 def seal(secret: str, *, purpose: str) -> str:
     """Encrypt with the newest key. Raises VaultError when there is none."""
-    newest = newest_id()
+    newest = newest_key_id()
     # A nonce must never repeat, not even under a test's seed: it is drawn from the system itself.
     nonce = os.urandom(_NONCE_BYTES)
-    sealed = nonce + AESGCM(keys()[newest]).encrypt(nonce, secret.encode(), purpose.encode())
+    sealed = nonce + AESGCM(load_keys()[newest]).encrypt(nonce, secret.encode(), purpose.encode())
     return f"v1:{newest}:{base64.b64encode(sealed).decode()}"
 
 
@@ -66,11 +66,11 @@ def unseal(sealed: str, *, purpose: str) -> str:
     """Decrypt with the key that the text names. Raises VaultError."""
     version, _, rest = sealed.partition(":")
     needed, _, text = rest.partition(":")
-    key = keys().get(needed)
+    key = load_keys().get(needed)
     if version != "v1" or key is None:
-        raise VaultError(f"the key {needed!r} is not in FIELD_ENCRYPTION_KEYS")
+        raise EncryptionError(f"the key {needed!r} is not in FIELD_ENCRYPTION_KEYS")
     try:
         raw = base64.b64decode(text, validate=True)
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except (InvalidTag, binascii.Error, ValueError) as error:
-        raise VaultError(f"a text sealed with the key {needed!r} cannot be opened") from error
+        raise EncryptionError(f"a text sealed with the key {needed!r} cannot be opened") from error

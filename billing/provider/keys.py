@@ -9,7 +9,7 @@ from django.db.models import F
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from billing.provider import encryption
-from billing.provider.accounts import PURPOSE, fingerprint
+from billing.provider.accounts import KEY_PURPOSE, fingerprint
 
 Source = ProviderAccount.Source
 
@@ -19,7 +19,7 @@ def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: st
 
     Without an upload address images go where the given address is; where neither is given, the settings say both.
     """
-    sealed = encryption.seal(api_key, purpose=PURPOSE)
+    sealed = encryption.seal(api_key, purpose=KEY_PURPOSE)
     base_url = base_url.rstrip("/") or settings.KIE_AI_BASE_URL
     usual = settings.KIE_AI_UPLOAD_BASE_URL if base_url == settings.KIE_AI_BASE_URL else base_url
     given = {
@@ -39,7 +39,7 @@ def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: st
     return account
 
 
-def take_over(*, account_id: int) -> bool:
+def activate_if_funded(*, account_id: int) -> bool:
     """Send new work to a key that the provider has just answered with; False when its balance would stop all work.
 
     Where no other key is at hand, a small balance is no reason to leave it.
@@ -47,11 +47,11 @@ def take_over(*, account_id: int) -> bool:
     account = ProviderAccount.objects.get(pk=account_id)
     if provider_accounts.is_critical(account) and _has_another(account):
         return False
-    activate(account_id=account_id)
+    activate_key(account_id=account_id)
     return True
 
 
-def activate(*, account_id: int) -> None:
+def activate_key(*, account_id: int) -> None:
     """Send new work to this key, which was tried, and to no other of them. Tasks under way keep the key that sent them."""
     with transaction.atomic():
         given = ProviderAccount.objects.filter(source=Source.ADMIN)
@@ -63,14 +63,14 @@ def activate(*, account_id: int) -> None:
         given.filter(pk=account_id, parked_at__lt=F("balance_at")).update(parked_as="", parked_at=None)
 
 
-def deactivate(*, account_id: int) -> None:
+def deactivate_key(*, account_id: int) -> None:
     """Send no new work to this key; what it has under way is finished with it."""
     ProviderAccount.objects.filter(pk=account_id, source=Source.ADMIN).update(is_active=False)
 
 
 def _has_another(account: ProviderAccount) -> bool:
     try:
-        return provider_accounts.current() != account
+        return provider_accounts.get_current_account() != account
     except provider_accounts.NoProviderKey:
         return False
 
@@ -84,17 +84,17 @@ class Rotation:
     problems: list[str] = field(default_factory=list)
 
 
-def rotate() -> Rotation:
+def reseal_keys() -> Rotation:
     """Seal every stored key with the newest encryption key. Again does nothing more. Raises VaultError without a key."""
-    newest = encryption.newest_id()
+    newest = encryption.newest_key_id()
     resealed, current, problems = 0, 0, []
     for account in _sealed():
-        if encryption.key_id(account.sealed_key) == newest:
+        if encryption.read_key_id(account.sealed_key) == newest:
             current += 1
             continue
         try:
-            sealed = encryption.seal(encryption.unseal(account.sealed_key, purpose=PURPOSE), purpose=PURPOSE)
-        except encryption.VaultError as error:
+            sealed = encryption.seal(encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE), purpose=KEY_PURPOSE)
+        except encryption.EncryptionError as error:
             problems.append(f"{account.label}: {error}")
             continue
         # Not over what was sealed meanwhile: that is newer.
@@ -104,41 +104,41 @@ def rotate() -> Rotation:
     return Rotation(resealed, current, problems)
 
 
-def problems() -> list[str]:
+def list_unreadable_keys() -> list[str]:
     """The stored keys that cannot be opened, each with the reason; it names the key id, never the key."""
     found = []
     for account in _sealed():
         try:
-            encryption.unseal(account.sealed_key, purpose=PURPOSE)
-        except encryption.VaultError as error:
+            encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
+        except encryption.EncryptionError as error:
             found.append(f"{account.label}: {error}")
     return found
 
 
-def require() -> None:
+def require_readable_keys() -> None:
     """Refuse to start with encryption keys that do not open what is stored: VaultError, with what to do.
 
     Without a database, or before its tables are made, there is nothing to refuse.
     """
     try:
-        found = problems()
+        found = list_unreadable_keys()
     except DatabaseError:
         return
     if found:
-        raise encryption.VaultError(
+        raise encryption.EncryptionError(
             f"FIELD_ENCRYPTION_KEYS does not open the stored provider keys ({'; '.join(found)}). Put the missing key "
             "back behind the newest. If it is lost, `manage.py rotate_keys --forget` removes what nobody can open; "
             "then enter those provider keys anew in the admin."
         )
 
 
-def forget() -> list[str]:
+def remove_unreadable_keys() -> list[str]:
     """Remove the sealed keys that cannot be opened; whose they were. Their tasks wait until the key is given again."""
     found = []
     for account in _sealed():
         try:
-            encryption.unseal(account.sealed_key, purpose=PURPOSE)
-        except encryption.VaultError:
+            encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
+        except encryption.EncryptionError:
             if ProviderAccount.objects.filter(pk=account.pk, sealed_key=account.sealed_key).update(sealed_key=""):
                 found.append(account.label)
     return found

@@ -80,7 +80,7 @@ class Track:
         return self.first.balance + self.movements - self.settled + self.found - self.last.balance
 
 
-def track(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[Movement]) -> Track:
+def follow_balance(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[Movement]) -> Track:
     """Follow one balance through its readings, at least one, in order of time.
 
     `jobs` are those that may have taken something after the first reading, in any order: there may be a million, and

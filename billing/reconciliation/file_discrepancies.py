@@ -7,7 +7,7 @@ Kind = FileAnswer.Kind
 REASON_LENGTH = 500
 
 
-def answer(*, reference: str, kind: Kind, reason: str, actor: User) -> tuple[FileAnswer, bool]:
+def record_answer(*, reference: str, kind: Kind, reason: str, actor: User) -> tuple[FileAnswer, bool]:
     """Write down why; and whether this is the answer: the first one to a difference stands. ValueError without a reason."""
     if not reason.strip():
         raise ValueError("an answer needs a reason")
@@ -19,6 +19,6 @@ def answer(*, reference: str, kind: Kind, reason: str, actor: User) -> tuple[Fil
     )
 
 
-def answered(kind: Kind) -> set[str]:
+def list_answered(kind: Kind) -> set[str]:
     """The references of every difference of this kind that was answered."""
     return set(FileAnswer.objects.filter(kind=kind).order_by().values_list("reference", flat=True))

@@ -18,10 +18,10 @@ from django.db.models import Sum
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry, Spend
 from billing.provider import accounts as provider_accounts
-from billing.reconciliation.balance_track import Job, Jump, Movement, Reading, Track, track
+from billing.reconciliation.balance_track import Job, Jump, Movement, Reading, Track, follow_balance
 
 Kind = ProviderEntry.Kind
 Basis = Spend.Basis
@@ -32,9 +32,9 @@ GRACE = timedelta(minutes=2)
 # A stretch may begin so much before its time, at the reading with the least in flight.
 QUIET_WITHIN = timedelta(hours=2)
 # What a person has not answered is told of for so long.
-WATCHED = timedelta(days=30)
+WATCHED_PERIOD = timedelta(days=30)
 # So many jobs are gone through in less than a second.
-SHORT = 20_000
+SHORT_HISTORY_JOBS = 20_000
 REASON_LENGTH = 500
 # So many rows are in memory at once.
 AT_ONCE = 5000
@@ -145,7 +145,7 @@ def entries_between(*, account: ProviderAccount, after: datetime, until: datetim
     return ProviderEntry.objects.filter(account=account, happened_at__gt=after, happened_at__lte=until)
 
 
-def correct(
+def record_correction(
     *,
     account_id: int,
     amount: Decimal,
@@ -162,7 +162,7 @@ def correct(
     if not amount or not reason.strip():
         raise ValueError("a correction needs an amount and a reason")
     with transaction.atomic():
-        provider_accounts.lock(account_id)
+        provider_accounts.lock_account(account_id)
         entry, created = ProviderEntry.objects.get_or_create(
             idempotency_key=f"correction:{idempotency_key}",
             defaults={
@@ -179,34 +179,34 @@ def correct(
         raise KeyReused
     account = ProviderAccount.objects.get(pk=account_id)
     # Nobody waits for a long history: the next look at it comes in minutes, for there is an entry.
-    if created and is_short(account):
-        watch(account)
+    if created and has_short_history(account):
+        update_unexplained(account)
     return entry
 
 
-def is_short(account: ProviderAccount) -> bool:
+def has_short_history(account: ProviderAccount) -> bool:
     """Whether what is watched is little enough to be gone through at any time."""
-    since = clock.database_now() - WATCHED
+    since = clock.database_now() - WATCHED_PERIOD
     jobs = Spend.objects.filter(account=account, state=Spend.State.SETTLED, settled_at__gt=since)
-    return jobs[: SHORT + 1].count() <= SHORT
+    return jobs[: SHORT_HISTORY_JOBS + 1].count() <= SHORT_HISTORY_JOBS
 
 
-def watch(account: ProviderAccount) -> Reconciliation | None:
+def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
     """Alert while credits are gone that nothing explains; end the alert once they are explained or answered."""
     at = clock.database_now()
-    found = reconcile(account=account, since=at - WATCHED, until=at)
+    found = reconcile(account=account, since=at - WATCHED_PERIOD, until=at)
     # For the first page, which does not read histories.
     account.unexplained, account.unexplained_at = found.unexplained if found else None, at
     account.save(update_fields=["unexplained", "unexplained_at"])
     if found is not None and found.is_gone:
         worst = found.worst
-        facts: dict[str, object] = {"gone": plain(-found.unexplained)}
+        facts: dict[str, object] = {"gone": format_plain(-found.unexplained)}
         if worst is not None:
             stretch = {"since_at": worst.before.at.isoformat(), "until_at": worst.after.at.isoformat()}
             facts |= {"say": ["unexplained_worst"], **stretch}
         alerts.raise_alert(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause, facts=facts)
     else:
-        alerts.resolve(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause)
+        alerts.resolve_alerts(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause)
     return found
 
 
@@ -232,7 +232,7 @@ class _Stretch:
         readings = [Reading(at, balance, pk) for at, balance, pk in taken.values_list("taken_at", "balance", "pk")]
         besides = self._entries.exclude(kind=Kind.CORRECTION).order_by("happened_at")
         moved = [Movement(at, amount) for at, amount in besides.values_list("happened_at", "amount")]
-        return track(readings, self._passing(), moved)
+        return follow_balance(readings, self._passing(), moved)
 
     def jobs(self, which: Callable[[_Sort], bool]) -> Jobs:
         """Those of these sorts together."""

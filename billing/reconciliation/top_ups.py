@@ -22,7 +22,7 @@ from billing.reconciliation.reconcile import GRACE, Reconciliation
 Kind = ProviderEntry.Kind
 ZERO = Decimal(0)
 
-LOOK_EVERY = timedelta(minutes=5)
+RECONCILE_INTERVAL = timedelta(minutes=5)
 # Rises of the last days are recognised.
 RECOGNISED_WITHIN = timedelta(days=2)
 # What the provider gives back belongs to a job of the last day, one of the newest of them.
@@ -72,37 +72,39 @@ class Rise:
         return at - self.last_at >= GRACE and (not self.is_blurred or at - self.first_at >= MEASURED_FOR)
 
 
-def look() -> None:
+def reconcile_accounts() -> None:
     """For every account that was read lately: write down what came in, then tell of what is gone. Runs every LOOK_EVERY."""
-    lately = BalanceSnapshot.objects.filter(taken_at__gt=clock.database_now() - reconcile.WATCHED)
+    lately = BalanceSnapshot.objects.filter(taken_at__gt=clock.database_now() - reconcile.WATCHED_PERIOD)
     accounts = ProviderAccount.objects.filter(pk__in=lately.order_by().values("account")).order_by("pk")
-    run_all.each(*(partial(act, account) for account in accounts for act in (recognise, unexplained.look)))
+    run_all.run_all_then_raise(
+        *(partial(act, account) for account in accounts for act in (record_rises, unexplained.update_if_changed))
+    )
 
 
-def recognise(account: ProviderAccount) -> list[ProviderEntry]:
+def record_rises(account: ProviderAccount) -> list[ProviderEntry]:
     """Write down what came in, once, however often and by whomever it is called; returns the new entries."""
     last = _last_entry(account)
     at = clock.database_now()
     found = reconcile.reconcile(account=account, since=at - RECOGNISED_WITHIN, until=at)
-    measured = [rise for rise in rises(found.track) if rise.is_measured(at)] if found else []
+    measured = [rise for rise in find_rises(found.track) if rise.is_measured(at)] if found else []
     if not (found and measured):
         return []
     with transaction.atomic():
         # Days of history were read without the lock, for which every paid decision waits. Whatever was written down
         # meanwhile may be the same rise: then the next look tells.
-        provider_accounts.lock(account.pk)
+        provider_accounts.lock_account(account.pk)
         if _last_entry(account) != last:
             return []
         return [entry for rise in measured for entry in _written(found, rise)]
 
 
-def measuring(found: Reconciliation) -> list[Rise]:
+def list_unrecorded_rises(found: Reconciliation) -> list[Rise]:
     """What came in lately and is not written down yet."""
     at = clock.database_now()
-    return [rise for rise in rises(found.track) if not rise.is_measured(at)]
+    return [rise for rise in find_rises(found.track) if not rise.is_measured(at)]
 
 
-def rises(followed: Track) -> list[Rise]:
+def find_rises(followed: Track) -> list[Rise]:
     """What came in, more than the tolerance each, in order. A top-up may come to light in steps, as what hid it gets known."""
     groups: list[list[Jump]] = []
     for jump in _without_overtaken(followed.jumps):
@@ -152,7 +154,7 @@ def _written(found: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:
     ).order_by("-settled_at")
     gone_before = sum((jump.amount for jump in found.jumps if jump.after.at < rise.first_at), ZERO) - found.corrections
     free = lately.filter(basis=Spend.Basis.ASSUMED, actual=0)[:RETURNED_AMONG]
-    if gone_before <= -rise.least and summing_to(rise.least, {one.reference: one.estimated for one in free}):
+    if gone_before <= -rise.least and find_parts_summing_to(rise.least, {one.reference: one.estimated for one in free}):
         # Taken for a failed video and given back, neither of which was booked: the two explain each other.
         return
     refunded = Exists(LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reference=OuterRef("reference")))
@@ -160,7 +162,7 @@ def _written(found: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:
     paid = lately.filter(refunded, ~given_back, actual__gt=0).exclude(basis=Spend.Basis.POSSIBLE)[:RETURNED_AMONG]
     costs = {one.reference: one.actual or ZERO for one in paid}
     # A round sum of many videos is a top-up all the same.
-    returned = summing_to(rise.least, costs) if rise.least % ROUND[0] else []
+    returned = find_parts_summing_to(rise.least, costs) if rise.least % ROUND[0] else []
     for reference in returned:
         yield _entry(found, rise, Kind.RETURNED, costs[reference], key=f"returned:{reference}", reference=reference)
     if not returned:
@@ -184,7 +186,7 @@ def _entry(
     )
 
 
-def summing_to(amount: Decimal, parts: dict[str, Decimal]) -> list[str]:
+def find_parts_summing_to(amount: Decimal, parts: dict[str, Decimal]) -> list[str]:
     """Names of parts that make exactly this amount together, the first ones that do; none when no parts do."""
     reached: dict[Decimal, list[str]] = {ZERO: []}
     for name, part in parts.items():

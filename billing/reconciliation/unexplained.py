@@ -16,16 +16,16 @@ WHOLE_EVERY = timedelta(hours=1)
 GLANCED_AT = timedelta(days=2)
 
 
-def look(account: ProviderAccount) -> None:
+def update_if_changed(account: ProviderAccount) -> None:
     """Go through all that is watched, when there may be news in it."""
     looked_at = ProviderAccount.objects.values_list("unexplained_at", flat=True).get(pk=account.pk)
     if _may_have_news(account, looked_at):
-        reconcile.watch(account)
+        reconcile.update_unexplained(account)
 
 
 def _may_have_news(account: ProviderAccount, looked_at: datetime | None) -> bool:
     at = clock.database_now()
-    if looked_at is None or at - looked_at >= WHOLE_EVERY or reconcile.is_short(account):
+    if looked_at is None or at - looked_at >= WHOLE_EVERY or reconcile.has_short_history(account):
         return True
     # What was committed while the last look read may not be in it.
     since = looked_at - GRACE

@@ -9,8 +9,8 @@ from math import ceil, floor, log10
 from django.utils import formats
 from django.utils.translation import gettext as _
 
-from billing.common.formatting import localised
-from billing.common.periods import Window, between
+from billing.common.formatting import format_amount
+from billing.common.periods import Window, windows_between
 from billing.models import Period
 from billing.reports.balance import Curve, Point
 from billing.reports.readings import Sums
@@ -83,9 +83,9 @@ class Bar:
     def title(self) -> str:
         return _("%(when)s: estimate %(estimate)s, actual %(actual)s, open %(open)s") % {
             "when": self.words,
-            "estimate": localised(self.sums["estimated"]),
-            "actual": localised(self.sums["actual"]),
-            "open": localised(self.sums.open),
+            "estimate": format_amount(self.sums["estimated"]),
+            "actual": format_amount(self.sums["actual"]),
+            "open": format_amount(self.sums.open),
         }
 
     @property
@@ -204,8 +204,8 @@ def balances(
         area=f"{''.join(steps)}V{frame.bottom}H{x(curve.points[0].at)}Z" if steps else "",
         ahead="".join(f"{'L' if n else 'M'}{x(point.at)} {frame.y(point.balance)}" for n, point in enumerate(ahead)),
         thresholds=[
-            ("low", Line(frame.y(low), localised(low))),
-            ("critical", Line(frame.y(critical), localised(critical))),
+            ("low", Line(frame.y(low), format_amount(low))),
+            ("critical", Line(frame.y(critical), format_amount(critical))),
         ],
         marks=list(_marks(curve, frame, x)),
         end=(x(last.at), frame.y(last.balance)) if last else None,
@@ -241,7 +241,7 @@ def _marks(curve: Curve, frame: Frame, x: Callable[[datetime], float]) -> Iterat
         labelled = at if is_labelled else labelled
         half = _ROOM_FOR_WORDS / 2
         anchor = "end" if at > frame.right - half else "start" if at < frame.left + half else "middle"
-        yield Mark(at, frame.y(_held(curve, one.at)), f"+{localised(one.balance)}", anchor, is_labelled)
+        yield Mark(at, frame.y(_held(curve, one.at)), f"+{format_amount(one.balance)}", anchor, is_labelled)
 
 
 def _held(curve: Curve, at: datetime) -> Decimal:
@@ -254,7 +254,7 @@ def _time_labels(since: datetime, until: datetime, x: Callable[[datetime], float
     """Whole hours, days or months, at most so many."""
     days = (until - since).days
     period = Period.HOUR if days <= 2 else Period.DAY if days <= 62 else Period.MONTH
-    windows = list(between(period, since, until))
+    windows = list(windows_between(period, since, until))
     for one in windows[:: _every(len(windows), most)]:
         words = name_of(one) if period == Period.HOUR else short_name_of(one)
         yield Label(x(one.starts_at), words)
@@ -266,7 +266,7 @@ def _frame(width: int, height: int, most: Decimal) -> Frame:
     unit = 10.0 ** floor(log10(highest / 2))
     step = next(unit * n for n in (1, 2, 2.5, 5, 10) if highest <= unit * n * 5)
     count = ceil(highest / step)
-    words = [localised(Decimal(str(round(n * step, 4)))) for n in range(count + 1)]
+    words = [format_amount(Decimal(str(round(n * step, 4)))) for n in range(count + 1)]
     base, top = float(height - _BOTTOM), count * step
     return Frame(
         width=width,

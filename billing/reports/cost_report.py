@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from accounts.models import User
 from billing.common.csv_export import Cell
-from billing.common.periods import day_of, site_zone
+from billing.common.periods import day_window, site_zone
 from billing.costs import rollups
 from billing.models import Measure, Period
 from billing.reports.readings import Sums
@@ -55,18 +55,18 @@ class Report:
 
 def report(*, first: date, last: date, by: str) -> Report:
     """From the first day until the end of the last, on the site's calendar. One query; two for users. `by` is one of BY."""
-    since, until = day_of(first).starts_at, day_of(last).ends_at
+    since, until = day_window(first).starts_at, day_window(last).ends_at
     if by == "user":
         return Report(by, list(_users(since, until)))
     period = Period.HOUR if by == "hour" else Period.DAY
     found: dict[str, Sums] = defaultdict(Sums)
     # In the order of time, or of models' names. Months are summed from days: a stretch need not begin with one.
-    for row in rollups.rows(period, since=since, until=until, measures=rollups.OF_USERS):
+    for row in rollups.read_totals(period, since=since, until=until, measures=rollups.USER_MEASURES):
         found[_name(by, row)][row.measure] += row.amount
     return Report(by, sorted(found.items()) if by == "model" else list(found.items()))
 
 
-def _name(by: str, row: rollups.Row) -> str:
+def _name(by: str, row: rollups.TotalRow) -> str:
     local = row.starts_at.astimezone(site_zone())
     if by == "hour":
         # With its offset: the hour that daylight saving repeats is two.
@@ -76,7 +76,7 @@ def _name(by: str, row: rollups.Row) -> str:
 
 def _users(since: datetime, until: datetime) -> Iterable[tuple[str, Sums]]:
     """Whoever was estimated to cost most first."""
-    rows = rollups.users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, most=_EVERYBODY)
+    rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, most=_EVERYBODY)
     emails = dict(User.objects.filter(pk__in=[row.user_id for row in rows]).values_list("pk", "email"))
     for row in rows:
         sums = Sums()

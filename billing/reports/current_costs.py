@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import F, Q, Value
 
-from billing.common.periods import between, window
+from billing.common.periods import window_at, windows_between
 from billing.models import Measure, Period, TallyMark, Total
 from billing.reports.readings import PACE_OVER, Sums
 
@@ -26,8 +26,8 @@ class CostNow:
 
 def read(at: datetime) -> CostNow:
     """One query: totals and the marks that are not folded yet, so that sums are exact."""
-    hours = [one.starts_at for one in between(Period.HOUR, at - PACE_OVER, at)]
-    this_hour, day, month = (window(period, at) for period in Period)
+    hours = [one.starts_at for one in windows_between(Period.HOUR, at - PACE_OVER, at)]
+    this_hour, day, month = (window_at(period, at) for period in Period)
     wanted = (
         Q(period=Period.HOUR, starts_at__in=[*hours, this_hour.starts_at])
         | Q(period=Period.DAY, starts_at=day.starts_at)

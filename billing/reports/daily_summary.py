@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.common.periods import Window, day_of, site_zone
+from billing.common.periods import Window, day_window, site_zone
 from billing.costs import rollups
 from billing.models import (
     Alert,
@@ -112,9 +112,9 @@ def of(day: date) -> Summary:
     """The figures of one day of the site, as the rows have them now."""
     at = clock.now()
     daily = _daily(day)
-    waiting = Alert.objects.filter(alerts.is_waiting(at))
+    waiting = Alert.objects.filter(alerts.waiting_condition(at))
     shown = sorted(waiting.order_by("-last_at")[:200], key=lambda alert: _RANK[Alert.Severity(alert.severity)])
-    window = day_of(day)
+    window = day_window(day)
     unusual = Alert.objects.filter(
         kind__in=UNUSUAL_KINDS, first_at__lt=window.ends_at, last_at__gte=window.starts_at
     ).order_by("first_at")
@@ -126,7 +126,7 @@ def of(day: date) -> Summary:
         unusual=list(unusual),
         open_alerts=shown[:ALERTS_SHOWN],
         more_alerts=max(0, waiting.count() - ALERTS_SHOWN),
-        put_aside=Alert.objects.filter(alerts.is_snoozed(at)).count(),
+        put_aside=Alert.objects.filter(alerts.snoozed_condition(at)).count(),
         books=BooksRun.objects.order_by("-at").first(),
     )
 
@@ -138,10 +138,10 @@ Daily = dict[date, dict[str, Decimal]]
 
 def _daily(day: date) -> Daily:
     """Sums by day and measure, of the day and of those that say what is usual."""
-    since = day_of(day - timedelta(days=USUAL_DAYS)).starts_at
+    since = day_window(day - timedelta(days=USUAL_DAYS)).starts_at
     measures = (Measure.ORDERED, Measure.ESTIMATED, Measure.SETTLED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
     sums: Daily = defaultdict(lambda: defaultdict(Decimal))
-    for row in rollups.rows(Period.DAY, since=since, until=day_of(day).ends_at, measures=measures):
+    for row in rollups.read_totals(Period.DAY, since=since, until=day_window(day).ends_at, measures=measures):
         sums[row.starts_at.astimezone(site_zone()).date()][row.measure] += row.amount
     return sums
 
@@ -163,17 +163,17 @@ def _day_cost(sums: dict[str, Decimal]) -> Decimal:
 
 def _balance(usual: Decimal) -> Balance | None:
     try:
-        account: ProviderAccount = provider_accounts.current()
+        account: ProviderAccount = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return None
     at = clock.database_now()
     pace = forecasts.pace(current_costs.read(at).hours, at=at)
-    available = provider_accounts.available(account)
+    available = provider_accounts.get_available_balance(account)
     return Balance(
         account=account.label,
         balance=account.balance,
         balance_at=account.balance_at,
-        promised=provider_accounts.promised(account.pk),
+        promised=provider_accounts.sum_promised(account.pk),
         usual=usual,
         is_being_spent=pace.day > 0,
         ends_at=(
@@ -187,8 +187,8 @@ def _balance(usual: Decimal) -> Balance | None:
 
 def _cost(day: date, daily: Daily) -> Cost:
     sums, usual = daily[day], _usual(daily, until=day)
-    window = day_of(day)
-    first = rollups.users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, most=1)
+    window = day_window(day)
+    first = rollups.rank_users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, most=1)
     return Cost(
         ordered=int(sums[Measure.ORDERED]),
         settled=int(sums[Measure.SETTLED]),
@@ -204,7 +204,7 @@ def _cost(day: date, daily: Daily) -> Cost:
 
 def _credits(day: date) -> list[Trend]:
     """Both days from the ledger, by when each movement was written."""
-    today, before = day_of(day), day_of(day - timedelta(days=1))
+    today, before = day_window(day), day_window(day - timedelta(days=1))
     names = {kind: str(label) for kind, label in LedgerEntry.Kind.choices}
     moved = {
         row["kind"]: (row["day"] or 0, row["before"] or 0)

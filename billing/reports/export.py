@@ -14,7 +14,7 @@ from billing.reports.tables import Table
 
 def as_csv(table: Table, days: tuple[date, date]) -> Iterator[str]:
     """Lines with a heading."""
-    return csv_export.lines(chain((table.columns,), table.rows))
+    return csv_export.csv_lines(chain((table.columns,), table.rows))
 
 
 def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from billing.costs import rollups
-from billing.costs.histogram import percentile
+from billing.costs.histogram import duration_percentile
 from billing.models import Measure
 from billing.pricing import margins
 from billing.reports.ranges import Range
@@ -56,7 +56,7 @@ class Counted:
 
 def times(counts: dict[str, int]) -> Times:
     """Of a histogram."""
-    return Times(*(percentile(counts, share) for share in (0.5, 0.95, 0.99)))
+    return Times(*(duration_percentile(counts, share) for share in (0.5, 0.95, 0.99)))
 
 
 def margin_of(sums: Sums) -> float | None:
@@ -77,7 +77,7 @@ def model_rows(reading: Reading) -> list[ModelRow]:
 
 def user_rows(wanted: Range, *, most: int = USERS_SHOWN) -> list[UserRow]:
     """Who was estimated to cost most. One query."""
-    found = rollups.users(wanted.sums, since=wanted.since, until=wanted.until, by=Measure.ESTIMATED, most=most)
+    found = rollups.rank_users(wanted.sums, since=wanted.since, until=wanted.until, by=Measure.ESTIMATED, most=most)
     return [UserRow(row.user_id, row.email, Sums(row.amounts)) for row in found]
 
 

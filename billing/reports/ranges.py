@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from billing.common.periods import Window, between, day_of, site_zone, window
+from billing.common.periods import Window, day_window, site_zone, window_at, windows_between
 from billing.models import Period
 
 # Longer ranges are shown by month, in whole months.
@@ -40,7 +40,7 @@ class Range:
     @cached_property
     def windows(self) -> list[Window]:
         """One for each bar of a chart."""
-        return list(between(self.bars, self.since, self.until))
+        return list(windows_between(self.bars, self.since, self.until))
 
     @cached_property
     def days(self) -> tuple[date, date]:
@@ -77,25 +77,25 @@ class Asked:
 
 def named(key: str, *, at: datetime) -> Range:
     """One of NAMES, ending with the day (the month, for a year) that `at` falls into."""
-    today = window(Period.DAY, at)
+    today = window_at(Period.DAY, at)
     if key == YEAR:
-        month = window(Period.MONTH, at)
+        month = window_at(Period.MONTH, at)
         first = month.local_start.replace(year=month.local_start.year - 1) + timedelta(days=32)
-        return Range(YEAR, window(Period.MONTH, first).starts_at, month.ends_at, Period.MONTH, Period.MONTH)
+        return Range(YEAR, window_at(Period.MONTH, first).starts_at, month.ends_at, Period.MONTH, Period.MONTH)
     if key in (WEEK, DAYS_30):
         back = timedelta(days=6 if key == WEEK else 29)
-        since = day_of(today.local_start.date() - back).starts_at
+        since = day_window(today.local_start.date() - back).starts_at
         return Range(key, since, today.ends_at, Period.DAY, Period.DAY)
     return Range(TODAY, today.starts_at, today.ends_at, Period.HOUR, Period.DAY)
 
 
 def of_dates(first: date, last: date) -> Range:
     """From the first day until the end of the last; in whole months when that is more than MOST_DAYS_BY_DAY."""
-    since, until = day_of(first).starts_at, day_of(last).ends_at
+    since, until = day_window(first).starts_at, day_window(last).ends_at
     days = (last - first).days + 1
     if days > MOST_DAYS_BY_DAY:
-        until = window(Period.MONTH, until - timedelta(seconds=1)).ends_at
-        return Range(DATES, window(Period.MONTH, since).starts_at, until, Period.MONTH, Period.MONTH)
+        until = window_at(Period.MONTH, until - timedelta(seconds=1)).ends_at
+        return Range(DATES, window_at(Period.MONTH, since).starts_at, until, Period.MONTH, Period.MONTH)
     return Range(DATES, since, until, Period.HOUR if days == 1 else Period.DAY, Period.DAY)
 
 
@@ -105,7 +105,7 @@ def asked(query: Mapping[str, str], *, at: datetime) -> Asked:
     key = query.get("range", "")
     if not any(typed.values()):
         return Asked(named(key if key in NAMES else TODAY, at=at), typed)
-    today = window(Period.DAY, at).local_start.date()
+    today = window_at(Period.DAY, at).local_start.date()
     days: dict[str, date] = {}
     problems: dict[str, str] = {}
     for name, text in typed.items():

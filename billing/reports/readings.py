@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import DateTimeField, F, QuerySet, Sum, TextField, Value
 
-from billing.common.periods import between, window
+from billing.common.periods import window_at, windows_between
 from billing.costs import rollups
 from billing.models import Measure, Period, TallyMark, Total
 from billing.reports.ranges import Range
@@ -100,7 +100,7 @@ def read(wanted: Range, *, at: datetime) -> Reading:
     """One query, of as many rows as there are windows, models and labels, however many jobs there were."""
     reading = Reading()
     # Totals begin with their window. Marks are of hours, and many are of the same one.
-    window_of = cache(lambda period, moment: window(period, moment).starts_at)
+    window_of = cache(lambda period, moment: window_at(period, moment).starts_at)
     for part, moment, model, measure, label, amount in _rows(wanted, at):
         if part == _LABEL:
             labels = reading.labels[model, measure]
@@ -118,10 +118,10 @@ def read(wanted: Range, *, at: datetime) -> Reading:
 def _rows(wanted: Range, at: datetime) -> QuerySet[Any, Any]:
     """Rows of (part, moment, model, measure, label, amount). Windows are named one by one: so the index finds all's rows
     among the many of users."""
-    pace = list(between(Period.HOUR, at - PACE_OVER, at))
+    pace = list(windows_between(Period.HOUR, at - PACE_OVER, at))
     everybody = Total.objects.filter(user_id=0)
     bars = everybody.filter(period=wanted.bars, starts_at__in=[one.starts_at for one in wanted.windows])
-    sums = [one.starts_at for one in between(wanted.sums, wanted.since, wanted.until)]
+    sums = [one.starts_at for one in windows_between(wanted.sums, wanted.since, wanted.until)]
     labels = everybody.filter(period=wanted.sums, starts_at__in=sums, measure__in=rollups.LABELLED)
     hours = everybody.filter(period=Period.HOUR, starts_at__in=[one.starts_at for one in pace])
     marks = TallyMark.objects.filter(hour__gte=wanted.since, hour__lt=wanted.until)

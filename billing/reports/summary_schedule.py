@@ -61,7 +61,7 @@ def reached(row: DailySummary, address: str) -> None:
     row.sent_at = None if row.waiting else clock.now()
     DailySummary.objects.filter(pk=row.pk).update(waiting=row.waiting, sent_at=row.sent_at)
     if not row.waiting:
-        alerts.resolve(alerts.Kind.SUMMARY_UNSENT)
+        alerts.resolve_alerts(alerts.Kind.SUMMARY_UNSENT)
 
 
 def not_reached(row: DailySummary, error: str) -> None:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import template
 from django.utils import formats
 
-from billing.common.formatting import below, localised
+from billing.common.formatting import format_amount, format_below
 
 register = template.Library()
 
@@ -15,13 +15,13 @@ _TENTH = Decimal("0.1")
 @register.filter
 def credits(amount: Decimal | int | None) -> str:
     """Provider credits, or any number, with the reader's separators; a dash for what is not known."""
-    return localised(Decimal(amount) if amount or amount == 0 else None)
+    return format_amount(Decimal(amount) if amount or amount == 0 else None)
 
 
 @register.filter
 def signed_credits(amount: Decimal) -> str:
     """A difference: `+2.5`, `−52.5` with a true minus, `0`."""
-    return f"{_sign(amount)}{localised(abs(amount))}"
+    return f"{_sign(amount)}{format_amount(abs(amount))}"
 
 
 @register.filter
@@ -31,7 +31,7 @@ def percent(share: float | None) -> str:
         return "–"
     tenths = _tenths(share)
     if share > 0 and not tenths:
-        return below(f"{formats.number_format(_TENTH)} %")
+        return format_below(f"{formats.number_format(_TENTH)} %")
     return f"{formats.number_format(100 - _TENTH if share < 1 and tenths == 100 else tenths)} %"
 
 

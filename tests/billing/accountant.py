@@ -21,7 +21,7 @@ from billing.reconciliation import reconcile, top_ups  # noqa: E402
 def correct(account: str, email: str, keys: str) -> tuple[int, int]:
     actor, at = User.objects.get(email=email), clock.now()
     entries = [
-        reconcile.correct(
+        reconcile.record_correction(
             account_id=int(account),
             amount=Decimal(-1),
             reason="Tried in the playground",
@@ -36,7 +36,7 @@ def correct(account: str, email: str, keys: str) -> tuple[int, int]:
 
 def recognise(accounts: str) -> tuple[int, int]:
     looked_at = [ProviderAccount.objects.get(pk=pk) for pk in accounts.split(",")]
-    return sum(len(top_ups.recognise(account)) for account in looked_at), len(looked_at)
+    return sum(len(top_ups.record_rises(account)) for account in looked_at), len(looked_at)
 
 
 ACTS: dict[str, Callable[..., tuple[int, int]]] = {"correct": correct, "recognise": recognise}

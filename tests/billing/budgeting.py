@@ -18,7 +18,7 @@ def limit(amount: str | None, *, period: str = "day", subject: str = "all", **wh
 
 
 def fast() -> Quote:
-    return prices.quote(model="veo3_fast", resolution="720p")
+    return prices.get_quote(model="veo3_fast", resolution="720p")
 
 
 def refused(job: Spend, account: ProviderAccount) -> State:

@@ -46,7 +46,7 @@ def still() -> Iterator[SetClock]:
 @pytest.fixture
 def account(db: None) -> ProviderAccount:
     """The account that new work goes to, with a good balance."""
-    current = provider_accounts.current()
+    current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     current.refresh_from_db()
     return current
@@ -60,7 +60,7 @@ def new_spend(alice: User) -> Callable[..., Spend]:
     def new(*, reference: str = "", user: User = alice) -> Spend:
         nonlocal made
         made += 1
-        quote = prices.quote(model="veo3_fast", resolution="720p")
+        quote = prices.get_quote(model="veo3_fast", resolution="720p")
         return spend.estimate(reference=reference or f"job:{made}", user=user, quote=quote)
 
     return new

@@ -21,9 +21,9 @@ def main(number: str, jobs: int) -> None:
     sys.stdin.readline()
     mine = [f"job:{number}:{job}" for job in range(jobs)]
     for reference in mine:
-        alert_grouping.tell(Alert.Kind.UNCONFIRMED, reference=reference)
+        alert_grouping.raise_job_alert(Alert.Kind.UNCONFIRMED, reference=reference)
     for reference in mine[-ENDED:]:
-        alert_grouping.over([Alert.Kind.UNCONFIRMED], reference=reference)
+        alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference)
     print(len(mine), ENDED, flush=True)
 
 

@@ -33,7 +33,7 @@ def waiting(user: User) -> VideoTask:
 def submitting(user: User) -> VideoTask:
     """Its paid request is on its way."""
     waiting(user)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)

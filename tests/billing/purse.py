@@ -17,7 +17,7 @@ class Purse:
 
     def __init__(self, still: SetClock, user: User, balance: object = 5000) -> None:
         self.still, self.user = still, user
-        self.account: ProviderAccount = provider_accounts.current()
+        self.account: ProviderAccount = provider_accounts.get_current_account()
         self.balance = Decimal(str(balance))
         self._jobs = 0
 
@@ -34,7 +34,7 @@ class Purse:
         """A paid request that was accepted."""
         self._jobs += 1
         self.pass_(seconds=1)
-        quote = prices.quote(model=model, resolution="720p")
+        quote = prices.get_quote(model=model, resolution="720p")
         job = spend.estimate(reference=f"job:{self._jobs}", user=self.user, quote=quote)
         spend.promise(spend=job, account=account or self.account)
         spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)

@@ -30,7 +30,7 @@ QUOTE = Quote(
 
 def main(email: str, times: int, prefix: str) -> None:
     user = User.objects.get(email=email)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     jobs = [spend.estimate(reference=f"job:{prefix}-{n}", user=user, quote=QUOTE) for n in range(times)]
     print("ready", flush=True)
     sys.stdin.readline()

@@ -6,9 +6,9 @@ from decimal import Decimal
 from math import pi, sin
 
 from accounts.models import User
-from billing.common.periods import between, window
+from billing.common.periods import window_at, windows_between
 from billing.costs import rollups
-from billing.costs.histogram import bucket
+from billing.costs.histogram import duration_bucket
 from billing.models import BalanceSnapshot, BudgetWindow, Measure, Period, ProviderAccount, ProviderEntry, TallyMark
 from billing.provider import accounts as provider_accounts
 
@@ -22,10 +22,10 @@ def make(
 ) -> ProviderAccount:
     """So many days until `at`, with about so many videos in each; the last hours are not settled yet."""
     chance = random.Random(seed)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     left = Decimal(balance)
     marks: list[TallyMark] = []
-    for hour in between(Period.HOUR, at - timedelta(days=days), at):
+    for hour in windows_between(Period.HOUR, at - timedelta(days=days), at):
         local = hour.local_start
         rhythm = max(0.05, sin((local.hour - 5) / 24 * 2 * pi) + 0.45) * (0.45 if local.weekday() >= 5 else 1)
         share = min((at - hour.starts_at).total_seconds() / 3600, 1.0)
@@ -47,7 +47,7 @@ def make(
         taken = min(hour.starts_at + timedelta(minutes=50), at)
         BalanceSnapshot.objects.create(account=account, balance=left, promised=60 if count else 0, taken_at=taken)
     TallyMark.objects.bulk_create(marks, batch_size=2000)
-    rollups.fold()
+    rollups.fold_marks()
     ProviderAccount.objects.filter(pk=account.pk).update(
         balance=left, balance_at=at, unexplained=Decimal(0), unexplained_at=at - timedelta(minutes=2)
     )
@@ -66,7 +66,7 @@ def _job(
         (Measure.ORDERED, "", Decimal(1)),
         (Measure.ESTIMATED, "", Decimal(price)),
         (Measure.CHARGED, "", Decimal(round(price * 1.18))),
-        (Measure.WAIT, bucket(chance.expovariate(1 / 9)), Decimal(1)),
+        (Measure.WAIT, duration_bucket(chance.expovariate(1 / 9)), Decimal(1)),
     ]
     actual = Decimal(price)
     if open_one:
@@ -78,7 +78,7 @@ def _job(
     else:
         actual -= Decimal("7.5") if chance.random() < 0.05 else 0
         counts += [(Measure.READY, "", Decimal(1))]
-        counts += [(Measure.GENERATION, bucket(usual_s * chance.lognormvariate(0, 0.35)), Decimal(1))]
+        counts += [(Measure.GENERATION, duration_bucket(usual_s * chance.lognormvariate(0, 0.35)), Decimal(1))]
     if not open_one:
         counts += [(Measure.SETTLED, "", Decimal(1)), (Measure.SETTLED_ESTIMATE, "", Decimal(price))]
         counts += [(Measure.ACTUAL, "", actual), (Measure.VERDICT, chance.choice(WAYS), Decimal(1))]
@@ -92,8 +92,8 @@ def _job(
 
 def _count_budgets(at: datetime) -> None:
     for period in Period:
-        one = window(period, at)
-        rows = rollups.rows(period, since=one.starts_at, until=one.ends_at, measures=[Measure.ESTIMATED])
+        one = window_at(period, at)
+        rows = rollups.read_totals(period, since=one.starts_at, until=one.ends_at, measures=[Measure.ESTIMATED])
         for scope in ("all", *{f"model:{row.model}" for row in rows}):
             used = sum((row.amount for row in rows if scope in ("all", f"model:{row.model}")), Decimal(0))
             BudgetWindow.objects.update_or_create(

@@ -95,7 +95,9 @@ def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga
     page.evaluate("window.sameDocument = true")
     page.get_by_text("As a table").first.click()
     before = page.locator("#timeline-title").bounding_box()
-    provider_accounts.pause(account_id=provider_accounts.current().pk, actor=olga, reason="We look at the costs")
+    provider_accounts.pause_account(
+        account_id=provider_accounts.get_current_account().pk, actor=olga, reason="We look at the costs"
+    )
     # What the timer of half a minute does.
     page.evaluate("htmx.ajax('GET', '/admin/', {source: '#board-now', swap: 'outerHTML', select: '#board-now'})")
     expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
@@ -109,7 +111,7 @@ def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga
 
 
 def test_videos_are_paused_and_resumed_from_the_first_page(week: datetime, olga: User, new_page: NewPage) -> None:
-    alerts.resolve(alerts.Kind.BUDGET_SOFT)
+    alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT)
     page = new_page(user=olga)
     page.goto("/admin/")
     page.get_by_role("button", name="Pause…").click()

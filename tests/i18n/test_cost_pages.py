@@ -46,7 +46,7 @@ def budget(amount: int, subject: str = Budget.Subject.ALL, **whose: object) -> N
 
 
 def pause(**words: object) -> None:
-    provider_accounts.pause(account_id=provider_accounts.current().pk, actor=None, **words)  # type: ignore[arg-type]
+    provider_accounts.pause_account(account_id=provider_accounts.get_current_account().pk, actor=None, **words)  # type: ignore[arg-type]
 
 
 STOPS: dict[str, tuple[Callable[[], None], str]] = {
@@ -115,7 +115,9 @@ def test_operators_read_about_costs_in_chinese(
     problem = {"invariant": "I3", "reference": "video:1", "text": ""}
     BooksRun.objects.create(at=still.at, took_s=0.4, problems=2, first_problems=[problem])
     item = Item("veo3_fast", "720p", "video")
-    provider_price_changes.propose(item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED)
+    provider_price_changes.propose_price(
+        item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED
+    )
     vouchers.make(user_credits=50, actor=olga, number=2, credits_last_days=30)
     tokens.make(user=olga, name="监控", scopes=list(tokens.SCOPES))
     ApiToken.objects.update(prefix="veo_0")

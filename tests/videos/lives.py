@@ -62,7 +62,7 @@ class Lives:
         self.seed = seed
         self.users = users
         self.tasks: list[Any] = []
-        self.account: ProviderAccount = provider_accounts.current()
+        self.account: ProviderAccount = provider_accounts.get_current_account()
 
     def step(self, moved: LeapingClock) -> None:
         moved.sleep(self.chance.choice((0.5, 61, 700, 5000)))
@@ -90,7 +90,7 @@ class Lives:
             lifecycle.cancelled(task_id=task.pk, code="user", actor=task.user)
             return
         with transaction.atomic():
-            account = provider_accounts.lock(self.account.pk)
+            account = provider_accounts.lock_account(self.account.pk)
             if lifecycle.claim(task_id=task.pk, account_id=account.pk, token_hash="") is not None:
                 spend.promise(spend=Spend.objects.get(reference=task.reference), account=account)
 

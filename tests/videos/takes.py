@@ -102,7 +102,7 @@ def cancelled(user: User, prompt: str = PROMPT) -> VideoTask:
 
 
 def _account() -> ProviderAccount:
-    return provider_accounts.current()
+    return provider_accounts.get_current_account()
 
 
 def _again(task: VideoTask) -> VideoTask:

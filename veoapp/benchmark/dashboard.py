@@ -18,7 +18,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from accounts.seams import clock
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.models import Period, ProviderAccount, Spend, Total
 from billing.provider import accounts as provider_accounts
 from veoapp.benchmark import history, scratch
@@ -172,14 +172,14 @@ def _page(client: Client, key: str) -> None:
 
 def _direct(key: str, until: datetime) -> None:
     """What the page would do without totals: sums of the rows, by day and by model, by user."""
-    since = window(Period.DAY, until - timedelta(days=RANGES[key] - 1)).starts_at
+    since = window_at(Period.DAY, until - timedelta(days=RANGES[key] - 1)).starts_at
     jobs = Spend.objects.filter(created_at__gte=since)
     for by in (("created_at__date", "model"), ("user",)):
         list(jobs.order_by().values(*by).annotate(jobs=Count("id"), estimates=Sum("estimated"), costs=Sum("actual")))
 
 
 def _account() -> ProviderAccount:
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(50_000))
     return account
 

@@ -80,7 +80,7 @@ def ended(count: int, *, since: datetime, until: datetime) -> None:
 
 def balances(*, since: datetime, until: datetime) -> None:
     """The curve of the provider account: down by work, up by top-ups."""
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     left = 50_000
 
     def readings() -> Iterator[BalanceSnapshot]:
@@ -124,7 +124,7 @@ def _job(chance: random.Random, user_id: int, at: datetime, *, waits: bool) -> F
 
 
 def _write(jobs: Iterable[Facts]) -> None:
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     with connection.schema_editor() as editor:
         types = ", ".join(f"{name} {field.db_type(connection)}" for name, field in _COLUMNS.items())
         editor.execute(f"CREATE TABLE benchmark_job ({types})")

@@ -96,7 +96,7 @@ def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
     now = current_costs.read(at)
     states = budget_usage.states(at)
     pace = forecasts.pace(now.hours, at=at)
-    available = provider_accounts.available(account) if account else None
+    available = provider_accounts.get_available_balance(account) if account else None
     above_critical = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
     return {
         "generatedAt": _time(at),
@@ -121,7 +121,7 @@ def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
 
 def _account() -> ProviderAccount | None:
     try:
-        return provider_accounts.current()
+        return provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return None
 
@@ -134,7 +134,7 @@ def _generation(
         return {"state": "no_key"}
     facts = {"account": account.label, "breaker": account.breaker}
     if account.is_paused_at(at):
-        why = {"code": account.pause_code, "reason": provider_accounts.pause_sentence(account)}
+        why = {"code": account.pause_code, "reason": provider_accounts.format_pause_reason(account)}
         return {
             "state": "paused",
             **facts,

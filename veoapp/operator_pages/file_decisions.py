@@ -64,7 +64,7 @@ def write(form: FileAnswerForm, actor: User) -> int:
     """An answer to each, noted in the journal; to how many, for another person may have been faster."""
     kind, reason = Kind(form.cleaned_data["kind"]), form.cleaned_data["reason"]
     done = [
-        file_discrepancies.answer(reference=reference, kind=kind, reason=reason, actor=actor)
+        file_discrepancies.record_answer(reference=reference, kind=kind, reason=reason, actor=actor)
         for reference in form.cleaned_data["references"]
     ]
     for answer in (one for one, is_new in done if is_new):

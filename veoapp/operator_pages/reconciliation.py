@@ -20,10 +20,10 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.seams import clock, randomness
 from billing.audit import runner as audit_runner
-from billing.common.form_fields import day_field, row_number
-from billing.common.formatting import localised, plain
-from billing.common.item_names import title_of
-from billing.common.periods import day_of, site_zone, window
+from billing.common.form_fields import day_field, parse_row_number
+from billing.common.formatting import format_amount, format_plain
+from billing.common.item_names import get_model_title
+from billing.common.periods import day_window, site_zone, window_at
 from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry, Spend
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import reconcile, top_ups
@@ -131,7 +131,7 @@ def page(request: HttpRequest) -> HttpResponse:
             "is_range": stretch.is_bound,
             "stretch": stretch,
             "form": form,
-            "books": audit_runner.last_run(),
+            "books": audit_runner.get_last_run(),
             **_sides(found),
             **_files_side(files, answer, may_answer=may_correct),
         },
@@ -142,10 +142,10 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
     """Everything that there is to show once two readings can be compared."""
     if found is None:
         return {"found": None}
-    run = audit_runner.last_run()
+    run = audit_runner.get_last_run()
     begin, end = found.opening.taken_at, found.closing.taken_at
     entries = reconcile.entries_between(account=found.account, after=begin, until=end).select_related("actor")
-    measuring = top_ups.measuring(found)
+    measuring = top_ups.list_unrecorded_rises(found)
     held = CreditAccount.objects.aggregate(people=Count("pk"), credits=Sum("balance"))
     return {
         "found": found,
@@ -157,7 +157,7 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
             for jump in sorted(found.jumps, key=lambda jump: -abs(jump.amount))[:8]
         ],
         "settled": row("", found.settled, spends_url(found)),
-        "models": [row(title_of(name), jobs) for name, jobs in found.by_model.items()],
+        "models": [row(get_model_title(name), jobs) for name, jobs in found.by_model.items()],
         "bases": [
             row(Spend.Basis(name).label, jobs, spends_url(found, basis__exact=name))
             for name, jobs in found.by_basis.items()
@@ -167,13 +167,13 @@ def _sides(found: Reconciliation | None) -> dict[str, Any]:
         ],
         "held": held,
         "ledger_problems": [one for one in (run.first_problems if run else []) if one["invariant"] in ("I1", "I2")],
-        "tolerance": localised(settings.UNEXPLAINED_TOLERANCE),
+        "tolerance": format_amount(settings.UNEXPLAINED_TOLERANCE),
     }
 
 
 def _files(found: Reconciliation) -> Files:
     begin, end = found.opening.taken_at, found.closing.taken_at
-    return Files(account=found.account, after=begin, until=end, run=audit_runner.last_run())
+    return Files(account=found.account, after=begin, until=end, run=audit_runner.get_last_run())
 
 
 def _files_side(files: Files | None, sent: FileAnswerForm | None, *, may_answer: bool) -> dict[str, Any]:
@@ -193,11 +193,11 @@ def _files_side(files: Files | None, sent: FileAnswerForm | None, *, may_answer:
 
 def _account(request: HttpRequest) -> ProviderAccount | None:
     """The one asked for, else the one that new work goes to, else the newest."""
-    asked = row_number(request.GET.get("account", ""))
+    asked = parse_row_number(request.GET.get("account", ""))
     if asked is not None and (account := ProviderAccount.objects.filter(pk=asked).first()):
         return account
     try:
-        return provider_accounts.current()
+        return provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return ProviderAccount.objects.order_by("pk").last()
 
@@ -208,27 +208,27 @@ def _asked(name: str, stretch: StretchForm) -> tuple[datetime, datetime]:
     if stretch.is_bound and stretch.is_valid():
         begin: date = stretch.cleaned_data["begin"]
         end: date = stretch.cleaned_data["end"]
-        return day_of(begin).starts_at, min(day_of(end).ends_at, at)
-    today = window(Period.DAY, at).starts_at.astimezone(site_zone()).date()
-    return day_of(today - timedelta(days=DAYS.get(name, 1))).starts_at, at
+        return day_window(begin).starts_at, min(day_window(end).ends_at, at)
+    today = window_at(Period.DAY, at).starts_at.astimezone(site_zone()).date()
+    return day_window(today - timedelta(days=DAYS.get(name, 1))).starts_at, at
 
 
 def _answer(found: Reconciliation) -> dict[str, Any]:
     """What the form begins with: the whole difference, unless it is about to be written down, and a key of its own."""
     answers_itself = found.is_explained or _is_coming_in(found)
-    amount = None if answers_itself else plain(found.unexplained)
+    amount = None if answers_itself else format_plain(found.unexplained)
     return {"amount": amount, "key": randomness.new_uuid()}
 
 
 def _is_coming_in(found: Reconciliation) -> bool:
     """Whether the difference is a top-up that is still being measured: an entry now would count it twice."""
-    return not found.is_gone and bool(top_ups.measuring(found))
+    return not found.is_gone and bool(top_ups.list_unrecorded_rises(found))
 
 
 def _corrected(request: HttpRequest, found: Reconciliation, form: CorrectionForm) -> bool:
     """Write the entry; False, with a word on the form, when its key was used for another one."""
     try:
-        entry = reconcile.correct(
+        entry = reconcile.record_correction(
             account_id=found.account.pk,
             amount=form.cleaned_data["amount"],
             reason=form.cleaned_data["reason"],

@@ -11,7 +11,7 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.common.periods import site_zone
 from billing.models import Spend
 from billing.reconciliation import reconcile
@@ -43,7 +43,7 @@ def verdict(found: Reconciliation, *, measuring: bool = False) -> Verdict:
     """In plain words, what came of it."""
     open_now = ""
     if found.open.count:
-        facts = {"n": found.open.count, "most": localised(-found.in_flight_least)}
+        facts = {"n": found.open.count, "most": format_amount(-found.in_flight_least)}
         open_now = (
             ngettext(
                 "%(n)d video is not settled yet: up to %(most)s credits may have been taken for it.",
@@ -53,10 +53,10 @@ def verdict(found: Reconciliation, *, measuring: bool = False) -> Verdict:
             % facts
         )
     if found.is_gone:
-        amount = localised(-found.unexplained)
+        amount = format_amount(-found.unexplained)
         reason = _("Look where it came up, below, and answer it with an entry once you know why.")
         if found.free.count and found.unexplained >= -found.free.estimated:
-            facts = {"n": found.free.count, "estimated": localised(found.free.estimated)}
+            facts = {"n": found.free.count, "estimated": format_amount(found.free.estimated)}
             reason = (
                 ngettext(
                     "%(n)d failed video was taken to be free; had it been charged, that would have been %(estimated)s: "
@@ -73,7 +73,7 @@ def verdict(found: Reconciliation, *, measuring: bool = False) -> Verdict:
             "info", _("Credits came in."), _("They are being measured; a moment later they are written down.")
         )
     if not found.is_explained:
-        title = _("%(n)s credits more are there than our books explain.") % {"n": localised(found.unexplained)}
+        title = _("%(n)s credits more are there than our books explain.") % {"n": format_amount(found.unexplained)}
         text = _("Videos may have cost less than our price list says, or the provider gave something back.")
         return Verdict("warn", title, text)
     return Verdict("good", _("Everything explained."), open_now)
@@ -83,7 +83,10 @@ def reckoning(found: Reconciliation) -> list[Line]:
     """From the first balance to the last, line by line; the lines add up."""
     lines = [
         Line(
-            _("Balance at the beginning"), localised(found.opening.balance), _at(found.opening.taken_at), is_total=True
+            _("Balance at the beginning"),
+            format_amount(found.opening.balance),
+            _at(found.opening.taken_at),
+            is_total=True,
         ),
         Line(_("Top-ups"), signed(found.top_ups)),
         Line(_("Given back by the provider"), signed(found.returned)),
@@ -105,7 +108,7 @@ def reckoning(found: Reconciliation) -> list[Line]:
     tone = "good" if found.is_explained else "bad" if found.is_gone else "warn"
     lines.append(Line(_("Not explained"), signed(found.unexplained), tone=tone))
     lines.append(
-        Line(_("Balance at the end"), localised(found.closing.balance), _at(found.closing.taken_at), is_total=True)
+        Line(_("Balance at the end"), format_amount(found.closing.balance), _at(found.closing.taken_at), is_total=True)
     )
     return lines
 
@@ -115,8 +118,8 @@ def row(words: str | Promise, jobs: Jobs, url: str = "") -> dict[str, Any]:
     return {
         "words": words,
         "count": jobs.count,
-        "estimated": localised(jobs.estimated),
-        "actual": localised(jobs.actual),
+        "estimated": format_amount(jobs.estimated),
+        "actual": format_amount(jobs.actual),
         "difference": signed(jobs.actual - jobs.estimated),
         "url": url,
     }
@@ -137,7 +140,7 @@ def spends_url(found: Reconciliation, **more: str) -> str:
 def signed(amount: Decimal) -> str:
     """`+1,000`, `−12.5`, `0`."""
     sign = "+" if amount > 0 else "−" if amount < 0 else ""
-    return f"{sign}{localised(abs(amount))}"
+    return f"{sign}{format_amount(abs(amount))}"
 
 
 def _at(at: datetime) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from billing.admin.provider import Button
 from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
 from billing.admin.provider_keys import Proof, current_id
-from billing.common.formatting import joined, localised
+from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount, Spend
 from billing.provider.accounts import NoProviderKey
 from videos.pipeline import balances as provider_balances
@@ -54,10 +54,12 @@ def _try(account: ProviderAccount) -> Proof:
         return Proof(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
-        words = {"took": took, "balance": localised(reading.balance)}
+        words = {"took": took, "balance": format_amount(reading.balance)}
         return Proof(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
     words = {"took": took, "detail": reading.trouble.detail if reading.trouble else ""}
-    return Proof(False, joined((_trouble(reading.trouble) % words, _used(reading.trouble) if is_used else _unused())))
+    return Proof(
+        False, join_sentences((_trouble(reading.trouble) % words, _used(reading.trouble) if is_used else _unused()))
+    )
 
 
 def _trouble(trouble: errors.ProviderError | None) -> str:

@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from billing.common.form_fields import row_number
+from billing.common.form_fields import parse_row_number
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_NAMES
@@ -94,7 +94,7 @@ class PersonFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
         wanted = self.value() or ""
-        number = row_number(wanted)
+        number = parse_row_number(wanted)
         person = User.objects.filter(pk=number).first() if number is not None else None
         return [(wanted, person.email)] if person else []
 

@@ -9,8 +9,8 @@ from django.db.models import CharField, Count, Exists, F, Func, OuterRef, Q, Que
 from django.db.models.functions import Coalesce, Lag
 
 from accounts.seams import clock
-from billing.audit.runner import Guards, Problem, register, triggers_missing
-from billing.common.periods import window
+from billing.audit.runner import Problem, TriggerNames, find_missing_triggers, register_check
+from billing.common.periods import window_at
 from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
 from videos.audit import recount
 from videos.audit.files import stored_and_whole, stored_lately
@@ -27,8 +27,8 @@ def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
 
     A month whose totals are still to be made from its rows (the worker does) is passed by.
     """
-    today = window(Period.DAY, clock.now())
-    stretches = [(window(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
+    today = window_at(Period.DAY, clock.now())
+    stretches = [(window_at(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
     if deep:
         stretches = [(month.starts_at, month.ends_at) for month in recount.months()]
     missing = [(month.starts_at, month.ends_at) for month in recount.missing_months()]
@@ -42,7 +42,7 @@ def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
 Status = VideoTask.Status
 Kind = LedgerEntry.Kind
 
-GUARDS: dict[str, Guards] = {
+GUARDS: dict[str, TriggerNames] = {
     "I13": {"postgresql": ("veoapp_task_history",), "sqlite": ("veoapp_task_provider_id",)},
     "I14": {
         "postgresql": ("veoapp_task_history", "veoapp_event_no_change"),
@@ -59,8 +59,8 @@ SPEND_STATES = {
 SLACK = timedelta(minutes=10)
 DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
 
-register(stored_and_whole, often=stored_lately)
-register(totals_equal_rows)
+register_check(stored_and_whole, often=stored_lately)
+register_check(totals_equal_rows)
 
 
 class Reference(Func):
@@ -83,7 +83,7 @@ class Reference(Func):
         return self.as_sql(compiler, connection, template=f"('%(before)s' || {dashed})", **extra)
 
 
-@register
+@register_check
 def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
     """I3: every task was charged its price, and it is refunded exactly if it failed or was cancelled."""
     charge_key = Reference(OuterRef("pk"), "charge:video:")
@@ -104,7 +104,7 @@ def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I3", f"video:{task}", f"{status}: {text}")
 
 
-@register
+@register_check
 def sent_once(*, deep: bool) -> Iterable[Problem]:
     """I5: what the provider accepted has the paid call that it came from."""
     accepted = PaidCall.objects.filter(spend__reference=Reference(OuterRef("pk")), outcome=PaidCall.Outcome.ACCEPTED)
@@ -112,7 +112,7 @@ def sent_once(*, deep: bool) -> Iterable[Problem]:
     yield from _tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
 
 
-@register
+@register_check
 def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
     """I6: estimated while it waits, promised while the provider has it, settled afterwards; at the task's own price."""
     rows = Spend.objects.filter(reference=Reference(OuterRef("pk")), user=OuterRef("user"))
@@ -132,7 +132,7 @@ def _told() -> Q:
     return Q(Exists(alone)) | Q(Exists(gathered))
 
 
-@register
+@register_check
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
     """I8: what the provider made is stored, or somebody was told."""
     storage = Exists(Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None))
@@ -141,7 +141,7 @@ def successes_kept(*, deep: bool) -> Iterable[Problem]:
     yield from _tasks("I8", tasks.exclude(_told() | storage), "made, not stored, and nobody was told")
 
 
-@register
+@register_check
 def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
     """I10: a callback that we took is looked into before its task is given up as unconfirmed."""
     unread = CallbackReceipt.objects.filter(
@@ -153,7 +153,7 @@ def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
     yield from _tasks("I10", early, "given up as unconfirmed with a callback unread")
 
 
-@register
+@register_check
 def deadlines(*, deep: bool) -> Iterable[Problem]:
     """I12: nothing stays longer in a state than it may, unless somebody was told."""
     at = clock.database_now()
@@ -166,19 +166,19 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
     yield from _tasks("I12", VideoTask.objects.filter(late).exclude(_told()), "past its deadline, and nobody was told")
 
 
-@register
+@register_check
 def provider_ids(*, deep: bool) -> Iterable[Problem]:
     """I13: a provider's task belongs to one of ours, for good."""
-    yield from triggers_missing(invariant="I13", names=GUARDS["I13"])
+    yield from find_missing_triggers(invariant="I13", names=GUARDS["I13"])
     known = VideoTask.objects.exclude(provider_task_id=None).order_by().values("provider_task_id")
     for name, tasks in known.annotate(tasks=Count("pk")).filter(tasks__gt=1).values_list("provider_task_id", "tasks"):
         yield Problem("I13", str(name), f"the provider's task of {tasks} of ours")
 
 
-@register
+@register_check
 def histories(*, deep: bool) -> Iterable[Problem]:
     """I14: a task's events lead, step by step, to where it stands, and none leads out of an end."""
-    yield from triggers_missing(invariant="I14", names=GUARDS["I14"])
+    yield from find_missing_triggers(invariant="I14", names=GUARDS["I14"])
     steps = TaskEvent.objects.exclude(to_status="")
     before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
     odd = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
@@ -192,7 +192,7 @@ def histories(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I14", f"video:{task}", f"{status}, but its events end at {told or 'nothing'}")
 
 
-@register
+@register_check
 def causes(*, deep: bool) -> Iterable[Problem]:
     """I22: a charge or refund names a video that exists."""
     tasks = VideoTask.objects.annotate(name=Reference("pk")).filter(name=OuterRef("reference"))

@@ -13,7 +13,7 @@ from django.core.files.storage import default_storage
 from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 
 from accounts.seams import clock
-from billing.audit.runner import Looked, Problem
+from billing.audit.runner import Coverage, Problem
 from billing.models import FileAnswer
 from billing.reconciliation import file_discrepancies
 from videos.models import SourceImage, VideoFile, VideoTask
@@ -31,28 +31,28 @@ AGAIN_AT_MOST, AGAIN_WITHIN = 100, timedelta(seconds=15)
 BATCH = 200
 
 
-def stored_and_whole(*, deep: bool) -> Iterator[Problem | Looked]:
+def stored_and_whole(*, deep: bool) -> Iterator[Problem | Coverage]:
     """I7, I15: rows against files, both ways, all of them. `deep` reads every film and compares its hash."""
     yield from _checked(often=False, deep=deep)
 
 
-def stored_lately(*, deep: bool) -> Iterator[Problem | Looked]:
+def stored_lately(*, deep: bool) -> Iterator[Problem | Coverage]:
     """The same, in bounded time: of the files only some, each in its turn."""
     yield from _checked(often=True, deep=deep)
 
 
-def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Looked]:
+def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
     yield from _delivered_without_film()
     yield from _used_twice()
     films, images = VideoFile.objects.filter(state=State.STORED), SourceImage.objects.all()
     try:
         for what, rows in (("video files", films), ("images", images)):
-            yield Looked(what, _look(rows, often=often, deep=deep), rows.count())
+            yield Coverage(what, _look(rows, often=often, deep=deep), rows.count())
         yield from _left_over()
     except media_store.StorageTrouble as problem:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
     # What an operator has answered for is known, and no news in any further look.
-    answered = file_discrepancies.answered(FileAnswer.Kind.MISSING)
+    answered = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
     for film in films.exclude(wrong=""):
         if f"video:{film.task_id}" in answered:
             continue
@@ -133,7 +133,7 @@ def _left_over() -> Iterable[Problem]:
                 continue
             if at - changed_at > LEFT_OVER_AFTER:
                 yield Problem("I15", path.name, f"a part left over since {changed_at:%Y-%m-%d %H:%M}")
-    answered = file_discrepancies.answered(FileAnswer.Kind.STRAY)
+    answered = file_discrepancies.list_answered(FileAnswer.Kind.STRAY)
     for name in storage_cleanup.strays(at, older_than=LEFT_OVER_AFTER):
         if name in answered:
             continue

@@ -159,7 +159,7 @@ class Files:
     @cached_property
     def _strays(self) -> list[str]:
         """Files that no row speaks of, as the last look at the books saw them, and nobody has answered."""
-        answered = file_discrepancies.answered(Kind.STRAY)
+        answered = file_discrepancies.list_answered(Kind.STRAY)
         return [name for name in self._told("I15") if name not in answered]
 
     def _told(self, invariant: str) -> list[str]:

@@ -16,7 +16,7 @@ from django.db import OperationalError, connection, transaction
 from django.utils.dateparse import parse_datetime
 
 from accounts.seams import clock, randomness
-from billing.common.periods import Window, between, window
+from billing.common.periods import Window, window_at, windows_between
 from billing.costs import histogram, rollups
 from billing.costs.rollups import Key
 from billing.models import Measure, Period, Spend, Total
@@ -51,12 +51,12 @@ def fold() -> int:
     """The worker's chore: totals of months that have none yet are made from the rows, then marks are folded."""
     for month in missing_months():
         repair(month)
-    return rollups.fold()
+    return rollups.fold_marks()
 
 
 def is_due() -> bool:
     """Whether there is something to fold, or nothing was ever counted here."""
-    return rollups.is_waiting() or (not Total.objects.exists() and Spend.objects.exists())
+    return rollups.has_unfolded_marks() or (not Total.objects.exists() and Spend.objects.exists())
 
 
 def months() -> list[Window]:
@@ -65,7 +65,7 @@ def months() -> list[Window]:
     last = Spend.objects.order_by("-created_at").values_list("created_at", flat=True).first()
     if first is None or last is None:
         return []
-    return [*between(Period.MONTH, first, last + timedelta.resolution)][::-1]
+    return [*windows_between(Period.MONTH, first, last + timedelta.resolution)][::-1]
 
 
 def missing_months() -> list[Window]:
@@ -77,7 +77,7 @@ def missing_months() -> list[Window]:
 
 def differences(since: datetime, until: datetime) -> Iterator[Difference]:
     """What is kept otherwise than the rows say, of every day and whole month in [since, until). Changes nothing."""
-    for month in between(Period.MONTH, since, until):
+    for month in windows_between(Period.MONTH, since, until):
         with _one_moment(read_only=True):
             found = list(_differences(month, since, until))
         yield from found
@@ -89,9 +89,9 @@ def repair(month: Window) -> int:
         try:
             with _one_moment():
                 # Marks not folded yet come on top later.
-                waiting = rollups.waiting(since=month.starts_at, until=month.ends_at)
+                waiting = rollups.unfolded_sums(since=month.starts_at, until=month.ends_at)
                 wrong = {one.key: one.counted for one in _differences(month, month.starts_at, month.ends_at)}
-                rollups.put({key: amount - waiting.get(key, NOUGHT) for key, amount in wrong.items()})
+                rollups.set_totals({key: amount - waiting.get(key, NOUGHT) for key, amount in wrong.items()})
                 return len(wrong)
         except OperationalError:
             if attempt == ATTEMPTS:
@@ -105,10 +105,10 @@ def counted(day: Window) -> Sums:
     everybody: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
     sums: Sums = defaultdict(Decimal)
     for at, model, user_id, counts in _jobs(day):
-        hour = window(Period.HOUR, at).starts_at
+        hour = window_at(Period.HOUR, at).starts_at
         for measure, label, amount in counts:
             everybody[hour, model, measure, label] += amount
-            if measure in rollups.OF_USERS:
+            if measure in rollups.USER_MEASURES:
                 sums[Period.DAY, day.starts_at, user_id, "", measure, label] += amount
     for (hour, model, measure, label), amount in everybody.items():
         sums[Period.DAY, day.starts_at, 0, model, measure, label] += amount
@@ -119,14 +119,14 @@ def counted(day: Window) -> Sums:
 
 def _differences(month: Window, since: datetime, until: datetime) -> Iterator[Difference]:
     whole: Sums = defaultdict(Decimal)
-    for day in between(Period.DAY, max(since, month.starts_at), min(until, month.ends_at)):
+    for day in windows_between(Period.DAY, max(since, month.starts_at), min(until, month.ends_at)):
         sums = counted(day)
-        yield from _compared(rollups.kept(Period.HOUR, Period.DAY, since=day.starts_at, until=day.ends_at), sums)
+        yield from _compared(rollups.read_sums(Period.HOUR, Period.DAY, since=day.starts_at, until=day.ends_at), sums)
         for (period, _, user_id, model, measure, label), amount in sums.items():
             if period == Period.DAY:
                 whole[Period.MONTH, month.starts_at, user_id, model, measure, label] += amount
     if since <= month.starts_at and month.ends_at <= until:
-        yield from _compared(rollups.kept(Period.MONTH, since=month.starts_at, until=month.ends_at), whole)
+        yield from _compared(rollups.read_sums(Period.MONTH, since=month.starts_at, until=month.ends_at), whole)
 
 
 def _compared(kept: Sums, counted: Sums) -> Iterator[Difference]:
@@ -196,7 +196,7 @@ _JOBS = """
 
 
 def _bucket(since: Any, until: Any) -> str:
-    return histogram.bucket((_time(until) - _time(since)).total_seconds())
+    return histogram.duration_bucket((_time(until) - _time(since)).total_seconds())
 
 
 def _time(value: Any) -> datetime:

@@ -94,7 +94,7 @@ def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: floa
             if moved:
                 spend.answered(reference=reference_of(task_id), outcome=spend.Outcome.ACCEPTED)
                 spend.confirmed(reference=reference_of(task_id))
-                alert_grouping.over([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
+                alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
         # Two answers named the same task in the same moment; the second is as unusable as above.
@@ -209,7 +209,7 @@ def adopted(*, task_id: UUID, provider_task_id: str) -> bool:
         )
         if moved:
             spend.confirmed(reference=reference_of(task_id))
-            alert_grouping.over([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
+            alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return True
         late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_task_id=None)
         return bool(late.update(provider_task_id=provider_task_id, due_at=at))
@@ -234,7 +234,7 @@ def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: U
                     # Why a file could not be had is the provider's or the storage's to say.
                     "words": detail if code == "no_file" else "",
                 }
-                alert_grouping.tell(
+                alert_grouping.raise_job_alert(
                     Alert.Kind.POSSIBLE_SPEND, reference=reference, detail=f"{code}: {detail}"[:300], facts=facts
                 )
             # The result may still come: watch for it, slowly.

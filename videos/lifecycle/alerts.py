@@ -22,9 +22,9 @@ def tell(
     with transaction.atomic():
         # Locked: whoever moves it on ends what is told by then.
         if VideoTask.objects.select_for_update().filter(pk=task.pk, status=task.status).first() is not None:
-            alert_grouping.tell(kind, reference=task.reference, cause=cause, detail=detail, facts=facts)
+            alert_grouping.raise_job_alert(kind, reference=task.reference, cause=cause, detail=detail, facts=facts)
 
 
 def at_rest(reference: str) -> None:
     """The video is ready, has failed or was cancelled, or nobody waits for it any more."""
-    alert_grouping.over(UNDER_WAY, reference=reference)
+    alert_grouping.resolve_job_alerts(UNDER_WAY, reference=reference)

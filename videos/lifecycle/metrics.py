@@ -24,7 +24,7 @@ def count(
 ) -> None:
     """Count something about a task. In the caller's transaction."""
     if counts or labelled:
-        rollups.mark_job(reference=task.reference, counts=counts, labelled=labelled)
+        rollups.record_job_counts(reference=task.reference, counts=counts, labelled=labelled)
 
 
 def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
@@ -50,7 +50,7 @@ def late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) 
 
 def bucket(*, since: datetime, until: datetime) -> str:
     """The bucket of a stretch of time."""
-    return histogram.bucket((until - since).total_seconds())
+    return histogram.duration_bucket((until - since).total_seconds())
 
 
 def _verdict(task: VideoTask, way: str, done_at: datetime | None) -> list[rollups.LabelledCount]:

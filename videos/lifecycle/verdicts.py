@@ -93,7 +93,7 @@ def file_stored(*, task_id: UUID) -> bool:
     if late:
         record(task_id, Event.LATE_RESULT)
         task_alerts.at_rest(reference_of(task_id))
-        alert_grouping.tell(Alert.Kind.LATE_RESULT, reference=reference_of(task_id))
+        alert_grouping.raise_job_alert(Alert.Kind.LATE_RESULT, reference=reference_of(task_id))
     return bool(late)
 
 

@@ -16,8 +16,8 @@ from accounts.mail import sending as mail
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import outbox as alert_outbox
-from billing.alerts.messages import told
-from billing.alerts.runbook import about, own_page, page_of, words_of
+from billing.alerts.messages import format_message
+from billing.alerts.runbook import action_path, alert_path, describe_subject, runbook_entry
 from billing.models import Alert, AlertDelivery
 from videos.providers import standard_webhooks
 from videos.providers.http import exchange
@@ -45,11 +45,11 @@ def deliver_due() -> int:
     until = clock.now() + ROUND
     mails: dict[str, list[AlertDelivery]] = defaultdict(list)
     posts: list[AlertDelivery] = []
-    for delivery in alert_outbox.due()[:MOST_PER_JOB]:
+    for delivery in alert_outbox.due_deliveries()[:MOST_PER_JOB]:
         (mails[delivery.address] if delivery.channel == Channel.EMAIL else posts).append(delivery)
     arrived = sum(_mail_all(address, deliveries, until) for address, deliveries in mails.items())
     for delivery in posts:
-        if clock.now() < until and alert_outbox.claim(delivery):
+        if clock.now() < until and alert_outbox.claim_delivery(delivery):
             arrived += post(delivery) == ""
     return arrived
 
@@ -82,7 +82,7 @@ def post(delivery: AlertDelivery) -> str:
     except (exchange.Trouble, ValueError) as trouble:
         return _not_arrived([delivery], str(trouble))
     if 200 <= answer.status < 300:
-        alert_outbox.sent(delivery, at=clock.now())
+        alert_outbox.record_sent(delivery, at=clock.now())
         return ""
     gone = answer.status == GONE
     said = "it answered 410: it wants no more" if gone else f"it answered {answer.status}"
@@ -93,7 +93,7 @@ def payload(delivery: AlertDelivery) -> dict[str, Any]:
     """What the webhook gets; these names stay. Times are ISO 8601 in UTC, words are English."""
     alert = delivery.alert
     kind = "alert.test" if alert.kind == Alert.Kind.TEST else f"alert.{_EVENT_NAMES[Event(delivery.event)]}"
-    words = words_of(alert)
+    words = runbook_entry(alert)
     with translation.override("en"):
         return {
             "type": kind,
@@ -115,7 +115,7 @@ def payload(delivery: AlertDelivery) -> dict[str, Any]:
                 "last_at": alert.last_at.isoformat(),
                 "reopened_at": alert.reopened_at.isoformat() if alert.reopened_at else None,
                 "resolved_at": alert.resolved_at.isoformat() if alert.resolved_at else None,
-                "url": f"{settings.APP_URL}{own_page(alert)}",
+                "url": f"{settings.APP_URL}{alert_path(alert)}",
             },
         }
 
@@ -128,13 +128,13 @@ def item_of(delivery: AlertDelivery) -> dict[str, Any]:
     alert = delivery.alert
     return {
         "alert": alert,
-        "told": partial(told, alert),
-        "words": words_of(alert),
-        "about": partial(about, alert),
+        "told": partial(format_message, alert),
+        "words": runbook_entry(alert),
+        "about": partial(describe_subject, alert),
         "is_over": delivery.event == Event.OVER,
         "is_again": delivery.round > 1,
-        "page": f"{settings.APP_URL}{page_of(alert)}",
-        "own_page": f"{settings.APP_URL}{own_page(alert)}",
+        "page": f"{settings.APP_URL}{action_path(alert)}",
+        "own_page": f"{settings.APP_URL}{alert_path(alert)}",
         "is_tried": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
     }
 
@@ -156,25 +156,25 @@ def said_of(trouble: OSError) -> str:
 
 def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
     """What is due to one address: a few mails, or one that gathers; if it got many a moment ago, only what is urgent."""
-    left = SINGLE_MAILS - alert_outbox.mails_lately(address, within=A_WHILE)
+    left = SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=A_WHILE)
     if left <= 0:
         urgent = _urgent(address, deliveries)
-        alert_outbox.hold((one for one in deliveries if one not in urgent), for_=A_WHILE / 2)
+        alert_outbox.postpone_deliveries((one for one in deliveries if one not in urgent), for_=A_WHILE / 2)
         deliveries, left = urgent, 1
     if len(deliveries) > left:
-        mine = [delivery for delivery in deliveries if alert_outbox.claim(delivery)]
+        mine = [delivery for delivery in deliveries if alert_outbox.claim_delivery(delivery)]
         items = [item_of(delivery) for delivery in mine]
         return len(mine) if mine and not _mail(mine, "alerts", {"items": items}) else 0
     arrived = 0
     for delivery in deliveries:
-        if clock.now() < until and alert_outbox.claim(delivery):
+        if clock.now() < until and alert_outbox.claim_delivery(delivery):
             arrived += mail_one(delivery) == ""
     return arrived
 
 
 def _urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
     """What is critical and of a kind that this address has not read of lately: more of the same may wait."""
-    read = alert_outbox.kinds_lately(address, within=A_WHILE)
+    read = alert_outbox.recent_kinds(address, within=A_WHILE)
     return [
         delivery
         for delivery in deliveries
@@ -191,12 +191,12 @@ def _mail(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, 
         return _not_arrived(deliveries, said_of(trouble))
     at = clock.now()
     for delivery in deliveries:
-        alert_outbox.sent(delivery, at=at)
+        alert_outbox.record_sent(delivery, at=at)
     return ""
 
 
 def _not_arrived(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
     for delivery in deliveries:
-        alert_outbox.failed(delivery, error=error, for_good=for_good)
+        alert_outbox.record_failed(delivery, error=error, for_good=for_good)
     log.warning("%d alerts not told by %s: %s", len(deliveries), deliveries[0].channel, error)
     return error

@@ -6,7 +6,7 @@ from datetime import date
 
 from django.db.models import Count, Exists, OuterRef, Q
 
-from billing.common.periods import day_of
+from billing.common.periods import day_window
 from billing.models import LedgerEntry
 from videos.audit.checks import Reference
 from videos.models import VideoTask
@@ -36,7 +36,7 @@ class Failures:
 
 def failures_of(day: date) -> Failures:
     """Every failure of the day and whether its charge came back."""
-    window = day_of(day)
+    window = day_window(day)
     charge_key = Reference(OuterRef("pk"), "charge:video:")
     refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__idempotency_key=charge_key)
     ended = VideoTask.objects.filter(

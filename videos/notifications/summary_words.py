@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.seams import clock
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.models import Alert
 from billing.reports import forecasts
 from billing.reports.daily_summary import Balance, Cost, Summary, Trend
@@ -75,8 +75,8 @@ def _balance(balance: Balance | None) -> Section:
         return Section(title, _("no provider key"), BAD)
     read_at = _("read at %(time)s") % {"time": _time(balance.balance_at)} if balance.balance_at else _("never read")
     lines = [
-        Line(_("At the provider"), localised(balance.balance), read_at),
-        Line(_("Promised to videos in the making"), localised(balance.promised)),
+        Line(_("At the provider"), format_amount(balance.balance), read_at),
+        Line(_("Promised to videos in the making"), format_amount(balance.promised)),
         Line(_("An average day of the last seven"), _rounded(balance.usual)),
     ]
     if balance.ends_at is None:
@@ -100,18 +100,18 @@ def _cost(cost: Cost) -> Section:
     lines = [
         Line(
             _("Estimated"),
-            localised(cost.estimated),
+            format_amount(cost.estimated),
             ngettext("%(n)d video", "%(n)d videos", cost.ordered) % {"n": cost.ordered},
         ),
-        Line(_("Settled at"), localised(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
-        Line(_("Those were estimated at"), localised(cost.settled_estimate)),
+        Line(_("Settled at"), format_amount(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
+        Line(_("Those were estimated at"), format_amount(cost.settled_estimate)),
         Line(_("Difference"), _signed(cost.variance), share),
     ]
     if not cost.variance:
         return Section(title, _("as estimated"), GOOD, lines)
     word = _("%(credits)s provider credits more") if cost.variance > 0 else _("%(credits)s provider credits less")
     is_small = percent is not None and abs(percent) < SMALL_PERCENT
-    return Section(title, word % {"credits": localised(abs(cost.variance))}, GOOD if is_small else WARN, lines)
+    return Section(title, word % {"credits": format_amount(abs(cost.variance))}, GOOD if is_small else WARN, lines)
 
 
 def _unusual(summary: Summary) -> Section:
@@ -119,12 +119,12 @@ def _unusual(summary: Summary) -> Section:
     lines = [
         Line(
             _("The day"),
-            localised(cost.estimated - cost.settled_estimate + cost.actual),
+            format_amount(cost.estimated - cost.settled_estimate + cost.actual),
             _("usual: %(credits)s") % {"credits": _rounded(cost.usual)},
         )
     ]
     if cost.most is not None:
-        lines.append(Line(_("Most was ordered by, as estimated"), localised(cost.most_estimated), cost.most.email))
+        lines.append(Line(_("Most was ordered by, as estimated"), format_amount(cost.most_estimated), cost.most.email))
     lines += [_alert_line(alert) for alert in summary.unusual]
     if summary.unusual or cost.is_unusual:
         return Section(title, _("look at it"), WARN, lines)
@@ -195,9 +195,9 @@ def _count(number: int) -> str:
 
 def _rounded(amount: Decimal) -> str:
     """An average, to the tenth."""
-    return localised(amount.quantize(Decimal("0.1")))
+    return format_amount(amount.quantize(Decimal("0.1")))
 
 
 def _signed(amount: Decimal) -> str:
     """A difference with its sign, a true minus."""
-    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{localised(abs(amount))}"
+    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{format_amount(abs(amount))}"

@@ -10,7 +10,7 @@ from django.utils.translation import ngettext
 from accounts.models import User
 from accounts.seams import clock
 from billing.budgets import policy as budget_policy
-from billing.common.formatting import joined, said
+from billing.common.formatting import format_moment, join_sentences
 from billing.guard import checks as guard_checks
 from billing.guard import circuit_breaker, user_holds, wait_reasons
 from billing.models import ProviderAccount
@@ -37,10 +37,12 @@ def now(account: ProviderAccount | None, user: User, *, at: datetime) -> Standin
     if account is None:
         return _at_rest()
     if account.is_paused_at(at):
-        until = _("It ends at %(time)s.") % {"time": said(account.paused_until)} if account.paused_until else ""
-        reason = provider_accounts.pause_sentence(account)
+        until = (
+            _("It ends at %(time)s.") % {"time": format_moment(account.paused_until)} if account.paused_until else ""
+        )
+        reason = provider_accounts.format_pause_reason(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
-        return Standing(_("New videos are paused"), joined((why, until)), takes_orders=False)
+        return Standing(_("New videos are paused"), join_sentences((why, until)), takes_orders=False)
     if (hold := user_holds.of(user.pk)) is not None:
         return Standing(_("Your new videos are held"), str(guard_checks.held_by(hold)), takes_orders=False)
     if account.parked_as or provider_accounts.is_critical(account):
@@ -86,7 +88,7 @@ def of(*, user: User, quote: Quote | None) -> Outlook:
     """The outlook of this person's order at that price (None: nothing is sold so)."""
     at = clock.database_now()
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         account = None
     stands = now(account, user, at=at)
@@ -127,4 +129,4 @@ def _sentence(code: str, *, until: datetime | None = None) -> str:
     why = {"why": wait_reasons.TO_OWNERS[code]}
     if until is None:
         return _("It would wait: %(why)s.") % why
-    return _("It would wait until %(time)s: %(why)s.") % {**why, "time": said(until)}
+    return _("It would wait until %(time)s: %(why)s.") % {**why, "time": format_moment(until)}

@@ -36,7 +36,7 @@ CATALOGUE = (
 )
 MODELS = {model.name: model for model in CATALOGUE}
 # The price list and the provider's books speak of models by the same names.
-item_names.call({model.name: model.title for model in CATALOGUE})
+item_names.register_model_titles({model.name: model.title for model in CATALOGUE})
 
 ASPECT_RATIOS = ("16:9", "9:16", "Auto")
 RESOLUTIONS = ("720p", "1080p", "4k")

@@ -73,7 +73,7 @@ class VideoOrder:
 
     def quote(self) -> Quote:
         """The price of this order now. Raises NoPrice."""
-        return prices.quote(
+        return prices.get_quote(
             model=self.model, resolution=self.resolution, kind=catalogue.price_kind(self.generation_type)
         )
 
@@ -130,7 +130,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         return earlier
     if errors := problems(order):
         raise InvalidOrder(errors)
-    provider = provider_accounts.current()
+    provider = provider_accounts.get_current_account()
     has_room = media_store.has_room()
     if not has_room:
         alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=media_store.no_room())

@@ -101,7 +101,7 @@ class Offer:
 def price_of(*, model: str, resolution: str, mode: str = Mode.TEXT) -> Quote | None:
     """The price of one video now; None when nothing is sold under that."""
     try:
-        return pricing.quote(model=model, resolution=resolution, kind=kind_of(mode))
+        return pricing.get_quote(model=model, resolution=resolution, kind=kind_of(mode))
     except pricing.NoPrice:
         return None
 
@@ -118,7 +118,7 @@ def price_rows() -> list[PriceRow]:
     """What a video costs now, for the table of prices."""
     prices = {
         (item.model, item.resolution): item.user_credits
-        for item in pricing.price_list()
+        for item in pricing.list_current_quotes()
         if item.kind == kind_of(Mode.TEXT)
     }
     return [
@@ -136,7 +136,9 @@ def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
     """The offer for whatever `asked` holds (a query string, a form's values): odd values fall back to what works."""
     settings, moved = possible(asked)
     prices = {
-        (item.model, item.resolution): item for item in pricing.price_list() if item.kind == kind_of(settings.mode)
+        (item.model, item.resolution): item
+        for item in pricing.list_current_quotes()
+        if item.kind == kind_of(settings.mode)
     }
     quote = prices.get((settings.model, settings.resolution))
     usual = usual_times()

@@ -57,7 +57,7 @@ def _room(allowance: budget_usage.Allowance) -> Room:
     taken = limit - left
     prices = {
         quote.model: quote.provider_credits
-        for quote in pricing.price_list()
+        for quote in pricing.list_current_quotes()
         if quote.resolution == "720p" and quote.kind == pricing.Kind.GENERATE
     }
     return Room(

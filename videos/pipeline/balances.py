@@ -55,7 +55,7 @@ def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) ->
 def read_all() -> None:
     """Read the balance of the current account, and of every other that still has work of ours."""
     try:
-        current: ProviderAccount | None = provider_accounts.current()
+        current: ProviderAccount | None = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey as problem:
         current = None
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=runbook.NO_KEY, facts=problem.facts)
@@ -69,13 +69,13 @@ def read_all() -> None:
     if current is not None:
         asked = VideoTask.objects.filter(polling.due(), account__isnull=False).values("account")
         unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))
-        balance_alerts.out_of_use(unused.exclude(pk__in=asked))
+        balance_alerts.resolve_unused(unused.exclude(pk__in=asked))
 
 
 def every() -> timedelta:
     """How often the balance is read as things stand."""
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return IDLE
     rests = bool(account.parked_as) or provider_accounts.is_critical(account)
@@ -88,7 +88,7 @@ def every() -> timedelta:
 
 def _note(account: ProviderAccount, trouble: errors.ProviderError, *, is_used: bool) -> None:
     if isinstance(trouble, errors.AccessDenied | errors.OutOfCredits):
-        provider_accounts.park(
+        provider_accounts.park_account(
             account_id=account.pk,
             parked_as=ProviderAccount.Parked(trouble.code),
             detail=trouble.detail,

@@ -2,7 +2,7 @@
 
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
-from billing.provider.encryption import VaultError
+from billing.provider.encryption import EncryptionError
 from videos.providers.base import Provider
 from videos.providers.http.exchange import Limits
 from videos.providers.kie.client import Kie
@@ -23,9 +23,9 @@ def asking_client_for(account: ProviderAccount) -> Provider:
 
 def _client(account: ProviderAccount, limits: Limits) -> Provider:
     try:
-        found = provider_accounts.credentials(account)
+        found = provider_accounts.get_credentials(account)
         return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
-    except (VaultError, ValueError) as problem:
+    except (EncryptionError, ValueError) as problem:
         # A key that cannot be unsealed, or that no header can carry, is no key: said to the operator in the same way.
         raise provider_accounts.NoProviderKey(
             f"The key of {account.label} cannot be used: {problem}.",

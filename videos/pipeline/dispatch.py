@@ -59,7 +59,7 @@ class Claim:
 def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
     """Send what may be sent now; returns how many requests were sent."""
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
         client = client_for(account)
     except provider_accounts.NoProviderKey as problem:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", facts=problem.facts)
@@ -98,7 +98,7 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
 def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
     """The same for the one whose turn it is; a Wait with a spent budget is its own, not everybody's."""
     with transaction.atomic():
-        provider = provider_accounts.lock(account_id)
+        provider = provider_accounts.lock_account(account_id)
         at = clock.database_now()
         running = queue.running_by_user()
         busy = [user for user, count in running.items() if count >= settings.MAX_CONCURRENT_PER_USER]
@@ -248,7 +248,7 @@ def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
     # Only ever later: a rate window must have passed whole.
     until = clock.database_now() + timedelta(seconds=wait_s + randomness.jitter(wait_s * 0.2, 1.0))
     if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied):
-        provider_accounts.park(
+        provider_accounts.park_account(
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
         )
     if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):

@@ -217,7 +217,7 @@ def _commit(file: VideoFile) -> None:
             verdicts.file_stored(task_id=task.pk)
     if not won:
         raise Overtaken
-    alerts.resolve(alerts.Kind.STORAGE, cause="media")
+    alerts.resolve_alerts(alerts.Kind.STORAGE, cause="media")
 
 
 def _clear(file: VideoFile) -> None:
@@ -288,7 +288,7 @@ def _mine(file: VideoFile) -> QuerySet[VideoFile]:
 
 
 def _tell_forbidden(file: VideoFile, problem: ForbiddenAddress) -> None:
-    alert_grouping.tell(alerts.Kind.FORBIDDEN_ADDRESS, reference=file.task.reference, detail=problem.detail)
+    alert_grouping.raise_job_alert(alerts.Kind.FORBIDDEN_ADDRESS, reference=file.task.reference, detail=problem.detail)
 
 
 def _tell_undownloaded(file: VideoFile, say: str, words: str = "") -> None:

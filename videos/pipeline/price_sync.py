@@ -46,13 +46,13 @@ class Line:
 
 
 def is_absurd(ours: Decimal, theirs: Decimal) -> bool:
-    return provider_price_changes.is_absurd(listed=ours, seen=theirs)
+    return provider_price_changes.is_implausible(listed=ours, seen=theirs)
 
 
 def address() -> str:
     """Where the feed is: at the account that new work goes to, else where the settings say. It asks for no key."""
     try:
-        return provider_accounts.current().base_url
+        return provider_accounts.get_current_account().base_url
     except provider_accounts.NoProviderKey:
         base: str = settings.KIE_AI_BASE_URL
         return base
@@ -66,7 +66,7 @@ def compare() -> list[Line]:
 
 def compared(feed: dict[Item, FeedPrice]) -> list[Line]:
     """Every item of our list and of the feed, ours first, each in the order of the price list."""
-    ours = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.price_list()}
+    ours = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.list_current_quotes()}
     lines = [
         Line(
             item=item,
@@ -92,9 +92,11 @@ def propose(lines: Iterable[Line]) -> int:
         if line.ours is None or line.theirs is None:
             continue
         if not line.differs:
-            provider_price_changes.withdraw(item=line.item, source=FEED)
+            provider_price_changes.withdraw_proposals(item=line.item, source=FEED)
         elif not line.is_absurd:
-            proposal = provider_price_changes.propose(item=line.item, listed=line.ours, seen=line.theirs, source=FEED)
+            proposal = provider_price_changes.propose_price(
+                item=line.item, listed=line.ours, seen=line.theirs, source=FEED
+            )
             standing += proposal is not None
     return standing
 
@@ -114,5 +116,5 @@ def apply(lines: Iterable[Line], *, force: bool = False) -> tuple[list[Price], l
             taken.append(
                 provider_price_changes.set_price(item=line.item, provider_credits=line.theirs, user_credits=line.users)
             )
-    margins.check()
+    margins.update_margin_alerts()
     return taken, refused

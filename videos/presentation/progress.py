@@ -106,7 +106,7 @@ def _why(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
         ends_at = task.wait_until if task.wait_until != task.due_at else None
         return guard_checks.Wait(task.wait_code, task.due_at, ends_at=ends_at)
     try:
-        provider: ProviderAccount = provider_accounts.current()
+        provider: ProviderAccount = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return guard_checks.Wait("access_denied", at + timedelta(minutes=1))
     running = queue.running_by_user()
@@ -122,6 +122,6 @@ def _words(wait: guard_checks.Wait) -> Promise | str:
     """The reason; of a pause, the operator's."""
     if wait.code == "paused":
         return _("new videos are paused: %(reason)s") % {
-            "reason": provider_accounts.pause_sentence(provider_accounts.current())
+            "reason": provider_accounts.format_pause_reason(provider_accounts.get_current_account())
         }
     return wait_words.TO_OWNERS.get(wait.code, "")

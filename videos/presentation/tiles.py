@@ -11,7 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from billing.common.formatting import said
+from billing.common.formatting import format_moment
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_NAMES
@@ -186,7 +186,7 @@ def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> i
 def _held(now: Progress) -> list[str]:
     parts = [str(now.wait_words)] if now.wait_words else []
     if now.goes_on_at is not None:
-        parts.append(_("goes on at %(time)s") % {"time": said(now.goes_on_at)})
+        parts.append(_("goes on at %(time)s") % {"time": format_moment(now.goes_on_at)})
     return parts
 
 

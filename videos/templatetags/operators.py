@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from billing.admin.reading import reference_link
-from billing.alerts.messages import detail_of
+from billing.alerts.messages import format_detail
 from billing.models import Alert
 from videos.actions import operator as operator_actions
 from videos.lifecycle.costs import amount
@@ -53,7 +53,7 @@ def severity_tone(alert: Alert) -> str:
 @register.filter
 def told(alert: Alert) -> str:
     """What an alert says of its own case, in the reader's language."""
-    return detail_of(alert)
+    return format_detail(alert)
 
 
 @register.filter

@@ -66,7 +66,7 @@ def day(at: datetime) -> str:
 @register.filter
 def said(at: datetime) -> str:
     """A time to come: alone when it is of today, else with its day."""
-    return formatting.said(at)
+    return formatting.format_moment(at)
 
 
 @register.filter

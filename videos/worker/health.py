@@ -36,7 +36,7 @@ def check_recent_outcomes() -> list[WatchTrip]:
         anomalies.end_trips()
         return []
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return []
     return anomalies.watch(account_id=account.pk, ended=lambda since: ended_after(since, account_id=account.pk))
@@ -64,7 +64,7 @@ PRIVATE_ENDS = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".tes
 def check_callbacks() -> None:
     """Raise the alert unless it stands; end it when calls come again. The sandbox's calls are nobody's concern."""
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return
     if account.source == ProviderAccount.Source.SANDBOX:
@@ -74,7 +74,7 @@ def check_callbacks() -> None:
     if len(ways) < ENOUGH:
         return
     if polled <= HEALTHY_SHARE * len(ways):
-        alerts.resolve(KIND)
+        alerts.resolve_alerts(KIND)
     elif polled > DRY_SHARE * len(ways) and not Alert.objects.filter(kind=KIND, resolved_at=None).exists():
         alerts.raise_alert(KIND, facts={"polled": polled, "verdicts": len(ways), **_why()})
 

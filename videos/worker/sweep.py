@@ -56,13 +56,13 @@ def ring_due() -> list[str]:
         "poll": lambda: VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
         "download": lambda: VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
         "notify": lambda: user_mails.due().exists(),
-        "alerts": lambda: alert_outbox.due().exists(),
+        "alerts": lambda: alert_outbox.due_deliveries().exists(),
         "summary": summary_schedule.is_due,
         "count": lambda: _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
         "tidy": lambda: _was_answered_before("tidy", at - TIDY_EVERY),
         "balance": lambda: _was_answered_before("balance", at - provider_balances.every()),
-        "books": lambda: _was_answered_before("books", at - audit_runner.LOOK_EVERY),
-        "reconcile": lambda: _was_answered_before("reconcile", at - top_ups.LOOK_EVERY),
+        "books": lambda: _was_answered_before("books", at - audit_runner.AUDIT_INTERVAL),
+        "reconcile": lambda: _was_answered_before("reconcile", at - top_ups.RECONCILE_INTERVAL),
         "lots": lambda: _was_answered_before("lots", at - LOTS_EVERY),
     }
     return [name for name, is_due in due.items() if _is_due(name, is_due) and job_queue.ring(name)]
@@ -71,10 +71,10 @@ def ring_due() -> list[str]:
 def tidy() -> None:
     """Everything that heals by time. A chore that fails is told of and holds up none of the others."""
     at = clock.database_now()
-    run_all.each(
+    run_all.run_all_then_raise(
         _end_dead_submissions,
         _end_long_waits,
-        provider_accounts.end_pauses,
+        provider_accounts.end_expired_pauses,
         partial(budget_alerts.watch, at),
         _watch,
         _tell_late_books,
@@ -94,7 +94,7 @@ def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
 
 def _watch() -> None:
     if _is_time_for("watch", WATCH_EVERY):
-        run_all.each(worker_health.check_recent_outcomes, worker_health.check_callbacks)
+        run_all.run_all_then_raise(worker_health.check_recent_outcomes, worker_health.check_callbacks)
 
 
 def _tell_late_books() -> None:
@@ -106,20 +106,20 @@ def _tell_late_books() -> None:
     if not audit_runner.is_late(at):
         bell.update(rung_at=None)
     elif not bell.filter(rung_at=None).update(rung_at=at):
-        audit_runner.tell_late()
+        audit_runner.raise_late_alert()
 
 
 def _tidy_files() -> None:
     if not _is_time_for("files", FILES_EVERY):
         return
     at = clock.database_now()
-    run_all.each(
+    run_all.run_all_then_raise(
         partial(storage_cleanup.sweep_files, at),
         partial(owner_actions.expire_old, at),
         partial(source_images.sweep_images, at),
         owner_actions.forget_closed,
         circuit_breaker.forget_old,
-        partial(balance_history.thin, at),
+        partial(balance_history.delete_old_readings, at),
         partial(budget_usage.forget_old, at),
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete,
     )
@@ -133,13 +133,13 @@ def _end_dead_submissions() -> None:
         if lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
             job_queue.ring("poll")
 
-    run_all.each(*(partial(end, task) for task in dead))
+    run_all.run_all_then_raise(*(partial(end, task) for task in dead))
 
 
 def _end_long_waits() -> None:
     late = queue.forgotten(clock.database_now())[:200]
     cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
-    run_all.each(*(partial(cancel, task_id=task.pk) for task in late))
+    run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in late))
 
 
 def _was_answered_before(name: str, at: object) -> bool:

@@ -76,13 +76,15 @@ def canary() -> None:
 def books() -> None:
     """Look whether the books balance."""
     job_queue.answer("books")
-    billing_books.look(often=True)
+    billing_books.run_audit(often=True)
 
 
 def reconcile() -> None:
     """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
     job_queue.answer("reconcile")
-    run_all.each(top_ups.look, provider_price_changes.look, margins.check)
+    run_all.run_all_then_raise(
+        top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts
+    )
 
 
 def lots() -> None:

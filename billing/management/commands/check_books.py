@@ -15,7 +15,7 @@ class Command(BaseCommand):
         parser.add_argument("--deep", action="store_true", help="read every stored file and compare its hash")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        problems, looked = audit_runner.look(deep=options["deep"])
+        problems, looked = audit_runner.run_audit(deep=options["deep"])
         for problem in problems:
             self.stdout.write(str(problem))
         for one in looked:

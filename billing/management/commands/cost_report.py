@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from accounts.seams import clock, randomness
 from billing.common.csv_export import Cell
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.common.periods import site_zone
 from billing.reports import cost_report, export
 from billing.reports.tables import Table
@@ -89,7 +89,7 @@ def _drawn(table: Table) -> Iterator[str]:
 def _text(cell: Cell) -> str:
     if cell is None:
         return "-"
-    return plain(cell) if isinstance(cell, Decimal) else str(cell)
+    return format_plain(cell) if isinstance(cell, Decimal) else str(cell)
 
 
 def _write(output: Path, lines: Iterator[str]) -> None:

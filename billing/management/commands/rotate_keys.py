@@ -24,16 +24,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, forget: bool, **options: Any) -> None:
         try:
-            done = provider_keys.rotate()
-        except encryption.VaultError as problem:
+            done = provider_keys.reseal_keys()
+        except encryption.EncryptionError as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(f"{done.resealed} sealed anew, {done.current} were already.")
         if forget:
-            for label in provider_keys.forget():
+            for label in provider_keys.remove_unreadable_keys():
                 self.stdout.write(f"{label}: forgotten. Enter its key anew in the admin, or name it in KIE_AI_API_KEY.")
         elif done.problems:
             raise CommandError("These cannot be opened; keep every old key:\n" + "\n".join(done.problems))
-        newest, *old = encryption.keys()
+        newest, *old = encryption.load_keys()
         if old:
             self.stdout.write(
                 f"Nothing is sealed with {', '.join(old)} any more. Once web and worker were restarted with "

@@ -24,8 +24,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 @pytest.fixture(autouse=True)
 def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None:
     settings.STAFF_MFA_REQUIRED = False
-    account = provider_accounts.current()
-    rollups.mark(ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))])
+    account = provider_accounts.get_current_account()
+    rollups.record_counts(
+        ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))]
+    )
     anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
     user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us about your invoice", actor=olga)

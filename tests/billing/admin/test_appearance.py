@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def account(settings: Settings, alice: User) -> ProviderAccount:
     """An account with a history, and rows in every list."""
     settings.STAFF_MFA_REQUIRED = False
-    current = provider_accounts.current()
+    current = provider_accounts.get_current_account()
     history.cancelled(alice)
     history.ready(alice)
     for balance in (5000, 4200, 3900, 1200, 980):

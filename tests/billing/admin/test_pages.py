@@ -289,7 +289,7 @@ def own_key(settings: Settings) -> ProviderAccount:
     """The account of a key that was added here and is in use; the environment has none."""
     settings.KIE_AI_API_KEY = ""
     account = provider_keys.add_key(api_key="admin-key-canary", label="Ours")
-    provider_keys.activate(account_id=account.pk)
+    provider_keys.activate_key(account_id=account.pk)
     return now(account)
 
 
@@ -335,7 +335,7 @@ def test_a_pause_may_have_an_end_which_must_come(desk: Client, account: Provider
 
 def test_a_pause_of_the_watch_says_so_and_what_it_noted(desk: Client, account: ProviderAccount) -> None:
     code = ProviderAccount.Pause.UNUSUAL_SPEND
-    provider_accounts.pause(account_id=account.pk, actor=None, code=code, reason="900 this hour, usually 40.")
+    provider_accounts.pause_account(account_id=account.pk, actor=None, code=code, reason="900 this hour, usually 40.")
     text = desk.get(page(account)).text
     assert "Paused by the watch over spending since" in text
     assert "Noted: 900 this hour, usually 40." in text
@@ -379,12 +379,12 @@ def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, 
 
 def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account: ProviderAccount) -> None:
     parked = ProviderAccount.Parked
-    provider_accounts.park(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
     text = desk.get(page(account)).text
     assert "Out of provider credits since" in text
     assert "Top it up there" in text
     assert "This is the sandbox" not in text
-    provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     text = desk.get(page(account)).text
     assert "Key or address refused since" in text
     assert "Mend the key" in text
@@ -393,14 +393,14 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     text = desk.get(page(account)).text
     assert "The balance is at or below 500" in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
-    provider_accounts.park(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
 
 
 def test_the_sandboxes_page_says_how_it_is_filled(desk: Client, account: ProviderAccount) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
     assert "This is the sandbox" not in desk.get(page(account)).text
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     text = desk.get(page(account)).text
     assert "This is the sandbox" in text
     assert f"{account.base_url}/_sandbox/balance" in text
@@ -420,7 +420,7 @@ def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: Prov
     ProviderAccount.objects.update(breaker_until=timezone.now())
     assert "The rest is over" in desk.get(page(account)).text
     with transaction.atomic():
-        circuit_breaker.half_open(provider_accounts.lock(account.pk))
+        circuit_breaker.half_open(provider_accounts.lock_account(account.pk))
     assert "One video is on its way as a probe since" in desk.get(page(account)).text
     ProviderAccount.objects.update(breaker_at=None)
     assert "as a probe since –" in desk.get(page(account)).text
@@ -454,8 +454,8 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(
     assert "The key is stored, sealed." in stored.text
     assert "the balance is 5,000. All new videos go here from now on." in stored.text
     assert "Works" in stored.text
-    assert provider_accounts.credentials(account).api_key == "canary-key-1"
-    assert provider_accounts.current() == account
+    assert provider_accounts.get_credentials(account).api_key == "canary-key-1"
+    assert provider_accounts.get_current_account() == account
     assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
     assert sandbox.accepted() == []
     for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
@@ -482,7 +482,7 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
 ) -> None:
     assert "If it tells it, all new videos go to this key from then on" in client.get(f"{ACCOUNTS}add/").text
     give(FORMER, sandbox.url)
-    former = provider_accounts.current()
+    former = provider_accounts.get_current_account()
     text = give("wrong-key-123", sandbox.url)
     assert "it refuses our key or address" in text
     assert "No new video goes to it." in text
@@ -492,18 +492,18 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
         assert claim not in text
     assert 'value="test_connection"' in text
     assert 'value="activate"' in text
-    assert provider_accounts.current() == former
+    assert provider_accounts.get_current_account() == former
     assert not Alert.objects.exists(), "nothing was sent with it, so nobody is called"
     wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
     assert "it refuses our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
-    assert provider_accounts.current() == former
+    assert provider_accounts.get_current_account() == former
 
 
 def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess
 ) -> None:
     give(FORMER, sandbox.url)
-    former = provider_accounts.current()
+    former = provider_accounts.get_current_account()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         text = give("far-away-key", f"http://127.0.0.1:{taken.getsockname()[1]}")
@@ -511,27 +511,27 @@ def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
     assert "Not reached" in text
     assert "The provider did not tell our balance when it was asked last." in text
     assert "Works" not in text
-    assert provider_accounts.current() == former
+    assert provider_accounts.get_current_account() == former
 
 
 def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
     give(FORMER, sandbox.url)
-    former = provider_accounts.current()
+    former = provider_accounts.get_current_account()
     poor = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
     assert "so new videos do not go here yet" in give("poor-key-1", poor.url)
-    assert provider_accounts.current() == former
+    assert provider_accounts.get_current_account() == former
     account = ProviderAccount.objects.get(base_url=poor.url)
     assert "All new videos go here from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
-    assert provider_accounts.current() == account
+    assert provider_accounts.get_current_account() == account
 
 
 def test_a_key_that_was_tried_and_is_not_in_use_says_both(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
     give(FORMER, sandbox.url)
-    former = provider_accounts.current()
+    former = provider_accounts.get_current_account()
     other = new_sandbox("--api-key", "other-key-1")
     give("other-key-1", other.url)
     assert "The provider answers. New videos do not go here." in client.get(page(former)).text
@@ -542,7 +542,7 @@ def test_a_key_added_beside_the_environments_waits_for_it_to_go(
 ) -> None:
     settings.KIE_AI_API_KEY = "the-environments-key"
     assert "New videos go to the key in the environment" in give(FORMER, sandbox.url)
-    assert provider_accounts.current().source == ProviderAccount.Source.ENVIRONMENT
+    assert provider_accounts.get_current_account().source == ProviderAccount.Source.ENVIRONMENT
 
 
 def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
@@ -560,17 +560,17 @@ def test_which_key_is_used_is_chosen_here(
     desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
 ) -> None:
     second = provider_keys.add_key(api_key="second-key", label="Second")
-    provider_keys.activate(account_id=second.pk)
+    provider_keys.activate_key(account_id=second.pk)
     sandbox.settings(api_key="admin-key-canary")
     ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
     assert 'value="activate"' in desk.get(page(own_key)).text
     assert "unless the environment names one" in act(desk, ACCOUNTS, "activate", own_key)
-    assert provider_accounts.current() == second
+    assert provider_accounts.get_current_account() == second
     act(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
-    assert provider_accounts.current() == own_key
+    assert provider_accounts.get_current_account() == own_key
     assert 'value="deactivate"' in desk.get(page(own_key)).text
     act(desk, ACCOUNTS, "deactivate", own_key)
-    assert provider_accounts.current() == own_key
+    assert provider_accounts.get_current_account() == own_key
     act(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
     assert columns(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
     assert "Choose one key" in act(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
@@ -587,13 +587,13 @@ def test_the_connection_is_tested_by_reading_the_balance(
     desk: Client, sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     assert re.search(
         r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account)
     )
     assert now(account).balance == 5000
     settings.KIE_AI_API_KEY = "a-wrong-key"
-    wrong = provider_accounts.current()
+    wrong = provider_accounts.get_current_account()
     text = act(desk, ACCOUNTS, "test_connection", account, wrong)
     assert "it refuses our key or address" in text
     assert "a-wrong-key" not in text
@@ -618,7 +618,7 @@ def test_alerts_are_read_narrowed_down_and_marked_as_seen(desk: Client, alice: U
     assert f"/admin/videos/videotask/{task.pk}/change/" in text
     assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first)
     assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first, second)
-    alerts.resolve(Alert.Kind.STORAGE)
+    alerts.resolve_alerts(Alert.Kind.STORAGE)
     first.refresh_from_db()
     assert first.acknowledged_by == olga
     third = alerts.raise_alert(Alert.Kind.WORKER, detail="killed")

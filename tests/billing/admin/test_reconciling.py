@@ -25,7 +25,7 @@ FAST = Item("veo3_fast", "720p", "generate")
 
 @pytest.fixture
 def proposal(db: None) -> PriceProposal:
-    made = provider_price_changes.propose(
+    made = provider_price_changes.propose_price(
         item=FAST, listed=Decimal(60), seen=Decimal("37.5"), source=PriceProposal.Source.FEED
     )
     assert made is not None
@@ -33,7 +33,7 @@ def proposal(db: None) -> PriceProposal:
 
 
 def fast() -> tuple[Decimal, int]:
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
 
@@ -76,7 +76,7 @@ def test_without_a_clear_answer_nothing_is_applied(
 
 
 def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None) -> None:
-    made = provider_price_changes.propose(
+    made = provider_price_changes.propose_price(
         item=FAST, listed=Decimal(60), seen=Decimal(90), source=PriceProposal.Source.FEED
     )
     done = act(desk, PROPOSALS, "apply", made, confirmed="yes", users="price")
@@ -108,7 +108,7 @@ def test_what_another_decided_meanwhile_stays_decided(
     desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
 ) -> None:
     def too_late(**_: object) -> None:
-        raise provider_price_changes.Decided
+        raise provider_price_changes.AlreadyDecided
 
     monkeypatch.setattr(provider_price_changes, name, too_late)
     assert "was decided meanwhile" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
@@ -184,7 +184,7 @@ def test_entries_and_looks_are_read_and_never_written(desk: Client, still: SetCl
     assert columns(text, "why") == ["Playground", "It rose"]
     assert columns(text, "who") == ["olga@example.com", "–"]
     assert columns(text, "what") == ["Correction", "Top-up"]
-    audit_runner.look()
+    audit_runner.run_audit()
     assert columns(desk.get(RUNS).text, "verdict") == ["Balance"]
     Price.objects.all().delete()
     for url in (ENTRIES, RUNS, PROPOSALS):

@@ -114,7 +114,7 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     anomalies.end_trips()
     trips = anomalies.watch(account_id=account.pk, ended=lambda since: Ended(20, {"generation": 20}))
     assert len(trips) == 1
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     anomalies.end_trips()
     text = desk.get(TRIPS).text
     for words in ("alice@example.com", "kie.ai", "by itself", "by a person", ">31<", ">0.6<"):

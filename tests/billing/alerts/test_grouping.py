@@ -9,7 +9,7 @@ from accounts.models import User
 from billing.alerts import grouping as alert_grouping
 from billing.alerts import runbook
 from billing.alerts import services as alerts
-from billing.alerts.grouping import MOST_ALONE
+from billing.alerts.grouping import MAX_SEPARATE
 from billing.models import Alert, AlertDelivery, GatheredCause
 from tests.billing.conftest import SetClock
 from tests.billing.racing import PROCESSES, race
@@ -20,12 +20,12 @@ Kind = Alert.Kind
 
 def tell(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
     for job in jobs:
-        alert_grouping.tell(kind, reference=f"job:{job}", detail=f"trouble of {job}")
+        alert_grouping.raise_job_alert(kind, reference=f"job:{job}", detail=f"trouble of {job}")
 
 
 def over(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
     for job in jobs:
-        alert_grouping.over([kind], reference=f"job:{job}")
+        alert_grouping.resolve_job_alerts([kind], reference=f"job:{job}")
 
 
 def alone() -> list[str]:
@@ -39,9 +39,9 @@ def crowd() -> int:
 
 
 def test_few_are_told_of_one_by_one(still: SetClock) -> None:
-    tell(*range(MOST_ALONE))
+    tell(*range(MAX_SEPARATE))
     tell(3)
-    assert alone() == [f"job:{n}" for n in range(MOST_ALONE)]
+    assert alone() == [f"job:{n}" for n in range(MAX_SEPARATE)]
     assert Alert.objects.get(cause="job:3").count == 2
     assert (crowd(), GatheredCause.objects.count()) == (0, 0)
 
@@ -50,14 +50,14 @@ def test_three_hundred_are_eleven_alerts_and_eleven_posts(still: SetClock, setti
     settings.ALERT_WEBHOOK_URL = "https://hook.example/x"
     for _ in range(2):
         tell(*range(300))
-    assert len(alone()) == MOST_ALONE
-    assert AlertDelivery.objects.count() == MOST_ALONE + 1
+    assert len(alone()) == MAX_SEPARATE
+    assert AlertDelivery.objects.count() == MAX_SEPARATE + 1
     assert crowd() == 290
     many = Alert.objects.get(cause="")
     assert many.detail == "More videos of which the same is true: 290. The page of each says it."
     assert many.severity == "warning"
-    assert runbook.about(many) == ""
-    assert runbook.page_of(many) == "/admin/videos/videotask/"
+    assert runbook.describe_subject(many) == ""
+    assert runbook.action_path(many) == "/admin/videos/videotask/"
     assert str(GatheredCause.objects.get(reference="job:299")) == "unconfirmed job:299"
 
 
@@ -77,7 +77,7 @@ def test_it_counts_down_and_ends_with_the_last_one(still: SetClock) -> None:
     assert crowd() == 1
     over(12)
     assert crowd() == 0
-    assert len(alone()) == MOST_ALONE - 1
+    assert len(alone()) == MAX_SEPARATE - 1
     assert GatheredCause.objects.filter(ended_at=None).count() == 0
     tell(10)
     assert "job:10" in alone(), "there is room for it now"
@@ -113,8 +113,8 @@ def test_a_person_who_ends_it_ends_it_for_all(still: SetClock, olga: User) -> No
 
 
 def test_one_job_may_have_several_causes(still: SetClock) -> None:
-    alert_grouping.tell(Kind.ODD_ANSWER, reference="job:1")
-    alert_grouping.tell(Kind.ODD_ANSWER, reference="job:1", cause="callback of job:1")
+    alert_grouping.raise_job_alert(Kind.ODD_ANSWER, reference="job:1")
+    alert_grouping.raise_job_alert(Kind.ODD_ANSWER, reference="job:1", cause="callback of job:1")
     assert alone() == ["job:1", "callback of job:1"]
     over(1, kind=Kind.ODD_ANSWER)
     assert alone() == []
@@ -131,4 +131,4 @@ def test_eight_processes_lose_none_and_count_right(process_environment: dict[str
     assert crowd() + len(alone()) == sum(told) - sum(ended)
     assert Alert.objects.filter(cause="", resolved_at=None).count() == 1
     # Whoever looks in one moment sees the same room, and each may take it.
-    assert len(alone()) < MOST_ALONE + PROCESSES
+    assert len(alone()) < MAX_SEPARATE + PROCESSES

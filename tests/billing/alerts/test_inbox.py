@@ -86,14 +86,14 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
         assert words in text
     assert "next 09-01 12:00 · tried 0×" in text
     assert "I have seen it" in text
-    [delivery] = alert_outbox.due()
-    assert alert_outbox.claim(delivery)
-    alert_outbox.failed(delivery, error="the mail server refused it", for_good=True)
+    [delivery] = alert_outbox.due_deliveries()
+    assert alert_outbox.claim_delivery(delivery)
+    alert_outbox.record_failed(delivery, error="the mail server refused it", for_good=True)
     assert "the mail server refused it" in page_of(desk, alert)
     assert "Not told" in desk.get(INBOX).text
     assert "1 alert marked." in act(desk, "acknowledge", alert)
     assert "I have seen it" not in page_of(desk, alert)
-    alerts.resolve(Kind.CRITICAL_BALANCE)
+    alerts.resolve_alerts(Kind.CRITICAL_BALANCE)
     assert "Put aside for an hour" not in page_of(desk, alert)
 
 
@@ -116,9 +116,9 @@ def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, sti
     assert "Nobody: it stands here only." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     loud = alerts.raise_alert(Kind.STORAGE)
-    [delivery] = alert_outbox.due()
-    assert alert_outbox.claim(delivery)
-    alert_outbox.sent(delivery, at=still.at)
+    [delivery] = alert_outbox.due_deliveries()
+    assert alert_outbox.claim_delivery(delivery)
+    alert_outbox.record_sent(delivery, at=still.at)
     assert "09-01 12:00:00" in page_of(desk, loud)
     assert "Not told" not in desk.get(INBOX).text
 
@@ -178,7 +178,7 @@ def test_warnings_and_what_is_put_aside_or_over_make_no_banner(desk: Client, olg
     aside = alerts.raise_alert(Kind.STORAGE)
     alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + timedelta(hours=1))
     alerts.raise_alert(Kind.BOOKS)
-    alerts.resolve(Kind.BOOKS)
+    alerts.resolve_alerts(Kind.BOOKS)
     assert "alert-banner" not in desk.get("/credits/").text
     still.sleep(3600)
     assert "alert-banner" in desk.get("/credits/").text
@@ -213,7 +213,7 @@ def test_whoever_asks_nobody_but_an_operator_is_told(rf: RequestFactory, alice: 
     alerts.raise_alert(Kind.STORAGE)
     request = rf.get("/")
     request.user = alice
-    assert banner.items(request) == []
+    assert banner.list_banner_items(request) == []
 
 
 def test_the_button_is_no_link(desk: Client) -> None:

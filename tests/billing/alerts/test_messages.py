@@ -22,7 +22,7 @@ from billing.audit import runner as audit_runner
 from billing.budgets import alerts as budget_alerts
 from billing.budgets import limits
 from billing.budgets import usage as budget_usage
-from billing.common.formatting import whole_percent
+from billing.common.formatting import format_percent
 from billing.common.item_names import Item
 from billing.costs import rollups, spend
 from billing.guard import anomalies
@@ -91,7 +91,7 @@ def house(still: SetClock, alice: User, settings: Settings, monkeypatch: pytest.
 
 
 def balance(amount: str) -> None:
-    balance_alerts.tell(provider_accounts.current(), Decimal(amount))
+    balance_alerts.update_balance_alerts(provider_accounts.get_current_account(), Decimal(amount))
 
 
 def no_key(house: House) -> None:
@@ -127,12 +127,12 @@ def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -
 
 
 def look(ended: Ended | None = None) -> None:
-    anomalies.watch(account_id=provider_accounts.current().pk, ended=lambda since: ended or Ended(0, {}))
+    anomalies.watch(account_id=provider_accounts.get_current_account().pk, ended=lambda since: ended or Ended(0, {}))
 
 
 def an_hour(house: House, *, days_before: int) -> None:
     for day in range(days_before + 1):
-        rollups.mark(
+        rollups.record_counts(
             ordered_at=house.still.at - timedelta(days=day),
             model="veo3_fast",
             user_id=1,
@@ -148,7 +148,7 @@ def waiting_for_a_person(house: House) -> None:
 
 def burst(house: House) -> None:
     house.settings.UNUSUAL_USER_BURST = 1
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for n in range(2):
         spend.estimate(reference=f"job:{n}", user=house.user, quote=quote)
     look()
@@ -160,7 +160,7 @@ def gone(house: House, *, answered: bool = False) -> None:
     purse.balance -= 0 if answered else 1234
     purse.read()
     if answered:
-        reconcile.correct(
+        reconcile.record_correction(
             account_id=purse.account.pk,
             amount=Decimal(1234),
             reason="to nothing",
@@ -168,16 +168,16 @@ def gone(house: House, *, answered: bool = False) -> None:
             idempotency_key="6a1f5c3e-0000-4000-8000-000000000001",
             happened_at=house.still.at,
         )
-    reconcile.watch(purse.account)
+    reconcile.update_unexplained(purse.account)
 
 
 def dearer(source: PriceProposal.Source) -> None:
-    provider_price_changes.propose(item=ITEM, listed=Decimal(1000), seen=Decimal("1200.5"), source=source)
+    provider_price_changes.propose_price(item=ITEM, listed=Decimal(1000), seen=Decimal("1200.5"), source=source)
 
 
 def loss() -> None:
     provider_price_changes.set_price(item=ITEM, provider_credits=Decimal(2000), user_credits=1000)
-    margins.check()
+    margins.update_margin_alerts()
 
 
 def broken_books(house: House) -> None:
@@ -186,13 +186,13 @@ def broken_books(house: House) -> None:
     house.monkeypatch.setattr(
         audit_runner, "_checks", {"one": lambda *, deep: [audit_runner.Problem("I1", "user:5", "odd")]}
     )
-    audit_runner.check()
+    audit_runner.find_problems()
 
 
 def late_books(*, looked: bool) -> None:
     if looked:
         BooksRun.objects.create(took_s=1, problems=0)
-    audit_runner.tell_late()
+    audit_runner.raise_late_alert()
 
 
 def restarted(house: House, *, after_s: int | None) -> None:
@@ -311,7 +311,7 @@ SAID = {
 
 def in_tokyo(alert: Alert, language: str) -> str:
     with translation.override(language), timezone.override(TOKYO):
-        return alert_messages.detail_of(alert)
+        return alert_messages.format_detail(alert)
 
 
 def test_every_sentence_has_an_act() -> None:
@@ -344,8 +344,8 @@ def test_what_machines_read_is_english_and_in_utc(house: House) -> None:
     paused = ProviderAccount.objects.get()
     assert paused.pause_reason.startswith("98,765 provider credits were ordered this hour.")
     with translation.override("zh-hans"):
-        assert provider_accounts.pause_note(paused).startswith("这一小时已下单 98,765 服务商额度。")
-        assert provider_accounts.pause_sentence(paused) == "支出比平时多，管理员正在查看"
+        assert provider_accounts.format_pause_note(paused).startswith("这一小时已下单 98,765 服务商额度。")
+        assert provider_accounts.format_pause_reason(paused) == "支出比平时多，管理员正在查看"
 
 
 @pytest.mark.parametrize(
@@ -367,18 +367,18 @@ def test_facts_that_fit_no_sentence_leave_what_was_told(still: SetClock, facts: 
     alert = alerts.raise_alert(Kind.STORAGE, detail="the bucket does not answer")
     Alert.objects.update(facts=facts)
     alert.refresh_from_db()
-    assert alert_messages.told(alert) == ("", "the bucket does not answer")
-    assert alert_messages.detail_of(alert) == "the bucket does not answer"
+    assert alert_messages.format_message(alert) == ("", "the bucket does not answer")
+    assert alert_messages.format_detail(alert) == "the bucket does not answer"
 
 
 def test_the_newest_words_count_whosever_they_are(still: SetClock) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
-    assert "is free on the disk" in alert_messages.detail_of(alert)
+    assert "is free on the disk" in alert_messages.format_detail(alert)
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="ENOSPC")
-    assert alert_messages.detail_of(alert) == "ENOSPC"
+    assert alert_messages.format_detail(alert) == "ENOSPC"
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert "is free on the disk" in alert_messages.detail_of(alert)
+    assert "is free on the disk" in alert_messages.format_detail(alert)
     assert alert.count == 4
 
 
@@ -420,5 +420,5 @@ def test_pages_and_mails_tell_it_in_chinese_and_the_webhook_in_english(house: Ho
     ],
 )
 def test_what_has_begun_is_not_nothing_and_what_is_not_full_is_not_all(share: str, whole: str, tenths: str) -> None:
-    assert whole_percent(Decimal(share)) == whole
+    assert format_percent(Decimal(share)) == whole
     assert percent(float(share)) == tenths

@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
-from billing.alerts.outbox import BACKOFF_S, LEASE, Channel, Event, Place, State
+from billing.alerts.outbox import BACKOFF_S, LEASE, Channel, Event, Recipient, State
 from billing.models import Alert, AlertDelivery
 from tests.billing.conftest import SetClock
 
@@ -32,14 +32,14 @@ def rows() -> list[tuple[str, str, int]]:
 
 def carry(still: SetClock) -> list[str]:
     """Carry everything that is due, well; what it was."""
-    carried = [delivery for delivery in alert_outbox.due() if alert_outbox.claim(delivery)]
+    carried = [delivery for delivery in alert_outbox.due_deliveries() if alert_outbox.claim_delivery(delivery)]
     for delivery in carried:
-        alert_outbox.sent(delivery, at=still.at)
+        alert_outbox.record_sent(delivery, at=still.at)
     return [delivery.event for delivery in carried]
 
 
 def one_due() -> AlertDelivery:
-    [delivery] = alert_outbox.due()
+    [delivery] = alert_outbox.due_deliveries()
     return delivery
 
 
@@ -68,19 +68,19 @@ def test_the_worst_is_carried_first(still: SetClock, settings: Settings) -> None
     settings.ALERT_FROM_SEVERITY = "info"
     for kind in (Kind.DELAYED, Kind.WORKER, Kind.STORAGE):
         alerts.raise_alert(kind)
-    assert [delivery.alert.severity for delivery in alert_outbox.due()] == ["critical", "warning", "info"]
+    assert [delivery.alert.severity for delivery in alert_outbox.due_deliveries()] == ["critical", "warning", "info"]
 
 
 def test_what_one_claimed_no_other_does_unless_it_dies(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     mine, others = one_due(), one_due()
-    assert alert_outbox.claim(mine)
-    assert not alert_outbox.claim(others)
-    assert not alert_outbox.due()
+    assert alert_outbox.claim_delivery(mine)
+    assert not alert_outbox.claim_delivery(others)
+    assert not alert_outbox.due_deliveries()
     still.sleep(LEASE.total_seconds())
-    assert alert_outbox.claim(one_due())
+    assert alert_outbox.claim_delivery(one_due())
     # The dead one wakes up: what it says of its attempt no longer counts.
-    alert_outbox.failed(mine, error="late")
+    alert_outbox.record_failed(mine, error="late")
     assert AlertDelivery.objects.get().error == ""
 
 
@@ -90,32 +90,32 @@ def test_what_does_not_arrive_is_tried_for_a_day_and_then_given_up_visibly(
     alerts.raise_alert(Kind.STORAGE)
     began, waits = still.at, [0, *BACKOFF_S]
     for wait_s in waits:
-        assert not alert_outbox.due().filter(due_at__gt=still.at)
+        assert not alert_outbox.due_deliveries().filter(due_at__gt=still.at)
         still.sleep(wait_s)
         delivery = one_due()
-        assert alert_outbox.claim(delivery)
-        alert_outbox.failed(delivery, error="the mail server cannot be reached" + "!" * 400)
+        assert alert_outbox.claim_delivery(delivery)
+        alert_outbox.record_failed(delivery, error="the mail server cannot be reached" + "!" * 400)
     assert timedelta(hours=20) < still.at - began < timedelta(hours=28)
     row = AlertDelivery.objects.get()
     assert (row.state, row.attempts, len(row.error)) == (State.FAILED, len(waits), 300)
     assert "was not told by email" in caplog.text
     still.sleep(10 * HOUR_S)
-    assert not alert_outbox.due()
+    assert not alert_outbox.due_deliveries()
 
 
 def test_what_is_refused_for_good_is_not_tried_again(still: SetClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
     alerts.raise_alert(Kind.STORAGE)
     delivery = one_due()
-    assert alert_outbox.claim(delivery)
-    alert_outbox.failed(delivery, error="gone", for_good=True)
+    assert alert_outbox.claim_delivery(delivery)
+    alert_outbox.record_failed(delivery, error="gone", for_good=True)
     assert rows() == [("raised", "failed", 1)]
 
 
 def test_a_critical_alert_that_is_over_is_told_to_be_where_it_was_told(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     assert carry(still) == ["over"]
     assert rows() == [("raised", "sent", 1), ("over", "sent", 1)]
 
@@ -123,7 +123,7 @@ def test_a_critical_alert_that_is_over_is_told_to_be_where_it_was_told(still: Se
 def test_a_warning_that_is_over_wakes_nobody(still: SetClock) -> None:
     alerts.raise_alert(Kind.WORKER)
     assert carry(still) == ["raised"]
-    alerts.resolve(Kind.WORKER)
+    alerts.resolve_alerts(Kind.WORKER)
     alerts.raise_alert(Kind.WORKER)
     still.sleep(2 * HOUR_S)
     assert carry(still) == []
@@ -131,7 +131,7 @@ def test_a_warning_that_is_over_wakes_nobody(still: SetClock) -> None:
 
 def test_what_was_over_before_it_could_be_told_is_told_once(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     assert carry(still) == ["raised"]
     assert carry(still) == []
 
@@ -139,23 +139,23 @@ def test_what_was_over_before_it_could_be_told_is_told_once(still: SetClock) -> 
 def test_what_ends_while_its_mail_is_on_the_way_is_told_to_be_over(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     delivery = one_due()
-    assert alert_outbox.claim(delivery)
-    alerts.resolve(Kind.STORAGE)
-    alert_outbox.sent(delivery, at=still.at)
+    assert alert_outbox.claim_delivery(delivery)
+    alerts.resolve_alerts(Kind.STORAGE)
+    alert_outbox.record_sent(delivery, at=still.at)
     assert carry(still) == ["over"]
 
 
 def test_a_critical_alert_that_comes_back_is_told_again_after_an_hour_if_it_stays(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     assert carry(still) == ["over"]
     still.sleep(600)
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == []
     still.sleep(HOUR_S - 600)
     assert carry(still) == ["raised"]
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     assert carry(still) == ["over"]
     assert rows() == [("raised", "sent", 2), ("over", "sent", 2)]
     # After a long quiet it is told at once.
@@ -169,7 +169,7 @@ def test_a_critical_alert_that_goes_to_and_fro_is_two_mails_not_a_flood(still: S
     for _ in range(50):
         alerts.raise_alert(Kind.STORAGE)
         told += carry(still)
-        alerts.resolve(Kind.STORAGE)
+        alerts.resolve_alerts(Kind.STORAGE)
         told += carry(still)
         still.sleep(60)
     assert told == ["raised", "over"]
@@ -187,7 +187,7 @@ def test_what_is_put_aside_is_told_when_it_comes_back(still: SetClock, olga: Use
 def test_what_ends_while_it_is_put_aside_is_never_told(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + timedelta(hours=1))
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     still.sleep(2 * HOUR_S)
     assert carry(still) == []
 
@@ -200,26 +200,26 @@ def test_in_the_next_window_the_new_entry_speaks_for_the_old(still: SetClock) ->
     still.sleep(24 * HOUR_S)
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     assert carry(still) == ["over"]
 
 
 def test_too_much_at_once_for_one_address_is_held(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert carry(still) == ["raised"]
-    assert alert_outbox.mails_lately(OLGA, within=timedelta(minutes=10)) == 1
-    assert alert_outbox.kinds_lately(OLGA, within=timedelta(minutes=10)) == {"storage"}
+    assert alert_outbox.count_recent_mails(OLGA, within=timedelta(minutes=10)) == 1
+    assert alert_outbox.recent_kinds(OLGA, within=timedelta(minutes=10)) == {"storage"}
     alerts.raise_alert(Kind.WORKER)
-    alert_outbox.hold(alert_outbox.due(), for_=timedelta(minutes=5))
+    alert_outbox.postpone_deliveries(alert_outbox.due_deliveries(), for_=timedelta(minutes=5))
     assert carry(still) == []
     still.sleep(600)
-    assert alert_outbox.mails_lately(OLGA, within=timedelta(minutes=10)) == 0
-    assert alert_outbox.kinds_lately(OLGA, within=timedelta(minutes=10)) == set()
+    assert alert_outbox.count_recent_mails(OLGA, within=timedelta(minutes=10)) == 0
+    assert alert_outbox.recent_kinds(OLGA, within=timedelta(minutes=10)) == set()
     assert carry(still) == ["raised"]
 
 
 def test_a_test_goes_where_it_is_sent_and_no_worker_takes_it(still: SetClock) -> None:
     alert = alerts.raise_alert(Kind.TEST)
-    [delivery] = alert_outbox.send_to(alert, [Place(Channel.EMAIL, "otto@example.com")])
+    [delivery] = alert_outbox.claim_test_deliveries(alert, [Recipient(Channel.EMAIL, "otto@example.com")])
     assert (delivery.address, delivery.event) == ("otto@example.com", Event.RAISED)
-    assert not alert_outbox.due()
+    assert not alert_outbox.due_deliveries()

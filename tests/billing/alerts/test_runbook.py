@@ -7,7 +7,7 @@ from accounts import user_actions
 from accounts.models import User
 from billing.alerts import runbook
 from billing.alerts import services as alerts
-from billing.alerts.runbook import WORDS
+from billing.alerts.runbook import RUNBOOK
 from billing.models import Alert, ProviderAccount
 from tests.billing import history
 from tests.billing.conftest import SetClock
@@ -18,7 +18,7 @@ Kind = Alert.Kind
 
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_says_what_it_means_what_was_done_and_what_to_do(kind: Alert.Kind) -> None:
-    words = WORDS[kind]
+    words = RUNBOOK[kind]
     for sentence in (words.means, words.did, words.todo):
         assert str(sentence)[0].isupper()
         assert str(sentence).endswith(".")
@@ -28,44 +28,46 @@ def test_every_kind_says_what_it_means_what_was_done_and_what_to_do(kind: Alert.
 @pytest.mark.parametrize("kind", Kind)
 def test_every_kind_leads_to_a_page(still: SetClock, kind: Alert.Kind) -> None:
     alert = alerts.raise_alert(kind, cause="something")
-    assert runbook.page_of(alert).startswith("/admin/")
+    assert runbook.action_path(alert).startswith("/admin/")
     ours = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
-    assert runbook.about(alert) == ("" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, *ours) else "something")
+    assert runbook.describe_subject(alert) == (
+        "" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, *ours) else "something"
+    )
 
 
 def test_what_is_about_a_row_leads_to_it_and_names_it(alice: User, account: ProviderAccount) -> None:
     task = history.waiting(alice)
     video = alerts.raise_alert(Kind.DELAYED, cause=task.reference, reference=task.reference)
-    assert runbook.page_of(video) == f"/admin/videos/videotask/{task.pk}/change/"
-    assert runbook.about(video) == f"Video {str(task.pk).partition('-')[0].upper()}"
+    assert runbook.action_path(video) == f"/admin/videos/videotask/{task.pk}/change/"
+    assert runbook.describe_subject(video) == f"Video {str(task.pk).partition('-')[0].upper()}"
     low = alerts.raise_alert(Kind.LOW_BALANCE, cause=account.cause)
-    assert runbook.page_of(low) == f"/admin/billing/provideraccount/{account.pk}/change/"
+    assert runbook.action_path(low) == f"/admin/billing/provideraccount/{account.pk}/change/"
     gone = alerts.raise_alert(Kind.UNEXPLAINED_SPEND, cause=account.cause)
-    assert runbook.page_of(gone) == f"/admin/reconciliation/?account={account.pk}"
-    assert runbook.about(low) == account.label
+    assert runbook.action_path(gone) == f"/admin/reconciliation/?account={account.pk}"
+    assert runbook.describe_subject(low) == account.label
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
-    assert runbook.page_of(burst) == f"/admin/accounts/user/{alice.pk}/change/"
-    assert runbook.about(burst) == "alice@example.com"
+    assert runbook.action_path(burst) == f"/admin/accounts/user/{alice.pk}/change/"
+    assert runbook.describe_subject(burst) == "alice@example.com"
     budget = alerts.raise_alert(Kind.BUDGET_HARD, cause=f"user:{alice.pk}:day 60")
-    assert runbook.about(budget) == "alice@example.com"
+    assert runbook.describe_subject(budget) == "alice@example.com"
     dearer = alerts.raise_alert(Kind.PRICE_CHANGED, cause="veo3_fast 720p generate")
     with translation.override("zh-hans"):
-        assert runbook.about(video) == f"视频 {str(task.pk).partition('-')[0].upper()}"
-        assert runbook.about(dearer) == "Veo 3.1 Fast 720p · 用文字或首尾帧生成视频"
+        assert runbook.describe_subject(video) == f"视频 {str(task.pk).partition('-')[0].upper()}"
+        assert runbook.describe_subject(dearer) == "Veo 3.1 Fast 720p · 用文字或首尾帧生成视频"
     keyless = alerts.raise_alert(Kind.ACCESS_DENIED, cause="no key")
-    assert runbook.about(keyless) == ""
+    assert runbook.describe_subject(keyless) == ""
     gone = alerts.raise_alert(Kind.LOW_BALANCE, cause=ProviderAccount.cause_of(999))
-    assert runbook.about(gone) == "provider account 999"
+    assert runbook.describe_subject(gone) == "provider account 999"
 
 
 def test_who_has_left_goes_by_number(alice: User) -> None:
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
     user_actions.close_account(user=alice, actor=None)
-    assert runbook.about(burst) == f"User {alice.pk}"
+    assert runbook.describe_subject(burst) == f"User {alice.pk}"
     nobody = alerts.raise_alert(Kind.USER_BURST, cause="user 999999")
-    assert runbook.about(nobody) == "User 999999"
+    assert runbook.describe_subject(nobody) == "User 999999"
 
 
 def test_what_leads_nowhere_leads_to_the_alert_itself(still: SetClock) -> None:
     alert = alerts.raise_alert(Kind.WORKER, cause="video:no-number")
-    assert runbook.page_of(alert) == runbook.own_page(alert) == f"/admin/billing/alert/{alert.pk}/change/"
+    assert runbook.action_path(alert) == runbook.alert_path(alert) == f"/admin/billing/alert/{alert.pk}/change/"

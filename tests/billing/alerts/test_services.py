@@ -49,7 +49,7 @@ def test_a_cause_of_any_length_keeps_its_window(still: SetClock) -> None:
         alerts.raise_alert(Kind.STORAGE, cause="x" * 500)
         still.sleep(timedelta(days=1).total_seconds())
     assert Alert.objects.count() == 2
-    assert alerts.resolve(Kind.STORAGE, cause="x" * 500) == 1
+    assert alerts.resolve_alerts(Kind.STORAGE, cause="x" * 500) == 1
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
@@ -88,9 +88,9 @@ def test_a_caller_may_know_better_how_bad_it_is(still: SetClock) -> None:
 def test_an_alert_that_is_over_opens_again_with_its_cause(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
-    assert alerts.resolve(Kind.STORAGE, cause="media") == 1
-    assert alerts.resolve(Kind.STORAGE) == 1
-    assert alerts.resolve(Kind.STORAGE) == 0
+    assert alerts.resolve_alerts(Kind.STORAGE, cause="media") == 1
+    assert alerts.resolve_alerts(Kind.STORAGE) == 1
+    assert alerts.resolve_alerts(Kind.STORAGE) == 0
     again = alerts.raise_alert(Kind.STORAGE, cause="media")
     assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, still.at)
 
@@ -99,20 +99,20 @@ def test_who_had_seen_what_is_over_has_not_seen_that_it_is_back(still: SetClock,
     alert = alerts.raise_alert(Kind.STORAGE)
     alerts.acknowledge(alert_id=alert.pk, actor=olga)
     alerts.raise_alert(Kind.STORAGE)
-    assert not Alert.objects.filter(alerts.is_waiting(still.at)).exists()
-    alerts.resolve(Kind.STORAGE)
+    assert not Alert.objects.filter(alerts.waiting_condition(still.at)).exists()
+    alerts.resolve_alerts(Kind.STORAGE)
     alerts.raise_alert(Kind.STORAGE)
-    assert Alert.objects.get(alerts.is_waiting(still.at)).acknowledged_by is None
+    assert Alert.objects.get(alerts.waiting_condition(still.at)).acknowledged_by is None
 
 
 def test_what_is_put_aside_comes_back_by_itself(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     assert alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + timedelta(hours=1))
-    assert Alert.objects.get(alerts.is_snoozed(still.at)).snoozed_by == olga
-    assert not Alert.objects.filter(alerts.is_waiting(still.at)).exists()
+    assert Alert.objects.get(alerts.snoozed_condition(still.at)).snoozed_by == olga
+    assert not Alert.objects.filter(alerts.waiting_condition(still.at)).exists()
     still.sleep(3600)
-    assert Alert.objects.get(alerts.is_waiting(still.at)) == alert
-    assert not Alert.objects.filter(alerts.is_snoozed(still.at)).exists()
+    assert Alert.objects.get(alerts.waiting_condition(still.at)) == alert
+    assert not Alert.objects.filter(alerts.snoozed_condition(still.at)).exists()
 
 
 def test_what_is_put_aside_for_a_week_stays_aside_in_each_day_s_entry(still: SetClock, olga: User) -> None:

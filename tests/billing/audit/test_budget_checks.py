@@ -153,7 +153,7 @@ def test_i6_a_window_that_holds_another_sum_than_its_jobs(
         f"I6 budget window {row.scope} {period} {row.starts_at:%Y-%m-%d %H:%M}: holds 59.9999 where its jobs count 60"
     )
     assert told() == told(deep=True) == {problem}
-    assert problem in map(str, audit_runner.check())
+    assert problem in map(str, audit_runner.find_problems())
 
 
 def test_i6_a_window_that_nobody_counts_in(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:

@@ -43,7 +43,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 def broken(**options: bool) -> set[tuple[str, str]]:
     """(invariant, reference) of every problem. Also counted in tests/videos/audit/test_recount."""
-    return {(one.invariant, one.reference) for one in audit_runner.check(**options) if one.invariant != "I23"}
+    return {(one.invariant, one.reference) for one in audit_runner.find_problems(**options) if one.invariant != "I23"}
 
 
 def invariants(**options: bool) -> set[str]:
@@ -83,25 +83,25 @@ def test_books_of_every_state_are_sound(alice: User, bob: User, olga: User) -> N
         make(alice)
     history.submitting(bob)
     ledger.adjust(user=bob, user_credits=5, idempotency_key="a", note="a gift", actor=olga)
-    assert audit_runner.check(deep=True) == []
+    assert audit_runner.find_problems(deep=True) == []
     for user in (alice, bob):
         assert ledger.balance_of(user) == sum(entry.amount for entry in ledger.statement(user))
 
 
 def test_empty_books_are_sound() -> None:
-    assert audit_runner.check(deep=True) == []
+    assert audit_runner.find_problems(deep=True) == []
 
 
 def test_problems_make_one_alert_which_ends_with_them(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
-    (problem,) = audit_runner.check()
-    audit_runner.check()
+    (problem,) = audit_runner.find_problems()
+    audit_runner.find_problems()
     alert = Alert.objects.get()
     assert (alert.kind, alert.count, alert.resolved_at) == ("books", 2, None)
     assert str(problem) in alert.detail
     CreditAccount.objects.update(balance=10)
-    assert audit_runner.check() == []
+    assert audit_runner.find_problems() == []
     assert Alert.objects.get().resolved_at is not None
 
 
@@ -126,15 +126,15 @@ def test_the_command_prints_a_line_for_each_problem_and_a_summary(alice: User) -
 def test_an_app_may_add_what_must_hold_in_its_own_tables() -> None:
     problem = audit_runner.Problem("I99", "thing 1", "is odd")
 
-    @audit_runner.register
+    @audit_runner.register_check
     def odd(*, deep: bool) -> list[audit_runner.Problem]:
         return [problem]
 
     try:
-        assert audit_runner.check() == [problem]
+        assert audit_runner.find_problems() == [problem]
     finally:
         audit_runner._checks.pop(f"{__name__}.odd")
-    assert audit_runner.check() == []
+    assert audit_runner.find_problems() == []
 
 
 # I1 to I4: accounts and entries

@@ -21,19 +21,19 @@ pytestmark = pytest.mark.django_db
 
 
 def badge() -> str:
-    return " ".join(render_to_string("admin/_books_badge.html", {"books": audit_runner.last_run()}).split())
+    return " ".join(render_to_string("admin/_books_badge.html", {"books": audit_runner.get_last_run()}).split())
 
 
 def test_before_the_first_look_the_badge_says_so() -> None:
-    assert audit_runner.last_run() is None
+    assert audit_runner.get_last_run() is None
     assert "not looked at yet" in badge()
 
 
 def test_a_look_is_written_down_with_what_it_found(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
-    (problem,) = audit_runner.look().problems
-    run = audit_runner.last_run()
+    (problem,) = audit_runner.run_audit().problems
+    run = audit_runner.get_last_run()
     assert run is not None
     assert (run.problems, run.is_deep, run.tone) == (1, False, "bad")
     assert run.first_problems == [{"invariant": "I1", "reference": problem.reference, "text": problem.text}]
@@ -46,10 +46,10 @@ def test_a_look_is_written_down_with_what_it_found(alice: User) -> None:
 def test_the_newest_look_counts_and_ends_the_alert(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
-    audit_runner.look()
+    audit_runner.run_audit()
     CreditAccount.objects.update(balance=10)
-    assert audit_runner.look(deep=True).problems == []
-    run = audit_runner.last_run()
+    assert audit_runner.run_audit(deep=True).problems == []
+    run = audit_runner.get_last_run()
     assert run is not None
     assert (run.problems, run.is_deep, run.tone) == (0, True, "good")
     assert "Books balance" in badge()
@@ -58,7 +58,7 @@ def test_the_newest_look_counts_and_ends_the_alert(alice: User) -> None:
 
 def test_a_look_of_long_ago_says_little_about_now() -> None:
     BooksRun.objects.create(at=clock.now() - timedelta(minutes=46), took_s=0.1, problems=0)
-    run = audit_runner.last_run()
+    run = audit_runner.get_last_run()
     assert run is not None
     assert (run.is_late, run.tone) == (True, "warn")
     assert "balanced when last looked at" in badge()
@@ -68,14 +68,14 @@ def test_looks_are_forgotten_after_thirty_days() -> None:
     at = clock.now()
     old = BooksRun.objects.create(at=at - timedelta(days=30, minutes=1), took_s=0.1, problems=0)
     kept = BooksRun.objects.create(at=at - timedelta(days=29), took_s=0.1, problems=0)
-    audit_runner.look()
+    audit_runner.run_audit()
     assert not BooksRun.objects.filter(pk=old.pk).exists()
     assert BooksRun.objects.filter(pk=kept.pk).exists()
 
 
 def test_the_command_s_look_counts_too() -> None:
     call_command("check_books", "--deep", stdout=StringIO())
-    run = audit_runner.last_run()
+    run = audit_runner.get_last_run()
     assert run is not None
     assert run.is_deep
 
@@ -98,9 +98,9 @@ def test_many_problems_of_one_rule_hide_none_of_another(monkeypatch: pytest.Monk
     many = [audit_runner.Problem("I1", f"credit account {number:03}", "odd") for number in range(400)]
     few = [audit_runner.Problem("I3", "video:1", "no refund"), audit_runner.Problem("I7", "video:2", "is not there")]
     monkeypatch.setattr(audit_runner, "_checks", {"one": lambda *, deep: [*many, *few]})
-    found = audit_runner.look()
+    found = audit_runner.run_audit()
     assert found == (sorted([*many, *few]), [])
-    run = audit_runner.last_run()
+    run = audit_runner.get_last_run()
     assert run is not None
     assert (run.problems, run.counts) == (402, {"I1": 400, "I3": 1, "I7": 1})
     assert [run.count_of(name) for name in ("I1", "I3", "I5", "I7")] == [400, 1, 0, 1]
@@ -120,16 +120,16 @@ def test_a_check_may_be_stood_in_for_in_the_frequent_look_only(monkeypatch: pyte
     monkeypatch.setattr(audit_runner, "_checks", {})
     monkeypatch.setattr(audit_runner, "_often", {})
 
-    def whole(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Looked]:
-        return [audit_runner.Looked("shelves", 9, 9), audit_runner.Problem("I99", "shelf 9", "is bent")]
+    def whole(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Coverage]:
+        return [audit_runner.Coverage("shelves", 9, 9), audit_runner.Problem("I99", "shelf 9", "is bent")]
 
-    def part(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Looked]:
-        return [audit_runner.Looked("shelves", 3, 9)]
+    def part(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Coverage]:
+        return [audit_runner.Coverage("shelves", 3, 9)]
 
-    audit_runner.register(whole, often=part)
-    assert audit_runner.look(often=True) == ([], [audit_runner.Looked("shelves", 3, 9)])
-    for found in (audit_runner.look(), audit_runner.look(deep=True, often=True)):
-        assert found == ([audit_runner.Problem("I99", "shelf 9", "is bent")], [audit_runner.Looked("shelves", 9, 9)])
+    audit_runner.register_check(whole, often=part)
+    assert audit_runner.run_audit(often=True) == ([], [audit_runner.Coverage("shelves", 3, 9)])
+    for found in (audit_runner.run_audit(), audit_runner.run_audit(deep=True, often=True)):
+        assert found == ([audit_runner.Problem("I99", "shelf 9", "is bent")], [audit_runner.Coverage("shelves", 9, 9)])
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("check_books", stdout=out)
@@ -137,7 +137,7 @@ def test_a_check_may_be_stood_in_for_in_the_frequent_look_only(monkeypatch: pyte
 
 
 def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_that_ends(still: SetClock) -> None:
-    audit_runner.look()
+    audit_runner.run_audit()
     still.sleep(46 * 60)
     for _ in range(3):
         sweep.tidy()
@@ -146,7 +146,7 @@ def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_tha
     alert = Alert.objects.get(kind="books_late")
     assert (alert.severity, alert.count) == (Alert.Severity.WARNING, 2)
     assert alert.detail.endswith("came to its end at 2026-09-01 12:00 UTC.")
-    audit_runner.look(often=True)
+    audit_runner.run_audit(often=True)
     assert raised("books", "books_late") == set()
     still.sleep(301)
     sweep.tidy()
@@ -154,10 +154,10 @@ def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_tha
 
 
 def test_a_worker_that_comes_back_after_hours_looks_before_it_tells(still: SetClock) -> None:
-    audit_runner.look()
+    audit_runner.run_audit()
     still.sleep(10 * 3600)
     sweep.tidy()
-    audit_runner.look(often=True)
+    audit_runner.run_audit(often=True)
     still.sleep(301)
     sweep.tidy()
     still.sleep(301)
@@ -171,13 +171,13 @@ def test_books_that_hold_something_and_were_never_looked_at_are_late(still: SetC
     assert not audit_runner.is_late(still.at)
     still.sleep(46 * 60)
     assert audit_runner.is_late(still.at)
-    audit_runner.tell_late()
+    audit_runner.raise_late_alert()
     assert Alert.objects.get(kind="books_late").detail == "No look has ever come to its end."
 
 
 def test_books_that_balance_leave_the_alert_of_late_ones_to_the_look_s_end(still: SetClock) -> None:
-    audit_runner.tell_late()
-    assert audit_runner.check() == []
+    audit_runner.raise_late_alert()
+    assert audit_runner.find_problems() == []
     assert raised("books_late") == {"books_late"}
-    audit_runner.look()
+    audit_runner.run_audit()
     assert raised("books_late") == set()

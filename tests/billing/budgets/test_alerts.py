@@ -99,7 +99,7 @@ def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_v
 
 
 def _lite(user: User) -> Spend:
-    quote = prices.quote(model="veo3_lite", resolution="720p")
+    quote = prices.get_quote(model="veo3_lite", resolution="720p")
     return spend.estimate(reference="job:lite", user=user, quote=quote)
 
 

@@ -10,7 +10,7 @@ from billing.budgets import pacing
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import ALL, user_scope
 from billing.budgets.usage import State
-from billing.common.periods import window
+from billing.common.periods import window_at
 
 NINE = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def _here(settings: Settings) -> None:
 
 def hour(used: int, *, limit: int | None = 1000, scope: str = ALL, soft: str = "0.8") -> State:
     amount = None if limit is None else Decimal(limit)
-    return State(scope, window("hour", NINE), Decimal(used), amount, Decimal(soft), "admin")
+    return State(scope, window_at("hour", NINE), Decimal(used), amount, Decimal(soft), "admin")
 
 
 def test_up_to_the_warning_share_nothing_is_slowed() -> None:
@@ -66,5 +66,5 @@ def test_of_several_windows_the_last_to_have_room_decides() -> None:
 
 
 def test_a_shortage_is_the_one_that_ends_last() -> None:
-    day = State(ALL, window("day", NINE), Decimal(10), Decimal(50), Decimal("0.8"), "admin")
+    day = State(ALL, window_at("day", NINE), Decimal(10), Decimal(50), Decimal("0.8"), "admin")
     assert budget_usage.shortage([hour(990), day], Decimal(60)) == day

@@ -257,7 +257,7 @@ def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(stil
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
     limit("1200")
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert budget_policy.refusal_of(user=alice, quote=quote, at=still.at) is None
     midnight = still.at - timedelta(hours=12)
     BudgetWindow.objects.create(

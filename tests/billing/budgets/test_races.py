@@ -65,7 +65,7 @@ def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
     assert VideoTask.objects.count() == 10
     assert LedgerEntry.objects.filter(kind="charge", amount=-PRICE).count() == 10
     assert ledger.balance_of(alice) == 70 * PRICE
-    assert audit_runner.check() == []
+    assert audit_runner.find_problems() == []
 
 
 def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings: Settings) -> None:
@@ -107,7 +107,7 @@ def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings:
 def test_f04_claims_of_eight_workers_keep_a_budget_and_the_rest_waits(alice: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 100
     tasks = [history.waiting(alice) for _ in range(12)]
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     set_limit(subject="all", period="month", limit=Decimal(3 * PRICE + 1), actor=None)
     gate = Barrier(8)

@@ -13,9 +13,9 @@ def test_all_chores_are_tried_and_who_failed_is_said(caplog: pytest.LogCaptureFi
     def breaks() -> None:
         raise ValueError("a secret of the trace")
 
-    with caplog.at_level(logging.ERROR), pytest.raises(run_all.ChoresFailed, match=r"^1 of 3: ValueError$"):
-        run_all.each(lambda: done.append("first"), breaks, lambda: done.append("last"))
+    with caplog.at_level(logging.ERROR), pytest.raises(run_all.SomeCallsFailed, match=r"^1 of 3: ValueError$"):
+        run_all.run_all_then_raise(lambda: done.append("first"), breaks, lambda: done.append("last"))
     assert done == ["first", "last"]
     assert [record.message for record in caplog.records] == ["a chore failed"]
-    run_all.each(lambda: done.append("again"))
+    run_all.run_all_then_raise(lambda: done.append("again"))
     assert done[-1] == "again"

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.costs.histogram import bucket, percentile
+from billing.costs.histogram import duration_bucket, duration_percentile
 
 DAY_S = 86_400
 
 
 @given(st.lists(st.floats(1, 7 * DAY_S), min_size=1, max_size=60), st.floats(0, 1))
 def test_a_percentile_is_a_duration_that_was_counted_within_five_percent(durations: list[float], share: float) -> None:
-    found = percentile(Counter(map(bucket, durations)), share)
+    found = duration_percentile(Counter(map(duration_bucket, durations)), share)
     assert found is not None
     exact = sorted(durations)[max(ceil(share * len(durations)) - 1, 0)]
     assert any(one / 1.05 <= found <= one * 1.05 for one in durations)
@@ -22,15 +22,15 @@ def test_a_percentile_is_a_duration_that_was_counted_within_five_percent(duratio
 
 
 def test_what_nobody_counted_has_no_percentile() -> None:
-    assert percentile({}, 0.5) is None
-    assert percentile({"40": 0, "50": -1}, 0.5) is None
+    assert duration_percentile({}, 0.5) is None
+    assert duration_percentile({"40": 0, "50": -1}, 0.5) is None
 
 
 def test_a_bucket_that_was_taken_back_counts_nothing() -> None:
-    counts = {bucket(10): 5, bucket(1000): -3}
-    assert percentile(counts, 1) == pytest.approx(10, rel=0.05)
+    counts = {duration_bucket(10): 5, duration_bucket(1000): -3}
+    assert duration_percentile(counts, 1) == pytest.approx(10, rel=0.05)
 
 
 @pytest.mark.parametrize(("seconds", "as_if"), [(-5, 1), (0, 1), (0.2, 1), (30 * DAY_S, 7 * DAY_S)])
 def test_no_duration_is_shorter_than_a_second_or_longer_than_a_week(seconds: float, as_if: float) -> None:
-    assert bucket(seconds) == bucket(as_if)
+    assert duration_bucket(seconds) == duration_bucket(as_if)

@@ -18,7 +18,7 @@ def _utc(settings: object) -> None:
 
 
 def count(*, at: datetime = AT, model: str = "veo3_fast", user_id: int = 1, credits: str = "60") -> None:
-    rollups.mark(
+    rollups.record_counts(
         ordered_at=at,
         model=model,
         user_id=user_id,
@@ -28,7 +28,7 @@ def count(*, at: datetime = AT, model: str = "veo3_fast", user_id: int = 1, cred
 
 
 def sums(period: Period) -> dict[tuple[str, str, str], Decimal]:
-    found = rollups.rows(period, since=DAY, until=DAY + timedelta(days=1))
+    found = rollups.read_totals(period, since=DAY, until=DAY + timedelta(days=1))
     return {(row.model, row.measure, row.label): row.amount for row in found}
 
 
@@ -39,19 +39,19 @@ def test_a_sum_is_the_same_before_during_and_after_folding() -> None:
     before = sums(Period.DAY)
     assert before["veo3_fast", "ordered", ""] == 2
     assert before["veo3_fast", "estimated", ""] == Decimal("97.5")
-    assert rollups.fold() == 6
+    assert rollups.fold_marks() == 6
     assert not TallyMark.objects.exists()
     assert sums(Period.DAY) == before
     count(credits="2.5")
     assert sums(Period.DAY)["veo3_fast", "estimated", ""] == Decimal(100)
-    rollups.fold()
+    rollups.fold_marks()
     assert sums(Period.DAY)["veo3_fast", "estimated", ""] == Decimal(100)
 
 
 @pytest.mark.django_db
 def test_hours_hold_no_labels_and_days_do() -> None:
     count()
-    rollups.fold()
+    rollups.fold_marks()
     assert ("veo3_fast", "failure", "moderation") not in sums(Period.HOUR)
     assert sums(Period.DAY)["veo3_fast", "failure", "moderation"] == 1
     assert not Total.objects.filter(period=Period.HOUR, user_id__gt=0).exists()
@@ -61,9 +61,9 @@ def test_hours_hold_no_labels_and_days_do() -> None:
 def test_the_users_who_spent_most_come_first_with_folded_and_unfolded_sums() -> None:
     count(user_id=1, credits="60")
     count(user_id=2, credits="250")
-    rollups.fold()
+    rollups.fold_marks()
     count(user_id=1, credits="200", model="veo3")
-    found = rollups.users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, most=2)
+    found = rollups.rank_users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, most=2)
     assert [(row.user_id, row.amounts["estimated"]) for row in found] == [(1, Decimal(260)), (2, Decimal(250))]
     assert found[0].amounts["ordered"] == 2
 
@@ -71,16 +71,16 @@ def test_the_users_who_spent_most_come_first_with_folded_and_unfolded_sums() -> 
 @pytest.mark.django_db
 def test_no_more_is_folded_at_once_than_wanted() -> None:
     count()
-    assert rollups.is_waiting()
-    assert rollups.fold(most=0) == 0
-    assert rollups.fold() == 3
-    assert not rollups.is_waiting()
-    assert rollups.fold() == 0
+    assert rollups.has_unfolded_marks()
+    assert rollups.fold_marks(most=0) == 0
+    assert rollups.fold_marks() == 3
+    assert not rollups.has_unfolded_marks()
+    assert rollups.fold_marks() == 0
 
 
 @pytest.mark.django_db
 def test_what_counts_nothing_leaves_no_mark() -> None:
-    rollups.mark(
+    rollups.record_counts(
         ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ACTUAL, 0)], labelled=[(Measure.WAIT, "3", 0)]
     )
     assert not TallyMark.objects.exists()
@@ -89,18 +89,18 @@ def test_what_counts_nothing_leaves_no_mark() -> None:
 @pytest.mark.django_db
 def test_sums_kept_hold_what_is_folded_and_what_waits_and_can_be_set() -> None:
     count()
-    rollups.fold()
+    rollups.fold_marks()
     count(user_id=2, credits="40")
     tomorrow = DAY + timedelta(days=1)
-    kept = rollups.kept(Period.HOUR, Period.DAY, since=DAY, until=tomorrow)
+    kept = rollups.read_sums(Period.HOUR, Period.DAY, since=DAY, until=tomorrow)
     assert kept["day", DAY, 0, "veo3_fast", "estimated", ""] == 100
     assert kept["day", DAY, 2, "", "estimated", ""] == 40
     assert kept["hour", AT.replace(minute=0), 0, "veo3_fast", "ordered", ""] == 2
     assert not any(key[0] == "month" for key in kept)
-    rollups.put(
+    rollups.set_totals(
         {("day", DAY, 0, "veo3_fast", Measure.ORDERED, ""): Decimal(7), ("day", DAY, 9, "", "ready", ""): Decimal(1)}
     )
-    kept = rollups.kept(Period.DAY, since=DAY, until=tomorrow)
+    kept = rollups.read_sums(Period.DAY, since=DAY, until=tomorrow)
     assert kept["day", DAY, 0, "veo3_fast", "ordered", ""] == 8, "the mark that waits comes on top"
     assert kept["day", DAY, 9, "", "ready", ""] == 1
 
@@ -108,7 +108,7 @@ def test_sums_kept_hold_what_is_folded_and_what_waits_and_can_be_set() -> None:
 @pytest.mark.django_db
 def test_sums_are_read_for_the_measures_asked_for() -> None:
     count()
-    found = rollups.rows(Period.DAY, since=DAY, until=DAY + timedelta(days=1), measures=[Measure.ORDERED])
+    found = rollups.read_totals(Period.DAY, since=DAY, until=DAY + timedelta(days=1), measures=[Measure.ORDERED])
     assert [(row.measure, row.amount) for row in found] == [("ordered", 1)]
 
 
@@ -116,6 +116,6 @@ def test_sums_are_read_for_the_measures_asked_for() -> None:
 def test_rows_are_called_by_what_they_count() -> None:
     count(credits="37.5")
     assert str(TallyMark.objects.get(measure=Measure.ESTIMATED)) == "estimated +37.5000"
-    rollups.fold()
+    rollups.fold_marks()
     total = Total.objects.get(period=Period.DAY, measure=Measure.ESTIMATED, user_id=0)
     assert str(total) == "day 2026-03-04 00:00 veo3_fast estimated: 37.5000"

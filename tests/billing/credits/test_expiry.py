@@ -52,7 +52,7 @@ def test_a_lot_expires_when_its_time_has_come_and_once(alice: User, still: SetCl
     lot.refresh_from_db()
     assert (lot.remaining, lot.expired_at) == (0, still.at)
     assert money(alice) == (100, [("grant", 30), ("grant", 100), ("charge", -10), ("expiry", -20)])
-    assert {problem.invariant for problem in audit_runner.check()} == {"I22"}, (
+    assert {problem.invariant for problem in audit_runner.find_problems()} == {"I22"}, (
         "only that the job of this test is no video"
     )
 

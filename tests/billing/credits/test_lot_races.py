@@ -47,7 +47,7 @@ def rush(environment: dict[str, str], *acts: tuple[object, ...]) -> list[str]:
 
 
 def lot_problems() -> list[audit_runner.Problem]:
-    return [problem for problem in audit_runner.check() if problem.invariant == "I1"]
+    return [problem for problem in audit_runner.find_problems() if problem.invariant == "I1"]
 
 
 def test_a_lot_that_expires_while_eight_processes_spend_it_is_spent_or_expired_to_the_credit(

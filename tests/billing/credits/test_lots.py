@@ -46,7 +46,7 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
     """The balance, and the entries oldest first; the lots hold the balance."""
     held = sum(CreditLot.objects.filter(account__user=user).values_list("remaining", flat=True))
     assert held == ledger.balance_of(user)
-    assert {problem for problem in audit_runner.check() if problem.invariant == "I1"} == set()
+    assert {problem for problem in audit_runner.find_problems() if problem.invariant == "I1"} == set()
     return held, list(ledger.statement(user).order_by("id").values_list("kind", "amount"))
 
 

@@ -35,7 +35,7 @@ def _at_noon(still: SetClock, settings: Settings) -> None:
 
 def ordered(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> None:
     """So many provider credits were ordered then."""
-    rollups.mark(
+    rollups.record_counts(
         ordered_at=NOON - timedelta(hours=hours_ago),
         model="veo3_fast",
         user_id=user_id,
@@ -112,7 +112,7 @@ def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
         at = saturday - timedelta(days=days)
         busy = at.weekday() < 5
         counts = [(Measure.ESTIMATED, Decimal(1000 if busy else 100))]
-        rollups.mark(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
+        rollups.record_counts(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
     assert hour_at(saturday).usual == 100
     assert hour_at(saturday + timedelta(days=2)).usual == 1000
 
@@ -121,7 +121,7 @@ def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) 
     saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
     for days in range(1, 7):
         counts = [(Measure.ESTIMATED, Decimal(300))]
-        rollups.mark(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
+        rollups.record_counts(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
     assert hour_at(saturday).usual == 300
 
 
@@ -132,7 +132,7 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
     for days in range(1, 15):
         day = at - timedelta(days=days)
         local_ten = day.replace(hour=9 if days <= 5 else 8)
-        rollups.mark(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
+        rollups.record_counts(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
     assert hour_at(at).usual == 70
 
 
@@ -175,7 +175,7 @@ def test_what_a_person_let_pass_is_known_for_a_day(account: ProviderAccount, sti
         ordered(200, hours_ago=24 * day - 1)
     ordered(900)
     (trip,) = look(account)
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     assert look(account) == []
     trip.refresh_from_db()
     assert (trip.ended_at, trip.by_person) == (NOON, True)
@@ -199,13 +199,13 @@ def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetCloc
     still.sleep(30 * 24 * 3600)
     assert is_paused(account, still.at)
     assert anomalies.end_trips() == 0
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     assert anomalies.end_trips() == 1
     assert anomalies.end_trips() == 0
 
 
 def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) -> None:
-    provider_accounts.pause(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.MAINTENANCE)
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.MAINTENANCE)
     ordered(2001)
     assert look(account) == []
     assert now_of(account).pause_code == "maintenance"
@@ -216,7 +216,7 @@ def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) 
 def test_a_person_s_pause_in_its_place_ends_the_trip(account: ProviderAccount, olga: User) -> None:
     ordered(2001)
     (trip,) = look(account)
-    provider_accounts.pause(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.COST)
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.COST)
     assert look(account) == []
     trip.refresh_from_db()
     assert trip.by_person
@@ -239,7 +239,7 @@ def test_orders_are_refused_with_words_and_an_end_and_what_waits_waits(
     look(account)
     give_credits(alice, 60)
     paused = now_of(account)
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     with pytest.raises(guard_checks.Paused) as refused:
         guard_checks.check_order(
             user=alice, account=ledger.lock_account(alice), quote=quote, provider=paused, expected_wait_s=0
@@ -276,7 +276,7 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
 
     anomalies.watch(account_id=account.pk, ended=ended)
     still.sleep(5 * 60)
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     anomalies.watch(account_id=account.pk, ended=ended)
     still.sleep(60)
     anomalies.watch(account_id=account.pk, ended=ended)
@@ -291,7 +291,7 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
 
 
 def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for _ in range(count):
         job = spend.estimate(reference=f"job:{user.pk}:{Spend.objects.count()}", user=user, quote=quote)
         Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture
 def account() -> ProviderAccount:
-    current = provider_accounts.current()
+    current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     return current
 
@@ -37,7 +37,7 @@ def look(account: ProviderAccount) -> list[WatchTrip]:
 
 
 def spend_much() -> None:
-    rollups.mark(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
+    rollups.record_counts(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
 
 
 def errors(found: list[Any]) -> list[Any]:
@@ -50,7 +50,7 @@ def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None
     assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
     assert WatchTrip.objects.count() == 1
     assert Alert.objects.get(kind="unusual_spend").count == 1
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     assert sorted(together(*[anomalies.end_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
 
 
@@ -67,7 +67,9 @@ def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: U
 def test_a_person_who_pauses_in_the_same_moment_has_the_last_word(account: ProviderAccount, olga: User) -> None:
     spend_much()
     code = ProviderAccount.Pause.MAINTENANCE
-    by_person: Callable[[], Any] = partial(provider_accounts.pause, account_id=account.pk, actor=olga, code=code)
+    by_person: Callable[[], Any] = partial(
+        provider_accounts.pause_account, account_id=account.pk, actor=olga, code=code
+    )
     assert errors(together(*[partial(look, account)] * 7, by_person)) == []
     account.refresh_from_db()
     assert (account.paused_by, account.pause_code) == (olga, "maintenance")

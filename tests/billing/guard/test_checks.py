@@ -37,7 +37,7 @@ def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
         guard_checks.check_order(
             user=user,
             account=ledger.lock_account(user),
-            quote=prices.quote(model="veo3_fast", resolution="720p"),
+            quote=prices.get_quote(model="veo3_fast", resolution="720p"),
             provider=provider,
             expected_wait_s=wait_s,
         )
@@ -64,7 +64,7 @@ def test_an_order_that_fits_is_let_through(buyer: User, account: ProviderAccount
 
 @pytest.mark.parametrize("reason", ["We move house", "We move house.", "We move house. "])
 def test_a_pause_is_told_with_its_reason(buyer: User, account: ProviderAccount, olga: User, reason: str) -> None:
-    provider_accounts.pause(account_id=account.pk, actor=olga, reason=reason)
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=reason)
     assert refusal(buyer, account) == (
         "paused",
         "New videos are paused (We move house). Nothing was charged; please try again later.",
@@ -73,7 +73,7 @@ def test_a_pause_is_told_with_its_reason(buyer: User, account: ProviderAccount, 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
 def test_a_parked_account_takes_no_orders(buyer: User, account: ProviderAccount, parked_as: str) -> None:
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
     code, sentence = refusal(buyer, account)
     assert code == "provider_at_rest"
     assert "the operator has to look after the account at the provider" in sentence
@@ -88,7 +88,7 @@ def test_a_critical_balance_takes_no_orders(buyer: User, account: ProviderAccoun
 
 
 def test_a_balance_never_read_refuses_nobody(buyer: User) -> None:
-    check(buyer, provider_accounts.current())
+    check(buyer, provider_accounts.get_current_account())
 
 
 def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: ProviderAccount) -> None:
@@ -102,7 +102,7 @@ def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: Provi
 
 
 def test_nobody_is_sent_to_a_cheaper_video_that_they_cannot_pay_either(alice: User, account: ProviderAccount) -> None:
-    least = min(one.user_credits for one in prices.price_list() if one.kind == prices.Kind.GENERATE)
+    least = min(one.user_credits for one in prices.list_current_quotes() if one.kind == prices.Kind.GENERATE)
     give_credits(alice, least - 1)
     assert refusal(alice, account) == (
         "not_enough_credits",
@@ -179,7 +179,7 @@ def test_a_job_that_fits_may_go(still: SetClock, account: ProviderAccount, new_s
 def test_a_paused_job_looks_again_soon(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, olga: User
 ) -> None:
-    provider_accounts.pause(account_id=account.pk, actor=olga, reason="moving")
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="moving")
     assert wait(new_spend(), account) == guard_checks.Wait("paused", still.at + timedelta(seconds=15))
 
 
@@ -187,7 +187,7 @@ def test_a_paused_job_looks_again_soon(
 def test_a_parked_account_sends_nothing(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
 ) -> None:
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
     assert wait(new_spend(), account) == guard_checks.Wait(parked_as, still.at + timedelta(seconds=15))
 
 

@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from accounts import user_actions
 from accounts.models import User
 from accounts.seams import clock
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.costs import rollups, spend
 from billing.credits import ledger
 from billing.models import Measure, ProviderAccount, Spend
@@ -125,14 +125,14 @@ def test_cron_reads_the_balance_by_a_line_and_an_exit_code(
     provider: SandboxProcess, new_spend: Callable[[], Spend], balance: str, code: int, word: str
 ) -> None:
     provider.balance(balance)
-    spend.promise(spend=new_spend(), account=provider_accounts.current())
+    spend.promise(spend=new_spend(), account=provider_accounts.get_current_account())
     found, line = balance_line()
     assert found == code
-    available = plain(Decimal(balance) - 60)
+    available = format_plain(Decimal(balance) - 60)
     assert line.startswith(
         f"{word} kie.ai: balance {balance}, available {available}, low at 1000, critical at 500, days "
     )
-    assert provider_accounts.current().balance == Decimal(balance)
+    assert provider_accounts.get_current_account().balance == Decimal(balance)
 
 
 def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Callable[[], Spend]) -> None:
@@ -141,7 +141,7 @@ def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Calla
     hour = clock.now()
     for hours in range(1, 25):
         counts = [(Measure.ESTIMATED, Decimal(100))]
-        rollups.mark(ordered_at=hour - timedelta(hours=hours), model="veo3_fast", user_id=1, counts=counts)
+        rollups.record_counts(ordered_at=hour - timedelta(hours=hours), model="veo3_fast", user_id=1, counts=counts)
     days = float(balance_line()[1].rpartition(" ")[2])
     assert 1.7 < days < 2.1
     provider.balance(500)
@@ -158,9 +158,9 @@ def test_cron_hears_nothing_while_all_is_well_if_it_likes(provider: SandboxProce
 
 def test_cron_hears_of_a_parked_account_although_its_balance_reads_well(provider: SandboxProcess) -> None:
     provider.balance(5000)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     parked = ProviderAccount.Parked.OUT_OF_CREDITS
-    provider_accounts.park(account_id=account.pk, parked_as=parked, detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=parked, detail="402")
     code, line = balance_line("--quiet")
     assert code == 2
     assert line.startswith("PARKED (out_of_credits) kie.ai: balance 5000, available 5000, ")

@@ -180,7 +180,7 @@ def test_every_window_sums_what_was_ordered_in_it(
 
     def job(hours_ago: int, estimated: str, actual: str | None = None) -> None:
         known = [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))] if actual else []
-        rollups.mark(
+        rollups.record_counts(
             ordered_at=still.at - timedelta(hours=hours_ago),
             model="veo3_fast",
             user_id=olga.pk,
@@ -201,7 +201,7 @@ def test_every_window_sums_what_was_ordered_in_it(
     settled = {"thisHour": Decimal("37.5"), "today": Decimal("287.5"), "thisMonth": Decimal("347.5")}
     for fold in (False, True):
         if fold:
-            rollups.fold()
+            rollups.fold_marks()
         said = figures(olga) if not fold else figures_again(olga)
         for name, sums in expected.items():
             assert said[name] == {**sums, "settledEstimate": settled[name]}, (name, fold)
@@ -225,7 +225,7 @@ def test_a_forecast_says_when_the_balance_is_critical(olga: User, account: Provi
     assert figures(olga)["balanceCriticalAt"] is None
     for hours in range(1, 25):
         at = still.at - timedelta(hours=hours)
-        rollups.mark(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
+        rollups.record_counts(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
     soon = datetime.fromisoformat(figures_again(olga)["balanceCriticalAt"])
     assert timedelta(hours=4) < soon - still.at < timedelta(hours=5)
 
@@ -254,7 +254,7 @@ def test_it_says_why_nothing_is_generated(olga: User, account: ProviderAccount, 
 
     assert figures(olga)["generation"] == {"state": "working", "account": "kie.ai", "breaker": "closed"}
     until = still.at + timedelta(hours=1)
-    provider_accounts.pause(
+    provider_accounts.pause_account(
         account_id=account.pk, actor=None, code=ProviderAccount.Pause.UNUSUAL_SPEND, reason="801 of 200", until=until
     )
     paused = generation()
@@ -264,7 +264,7 @@ def test_it_says_why_nothing_is_generated(olga: User, account: ProviderAccount, 
         "2026-09-01T13:00:00+00:00",
     )
     assert "more is being spent than usual" in paused["reason"]
-    provider_accounts.resume(account_id=account.pk)
+    provider_accounts.resume_account(account_id=account.pk)
     rows = ProviderAccount.objects.filter(pk=account.pk)
     rows.update(breaker="open", breaker_until=until)
     broken = generation()
@@ -282,7 +282,7 @@ def test_open_alerts_are_listed_and_ended_ones_are_not(olga: User, account: Prov
     still.sleep(60)
     alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause="a", detail="balance 800")
     alerts.raise_alert(alerts.Kind.BOOKS, cause="b")
-    alerts.resolve(alerts.Kind.BOOKS)
+    alerts.resolve_alerts(alerts.Kind.BOOKS)
     assert figures(olga)["alerts"] == [
         {
             "kind": "low_balance",
@@ -304,7 +304,7 @@ def test_however_much_there_is_it_takes_at_most_twelve_queries(
         user = make_person(f"u{number}@example.com")
         limits.set_limit(subject=Budget.Subject.USER, period=Period.DAY, limit=Decimal(100), user=user, actor=olga)
         alerts.raise_alert(alerts.Kind.USER_BURST, cause=f"user {user.pk}")
-        rollups.mark(
+        rollups.record_counts(
             ordered_at=account.created_at, model=f"m{number}", user_id=user.pk, counts=[(Measure.ESTIMATED, Decimal(1))]
         )
     secret = secret_of(olga)

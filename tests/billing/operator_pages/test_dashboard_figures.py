@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.costs import rollups
 from billing.models import Alert, BalanceSnapshot, Measure, Period, ProviderAccount, ProviderEntry
 from billing.pricing.margins import Margin
@@ -43,7 +43,7 @@ def count(at: datetime = AT, *, model: str = "veo3_fast", user_id: int = 1, sett
         (Measure.VERDICT, "callback", 1),
         (Measure.GENERATION, "84", 1),
     ]
-    rollups.mark(ordered_at=at, model=model, user_id=user_id, counts=counts, labelled=labelled)
+    rollups.record_counts(ordered_at=at, model=model, user_id=user_id, counts=counts, labelled=labelled)
 
 
 # --- Ranges -----------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_what_cannot_be_shown_is_said_at_its_field_and_kept(typed: dict[str, str
 @pytest.mark.parametrize("key", ranges.NAMES)
 def test_one_query_reads_everything_folded_or_not(key: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     count()
-    rollups.fold()
+    rollups.fold_marks()
     count(settled="52.5")
     count(model="veo3", settled=None)
     count(AT - timedelta(days=800))
@@ -411,7 +411,7 @@ def test_files_are_named_after_table_and_dates() -> None:
 def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, still: SetClock) -> None:
     count(user_id=alice.pk)
     count(user_id=alice.pk, settled=None)
-    rollups.mark(
+    rollups.record_counts(
         ordered_at=AT,
         model="veo3_fast",
         user_id=1,
@@ -441,7 +441,7 @@ def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, st
 
 @pytest.mark.django_db
 def test_times_that_nobody_measured_are_empty_cells() -> None:
-    rollups.mark(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
+    rollups.record_counts(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
     reading = readings.read(ranges.named("today", at=AT), at=AT)
     assert next(iter(tables.models(reading).rows))[-4:] == (None, None, None, None)
 
@@ -454,4 +454,4 @@ def test_amounts_and_shares_are_read_easily() -> None:
     assert [cost.signed_credits(Decimal(one)) for one in ("2.5", "-52.5000", "0")] == ["+2.5", "−52.5", "0"]
     assert [cost.percent(one) for one in (0.933, 1.0, None)] == ["93.3 %", "100 %", "–"]
     assert [cost.signed_percent(one) for one in (0.18, -0.008, 0.0, None)] == ["+18 %", "−0.8 %", "0 %", "–"]
-    assert plain(Decimal("60.0000")) == "60"
+    assert format_plain(Decimal("60.0000")) == "60"

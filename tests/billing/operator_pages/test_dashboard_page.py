@@ -20,7 +20,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.alerts import services as alerts
 from billing.budgets import limits
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.costs import rollups
 from billing.guard import circuit_breaker
 from billing.models import BooksRun, Budget, BudgetWindow, Measure, ProviderAccount
@@ -52,11 +52,11 @@ def working(account: ProviderAccount) -> ProviderAccount:
 
 def order(at: datetime = AT, *, credits: int = 60, model: str = "veo3_fast", user_id: int = 1) -> None:
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, credits)]
-    rollups.mark(ordered_at=at, model=model, user_id=user_id, counts=counts)
+    rollups.record_counts(ordered_at=at, model=model, user_id=user_id, counts=counts)
 
 
 def use(used: int, period: str = "day", scope: str = "all") -> None:
-    one = window(period, AT)
+    one = window_at(period, AT)
     BudgetWindow.objects.create(scope=scope, period=period, starts_at=one.starts_at, ends_at=one.ends_at, used=used)
 
 
@@ -115,27 +115,27 @@ def test_without_a_key_one_is_to_be_given(desk: Client, settings: Settings) -> N
 
 
 def test_a_pause_says_who_when_why_and_until_when(desk: Client, working: ProviderAccount, olga: User) -> None:
-    provider_accounts.pause(account_id=working.pk, actor=olga, reason="Prices are being changed.")
+    provider_accounts.pause_account(account_id=working.pk, actor=olga, reason="Prices are being changed.")
     sentence, act = verdict_of(desk)
     assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It goes on")
     assert "It goes on when somebody resumes it." in sentence
     assert act == "Resume…"
     until = AT + timedelta(hours=1)
-    provider_accounts.pause(account_id=working.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
+    provider_accounts.pause_account(account_id=working.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
     assert "It resumes by itself at 13:20." in verdict_of(desk)[0]
 
 
 def test_a_pause_whose_time_is_over_stops_nothing(
     desk: Client, working: ProviderAccount, olga: User, still: SetClock
 ) -> None:
-    provider_accounts.pause(account_id=working.pk, actor=olga, code=Pause.COST, until=AT + timedelta(minutes=1))
+    provider_accounts.pause_account(account_id=working.pk, actor=olga, code=Pause.COST, until=AT + timedelta(minutes=1))
     still.at += timedelta(minutes=1, seconds=5)
     assert verdict_of(desk)[0].startswith("Generating normally.")
 
 
 def test_the_watch_over_spending_says_what_it_saw(desk: Client, working: ProviderAccount) -> None:
     note = "2,000 credits ordered this hour, usual are 300"
-    provider_accounts.pause(account_id=working.pk, actor=None, code=Pause.UNUSUAL_SPEND, reason=note)
+    provider_accounts.pause_account(account_id=working.pk, actor=None, code=Pause.UNUSUAL_SPEND, reason=note)
     sentence, act = verdict_of(desk)
     assert sentence.startswith(f"Paused by the watch over spending since 12:20. {note}")
     assert act == "Resume…"
@@ -150,7 +150,7 @@ def test_the_watch_over_spending_says_what_it_saw(desk: Client, working: Provide
 )
 def test_a_parked_account(desk: Client, working: ProviderAccount, parked: str, words: str, act: str) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.ENVIRONMENT)
-    provider_accounts.park(account_id=working.pk, parked_as=ProviderAccount.Parked(parked), detail="402")
+    provider_accounts.park_account(account_id=working.pk, parked_as=ProviderAccount.Parked(parked), detail="402")
     sentence, offered = verdict_of(desk)
     assert sentence.startswith(f"Not generating. {words}")
     assert offered in (act, "Look at the account")
@@ -209,7 +209,7 @@ def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, 
 
 
 def test_a_balance_that_was_never_read(desk: Client) -> None:
-    provider_accounts.current()
+    provider_accounts.get_current_account()
     Doorbell.objects.create(name="canary", answered_at=AT)
     assert verdict_of(desk)[0].startswith("About to generate. The provider balance was not read yet")
 
@@ -296,7 +296,7 @@ def test_alerts_say_what_to_do_and_where_to_acknowledge(desk: Client, working: P
     assert "Make room on the disk" in html
     assert "All open alerts" in html
     alerts.acknowledge(alert_id=last.pk, actor=olga)
-    alerts.resolve(alerts.Kind.STORAGE)
+    alerts.resolve_alerts(alerts.Kind.STORAGE)
     assert "None. All is quiet." in text_of(desk)
 
 
@@ -305,7 +305,7 @@ def test_reasons_of_failure_are_in_plain_words_and_lead_to_the_videos(
 ) -> None:
     history.failed(alice)
     counts = [(Measure.FAILURE, "content_policy", 2), (Measure.FAILURE, "new_code", 1), (Measure.FAILURE, "", 1)]
-    rollups.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
+    rollups.record_counts(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
     html = desk.get("/admin/").content.decode()
     assert "The prompt touches something that the provider&#x27;s rules do not allow." in html
     assert "new_code" in html
@@ -316,7 +316,9 @@ def test_every_number_leads_to_its_videos(desk: Client, working: ProviderAccount
     failed, other = history.failed(alice), history.ready(bob)
     VideoTask.objects.filter(pk=failed.pk).update(failure_code="content_policy", prompt="a kite that failed")
     VideoTask.objects.filter(pk=other.pk).update(prompt="a kite of Bob's")
-    rollups.mark(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=[(Measure.FAILURE, "content_policy", 1)])
+    rollups.record_counts(
+        ordered_at=AT, model="veo3", user_id=alice.pk, labelled=[(Measure.FAILURE, "content_policy", 1)]
+    )
     html = desk.get("/admin/?range=7d").content.decode()
     links = {unescape(link) for link in re.findall(r'href="(/admin/videos/videotask/\?[^"]+)"', html)}
     by_filter = {frozenset(parse_qs(urlsplit(link).query)) - {"created_at__gte", "created_at__lt"} for link in links}
@@ -399,7 +401,7 @@ def test_the_queue_s_file_says_how_long_videos_wait(desk: Client, working: Provi
     before = json.loads(body(desk.get(address)))["rows"]
     assert (before[0]["videos"], before[0]["wait_p50_s"], before[0]["wait_p95_s"]) == (1, None, None)
     waits = [(Measure.WAIT, "50", 18), (Measure.WAIT, "84", 2)]
-    rollups.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
+    rollups.record_counts(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
     first, *others = json.loads(body(desk.get(address)))["rows"]
     assert first["status"] == "queued"
     assert 0 < first["wait_p50_s"] < first["wait_p95_s"]
@@ -477,9 +479,9 @@ def test_no_state_of_the_house_costs_more_queries(olga: User, settings: Settings
     settings.STAFF_MFA_REQUIRED = False
     if state == "sandbox":
         settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     if state == "paused":
-        provider_accounts.pause(account_id=account.pk, actor=olga, code=Pause.COST)
+        provider_accounts.pause_account(account_id=account.pk, actor=olga, code=Pause.COST)
     if state == "problems":
         problem = {"invariant": "I3", "reference": "video:1", "text": "no refund"}
         BooksRun.objects.create(at=AT, took_s=1, problems=1, first_problems=[problem])

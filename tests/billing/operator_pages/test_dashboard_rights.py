@@ -44,7 +44,7 @@ def hire(still: SetClock, settings: Settings, account: ProviderAccount, alice: U
     settings.TIME_ZONE = "UTC"
     settings.STAFF_MFA_REQUIRED = False
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, 60)]
-    rollups.mark(ordered_at=AT, model="veo3_fast", user_id=alice.pk, counts=counts)
+    rollups.record_counts(ordered_at=AT, model="veo3_fast", user_id=alice.pk, counts=counts)
     Doorbell.objects.create(name="canary", answered_at=AT)
     alerts.raise_alert(alerts.Kind.STORAGE, cause="disk", detail="words of the disk")
 

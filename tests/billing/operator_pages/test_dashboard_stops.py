@@ -14,7 +14,7 @@ from billing.budgets import limits
 from billing.budgets import state as budget_state
 from billing.budgets import usage as budget_usage
 from billing.budgets.state import State
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.costs import spend
 from billing.guard import checks as guard_checks
 from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, ProviderAccount, Spend
@@ -177,7 +177,7 @@ def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: S
     use(5000, "month")
     stopping = budget_state.stopping(budget_usage.states(AT))
     assert stopping is not None
-    assert stopping.window == window("month", AT)
+    assert stopping.window == window_at("month", AT)
     assert budget_state.stopping([]) is None
 
 
@@ -207,7 +207,7 @@ def test_what_is_promised_since_the_balance_was_read_is_not_free(
     spend.promise(spend=job, account=working)
     for _ in range(2):
         working.refresh_from_db()
-        assert provider_accounts.available(working) == 480
+        assert provider_accounts.get_available_balance(working) == 480
         assert "480 free · 60 promised" in text_of(desk)
         assert verdict_of(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
         assert desk.get(ADDRESS).json()["available"] == 480

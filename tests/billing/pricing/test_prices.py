@@ -42,7 +42,7 @@ def test_a_new_site_knows_the_prices_of_2026_06_09(item: tuple[str, str, str]) -
 
 
 def test_a_quote_tells_both_currencies_and_dollars() -> None:
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.user_credits, quote.provider_credits, quote.usd) == (60, Decimal(60), Decimal("0.30"))
     assert str(Price.objects.get(kind="generate", model="veo3_fast", resolution="720p"))
 
@@ -59,11 +59,11 @@ def set_price(provider_credits: str, user_credits: int, at: datetime) -> Price:
 
 def test_a_price_takes_over_at_its_time_and_not_before(still: SetClock) -> None:
     set_price("37.5", 45, still.at + timedelta(hours=1))
-    assert prices.quote(model="veo3_fast", resolution="720p").user_credits == 60
+    assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
     still.sleep(3600)
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.user_credits, quote.provider_credits) == (45, Decimal("37.5"))
-    assert prices.quote(model="veo3_fast", resolution="720p", at=FEED_OF).user_credits == 60
+    assert prices.get_quote(model="veo3_fast", resolution="720p", at=FEED_OF).user_credits == 60
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,19 @@ def test_a_price_takes_over_at_its_time_and_not_before(still: SetClock) -> None:
 )
 def test_what_has_no_price_is_not_sold(model: str, resolution: str, kind: str) -> None:
     with pytest.raises(prices.NoPrice):
-        prices.quote(model=model, resolution=resolution, kind=kind)
+        prices.get_quote(model=model, resolution=resolution, kind=kind)
 
 
 def test_before_its_first_price_nothing_is_sold() -> None:
     with pytest.raises(prices.NoPrice):
-        prices.quote(model="veo3_fast", resolution="720p", at=FEED_OF - timedelta(seconds=1))
+        prices.get_quote(model="veo3_fast", resolution="720p", at=FEED_OF - timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(("provider_credits", "user_credits"), [("0", 60), ("-1", 60), ("60", 0)])
 def test_a_price_of_nothing_cannot_be_stored(provider_credits: str, user_credits: int, still: SetClock) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         set_price(provider_credits, user_credits, still.at)
-    assert prices.quote(model="veo3_fast", resolution="720p").user_credits == 60
+    assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
 
 
 @pytest.mark.parametrize(("provider_credits", "user_credits"), [("0", 60), ("60", 0)])
@@ -97,7 +97,7 @@ def test_a_price_of_nothing_sells_nothing_even_if_it_came_in(
         lambda **_: Nothing(Price(provider_credits=Decimal(provider_credits), user_credits=user_credits)),
     )
     with pytest.raises(prices.NoPrice):
-        prices.quote(model="veo3_fast", resolution="720p")
+        prices.get_quote(model="veo3_fast", resolution="720p")
 
 
 class Nothing:
@@ -116,17 +116,17 @@ class Nothing:
 def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(still: SetClock) -> None:
     set_price("37.5", 45, still.at)
     set_price("1", 1, still.at + timedelta(days=1))
-    generate = [quote for quote in prices.price_list() if quote.kind == "generate"]
+    generate = [quote for quote in prices.list_current_quotes() if quote.kind == "generate"]
     assert [quote.user_credits for quote in generate] == [30, 35, 45, 65, 150, 180, 250, 255, 380]
-    assert len(prices.price_list(at=FEED_OF)) == Price.objects.filter(valid_from=FEED_OF).count()
-    assert prices.price_list(at=FEED_OF - timedelta(days=1)) == []
+    assert len(prices.list_current_quotes(at=FEED_OF)) == Price.objects.filter(valid_from=FEED_OF).count()
+    assert prices.list_current_quotes(at=FEED_OF - timedelta(days=1)) == []
 
 
 def test_the_cheapest_is_a_video_of_its_own_at_the_price_of_the_moment(still: SetClock) -> None:
-    assert prices.cheapest() == 30, "what is made of another video costs less and stops nothing"
-    assert prices.cheapest(model="veo3_fast") == 60
+    assert prices.get_lowest_cost() == 30, "what is made of another video costs less and stops nothing"
+    assert prices.get_lowest_cost(model="veo3_fast") == 60
     set_price("12.5", 45, still.at + timedelta(hours=1))
-    assert prices.cheapest(at=still.at) == 30
+    assert prices.get_lowest_cost(at=still.at) == 30
     still.sleep(3600)
-    assert prices.cheapest() == Decimal("12.5")
-    assert prices.cheapest(at=FEED_OF - timedelta(days=1)) is None
+    assert prices.get_lowest_cost() == Decimal("12.5")
+    assert prices.get_lowest_cost(at=FEED_OF - timedelta(days=1)) is None

@@ -7,7 +7,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing.common.item_names import Item, title_of
+from billing.common.item_names import Item, get_model_title
 from billing.models import Alert, Price, PriceProposal, Spend
 from billing.pricing import margins, prices, provider_price_changes
 from tests.billing.conftest import SetClock
@@ -36,13 +36,13 @@ def open_alerts(kind: str = "price_changed") -> list[str]:
 
 def propose(seen: object = 30, **more: object) -> PriceProposal | None:
     found = {"item": FAST, "listed": Decimal(60), "seen": Decimal(str(seen)), "source": FEED, **more}
-    return provider_price_changes.propose(**found)  # type: ignore[arg-type]
+    return provider_price_changes.propose_price(**found)  # type: ignore[arg-type]
 
 
 def test_two_of_the_last_three_videos_at_another_price_make_a_proposal(purse: Purse) -> None:
     purse.job(actual=60)
     purse.job(actual=30)
-    provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
     assert proposals() == [], "one may be a mistake"
     purse.job(actual=30)
     worker_tasks.reconcile()
@@ -55,10 +55,10 @@ def test_two_of_the_last_three_videos_at_another_price_make_a_proposal(purse: Pu
 def test_looking_again_keeps_one_proposal_that_counts(purse: Purse) -> None:
     for _ in range(3):
         purse.job(actual=30)
-    provider_price_changes.look()
-    (proposal,) = provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
+    (proposal,) = provider_price_changes.propose_from_reported_costs()
     purse.job(actual=30)
-    assert provider_price_changes.look() == [proposal]
+    assert provider_price_changes.propose_from_reported_costs() == [proposal]
     assert proposals() == [("open", 30, 60, 4)]
 
 
@@ -69,7 +69,7 @@ def test_what_is_not_the_provider_s_word_proposes_nothing(purse: Purse) -> None:
         purse.job(actual=0)
     for cost in (30, 31, 32):
         purse.job(actual=cost)
-    assert provider_price_changes.look() == []
+    assert provider_price_changes.propose_from_reported_costs() == []
     assert proposals() == []
 
 
@@ -77,28 +77,28 @@ def test_what_is_not_sold_any_more_is_left_alone(purse: Purse) -> None:
     for _ in range(2):
         purse.job(actual=30)
     Price.objects.filter(**FAST._asdict()).delete()
-    assert provider_price_changes.look() == []
+    assert provider_price_changes.propose_from_reported_costs() == []
 
 
 def test_a_proposal_ends_when_the_price_is_as_listed_again(purse: Purse) -> None:
     for _ in range(2):
         purse.job(actual=30)
-    provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
     for _ in range(2):
         purse.job(actual=60)
-    assert provider_price_changes.look() == []
+    assert provider_price_changes.propose_from_reported_costs() == []
     assert proposals() == [("dismissed", 30, 60, 2)]
     assert open_alerts() == []
     for _ in range(2):
         purse.job(actual=30)
-    provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
     assert [state for state, *_ in proposals()] == ["dismissed", "open"]
 
 
 def test_a_further_change_takes_the_place_of_the_former(purse: Purse) -> None:
     for cost in (30, 30, 45, 45):
         purse.job(actual=cost)
-        provider_price_changes.look()
+        provider_price_changes.propose_from_reported_costs()
     assert proposals() == [("dismissed", 30, 60, 2), ("open", 45, 60, 2)]
     assert open_alerts() == [str(FAST)]
 
@@ -106,49 +106,49 @@ def test_a_further_change_takes_the_place_of_the_former(purse: Purse) -> None:
 def test_applying_makes_a_new_price_from_now_on(purse: Purse, olga: User) -> None:
     for _ in range(2):
         purse.job(actual=30)
-    (proposal,) = provider_price_changes.look()
+    (proposal,) = provider_price_changes.propose_from_reported_costs()
     purse.pass_(minutes=5)
-    price = provider_price_changes.apply(proposal_id=proposal.pk, user_credits=60, actor=olga)
+    price = provider_price_changes.apply_proposal(proposal_id=proposal.pk, user_credits=60, actor=olga)
     assert (price.provider_credits, price.user_credits, price.valid_from) == (30, 60, purse.still.at)
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.provider_credits, quote.user_credits) == (30, 60)
     assert Price.objects.filter(**FAST._asdict()).count() == 2, "the former price stands in the history"
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by, proposal.decided_at) == ("applied", olga, purse.still.at)
     assert open_alerts() == []
-    assert provider_price_changes.look() == []
-    with pytest.raises(provider_price_changes.Decided):
-        provider_price_changes.apply(proposal_id=proposal.pk, user_credits=60, actor=olga)
+    assert provider_price_changes.propose_from_reported_costs() == []
+    with pytest.raises(provider_price_changes.AlreadyDecided):
+        provider_price_changes.apply_proposal(proposal_id=proposal.pk, user_credits=60, actor=olga)
     assert Price.objects.filter(**FAST._asdict()).count() == 2
 
 
 def test_what_was_put_aside_is_not_proposed_again_until_our_list_changes(purse: Purse, olga: User) -> None:
     for _ in range(2):
         purse.job(actual=30)
-    (proposal,) = provider_price_changes.look()
-    provider_price_changes.put_aside(proposal_id=proposal.pk, actor=olga)
+    (proposal,) = provider_price_changes.propose_from_reported_costs()
+    provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=olga)
     assert open_alerts() == []
-    assert provider_price_changes.look() == []
+    assert provider_price_changes.propose_from_reported_costs() == []
     assert proposals() == [("dismissed", 30, 60, 2)]
     purse.pass_(minutes=1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(50), user_credits=60)
     for _ in range(2):
         purse.job(actual=30)
-    assert len(provider_price_changes.look()) == 1
+    assert len(provider_price_changes.propose_from_reported_costs()) == 1
     assert proposals()[1] == ("open", 30, 50, 2)
-    with pytest.raises(provider_price_changes.Decided):
-        provider_price_changes.put_aside(proposal_id=proposal.pk, actor=olga)
+    with pytest.raises(provider_price_changes.AlreadyDecided):
+        provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=olga)
 
 
 def test_the_alert_stands_while_another_proposal_for_the_item_does(purse: Purse, olga: User) -> None:
     from_feed = propose(seen=40)
     for _ in range(2):
         purse.job(actual=30)
-    provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
     assert from_feed is not None
-    provider_price_changes.put_aside(proposal_id=from_feed.pk, actor=olga)
+    provider_price_changes.dismiss_proposal(proposal_id=from_feed.pk, actor=olga)
     assert open_alerts() == [str(FAST)]
-    assert provider_price_changes.withdraw(item=FAST, source=FEED) == 0
+    assert provider_price_changes.withdraw_proposals(item=FAST, source=FEED) == 0
 
 
 def test_what_was_ordered_at_the_former_price_says_nothing_about_the_new_one(purse: Purse) -> None:
@@ -158,10 +158,10 @@ def test_what_was_ordered_at_the_former_price_says_nothing_about_the_new_one(pur
     purse.pass_(minutes=1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=100)
     purse.end(before, actual=60)
-    assert provider_price_changes.look() == []
+    assert provider_price_changes.propose_from_reported_costs() == []
     for _ in range(2):
         purse.job(actual=60)
-    assert len(provider_price_changes.look()) == 1
+    assert len(provider_price_changes.propose_from_reported_costs()) == 1
     assert proposals() == [("open", 60, 80, 2)]
 
 
@@ -173,7 +173,7 @@ def test_what_is_seldom_sold_is_looked_at_however_much_else_is(purse: Purse) -> 
         crowd[0].pk, crowd[0].reference = None, f"crowd:{n}"
         crowd.append(copy(crowd[0]))
     Spend.objects.bulk_create(crowd[2:])
-    (proposal,) = provider_price_changes.look()
+    (proposal,) = provider_price_changes.propose_from_reported_costs()
     assert (proposal.model, proposal.seen, proposal.listed, proposal.times) == ("veo3", 400, 250, 2)
 
 
@@ -181,7 +181,7 @@ def test_both_sources_of_one_price_are_one_proposal(purse: Purse) -> None:
     propose(seen=30)
     for _ in range(2):
         purse.job(actual=30)
-    provider_price_changes.look()
+    provider_price_changes.propose_from_reported_costs()
     assert PriceProposal.objects.get().source == "feed"
 
 
@@ -191,12 +191,12 @@ def test_both_sources_of_one_price_are_one_proposal(purse: Purse) -> None:
 )
 def test_keeping_the_margin_rounds_up(user_credits: int, listed: object, seen: object, kept: int) -> None:
     numbers = {"listed": Decimal(str(listed)), "seen": Decimal(str(seen))}
-    assert provider_price_changes.keeping_the_margin(user_credits=user_credits, **numbers) == kept
+    assert provider_price_changes.user_credits_for_same_margin(user_credits=user_credits, **numbers) == kept
 
 
 @pytest.mark.parametrize(("seen", "absurd"), [(60, False), (600, False), (601, True), (6, False), (5, True), (0, True)])
 def test_prices_out_of_all_proportion_are_absurd(seen: int, absurd: bool) -> None:
-    assert provider_price_changes.is_absurd(listed=Decimal(60), seen=Decimal(seen)) == absurd
+    assert provider_price_changes.is_implausible(listed=Decimal(60), seen=Decimal(seen)) == absurd
 
 
 # Margins
@@ -215,20 +215,20 @@ def test_where_user_credits_are_given_away_there_is_no_margin(settings: Settings
     settings.USD_PER_USER_CREDIT = Decimal(0)
     margin = margins.Margin(60, Decimal(60))
     assert (margin.percent, margin.is_negative) == (None, False)
-    assert margins.check() == []
+    assert margins.update_margin_alerts() == []
     assert open_alerts("negative_margin") == []
 
 
 def test_a_price_below_its_cost_is_told_of_until_it_is_not(still: SetClock) -> None:
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=60)
-    (below,) = margins.check()
+    (below,) = margins.update_margin_alerts()
     assert (below.model, below.user_credits) == ("veo3_fast", 60)
     assert open_alerts("negative_margin") == [str(FAST)]
     words = "Its user pays 60 credits and we pay 80 provider credits: a loss of 0.1 US$ with each video."
     assert Alert.objects.get().detail == words
     still.sleep(1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=80)
-    assert margins.check() == []
+    assert margins.update_margin_alerts() == []
     assert open_alerts("negative_margin") == []
 
 
@@ -236,4 +236,4 @@ def test_items_are_called_as_people_call_them() -> None:
     assert str(FAST) == "veo3_fast 720p generate"
     assert FAST.name == "Veo 3.1 Fast 720p · Video from text or frames"
     assert Item("veo9", "8k", "dream").name == "veo9 8k · dream"
-    assert title_of("veo3_lite") == "Veo 3.1 Lite"
+    assert get_model_title("veo3_lite") == "Veo 3.1 Lite"

@@ -27,7 +27,7 @@ ADMIN_KEY = "admin-key-canary-2222"
 
 
 def key_of(account: ProviderAccount) -> str:
-    return provider_accounts.credentials(account).api_key
+    return provider_accounts.get_credentials(account).api_key
 
 
 def open_alerts(account: ProviderAccount) -> set[str]:
@@ -36,30 +36,30 @@ def open_alerts(account: ProviderAccount) -> set[str]:
 
 def test_the_environments_key_comes_before_the_admins_before_the_sandbox(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
-    sandbox = provider_accounts.current()
+    sandbox = provider_accounts.get_current_account()
     assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
-    assert provider_accounts.current() == sandbox, "nobody has tried it"
-    provider_keys.activate(account_id=added.pk)
-    assert provider_accounts.current() == added
+    assert provider_accounts.get_current_account() == sandbox, "nobody has tried it"
+    provider_keys.activate_key(account_id=added.pk)
+    assert provider_accounts.get_current_account() == added
     assert key_of(added) == ADMIN_KEY
     settings.KIE_AI_API_KEY = ENV_KEY
-    named = provider_accounts.current()
+    named = provider_accounts.get_current_account()
     assert (named.source, key_of(named)) == ("environment", ENV_KEY)
-    assert provider_accounts.current() == named
+    assert provider_accounts.get_current_account() == named
 
 
 def test_with_no_key_anywhere_the_error_says_what_to_do(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     with pytest.raises(provider_accounts.NoProviderKey, match=r"KIE_AI_API_KEY.*admin"):
-        provider_accounts.current()
+        provider_accounts.get_current_account()
 
 
 def test_f75_after_the_key_changed_the_old_account_still_speaks_for_its_tasks(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
-    old = provider_accounts.current()
+    old = provider_accounts.get_current_account()
     settings.KIE_AI_API_KEY = "another-key"
-    new = provider_accounts.current()
+    new = provider_accounts.get_current_account()
     assert new != old
     assert (key_of(old), key_of(new)) == (ENV_KEY, "another-key")
     settings.KIE_AI_API_KEY = ""
@@ -69,13 +69,13 @@ def test_f75_after_the_key_changed_the_old_account_still_speaks_for_its_tasks(se
 def test_f75_a_key_first_seen_without_a_vault_is_sealed_once_there_is_one(settings: Settings) -> None:
     keys, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, []
     settings.KIE_AI_API_KEY = ENV_KEY
-    old = provider_accounts.current()
+    old = provider_accounts.get_current_account()
     assert (old.sealed_key, key_of(old)) == ("", ENV_KEY)
     settings.KIE_AI_API_KEY = "another-key"
     with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
-        provider_accounts.credentials(old)
+        provider_accounts.get_credentials(old)
     settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = ENV_KEY, keys
-    provider_accounts.current()
+    provider_accounts.get_current_account()
     settings.KIE_AI_API_KEY = ""
     old.refresh_from_db()
     assert key_of(old) == ENV_KEY
@@ -84,10 +84,10 @@ def test_f75_a_key_first_seen_without_a_vault_is_sealed_once_there_is_one(settin
 def test_f79_a_lost_encryption_key_is_an_error_that_names_it_and_no_secret(settings: Settings) -> None:
     account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     settings.FIELD_ENCRYPTION_KEYS = []
-    with pytest.raises(encryption.VaultError, match="FIELD_ENCRYPTION_KEYS") as problem:
-        provider_accounts.credentials(account)
+    with pytest.raises(encryption.EncryptionError, match="FIELD_ENCRYPTION_KEYS") as problem:
+        provider_accounts.get_credentials(account)
     assert ADMIN_KEY not in str(problem.value)
-    with pytest.raises(encryption.VaultError, match="FIELD_ENCRYPTION_KEYS is empty"):
+    with pytest.raises(encryption.EncryptionError, match="FIELD_ENCRYPTION_KEYS is empty"):
         provider_keys.add_key(api_key="third-key", label="Third")
 
 
@@ -95,44 +95,44 @@ def test_keys_stand_nowhere_in_the_open() -> None:
     account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours", base_url="https://veo.example/")
     row = ProviderAccount.objects.filter(pk=account.pk).values().get()
     assert ADMIN_KEY not in repr(row)
-    assert ADMIN_KEY not in repr(provider_accounts.credentials(account))
+    assert ADMIN_KEY not in repr(provider_accounts.get_credentials(account))
     assert (account.base_url, str(account)) == ("https://veo.example", "Ours")
-    assert provider_accounts.credentials(account).base_url == "https://veo.example"
+    assert provider_accounts.get_credentials(account).base_url == "https://veo.example"
 
 
 def test_of_the_admins_keys_one_is_in_use_the_one_that_took_over_last(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     first = provider_keys.add_key(api_key=ADMIN_KEY, label="First")
     with pytest.raises(provider_accounts.NoProviderKey):
-        provider_accounts.current()
-    assert provider_keys.take_over(account_id=first.pk)
+        provider_accounts.get_current_account()
+    assert provider_keys.activate_if_funded(account_id=first.pk)
     second = provider_keys.add_key(api_key="second-key", label="Second")
-    assert provider_accounts.current() == first
-    assert provider_keys.take_over(account_id=second.pk)
-    assert provider_accounts.current() == second
-    provider_keys.activate(account_id=first.pk)
-    assert provider_accounts.current() == first
+    assert provider_accounts.get_current_account() == first
+    assert provider_keys.activate_if_funded(account_id=second.pk)
+    assert provider_accounts.get_current_account() == second
+    provider_keys.activate_key(account_id=first.pk)
+    assert provider_accounts.get_current_account() == first
     assert ProviderAccount.objects.filter(is_active=True).count() == 1
     assert provider_keys.add_key(api_key="second-key", label="Second, again") == second
-    assert provider_accounts.current() == first
-    assert provider_keys.take_over(account_id=second.pk)
+    assert provider_accounts.get_current_account() == first
+    assert provider_keys.activate_if_funded(account_id=second.pk)
     assert provider_keys.add_key(api_key="second-key", label="Second, once more") == second
-    assert provider_accounts.current().label == "Second, once more", "what is in use stays in use"
-    provider_keys.deactivate(account_id=second.pk)
+    assert provider_accounts.get_current_account().label == "Second, once more", "what is in use stays in use"
+    provider_keys.deactivate_key(account_id=second.pk)
     with pytest.raises(provider_accounts.NoProviderKey):
-        provider_accounts.current()
+        provider_accounts.get_current_account()
 
 
 def test_the_environments_key_may_move_to_the_admin_and_keeps_its_account(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
-    named = provider_accounts.current()
+    named = provider_accounts.get_current_account()
     assert provider_keys.add_key(api_key=ENV_KEY, label="Ours now") == named
-    assert provider_accounts.current() == named
+    assert provider_accounts.get_current_account() == named
     settings.KIE_AI_API_KEY = ""
     with pytest.raises(provider_accounts.NoProviderKey):
-        provider_accounts.current()
-    assert provider_keys.take_over(account_id=named.pk)
-    assert provider_accounts.current() == named
+        provider_accounts.get_current_account()
+    assert provider_keys.activate_if_funded(account_id=named.pk)
+    assert provider_accounts.get_current_account() == named
 
 
 def test_a_key_with_a_balance_that_stops_all_work_takes_over_only_where_there_is_no_other(settings: Settings) -> None:
@@ -140,22 +140,22 @@ def test_a_key_with_a_balance_that_stops_all_work_takes_over_only_where_there_is
     first, second = (provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2))
     for one in (first, second):
         provider_accounts.record_balance(account_id=one.pk, balance=settings.CRITICAL_BALANCE_THRESHOLD)
-    assert provider_keys.take_over(account_id=first.pk)
-    assert provider_keys.take_over(account_id=first.pk)
-    assert not provider_keys.take_over(account_id=second.pk)
-    assert provider_accounts.current() == first
+    assert provider_keys.activate_if_funded(account_id=first.pk)
+    assert provider_keys.activate_if_funded(account_id=first.pk)
+    assert not provider_keys.activate_if_funded(account_id=second.pk)
+    assert provider_accounts.get_current_account() == first
 
 
 def test_what_stopped_a_key_before_it_answered_is_over_once_it_takes_over(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     denied = ProviderAccount.Parked.ACCESS_DENIED
-    provider_accounts.park(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
+    provider_accounts.park_account(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
     assert open_alerts(added) == set(), "nothing is sent with it"
     provider_accounts.record_balance(account_id=added.pk, balance=Decimal(5000))
     assert ProviderAccount.objects.get(pk=added.pk).parked_as == denied, "a used one rests for a while"
-    provider_keys.activate(account_id=added.pk)
-    assert provider_accounts.current().parked_as == ""
+    provider_keys.activate_key(account_id=added.pk)
+    assert provider_accounts.get_current_account().parked_as == ""
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,13 @@ def test_uploads_follow_the_address_that_was_given(
 
 
 def test_another_upload_address_is_taken_over(settings: Settings) -> None:
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     settings.KIE_AI_UPLOAD_BASE_URL = "https://upload.example"
-    assert provider_accounts.current() == account
-    assert provider_accounts.credentials(provider_accounts.current()).upload_base_url == "https://upload.example"
+    assert provider_accounts.get_current_account() == account
+    assert (
+        provider_accounts.get_credentials(provider_accounts.get_current_account()).upload_base_url
+        == "https://upload.example"
+    )
 
 
 # Balance
@@ -201,15 +204,15 @@ def test_what_settled_since_the_reading_counts_until_the_next(
 ) -> None:
     job: Spend = new_spend()  # type: ignore[operator]
     spend.promise(spend=job, account=account)
-    assert provider_accounts.committed(account) == 60
+    assert provider_accounts.sum_committed(account) == 60
     still.sleep(10)
     spend.settle(reference=job.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
-    assert provider_accounts.promised(account.pk) == 0
-    assert provider_accounts.committed(account) == 60
+    assert provider_accounts.sum_promised(account.pk) == 0
+    assert provider_accounts.sum_committed(account) == 60
     still.sleep(10)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     account.refresh_from_db()
-    assert provider_accounts.committed(account) == 0
+    assert provider_accounts.sum_committed(account) == 0
 
 
 def test_a_sinking_balance_warns_then_stops_and_a_healthy_one_ends_both(account: ProviderAccount) -> None:
@@ -226,12 +229,12 @@ def test_a_sinking_balance_warns_then_stops_and_a_healthy_one_ends_both(account:
 
 
 def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, account: ProviderAccount) -> None:
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     assert open_alerts(account) == {"out_of_credits"}
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
-    still.sleep(provider_accounts.PARKED_AT_LEAST.total_seconds())
+    still.sleep(provider_accounts.MIN_PARKED_TIME.total_seconds())
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
@@ -243,7 +246,7 @@ def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, acc
 
 def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key=ADMIN_KEY, label=account.label)
-    provider_accounts.park(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.park_account(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert open_alerts(other) == {"access_denied"}
 
@@ -251,16 +254,16 @@ def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAcco
 def test_what_is_available_is_the_balance_less_what_it_may_not_show_yet(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    assert provider_accounts.available(account) == 5000
+    assert provider_accounts.get_available_balance(account) == 5000
     first, second = new_spend(), new_spend()
     for job in (first, second):
         spend.promise(spend=job, account=account)
-    assert provider_accounts.available(account) == 4880
+    assert provider_accounts.get_available_balance(account) == 4880
     still.sleep(1)
     spend.settle(reference=first.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
-    assert provider_accounts.available(account) == 4880
+    assert provider_accounts.get_available_balance(account) == 4880
     account.balance = None
-    assert provider_accounts.available(account) is None
+    assert provider_accounts.get_available_balance(account) is None
 
 
 def test_a_stale_reading_is_older_than_two_minutes() -> None:
@@ -269,7 +272,7 @@ def test_a_stale_reading_is_older_than_two_minutes() -> None:
 
 def test_of_an_account_out_of_use_nothing_more_is_told(account: ProviderAccount) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(1))
-    provider_accounts.park(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     assert Alert.objects.filter(cause=account.cause, resolved_at=None).count() == 2
-    balance_alerts.out_of_use([account])
+    balance_alerts.resolve_unused([account])
     assert not Alert.objects.filter(cause=account.cause, resolved_at=None).exists()

@@ -37,9 +37,9 @@ def test_all_of_a_week_one_an_hour_for_a_quarter_then_one_a_day(still: SetClock,
         for step in range(12)
     ]
     read_at(empty, *every)
-    assert balance_history.thin(still.at) == 11 + 8
+    assert balance_history.delete_old_readings(still.at) == 11 + 8
     assert kept(empty) == [every[11], *every[14:24:3], *every[24:]]
-    assert balance_history.thin(still.at) == 0
+    assert balance_history.delete_old_readings(still.at) == 0
 
 
 def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: ProviderAccount) -> None:
@@ -55,7 +55,7 @@ def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: Provide
         idempotency_key="top-up:1",
         happened_at=old,
     )
-    assert balance_history.thin(still.at) == 3
+    assert balance_history.delete_old_readings(still.at) == 3
     assert kept(empty) == [old + timedelta(minutes=1), old + timedelta(minutes=4)]
 
 
@@ -64,12 +64,12 @@ def test_each_account_keeps_its_own(still: SetClock, empty: ProviderAccount) -> 
     old = still.at - timedelta(days=30)
     for account in (empty, other):
         read_at(account, old, old + timedelta(minutes=1))
-    assert balance_history.thin(still.at) == 2
+    assert balance_history.delete_old_readings(still.at) == 2
     assert kept(empty) == kept(other) == [old + timedelta(minutes=1)]
 
 
 def test_an_hour_that_is_only_partly_old_is_left_whole(still: SetClock, empty: ProviderAccount) -> None:
     still.at = still.at.replace(minute=30)
-    edge = still.at - balance_history.ALL_KEPT
+    edge = still.at - balance_history.KEEP_ALL_FOR
     read_at(empty, edge - timedelta(minutes=20), edge - timedelta(minutes=10), edge + timedelta(minutes=10))
-    assert balance_history.thin(still.at) == 0
+    assert balance_history.delete_old_readings(still.at) == 0

@@ -36,11 +36,13 @@ def _two_keys(settings: Settings) -> None:
 
 
 def sealed_with() -> list[str]:
-    return [encryption.key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
+    return [encryption.read_key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
 
 
 def speaks() -> dict[str, str]:
-    return {account.label: provider_accounts.credentials(account).api_key for account in ProviderAccount.objects.all()}
+    return {
+        account.label: provider_accounts.get_credentials(account).api_key for account in ProviderAccount.objects.all()
+    }
 
 
 def rotate(**options: bool) -> str:
@@ -57,7 +59,7 @@ def test_f79_a_rotation_seals_all_with_the_newest_and_then_the_old_may_go(settin
     assert "Nothing is sealed with a any more." in said
     assert sealed_with() == ["b", "b"]
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
-    provider_keys.require()
+    provider_keys.require_readable_keys()
     assert speaks() == SECRETS
 
 
@@ -74,14 +76,14 @@ def test_an_account_without_a_stored_key_is_no_trouble(settings: Settings) -> No
     ProviderAccount.objects.filter(label="First").update(sealed_key="")
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     assert "1 sealed anew" in rotate()
-    provider_keys.require()
+    provider_keys.require_readable_keys()
 
 
 @pytest.mark.parametrize("keys", [[NEW], [WRONG], [NEW, WRONG], []])
 def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(settings: Settings, keys: list[str]) -> None:
     settings.FIELD_ENCRYPTION_KEYS = keys
-    with pytest.raises(encryption.VaultError) as refused:
-        provider_keys.require()
+    with pytest.raises(encryption.EncryptionError) as refused:
+        provider_keys.require_readable_keys()
     words = str(refused.value)
     assert "First" in words
     assert "Second" in words
@@ -98,8 +100,8 @@ def test_f79_a_rotation_does_what_it_can_and_says_what_it_cannot(settings: Setti
         rotate()
     assert "sk-canary" not in str(problem.value)
     assert sealed_with() == ["a", "b"]
-    with pytest.raises(encryption.VaultError, match="First"):
-        provider_keys.require()
+    with pytest.raises(encryption.EncryptionError, match="First"):
+        provider_keys.require_readable_keys()
 
 
 def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(settings: Settings) -> None:
@@ -107,9 +109,9 @@ def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(setting
     said = rotate(forget=True)
     assert "First: forgotten." in said
     assert "Second: forgotten." in said
-    provider_keys.require()
+    provider_keys.require_readable_keys()
     with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
-        provider_accounts.credentials(ProviderAccount.objects.get(label="First"))
+        provider_accounts.get_credentials(ProviderAccount.objects.get(label="First"))
     provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
     assert speaks() == {"First": SECRETS["First"]}
@@ -133,16 +135,16 @@ def test_a_key_given_anew_in_the_meantime_is_not_overwritten(
         return unseal(sealed, purpose=purpose)
 
     monkeypatch.setattr(encryption, "unseal", given_meanwhile)
-    assert provider_keys.rotate().resealed == 0
+    assert provider_keys.reseal_keys().resealed == 0
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:newer"}
     ProviderAccount.objects.update(sealed_key="v1:b:broken")
 
     def mended_meanwhile(sealed: str, *, purpose: str) -> str:
         ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:mended")
-        raise encryption.VaultError("broken")
+        raise encryption.EncryptionError("broken")
 
     monkeypatch.setattr(encryption, "unseal", mended_meanwhile)
-    assert provider_keys.forget() == []
+    assert provider_keys.remove_unreadable_keys() == []
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:mended"}
 
 
@@ -150,5 +152,5 @@ def test_before_there_are_tables_there_is_nothing_to_refuse(monkeypatch: pytest.
     def no_table() -> list[str]:
         raise DatabaseError("no such table")
 
-    monkeypatch.setattr(provider_keys, "problems", no_table)
-    provider_keys.require()
+    monkeypatch.setattr(provider_keys, "list_unreadable_keys", no_table)
+    provider_keys.require_readable_keys()

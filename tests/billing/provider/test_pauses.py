@@ -30,64 +30,64 @@ def now(account: ProviderAccount) -> ProviderAccount:
 
 def test_a_pause_has_a_person_and_own_words_and_ends_by_a_person(account: ProviderAccount, olga: User) -> None:
     with pytest.raises(ValueError, match="reason"):
-        provider_accounts.pause(account_id=account.pk, actor=olga, reason=" ")
-    assert provider_accounts.pause(account_id=account.pk, actor=olga, reason=" cleaning up ")
+        provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=" ")
+    assert provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=" cleaning up ")
     paused = now(account)
     assert (paused.paused_by, paused.pause_code, paused.pause_reason) == (olga, "own_words", "cleaning up")
     assert paused.paused_at is not None
     assert paused.is_paused_at(paused.paused_at)
-    assert provider_accounts.resume(account_id=account.pk)
+    assert provider_accounts.resume_account(account_id=account.pk)
     going = now(account)
     assert (going.paused_at, going.paused_by, going.pause_code, going.pause_reason) == (None, None, "", "")
-    assert not provider_accounts.resume(account_id=account.pk)
+    assert not provider_accounts.resume_account(account_id=account.pk)
 
 
 @pytest.mark.parametrize("code", [code for code in Pause if code != Pause.OWN_WORDS])
 def test_every_reason_but_own_words_has_words_for_users(account: ProviderAccount, olga: User, code: Pause) -> None:
-    provider_accounts.pause(account_id=account.pk, actor=olga, code=code, reason="for operators' eyes")
-    sentence = provider_accounts.pause_sentence(now(account))
-    assert sentence == str(provider_accounts.PAUSE_WORDS[code])
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, code=code, reason="for operators' eyes")
+    sentence = provider_accounts.format_pause_reason(now(account))
+    assert sentence == str(provider_accounts.PAUSE_TEXTS[code])
     assert sentence[0].islower()
     assert not sentence.endswith(".")
 
 
 def test_own_words_are_read_in_the_readers_language_else_in_the_sites(account: ProviderAccount, olga: User) -> None:
-    provider_accounts.pause(
+    provider_accounts.pause_account(
         account_id=account.pk, actor=olga, reason="We move house.", words={"zh-hans": "我们在搬家。", "en": " "}
     )
     paused = now(account)
     assert paused.pause_words == {"zh-hans": "我们在搬家。"}
-    assert provider_accounts.pause_sentence(paused, "zh-hans") == "我们在搬家"
-    assert provider_accounts.pause_sentence(paused) == "We move house"
+    assert provider_accounts.format_pause_reason(paused, "zh-hans") == "我们在搬家"
+    assert provider_accounts.format_pause_reason(paused) == "We move house"
     with translation.override(None):
-        assert provider_accounts.pause_sentence(paused) == "We move house"
+        assert provider_accounts.format_pause_reason(paused) == "We move house"
 
 
 def test_a_pause_with_an_end_ends_by_itself(
     still: SetClock, account: ProviderAccount, olga: User, new_spend: NewSpend
 ) -> None:
     until = still.at + timedelta(hours=1)
-    provider_accounts.pause(account_id=account.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
+    provider_accounts.pause_account(account_id=account.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
     job = new_spend()
 
     def wait() -> guard_checks.Wait | None:
         return guard_checks.check_dispatch(estimate=job, provider=now(account), running=0, running_of_user=0)
 
     assert wait() == guard_checks.Wait("paused", still.at + timedelta(seconds=15), ends_at=until)
-    assert provider_accounts.end_pauses() == 0
+    assert provider_accounts.end_expired_pauses() == 0
     still.at = until
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert wait() is None
-    assert provider_accounts.end_pauses() == 1
+    assert provider_accounts.end_expired_pauses() == 1
     assert (now(account).paused_at, now(account).paused_until) == (None, None)
 
 
 def test_the_watch_never_replaces_what_a_person_said(still: SetClock, account: ProviderAccount, olga: User) -> None:
     until = still.at + timedelta(hours=1)
-    watch = partial(provider_accounts.pause, account_id=account.pk, actor=None, code=Pause.UNUSUAL_SPEND)
+    watch = partial(provider_accounts.pause_account, account_id=account.pk, actor=None, code=Pause.UNUSUAL_SPEND)
     assert watch(until=until, reason="900 this hour, usually 40")
     assert watch(until=until + timedelta(hours=1)), "its own it may prolong"
-    assert provider_accounts.pause(account_id=account.pk, actor=olga, reason="looking", until=until)
+    assert provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="looking", until=until)
     assert not watch()
     assert now(account).pause_reason == "looking"
     still.at = until
@@ -106,5 +106,5 @@ def test_a_refused_user_reads_the_reason_and_the_end() -> None:
 
 
 def test_a_moment_of_today_is_said_by_its_time_alone(still: SetClock) -> None:
-    assert formatting.said(still.at) == "12:00"
-    assert formatting.said(still.at + timedelta(days=1)) == "2 Sep, 12:00"
+    assert formatting.format_moment(still.at) == "12:00"
+    assert formatting.format_moment(still.at + timedelta(days=1)) == "2 Sep, 12:00"

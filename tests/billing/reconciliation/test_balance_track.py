@@ -8,7 +8,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.reconciliation.balance_track import Job, Movement, Reading, Track, track
+from billing.reconciliation.balance_track import Job, Movement, Reading, Track, follow_balance
 
 START = datetime(2026, 9, 1, tzinfo=UTC)
 COSTS = [Decimal(30), Decimal(60), Decimal("37.5"), Decimal(250)]
@@ -32,13 +32,13 @@ def job(since: int, known: int | None, actual: object = 60, most: object = 60) -
 def test_a_job_s_price_may_leave_at_any_moment_until_it_is_known() -> None:
     for balances in ([5000, 4940, 4940, 4940], [5000, 5000, 4940, 4940], [5000, 5000, 5000, 4940]):
         readings = [reading(minute, balance) for minute, balance in enumerate(balances)]
-        found = track(readings, [job(1, 3)], [])
+        found = follow_balance(readings, [job(1, 3)], [])
         assert (found.jumps, found.settled, found.in_flight, found.open_now) == ((), 60, 0, 0)
 
 
 def test_what_is_taken_besides_is_found_in_full_at_the_first_quiet_reading() -> None:
     readings = [reading(0, 5000), reading(1, "4927.5"), reading(2, "4927.5"), reading(3, "4927.5")]
-    found = track(readings, [job(1, 3)], [])
+    found = follow_balance(readings, [job(1, 3)], [])
     (jump,) = found.jumps
     assert (jump.amount, jump.before, jump.after) == (Decimal("-12.5"), readings[0], readings[1])
     assert (found.settled, found.in_flight) == (60, 0)
@@ -46,40 +46,40 @@ def test_what_is_taken_besides_is_found_in_full_at_the_first_quiet_reading() -> 
 
 def test_a_theft_smaller_than_what_is_in_flight_waits_until_it_is_quiet() -> None:
     readings = [reading(0, 5000), reading(1, "4987.5"), reading(2, "4927.5"), reading(3, "4927.5")]
-    found = track(readings[:2], [job(1, 2)], [])
+    found = follow_balance(readings[:2], [job(1, 2)], [])
     assert (found.jumps, found.open_now, found.in_flight) == ((), 60, Decimal("12.5"))
-    found = track(readings, [job(1, 2)], [])
+    found = follow_balance(readings, [job(1, 2)], [])
     assert [jump.amount for jump in found.jumps] == [Decimal("-12.5")]
     assert found.jumps[0].after == readings[2]
 
 
 def test_a_difference_once_found_is_not_forgotten_when_jobs_start_again() -> None:
     readings = [reading(0, 5000), reading(1, 4990), reading(2, 4990)]
-    found = track(readings, [job(2, None, 0, 600)], [])
+    found = follow_balance(readings, [job(2, None, 0, 600)], [])
     assert found.found == -10
 
 
 def test_jobs_in_flight_at_the_beginning_may_have_been_charged_before_it() -> None:
     for opening in (5000, 4940):
-        found = track([reading(0, opening), reading(5, 4940)], [job(-3, 2)], [])
+        found = follow_balance([reading(0, opening), reading(5, 4940)], [job(-3, 2)], [])
         assert (found.found, found.open_before) == (0, 60)
         assert found.in_flight == opening - 5000, "less what had been taken before"
 
 
 def test_movements_up_to_the_first_reading_are_in_it() -> None:
     moved = [Movement(at(0), Decimal(1)), Movement(at(1), Decimal(1000)), Movement(at(9), Decimal(5))]
-    found = track([reading(0, 10), reading(1, 1010)], [], moved)
+    found = follow_balance([reading(0, 10), reading(1, 1010)], [], moved)
     assert (found.jumps, found.movements) == ((), 1000)
 
 
 def test_a_top_up_under_way_jobs_is_at_least_what_is_seen_and_room_says_how_much_more() -> None:
     # 1000 came, and two jobs of 60 were charged when they were sent.
     readings = [reading(0, 500), reading(1, 1380)]
-    found = track(readings, [job(1, 5), job(1, 9)], [])
+    found = follow_balance(readings, [job(1, 5), job(1, 9)], [])
     assert (found.found, found.room) == (880, 120)
-    found = track([*readings, reading(6, 1380)], [job(1, 5), job(1, 9)], [])
+    found = follow_balance([*readings, reading(6, 1380)], [job(1, 5), job(1, 9)], [])
     assert (found.found, found.room) == (940, 60)
-    found = track([*readings, reading(10, 1380)], [job(1, 5), job(1, 9)], [])
+    found = follow_balance([*readings, reading(10, 1380)], [job(1, 5), job(1, 9)], [])
     assert (found.found, found.room) == (1000, 0)
 
 
@@ -137,7 +137,7 @@ class Provider:
         return self.jobs + under_way
 
     def tracked(self, *, told: bool = True) -> Track:
-        return track(self.readings, self.all_jobs(), self.topped_up if told else [])
+        return follow_balance(self.readings, self.all_jobs(), self.topped_up if told else [])
 
 
 cost = st.sampled_from(COSTS)
@@ -196,7 +196,7 @@ def test_jobs_may_pass_in_any_order(steps: list[tuple], chance: Random) -> None:
     jobs, moved = provider.all_jobs(), list(provider.topped_up)
     chance.shuffle(jobs)
     chance.shuffle(moved)
-    assert track(provider.readings, iter(jobs), iter(moved)) == provider.tracked()
+    assert follow_balance(provider.readings, iter(jobs), iter(moved)) == provider.tracked()
 
 
 @given(st.lists(usual, min_size=1, max_size=30), st.integers(min_value=1, max_value=20))
@@ -205,6 +205,6 @@ def test_a_stretch_may_begin_in_the_middle(steps: list[tuple], skipped: int) -> 
     provider.end()
     readings = provider.readings[min(skipped, len(provider.readings) - 1) :]
     jobs = [one for one in provider.jobs if one.known_at is None or one.known_at > readings[0].at]
-    found = track(readings, jobs, [])
+    found = follow_balance(readings, jobs, [])
     assert found.jumps == ()
     assert -found.open_now <= -found.in_flight <= found.open_before

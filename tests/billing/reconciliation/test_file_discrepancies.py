@@ -21,7 +21,7 @@ Kind = FileAnswer.Kind
 def answered(
     olga: User, reference: str = "job:1", *, kind: Kind = Kind.MISSING, reason: str = "The disk broke"
 ) -> bool:
-    _answer, is_new = file_discrepancies.answer(reference=reference, kind=kind, reason=reason, actor=olga)
+    _answer, is_new = file_discrepancies.record_answer(reference=reference, kind=kind, reason=reason, actor=olga)
     return is_new
 
 
@@ -43,7 +43,7 @@ def test_the_first_answer_to_a_difference_stands(olga: User) -> None:
     assert not answered(olga, reason="Another story")
     assert answered(olga, kind=Kind.LATE)
     assert answered(olga, "videos/stray.mp4", kind=Kind.STRAY)
-    assert file_discrepancies.answered(Kind.MISSING) == {"job:1"}
+    assert file_discrepancies.list_answered(Kind.MISSING) == {"job:1"}
     assert FileAnswer.objects.get(kind="missing").reason == "The disk broke"
     assert FileAnswer.objects.get(kind="stray").provider_credits == 0
 
@@ -81,7 +81,7 @@ def test_i2_books_without_the_guards_of_answers_are_told_of(db: None) -> None:
     for name in names:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TRIGGER {name}{on}")
-        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.check()}
+        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.find_problems()}
 
 
 def test_answers_are_read_and_never_written_by_hand(desk: Client, olga: User) -> None:

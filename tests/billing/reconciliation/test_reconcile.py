@@ -53,7 +53,7 @@ def the_alert() -> Alert:
 
 def correct(purse: Purse, amount: object, *, actor: User, key: str = KEY, reason: str = "Tried in the playground"):  # type: ignore[no-untyped-def]
     found = seen(purse)
-    return reconcile.correct(
+    return reconcile.record_correction(
         account_id=purse.account.pk,
         amount=Decimal(str(amount)),
         reason=reason,
@@ -71,8 +71,8 @@ def test_with_less_than_two_readings_there_is_nothing_to_compare(purse: Purse) -
     assert reconcile.reconcile(account=purse.account, since=purse.still.at, until=purse.still.at) is None
     purse.read()
     assert reconcile.reconcile(account=purse.account, since=purse.still.at, until=purse.still.at) is None
-    assert reconcile.watch(purse.account) is None
-    assert top_ups.recognise(purse.account) == []
+    assert reconcile.update_unexplained(purse.account) is None
+    assert top_ups.record_rises(purse.account) == []
 
 
 def test_what_videos_cost_explains_the_balance(purse: Purse) -> None:
@@ -179,8 +179,8 @@ def test_credits_that_no_video_explains_are_gone_and_alerted(purse: Purse) -> No
     assert (found.unexplained, found.is_gone) == (Decimal("-12.5"), True)
     assert found.worst is not None
     assert found.answered_at == found.worst.after.at == purse.still.at
-    top_ups.look()
-    top_ups.look()
+    top_ups.reconcile_accounts()
+    top_ups.reconcile_accounts()
     alert = the_alert()
     assert (alert.cause, alert.count, alert.severity) == (purse.account.cause, 2, "warning")
     assert alert.detail.endswith("most of them between 2026-09-01 12:03 UTC and 2026-09-01 12:07 UTC.")
@@ -192,11 +192,11 @@ def test_what_is_within_the_tolerance_is_explained(purse: Purse, settings: Setti
     purse.balance -= 5
     purse.read()
     assert seen(purse).is_explained
-    reconcile.watch(purse.account)
+    reconcile.update_unexplained(purse.account)
     assert not Alert.objects.filter(kind="unexplained_spend").exists()
     purse.balance -= Decimal("0.5")
     purse.read()
-    reconcile.watch(purse.account)
+    reconcile.update_unexplained(purse.account)
     assert the_alert().resolved_at is None
 
 
@@ -205,11 +205,11 @@ def test_a_difference_is_told_of_for_thirty_days(purse: Purse) -> None:
     purse.balance -= 100
     purse.read()
     purse.read(days=29)
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert the_alert().resolved_at is None
     purse.read(days=2)
     purse.read(days=2)
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert Alert.objects.get(kind="unexplained_spend", count=1).resolved_at is not None
 
 
@@ -218,7 +218,7 @@ def test_an_account_not_read_for_long_is_left_alone(purse: Purse) -> None:
     purse.balance -= 100
     purse.read()
     purse.pass_(days=31)
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert not Alert.objects.exists()
 
 
@@ -229,7 +229,7 @@ def test_a_difference_is_answered_by_an_entry_with_reason_and_actor(purse: Purse
     purse.read()
     purse.balance -= Decimal("12.5")
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     entry = correct(purse, "-12.5", actor=olga)
     assert (entry.kind, entry.amount, entry.reason, entry.actor) == (
         "correction",
@@ -279,7 +279,7 @@ def test_an_answer_counts_wherever_its_difference_shows(purse: Purse, olga: User
     purse.balance -= 100
     gone_at = purse.read().taken_at
     purse.read(days=3)
-    entry = reconcile.correct(
+    entry = reconcile.record_correction(
         account_id=purse.account.pk,
         amount=Decimal(-100),
         reason="Playground",
@@ -298,7 +298,7 @@ def test_an_answer_to_nothing_shows_as_too_much(purse: Purse, olga: User) -> Non
     correct(purse, 20, actor=olga)
     found = seen(purse)
     assert (found.unexplained, found.worst, found.is_gone) == (-20, None, True)
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert the_alert().detail == "20 provider credits are gone that no video explains."
 
 
@@ -336,7 +336,7 @@ def test_i2_books_without_the_provider_s_guards_are_told_of(db: None) -> None:
     for name in names:
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TRIGGER {name}{on}")
-        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.check()}
+        assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.find_problems()}
 
 
 def test_i22_a_correction_by_nobody_is_told_of(purse: Purse, olga: User) -> None:
@@ -346,7 +346,9 @@ def test_i22_a_correction_by_nobody_is_told_of(purse: Purse, olga: User) -> None
     entry = correct(purse, -10, actor=olga)
     with unguarded():
         ProviderEntry.objects.update(actor=None)
-    assert ("I22", f"provider entry {entry.pk}") in {(one.invariant, one.reference) for one in audit_runner.check()}
+    assert ("I22", f"provider entry {entry.pk}") in {
+        (one.invariant, one.reference) for one in audit_runner.find_problems()
+    }
 
 
 # Top-ups
@@ -356,15 +358,15 @@ def test_a_top_up_is_recognised_and_written_down(purse: Purse) -> None:
     purse.read()
     purse.balance += 1000
     after = purse.read()
-    assert top_ups.recognise(purse.account) == [], "an answer that was overtaken may still come"
-    assert len(top_ups.measuring(seen(purse))) == 1
+    assert top_ups.record_rises(purse.account) == [], "an answer that was overtaken may still come"
+    assert len(top_ups.list_unrecorded_rises(seen(purse))) == 1
     purse.pass_(minutes=2)
-    (entry,) = top_ups.recognise(purse.account)
+    (entry,) = top_ups.record_rises(purse.account)
     assert (entry.kind, entry.amount, entry.snapshot, entry.happened_at) == ("top_up", 1000, after, after.taken_at)
     assert (entry.actor, entry.reference) == (None, "")
     found = seen(purse)
     assert (found.top_ups, found.unexplained, found.jumps) == (1000, 0, ())
-    assert top_ups.measuring(found) == []
+    assert top_ups.list_unrecorded_rises(found) == []
 
 
 def test_f78_a_top_up_seen_twice_is_one(purse: Purse) -> None:
@@ -373,7 +375,7 @@ def test_f78_a_top_up_seen_twice_is_one(purse: Purse) -> None:
     purse.read()
     for _ in range(3):
         purse.read()
-        top_ups.look()
+        top_ups.reconcile_accounts()
     assert entries() == [("top_up", 1000)]
     assert seen(purse).unexplained == 0
 
@@ -386,9 +388,9 @@ def test_an_answer_that_was_overtaken_makes_no_second_top_up(purse: Purse) -> No
     purse.read(before, seconds=1)
     purse.read(seconds=50)
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == [("top_up", 1000)]
     assert seen(purse).unexplained == 0
     assert not Alert.objects.filter(kind="unexplained_spend").exists()
@@ -401,7 +403,7 @@ def test_a_theft_right_after_a_top_up_stays_a_theft(purse: Purse) -> None:
     purse.balance -= 70
     purse.read(minutes=1)
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == [("top_up", 1000)]
     assert seen(purse).unexplained == -70
     assert the_alert().resolved_at is None
@@ -414,7 +416,7 @@ def test_two_top_ups_are_two(purse: Purse) -> None:
     purse.balance += 5000
     purse.read(minutes=40)
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == [("top_up", 1000), ("top_up", 5000)]
 
 
@@ -424,14 +426,14 @@ def test_a_top_up_that_videos_blur_is_measured_until_it_is_clear(purse: Purse) -
     jobs = [purse.send() for _ in range(2)]
     purse.read()
     purse.pass_(minutes=3)
-    assert top_ups.recognise(purse.account) == []
-    (rise,) = top_ups.measuring(seen(purse))
+    assert top_ups.record_rises(purse.account) == []
+    (rise,) = top_ups.list_unrecorded_rises(seen(purse))
     assert (rise.least, rise.most, rise.is_blurred) == (980, 1100, True)
     for job in jobs:
         purse.end(job)
     purse.read()
     purse.pass_(minutes=2)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     assert entries() == [("top_up", 1100)]
     assert seen(purse).unexplained == 0
 
@@ -449,7 +451,7 @@ def test_a_top_up_that_stays_blurred_is_taken_for_the_roundest_that_fits(
         purse.send(charged=charged)
     purse.read()
     purse.read(minutes=16)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     assert entries() == [("top_up", written)]
 
 
@@ -462,13 +464,13 @@ def test_where_several_round_amounts_fit_only_what_is_sure_is_written(purse: Pur
     jobs = list(purse.account.spends.all())
     purse.read()
     purse.read(minutes=16)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     assert entries() == [("top_up", 750)]
     for job in jobs:
         purse.end(job, actual=250)
     purse.read()
     purse.read()
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     assert [amount for _, amount in entries()] == [750, 1250]
     assert seen(purse).unexplained == 0
 
@@ -478,11 +480,11 @@ def test_what_comes_to_light_of_one_reading_later_is_a_further_part(purse: Purse
     purse.balance += 1000
     first = purse.read()
     purse.pass_(minutes=2)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     # A job that was taken to have been paid before turns out to have been free.
     with unguarded():
         BalanceSnapshot.objects.filter(pk__gte=first.pk).update(balance=F("balance") + 500)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     assert entries() == [("top_up", 1000), ("top_up", 500)]
 
 
@@ -509,7 +511,7 @@ def test_what_a_failed_video_had_cost_comes_back(purse: Purse) -> None:
     purse.balance += 60
     purse.read()
     purse.pass_(minutes=2)
-    top_ups.recognise(purse.account)
+    top_ups.record_rises(purse.account)
     entry = ProviderEntry.objects.get()
     assert (entry.kind, entry.amount, entry.reference) == ("returned", 60, failed.reference)
     assert (seen(purse).returned, seen(purse).unexplained) == (60, 0)
@@ -527,7 +529,7 @@ def test_each_video_is_given_back_once(purse: Purse) -> None:
     purse.balance += 60
     purse.read(minutes=40)
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == [("returned", 60), ("returned", 60), ("returned", 60), ("top_up", 60)]
     assert ProviderEntry.objects.filter(kind="returned").values("reference").distinct().count() == 3
     assert seen(purse).unexplained == 0
@@ -541,7 +543,7 @@ def test_charged_and_given_back_without_our_having_booked_either_explain_each_ot
     purse.balance += 60
     purse.read()
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == []
     assert seen(purse).unexplained == 0
 
@@ -553,17 +555,17 @@ def test_a_top_up_is_not_taken_for_the_return_of_what_is_gone(purse: Purse) -> N
     purse.balance += 1000
     purse.read()
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert entries() == [("top_up", 1000)]
     assert seen(purse).unexplained == -1500
 
 
 def test_parts_that_make_a_sum_are_found() -> None:
     parts = {"a": Decimal(60), "b": Decimal("37.5"), "c": Decimal(60)}
-    assert top_ups.summing_to(Decimal("97.5"), parts) == ["a", "b"]
-    assert top_ups.summing_to(Decimal(120), parts) == ["a", "c"]
-    assert top_ups.summing_to(Decimal(61), parts) == []
-    assert top_ups.summing_to(Decimal(61), {}) == []
+    assert top_ups.find_parts_summing_to(Decimal("97.5"), parts) == ["a", "b"]
+    assert top_ups.find_parts_summing_to(Decimal(120), parts) == ["a", "c"]
+    assert top_ups.find_parts_summing_to(Decimal(61), parts) == []
+    assert top_ups.find_parts_summing_to(Decimal(61), {}) == []
 
 
 # Any day
@@ -603,7 +605,7 @@ def test_any_day_of_an_honest_provider_is_explained_and_any_theft_shows_as_itsel
         purse.balance -= theft
         purse.read()
         purse.read(minutes=16)
-        top_ups.look()
+        top_ups.reconcile_accounts()
         found = seen(purse)
         assert found.top_ups == topped_up
         assert found.unexplained == -theft
@@ -618,15 +620,15 @@ def test_what_another_wrote_down_while_history_was_read_is_left_to_the_next_look
     purse.balance += 1000
     purse.read()
     purse.read()
-    lock = provider_accounts.lock
+    lock = provider_accounts.lock_account
 
     def lock_after_another(account_id: int) -> ProviderAccount:
         monkeypatch.undo()
-        assert len(top_ups.recognise(purse.account)) == 1
+        assert len(top_ups.record_rises(purse.account)) == 1
         return lock(account_id)
 
-    monkeypatch.setattr(provider_accounts, "lock", lock_after_another)
-    assert top_ups.recognise(purse.account) == []
+    monkeypatch.setattr(provider_accounts, "lock_account", lock_after_another)
+    assert top_ups.record_rises(purse.account) == []
     assert entries() == [("top_up", 1000)]
     assert seen(purse).unexplained == 0
 
@@ -643,15 +645,15 @@ def test_the_account_that_decisions_wait_for_is_not_locked_while_history_is_read
         raise AssertionError("nothing came in, so there is nothing to decide")
 
     with monkeypatch.context() as patch:
-        patch.setattr(provider_accounts, "lock", never)
-        assert top_ups.recognise(purse.account) == []
+        patch.setattr(provider_accounts, "lock_account", never)
+        assert top_ups.record_rises(purse.account) == []
     purse.balance += 1000
     purse.read()
     purse.pass_(minutes=2)
     with monkeypatch.context() as patch:
-        patch.setattr(provider_accounts, "lock", never)
+        patch.setattr(provider_accounts, "lock_account", never)
         with pytest.raises(AssertionError, match="nothing to decide"):
-            top_ups.recognise(purse.account)
+            top_ups.record_rises(purse.account)
 
 
 def test_the_balance_is_compared_every_five_minutes(purse: Purse) -> None:
@@ -671,7 +673,7 @@ def test_what_comes_in_within_the_tolerance_is_no_top_up(purse: Purse) -> None:
     purse.balance += 5
     purse.read()
     purse.read()
-    assert top_ups.recognise(purse.account) == []
+    assert top_ups.record_rises(purse.account) == []
     assert seen(purse).unexplained == 5
 
 
@@ -680,7 +682,7 @@ def test_rows_are_called_by_what_they_say(purse: Purse, olga: User) -> None:
     purse.balance -= 10
     purse.read()
     assert str(correct(purse, "-10", actor=olga)) == "Correction -10"
-    audit_runner.look()
-    run = audit_runner.last_run()
+    audit_runner.run_audit()
+    run = audit_runner.get_last_run()
     assert run is not None
     assert str(run).endswith(": 0")

@@ -26,7 +26,7 @@ def purse(still: SetClock, alice: User, settings: Settings) -> Purse:
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often the whole history was gone through since last asked."""
-    whole, times = reconcile.watch, [0]
+    whole, times = reconcile.update_unexplained, [0]
 
     def watched(account: ProviderAccount) -> Any:
         times[0] += 1
@@ -36,14 +36,14 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
         count, times[0] = times[0], 0
         return count
 
-    monkeypatch.setattr(reconcile, "watch", watched)
+    monkeypatch.setattr(reconcile, "update_unexplained", watched)
     return counted
 
 
 @pytest.fixture
 def long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Any history with a job in it is a long one."""
-    monkeypatch.setattr(reconcile, "SHORT", 0)
+    monkeypatch.setattr(reconcile, "SHORT_HISTORY_JOBS", 0)
 
 
 def is_told() -> bool:
@@ -55,7 +55,7 @@ def test_a_short_history_is_gone_through_every_time(purse: Purse, looks: Callabl
     purse.job()
     for _ in range(3):
         purse.read(minutes=5)
-        unexplained.look(purse.account)
+        unexplained.update_if_changed(purse.account)
     assert looks() == 3
 
 
@@ -65,7 +65,7 @@ def test_a_long_history_is_gone_through_once_an_hour(purse: Purse, looks: Callab
     for _ in range(24):
         purse.read(minutes=5)
         purse.job()
-        unexplained.look(purse.account)
+        unexplained.update_if_changed(purse.account)
     assert looks() == 3, "in almost two hours and a half"
     assert not is_told()
 
@@ -76,18 +76,18 @@ def test_what_goes_now_is_told_of_in_minutes_however_long_the_history(
     purse.read()
     purse.job()
     purse.read()
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (1, False)
     purse.balance -= 12
     purse.read(minutes=5)
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (1, True)
     purse.account.refresh_from_db()
     assert purse.account.unexplained == -12
     # It is known now; the reading that showed it is looked through once more, for it was as new as the look.
     for _ in range(3):
         purse.read(minutes=5)
-        unexplained.look(purse.account)
+        unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (1, True)
 
 
@@ -98,10 +98,10 @@ def test_an_answer_ends_the_alert_at_the_next_look(
     purse.job()
     purse.balance -= 12
     purse.read()
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (1, True)
     purse.pass_(minutes=20)
-    reconcile.correct(
+    reconcile.record_correction(
         account_id=purse.account.pk,
         amount=Decimal(-12),
         reason="Playground",
@@ -110,7 +110,7 @@ def test_an_answer_ends_the_alert_at_the_next_look(
         happened_at=purse.still.at - timedelta(minutes=20),
     )
     assert (looks(), is_told()) == (0, True), "nobody waits for a long history"
-    top_ups.look()
+    top_ups.reconcile_accounts()
     assert (looks(), is_told()) == (1, False)
 
 
@@ -119,16 +119,16 @@ def test_what_was_settled_late_is_seen_within_the_hour(purse: Purse, looks: Call
     purse.job()
     lost = purse.job(actual=0, basis="assumed", charged=0)
     purse.read()
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert is_told(), "what it took is gone"
     looks()
     lost.basis, lost.actual = "reported", Decimal(60)
     lost.save(update_fields=["basis", "actual"])
     purse.read(minutes=5)
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (0, True)
     purse.read(minutes=56)
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert (looks(), is_told()) == (1, False)
 
 
@@ -136,5 +136,5 @@ def test_an_account_without_readings_is_looked_at_and_nothing_told(purse: Purse,
     purse.job()
     purse.account.unexplained_at = purse.still.at
     purse.account.save(update_fields=["unexplained_at"])
-    unexplained.look(purse.account)
+    unexplained.update_if_changed(purse.account)
     assert not is_told()

@@ -41,7 +41,7 @@ def job(
     if actual is not None:
         counts += [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))]
         counts += [(Measure.FAILED, 1), (Measure.REFUNDED, 60)] if failed else [(Measure.READY, 1)]
-    rollups.mark(ordered_at=NOON - timedelta(days=days_ago), model=model, user_id=user.pk, counts=counts)
+    rollups.record_counts(ordered_at=NOON - timedelta(days=days_ago), model=model, user_id=user.pk, counts=counts)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_the_usual_report_is_thirty_days_by_day_with_variance_and_a_total() -> N
 def test_however_it_is_cut_the_total_is_the_same_folded_or_not(by: str) -> None:
     words = ("--from", "2026-07-01", "--to", "2026-09-01", "--by", by)
     before = rows(*words)
-    rollups.fold()
+    rollups.fold_marks()
     assert rows(*words) == before
     total = before["total"]
     assert (total["jobs"], total["estimated"], total["actual"], total["variance"]) == ("4", "430", "116.5", "-63.5")
@@ -108,8 +108,8 @@ def test_days_are_the_site_s_and_a_repeated_hour_is_two(alice: User, settings: S
     for hour in (0, 1):  # 2:00 summer time, 2:00 winter time
         counts = [(Measure.ORDERED, 1)]
         at = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)
-        rollups.mark(ordered_at=at, model="m", user_id=alice.pk, counts=counts)
-    rollups.mark(
+        rollups.record_counts(ordered_at=at, model="m", user_id=alice.pk, counts=counts)
+    rollups.record_counts(
         ordered_at=datetime(2026, 10, 24, 22, 30, tzinfo=UTC),
         model="m",
         user_id=alice.pk,
@@ -139,7 +139,7 @@ def test_an_address_that_looks_like_a_formula_is_made_harmless() -> None:
 
 
 def test_who_is_gone_from_the_tables_still_counts(alice: User) -> None:
-    rollups.mark(ordered_at=NOON, model="m", user_id=999_999, counts=[(Measure.ESTIMATED, Decimal(1))])
+    rollups.record_counts(ordered_at=NOON, model="m", user_id=999_999, counts=[(Measure.ESTIMATED, Decimal(1))])
     assert list(rows("--by", "user")) == ["user 999999", "total"]
 
 

@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 def count(at: datetime, user: User, **counts: int) -> None:
     """Count measures of jobs ordered at that time."""
     found = [(Measure(name), amount) for name, amount in counts.items()]
-    rollups.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=found)
+    rollups.record_counts(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=found)
 
 
 def spend(still: SetClock, user: User, *, days_ago: int, actual: int, jobs: int = 1) -> None:
@@ -266,7 +266,7 @@ def test_promises_are_taken_off_before_days_are_counted(
     still: SetClock, account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spend(still, alice, days_ago=1, actual=100)
-    monkeypatch.setattr(provider_accounts, "available", lambda account: Decimal(500))
+    monkeypatch.setattr(provider_accounts, "get_available_balance", lambda account: Decimal(500))
     balance = daily_summary.of(YESTERDAY).balance
     assert balance is not None
     assert balance.ends_at == still.at

@@ -108,7 +108,9 @@ def test_the_first_page_says_whether_we_are_generating_and_what_today_cost(
     assert "warn 1,000 · stop 500" in figures[0]
     assert figures[1].split()[2:5] == ["180", "3", "videos"]
     assert figures[2].split()[2] == "60"
-    provider_accounts.pause(account_id=provider_accounts.current().pk, actor=olga, reason="Prices are being changed.")
+    provider_accounts.pause_account(
+        account_id=provider_accounts.get_current_account().pk, actor=olga, reason="Prices are being changed."
+    )
     page.reload()
     expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
     expect(page.locator("#verdict")).to_contain_text("Prices are being changed")

@@ -11,7 +11,7 @@ from storages.backends.s3 import S3Storage
 
 from accounts.models import User
 from billing.audit import runner as audit_runner
-from billing.audit.runner import Found, Looked
+from billing.audit.runner import AuditResult, Coverage
 from billing.models import Alert
 from tests.billing import history
 from tests.billing.conftest import SetClock, still
@@ -56,7 +56,7 @@ def name_of(task: VideoTask) -> str:
     return VideoFile.objects.get(task=task).name
 
 
-def gone(found: Found) -> set[tuple[str, str]]:
+def gone(found: AuditResult) -> set[tuple[str, str]]:
     return {(one.invariant, one.reference) for one in found.problems if one.invariant == "I7"}
 
 
@@ -69,8 +69,8 @@ def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     for number in (1, 2, 3):
         asked.clear()
         still.sleep(900)
-        found = audit_runner.look(often=True)
-        assert found.looked == [Looked("images", 0, 0), Looked("video files", 2, 5)]
+        found = audit_runner.run_audit(often=True)
+        assert found.looked == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
         assert len(asked) == 2
         seen |= set(asked)
         assert len(seen) == min(2 * number, 5)
@@ -78,7 +78,7 @@ def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     still.sleep(900)
     asked.clear()
     newest = name_of(history.ready(alice))
-    audit_runner.look(often=True)
+    audit_runner.run_audit(often=True)
     assert newest in asked, "what was never looked for goes first"
 
 
@@ -91,14 +91,14 @@ def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
     film.unlink()
     for _ in range(4):
         still.sleep(900)
-        assert gone(audit_runner.look(often=True)) <= {("I7", lost.reference)}
+        assert gone(audit_runner.run_audit(often=True)) <= {("I7", lost.reference)}
     for _ in range(3):
         still.sleep(900)
-        assert gone(audit_runner.look(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
+        assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
     film.write_bytes(history.FILM)
     still.sleep(900)
-    assert gone(audit_runner.look(often=True)) == set()
+    assert gone(audit_runner.run_audit(often=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
@@ -106,11 +106,11 @@ def test_what_only_reading_showed_is_only_right_again_when_reading_says_so(alice
     (task,) = films(alice, 1)
     film = media / name_of(task)
     film.write_bytes(history.FILM[::-1])
-    assert gone(audit_runner.look(often=True)) == set()
-    assert gone(audit_runner.look(deep=True)) == {("I7", task.reference)}
-    assert gone(audit_runner.look(often=True)) == {("I7", task.reference)}
+    assert gone(audit_runner.run_audit(often=True)) == set()
+    assert gone(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
+    assert gone(audit_runner.run_audit(often=True)) == {("I7", task.reference)}
     film.write_bytes(history.FILM)
-    assert gone(audit_runner.look(often=True)) == set()
+    assert gone(audit_runner.run_audit(often=True)) == set()
 
 
 def test_a_slow_storage_ends_a_frequent_look_and_no_other(
@@ -123,11 +123,11 @@ def test_a_slow_storage_ends_a_frequent_look_and_no_other(
         return True
 
     monkeypatch.setattr(media_store, "is_there", slow)
-    assert Looked("video files", 2, 4) in audit_runner.look(often=True).looked
-    assert Looked("video files", 2, 4) in audit_runner.look(often=True).looked
+    assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
+    assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
     assert not VideoFile.objects.filter(looked_at=None).exists(), "the second look went on where the first had ended"
-    assert Looked("video files", 4, 4) in audit_runner.look().looked
-    assert Looked("video files", 4, 4) in audit_runner.look(deep=True, often=True).looked
+    assert Coverage("video files", 4, 4) in audit_runner.run_audit().looked
+    assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, often=True).looked
 
 
 def test_a_storage_that_fails_takes_back_nothing_that_was_found(
@@ -135,13 +135,13 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
 ) -> None:
     lost, other = films(alice, 2)
     (media / name_of(lost)).unlink()
-    assert gone(audit_runner.look(often=True)) == {("I7", lost.reference)}
+    assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}
 
     def fails(storage: FileSystemStorage, name: str) -> int:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(FileSystemStorage, "size", fails)
-    found = audit_runner.look(often=True)
+    found = audit_runner.run_audit(often=True)
     assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
     assert not VideoFile.objects.get(task=other).wrong
     assert found.looked == []
@@ -158,9 +158,9 @@ def test_images_have_their_turn_as_well(
         )
     default_storage.delete("images/1.webp")
     still.sleep(900)
-    assert Looked("images", 1, 2) in audit_runner.look(often=True).looked
+    assert Coverage("images", 1, 2) in audit_runner.run_audit(often=True).looked
     still.sleep(900)
-    found = audit_runner.look(often=True)
+    found = audit_runner.run_audit(often=True)
     assert set(asked) == {"images/0.webp", "images/1.webp"}
     assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
@@ -196,7 +196,7 @@ def test_a_bucket_is_asked_twice_for_each_video(
 
     count("exists")
     count("size")
-    assert gone(audit_runner.look(often=often)) == {("I7", lost.reference)}
+    assert gone(audit_runner.run_audit(often=often)) == {("I7", lost.reference)}
     assert sorted(calls) == ["exists", "size", "size"]
 
 
@@ -207,12 +207,12 @@ def test_files_once_wrong_leave_time_for_the_others(
     for task in films(alice, 3):
         (media / name_of(task)).unlink()
     still.sleep(900)
-    audit_runner.look(often=True)
+    audit_runner.run_audit(often=True)
     fresh = history.ready(alice)
     still.sleep(900)
-    found = audit_runner.look(often=True)
+    found = audit_runner.run_audit(often=True)
     assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
-    assert Looked("video files", 2, 4) in found.looked
+    assert Coverage("video files", 2, 4) in found.looked
     looked_at = VideoFile.objects.get(task=fresh).looked_at
     assert looked_at == still.at
     assert VideoFile.objects.filter(looked_at__lt=still.at - timedelta(minutes=1)).count() == 2

@@ -105,7 +105,7 @@ def test_what_is_explained_adds_up(desk: Client, purse: Purse) -> None:  # noqa:
     purse.read()
     purse.send()
     purse.read()
-    top_ups.look()
+    top_ups.reconcile_accounts()
     BooksRun.objects.create(took_s=1, problems=0, at=purse.still.at)
     html = desk.get(PAGE).text
     text = said(html)
@@ -150,7 +150,7 @@ def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.job(charged=-30, actual=60)
     purse.read()
-    provider_accounts.lock(purse.account.pk)
+    provider_accounts.lock_account(purse.account.pk)
     text = said(desk.get(PAGE).text)
     assert "Credits came in." in text
     purse.pass_(minutes=20)
@@ -198,7 +198,7 @@ def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  
     gone(purse)
     give_credits(purse.user, 10)
     CreditAccount.objects.update(balance=11)
-    problem = next(one for one in audit_runner.look().problems if one.invariant == "I1")
+    problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
     text = said(desk.get(PAGE).text)
     assert "Not every balance is the sum of its movements" in text
     assert problem.text in text
@@ -209,7 +209,7 @@ def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  
 
 def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: User) -> None:  # noqa: F811
     gone(purse)
-    top_ups.look()
+    top_ups.reconcile_accounts()
     done = answer(desk, "-12.5")
     assert done.redirect_chain == [(PAGE, 302)]
     assert "Written down: −12.5 credits." in done.text
@@ -271,7 +271,7 @@ def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
     settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_ACTIVE_PER_USER = settings.PROVIDER_RATE_LIMIT = 100
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = Decimal(0)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     return account
 
@@ -400,7 +400,7 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
 
 def new_job(user: User) -> Spend:
     """A job that is no video's."""
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return spend.estimate(reference="job:1", user=user, quote=quote)
 
 
@@ -506,7 +506,7 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
     stray.write_bytes(b"nobody's")
     os.utime(stray, (0, 0))
     provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
-    assert {(one.invariant, one.reference) for one in audit_runner.look().problems} >= {
+    assert {(one.invariant, one.reference) for one in audit_runner.run_audit().problems} >= {
         ("I7", task.reference),
         ("I15", "videos/2020/01/stray.mp4"),
     }
@@ -515,7 +515,7 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files agree" in text
-    assert not {one for one in audit_runner.look().problems if one.invariant in ("I7", "I15")}
+    assert not {one for one in audit_runner.run_audit().problems if one.invariant in ("I7", "I15")}
 
 
 # What an address may ask for

@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from accounts.seams import clock
 from billing.audit import runner as audit_runner
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.costs import rollups
 from billing.models import Measure, Period, Spend, TallyMark, Total
 from tests.people import make_person
@@ -47,7 +47,7 @@ def differences() -> list[str]:
 
 def sums() -> dict[tuple[str, str], Decimal]:
     found: dict[tuple[str, str], Decimal] = {}
-    for row in rollups.rows(Period.MONTH, since=SINCE, until=UNTIL):
+    for row in rollups.read_totals(Period.MONTH, since=SINCE, until=UNTIL):
         found[row.measure, row.label] = found.get((row.measure, row.label), Decimal(0)) + row.amount
     return found
 
@@ -72,7 +72,9 @@ def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
     assert by["actual", ""] == sum(one.actual or 0 for one in settled) > 0
     assert by["settled_estimate", ""] == sum(one.estimated for one in settled)
     assert by["estimated", ""] == sum(one.estimated for one in Spend.objects.all())
-    assert window(Period.DAY, VideoTask.objects.latest("created_at").created_at).starts_at > BEGINS + timedelta(days=5)
+    assert window_at(Period.DAY, VideoTask.objects.latest("created_at").created_at).starts_at > BEGINS + timedelta(
+        days=5
+    )
 
 
 @pytest.mark.django_db
@@ -123,15 +125,15 @@ def test_the_books_say_when_counts_are_wrong() -> None:
         for _ in range(60):
             lives.step(moved)
         recount.fold()
-        assert [one for one in audit_runner.check() if one.invariant == "I23"] == []
+        assert [one for one in audit_runner.find_problems() if one.invariant == "I23"] == []
         Total.objects.filter(measure=Measure.ORDERED, period=Period.HOUR).update(amount=99)
-        wrong = [one for one in audit_runner.check() if one.invariant == "I23"]
+        wrong = [one for one in audit_runner.find_problems() if one.invariant == "I23"]
         assert wrong
         assert "99.0000 kept" in wrong[0].text
         # What is older than two days is looked at by the deep check only.
         moved.at += timedelta(days=3)
-        assert [one for one in audit_runner.check() if one.invariant == "I23"] == []
-        assert [one for one in audit_runner.check(deep=True) if one.invariant == "I23"]
+        assert [one for one in audit_runner.find_problems() if one.invariant == "I23"] == []
+        assert [one for one in audit_runner.find_problems(deep=True) if one.invariant == "I23"]
 
 
 @pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import grouping as alert_grouping
-from billing.alerts.grouping import MOST_ALONE
+from billing.alerts.grouping import MAX_SEPARATE
 from billing.audit.runner import Problem
 from billing.models import Alert, GatheredCause
 from tests.billing import history
@@ -103,8 +103,8 @@ def test_what_has_moved_on_is_not_told_of(still: SetClock, alice: User) -> None:
 
 
 def test_the_books_know_who_was_told_of_among_many(still: SetClock, alice: User) -> None:
-    for n in range(MOST_ALONE):
-        alert_grouping.tell(Kind.DELAYED, reference=f"video:{n}")
+    for n in range(MAX_SEPARATE):
+        alert_grouping.raise_job_alert(Kind.DELAYED, reference=f"video:{n}")
     task = takes.generating(alice)
     still.sleep(3600)
     late = [found.reference for found in checks.deadlines(deep=False) if isinstance(found, Problem)]

@@ -18,7 +18,7 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
-from billing.alerts.runbook import WORDS
+from billing.alerts.runbook import RUNBOOK
 from billing.models import Alert, AlertDelivery
 from tests.accounts import doorway
 from tests.billing.conftest import SetClock
@@ -70,7 +70,7 @@ def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mai
     assert message["To"] == OLGA
     assert subjects(post_office) == ["Critical · Provider balance is critical: new work waits"]
     text, page = doorway.plain(message), doorway.page_of(message)
-    words = WORDS[Kind.CRITICAL_BALANCE]
+    words = RUNBOOK[Kind.CRITICAL_BALANCE]
     for sentence in (words.means, words.did, words.todo, "balance 480"):
         assert str(sentence) in text
         assert str(sentence) in page
@@ -125,7 +125,7 @@ def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     still.sleep(120)
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
     still.sleep(7200)
     alerts.raise_alert(Kind.STORAGE)
@@ -141,7 +141,7 @@ def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still
 
 def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
-    alerts.resolve(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
     [message] = post_office.messages
     assert "It is over already." in doorway.plain(message)
@@ -276,7 +276,7 @@ def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], No
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
         assert alert_delivery.deliver_due() == 1
         still.sleep(60)
-        alerts.resolve(Kind.STORAGE)
+        alerts.resolve_alerts(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 1
     assert [request.split(b"\r\n")[0] for request in server.requests] == [b"POST /alerts?room=7 HTTP/1.1"] * 2
     headers, body = parts(server.requests[0])
@@ -398,7 +398,7 @@ def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
         assert json.loads(parts(server.requests[0])[1])["type"] == "alert.test"
     assert subjects(post_office) == ["Notice · A test"]
     assert not Alert.objects.filter(resolved_at=None).exists()
-    assert not alert_outbox.due()
+    assert not alert_outbox.due_deliveries()
 
 
 def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(

@@ -54,12 +54,14 @@ def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
 
 
 def read_balance(credits: int) -> None:
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(credits))
 
 
 def count(at: datetime, user: User, **counts: int) -> None:
-    rollups.mark(ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()])
+    rollups.record_counts(
+        ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()]
+    )
 
 
 def sections() -> dict[str, Section]:

@@ -14,7 +14,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from accounts.seams import clock
 from billing.budgets.limits import set_limit
-from billing.common.periods import window
+from billing.common.periods import window_at
 from billing.costs import spend
 from billing.credits import ledger
 from billing.models import BudgetWindow, ProviderAccount
@@ -44,7 +44,7 @@ def account(db: None) -> Iterator[ProviderAccount]:
     still = SetClock()
     still.at = NOON
     with clock.owned(still):
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
         provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
         yield account
 
@@ -60,7 +60,7 @@ def dock(client: Client) -> str:
 def hour(used: int, *, limit: int) -> None:
     """The site's budget of this hour, and what of it is used."""
     set_limit(subject="all", period="hour", limit=Decimal(limit), actor=None)
-    now = window("hour", NOON)
+    now = window_at("hour", NOON)
     BudgetWindow.objects.create(
         scope="all", period="hour", starts_at=now.starts_at, ends_at=now.ends_at, used=Decimal(used)
     )
@@ -135,7 +135,7 @@ def test_a_breaker_that_has_rested_holds_up_nobody(alices: Client, account: Prov
 
 
 def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: User, account: ProviderAccount) -> None:
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for number in range(2):
         spend.promise(spend=spend.estimate(reference=f"job:{number}", user=alice, quote=quote), account=account)
     ProviderAccount.objects.filter(pk=account.pk).update(balance=Decimal(620))

@@ -72,7 +72,7 @@ def statuses(batch: list[VideoTask]) -> Counter[str]:
 
 
 def account() -> ProviderAccount:
-    return provider_accounts.current()
+    return provider_accounts.get_current_account()
 
 
 def open_alerts() -> set[str]:
@@ -103,7 +103,7 @@ def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> No
     spent = Spend.objects.filter(reference__in=[task.reference for task in batch])
     assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
     assert {row.state for row in spent} == {"settled"}
-    assert [str(problem) for problem in audit_runner.check()] == []
+    assert [str(problem) for problem in audit_runner.find_problems()] == []
 
 
 @pytest.mark.parametrize("fault", ["", "code-433", "credits-500:http"])
@@ -161,7 +161,7 @@ def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_w
     assert world.sandbox.events("submission", accepted=False) == [], "never a 402"
     assert {"low_balance", "critical_balance"} <= open_alerts()
     assert account().parked_as == ""
-    assert provider_accounts.available(account()) == 500
+    assert provider_accounts.get_available_balance(account()) == 500
     assert_nobody_was_told_failed(batch)
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
     assert progress.of(waiting, at=clock.now()).wait_words == "the operator has to top up the provider account"

@@ -22,7 +22,7 @@ from videos.worker import tasks as worker_tasks
 
 
 def current() -> ProviderAccount:
-    return provider_accounts.current()
+    return provider_accounts.get_current_account()
 
 
 def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
@@ -68,11 +68,11 @@ def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_wor
     task = world.order(alice)
     world.send()
     old = current()
-    provider_accounts.park(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.park_account(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     circuit_breaker.failed(old.pk, detail="maintenance", at_once=True)
     settings.KIE_AI_API_KEY = "another-key-altogether"
     new = current()
-    provider_accounts.park(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.park_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     told = Alert.objects.filter(cause=old.cause, resolved_at=None)
     provider_balances.read_all()
     assert told.exists(), "it has a video under way"
@@ -121,11 +121,11 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
     second = new_sandbox("--api-key", "the-second-key")
     key, settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = settings.KIE_AI_API_KEY, "", False
     first_account = provider_keys.add_key(api_key=key, label="First", base_url=world.sandbox.url)
-    provider_keys.activate(account_id=first_account.pk)
+    provider_keys.activate_key(account_id=first_account.pk)
     old = world.order(alice, "with the first key")
     world.send()
     added = provider_keys.add_key(api_key="the-second-key", label="Second", base_url=second.url)
-    provider_keys.activate(account_id=added.pk)
+    provider_keys.activate_key(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
     assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]

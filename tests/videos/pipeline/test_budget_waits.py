@@ -59,7 +59,7 @@ def still() -> Iterator[SetClock]:
 @pytest.fixture
 def provider(still: SetClock) -> int:
     """The account that new work goes to, with a good balance."""
-    current = provider_accounts.current()
+    current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     return current.pk
 

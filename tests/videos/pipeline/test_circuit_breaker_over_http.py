@@ -79,13 +79,13 @@ def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and
     world.sandbox.order("html-502")
     world.send()
     world.sandbox.order()
-    provider_accounts.pause(account_id=account().pk, actor=alice, reason="a look at the costs")
+    provider_accounts.pause_account(account_id=account().pk, actor=alice, reason="a look at the costs")
     world.later(seconds=40)
     before = asked(world, CREDIT)
     for _ in range(5):
         assert world.send() == 0
     assert asked(world, CREDIT) == before + 1
-    provider_accounts.resume(account_id=account().pk)
+    provider_accounts.resume_account(account_id=account().pk)
     assert world.send() == 1
     assert account().breaker == "closed"
 

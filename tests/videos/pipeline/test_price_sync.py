@@ -36,7 +36,7 @@ def sync(*options: str) -> tuple[int, str]:
 
 
 def fast() -> tuple[Decimal, int]:
-    quote = prices.quote(model="veo3_fast", resolution="720p")
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
 

@@ -305,7 +305,7 @@ def test_f18_a_revoked_key_parks_the_queue(
 def test_f21_of_two_workers_with_the_same_nudge_one_sends(world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     assert dispatch.claim_next(account.pk) is None
     assert lifecycle.claim(task_id=task.pk, account_id=account.pk, token_hash="x") is None
     assert world.submissions() == 1
@@ -340,7 +340,7 @@ def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_
     world: World, alice: User
 ) -> None:
     task = world.order(alice)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     assert provider_balances.read(account, client_for(account)).balance is not None
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)
@@ -356,7 +356,7 @@ def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_
 
 def test_f22_a_worker_that_wakes_before_anybody_noticed_gives_its_claim_back(world: World, alice: User) -> None:
     task = world.order(alice)
-    account = provider_accounts.current()
+    account = provider_accounts.get_current_account()
     assert provider_balances.read(account, client_for(account)).balance is not None
     claim = dispatch.claim_next(account.pk)
     assert isinstance(claim, dispatch.Claim)

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from billing.alerts import services as alerts
-from billing.common.form_fields import LARGEST, row_number
+from billing.common.form_fields import LARGEST_ROW_NUMBER, parse_row_number
 from billing.models import Alert
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
@@ -44,7 +44,7 @@ def full(desk: Client, still: SetClock, alice: User) -> Client:  # noqa: F811
     desk.raise_request_exception = False
     history.failed(alice)
     still.sleep(3600)
-    provider_accounts.record_balance(account_id=provider_accounts.current().pk, balance=Decimal(4000))
+    provider_accounts.record_balance(account_id=provider_accounts.get_current_account().pk, balance=Decimal(4000))
     alerts.raise_alert(Alert.Kind.STORAGE)
     return desk
 
@@ -83,10 +83,10 @@ def test_every_page_answers_whatever_its_address_says(full: Client, url: str) ->
 
 @pytest.mark.parametrize("number", ["²", "", "-1", "9" * 5000, "٣", "\0"])
 def test_what_is_no_number_marks_no_alert(full: Client, number: str) -> None:
-    assert row_number(number) is None
+    assert parse_row_number(number) is None
     assert full.post("/admin/billing/alert/seen/", {"alert": number}).status_code == 302
     assert not Alert.objects.exclude(acknowledged_at=None).exists()
 
 
 def test_a_number_is_read_as_far_as_rows_go() -> None:
-    assert (row_number("12"), row_number("007"), row_number("9" * 19)) == (12, 7, LARGEST)
+    assert (parse_row_number("12"), parse_row_number("007"), parse_row_number("9" * 19)) == (12, 7, LARGEST_ROW_NUMBER)

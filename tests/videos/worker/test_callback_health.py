@@ -37,7 +37,7 @@ def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> 
 def account(world: World, settings: Settings) -> ProviderAccount:
     """With a key of the environment."""
     settings.CALLBACK_BASE_URL = "https://studio.example.com"
-    return provider_accounts.current()
+    return provider_accounts.get_current_account()
 
 
 def look() -> Alert | None:

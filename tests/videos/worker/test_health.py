@@ -31,7 +31,7 @@ def ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None
             finished_at=world.clock.now() - timedelta(minutes=minutes_ago),
             duration_s=8,
             user_credits=PRICE,
-            account=provider_accounts.current(),
+            account=provider_accounts.get_current_account(),
             provider_task_id=f"p-{(name := randomness.token())}",
             idempotency_key=name,
         )
@@ -68,7 +68,7 @@ def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
     ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
     assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
-    found = worker_health.ended_after(since, account_id=provider_accounts.current().pk)
+    found = worker_health.ended_after(since, account_id=provider_accounts.get_current_account().pk)
     assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
 
 

@@ -68,7 +68,7 @@ def test_one_failing_chore_stops_no_other(
     for module, name in others:
         monkeypatch.setattr(module, name, noting(called, f"{module.__name__}.{name}"))
     monkeypatch.setattr(*broken, breaks)
-    with pytest.raises(run_all.ChoresFailed):
+    with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
     assert called == names(others)
 
@@ -88,7 +88,7 @@ def test_a_video_that_cannot_be_ended_stops_no_other(
         return cancelled(**given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lifecycle, "cancelled", breaks_for_the_first)
-    with pytest.raises(run_all.ChoresFailed):
+    with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
     assert world.now(first).status == "queued"
     world.assert_refunded(second)
@@ -109,12 +109,12 @@ def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
-    provider_accounts.record_balance(account_id=provider_accounts.current().pk, balance=Decimal(9))
-    monkeypatch.setattr(top_ups, "recognise", breaks)
-    monkeypatch.setattr(reconcile, "watch", noting(called, "watch"))
-    monkeypatch.setattr(provider_price_changes, "look", noting(called, "prices"))
-    monkeypatch.setattr(margins, "check", noting(called, "margins"))
-    with pytest.raises(run_all.ChoresFailed):
+    provider_accounts.record_balance(account_id=provider_accounts.get_current_account().pk, balance=Decimal(9))
+    monkeypatch.setattr(top_ups, "record_rises", breaks)
+    monkeypatch.setattr(reconcile, "update_unexplained", noting(called, "watch"))
+    monkeypatch.setattr(provider_price_changes, "propose_from_reported_costs", noting(called, "prices"))
+    monkeypatch.setattr(margins, "update_margin_alerts", noting(called, "margins"))
+    with pytest.raises(run_all.SomeCallsFailed):
         worker_tasks.reconcile()
     assert called == ["watch", "prices", "margins"]
 
@@ -123,7 +123,7 @@ def test_credits_are_announced_although_none_can_be_taken_out(world: World, monk
     called: list[str] = []
     monkeypatch.setattr(expiry, "expire_due", breaks)
     monkeypatch.setattr(expiry, "warn_due", noting(called, "warned"))
-    with pytest.raises(run_all.ChoresFailed):
+    with pytest.raises(run_all.SomeCallsFailed):
         worker_tasks.lots()
     assert called == ["warned"]
 

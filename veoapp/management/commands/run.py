@@ -40,7 +40,7 @@ class Command(BaseCommand):
                 _("The database cannot be used (%(reason)s): start it, or correct DATABASE_URL in .env.")
                 % {"reason": reason}
             ) from None
-        except encryption.VaultError as problem:
+        except encryption.EncryptionError as problem:
             raise CommandError(str(problem)) from None
         started_at = clock.database_now()
         connections.close_all()
@@ -77,7 +77,7 @@ class Command(BaseCommand):
         self.check()
         call_command("migrate", verbosity=0, interactive=False)
         call_command("createcachetable", verbosity=0)
-        provider_keys.require()
+        provider_keys.require_readable_keys()
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
         if settings.DEBUG:
             account = demo.ensure()
@@ -95,7 +95,7 @@ def _what_is_simulated() -> list[str]:
     try:
         if _sandbox_is_ours():
             lines.append(_("No provider key:    the sandbox makes the videos, nothing is paid."))
-        elif provider_accounts.current().source == ProviderAccount.Source.SANDBOX:
+        elif provider_accounts.get_current_account().source == ProviderAccount.Source.SANDBOX:
             lines.append(_("No provider key:    %(url)s plays the provider.") % {"url": settings.SANDBOX_URL})
     except provider_accounts.NoProviderKey:
         lines.append(_("No provider key:    videos wait until you add one in the admin, or KIE_AI_API_KEY."))
@@ -111,7 +111,7 @@ def _own_sandbox_url() -> str:
 def _sandbox_is_ours() -> bool:
     """Whether the sandbox is the provider and lives here, not at a SANDBOX_URL of somebody's."""
     try:
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return False
     return account.source == ProviderAccount.Source.SANDBOX and _own_sandbox_url() == settings.SANDBOX_URL

@@ -91,7 +91,7 @@ def read(asked: Asked, *, at: datetime, tables: frozenset[str] = rights.ALL) -> 
     curve = curve_of(account, asked, at=at) if "balance" in tables else Curve()
     pace = forecasts.pace(reading.hours, at=at)
     now = under_way(at, account)
-    available = provider_accounts.available(account, less=now.committed) if account else None
+    available = provider_accounts.get_available_balance(account, less=now.committed) if account else None
     left = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
     unseen = open_alerts(ALERTS_SHOWN + 1, at=at) if "alerts" in tables else []
     return Board(
@@ -122,7 +122,7 @@ def read(asked: Asked, *, at: datetime, tables: frozenset[str] = rights.ALL) -> 
 def current_account() -> ProviderAccount | None:
     """The account that new work goes to; None without any key."""
     try:
-        return provider_accounts.current()
+        return provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return None
 
@@ -135,7 +135,7 @@ def curve_of(account: ProviderAccount | None, asked: Asked, *, at: datetime) -> 
 
 def open_alerts(most: int, *, at: datetime) -> list[Alert]:
     """The newest that nobody has seen or put aside and that are not over."""
-    return list(Alert.objects.filter(alerts.is_waiting(at)).order_by("-last_at")[:most])
+    return list(Alert.objects.filter(alerts.waiting_condition(at)).order_by("-last_at")[:most])
 
 
 def under_way(at: datetime, account: ProviderAccount | None = None) -> Now:
@@ -161,7 +161,7 @@ def under_way(at: datetime, account: ProviderAccount | None = None) -> Now:
             jobs.values("account")
             .annotate(n=Sum("amount"), oldest=Min("created_at"))
             .values_list(Value("committed", words), Value("", words), "n", "oldest")
-            for jobs in (provider_accounts.unseen(account) if account else ())
+            for jobs in (provider_accounts.committed_jobs(account) if account else ())
         ),
         all=True,
     )

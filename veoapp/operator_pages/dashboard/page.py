@@ -15,7 +15,7 @@ from billing.alerts import messages as alert_messages
 from billing.alerts import runbook
 from billing.budgets.limits import ALL
 from billing.budgets.usage import State
-from billing.common.formatting import localised
+from billing.common.formatting import format_amount
 from billing.common.periods import site_zone
 from billing.models import Alert, Measure, Period
 from billing.reports import charts, figures, forecasts
@@ -226,9 +226,9 @@ def proof_of(board: Board) -> Proof:
     if unexplained is not None and abs(unexplained) > settings.UNEXPLAINED_TOLERANCE:
         tone = "bad" if unexplained < 0 else "warn"  # credits that came are nobody's loss
     return Proof(
-        unexplained=localised(unexplained)
+        unexplained=format_amount(unexplained)
         if unexplained is None or unexplained >= 0
-        else f"−{localised(-unexplained)}",
+        else f"−{format_amount(-unexplained)}",
         tone=tone,
         looked_at=books.at if books else None,
         refunds_due=int(sums[Measure.FAILED] + sums[Measure.CANCELLED]),
@@ -249,7 +249,7 @@ def _ahead(board: Board) -> list[Point]:
 
 def _written(point: Point) -> tuple[str, str]:
     """A row of the curve's table, on the site's clock."""
-    return f"{point.at.astimezone(site_zone()):%Y-%m-%d %H:%M}", localised(point.balance)
+    return f"{point.at.astimezone(site_zone()):%Y-%m-%d %H:%M}", format_amount(point.balance)
 
 
 def _dates(board: Board) -> list[tuple[str, str, str, str]]:
@@ -268,12 +268,12 @@ def _alert(alert: Alert) -> AlertRow:
     is_of_account = "provider account" in f"{alert.cause} {alert.reference}"
     return AlertRow(
         alert=alert,
-        about="" if is_of_account else runbook.about(alert),
-        told="" if is_of_account else alert_messages.told(alert).sentences,
+        about="" if is_of_account else runbook.describe_subject(alert),
+        told="" if is_of_account else alert_messages.format_message(alert).sentences,
         tone=TONES[Alert.Severity(alert.severity)],
-        todo=runbook.words_of(alert).todo,
-        page=runbook.page_of(alert),
-        own_page=runbook.own_page(alert),
+        todo=runbook.runbook_entry(alert).todo,
+        page=runbook.action_path(alert),
+        own_page=runbook.alert_path(alert),
     )
 
 

@@ -12,16 +12,16 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing.alerts.messages import detail_of
+from billing.alerts.messages import format_detail
 from billing.budgets import pacing
 from billing.budgets import state as budget_state
 from billing.budgets.limits import ALL
 from billing.budgets.usage import State
-from billing.common.formatting import joined, localised, said
+from billing.common.formatting import format_amount, format_moment, join_sentences
 from billing.guard import circuit_breaker
 from billing.models import Alert, Period, ProviderAccount
 from billing.provider import accounts as provider_accounts
-from billing.provider.accounts import pause_note, pause_sentence
+from billing.provider.accounts import format_pause_note, format_pause_reason
 from billing.reports import forecasts
 from billing.reports.forecasts import Pace
 
@@ -134,16 +134,16 @@ def _paused(house: House, account: ProviderAccount) -> Verdict | None:
     if account.paused_at is None or not account.is_paused_at(house.at):
         return None
     facts = {
-        "time": said(account.paused_at),
+        "time": format_moment(account.paused_at),
         "person": account.paused_by.email if account.paused_by else _("the watch over spending"),
     }
     until = account.paused_until
     ends = (
-        _("It resumes by itself at %(time)s.") % {"time": said(until)}
+        _("It resumes by itself at %(time)s.") % {"time": format_moment(until)}
         if until
         else _("It goes on when somebody resumes it.")
     )
-    reason = pause_note(account) if account.pause_code == Pause.UNUSUAL_SPEND else pause_sentence(account)
+    reason = format_pause_note(account) if account.pause_code == Pause.UNUSUAL_SPEND else format_pause_reason(account)
     words = capfirst(reason or str(account.get_pause_code_display()))
     return Verdict(
         "warn",
@@ -169,8 +169,8 @@ def _without_money(house: House, account: ProviderAccount) -> Verdict | None:
     ):
         return None
     text = _("The provider balance is %(balance)s; new videos stop at %(critical)s.") % {
-        "balance": localised(account.balance),
-        "critical": localised(settings.CRITICAL_BALANCE_THRESHOLD),
+        "balance": format_amount(account.balance),
+        "critical": format_amount(settings.CRITICAL_BALANCE_THRESHOLD),
     }
     return Verdict("bad", _("Not generating."), text, _("It goes on by itself after a top-up."), _top_up(account))
 
@@ -180,14 +180,14 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
     if state is None:
         return None
     text = (SPENT if state.is_used_up else NO_ROOM)[state.period] % {
-        "used": localised(state.used),
-        "limit": localised(state.limit),
+        "used": format_amount(state.used),
+        "limit": format_amount(state.limit),
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
     raised = Action(_("Raise the budget…"), budgets_url(), SEE_BUDGETS)
     if state.limit is not None and state.cheapest is not None and state.limit < state.cheapest:
         text = _("A budget of %(limit)s is less than any video costs: nothing is sent until it is raised.") % {
-            "limit": localised(state.limit)
+            "limit": format_amount(state.limit)
         }
         return Verdict("warn", _("Not generating."), text, action=raised)
     return Verdict(
@@ -212,14 +212,14 @@ def _broken(house: House, account: ProviderAccount) -> Verdict | None:
         return Verdict("warn", _("Ready to try the provider again."), text, outlook, page)
     trouble = next((alert for alert in house.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
     text = (
-        _("It has trouble: %(detail)s.") % {"detail": detail_of(trouble).rstrip(".。")}
+        _("It has trouble: %(detail)s.") % {"detail": format_detail(trouble).rstrip(".。")}
         if trouble
         else _("It has trouble.")
     )
     outlook = _("We try again by ourselves, a free question first.")
     until = account.breaker_until
     if account.breaker == ProviderAccount.Breaker.OPEN and until is not None and until > house.at:
-        outlook = _("We try again by ourselves at %(time)s, a free question first.") % {"time": said(until)}
+        outlook = _("We try again by ourselves at %(time)s, a free question first.") % {"time": format_moment(until)}
     return Verdict("warn", _("Waiting for the provider."), text, outlook, page)
 
 
@@ -272,7 +272,7 @@ def _outlook(house: House) -> str:
         sentences.append(_("The provider balance lasts until about %(time)s.") % {"time": time})
     elif house.left is not None:
         sentences.append(_("The provider balance lasts for weeks."))
-    return joined(sentences)
+    return join_sentences(sentences)
 
 
 def end_of(state: State, pace: Pace, *, at: datetime) -> datetime | None:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from accounts.seams import clock
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from billing.provider import encryption
@@ -34,13 +34,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, quiet: bool, **options: Any) -> None:
         try:
-            account = provider_accounts.current()
+            account = provider_accounts.get_current_account()
             is_read = provider_balances.read(account, client_for(account)).trouble is None
-        except (provider_accounts.NoProviderKey, encryption.VaultError) as problem:
+        except (provider_accounts.NoProviderKey, encryption.EncryptionError) as problem:
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)
         account.refresh_from_db()
-        available = provider_accounts.available(account)
+        available = provider_accounts.get_available_balance(account)
         code, word = _verdict(account, available, is_read=is_read)
         if code != HEALTHY or not quiet:
             # Whoever cannot reach it wants to know where it was looked for.
@@ -61,15 +61,15 @@ def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bo
 
 
 def _figures(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> str:
-    balance = "unknown" if account.balance is None else plain(account.balance)
+    balance = "unknown" if account.balance is None else format_plain(account.balance)
     if not is_read and account.balance_at is not None:
         balance += f" at {account.balance_at:%Y-%m-%d %H:%M} UTC"
     return ", ".join(
         [
             f"balance {balance}",
-            f"available {'unknown' if available is None else plain(available)}",
-            f"low at {plain(settings.LOW_BALANCE_THRESHOLD)}",
-            f"critical at {plain(settings.CRITICAL_BALANCE_THRESHOLD)}",
+            f"available {'unknown' if available is None else format_plain(available)}",
+            f"low at {format_plain(settings.LOW_BALANCE_THRESHOLD)}",
+            f"critical at {format_plain(settings.CRITICAL_BALANCE_THRESHOLD)}",
             f"days left {'unknown' if available is None else _days_left(available)}",
         ]
     )

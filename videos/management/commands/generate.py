@@ -119,7 +119,7 @@ class Command(BaseCommand):
             self._stop(REFUSED, "This is not for sale: there is no price for this model and resolution.")
         except guard_checks.Refusal as refusal:
             self._stop(REFUSED, str(refusal))
-        except (provider_accounts.NoProviderKey, encryption.VaultError) as problem:
+        except (provider_accounts.NoProviderKey, encryption.EncryptionError) as problem:
             self._stop(REFUSED, str(problem), "Nothing was charged.")
         if again:
             self.stdout.write("Ordered before under this key; nothing more is charged.")
@@ -162,7 +162,7 @@ class Command(BaseCommand):
 
     def _reach_provider(self) -> None:
         """Ask for the balance, which is free: who cannot be reached is better met before the charge than after."""
-        account = provider_accounts.current()
+        account = provider_accounts.get_current_account()
         try:
             client_for(account).balance()
         except AccessDenied:
@@ -207,7 +207,9 @@ class Command(BaseCommand):
         if not self._told and monotonic() - self._trouble_since >= TROUBLE_AFTER_S:
             self._told = True
             meter.end()
-            self.stderr.write(f"{_remedy(provider_accounts.current(), 'does not answer')} The video keeps its place.")
+            self.stderr.write(
+                f"{_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
+            )
 
     def _finish(self, task: VideoTask, output: Path | None) -> None:
         if not task.is_final:

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.seams import clock
 from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
-from billing.alerts.outbox import Channel, Place
+from billing.alerts.outbox import Channel, Recipient
 from billing.models import Alert
 from videos.notifications import alert_delivery
 
@@ -29,28 +29,28 @@ class Command(BaseCommand):
         at = clock.now()
         alert = alerts.raise_alert(Alert.Kind.TEST, cause=f"sent by hand at {at:%H:%M:%S.%f}")
         all_arrived = True
-        for delivery in alert_outbox.send_to(alert, places):
+        for delivery in alert_outbox.claim_test_deliveries(alert, places):
             by_mail = delivery.channel == Channel.EMAIL
             error = alert_delivery.mail_one(delivery) if by_mail else alert_delivery.post(delivery)
             where = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
             self.stdout.write(f"{where}: {f'NOT SENT, {error}' if error else 'sent'}")
             all_arrived = all_arrived and not error
-        alert_outbox.drop(Alert.objects.filter(pk=alert.pk))
-        alerts.resolve(Alert.Kind.TEST, cause=alert.cause)
+        alert_outbox.drop_superseded(Alert.objects.filter(pk=alert.pk))
+        alerts.resolve_alerts(Alert.Kind.TEST, cause=alert.cause)
         if not all_arrived:
             sys.exit(1)
 
 
-def wanted(*, email: str | None, webhook: bool) -> list[Place]:
+def wanted(*, email: str | None, webhook: bool) -> list[Recipient]:
     """Where the test goes. Raises CommandError when that is nowhere."""
     if not email and not webhook:
-        if not (places := alert_outbox.places()):
+        if not (places := alert_outbox.list_recipients()):
             raise CommandError(
                 "Nobody would be told of an alert: set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both in .env, "
                 "or give --email ADDRESS to try the mail server."
             )
         return places
-    if webhook and not alert_outbox.webhook_place():
+    if webhook and not alert_outbox.webhook_recipients():
         raise CommandError("ALERT_WEBHOOK_URL is empty: set it and ALERT_WEBHOOK_SECRET in .env.")
-    mail = [Place(Channel.EMAIL, email)] if email else []
-    return [*mail, *(alert_outbox.webhook_place() if webhook else [])]
+    mail = [Recipient(Channel.EMAIL, email)] if email else []
+    return [*mail, *(alert_outbox.webhook_recipients() if webhook else [])]

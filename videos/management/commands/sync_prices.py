@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing.common.formatting import plain
+from billing.common.formatting import format_plain
 from billing.pricing.margins import Margin
 from videos.pipeline import price_sync
 from videos.pipeline.price_sync import Line
@@ -60,15 +60,15 @@ class Command(BaseCommand):
 
 def _cells(line: Line) -> tuple[str, ...]:
     ours, theirs = line.ours, line.theirs
-    differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + plain(theirs - ours)
+    differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + format_plain(theirs - ours)
     notes = [*line.notes]
     if line.is_absurd:
         notes.insert(0, "looks like a mistake: --force takes it" if theirs and theirs > 0 else "cannot be a price")
     if line.after and line.after.is_negative:
         notes.insert(0, "BELOW COST")
     figures = (
-        "-" if ours is None else plain(ours),
-        "-" if theirs is None else plain(theirs),
+        "-" if ours is None else format_plain(ours),
+        "-" if theirs is None else format_plain(theirs),
         differs,
         "-" if line.users is None else str(line.users),
         _margin(line.before),

@@ -14,8 +14,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            provider_keys.require()
-        except encryption.VaultError as problem:
+            provider_keys.require_readable_keys()
+        except encryption.EncryptionError as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write("Worker running. Stop it with Ctrl-C.")
         Supervisor().run()
