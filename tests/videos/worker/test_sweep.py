@@ -32,7 +32,7 @@ from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
 CHORES = [
-    (provider_accounts, "end_pauses"),
+    (provider_accounts, "end_expired_pauses"),
     (budget_alerts, "watch"),
     (worker_health, "look"),
     (worker_health, "look"),
@@ -42,7 +42,7 @@ CHORES = [
     (source_images, "sweep_images"),
     (owner_actions, "forget_closed"),
     (circuit_breaker, "forget_old"),
-    (balance_history, "thin"),
+    (balance_history, "delete_old_readings"),
     (budget_usage, "forget_old"),
 ]
 
