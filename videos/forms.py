@@ -14,10 +14,10 @@ from videos.models import SourceImage, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import (
     ALL_SLOTS,
-    ASPECT_NAMES,
-    MADE_FROM,
-    NEEDED,
-    RESOLUTION_NAMES,
+    ASPECT_LABELS,
+    GENERATION_TYPES,
+    REQUIRED_IMAGES,
+    RESOLUTION_LABELS,
     SLOTS,
     Mode,
     mode_of,
@@ -25,7 +25,7 @@ from videos.ordering.input_modes import (
 from videos.ordering.orders import VideoOrder
 
 # Which control of the form an order's complaint belongs to; all others carry the field's own name.
-FIELD_OF = {"generation_type": "mode", "images": None}
+ERROR_FIELDS = {"generation_type": "mode", "images": None}
 
 
 class StudioForm(forms.Form):
@@ -49,8 +49,8 @@ class StudioForm(forms.Form):
     model = forms.ChoiceField(
         label=_("Model"), choices=[(model.name, model.title) for model in catalogue.CATALOGUE], initial="veo3_fast"
     )
-    aspect_ratio = forms.ChoiceField(label=_("Shape"), choices=list(ASPECT_NAMES.items()), initial="16:9")
-    resolution = forms.ChoiceField(label=_("Resolution"), choices=list(RESOLUTION_NAMES.items()), initial="720p")
+    aspect_ratio = forms.ChoiceField(label=_("Shape"), choices=list(ASPECT_LABELS.items()), initial="16:9")
+    resolution = forms.ChoiceField(label=_("Resolution"), choices=list(RESOLUTION_LABELS.items()), initial="720p")
     duration_s = forms.TypedChoiceField(
         label=_("Length"), choices=[(length, length) for length in (4, 6, 8)], coerce=int, initial=8
     )
@@ -113,10 +113,10 @@ class StudioForm(forms.Form):
         if mode:
             images = self.chosen_images()
             cleaned["image_ids"] = tuple(images[slot].pk for slot in SLOTS[mode] if slot in images)
-            if len(cleaned["image_ids"]) < NEEDED[Mode(mode)]:
+            if len(cleaned["image_ids"]) < REQUIRED_IMAGES[Mode(mode)]:
                 empty = next(slot for slot in SLOTS[mode] if slot not in images)
-                self.slot_errors.setdefault(empty, _missing(mode))
-                self.add_error(f"image_{empty}", str(_missing(mode)))
+                self.slot_errors.setdefault(empty, _missing_image_error(mode))
+                self.add_error(f"image_{empty}", str(_missing_image_error(mode)))
         return cleaned
 
     def order(self) -> VideoOrder:
@@ -128,7 +128,7 @@ class StudioForm(forms.Form):
             aspect_ratio=values["aspect_ratio"],
             resolution=values["resolution"],
             duration_s=values["duration_s"],
-            generation_type=MADE_FROM[Mode(values["mode"])],
+            generation_type=GENERATION_TYPES[Mode(values["mode"])],
             image_ids=values["image_ids"],
             seed=values["seed"],
             watermark=values["watermark"],
@@ -138,10 +138,10 @@ class StudioForm(forms.Form):
     def complain(self, errors: Mapping[str, str | Promise]) -> None:
         """Show an order's complaints at the controls they belong to."""
         for name, sentence in errors.items():
-            self.add_error(FIELD_OF.get(name, name if name in self.fields else None), str(sentence))
+            self.add_error(ERROR_FIELDS.get(name, name if name in self.fields else None), str(sentence))
 
 
-def settings_of(task: VideoTask) -> dict[str, Any]:
+def form_values_of(task: VideoTask) -> dict[str, Any]:
     """An earlier video's settings as the form's first values: for "run again" and "edit and retry"."""
     images = [place.image_id for place in task.task_images.all()]
     mode = mode_of(task, len(images))
@@ -159,7 +159,7 @@ def settings_of(task: VideoTask) -> dict[str, Any]:
     }
 
 
-def _missing(mode: str) -> Promise:
+def _missing_image_error(mode: str) -> Promise:
     if mode == Mode.REFERENCE:
         return _("Bring at least one reference image, or choose Text.")
     if mode == Mode.BOTH:

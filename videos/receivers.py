@@ -10,6 +10,6 @@ from videos.actions import owner as owner_actions
 
 
 @receiver(account_closing, dispatch_uid="videos.actions.owner")
-def forget_the_leaving(user: User, actor: User | None, **kwargs: Any) -> None:
+def erase_videos_of_closing_account(user: User, actor: User | None, **kwargs: Any) -> None:
     """Within the closing's own transaction: what waits is cancelled with its refund, what has ended is forgotten."""
-    owner_actions.forget(user=user, actor=actor)
+    owner_actions.erase_user_videos(user=user, actor=actor)

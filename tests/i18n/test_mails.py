@@ -19,7 +19,7 @@ from tests.i18n import catalogue
 from tests.i18n.test_pages import PROMPT, english_in, english_of, lin
 from tests.videos import takes
 from videos.notifications import alert_delivery, daily_summary
-from videos.presentation.timeline import failure_of
+from videos.presentation.timeline import explain_failure
 
 __all__ = ["lin"]
 
@@ -38,15 +38,15 @@ def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
         yield name, {"email": "a@example.com"}
     yield "video_ready", {"task": takes.ready(person, PROMPT)}
     failed = takes.refused(person, PROMPT)
-    yield "video_failed", {"task": failed, "failure": failure_of(failed)}
+    yield "video_failed", {"task": failed, "failure": explain_failure(failed)}
     item = told_of(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
     over = told_of(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
     yield "alert", {"item": item}
     yield "alert", {"item": {**item, "is_again": True}}
     yield "alert_over", {"item": {**over, "is_over": True}}
     yield "alerts", {"items": [item, over]}
-    yield "daily_summary", daily_summary.values_of(date(2026, 9, 1))
-    yield "daily_summary", daily_summary.values_of(clock.now().date())
+    yield "daily_summary", daily_summary.template_values(date(2026, 9, 1))
+    yield "daily_summary", daily_summary.template_values(clock.now().date())
     soon = [Holding(50, clock.now() + timedelta(days=days), is_grace=False) for days in (2, 6)]
     yield "credits_expire", {"holdings": soon, "total": 100}
 
@@ -55,7 +55,7 @@ def told_of(alert: Alert) -> dict[str, object]:
     """What a mail says of an alert that came, ended and came again."""
     Alert.objects.filter(pk=alert.pk).update(reopened_at=clock.now(), resolved_at=clock.now(), count=3)
     alert.refresh_from_db()
-    return alert_delivery.item_of(AlertDelivery(alert=alert))
+    return alert_delivery.build_item(AlertDelivery(alert=alert))
 
 
 def test_every_mail_is_written_in_chinese(lin: User) -> None:

@@ -20,29 +20,29 @@ Status = VideoTask.Status
 CANCELLABLE = (Status.QUEUED, Status.UNCONFIRMED, Status.GENERATING, Status.DOWNLOADING)
 
 
-class Busy(Exception):
+class TaskBusy(Exception):
     """A worker holds it at this moment."""
 
 
-class Called(Exception):
+class CallbackPending(Exception):
     """The provider has called about an unconfirmed task, and nobody has looked yet: its word comes before ours."""
 
 
-def may_look(task: VideoTask) -> bool:
+def can_check(task: VideoTask) -> bool:
     """Whether there is anything to look for: a place to be sent, or a verdict."""
     return task.status == Status.QUEUED or VideoTask.objects.filter(polling.due(), pk=task.pk, deleted_at=None).exists()
 
 
-def may_retry_download(task: VideoTask) -> bool:
+def can_retry_download(task: VideoTask) -> bool:
     """Whether the provider named files that we do not have."""
-    return task.deleted_at is None and _missing(task.pk).exists()
+    return task.deleted_at is None and _missing_files(task.pk).exists()
 
 
-def look_now(*, task_id: UUID, seen: str, actor: User) -> None:
+def check_now(*, task_id: UUID, seen: str, actor: User) -> None:
     """Let dispatcher or poller look at once. Raises NotPossible when it is not as seen, or nothing is to be looked for."""
     at = clock.database_now()
     task = VideoTask.objects.get(pk=task_id)
-    if task.status != seen or not may_look(task):
+    if task.status != seen or not can_check(task):
         raise lifecycle.NotPossible(task.status)
     if not VideoTask.objects.filter(pk=task_id, status=seen).update(due_at=at):
         raise lifecycle.NotPossible(_status_of(task_id))
@@ -56,10 +56,10 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
     Raises Busy while a worker is fetching them, NotPossible when none is missing.
     """
     task = VideoTask.objects.get(pk=task_id)
-    if task.status != seen or not may_retry_download(task):
+    if task.status != seen or not can_retry_download(task):
         raise lifecycle.NotPossible(task.status)
-    if _missing(task_id).filter(lease_until__gt=clock.database_now()).exists():
-        raise Busy
+    if _missing_files(task_id).filter(lease_until__gt=clock.database_now()).exists():
+        raise TaskBusy
     count = downloads.retry(task_id=task_id)
     lifecycle.note(task_id=task_id, code="retry_download", detail="fetched again by hand", actor=actor)
     job_queue.ring("download")
@@ -72,13 +72,13 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
     Raises Busy while it is being sent, Called, NotPossible when it is not as seen any more.
     """
     if seen == Status.SUBMITTING:
-        raise Busy
+        raise TaskBusy
     if seen not in CANCELLABLE:
         raise lifecycle.NotPossible(seen)
     if seen == Status.QUEUED:
         ended = lifecycle.cancelled(task_id=task_id, code="operator", actor=actor)
     else:
-        _hear_the_provider_first(task_id)
+        _refuse_if_callback_pending(task_id)
         ended = lifecycle.given_up(
             task_id=task_id, from_=seen, code="operator", detail="ended by an operator", actor=actor
         )
@@ -88,21 +88,21 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
 
 def mark_lost(*, task_id: UUID, actor: User) -> None:
     """Stop waiting for an unconfirmed task and give its price back. Raises Called, NotPossible when it is another by now."""
-    _hear_the_provider_first(task_id)
+    _refuse_if_callback_pending(task_id)
     if not lifecycle.given_up(
         task_id=task_id, from_=Status.UNCONFIRMED, code="unconfirmed", detail="called lost by an operator", actor=actor
     ):
         raise lifecycle.NotPossible(_status_of(task_id))
 
 
-def _hear_the_provider_first(task_id: UUID) -> None:
+def _refuse_if_callback_pending(task_id: UUID) -> None:
     """A callback that we answered with 200 is honoured: it is looked into before anybody is refunded. Raises Called."""
     task = VideoTask.objects.get(pk=task_id)
     if task.status == Status.UNCONFIRMED and adoption.pending_names(task):
-        raise Called
+        raise CallbackPending
 
 
-def _missing(task_id: UUID) -> QuerySet[VideoFile]:
+def _missing_files(task_id: UUID) -> QuerySet[VideoFile]:
     return VideoFile.objects.filter(task_id=task_id, state__in=[VideoFile.State.PENDING, VideoFile.State.LOST])
 
 

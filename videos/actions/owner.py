@@ -17,7 +17,7 @@ from videos.storage import source_images
 Status = VideoTask.Status
 
 # A closing is one transaction; the sweep deletes what a long history has beyond this.
-DELETED_AT_ONCE = 300
+MAX_DELETED_PER_CLOSING = 300
 
 
 def cancel(*, task_id: UUID, actor: User) -> None:
@@ -48,7 +48,7 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
 
 
 @transaction.atomic
-def forget(*, user: User, actor: User | None = None) -> int:
+def erase_user_videos(*, user: User, actor: User | None = None) -> int:
     """Let go of all that a leaving person's videos hold: cancel what waits, delete what has ended, and forget its words.
 
     What the provider is making goes on to its end and is forgotten then (`forget_closed`). Returns how many were forgotten.
@@ -58,7 +58,7 @@ def forget(*, user: User, actor: User | None = None) -> int:
     for task_id in list(waiting.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancelled(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
-    for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True)[:DELETED_AT_ONCE]:
+    for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True)[:MAX_DELETED_PER_CLOSING]:
         delete(task_id=task_id, actor=actor)
     # A task on its way keeps its prompt: it is how a lost one is recognised at the provider.
     CallbackReceipt.objects.filter(task__in=ended).update(body="")
@@ -67,19 +67,19 @@ def forget(*, user: User, actor: User | None = None) -> int:
     return ended.exclude(prompt="", watermark="").update(prompt="", watermark="")
 
 
-def forget_closed() -> int:
+def erase_closed_accounts() -> int:
     """Forget what has ended since its owner left; the sweep's chore. Returns how many were forgotten."""
     theirs = VideoTask.objects.filter(user=OuterRef("pk"))
     held = theirs.exclude(prompt="", watermark="") | theirs.filter(deleted_at=None)
     left = User.objects.filter(anonymised_at__isnull=False)
     left = left.filter(Exists(held) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
-    return sum(forget(user=user) for user in left)
+    return sum(erase_user_videos(user=user) for user in left)
 
 
 BATCH = 200
 
 
-def expire_old(now: datetime) -> int:
+def delete_expired(now: datetime) -> int:
     """Delete what was stored longer ago than is kept, as its owner would; returns how many. 0 days: nothing ever."""
     days = settings.VIDEO_RETENTION_DAYS
     if days <= 0:

@@ -27,7 +27,7 @@ class ProviderAccountAdmin(AccountAdmin):
     actions = ("test_connection", *AccountAdmin.actions)
 
     def prove(self, account: ProviderAccount) -> Proof:
-        return _try(account)
+        return _test_connection(account)
 
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
         return [Button("test_connection", _("Test connection")), *super().buttons(account)]
@@ -45,7 +45,7 @@ class ProviderAccountAdmin(AccountAdmin):
         return None
 
 
-def _try(account: ProviderAccount) -> Proof:
+def _test_connection(account: ProviderAccount) -> Proof:
     """Ask for the balance, and say what came of it."""
     is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
@@ -58,11 +58,17 @@ def _try(account: ProviderAccount) -> Proof:
         return Proof(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
     words = {"took": took, "detail": reading.trouble.detail if reading.trouble else ""}
     return Proof(
-        False, join_sentences((_trouble(reading.trouble) % words, _used(reading.trouble) if is_used else _unused()))
+        False,
+        join_sentences(
+            (
+                _describe_error(reading.trouble) % words,
+                _describe_effect(reading.trouble) if is_used else _describe_unused(),
+            )
+        ),
     )
 
 
-def _trouble(trouble: errors.ProviderError | None) -> str:
+def _describe_error(trouble: errors.ProviderError | None) -> str:
     if isinstance(trouble, errors.AccessDenied):
         return _(
             "it refuses our key or address (after %(took)s: %(detail)s). Compare them with the provider's page of API keys."
@@ -74,7 +80,7 @@ def _trouble(trouble: errors.ProviderError | None) -> str:
     )
 
 
-def _used(trouble: errors.ProviderError | None) -> str:
+def _describe_effect(trouble: errors.ProviderError | None) -> str:
     if isinstance(trouble, errors.AccessDenied):
         return _("New videos wait until it answers.")
     if isinstance(trouble, errors.OutOfCredits):
@@ -82,7 +88,7 @@ def _used(trouble: errors.ProviderError | None) -> str:
     return _("We go on trying.")
 
 
-def _unused() -> str:
+def _describe_unused() -> str:
     return _("No new video goes to it.")
 
 

@@ -20,7 +20,7 @@ Status = VideoTask.Status
 
 
 @dataclass(frozen=True, kw_only=True)
-class Act:
+class TaskAction:
     """One act. `perform` takes the task, the state its operator saw and the operator, and returns what was done, in words."""
 
     name: str
@@ -32,13 +32,13 @@ class Act:
     moves_money: bool = False
 
 
-def attempt(act: Act, task: VideoTask, *, seen: str, actor: User) -> tuple[bool, str]:
+def perform_action(act: TaskAction, task: VideoTask, *, seen: str, actor: User) -> tuple[bool, str]:
     """Perform an act; whether it was done, and what to tell its operator."""
     try:
         return True, act.perform(task, seen, actor)
-    except operator_actions.Busy:
+    except operator_actions.TaskBusy:
         return False, _("A worker holds it at this moment; nothing was changed. Try again in two minutes.")
-    except operator_actions.Called:
+    except operator_actions.CallbackPending:
         return False, _("The provider has called about it: choose “Look now” first. Nothing was changed.")
     except lifecycle.NotPossible as refusal:
         if refusal.status == seen:
@@ -47,17 +47,17 @@ def attempt(act: Act, task: VideoTask, *, seen: str, actor: User) -> tuple[bool,
         return False, _("Meanwhile it became “%(state)s”; nothing was changed.") % {"state": word}
 
 
-def _credits(task: VideoTask) -> str:
+def _format_credits(task: VideoTask) -> str:
     return ngettext("%(n)d credit", "%(n)d credits", task.user_credits) % {"n": task.user_credits}
 
 
-def _provider_credits(spend: Spend | None) -> str:
+def _format_provider_credits(spend: Spend | None) -> str:
     if spend is None:
         return _("an unknown amount")
     return _("%(n)s provider credits") % {"n": amount(spend.estimated if spend.actual is None else spend.actual)}
 
 
-def _look_consequence(task: VideoTask, spend: Spend | None) -> str:
+def _check_consequence(task: VideoTask, spend: Spend | None) -> str:
     if task.status == Status.QUEUED:
         return _("No money moves by this. If it is its turn and nothing holds it, it is sent and paid for as ordered.")
     return _("No money moves: the provider is asked how it stands, and asking is free.")
@@ -70,7 +70,7 @@ def _retry_consequence(task: VideoTask, spend: Spend | None) -> str:
 
 
 def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
-    back = _("%(credits)s go back to %(person)s.") % {"credits": _credits(task), "person": task.user.email}
+    back = _("%(credits)s go back to %(person)s.") % {"credits": _format_credits(task), "person": task.user.email}
     after = {
         Status.QUEUED: _("Nothing was sent, so it costs us nothing."),
         Status.UNCONFIRMED: _(
@@ -88,79 +88,82 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
     }
     words = after.get(Status(task.status), "")
     # In a sentence of its own for languages that put no space after a full stop.
-    return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _provider_credits(spend)}}
+    return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _format_provider_credits(spend)}}
 
 
-def _look(task: VideoTask, seen: str, actor: User) -> str:
-    operator_actions.look_now(task_id=task.pk, seen=seen, actor=actor)
+def _perform_check(task: VideoTask, seen: str, actor: User) -> str:
+    operator_actions.check_now(task_id=task.pk, seen=seen, actor=actor)
     return _("It is looked at now.")
 
 
-def _retry(task: VideoTask, seen: str, actor: User) -> str:
+def _perform_retry(task: VideoTask, seen: str, actor: User) -> str:
     count = operator_actions.retry_download(task_id=task.pk, seen=seen, actor=actor)
     return ngettext("%(n)d file is fetched now.", "%(n)d files are fetched now.", count) % {"n": count}
 
 
-def _cancel(task: VideoTask, seen: str, actor: User) -> str:
+def _perform_cancel(task: VideoTask, seen: str, actor: User) -> str:
     operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
-    return _("Ended; %(credits)s went back to %(person)s.") % {"credits": _credits(task), "person": task.user.email}
-
-
-def _mark_lost(task: VideoTask, seen: str, actor: User) -> str:
-    operator_actions.mark_lost(task_id=task.pk, actor=actor)
-    return _("Called lost; %(credits)s went back to %(person)s.") % {
-        "credits": _credits(task),
+    return _("Ended; %(credits)s went back to %(person)s.") % {
+        "credits": _format_credits(task),
         "person": task.user.email,
     }
 
 
-ACTS: dict[str, Act] = {
+def _perform_mark_lost(task: VideoTask, seen: str, actor: User) -> str:
+    operator_actions.mark_lost(task_id=task.pk, actor=actor)
+    return _("Called lost; %(credits)s went back to %(person)s.") % {
+        "credits": _format_credits(task),
+        "person": task.user.email,
+    }
+
+
+TASK_ACTIONS: dict[str, TaskAction] = {
     act.name: act
     for act in (
-        Act(
+        TaskAction(
             name="look_now",
             label=gettext_lazy("Look now"),
             question=gettext_lazy("Look now?"),
-            offered=operator_actions.may_look,
-            consequence=_look_consequence,
-            perform=_look,
+            offered=operator_actions.can_check,
+            consequence=_check_consequence,
+            perform=_perform_check,
         ),
-        Act(
+        TaskAction(
             name="retry_download",
             label=gettext_lazy("Retry download"),
             question=gettext_lazy("Retry the download?"),
-            offered=operator_actions.may_retry_download,
+            offered=operator_actions.can_retry_download,
             consequence=_retry_consequence,
-            perform=_retry,
+            perform=_perform_retry,
         ),
-        Act(
+        TaskAction(
             name="cancel_with_refund",
             label=gettext_lazy("Cancel with refund"),
             question=gettext_lazy("Cancel and give the credits back?"),
             offered=lambda task: task.status in operator_actions.CANCELLABLE,
             consequence=_cancel_consequence,
-            perform=_cancel,
+            perform=_perform_cancel,
             moves_money=True,
         ),
-        Act(
+        TaskAction(
             name="mark_lost",
             label=gettext_lazy("Mark unconfirmed as lost"),
             question=gettext_lazy("Give up waiting and give the credits back?"),
             offered=lambda task: task.status == Status.UNCONFIRMED,
             consequence=_cancel_consequence,
-            perform=_mark_lost,
+            perform=_perform_mark_lost,
             moves_money=True,
         ),
     )
 }
 
 
-def offered_for(task: VideoTask) -> list[Act]:
+def list_offered(task: VideoTask) -> list[TaskAction]:
     """The acts that make sense for the task as it stands."""
-    return [act for act in ACTS.values() if act.offered(task)]
+    return [act for act in TASK_ACTIONS.values() if act.offered(task)]
 
 
-def describe(act: Act, tasks: list[VideoTask], spends: dict[str, Spend]) -> list[dict[str, Any]]:
+def describe_consequences(act: TaskAction, tasks: list[VideoTask], spends: dict[str, Spend]) -> list[dict[str, Any]]:
     """For the page that asks: each task, whether the act fits it, and what will happen to the money."""
     return [
         {

@@ -14,7 +14,7 @@ from accounts.models import User
 from billing.common.form_fields import parse_row_number
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
-from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.ordering.input_modes import RESOLUTION_LABELS
 from videos.presentation.timeline import FAILURES
 
 Status = VideoTask.Status
@@ -67,7 +67,7 @@ class ResolutionFilter(admin.SimpleListFilter):
     parameter_name = "resolution"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return list(RESOLUTION_NAMES.items())
+        return list(RESOLUTION_LABELS.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(resolution=self.value()) if self.value() else queryset
@@ -102,7 +102,7 @@ class PersonFilter(admin.SimpleListFilter):
         return queryset.filter(user_id=self.value()) if self.lookup_choices else queryset
 
 
-def searched(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
+def search_tasks(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
     """Tasks by our id or the eight characters that people see of it, the provider's id, an address, or words of the prompt."""
     term = term.strip()
     if not term:

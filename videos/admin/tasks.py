@@ -29,21 +29,21 @@ from videos.admin.filters import (
     ModelFilter,
     PersonFilter,
     ResolutionFilter,
-    searched,
+    search_tasks,
 )
 from videos.lifecycle.costs import amount, money_of, spends_of
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
-from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.ordering.input_modes import RESOLUTION_LABELS
 from videos.pipeline import polling
-from videos.presentation.tiles import state_of
+from videos.presentation.tiles import get_display_state
 from videos.templatetags.veo import span
 
 Status = VideoTask.Status
 
-MOST_AT_ONCE = 200
+MAX_SELECTED = 200
 # How much of a callback's body is shown; the row has up to 64 KiB.
-BODY_SHOWN = 4000
+MAX_BODY_SHOWN = 4000
 
 
 class TaskList(AnsweringList):
@@ -78,7 +78,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     search_fields = ("prompt",)  # shows the box; `searched` says what it finds
     search_help_text = gettext_lazy("Words of the prompt, an e-mail address, our number or the provider's")
     ordering = ("-created_at",)
-    actions: Any = tuple(acts.ACTS)
+    actions: Any = tuple(acts.TASK_ACTIONS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VideoTask]:
         return super().get_queryset(request).prefetch_related("files")
@@ -86,7 +86,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[VideoTask], search_term: str
     ) -> tuple[QuerySet[VideoTask], bool]:
-        return searched(queryset, search_term), False
+        return search_tasks(queryset, search_term), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AnsweringList]:
         return TaskList
@@ -99,7 +99,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, task: VideoTask) -> SafeString:
-        state = state_of(task)
+        state = get_display_state(task)
         return chip(state.word, state.tone)
 
     @admin.display(description=gettext_lazy("prompt"))
@@ -112,8 +112,8 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("model"), ordering="model")
     def made_by(self, task: VideoTask) -> str:
-        title = catalogue.title_of(task.model).removeprefix("Veo 3.1 ")
-        return f"{title} · {RESOLUTION_NAMES.get(task.resolution, task.resolution)}"
+        title = catalogue.model_title(task.model).removeprefix("Veo 3.1 ")
+        return f"{title} · {RESOLUTION_LABELS.get(task.resolution, task.resolution)}"
 
     @admin.display(description=gettext_lazy("price"), ordering="user_credits")
     def price(self, task: VideoTask) -> SafeString:
@@ -138,7 +138,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("waits for"))
     def waits_for(self, task: VideoTask) -> str:
-        return waits_for(task)
+        return describe_wait(task)
 
     # The page of one
 
@@ -152,7 +152,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             raise Http404 from None
         if not self.has_view_permission(request, task):
             raise PermissionDenied
-        state = state_of(task)
+        state = get_display_state(task)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -161,14 +161,14 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "task": task,
             "number": str(task.pk).partition("-")[0].upper(),
             "state": state,
-            "waits_for": waits_for(task),
+            "waits_for": describe_wait(task),
             "events": task.events.select_related("actor"),
             "files": task.files.all(),
             "callbacks": task.callbacks.all()[:20],
-            "body_shown": BODY_SHOWN,
+            "body_shown": MAX_BODY_SHOWN,
             "money": money_of(task),
             "alerts": Alert.objects.filter(reference=task.reference),
-            "acts": acts.offered_for(task) if self.has_operate_permission(request) else (),
+            "acts": acts.list_offered(task) if self.has_operate_permission(request) else (),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/videos/task.html", context)
@@ -193,10 +193,10 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
     def _act(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
         """Asks first, saying what will happen to the money; then acts on each task in the state that was seen."""
-        act = acts.ACTS[name]
-        tasks = list(chosen.select_related("user")[: MOST_AT_ONCE + 1])
-        if len(tasks) > MOST_AT_ONCE:
-            self.message_user(request, _("Choose fewer: at most %(n)d at once.") % {"n": MOST_AT_ONCE}, messages.ERROR)
+        act = acts.TASK_ACTIONS[name]
+        tasks = list(chosen.select_related("user")[: MAX_SELECTED + 1])
+        if len(tasks) > MAX_SELECTED:
+            self.message_user(request, _("Choose fewer: at most %(n)d at once.") % {"n": MAX_SELECTED}, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
             return self._ask(request, act, tasks)
@@ -208,8 +208,8 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(reverse("admin:videos_videotask_change", args=[tasks[0].pk]))
         return None
 
-    def _ask(self, request: HttpRequest, act: acts.Act, tasks: list[VideoTask]) -> HttpResponse:
-        rows = acts.describe(act, tasks, spends_of(tasks))
+    def _ask(self, request: HttpRequest, act: acts.TaskAction, tasks: list[VideoTask]) -> HttpResponse:
+        rows = acts.describe_consequences(act, tasks, spends_of(tasks))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -222,15 +222,15 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/videos/ask.html", context)
 
-    def _perform(self, request: HttpRequest, act: acts.Act, task: VideoTask, seen: str) -> None:
-        done, words = acts.attempt(act, task, seen=seen, actor=operator_of(request))
+    def _perform(self, request: HttpRequest, act: acts.TaskAction, task: VideoTask, seen: str) -> None:
+        done, words = acts.perform_action(act, task, seen=seen, actor=operator_of(request))
         if done:
             self.log_change(request, task, act.name)
         text = f"{Truncator(task.prompt).chars(40)}: {words}"
         self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
 
 
-def waits_for(task: VideoTask) -> str:
+def describe_wait(task: VideoTask) -> str:
     """What the next step of a task depends on, in a few words; nothing once it has ended."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():

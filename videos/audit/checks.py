@@ -158,7 +158,7 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
     """I12: nothing stays longer in a state than it may, unless somebody was told."""
     at = clock.database_now()
     late = (
-        Q(pk__in=queue.forgotten(at - SLACK).values("pk"))
+        Q(pk__in=queue.list_overdue(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)

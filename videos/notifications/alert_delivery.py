@@ -27,12 +27,12 @@ log = logging.getLogger(__name__)
 Channel = AlertDelivery.Channel
 Event = AlertDelivery.Event
 
-MOST_PER_JOB = 1000
+MAX_PER_JOB = 1000
 # A job that takes longer would be killed: servers that hang must not eat more of it.
-ROUND = timedelta(seconds=90)
+TIME_LIMIT = timedelta(seconds=90)
 # More than this at once for one address come as one mail; so many mails within a while, and the next ones are gathered.
-SINGLE_MAILS = 5
-A_WHILE = timedelta(minutes=10)
+MAX_SINGLE_MAILS = 5
+GROUPING_WINDOW = timedelta(minutes=10)
 LIMITS = exchange.Limits(connect_s=5, read_s=10, total_s=15, body_bytes=4096)
 GONE = 410
 
@@ -42,29 +42,29 @@ def deliver_due() -> int:
 
     Claimed one by one just before it is sent, so that two workers share the work.
     """
-    until = clock.now() + ROUND
+    until = clock.now() + TIME_LIMIT
     mails: dict[str, list[AlertDelivery]] = defaultdict(list)
     posts: list[AlertDelivery] = []
-    for delivery in alert_outbox.due_deliveries()[:MOST_PER_JOB]:
+    for delivery in alert_outbox.due_deliveries()[:MAX_PER_JOB]:
         (mails[delivery.address] if delivery.channel == Channel.EMAIL else posts).append(delivery)
-    arrived = sum(_mail_all(address, deliveries, until) for address, deliveries in mails.items())
+    arrived = sum(_mail_address(address, deliveries, until) for address, deliveries in mails.items())
     for delivery in posts:
         if clock.now() < until and alert_outbox.claim_delivery(delivery):
-            arrived += post(delivery) == ""
+            arrived += post_webhook(delivery) == ""
     return arrived
 
 
-def mail_one(delivery: AlertDelivery) -> str:
+def mail_alert(delivery: AlertDelivery) -> str:
     """Mail claimed news of one alert; "" when the server took it, else what was wrong. The row says the same."""
     template = "alert_over" if delivery.event == Event.OVER else "alert"
-    return _mail([delivery], template, {"item": item_of(delivery)})
+    return _mail_deliveries([delivery], template, {"item": build_item(delivery)})
 
 
-def post(delivery: AlertDelivery) -> str:
+def post_webhook(delivery: AlertDelivery) -> str:
     """Post claimed news of one alert to the webhook; "" when it was taken (2xx), else what was wrong."""
     if not settings.ALERT_WEBHOOK_URL:
-        return _not_arrived([delivery], "there is no ALERT_WEBHOOK_URL any more", for_good=True)
-    body = json.dumps(payload(delivery), separators=(",", ":")).encode()
+        return _record_failure([delivery], "there is no ALERT_WEBHOOK_URL any more", for_good=True)
+    body = json.dumps(build_payload(delivery), separators=(",", ":")).encode()
     try:
         headers = standard_webhooks.signed(
             body,
@@ -80,16 +80,16 @@ def post(delivery: AlertDelivery) -> str:
             limits=LIMITS,
         )
     except (exchange.Trouble, ValueError) as trouble:
-        return _not_arrived([delivery], str(trouble))
+        return _record_failure([delivery], str(trouble))
     if 200 <= answer.status < 300:
         alert_outbox.record_sent(delivery, at=clock.now())
         return ""
     gone = answer.status == GONE
     said = "it answered 410: it wants no more" if gone else f"it answered {answer.status}"
-    return _not_arrived([delivery], said, for_good=gone)
+    return _record_failure([delivery], said, for_good=gone)
 
 
-def payload(delivery: AlertDelivery) -> dict[str, Any]:
+def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
     """What the webhook gets; these names stay. Times are ISO 8601 in UTC, words are English."""
     alert = delivery.alert
     kind = "alert.test" if alert.kind == Alert.Kind.TEST else f"alert.{_EVENT_NAMES[Event(delivery.event)]}"
@@ -123,7 +123,7 @@ def payload(delivery: AlertDelivery) -> dict[str, Any]:
 _EVENT_NAMES = {Event.RAISED: "raised", Event.OVER: "resolved"}
 
 
-def item_of(delivery: AlertDelivery) -> dict[str, Any]:
+def build_item(delivery: AlertDelivery) -> dict[str, Any]:
     """What the templates of mails say about one alert: in the language and zone that are spoken when they are filled."""
     alert = delivery.alert
     return {
@@ -139,14 +139,14 @@ def item_of(delivery: AlertDelivery) -> dict[str, Any]:
     }
 
 
-def mail_to(address: str, template: str, values: dict[str, Any]) -> None:
+def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
     """Mail an operator: in the language and time of the person with this address, else in the site's. Raises OSError."""
     person = User.objects.filter(email=address.lower(), is_active=True).first()
     language = (person.language if person else "") or settings.LANGUAGE_CODE
     mail.send(person or address, template, values, language=language, address=address)
 
 
-def said_of(trouble: OSError) -> str:
+def describe_smtp_error(trouble: OSError) -> str:
     """What a mail server said, as far as it is safe to show: the kind of trouble, and its code."""
     name, code = type(trouble).__name__, getattr(trouble, "smtp_code", None)
     if isinstance(trouble, SMTPException):
@@ -154,27 +154,27 @@ def said_of(trouble: OSError) -> str:
     return f"the mail server cannot be reached ({name})"
 
 
-def _mail_all(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
+def _mail_address(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
     """What is due to one address: a few mails, or one that gathers; if it got many a moment ago, only what is urgent."""
-    left = SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=A_WHILE)
+    left = MAX_SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=GROUPING_WINDOW)
     if left <= 0:
-        urgent = _urgent(address, deliveries)
-        alert_outbox.postpone_deliveries((one for one in deliveries if one not in urgent), for_=A_WHILE / 2)
+        urgent = _select_urgent(address, deliveries)
+        alert_outbox.postpone_deliveries((one for one in deliveries if one not in urgent), for_=GROUPING_WINDOW / 2)
         deliveries, left = urgent, 1
     if len(deliveries) > left:
         mine = [delivery for delivery in deliveries if alert_outbox.claim_delivery(delivery)]
-        items = [item_of(delivery) for delivery in mine]
-        return len(mine) if mine and not _mail(mine, "alerts", {"items": items}) else 0
+        items = [build_item(delivery) for delivery in mine]
+        return len(mine) if mine and not _mail_deliveries(mine, "alerts", {"items": items}) else 0
     arrived = 0
     for delivery in deliveries:
         if clock.now() < until and alert_outbox.claim_delivery(delivery):
-            arrived += mail_one(delivery) == ""
+            arrived += mail_alert(delivery) == ""
     return arrived
 
 
-def _urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
+def _select_urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
     """What is critical and of a kind that this address has not read of lately: more of the same may wait."""
-    read = alert_outbox.recent_kinds(address, within=A_WHILE)
+    read = alert_outbox.recent_kinds(address, within=GROUPING_WINDOW)
     return [
         delivery
         for delivery in deliveries
@@ -184,18 +184,18 @@ def _urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDeli
     ]
 
 
-def _mail(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:
+def _mail_deliveries(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:
     try:
-        mail_to(deliveries[0].address, template, values)
+        mail_operator(deliveries[0].address, template, values)
     except OSError as trouble:
-        return _not_arrived(deliveries, said_of(trouble))
+        return _record_failure(deliveries, describe_smtp_error(trouble))
     at = clock.now()
     for delivery in deliveries:
         alert_outbox.record_sent(delivery, at=at)
     return ""
 
 
-def _not_arrived(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
+def _record_failure(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
     for delivery in deliveries:
         alert_outbox.record_failed(delivery, error=error, for_good=for_good)
     log.warning("%d alerts not told by %s: %s", len(deliveries), deliveries[0].channel, error)

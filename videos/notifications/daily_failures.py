@@ -13,7 +13,7 @@ from videos.models import VideoTask
 
 Status = VideoTask.Status
 
-UNREFUNDED_SHOWN = 5
+MAX_UNREFUNDED_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Failures:
         return self.ended - self.refunded
 
 
-def failures_of(day: date) -> Failures:
+def find_failures(day: date) -> Failures:
     """Every failure of the day and whether its charge came back."""
     window = day_window(day)
     charge_key = Reference(OuterRef("pk"), "charge:video:")
@@ -47,4 +47,4 @@ def failures_of(day: date) -> Failures:
         cancelled=Count("pk", filter=Q(status=Status.CANCELLED)),
         refunded=Count("pk", filter=Q(is_refunded=True)),
     )
-    return Failures(**counts, unrefunded=list(ended.filter(is_refunded=False).order_by("pk")[:UNREFUNDED_SHOWN]))
+    return Failures(**counts, unrefunded=list(ended.filter(is_refunded=False).order_by("pk")[:MAX_UNREFUNDED_SHOWN]))

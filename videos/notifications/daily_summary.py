@@ -13,7 +13,7 @@ from django.utils.functional import SimpleLazyObject
 from billing.common.periods import site_zone
 from billing.reports import daily_summary, summary_schedule
 from videos.notifications import alert_delivery, summary_words
-from videos.notifications.daily_failures import failures_of
+from videos.notifications.daily_failures import find_failures
 
 log = logging.getLogger(__name__)
 
@@ -38,23 +38,23 @@ def send_due() -> int:
 def send(day: date, address: str) -> str:
     """Mail it to one address; "" when the server took it, else what was wrong."""
     try:
-        alert_delivery.mail_to(address, "daily_summary", values_of(day))
+        alert_delivery.mail_operator(address, "daily_summary", template_values(day))
     except OSError as trouble:
-        error = alert_delivery.said_of(trouble)
+        error = alert_delivery.describe_smtp_error(trouble)
         log.warning("no daily summary of %s: %s", day, error)
         return error
     return ""
 
 
-def text_of(day: date) -> str:
+def render_text(day: date) -> str:
     """The mail as text, in the site's language: for a terminal."""
     with translation.override(settings.LANGUAGE_CODE), timezone.override(site_zone()):
-        return render_to_string("mail/daily_summary.txt", {**values_of(day), "app_url": settings.APP_URL}).strip()
+        return render_to_string("mail/daily_summary.txt", {**template_values(day), "app_url": settings.APP_URL}).strip()
 
 
-def values_of(day: date) -> dict[str, Any]:
+def template_values(day: date) -> dict[str, Any]:
     """What the templates say; read and put into words when they are rendered, in the reader's language."""
-    sections = SimpleLazyObject(lambda: summary_words.sections(daily_summary.of(day), failures_of(day)))
+    sections = SimpleLazyObject(lambda: summary_words.build_sections(daily_summary.of(day), find_failures(day)))
     return {
         "day": day,
         "sections": sections,

@@ -43,7 +43,7 @@ class Section:
     lines: list[Line] = field(default_factory=list)
 
 
-def sections(summary: Summary, failures: Failures) -> list[Section]:
+def build_sections(summary: Summary, failures: Failures) -> list[Section]:
     """In the language and time zone spoken now."""
     return [
         _balance(summary.balance),

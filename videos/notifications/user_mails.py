@@ -8,38 +8,38 @@ from django.db.models import Q, QuerySet
 from accounts.mail import sending as mail
 from accounts.seams import clock
 from videos.models import VideoTask
-from videos.presentation.timeline import failure_of
+from videos.presentation.timeline import explain_failure
 
 log = logging.getLogger(__name__)
 
 Status = VideoTask.Status
 
 # Older news is no news: after a long outage nobody wants yesterday's mails.
-NEWS_FOR = timedelta(hours=12)
-MOST_PER_JOB = 20
+MAX_AGE = timedelta(hours=12)
+MAX_PER_JOB = 20
 
 
-def due() -> QuerySet[VideoTask]:
+def list_due() -> QuerySet[VideoTask]:
     """Ended tasks whose owners want a mail and got none."""
     wanted = Q(status=Status.READY, user__notify_ready=True) | Q(
         status=Status.FAILED, late_at=None, user__notify_failed=True
     )
     fresh = VideoTask.objects.filter(
-        wanted, notified_at=None, deleted_at=None, finished_at__gt=clock.now() - NEWS_FOR, user__is_active=True
+        wanted, notified_at=None, deleted_at=None, finished_at__gt=clock.now() - MAX_AGE, user__is_active=True
     )
     return fresh.order_by("finished_at")
 
 
-def notify_due(*, most: int = MOST_PER_JOB) -> int:
+def send_due(*, most: int = MAX_PER_JOB) -> int:
     """Mail about what is due; returns how many mails left. A mail that the server refuses is not tried again."""
     sent = 0
-    for task in due().select_related("user")[:most]:
+    for task in list_due().select_related("user")[:most]:
         # Marked first: after a crash in between, a missing mail is better than two.
         if not VideoTask.objects.filter(pk=task.pk, notified_at=None).update(notified_at=clock.now()):
             continue
         template = "video_ready" if task.status == Status.READY else "video_failed"
         try:
-            mail.send(task.user, template, {"task": task, "failure": failure_of(task)})
+            mail.send(task.user, template, {"task": task, "failure": explain_failure(task)})
         except OSError as trouble:
             log.warning("no mail about %s: %s", task.pk, type(trouble).__name__)
         else:

@@ -20,7 +20,7 @@ from videos.ordering import queue
 
 
 @dataclass(frozen=True)
-class Standing:
+class Restriction:
     """What people read: a title and a sentence. `takes_orders`: an order is charged; `is_waiting`: and then waits."""
 
     title: str
@@ -29,51 +29,51 @@ class Standing:
     is_waiting: bool = False
 
 
-def now(account: ProviderAccount | None, user: User, *, at: datetime) -> Standing | None:
+def find_restriction(account: ProviderAccount | None, user: User, *, at: datetime) -> Restriction | None:
     """Why new videos of this user wait, by the account that new work goes to (None: no key); None: made as usual.
 
     What is between us and the provider is not told.
     """
     if account is None:
-        return _at_rest()
+        return _unavailable()
     if account.is_paused_at(at):
         until = (
             _("It ends at %(time)s.") % {"time": format_moment(account.paused_until)} if account.paused_until else ""
         )
         reason = provider_accounts.format_pause_reason(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
-        return Standing(_("New videos are paused"), join_sentences((why, until)), takes_orders=False)
+        return Restriction(_("New videos are paused"), join_sentences((why, until)), takes_orders=False)
     if (hold := user_holds.of(user.pk)) is not None:
-        return Standing(_("Your new videos are held"), str(guard_checks.held_by(hold)), takes_orders=False)
+        return Restriction(_("Your new videos are held"), str(guard_checks.held_by(hold)), takes_orders=False)
     if account.parked_as or provider_accounts.is_critical(account):
-        return _at_rest()
+        return _unavailable()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         if circuit_breaker.has_rested(account, at):
             text = _("It may be well again: what is ordered next goes first, and the rest follows by itself.")
-            return Standing(_("The provider had trouble"), text, takes_orders=True)
+            return Restriction(_("The provider had trouble"), text, takes_orders=True)
         text = _("What you order waits and is made by itself as soon as the provider is well again.")
-        return Standing(_("The provider has trouble"), text, takes_orders=True, is_waiting=True)
+        return Restriction(_("The provider has trouble"), text, takes_orders=True, is_waiting=True)
     return None
 
 
-def _at_rest() -> Standing:
+def _unavailable() -> Restriction:
     text = _("The operator has been told. What waits goes on by itself, and nothing is lost.")
-    return Standing(_("No new videos just now"), text, takes_orders=False)
+    return Restriction(_("No new videos just now"), text, takes_orders=False)
 
 
 # Nobody minds a line as short as this.
-SHORT_LINE_S = 60
+SHORT_QUEUE_S = 60
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Availability:
     """What an order would meet. With nothing here it is made in its turn.
 
     `standing` is what holds for everybody or this person, `refusal` a budget that would not take the order; `wait` is a
     sentence: it would be charged, and then wait; or (`is_line_full`) the line is too long for it to be taken.
     """
 
-    standing: Standing | None = None
+    standing: Restriction | None = None
     refusal: budget_policy.BudgetRefusal | None = None
     wait: str = ""
     is_line_full: bool = False
@@ -84,39 +84,41 @@ class Outlook:
         return self.refusal is None and not self.is_line_full and (self.standing is None or self.standing.takes_orders)
 
 
-def of(*, user: User, quote: Quote | None) -> Outlook:
+def check_availability(*, user: User, quote: Quote | None) -> Availability:
     """The outlook of this person's order at that price (None: nothing is sold so)."""
     at = clock.database_now()
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         account = None
-    stands = now(account, user, at=at)
+    stands = find_restriction(account, user, at=at)
     if quote is None:
-        return Outlook(stands)
+        return Availability(stands)
     verdict = budget_policy.verdict(user=user, quote=quote, at=at)
     if account is None or (stands is not None and not stands.takes_orders) or verdict.refusal is not None:
-        return Outlook(stands, verdict.refusal)
+        return Availability(stands, verdict.refusal)
     line_s = queue.expected_wait_s()
     if line_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
         words = _("So many videos wait that no more are taken just now.")
-        return Outlook(stands, wait=words, is_line_full=True)
-    return Outlook(stands, wait=_wait(account, quote, stands, verdict.delay, at) or _in_line(line_s))
+        return Availability(stands, wait=words, is_line_full=True)
+    return Availability(
+        stands, wait=_describe_wait(account, quote, stands, verdict.delay, at) or _describe_queue(line_s)
+    )
 
 
-def _wait(
-    account: ProviderAccount, quote: Quote, stands: Standing | None, delay: budget_policy.Delay | None, at: datetime
+def _describe_wait(
+    account: ProviderAccount, quote: Quote, stands: Restriction | None, delay: budget_policy.Delay | None, at: datetime
 ) -> str:
     """What the guard would make the order wait for, in the order in which it looks."""
     if stands is not None and stands.is_waiting:
-        return _sentence("breaker")
+        return _format_wait("breaker")
     if provider_accounts.lacks_balance(account, quote.provider_credits):
-        return _sentence("balance")
-    return _sentence(delay.code, until=delay.until) if delay else ""
+        return _format_wait("balance")
+    return _format_wait(delay.code, until=delay.until) if delay else ""
 
 
-def _in_line(line_s: float) -> str:
-    if line_s < SHORT_LINE_S:
+def _describe_queue(line_s: float) -> str:
+    if line_s < SHORT_QUEUE_S:
         return ""
     return ngettext(
         "It would start in about %(n)d minute: other videos come first.",
@@ -125,7 +127,7 @@ def _in_line(line_s: float) -> str:
     ) % {"n": round(line_s / 60)}
 
 
-def _sentence(code: str, *, until: datetime | None = None) -> str:
+def _format_wait(code: str, *, until: datetime | None = None) -> str:
     why = {"why": wait_reasons.TO_OWNERS[code]}
     if until is None:
         return _("It would wait: %(why)s.") % why

@@ -9,7 +9,7 @@ from billing.common import item_names
 from billing.pricing.prices import Kind
 from videos.models import VideoTask
 
-Made = VideoTask.GenerationType
+GenerationType = VideoTask.GenerationType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class Model:
     title: str
     good_for: Promise
     usual_s: int  # from published run times; a guess until enough videos of our own were timed
-    made_from: frozenset[str] = frozenset({Made.TEXT, Made.FRAMES, Made.REFERENCE})
+    made_from: frozenset[str] = frozenset({GenerationType.TEXT, GenerationType.FRAMES, GenerationType.REFERENCE})
 
 
 CATALOGUE = (
@@ -30,7 +30,7 @@ CATALOGUE = (
         title="Veo 3.1 Quality",
         good_for=_("for the take you keep"),
         usual_s=150,
-        made_from=frozenset({Made.TEXT, Made.FRAMES}),
+        made_from=frozenset({GenerationType.TEXT, GenerationType.FRAMES}),
     ),
     Model(name="veo3_lite", title="Veo 3.1 Lite", good_for=_("for sketches"), usual_s=60),
 )
@@ -41,23 +41,27 @@ item_names.register_model_titles({model.name: model.title for model in CATALOGUE
 ASPECT_RATIOS = ("16:9", "9:16", "Auto")
 RESOLUTIONS = ("720p", "1080p", "4k")
 # How many images each way of making takes: fewest, most.
-IMAGES: dict[str, tuple[int, int]] = {Made.TEXT: (0, 0), Made.FRAMES: (1, 2), Made.REFERENCE: (1, 3)}
+IMAGE_COUNTS: dict[str, tuple[int, int]] = {
+    GenerationType.TEXT: (0, 0),
+    GenerationType.FRAMES: (1, 2),
+    GenerationType.REFERENCE: (1, 3),
+}
 # No copy of the provider's documentation says a limit; clients cap at 1,000 or 2,000 characters.
 PROMPT_LIMIT = 2000
 WATERMARK_LIMIT = 40
 SEED_RANGE = (10_000, 99_999)
 
 
-def durations_s(generation_type: str) -> tuple[int, ...]:
+def allowed_durations_s(generation_type: str) -> tuple[int, ...]:
     """The lengths in seconds that a way of making allows."""
-    return (8,) if generation_type == Made.REFERENCE else (4, 6, 8)
+    return (8,) if generation_type == GenerationType.REFERENCE else (4, 6, 8)
 
 
 def price_kind(generation_type: str) -> Kind:
     """Under which kind of the price list it is sold."""
-    return Kind.REFERENCE if generation_type == Made.REFERENCE else Kind.GENERATE
+    return Kind.REFERENCE if generation_type == GenerationType.REFERENCE else Kind.GENERATE
 
 
-def title_of(name: str) -> str:
+def model_title(name: str) -> str:
     """What people call the model; its code if we do not know it (any more)."""
     return MODELS[name].title if name in MODELS else name

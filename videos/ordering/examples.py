@@ -7,7 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from videos.ordering import catalogue
-from videos.ordering.studio_options import price_of
+from videos.ordering.studio_options import find_price
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Example:
 
     @property
     def title(self) -> str:
-        return catalogue.title_of(self.model)
+        return catalogue.model_title(self.model)
 
     def user_credits(self) -> int | None:
         """What it costs now; None when it has no price."""
-        quote = price_of(model=self.model, resolution="720p")
+        quote = find_price(model=self.model, resolution="720p")
         return quote.user_credits if quote else None
 
     def settings(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 from videos.models import VideoTask
 from videos.ordering import catalogue
 
-Made = VideoTask.GenerationType
+GenerationType = VideoTask.GenerationType
 
 
 class Mode(models.TextChoices):
@@ -19,11 +19,11 @@ class Mode(models.TextChoices):
     REFERENCE = "reference", _("Reference")
 
 
-MADE_FROM = {
-    Mode.TEXT: Made.TEXT,
-    Mode.FIRST: Made.FRAMES,
-    Mode.BOTH: Made.FRAMES,
-    Mode.REFERENCE: Made.REFERENCE,
+GENERATION_TYPES = {
+    Mode.TEXT: GenerationType.TEXT,
+    Mode.FIRST: GenerationType.FRAMES,
+    Mode.BOTH: GenerationType.FRAMES,
+    Mode.REFERENCE: GenerationType.REFERENCE,
 }
 # The places of each mode's images, in the order in which the provider reads them.
 SLOTS: dict[str, tuple[str, ...]] = {
@@ -33,7 +33,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     Mode.REFERENCE: ("reference1", "reference2", "reference3"),
 }
 ALL_SLOTS = ("first", "last", "reference1", "reference2", "reference3")
-SLOT_NAMES: dict[str, Promise] = {
+SLOT_LABELS: dict[str, Promise] = {
     "first": _("First frame"),
     "last": _("Last frame"),
     "reference1": _("Reference 1"),
@@ -41,25 +41,25 @@ SLOT_NAMES: dict[str, Promise] = {
     "reference3": _("Reference 3"),
 }
 # How many of its places a mode needs filled.
-NEEDED = {Mode.TEXT: 0, Mode.FIRST: 1, Mode.BOTH: 2, Mode.REFERENCE: 1}
+REQUIRED_IMAGES = {Mode.TEXT: 0, Mode.FIRST: 1, Mode.BOTH: 2, Mode.REFERENCE: 1}
 
 AUTO = "Auto"
-RESOLUTION_NAMES = {"720p": "720p", "1080p": "1080p", "4k": "4K"}
-ASPECT_NAMES: dict[str, str | Promise] = {"16:9": "16:9", "9:16": "9:16", AUTO: _("As image")}
+RESOLUTION_LABELS = {"720p": "720p", "1080p": "1080p", "4k": "4K"}
+ASPECT_LABELS: dict[str, str | Promise] = {"16:9": "16:9", "9:16": "9:16", AUTO: _("As image")}
 
 
 def mode_of(task: VideoTask, images: int) -> Mode:
     """The mode in which a task with so many images was ordered."""
-    if task.generation_type == Made.REFERENCE:
+    if task.generation_type == GenerationType.REFERENCE:
         return Mode.REFERENCE
-    if task.generation_type == Made.FRAMES:
+    if task.generation_type == GenerationType.FRAMES:
         return Mode.BOTH if images > 1 else Mode.FIRST
     return Mode.TEXT
 
 
 def models_for(mode: str) -> list[catalogue.Model]:
     """The models that work in this mode."""
-    return [model for model in catalogue.CATALOGUE if MADE_FROM[Mode(mode)] in model.made_from]
+    return [model for model in catalogue.CATALOGUE if GENERATION_TYPES[Mode(mode)] in model.made_from]
 
 
 def aspects_for(mode: str) -> list[str]:

@@ -29,7 +29,7 @@ from videos.models.tasks import TaskImage
 from videos.ordering import catalogue, queue
 from videos.storage import media_store
 
-Made = VideoTask.GenerationType
+GenerationType = VideoTask.GenerationType
 
 
 class KeyReused(Exception):
@@ -44,7 +44,7 @@ class InvalidOrder(Exception):
         self.errors = errors
 
 
-class NoRoom(guard_checks.Refusal):
+class StorageFull(guard_checks.Refusal):
     """The disk has no room for another film."""
 
     code = "no_room"
@@ -65,7 +65,7 @@ class VideoOrder:
     aspect_ratio: str = "16:9"
     resolution: str = "720p"
     duration_s: int = 8
-    generation_type: str = Made.TEXT
+    generation_type: str = GenerationType.TEXT
     image_ids: Sequence[UUID] = ()
     seed: int | None = None
     watermark: str = ""
@@ -82,7 +82,7 @@ class VideoOrder:
         return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
 
 
-def problems(order: VideoOrder) -> dict[str, str | Promise]:
+def validate(order: VideoOrder) -> dict[str, str | Promise]:
     """What does not fit, by field; empty when all is well."""
     found: dict[str, str | Promise] = {}
     model = catalogue.MODELS.get(order.model)
@@ -98,18 +98,18 @@ def problems(order: VideoOrder) -> dict[str, str | Promise]:
         found["aspect_ratio"] = _("Choose 16:9 or 9:16.")
     if order.resolution not in catalogue.RESOLUTIONS:
         found["resolution"] = _("Choose 720p, 1080p or 4K.")
-    if order.duration_s not in catalogue.durations_s(order.generation_type):
+    if order.duration_s not in catalogue.allowed_durations_s(order.generation_type):
         found["duration_s"] = (
             _("From reference images, videos are 8 seconds long.")
-            if order.generation_type == Made.REFERENCE
+            if order.generation_type == GenerationType.REFERENCE
             else _("Choose 4, 6 or 8 seconds.")
         )
-    fewest, most = catalogue.IMAGES.get(order.generation_type, (0, 0))
+    fewest, most = catalogue.IMAGE_COUNTS.get(order.generation_type, (0, 0))
     if not fewest <= len(order.image_ids) <= most:
         found["images"] = {
-            Made.FRAMES: _("Bring a first frame, and a last one if you like."),
-            Made.REFERENCE: _("Bring one to three reference images."),
-        }.get(Made(order.generation_type), _("A video from text takes no images."))
+            GenerationType.FRAMES: _("Bring a first frame, and a last one if you like."),
+            GenerationType.REFERENCE: _("Bring one to three reference images."),
+        }.get(GenerationType(order.generation_type), _("A video from text takes no images."))
     lowest, highest = catalogue.SEED_RANGE
     if order.seed is not None and not lowest <= order.seed <= highest:
         found["seed"] = _("A seed is a number from 10000 to 99999.")
@@ -126,9 +126,9 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     if not idempotency_key or len(idempotency_key) > 100:
         raise ValueError("an idempotency key has 1 to 100 characters")
     # Key first, whatever has changed since: a second try must find its task.
-    if (earlier := _earlier(user, order, idempotency_key)) is not None:
+    if (earlier := _find_existing(user, order, idempotency_key)) is not None:
         return earlier
-    if errors := problems(order):
+    if errors := validate(order):
         raise InvalidOrder(errors)
     provider = provider_accounts.get_current_account()
     has_room = media_store.has_room()
@@ -151,11 +151,11 @@ def _charge_and_queue(
     with transaction.atomic():
         account = ledger.lock_account(user)
         # Again, now that nobody else can order for this person: the same order may have come twice at once.
-        if (earlier := _earlier(user, order, idempotency_key)) is not None:
+        if (earlier := _find_existing(user, order, idempotency_key)) is not None:
             return earlier
         if not has_room:
-            raise NoRoom()
-        images = _images(user, order)
+            raise StorageFull()
+        images = _lock_images(user, order)
         quote = order.quote()
         guard_checks.check_order(
             user=user, account=account, quote=quote, provider=provider, expected_wait_s=queue.expected_wait_s()
@@ -189,14 +189,14 @@ def _charge_and_queue(
         return task
 
 
-def _earlier(user: User, order: VideoOrder, idempotency_key: str) -> VideoTask | None:
+def _find_existing(user: User, order: VideoOrder, idempotency_key: str) -> VideoTask | None:
     task = VideoTask.objects.filter(user=user, idempotency_key=idempotency_key).first()
     if task is not None and task.order_hash != order.hash():
         raise KeyReused(idempotency_key)
     return task
 
 
-def _images(user: User, order: VideoOrder) -> list[SourceImage]:
+def _lock_images(user: User, order: VideoOrder) -> list[SourceImage]:
     # Locked, so that the sweep of unused images cannot take one in this moment.
     found = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
     if len(found) != len(set(order.image_ids)):

@@ -7,15 +7,15 @@ from billing.credits import statements
 from videos.models import VideoTask
 
 
-def videos_of(named: Collection[str]) -> dict[str, VideoTask]:
+def find_videos(named: Collection[str]) -> dict[str, VideoTask]:
     """The videos among these references, with model and prompt, in one query."""
     ids = {UUID(key) for app, _colon, key in (reference.partition(":") for reference in named) if app == "video"}
     tasks = VideoTask.objects.filter(pk__in=ids, deleted_at=None).only("id", "prompt", "model")
     return {task.reference: task for task in tasks}
 
 
-def _prompts_of(named: Collection[str]) -> dict[str, str]:
-    return {reference: task.prompt for reference, task in videos_of(named).items()}
+def _describe_references(named: Collection[str]) -> dict[str, str]:
+    return {reference: task.prompt for reference, task in find_videos(named).items()}
 
 
-statements.told_by(_prompts_of)
+statements.told_by(_describe_references)

@@ -16,10 +16,17 @@ from billing.pricing import prices as pricing
 from billing.pricing.prices import Quote
 from videos.ordering import availability as outlook
 from videos.ordering import catalogue
-from videos.ordering.availability import Outlook
-from videos.ordering.input_modes import ASPECT_NAMES, MADE_FROM, RESOLUTION_NAMES, Mode, aspects_for, models_for
-from videos.ordering.typical_times import UsualTime, usual_times
-from videos.ordering.user_limits import Limits, limits_of
+from videos.ordering.availability import Availability
+from videos.ordering.input_modes import (
+    ASPECT_LABELS,
+    GENERATION_TYPES,
+    RESOLUTION_LABELS,
+    Mode,
+    aspects_for,
+    models_for,
+)
+from videos.ordering.typical_times import TypicalTime, typical_times
+from videos.ordering.user_limits import UserLimits, get_limits
 
 
 @dataclass(frozen=True)
@@ -54,11 +61,11 @@ class ModelOption:
     model: catalogue.Model
     chosen: bool
     user_credits: int
-    usual: UsualTime
+    usual: TypicalTime
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class StudioOptions:
     """Everything the form shows about `settings`. `quote` is None when nothing is sold under them."""
 
     settings: Settings
@@ -68,8 +75,8 @@ class Offer:
     lengths: list[Option]
     quote: Quote | None
     balance: int
-    limits: Limits
-    outlook: Outlook  # what this order would meet now
+    limits: UserLimits
+    outlook: Availability  # what this order would meet now
     moved: list[str] = field(default_factory=list)  # sentences: what was changed because it could not be made
 
     @property
@@ -98,10 +105,10 @@ class Offer:
         return max(0, -self.left)
 
 
-def price_of(*, model: str, resolution: str, mode: str = Mode.TEXT) -> Quote | None:
+def find_price(*, model: str, resolution: str, mode: str = Mode.TEXT) -> Quote | None:
     """The price of one video now; None when nothing is sold under that."""
     try:
-        return pricing.get_quote(model=model, resolution=resolution, kind=kind_of(mode))
+        return pricing.get_quote(model=model, resolution=resolution, kind=price_kind(mode))
     except pricing.NoPrice:
         return None
 
@@ -114,34 +121,34 @@ class PriceRow:
     credits: list[int | None]
 
 
-def price_rows() -> list[PriceRow]:
+def list_price_rows() -> list[PriceRow]:
     """What a video costs now, for the table of prices."""
     prices = {
         (item.model, item.resolution): item.user_credits
         for item in pricing.list_current_quotes()
-        if item.kind == kind_of(Mode.TEXT)
+        if item.kind == price_kind(Mode.TEXT)
     }
     return [
-        PriceRow(model.title, [prices.get((model.name, resolution)) for resolution in RESOLUTION_NAMES])
+        PriceRow(model.title, [prices.get((model.name, resolution)) for resolution in RESOLUTION_LABELS])
         for model in catalogue.CATALOGUE
     ]
 
 
-def kind_of(mode: str) -> str:
+def price_kind(mode: str) -> str:
     """The price list's kind for a mode."""
-    return catalogue.price_kind(MADE_FROM[Mode(mode)])
+    return catalogue.price_kind(GENERATION_TYPES[Mode(mode)])
 
 
-def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
+def build_options(*, user: User, asked: Mapping[str, Any]) -> StudioOptions:
     """The offer for whatever `asked` holds (a query string, a form's values): odd values fall back to what works."""
-    settings, moved = possible(asked)
+    settings, moved = fit_settings(asked)
     prices = {
         (item.model, item.resolution): item
         for item in pricing.list_current_quotes()
-        if item.kind == kind_of(settings.mode)
+        if item.kind == price_kind(settings.mode)
     }
     quote = prices.get((settings.model, settings.resolution))
-    usual = usual_times()
+    usual = typical_times()
     cards = [
         ModelOption(
             model=model,
@@ -152,11 +159,11 @@ def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
         for model in models_for(settings.mode)
         if (model.name, settings.resolution) in prices
     ]
-    return Offer(
+    return StudioOptions(
         settings=settings,
         models=cards,
         aspects=[
-            Option(code, ASPECT_NAMES[code], code == settings.aspect_ratio) for code in aspects_for(settings.mode)
+            Option(code, ASPECT_LABELS[code], code == settings.aspect_ratio) for code in aspects_for(settings.mode)
         ],
         resolutions=[
             Option(
@@ -165,48 +172,48 @@ def offer(*, user: User, asked: Mapping[str, Any]) -> Offer:
                 code == settings.resolution,
                 prices[settings.model, code].user_credits - (quote.user_credits if quote else 0),
             )
-            for code, label in RESOLUTION_NAMES.items()
+            for code, label in RESOLUTION_LABELS.items()
             if (settings.model, code) in prices
         ],
         lengths=[
             Option(str(length), _("%(seconds)d s") % {"seconds": length}, length == settings.duration_s)
-            for length in catalogue.durations_s(MADE_FROM[Mode(settings.mode)])
+            for length in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(settings.mode)])
         ],
         quote=quote,
         balance=ledger.balance_of(user),
-        limits=limits_of(user),
-        outlook=outlook.of(user=user, quote=quote),
+        limits=get_limits(user),
+        outlook=outlook.check_availability(user=user, quote=quote),
         moved=moved,
     )
 
 
-def possible(asked: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+def fit_settings(asked: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     """`asked` as a combination that can be made, and a sentence for each choice of a person that had to move."""
     usual = Settings()
     moved: list[str] = []
-    mode = _among(asked.get("mode"), Mode.values, usual.mode)
+    mode = _pick(asked.get("mode"), Mode.values, usual.mode)
     codes = [model.name for model in models_for(mode)]
-    model = _among(asked.get("model"), codes, usual.model)
+    model = _pick(asked.get("model"), codes, usual.model)
     if asked.get("model") in catalogue.MODELS and asked.get("model") != model:
         moved.append(
             _("Reference images work with Fast and Lite, so %(model)s is chosen now.")
-            % {"model": catalogue.title_of(model)}
+            % {"model": catalogue.model_title(model)}
         )
-    lengths = [str(length) for length in catalogue.durations_s(MADE_FROM[Mode(mode)])]
-    length = _among(str(asked.get("duration_s") or ""), lengths, str(usual.duration_s))
+    lengths = [str(length) for length in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(mode)])]
+    length = _pick(str(asked.get("duration_s") or ""), lengths, str(usual.duration_s))
     if mode == Mode.REFERENCE and str(asked.get("duration_s")) not in (length, "None", ""):
         moved.append(_("Videos from reference images are always 8 seconds long."))
     return (
         Settings(
             mode=mode,
             model=model,
-            aspect_ratio=_among(asked.get("aspect_ratio"), aspects_for(mode), usual.aspect_ratio),
-            resolution=_among(asked.get("resolution"), list(catalogue.RESOLUTIONS), usual.resolution),
+            aspect_ratio=_pick(asked.get("aspect_ratio"), aspects_for(mode), usual.aspect_ratio),
+            resolution=_pick(asked.get("resolution"), list(catalogue.RESOLUTIONS), usual.resolution),
             duration_s=int(length),
         ),
         moved,
     )
 
 
-def _among(value: Any, allowed: list[str], otherwise: str) -> str:
+def _pick(value: Any, allowed: list[str], otherwise: str) -> str:
     return value if value in allowed else otherwise

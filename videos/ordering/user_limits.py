@@ -15,7 +15,7 @@ from videos.ordering import catalogue
 
 
 @dataclass(frozen=True)
-class Room:
+class OrderAllowance:
     """What one person may still order until `until`, by the window that leaves least."""
 
     period: str  # hour, day or month
@@ -31,12 +31,12 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Limits:
+class UserLimits:
     """Where one person stands. `room` is None when nobody limits what may be ordered."""
 
     active: int
     most_active: int
-    room: Room | None
+    room: OrderAllowance | None
 
     @property
     def is_crowded(self) -> bool:
@@ -44,14 +44,14 @@ class Limits:
         return self.active * 2 >= self.most_active
 
 
-def limits_of(user: User) -> Limits:
+def get_limits(user: User) -> UserLimits:
     """Where this person stands now. Four queries, or two when nobody limits what may be ordered."""
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
     allowance = budget_usage.left_today(user)
-    return Limits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _room(allowance))
+    return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _order_allowance(allowance))
 
 
-def _room(allowance: budget_usage.Allowance) -> Room:
+def _order_allowance(allowance: budget_usage.Allowance) -> OrderAllowance:
     state, left = allowance.state, allowance.left
     limit = state.limit or Decimal(0)
     taken = limit - left
@@ -60,7 +60,7 @@ def _room(allowance: budget_usage.Allowance) -> Room:
         for quote in pricing.list_current_quotes()
         if quote.resolution == "720p" and quote.kind == pricing.Kind.GENERATE
     }
-    return Room(
+    return OrderAllowance(
         period=state.period,
         until=state.window.ends_at,
         left=left,

@@ -28,7 +28,7 @@ from billing.provider import accounts as provider_accounts
 from videos.lifecycle import acts as lifecycle
 from videos.models import UserTurn, VideoTask
 from videos.ordering import queue
-from videos.ordering.typical_times import usual_time
+from videos.ordering.typical_times import typical_time
 from videos.pipeline import balances as provider_balances
 from videos.pipeline import concurrency
 from videos.pipeline.clients import client_for
@@ -100,7 +100,7 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
     with transaction.atomic():
         provider = provider_accounts.lock_account(account_id)
         at = clock.database_now()
-        running = queue.running_by_user()
+        running = queue.count_running_by_user()
         busy = [user for user, count in running.items() if count >= settings.MAX_CONCURRENT_PER_USER]
         task = (
             VideoTask.objects.filter(status=VideoTask.Status.QUEUED, due_at__lte=at)
@@ -162,7 +162,7 @@ def submit(claim: Claim, client: Provider) -> None:
         lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail=trouble.detail)
     else:
         failpoints.reach("submit.answered")
-        usual_s = usual_time(task.model).p50_s
+        usual_s = typical_time(task.model).p50_s
         called_already = task.callbacks.exists()
         lifecycle.accepted(
             task_id=task.pk,

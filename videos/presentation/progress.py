@@ -13,15 +13,15 @@ from billing.models import ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
 from videos.models import VideoTask
 from videos.ordering import queue
-from videos.ordering.typical_times import UsualTime, usual_time
+from videos.ordering.typical_times import TypicalTime, typical_time
 from videos.pipeline import polling
 
 Status = VideoTask.Status
 
 # Nobody knows that a video is done before its file is stored.
-MOST_PERCENT = 90
+MAX_PERCENT = 90
 # These end when a person acts, and nobody knows when that is.
-FOR_A_PERSON = ("paused", "held", "out_of_credits", "access_denied", "balance")
+MANUAL_WAITS = ("paused", "held", "out_of_credits", "access_denied", "balance")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class Progress:
     status: str
     percent: int
     elapsed_s: float
-    usual: UsualTime
+    usual: TypicalTime
     is_live: bool
     is_delayed: bool = False
     wait_code: str = ""
@@ -45,12 +45,12 @@ class Progress:
     refund_at: datetime | None = None
 
 
-def of(task: VideoTask, *, at: datetime | None = None) -> Progress:
+def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress:
     """The task's progress at `at` (now unless given)."""
     at = at or clock.now()
-    usual = usual_time(task.model)
+    usual = typical_time(task.model)
     if task.status == Status.QUEUED:
-        return _waiting(task, at, usual)
+        return _measure_waiting(task, at, usual)
     since = task.submitted_at or task.created_at
     elapsed_s = max(0.0, ((task.provider_done_at or task.finished_at or at) - since).total_seconds())
     if task.status == Status.READY:
@@ -58,9 +58,9 @@ def of(task: VideoTask, *, at: datetime | None = None) -> Progress:
     elif task.is_final:
         percent = 0
     elif task.status == Status.DOWNLOADING:
-        percent = MOST_PERCENT
+        percent = MAX_PERCENT
     else:
-        percent = min(MOST_PERCENT, round(100 * elapsed_s / max(usual.p50_s, 1.0)))
+        percent = min(MAX_PERCENT, round(100 * elapsed_s / max(usual.p50_s, 1.0)))
     lost = task.status == Status.UNCONFIRMED
     return Progress(
         status=task.status,
@@ -74,12 +74,12 @@ def of(task: VideoTask, *, at: datetime | None = None) -> Progress:
     )
 
 
-def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
-    own_ahead, all_ahead = queue.places_ahead(task)
-    wait = _why(task, at)
+def _measure_waiting(task: VideoTask, at: datetime, usual: TypicalTime) -> Progress:
+    own_ahead, all_ahead = queue.count_ahead(task)
+    wait = _find_wait(task, at)
     in_line_s = queue.expected_wait_s(all_ahead)
     starts_in_s: float | None = in_line_s
-    if wait is not None and wait.code in FOR_A_PERSON:
+    if wait is not None and wait.code in MANUAL_WAITS:
         starts_in_s = None
     elif wait is not None and wait.code not in ("slot", "own_slot", "rate"):
         starts_in_s = max(in_line_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
@@ -90,7 +90,7 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
         usual=usual,
         is_live=True,
         wait_code=wait.code if wait else "",
-        wait_words=_words(wait) if wait else "",
+        wait_words=_describe_wait(wait) if wait else "",
         wait_until=(wait.ends_at or wait.until) if wait else None,
         goes_on_at=wait.ends_at if wait else None,
         own_ahead=own_ahead,
@@ -99,7 +99,7 @@ def _waiting(task: VideoTask, at: datetime, usual: UsualTime) -> Progress:
     )
 
 
-def _why(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
+def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
     """The task's own reason while it lasts, else what the guard would say now."""
     # Until it is looked at again: the time a budget ends may be far, and an operator may have raised it meanwhile.
     if task.wait_code and task.due_at > at:
@@ -109,7 +109,7 @@ def _why(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
         provider: ProviderAccount = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return guard_checks.Wait("access_denied", at + timedelta(minutes=1))
-    running = queue.running_by_user()
+    running = queue.count_running_by_user()
     return guard_checks.check_dispatch(
         estimate=Spend.objects.get(reference=task.reference),
         provider=provider,
@@ -118,7 +118,7 @@ def _why(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
     )
 
 
-def _words(wait: guard_checks.Wait) -> Promise | str:
+def _describe_wait(wait: guard_checks.Wait) -> Promise | str:
     """The reason; of a pause, the operator's."""
     if wait.code == "paused":
         return _("new videos are paused: %(reason)s") % {

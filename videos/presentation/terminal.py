@@ -9,7 +9,7 @@ from django.utils import translation
 from accounts.seams import clock
 from videos.models import VideoTask
 from videos.presentation import progress
-from videos.presentation.tiles import line_of, state_of
+from videos.presentation.tiles import describe_progress, get_display_state
 from videos.templatetags.veo import clocked
 
 BAR_CELLS = 24
@@ -26,7 +26,7 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True)
-class Moment:
+class Snapshot:
     """How a task stands: the state's word, what is known in plain parts, and how far it probably is."""
 
     word: str
@@ -41,19 +41,19 @@ class Moment:
         return self.word, self.parts[0] if self.parts else ""
 
 
-def moment_of(task: VideoTask) -> Moment:
+def take_snapshot(task: VideoTask) -> Snapshot:
     """The task now, in English: commands speak one language."""
     with translation.override("en"):
         at = clock.now()
         elapsed = clocked((at - task.created_at).total_seconds())
-        word = str(state_of(task).word)
+        word = str(get_display_state(task).word)
         if task.is_final:
-            return Moment(word, [], 100 if task.status == VideoTask.Status.READY else 0, elapsed)
-        now = progress.of(task, at=at)
-        return Moment(word, [str(part) for part in line_of(now)], now.percent, elapsed, now.wait_code)
+            return Snapshot(word, [], 100 if task.status == VideoTask.Status.READY else 0, elapsed)
+        now = progress.measure_progress(task, at=at)
+        return Snapshot(word, [str(part) for part in describe_progress(now)], now.percent, elapsed, now.wait_code)
 
 
-class Meter:
+class ProgressLine:
     """Shows moments. Call `end` before anything else is written."""
 
     def __init__(self, out: Output) -> None:
@@ -63,7 +63,7 @@ class Meter:
         self._news: tuple[str, str] | None = None
         self._drawn = False
 
-    def show(self, moment: Moment) -> None:
+    def show(self, moment: Snapshot) -> None:
         """Draw the line anew, or write one if something changed."""
         text = " · ".join([moment.word, *moment.parts])
         if self._redraws:

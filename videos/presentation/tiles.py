@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from billing.common.formatting import format_moment
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
-from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.ordering.input_modes import RESOLUTION_LABELS
 from videos.presentation import progress, timeline
 from videos.presentation.progress import Progress
 from videos.presentation.timeline import Failure
@@ -24,7 +24,7 @@ Status = VideoTask.Status
 
 
 @dataclass(frozen=True)
-class State:
+class DisplayState:
     """A state as people meet it: the word, its tone (good, warn, bad, info, none) and its icon."""
 
     word: str | Promise
@@ -32,26 +32,26 @@ class State:
     icon: str
 
 
-STATES: dict[str, State] = {
-    Status.QUEUED: State(gettext_lazy("Waiting"), "info", "hourglass-split"),
-    Status.SUBMITTING: State(gettext_lazy("Sending"), "info", "send"),
-    Status.UNCONFIRMED: State(gettext_lazy("Not known yet"), "warn", "question-circle"),
-    Status.GENERATING: State(gettext_lazy("Generating"), "info", "camera-reels"),
-    Status.DOWNLOADING: State(gettext_lazy("Saving"), "info", "download"),
-    Status.READY: State(gettext_lazy("Ready"), "good", "check-circle"),
-    Status.FAILED: State(gettext_lazy("Failed"), "bad", "x-circle"),
-    Status.CANCELLED: State(gettext_lazy("Cancelled"), "", "x-circle"),
+STATES: dict[str, DisplayState] = {
+    Status.QUEUED: DisplayState(gettext_lazy("Waiting"), "info", "hourglass-split"),
+    Status.SUBMITTING: DisplayState(gettext_lazy("Sending"), "info", "send"),
+    Status.UNCONFIRMED: DisplayState(gettext_lazy("Not known yet"), "warn", "question-circle"),
+    Status.GENERATING: DisplayState(gettext_lazy("Generating"), "info", "camera-reels"),
+    Status.DOWNLOADING: DisplayState(gettext_lazy("Saving"), "info", "download"),
+    Status.READY: DisplayState(gettext_lazy("Ready"), "good", "check-circle"),
+    Status.FAILED: DisplayState(gettext_lazy("Failed"), "bad", "x-circle"),
+    Status.CANCELLED: DisplayState(gettext_lazy("Cancelled"), "", "x-circle"),
 }
-_DELAYED = State(gettext_lazy("Delayed"), "warn", "clock-history")
-_LATE = State(gettext_lazy("Arrived late"), "good", "gift")
+_DELAYED = DisplayState(gettext_lazy("Delayed"), "warn", "clock-history")
+_LATE = DisplayState(gettext_lazy("Arrived late"), "good", "gift")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
+class VideoSummary:
     """One video as tiles, rows and its own page show it. Addresses are empty while there is nothing behind them."""
 
     task: VideoTask
-    state: State
+    state: DisplayState
     live: bool
     percent: int
     line: list[str]
@@ -108,11 +108,11 @@ class Take:
     def held_by(self) -> str:
         """What a waiting video waits for besides its turn, and until when; empty when there is nothing else."""
         now = self.progress
-        return " · ".join(_held(now)) if now and now.status == Status.QUEUED else ""
+        return " · ".join(_describe_hold(now)) if now and now.status == Status.QUEUED else ""
 
     @property
     def model(self) -> str:
-        return catalogue.title_of(self.task.model).removeprefix("Veo 3.1 ")
+        return catalogue.model_title(self.task.model).removeprefix("Veo 3.1 ")
 
     @property
     def price(self) -> str:
@@ -132,25 +132,25 @@ class Take:
         return str(naturaltime(self.at))
 
 
-def take_of(task: VideoTask, *, at: datetime) -> Take:
+def summarize_video(task: VideoTask, *, at: datetime) -> VideoSummary:
     """The task as a person sees it at `at`. Reads `files`: prefetch them for a list."""
     stored = [file for file in task.files.all() if file.state == VideoFile.State.STORED]
     file = stored[0] if stored and task.is_delivered else None
-    now = None if task.is_final else progress.of(task, at=at)
-    return Take(
+    now = None if task.is_final else progress.measure_progress(task, at=at)
+    return VideoSummary(
         task=task,
-        state=state_of(task),
+        state=get_display_state(task),
         live=not task.is_final,
         percent=_percent(task, now, file),
-        line=line_of(now) if now else [],
+        line=describe_progress(now) if now else [],
         file=file,
-        failure=timeline.failure_of(task),
+        failure=timeline.explain_failure(task),
         progress=now,
         tags=_tags(task, file),
     )
 
 
-def state_of(task: VideoTask) -> State:
+def get_display_state(task: VideoTask) -> DisplayState:
     """The task's state in a word."""
     if task.late_at is not None:
         return _LATE
@@ -159,10 +159,10 @@ def state_of(task: VideoTask) -> State:
     return STATES[task.status]
 
 
-def line_of(now: Progress) -> list[str]:
+def describe_progress(now: Progress) -> list[str]:
     """What is going on and how long by our own history, in parts that a dot separates."""
     if now.status == Status.QUEUED:
-        return _waiting(now)
+        return _describe_waiting(now)
     if now.status == Status.SUBMITTING:
         return [_("being handed to the provider")]
     if now.status == Status.UNCONFIRMED:
@@ -173,7 +173,7 @@ def line_of(now: Progress) -> list[str]:
         ]
     if now.status == Status.DOWNLOADING:
         return [_("made by the provider, being copied to our disk")]
-    return [_usual(now), _("%(time)s so far") % {"time": clocked(now.elapsed_s)}]
+    return [_describe_typical_time(now), _("%(time)s so far") % {"time": clocked(now.elapsed_s)}]
 
 
 def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> int:
@@ -183,15 +183,15 @@ def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> i
     return 0 if task.status == Status.UNCONFIRMED else now.percent
 
 
-def _held(now: Progress) -> list[str]:
+def _describe_hold(now: Progress) -> list[str]:
     parts = [str(now.wait_words)] if now.wait_words else []
     if now.goes_on_at is not None:
         parts.append(_("goes on at %(time)s") % {"time": format_moment(now.goes_on_at)})
     return parts
 
 
-def _waiting(now: Progress) -> list[str]:
-    parts = _held(now)
+def _describe_waiting(now: Progress) -> list[str]:
+    parts = _describe_hold(now)
     if now.all_ahead == 0:
         # Behind one's own videos in the making or a spent budget, "next" would promise what it cannot keep.
         if now.wait_code != "own_slot" and now.goes_on_at is None:
@@ -214,7 +214,7 @@ def _waiting(now: Progress) -> list[str]:
     return parts
 
 
-def _usual(now: Progress) -> str:
+def _describe_typical_time(now: Progress) -> str:
     if now.is_delayed:
         return _("longer than usual; we keep asking")
     if now.usual.measured:
@@ -229,5 +229,5 @@ def _tags(task: VideoTask, file: VideoFile | None) -> list[str]:
     length = file.duration_s if file and file.duration_s else task.duration_s
     tags = [clocked(length)]
     if task.resolution != "720p":
-        tags.append(RESOLUTION_NAMES.get(task.resolution, task.resolution))
+        tags.append(RESOLUTION_LABELS.get(task.resolution, task.resolution))
     return tags

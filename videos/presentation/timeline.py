@@ -122,7 +122,7 @@ _CANCELLED = Failure(
 )
 
 
-def failure_of(task: VideoTask) -> Failure | None:
+def explain_failure(task: VideoTask) -> Failure | None:
     """Why a failed or cancelled task has no video; None for all others, and for those delivered late."""
     if task.late_at is not None or task.status not in (task.Status.FAILED, task.Status.CANCELLED):
         return None
@@ -131,18 +131,18 @@ def failure_of(task: VideoTask) -> Failure | None:
     return FAILURES.get(task.failure_code, _UNKNOWN)
 
 
-def steps(task: VideoTask) -> list[Step]:
+def list_steps(task: VideoTask) -> list[Step]:
     """The receipt, oldest first. Notes between operators are not on it."""
     return [
         Step(
             at=event.at,
-            sentence=SENTENCES[event.kind](event),
+            sentence=DESCRIPTIONS[event.kind](event),
             tone=TONES.get(event.kind, ""),
             detail=_detail(event, task),
             user_credits=event.user_credits,
         )
         for event in task.events.all()
-        if event.kind in SENTENCES
+        if event.kind in DESCRIPTIONS
     ]
 
 
@@ -197,7 +197,7 @@ def _cancelled(event: TaskEvent) -> str:
     return _("Cancelled before it was sent.")
 
 
-SENTENCES: dict[str, Callable[[TaskEvent], str]] = {
+DESCRIPTIONS: dict[str, Callable[[TaskEvent], str]] = {
     Event.CHARGED: _charged,
     Event.WAITING: _waiting,
     Event.CLAIMED: lambda event: _("Handed to the provider."),

@@ -87,7 +87,7 @@ def times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
 @register.filter
 def may_retry_download(task: VideoTask) -> bool:
     """Whether fetching its files again may mend it."""
-    return operator_actions.may_retry_download(task)
+    return operator_actions.can_retry_download(task)
 
 
 @register.simple_tag

@@ -14,7 +14,7 @@ from billing.common import formatting
 from billing.models import LedgerEntry
 from videos.models import VideoTask
 from videos.ordering import catalogue, statement_lines, studio_options, user_limits
-from videos.ordering.input_modes import RESOLUTION_NAMES
+from videos.ordering.input_modes import RESOLUTION_LABELS
 
 register = template.Library()
 
@@ -72,31 +72,31 @@ def said(at: datetime) -> str:
 @register.filter
 def model_title(name: str) -> str:
     """What people call a model."""
-    return catalogue.title_of(name)
+    return catalogue.model_title(name)
 
 
 @register.filter
 def resolution_title(name: str) -> str:
     """`4K` for `4k`."""
-    return RESOLUTION_NAMES.get(name, name)
+    return RESOLUTION_LABELS.get(name, name)
 
 
 @register.simple_tag
-def limits_of(user: User) -> user_limits.Limits:
+def limits_of(user: User) -> user_limits.UserLimits:
     """What this person may order, and how much may be on the way."""
-    return user_limits.limits_of(user)
+    return user_limits.get_limits(user)
 
 
 @register.simple_tag
 def price_table() -> dict[str, Any]:
     """What a video costs now: `resolutions`, and `rows` of a model's title and its credits under each."""
-    return {"resolutions": list(RESOLUTION_NAMES.values()), "rows": studio_options.price_rows()}
+    return {"resolutions": list(RESOLUTION_LABELS.values()), "rows": studio_options.list_price_rows()}
 
 
 @register.simple_tag
 def prompts_of(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
     """The videos that ledger entries speak of, by reference, in one query; deleted ones are left out."""
-    return statement_lines.videos_of({entry.reference for entry in entries})
+    return statement_lines.find_videos({entry.reference for entry in entries})
 
 
 @register.filter

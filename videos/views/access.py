@@ -23,12 +23,12 @@ class PageRequest(HttpRequest):
     htmx: HtmxDetails
 
 
-def person(request: HttpRequest) -> User:
+def signed_in_user(request: HttpRequest) -> User:
     """The person signed in; only behind `signed_in`."""
     return cast(User, request.user)
 
 
-def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+def sign_in_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Like `login_required`; a live fragment whose session ended moves its whole page to the sign-in."""
 
     @wraps(view)
@@ -43,10 +43,10 @@ def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return guarded
 
 
-def own_task(request: HttpRequest, task_id: UUID) -> VideoTask:
+def get_own_task(request: HttpRequest, task_id: UUID) -> VideoTask:
     """The person's task, not deleted; 404 for everybody else's, so that nobody learns that it exists."""
     task = (
-        VideoTask.objects.filter(pk=task_id, user=person(request), deleted_at=None)
+        VideoTask.objects.filter(pk=task_id, user=signed_in_user(request), deleted_at=None)
         .prefetch_related("files", "task_images__image")
         .first()
     )

@@ -12,10 +12,10 @@ from django_htmx.http import HTMX_STOP_POLLING
 
 from accounts.seams import clock
 from videos.models import VideoTask
-from videos.presentation.tiles import take_of
-from videos.views.access import PageRequest, person, signed_in
+from videos.presentation.tiles import summarize_video
+from videos.views.access import PageRequest, sign_in_required, signed_in_user
 
-PAGE = 24
+PAGE_SIZE = 24
 Status = VideoTask.Status
 
 FILTERS = {
@@ -26,21 +26,21 @@ FILTERS = {
 }
 
 
-@signed_in
+@sign_in_required
 @require_safe
 def gallery(request: PageRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in FILTERS else ""
     # No database keeps a NUL, so no prompt has one.
     words = request.GET.get("q", "").replace("\0", " ").strip()[:200]
-    tasks = VideoTask.objects.filter(FILTERS[state][1], user=person(request), deleted_at=None)
+    tasks = VideoTask.objects.filter(FILTERS[state][1], user=signed_in_user(request), deleted_at=None)
     for word in words.split():
         tasks = tasks.filter(prompt__icontains=word)
     if request.htmx:
-        return _live(request, VideoTask.objects.filter(user=person(request), deleted_at=None))
-    page = list(_before(tasks, request.GET.get("before", "")).prefetch_related("files")[: PAGE + 1])
+        return _render_live(request, VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None))
+    page = list(_page_after(tasks, request.GET.get("before", "")).prefetch_related("files")[: PAGE_SIZE + 1])
     at = clock.now()
-    takes = [take_of(task, at=at) for task in page[:PAGE]]
+    takes = [summarize_video(task, at=at) for task in page[:PAGE_SIZE]]
     return render(
         request,
         "videos/gallery.html",
@@ -50,18 +50,18 @@ def gallery(request: PageRequest) -> HttpResponse:
             "filters": [(key, label, key == state) for key, (label, _condition) in FILTERS.items()],
             "state": state,
             "q": words,
-            "older": _cursor(page[PAGE - 1]) if len(page) > PAGE else "",
+            "older": _cursor(page[PAGE_SIZE - 1]) if len(page) > PAGE_SIZE else "",
             "newest": bool(request.GET.get("before")),
-            "has_any": bool(takes) or VideoTask.objects.filter(user=person(request), deleted_at=None).exists(),
+            "has_any": bool(takes) or VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None).exists(),
         },
     )
 
 
-def _live(request: PageRequest, tasks: QuerySet[VideoTask]) -> HttpResponse:
+def _render_live(request: PageRequest, tasks: QuerySet[VideoTask]) -> HttpResponse:
     """The tiles that were unfinished a moment ago; the last answer says that there is nothing more to ask."""
-    ids = [task_id for value in request.GET.getlist("live")[:PAGE] if (task_id := _uuid(value))]
+    ids = [task_id for value in request.GET.getlist("live")[:PAGE_SIZE] if (task_id := _parse_uuid(value))]
     at = clock.now()
-    takes = [take_of(task, at=at) for task in tasks.filter(pk__in=ids).prefetch_related("files")]
+    takes = [summarize_video(task, at=at) for task in tasks.filter(pk__in=ids).prefetch_related("files")]
     live_ids = [take.id for take in takes if take.live]
     return render(
         request,
@@ -75,11 +75,11 @@ def _cursor(task: VideoTask) -> str:
     return f"{task.created_at.isoformat()}_{task.pk}"
 
 
-def _before(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
+def _page_after(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
     """The tasks after the cursor's in the list; a cursor nobody gave out means the first page."""
     tasks = tasks.order_by("-created_at", "-pk")
     moment, _underscore, key = cursor.partition("_")
-    task_id = _uuid(key)
+    task_id = _parse_uuid(key)
     try:
         at = datetime.fromisoformat(moment)
     except ValueError:
@@ -89,7 +89,7 @@ def _before(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
     return tasks.filter(Q(created_at__lt=at) | Q(created_at=at, pk__lt=task_id))
 
 
-def _uuid(value: str) -> UUID | None:
+def _parse_uuid(value: str) -> UUID | None:
     try:
         return UUID(value)
     except ValueError:

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 VIDEO_AGE_S = 3600
 # A poster and an image never change under their address.
-PICTURE_AGE_S = 7 * 24 * 3600
+IMAGE_AGE_S = 7 * 24 * 3600
 TITLE_LENGTH = 60
 
 
@@ -27,15 +27,15 @@ TITLE_LENGTH = 60
 @login_required
 def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     """The film, whole or in part; `?download=1` to keep it, `?index=1` for a second result. 410 when it was deleted."""
-    found = _file(request, task_id)
+    found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
-        return _gone()
+        return _deleted_response()
     stored = Stored(
         name=found.name,
         mime_type="video/mp4",
         tag=found.sha256,
         last_modified=found.stored_at or found.created_at,
-        disposition=disposition(_title(found), suffix=".mp4", attached=bool(request.GET.get("download"))),
+        disposition=content_disposition(_title(found), suffix=".mp4", attached=bool(request.GET.get("download"))),
         max_age_s=VIDEO_AGE_S,
     )
     return _serve(request, stored, of=found.task.reference)
@@ -45,16 +45,16 @@ def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
 @login_required
 def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     """The film's still picture; `?index=1` for a second result's. 410 when it was deleted."""
-    found = _file(request, task_id)
+    found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
-        return _gone()
+        return _deleted_response()
     stored = Stored(
         name=found.poster_name,
         mime_type="image/webp",
         tag=f"{found.sha256}-poster",
         last_modified=found.stored_at or found.created_at,
-        disposition=disposition(_title(found), suffix=".webp", attached=False),
-        max_age_s=PICTURE_AGE_S,
+        disposition=content_disposition(_title(found), suffix=".webp", attached=False),
+        max_age_s=IMAGE_AGE_S,
     )
     return _serve(request, stored, of=found.task.reference)
 
@@ -64,7 +64,7 @@ def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
 def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
     """An image that a person brought."""
     found = SourceImage.objects.filter(pk=image_id).first()
-    if found is None or not _may_see(request, found.user_id):
+    if found is None or not _can_view(request, found.user_id):
         raise Http404
     stored = Stored(
         name=found.name,
@@ -72,12 +72,12 @@ def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
         tag=found.sha256,
         last_modified=found.created_at,
         disposition="inline",
-        max_age_s=PICTURE_AGE_S,
+        max_age_s=IMAGE_AGE_S,
     )
     return _serve(request, stored, of=f"image:{found.pk}")
 
 
-def disposition(title: str, *, suffix: str, attached: bool) -> str:
+def content_disposition(title: str, *, suffix: str, attached: bool) -> str:
     """Content-Disposition by RFC 6266: the title as a file name, in ASCII for old programs and in full for the others."""
     full = _file_name(title) + suffix
     plain = _file_name(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii")) + suffix
@@ -95,25 +95,25 @@ def _title(file: VideoFile) -> str:
     return f"{file.task.prompt[:TITLE_LENGTH]} {file.index + 1}" if file.index else file.task.prompt
 
 
-def _file(request: HttpRequest, task_id: UUID) -> VideoFile:
+def _get_file(request: HttpRequest, task_id: UUID) -> VideoFile:
     """The stored or deleted file that was asked for. Raises Http404 for what is not there yet or not for this person."""
     index = request.GET.get("index", "0")
     if not re.fullmatch(r"[0-9]{1,3}", index):
         raise Http404
     file = VideoFile.objects.select_related("task").filter(task=task_id, index=int(index)).first()
-    if file is None or not _may_see(request, file.task.user_id):
+    if file is None or not _can_view(request, file.task.user_id):
         raise Http404
     if file.state not in (VideoFile.State.STORED, VideoFile.State.DELETED):
         raise Http404
     return file
 
 
-def _may_see(request: HttpRequest, owner_id: int) -> bool:
+def _can_view(request: HttpRequest, owner_id: int) -> bool:
     user = request.user
     return user.pk == owner_id or (user.is_staff and user.has_perm("videos.view_videotask"))
 
 
-def _gone() -> HttpResponse:
+def _deleted_response() -> HttpResponse:
     return HttpResponse(_("This video was deleted."), content_type="text/plain; charset=utf-8", status=410)
 
 

@@ -20,18 +20,18 @@ from accounts.seams import clock, randomness
 from billing.guard import checks as guard_checks
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from videos.forms import StudioForm, settings_of
+from videos.forms import StudioForm, form_values_of
 from videos.models import SourceImage, VideoTask
 from videos.ordering import examples, orders, studio_options
-from videos.ordering.input_modes import ALL_SLOTS, SLOT_NAMES, Mode, models_for
-from videos.presentation.tiles import Take, take_of
+from videos.ordering.input_modes import ALL_SLOTS, SLOT_LABELS, Mode, models_for
+from videos.presentation.tiles import VideoSummary, summarize_video
 from videos.storage import media_store, source_images
-from videos.views.access import PageRequest, own_task, person, signed_in
-from videos.views.landing import DRAFT, landing
+from videos.views.access import PageRequest, get_own_task, sign_in_required, signed_in_user
+from videos.views.landing import DRAFT_KEY, landing
 
 log = logging.getLogger(__name__)
 
-LATEST = 8
+LATEST_COUNT = 8
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Live:
+class LiveVideos:
     """What moves on the page. `shown` names the latest takes, so that they are sent again only when they changed."""
 
-    jobs: list[Take]
-    latest: list[Take]
+    jobs: list[VideoSummary]
+    latest: list[VideoSummary]
     shown: str
     changed: bool
 
@@ -63,45 +63,45 @@ def studio(request: PageRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return landing(request)
     if request.method == "POST":
-        return _make(request)
+        return _submit_order(request)
     if request.htmx:
-        live = _live(person(request), shown=request.GET.get("shown", ""))
+        live = _load_live_videos(signed_in_user(request), shown=request.GET.get("shown", ""))
         status = 200 if live.jobs else HTMX_STOP_POLLING
         return render(request, "videos/_studio_live.html", {"live": live}, status=status)
-    return _page(request, StudioForm(user=person(request), initial=_first_values(request)))
+    return _render_page(request, StudioForm(user=signed_in_user(request), initial=_initial_values(request)))
 
 
-@signed_in
+@sign_in_required
 @require_safe
 def quote(request: PageRequest) -> HttpResponse:
     """What can be chosen and what it costs, for the settings chosen so far."""
-    offer = studio_options.offer(user=person(request), asked=request.GET.dict())
-    return render(request, "videos/_quote.html", {"offer": offer, **_STATIC})
+    offer = studio_options.build_options(user=signed_in_user(request), asked=request.GET.dict())
+    return render(request, "videos/_quote.html", {"offer": offer, **_CONSTANT_CONTEXT})
 
 
-@signed_in
+@sign_in_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: PageRequest) -> HttpResponse:
     """Keep one image as soon as it is chosen; asked without one, the empty place."""
     name = request.GET.get("slot", "")
-    if name not in SLOT_NAMES:
+    if name not in SLOT_LABELS:
         raise Http404
-    image, error = _keep(request, name) if request.method == "POST" else (None, "")
-    slot = Slot(name, SLOT_NAMES[name], image, error)
+    image, error = _save_image(request, name) if request.method == "POST" else (None, "")
+    slot = Slot(name, SLOT_LABELS[name], image, error)
     return render(request, "videos/_image.html", {"slot": slot}, status=422 if error else 200)
 
 
-_STATIC: dict[str, Any] = {"reference_models": [model.name for model in models_for(Mode.REFERENCE)]}
+_CONSTANT_CONTEXT: dict[str, Any] = {"reference_models": [model.name for model in models_for(Mode.REFERENCE)]}
 
 
-def _page(
+def _render_page(
     request: HttpRequest, form: StudioForm, *, refusal: dict[str, Any] | None = None, status: int = 200
 ) -> HttpResponse:
-    user = person(request)
-    live = _live(user)
+    user = signed_in_user(request)
+    live = _load_live_videos(user)
     chosen = form.chosen_images()
     asked = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
-    offer = studio_options.offer(user=user, asked=asked)
+    offer = studio_options.build_options(user=user, asked=asked)
     return render(
         request,
         "videos/studio.html",
@@ -109,86 +109,86 @@ def _page(
             "form": form,
             "offer": offer,
             "slots": [
-                Slot(name, SLOT_NAMES[name], chosen.get(name), form.slot_errors.get(name, "")) for name in ALL_SLOTS
+                Slot(name, SLOT_LABELS[name], chosen.get(name), form.slot_errors.get(name, "")) for name in ALL_SLOTS
             ],
             "live": live,
             "tried": bool(live.jobs or live.latest),
             "examples": examples.EXAMPLES,
             "refusal": refusal,
             "standing": None if refusal else offer.outlook.standing,
-            **_STATIC,
+            **_CONSTANT_CONTEXT,
         },
         status=status,
     )
 
 
-def _first_values(request: HttpRequest) -> dict[str, Any]:
+def _initial_values(request: HttpRequest) -> dict[str, Any]:
     """From an earlier video, an example, or what was typed before signing in."""
     if earlier := request.GET.get("from"):
         try:
-            return settings_of(own_task(request, UUID(earlier)))
+            return form_values_of(get_own_task(request, UUID(earlier)))
         except ValueError:
             raise Http404 from None
     if example := examples.BY_NAME.get(request.GET.get("example", "")):
         return example.settings()
-    return dict(request.session.get(DRAFT, {}))
+    return dict(request.session.get(DRAFT_KEY, {}))
 
 
-def _make(request: HttpRequest) -> HttpResponse:
+def _submit_order(request: HttpRequest) -> HttpResponse:
     data = request.POST.copy()
-    user = person(request)
+    user = signed_in_user(request)
     if removed := data.get("remove"):
         data.pop(f"image_{removed}", None)
         kept = {**data.dict(), "enable_translation": "enable_translation" in data}
-        return _page(request, StudioForm(user=user, initial=kept))
-    complaints = _keep_all(request, data)
+        return _render_page(request, StudioForm(user=user, initial=kept))
+    complaints = _save_form_images(request, data)
     form = StudioForm(user=user, data=data)
     form.slot_errors.update(complaints)
     if not form.is_valid() or complaints:
-        return _page(request, form, status=422)
+        return _render_page(request, form, status=422)
     order = form.order()
-    if problems := orders.problems(order):
+    if problems := orders.validate(order):
         form.complain(problems)
-        return _page(request, form, status=422)
+        return _render_page(request, form, status=422)
     try:
         price, seen = order.quote().user_credits, form.cleaned_data["seen_price"]
         if seen is not None and price > seen:
-            return _page(request, form, refusal=_dearer(price, seen), status=409)
+            return _render_page(request, form, refusal=_describe_price_rise(price, seen), status=409)
         task = orders.create(user=user, order=order, idempotency_key=form.cleaned_data["key"])
     except orders.InvalidOrder as error:
         form.complain(error.errors)
-        return _page(request, form, status=422)
+        return _render_page(request, form, status=422)
     except orders.KeyReused:
         data["key"] = str(randomness.new_uuid())
-        return _page(request, StudioForm(user=user, data=data), refusal=_already(), status=409)
+        return _render_page(request, StudioForm(user=user, data=data), refusal=_describe_key_reuse(), status=409)
     except (prices.NoPrice, provider_accounts.NoProviderKey, guard_checks.Refusal) as error:
-        return _page(request, form, refusal=_refusal(error), status=422)
-    request.session.pop(DRAFT, None)
+        return _render_page(request, form, refusal=_describe_refusal(error), status=422)
+    request.session.pop(DRAFT_KEY, None)
     messages.success(request, _("Ordered for %(n)d credits; they come back if it cannot be made.") % {"n": price})
     return redirect(f"{reverse('videos:studio')}?from={task.pk}#on-the-way")
 
 
-def _live(user: User, shown: str = "") -> Live:
+def _load_live_videos(user: User, shown: str = "") -> LiveVideos:
     at = clock.now()
     tasks = VideoTask.objects.filter(user=user, deleted_at=None).prefetch_related("files").order_by("-created_at")
-    latest = list(tasks.exclude(status__in=VideoTask.LIVE)[:LATEST])
+    latest = list(tasks.exclude(status__in=VideoTask.LIVE)[:LATEST_COUNT])
     names = "".join(f"{task.pk}{task.status}{task.late_at}" for task in latest)
     digest = hashlib.sha256(names.encode()).hexdigest()[:12]
-    return Live(
-        jobs=[take_of(task, at=at) for task in tasks.filter(status__in=VideoTask.LIVE)],
-        latest=[take_of(task, at=at) for task in latest],
+    return LiveVideos(
+        jobs=[summarize_video(task, at=at) for task in tasks.filter(status__in=VideoTask.LIVE)],
+        latest=[summarize_video(task, at=at) for task in latest],
         shown=digest,
         changed=digest != shown,
     )
 
 
-def _keep(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
+def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
     """The image sent for this place, kept; or a sentence that says why it cannot be."""
     file = request.FILES.get(f"file_{slot}")
     if file is None:
         return None, _("No image arrived. Please choose it again.")
     try:
-        return source_images.keep(user=person(request), upload=file), ""
+        return source_images.keep(user=signed_in_user(request), upload=file), ""
     except source_images.ImageRefused as error:
         return None, str(error)
     except media_store.StorageTrouble:
@@ -198,12 +198,12 @@ def _keep(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
         )
 
 
-def _keep_all(request: HttpRequest, data: QueryDict) -> dict[str, str | Promise]:
+def _save_form_images(request: HttpRequest, data: QueryDict) -> dict[str, str | Promise]:
     """Keep images that came with the form itself (no JavaScript), and put their ids into `data`."""
     complaints: dict[str, str | Promise] = {}
     for slot in ALL_SLOTS:
         if f"file_{slot}" in request.FILES:
-            image, error = _keep(request, slot)
+            image, error = _save_image(request, slot)
             if image is not None:
                 data[f"image_{slot}"] = str(image.pk)
             else:
@@ -211,14 +211,14 @@ def _keep_all(request: HttpRequest, data: QueryDict) -> dict[str, str | Promise]
     return complaints
 
 
-def _dearer(price: int, seen: int) -> dict[str, Any]:
+def _describe_price_rise(price: int, seen: int) -> dict[str, Any]:
     return {
         "title": _("The price is %(price)d credits") % {"price": price},
         "text": _("The page said %(seen)d. Nothing was charged; press Make video again to agree.") % {"seen": seen},
     }
 
 
-def _already() -> dict[str, Any]:
+def _describe_key_reuse() -> dict[str, Any]:
     return {
         "title": _("This form already made a video"),
         "text": _("It was changed since, so nothing new was charged. Press Make video again to make this one as well."),
@@ -227,7 +227,7 @@ def _already() -> dict[str, Any]:
     }
 
 
-def _refusal(error: Exception) -> dict[str, Any]:
+def _describe_refusal(error: Exception) -> dict[str, Any]:
     """A refusal as the page says it: what, why, what to do."""
     if isinstance(error, prices.NoPrice):
         return {

@@ -17,29 +17,29 @@ from accounts.seams import clock
 from videos.actions import owner as owner_actions
 from videos.lifecycle import acts as lifecycle
 from videos.models import SourceImage, VideoTask
-from videos.ordering.input_modes import SLOT_NAMES, SLOTS, mode_of
+from videos.ordering.input_modes import SLOT_LABELS, SLOTS, mode_of
 from videos.presentation import timeline
-from videos.presentation.tiles import take_of
-from videos.views.access import PageRequest, own_task, person, signed_in
+from videos.presentation.tiles import summarize_video
+from videos.views.access import PageRequest, get_own_task, sign_in_required, signed_in_user
 
 
-@signed_in
+@sign_in_required
 @require_safe
 def video(request: PageRequest, task_id: UUID) -> HttpResponse:
-    context = _context(own_task(request, task_id))
+    context = _context(get_own_task(request, task_id))
     if request.htmx:
         status = 200 if context["take"].live else HTMX_STOP_POLLING
         return render(request, "videos/_video_live.html", context, status=status)
     return render(request, "videos/video.html", context)
 
 
-@signed_in
+@sign_in_required
 @require_POST
 def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Take a waiting order back, free of charge."""
-    task = own_task(request, task_id)
+    task = get_own_task(request, task_id)
     try:
-        owner_actions.cancel(task_id=task.pk, actor=person(request))
+        owner_actions.cancel(task_id=task.pk, actor=signed_in_user(request))
     except lifecycle.NotPossible:
         messages.warning(request, _("Too late to cancel: it is no longer waiting. It goes on, and the price stands."))
     else:
@@ -51,44 +51,44 @@ def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
     return redirect("videos:video", task.pk)
 
 
-@signed_in
+@sign_in_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: PageRequest, task_id: UUID) -> HttpResponse:
     """Ask, then delete: the file is gone for good, the statement keeps its lines."""
-    task = own_task(request, task_id)
+    task = get_own_task(request, task_id)
     if request.method == "POST":
         try:
-            owner_actions.delete(task_id=task.pk, actor=person(request))
+            owner_actions.delete(task_id=task.pk, actor=signed_in_user(request))
         except lifecycle.NotPossible:
             messages.warning(request, _("It is still on its way. It can be deleted once it has ended."))
             return redirect("videos:video", task.pk)
         messages.success(request, _("Deleted."))
         return redirect("videos:gallery")
-    return render(request, "videos/delete.html", {"take": take_of(task, at=clock.now())})
+    return render(request, "videos/delete.html", {"take": summarize_video(task, at=clock.now())})
 
 
 def _context(task: VideoTask) -> dict[str, Any]:
-    take = take_of(task, at=clock.now())
+    take = summarize_video(task, at=clock.now())
     return {
         "take": take,
         "task": task,
         "file": take.file,
-        "steps": timeline.steps(task),
-        "images": _images(task),
+        "steps": timeline.list_steps(task),
+        "images": _list_images(task),
         "number": str(task.pk).partition("-")[0].upper(),
         "took_s": (task.finished_at - task.created_at).total_seconds() if task.finished_at else None,
     }
 
 
 @dataclass(frozen=True)
-class Place:
+class PlacedImage:
     """An image of the order under the name of its place."""
 
     name: str
     image: SourceImage
 
 
-def _images(task: VideoTask) -> list[Place]:
+def _list_images(task: VideoTask) -> list[PlacedImage]:
     images = [place.image for place in task.task_images.all()]
     slots = SLOTS[mode_of(task, len(images))]
-    return [Place(str(SLOT_NAMES[slot]), image) for slot, image in zip(slots, images, strict=False)]
+    return [PlacedImage(str(SLOT_LABELS[slot]), image) for slot, image in zip(slots, images, strict=False)]

@@ -55,7 +55,7 @@ def ring_due() -> list[str]:
         "dispatch": lambda: VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
         "poll": lambda: VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
         "download": lambda: VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
-        "notify": lambda: user_mails.due().exists(),
+        "notify": lambda: user_mails.list_due().exists(),
         "alerts": lambda: alert_outbox.due_deliveries().exists(),
         "summary": summary_schedule.is_due,
         "count": lambda: _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
@@ -115,9 +115,9 @@ def _tidy_files() -> None:
     at = clock.database_now()
     run_all.run_all_then_raise(
         partial(storage_cleanup.sweep_files, at),
-        partial(owner_actions.expire_old, at),
+        partial(owner_actions.delete_expired, at),
         partial(source_images.sweep_images, at),
-        owner_actions.forget_closed,
+        owner_actions.erase_closed_accounts,
         circuit_breaker.forget_old,
         partial(balance_history.delete_old_readings, at),
         partial(budget_usage.forget_old, at),
@@ -137,7 +137,7 @@ def _end_dead_submissions() -> None:
 
 
 def _end_long_waits() -> None:
-    late = queue.forgotten(clock.database_now())[:200]
+    late = queue.list_overdue(clock.database_now())[:200]
     cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
     run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in late))
 

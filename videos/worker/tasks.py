@@ -53,7 +53,7 @@ def balance() -> None:
 def notify() -> None:
     """Mail those who asked to be told."""
     job_queue.answer("notify")
-    user_mails.notify_due()
+    user_mails.send_due()
 
 
 def alerts() -> None:

@@ -211,7 +211,7 @@ def restarted(house: House, *, after_s: int | None) -> None:
 def full_disk(house: House) -> None:
     house.monkeypatch.setattr(media_store, "has_room", lambda: False)
     give_credits(house.user, 100)
-    with pytest.raises(orders.NoRoom):
+    with pytest.raises(orders.StorageFull):
         orders.create(user=house.user, order=orders.VideoOrder(prompt="A lighthouse"), idempotency_key="k")
 
 
@@ -392,13 +392,13 @@ def test_pages_and_mails_tell_it_in_chinese_and_the_webhook_in_english(house: Ho
         delivery = AlertDelivery.objects.create(alert=alert, channel="email", address=olga.email)
         assert words in desk.get(f"/admin/billing/alert/{alert.pk}/change/").text
         assert words in desk.get("/admin/billing/alert/").text
-        assert alert_delivery.mail_one(delivery) == ""
+        assert alert_delivery.mail_alert(delivery) == ""
         mail = outbox.outbox[-1]
         assert words in mail.body
         assert words in mail.alternatives[0][0]  # type: ignore[attr-defined]
     assert "将于 22:30 自动结束。" in outbox.outbox[-1].body
     assert "98,765 服务商额度" in desk.get("/admin/").text
-    data = alert_delivery.payload(delivery)["data"]
+    data = alert_delivery.build_payload(delivery)["data"]
     assert data["detail"] == spend_alert.detail
     assert data["facts"] == spend_alert.facts
 

@@ -126,4 +126,4 @@ def test_the_studio_tells_a_held_person_and_nobody_else(
     assert "Your new videos are held" in pages[alice]
     assert "you can order again from" in pages[alice]
     assert "Your new videos are held" not in pages[bob]
-    assert availability.of(user=bob, quote=None).standing is None
+    assert availability.check_availability(user=bob, quote=None).standing is None

@@ -228,7 +228,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     rows = ProviderAccount.objects.filter(pk=working.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
     assert verdict_of(desk)[0].startswith("Waiting for the provider.")
-    resting = availability.of(user=alice, quote=None).standing
+    resting = availability.check_availability(user=alice, quote=None).standing
     assert resting is not None
     assert (resting.title, resting.takes_orders) == ("The provider has trouble", True)
     rows.update(breaker_until=AT)
@@ -238,7 +238,7 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
         "The next order is taken and goes first, as the probe; once it is sent, all others follow."
     )
     assert act == "Look at it"
-    rested = availability.of(user=alice, quote=None).standing
+    rested = availability.check_availability(user=alice, quote=None).standing
     assert rested is not None
     assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)
     assert "goes first" in rested.text

@@ -78,7 +78,7 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
     world.assert_charged(running)
     assert world.submissions() == 2
     assert ledger.balance_of(alice) == 60
-    assert owner_actions.forget_closed() == 0
+    assert owner_actions.erase_closed_accounts() == 0
 
 
 def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World, alice: User) -> None:

@@ -175,11 +175,11 @@ def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
     until = time.monotonic() + 20
     while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < until:
         time.sleep(0.05)
-    with pytest.raises(operator_actions.Called):
+    with pytest.raises(operator_actions.CallbackPending):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
-    with pytest.raises(operator_actions.Called):
+    with pytest.raises(operator_actions.CallbackPending):
         operator_actions.cancel(task_id=task.pk, seen="unconfirmed", actor=olga)
-    operator_actions.look_now(task_id=task.pk, seen="unconfirmed", actor=olga)
+    operator_actions.check_now(task_id=task.pk, seen="unconfirmed", actor=olga)
     called_world.run()
     called_world.assert_charged(task)
     assert called_world.submissions() == 1
@@ -216,7 +216,7 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
 
     def visit(name: str) -> None:
         if name == "download.fetched":
-            with pytest.raises(operator_actions.Busy):
+            with pytest.raises(operator_actions.TaskBusy):
                 operator_actions.retry_download(task_id=task.pk, seen="downloading", actor=olga)
             busy.append(True)
 
@@ -255,7 +255,7 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
     def visit(name: str) -> None:
         if name == "poll.answered" and not looked:
             looked.append(True)
-            operator_actions.look_now(task_id=task.pk, seen="generating", actor=olga)
+            operator_actions.check_now(task_id=task.pk, seen="generating", actor=olga)
             world.ask()
 
     with failpoints.owned(visit):

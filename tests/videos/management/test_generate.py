@@ -61,7 +61,7 @@ def purse(alice: User, at_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPat
     """Alice with 1000 credits, the sandbox at hand, and nobody else working."""
     give_credits(alice, 1000)
     monkeypatch.setattr("videos.worker.inline.ROUND_S", 0.05)
-    monkeypatch.setattr("videos.management.commands.generate.LOOK_EVERY_S", 0.1)
+    monkeypatch.setattr("videos.management.commands.generate.CHECK_INTERVAL_S", 0.1)
     return alice
 
 
@@ -302,7 +302,7 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
 def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "zh-hans"
     generate(PROMPT, "--user", purse.email)
-    assert terminal.moment_of(VideoTask.objects.get()).word == "Waiting"
+    assert terminal.take_snapshot(VideoTask.objects.get()).word == "Waiting"
 
 
 def _work_until_ready() -> None:

@@ -162,19 +162,19 @@ def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, st
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
         alert_delivery.deliver_due()
         still.sleep(10)
-    assert len(post_office.messages) <= 2 * alert_delivery.SINGLE_MAILS
+    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS
     still.sleep(900)
     alert_delivery.deliver_due()
     assert not AlertDelivery.objects.exclude(state="sent").exists()
-    assert len(post_office.messages) <= 2 * alert_delivery.SINGLE_MAILS + 1
+    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
 
 
 def test_what_is_critical_and_new_passes_a_storm(post_office: Mailbox, still: SetClock) -> None:
-    for n in range(alert_delivery.SINGLE_MAILS + 1):
+    for n in range(alert_delivery.MAX_SINGLE_MAILS + 1):
         alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
         alert_delivery.deliver_due()
         still.sleep(1)
-    assert len(post_office.messages) == alert_delivery.SINGLE_MAILS
+    assert len(post_office.messages) == alert_delivery.MAX_SINGLE_MAILS
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
     assert subjects(post_office)[-1] == "Critical · Provider balance is critical: new work waits"

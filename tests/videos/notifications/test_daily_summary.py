@@ -23,7 +23,7 @@ from tests.mail import Mailbox, free_port
 from tests.people import give_credits
 from videos import job_queue
 from videos.notifications import daily_summary, summary_words
-from videos.notifications.daily_failures import failures_of
+from videos.notifications.daily_failures import find_failures
 from videos.notifications.summary_words import Section
 from videos.worker import sweep
 
@@ -65,7 +65,7 @@ def count(at: datetime, user: User, **counts: int) -> None:
 
 
 def sections() -> dict[str, Section]:
-    return {one.title: one for one in daily_summary.values_of(YESTERDAY)["sections"]}
+    return {one.title: one for one in daily_summary.template_values(YESTERDAY)["sections"]}
 
 
 def word(title: str) -> tuple[str, str]:
@@ -214,11 +214,11 @@ def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> No
         refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
         LotUse.objects.filter(entry__in=refund).delete()
         refund.delete()
-    found = failures_of(YESTERDAY)
+    found = find_failures(YESTERDAY)
     assert (found.failed, found.cancelled, found.refunded, found.missing) == (1, 1, 1, 1)
     assert word("Refunds for failures") == ("1 is missing", "bad")
     assert str(task.pk) in [line.value for line in sections()["Refunds for failures"].lines]
-    assert failures_of(YESTERDAY - DAY).ended == 0
+    assert find_failures(YESTERDAY - DAY).ended == 0
 
 
 def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:

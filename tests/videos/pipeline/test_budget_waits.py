@@ -146,17 +146,22 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
     limit(FAST)
     claimed(provider)
     waits(provider)
-    moment = progress.of(now(second), at=still.at)
+    moment = progress.measure_progress(now(second), at=still.at)
     assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     assert moment.starts_in_s == 12 * 3600 - 1
-    assert tiles.line_of(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
-    assert tiles.take_of(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
-    assert tiles.line_of(progress.of(now(third), at=still.at))[-1] == "1 video ahead of it, 1 of them yours"
+    assert tiles.describe_progress(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
+    assert (
+        tiles.summarize_video(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
+    )
+    assert (
+        tiles.describe_progress(progress.measure_progress(now(third), at=still.at))[-1]
+        == "1 video ahead of it, 1 of them yours"
+    )
     limit(None)
     still.sleep(16)
-    moment = progress.of(now(second), at=still.at)
+    moment = progress.measure_progress(now(second), at=still.at)
     assert (moment.wait_code, moment.goes_on_at) == ("", None)
-    assert tiles.line_of(moment)[0] == "next in line"
+    assert tiles.describe_progress(moment)[0] == "next in line"
 
 
 def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, provider: int, alice: User) -> None:
@@ -167,7 +172,7 @@ def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, pr
     assert now(big).wait_code == "budget_limit"
     assert waits(provider).code == "budget_day"
     assert now(last).wait_code == "budget_day"
-    assert tiles.line_of(progress.of(now(big), at=still.at))[0] == (
+    assert tiles.describe_progress(progress.measure_progress(now(big), at=still.at))[0] == (
         "it costs more than the operator's limit allows; it goes on when that is raised"
     )
 

@@ -39,7 +39,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.sandbox.order("html-502")
     world.send()
     assert (asked(world, GENERATE), account().breaker) == (5, "open")
-    now = availability.of(user=alice, quote=None).standing
+    now = availability.check_availability(user=alice, quote=None).standing
     assert now is not None
     assert (now.title, now.takes_orders) == ("The provider has trouble", True)
 
@@ -67,7 +67,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.later(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
-    assert availability.of(user=alice, quote=None).standing is None
+    assert availability.check_availability(user=alice, quote=None).standing is None
     assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
 
 

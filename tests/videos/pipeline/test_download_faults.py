@@ -17,7 +17,7 @@ from billing.credits import ledger
 from billing.models import Alert
 from tests.videos.world import World
 from videos.models import TaskEvent, VideoFile, VideoTask
-from videos.ordering.orders import NoRoom
+from videos.ordering.orders import StorageFull
 from videos.pipeline import downloads, video_probe
 from videos.providers.http import download
 from videos.storage import cleanup as storage_cleanup
@@ -596,7 +596,7 @@ def test_f52_new_orders_are_refused_uncharged_while_the_disk_is_full(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("videos.storage.media_store.has_room", lambda: False)
-    with pytest.raises(NoRoom) as refusal:
+    with pytest.raises(StorageFull) as refusal:
         world.order(alice)
     assert "Nothing was charged" in str(refusal.value)
     assert [entry.kind for entry in ledger.statement(alice)] == ["grant"]

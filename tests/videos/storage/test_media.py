@@ -221,7 +221,7 @@ def test_a_download_has_a_name_made_from_the_prompt(get: Callable[..., Any]) -> 
     ],
 )
 def test_no_title_can_break_out_of_a_file_name(title: str, plain: str) -> None:
-    header = media.disposition(title, suffix=".mp4", attached=True)
+    header = media.content_disposition(title, suffix=".mp4", attached=True)
     assert header.startswith(f"attachment; filename=\"{plain}\"; filename*=UTF-8''")
     assert header.isascii()
     assert header.isprintable()
@@ -403,10 +403,10 @@ def test_an_image_is_served_as_what_it_is(client: Client, alice: User, image_upl
 def test_retention_deletes_what_is_older_than_is_kept(
     video: VideoTask, settings: Settings, django_capture_on_commit_callbacks: Any
 ) -> None:
-    assert owner_actions.expire_old(clock.now() + timedelta(days=1000)) == 0
+    assert owner_actions.delete_expired(clock.now() + timedelta(days=1000)) == 0
     settings.VIDEO_RETENTION_DAYS = 30
-    assert owner_actions.expire_old(clock.now() + timedelta(days=29)) == 0
+    assert owner_actions.delete_expired(clock.now() + timedelta(days=29)) == 0
     with django_capture_on_commit_callbacks(execute=True):
-        assert owner_actions.expire_old(clock.now() + timedelta(days=31)) == 1
+        assert owner_actions.delete_expired(clock.now() + timedelta(days=31)) == 1
     assert VideoFile.objects.get().state == VideoFile.State.DELETED
-    assert owner_actions.expire_old(clock.now() + timedelta(days=31)) == 0
+    assert owner_actions.delete_expired(clock.now() + timedelta(days=31)) == 0

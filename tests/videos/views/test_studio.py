@@ -14,7 +14,7 @@ from tests.people import give_credits
 from tests.videos import takes
 from videos.models import SourceImage, VideoTask
 from videos.storage import source_images
-from videos.views.landing import DRAFT
+from videos.views.landing import DRAFT_KEY
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -142,7 +142,7 @@ def test_a_prompt_that_is_too_long_is_said_and_kept_whole(signed_in: Client, cli
     assert 'maxlength="2000"' not in answer.text, "a browser would cut what is pasted"
     client.logout()
     client.post("/", {"prompt": long})
-    assert client.session[DRAFT]["prompt"] == long
+    assert client.session[DRAFT_KEY]["prompt"] == long
 
 
 def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(signed_in: Client, alice: User) -> None:

@@ -328,4 +328,4 @@ def test_alice_never_reads_bobs_statement(signed_in: Client, bob: User) -> None:
 def test_every_state_reason_and_event_has_words() -> None:
     assert set(STATES) == set(VideoTask.Status.values)
     assert set(RefusalReason) <= set(timeline.FAILURES)
-    assert set(TaskEvent.Kind.values) - set(timeline.SENTENCES) == {TaskEvent.Kind.NOTE}
+    assert set(TaskEvent.Kind.values) - set(timeline.DESCRIPTIONS) == {TaskEvent.Kind.NOTE}

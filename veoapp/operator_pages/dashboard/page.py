@@ -172,7 +172,7 @@ def context(board: Board) -> dict[str, Any]:
         "alerts": [_alert(alert) for alert in board.alerts[:ALERTS_SHOWN]],
         "more_alerts": len(board.alerts) > ALERTS_SHOWN,
         "models": [
-            (catalogue.title_of(row.model), row, tasks_of(wanted, model=row.model))
+            (catalogue.model_title(row.model), row, tasks_of(wanted, model=row.model))
             for row in figures.model_rows(reading)
         ],
         "users": [(row, tasks_of(wanted, person=row.user_id)) for row in board.users],
@@ -280,7 +280,7 @@ def _alert(alert: Alert) -> AlertRow:
 def _limit(state: State, house: House) -> LimitRow:
     end = verdict.end_of(state, house.pace, at=house.at) if state.scope == ALL and not state.is_spent else None
     kind, _colon, name = state.scope.partition(":")
-    whose = {"user": _("User %(id)s") % {"id": name}, "model": catalogue.title_of(name)}.get(kind)
+    whose = {"user": _("User %(id)s") % {"id": name}, "model": catalogue.model_title(name)}.get(kind)
     period = str(PERIODS[state.period])
     return LimitRow(
         name=f"{whose} · {period}" if whose else period,

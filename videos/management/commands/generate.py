@@ -28,19 +28,19 @@ from videos.ordering import catalogue, orders
 from videos.ordering.orders import InvalidOrder, KeyReused, VideoOrder
 from videos.pipeline.clients import client_for
 from videos.presentation import timeline
-from videos.presentation.terminal import Meter, Moment, moment_of
+from videos.presentation.terminal import ProgressLine, Snapshot, take_snapshot
 from videos.providers.errors import AccessDenied, ProviderError
 from videos.storage import media_store, source_images
 from videos.worker import inline as inline_worker
 
 FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
 
-Made = VideoTask.GenerationType
+GenerationType = VideoTask.GenerationType
 
-LOOK_EVERY_S = 0.5
+CHECK_INTERVAL_S = 0.5
 # Troubles of the provider that a waiting person should hear about, once they have lasted.
-TROUBLES = {"breaker", "not_sent", "balance_unknown", "access_denied"}
-TROUBLE_AFTER_S = 10.0
+PROVIDER_WAITS = {"breaker", "not_sent", "balance_unknown", "access_denied"}
+REPORT_WAIT_AFTER_S = 10.0
 BLOCK_BYTES = 1 << 20
 
 
@@ -80,7 +80,7 @@ class Command(BaseCommand):
             output = self._output(options["output"])
             task = self._order(options)
             if not (options["wait"] or output):
-                self.stdout.write(f"Ordered: {_page(task)}")
+                self.stdout.write(f"Ordered: {_video_url(task)}")
                 return
             task = self._watch(task, timeout_s=options["timeout"])
             self._finish(task, output)
@@ -126,7 +126,13 @@ class Command(BaseCommand):
         return task
 
     def _describe(self, user: User, options: dict[str, Any]) -> VideoOrder:
-        made = Made.REFERENCE if options["reference"] else Made.FRAMES if options["image"] else Made.TEXT
+        made = (
+            GenerationType.REFERENCE
+            if options["reference"]
+            else GenerationType.FRAMES
+            if options["image"]
+            else GenerationType.TEXT
+        )
         order = VideoOrder(
             prompt=options["prompt"],
             model=options["model"],
@@ -138,7 +144,7 @@ class Command(BaseCommand):
             image_ids=[randomness.new_uuid() for _ in options["image"]],
             seed=options["seed"],
         )
-        if errors := orders.problems(order):
+        if errors := orders.validate(order):
             raise InvalidOrder(errors)
         kept = [self._bring(user, Path(name)) for name in options["image"]]
         return VideoOrder(**{**vars(order), "image_ids": [image.pk for image in kept]})
@@ -157,7 +163,7 @@ class Command(BaseCommand):
     def _say_price(self, order: VideoOrder, balance: int) -> None:
         price = order.quote().user_credits
         after = f"{balance - price} left after" if balance >= price else f"you have {balance}"
-        title = catalogue.title_of(order.model)
+        title = catalogue.model_title(order.model)
         self.stdout.write(f"{title}, {order.resolution}, {order.duration_s} s: {price} credits; {after}.")
 
     def _reach_provider(self) -> None:
@@ -166,14 +172,14 @@ class Command(BaseCommand):
         try:
             client_for(account).balance()
         except AccessDenied:
-            self._stop(REFUSED, _remedy(account, "refuses our key"), "Nothing was charged.")
+            self._stop(REFUSED, _describe_remedy(account, "refuses our key"), "Nothing was charged.")
         except ProviderError as trouble:
             if trouble.status is None:
-                self._stop(REFUSED, _remedy(account, "does not answer"), "Nothing was charged.")
+                self._stop(REFUSED, _describe_remedy(account, "does not answer"), "Nothing was charged.")
 
     def _watch(self, task: VideoTask, *, timeout_s: float) -> VideoTask:
         """Show its progress until it has ended, the time is up, or Ctrl-C; returns it as it is then."""
-        meter = Meter(self.stdout)
+        meter = ProgressLine(self.stdout)
         until = monotonic() + timeout_s
         works_here = False
         with ExitStack() as stack:
@@ -185,12 +191,12 @@ class Command(BaseCommand):
                         self.stdout.write("No worker is running, so this command does its work meanwhile.")
                         stack.enter_context(inline_worker.Handwork(task.pk))
                         works_here = True
-                    moment = moment_of(task)
+                    moment = take_snapshot(task)
                     meter.show(moment)
                     self._notice_trouble(moment, meter)
-                    clock.sleep(LOOK_EVERY_S)
+                    clock.sleep(CHECK_INTERVAL_S)
                     task.refresh_from_db()
-                meter.show(moment_of(task))
+                meter.show(take_snapshot(task))
             except KeyboardInterrupt:
                 meter.end()
                 if works_here:
@@ -198,28 +204,28 @@ class Command(BaseCommand):
         task.refresh_from_db()
         return task
 
-    def _notice_trouble(self, moment: Moment, meter: Meter) -> None:
+    def _notice_trouble(self, moment: Snapshot, meter: ProgressLine) -> None:
         """Say once, when it has lasted, that the provider cannot be reached and what to do."""
-        if moment.wait_code not in TROUBLES:
+        if moment.wait_code not in PROVIDER_WAITS:
             self._trouble_since = None
             return
         self._trouble_since = self._trouble_since or monotonic()
-        if not self._told and monotonic() - self._trouble_since >= TROUBLE_AFTER_S:
+        if not self._told and monotonic() - self._trouble_since >= REPORT_WAIT_AFTER_S:
             self._told = True
             meter.end()
             self.stderr.write(
-                f"{_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
+                f"{_describe_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
             )
 
     def _finish(self, task: VideoTask, output: Path | None) -> None:
         if not task.is_final:
-            self._stop(STILL_RUNNING, f"Still on its way; it goes on without this command. See {_page(task)}")
+            self._stop(STILL_RUNNING, f"Still on its way; it goes on without this command. See {_video_url(task)}")
         if task.status != VideoTask.Status.READY:
-            failure = timeline.failure_of(task)
+            failure = timeline.explain_failure(task)
             words = f"{failure.title}. {failure.why} {failure.next_step}" if failure else "It failed."
             back = f"{task.user_credits} credits came back; the balance is {ledger.balance_of(task.user)}."
             self._stop(FAILED, words, back)
-        self.stdout.write(f"Ready: {_page(task)}")
+        self.stdout.write(f"Ready: {_video_url(task)}")
         if output is not None:
             self._write(task, output)
 
@@ -239,7 +245,8 @@ class Command(BaseCommand):
         except OSError as problem:
             part.unlink(missing_ok=True)
             self._stop(
-                NOT_WRITTEN, f"It is ready, but {output} could not be written: {problem.strerror}. See {_page(task)}"
+                NOT_WRITTEN,
+                f"It is ready, but {output} could not be written: {problem.strerror}. See {_video_url(task)}",
             )
         size = f"{file.width} x {file.height}, {file.duration_s:.1f} s, {(file.size_bytes or 0) / 1e6:.1f} MB"
         self.stdout.write(f"Written: {output} ({size})")
@@ -250,11 +257,11 @@ class Command(BaseCommand):
         sys.exit(code)
 
 
-def _page(task: VideoTask) -> str:
+def _video_url(task: VideoTask) -> str:
     return f"{settings.APP_URL}{reverse('videos:video', args=[task.pk])}"
 
 
-def _remedy(account: ProviderAccount, what: str) -> str:
+def _describe_remedy(account: ProviderAccount, what: str) -> str:
     if account.source == ProviderAccount.Source.SANDBOX:
         return (
             f"The sandbox at {account.base_url} {what}. Start it with `manage.py sandbox`, or everything with "

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         yesterday = clock.now().astimezone(site_zone()).date() - timedelta(days=1)
         day: date = options["date"] or yesterday
         if options["print"]:
-            self.stdout.write(daily_summary.text_of(day))
+            self.stdout.write(daily_summary.render_text(day))
             return
         if not settings.COST_ALERT_EMAIL:
             self.stdout.write("COST_ALERT_EMAIL is empty: set it in .env, or use --print.")

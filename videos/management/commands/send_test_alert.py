@@ -25,13 +25,13 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        places = wanted(email=options["email"], webhook=options["webhook"])
+        places = choose_places(email=options["email"], webhook=options["webhook"])
         at = clock.now()
         alert = alerts.raise_alert(Alert.Kind.TEST, cause=f"sent by hand at {at:%H:%M:%S.%f}")
         all_arrived = True
         for delivery in alert_outbox.claim_test_deliveries(alert, places):
             by_mail = delivery.channel == Channel.EMAIL
-            error = alert_delivery.mail_one(delivery) if by_mail else alert_delivery.post(delivery)
+            error = alert_delivery.mail_alert(delivery) if by_mail else alert_delivery.post_webhook(delivery)
             where = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
             self.stdout.write(f"{where}: {f'NOT SENT, {error}' if error else 'sent'}")
             all_arrived = all_arrived and not error
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def wanted(*, email: str | None, webhook: bool) -> list[Recipient]:
+def choose_places(*, email: str | None, webhook: bool) -> list[Recipient]:
     """Where the test goes. Raises CommandError when that is nowhere."""
     if not email and not webhook:
         if not (places := alert_outbox.list_recipients()):

@@ -41,7 +41,7 @@ class Command(BaseCommand):
             applied = len(taken)
         price_sync.propose(line for line in lines if not apply or line in left or not line.differs)
         if options["format"] == "json":
-            facts = {"applied": applied, "lines": [_facts(line) for line in lines]}
+            facts = {"applied": applied, "lines": [_to_json(line) for line in lines]}
             self.stdout.write(json.dumps(facts, indent=2))
         else:
             self._table(lines, applied=applied, left=len(left))
@@ -84,7 +84,7 @@ def _margin(margin: Margin | None) -> str:
     return f"{margin.usd:+.4f} US${share}"
 
 
-def _facts(line: Line) -> dict[str, Any]:
+def _to_json(line: Line) -> dict[str, Any]:
     def text(value: object) -> str | None:
         return None if value is None else str(value)
 
