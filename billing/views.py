@@ -12,11 +12,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.guessers import client_of
 from accounts.models import User
+from accounts.rate_limits import client_address
 from accounts.seams import clock
 from billing.common import csv_export
-from billing.credits import expiry, guess_limits, ledger, lots, vouchers
+from billing.credits import expiry, ledger, lots, vouchers
 from billing.credits.statements import KINDS, Statement
 from billing.credits.vouchers import Reason
 
@@ -84,10 +84,10 @@ def _redeem(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         user, code = cast(User, request.user), form.cleaned_data["code"]
         try:
-            use = vouchers.redeem(user=user, typed=code, client=client_of(request))
+            use = vouchers.redeem(user=user, typed=code, client=client_address(request))
         except vouchers.NotRedeemed as refused:
             form.add_error("code", str(REFUSALS[refused.reason]))
-        except guess_limits.TooManyGuesses as refused:
+        except vouchers.TooManyWrongCodes as refused:
             words = ngettext(
                 "Too many codes that give nothing. Try again in %(minutes)d minute.",
                 "Too many codes that give nothing. Try again in %(minutes)d minutes.",

@@ -1,5 +1,5 @@
-"""The doors to the world outside the process: time, chance, and places where a process may die.
+"""Seams: places where a test takes over what a process gets from outside, so that a run can be repeated exactly.
 
-They stand in the lowest app because every app walks through them and imports run one way.
-The network's door is `videos.providers.http.exchange`.
+`clock` is time, `randomness` is chance, and `failpoints` are named places where a test stops the process. Every app
+reads them here and nowhere else. The network's seam is `videos.providers.http.exchange`.
 """

@@ -1,4 +1,4 @@
-"""The one door for time. Tests own it with `owned`; nothing else asks the machine what time it is."""
+"""Time. Nothing else reads the machine's clock; a test replaces it with `replaced`."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.db import connection
 
 
 class Clock(Protocol):
-    """What a clock must answer: the wall time (aware, UTC) and a wait in seconds."""
+    """What a clock provides: the wall time (aware, UTC) and a wait in seconds."""
 
     def now(self) -> datetime: ...
     def sleep(self, seconds: float) -> None: ...
@@ -36,24 +36,24 @@ def now() -> datetime:
 
 
 def database_now() -> datetime:
-    """The database's wall time, which all hosts share: leases and due times are measured with it."""
+    """The database's wall time, which all hosts share; leases and due times are measured with it."""
     if _clock is _machine and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
             value: datetime = cursor.fetchone()[0]
             return value.astimezone(UTC)
-    # SQLite lives on one host: its clock is the machine's.
+    # SQLite runs on one host, so its clock is the machine's.
     return _clock.now()
 
 
 def sleep(seconds: float) -> None:
-    """Wait; an owned clock may return at once and move its hands instead."""
+    """Wait; a test's clock may return at once and advance instead."""
     _clock.sleep(seconds)
 
 
 @contextmanager
-def owned(clock: Clock) -> Iterator[None]:
-    """Let a test's clock answer until the block ends."""
+def replaced(clock: Clock) -> Iterator[None]:
+    """Use a test's clock until the block ends."""
     global _clock
     before, _clock = _clock, clock
     try:

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.guessers import WINDOW_S, Guessers, client_of
 from accounts.models import ApiToken, User
+from accounts.rate_limits import FailureLimit, client_address
 from accounts.seams import clock, randomness
 from accounts.tokens.secret import BEGINNING, PREFIX_LENGTH
 
@@ -27,7 +27,7 @@ USED_EVERY = timedelta(minutes=1)
 COST_READ = "cost:read"
 SCOPES: dict[str, Promise] = {COST_READ: _("Read costs, limits and alerts (operators only)")}
 
-guessers = Guessers()
+WRONG_TOKENS_BY_CLIENT = FailureLimit("api_token", amount=30, window_s=60)
 
 
 class TokenRefused(Exception):
@@ -37,10 +37,13 @@ class TokenRefused(Exception):
 
 
 class TooManyTries(TokenRefused):
-    """So many wrong tokens came from there that we do not look until `retry_after_s` has passed."""
+    """The client sent too many wrong tokens; its tokens are not looked up until `retry_after_s` has passed."""
 
     code = "too_many_tries"
-    retry_after_s = int(WINDOW_S)
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
 
 
 class ScopeMissing(TokenRefused):
@@ -93,13 +96,13 @@ def revoke(*, token_id: int, actor: User | None) -> bool:
 
 def authenticate(request: HttpRequest, *, scope: str) -> User:
     """Whom the request's `Authorization: Bearer` speaks for. Raises TokenRefused, TooManyTries, ScopeMissing."""
-    client, at = client_of(request), clock.now()
-    if guessers.is_too_many(client, at_s=at.timestamp()):
-        raise TooManyTries()
+    client, at = client_address(request), clock.now()
+    if retry_after_s := WRONG_TOKENS_BY_CLIENT.retry_after_s(client):
+        raise TooManyTries(retry_after_s)
     kind, _space, secret = request.headers.get("Authorization", "").partition(" ")
     token = _find(secret.strip()) if kind.lower() == "bearer" else None
     if token is None or not is_alive(token, at):
-        guessers.note(client, at_s=at.timestamp())
+        WRONG_TOKENS_BY_CLIENT.record_failure(client)
         raise TokenRefused()
     if scope not in token.scopes:
         raise ScopeMissing()

@@ -7,14 +7,16 @@ import hashlib
 import unicodedata
 from datetime import datetime
 from enum import Enum
+from math import ceil
 
 from django.db import transaction
 from django.db.models import F
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
+from accounts.rate_limits import FailureLimit
 from accounts.seams import clock, randomness
-from billing.credits import guess_limits, ledger, lots
+from billing.credits import ledger, lots
 from billing.models import Voucher, VoucherUse
 
 # Without 0 and O, 1 and I, which people read for each other. 32 signs: five bits each, 80 in a code.
@@ -23,6 +25,9 @@ GROUPS, GROUP = 4, 4
 MOST_AT_ONCE = 1000
 # The statement shows it in the reader's language.
 NOTE = gettext_noop("Voucher")
+WRONG_CODES_BY_USER = FailureLimit("voucher_user", amount=10, window_s=15 * 60)
+# An office or a school shares one address.
+WRONG_CODES_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15 * 60)
 
 
 class Reason(Enum):
@@ -40,6 +45,14 @@ class NotRedeemed(Exception):
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
         self.reason = reason
+
+
+class TooManyWrongCodes(Exception):
+    """Too many wrong codes: even a right one is refused until `minutes` have passed."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(f"again in {minutes} min")
+        self.minutes = minutes
 
 
 def make(
@@ -79,14 +92,17 @@ def withdraw(*, voucher_id: int) -> bool:
 def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
     """Give the person what the code is worth. `client` is the address it came from, for counting.
 
-    Raises NotRedeemed, or TooManyGuesses before even looking.
+    Raises NotRedeemed, or TooManyWrongCodes before the code is looked up.
     """
-    guess_limits.check(user=user, client=client)
+    limits = [(WRONG_CODES_BY_USER, str(user.pk)), *([(WRONG_CODES_BY_CLIENT, client)] if client else [])]
+    if retry_after_s := max(limit.retry_after_s(key) for limit, key in limits):
+        raise TooManyWrongCodes(ceil(retry_after_s / 60))
     try:
         return _redeem(user, tidied(typed))
     except NotRedeemed as refused:
         if refused.reason != Reason.USED_BEFORE:
-            guess_limits.note(user=user, client=client)
+            for limit, key in limits:
+                limit.record_failure(key)
         raise
 
 

@@ -13,7 +13,6 @@ from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
 from accounts import user_actions
-from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import ApiToken, User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
@@ -42,13 +41,8 @@ class Hands:
 @pytest.fixture
 def hands() -> object:
     mine = Hands()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
-
-
-@pytest.fixture(autouse=True)
-def _nobody_guessed() -> None:
-    tokens.guessers.forget()
 
 
 @pytest.fixture
@@ -126,7 +120,7 @@ def test_its_last_use_is_written_at_most_once_a_minute(olga: User, hands: Hands)
 
 def test_who_guesses_is_not_heard_for_a_minute_and_others_are(olga: User, hands: Hands) -> None:
     secret = make(olga).secret
-    for _ in range(MOST_PER_WINDOW):
+    for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
         with pytest.raises(tokens.TokenRefused):
             let_in("veo_wrong")
     with pytest.raises(tokens.TooManyTries) as refused:

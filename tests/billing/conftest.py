@@ -39,7 +39,7 @@ class SetClock:
 def still() -> Iterator[SetClock]:
     """Our clock, standing still."""
     mine = SetClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

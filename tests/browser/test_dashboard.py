@@ -31,7 +31,7 @@ def at(settings: Settings) -> Iterator[datetime]:
     settings.STAFF_MFA_REQUIRED = False
     mine = SetClock()
     mine.at = AT
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield AT
 
 

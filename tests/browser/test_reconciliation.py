@@ -33,7 +33,7 @@ def purse(settings: Settings, alice: User) -> Iterator[Purse]:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
     mine = SetClock()
     mine.at = AT
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield Purse(mine, alice)
 
 

@@ -7,14 +7,6 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from pytest_django import Settings
 
-from videos.pipeline import callbacks
-
-
-@pytest.fixture(autouse=True)
-def nobody_was_wrong() -> None:
-    """Each test begins with callers of good name: their wrong addresses are counted by the process."""
-    callbacks.wrong_addresses.forget()
-
 
 @pytest.fixture
 def own_media(tmp_path: Path, settings: Settings) -> Path:

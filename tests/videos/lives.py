@@ -181,7 +181,7 @@ def main(seed: int, steps: int) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     moved = LeapingClock()
-    with clock.owned(moved):
+    with clock.replaced(moved):
         for n in range(steps):
             lives.step(moved)
             if n % 25 == seed % 25:

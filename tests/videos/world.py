@@ -107,7 +107,7 @@ class World:
             if name == checkpoint:
                 raise Killed
 
-        with failpoints.owned(visit), pytest.raises(Killed):
+        with failpoints.replaced(visit), pytest.raises(Killed):
             act()
 
     def money(self, task: VideoTask) -> list[tuple[str, int]]:
@@ -146,7 +146,7 @@ class World:
 def pushed_clock() -> Iterator[PushedClock]:
     """Our clock, pushed by the test."""
     mine = PushedClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

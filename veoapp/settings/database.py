@@ -32,5 +32,10 @@ CACHES: dict[str, dict[str, Any]] = {
     # Rate limits live in the cache, so all processes must share one: Redis, or a table.
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.db.DatabaseCache", "LOCATION": "cache_entries"}
+    else {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "cache_entries",
+        # The default of 300 would let a few hundred clients push each other's limits out.
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    }
 }

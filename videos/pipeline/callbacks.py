@@ -22,7 +22,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from accounts.guessers import Guessers, client_of
+from accounts.rate_limits import FailureLimit, client_address
 from accounts.seams import clock
 from billing.alerts import services as alerts
 from videos import job_queue
@@ -43,25 +43,25 @@ KEPT_BODY = 8 * 1024
 KEPT_PER_TASK = 20
 KEPT_ORPHANS = 1000
 
-wrong_addresses = Guessers()
+WRONG_TOKENS_BY_CLIENT = FailureLimit("callback_token", amount=30, window_s=60)
 
 
 @csrf_exempt
 @require_POST
 def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
     """A call on a task's own secret address."""
-    client = client_of(request)
-    if wrong_addresses.is_too_many(client, at_s=clock.now().timestamp()):
-        return JsonResponse({"error": "too many wrong addresses"}, status=429)
-    body = _body(request)
-    if body is None:
-        return JsonResponse({"error": "body too large"}, status=413)
+    client = client_address(request)
     try:
+        if WRONG_TOKENS_BY_CLIENT.retry_after_s(client):
+            return JsonResponse({"error": "too many wrong addresses"}, status=429)
+        body = _body(request)
+        if body is None:
+            return JsonResponse({"error": "body too large"}, status=413)
         # The same work for a wrong token and an unknown task: neither tells which it was.
         task = VideoTask.objects.filter(pk=task_id).first()
         known = task.callback_token_hash if task is not None else ""
         if not hmac.compare_digest(token_hash(token), known or "-" * 64) or task is None:
-            wrong_addresses.note(client, at_s=clock.now().timestamp())
+            WRONG_TOKENS_BY_CLIENT.record_failure(client)
             return JsonResponse({"error": "not found"}, status=404)
         return _receive(request, body, task)
     except DatabaseError:

@@ -97,8 +97,8 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.time = SetClock()
-        self.owned = clock.owned(self.time)
-        self.owned.__enter__()
+        self.clock_replaced = clock.replaced(self.time)
+        self.clock_replaced.__enter__()
         self.block = transaction.atomic()
         self.block.__enter__()
         self.user: User = make_person("alice@example.com")
@@ -108,7 +108,7 @@ class Ledger(RuleBasedStateMachine):
     def teardown(self) -> None:
         transaction.set_rollback(True)
         self.block.__exit__(None, None, None)
-        self.owned.__exit__(None, None, None)
+        self.clock_replaced.__exit__(None, None, None)
 
     @staticmethod
     def numbers() -> Iterator[int]:

@@ -10,10 +10,11 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing.credits import guess_limits, ledger, lots, vouchers
+from billing.credits import ledger, lots, vouchers
 from billing.credits.vouchers import Reason
 from billing.models import CreditLot, Voucher, VoucherUse
 from tests.billing.conftest import SetClock
+from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
 PAGE = "/credits/"
@@ -119,10 +120,10 @@ def test_who_guesses_is_not_heard_until_the_window_is_over_not_even_with_the_rig
     alice: User, bob: User, still: SetClock
 ) -> None:
     code = voucher().code
-    still.sleep(60)
-    for n in range(guess_limits.MOST_BY_PERSON):
+    for n in range(vouchers.WRONG_CODES_BY_USER.amount):
         assert refused(alice, f"ABCD-{n}") == Reason.UNKNOWN
-    with pytest.raises(guess_limits.TooManyGuesses, match="again in 14 min") as answer:
+    still.sleep(60)
+    with pytest.raises(vouchers.TooManyWrongCodes, match="again in 14 min") as answer:
         vouchers.redeem(user=alice, typed=code)
     assert answer.value.minutes == 14
     vouchers.redeem(user=bob, typed=voucher().code)
@@ -132,9 +133,12 @@ def test_who_guesses_is_not_heard_until_the_window_is_over_not_even_with_the_rig
 
 
 def test_one_address_is_heard_so_often_whoever_it_says_it_is(alice: User, bob: User, still: SetClock) -> None:
-    for _ in range(guess_limits.MOST_BY_CLIENT):
-        guess_limits.note(user=alice, client="192.0.2.1")
-    with pytest.raises(guess_limits.TooManyGuesses):
+    for number in range(vouchers.WRONG_CODES_BY_CLIENT.amount // vouchers.WRONG_CODES_BY_USER.amount):
+        guesser = make_person(f"guesser{number}@example.com")
+        for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
+            with pytest.raises(vouchers.NotRedeemed):
+                vouchers.redeem(user=guesser, typed="ABCD", client="192.0.2.1")
+    with pytest.raises(vouchers.TooManyWrongCodes):
         vouchers.redeem(user=bob, typed=voucher().code, client="192.0.2.1")
     vouchers.redeem(user=bob, typed=voucher().code, client="192.0.2.2")
     assert money(bob) == (50, [("grant", 50)])
@@ -194,9 +198,9 @@ def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
 
 
 def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetClock) -> None:
-    still.sleep(60)
-    for _ in range(guess_limits.MOST_BY_PERSON):
+    for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
         purse.post(PAGE, {"code": "ABCD"})
+    still.sleep(60)
     answer = purse.post(PAGE, {"code": voucher().code})
     assert "Try again in 14 minutes." in answer.text
     assert money(alice) == (0, [])

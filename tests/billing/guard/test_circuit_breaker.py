@@ -22,7 +22,7 @@ Call = circuit_breaker.Call
 
 @pytest.fixture(autouse=True)
 def _seeded() -> object:
-    with randomness.owned(1):
+    with randomness.seeded(1):
         yield
 
 

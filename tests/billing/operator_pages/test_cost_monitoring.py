@@ -15,7 +15,6 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from accounts import user_actions
-from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import User
 from accounts.tokens import services as tokens
 from billing.alerts import services as alerts
@@ -32,11 +31,6 @@ pytestmark = pytest.mark.django_db
 ADDRESS = "/api/admin/cost-monitoring"
 
 Json = dict[str, Any]
-
-
-@pytest.fixture(autouse=True)
-def _nobody_guessed() -> None:
-    tokens.guessers.forget()
 
 
 def secret_of(user: User) -> str:
@@ -137,7 +131,7 @@ def test_only_reading_is_answered(olga: User, method: str) -> None:
 
 def test_who_guesses_is_told_when_to_come_back(olga: User, still: SetClock) -> None:
     secret = secret_of(olga)
-    for _ in range(MOST_PER_WINDOW):
+    for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
         assert refused(ask("veo_wrong")) == (401, "invalid_token")
     answer = ask(secret)
     assert refused(answer) == (429, "too_many_tries")

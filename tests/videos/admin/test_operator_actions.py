@@ -142,7 +142,7 @@ def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
             for seen in ("queued", "submitting"):
                 said.append(_cancel_by_page(desk, task, seen))
 
-    with failpoints.owned(visit):
+    with failpoints.replaced(visit):
         world.send()
     assert "Meanwhile it became “Sending”; nothing was changed." in said[0]
     assert "A worker holds it at this moment; nothing was changed." in said[1]
@@ -197,7 +197,7 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
         if name == "poll.answered" and world.now(task).status == "generating":
             operator_actions.cancel(task_id=task.pk, seen="generating", actor=olga)
 
-    with failpoints.owned(visit):
+    with failpoints.replaced(visit):
         world.ask()
     world.run()
     world.assert_refunded(task)
@@ -220,7 +220,7 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
                 operator_actions.retry_download(task_id=task.pk, seen="downloading", actor=olga)
             busy.append(True)
 
-    with failpoints.owned(visit):
+    with failpoints.replaced(visit):
         world.save()
     assert busy == [True]
     world.assert_charged(task)
@@ -238,7 +238,7 @@ def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, 
         if name == "download.moved":
             operator_actions.cancel(task_id=task.pk, seen="downloading", actor=olga)
 
-    with failpoints.owned(visit):
+    with failpoints.replaced(visit):
         world.save()
     world.assert_refunded(task)
     assert world.now(task).late_at is not None
@@ -258,7 +258,7 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
             operator_actions.check_now(task_id=task.pk, seen="generating", actor=olga)
             world.ask()
 
-    with failpoints.owned(visit):
+    with failpoints.replaced(visit):
         world.ask()
     world.run()
     world.assert_charged(task)

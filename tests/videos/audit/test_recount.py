@@ -34,7 +34,7 @@ def lived(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> No
     users = [make_person(f"life{n}@example.com") for n in range(people)]
     lives = Lives(users, seed)
     moved = LeapingClock()
-    with clock.owned(moved):
+    with clock.replaced(moved):
         for n in range(steps):
             lives.step(moved)
             if folding and n % 37 == 36:
@@ -119,7 +119,7 @@ def test_what_is_wrong_is_found_named_and_put_right() -> None:
 @pytest.mark.django_db
 def test_the_books_say_when_counts_are_wrong() -> None:
     moved = LeapingClock()
-    with clock.owned(moved):
+    with clock.replaced(moved):
         users = [make_person("life@example.com")]
         lives = Lives(users, 7)
         for _ in range(60):

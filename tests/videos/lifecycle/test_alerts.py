@@ -30,7 +30,7 @@ Kind = Alert.Kind
 def still() -> Iterator[SetClock]:
     """Our clock, standing still."""
     mine = SetClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

@@ -39,7 +39,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 def still() -> Iterator[SetClock]:
     """Our clock, standing still."""
     mine = SetClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

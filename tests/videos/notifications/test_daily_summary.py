@@ -38,7 +38,7 @@ DAY = timedelta(days=1)
 def still() -> Iterator[SetClock]:
     """Our clock, standing still at noon of YESTERDAY."""
     mine = SetClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

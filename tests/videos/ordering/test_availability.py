@@ -43,7 +43,7 @@ def account(db: None) -> Iterator[ProviderAccount]:
     """The account that new work goes to, with a good balance; our clock stands still at NOON."""
     still = SetClock()
     still.at = NOON
-    with clock.owned(still):
+    with clock.replaced(still):
         account = provider_accounts.get_current_account()
         provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
         yield account

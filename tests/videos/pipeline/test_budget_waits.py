@@ -52,7 +52,7 @@ def _nothing_is_limited(settings: Settings) -> None:
 def still() -> Iterator[SetClock]:
     """Our clock, standing still."""
     mine = SetClock()
-    with clock.owned(mine):
+    with clock.replaced(mine):
         yield mine
 
 

@@ -14,7 +14,6 @@ from django.db import DatabaseError
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from accounts.guessers import MOST_PER_WINDOW
 from accounts.models import User
 from accounts.seams import clock
 from tests.videos.world import PROMPT, World
@@ -178,7 +177,7 @@ def test_f29_who_guesses_is_not_heard_until_the_minute_is_over(called_world: Wor
     task = called_world.order(alice)
     called_world.send()
     right = body_for(called_world.now(task).provider_task_id or "")
-    for _ in range(MOST_PER_WINDOW):
+    for _ in range(callbacks.WRONG_TOKENS_BY_CLIENT.amount):
         assert post(task, "w" * 43, right).status_code == 404
     assert post(task, "w" * 43, right).status_code == 429
     assert post(task, token, right).status_code == 429

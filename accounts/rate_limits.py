@@ -1,0 +1,56 @@
+"""Limits on wrong secrets: callback tokens, API tokens and voucher codes. Only failures count.
+
+The times of the last failures are kept in Django's cache, which all processes share, with the keys, the lock and the
+sliding window of allauth's rate limiter. Its `consume` is not used because it reads the machine's clock, and because
+even its dry run takes the lock, so that every correct request would write to a cache in the database.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from allauth.core.internal import ratelimit
+from django.core.cache import cache
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+from accounts.seams import clock
+
+
+@dataclass(frozen=True)
+class FailureLimit:
+    """At most `amount` failures within `window_s` seconds for each key, such as a client's address."""
+
+    name: str
+    amount: int
+    window_s: int
+
+    def retry_after_s(self, key: str) -> int:
+        """Seconds until the key may try again, 0 while it is below the limit. Costs one read of the cache."""
+        now = clock.now().timestamp()
+        failures = cache.get(self._cache_key(key), [])
+        is_allowed, failures = ratelimit.apply_rate(failures, now, self._rate, dry_run=True)
+        return 0 if is_allowed else ceil(failures[-1] + self.window_s - now)
+
+    def record_failure(self, key: str) -> None:
+        """Count a failure. It is not counted when the lock stays taken for a second, which only softens the limit."""
+        cache_key = self._cache_key(key)
+        with ratelimit.cache_lock(cache_key) as is_locked:
+            if is_locked:
+                failures = cache.get(cache_key, [])
+                _is_allowed, failures = ratelimit.apply_rate(failures, clock.now().timestamp(), self._rate)
+                cache.set(cache_key, failures, self.window_s)
+
+    @property
+    def _rate(self) -> ratelimit.Rate:
+        return ratelimit.Rate(self.amount, self.window_s, "key")
+
+    def _cache_key(self, key: str) -> str:
+        return str(ratelimit.get_cache_key(None, app="veoapp", action=self.name, rate=self._rate, key=key))
+
+
+def client_address(request: HttpRequest) -> str:
+    """The client's address through the trusted proxies, an IPv6 one as its network; empty when it cannot be known."""
+    try:
+        return str(ratelimit.get_ip(request))
+    except PermissionDenied:
+        return ""

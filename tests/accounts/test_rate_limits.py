@@ -1,0 +1,87 @@
+"""Failures are limited by client or user, within a sliding window."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.cache import caches
+from django.db import connection
+from django.test import RequestFactory
+from pytest_django import DjangoAssertNumQueries
+from pytest_django.fixtures import Settings
+
+from accounts.rate_limits import FailureLimit, client_address
+from accounts.seams import clock
+
+pytestmark = pytest.mark.django_db
+LIMIT = FailureLimit("test", amount=3, window_s=60)
+
+
+class TestClock:
+    """A clock that a test moves."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def time() -> object:
+    owned = TestClock()
+    with clock.replaced(owned):
+        yield owned
+
+
+def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the_window(time: TestClock) -> None:
+    for _ in range(LIMIT.amount - 1):
+        LIMIT.record_failure("192.0.2.1")
+    assert LIMIT.retry_after_s("192.0.2.1") == 0
+    time.sleep(20)
+    LIMIT.record_failure("192.0.2.1")
+    assert LIMIT.retry_after_s("192.0.2.1") == 40
+    assert LIMIT.retry_after_s("192.0.2.2") == 0
+    time.sleep(39.5)
+    assert LIMIT.retry_after_s("192.0.2.1") == 1
+    time.sleep(0.5)
+    assert LIMIT.retry_after_s("192.0.2.1") == 0
+
+
+def test_a_refused_client_costs_one_read(time: TestClock, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+    for _ in range(LIMIT.amount):
+        LIMIT.record_failure("192.0.2.1")
+    with django_assert_num_queries(1):
+        assert LIMIT.retry_after_s("192.0.2.1")
+
+
+def test_limits_of_different_names_are_counted_apart(time: TestClock) -> None:
+    for _ in range(LIMIT.amount):
+        LIMIT.record_failure("192.0.2.1")
+    assert FailureLimit("another", amount=3, window_s=60).retry_after_s("192.0.2.1") == 0
+
+
+def test_a_flood_from_many_clients_fills_no_more_than_the_cache_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches["default"], "_max_entries", 20)
+    for number in range(30):
+        LIMIT.record_failure(f"192.0.2.{number}")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM cache_entries")
+        [rows] = cursor.fetchone()
+    assert 0 < rows <= 21
+
+
+def test_an_address_that_proxies_did_not_report_is_empty(settings: Settings) -> None:
+    request = RequestFactory().get("/", REMOTE_ADDR="192.0.2.1")
+    assert client_address(request) == "192.0.2.1"
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
+    assert client_address(RequestFactory().get("/", REMOTE_ADDR="")) == ""
+
+
+def test_an_ipv6_client_is_counted_by_its_network() -> None:
+    addresses = {client_address(RequestFactory().get("/", REMOTE_ADDR=f"2001:db8::{end}")) for end in (1, 2)}
+    assert addresses == {"2001:db8::"}
