@@ -1,6 +1,6 @@
 """Failures are limited by client or user, within a sliding window."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 
 import pytest
 from django.core.cache import caches
@@ -11,34 +11,20 @@ from pytest_django.fixtures import Settings
 
 from accounts.rate_limits import FailureLimit, client_address
 from accounts.seams import clock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 LIMIT = FailureLimit("test", amount=3, window_s=60)
 
 
-class TestClock:
-    """A clock that a test moves."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 @pytest.fixture
-def time() -> object:
-    owned = TestClock()
-    with clock.replaced(owned):
-        yield owned
+def time() -> Iterator[ManualClock]:
+    manual = ManualClock()
+    with clock.replaced(manual):
+        yield manual
 
 
-def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the_window(time: TestClock) -> None:
+def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the_window(time: ManualClock) -> None:
     for _ in range(LIMIT.amount - 1):
         LIMIT.record_failure("192.0.2.1")
     assert LIMIT.retry_after_s("192.0.2.1") == 0
@@ -52,14 +38,14 @@ def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the
     assert LIMIT.retry_after_s("192.0.2.1") == 0
 
 
-def test_a_refused_client_costs_one_read(time: TestClock, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_a_refused_client_costs_one_read(time: ManualClock, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     for _ in range(LIMIT.amount):
         LIMIT.record_failure("192.0.2.1")
     with django_assert_num_queries(1):
         assert LIMIT.retry_after_s("192.0.2.1")
 
 
-def test_limits_of_different_names_are_counted_apart(time: TestClock) -> None:
+def test_limits_of_different_names_are_counted_apart(time: ManualClock) -> None:
     for _ in range(LIMIT.amount):
         LIMIT.record_failure("192.0.2.1")
     assert FailureLimit("another", amount=3, window_s=60).retry_after_s("192.0.2.1") == 0

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -18,6 +19,7 @@ from accounts.seams import clock
 from accounts.tokens import services as tokens
 from accounts.tokens.secret import hidden
 from tests.accounts import doorway
+from tests.clocks import ManualClock
 from tests.people import make_person
 from veoapp.logs import Lines
 
@@ -25,24 +27,11 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/accounts/apitoken/"
 
 
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
-
-
 @pytest.fixture
-def hands() -> object:
-    mine = Hands()
-    with clock.replaced(mine):
-        yield mine
+def manual_clock() -> Iterator[ManualClock]:
+    manual = ManualClock()
+    with clock.replaced(manual):
+        yield manual
 
 
 @pytest.fixture
@@ -86,13 +75,13 @@ def test_anything_else_lets_nobody_in(olga: User, header: str) -> None:
     assert refused.value.code == "invalid_token"
 
 
-def test_expired_revoked_and_ownerless_tokens_let_nobody_in(olga: User, hands: Hands) -> None:
-    short = make(olga, expires_at=hands.at + timedelta(days=1))
+def test_expired_revoked_and_ownerless_tokens_let_nobody_in(olga: User, manual_clock: ManualClock) -> None:
+    short = make(olga, expires_at=manual_clock.at + timedelta(days=1))
     gone, owned = make(olga), make(olga)
     assert tokens.revoke(token_id=gone.token.pk, actor=olga)
     assert not tokens.revoke(token_id=gone.token.pk, actor=None)
     assert let_in(short.secret) == olga
-    hands.sleep(86400)
+    manual_clock.sleep(86400)
     for secret in (short.secret, gone.secret):
         with pytest.raises(tokens.TokenRefused):
             let_in(secret)
@@ -107,18 +96,18 @@ def test_a_scope_that_it_was_not_made_for_is_refused(olga: User) -> None:
         let_in(make(olga).secret, scope="videos:write")
 
 
-def test_its_last_use_is_written_at_most_once_a_minute(olga: User, hands: Hands) -> None:
+def test_its_last_use_is_written_at_most_once_a_minute(olga: User, manual_clock: ManualClock) -> None:
     made = make(olga)
     used = []
     for seconds in (0, 59, 1):
-        hands.sleep(seconds)
+        manual_clock.sleep(seconds)
         let_in(made.secret)
         used.append(ApiToken.objects.get().last_used_at)
     begun = datetime(2026, 9, 1, 12, tzinfo=UTC)
     assert used == [begun, begun, begun + timedelta(seconds=60)]
 
 
-def test_who_guesses_is_not_heard_for_a_minute_and_others_are(olga: User, hands: Hands) -> None:
+def test_who_guesses_is_not_heard_for_a_minute_and_others_are(olga: User, manual_clock: ManualClock) -> None:
     secret = make(olga).secret
     for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
         with pytest.raises(tokens.TokenRefused):
@@ -127,7 +116,7 @@ def test_who_guesses_is_not_heard_for_a_minute_and_others_are(olga: User, hands:
         let_in(secret)
     assert (refused.value.code, refused.value.retry_after_s) == ("too_many_tries", 60)
     assert let_in(secret, ip="203.0.113.8") == olga
-    hands.sleep(60)
+    manual_clock.sleep(60)
     assert let_in(secret) == olga
 
 
@@ -173,11 +162,15 @@ def command(*words: str, **options: object) -> tuple[str, str]:
     return out.getvalue().strip(), err.getvalue()
 
 
-def test_the_command_prints_the_secret_alone_and_says_the_rest_beside_it(olga: User, hands: Hands) -> None:
+def test_the_command_prints_the_secret_alone_and_says_the_rest_beside_it(olga: User, manual_clock: ManualClock) -> None:
     secret, words = command("Olga@Example.com", name="nagios", days=30)
     assert let_in(secret) == olga
     token = ApiToken.objects.get()
-    assert (token.name, token.scopes, token.expires_at) == ("nagios", ["cost:read"], hands.at + timedelta(days=30))
+    assert (token.name, token.scopes, token.expires_at) == (
+        "nagios",
+        ["cost:read"],
+        manual_clock.at + timedelta(days=30),
+    )
     assert words == (
         "Made for olga@example.com: cost:read, until 2026-10-01 12:00 UTC. It is not shown again: keep it now.\n"
     )
@@ -266,13 +259,13 @@ def test_revoking_asks_first_and_then_refuses(desk: Client, olga: User) -> None:
     assert "These are revoked already" in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
 
 
-def test_the_list_says_how_each_stands(desk: Client, olga: User, alice: User, hands: Hands) -> None:
+def test_the_list_says_how_each_stands(desk: Client, olga: User, alice: User, manual_clock: ManualClock) -> None:
     make(olga, name="one")
     make(alice, name="two")
-    make(olga, name="three", expires_at=hands.at + timedelta(days=1))
+    make(olga, name="three", expires_at=manual_clock.at + timedelta(days=1))
     tokens.revoke(token_id=make(olga, name="four").token.pk, actor=olga)
     user_actions.disable(user=alice, actor=None)
-    hands.sleep(2 * 86400)
+    manual_clock.sleep(2 * 86400)
     text = desk.get(LIST).text
     for word in ("Works", "Owner disabled", "Expired", "Revoked"):
         assert f">{word}<" in text
