@@ -1,6 +1,6 @@
-"""Doorbells: rows that turn many reasons to look into one job that says "look now".
+"""Enqueues jobs: many reasons to look at rows become one job that takes no arguments and looks at whatever is due.
 
-A lost bell is no loss: `videos.worker.sweep` rings for whatever is due.
+A lost job is no loss: `videos.worker.sweep` enqueues whatever is due again.
 """
 
 from datetime import timedelta
@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django_q.tasks import async_task
 
 from accounts.seams import clock
-from videos.models import Doorbell
+from videos.models import JobRequest
 
 JOBS = {
     "dispatch": "videos.worker.tasks.dispatch",
@@ -26,23 +26,23 @@ JOBS = {
     "reconcile": "videos.worker.tasks.reconcile",
     "lots": "videos.worker.tasks.lots",
 }
-# A bell that nobody answered for so long is rung again: its job was lost.
+# A requested job that has not started for so long is enqueued again: it was lost.
 LOST_AFTER = timedelta(seconds=60)
 
 
-def ring(name: str) -> bool:
-    """Enqueue the bell's job unless one is already on its way; says whether it did."""
+def enqueue(name: str) -> bool:
+    """Enqueue this job unless one is already waiting to start; returns whether it did."""
     at = clock.database_now()
-    idle = Q(rung_at=None) | Q(answered_at__gte=F("rung_at")) | Q(rung_at__lt=at - LOST_AFTER)
-    rung = Doorbell.objects.filter(idle, name=name).update(rung_at=at)
-    if not rung:
-        _, created = Doorbell.objects.get_or_create(name=name, defaults={"rung_at": at})
+    is_free = Q(requested_at=None) | Q(started_at__gte=F("requested_at")) | Q(requested_at__lt=at - LOST_AFTER)
+    claimed = JobRequest.objects.filter(is_free, name=name).update(requested_at=at)
+    if not claimed:
+        _, created = JobRequest.objects.get_or_create(name=name, defaults={"requested_at": at})
         if not created:
             return False
     async_task(JOBS[name])
     return True
 
 
-def answer(name: str) -> None:
-    """A job for this bell begins: whoever rings from now on is heard by the next job."""
-    Doorbell.objects.filter(name=name).update(answered_at=clock.database_now())
+def mark_started(name: str) -> None:
+    """Note that a job starts: from now on `enqueue` enqueues the next one."""
+    JobRequest.objects.filter(name=name).update(started_at=clock.database_now())

@@ -19,23 +19,21 @@ def day_due() -> date | None:
     """The day that the next mail is about: yesterday, from DAILY_SUMMARY_HOUR on, and until then the day before that, whose
     mail is late if no worker was there to send it. None without addresses, and before the first mail of all.
     """
-    if not settings.COST_ALERT_EMAIL:
+    day, is_late = _candidate()
+    if is_late and day and not DailySummary.objects.filter(day__lte=day).exists():
         return None
-    local = clock.now().astimezone(site_zone())
-    yesterday = local.date() - timedelta(days=1)
-    if local.hour >= settings.DAILY_SUMMARY_HOUR:
-        return yesterday
-    before = yesterday - timedelta(days=1)
-    return before if DailySummary.objects.filter(day__lte=before).exists() else None
+    return day
 
 
 def is_due() -> bool:
-    """Whether a mail is to be sent now."""
-    day = day_due()
+    """Whether a mail is to be sent now; one statement, for the worker asks every second."""
+    day, is_late = _candidate()
     if day is None:
         return False
-    mine = DailySummary.objects.filter(day=day).first()
-    return mine is None or _is_open(mine)
+    newest = DailySummary.objects.filter(day__lte=day).order_by("-day").first()
+    if newest is None:
+        return not is_late
+    return newest.day != day or _is_open(newest)
 
 
 def claim() -> DailySummary | None:
@@ -69,6 +67,17 @@ def not_reached(row: DailySummary, error: str) -> None:
     if row.attempts + 1 >= ATTEMPTS:
         facts = {"day": row.day.isoformat(), "attempts": ATTEMPTS, "words": error}
         alerts.raise_alert(alerts.Kind.SUMMARY_UNSENT, facts=facts)
+
+
+def _candidate() -> tuple[date | None, bool]:
+    """The day that `day_due` is about if any mail is due, and whether that mail would be late."""
+    if not settings.COST_ALERT_EMAIL:
+        return None, False
+    local = clock.now().astimezone(site_zone())
+    yesterday = local.date() - timedelta(days=1)
+    if local.hour >= settings.DAILY_SUMMARY_HOUR:
+        return yesterday, False
+    return yesterday - timedelta(days=1), True
 
 
 def _is_open(row: DailySummary) -> bool:

@@ -17,7 +17,7 @@ from tests.billing.conftest import SetClock
 from tests.browser.test_pages import barriers
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.people import make_person
-from videos.models import Doorbell
+from videos.models import JobRequest
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -39,7 +39,7 @@ def at(settings: Settings) -> Iterator[datetime]:
 def week(at: datetime) -> datetime:
     """After a week of videos, with alerts, a worker and books that balance."""
     weeks.make(at=at, days=7, a_day=40, users=[make_person(f"person{number}@example.com") for number in range(4)])
-    Doorbell.objects.create(name="canary", answered_at=at)
+    JobRequest.objects.create(name="canary", started_at=at)
     BooksRun.objects.create(at=at - timedelta(minutes=2), took_s=1, problems=0)
     alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day 10000")
     alerts.raise_alert(alerts.Kind.STORAGE, cause="media")

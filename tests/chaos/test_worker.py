@@ -12,8 +12,8 @@ pytestmark = pytest.mark.chaos
 
 ORDER = """
 from accounts.models import User
-from billing import ledger
-from videos import orders
+from billing.credits import ledger
+from videos.ordering import orders
 from videos.ordering.orders import VideoOrder
 for number in range(20):
     user, _ = User.objects.get_or_create(email=f"user{number % 7}@example.com")
@@ -37,7 +37,7 @@ def counts(stack: Stack) -> dict[str, int]:
 
 def canary(stack: Stack) -> list[tuple[object, ...]]:
     """When a canary last came back."""
-    return stack.rows("SELECT answered_at FROM videos_doorbell WHERE name = 'canary' AND answered_at IS NOT NULL")
+    return stack.rows("SELECT started_at FROM videos_jobrequest WHERE name = 'canary' AND started_at IS NOT NULL")
 
 
 def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none_twice(

@@ -47,7 +47,7 @@ def check_now(*, task_id: UUID, seen: str, actor: User) -> None:
     if not VideoTask.objects.filter(pk=task_id, status=seen).update(due_at=at):
         raise lifecycle.NotPossible(_status_of(task_id))
     lifecycle.note(task_id=task_id, code="look_now", detail="looked at by hand", actor=actor)
-    job_queue.ring("dispatch" if seen == Status.QUEUED else "poll")
+    job_queue.enqueue("dispatch" if seen == Status.QUEUED else "poll")
 
 
 def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
@@ -62,7 +62,7 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
         raise TaskBusy
     count = downloads.retry(task_id=task_id)
     lifecycle.note(task_id=task_id, code="retry_download", detail="fetched again by hand", actor=actor)
-    job_queue.ring("download")
+    job_queue.enqueue("download")
     return count
 
 

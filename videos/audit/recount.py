@@ -13,13 +13,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
+from django.db.models import Exists, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from accounts.seams import clock, randomness
 from billing.common.periods import Window, window_at, windows_between
 from billing.costs import histogram, rollups
 from billing.costs.rollups import Key
-from billing.models import Measure, Period, Spend, Total
+from billing.models import Measure, Period, Spend, TallyMark, Total
 from videos.lifecycle.metrics import ENDS
 from videos.models import VideoTask
 
@@ -54,9 +55,9 @@ def fold() -> int:
     return rollups.fold_marks()
 
 
-def is_due() -> bool:
-    """Whether there is something to fold, or nothing was ever counted here."""
-    return rollups.has_unfolded_marks() or (not Total.objects.exists() and Spend.objects.exists())
+def uncounted_rows() -> list[QuerySet[Any]]:
+    """Rows that wait for `fold`: marks, or, where nothing was ever counted, jobs."""
+    return [TallyMark.objects.all(), Spend.objects.filter(~Exists(Total.objects.all()))]
 
 
 def months() -> list[Window]:

@@ -2,7 +2,7 @@
 
 from videos.models.events import CallbackReceipt, TaskEvent
 from videos.models.files import SourceImage, VideoFile
-from videos.models.queue import Doorbell, UserTurn
+from videos.models.queue import JobRequest, UserTurn
 from videos.models.tasks import VideoTask
 
-__all__ = ["CallbackReceipt", "Doorbell", "SourceImage", "TaskEvent", "UserTurn", "VideoFile", "VideoTask"]
+__all__ = ["CallbackReceipt", "JobRequest", "SourceImage", "TaskEvent", "UserTurn", "VideoFile", "VideoTask"]

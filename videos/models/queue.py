@@ -1,4 +1,4 @@
-"""Small rows that keep the queue honest: who was served last, which bell was rung."""
+"""Rows of the queue: which user was served last, and which jobs are requested."""
 
 from django.conf import settings
 from django.db import models
@@ -16,12 +16,12 @@ class UserTurn(models.Model):
         return f"{self.user_id} {self.last_served_at:%H:%M:%S}"
 
 
-class Doorbell(models.Model):
-    """One kind of look: rung when a job was enqueued for it, answered when a job began. A second ring meanwhile is saved."""
+class JobRequest(models.Model):
+    """One kind of job: when it was last enqueued and when it last started. Between the two no second one is enqueued."""
 
     name = models.CharField(primary_key=True, max_length=40)
-    rung_at = models.DateTimeField(null=True, blank=True)
-    answered_at = models.DateTimeField(null=True, blank=True)
+    requested_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.name

@@ -141,7 +141,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         budget_policy.tell(refusal)
         raise
     failpoints.reach("create.committed")
-    job_queue.ring("dispatch")
+    job_queue.enqueue("dispatch")
     return task
 
 

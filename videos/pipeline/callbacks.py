@@ -236,4 +236,4 @@ def _look_now(task: VideoTask) -> None:
     due = VideoTask.objects.filter(pk=task.pk, due_at__gt=at).exclude(status=VideoTask.Status.QUEUED)
     # A task being sent keeps its lease; its answer, or the lease's end, comes first and then finds this callback.
     if due.exclude(status=VideoTask.Status.SUBMITTING).update(due_at=at):
-        job_queue.ring("poll")
+        job_queue.enqueue("poll")

@@ -191,7 +191,7 @@ def _look_before(account: ProviderAccount, client: Provider) -> bool:
     resting = account.breaker != circuit_breaker.State.CLOSED
     if resting and account.breaker_until is not None and account.breaker_until > at:
         return False
-    fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, provider_balances.every())
+    fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, provider_balances.reading_interval())
     aged = account.balance_at is None or at - account.balance_at > fresh_for
     # Once after each rest: while something else holds all up (a pause, a budget), the provider is not asked each second.
     unproved = resting and (

@@ -88,7 +88,7 @@ def settle(task: VideoTask, report: Report) -> None:
     if report.state == ReportState.SUCCEEDED and report.result_urls:
         if verdicts.provider_done(task_id=task.pk, report=report, source=source):
             failpoints.reach("poll.settled")
-            job_queue.ring("download")
+            job_queue.enqueue("download")
     elif report.state == ReportState.FAILED:
         if not verdicts.failed(task_id=task.pk, report=report, source=source):
             _stop_watching(task)

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connections
 
 from accounts.seams import clock
-from videos.models import Doorbell, VideoTask
+from videos.models import JobRequest, VideoTask
 from videos.pipeline import dispatch, downloads, polling
 from videos.worker import sweep
 
@@ -28,7 +28,7 @@ FINISH_WITHIN_S = 75.0
 
 def is_worker_alive() -> bool:
     """Whether a job of a worker ran lately."""
-    return Doorbell.objects.filter(name="canary", answered_at__gt=clock.database_now() - ALIVE_WITHIN).exists()
+    return JobRequest.objects.filter(name="canary", started_at__gt=clock.database_now() - ALIVE_WITHIN).exists()
 
 
 class Handwork:

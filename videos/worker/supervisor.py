@@ -21,7 +21,7 @@ from django.db import DatabaseError, close_old_connections, connections
 from accounts.seams import clock
 from billing.alerts import services as alerts
 from videos import job_queue
-from videos.models import Doorbell
+from videos.models import JobRequest
 from videos.worker import sweep
 
 log = logging.getLogger(__name__)
@@ -64,10 +64,10 @@ class Supervisor:
             self._restart("the cluster ended", say="worker_ended")
         try:
             close_old_connections()
-            sweep.ring_due()
+            sweep.enqueue_due()
             if time.monotonic() - self._canary_at >= self.canary_every_s:
                 self._canary_at = time.monotonic()
-                job_queue.ring("canary")
+                job_queue.enqueue("canary")
             silent_s = self._silent_for_s()
         except DatabaseError as error:
             # The database is away: say so, and try again with a fresh connection at the next beat.
@@ -79,11 +79,11 @@ class Supervisor:
 
     def _silent_for_s(self) -> float:
         """Seconds since a canary came back, counted from the cluster's start at the earliest."""
-        answered_at = Doorbell.objects.filter(name="canary").values_list("answered_at", flat=True).first()
+        started_at = JobRequest.objects.filter(name="canary").values_list("started_at", flat=True).first()
         age_s = time.monotonic() - self._started_at
-        if answered_at is None:
+        if started_at is None:
             return age_s
-        return min(age_s, (clock.database_now() - answered_at) / timedelta(seconds=1))
+        return min(age_s, (clock.database_now() - started_at) / timedelta(seconds=1))
 
     def _start(self) -> None:
         # The lifeline: when this process dies, however it dies, its end closes and the cluster's group ends itself.

@@ -1,12 +1,13 @@
-"""The sweep: derives all work from the rows, so that no lost job, dead worker or dropped callback loses a video."""
+"""The sweep: finds all work in the rows, so that no lost job, dead worker or dropped callback loses a video."""
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Any, TypeVar
 
 from django.db import DatabaseError
-from django.db.models import Q
+from django.db.models import DateTimeField, Q, QuerySet, Value
 
 from accounts.seams import clock
 from billing.alerts import outbox as alert_outbox
@@ -15,6 +16,7 @@ from billing.budgets import alerts as budget_alerts
 from billing.budgets import usage as budget_usage
 from billing.common import run_all
 from billing.guard import circuit_breaker
+from billing.models import Spend
 from billing.provider import accounts as provider_accounts
 from billing.provider import balance_history
 from billing.reconciliation import top_ups
@@ -23,7 +25,7 @@ from videos import job_queue
 from videos.actions import owner as owner_actions
 from videos.audit import recount
 from videos.lifecycle import acts as lifecycle
-from videos.models import CallbackReceipt, Doorbell, VideoFile, VideoTask
+from videos.models import CallbackReceipt, JobRequest, VideoFile, VideoTask
 from videos.notifications import user_mails
 from videos.ordering import queue
 from videos.pipeline import balances as provider_balances
@@ -35,77 +37,134 @@ from videos.worker import health as worker_health
 log = logging.getLogger(__name__)
 
 Status = VideoTask.Status
+T = TypeVar("T")
 
-WATCH_EVERY = timedelta(minutes=1)
+CHECK_EVERY = timedelta(minutes=1)
 TIDY_EVERY = timedelta(seconds=10)
 COUNT_EVERY = timedelta(seconds=3)
 FILES_EVERY = timedelta(minutes=30)
 LOTS_EVERY = timedelta(minutes=2)
-LATE_BOOKS_EVERY = timedelta(minutes=5)
+LATE_AUDIT_EVERY = timedelta(minutes=5)
 CALLBACKS_KEPT = timedelta(days=60)
 
 
-def ring_due() -> list[str]:
-    """Ring for everything that is due; called every second by the supervisor. Returns what was rung.
+def enqueue_due() -> list[str]:
+    """Enqueue a job for everything that is due; called every second by the supervisor. Returns the jobs' names.
 
-    What cannot be looked at says so in the log and holds up nothing else; a database that is away ends the round.
+    A check that fails is logged and holds up nothing else; a database that is away ends the round. While nothing is due
+    this takes four statements at most: the time, the state of the queue, the provider account and the daily summary.
     """
     at = clock.database_now()
-    due: dict[str, Callable[[], bool]] = {
-        "dispatch": lambda: VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=at).exists(),
-        "poll": lambda: VideoTask.objects.filter(polling.due(), due_at__lte=at).exists(),
-        "download": lambda: VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at).exists(),
-        "notify": lambda: user_mails.list_due().exists(),
-        "alerts": lambda: alert_outbox.due_deliveries().exists(),
+    waiting, started_at = _read_queue(at)
+
+    def has_rested(name: str, period: timedelta) -> bool:
+        last = started_at.get(name)
+        return last is None or last <= at - period
+
+    def is_balance_due() -> bool:
+        return has_rested("balance", provider_balances.SHORTEST_INTERVAL) and has_rested(
+            "balance",
+            provider_balances.reading_interval(
+                has_queued_videos=lambda: "queued videos" in waiting,
+                has_unsettled_jobs=lambda: "unsettled jobs" in waiting,
+            ),
+        )
+
+    checks: dict[str, Callable[[], bool]] = {
+        "dispatch": lambda: "dispatch" in waiting,
+        "poll": lambda: "poll" in waiting,
+        "download": lambda: "download" in waiting,
+        "notify": lambda: "notify" in waiting,
+        "alerts": lambda: "alerts" in waiting,
         "summary": summary_schedule.is_due,
-        "count": lambda: _was_answered_before("count", at - COUNT_EVERY) and recount.is_due(),
-        "tidy": lambda: _was_answered_before("tidy", at - TIDY_EVERY),
-        "balance": lambda: _was_answered_before("balance", at - provider_balances.every()),
-        "books": lambda: _was_answered_before("books", at - audit_runner.AUDIT_INTERVAL),
-        "reconcile": lambda: _was_answered_before("reconcile", at - top_ups.RECONCILE_INTERVAL),
-        "lots": lambda: _was_answered_before("lots", at - LOTS_EVERY),
+        "count": lambda: "count" in waiting and has_rested("count", COUNT_EVERY),
+        "tidy": lambda: has_rested("tidy", TIDY_EVERY),
+        "balance": is_balance_due,
+        "books": lambda: has_rested("books", audit_runner.AUDIT_INTERVAL),
+        "reconcile": lambda: has_rested("reconcile", top_ups.RECONCILE_INTERVAL),
+        "lots": lambda: has_rested("lots", LOTS_EVERY),
     }
-    return [name for name, is_due in due.items() if _is_due(name, is_due) and job_queue.ring(name)]
+    return [name for name, is_due in checks.items() if _try(name, is_due) and job_queue.enqueue(name)]
 
 
 def tidy() -> None:
-    """Everything that heals by time. A chore that fails is told of and holds up none of the others."""
+    """Run every chore that repairs rows as time passes. One that fails is logged and holds up none of the others."""
     at = clock.database_now()
     run_all.run_all_then_raise(
         _end_dead_submissions,
         _end_long_waits,
         provider_accounts.end_expired_pauses,
         partial(budget_alerts.watch, at),
-        _watch,
-        _tell_late_books,
+        _check_health,
+        _report_late_audit,
         _tidy_files,
     )
 
 
-def _is_due(name: str, is_due: Callable[[], bool]) -> bool:
+def _read_queue(at: datetime) -> tuple[set[str], dict[str, datetime | None]]:
+    """Which rows wait for a job, by `_waiting_rows`' names, and when each job last started; in one statement."""
+    requests = JobRequest.objects.values_list(Value("request"), "name", "started_at")
+    found = requests.union(
+        *(
+            # One row of each is enough. A bare LIMIT is no part of a UNION on SQLite.
+            rows.model._default_manager.filter(pk__in=rows.order_by().values("pk")[:1])
+            .order_by()
+            .values_list(Value("rows"), Value(name), Value(None, DateTimeField()))
+            for name, list_rows in _waiting_rows(at).items()
+            for rows in _try(name, list_rows) or ()
+        ),
+        all=True,
+    )
+    waiting: set[str] = set()
+    started_at: dict[str, datetime | None] = {}
+    for kind, name, moment in found:
+        if kind == "rows":
+            waiting.add(name)
+        else:
+            started_at[name] = moment
+    return waiting, started_at
+
+
+def _waiting_rows(at: datetime) -> dict[str, Callable[[], list[QuerySet[Any]]]]:
+    """Where to look for rows that wait for a job, by a name of each."""
+    queued = VideoTask.objects.filter(status=Status.QUEUED)
+    return {
+        "dispatch": lambda: [queued.filter(due_at__lte=at)],
+        "poll": lambda: [VideoTask.objects.filter(polling.due(), due_at__lte=at)],
+        "download": lambda: [VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at)],
+        "notify": lambda: [user_mails.list_due()],
+        "alerts": lambda: [alert_outbox.due_deliveries()],
+        "count": recount.uncounted_rows,
+        "queued videos": lambda: [queued],
+        "unsettled jobs": lambda: [Spend.objects.filter(state=Spend.State.PROMISED)],
+    }
+
+
+def _try(name: str, check: Callable[[], T]) -> T | None:
     try:
-        return is_due()
+        return check()
     except DatabaseError:
         raise
     except Exception:
-        log.exception("whether %s is due cannot be told", name)
-        return False
+        log.exception("cannot check whether %s is due", name)
+        return None
 
 
-def _watch() -> None:
-    if _is_time_for("watch", WATCH_EVERY):
+def _check_health() -> None:
+    if _is_time_for("watch", CHECK_EVERY):
         run_all.run_all_then_raise(worker_health.check_recent_outcomes, worker_health.check_callbacks)
 
 
-def _tell_late_books() -> None:
-    """Tells when the books were late twice running: a worker that comes back after hours has yet to look at them."""
-    if not _is_time_for("late_books", LATE_BOOKS_EVERY):
+def _report_late_audit() -> None:
+    """Report an audit that is late twice running: a worker that comes back after hours has yet to run one."""
+    if not _is_time_for("late_books", LATE_AUDIT_EVERY):
         return
     at = clock.database_now()
-    bell = Doorbell.objects.filter(name="late_books")
+    # `requested_at` of this row holds when the audit was first found late.
+    request = JobRequest.objects.filter(name="late_books")
     if not audit_runner.is_late(at):
-        bell.update(rung_at=None)
-    elif not bell.filter(rung_at=None).update(rung_at=at):
+        request.update(requested_at=None)
+    elif not request.filter(requested_at=None).update(requested_at=at):
         audit_runner.raise_late_alert()
 
 
@@ -126,34 +185,30 @@ def _tidy_files() -> None:
 
 
 def _end_dead_submissions() -> None:
-    """Who holds a submission past its lease is dead, and nobody knows whether its bytes left: unconfirmed."""
+    """A worker that holds a submission past its lease is dead, and whether its request left is unknown: unconfirmed."""
     dead = VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=clock.database_now())
 
     def end(task: VideoTask) -> None:
         if lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
-            job_queue.ring("poll")
+            job_queue.enqueue("poll")
 
     run_all.run_all_then_raise(*(partial(end, task) for task in dead))
 
 
 def _end_long_waits() -> None:
-    late = queue.list_overdue(clock.database_now())[:200]
+    overdue = queue.list_overdue(clock.database_now())[:200]
     cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
-    run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in late))
-
-
-def _was_answered_before(name: str, at: object) -> bool:
-    return not Doorbell.objects.filter(name=name, answered_at__gt=at).exists()
+    run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in overdue))
 
 
 def _is_time_for(name: str, every: timedelta) -> bool:
-    """Whether a slow chore is due, noting that it is being done."""
+    """Whether a chore that runs inside another job is due; notes that it starts now."""
     at = clock.database_now()
     if (
-        Doorbell.objects.filter(name=name)
-        .filter(Q(answered_at=None) | Q(answered_at__lt=at - every))
-        .update(answered_at=at)
+        JobRequest.objects.filter(name=name)
+        .filter(Q(started_at=None) | Q(started_at__lt=at - every))
+        .update(started_at=at)
     ):
         return True
-    _, created = Doorbell.objects.get_or_create(name=name, defaults={"answered_at": at})
+    _, created = JobRequest.objects.get_or_create(name=name, defaults={"started_at": at})
     return created

@@ -16,78 +16,76 @@ from videos.worker import sweep
 
 def dispatch() -> None:
     """Send waiting videos."""
-    job_queue.answer("dispatch")
+    job_queue.mark_started("dispatch")
     dispatching.dispatch_due()
 
 
 def poll() -> None:
     """Ask for verdicts."""
-    job_queue.answer("poll")
+    job_queue.mark_started("poll")
     polling.poll_due()
 
 
 def download() -> None:
     """Fetch, check and store results."""
-    job_queue.answer("download")
+    job_queue.mark_started("download")
     downloads.download_due()
 
 
 def count() -> None:
     """Fold what was counted into totals."""
-    job_queue.answer("count")
+    job_queue.mark_started("count")
     recount.fold()
 
 
 def tidy() -> None:
     """Heal what was lost: dead leases, waits that outlived the promise, old files."""
-    job_queue.answer("tidy")
+    job_queue.mark_started("tidy")
     sweep.tidy()
 
 
 def balance() -> None:
     """Read the provider's balance."""
-    job_queue.answer("balance")
+    job_queue.mark_started("balance")
     provider_balances.read_all()
 
 
 def notify() -> None:
     """Mail those who asked to be told."""
-    job_queue.answer("notify")
+    job_queue.mark_started("notify")
     user_mails.send_due()
 
 
 def alerts() -> None:
     """Tell operators of alerts."""
-    job_queue.answer("alerts")
+    job_queue.mark_started("alerts")
     alert_delivery.deliver_due()
 
 
 def summary() -> None:
     """Send the operators' morning mail."""
-    job_queue.answer("summary")
+    job_queue.mark_started("summary")
     daily_summary.send_due()
 
 
 def canary() -> None:
     """Prove that jobs run; the supervisor watches for this answer."""
-    job_queue.answer("canary")
+    job_queue.mark_started("canary")
 
 
 def books() -> None:
     """Look whether the books balance."""
-    job_queue.answer("books")
+    job_queue.mark_started("books")
     billing_books.run_audit(often=True)
 
 
 def reconcile() -> None:
     """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
-    job_queue.answer("reconcile")
-    run_all.run_all_then_raise(
-        top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts
-    )
+    job_queue.mark_started("reconcile")
+    run_all.run_all_then_raise(top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts)
 
 
 def lots() -> None:
     """Take out credits whose time has come, and announce what is next."""
-    job_queue.answer("lots")
+    job_queue.mark_started("lots")
     expiry.run()

@@ -201,7 +201,7 @@ def restarted(house: House, *, after_s: int | None) -> None:
     mine.stopping = True
     house.monkeypatch.setattr(supervisor, "RESTART_PAUSE_S", 0)
     house.monkeypatch.setattr(mine, "_silent_for_s", lambda: after_s or 0)
-    house.monkeypatch.setattr(sweep, "ring_due", lambda: None)
+    house.monkeypatch.setattr(sweep, "enqueue_due", lambda: None)
     if after_s:
         house.monkeypatch.setattr(mine, "cluster", type("Cluster", (), {"poll": lambda self: None})())
         house.monkeypatch.setattr(mine, "_end", lambda **how: None)

@@ -13,7 +13,7 @@ from billing.audit import runner as audit_runner
 from billing.models import Alert, BooksRun, CreditAccount
 from tests.billing.conftest import SetClock
 from tests.people import give_credits
-from videos.models import Doorbell
+from videos.models import JobRequest
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
@@ -81,13 +81,13 @@ def test_the_command_s_look_counts_too() -> None:
 
 
 def test_the_books_are_looked_at_every_15_minutes_by_a_bell_of_their_own() -> None:
-    assert "books" in sweep.ring_due()
+    assert "books" in sweep.enqueue_due()
     worker_tasks.books()
     assert BooksRun.objects.count() == 1
-    assert "books" not in sweep.ring_due()
+    assert "books" not in sweep.enqueue_due()
     at = clock.database_now() - timedelta(minutes=15, seconds=1)
-    Doorbell.objects.filter(name="books").update(rung_at=at, answered_at=at)
-    assert "books" in sweep.ring_due()
+    JobRequest.objects.filter(name="books").update(requested_at=at, started_at=at)
+    assert "books" in sweep.enqueue_due()
 
 
 def raised(*kinds: str) -> set[str]:

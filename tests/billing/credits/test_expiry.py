@@ -258,12 +258,12 @@ def test_what_another_run_announced_meanwhile_is_left_to_it(
 def test_the_bell_for_lots_rings_every_two_minutes(alice: User, still: SetClock) -> None:
     give(alice, 30, days=1, clock=still)
     still.sleep(DAY)
-    assert "lots" in sweep.ring_due()
+    assert "lots" in sweep.enqueue_due()
     worker_tasks.lots()
     assert money(alice)[0] == 0
-    assert "lots" not in sweep.ring_due()
+    assert "lots" not in sweep.enqueue_due()
     still.sleep(121)
-    assert "lots" in sweep.ring_due()
+    assert "lots" in sweep.enqueue_due()
 
 
 def browser(user: User) -> Client:

@@ -28,7 +28,7 @@ from billing.provider import accounts as provider_accounts
 from tests.billing import history, weeks
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
-from videos.models import Doorbell, VideoTask
+from videos.models import JobRequest, VideoTask
 from videos.templatetags import veo
 
 pytestmark = pytest.mark.django_db
@@ -46,7 +46,7 @@ def _now(still: SetClock, settings: Settings) -> None:
 @pytest.fixture
 def working(account: ProviderAccount) -> ProviderAccount:
     """A worker that lives, an account with 5,000 credits."""
-    Doorbell.objects.create(name="canary", answered_at=AT)
+    JobRequest.objects.create(name="canary", started_at=AT)
     return account
 
 
@@ -210,7 +210,7 @@ def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, 
 
 def test_a_balance_that_was_never_read(desk: Client) -> None:
     provider_accounts.get_current_account()
-    Doorbell.objects.create(name="canary", answered_at=AT)
+    JobRequest.objects.create(name="canary", started_at=AT)
     assert verdict_of(desk)[0].startswith("About to generate. The provider balance was not read yet")
 
 
@@ -455,7 +455,7 @@ def test_a_dozen_queries_at_most_whatever_there_is(
     settings.STAFF_MFA_REQUIRED = False
     people = [make_person(f"person{number}@example.com") for number in range(25)]
     weeks.make(at=AT, days=9, users=people)
-    Doorbell.objects.create(name="canary", answered_at=AT)
+    JobRequest.objects.create(name="canary", started_at=AT)
     BooksRun.objects.create(at=AT, took_s=1, problems=0)
     history.generating(alice)
     for number in range(8):

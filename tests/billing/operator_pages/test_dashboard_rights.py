@@ -19,7 +19,7 @@ from billing.models import Measure, ProviderAccount
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
 from veoapp.operator_pages.dashboard import files, page, rights
-from videos.models import Doorbell
+from videos.models import JobRequest
 
 pytestmark = pytest.mark.django_db
 
@@ -45,7 +45,7 @@ def hire(still: SetClock, settings: Settings, account: ProviderAccount, alice: U
     settings.STAFF_MFA_REQUIRED = False
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, 60)]
     rollups.record_counts(ordered_at=AT, model="veo3_fast", user_id=alice.pk, counts=counts)
-    Doorbell.objects.create(name="canary", answered_at=AT)
+    JobRequest.objects.create(name="canary", started_at=AT)
     alerts.raise_alert(alerts.Kind.STORAGE, cause="disk", detail="words of the disk")
 
     def operator(*named: str) -> User:

@@ -22,7 +22,7 @@ from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
 from tests.billing.operator_pages.test_dashboard_page import order, text_of, use, verdict_of
-from videos.models import Doorbell, VideoTask
+from videos.models import JobRequest, VideoTask
 from videos.ordering import availability
 from videos.pipeline import dispatch
 
@@ -44,7 +44,7 @@ def _now(still: SetClock, settings: Settings) -> None:
 @pytest.fixture
 def working(account: ProviderAccount) -> ProviderAccount:
     """A worker that lives, an account with 5,000 credits."""
-    Doorbell.objects.create(name="canary", answered_at=AT)
+    JobRequest.objects.create(name="canary", started_at=AT)
     return account
 
 

@@ -660,12 +660,12 @@ def test_the_balance_is_compared_every_five_minutes(purse: Purse) -> None:
     purse.read()
     purse.balance -= 100
     purse.read()
-    assert "reconcile" in sweep.ring_due()
+    assert "reconcile" in sweep.enqueue_due()
     worker_tasks.reconcile()
     assert the_alert().cause == purse.account.cause
-    assert "reconcile" not in sweep.ring_due()
+    assert "reconcile" not in sweep.enqueue_due()
     purse.pass_(minutes=5, seconds=1)
-    assert "reconcile" in sweep.ring_due()
+    assert "reconcile" in sweep.enqueue_due()
 
 
 def test_what_comes_in_within_the_tolerance_is_no_top_up(purse: Purse) -> None:

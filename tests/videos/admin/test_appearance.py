@@ -14,7 +14,7 @@ from billing.provider import accounts as provider_accounts
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
 from tests.videos.admin.test_pages import unconfirmed_video
 from tests.videos.world import World
-from videos.models import Doorbell, VideoTask
+from videos.models import JobRequest, VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -30,7 +30,7 @@ def lost(world: World, alice: User, settings: Settings) -> VideoTask:
     task = unconfirmed_video(world, alice)
     world.order(alice)
     alerts.raise_alert(alerts.Kind.UNCONFIRMED, cause=task.reference, reference=task.reference)
-    Doorbell.objects.create(name="canary", answered_at=clock.now())
+    JobRequest.objects.create(name="canary", started_at=clock.now())
     return task
 
 
@@ -114,6 +114,6 @@ def test_the_first_page_says_whether_we_are_generating_and_what_today_cost(
     page.reload()
     expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
     expect(page.locator("#verdict")).to_contain_text("Prices are being changed")
-    Doorbell.objects.all().delete()
+    JobRequest.objects.all().delete()
     page.reload()
     expect(page.get_by_text("no worker")).to_be_visible()

@@ -21,7 +21,7 @@ from accounts.seams import clock
 from billing.credits import ledger
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from videos.models import Doorbell, SourceImage, VideoFile, VideoTask
+from videos.models import JobRequest, SourceImage, VideoFile, VideoTask
 from videos.presentation import terminal
 from videos.worker import inline as inline_worker
 
@@ -256,7 +256,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
 def test_beside_a_worker_it_only_watches(
     purse: User, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Doorbell.objects.create(name="canary", answered_at=clock.now())
+    JobRequest.objects.create(name="canary", started_at=clock.now())
     worker = threading.Thread(target=_work_until_ready, daemon=True)
     worker.start()
     monkeypatch.setattr(inline_worker.Handwork, "__enter__", _must_not_work)

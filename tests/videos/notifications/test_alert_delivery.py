@@ -64,7 +64,7 @@ def subjects(mailbox: Mailbox) -> list[str]:
 def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mailbox, settings: Settings) -> None:
     settings.APP_URL = "https://veo.example"
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, detail="balance 480")
-    assert "alerts" in sweep.ring_due()
+    assert "alerts" in sweep.enqueue_due()
     assert alert_delivery.deliver_due() == 1
     [message] = post_office.messages
     assert message["To"] == OLGA
@@ -229,7 +229,7 @@ def test_the_bell_carries_the_news(post_office: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     import_string(job_queue.JOBS["alerts"])()
     assert len(post_office.messages) == 1
-    assert "alerts" not in sweep.ring_due()
+    assert "alerts" not in sweep.enqueue_due()
 
 
 # The webhook

@@ -85,7 +85,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     still.at = MORNING
     read_balance(900)
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
-    assert "summary" in sweep.ring_due()
+    assert "summary" in sweep.enqueue_due()
     import_string(job_queue.JOBS["summary"])()
     assert sorted(str(message["To"]) for message in post_office.messages) == [OLGA, OTTO]
     message = post_office.messages[0]
@@ -103,7 +103,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     assert "Open alerts" in str(message["Subject"])
     assert daily_summary.send_due() == 0
     still.sleep(3600)
-    assert "summary" not in sweep.ring_due()
+    assert "summary" not in sweep.enqueue_due()
     assert DailySummary.objects.get().sent_at == MORNING
 
 

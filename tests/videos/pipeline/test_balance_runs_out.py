@@ -25,7 +25,7 @@ from tests.people import make_person
 from tests.sandbox import SandboxProcess
 from tests.stack import Stack, wait_until
 from tests.videos.world import PRICE, World
-from videos.models import Doorbell, TaskEvent, VideoTask
+from videos.models import JobRequest, TaskEvent, VideoTask
 from videos.presentation import progress
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
@@ -55,9 +55,9 @@ def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None)
     for passed in range(0, seconds, 5):
         if until is not None and until():
             return passed
-        sweep.ring_due()
-        for bell in Doorbell.objects.filter(rung_at__isnull=False).exclude(answered_at__gte=F("rung_at")):
-            getattr(worker_tasks, bell.name)()
+        sweep.enqueue_due()
+        for request in JobRequest.objects.filter(requested_at__isnull=False).exclude(started_at__gte=F("requested_at")):
+            getattr(worker_tasks, request.name)()
         world.sandbox.finish()
         world.later(seconds=5)
         if VideoTask.objects.filter(wait_code="rate_limited").exists():
@@ -198,8 +198,8 @@ def test_a_top_up_that_is_too_small_lets_as_many_go_as_it_pays_for(
 
 ORDER = f"""
 from accounts.models import User
-from billing import ledger
-from videos import orders
+from billing.credits import ledger
+from videos.ordering import orders
 from videos.ordering.orders import VideoOrder
 for number in range({BATCH}):
     user, _ = User.objects.get_or_create(email=f"user{{number % 4}}@example.com")

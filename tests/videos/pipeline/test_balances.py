@@ -26,38 +26,38 @@ def current() -> ProviderAccount:
 
 
 def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
-    assert provider_balances.every() == timedelta(minutes=15), "nothing is under way"
+    assert provider_balances.reading_interval() == timedelta(minutes=15), "nothing is under way"
     world.order(alice)
     world.send()
-    assert provider_balances.every() == timedelta(minutes=1), "a video is in the making"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "a video is in the making"
     world.sandbox.finish()
     world.run()
-    assert provider_balances.every() == timedelta(minutes=15)
+    assert provider_balances.reading_interval() == timedelta(minutes=15)
     provider_accounts.record_balance(account_id=current().pk, balance=Decimal(5000))
     world.order(alice, "the next one")
     provider_accounts.record_balance(account_id=current().pk, balance=Decimal(100))
-    assert provider_balances.every() == timedelta(seconds=15), "somebody waits for a top-up"
+    assert provider_balances.reading_interval() == timedelta(seconds=15), "somebody waits for a top-up"
     world.run(rounds=1)
     for task in alice.video_tasks.filter(status="queued"):
         lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
-    assert provider_balances.every() == timedelta(minutes=1), "critical, and nobody waits"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "critical, and nobody waits"
     ProviderAccount.objects.update(balance=5000, breaker="open")
-    assert provider_balances.every() == timedelta(minutes=1), "the provider has trouble"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "the provider has trouble"
 
 
 def test_the_sweep_rings_when_it_is_time(world: World) -> None:
-    assert "balance" in sweep.ring_due()
+    assert "balance" in sweep.enqueue_due()
     worker_tasks.balance()
     assert current().snapshots.count() == 1
     world.later(minutes=14)
-    assert "balance" not in sweep.ring_due()
+    assert "balance" not in sweep.enqueue_due()
     world.later(minutes=1)
-    assert "balance" in sweep.ring_due()
+    assert "balance" in sweep.enqueue_due()
 
 
 def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert provider_balances.every() == timedelta(minutes=15)
+    assert provider_balances.reading_interval() == timedelta(minutes=15)
     provider_balances.read_all()
     assert [alert.cause for alert in world.alerts("access_denied")] == [runbook.NO_KEY]
 

@@ -51,7 +51,7 @@ def test_f06_a_crash_after_the_charge_and_before_the_bell_is_healed_by_the_sweep
     world.kill_at("create.committed", lambda: orders.create(user=alice, order=order, idempotency_key="k"))
     task = VideoTask.objects.get()
     assert task.status == "queued"
-    assert "dispatch" in sweep.ring_due()
+    assert "dispatch" in sweep.enqueue_due()
     world.run()
     world.assert_charged(task)
 

@@ -6,14 +6,19 @@ from decimal import Decimal
 from types import ModuleType
 
 import pytest
+from django.db import OperationalError, connection
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from accounts.models import User
+from accounts.seams import clock
 from billing.audit import runner as audit_runner
 from billing.budgets import alerts as budget_alerts
 from billing.budgets import usage as budget_usage
 from billing.common import run_all
+from billing.common.periods import site_zone
 from billing.credits import expiry
 from billing.guard import circuit_breaker
+from billing.models import DailySummary
 from billing.pricing import margins, provider_price_changes
 from billing.provider import accounts as provider_accounts
 from billing.provider import balance_history
@@ -24,7 +29,8 @@ from videos import job_queue
 from videos.actions import owner as owner_actions
 from videos.audit import checks
 from videos.lifecycle import acts as lifecycle
-from videos.models import VideoTask
+from videos.models import JobRequest, VideoTask
+from videos.notifications import user_mails
 from videos.storage import cleanup as storage_cleanup
 from videos.storage import source_images
 from videos.worker import health as worker_health
@@ -34,8 +40,8 @@ from videos.worker import tasks as worker_tasks
 CHORES = [
     (provider_accounts, "end_expired_pauses"),
     (budget_alerts, "watch"),
-    (worker_health, "look"),
-    (worker_health, "look"),
+    (worker_health, "check_recent_outcomes"),
+    (worker_health, "check_callbacks"),
     (audit_runner, "is_late"),
     (storage_cleanup, "sweep_files"),
     (owner_actions, "expire_old"),
@@ -94,15 +100,49 @@ def test_a_video_that_cannot_be_ended_stops_no_other(
     world.assert_refunded(second)
 
 
-def test_a_bell_that_cannot_be_looked_at_silences_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def breaks() -> bool:
-        raise ValueError("broken")
-
+def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.order(alice)
+    # The order enqueued a job itself; by then it counts as lost.
+    world.later(seconds=61)
     monkeypatch.setattr(summary_schedule, "is_due", breaks)
-    monkeypatch.setattr(job_queue, "ring", lambda name: True)
-    rung = sweep.ring_due()
-    assert "summary" not in rung
-    assert {"tidy", "balance", "books", "reconcile", "lots"} <= set(rung)
+    monkeypatch.setattr(user_mails, "due", breaks)
+    names = sweep.enqueue_due()
+    assert {"summary", "notify"}.isdisjoint(names)
+    assert {"dispatch", "tidy", "balance", "books", "reconcile", "lots"} <= set(names)
+
+
+def test_a_database_that_is_away_ends_the_round(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_away() -> bool:
+        raise OperationalError("the connection is closed")
+
+    enqueued: list[str] = []
+    monkeypatch.setattr(summary_schedule, "is_due", is_away)
+    world.order(alice)
+    monkeypatch.setattr(job_queue, "enqueue", lambda name: not enqueued.append(name))  # type: ignore[func-returns-value]
+    with pytest.raises(OperationalError):
+        sweep.enqueue_due()
+    assert enqueued == ["dispatch"]
+
+
+@pytest.mark.django_db
+def test_an_idle_round_takes_four_statements(
+    settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    settings.KIE_AI_API_KEY = "a-key"
+    settings.COST_ALERT_EMAIL = ["olga@example.com"]
+    # Those two days may be reported, by the hour of the day.
+    today = clock.now().astimezone(site_zone()).date()
+    for age in (1, 2):
+        day = today - timedelta(days=age)
+        DailySummary.objects.create(day=day, due_at=clock.now(), sent_at=clock.now(), waiting=[])
+    assert "tidy" in sweep.enqueue_due()
+    for name in job_queue.JOBS:
+        job_queue.mark_started(name)
+    # The balance's row says that it was read long enough ago to look at the account, and not long enough to be read again.
+    JobRequest.objects.filter(name="balance").update(started_at=clock.database_now() - timedelta(minutes=1))
+    # Only PostgreSQL is asked for the time.
+    with django_assert_num_queries(4 if connection.vendor == "postgresql" else 3):
+        assert sweep.enqueue_due() == []
 
 
 def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(

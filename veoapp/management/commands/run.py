@@ -20,7 +20,7 @@ from billing.provider import keys as provider_keys
 from veoapp import demo
 from veoapp.environment import note_ports
 from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
-from videos.models import Doorbell
+from videos.models import JobRequest
 
 CYAN, MAGENTA, YELLOW = 36, 35, 33
 
@@ -155,7 +155,7 @@ def _web_answers() -> bool:
 def _worker_answers(*, since: datetime) -> bool:
     """A canary job rung after our start has come back: the worker takes jobs."""
     try:
-        return Doorbell.objects.filter(name="canary", answered_at__gte=since).exists()
+        return JobRequest.objects.filter(name="canary", started_at__gte=since).exists()
     except DatabaseError:
         return False
     finally:

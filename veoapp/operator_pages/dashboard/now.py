@@ -25,7 +25,7 @@ from billing.reports.ranges import Asked
 from billing.reports.readings import Reading
 from veoapp.operator_pages.dashboard import rights
 from veoapp.operator_pages.dashboard.verdict import House
-from videos.models import Doorbell, VideoTask
+from videos.models import JobRequest, VideoTask
 from videos.presentation.tiles import STATES
 from videos.worker import supervisor
 
@@ -148,12 +148,12 @@ def under_way(at: datetime, account: ProviderAccount | None = None) -> Now:
     # Amounts stand in the same column as counts.
     number = Count("pk", output_field=DecimalField(max_digits=14, decimal_places=4))
     rows = live.annotate(n=number, oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
-    canary = Doorbell.objects.filter(name="canary", answered_at__gt=at - CANARY_FRESH_FOR).order_by()
+    canary = JobRequest.objects.filter(name="canary", started_at__gt=at - CANARY_FRESH_FOR).order_by()
     # Of each the one that an index finds first.
     books = BooksRun.objects.filter(pk__in=BooksRun.objects.order_by("-at").values("pk")[:1]).order_by()
     video = VideoTask.objects.filter(pk__in=VideoTask.objects.order_by("pk").values("pk")[:1]).order_by()
     found = rows.union(
-        canary.values_list(Value("canary", words), Value("", words), Value(1), "answered_at"),
+        canary.values_list(Value("canary", words), Value("", words), Value(1), "started_at"),
         books.values_list(Value("books", words), Cast("first_problems", words), "problems", "at"),
         books.values_list(Value("books_counts", words), Cast("counts", words), "problems", "at"),
         video.values_list(Value("video", words), Value("", words), Value(1), "created_at"),
