@@ -82,7 +82,9 @@ def books() -> None:
 def reconcile() -> None:
     """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
     job_queue.mark_started("reconcile")
-    run_all.run_all_then_raise(top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts)
+    run_all.run_all_then_raise(
+        top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts
+    )
 
 
 def lots() -> None:

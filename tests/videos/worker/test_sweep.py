@@ -105,7 +105,7 @@ def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeyp
     # The order enqueued a job itself; by then it counts as lost.
     world.later(seconds=61)
     monkeypatch.setattr(summary_schedule, "is_due", breaks)
-    monkeypatch.setattr(user_mails, "due", breaks)
+    monkeypatch.setattr(user_mails, "list_due", breaks)
     names = sweep.enqueue_due()
     assert {"summary", "notify"}.isdisjoint(names)
     assert {"dispatch", "tidy", "balance", "books", "reconcile", "lots"} <= set(names)
