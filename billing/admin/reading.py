@@ -24,11 +24,13 @@ from billing.models import ProviderAccount
 
 PAGES_OF = {
     "video": "admin:videos_videotask_change",
+    "job": "admin:videos_videotask_change",
     "voucher": "admin:billing_voucher_change",
     "lot": "admin:billing_creditlot_change",
 }
 NAMES_OF: dict[str, Promise] = {
     "video": gettext_lazy("Video %(number)s"),
+    "job": gettext_lazy("Video %(number)s"),
     "voucher": gettext_lazy("Voucher %(number)s"),
     "lot": gettext_lazy("Lot %(number)s"),
 }

@@ -25,7 +25,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
     list_filter = ("kind", "account", "happened_at")
     list_select_related = ("account", "actor")
     date_hierarchy = "happened_at"
-    search_fields = ("reason", "reference", "actor__email")
+    search_fields = ("reason", "job_id", "actor__email")
 
     @admin.display(description=_("happened at"), ordering="happened_at")
     def when(self, entry: ProviderEntry) -> SafeString | str:
@@ -43,9 +43,9 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
     def why(self, entry: ProviderEntry) -> str:
         return entry.words
 
-    @admin.display(description=_("reference"), ordering="reference")
+    @admin.display(description=_("reference"), ordering="job_id")
     def about(self, entry: ProviderEntry) -> SafeString | str:
-        return reference_link(entry.reference) if entry.reference else "–"
+        return reference_link(f"job:{entry.job_id}") if entry.job_id else "–"
 
     @admin.display(description=_("actor"), ordering="actor__email")
     def who(self, entry: ProviderEntry) -> object:

@@ -30,16 +30,16 @@ class SpendAdmin(ReadOnlyAdmin):
     list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", JobFilter, "created_at")
     list_select_related = ("user", "account")
     ordering = ("-id",)
-    search_fields = ("user__email", "reference")
+    search_fields = ("user__email", "job_id")
     search_help_text = _("An e-mail address or a reference")
 
     @admin.display(description=_("estimated at"), ordering="created_at")
     def at(self, spend: Spend) -> SafeString | str:
         return moment(spend.created_at)
 
-    @admin.display(description=_("reference"), ordering="reference")
+    @admin.display(description=_("reference"), ordering="job_id")
     def about(self, spend: Spend) -> SafeString | str:
-        return reference_link(spend.reference)
+        return reference_link(f"job:{spend.job_id}")
 
     @admin.display(description=_("person"), ordering="user__email")
     def person(self, spend: Spend) -> SafeString:
@@ -90,7 +90,7 @@ class PaidCallAdmin(ReadOnlyAdmin):
     list_filter = ("outcome", "account", "started_at")
     list_select_related = ("spend", "account")
     ordering = ("-id",)
-    search_fields = ("spend__reference", "spend__user__email", "code")
+    search_fields = ("spend__job_id", "spend__user__email", "code")
     search_help_text = _("An e-mail address, a reference or a code")
 
     @admin.display(description=_("started at"), ordering="started_at")
@@ -99,7 +99,7 @@ class PaidCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("reference"))
     def about(self, call: PaidCall) -> SafeString | str:
-        return reference_link(call.spend.reference)
+        return reference_link(f"job:{call.spend.job_id}")
 
     @admin.display(description=_("outcome"), ordering="outcome")
     def result(self, call: PaidCall) -> SafeString:

@@ -66,8 +66,8 @@ def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
     due = Q(promised_at__gte=Subquery(windows.values("starts_at")[:1])) | ~Q(counted=ZERO)
     nowhere = Q(counted_in=[]) & ~Q(counted=ZERO)
     jobs = Spend.objects.filter(due).annotate(cost=cost).filter(~Q(counted=F("cost")) | nowhere)
-    for reference, state, counted, places, expected in jobs.values_list(
-        "reference", "state", "counted", "counted_in", "cost"
+    for job_id, state, counted, places, expected in jobs.values_list(
+        "job_id", "state", "counted", "counted_in", "cost"
     ):
         text = f"{state}, counts {format_plain(counted)} in {len(places)} budget windows where it costs {format_plain(expected)}"
-        yield Problem("I6", reference, text)
+        yield Problem("I6", f"job:{job_id}", text)

@@ -116,7 +116,7 @@ def refunds_whole(*, deep: bool) -> Iterable[Problem]:
         kind=Kind.CHARGE,
         amount=OuterRef("amount") * -1,
         account=OuterRef("account"),
-        reference=OuterRef("reference"),
+        job_id=OuterRef("job_id"),
     )
     refunds = LedgerEntry.objects.filter(~Exists(charge), kind=Kind.REFUND)
     for pk, amount, charged in refunds.values_list("pk", "amount", "reverses__amount"):
@@ -127,9 +127,9 @@ def refunds_whole(*, deep: bool) -> Iterable[Problem]:
 def calls_once(*, deep: bool) -> Iterable[Problem]:
     """I5: no job has two paid calls that may have been accepted."""
     live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
-    counted = live.order_by().values("spend__reference").annotate(calls=Count("id"))
-    for reference, calls in counted.filter(calls__gt=1).values_list("spend__reference", "calls"):
-        yield Problem("I5", reference, f"{calls} paid calls may have been accepted")
+    counted = live.order_by().values("spend__job_id").annotate(calls=Count("id"))
+    for job_id, calls in counted.filter(calls__gt=1).values_list("spend__job_id", "calls"):
+        yield Problem("I5", f"job:{job_id}", f"{calls} paid calls may have been accepted")
 
 
 @register_check
@@ -145,14 +145,14 @@ def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
         | Q(state=State.ESTIMATED, sent=True)
         | Q(state=State.SETTLED, in_flight=True)
     )
-    for reference, state, sent in spends.filter(wrong).values_list("reference", "state", "sent"):
-        yield Problem("I6", reference, f"{state} with {'a' if sent else 'no'} paid call that may cost something")
+    for job_id, state, sent in spends.filter(wrong).values_list("job_id", "state", "sent"):
+        yield Problem("I6", f"job:{job_id}", f"{state} with {'a' if sent else 'no'} paid call that may cost something")
 
 
 @register_check
 def causes(*, deep: bool) -> Iterable[Problem]:
     """I22: each entry says why: its job, at its price, or a reason."""
-    jobs = Spend.objects.filter(reference=OuterRef("reference"), user=OuterRef("account__user"))
+    jobs = Spend.objects.filter(job_id=OuterRef("job_id"), user=OuterRef("account__user"))
     entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
     unexplained = entries.filter(
         Q(kind=Kind.CHARGE, has_job=False) | Q(note="", reference="") & ~Q(kind__in=[Kind.CHARGE, Kind.REFUND])
@@ -166,9 +166,9 @@ def charges(*, deep: bool) -> Iterable[Problem]:
     """I22: no job is done that was not charged."""
     charged = LedgerEntry.objects.filter(
         kind=Kind.CHARGE,
-        reference=OuterRef("reference"),
+        job_id=OuterRef("job_id"),
         account__user=OuterRef("user"),
         amount=OuterRef("user_credits") * -1,
     )
-    for reference, price in Spend.objects.filter(~Exists(charged)).values_list("reference", "user_credits"):
-        yield Problem("I22", reference, f"was never charged its {price} credits")
+    for job_id, price in Spend.objects.filter(~Exists(charged)).values_list("job_id", "user_credits"):
+        yield Problem("I22", f"job:{job_id}", f"was never charged its {price} credits")

@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import chain
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -77,9 +78,9 @@ def record_counts(
     )
 
 
-def record_job_counts(*, reference: str, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
+def record_job_counts(*, job_id: UUID, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
     """Count something about the job that this spend is for."""
-    job = Spend.objects.only("created_at", "model", "user_id").get(reference=reference)
+    job = Spend.objects.only("created_at", "model", "user_id").get(job_id=job_id)
     record_counts(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts, labelled=labelled)
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from django.db import transaction
 
@@ -18,10 +19,10 @@ Outcome = PaidCall.Outcome
 ZERO = Decimal(0)
 
 
-def estimate(*, reference: str, user: User, quote: Quote) -> Spend:
+def estimate(*, job_id: UUID, user: User, quote: Quote) -> Spend:
     """Note what an order will cost us, before anything is sent. Part of the order's transaction."""
     spend = Spend.objects.create(
-        reference=reference,
+        job_id=job_id,
         user=user,
         model=quote.model,
         resolution=quote.resolution,
@@ -55,38 +56,38 @@ def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
             state=Spend.State.PROMISED, account=account, promised_at=at
         )
         if not promised:
-            raise NotEstimated(spend.reference)
+            raise NotEstimated(spend.job_id)
         budget_usage.reserve(spend=spend, at=at)
         return PaidCall.objects.create(spend=spend, account=account, started_at=at)
 
 
-def answered(*, reference: str, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
+def answered(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
     """Note how the live call ended. A call that was not begun takes its promise back."""
     with transaction.atomic():
-        live = PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.IN_FLIGHT)
+        live = PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.IN_FLIGHT)
         live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
-        if outcome == Outcome.NOT_SENT and Spend.objects.filter(reference=reference, state=Spend.State.PROMISED).update(
+        if outcome == Outcome.NOT_SENT and Spend.objects.filter(job_id=job_id, state=Spend.State.PROMISED).update(
             state=Spend.State.ESTIMATED, promised_at=None
         ):
-            budget_usage.release(Spend.objects.get(reference=reference))
+            budget_usage.release(Spend.objects.get(job_id=job_id))
 
 
-def confirmed(*, reference: str) -> None:
+def confirmed(*, job_id: UUID) -> None:
     """An unconfirmed call turned out to have been accepted."""
-    PaidCall.objects.filter(spend__reference=reference, outcome=Outcome.UNCONFIRMED).update(outcome=Outcome.ACCEPTED)
+    PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.UNCONFIRMED).update(outcome=Outcome.ACCEPTED)
 
 
-def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
+def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
     """Write the actual cost, once; False when it was written before. `correct` changes a guess to a fact."""
     with transaction.atomic():
         settled = (
-            Spend.objects.filter(reference=reference)
+            Spend.objects.filter(job_id=job_id)
             .exclude(state=Spend.State.SETTLED)
             .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
         )
         if settled:
             # As the row holds it, rounded: what is counted must be what a recount finds.
-            job = Spend.objects.get(reference=reference)
+            job = Spend.objects.get(job_id=job_id)
             counts: list[rollups.Count] = [
                 (Measure.SETTLED, 1),
                 (Measure.SETTLED_ESTIMATE, job.estimated),
@@ -97,10 +98,10 @@ def settle(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
         return bool(settled)
 
 
-def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
+def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
     """Replace what was only possible or assumed by what is known now; the balance may show it from now on."""
     guessed = Spend.objects.filter(
-        reference=reference, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
+        job_id=job_id, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
     )
     with transaction.atomic():
         before = guessed.select_for_update().values_list("actual", flat=True).first()
@@ -108,17 +109,17 @@ def correct(*, reference: str, actual: Decimal, basis: Spend.Basis) -> bool:
         changes = {"actual": actual, "basis": basis, "settled_at": clock.database_now()}
         if before is None or not guessed.filter(actual=before).update(**changes):
             return False
-        job = Spend.objects.get(reference=reference)
-        rollups.record_job_counts(reference=reference, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
+        job = Spend.objects.get(job_id=job_id)
+        rollups.record_job_counts(job_id=job_id, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
         budget_usage.recount(job)
         return True
 
 
-def known_cost(*, reference: str, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
+def known_cost(*, job_id: UUID, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
     """What a finished job cost: the provider's word, else the price it was ordered at."""
     if reported is not None:
         return reported, Basis.REPORTED
-    return Spend.objects.values_list("estimated", flat=True).get(reference=reference), Basis.PRICE_LIST
+    return Spend.objects.values_list("estimated", flat=True).get(job_id=job_id), Basis.PRICE_LIST
 
 
 def calls_in_window(*, account_id: int, since: datetime) -> int:

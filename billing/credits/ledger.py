@@ -5,6 +5,7 @@ ValueError for what no caller may ask. Lock order: a task's row before its owner
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -80,7 +81,7 @@ def grant(
     )
 
 
-def charge(*, user: User, user_credits: int, idempotency_key: str, reference: str) -> LedgerEntry:
+def charge(*, user: User, user_credits: int, idempotency_key: str, job_id: UUID, reference: str) -> LedgerEntry:
     """Take credits for a job, the soonest to expire first.
 
     The same key again returns the first entry, whatever the balance is by now.
@@ -88,7 +89,12 @@ def charge(*, user: User, user_credits: int, idempotency_key: str, reference: st
     if user_credits <= 0:
         raise ValueError("a charge takes at least one credit")
     return _post(
-        user=user, kind=Kind.CHARGE, amount=-user_credits, idempotency_key=idempotency_key, reference=reference
+        user=user,
+        kind=Kind.CHARGE,
+        amount=-user_credits,
+        idempotency_key=idempotency_key,
+        reference=reference,
+        job_id=job_id,
     )
 
 
@@ -106,6 +112,7 @@ def refund(*, charge_key: str, idempotency_key: str, note: str = "", actor: User
             amount=-charged.amount,
             idempotency_key=idempotency_key,
             reference=charged.reference,
+            job_id=charged.job_id,
             note=note,
             actor=actor,
             reverses=charged,
@@ -163,6 +170,7 @@ def _post(
     amount: int,
     idempotency_key: str,
     reference: str = "",
+    job_id: UUID | None = None,
     note: str = "",
     actor: User | None = None,
     reverses: LedgerEntry | None = None,
@@ -175,8 +183,9 @@ def _post(
         account = lock_account(user)
         earlier = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()
         if earlier is not None:
-            meant = (account.pk, kind, amount, reference, reverses and reverses.pk)
-            if meant != (earlier.account_id, earlier.kind, earlier.amount, earlier.reference, earlier.reverses_id):
+            meant = (account.pk, kind, amount, reference, job_id, reverses and reverses.pk)
+            first = (earlier.account_id, earlier.kind, earlier.amount, earlier.reference, earlier.job_id)
+            if meant != (*first, earlier.reverses_id):
                 raise KeyReused(idempotency_key)
             return earlier
         # The condition, not the check above it, is what keeps a balance from going below zero.
@@ -191,6 +200,7 @@ def _post(
             balance_after=account.balance,
             idempotency_key=idempotency_key,
             reference=reference,
+            job_id=job_id,
             note=note.strip()[:NOTE_LENGTH],
             actor=actor,
             reverses=reverses,

@@ -164,6 +164,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('reference', models.CharField(max_length=300, verbose_name='reference')),
+                ('job_id', models.UUIDField(blank=True, db_index=True, null=True, verbose_name='job')),
                 ('kind', models.CharField(choices=[('missing', 'Stored, but the file is not there'), ('unpaid_file', 'Delivered, and cost us nothing'), ('paid_without_file', 'Paid, but there is no file'), ('late', 'Delivered free, after its refund'), ('stray', 'On the disk, but no video’s')], max_length=20, verbose_name='difference')),
                 ('provider_credits', models.DecimalField(decimal_places=4, help_text='What the job had cost when it was answered.', max_digits=12, verbose_name='provider credits')),
                 ('reason', models.CharField(max_length=500, verbose_name='reason')),
@@ -200,6 +201,7 @@ class Migration(migrations.Migration):
                 ('balance_after', models.PositiveBigIntegerField(verbose_name='balance after')),
                 ('idempotency_key', models.CharField(max_length=200, unique=True, verbose_name='idempotency key')),
                 ('reference', models.CharField(blank=True, db_index=True, max_length=200, verbose_name='reference')),
+                ('job_id', models.UUIDField(blank=True, db_index=True, null=True, verbose_name='job')),
                 ('note', models.CharField(blank=True, max_length=500, verbose_name='note')),
                 ('created_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='at')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='billing.creditaccount', verbose_name='account')),
@@ -340,7 +342,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(choices=[('top_up', 'Top-up'), ('returned', 'Given back by the provider'), ('correction', 'Correction')], max_length=12, verbose_name='kind')),
                 ('amount', models.DecimalField(decimal_places=4, help_text='Provider credits; negative when they left.', max_digits=14, verbose_name='amount')),
                 ('reason', models.CharField(max_length=500, verbose_name='reason')),
-                ('reference', models.CharField(blank=True, db_index=True, max_length=200, verbose_name='reference')),
+                ('job_id', models.UUIDField(blank=True, db_index=True, null=True, verbose_name='job')),
                 ('idempotency_key', models.CharField(max_length=200, unique=True, verbose_name='idempotency key')),
                 ('happened_at', models.DateTimeField(verbose_name='happened at')),
                 ('created_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='written at')),
@@ -374,7 +376,7 @@ class Migration(migrations.Migration):
             name='Spend',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reference', models.CharField(max_length=200, unique=True, verbose_name='reference')),
+                ('job_id', models.UUIDField(unique=True, verbose_name='job')),
                 ('model', models.CharField(max_length=40, verbose_name='model')),
                 ('resolution', models.CharField(max_length=8, verbose_name='resolution')),
                 ('kind', models.CharField(max_length=12, verbose_name='kind')),

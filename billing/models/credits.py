@@ -43,6 +43,8 @@ class LedgerEntry(models.Model):
     balance_after = models.PositiveBigIntegerField(_("balance after"))
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
+    # The job of a charge and of its refund: what `Spend` is joined by.
+    job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="reversed_by", verbose_name=_("refund of")
     )

@@ -33,7 +33,7 @@ class ProviderEntry(models.Model):
     snapshot = models.ForeignKey(
         BalanceSnapshot, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("seen in")
     )
-    reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
+    job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     # When it moved the balance (in which stretch it counts), and when it was written down.
     happened_at = models.DateTimeField(_("happened at"))
@@ -75,6 +75,7 @@ class FileAnswer(models.Model):
         STRAY = "stray", _("On the disk, but no video’s")
 
     reference = models.CharField(_("reference"), max_length=300)
+    job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     kind = models.CharField(_("difference"), max_length=20, choices=Kind)
     provider_credits = models.DecimalField(
         _("provider credits"),

@@ -26,7 +26,7 @@ class Spend(models.Model):
         ASSUMED = "assumed", _("Assumed for a failed job")
         POSSIBLE = "possible", _("Possibly spent: outcome unknown")
 
-    reference = models.CharField(_("reference"), max_length=200, unique=True)
+    job_id = models.UUIDField(_("job"), unique=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("user"))
     account = models.ForeignKey(
         ProviderAccount, models.PROTECT, null=True, blank=True, related_name="spends", verbose_name=_("account")
@@ -74,7 +74,7 @@ class Spend(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.reference}: {self.actual if self.actual is not None else self.estimated}"
+        return f"{self.job_id}: {self.actual if self.actual is not None else self.estimated}"
 
     @property
     def difference(self) -> Decimal | None:
@@ -117,4 +117,4 @@ class PaidCall(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.spend.reference} {self.outcome}"
+        return f"{self.spend.job_id} {self.outcome}"

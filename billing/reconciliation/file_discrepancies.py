@@ -1,5 +1,7 @@
 """What operators say of files that do not agree with what was paid: one answer for each difference, and it stands."""
 
+from uuid import UUID
+
 from accounts.models import User
 from billing.models import FileAnswer, Spend
 
@@ -7,15 +9,22 @@ Kind = FileAnswer.Kind
 REASON_LENGTH = 500
 
 
-def record_answer(*, reference: str, kind: Kind, reason: str, actor: User) -> tuple[FileAnswer, bool]:
+def record_answer(
+    *, reference: str, job_id: UUID | None, kind: Kind, reason: str, actor: User
+) -> tuple[FileAnswer, bool]:
     """Write down why; and whether this is the answer: the first one to a difference stands. ValueError without a reason."""
     if not reason.strip():
         raise ValueError("an answer needs a reason")
-    cost = Spend.objects.filter(reference=reference).values_list("actual", flat=True).first()
+    cost = Spend.objects.filter(job_id=job_id).values_list("actual", flat=True).first() if job_id else None
     return FileAnswer.objects.get_or_create(
         reference=reference,
         kind=kind,
-        defaults={"provider_credits": cost or 0, "reason": reason.strip()[:REASON_LENGTH], "actor": actor},
+        defaults={
+            "job_id": job_id,
+            "provider_credits": cost or 0,
+            "reason": reason.strip()[:REASON_LENGTH],
+            "actor": actor,
+        },
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from functools import partial
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -154,17 +155,17 @@ def _written(found: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:
     ).order_by("-settled_at")
     gone_before = sum((jump.amount for jump in found.jumps if jump.after.at < rise.first_at), ZERO) - found.corrections
     free = lately.filter(basis=Spend.Basis.ASSUMED, actual=0)[:RETURNED_AMONG]
-    if gone_before <= -rise.least and find_parts_summing_to(rise.least, {one.reference: one.estimated for one in free}):
+    if gone_before <= -rise.least and find_parts_summing_to(rise.least, {one.job_id: one.estimated for one in free}):
         # Taken for a failed video and given back, neither of which was booked: the two explain each other.
         return
-    refunded = Exists(LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reference=OuterRef("reference")))
-    given_back = Exists(ProviderEntry.objects.filter(kind=Kind.RETURNED, reference=OuterRef("reference")))
+    refunded = Exists(LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, job_id=OuterRef("job_id")))
+    given_back = Exists(ProviderEntry.objects.filter(kind=Kind.RETURNED, job_id=OuterRef("job_id")))
     paid = lately.filter(refunded, ~given_back, actual__gt=0).exclude(basis=Spend.Basis.POSSIBLE)[:RETURNED_AMONG]
-    costs = {one.reference: one.actual or ZERO for one in paid}
+    costs = {one.job_id: one.actual or ZERO for one in paid}
     # A round sum of many videos is a top-up all the same.
     returned = find_parts_summing_to(rise.least, costs) if rise.least % ROUND[0] else []
-    for reference in returned:
-        yield _entry(found, rise, Kind.RETURNED, costs[reference], key=f"returned:{reference}", reference=reference)
+    for job_id in returned:
+        yield _entry(found, rise, Kind.RETURNED, costs[job_id], key=f"returned:{job_id}", job_id=job_id)
     if not returned:
         # One reading may bring to light another part of what came in before it.
         part = ProviderEntry.objects.filter(snapshot_id=rise.jumps[0].after.pk, kind=Kind.TOP_UP).count()
@@ -172,23 +173,29 @@ def _written(found: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:
 
 
 def _entry(
-    found: Reconciliation, rise: Rise, kind: ProviderEntry.Kind, amount: Decimal, *, key: str, reference: str = ""
+    found: Reconciliation,
+    rise: Rise,
+    kind: ProviderEntry.Kind,
+    amount: Decimal,
+    *,
+    key: str,
+    job_id: UUID | None = None,
 ) -> ProviderEntry:
     return ProviderEntry.objects.create(
         account=found.account,
         kind=kind,
         amount=amount,
-        reason=GIVEN_BACK if reference else SEEN,
+        reason=GIVEN_BACK if job_id else SEEN,
         snapshot_id=rise.jumps[0].after.pk,
-        reference=reference,
+        job_id=job_id,
         idempotency_key=key,
         happened_at=rise.first_at,
     )
 
 
-def find_parts_summing_to(amount: Decimal, parts: dict[str, Decimal]) -> list[str]:
+def find_parts_summing_to(amount: Decimal, parts: dict[UUID, Decimal]) -> list[UUID]:
     """Names of parts that make exactly this amount together, the first ones that do; none when no parts do."""
-    reached: dict[Decimal, list[str]] = {ZERO: []}
+    reached: dict[Decimal, list[UUID]] = {ZERO: []}
     for name, part in parts.items():
         for total, names in list(reached.items()):
             if total + part <= amount:

@@ -18,6 +18,7 @@ from billing.models import ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
 from tests.database import _triggers_lifted
+from tests.jobs import job_id
 
 NewSpend = Callable[..., Spend]
 
@@ -57,11 +58,11 @@ def new_spend(alice: User) -> Callable[..., Spend]:
     """An estimated job of Alice's."""
     made = 0
 
-    def new(*, reference: str = "", user: User = alice) -> Spend:
+    def new(*, job: str = "", user: User = alice) -> Spend:
         nonlocal made
         made += 1
         quote = prices.get_quote(model="veo3_fast", resolution="720p")
-        return spend.estimate(reference=reference or f"job:{made}", user=user, quote=quote)
+        return spend.estimate(job_id=job_id(job or f"job:{made}"), user=user, quote=quote)
 
     return new
 

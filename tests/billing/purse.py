@@ -10,6 +10,7 @@ from billing.models import BalanceSnapshot, ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 
 
 class Purse:
@@ -35,16 +36,16 @@ class Purse:
         self._jobs += 1
         self.pass_(seconds=1)
         quote = prices.get_quote(model=model, resolution="720p")
-        job = spend.estimate(reference=f"job:{self._jobs}", user=self.user, quote=quote)
+        job = spend.estimate(job_id=job_id(f"job:{self._jobs}"), user=self.user, quote=quote)
         spend.promise(spend=job, account=account or self.account)
-        spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)
+        spend.answered(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         self.balance -= Decimal(str(charged))
         return job
 
     def end(self, job: Spend, *, actual: object = 60, basis: str = "reported", charged: object = 0) -> None:
         """Its cost is known."""
         self.balance -= Decimal(str(charged))
-        spend.settle(reference=job.reference, actual=Decimal(str(actual)), basis=Spend.Basis(basis))
+        spend.settle(job_id=job.job_id, actual=Decimal(str(actual)), basis=Spend.Basis(basis))
 
     def job(self, *, model: str = "veo3_fast", **facts: Any) -> Spend:
         """Sent and ended, a minute later."""

@@ -14,6 +14,7 @@ django.setup()
 
 from accounts.models import User  # noqa: E402  the models are there only now
 from billing.credits import ledger, vouchers  # noqa: E402
+from tests.jobs import job_id  # noqa: E402
 
 
 def charge(email: str, times: str, prefix: str) -> str:
@@ -21,7 +22,13 @@ def charge(email: str, times: str, prefix: str) -> str:
     got = refused = 0
     for n in range(int(times)):
         try:
-            ledger.charge(user=user, user_credits=1, idempotency_key=f"{prefix}-{n}", reference=f"job:{prefix}-{n}")
+            ledger.charge(
+                user=user,
+                user_credits=1,
+                idempotency_key=f"{prefix}-{n}",
+                job_id=job_id(f"job:{prefix}-{n}"),
+                reference=f"job:{prefix}-{n}",
+            )
             got += 1
         except ledger.InsufficientCredits:
             refused += 1

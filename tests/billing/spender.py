@@ -17,6 +17,7 @@ from billing.budgets import usage as budget_usage  # noqa: E402
 from billing.costs import spend  # noqa: E402
 from billing.pricing.prices import Kind, Quote  # noqa: E402
 from billing.provider import accounts as provider_accounts  # noqa: E402
+from tests.jobs import job_id  # noqa: E402
 
 QUOTE = Quote(
     model="veo3_fast",
@@ -31,7 +32,7 @@ QUOTE = Quote(
 def main(email: str, times: int, prefix: str) -> None:
     user = User.objects.get(email=email)
     account = provider_accounts.get_current_account()
-    jobs = [spend.estimate(reference=f"job:{prefix}-{n}", user=user, quote=QUOTE) for n in range(times)]
+    jobs = [spend.estimate(job_id=job_id(f"job:{prefix}-{n}"), user=user, quote=QUOTE) for n in range(times)]
     print("ready", flush=True)
     sys.stdin.readline()
     sent = waiting = 0

@@ -55,7 +55,7 @@ def without_file(purse: Purse) -> VideoTask:
     purse.read()
     purse.pass_(minutes=1)
     task = history.failed(purse.user)
-    Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+    Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     purse.balance -= 60
     purse.read()
     stray = {"invariant": "I15", "reference": "videos/2026/09/stray.mp4", "text": "is stored, but no row speaks of it"}

@@ -92,7 +92,7 @@ class Lives:
         with transaction.atomic():
             account = provider_accounts.lock_account(self.account.pk)
             if lifecycle.claim(task_id=task.pk, account_id=account.pk, token_hash="") is not None:
-                spend.promise(spend=Spend.objects.get(reference=task.reference), account=account)
+                spend.promise(spend=Spend.objects.get(job_id=task.pk), account=account)
 
     def _from_submitting(self, task: VideoTask) -> None:
         known: Any = {"task_id": task.pk, "fence": task.fence}

@@ -117,7 +117,7 @@ class World:
 
     def spent(self, task: VideoTask) -> tuple[str, str]:
         """The state and basis of the task's spend."""
-        row = Spend.objects.get(reference=task.reference)
+        row = Spend.objects.get(job_id=task.pk)
         return row.state, row.basis
 
     def assert_charged(self, task: VideoTask) -> None:

@@ -182,7 +182,8 @@ def _spread(account: ProviderAccount) -> None:
     )  # fmt: skip
     _insert(
         Spend,
-        **dict.fromkeys(("reference", "user_id", "model", "estimated", "actual", "created_at"), ""),
+        **dict.fromkeys(("user_id", "model", "estimated", "actual", "created_at"), ""),
+        job_id="id",
         account_id=f"CASE WHEN submitted_at IS NULL THEN NULL ELSE {account.pk} END",
         resolution="'720p'",
         kind="'generate'",
@@ -196,6 +197,7 @@ def _spread(account: ProviderAccount) -> None:
     entry = {
         "account_id": "(SELECT a.id FROM billing_creditaccount a WHERE a.user_id = benchmark_job.user_id)",
         "reference": "",
+        "job_id": "id",
         "balance_after": "1000000000",
     }
     _insert(
@@ -219,7 +221,7 @@ def _spread(account: ProviderAccount) -> None:
     _insert(
         PaidCall,
         where="WHERE submitted_at IS NOT NULL",
-        spend_id="(SELECT s.id FROM billing_spend s WHERE s.reference = benchmark_job.reference)",
+        spend_id="(SELECT s.id FROM billing_spend s WHERE s.job_id = benchmark_job.id)",
         account_id=str(account.pk),
         started_at="submitted_at",
         answered_at="submitted_at",

@@ -13,6 +13,7 @@ from accounts.models import User
 from billing.models import FileAnswer
 from billing.reconciliation import file_discrepancies
 from videos.audit.paid_files import Difference, Files
+from videos.lifecycle.transitions import task_id_of
 
 Kind = FileAnswer.Kind
 
@@ -64,7 +65,9 @@ def write(form: FileAnswerForm, actor: User) -> int:
     """An answer to each, noted in the journal; to how many, for another person may have been faster."""
     kind, reason = Kind(form.cleaned_data["kind"]), form.cleaned_data["reason"]
     done = [
-        file_discrepancies.record_answer(reference=reference, kind=kind, reason=reason, actor=actor)
+        file_discrepancies.record_answer(
+            reference=reference, job_id=task_id_of(reference), kind=kind, reason=reason, actor=actor
+        )
         for reference in form.cleaned_data["references"]
     ]
     for answer in (one for one, is_new in done if is_new):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -163,13 +164,13 @@ def list_offered(task: VideoTask) -> list[TaskAction]:
     return [act for act in TASK_ACTIONS.values() if act.offered(task)]
 
 
-def describe_consequences(act: TaskAction, tasks: list[VideoTask], spends: dict[str, Spend]) -> list[dict[str, Any]]:
+def describe_consequences(act: TaskAction, tasks: list[VideoTask], spends: dict[UUID, Spend]) -> list[dict[str, Any]]:
     """For the page that asks: each task, whether the act fits it, and what will happen to the money."""
     return [
         {
             "task": task,
             "fits": act.offered(task),
-            "consequence": act.consequence(task, spends.get(task.reference)),
+            "consequence": act.consequence(task, spends.get(task.pk)),
         }
         for task in tasks
     ]

@@ -54,7 +54,7 @@ class TaskList(AnsweringList):
         tasks = list(self.result_list)
         spends = spends_of(tasks)
         for task in tasks:
-            task.spend = spends.get(task.reference)  # read by the columns below
+            task.spend = spends.get(task.pk)  # read by the columns below
         self.result_list = tasks
 
 

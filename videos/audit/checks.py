@@ -1,11 +1,11 @@
 """What must hold between a video, its money and its history: I3, I5, I6, I8, I10, I12 to I14, I22. Files: `files`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import Any
+from uuid import UUID
 
-from django.db.models import CharField, Count, Exists, F, Func, OuterRef, Q, QuerySet, Subquery, Value, Window
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, Window
 from django.db.models.functions import Coalesce, Lag
 
 from accounts.seams import clock
@@ -14,6 +14,7 @@ from billing.common.periods import window_at
 from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
 from videos.audit import recount
 from videos.audit.files import stored_and_whole, stored_lately
+from videos.lifecycle.transitions import reference_of
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.ordering import queue
 from videos.pipeline import polling
@@ -58,42 +59,23 @@ SPEND_STATES = {
 # The worker needs a moment past each deadline to act on it; a download is told of after its fifth attempt.
 SLACK = timedelta(minutes=10)
 DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
+# How many references one `IN (...)` names.
+BATCH_SIZE = 500
 
 register_check(stored_and_whole, often=stored_lately)
 register_check(totals_equal_rows)
 
 
-class Reference(Func):
-    """A task's id as money and alerts write it: `video:<id>`, with anything else before it on demand.
-
-    SQLite keeps ids without dashes.
-    """
-
-    function = "CONCAT"
-    template = "CONCAT('%(before)s', %(expressions)s)"
-    output_field = CharField()
-    arity = 1
-
-    def __init__(self, expression: Any, before: str = "video:") -> None:
-        super().__init__(expression, before=before)
-
-    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-        dashed = " || '-' || ".join(f"substr(%(expressions)s, {start}, {length})" for start, length in parts)
-        return self.as_sql(compiler, connection, template=f"('%(before)s' || {dashed})", **extra)
-
-
 @register_check
 def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
     """I3: every task was charged its price, and it is refunded exactly if it failed or was cancelled."""
-    charge_key = Reference(OuterRef("pk"), "charge:video:")
     charged = LedgerEntry.objects.filter(
-        idempotency_key=charge_key,
+        job_id=OuterRef("pk"),
         kind=Kind.CHARGE,
         account__user=OuterRef("user"),
         amount=OuterRef("user_credits") * -1,
     )
-    refunded = LedgerEntry.objects.filter(kind=Kind.REFUND, reverses__idempotency_key=charge_key)
+    refunded = LedgerEntry.objects.filter(kind=Kind.REFUND, reverses__job_id=OuterRef("pk"))
     tasks = VideoTask.objects.annotate(charged=Exists(charged), refunded=Exists(refunded))
     ended_without = Q(status__in=[Status.FAILED, Status.CANCELLED])
     wrong = Q(charged=False) | ended_without & Q(refunded=False) | ~ended_without & Q(refunded=True)
@@ -107,7 +89,7 @@ def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
 @register_check
 def sent_once(*, deep: bool) -> Iterable[Problem]:
     """I5: what the provider accepted has the paid call that it came from."""
-    accepted = PaidCall.objects.filter(spend__reference=Reference(OuterRef("pk")), outcome=PaidCall.Outcome.ACCEPTED)
+    accepted = PaidCall.objects.filter(spend__job_id=OuterRef("pk"), outcome=PaidCall.Outcome.ACCEPTED)
     known = VideoTask.objects.filter(status__in=[Status.GENERATING, Status.DOWNLOADING, Status.READY])
     yield from _tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
 
@@ -115,7 +97,7 @@ def sent_once(*, deep: bool) -> Iterable[Problem]:
 @register_check
 def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
     """I6: estimated while it waits, promised while the provider has it, settled afterwards; at the task's own price."""
-    rows = Spend.objects.filter(reference=Reference(OuterRef("pk")), user=OuterRef("user"))
+    rows = Spend.objects.filter(job_id=OuterRef("pk"), user=OuterRef("user"))
     rows = rows.filter(user_credits=OuterRef("user_credits"))
     tasks = VideoTask.objects.annotate(spend_state=Coalesce(Subquery(rows.values("state")[:1]), Value("no")))
     fits = Q()
@@ -125,20 +107,14 @@ def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I6", f"video:{task}", f"{status} with {state} spend")
 
 
-def _told() -> Q:
-    """Whether operators were told of a task, by an alert of its own or by one for many."""
-    reference = Reference(OuterRef("pk"))
-    alone, gathered = Alert.objects.filter(reference=reference), GatheredCause.objects.filter(reference=reference)
-    return Q(Exists(alone)) | Q(Exists(gathered))
-
-
 @register_check
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
     """I8: what the provider made is stored, or somebody was told."""
-    storage = Exists(Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None))
+    if Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None).exists():
+        return
     waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_TOLD_AFTER)
     tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
-    yield from _tasks("I8", tasks.exclude(_told() | storage), "made, not stored, and nobody was told")
+    yield from _unreported("I8", tasks, "made, not stored, and not reported to operators")
 
 
 @register_check
@@ -163,7 +139,7 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
     )
-    yield from _tasks("I12", VideoTask.objects.filter(late).exclude(_told()), "past its deadline, and nobody was told")
+    yield from _unreported("I12", VideoTask.objects.filter(late), "past its deadline, and not reported to operators")
 
 
 @register_check
@@ -195,7 +171,7 @@ def histories(*, deep: bool) -> Iterable[Problem]:
 @register_check
 def causes(*, deep: bool) -> Iterable[Problem]:
     """I22: a charge or refund names a video that exists."""
-    tasks = VideoTask.objects.annotate(name=Reference("pk")).filter(name=OuterRef("reference"))
+    tasks = VideoTask.objects.filter(pk=OuterRef("job_id"))
     jobs = LedgerEntry.objects.filter(~Exists(tasks), kind__in=[Kind.CHARGE, Kind.REFUND])
     for pk, kind, reference in jobs.values_list("pk", "kind", "reference"):
         yield Problem("I22", f"ledger entry {pk}", f"{kind} for {reference or 'nothing'}, which is no video")
@@ -204,3 +180,22 @@ def causes(*, deep: bool) -> Iterable[Problem]:
 def _tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterable[Problem]:
     for task, status in tasks.values_list("pk", "status"):
         yield Problem(invariant, f"video:{task}", f"{status}: {text}")
+
+
+def _unreported(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterator[Problem]:
+    """A problem for each of these tasks that no alert names, neither one of its own nor one that stands for many."""
+    for rows in _batches(tasks.values_list("pk", "status").iterator()):
+        references = [reference_of(task) for task, _status in rows]
+        reported = {
+            reference
+            for model in (Alert, GatheredCause)
+            for reference in model._default_manager.filter(reference__in=references).values_list("reference", flat=True)
+        }
+        for task, status in rows:
+            if reference_of(task) not in reported:
+                yield Problem(invariant, reference_of(task), f"{status}: {text}")
+
+
+def _batches(rows: Iterator[tuple[UUID, str]]) -> Iterator[list[tuple[UUID, str]]]:
+    while batch := list(islice(rows, BATCH_SIZE)):
+        yield batch

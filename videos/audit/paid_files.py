@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, Sum, UUIDField, Value, When
-from django.db.models.functions import Cast, Coalesce, Replace, Substr
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
 
 from billing.models import BooksRun, FileAnswer, ProviderAccount, Spend
 from billing.reconciliation import file_discrepancies
+from videos.lifecycle.transitions import reference_of, task_id_of
 from videos.models import VideoFile, VideoTask
 from videos.storage import media_store
 
@@ -71,18 +72,14 @@ class Files:
     def __init__(
         self, *, account: ProviderAccount, after: datetime, until: datetime, run: BooksRun | None = None
     ) -> None:
-        bare = Replace(Substr("reference", len(PREFIX) + 1), Value("-"), Value(""))
         self.paid = Spend.objects.filter(
             account=account, state=Spend.State.SETTLED, settled_at__gt=after, settled_at__lte=until
-        ).annotate(
-            # Only such a reference can be cast, and a database may cast before it filters.
-            video=Case(When(reference__startswith=PREFIX, then=Cast(bare, UUIDField())), output_field=UUIDField())
         )
         self._problems = run.first_problems if run else []
 
     def kept(self) -> Kept:
         """What there is to show of them all."""
-        files = VideoFile.objects.filter(task__in=self.paid.values("video")).order_by().values("state")
+        files = VideoFile.objects.filter(task__in=self.paid.values("job_id")).order_by().values("state")
         sums = {
             state: (videos, count, size)
             for state, videos, count, size in files.annotate(
@@ -106,15 +103,17 @@ class Files:
         """Those of these references that differ so and have no answer yet."""
         if kind == Kind.STRAY:
             return [name for name in self._strays if name in references]
-        return list(self.differing(kind).filter(reference__in=references).values_list("reference", flat=True))
+        ids = [task_id for reference in references if (task_id := task_id_of(reference)) is not None]
+        found = self.differing(kind).filter(job_id__in=ids).values_list("job_id", flat=True)
+        return [reference_of(task_id) for task_id in found]
 
     def differing(self, kind: Kind) -> QuerySet[Any]:
         """The videos that differ in this way and are not answered, newest first. Each differs in one way at most."""
-        answered = FileAnswer.objects.filter(kind=kind, reference=OuterRef("reference"))
+        answered = FileAnswer.objects.filter(kind=kind, job_id=OuterRef("job_id"))
         found = self.paid.filter(~Exists(answered)).order_by("-settled_at", "-pk")
         if kind == Kind.MISSING:
-            return found.filter(video__in=self._gone)
-        found = found.exclude(video__in=self._gone) if self._gone else found
+            return found.filter(job_id__in=self._gone)
+        found = found.exclude(job_id__in=self._gone) if self._gone else found
         late = _of(VideoTask.objects.filter(late_at__isnull=False), "pk")
         if kind == Kind.LATE:
             return found.filter(late, _having(State.STORED))
@@ -131,21 +130,21 @@ class Files:
         sums = found.order_by().aggregate(count=Count("pk"), cost=Coalesce(Sum("actual"), ZERO))
         difference = Difference(kind, sums["count"], sums["cost"])
         if difference.count:
-            named = list(found.values_list("video", flat=True)[:MOST_NAMED])
+            named = list(found.values_list("job_id", flat=True)[:MOST_NAMED])
             tasks = VideoTask.objects.select_related("user").in_bulk(named)
             difference.tasks = [tasks[pk] for pk in named if pk in tasks]
         return difference
 
     def _answers(self) -> QuerySet[FileAnswer]:
         """What was said of these videos, and of files that the books still find."""
-        mine = Q(Exists(self.paid.filter(reference=OuterRef("reference"))))
+        mine = Q(Exists(self.paid.filter(job_id=OuterRef("job_id"))))
         return FileAnswer.objects.filter(mine | Q(kind=Kind.STRAY, reference__in=self._told("I15")))
 
     @cached_property
     def _checked(self) -> Sequence[tuple[UUID, str, int]]:
         """Task, name and size of the newest files that lie where we can look for them."""
         newest = self.paid.filter(_having(State.STORED)).order_by("-settled_at", "-pk")
-        tasks = list(newest.values_list("video", flat=True)[:MOST_CHECKED])
+        tasks = list(newest.values_list("job_id", flat=True)[:MOST_CHECKED])
         rows = VideoFile.objects.filter(task__in=tasks, state=State.STORED).order_by()
         found = rows.values_list("task_id", "name", "size_bytes")
         return [(pk, name, size or 0) for pk, name, size in found if media_store.local_path(name) is not None]
@@ -167,7 +166,7 @@ class Files:
 
 
 def _of(rows: QuerySet[VideoTask] | QuerySet[VideoFile], name: str) -> Exists:
-    return Exists(rows.filter(**{name: OuterRef("video")}))
+    return Exists(rows.filter(**{name: OuterRef("job_id")}))
 
 
 def _having(*states: str) -> Exists:

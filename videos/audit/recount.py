@@ -145,7 +145,7 @@ def _jobs(day: Window) -> Iterator[tuple[datetime, str, int, Counts]]:
     """Each job ordered on this day: when, of which model, whose, and what it counts."""
     moments = [connection.ops.adapt_datetimefield_value(at) for at in (day.starts_at, day.ends_at)]
     with connection.cursor() as cursor:
-        cursor.execute(_JOBS.format(task_id=_TASK_ID[connection.vendor]), moments)
+        cursor.execute(_JOBS, moments)
         for at, model, user_id, *rest in cursor.fetchall():
             yield _time(at), model, user_id, _counts(*rest)
 
@@ -181,17 +181,12 @@ def _counts(
     return found
 
 
-_TASK_ID = {
-    "postgresql": "CASE WHEN s.reference LIKE 'video:%%' THEN substr(s.reference, 7)::uuid END",
-    # SQLite keeps ids without dashes.
-    "sqlite": "replace(substr(s.reference, 7), '-', '')",
-}
 _JOBS = """
     SELECT s.created_at, s.model, s.user_id, s.state, s.estimated, s.actual,
-        (SELECT -SUM(e.amount) FROM billing_ledgerentry e WHERE e.reference = s.reference AND e.kind = 'charge'),
-        (SELECT SUM(e.amount) FROM billing_ledgerentry e WHERE e.reference = s.reference AND e.kind = 'refund'),
+        (SELECT -SUM(e.amount) FROM billing_ledgerentry e WHERE e.job_id = s.job_id AND e.kind = 'charge'),
+        (SELECT SUM(e.amount) FROM billing_ledgerentry e WHERE e.job_id = s.job_id AND e.kind = 'refund'),
         t.status, t.failure_code, t.settled_by, t.created_at, t.submitted_at, t.provider_done_at
-    FROM billing_spend s LEFT JOIN videos_videotask t ON t.id = {task_id}
+    FROM billing_spend s LEFT JOIN videos_videotask t ON t.id = s.job_id
     WHERE s.created_at >= %s AND s.created_at < %s
 """
 

@@ -23,7 +23,7 @@ from billing.alerts import grouping as alert_grouping
 from billing.costs import spend
 from billing.guard.checks import Wait
 from billing.models import Alert
-from videos.lifecycle.transitions import end, move, record, reference_of, task_id_of
+from videos.lifecycle.transitions import end, move, record, reference_of
 from videos.models import TaskEvent, VideoTask
 
 Status = VideoTask.Status
@@ -92,8 +92,8 @@ def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: floa
                 due_at=at + timedelta(seconds=due_in_s),
             )
             if moved:
-                spend.answered(reference=reference_of(task_id), outcome=spend.Outcome.ACCEPTED)
-                spend.confirmed(reference=reference_of(task_id))
+                spend.answered(job_id=task_id, outcome=spend.Outcome.ACCEPTED)
+                spend.confirmed(job_id=task_id)
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
@@ -119,9 +119,7 @@ def requeued(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool
             due_at=wait.until,
         )
         if moved:
-            spend.answered(
-                reference=reference_of(task_id), outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail
-            )
+            spend.answered(job_id=task_id, outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail)
         return moved
 
 
@@ -134,9 +132,9 @@ def held_back(*, task_id: UUID, wait: Wait) -> bool:
     )
 
 
-def all_held_back(*, references: Iterable[str], wait: Wait) -> int:
+def all_held_back(*, task_ids: Iterable[UUID], wait: Wait) -> int:
     """The same for all of these that are queued and due, for a reason they share; returns how many."""
-    ids = [task_id for reference in references if (task_id := task_id_of(reference)) is not None]
+    ids = list(task_ids)
     queued = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return sum(
         queued.filter(pk__in=ids[start : start + HELD_AT_ONCE]).update(
@@ -167,7 +165,7 @@ def unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
             due_at=clock.database_now(),
         )
         if moved:
-            spend.answered(reference=reference_of(task_id), outcome=spend.Outcome.UNCONFIRMED, detail=detail)
+            spend.answered(job_id=task_id, outcome=spend.Outcome.UNCONFIRMED, detail=detail)
         return moved
 
 
@@ -184,8 +182,8 @@ def refused(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
             detail=detail,
         )
         if moved:
-            spend.answered(reference=reference_of(task_id), outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
-            spend.settle(reference=reference_of(task_id), actual=ZERO, basis=spend.Basis.NOT_SPENT)
+            spend.answered(job_id=task_id, outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
+            spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.NOT_SPENT)
         return moved
 
 
@@ -208,7 +206,7 @@ def adopted(*, task_id: UUID, provider_task_id: str) -> bool:
             due_at=at,
         )
         if moved:
-            spend.confirmed(reference=reference_of(task_id))
+            spend.confirmed(job_id=task_id)
             alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return True
         late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_task_id=None)
@@ -226,8 +224,8 @@ def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: U
         )
         if moved:
             reference = reference_of(task_id)
-            actual, _ = spend.known_cost(reference=reference, reported=None)
-            if spend.settle(reference=reference, actual=actual, basis=spend.Basis.POSSIBLE):
+            actual, _ = spend.known_cost(job_id=task_id, reported=None)
+            if spend.settle(job_id=task_id, actual=actual, basis=spend.Basis.POSSIBLE):
                 facts = {
                     "say": ["given_up_by_hand" if actor else f"given_up_{code}"],
                     "hours": f"{settings.HARD_DEADLINE_HOURS:g}",
@@ -247,7 +245,7 @@ def cancelled(*, task_id: UUID, code: str, actor: User | None) -> bool:
     with transaction.atomic():
         moved = end(task_id, from_=(Status.QUEUED,), to=Status.CANCELLED, event=Event.CANCELLED, code=code, actor=actor)
         if moved:
-            spend.settle(reference=reference_of(task_id), actual=ZERO, basis=spend.Basis.NOT_SPENT)
+            spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.NOT_SPENT)
         return moved
 
 

@@ -1,8 +1,9 @@
-"""What a task cost whom: read from billing by the task's reference, many tasks at once."""
+"""What a task cost whom: read from billing by the task's id, many tasks at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID
 
 from django.utils import formats
 
@@ -10,10 +11,9 @@ from billing.models import LedgerEntry, PaidCall, Spend
 from videos.models import VideoTask
 
 
-def spends_of(tasks: Iterable[VideoTask]) -> dict[str, Spend]:
-    """By reference, in one query."""
-    references = [task.reference for task in tasks]
-    return {spend.reference: spend for spend in Spend.objects.filter(reference__in=references)}
+def spends_of(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
+    """By task id, in one query."""
+    return {spend.job_id: spend for spend in Spend.objects.filter(job_id__in=[task.pk for task in tasks])}
 
 
 def amount(provider_credits: Decimal | None) -> str:
@@ -40,7 +40,7 @@ class Money:
 
 def money_of(task: VideoTask) -> Money:
     """The task's ledger entries, spend and paid calls, oldest first."""
-    entries = LedgerEntry.objects.filter(reference=task.reference).select_related("actor", "reverses").order_by("id")
-    spend = Spend.objects.filter(reference=task.reference).select_related("account").first()
+    entries = LedgerEntry.objects.filter(job_id=task.pk).select_related("actor", "reverses").order_by("id")
+    spend = Spend.objects.filter(job_id=task.pk).select_related("account").first()
     calls = PaidCall.objects.filter(spend=spend).order_by("id") if spend else PaidCall.objects.none()
     return Money(list(entries), spend, list(calls))

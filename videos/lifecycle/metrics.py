@@ -24,7 +24,7 @@ def count(
 ) -> None:
     """Count something about a task. In the caller's transaction."""
     if counts or labelled:
-        rollups.record_job_counts(reference=task.reference, counts=counts, labelled=labelled)
+        rollups.record_job_counts(job_id=task.pk, counts=counts, labelled=labelled)
 
 
 def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:

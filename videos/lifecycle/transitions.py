@@ -99,4 +99,7 @@ def reference_of(task_id: UUID) -> str:
 def task_id_of(reference: str) -> UUID | None:
     """Which task a reference names; None when it names something else."""
     app, _, key = reference.partition(":")
-    return UUID(key) if app == "video" else None
+    try:
+        return UUID(key) if app == "video" else None
+    except ValueError:
+        return None

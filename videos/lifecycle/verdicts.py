@@ -45,11 +45,11 @@ def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
         if not moved and not _is_awaited_late(task_id):
             return False
         _expect_files(task_id, report.result_urls)
-        actual, basis = spend.known_cost(reference=reference_of(task_id), reported=report.provider_credits)
+        actual, basis = spend.known_cost(job_id=task_id, reported=report.provider_credits)
         if moved:
-            spend.settle(reference=reference_of(task_id), actual=actual, basis=basis)
+            spend.settle(job_id=task_id, actual=actual, basis=basis)
         else:
-            spend.correct(reference=reference_of(task_id), actual=actual, basis=basis)
+            spend.correct(job_id=task_id, actual=actual, basis=basis)
             task_metrics.late_verdict(task_id, **facts)
         return True
 
@@ -69,14 +69,13 @@ def failed(*, task_id: UUID, report: Report, source: str) -> bool:
             provider_done_at=None,
         )
         if moved:
-            reference = reference_of(task_id)
             if report.provider_credits is not None:
-                spend.settle(reference=reference, actual=report.provider_credits, basis=spend.Basis.REPORTED)
+                spend.settle(job_id=task_id, actual=report.provider_credits, basis=spend.Basis.REPORTED)
             elif settings.CHARGED_WHEN_FAILED:
-                actual, _ = spend.known_cost(reference=reference, reported=None)
-                spend.settle(reference=reference, actual=actual, basis=spend.Basis.ASSUMED)
+                actual, _ = spend.known_cost(job_id=task_id, reported=None)
+                spend.settle(job_id=task_id, actual=actual, basis=spend.Basis.ASSUMED)
             else:
-                spend.settle(reference=reference, actual=ZERO, basis=spend.Basis.ASSUMED)
+                spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.ASSUMED)
         return moved
 
 

@@ -8,7 +8,6 @@ from django.db.models import Count, Exists, OuterRef, Q
 
 from billing.common.periods import day_window
 from billing.models import LedgerEntry
-from videos.audit.checks import Reference
 from videos.models import VideoTask
 
 Status = VideoTask.Status
@@ -37,8 +36,7 @@ class Failures:
 def find_failures(day: date) -> Failures:
     """Every failure of the day and whether its charge came back."""
     window = day_window(day)
-    charge_key = Reference(OuterRef("pk"), "charge:video:")
-    refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__idempotency_key=charge_key)
+    refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__job_id=OuterRef("pk"))
     ended = VideoTask.objects.filter(
         status__in=[Status.FAILED, Status.CANCELLED], finished_at__gte=window.starts_at, finished_at__lt=window.ends_at
     ).annotate(is_refunded=Exists(refunds))

@@ -181,9 +181,13 @@ def _charge_and_queue(
             TaskImage(task=task, image=image, position=position) for position, image in enumerate(images)
         )
         ledger.charge(
-            user=user, user_credits=quote.user_credits, idempotency_key=task.charge_key, reference=task.reference
+            user=user,
+            user_credits=quote.user_credits,
+            idempotency_key=task.charge_key,
+            job_id=task.pk,
+            reference=task.reference,
         )
-        spend.estimate(reference=task.reference, user=user, quote=quote)
+        spend.estimate(job_id=task.pk, user=user, quote=quote)
         lifecycle.record_charge(task)
         failpoints.reach("create.charged")
         return task

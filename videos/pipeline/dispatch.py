@@ -87,7 +87,7 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
         # Who does not fit waits, and loses no time to those who do: smaller ones, other users', other models'.
         budget_alerts.tell_spent(step.spent)
         jobs = budget_usage.too_big_for(step.spent, above_limit=step.code == guard_checks.ABOVE_LIMIT)
-        lifecycle.all_held_back(references=jobs.values_list("reference", flat=True), wait=step)
+        lifecycle.all_held_back(task_ids=jobs.values_list("job_id", flat=True), wait=step)
         if budget_usage.holds_everybody(step.spent):
             break
     if isinstance(step, Wait) and step.code == guard_checks.SLOWED:
@@ -111,7 +111,7 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
         )
         if task is None:
             return None
-        estimate = Spend.objects.get(reference=task.reference)
+        estimate = Spend.objects.get(job_id=task.pk)
         wait = guard_checks.check_dispatch(
             estimate=estimate,
             provider=provider,

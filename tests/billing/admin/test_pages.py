@@ -40,6 +40,7 @@ from billing.provider import keys as provider_keys
 from tests.accounts import doorway
 from tests.billing import history
 from tests.billing.conftest import browser_of
+from tests.jobs import job_id
 from tests.people import give_credits, make_person
 from tests.sandbox import SandboxProcess
 
@@ -191,7 +192,7 @@ def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Cl
         assert columns(text, "credits") == ["+5"]
     assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "-60"]
     assert columns(desk.get(LEDGER, {"kind__exact": "refund"}).text, "credits") == ["+60"]
-    ledger.charge(user=bob, user_credits=1, idempotency_key="k", reference="film:1")
+    ledger.charge(user=bob, user_credits=1, idempotency_key="k", job_id=job_id("film:1"), reference="film:1")
     assert columns(desk.get(LEDGER, {"q": "film:1"}).text, "about") == ["film:1"]
     assert columns(desk.get(LEDGER, {"account__balance": "5"}, follow=True).text, "credits") != ["+5"]
 

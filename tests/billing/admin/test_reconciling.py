@@ -15,6 +15,7 @@ from billing.pricing import prices, provider_price_changes
 from tests.billing.admin.test_pages import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
+from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
 PROPOSALS = "/admin/billing/priceproposal/"
@@ -177,7 +178,7 @@ def test_entries_and_looks_are_read_and_never_written(desk: Client, still: SetCl
     ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **facts)
     ProviderEntry.objects.create(
         kind="correction", amount=Decimal("-12.5"), reason="Playground", actor=olga, idempotency_key="2",
-        reference="job:1", **facts,
+        job_id=job_id("job:1"), **facts,
     )  # fmt: skip
     text = desk.get(ENTRIES).text
     assert columns(text, "moved") == ["-12.5", "+1,000"]

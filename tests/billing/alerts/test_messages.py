@@ -48,6 +48,7 @@ from billing.templatetags.cost import percent
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.i18n.test_pages import english_of
+from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import takes
 from tests.videos.conftest import own_media
@@ -150,7 +151,7 @@ def burst(house: House) -> None:
     house.settings.UNUSUAL_USER_BURST = 1
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for n in range(2):
-        spend.estimate(reference=f"job:{n}", user=house.user, quote=quote)
+        spend.estimate(job_id=job_id(f"job:{n}"), user=house.user, quote=quote)
     look()
 
 

@@ -69,18 +69,18 @@ def test_windows_are_sound_after_every_act_across_the_end_of_hour_day_and_month(
         sent(new_spend, account)
         assert sound()
     # Each is settled a day after its windows ended, below, at, above its estimate, or not at all.
-    spend.settle(reference=below.reference, actual=Decimal("37.5"), basis=Basis.REPORTED)
-    spend.settle(reference=above.reference, actual=Decimal("75.2501"), basis=Basis.REPORTED)
-    spend.settle(reference=lost.reference, actual=Decimal(60), basis=Basis.POSSIBLE)
-    spend.settle(reference=spared.reference, actual=Decimal(0), basis=Basis.ASSUMED)
+    spend.settle(job_id=below.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
+    spend.settle(job_id=above.job_id, actual=Decimal("75.2501"), basis=Basis.REPORTED)
+    spend.settle(job_id=lost.job_id, actual=Decimal(60), basis=Basis.POSSIBLE)
+    spend.settle(job_id=spared.job_id, actual=Decimal(0), basis=Basis.ASSUMED)
     assert sound()
-    spend.correct(reference=lost.reference, actual=Decimal(0), basis=Basis.NOT_SPENT)
-    spend.correct(reference=spared.reference, actual=Decimal("59.9999"), basis=Basis.REPORTED)
-    spend.answered(reference=returned.reference, outcome=Outcome.NOT_SENT)
+    spend.correct(job_id=lost.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
+    spend.correct(job_id=spared.job_id, actual=Decimal("59.9999"), basis=Basis.REPORTED)
+    spend.answered(job_id=returned.job_id, outcome=Outcome.NOT_SENT)
     assert sound()
     spend.promise(spend=Spend.objects.get(pk=returned.pk), account=account)
     never = new_spend()
-    spend.settle(reference=never.reference, actual=Decimal(0), basis=Basis.NOT_SPENT)
+    spend.settle(job_id=never.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
     assert sound()
     assert later.counted == 60
     september = BudgetWindow.objects.filter(scope="all", period="month", starts_at__month=9).get()
@@ -108,7 +108,7 @@ def test_a_site_that_moves_to_another_zone_has_sound_windows(
         settings.TIME_ZONE = zone
         job = sent(new_spend, account)
         still.at += timedelta(minutes=20)
-        spend.settle(reference=job.reference, actual=Decimal(50), basis=Basis.REPORTED)
+        spend.settle(job_id=job.job_id, actual=Decimal(50), basis=Basis.REPORTED)
         assert sound()
 
 
@@ -118,7 +118,7 @@ def test_windows_that_were_forgotten_are_missed_by_nobody(
     job = sent(new_spend, account)
     still.at += timedelta(days=40)
     assert budget_usage.forget_old(still.at) == 3
-    spend.settle(reference=job.reference, actual=Decimal(10), basis=Basis.REPORTED)
+    spend.settle(job_id=job.job_id, actual=Decimal(10), basis=Basis.REPORTED)
     assert sound()
 
 
@@ -130,11 +130,11 @@ def test_what_was_sent_before_there_were_windows_counts_nowhere(
     BudgetWindow.objects.all().delete()
     Spend.objects.update(counted=0, counted_in=[])
     assert sound()
-    spend.settle(reference=before.reference, actual=Decimal(60), basis=Basis.REPORTED)
+    spend.settle(job_id=before.job_id, actual=Decimal(60), basis=Basis.REPORTED)
     still.at += timedelta(minutes=10)
     sent(new_spend, account)
     assert sound()
-    spend.settle(reference=under_way.reference, actual=Decimal(60), basis=Basis.REPORTED)
+    spend.settle(job_id=under_way.job_id, actual=Decimal(60), basis=Basis.REPORTED)
     assert sound()
 
 
@@ -181,25 +181,25 @@ def test_i6_a_job_that_counts_what_it_does_not_cost(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     promised, settled = sent(new_spend, account), sent(new_spend, account)
-    spend.settle(reference=settled.reference, actual=Decimal(12), basis=Basis.REPORTED)
+    spend.settle(job_id=settled.job_id, actual=Decimal(12), basis=Basis.REPORTED)
     Spend.objects.filter(pk=promised.pk).update(estimated=61)
     Spend.objects.filter(pk=settled.pk).update(actual=13)
     assert told() == {
-        f"I6 {promised.reference}: promised, counts 60 in 9 budget windows where it costs 61",
-        f"I6 {settled.reference}: settled, counts 12 in 9 budget windows where it costs 13",
+        f"I6 job:{promised.job_id}: promised, counts 60 in 9 budget windows where it costs 61",
+        f"I6 job:{settled.job_id}: settled, counts 12 in 9 budget windows where it costs 13",
     }
 
 
 def test_i6_a_job_that_waits_and_counts_already(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     job = sent(new_spend, account)
     Spend.objects.update(state="estimated", promised_at=None)
-    assert f"I6 {job.reference}: estimated, counts 60 in 9 budget windows where it costs 0" in told()
+    assert f"I6 job:{job.job_id}: estimated, counts 60 in 9 budget windows where it costs 0" in told()
 
 
 def test_i6_a_job_that_counts_in_no_window(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     job = sent(new_spend, account)
     BudgetWindow.objects.update(used=0)
     Spend.objects.update(counted_in=[])
-    assert told() == {f"I6 {job.reference}: promised, counts 60 in 0 budget windows where it costs 60"}
+    assert told() == {f"I6 job:{job.job_id}: promised, counts 60 in 0 budget windows where it costs 60"}
     Spend.objects.update(counted=0)
-    assert told() == {f"I6 {job.reference}: promised, counts 0 in 0 budget windows where it costs 60"}
+    assert told() == {f"I6 job:{job.job_id}: promised, counts 0 in 0 budget windows where it costs 60"}

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.db.models import OuterRef, Subquery
+from django.db.models import CharField, OuterRef, Subquery, Value
+from django.db.models.functions import Cast, Concat
 from django.utils.module_loading import autodiscover_modules
 
 from accounts.seams import clock
@@ -20,7 +21,6 @@ from billing.audit import runner as audit_runner
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
 from veoapp.benchmark import history
 from videos.audit import files as file_audit
-from videos.audit.checks import Reference
 from videos.models import SourceImage, TaskEvent, VideoFile, VideoTask
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -115,7 +115,7 @@ def test_no_check_reads_a_table_anew_for_each_row_of_another() -> None:
 
 @pytest.mark.usefixtures("long_history")
 def test_what_would_be_read_anew_is_seen() -> None:
-    names = VideoTask.objects.order_by().annotate(name=Reference("pk")).values("name")
+    names = VideoTask.objects.order_by().annotate(name=Concat(Value("video:"), Cast("pk", CharField()))).values("name")
     charges = LedgerEntry.objects.filter(amount__lt=0).values("pk")
     unindexed = LedgerEntry.objects.filter(note=OuterRef("prompt")).values("pk")
     for quadratic in (

@@ -14,6 +14,7 @@ from billing.models import Alert, ProviderAccount, Spend
 from billing.pricing import prices
 from tests.billing.budgeting import limit, refused, told
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
 NewSpend = Callable[..., Spend]
@@ -85,8 +86,8 @@ def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_v
     budget_alerts.tell_spent(state)
     budget_alerts.watch(still.at)
     assert told("budget_hard") == [("all:month 100", 1, True)]
-    spend.answered(reference=lite.reference, outcome=spend.Outcome.REFUSED)
-    spend.settle(reference=lite.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.answered(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
+    spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.watch(still.at)
     assert told("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
     Spend.objects.filter(state="estimated").delete()
@@ -100,7 +101,7 @@ def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_v
 
 def _lite(user: User) -> Spend:
     quote = prices.get_quote(model="veo3_lite", resolution="720p")
-    return spend.estimate(reference="job:lite", user=user, quote=quote)
+    return spend.estimate(job_id=job_id("job:lite"), user=user, quote=quote)
 
 
 def test_who_is_too_dear_for_what_is_left_spends_no_budget(
@@ -120,8 +121,8 @@ def test_the_soft_share_may_be_left_and_reached_again(
     job = new_spend()
     spend.promise(spend=job, account=account)
     budget_alerts.watch(still.at)
-    spend.answered(reference=job.reference, outcome=spend.Outcome.REFUSED)
-    spend.settle(reference=job.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.answered(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
+    spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.watch(still.at)
     assert told("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
@@ -148,5 +149,5 @@ def test_what_each_user_may_spend_is_told_to_users_and_not_to_operators(
     budget_alerts.watch(still.at)
     assert told("budget_hard") == told("budget_soft") == []
     limit("60", subject="user", user=alice)
-    budget_alerts.tell_spent(refused(Spend.objects.get(reference="job:2"), account))
+    budget_alerts.tell_spent(refused(Spend.objects.get(job_id=job_id("job:2")), account))
     assert told("budget_hard") == [(f"user:{alice.pk}:day 60", 1, True)]

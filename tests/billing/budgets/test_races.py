@@ -21,6 +21,7 @@ from billing.provider import accounts as provider_accounts
 from billing.provider import keys as provider_keys
 from tests.billing import history
 from tests.billing.racing import race
+from tests.jobs import job_id
 from tests.people import give_credits, make_person
 from videos.models import VideoTask
 from videos.pipeline import dispatch
@@ -88,9 +89,9 @@ def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings:
                 except BudgetSpent:
                     continue
                 if n % 3 == 0:
-                    spend.answered(reference=job.reference, outcome=spend.Outcome.NOT_SENT)
+                    spend.answered(job_id=job.job_id, outcome=spend.Outcome.NOT_SENT)
                 elif n % 3 == 1:
-                    spend.settle(reference=job.reference, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
+                    spend.settle(job_id=job.job_id, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
         finally:
             connection.close()
 
@@ -131,7 +132,7 @@ def test_f04_claims_of_eight_workers_keep_a_budget_and_the_rest_waits(alice: Use
 
 def _job(user: User, n: int) -> Spend:
     return Spend.objects.create(
-        reference=f"job:{user.pk}-{n}",
+        job_id=job_id(f"job:{user.pk}-{n}"),
         user=user,
         model="veo3_fast",
         resolution="720p",

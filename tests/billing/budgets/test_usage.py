@@ -16,6 +16,7 @@ from billing.costs import spend
 from billing.models import Budget, BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing.budgeting import limit, refused
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
 NewSpend = Callable[..., Spend]
@@ -102,7 +103,7 @@ def test_each_kind_of_limit_stops_what_does_not_fit(
     state = refused(new_spend(), account)
     assert (state.period, state.subject) == (period, "user" if subject == "each_user" else subject)
     still.at = state.window.ends_at
-    spend.promise(spend=Spend.objects.get(reference="job:2"), account=account)
+    spend.promise(spend=Spend.objects.get(job_id=job_id("job:2")), account=account)
     assert used(state.scope, period) == 60
 
 
@@ -157,10 +158,10 @@ def test_what_was_not_sent_is_given_back_and_counted_anew(
     job = new_spend()
     spend.promise(spend=job, account=account)
     still.sleep(24 * 3600)
-    spend.answered(reference=job.reference, outcome=Outcome.NOT_SENT, code="unavailable")
+    spend.answered(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="unavailable")
     job.refresh_from_db()
     assert (every(), job.state, job.counted, job.counted_in) == ({Decimal(0)}, "estimated", 0, [])
-    spend.answered(reference=job.reference, outcome=Outcome.NOT_SENT)
+    spend.answered(job_id=job.job_id, outcome=Outcome.NOT_SENT)
     assert every() == {Decimal(0)}
     spend.promise(spend=job, account=account)
     assert used() == 60
@@ -174,7 +175,7 @@ def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
     job = new_spend()
     spend.promise(spend=job, account=account)
     still.sleep(3600 * 24 * 31)
-    assert spend.settle(reference=job.reference, actual=Decimal(actual), basis=Spend.Basis.REPORTED)
+    assert spend.settle(job_id=job.job_id, actual=Decimal(actual), basis=Spend.Basis.REPORTED)
     assert every() == {Decimal(then)}
     assert used() == 0, "another day was not touched"
     job.refresh_from_db()
@@ -187,7 +188,7 @@ def test_a_dearer_end_is_counted_past_the_limit_and_lets_nothing_more_through(
     limit("120")
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.settle(reference=job.reference, actual=Decimal(150), basis=Spend.Basis.REPORTED)
+    spend.settle(job_id=job.job_id, actual=Decimal(150), basis=Spend.Basis.REPORTED)
     state = refused(new_spend(), account)
     assert (state.used, state.room, state.is_spent) == (150, 0, True)
 
@@ -197,10 +198,10 @@ def test_a_guess_that_turns_out_wrong_is_corrected_in_the_windows(
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.settle(reference=job.reference, actual=FAST, basis=Spend.Basis.POSSIBLE)
-    assert spend.correct(reference=job.reference, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
+    spend.settle(job_id=job.job_id, actual=FAST, basis=Spend.Basis.POSSIBLE)
+    assert spend.correct(job_id=job.job_id, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
     assert every() == {Decimal("12.5")}
-    assert not spend.correct(reference=job.reference, actual=Decimal(1), basis=Spend.Basis.REPORTED)
+    assert not spend.correct(job_id=job.job_id, actual=Decimal(1), basis=Spend.Basis.REPORTED)
     assert every() == {Decimal("12.5")}
 
 
@@ -209,7 +210,7 @@ def test_what_was_never_promised_changes_no_window(
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
-    spend.settle(reference=job.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     assert every() == {FAST}
 
 
@@ -217,7 +218,7 @@ def test_a_window_never_goes_below_zero(still: SetClock, account: ProviderAccoun
     job = new_spend()
     spend.promise(spend=job, account=account)
     BudgetWindow.objects.filter(period="hour").update(used=Decimal(10))
-    spend.answered(reference=job.reference, outcome=Outcome.NOT_SENT)
+    spend.answered(job_id=job.job_id, outcome=Outcome.NOT_SENT)
     assert every() == {Decimal(0)}
 
 

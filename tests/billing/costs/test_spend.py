@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
@@ -14,6 +15,7 @@ from billing.costs import spend
 from billing.models import PaidCall, ProviderAccount, Spend
 from billing.pricing import prices
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
 Outcome = PaidCall.Outcome
@@ -26,19 +28,19 @@ def now(job: Spend) -> Spend:
 
 
 def test_an_estimate_freezes_the_price(new_spend: NewSpend, alice: User) -> None:
-    job = new_spend(reference="job:7")
+    job = new_spend(job="job:7")
     assert (job.state, job.user, job.user_credits, job.estimated) == ("estimated", alice, 60, Decimal(60))
     assert job.usd_per_credit == Decimal("0.005")
-    assert str(job) == "job:7: 60.0000"
-    assert spend.known_cost(reference="job:7", reported=None) == (Decimal(60), Basis.PRICE_LIST)
-    assert spend.known_cost(reference="job:7", reported=Decimal("37.5")) == (Decimal("37.5"), Basis.REPORTED)
+    assert str(job) == f"{job.job_id}: 60.0000"
+    assert spend.known_cost(job_id=job_id("job:7"), reported=None) == (Decimal(60), Basis.PRICE_LIST)
+    assert spend.known_cost(job_id=job_id("job:7"), reported=Decimal("37.5")) == (Decimal("37.5"), Basis.REPORTED)
 
 
 def test_the_paid_call_is_written_before_it_is_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     call = spend.promise(spend=job, account=account)
     assert (call.outcome, call.answered_at) == ("in_flight", None)
-    assert str(call) == f"{job.reference} in_flight"
+    assert str(call) == f"{job.job_id} in_flight"
     assert (now(job).state, now(job).account) == ("promised", account)
 
 
@@ -63,10 +65,10 @@ def test_f08_a_call_that_was_not_begun_takes_its_promise_back_and_may_go_again(
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.answered(reference=job.reference, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
+    spend.answered(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
     assert now(job).state == "estimated"
     spend.promise(spend=now(job), account=account)
-    spend.answered(reference=job.reference, outcome=Outcome.ACCEPTED)
+    spend.answered(job_id=job.job_id, outcome=Outcome.ACCEPTED)
     assert now(job).state == "promised"
     assert list(PaidCall.objects.order_by("id").values_list("outcome", "code")) == [
         ("not_sent", "dns"),
@@ -76,7 +78,7 @@ def test_f08_a_call_that_was_not_begun_takes_its_promise_back_and_may_go_again(
 
 def test_what_is_settled_is_never_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
-    assert spend.settle(reference=job.reference, actual=Decimal(0), basis=Basis.NOT_SPENT)
+    assert spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
     with pytest.raises(spend.NotEstimated), transaction.atomic():
         spend.promise(spend=job, account=account)
     assert not PaidCall.objects.exists()
@@ -85,27 +87,27 @@ def test_what_is_settled_is_never_sent(new_spend: NewSpend, account: ProviderAcc
 def test_a_lost_answer_may_turn_out_to_be_accepted(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.answered(reference=job.reference, outcome=Outcome.UNCONFIRMED, detail="timeout")
+    spend.answered(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
     assert now(job).state == "promised"
-    spend.confirmed(reference=job.reference)
+    spend.confirmed(job_id=job.job_id)
     assert PaidCall.objects.get().outcome == "accepted"
 
 
 def test_a_cost_is_settled_once_and_only_a_guess_is_corrected(new_spend: NewSpend) -> None:
     job = new_spend()
-    assert spend.settle(reference=job.reference, actual=Decimal(60), basis=Basis.POSSIBLE)
-    assert not spend.settle(reference=job.reference, actual=Decimal(1), basis=Basis.REPORTED)
+    assert spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Basis.POSSIBLE)
+    assert not spend.settle(job_id=job.job_id, actual=Decimal(1), basis=Basis.REPORTED)
     assert now(job).actual == 60
-    assert spend.correct(reference=job.reference, actual=Decimal("37.5"), basis=Basis.REPORTED)
-    assert not spend.correct(reference=job.reference, actual=Decimal(1), basis=Basis.REPORTED)
+    assert spend.correct(job_id=job.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
+    assert not spend.correct(job_id=job.job_id, actual=Decimal(1), basis=Basis.REPORTED)
     assert (now(job).actual, now(job).basis) == (Decimal("37.5"), "reported")
-    assert str(now(job)) == f"{job.reference}: 37.5000"
+    assert str(now(job)) == f"{job.job_id}: 37.5000"
 
 
 def test_a_difference_is_known_with_the_cost(new_spend: NewSpend) -> None:
     job = new_spend()
     assert job.difference is None
-    spend.settle(reference=job.reference, actual=Decimal("37.5"), basis=Basis.REPORTED)
+    spend.settle(job_id=job.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
     assert now(job).difference == Decimal("-22.5")
 
 
@@ -117,21 +119,21 @@ def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arriv
     settings.HOURLY_COST_LIMIT = Decimal(0)
     chance, limit, window = random.Random(seed), 5, timedelta(seconds=10)
     arrivals: list[datetime] = []
-    in_flight: list[tuple[datetime, str]] = []
+    in_flight: list[tuple[datetime, UUID]] = []
     sent = 0
     while sent < 40:
         still.sleep(chance.choice([0.0, 0.1, 0.5, 1.0]))
-        for ends_at, reference in [call for call in in_flight if call[0] <= still.at]:
-            in_flight.remove((ends_at, reference))
+        for ends_at, job in [call for call in in_flight if call[0] <= still.at]:
+            in_flight.remove((ends_at, job))
             outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
-            spend.answered(reference=reference, outcome=outcome)
+            spend.answered(job_id=job, outcome=outcome)
         if spend.calls_in_window(account_id=account.pk, since=still.at - window) >= limit:
             continue
-        job = new_spend()
-        spend.promise(spend=job, account=account)
+        sent_job = new_spend()
+        spend.promise(spend=sent_job, account=account)
         takes_s = chance.uniform(0, 8)
         arrivals.append(still.at + timedelta(seconds=chance.choice([0.0, takes_s, chance.uniform(0, takes_s)])))
-        in_flight.append((still.at + timedelta(seconds=takes_s), job.reference))
+        in_flight.append((still.at + timedelta(seconds=takes_s), sent_job.job_id))
         sent += 1
     arrivals.sort()
     busiest = max(sum(1 for at in arrivals if first <= at < first + window) for first in arrivals)
@@ -156,5 +158,5 @@ def test_an_estimate_of_nothing_cannot_be_stored(alice: User) -> None:
         usd_per_credit=Decimal("0.005"),
     )
     with pytest.raises(IntegrityError), transaction.atomic():
-        spend.estimate(reference="free", user=alice, quote=free)
+        spend.estimate(job_id=job_id("free"), user=alice, quote=free)
     assert not Spend.objects.exists()

@@ -10,6 +10,7 @@ from django.db.models import F, ProtectedError
 from accounts.models import User
 from billing.credits import ledger
 from billing.models import CreditAccount, LedgerEntry
+from tests.jobs import job_id
 from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
@@ -24,7 +25,9 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
 
 
 def charge(user: User, key: str = "charge:1", user_credits: int = 60, reference: str = "job:1") -> LedgerEntry:
-    return ledger.charge(user=user, user_credits=user_credits, idempotency_key=key, reference=reference)
+    return ledger.charge(
+        user=user, user_credits=user_credits, idempotency_key=key, job_id=job_id(reference), reference=reference
+    )
 
 
 def test_a_stranger_holds_nothing(alice: User) -> None:

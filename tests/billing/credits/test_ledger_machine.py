@@ -24,6 +24,7 @@ from accounts.seams import clock
 from billing.audit import checks
 from billing.credits import expiry, ledger, lots
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -131,7 +132,13 @@ class Ledger(RuleBasedStateMachine):
         fits = amount <= self.purse.balance
         try:
             for _ in range(2):
-                ledger.charge(user=self.user, user_credits=amount, idempotency_key=key, reference=f"job:{key}")
+                ledger.charge(
+                    user=self.user,
+                    user_credits=amount,
+                    idempotency_key=key,
+                    job_id=job_id(f"job:{key}"),
+                    reference=f"job:{key}",
+                )
         except ledger.InsufficientCredits:
             assert not fits
             return multiple()

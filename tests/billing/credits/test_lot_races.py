@@ -12,6 +12,7 @@ from billing.audit import runner as audit_runner
 from billing.credits import expiry, ledger, vouchers
 from billing.models import CreditLot, LedgerEntry, LotUse, Voucher, VoucherUse
 from tests.billing.credits.test_races import together
+from tests.jobs import job_id
 from tests.people import make_person
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -80,7 +81,9 @@ def test_refunds_race_the_expiry_of_their_lot_and_lose_nothing(alice: User) -> N
         user=alice, user_credits=80, idempotency_key="g", note="race", expires_at=clock.now() + timedelta(days=1)
     )
     for n in range(8):
-        ledger.charge(user=alice, user_credits=8, idempotency_key=f"c{n}", reference=f"job:{n}")
+        ledger.charge(
+            user=alice, user_credits=8, idempotency_key=f"c{n}", job_id=job_id(f"job:{n}"), reference=f"job:{n}"
+        )
     CreditLot.objects.filter(entry=entry).update(expires_at=clock.now() - timedelta(seconds=1))
     lot = CreditLot.objects.get()
     refunds = [lambda n=n: ledger.refund(charge_key=f"c{n}", idempotency_key=f"r{n}") for n in range(8)]

@@ -12,6 +12,7 @@ from billing.credits import ledger, lots
 from billing.credits.lots import Holding
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +31,9 @@ def give(user: User, user_credits: int, *, days: float | None = None, clock: Set
 
 
 def charge(user: User, user_credits: int, key: str = "charge:1") -> LedgerEntry:
-    return ledger.charge(user=user, user_credits=user_credits, idempotency_key=key, reference=f"job:{key}")
+    return ledger.charge(
+        user=user, user_credits=user_credits, idempotency_key=key, job_id=job_id(f"job:{key}"), reference=f"job:{key}"
+    )
 
 
 def refund(key: str = "charge:1") -> LedgerEntry:

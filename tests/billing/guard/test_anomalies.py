@@ -18,6 +18,7 @@ from billing.models import Alert, Measure, ProviderAccount, Spend, UserHold, Wat
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
@@ -293,7 +294,7 @@ def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, sti
 def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for _ in range(count):
-        job = spend.estimate(reference=f"job:{user.pk}:{Spend.objects.count()}", user=user, quote=quote)
+        job = spend.estimate(job_id=job_id(f"job:{user.pk}:{Spend.objects.count()}"), user=user, quote=quote)
         Spend.objects.filter(pk=job.pk).update(created_at=NOON - timedelta(minutes=minutes_ago))
 
 

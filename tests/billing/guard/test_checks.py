@@ -132,7 +132,7 @@ def test_unfinished_videos_are_limited_and_settled_ones_do_not_count(
         "too_many_active",
         "You already have 2 videos on the way, the most at a time. Wait for one, or cancel one.",
     )
-    spend.settle(reference=first.reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.settle(job_id=first.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     check(buyer, account)
     settings.MAX_ACTIVE_PER_USER = 1
     assert "1 video on the way" in refusal(buyer, account)[1]
@@ -254,7 +254,7 @@ def test_the_provider_is_never_asked_faster_than_it_allows(
     still.sleep(60)
     assert wait(third, account), "as long as they are in flight they may still arrive"
     for job in (first, second):
-        spend.answered(reference=job.reference, outcome=PaidCall.Outcome.ACCEPTED)
+        spend.answered(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
     still.sleep(9.99)
     assert wait(third, account)
     still.sleep(0.02)

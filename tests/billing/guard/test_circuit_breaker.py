@@ -244,7 +244,7 @@ def test_never_more_paid_calls_are_under_way_than_may_fail(
     assert circuit_breaker.next_at(account, still.at) is None
     spend.promise(spend=jobs[3], account=account)
     assert circuit_breaker.next_at(account, still.at) == still.at + timedelta(seconds=1)
-    spend.answered(reference=jobs[0].reference, outcome=PaidCall.Outcome.ACCEPTED)
+    spend.answered(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
     assert circuit_breaker.next_at(account, still.at) is None
 
 

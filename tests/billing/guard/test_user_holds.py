@@ -104,7 +104,7 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
     first.refresh_from_db()
     assert first.status == "queued"
     wait = guard_checks.check_dispatch(
-        estimate=Spend.objects.get(reference=first.reference), provider=account, running=0, running_of_user=0
+        estimate=Spend.objects.get(job_id=first.pk), provider=account, running=0, running_of_user=0
     )
     assert wait is not None
     assert (wait.code, str(wait_reasons.TO_OWNERS[wait.code])) == (

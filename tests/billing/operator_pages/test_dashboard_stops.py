@@ -213,8 +213,8 @@ def test_what_is_promised_since_the_balance_was_read_is_not_free(
         assert desk.get(ADDRESS).json()["available"] == 480
         assert generation(desk)["state"] == "critical_balance"
         # Settled since, and not in that balance yet.
-        spend.answered(reference=job.reference, outcome=spend.Outcome.ACCEPTED)
-        spend.settle(reference=job.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+        spend.answered(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
+        spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     provider_accounts.record_balance(account_id=working.pk, balance=Decimal(580))
     assert "580 free · 0 promised" in text_of(desk)
 

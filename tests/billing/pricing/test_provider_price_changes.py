@@ -2,6 +2,7 @@
 
 from copy import copy
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from pytest_django.fixtures import Settings
@@ -169,8 +170,8 @@ def test_what_is_seldom_sold_is_looked_at_however_much_else_is(purse: Purse) -> 
     for _ in range(2):
         purse.job(actual=400, model="veo3")
     crowd = [purse.job() for _ in range(2)]
-    for n in range(6_000):
-        crowd[0].pk, crowd[0].reference = None, f"crowd:{n}"
+    for _ in range(6_000):
+        crowd[0].pk, crowd[0].job_id = None, uuid4()
         crowd.append(copy(crowd[0]))
     Spend.objects.bulk_create(crowd[2:])
     (proposal,) = provider_price_changes.propose_from_reported_costs()

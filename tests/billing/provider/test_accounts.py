@@ -206,7 +206,7 @@ def test_what_settled_since_the_reading_counts_until_the_next(
     spend.promise(spend=job, account=account)
     assert provider_accounts.sum_committed(account) == 60
     still.sleep(10)
-    spend.settle(reference=job.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+    spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     assert provider_accounts.sum_promised(account.pk) == 0
     assert provider_accounts.sum_committed(account) == 60
     still.sleep(10)
@@ -260,7 +260,7 @@ def test_what_is_available_is_the_balance_less_what_it_may_not_show_yet(
         spend.promise(spend=job, account=account)
     assert provider_accounts.get_available_balance(account) == 4880
     still.sleep(1)
-    spend.settle(reference=first.reference, actual=Decimal(60), basis=Spend.Basis.REPORTED)
+    spend.settle(job_id=first.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     assert provider_accounts.get_available_balance(account) == 4880
     account.balance = None
     assert provider_accounts.get_available_balance(account) is None

@@ -13,6 +13,7 @@ from billing.models import FileAnswer, ProviderAccount
 from billing.reconciliation import file_discrepancies
 from tests.billing.admin.test_pages import columns
 from tests.billing.conftest import NewSpend
+from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
 Kind = FileAnswer.Kind
@@ -21,16 +22,18 @@ Kind = FileAnswer.Kind
 def answered(
     olga: User, reference: str = "job:1", *, kind: Kind = Kind.MISSING, reason: str = "The disk broke"
 ) -> bool:
-    _answer, is_new = file_discrepancies.record_answer(reference=reference, kind=kind, reason=reason, actor=olga)
+    _answer, is_new = file_discrepancies.record_answer(
+        reference=reference, job_id=job_id(reference), kind=kind, reason=reason, actor=olga
+    )
     return is_new
 
 
 def test_an_answer_says_why_by_whom_and_what_it_had_cost(
     olga: User, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    job = new_spend(reference="job:1")
+    job = new_spend(job="job:1")
     spend.promise(spend=job, account=account)
-    spend.settle(reference="job:1", actual=Decimal("37.5"), basis=spend.Basis.REPORTED)
+    spend.settle(job_id=job_id("job:1"), actual=Decimal("37.5"), basis=spend.Basis.REPORTED)
     assert answered(olga, reason="  The disk broke ")
     one = FileAnswer.objects.get()
     assert (one.reference, one.kind, one.reason, one.actor) == ("job:1", "missing", "The disk broke", olga)

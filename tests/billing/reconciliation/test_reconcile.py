@@ -21,6 +21,7 @@ from billing.reconciliation import reconcile, top_ups
 from billing.reconciliation.reconcile import Reconciliation
 from tests.billing.conftest import SetClock, unguarded
 from tests.billing.purse import Purse
+from tests.jobs import job_id
 from tests.people import give_credits
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
@@ -363,7 +364,7 @@ def test_a_top_up_is_recognised_and_written_down(purse: Purse) -> None:
     purse.pass_(minutes=2)
     (entry,) = top_ups.record_rises(purse.account)
     assert (entry.kind, entry.amount, entry.snapshot, entry.happened_at) == ("top_up", 1000, after, after.taken_at)
-    assert (entry.actor, entry.reference) == (None, "")
+    assert (entry.actor, entry.job_id) == (None, None)
     found = seen(purse)
     assert (found.top_ups, found.unexplained, found.jumps) == (1000, 0, ())
     assert top_ups.list_unrecorded_rises(found) == []
@@ -495,9 +496,9 @@ def refunded(purse: Purse, **facts: object):  # type: ignore[no-untyped-def]
     """A failed video that was paid at the provider, and refunded to its user."""
     give_credits(purse.user, 60)
     job = purse.send()
-    key = f"charge:{job.reference}"
-    ledger.charge(user=purse.user, user_credits=60, idempotency_key=key, reference=job.reference)
-    ledger.refund(charge_key=key, idempotency_key=f"refund:{job.reference}")
+    key = f"charge:{job.job_id}"
+    ledger.charge(user=purse.user, user_credits=60, idempotency_key=key, job_id=job.job_id, reference="job")
+    ledger.refund(charge_key=key, idempotency_key=f"refund:{job.job_id}")
     purse.end(job, **{"actual": 60, "basis": "assumed", **facts})  # type: ignore[arg-type]
     return job
 
@@ -513,7 +514,7 @@ def test_what_a_failed_video_had_cost_comes_back(purse: Purse) -> None:
     purse.pass_(minutes=2)
     top_ups.record_rises(purse.account)
     entry = ProviderEntry.objects.get()
-    assert (entry.kind, entry.amount, entry.reference) == ("returned", 60, failed.reference)
+    assert (entry.kind, entry.amount, entry.job_id) == ("returned", 60, failed.job_id)
     assert (seen(purse).returned, seen(purse).unexplained) == (60, 0)
 
 
@@ -531,7 +532,7 @@ def test_each_video_is_given_back_once(purse: Purse) -> None:
     purse.read()
     top_ups.reconcile_accounts()
     assert entries() == [("returned", 60), ("returned", 60), ("returned", 60), ("top_up", 60)]
-    assert ProviderEntry.objects.filter(kind="returned").values("reference").distinct().count() == 3
+    assert ProviderEntry.objects.filter(kind="returned").values("job_id").distinct().count() == 3
     assert seen(purse).unexplained == 0
 
 
@@ -561,9 +562,10 @@ def test_a_top_up_is_not_taken_for_the_return_of_what_is_gone(purse: Purse) -> N
 
 
 def test_parts_that_make_a_sum_are_found() -> None:
-    parts = {"a": Decimal(60), "b": Decimal("37.5"), "c": Decimal(60)}
-    assert top_ups.find_parts_summing_to(Decimal("97.5"), parts) == ["a", "b"]
-    assert top_ups.find_parts_summing_to(Decimal(120), parts) == ["a", "c"]
+    a, b, c = job_id("a"), job_id("b"), job_id("c")
+    parts = {a: Decimal(60), b: Decimal("37.5"), c: Decimal(60)}
+    assert top_ups.find_parts_summing_to(Decimal("97.5"), parts) == [a, b]
+    assert top_ups.find_parts_summing_to(Decimal(120), parts) == [a, c]
     assert top_ups.find_parts_summing_to(Decimal(61), parts) == []
     assert top_ups.find_parts_summing_to(Decimal(61), {}) == []
 

@@ -14,6 +14,7 @@ from billing.models import Alert, BooksRun, DailySummary, Measure, ProviderAccou
 from billing.provider import accounts as provider_accounts
 from billing.reports import daily_summary, summary_schedule
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 from tests.people import give_credits
 from veoapp.operator_pages import cost_monitoring
 
@@ -135,7 +136,9 @@ def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: U
     still.at += DAY
     give_credits(alice, 30)
     give_credits(bob, 20)
-    charge = ledger.charge(user=alice, user_credits=60, idempotency_key="charge:1", reference="job:1")
+    charge = ledger.charge(
+        user=alice, user_credits=60, idempotency_key="charge:1", job_id=job_id("job:1"), reference="job:1"
+    )
     ledger.refund(charge_key=charge.idempotency_key, idempotency_key="refund:1")
     still.at += DAY
     give_credits(bob, 500)

@@ -123,7 +123,7 @@ def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_neve
         if task.prompt in cancelled:
             world.assert_refunded(task)
             assert world.spent(task) == ("settled", "not_spent")
-            assert not PaidCall.objects.filter(spend__reference=task.reference).exists()
+            assert not PaidCall.objects.filter(spend__job_id=task.pk).exists()
         else:
             world.assert_charged(task)
 

@@ -28,6 +28,7 @@ from billing.reconciliation import top_ups
 from tests.billing import history
 from tests.billing.conftest import SetClock, browser_of, desk, still, unguarded  # noqa: F401
 from tests.billing.purse import Purse
+from tests.jobs import job_id
 from tests.people import give_credits, make_person
 from videos.audit import paid_files
 from videos.models import VideoFile, VideoTask
@@ -301,11 +302,11 @@ def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount,
 def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice: User) -> None:
     missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
     media_store.delete(VideoFile.objects.get(task=missing).name)
-    Spend.objects.filter(reference=free.reference).update(actual=0)
+    Spend.objects.filter(job_id=free.pk).update(actual=0)
     VideoTask.objects.filter(pk=late.pk).update(late_at=late.created_at)
     failed = history.failed(alice)
-    Spend.objects.filter(reference=failed.reference).update(actual=60, basis="reported")
-    spend.settle(reference=history.waiting(alice).reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    Spend.objects.filter(job_id=failed.pk).update(actual=60, basis="reported")
+    spend.settle(job_id=history.waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     found = kept(made)
     assert differences(found) == {
         "missing": [missing.pk],
@@ -346,7 +347,7 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
     alice: User,
 ) -> None:
     task = history.failed(alice)
-    Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+    Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     VideoFile.objects.create(task=task, index=0, source_url="https://files.example/a.mp4", state="lost")
     provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
     BooksRun.objects.create(
@@ -381,13 +382,13 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
         ended = {} if is_open else {"status": "failed", "finished_at": task.created_at}
         with unguarded():
             VideoTask.objects.filter(pk=task.pk).update(late_at=task.created_at if is_late else None, **ended)
-        Spend.objects.filter(reference=task.reference).update(actual=cost)
+        Spend.objects.filter(job_id=task.pk).update(actual=cost)
         if "stored" in states:
             kind = "late" if is_late else "" if cost else "unpaid_file"
         else:
             kind = "paid_without_file" if cost and "deleted" not in states and not is_open else ""
         expected.setdefault(kind, set()).add(task.pk)
-    spend.settle(reference=new_job(alice).reference, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.settle(job_id=new_job(alice).job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     expected.pop("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media_store, "local_path", lambda name: None)
@@ -401,7 +402,7 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
 def new_job(user: User) -> Spend:
     """A job that is no video's."""
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
-    return spend.estimate(reference="job:1", user=user, quote=quote)
+    return spend.estimate(job_id=job_id("job:1"), user=user, quote=quote)
 
 
 def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: ProviderAccount, alice: User) -> None:
@@ -409,7 +410,7 @@ def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: 
     for _ in range(2):
         for _ in range(3):
             task = history.failed(alice)
-            Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+            Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
             history.ready(alice)
         with CaptureQueriesContext(connection) as queries:
             kept(made)
@@ -424,7 +425,7 @@ def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: 
 def differing(made: ProviderAccount, alice: User) -> VideoTask:
     """Paid, and without a file."""
     task = history.failed(alice)
-    Spend.objects.filter(reference=task.reference).update(actual=60, basis="reported")
+    Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
     return task
 
@@ -456,7 +457,7 @@ def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
     found = kept(made)
     assert (found.agree, found.answered, found.answers) == (True, 1, [one])
     # The money itself is untouched.
-    assert Spend.objects.get(reference=differing.reference).actual == 60
+    assert Spend.objects.get(job_id=differing.pk).actual == 60
     assert not ProviderEntry.objects.exists()
 
 

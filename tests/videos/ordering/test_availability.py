@@ -21,6 +21,7 @@ from billing.models import BudgetWindow, ProviderAccount
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
+from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import takes
 from tests.videos.views.test_studio import form
@@ -137,7 +138,7 @@ def test_a_breaker_that_has_rested_holds_up_nobody(alices: Client, account: Prov
 def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: User, account: ProviderAccount) -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for number in range(2):
-        spend.promise(spend=spend.estimate(reference=f"job:{number}", user=alice, quote=quote), account=account)
+        spend.promise(spend=spend.estimate(job_id=job_id(f"job:{number}"), user=alice, quote=quote), account=account)
     ProviderAccount.objects.filter(pk=account.pk).update(balance=Decimal(620))
     text = dock(alices)
     assert "It would wait: the operator has to top up the provider account." in text

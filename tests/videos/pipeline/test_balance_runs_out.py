@@ -100,7 +100,7 @@ def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> No
     prompts = [row["body"]["prompt"] for row in world.sandbox.accepted()]
     assert sorted(prompts) == sorted(task.prompt for task in batch), "by the sandbox's own log: each once"
     charged = sum(Decimal(row["charged"]) for row in world.sandbox.accepted())
-    spent = Spend.objects.filter(reference__in=[task.reference for task in batch])
+    spent = Spend.objects.filter(job_id__in=[task.pk for task in batch])
     assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
     assert {row.state for row in spent} == {"settled"}
     assert [str(problem) for problem in audit_runner.find_problems()] == []

@@ -167,7 +167,7 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
 def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, provider: int, alice: User) -> None:
     big, small = order(alice), order(alice, "veo3_lite")
     last = order(alice, "veo3_lite")
-    limit(int(Spend.objects.get(reference=small.reference).estimated))
+    limit(int(Spend.objects.get(job_id=small.pk).estimated))
     assert claimed(provider) == small
     assert now(big).wait_code == "budget_limit"
     assert waits(provider).code == "budget_day"
@@ -219,7 +219,7 @@ def test_what_was_read_with_room_and_has_none_when_promised_waits_all_the_same(
     assert waits(provider).code == "budget_day"
     assert (now(second).status, now(second).fence, now(second).wait_code) == ("queued", 0, "budget_day")
     assert PaidCall.objects.count() == 1
-    assert Spend.objects.get(reference=second.reference).state == "estimated"
+    assert Spend.objects.get(job_id=second.pk).state == "estimated"
 
 
 def test_what_did_not_leave_or_failed_gives_its_budget_back(still: SetClock, provider: int, alice: User) -> None:

@@ -90,7 +90,7 @@ def test_f08_what_was_never_sent_goes_back_to_the_queue(
     assert (after.status, after.wait_code) == ("queued", "not_sent")
     assert after.due_at > clock.now()
     assert world.kinds(task)[-1] == "requeued"
-    assert Spend.objects.get(reference=task.reference).state == Spend.State.ESTIMATED
+    assert Spend.objects.get(job_id=task.pk).state == Spend.State.ESTIMATED
 
 
 def test_f08_a_requeued_task_is_sent_again_and_paid_once(world: World, alice: User) -> None:
@@ -124,7 +124,7 @@ def test_f10_an_accepted_task_whose_answer_and_callbacks_are_lost_is_refunded_an
     world.send()
     assert world.submissions() == 1
     assert world.spent(task) == ("settled", "possible")
-    assert Spend.objects.get(reference=task.reference).actual == 60
+    assert Spend.objects.get(job_id=task.pk).actual == 60
     assert world.alerts("possible_spend")
 
 
@@ -156,7 +156,7 @@ def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
     world.ask()
     assert world.now(task).status == "unconfirmed"
     assert world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"] == 1
-    assert Spend.objects.get(reference=task.reference).state == Spend.State.PROMISED
+    assert Spend.objects.get(job_id=task.pk).state == Spend.State.PROMISED
     assert PaidCall.objects.get().outcome == "unconfirmed"
 
 
@@ -314,7 +314,7 @@ def test_f21_of_two_workers_with_the_same_nudge_one_sends(world: World, alice: U
 def test_f21_the_database_refuses_a_second_live_call_for_one_spend(world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
-    row = Spend.objects.get(reference=task.reference)
+    row = Spend.objects.get(job_id=task.pk)
     account = ProviderAccount.objects.get()
     with pytest.raises(spend.NotEstimated), transaction.atomic():
         spend.promise(spend=row, account=account)
