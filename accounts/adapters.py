@@ -1,4 +1,4 @@
-"""How allauth treats our people."""
+"""allauth's adapter: error texts, mails, and what happens around signing up and confirming an address."""
 
 import logging
 from typing import Any
@@ -23,32 +23,32 @@ logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Allauth's own behaviour, with our mails, and a person who keeps the language they signed up in."""
+    """allauth's behaviour with our mails; a new user keeps the language they signed up in."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": _("Address or password is wrong. Check both, or reset the password."),
-        "incorrect_code": _("That is not the code. Check the newest mail."),
-        "incorrect_password": _("That is not your password."),
+        "email_password_mismatch": _("The address or the password is wrong. Check both, or reset the password."),
+        "incorrect_code": _("This code is wrong. Use the one from the newest e-mail."),
+        "incorrect_password": _("This password is wrong."),
         "too_many_login_attempts": _("Too many attempts. Wait five minutes, then try again."),
         "account_inactive": _("This account is disabled."),
     }
 
     def save_user(self, request: HttpRequest, user: User, form: Form, commit: bool = True) -> User:
-        # Mails that a worker sends later have no browser to ask for a language.
+        # A worker that sends mail later has no browser to read the language from.
         user.language = translation.get_language() or ""
         try:
             with transaction.atomic():
                 saved: User = super().save_user(request, user, form, commit)
         except IntegrityError:
-            # Two forms for one address at once: the second is answered as if the account had been there before.
-            answer = prevent_enumeration(request, email=form.cleaned_data["email"])
-            raise ImmediateHttpResponse(answer) from None
+            # Two forms for one address at the same time: the second gets the answer for an existing account.
+            response = prevent_enumeration(request, email=form.cleaned_data["email"])
+            raise ImmediateHttpResponse(response) from None
         return saved
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Confirm; for a person's first address together with all that hangs on it (their first credits)."""
+        """Confirm the address. A user's first one is confirmed in one transaction with what depends on it (sign-up credits)."""
         if EmailAddress.objects.filter(user_id=email_address.user_id).exclude(pk=email_address.pk).exists():
-            # A changed address sends a mail to the old one: never inside a transaction.
+            # Changing the address sends mail to the old one, which must not happen inside a transaction.
             return bool(super().confirm_email(request, email_address))
         with transaction.atomic():
             return bool(super().confirm_email(request, email_address))
@@ -59,19 +59,19 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send allauth's mail in our words. A mail server that is away is said on the page, and never breaks it."""
-        # Confirming at sign-up and confirming a changed address say the same.
+        """Send allauth's mail from our templates. When the mail server fails, the page shows a message instead."""
+        # The mails for confirming at sign-up and confirming a changed address are the same.
         name = template_prefix.rpartition("/")[2].replace("_signup", "")
-        person = context.get("user") or User.objects.filter(email=email.lower()).first()
+        user = context.get("user") or User.objects.filter(email=email.lower()).first()
         values = {**context, "email": email}
         if name in NOTICES:
             values["notice"] = NOTICES[name]
             name = "notice"
         try:
-            mail.send(person or email, name, values, address=email)
+            mail.send(user or email, name, values, address=email)
         except OSError as error:
             logger.error("mail %s was not sent: %s", name, type(error).__name__)
             messages.error(
                 allauth_context.request,
-                _("We could not send the mail just now. Wait a minute, then ask for another one."),
+                _("We could not send the e-mail. Wait a minute, then request another one."),
             )

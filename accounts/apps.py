@@ -3,7 +3,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class AccountsConfig(AppConfig):
-    """People: who they are, how they sign in, what they prefer; and the doors that every app walks through."""
+    """User accounts: signing in, preferences, API tokens; and the seams that every app uses."""
 
     default_auto_field = "django.db.models.BigAutoField"
     name = "accounts"

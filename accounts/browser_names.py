@@ -1,6 +1,6 @@
-"""Says in two words which browser a person sat at. For people to recognise their own, never for decisions."""
+"""Short names of browsers, so that users recognise their sessions. Never used for decisions."""
 
-# The first match wins: every Edge also says Chrome, every Chrome also says Safari.
+# The first match wins: Edge's user agent also contains Chrome, and Chrome's also contains Safari.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),
@@ -23,7 +23,7 @@ SYSTEMS = (
 )
 
 
-def named(user_agent: str) -> str:
-    """`Firefox · Linux`; what the browser says of itself, shortened, when we know neither."""
+def name_browser(user_agent: str) -> str:
+    """`Firefox · Linux`, or the shortened user agent when neither browser nor system is known."""
     known = [next((name for mark, name in table if mark in user_agent), "") for table in (BROWSERS, SYSTEMS)]
     return " · ".join(name for name in known if name) or user_agent[:40]

@@ -1,4 +1,4 @@
-"""What a person may change about themselves."""
+"""Forms in which users change their own account."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
-from accounts.time_zones import zones_by_region
+from accounts.time_zones import list_zones_by_region
 
 
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -28,27 +28,27 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
             "display_name": _("Name"),
             "theme": _("Theme"),
             "notify_ready": _("A video is ready"),
-            "notify_failed": _("A video failed and its credits came back"),
+            "notify_failed": _("A video failed and its credits were refunded"),
         }
-        help_texts: ClassVar = {"display_name": _("Shown to you only. Empty: the part of your address before the @.")}
+        help_texts: ClassVar = {"display_name": _("Only you see it. Empty: the part of your address before the @.")}
         widgets: ClassVar = {"theme": forms.RadioSelect}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Each language by its own name, so that nobody is lost in one they cannot read.
+        # Each language under its own name, so that everybody can read theirs.
         languages = [(code, translation.get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
-        self.fields["language"].choices = [("", _("As my browser says")), *languages]  # type: ignore[attr-defined]
-        own = self.instance.time_zone
-        places = zones_by_region()
-        known = {name for _region, group in places for name, _city in group}
-        # A zone the list does not offer (an alias) is kept as it is rather than lost on save.
-        kept = [(own, own)] if own and own not in known else []
-        site = _("The site's (%(zone)s)") % {"zone": settings.TIME_ZONE}
-        self.fields["time_zone"].choices = [("", site), *kept, *places]  # type: ignore[attr-defined]
+        self.fields["language"].choices = [("", _("Same as my browser")), *languages]  # type: ignore[attr-defined]
+        current = self.instance.time_zone
+        zones = list_zones_by_region()
+        known = {name for _region, group in zones for name, _city in group}
+        # A zone that is not in the list (an alias) stays selectable, so that saving does not lose it.
+        unlisted = [(current, current)] if current and current not in known else []
+        site_default = _("Site default (%(zone)s)") % {"zone": settings.TIME_ZONE}
+        self.fields["time_zone"].choices = [("", site_default), *unlisted, *zones]  # type: ignore[attr-defined]
         self.fields["display_name"].widget.attrs["autocomplete"] = "name"
 
 
 class CloseAccountForm(forms.Form):
-    """One deliberate tick before what cannot be undone."""
+    """A tick to confirm what cannot be undone."""
 
     understood = forms.BooleanField(label=_("I understand that this cannot be undone."))

@@ -1,6 +1,6 @@
-"""The second factor: who has one, and whether this session was opened with it.
+"""The second factor: who has one, and whether it was shown in this session.
 
-The operators' site (`veoapp.operator_pages.admin_site`), which asks, loads this module and so connects its receiver.
+`veoapp.operator_pages.admin_site` imports this module, which connects the receiver below.
 """
 
 from typing import Any
@@ -16,29 +16,29 @@ from django.http import HttpRequest
 
 from accounts.models import User
 
-# Recovery codes alone are no second factor: they are the spare key of one.
+# Recovery codes do not count: they only replace one of these.
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
 def has_second_factor(user: User | AnonymousUser) -> bool:
-    """Whether the person set up an authenticator app or a passkey."""
+    """Whether the user has an authenticator app or a passkey."""
     return bool(is_mfa_enabled(user, FACTORS))
 
 
-def is_strong(request: HttpRequest) -> bool:
-    """Whether a second factor was shown in this session (at login, when asked again, when set up) and still exists."""
+def has_shown_second_factor(request: HttpRequest) -> bool:
+    """Whether a second factor was shown in this session (signing in, reauthenticating or adding it) and still exists."""
     records = get_authentication_records(request, request.user)
     if not any(record["method"] == "mfa" for record in records):
         return False
-    # Asked several times for one page: one query answers them all.
-    known = vars(request)
-    if "has_second_factor" not in known:
-        known["has_second_factor"] = has_second_factor(request.user)
-    return bool(known["has_second_factor"])
+    # One page asks several times; the answer is cached on the request.
+    cached = vars(request)
+    if "has_second_factor" not in cached:
+        cached["has_second_factor"] = has_second_factor(request.user)
+    return bool(cached["has_second_factor"])
 
 
 @receiver(authenticator_added, dispatch_uid="accounts.mfa")
-def remember_set_up(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    """Who has just set up a factor has shown it: the session is strong without asking for another code."""
+def record_new_factor(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
+    """Adding a factor counts as showing it, so that the next page does not ask for another code."""
     if authenticator.type in FACTORS:
         record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)

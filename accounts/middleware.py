@@ -1,4 +1,4 @@
-"""A person's language and time zone on every page, and the list of where they are signed in."""
+"""The user's language and time zone on every page, and the list of their sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,13 +10,13 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 
 from accounts.seams import clock
-from accounts.time_zones import zone_named
+from accounts.time_zones import get_zone
 
-SEEN_EVERY = timedelta(minutes=1)
+LAST_SEEN_PRECISION = timedelta(minutes=1)
 
 
 class PreferencesMiddleware:
-    """Speaks the language the person chose, else the cookie's or the browser's, and shows times where they live."""
+    """Activates the user's language, else the cookie's or the browser's, and the user's time zone."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -24,11 +24,11 @@ class PreferencesMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
         chosen = user.language if user.is_authenticated else ""
-        # A language that is no longer offered counts as not chosen.
+        # A language that is no longer offered is ignored.
         language = chosen if chosen in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
         zone = user.time_zone if user.is_authenticated else ""
         request.LANGUAGE_CODE = language
-        with translation.override(language), timezone.override(zone_named(zone)):
+        with translation.override(language), timezone.override(get_zone(zone)):
             response = self.get_response(request)
         response.headers.setdefault("Content-Language", language)
         patch_vary_headers(response, ("Accept-Language",))
@@ -36,7 +36,7 @@ class PreferencesMiddleware:
 
 
 class SessionActivityMiddleware:
-    """Keeps the list of a person's sessions fresh, writing at most once a minute so that pages that poll only read."""
+    """Updates when a session was last seen, at most once a minute, so that polling pages write nothing."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -52,4 +52,4 @@ class SessionActivityMiddleware:
             .values_list("last_seen_at", flat=True)
             .first()
         )
-        return seen is None or clock.now() - seen >= SEEN_EVERY
+        return seen is None or clock.now() - seen >= LAST_SEEN_PRECISION

@@ -1,4 +1,4 @@
-"""People: one row each, known by their e-mail address."""
+"""Users, identified by their e-mail address, and their API tokens."""
 
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from accounts.seams import clock
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates people; addresses are kept in lower case so that one person has one account."""
+    """Creates users with addresses in lower case, so that one address has one account."""
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
         if not email:
@@ -29,10 +29,10 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person who signs in with an e-mail address. Never deleted: anonymised, so that the books keep their owner."""
+    """A user, who signs in with an e-mail address. Never deleted but anonymised, because the ledger refers to them."""
 
     class Theme(models.TextChoices):
-        SYSTEM = "system", _("As my device")
+        SYSTEM = "system", _("Same as my device")
         LIGHT = "light", _("Light")
         DARK = "dark", _("Dark")
 
@@ -40,16 +40,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         _("e-mail address"),
         max_length=254,
         unique=True,
-        error_messages={"unique": _("Somebody with this address has an account already.")},
+        error_messages={"unique": _("An account with this address already exists.")},
     )
     display_name = models.CharField(_("name"), max_length=80, blank=True)
-    language = models.CharField(
-        _("language"), max_length=12, blank=True, help_text=_("Empty: what the browser asks for.")
-    )
-    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, help_text=_("Empty: the site's."))
+    language = models.CharField(_("language"), max_length=12, blank=True, help_text=_("Empty: the browser's language."))
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, help_text=_("Empty: the site's time zone."))
     theme = models.CharField(_("theme"), max_length=6, choices=Theme, default=Theme.SYSTEM)
-    notify_ready = models.BooleanField(_("tell me by e-mail when a video is ready"), default=False)
-    notify_failed = models.BooleanField(_("tell me by e-mail when a video failed and was refunded"), default=True)
+    notify_ready = models.BooleanField(_("e-mail me when a video is ready"), default=False)
+    notify_failed = models.BooleanField(_("e-mail me when a video failed and was refunded"), default=True)
     is_staff = models.BooleanField(_("operator"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(_("joined at"), default=clock.now, editable=False)
@@ -65,7 +63,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         verbose_name = _("user")
         verbose_name_plural = _("users")
         constraints = (
-            # Lower case and unique: together they say that `Ada@` and `ada@` are one person.
+            # Together with `unique` this makes `Ada@` and `ada@` the same address.
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_lower"),
         )
 
@@ -77,26 +75,26 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = self.email.strip().lower()
 
     def get_short_name(self) -> str:
-        """What the page calls the person: the name, else the address before the @."""
+        """The name, else the part of the address before the @."""
         return self.display_name or self.email.partition("@")[0]
 
     @property
     def initials(self) -> str:
-        """One or two letters for the round mark in the corner."""
+        """One or two letters for the user's round icon."""
         words = self.get_short_name().replace(".", " ").replace("_", " ").split()
         return "".join(word[0] for word in words[:2]).upper() or "?"
 
 
 class ApiToken(models.Model):
-    """A key for programs. Only its digest is kept; it may do what its owner may, within its scopes."""
+    """A token with which a program acts for its owner, within its scopes. Only a hash of the secret is stored."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="api_tokens", verbose_name=_("user"))
     name = models.CharField(_("name"), max_length=80)
-    # The first characters, so that a person can tell tokens apart.
-    prefix = models.CharField(_("begins with"), max_length=16)
+    # The first characters of the secret, so that users can tell tokens apart.
+    prefix = models.CharField(_("starts with"), max_length=16)
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)
-    created_at = models.DateTimeField(_("made at"), default=clock.now, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
     last_used_at = models.DateTimeField(_("last used at"), null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True, editable=False)

@@ -1,8 +1,8 @@
-"""What other apps may hear about a person."""
+"""Signals about users, which other apps receive."""
 
 from django.dispatch import Signal
 
-# Sent inside the transaction that closes an account, before the person is anonymised, so that those who hold something
-# of theirs let it go: cancel what waits, forget what is theirs, delete files after the commit.
-# Arguments: user (User), actor (User or None for a command). An exception stops the closing and rolls everything back.
+# Sent inside the transaction that closes an account, before the user is anonymised. Receivers cancel waiting jobs, delete
+# personal data, and delete files after the commit. An exception rolls everything back and the account stays open.
+# Arguments: user (User), actor (User, or None for a command).
 account_closing = Signal()

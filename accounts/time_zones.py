@@ -1,4 +1,4 @@
-"""Time zones: by name, and as a list to choose from."""
+"""Time zones: by name, and as choices of a form."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from django.conf import settings
 
-# Regions of the tz database where people live; the rest are aliases and fixed offsets.
+# The tz database's geographic regions; the rest are aliases and fixed offsets.
 REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
-def zone_named(name: str) -> ZoneInfo:
-    """The zone of that name; the site's when the name is empty or unknown."""
+def get_zone(name: str) -> ZoneInfo:
+    """The zone of that name, or the site's when the name is empty or unknown."""
     try:
         return ZoneInfo(name or settings.TIME_ZONE)
     except (ZoneInfoNotFoundError, ValueError):
@@ -20,8 +20,8 @@ def zone_named(name: str) -> ZoneInfo:
 
 
 @lru_cache(maxsize=1)
-def zones_by_region() -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
-    """Every place, as grouped choices: (region, ((name, city), ...)). UTC comes first."""
+def list_zones_by_region() -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
+    """Grouped choices of a form: (region, ((zone name, city), ...)), UTC first."""
     places: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name in sorted(available_timezones()):
         region, _, city = name.partition("/")

@@ -1,4 +1,4 @@
-"""Addresses under /settings/."""
+"""URLs under /settings/."""
 
 from django.urls import path
 

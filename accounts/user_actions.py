@@ -1,6 +1,7 @@
-"""Acts on a person's account. Pages, the admin and commands call these and nothing else.
+"""Every change of a user's account, for pages, the admin and commands.
 
-A person's row is locked without its key: rows that refer to it (an order, an entry) need not wait, or they would deadlock.
+A user's row is locked with `no_key`, so that inserting rows that refer to it (an order, a ledger entry) neither waits
+nor deadlocks.
 """
 
 import logging
@@ -19,8 +20,8 @@ from accounts.signals import account_closing
 logger = logging.getLogger(__name__)
 
 
-def vouch(*, user: User) -> EmailAddress:
-    """Take the person's address as theirs without a mail: for people made by an operator at the keyboard."""
+def confirm_address(*, user: User) -> EmailAddress:
+    """Mark the user's address as confirmed without a mail, for users that a command creates."""
     address, _ = EmailAddress.objects.update_or_create(
         user=user, email=user.email, defaults={"verified": True, "primary": True}
     )
@@ -28,7 +29,7 @@ def vouch(*, user: User) -> EmailAddress:
 
 
 def end_sessions(user: User) -> int:
-    """Sign the person out everywhere; returns how many sessions ended."""
+    """Sign the user out everywhere; returns the number of sessions ended."""
     sessions = list(UserSession.objects.filter(user=user))
     for session in sessions:
         session.end()
@@ -37,7 +38,7 @@ def end_sessions(user: User) -> int:
 
 @transaction.atomic
 def disable(*, user: User, actor: User | None) -> User:
-    """Lock the person out, from the next request on. Nothing of theirs is touched."""
+    """Block the user from the next request on. Nothing that belongs to them changes."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     user.is_active = False
     user.save(update_fields=["is_active"])
@@ -48,7 +49,7 @@ def disable(*, user: User, actor: User | None) -> User:
 
 @transaction.atomic
 def enable(*, user: User, actor: User | None) -> User:
-    """Let a disabled person in again; a closed account stays closed."""
+    """Unblock a disabled user; a closed account stays closed."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is None:
         user.is_active = True
@@ -58,7 +59,7 @@ def enable(*, user: User, actor: User | None) -> User:
 
 
 def remove_second_factor(*, user: User, actor: User | None) -> int:
-    """For somebody who lost their device: drop every second factor and end every session; returns how many factors."""
+    """Delete every second factor and end every session, for users who lost their device; returns the number of factors."""
     with transaction.atomic():
         removed: int = Authenticator.objects.filter(user=user).delete()[0]
         end_sessions(user)
@@ -68,9 +69,9 @@ def remove_second_factor(*, user: User, actor: User | None) -> int:
 
 @transaction.atomic
 def close_account(*, user: User, actor: User | None) -> User:
-    """Anonymise a person for good. What is theirs goes by `account_closing`; the ledger stays, without their name.
+    """Anonymise a user permanently; closing again changes nothing.
 
-    Closing twice changes nothing.
+    Other apps delete what belongs to the user when they receive `account_closing`. The ledger stays, without the name.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is not None:
@@ -81,7 +82,7 @@ def close_account(*, user: User, actor: User | None) -> User:
     user.theme = User.Theme.SYSTEM
     user.notify_ready = user.notify_failed = False
     user.is_active = user.is_staff = user.is_superuser = False
-    # A new password hash also ends any session that no list knows of.
+    # A changed password hash also ends sessions that are not in the list.
     user.set_unusable_password()
     user.last_login = None
     user.anonymised_at = clock.now()
@@ -92,7 +93,7 @@ def close_account(*, user: User, actor: User | None) -> User:
     Authenticator.objects.filter(user=user).delete()
     user.api_tokens.all().delete()
     end_sessions(user)
-    # The operators' journal keeps who did what, but calls this person by the new name.
+    # The admin's log keeps who did what, but under the anonymised name.
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).update(
         object_repr=str(user)
     )

@@ -1,4 +1,4 @@
-"""Pages about oneself: preferences, sessions, closing the account."""
+"""Settings pages of a user: preferences, sessions, closing the account."""
 
 from typing import cast
 
@@ -24,13 +24,13 @@ from accounts.models import User
 @require_http_methods(["GET", "HEAD", "POST"])
 def preferences(request: HttpRequest) -> HttpResponse:
     user = cast(User, request.user)
-    # The form writes into its own copy, so that a refused name does not show in the corner of the page.
+    # The form edits a separate instance, so that a rejected name does not show in the page's header.
     form = PreferencesForm(request.POST or None, instance=User.objects.get(pk=user.pk))
     if form.is_valid():
         saved = form.save()
         response = redirect("accounts:preferences")
         if not saved.language:
-            # "As my browser says" also forgets what the switch at the foot of the page once chose.
+            # Choosing the browser's language also removes the cookie of the language switch.
             response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
         with translation.override(saved.language or translation.get_language()):
             messages.success(request, _("Saved."))
@@ -40,25 +40,25 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
-    """Django's language switch, which for a person signed in is also their preference."""
+    """Django's language switch, which also saves the preference of a signed-in user."""
     response = i18n.set_language(request)
-    chosen = request.POST.get(i18n.LANGUAGE_QUERY_PARAMETER, "")
-    if request.user.is_authenticated and chosen in dict(settings.LANGUAGES):
-        User.objects.filter(pk=request.user.pk).update(language=chosen)
+    language = request.POST.get(i18n.LANGUAGE_QUERY_PARAMETER, "")
+    if request.user.is_authenticated and language in dict(settings.LANGUAGES):
+        User.objects.filter(pk=request.user.pk).update(language=language)
     return response
 
 
 @login_required
 @require_POST
 def end_session(request: HttpRequest, pk: int) -> HttpResponse:
-    """Sign one browser out; the one in use is signed out like by the button."""
+    """Sign out one browser; ending the current session is a normal sign-out."""
     session = get_object_or_404(UserSession, pk=pk, user=cast(User, request.user))
     if session.session_key == request.session.session_key:
         session.delete()
         logout(request)
         return redirect(settings.LOGIN_URL)
     session.end()
-    messages.success(request, _("That browser is signed out."))
+    messages.success(request, _("That session is signed out."))
     return redirect("usersessions_list")
 
 

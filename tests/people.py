@@ -14,7 +14,7 @@ PASSWORD = "correct horse battery staple"
 def make_person(email: str, **fields: object) -> User:
     """A person whose address is confirmed; no credits."""
     user = User.objects.create_user(email, PASSWORD, **fields)
-    user_actions.vouch(user=user)
+    user_actions.confirm_address(user=user)
     return user
 
 

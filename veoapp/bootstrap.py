@@ -28,7 +28,7 @@ RUNTIME_LOCK = "requirements.lock"
 DEV_LOCK = "requirements-dev.lock"  # holds everything of the other, at the same versions; a test proves it
 
 # Reading the settings is how their mistakes are found; only our own sentence is worth showing.
-READ_SETTINGS = """
+READ_SETTINGS_SCRIPT = """
 import sys
 from django.conf import settings
 from veoapp.environment import SettingsError
@@ -48,7 +48,7 @@ FIELD_ENCRYPTION_KEYS=1:{encryption_key}
 """
 
 
-class Trouble(Exception):
+class SetupError(Exception):
     """Something only the person at the keyboard can put right; the text is the sentence they read."""
 
 
@@ -58,12 +58,12 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         if not os.access(ROOT, os.W_OK):
-            raise Trouble(f"{ROOT} cannot be written: make it yours, or clone to another place.")
+            raise SetupError(f"{ROOT} cannot be written: make it yours, or clone to another place.")
         build_environment()
         install([RUNTIME_LOCK, DEV_LOCK] if arguments.dev else [RUNTIME_LOCK])
         write_first_env()
         read_settings()
-    except Trouble as trouble:
+    except SetupError as trouble:
         sys.exit(f"veoapp: {trouble}")
     except OSError as error:
         sys.exit(
@@ -74,17 +74,19 @@ def main() -> None:
 def build_environment() -> None:
     """A `.venv` that works, of the Python that runs us (unless that is the one inside)."""
     inside = Path(sys.prefix).resolve() == VENV.resolve()
-    if inside or (_works([VENV_PYTHON, "-c", ""]) and _version_of_venv() == sys.version_info[:2]):
+    if inside or (_succeeds([VENV_PYTHON, "-c", ""]) and _read_venv_version() == sys.version_info[:2]):
         return
     if importlib.util.find_spec("venv") is None:
-        raise Trouble("this Python has no `venv`. Install it (Debian, Ubuntu: apt install python3-venv).")
+        raise SetupError("this Python has no `venv`. Install it (Debian, Ubuntu: apt install python3-venv).")
     print(f"Building .venv with Python {sys.version_info.major}.{sys.version_info.minor} ...", flush=True)
     # Without pip: `_pip` finds one also where this Python could not give its own.
     command: list[str | Path] = [sys.executable, "-m", "venv", "--clear", "--symlinks", "--without-pip", VENV]
     made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode or not _works([VENV_PYTHON, "-c", ""]):
+    if made.returncode or not _succeeds([VENV_PYTHON, "-c", ""]):
         reason = (made.stderr or made.stdout).strip().splitlines() or ["no reason given"]
-        raise Trouble(f".venv could not be built ({reason[-1]}). Correct that, or name another Python: make PYTHON=...")
+        raise SetupError(
+            f".venv could not be built ({reason[-1]}). Correct that, or name another Python: make PYTHON=..."
+        )
 
 
 def install(locks: list[str]) -> None:
@@ -95,7 +97,7 @@ def install(locks: list[str]) -> None:
         return
     lock = locks[-1]
     count = sum("==" in line and not line.startswith((" ", "#")) for line in (ROOT / lock).read_text().splitlines())
-    pip = _pip()
+    pip = _find_pip()
     print(f"Installing {count} packages of {lock} (only when it changed; takes a minute) ...", flush=True)
     STAMP.unlink(missing_ok=True)
     # The lock is complete and every file has its hash, so nothing is left to resolve.
@@ -103,7 +105,7 @@ def install(locks: list[str]) -> None:
     environment = {**os.environ, "PIP_USER": "0"}
     done = subprocess.run([*pip, "install", *options, "-r", ROOT / lock], cwd=ROOT, env=environment, check=False)
     if done.returncode:
-        raise Trouble(f"pip could not install {lock}, see above. Is the network there? Then try again.")
+        raise SetupError(f"pip could not install {lock}, see above. Is the network there? Then try again.")
     STAMP.write_text(json.dumps(wanted))
 
 
@@ -119,33 +121,35 @@ def write_first_env() -> None:
 
 def read_settings() -> None:
     """Have the settings read once, so that a mistake in `.env` is named before anything starts."""
-    command: list[str | Path] = [VENV_PYTHON, "-c", READ_SETTINGS]
+    command: list[str | Path] = [VENV_PYTHON, "-c", READ_SETTINGS_SCRIPT]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise Trouble(answer.stderr.strip())
+        raise SetupError(answer.stderr.strip())
 
 
-def _pip() -> list[str | Path]:
+def _find_pip() -> list[str | Path]:
     """How to call pip for `.venv`: its own, or the one beside the Python it was made of."""
     own: list[str | Path] = [VENV_PYTHON, "-m", "pip"]
-    if _works([*own, "--version"]) or (_works([VENV_PYTHON, "-m", "ensurepip"]) and _works([*own, "--version"])):
+    if _succeeds([*own, "--version"]) or (
+        _succeeds([VENV_PYTHON, "-m", "ensurepip"]) and _succeeds([*own, "--version"])
+    ):
         return own
     # Debian without python3-venv has no ensurepip; its pip can install into an environment from outside.
     outer: list[str | Path] = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "--python", VENV_PYTHON]
-    if _works([*outer, "--version"]):
+    if _succeeds([*outer, "--version"]):
         return outer
-    raise Trouble("this Python has no pip. Install it (Debian, Ubuntu: apt install python3-pip python3-venv).")
+    raise SetupError("this Python has no pip. Install it (Debian, Ubuntu: apt install python3-pip python3-venv).")
 
 
-def _works(command: list[str | Path]) -> bool:
+def _succeeds(command: list[str | Path]) -> bool:
     try:
         return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
 
-def _version_of_venv() -> tuple[int, ...]:
+def _read_venv_version() -> tuple[int, ...]:
     with contextlib.suppress(OSError):
         for line in (VENV / "pyvenv.cfg").read_text().splitlines():
             name, _, value = line.partition("=")

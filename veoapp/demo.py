@@ -20,33 +20,33 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True)
-class Demo:
+class DemoAccount:
     """The account, and its password unless somebody has changed it."""
 
     user: User
     password: str | None
 
 
-def ensure() -> Demo:
+def ensure_demo_account() -> DemoAccount:
     """The demo account: an operator with a confirmed address and credits. Made once; only with DEBUG."""
     if not settings.DEBUG:
         raise RuntimeError("the demo account exists only with DEBUG")
-    password = _password_of_this_machine(settings.VAR_DIR / "demo-password")
+    password = _read_or_create_password(settings.VAR_DIR / "demo-password")
     with transaction.atomic():
         user = User.objects.filter(email=EMAIL).first()
         if user is None:
             user = User.objects.create_superuser(EMAIL, password, display_name="Demo")
-            user_actions.vouch(user=user)
+            user_actions.confirm_address(user=user)
         ledger.grant(
             user=user,
             user_credits=CREDITS,
             idempotency_key=f"grant:demo:{user.pk}",
             note=gettext_noop("Credits to try things out"),
         )
-    return Demo(user=user, password=password if user.check_password(password) else None)
+    return DemoAccount(user=user, password=password if user.check_password(password) else None)
 
 
-def _password_of_this_machine(file: Path) -> str:
+def _read_or_create_password(file: Path) -> str:
     """A random password, kept in a file that only its owner reads."""
     file.parent.mkdir(exist_ok=True)
     if not file.exists():

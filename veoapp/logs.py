@@ -6,8 +6,8 @@ from accounts.tokens import secret
 from videos.pipeline import callback_tokens
 
 
-class Lines(logging.Formatter):
+class SecretMaskingFormatter(logging.Formatter):
     """Django logs the path of every request it refuses; tracebacks may name one too. So the finished line is cleaned."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return secret.hidden(callback_tokens.hidden(super().format(record)))
+        return secret.mask_tokens(callback_tokens.hidden(super().format(record)))

@@ -1,4 +1,4 @@
-"""Lists of the operators' site that answer whatever their address says."""
+"""The base of every table in the admin: a list that tolerates malformed filters in its URL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,30 +12,39 @@ from django.db import DataError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from accounts.models import User
+
 
 @contextmanager
-def _as_asked() -> Iterator[None]:
-    """Years that no calendar has, signs that no database keeps: a wrong address, as the admin itself says of others."""
+def _reject_invalid_lookups() -> Iterator[None]:
+    """Turn errors of impossible values (dates, characters) into the error that the admin handles by dropping the filters."""
     try:
         yield
     except (ValueError, OverflowError, ValidationError, DataError) as error:
         raise IncorrectLookupParameters(error) from error
 
 
-class AnsweringList(ChangeList):
-    """A list whose address may say anything: what makes no sense leads to the list with nothing left out."""
+class TolerantChangeList(ChangeList):
+    """A list that shows all rows when a filter in its URL makes no sense."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
-        with _as_asked():
+        with _reject_invalid_lookups():
             return super().get_queryset(request, exclude_parameters)
 
     def get_results(self, request: HttpRequest) -> None:
-        with _as_asked():
+        with _reject_invalid_lookups():
             super().get_results(request)
 
 
-class AnsweringAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """The base of every table of the operators' site."""
+class TolerantModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """The base class of every table in the admin."""
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
-        return AnsweringList
+        return TolerantChangeList
+
+
+def get_operator(request: HttpRequest) -> User:
+    """The signed-in operator. Raises TypeError without one, which the admin site has already refused."""
+    if not isinstance(request.user, User):
+        raise TypeError("the admin site admits only users with an account")
+    return request.user

@@ -1,4 +1,4 @@
-"""API tokens, as operators see them: a list to look at, one's own to make (shown once), any to revoke."""
+"""API tokens in the admin: list them, create one's own (the secret is shown once), revoke any."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -18,35 +18,37 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin.lists import AnsweringAdmin
+from accounts.admin.lists import TolerantModelAdmin, get_operator
 from accounts.models import ApiToken, User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
 
-FOR_EVER = 0
+NO_EXPIRY = 0
 
 
 class TokenForm(forms.Form):
-    """What a new token is for, what it may do, and how long."""
+    """Name, scopes and lifetime of a new token."""
 
     name = forms.CharField(
-        label=gettext_lazy("Name"), max_length=tokens.NAME_LENGTH, help_text=gettext_lazy("Which program will use it.")
+        label=gettext_lazy("Name"),
+        max_length=tokens.NAME_LENGTH,
+        help_text=gettext_lazy("The program that will use it."),
     )
     scopes = forms.MultipleChoiceField(
-        label=gettext_lazy("It may"),
+        label=gettext_lazy("Permissions"),
         choices=list(tokens.SCOPES.items()),
         initial=[tokens.COST_READ],
         widget=forms.CheckboxSelectMultiple,
     )
     days = forms.TypedChoiceField(
-        label=gettext_lazy("It works for"),
+        label=gettext_lazy("Valid for"),
         coerce=int,
         initial=90,
         choices=[
             (30, gettext_lazy("30 days")),
             (90, gettext_lazy("90 days")),
             (365, gettext_lazy("a year")),
-            (FOR_EVER, gettext_lazy("until it is revoked")),
+            (NO_EXPIRY, gettext_lazy("until revoked")),
         ],
     )
 
@@ -55,98 +57,111 @@ class TokenForm(forms.Form):
         self.owner = owner
 
     def clean_name(self) -> str:
-        """One live token of a name: who sends the form twice is told, and finds no second token in the list."""
+        """Refuse a name that a usable token has, so that a form sent twice creates one token."""
         name: str = self.cleaned_data["name"].strip()
-        if any(tokens.is_alive(token, clock.now()) for token in ApiToken.objects.filter(user=self.owner, name=name)):
-            raise forms.ValidationError(_("You have a token of this name. Revoke it first, or choose another name."))
+        if any(tokens.is_usable(token, clock.now()) for token in ApiToken.objects.filter(user=self.owner, name=name)):
+            raise forms.ValidationError(
+                _("You already have a token with this name. Revoke it first, or choose another name.")
+            )
         return name
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(AnsweringAdmin):
-    """Tokens by their beginnings; nobody can read a secret again, and nobody makes one that speaks for somebody else."""
+class ApiTokenAdmin(TolerantModelAdmin):
+    """Tokens by their first characters. A secret is never shown again, and operators create tokens only for themselves."""
 
-    list_display: Any = ("beginning", "name", "user", "may", "state", "created_at", "expires_at", "last_used_at")
+    list_display: Any = (
+        "shown_prefix",
+        "name",
+        "user",
+        "scope_list",
+        "state",
+        "created_at",
+        "expires_at",
+        "last_used_at",
+    )
     list_display_links: Any = None
     list_select_related: ClassVar[Any] = ("user",)
     search_fields: ClassVar[Any] = ("name", "prefix", "user__email")
     actions: Any = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """One's own; everybody's for who may change them."""
-        found: QuerySet[ApiToken] = super().get_queryset(request)
-        return found if request.user.has_perm("accounts.change_apitoken") else found.filter(user=_operator(request))
+        """The operator's own tokens, or all for an operator who may change them."""
+        tokens: QuerySet[ApiToken] = super().get_queryset(request)
+        return (
+            tokens if request.user.has_perm("accounts.change_apitoken") else tokens.filter(user=get_operator(request))
+        )
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """A token is never edited: it is revoked, and another is made."""
+        """Tokens are not edited, only revoked and replaced."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
     def has_revoke_permission(self, request: HttpRequest) -> bool:
-        """Everybody who sees a token here may end it."""
+        """Everyone who sees a token here may revoke it."""
         return self.has_view_permission(request)
 
-    @admin.display(description=gettext_lazy("begins with"))
-    def beginning(self, token: ApiToken) -> SafeString:
+    @admin.display(description=gettext_lazy("starts with"))
+    def shown_prefix(self, token: ApiToken) -> SafeString:
         return format_html('<code class="nowrap">{}…</code>', token.prefix)
 
-    @admin.display(description=gettext_lazy("may"))
-    def may(self, token: ApiToken) -> str:
+    @admin.display(description=gettext_lazy("permissions"))
+    def scope_list(self, token: ApiToken) -> str:
         return ", ".join(token.scopes)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, token: ApiToken) -> SafeString:
         if token.revoked_at is not None:
-            word, tone = _("Revoked"), ""
+            label, tone = _("Revoked"), ""
         elif token.expires_at is not None and token.expires_at <= clock.now():
-            word, tone = _("Expired"), ""
+            label, tone = _("Expired"), ""
         elif not token.user.is_active:
-            word, tone = _("Owner disabled"), " chip-warn"
+            label, tone = _("Owner disabled"), " chip-warn"
         else:
-            word, tone = _("Works"), " chip-good"
-        return format_html('<span class="chip{}">{}</span>', tone, word)
+            label, tone = _("Active"), " chip-good"
+        return format_html('<span class="chip{}">{}</span>', tone, label)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A new token of the operator's own, behind a fresh proof of who is asking."""
+        """The form for a token of the operator's own; asks for the password or second factor again first."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        answer: HttpResponse = self._make(request)
-        return answer
+        response: HttpResponse = self._create(request)
+        return response
 
     @method_decorator(reauthentication_required)
-    def _make(self, request: HttpRequest) -> HttpResponse:
-        """The form; then the secret, on this one answer (no page of the operators' site is kept by a cache)."""
-        owner = _operator(request)
+    def _create(self, request: HttpRequest) -> HttpResponse:
+        """The form, then the secret on this response only; no cache stores pages of the admin."""
+        owner = get_operator(request)
         form = TokenForm(request.POST or None, owner=owner)
-        made = None
+        new_token = None
         if request.method == "POST" and form.is_valid():
             days: int = form.cleaned_data["days"]
-            made = tokens.make(
+            new_token = tokens.create_token(
                 user=owner,
                 name=form.cleaned_data["name"],
                 scopes=form.cleaned_data["scopes"],
-                expires_at=clock.now() + timedelta(days=days) if days != FOR_EVER else None,
+                expires_at=clock.now() + timedelta(days=days) if days != NO_EXPIRY else None,
             )
-            self.log_addition(request, made.token, f"made: {', '.join(made.token.scopes)}")
+            self.log_addition(request, new_token.token, f"created: {', '.join(new_token.token.scopes)}")
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": _("Your new token") if made else _("Make a token"),
+            "title": _("Your new token") if new_token else _("Create a token"),
             "form": form,
-            "made": made,
+            "new_token": new_token,
             "list_url": reverse("admin:accounts_apitoken_changelist"),
             "cost_url": request.build_absolute_uri("/api/admin/cost-monitoring"),
         }
         return TemplateResponse(request, "accounts/admin_token.html", context)
 
     @admin.action(description=gettext_lazy("Revoke…"), permissions=["revoke"])
-    def revoke(self, request: HttpRequest, chosen: QuerySet[ApiToken]) -> HttpResponse | None:
-        """Asks once; from the next request on the token lets nobody in."""
-        live = list(chosen.filter(revoked_at=None).order_by("pk"))
+    def revoke(self, request: HttpRequest, selected: QuerySet[ApiToken]) -> HttpResponse | None:
+        """Ask for confirmation, then revoke; the next request with the token is refused."""
+        live = list(selected.filter(revoked_at=None).order_by("pk"))
         if not live:
-            self.message_user(request, _("These are revoked already."), messages.WARNING)
+            self.message_user(request, _("These tokens are already revoked."), messages.WARNING)
             return None
         if "confirmed" not in request.POST:
             context = {
@@ -154,7 +169,7 @@ class ApiTokenAdmin(AnsweringAdmin):
                 "opts": self.opts,
                 "title": _("Revoke tokens"),
                 "text": _(
-                    "Programs that use them are refused from now on. This cannot be undone; make new ones instead."
+                    "Programs that use them are refused from now on. This cannot be undone; create new tokens instead."
                 ),
                 "button": _("Revoke"),
                 "action": "revoke",
@@ -165,13 +180,7 @@ class ApiTokenAdmin(AnsweringAdmin):
             }
             return TemplateResponse(request, "admin/billing/ask.html", context)
         for token in live:
-            tokens.revoke(token_id=token.pk, actor=_operator(request))
+            tokens.revoke_token(token_id=token.pk, actor=get_operator(request))
             self.log_change(request, token, "revoked")
             self.message_user(request, _("Revoked: %(token)s") % {"token": token})
         return None
-
-
-def _operator(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise TypeError("the operators' site lets nobody in without an account")
-    return request.user

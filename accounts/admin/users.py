@@ -1,4 +1,4 @@
-"""People, as operators see them. Rights apart, an operator changes a person only through acts of `accounts.user_actions`."""
+"""Users in the admin. Apart from rights, an operator changes a user only through `accounts.user_actions`."""
 
 from typing import Any, ClassVar
 
@@ -13,20 +13,20 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts import browser_names, user_actions
-from accounts.admin.lists import AnsweringAdmin
+from accounts.admin.lists import TolerantModelAdmin, get_operator
 from accounts.admin.tokens import ApiTokenAdmin
 from accounts.models import User
 
 __all__ = ["ApiTokenAdmin", "UserAdmin"]
 
-# Their own pages would let an operator edit what only allauth may write, and show secrets of second factors.
+# allauth's own admin pages would let operators edit its rows and would show the secrets of second factors.
 for model in (EmailAddress, EmailConfirmation, Authenticator, UserSession):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Rows that belong to a person, to look at."""
+    """Read-only rows that belong to a user."""
 
     extra = 0
     can_delete = False
@@ -63,11 +63,11 @@ class SessionInline(ReadOnlyInline):
 
     @admin.display(description=_("browser"))
     def browser(self, session: UserSession) -> str:
-        return browser_names.named(session.user_agent)
+        return browser_names.name_browser(session.user_agent)
 
 
-class UserAdmin(AnsweringAdmin):
-    """A person. Apps above add columns, inlines and actions in a subclass and register that one instead."""
+class UserAdmin(TolerantModelAdmin):
+    """A user. Other apps add columns, inlines and actions in a subclass and register that instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")
     list_filter: ClassVar[Any] = ("is_active", "is_staff", "date_joined")
@@ -80,7 +80,7 @@ class UserAdmin(AnsweringAdmin):
         (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ("collapse",)}),
         (_("Dates"), {"fields": ("date_joined", "last_login", "anonymised_at")}),
     )
-    # What a person chose for themselves is theirs; operators look at it.
+    # Users set these themselves; operators only read them.
     readonly_fields: ClassVar[Any] = (
         "email",
         "display_name",
@@ -100,80 +100,76 @@ class UserAdmin(AnsweringAdmin):
     RIGHTS: ClassVar = ("is_staff", "is_superuser", "groups", "user_permissions")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """People sign up by themselves, so that an address is always somebody's own."""
+        """Users sign up themselves, which confirms that the address is theirs."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """The books need their owner: an account is closed, never deleted."""
+        """The ledger refers to its owner, so an account is closed, never deleted."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Only a superuser hands out rights, or an operator could make one of themselves."""
-        fixed = tuple(super().get_readonly_fields(request, obj))
-        return fixed if request.user.is_superuser else (*fixed, *self.RIGHTS)
+        """Only a superuser grants rights; otherwise operators could promote themselves."""
+        readonly = tuple(super().get_readonly_fields(request, obj))
+        return readonly if request.user.is_superuser else (*readonly, *self.RIGHTS)
 
-    @admin.action(description=_("Disable: sign out and lock out"), permissions=["change"])
-    def disable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user in self._others(request, chosen):
-            user_actions.disable(user=user, actor=_operator(request))
+    @admin.action(description=_("Disable (sign out and block)"), permissions=["change"])
+    def disable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, selected):
+            user_actions.disable(user=user, actor=get_operator(request))
             self.log_change(request, user, "disabled")
-            self._say(request, _("Disabled: %(email)s") % {"email": user.email})
+            self._show_message(request, _("Disabled: %(email)s") % {"email": user.email})
 
     @admin.action(description=_("Enable again"), permissions=["change"])
-    def enable(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user in self._others(request, chosen):
-            if user_actions.enable(user=user, actor=_operator(request)).is_active:
+    def enable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, selected):
+            if user_actions.enable(user=user, actor=get_operator(request)).is_active:
                 self.log_change(request, user, "enabled")
-                self._say(request, _("Enabled: %(email)s") % {"email": user.email})
+                self._show_message(request, _("Enabled: %(email)s") % {"email": user.email})
             else:
-                self._say(request, _("Closed, and stays closed: %(email)s") % {"email": user.email}, messages.WARNING)
+                self._show_message(
+                    request, _("Closed accounts cannot be enabled: %(email)s") % {"email": user.email}, messages.WARNING
+                )
 
     @admin.action(description=_("End all sessions"), permissions=["change"])
-    def end_sessions(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user in chosen:
+    def end_sessions(self, request: HttpRequest, selected: QuerySet[User]) -> None:
+        for user in selected:
             ended = user_actions.end_sessions(user)
             self.log_change(request, user, f"ended {ended} sessions")
             text = ngettext("%(n)d session ended: %(email)s", "%(n)d sessions ended: %(email)s", ended)
-            self._say(request, str(text % {"email": user.email, "n": ended}))
+            self._show_message(request, str(text % {"email": user.email, "n": ended}))
 
     @admin.action(description=_("Remove second factor (device lost)"), permissions=["change"])
-    def remove_second_factor(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user in self._others(request, chosen):
-            user_actions.remove_second_factor(user=user, actor=_operator(request))
+    def remove_second_factor(self, request: HttpRequest, selected: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, selected):
+            user_actions.remove_second_factor(user=user, actor=get_operator(request))
             self.log_change(request, user, "second factor removed")
-            self._say(request, _("Signs in without a second factor now: %(email)s") % {"email": user.email})
+            self._show_message(request, _("Second factor removed: %(email)s") % {"email": user.email})
 
-    @admin.action(description=_("Close account for good…"), permissions=["change"])
-    def close_account(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
-        """Asks once, on a page that says what happens."""
-        others = self._others(request, chosen)
+    @admin.action(description=_("Close account permanently…"), permissions=["change"])
+    def close_account(self, request: HttpRequest, selected: QuerySet[User]) -> HttpResponse | None:
+        """Ask for confirmation on a page that explains the consequences, then close."""
+        users = self._exclude_operator(request, selected)
         if "confirmed" not in request.POST:
             return TemplateResponse(
                 request,
                 "accounts/admin_close_account.html",
-                {**self.admin_site.each_context(request), "title": _("Close accounts"), "chosen": others},
+                {**self.admin_site.each_context(request), "title": _("Close accounts"), "users": users},
             )
-        for user in others:
-            closed = user_actions.close_account(user=user, actor=_operator(request))
+        for user in users:
+            closed = user_actions.close_account(user=user, actor=get_operator(request))
             self.log_change(request, closed, "account closed")
-            self._say(request, _("Account closed: %(email)s") % {"email": closed.email})
+            self._show_message(request, _("Account closed: %(email)s") % {"email": closed.email})
         return None
 
-    def _others(self, request: HttpRequest, chosen: QuerySet[User]) -> list[User]:
-        """The chosen people but the operator, who would be locked out by their own hand; they are told."""
-        others = [user for user in chosen if user.pk != request.user.pk]
-        if len(others) < len(chosen):
-            self._say(request, str(_("Your own account was left alone.")), messages.WARNING)
+    def _exclude_operator(self, request: HttpRequest, selected: QuerySet[User]) -> list[User]:
+        """The selected users without the operator, who would lock themselves out and gets a message instead."""
+        others = [user for user in selected if user.pk != request.user.pk]
+        if len(others) < len(selected):
+            self._show_message(request, str(_("Your own account was not changed.")), messages.WARNING)
         return others
 
-    def _say(self, request: HttpRequest, text: str, level: int = messages.SUCCESS) -> None:
+    def _show_message(self, request: HttpRequest, text: str, level: int = messages.SUCCESS) -> None:
         self.message_user(request, text, level)
 
 
 admin.site.register(User, UserAdmin)
-
-
-def _operator(request: HttpRequest) -> User:
-    if not isinstance(request.user, User):
-        raise TypeError("the operators' site lets nobody in without an account")
-    return request.user

@@ -1,4 +1,4 @@
-"""What we write to a person when something that guards their account has changed."""
+"""Mails about changes to an account's security: password, address, second factor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,21 +10,21 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing said: a subject, and a sentence that may name values of the mail's context."""
+    """A subject, and a sentence with placeholders for values of the mail's context."""
 
     subject: Promise
     sentence: Promise
 
-    def said(self, values: Mapping[str, Any]) -> str:
-        """The sentence in the language spoken now."""
+    def format_sentence(self, values: Mapping[str, Any]) -> str:
+        """The sentence in the active language, with its placeholders filled."""
         return str(self.sentence) % values
 
 
-# By allauth's name of the mail.
+# Keyed by allauth's name of the mail.
 NOTICES: dict[str, Notice] = {
     "email_changed": Notice(
         _("Your e-mail address was changed"),
-        _("Your account now belongs to %(to_email)s. Mails no longer come to %(from_email)s."),
+        _("The address of your account is now %(to_email)s. E-mails no longer go to %(from_email)s."),
     ),
     "email_confirm": Notice(_("Your e-mail address is confirmed"), _("Your e-mail address is confirmed.")),
     "email_deleted": Notice(
@@ -41,8 +41,8 @@ NOTICES: dict[str, Notice] = {
     ),
     "password_set": Notice(_("Your account has a password"), _("A password was set for your account.")),
     "recovery_codes_generated": Notice(
-        _("New recovery codes were made"),
-        _("New recovery codes were made for your account. The old ones no longer work."),
+        _("New recovery codes were created"),
+        _("New recovery codes were created for your account. The old ones no longer work."),
     ),
     "totp_activated": Notice(
         _("Two-step sign-in is on"),

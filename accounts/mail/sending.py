@@ -1,4 +1,4 @@
-"""The one way mail leaves: one thing said, in the reader's language and time zone, as plain text and as a page."""
+"""Sends every mail: in the reader's language and time zone, as plain text and HTML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
 from accounts.models import User
-from accounts.time_zones import zone_named
+from accounts.time_zones import get_zone
 
 
 def send(
@@ -20,23 +20,23 @@ def send(
     *,
     address: str = "",
 ) -> None:
-    """Mail `templates/mail/<template>.{subject.txt,txt,html}` to a person (at another `address` of theirs, if given).
+    """Mail `templates/mail/<template>.{subject.txt,txt,html}` to a user (at another `address` of theirs, if given).
 
-    The language is the one given, else the person's, else the one spoken now. Templates know `app_url` (no slash at
-    the end), `person` (or None) and `LANGUAGE_CODE`. Raises OSError when the mail server does not take the mail; never
-    call it inside a transaction.
+    The language is the one given, else the user's, else the active one. Templates get `app_url` (without a trailing
+    slash), `recipient` (a user or None) and `LANGUAGE_CODE`. Raises OSError when the mail server does not accept the
+    mail; never call it inside a transaction.
     """
-    person = to if isinstance(to, User) else None
-    spoken = language or (person.language if person else "") or translation.get_language() or settings.LANGUAGE_CODE
-    with translation.override(spoken), timezone.override(zone_named(person.time_zone if person else "")):
-        values = {**(context or {}), "app_url": settings.APP_URL, "person": person, "LANGUAGE_CODE": spoken}
+    user = to if isinstance(to, User) else None
+    code = language or (user.language if user else "") or translation.get_language() or settings.LANGUAGE_CODE
+    with translation.override(code), timezone.override(get_zone(user.time_zone if user else "")):
+        values = {**(context or {}), "app_url": settings.APP_URL, "recipient": user, "LANGUAGE_CODE": code}
         subject = " ".join(render_to_string(f"mail/{template}.subject.txt", values).split())
         message = EmailMultiAlternatives(
             subject,
             render_to_string(f"mail/{template}.txt", values).strip() + "\n",
             settings.DEFAULT_FROM_EMAIL,
-            [address or (person.email if person else str(to))],
-            # Machines do not answer us with "I am on holiday".
+            [address or (user.email if user else str(to))],
+            # Keeps auto-responders from answering.
             headers={"Auto-Submitted": "auto-generated"},
         )
         message.attach_alternative(render_to_string(f"mail/{template}.html", values), "text/html")

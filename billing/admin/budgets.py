@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin.lists import AnsweringAdmin
+from accounts.admin.lists import TolerantModelAdmin
 from accounts.models import User
 from accounts.seams import clock
 from billing.admin.reading import moment, number, operator_of
@@ -123,7 +123,7 @@ class InForce:
 
 
 @admin.register(Budget)
-class BudgetAdmin(AnsweringAdmin):
+class BudgetAdmin(TolerantModelAdmin):
     """Limits that operators set. What nobody set comes from the environment, which stands beside them to be read."""
 
     form = BudgetForm

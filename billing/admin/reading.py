@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from accounts.admin.lists import AnsweringAdmin
+from accounts.admin.lists import TolerantModelAdmin
 from accounts.models import User
 from billing.models import ProviderAccount
 
@@ -36,7 +36,7 @@ NAMES_OF: dict[str, Promise] = {
 }
 
 
-class ReadOnlyAdmin(AnsweringAdmin):
+class ReadOnlyAdmin(TolerantModelAdmin):
     """Rows that only acts write: no adding, no editing, no deleting."""
 
     show_full_result_count = False

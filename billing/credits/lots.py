@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet, Sum
 
 from accounts.models import User
 from accounts.seams import clock
-from accounts.time_zones import zone_named
+from accounts.time_zones import get_zone
 from billing.models import CreditLot, LedgerEntry, LotUse
 
 
@@ -33,7 +33,7 @@ class Holding:
 
 def end_of(day: date) -> datetime:
     """The last second of a day in the site's zone: credits given until a day can be used on that day."""
-    return datetime.combine(day, time(23, 59, 59), tzinfo=zone_named(""))
+    return datetime.combine(day, time(23, 59, 59), tzinfo=get_zone(""))
 
 
 def in_days(days: int) -> datetime | None:

@@ -154,5 +154,5 @@ def test_closing_needs_the_tick(client: Client, alice: User) -> None:
 def test_the_page_says_what_happens(client: Client, alice: User) -> None:
     doorway.sign_in(client, alice.email)
     text = doorway.prove(client, "/settings/delete/").text
-    for said in ("every file of yours", "Your credits are lost", "stays in the books, without your name"):
+    for said in ("all your files", "Your credits are lost", "are kept, without your name"):
         assert said in text

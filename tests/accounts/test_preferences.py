@@ -11,7 +11,7 @@ from django.utils.timezone import get_current_timezone_name
 from accounts.forms import PreferencesForm
 from accounts.middleware import PreferencesMiddleware
 from accounts.models import User
-from accounts.time_zones import zone_named, zones_by_region
+from accounts.time_zones import get_zone, list_zones_by_region
 
 pytestmark = pytest.mark.django_db
 
@@ -131,11 +131,11 @@ def test_the_language_of_one_request_does_not_stay_for_the_next(client: Client, 
 
 
 def test_the_list_of_zones_has_every_region_and_only_zones_that_exist() -> None:
-    places = dict(zones_by_region())
+    places = dict(list_zones_by_region())
     assert ("Asia/Shanghai", "Shanghai") in places["Asia"]
     assert ("America/Argentina/Buenos_Aires", "Argentina · Buenos Aires") in places["America"]
     assert sum(len(group) for group in places.values()) > 350
-    assert all(zone_named(name).key == name for group in places.values() for name, _city in group)
+    assert all(get_zone(name).key == name for group in places.values() for name, _city in group)
 
 
 def test_a_zone_that_the_list_does_not_offer_survives_saving(alice: User) -> None:

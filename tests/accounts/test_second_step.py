@@ -47,14 +47,14 @@ def test_setting_up_an_app_shows_a_picture_that_the_policy_allows_and_then_recov
     assert "img-src 'self' data:" in page["Content-Security-Policy"]
     set_up_app(client)
     assert len(re.findall(r"<li>\d{8}</li>", client.get("/accounts/2fa/recovery-codes/").text)) == 10
-    assert doorway.last_mail().subject in {"Two-step sign-in is on", "New recovery codes were made"}
+    assert doorway.last_mail().subject in {"Two-step sign-in is on", "New recovery codes were created"}
 
 
 def test_setting_up_an_app_asks_for_the_password_first(client: Client, alice: User) -> None:
     client.force_login(alice)
     answer = client.get(SET_UP)
     assert answer["Location"].startswith("/accounts/reauthenticate/")
-    assert "That is not your password" in client.post(answer["Location"], {"password": "wrong"}).text
+    assert "This password is wrong" in client.post(answer["Location"], {"password": "wrong"}).text
     assert doorway.prove(client, SET_UP).status_code == 200
 
 

@@ -210,7 +210,7 @@ def test_a_disabled_person_is_out_on_the_next_request_and_cannot_come_back(clien
     assert not UserSession.objects.exists()
     answer = doorway.sign_in(client, alice.email)
     assert answer["Location"] == "/accounts/inactive/"
-    assert "An operator of this site has locked it" in client.get("/accounts/inactive/").text
+    assert "An operator of this site has disabled it" in client.get("/accounts/inactive/").text
 
     user_actions.enable(user=alice, actor=None)
     doorway.sign_in(client, alice.email)

@@ -96,7 +96,7 @@ def test_a_wrong_code_is_refused_in_words_and_three_end_the_attempt(client: Clie
     doorway.sign_up(client, "ada@example.com")
     code = doorway.code_in(doorway.last_mail())
     answer = doorway.enter(client, "BBBB-BBBB")
-    assert "That is not the code" in answer.text
+    assert "This code is wrong" in answer.text
     doorway.enter(client, "CCCC-CCCC")
     doorway.enter(client, "DDDD-DDDD")
     doorway.enter(client, code)
@@ -128,7 +128,7 @@ def test_a_new_code_replaces_the_old_one(client: Client, settings: Any) -> None:
     client.post("/accounts/confirm-email/", {"action": "resend"})
     new = doorway.code_in(doorway.last_mail())
     assert new != old
-    assert "That is not the code" in doorway.enter(client, old).text
+    assert "This code is wrong" in doorway.enter(client, old).text
     doorway.enter(client, new)
     assert doorway.is_signed_in(client)
 
@@ -169,7 +169,7 @@ def test_the_page_says_so_when_the_mail_server_is_away(client: Client, settings:
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     answer = doorway.sign_up(client, "ada@example.com")
     assert answer.status_code == 302
-    assert "We could not send the mail just now" in client.get("/accounts/confirm-email/").text
+    assert "We could not send the e-mail" in client.get("/accounts/confirm-email/").text
     assert User.objects.filter(email="ada@example.com").exists()
 
 

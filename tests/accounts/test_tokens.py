@@ -17,11 +17,11 @@ from accounts import user_actions
 from accounts.models import ApiToken, User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
-from accounts.tokens.secret import hidden
+from accounts.tokens.secret import mask_tokens
 from tests.accounts import doorway
 from tests.clocks import ManualClock
 from tests.people import make_person
-from veoapp.logs import Lines
+from veoapp.logs import SecretMaskingFormatter
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/accounts/apitoken/"
@@ -44,8 +44,8 @@ def desk(olga: User, settings: Settings) -> Client:
     return client
 
 
-def make(user: User, **how: object) -> tokens.Made:
-    return tokens.make(user=user, **{"name": "grafana", "scopes": [tokens.COST_READ], **how})  # type: ignore[arg-type]
+def make(user: User, **how: object) -> tokens.NewToken:
+    return tokens.create_token(user=user, **{"name": "grafana", "scopes": [tokens.COST_READ], **how})  # type: ignore[arg-type]
 
 
 def let_in(secret: str, *, scope: str = tokens.COST_READ, header: str = "Bearer {}", ip: str = "203.0.113.7") -> User:
@@ -78,8 +78,8 @@ def test_anything_else_lets_nobody_in(olga: User, header: str) -> None:
 def test_expired_revoked_and_ownerless_tokens_let_nobody_in(olga: User, manual_clock: ManualClock) -> None:
     short = make(olga, expires_at=manual_clock.at + timedelta(days=1))
     gone, owned = make(olga), make(olga)
-    assert tokens.revoke(token_id=gone.token.pk, actor=olga)
-    assert not tokens.revoke(token_id=gone.token.pk, actor=None)
+    assert tokens.revoke_token(token_id=gone.token.pk, actor=olga)
+    assert not tokens.revoke_token(token_id=gone.token.pk, actor=None)
     assert let_in(short.secret) == olga
     manual_clock.sleep(86400)
     for secret in (short.secret, gone.secret):
@@ -148,9 +148,9 @@ def test_a_disabled_person_gets_none_and_a_closed_account_leaves_none(alice: Use
 def test_no_log_line_shows_a_token(olga: User) -> None:
     secret = make(olga).secret
     record = logging.LogRecord("x", logging.WARNING, "f", 1, "Not Found: /?token=%s and %s.", (secret, secret), None)
-    line = Lines("{message}", style="{").format(record)
+    line = SecretMaskingFormatter("{message}", style="{").format(record)
     assert line == f"Not Found: /?token={secret[:12]}*** and {secret[:12]}***."
-    assert hidden("veo_fast veo3_fast video:veo_short") == "veo_fast veo3_fast video:veo_short"
+    assert mask_tokens("veo_fast veo3_fast video:veo_short") == "veo_fast veo3_fast video:veo_short"
 
 
 # The command
@@ -172,24 +172,24 @@ def test_the_command_prints_the_secret_alone_and_says_the_rest_beside_it(olga: U
         manual_clock.at + timedelta(days=30),
     )
     assert words == (
-        "Made for olga@example.com: cost:read, until 2026-10-01 12:00 UTC. It is not shown again: keep it now.\n"
+        "Created for olga@example.com: cost:read, expires 2026-10-01 12:00 UTC. Store it now: it is not shown again.\n"
     )
 
 
 def test_the_command_makes_one_without_an_end_and_warns_of_an_owner_who_is_no_operator(alice: User) -> None:
     secret, words = command(alice.email, "--scope", "cost:read", "--days", "0")
     assert let_in(secret) == alice
-    assert "until it is revoked" in words
-    assert "alice@example.com is no operator" in words
+    assert "does not expire" in words
+    assert "alice@example.com is not an operator" in words
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nobody@example.com"], "Nobody here has the address"),
-        (["olga@example.com", "--days", "-1"], "works for 1 to 3650 days"),
-        (["olga@example.com", "--days", "9999"], "works for 1 to 3650 days"),
-        (["olga@example.com", "--name", " "], "No token was made: a token needs a name"),
+        (["nobody@example.com"], "No user has the address"),
+        (["olga@example.com", "--days", "-1"], "must be 1 to 3650"),
+        (["olga@example.com", "--days", "9999"], "must be 1 to 3650"),
+        (["olga@example.com", "--name", " "], "No token was created: a token needs a name"),
         (["olga@example.com", "--scope", "root"], "invalid choice"),
     ],
 )
@@ -207,7 +207,7 @@ def fill_in(desk: Client, **form: object) -> str:
 
 
 def test_an_operator_makes_a_token_and_sees_it_once(desk: Client, olga: User) -> None:
-    assert "Whoever has it is taken for you" in desk.get(f"{LIST}add/").text
+    assert "within the permissions chosen here" in desk.get(f"{LIST}add/").text
     answer = desk.post(f"{LIST}add/", {"name": "grafana", "scopes": ["cost:read"], "days": "90"})
     assert "no-store" in answer["Cache-Control"]
     found = re.search(r'value="(veo_[A-Za-z0-9_-]{43})"', answer.text)
@@ -219,15 +219,15 @@ def test_an_operator_makes_a_token_and_sees_it_once(desk: Client, olga: User) ->
     listed = desk.get(LIST).text
     assert found[1] not in listed
     assert found[1][:12] in listed
-    assert LogEntry.objects.get().change_message == "made: cost:read"
+    assert LogEntry.objects.get().change_message == "created: cost:read"
 
 
 def test_the_form_sent_twice_makes_no_second_token(desk: Client, olga: User) -> None:
     assert "Copy it now" in fill_in(desk, days="0")
-    assert "You have a token of this name" in fill_in(desk, days="0")
+    assert "You already have a token with this name" in fill_in(desk, days="0")
     token = ApiToken.objects.get()
     assert token.expires_at is None
-    tokens.revoke(token_id=token.pk, actor=olga)
+    tokens.revoke_token(token_id=token.pk, actor=olga)
     assert "Copy it now" in fill_in(desk)
 
 
@@ -256,18 +256,18 @@ def test_revoking_asks_first_and_then_refuses(desk: Client, olga: User) -> None:
     assert "Revoked: " in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
     with pytest.raises(tokens.TokenRefused):
         let_in(made.secret)
-    assert "These are revoked already" in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
+    assert "These tokens are already revoked" in desk.post(LIST, {**form, "confirmed": "yes"}, follow=True).text
 
 
 def test_the_list_says_how_each_stands(desk: Client, olga: User, alice: User, manual_clock: ManualClock) -> None:
     make(olga, name="one")
     make(alice, name="two")
     make(olga, name="three", expires_at=manual_clock.at + timedelta(days=1))
-    tokens.revoke(token_id=make(olga, name="four").token.pk, actor=olga)
+    tokens.revoke_token(token_id=make(olga, name="four").token.pk, actor=olga)
     user_actions.disable(user=alice, actor=None)
     manual_clock.sleep(2 * 86400)
     text = desk.get(LIST).text
-    for word in ("Works", "Owner disabled", "Expired", "Revoked"):
+    for word in ("Active", "Owner disabled", "Expired", "Revoked"):
         assert f">{word}<" in text
     token = ApiToken.objects.filter(name="one").get()
     page = desk.get(f"{LIST}{token.pk}/change/").text

@@ -119,7 +119,7 @@ def test_operators_read_about_costs_in_chinese(
         item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED
     )
     vouchers.make(user_credits=50, actor=olga, number=2, credits_last_days=30)
-    tokens.make(user=olga, name="监控", scopes=list(tokens.SCOPES))
+    tokens.create_token(user=olga, name="监控", scopes=list(tokens.SCOPES))
     ApiToken.objects.update(prefix="veo_0")
     user_holds.hold(user=lin, code=user_holds.Code.BURST)
     WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=lin, seen=20, usual=3)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.services import ROOT
 from veoapp import bootstrap
-from veoapp.bootstrap import Trouble
+from veoapp.bootstrap import SetupError
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_nothing_is_installed_twice(folder: Path, monkeypatch: pytest.MonkeyPatc
     record.write_text("")
     (folder / ".venv").mkdir()
     fake_pip = f'echo "$@" | sed "s/.* //" >> "{record}"'
-    monkeypatch.setattr(bootstrap, "_pip", lambda: ["/bin/sh", "-c", fake_pip, "pip"])
+    monkeypatch.setattr(bootstrap, "_find_pip", lambda: ["/bin/sh", "-c", fake_pip, "pip"])
     both = [bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK]
     bootstrap.install(both)
     bootstrap.install(both)
@@ -111,8 +111,8 @@ def test_nothing_is_installed_twice(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_a_failed_installation_is_tried_again_next_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / ".venv").mkdir()
-    monkeypatch.setattr(bootstrap, "_pip", lambda: ["false"])
-    with pytest.raises(Trouble, match=r"pip could not install requirements\.lock, see above\."):
+    monkeypatch.setattr(bootstrap, "_find_pip", lambda: ["false"])
+    with pytest.raises(SetupError, match=r"pip could not install requirements\.lock, see above\."):
         bootstrap.install([bootstrap.RUNTIME_LOCK])
     assert not bootstrap.STAMP.exists()
 
@@ -133,11 +133,11 @@ def test_mistakes_in_the_settings_are_found_before_anything_starts(monkeypatch: 
     monkeypatch.setattr(bootstrap, "VENV_PYTHON", Path(sys.executable))
     bootstrap.read_settings()
     monkeypatch.setenv("WORKERS", "many")
-    with pytest.raises(Trouble, match="WORKERS has a value 'many' that cannot be read"):
+    with pytest.raises(SetupError, match="WORKERS has a value 'many' that cannot be read"):
         bootstrap.read_settings()
     monkeypatch.setenv("WORKERS", "3")
     monkeypatch.setenv("TIME_ZONE", "Middle/Earth")
-    with pytest.raises(Trouble, match="Middle/Earth"):
+    with pytest.raises(SetupError, match="Middle/Earth"):
         bootstrap.read_settings()
 
 

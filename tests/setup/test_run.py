@@ -61,7 +61,7 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
 def test_the_demo_account_is_an_operator_with_credits_and_a_password_of_this_machine(
     debug: None, settings: Settings
 ) -> None:
-    account = demo.ensure()
+    account = demo.ensure_demo_account()
     user = User.objects.get(email="demo@example.com")
     assert (user.is_staff, user.is_superuser, user.is_active) == (True, True, True)
     assert EmailAddress.objects.get(user=user).verified
@@ -75,17 +75,17 @@ def test_the_demo_account_is_an_operator_with_credits_and_a_password_of_this_mac
 
 @pytest.mark.django_db
 def test_a_second_start_changes_nothing_about_the_demo_account(debug: None) -> None:
-    first, second = demo.ensure(), demo.ensure()
+    first, second = demo.ensure_demo_account(), demo.ensure_demo_account()
     assert first == second
     assert ledger.balance_of(first.user) == 1000
     first.user.set_password("a password of my own")
     first.user.save()
-    assert demo.ensure().password is None
+    assert demo.ensure_demo_account().password is None
 
 
 @pytest.mark.django_db
 def test_production_has_no_default_account(settings: Settings) -> None:
     settings.DEBUG = False
     with pytest.raises(RuntimeError):
-        demo.ensure()
+        demo.ensure_demo_account()
     assert User.objects.count() == 0

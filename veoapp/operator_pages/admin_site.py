@@ -50,7 +50,9 @@ class VeoappAdminSite(AdminSite):
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Whether this is an operator whose session is strong enough. Views for operators elsewhere may ask it too."""
-        return super().has_permission(request) and (not settings.STAFF_MFA_REQUIRED or mfa.is_strong(request))
+        return super().has_permission(request) and (
+            not settings.STAFF_MFA_REQUIRED or mfa.has_shown_second_factor(request)
+        )
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
         """The tables that this operator may see. Asked for by the header and by the first page: found once a request."""

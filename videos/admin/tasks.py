@@ -17,7 +17,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.admin.lists import AnsweringList
+from accounts.admin.lists import TolerantChangeList
 from accounts.seams import clock
 from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
 from billing.guard import wait_reasons
@@ -46,7 +46,7 @@ MAX_SELECTED = 200
 MAX_BODY_SHOWN = 4000
 
 
-class TaskList(AnsweringList):
+class TaskList(TolerantChangeList):
     """A page of the list, with each task's spend: one query for all of them."""
 
     def get_results(self, request: HttpRequest) -> None:
@@ -88,7 +88,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     ) -> tuple[QuerySet[VideoTask], bool]:
         return search_tasks(queryset, search_term), False
 
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[AnsweringList]:
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[TolerantChangeList]:
         return TaskList
 
     def has_operate_permission(self, request: HttpRequest) -> bool:

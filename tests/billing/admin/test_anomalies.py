@@ -31,8 +31,10 @@ def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None
     anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
     user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
-    tokens.make(user=olga, name="grafana", scopes=[tokens.COST_READ])
-    tokens.revoke(token_id=tokens.make(user=olga, name="old", scopes=[tokens.COST_READ]).token.pk, actor=olga)
+    tokens.create_token(user=olga, name="grafana", scopes=[tokens.COST_READ])
+    tokens.revoke_token(
+        token_id=tokens.create_token(user=olga, name="old", scopes=[tokens.COST_READ]).token.pk, actor=olga
+    )
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -60,11 +62,11 @@ def test_a_token_is_made_by_hand_and_shown_once(olga: User, new_page: NewPage, v
     page.get_by_role("button", name=re.compile("Confirm|Continue|Go on")).click()
     page.get_by_label("Name").fill("nagios on the roof")
     assert too_wide(page) <= 0
-    page.get_by_role("button", name="Make the token").click()
+    page.get_by_role("button", name="Create token").click()
     secret = page.get_by_label("nagios on the roof").input_value()
     assert re.fullmatch(r"veo_[A-Za-z0-9_-]{43}", secret)
     assert too_wide(page) <= 0
-    page.get_by_role("link", name="I have kept it").click()
+    page.get_by_role("link", name="Done").click()
     expect(page.get_by_text("nagios on the roof")).to_be_visible()
     assert secret not in page.content()
 

@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 
 def secret_of(user: User) -> str:
-    return tokens.make(user=user, name="grafana", scopes=[tokens.COST_READ]).secret
+    return tokens.create_token(user=user, name="grafana", scopes=[tokens.COST_READ]).secret
 
 
 def ask(secret: str, **headers: str) -> Any:
@@ -105,7 +105,7 @@ def test_a_wrong_token_is_refused_even_beside_a_good_session(desk: Client) -> No
 
 
 def test_a_disabled_operator_s_token_and_one_for_something_else_are_refused(olga: User) -> None:
-    other = tokens.make(user=olga, name="other", scopes=[tokens.COST_READ])
+    other = tokens.create_token(user=olga, name="other", scopes=[tokens.COST_READ])
     other.token.scopes = ["something:else"]
     other.token.save()
     assert refused(ask(other.secret)) == (403, "scope_missing")
@@ -163,7 +163,7 @@ def test_a_new_site_says_zeros_and_no_balance(olga: User, settings: Settings) ->
 
 
 def figures_again(user: User) -> Json:
-    tokens.revoke(token_id=user.api_tokens.latest("pk").pk, actor=None)
+    tokens.revoke_token(token_id=user.api_tokens.latest("pk").pk, actor=None)
     return figures(user)
 
 

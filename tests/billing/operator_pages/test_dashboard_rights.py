@@ -97,7 +97,7 @@ def test_the_json_tells_kinds_of_alerts_to_all_and_their_words_to_whom_the_page_
     hire: Hire, olga: User, settings: Settings
 ) -> None:
     clerk = hire()
-    secret = tokens.make(user=clerk, name="grafana", scopes=[tokens.COST_READ]).secret
+    secret = tokens.create_token(user=clerk, name="grafana", scopes=[tokens.COST_READ]).secret
     by_token = Client().get(ADDRESS, headers={"Authorization": f"Bearer {secret}"}).json()
     for said in (by_token, browser_of(clerk).get(ADDRESS).json()):
         assert [(one["kind"], one["detail"]) for one in said["alerts"]] == [("storage", "")]

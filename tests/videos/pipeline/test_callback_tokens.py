@@ -9,7 +9,7 @@ from django.urls import reverse
 from accounts.models import User
 from accounts.seams import randomness
 from tests.videos.world import World
-from veoapp.logs import Lines
+from veoapp.logs import SecretMaskingFormatter
 from videos.pipeline.callback_tokens import hidden
 
 SECRET = "canary-callback-token-0123456789abcdefghijk"
@@ -17,7 +17,9 @@ SECRET = "canary-callback-token-0123456789abcdefghijk"
 
 def lines(records: list[logging.LogRecord]) -> str:
     """What the site's own handler would write."""
-    (console,) = [handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, Lines)]
+    (console,) = [
+        handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, SecretMaskingFormatter)
+    ]
     return "\n".join(console.format(record) for record in records)
 
 

@@ -80,7 +80,7 @@ class Command(BaseCommand):
         provider_keys.require_readable_keys()
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
         if settings.DEBUG:
-            account = demo.ensure()
+            account = demo.ensure_demo_account()
             password = account.password or _("(the password you gave it)")
             lines.append(_("Sign in as          %(email)s  %(password)s") % {"email": demo.EMAIL, "password": password})
         else:

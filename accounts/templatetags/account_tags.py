@@ -1,4 +1,4 @@
-"""Small words about people, for templates."""
+"""Template tags about users: browser names and security notices."""
 
 from django import template
 from django.template import Context
@@ -11,12 +11,12 @@ register = template.Library()
 
 @register.filter
 def browser(user_agent: str) -> str:
-    """`Firefox · Linux` from what a browser says of itself."""
-    return browser_names.named(user_agent)
+    """`Firefox · Linux` from a user agent."""
+    return browser_names.name_browser(user_agent)
 
 
 @register.simple_tag(takes_context=True)
-def said(context: Context, notice: Notice) -> str:
-    """The notice's sentence, filled from the mail's own values."""
+def notice_sentence(context: Context, notice: Notice) -> str:
+    """The notice's sentence, filled from the mail's context."""
     values = {str(name): value for name, value in context.flatten().items()}
-    return notice.said(values)
+    return notice.format_sentence(values)
