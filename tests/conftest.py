@@ -7,7 +7,7 @@ from django.conf import settings
 pytest_plugins = [
     "tests.database",
     "tests.people",
-    "tests.telling",
+    "tests.alert_facts",
     "tests.browsing",
     "tests.mail",
     "tests.s3",

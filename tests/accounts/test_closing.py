@@ -1,4 +1,4 @@
-"""F73: an account is closed. The person goes, the books stay."""
+"""F73: closing an account erases the user's personal data and keeps the ledger."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -18,35 +18,35 @@ from accounts.models import User
 from accounts.seams import clock
 from accounts.signals import account_closing
 from billing.credits import ledger
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def closing() -> Iterator[list[dict[str, Any]]]:
-    """What other apps hear while an account closes."""
-    heard: list[dict[str, Any]] = []
+def signals() -> Iterator[list[dict[str, Any]]]:
+    """Every `account_closing` that was sent, with the address at that time."""
+    received: list[dict[str, Any]] = []
 
-    def listen(**kwargs: Any) -> None:
-        heard.append({**kwargs, "email_then": kwargs["user"].email})
+    def receive(**kwargs: Any) -> None:
+        received.append({**kwargs, "email_then": kwargs["user"].email})
 
-    account_closing.connect(listen, weak=False)
-    yield heard
-    account_closing.disconnect(listen)
+    account_closing.connect(receive, weak=False)
+    yield received
+    account_closing.disconnect(receive)
 
 
-def test_f73_a_person_closes_their_account_and_nothing_names_them(client: Client, alice: User) -> None:
+def test_f73_closing_an_account_erases_the_personal_data(client: Client, alice: User) -> None:
     alice.language, alice.time_zone = "zh-hans", "Asia/Shanghai"
     alice.save()
-    doorway.sign_in(client, alice.email)
-    assert doorway.prove(client, "/settings/delete/").status_code == 200
+    steps.sign_in(client, alice.email)
+    assert steps.reauthenticate(client, "/settings/delete/").status_code == 200
     answer = client.post("/settings/delete/", {"understood": "on"})
     assert answer["Location"] == "/settings/closed/"
 
     alice.refresh_from_db()
-    assert doorway.names(alice) == f"deleted-{alice.pk}@deleted.invalid   "
+    assert steps.list_personal_data(alice) == f"deleted-{alice.pk}@deleted.invalid   "
     assert not alice.is_active
     assert not alice.has_usable_password()
     assert alice.anonymised_at is not None
@@ -55,20 +55,20 @@ def test_f73_a_person_closes_their_account_and_nothing_names_them(client: Client
     assert client.get("/settings/closed/").status_code == 200
 
 
-def test_f73_sessions_everywhere_end(client: Client, alice: User) -> None:
+def test_f73_closing_ends_every_session(client: Client, alice: User) -> None:
     elsewhere, unlisted = Client(), Client()
     for browser in (client, elsewhere, unlisted):
-        doorway.sign_in(browser, alice.email)
-    # A session that no list knows of dies by the password that is no more.
+        steps.sign_in(browser, alice.email)
+    # A session that is not in the list ends because the password hash changes.
     UserSession.objects.filter(session_key=unlisted.session.session_key).delete()
     user_actions.close_account(user=alice, actor=None)
-    assert [doorway.is_signed_in(browser) for browser in (client, elsewhere, unlisted)] == [False] * 3
+    assert [steps.is_signed_in(browser) for browser in (client, elsewhere, unlisted)] == [False] * 3
     assert not UserSession.objects.filter(user=alice).exists()
     assert Session.objects.count() <= 1
-    assert "is wrong" in doorway.sign_in(Client(), "alice@example.com").text
+    assert "is wrong" in steps.sign_in(Client(), "alice@example.com").text
 
 
-def test_f73_the_ledger_stays_and_holds_its_owner(alice: User) -> None:
+def test_f73_the_ledger_stays_and_protects_its_owner(alice: User) -> None:
     give_credits(alice, 100)
     before = list(ledger.statement(alice).values_list("pk", "amount", "balance_after"))
     user_actions.close_account(user=alice, actor=None)
@@ -78,19 +78,19 @@ def test_f73_the_ledger_stays_and_holds_its_owner(alice: User) -> None:
         alice.delete()
 
 
-def test_f73_others_hear_of_it_before_the_person_is_anonymised_and_in_the_same_transaction(
-    alice: User, olga: User, closing: list[dict[str, Any]]
+def test_f73_the_signal_is_sent_before_the_user_is_anonymised(
+    alice: User, olga: User, signals: list[dict[str, Any]]
 ) -> None:
     user_actions.close_account(user=alice, actor=olga)
-    [heard] = closing
-    assert heard["user"].pk == alice.pk
-    assert heard["actor"] == olga
-    assert heard["email_then"] == "alice@example.com"
+    [signal] = signals
+    assert signal["user"].pk == alice.pk
+    assert signal["actor"] == olga
+    assert signal["email_then"] == "alice@example.com"
 
 
-def test_f73_when_somebody_cannot_let_go_nothing_is_closed(alice: User) -> None:
+def test_f73_an_exception_in_a_receiver_keeps_the_account_open(alice: User) -> None:
     def refuse(**kwargs: Any) -> None:
-        raise RuntimeError("a video is in the middle of something")
+        raise RuntimeError("a video is being sent")
 
     account_closing.connect(refuse, weak=False)
     try:
@@ -103,35 +103,35 @@ def test_f73_when_somebody_cannot_let_go_nothing_is_closed(alice: User) -> None:
     assert alice.email == "alice@example.com"
 
 
-def test_f73_closing_twice_changes_nothing(alice: User, closing: list[dict[str, Any]]) -> None:
+def test_f73_closing_twice_changes_nothing(alice: User, signals: list[dict[str, Any]]) -> None:
     first = user_actions.close_account(user=alice, actor=None)
     again = user_actions.close_account(user=alice, actor=None)
     assert again.anonymised_at == first.anonymised_at
-    assert len(closing) == 1
+    assert len(signals) == 1
 
 
-def test_an_operator_who_leaves_takes_no_rights_along(olga: User) -> None:
+def test_closing_an_operator_s_account_removes_their_rights(olga: User) -> None:
     closed = user_actions.close_account(user=olga, actor=None)
     assert not closed.is_staff
     assert not closed.is_superuser
     assert not Authenticator.objects.filter(user=olga).exists()
 
 
-def test_a_closed_account_is_not_opened_again(alice: User) -> None:
+def test_a_closed_account_cannot_be_enabled(alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     assert not user_actions.enable(user=alice, actor=None).is_active
 
 
-def test_the_address_is_free_for_a_new_account(client: Client, alice: User) -> None:
+def test_the_address_can_be_used_for_a_new_account(client: Client, alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
-    doorway.sign_up(client, "alice@example.com")
-    doorway.enter(client, doorway.code_in(doorway.last_mail()))
+    steps.sign_up(client, "alice@example.com")
+    steps.enter_code(client, steps.find_code(steps.last_mail()))
     assert User.objects.get(email="alice@example.com").pk != alice.pk
 
 
-def test_closing_asks_for_the_password_and_again_when_that_was_long_ago(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
-    doorway.prove(client, "/settings/delete/")
+def test_closing_asks_for_the_password_again_after_ten_minutes(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
+    steps.reauthenticate(client, "/settings/delete/")
     with time_machine.travel(clock.now() + timedelta(minutes=10), tick=False):
         answer = client.post("/settings/delete/", {"understood": "on"})
         assert answer["Location"].startswith("/accounts/reauthenticate/?next=")
@@ -143,16 +143,16 @@ def test_closing_asks_for_the_password_and_again_when_that_was_long_ago(client: 
         assert alice.is_active
 
 
-def test_closing_needs_the_tick(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
-    doorway.prove(client, "/settings/delete/")
+def test_closing_requires_the_confirmation_box(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
+    steps.reauthenticate(client, "/settings/delete/")
     assert client.post("/settings/delete/", {}).status_code == 200
     alice.refresh_from_db()
     assert alice.is_active
 
 
-def test_the_page_says_what_happens(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
-    text = doorway.prove(client, "/settings/delete/").text
-    for said in ("all your files", "Your credits are lost", "are kept, without your name"):
-        assert said in text
+def test_the_page_explains_the_consequences(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
+    text = steps.reauthenticate(client, "/settings/delete/").text
+    for phrase in ("all your files", "Your credits are lost", "are kept, without your name"):
+        assert phrase in text

@@ -1,4 +1,4 @@
-"""What every answer about a person carries: the policy, no storing, cookies that stay on this site."""
+"""Headers of pages about users: the content security policy, no caching, cookies for this host only."""
 
 import json
 import os
@@ -10,18 +10,18 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from tests.accounts import doorway
+from tests.accounts import steps
 
 pytestmark = pytest.mark.django_db
 
-ENTRANCE = [
+PUBLIC = [
     "/accounts/login/",
     "/accounts/signup/",
     "/accounts/password/reset/",
     "/accounts/inactive/",
     "/settings/closed/",
 ]
-OWN = [
+PRIVATE = [
     "/settings/",
     "/settings/delete/",
     "/accounts/email/",
@@ -36,26 +36,26 @@ OWN = [
 ]
 
 
-@pytest.mark.parametrize("path", ENTRANCE)
-def test_pages_for_strangers_carry_the_policy_and_our_dress(client: Client, path: str) -> None:
-    looks_right(client, path)
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_pages_carry_the_policy_and_our_layout(client: Client, path: str) -> None:
+    check_page(client, path)
 
 
-@pytest.mark.parametrize("path", OWN)
-def test_pages_about_oneself_carry_the_policy_are_stored_nowhere_and_wear_our_dress(
+@pytest.mark.parametrize("path", PRIVATE)
+def test_private_pages_carry_the_policy_and_our_layout_and_are_not_cached(
     client: Client, alice: User, path: str
 ) -> None:
-    doorway.sign_in(client, alice.email)
-    answer = looks_right(client, path)
-    assert "no-store" in answer
-    assert "private" in answer
+    steps.sign_in(client, alice.email)
+    cache_control = check_page(client, path)
+    assert "no-store" in cache_control
+    assert "private" in cache_control
 
 
-def looks_right(client: Client, path: str) -> str:
+def check_page(client: Client, path: str) -> str:
     """Check one page; returns its Cache-Control."""
     page = client.get(path)
     if page.status_code == 302:
-        page = doorway.prove(client, path)
+        page = steps.reauthenticate(client, path)
     assert page.status_code == 200, page
     policy = page["Content-Security-Policy"]
     for rule in (
@@ -78,8 +78,8 @@ def looks_right(client: Client, path: str) -> str:
     return page.headers.get("Cache-Control", "")
 
 
-def test_cookies_belong_to_the_host_alone_when_the_site_is_on_https() -> None:
-    """Settings are read once, so another process reads them as production would."""
+def test_cookies_are_limited_to_the_host_on_https() -> None:
+    """In another process, because settings are read once."""
     script = """
 import json, django
 django.setup()

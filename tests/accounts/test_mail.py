@@ -1,4 +1,4 @@
-"""Mails: one thing said, in the reader's language and time zone, as text and as a page."""
+"""Mails: in the reader's language and time zone, as plain text and HTML."""
 
 import re
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from accounts.mail import sending as mail
 from accounts.mail.console_backend import EmailBackend
 from accounts.mail.security_notices import NOTICES, Notice
 from accounts.models import User
-from tests.accounts import doorway
+from tests.accounts import steps
 
 pytestmark = pytest.mark.django_db
 
@@ -23,64 +23,64 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FROM = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "timestamp": NOW}
 
 
-def notice_to(user: User | str, notice: Notice = NOTICES["password_changed"], **more: object) -> None:
-    mail.send(user, "notice", {**FROM, "notice": notice, **more})
+def send_notice(user: User | str, notice: Notice = NOTICES["password_changed"], **values: object) -> None:
+    mail.send(user, "notice", {**FROM, "notice": notice, **values})
 
 
-def test_a_mail_is_plain_text_and_a_page_with_a_subject_on_one_line(alice: User) -> None:
-    notice_to(alice)
-    message = doorway.last_mail()
+def test_a_mail_has_plain_text_html_and_a_subject_on_one_line(alice: User) -> None:
+    send_notice(alice)
+    message = steps.last_mail()
     assert message.to == ["alice@example.com"]
     assert message.subject == "Your password was changed"
     assert "Your password was changed." in message.body
-    assert "Your password was changed." in doorway.html_of(message)
+    assert "Your password was changed." in steps.get_html_alternative(message)
     assert message.extra_headers["Auto-Submitted"] == "auto-generated"
 
 
-def test_times_are_the_reader_s(alice: User) -> None:
+def test_times_are_in_the_reader_s_time_zone(alice: User) -> None:
     alice.time_zone = "Asia/Shanghai"
-    notice_to(alice)
-    assert "20:00" in doorway.last_mail().body
+    send_notice(alice)
+    assert "20:00" in steps.last_mail().body
 
 
-def test_the_language_is_the_reader_s_whatever_is_spoken_around(alice: User) -> None:
+def test_the_language_is_the_reader_s_whatever_language_is_active(alice: User) -> None:
     alice.language = "zh-hans"
-    notice_to(alice)
-    assert '<html lang="zh-hans">' in doorway.html_of(doorway.last_mail())
+    send_notice(alice)
+    assert '<html lang="zh-hans">' in steps.get_html_alternative(steps.last_mail())
     assert translation.get_language() == "en"
 
 
-def test_a_given_language_wins_and_another_address_of_theirs_may_be_named(alice: User) -> None:
+def test_a_given_language_and_a_given_address_win(alice: User) -> None:
     alice.language = "zh-hans"
     values = {**FROM, "notice": NOTICES["password_changed"]}
     mail.send(alice, "notice", values, language="en", address="old@example.com")
-    message = doorway.last_mail()
+    message = steps.last_mail()
     assert message.to == ["old@example.com"]
     assert message.subject == "Your password was changed"
 
 
-def test_text_is_not_escaped_and_the_page_is(alice: User) -> None:
-    notice_to(alice, NOTICES["email_deleted"], deleted_email="o'neil&co@example.com")
-    message = doorway.last_mail()
+def test_plain_text_is_not_escaped_and_html_is(alice: User) -> None:
+    send_notice(alice, NOTICES["email_deleted"], deleted_email="o'neil&co@example.com")
+    message = steps.last_mail()
     assert "o'neil&co@example.com" in message.body
-    assert "o&#x27;neil&amp;co@example.com" in doorway.html_of(message)
+    assert "o&#x27;neil&amp;co@example.com" in steps.get_html_alternative(message)
 
 
 @override_settings(APP_URL="https://veo.example")
-def test_addresses_in_mails_are_the_site_s_own_never_the_request_s(alice: User) -> None:
-    notice_to(alice)
-    assert "https://veo.example/accounts/password/reset/" in doorway.last_mail().body
-    assert "testserver" not in doorway.last_mail().body
+def test_links_in_mails_use_the_site_s_address(alice: User) -> None:
+    send_notice(alice)
+    assert "https://veo.example/accounts/password/reset/" in steps.last_mail().body
+    assert "testserver" not in steps.last_mail().body
 
 
 @pytest.mark.parametrize("name", sorted(NOTICES))
-def test_every_notice_can_be_said(alice: User, name: str) -> None:
+def test_every_notice_fills_its_placeholders(alice: User, name: str) -> None:
     values = {"to_email": "new@example.com", "from_email": "old@example.com", "deleted_email": "x@example.com"}
-    notice_to(alice, NOTICES[name], **values)
-    assert "%(" not in doorway.last_mail().body
+    send_notice(alice, NOTICES[name], **values)
+    assert "%(" not in steps.last_mail().body
 
 
-def test_every_mail_has_a_subject_a_text_and_a_page_of_one_layout() -> None:
+def test_every_mail_has_a_subject_and_uses_the_base_templates() -> None:
     folder = Path(settings.BASE_DIR) / "templates" / "mail"
     names = {path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt")}
     assert {"email_confirmation", "password_reset_code", "notice"} <= names
@@ -90,15 +90,15 @@ def test_every_mail_has_a_subject_a_text_and_a_page_of_one_layout() -> None:
         get_template(f"mail/{name}.html")
 
 
-def test_pages_of_mails_load_nothing_from_anywhere(alice: User) -> None:
-    notice_to(alice)
-    assert not re.search(r"<img|<script|<link|url\(", doorway.html_of(doorway.last_mail()))
+def test_html_mails_load_nothing_from_the_network(alice: User) -> None:
+    send_notice(alice)
+    assert not re.search(r"<img|<script|<link|url\(", steps.get_html_alternative(steps.last_mail()))
 
 
-def test_without_a_mail_server_mail_is_printed_as_a_person_reads_it(alice: User) -> None:
-    notice_to(alice)
-    paper = StringIO()
-    EmailBackend(stream=paper).send_messages([doorway.last_mail()])
-    assert "Mail to alice@example.com: Your password was changed\n" in paper.getvalue()
-    assert "Your password was changed." in paper.getvalue()
-    assert "<" not in paper.getvalue()
+def test_the_console_backend_prints_address_subject_and_text(alice: User) -> None:
+    send_notice(alice)
+    output = StringIO()
+    EmailBackend(stream=output).send_messages([steps.last_mail()])
+    assert "Mail to alice@example.com: Your password was changed\n" in output.getvalue()
+    assert "Your password was changed." in output.getvalue()
+    assert "<" not in output.getvalue()

@@ -1,4 +1,4 @@
-"""What a person chooses for themselves: name, language, time zone, theme, mails."""
+"""A user's preferences: name, language, time zone, theme, mails."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ from accounts.time_zones import get_zone, list_zones_by_region
 
 pytestmark = pytest.mark.django_db
 
-CHOSEN = {
+FORM = {
     "display_name": "Ada L",
     "language": "",
     "time_zone": "Asia/Shanghai",
@@ -24,9 +24,9 @@ CHOSEN = {
 }
 
 
-def test_preferences_are_saved_and_said(client: Client, alice: User) -> None:
+def test_preferences_are_saved_and_shown(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.post("/settings/", CHOSEN, follow=True)
+    answer = client.post("/settings/", FORM, follow=True)
     assert "Saved." in answer.text
     assert 'data-theme="dark"' in answer.text
     alice.refresh_from_db()
@@ -34,31 +34,31 @@ def test_preferences_are_saved_and_said(client: Client, alice: User) -> None:
     assert (alice.notify_ready, alice.notify_failed) == (True, False)
 
 
-def test_only_what_the_form_shows_can_be_changed(client: Client, alice: User) -> None:
-    """15.3.3: fields that are not on the page are not taken."""
+def test_only_fields_of_the_form_can_be_changed(client: Client, alice: User) -> None:
+    """ASVS 15.3.3: fields that are not on the page are ignored."""
     client.force_login(alice)
-    client.post("/settings/", {**CHOSEN, "is_staff": "on", "is_superuser": "on", "email": "boss@example.com"})
+    client.post("/settings/", {**FORM, "is_staff": "on", "is_superuser": "on", "email": "boss@example.com"})
     alice.refresh_from_db()
     assert (alice.is_staff, alice.is_superuser, alice.email) == (False, False, "alice@example.com")
 
 
-def test_a_language_counts_from_the_very_next_page(client: Client, alice: User) -> None:
+def test_a_new_language_is_used_from_the_next_page_on(client: Client, alice: User) -> None:
     client.force_login(alice)
     assert client.get("/settings/")["Content-Language"] == "en"
-    answer = client.post("/settings/", {**CHOSEN, "language": "zh-hans"}, follow=True)
+    answer = client.post("/settings/", {**FORM, "language": "zh-hans"}, follow=True)
     assert answer["Content-Language"] == "zh-hans"
     assert '<html lang="zh-hans"' in answer.text
 
 
 def test_an_unknown_language_zone_or_theme_is_refused(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.post("/settings/", {**CHOSEN, "language": "tlh", "time_zone": "Moon/Base", "theme": "pink"})
+    answer = client.post("/settings/", {**FORM, "language": "tlh", "time_zone": "Moon/Base", "theme": "pink"})
     assert set(answer.context["form"].errors) == {"language", "time_zone", "theme"}
     alice.refresh_from_db()
     assert alice.display_name == "Alice"
 
 
-def test_a_stranger_switches_the_language_and_stays_where_they_were(client: Client) -> None:
+def test_the_language_switch_works_without_an_account_and_returns_to_the_page(client: Client) -> None:
     answer = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "/accounts/login/"})
     assert answer["Location"] == "/accounts/login/"
     assert client.get("/accounts/login/")["Content-Language"] == "zh-hans"
@@ -66,12 +66,12 @@ def test_a_stranger_switches_the_language_and_stays_where_they_were(client: Clie
     assert client.get("/accounts/login/", headers={"Accept-Language": "zh-CN"})["Content-Language"] == "en"
 
 
-def test_the_switch_leads_to_no_other_site(client: Client) -> None:
+def test_the_language_switch_does_not_redirect_to_another_site(client: Client) -> None:
     answer = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "https://evil.example/"})
     assert answer["Location"] == "/"
 
 
-def test_for_a_person_signed_in_the_switch_is_their_preference(client: Client, alice: User) -> None:
+def test_the_language_switch_saves_the_preference_of_a_signed_in_user(client: Client, alice: User) -> None:
     client.force_login(alice)
     client.post("/i18n/setlang/", {"language": "zh-hans", "next": "/settings/"})
     assert client.get("/settings/")["Content-Language"] == "zh-hans"
@@ -82,31 +82,31 @@ def test_for_a_person_signed_in_the_switch_is_their_preference(client: Client, a
     assert alice.language == "zh-hans"
 
 
-def test_as_my_browser_says_forgets_an_earlier_switch(client: Client, alice: User) -> None:
+def test_choosing_the_browser_s_language_forgets_an_earlier_switch(client: Client, alice: User) -> None:
     client.post("/i18n/setlang/", {"language": "zh-hans"})
     client.force_login(alice)
-    client.post("/settings/", CHOSEN)
+    client.post("/settings/", FORM)
     assert client.get("/settings/", headers={"Accept-Language": "en"})["Content-Language"] == "en"
 
 
 @pytest.mark.parametrize(
-    ("asked", "spoken"),
+    ("requested", "language"),
     [("zh-CN,zh;q=0.9,en;q=0.8", "zh-hans"), ("de-DE,de", "en"), ("en-GB", "en"), ("", "en"), ("*;;q=x", "en")],
 )
-def test_a_stranger_is_spoken_to_as_their_browser_asks(client: Client, asked: str, spoken: str) -> None:
-    answer = client.get("/accounts/login/", headers={"Accept-Language": asked})
-    assert answer["Content-Language"] == spoken
+def test_the_browser_s_language_is_used_without_an_account(client: Client, requested: str, language: str) -> None:
+    answer = client.get("/accounts/login/", headers={"Accept-Language": requested})
+    assert answer["Content-Language"] == language
     assert "Accept-Language" in answer["Vary"]
 
 
-def test_a_language_no_longer_offered_counts_as_not_chosen(client: Client, alice: User) -> None:
+def test_a_language_that_is_no_longer_offered_is_ignored(client: Client, alice: User) -> None:
     alice.language = "tlh"
     alice.save()
     client.force_login(alice)
     assert client.get("/settings/")["Content-Language"] == "en"
 
 
-def test_times_are_shown_where_the_person_lives(alice: User, rf: RequestFactory) -> None:
+def test_times_are_shown_in_the_user_s_time_zone(alice: User, rf: RequestFactory) -> None:
     noon = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
     seen = []
 
@@ -122,7 +122,7 @@ def test_times_are_shown_where_the_person_lives(alice: User, rf: RequestFactory)
     assert seen == [("Asia/Shanghai", "20:00"), ("UTC", "12:00"), ("UTC", "12:00")]
 
 
-def test_the_language_of_one_request_does_not_stay_for_the_next(client: Client, alice: User) -> None:
+def test_the_language_does_not_leak_into_the_next_request(client: Client, alice: User) -> None:
     alice.language = "zh-hans"
     alice.save()
     client.force_login(alice)
@@ -130,22 +130,22 @@ def test_the_language_of_one_request_does_not_stay_for_the_next(client: Client, 
     assert translation.get_language() == "en"
 
 
-def test_the_list_of_zones_has_every_region_and_only_zones_that_exist() -> None:
-    places = dict(list_zones_by_region())
-    assert ("Asia/Shanghai", "Shanghai") in places["Asia"]
-    assert ("America/Argentina/Buenos_Aires", "Argentina · Buenos Aires") in places["America"]
-    assert sum(len(group) for group in places.values()) > 350
-    assert all(get_zone(name).key == name for group in places.values() for name, _city in group)
+def test_the_list_of_zones_has_every_region_and_only_existing_zones() -> None:
+    zones = dict(list_zones_by_region())
+    assert ("Asia/Shanghai", "Shanghai") in zones["Asia"]
+    assert ("America/Argentina/Buenos_Aires", "Argentina · Buenos Aires") in zones["America"]
+    assert sum(len(group) for group in zones.values()) > 350
+    assert all(get_zone(name).key == name for group in zones.values() for name, _city in group)
 
 
-def test_a_zone_that_the_list_does_not_offer_survives_saving(alice: User) -> None:
+def test_a_zone_that_is_not_in_the_list_is_kept_on_saving(alice: User) -> None:
     alice.time_zone = "Etc/GMT-3"
-    form = PreferencesForm({**CHOSEN, "time_zone": "Etc/GMT-3"}, instance=alice)
+    form = PreferencesForm({**FORM, "time_zone": "Etc/GMT-3"}, instance=alice)
     assert form.is_valid(), form.errors
     assert form.save().time_zone == "Etc/GMT-3"
 
 
-def test_strangers_are_led_to_sign_in(client: Client) -> None:
+def test_private_pages_redirect_to_sign_in(client: Client) -> None:
     for path in ("/settings/", "/settings/delete/", "/accounts/sessions/", "/accounts/email/", "/accounts/2fa/"):
         answer = client.get(path)
         assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={path}")

@@ -1,4 +1,4 @@
-"""Passwords, sessions, and being locked out."""
+"""Passwords, sessions and rate limits of signing in."""
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -9,36 +9,36 @@ from pytest_django.fixtures import Settings
 
 from accounts import user_actions
 from accounts.models import User
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.mail import Mailbox
 from tests.people import PASSWORD
 
 pytestmark = pytest.mark.django_db
 
 
-def test_after_signing_in_one_is_where_one_wanted_to_go(client: Client, alice: User) -> None:
-    asked = client.get("/settings/")
-    answer = doorway.sign_in(client, alice.email, path=asked["Location"])
+def test_signing_in_returns_to_the_requested_page(client: Client, alice: User) -> None:
+    redirect = client.get("/settings/")
+    answer = steps.sign_in(client, alice.email, path=redirect["Location"])
     assert (answer.status_code, answer["Location"]) == (302, "/settings/")
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_signing_in_never_leads_to_another_site(client: Client, alice: User, elsewhere: str) -> None:
+def test_signing_in_does_not_redirect_to_another_site(client: Client, alice: User, elsewhere: str) -> None:
     answer = client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD, "next": elsewhere})
     assert (answer.status_code, answer["Location"]) == (302, "/")
 
 
-def test_the_sixth_wrong_password_is_not_even_tried(client: Client, alice: User) -> None:
+def test_after_five_wrong_passwords_even_the_right_one_is_refused(client: Client, alice: User) -> None:
     for _ in range(5):
-        assert "is wrong" in doorway.sign_in(client, alice.email, "wrong").text
-    # Even the right one: whoever guesses must wait, from wherever they guess.
-    answer = doorway.sign_in(Client(REMOTE_ADDR="192.0.2.7"), alice.email)
+        assert "is wrong" in steps.sign_in(client, alice.email, "wrong").text
+    # From another address too: the limit is for the account.
+    answer = steps.sign_in(Client(REMOTE_ADDR="192.0.2.7"), alice.email)
     assert "Too many attempts" in answer.text
-    assert not doorway.is_signed_in(client)
+    assert not steps.is_signed_in(client)
 
 
 class CountedHasher(MD5PasswordHasher):
-    """Counts how often a password is hashed: the slow part of signing in, and what a stopwatch outside would see."""
+    """Counts how often a password is hashed, the slow part of signing in that an attacker could measure."""
 
     hashed = 0
 
@@ -50,40 +50,40 @@ class CountedHasher(MD5PasswordHasher):
 def test_a_wrong_password_costs_one_hash_whether_or_not_the_address_is_known(
     client: Client, alice: User, settings: Settings
 ) -> None:
-    """6.3.8 in time."""
+    """ASVS 6.3.8, for timing."""
     settings.PASSWORD_HASHERS = [f"{__name__}.CountedHasher"]
     costs = []
     for email in (alice.email, "nobody@example.com"):
         CountedHasher.hashed = 0
-        doorway.sign_in(client, email, "wrong")
+        steps.sign_in(client, email, "wrong")
         costs.append(CountedHasher.hashed)
     assert costs == [1, 1]
 
 
-def test_one_address_on_the_net_cannot_try_many_accounts(client: Client, db: None) -> None:
+def test_one_ip_address_cannot_try_many_accounts(client: Client, db: None) -> None:
     for n in range(10):
-        doorway.sign_in(client, f"p{n}@example.com", "wrong")
-    assert "Too many attempts" in doorway.sign_in(client, "p10@example.com", "wrong").text
-    assert "is wrong" in doorway.sign_in(Client(REMOTE_ADDR="192.0.2.7"), "p10@example.com", "wrong").text
+        steps.sign_in(client, f"p{n}@example.com", "wrong")
+    assert "Too many attempts" in steps.sign_in(client, "p10@example.com", "wrong").text
+    assert "is wrong" in steps.sign_in(Client(REMOTE_ADDR="192.0.2.7"), "p10@example.com", "wrong").text
 
 
-def test_the_address_on_the_net_is_the_one_the_trusted_proxy_saw(alice: User, settings: Settings) -> None:
-    """15.3.4: what a client writes into X-Forwarded-For itself stands further left and counts for nothing."""
+def test_the_ip_address_is_the_one_the_trusted_proxy_reported(alice: User, settings: Settings) -> None:
+    """ASVS 15.3.4: what the client itself writes into X-Forwarded-For is ignored."""
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     browser = Client(headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.4"})
-    doorway.sign_in(browser, alice.email)
+    steps.sign_in(browser, alice.email)
     assert UserSession.objects.get().ip == "198.51.100.4"
 
 
-def test_without_a_trusted_proxy_the_header_counts_for_nothing(alice: User) -> None:
-    doorway.sign_in(Client(headers={"X-Forwarded-For": "203.0.113.9"}), alice.email)
+def test_without_a_trusted_proxy_the_header_is_ignored(alice: User) -> None:
+    steps.sign_in(Client(headers={"X-Forwarded-For": "203.0.113.9"}), alice.email)
     assert UserSession.objects.get().ip == "127.0.0.1"
 
 
-def test_too_many_sign_ups_from_one_place_get_a_page_that_says_wait(client: Client, db: None) -> None:
+def test_too_many_sign_ups_from_one_ip_address_are_refused_with_a_page(client: Client, db: None) -> None:
     for n in range(20):
-        doorway.sign_up(client, f"p{n}@example.com", "short")
-    answer = doorway.sign_up(client, "p20@example.com", "short")
+        steps.sign_up(client, f"p{n}@example.com", "short")
+    answer = steps.sign_up(client, "p20@example.com", "short")
     assert answer.status_code == 429
     assert "Too many attempts" in answer.text
     assert "tokens.css" in answer.text
@@ -95,7 +95,7 @@ def test_signing_in_changes_the_session_key(client: Client, alice: User) -> None
     session["before"] = True
     session.save()
     client.cookies["sessionid"] = str(session.session_key)
-    doorway.sign_in(client, alice.email)
+    steps.sign_in(client, alice.email)
     assert client.session.session_key != session.session_key
 
 
@@ -105,35 +105,35 @@ def test_a_password_is_reset_with_the_code_from_the_mail(
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     elsewhere = Client()
-    doorway.sign_in(elsewhere, alice.email)
+    steps.sign_in(elsewhere, alice.email)
 
     step = client.post("/accounts/password/reset/", {"email": alice.email})
     [message] = smtp_server.messages
-    code = doorway.code_in(message)
+    code = steps.find_code(message)
     assert message["Subject"] == f"{code} resets your veoapp password"
-    step = doorway.enter(client, code, step["Location"])
+    step = steps.enter_code(client, code, step["Location"])
     fresh = "a brand new horse battery"
     step = client.post(step["Location"], {"password1": fresh, "password2": fresh})
     assert (step.status_code, step["Location"]) == (302, "/")
 
-    assert doorway.is_signed_in(client)
-    assert not doorway.is_signed_in(elsewhere)
+    assert steps.is_signed_in(client)
+    assert not steps.is_signed_in(elsewhere)
     alice.refresh_from_db()
     assert alice.check_password(fresh)
     notice = smtp_server.messages[-1]
     assert notice["Subject"] == "Your password was reset"
-    assert "127.0.0.1" in doorway.plain(notice)
+    assert "127.0.0.1" in steps.get_text(notice)
 
 
-def test_changing_the_password_signs_the_others_out_and_tells_by_mail(client: Client, alice: User) -> None:
+def test_changing_the_password_ends_other_sessions_and_sends_a_mail(client: Client, alice: User) -> None:
     elsewhere = Client()
-    doorway.sign_in(elsewhere, alice.email)
-    doorway.sign_in(client, alice.email)
+    steps.sign_in(elsewhere, alice.email)
+    steps.sign_in(client, alice.email)
     fresh = "a brand new horse battery"
     client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": fresh, "password2": fresh})
-    assert doorway.is_signed_in(client)
-    assert not doorway.is_signed_in(elsewhere)
-    assert doorway.last_mail().subject == "Your password was changed"
+    assert steps.is_signed_in(client)
+    assert not steps.is_signed_in(elsewhere)
+    assert steps.last_mail().subject == "Your password was changed"
 
 
 def test_changing_the_address_asks_for_the_password_first(client: Client, alice: User) -> None:
@@ -143,18 +143,18 @@ def test_changing_the_address_asks_for_the_password_first(client: Client, alice:
     assert mail.outbox == []
 
 
-def test_a_new_address_counts_once_its_code_is_entered_and_the_old_one_is_told(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
+def test_a_new_address_is_used_once_confirmed_and_the_old_one_is_notified(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
     client.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
     assert mail.outbox == []
-    # What was typed is not lost: after the password the change goes on by itself.
+    # The change continues after the password is entered.
     client.post("/accounts/reauthenticate/", {"password": PASSWORD, "next": "/accounts/email/"})
     alice.refresh_from_db()
     assert alice.email == "alice@example.com"
-    doorway.enter(client, doorway.code_in(doorway.last_mail()))
+    steps.enter_code(client, steps.find_code(steps.last_mail()))
     alice.refresh_from_db()
     assert alice.email == "new@example.com"
-    notice = doorway.last_mail()
+    notice = steps.last_mail()
     assert notice.to == ["alice@example.com"]
     assert "new@example.com" in str(notice.body)
 
@@ -163,63 +163,63 @@ def test_the_sessions_page_lists_browsers_and_ends_one(client: Client, alice: Us
     phone = Client(
         headers={"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Safari/604.1"}
     )
-    doorway.sign_in(phone, alice.email)
-    doorway.sign_in(client, alice.email)
+    steps.sign_in(phone, alice.email)
+    steps.sign_in(client, alice.email)
     assert "Safari · iPhone" in client.get("/accounts/sessions/").text
     session = UserSession.objects.get(user_agent__contains="iPhone")
     client.post(f"/settings/sessions/{session.pk}/end/")
-    assert not doorway.is_signed_in(phone)
-    assert doorway.is_signed_in(client)
+    assert not steps.is_signed_in(phone)
+    assert steps.is_signed_in(client)
 
 
 def test_ending_the_session_in_use_signs_out(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
+    steps.sign_in(client, alice.email)
     client.post(f"/settings/sessions/{UserSession.objects.get().pk}/end/")
-    assert not doorway.is_signed_in(client)
+    assert not steps.is_signed_in(client)
 
 
 def test_all_other_sessions_end_at_once(client: Client, alice: User) -> None:
     others = [Client(), Client()]
     for browser in [*others, client]:
-        doorway.sign_in(browser, alice.email)
+        steps.sign_in(browser, alice.email)
     client.post("/accounts/sessions/")
-    assert [doorway.is_signed_in(browser) for browser in [*others, client]] == [False, False, True]
+    assert [steps.is_signed_in(browser) for browser in [*others, client]] == [False, False, True]
 
 
-def test_f80_nobody_ends_the_session_of_another(client: Client, alice: User, bob: User) -> None:
-    victim = Client()
-    doorway.sign_in(victim, alice.email)
-    doorway.sign_in(client, bob.email)
+def test_f80_a_user_cannot_end_another_user_s_session(client: Client, alice: User, bob: User) -> None:
+    alice_browser = Client()
+    steps.sign_in(alice_browser, alice.email)
+    steps.sign_in(client, bob.email)
     session = UserSession.objects.get(user=alice)
     assert client.post(f"/settings/sessions/{session.pk}/end/").status_code == 404
-    assert doorway.is_signed_in(victim)
+    assert steps.is_signed_in(alice_browser)
 
 
-def test_looking_at_pages_writes_no_session_row_within_a_minute(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
+def test_pages_do_not_write_the_session_row_within_a_minute(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
     client.get("/settings/")
     seen = UserSession.objects.get().last_seen_at
     client.get("/settings/")
     assert UserSession.objects.get().last_seen_at == seen
 
 
-def test_a_disabled_person_is_out_on_the_next_request_and_cannot_come_back(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
+def test_a_disabled_user_is_signed_out_at_once_and_cannot_sign_in(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
     user_actions.disable(user=alice, actor=None)
-    assert not doorway.is_signed_in(client)
+    assert not steps.is_signed_in(client)
     assert not UserSession.objects.exists()
-    answer = doorway.sign_in(client, alice.email)
+    answer = steps.sign_in(client, alice.email)
     assert answer["Location"] == "/accounts/inactive/"
     assert "An operator of this site has disabled it" in client.get("/accounts/inactive/").text
 
     user_actions.enable(user=alice, actor=None)
-    doorway.sign_in(client, alice.email)
-    assert doorway.is_signed_in(client)
+    steps.sign_in(client, alice.email)
+    assert steps.is_signed_in(client)
 
 
 def test_signing_out_needs_a_post(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
+    steps.sign_in(client, alice.email)
     assert "Sign out?" in client.get("/accounts/logout/").text
-    assert doorway.is_signed_in(client)
+    assert steps.is_signed_in(client)
     client.post("/accounts/logout/")
-    assert not doorway.is_signed_in(client)
+    assert not steps.is_signed_in(client)

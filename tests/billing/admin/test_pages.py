@@ -37,7 +37,7 @@ from billing.models import (
 )
 from billing.provider import accounts as provider_accounts
 from billing.provider import keys as provider_keys
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.billing import history
 from tests.billing.conftest import browser_of
 from tests.jobs import job_id
@@ -445,7 +445,7 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(
     assert "/reauthenticate/" in client.post(add, {"label": "Ours", "api_key": "canary-key-1"})["Location"]
     assert not ProviderAccount.objects.exists()
     assert "canary-key-1" not in str(dict(client.session))
-    doorway.prove(client, add)
+    steps.reauthenticate(client, add)
     assert 'type="password"' in client.get(add).text
     shown = client.post(add, {"label": "", "api_key": "canary-key-1"})
     assert "errorlist" in shown.text
@@ -469,7 +469,7 @@ def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess
     sandbox.settings(api_key=FORMER)
     settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
     client.force_login(olga)
-    doorway.prove(client, f"{ACCOUNTS}add/")
+    steps.reauthenticate(client, f"{ACCOUNTS}add/")
 
     def add(key: str, base_url: str) -> str:
         form = {"label": key.title(), "api_key": key, "base_url": base_url}
@@ -549,7 +549,7 @@ def test_a_key_added_beside_the_environments_waits_for_it_to_go(
 def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
     settings.STAFF_MFA_REQUIRED, settings.FIELD_ENCRYPTION_KEYS = False, []
     client.force_login(olga)
-    doorway.prove(client, f"{ACCOUNTS}add/")
+    steps.reauthenticate(client, f"{ACCOUNTS}add/")
     text = client.post(f"{ACCOUNTS}add/", {"label": "Ours", "api_key": "canary-key-1"}).text
     assert "FIELD_ENCRYPTION_KEYS is empty" in text
     assert "The environment names a key" in text

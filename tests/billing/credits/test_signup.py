@@ -8,7 +8,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from billing.credits import ledger
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -29,11 +29,11 @@ def entries(user: User) -> list[tuple[str, int, str]]:
 
 def test_whoever_signs_up_and_confirms_has_credits(client: Client, settings: Settings) -> None:
     settings.SIGNUP_CREDITS = 120
-    doorway.sign_up(client, "new@example.com")
+    steps.sign_up(client, "new@example.com")
     user = User.objects.get(email="new@example.com")
     assert ledger.balance_of(user) == 0
-    doorway.enter(client, doorway.code_in(doorway.last_mail()))
-    assert doorway.is_signed_in(client)
+    steps.enter_code(client, steps.find_code(steps.last_mail()))
+    assert steps.is_signed_in(client)
     assert ledger.balance_of(user) == 120
     assert entries(user) == [("grant", 120, f"grant:signup:{user.pk}")]
     assert ledger.statement(user).get().note == "Welcome"

@@ -23,7 +23,7 @@ from billing.budgets import usage as budget_usage
 from billing.costs import rollups, spend
 from billing.models import Budget, Measure, Period, ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
 
@@ -76,16 +76,16 @@ def test_an_operator_s_session_reads_it_once_it_has_shown_its_second_factor(
     settings.STAFF_MFA_REQUIRED = True
     assert refused(browser_of(olga).get(ADDRESS)) == (403, "second_factor_missing")
     browser = Client()
-    doorway.sign_in(browser, olga.email)
-    secret = doorway_secret(olga)
-    browser.post("/accounts/2fa/authenticate/", {"code": doorway.app_code(secret)})
+    steps.sign_in(browser, olga.email)
+    secret = totp_secret(olga)
+    browser.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(secret)})
     assert browser.get(ADDRESS).status_code == 200
     assert browser.head(ADDRESS).status_code == 200
     settings.STAFF_MFA_REQUIRED = False
     assert browser_of(olga).get(ADDRESS).status_code == 200
 
 
-def doorway_secret(user: User) -> str:
+def totp_secret(user: User) -> str:
     return str(decrypt(Authenticator.objects.get(user=user, type=Authenticator.Type.TOTP).data["secret"]))
 
 

@@ -20,7 +20,7 @@ from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
 from billing.alerts.runbook import RUNBOOK
 from billing.models import Alert, AlertDelivery
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.billing.conftest import SetClock
 from tests.mail import Mailbox, free_port
 from tests.videos.providers.loopback import Behaviour, answer, resets, says, serving
@@ -69,7 +69,7 @@ def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mai
     [message] = post_office.messages
     assert message["To"] == OLGA
     assert subjects(post_office) == ["Critical · Provider balance is critical: new work waits"]
-    text, page = doorway.plain(message), doorway.page_of(message)
+    text, page = steps.get_text(message), steps.get_html(message)
     words = RUNBOOK[Kind.CRITICAL_BALANCE]
     for sentence in (words.means, words.did, words.todo, "balance 480"):
         assert str(sentence) in text
@@ -90,7 +90,7 @@ def test_ten_thousand_triggers_are_one_mail(post_office: Mailbox) -> None:
         alerts.raise_alert(Kind.STORAGE, cause="media")
     alert_delivery.deliver_due()
     [message] = post_office.messages
-    assert "10,000 times" in doorway.plain(message)
+    assert "10,000 times" in steps.get_text(message)
 
 
 def test_a_mail_speaks_its_reader_s_language_and_clock(post_office: Mailbox, still: SetClock, olga: User) -> None:
@@ -98,7 +98,7 @@ def test_a_mail_speaks_its_reader_s_language_and_clock(post_office: Mailbox, sti
     olga.save()
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    page = doorway.page_of(post_office.messages[0])
+    page = steps.get_html(post_office.messages[0])
     assert '<html lang="zh-hans">' in page
     assert "20:00" in page
 
@@ -107,7 +107,7 @@ def test_who_has_no_account_is_told_in_the_site_s_language(post_office: Mailbox,
     settings.LANGUAGE_CODE, settings.COST_ALERT_EMAIL = "zh-hans", ["pager@example.com"]
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    assert '<html lang="zh-hans">' in doorway.page_of(post_office.messages[0])
+    assert '<html lang="zh-hans">' in steps.get_html(post_office.messages[0])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind != Kind.TEST])
@@ -116,9 +116,9 @@ def test_every_kind_can_be_mailed(post_office: Mailbox, settings: Settings, kind
     alerts.raise_alert(kind, cause="x", detail="<b>& 'odd'\nwords")
     alert_delivery.deliver_due()
     [message] = post_office.messages
-    assert "<b>& 'odd'" in doorway.plain(message)
-    assert "&lt;b&gt;&amp;" in doorway.page_of(message)
-    assert "%(" not in doorway.plain(message)
+    assert "<b>& 'odd'" in steps.get_text(message)
+    assert "&lt;b&gt;&amp;" in steps.get_html(message)
+    assert "%(" not in steps.get_text(message)
 
 
 def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still: SetClock) -> None:
@@ -135,8 +135,8 @@ def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still
         "Over · Media storage has trouble",
         "Critical, again · Media storage has trouble",
     ]
-    assert "There is nothing left to do." in doorway.plain(post_office.messages[1])
-    assert "over in between, again since" in doorway.plain(post_office.messages[2])
+    assert "There is nothing left to do." in steps.get_text(post_office.messages[1])
+    assert "over in between, again since" in steps.get_text(post_office.messages[2])
 
 
 def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
@@ -144,8 +144,8 @@ def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
     [message] = post_office.messages
-    assert "It is over already." in doorway.plain(message)
-    assert "It is over already." in doorway.page_of(message)
+    assert "It is over already." in steps.get_text(message)
+    assert "It is over already." in steps.get_html(message)
 
 
 def test_many_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> None:
@@ -154,7 +154,7 @@ def test_many_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> 
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
     assert alert_delivery.deliver_due() == 200
     assert subjects(post_office) == ["100 alerts · A result points to a forbidden address"] * 2
-    assert "100 alerts came together" in doorway.plain(post_office.messages[0])
+    assert "100 alerts came together" in steps.get_text(post_office.messages[0])
 
 
 def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, still: SetClock) -> None:
@@ -437,7 +437,7 @@ def test_pages_of_alerts_load_nothing_and_read_well_without_a_style_element(post
     """Gmail and others drop <style>: each text has its colour and size in place, and nothing is an image."""
     alerts.raise_alert(Kind.STORAGE, cause="media", detail="full")
     alert_delivery.deliver_due()
-    page = doorway.page_of(post_office.messages[0])
+    page = steps.get_html(post_office.messages[0])
     assert not re.search(r"<img|<script|<link|url\(", page)
     bare = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
     for tag in re.findall(r"<(?:p|h1|span|b|a|td)\b[^>]*>", bare):

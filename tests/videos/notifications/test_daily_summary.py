@@ -16,7 +16,7 @@ from billing.alerts import services as alerts
 from billing.costs import rollups
 from billing.models import Alert, BooksRun, DailySummary, LedgerEntry, LotUse, Measure
 from billing.provider import accounts as provider_accounts
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.billing import history
 from tests.billing.conftest import SetClock, unguarded
 from tests.mail import Mailbox, free_port
@@ -89,7 +89,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     import_string(job_queue.JOBS["summary"])()
     assert sorted(str(message["To"]) for message in post_office.messages) == [OLGA, OTTO]
     message = post_office.messages[0]
-    text, page = doorway.plain(message), doorway.page_of(message)
+    text, page = steps.get_text(message), steps.get_html(message)
     for words in (
         "Refunds for failures: every one made",
         "Open alerts: 2, 1 of them critical",
@@ -138,7 +138,7 @@ def test_the_words_are_the_reader_s(post_office: Mailbox, still: SetClock, olga:
     settings.COST_ALERT_EMAIL = [OLGA]
     still.at = MORNING
     assert daily_summary.send_due() == 1
-    assert '<html lang="zh-hans">' in doorway.page_of(post_office.messages[0])
+    assert '<html lang="zh-hans">' in steps.get_html(post_office.messages[0])
 
 
 @pytest.mark.parametrize(

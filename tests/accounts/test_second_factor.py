@@ -1,4 +1,4 @@
-"""Authenticator apps, recovery codes and passkeys; and the operators' site, which demands one of them."""
+"""Authenticator apps, recovery codes and passkeys; and the admin, which requires one of them."""
 
 import re
 from collections.abc import Callable
@@ -12,42 +12,42 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from accounts.models import User
-from tests.accounts import doorway
+from tests.accounts import steps
 from tests.people import PASSWORD, make_person
 
 pytestmark = pytest.mark.django_db
 SET_UP = "/accounts/2fa/totp/activate/"
 
 
-def secret_of(user: User) -> str:
-    """The key that the person's authenticator app holds."""
+def get_totp_secret(user: User) -> str:
+    """The secret of the user's authenticator app."""
     authenticator = Authenticator.objects.get(user=user, type=Authenticator.Type.TOTP)
     return str(TOTP(authenticator).instance.data["secret"])
 
 
-def set_up_app(client: Client) -> str:
-    """Scan and type: turns two-step sign-in on; returns the key."""
+def set_up_totp(client: Client) -> str:
+    """Set up an authenticator app; returns its secret."""
     page = client.get(SET_UP)
     if page.status_code == 302:
-        page = doorway.prove(client, SET_UP)
+        page = steps.reauthenticate(client, SET_UP)
     secret = page.context["form"].secret
-    # What allauth does after the commit it does here too, though the test's own transaction never commits.
+    # allauth acts after the commit, and the test's own transaction never commits.
     with TestCase.captureOnCommitCallbacks(execute=True):
-        answer = client.post(SET_UP, {"code": doorway.app_code(secret)})
+        answer = client.post(SET_UP, {"code": steps.totp_code(secret)})
     assert answer["Location"] == "/accounts/2fa/recovery-codes/"
     return str(secret)
 
 
-def test_setting_up_an_app_shows_a_picture_that_the_policy_allows_and_then_recovery_codes(
+def test_setting_up_an_app_shows_a_qr_code_allowed_by_the_policy_and_then_recovery_codes(
     client: Client, alice: User
 ) -> None:
-    doorway.sign_in(client, alice.email)
-    page = doorway.prove(client, SET_UP)
+    steps.sign_in(client, alice.email)
+    page = steps.reauthenticate(client, SET_UP)
     assert 'src="data:image/svg+xml;base64,' in page.text
     assert "img-src 'self' data:" in page["Content-Security-Policy"]
-    set_up_app(client)
+    set_up_totp(client)
     assert len(re.findall(r"<li>\d{8}</li>", client.get("/accounts/2fa/recovery-codes/").text)) == 10
-    assert doorway.last_mail().subject in {"Two-step sign-in is on", "New recovery codes were created"}
+    assert steps.last_mail().subject in {"Two-step sign-in is on", "New recovery codes were created"}
 
 
 def test_setting_up_an_app_asks_for_the_password_first(client: Client, alice: User) -> None:
@@ -55,120 +55,120 @@ def test_setting_up_an_app_asks_for_the_password_first(client: Client, alice: Us
     answer = client.get(SET_UP)
     assert answer["Location"].startswith("/accounts/reauthenticate/")
     assert "This password is wrong" in client.post(answer["Location"], {"password": "wrong"}).text
-    assert doorway.prove(client, SET_UP).status_code == 200
+    assert steps.reauthenticate(client, SET_UP).status_code == 200
 
 
-def test_signing_in_then_asks_for_the_code(client: Client, olga: User) -> None:
-    answer = doorway.sign_in(client, olga.email)
+def test_signing_in_asks_for_the_code_of_the_app(client: Client, olga: User) -> None:
+    answer = steps.sign_in(client, olga.email)
     assert answer["Location"].startswith("/accounts/2fa/authenticate/")
-    assert not doorway.is_signed_in(client)
+    assert not steps.is_signed_in(client)
     assert "Incorrect code" in client.post("/accounts/2fa/authenticate/", {"code": "000000"}).text
-    client.post("/accounts/2fa/authenticate/", {"code": doorway.app_code(secret_of(olga))})
-    assert doorway.is_signed_in(client)
+    client.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
+    assert steps.is_signed_in(client)
 
 
 def test_a_code_of_the_app_works_once(olga: User) -> None:
-    code = doorway.app_code(secret_of(olga))
-    for browser, welcome in ((Client(), True), (Client(), False)):
-        doorway.sign_in(browser, olga.email)
+    code = steps.totp_code(get_totp_secret(olga))
+    for browser, accepted in ((Client(), True), (Client(), False)):
+        steps.sign_in(browser, olga.email)
         browser.post("/accounts/2fa/authenticate/", {"code": code})
-        assert doorway.is_signed_in(browser) is welcome
+        assert steps.is_signed_in(browser) is accepted
 
 
 def test_a_recovery_code_signs_in_once(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
-    set_up_app(client)
+    steps.sign_in(client, alice.email)
+    set_up_totp(client)
     code = re.findall(r"<li>(\d{8})</li>", client.get("/accounts/2fa/recovery-codes/").text)[0]
-    for browser, welcome in ((Client(), True), (Client(), False)):
-        doorway.sign_in(browser, alice.email)
+    for browser, accepted in ((Client(), True), (Client(), False)):
+        steps.sign_in(browser, alice.email)
         browser.post("/accounts/2fa/authenticate/", {"code": code})
-        assert doorway.is_signed_in(browser) is welcome
+        assert steps.is_signed_in(browser) is accepted
 
 
-def test_removing_the_app_is_said_by_mail(client: Client, alice: User) -> None:
-    doorway.sign_in(client, alice.email)
-    set_up_app(client)
+def test_removing_the_app_is_reported_by_mail(client: Client, alice: User) -> None:
+    steps.sign_in(client, alice.email)
+    set_up_totp(client)
     client.post("/accounts/2fa/totp/deactivate/")
     assert not Authenticator.objects.filter(user=alice).exists()
-    assert doorway.last_mail().subject == "The authenticator app was removed"
+    assert steps.last_mail().subject == "The authenticator app was removed"
 
 
-class TestTheOperatorsSite:
-    def test_a_stranger_signs_in_on_the_same_page_as_everybody(self, client: Client) -> None:
+class TestAdmin:
+    def test_the_admin_redirects_to_the_common_sign_in_page(self, client: Client) -> None:
         answer = client.get("/admin/")
         answer = client.get(answer["Location"])
         assert answer["Location"].startswith("/accounts/login/?next=")
         assert "admin" in answer["Location"]
 
-    def test_the_admin_takes_no_password_of_its_own(self, client: Client, olga: User) -> None:
+    def test_the_admin_s_own_login_accepts_no_password(self, client: Client, olga: User) -> None:
         answer = client.post("/admin/login/", {"username": olga.email, "password": PASSWORD})
         assert answer["Location"].startswith("/accounts/login/")
-        assert not doorway.is_signed_in(client)
+        assert not steps.is_signed_in(client)
 
     def test_a_customer_is_refused(self, client: Client, alice: User) -> None:
         client.force_login(alice)
         answer = client.get("/admin/", follow=True)
         assert answer.status_code == 403
 
-    # With real commits, for allauth remembers the new factor in the session after the commit and before the answer.
+    # With real commits, because allauth records the new factor in the session after the commit and before the response.
     @pytest.mark.django_db(transaction=True)
-    def test_an_operator_without_a_second_step_is_led_to_set_it_up_and_told_why(
+    def test_an_operator_without_a_second_factor_is_sent_to_set_one_up_with_the_reason(
         self, client: Client, settings: Settings
     ) -> None:
         assert settings.STAFF_MFA_REQUIRED
         make_person("oskar@example.com", is_staff=True, is_superuser=True)
-        doorway.sign_in(client, "oskar@example.com")
+        steps.sign_in(client, "oskar@example.com")
         answer = client.get("/admin/", follow=True)
         assert SET_UP in [path for path, _status in answer.redirect_chain]
         assert "Operators spend money and see everybody" in answer.text
 
-        set_up_app(client)
+        set_up_totp(client)
         assert "On to the operators" in client.get("/accounts/2fa/recovery-codes/").text
         assert client.get("/admin/").status_code == 200
 
-    def test_a_session_from_before_the_second_step_must_show_it(self, client: Client, olga: User) -> None:
+    def test_a_session_without_the_second_factor_must_show_it(self, client: Client, olga: User) -> None:
         client.force_login(olga)
         answer = client.get("/admin/accounts/user/", follow=True)
         page, _status = answer.redirect_chain[-1]
         assert page.startswith("/accounts/2fa/reauthenticate/")
         answer = client.post(
-            page, {"code": doorway.app_code(secret_of(olga)), "next": "/admin/accounts/user/"}, follow=True
+            page, {"code": steps.totp_code(get_totp_secret(olga)), "next": "/admin/accounts/user/"}, follow=True
         )
         assert answer.redirect_chain[-1][0] == "/admin/accounts/user/"
         assert answer.status_code == 200
 
-    def test_an_operator_who_signed_in_with_both_steps_goes_straight_in(self, client: Client, olga: User) -> None:
-        doorway.sign_in(client, olga.email)
-        client.post("/accounts/2fa/authenticate/", {"code": doorway.app_code(secret_of(olga))})
+    def test_an_operator_who_signed_in_with_both_steps_is_admitted(self, client: Client, olga: User) -> None:
+        steps.sign_in(client, olga.email)
+        client.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
         assert client.get("/admin/").status_code == 200
 
-    def test_who_removes_the_second_step_is_out_of_the_site(self, client: Client, olga: User) -> None:
+    def test_removing_the_second_factor_revokes_access(self, client: Client, olga: User) -> None:
         other = Client()
-        doorway.sign_in(other, olga.email)
-        other.post("/accounts/2fa/authenticate/", {"code": doorway.app_code(secret_of(olga))})
+        steps.sign_in(other, olga.email)
+        other.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
         Authenticator.objects.all().delete()
         assert other.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/")
 
-    def test_while_developing_the_password_is_enough(self, client: Client, settings: Settings) -> None:
+    def test_the_second_factor_can_be_optional_in_development(self, client: Client, settings: Settings) -> None:
         settings.STAFF_MFA_REQUIRED = False
         make_person("oskar@example.com", is_staff=True, is_superuser=True)
-        doorway.sign_in(client, "oskar@example.com")
+        steps.sign_in(client, "oskar@example.com")
         assert client.get("/admin/").status_code == 200
 
-    def test_the_login_leads_to_no_other_site(self, client: Client, olga: User) -> None:
-        doorway.sign_in(client, olga.email)
-        client.post("/accounts/2fa/authenticate/", {"code": doorway.app_code(secret_of(olga))})
+    def test_the_admin_s_login_does_not_redirect_to_another_site(self, client: Client, olga: User) -> None:
+        steps.sign_in(client, olga.email)
+        client.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
         assert client.get("/admin/login/?next=https://evil.example/")["Location"] == "/admin/"
 
 
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
-def test_a_passkey_is_added_and_signs_in_alone_under_the_policy(
+def test_a_passkey_is_added_and_signs_in_alone(
     new_page: Callable[..., Page], live_server: LiveServer, alice: User, settings: Settings
 ) -> None:
-    settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # the test's server speaks plain http, on localhost
+    settings.MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = True  # the live server uses plain http on localhost
     page = new_page()
-    with_a_key(page)
+    add_virtual_authenticator(page)
     page.goto("/accounts/login/")
     page.get_by_label("E-mail address").fill(alice.email)
     page.get_by_label("Password").fill(PASSWORD)
@@ -191,8 +191,8 @@ def test_a_passkey_is_added_and_signs_in_alone_under_the_policy(
     expect(page.get_by_role("heading", name="Preferences")).to_be_visible()
 
 
-def with_a_key(page: Page) -> None:
-    """Plug a security key into the browser that always says yes."""
+def add_virtual_authenticator(page: Page) -> None:
+    """Give the browser a virtual security key that confirms every request."""
     devtools = page.context.new_cdp_session(page)
     devtools.send("WebAuthn.enable")
     options = {

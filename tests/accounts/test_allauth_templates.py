@@ -1,13 +1,13 @@
-"""Every page and every mail of allauth that can be reached is ours."""
+"""Every reachable page of allauth is replaced by a template of ours."""
 
 from pathlib import Path
 
 import allauth
 from django.template.loader import get_template
 
-THEIRS = Path(allauth.__file__).parent / "templates"
-# Pages of ways in that are switched off (`veoapp.settings.accounts`), and bases that only they use.
-SWITCHED_OFF = {
+ALLAUTH_TEMPLATES = Path(allauth.__file__).parent / "templates"
+# Pages of features that `veoapp.settings.accounts` disables, and base templates that only they use.
+DISABLED = {
     "account/base_entrance.html",
     "account/base_manage.html",
     "account/base_manage_email.html",
@@ -36,16 +36,16 @@ SWITCHED_OFF = {
 }
 
 
-def test_an_update_of_allauth_brings_no_page_that_we_have_not_dressed() -> None:
-    undressed = set()
+def test_every_reachable_page_of_allauth_has_our_template() -> None:
+    original = set()
     for app in ("account", "mfa", "usersessions"):
-        for path in (THEIRS / app).rglob("*.html"):
-            name = str(path.relative_to(THEIRS))
-            if Path(get_template(name).origin.name).is_relative_to(THEIRS):  # type: ignore[attr-defined]
-                undressed.add(name)
-    assert undressed == SWITCHED_OFF
+        for path in (ALLAUTH_TEMPLATES / app).rglob("*.html"):
+            name = str(path.relative_to(ALLAUTH_TEMPLATES))
+            if Path(get_template(name).origin.name).is_relative_to(ALLAUTH_TEMPLATES):  # type: ignore[attr-defined]
+                original.add(name)
+    assert original == DISABLED
 
 
-def test_even_a_page_that_we_did_not_dress_stands_in_our_frame() -> None:
+def test_a_page_without_a_template_of_ours_still_uses_our_layout() -> None:
     origin = Path(get_template("allauth/layouts/base.html").origin.name)  # type: ignore[attr-defined]
-    assert not origin.is_relative_to(THEIRS)
+    assert not origin.is_relative_to(ALLAUTH_TEMPLATES)
