@@ -11,13 +11,13 @@ from billing.credits import expiry, ledger
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The site's languages, whether the provider is simulated; read when asked for: the person's balance (`PURSE`),
+    """The site's languages, whether the provider is simulated; read when asked for: the person's balance (`BALANCE`),
     which of their credits expire soon (`EXPIRING`), and what an operator is to be told (`OPERATOR_ALERTS`).
     """
     context: dict[str, Any] = {"SITE_LANGUAGES": settings.LANGUAGES, "SANDBOX": settings.SANDBOX_ALLOWED}
     user = getattr(request, "user", None)
     if user is not None and user.is_authenticated:
-        context["PURSE"] = lru_cache(maxsize=1)(partial(ledger.balance_of, user))
+        context["BALANCE"] = lru_cache(maxsize=1)(partial(ledger.balance_of, user))
         context["OPERATOR_ALERTS"] = lru_cache(maxsize=1)(partial(alerts.list_banner_items, request))
         context["EXPIRING"] = lru_cache(maxsize=1)(partial(expiry.soon, user))
     return context

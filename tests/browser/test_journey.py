@@ -134,7 +134,7 @@ def sign_up(page: Page, hand: Hand, product: Product, words: Words, address: str
     hand.write(page.get_by_label(words.code, exact=True), product.code_for(address, words.subject))
     album.add("code")
     hand.press(page.get_by_role("button", name=words.go_on, exact=True))
-    expect(page.locator("#purse")).to_have_text("100")
+    expect(page.locator("#balance")).to_have_text("100")
 
 
 def make_and_keep(page: Page, hand: Hand, product: Product, words: Words, album: Album) -> None:
@@ -151,7 +151,7 @@ def make_and_keep(page: Page, hand: Hand, product: Product, words: Words, album:
     album.add("prompt")
     hand.press(page.get_by_role("button", name=words.make, exact=True))
 
-    expect(page.locator("#purse")).to_have_text(str(left))
+    expect(page.locator("#balance")).to_have_text(str(left))
     page.evaluate(MARK)
     job = page.locator("#live .job")
     expect(job).to_contain_text(words.generating, timeout=WITHIN_MS)
@@ -191,7 +191,7 @@ def make_and_keep(page: Page, hand: Hand, product: Product, words: Words, album:
     album.add("receipt")
 
     hand.press(page.get_by_role("link", name=words.credits, exact=True))
-    expect(page.locator(".purse-balance")).to_have_text(str(left))
+    expect(page.locator(".credits-balance")).to_have_text(str(left))
     charge, welcome = page.locator(".entries tbody tr").all()
     expect(charge).to_contain_text(words.prompt)
     expect(charge.locator(".entry-amount")).to_have_text(f"−{price}")
@@ -247,7 +247,7 @@ def test_a_refused_prompt_says_so_plainly_gives_the_credits_back_and_comes_back_
     hand.press(page.get_by_role("button", name=words.make, exact=True))
     tile = page.locator("#latest .take")
     expect(tile).to_contain_text(words.refused, timeout=WITHIN_MS)
-    expect(page.locator("#purse")).to_have_text("100")
+    expect(page.locator("#balance")).to_have_text("100")
     # The price bar was drawn while the credits were away.
     expect(page.locator(".pay-left")).to_have_text(f"{words.leaves} {100 - int(price)}")
     tile.scroll_into_view_if_needed()

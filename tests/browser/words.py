@@ -52,7 +52,7 @@ ENGLISH = Words(
     welcome="Welcome",
     refused="Refused by the provider",
     why="The prompt touches something that the provider's rules do not allow.",
-    back="{n} credits are back in your purse",
+    back="{n} credits were refunded",
     retry="Edit and retry",
 )
 CHINESE = Words(

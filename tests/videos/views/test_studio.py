@@ -302,7 +302,7 @@ def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(si
     live = signed_in.get("/", headers=LIVE)
     assert live.status_code == 200
     assert 'hx-trigger="every 2s"' in live.text
-    assert '<b id="purse" hx-swap-oob="true">100</b>' in live.text
+    assert '<b id="balance" hx-swap-oob="true">100</b>' in live.text
     takes.finish(task)
     last = signed_in.get("/", headers=LIVE)
     assert last.status_code == 286

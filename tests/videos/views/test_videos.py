@@ -216,7 +216,7 @@ def test_a_refused_video_says_who_why_what_next_and_that_the_credits_are_back(si
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Refused by the provider" in page
     assert "Describe the person instead of naming them" in page
-    assert "60 credits are back in your purse" in page
+    assert "60 credits were refunded" in page
     assert "the vendor&#x27;s own words" in page
     assert f"/?from={task.pk}" in page
     assert ledger.balance_of(alice) == 60

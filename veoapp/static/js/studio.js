@@ -99,13 +99,13 @@ if (prompt.value !== "") {
 }
 prompt.addEventListener("input", () => sessionStorage.setItem(DRAFT, prompt.value));
 
-// What is left depends on the purse: when credits come back while the page is open, the price is asked again.
-let purse = document.getElementById("purse").textContent;
+// When credits are refunded while the page is open, the price has to be fetched again.
+let balance = document.getElementById("balance").textContent;
 document.body.addEventListener("htmx:oobAfterSwap", (event) => {
-  if (event.detail.target.id !== "purse") return;
-  const now = document.getElementById("purse").textContent;
-  if (now !== purse) htmx.trigger("#choices", "change");
-  purse = now;
+  if (event.detail.target.id !== "balance") return;
+  const now = document.getElementById("balance").textContent;
+  if (now !== balance) htmx.trigger("#choices", "change");
+  balance = now;
 });
 
 // A choice made before this page could ask for its price, or brought back by the browser, is asked about now.
