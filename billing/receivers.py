@@ -1,4 +1,4 @@
-"""What credits do when something happens to a person."""
+"""Reactions of credits and holds to account events."""
 
 from typing import Any
 
@@ -13,30 +13,30 @@ from accounts.signals import account_closing
 from billing.credits import ledger, lots
 from billing.guard import anomalies
 
-# The statement shows it in the reader's language.
+# Translated when the statement is shown.
 WELCOME = gettext_noop("Welcome")
 
 
 @receiver(email_confirmed, dispatch_uid="billing.signup")
-def welcome(email_address: EmailAddress, **kwargs: Any) -> None:
-    """The first credits, once, when a person's first address is confirmed; a later address brings nothing."""
+def grant_signup_credits(email_address: EmailAddress, **kwargs: Any) -> None:
+    """Grant the sign-up credits once, when the user's first e-mail address is confirmed."""
     others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(pk=email_address.pk)
     if settings.SIGNUP_CREDITS <= 0 or others.exists():
         return
     user = email_address.user
     key = f"grant:signup:{user.pk}"
-    # The amount may have been set anew since: who was welcomed before keeps what they were given.
+    # The key alone is checked: the setting may have changed since, and a different amount would raise KeyReused.
     if not ledger.statement(user).filter(idempotency_key=key).exists():
         ledger.grant(
             user=user,
             user_credits=settings.SIGNUP_CREDITS,
             idempotency_key=key,
             note=WELCOME,
-            expires_at=lots.in_days(settings.SIGNUP_CREDITS_DAYS),
+            expires_at=lots.days_from_now(settings.SIGNUP_CREDITS_DAYS),
         )
 
 
 @receiver(account_closing, dispatch_uid="billing.guard.anomalies")
-def forget_the_leaving(user: User, **kwargs: Any) -> None:
-    """Within the closing's own transaction: a hold ends, and alerts name them no longer."""
-    anomalies.forget(user)
+def release_hold_of_closing_account(user: User, **kwargs: Any) -> None:
+    """Remove the hold of an account that is being closed, in the transaction of the closing."""
+    anomalies.release_user(user)

@@ -1,4 +1,4 @@
-"""Addresses under /credits/."""
+"""URLs under /credits/."""
 
 from django.urls import path
 
@@ -7,6 +7,6 @@ from billing import views
 app_name = "billing"
 urlpatterns = [
     path("", views.credits, name="credits"),
-    path("statement.csv", views.statement_sheet, name="statement_sheet"),
+    path("statement.csv", views.statement_csv, name="statement_csv"),
     path("expiring/hide/", views.hide_expiring, name="hide_expiring"),
 ]

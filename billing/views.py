@@ -1,4 +1,4 @@
-"""The purse: the balance by what expires when, every movement of it, and codes that fill it."""
+"""The credits page: balance and expiry dates, the statement, and voucher codes."""
 
 from typing import cast
 
@@ -17,28 +17,27 @@ from accounts.rate_limits import client_address
 from accounts.seams import clock
 from billing.common import csv_export
 from billing.credits import expiry, ledger, lots, vouchers
-from billing.credits.statements import KINDS, Statement
+from billing.credits.statements import KIND_FILTERS, Statement
 from billing.credits.vouchers import Reason
 
-# As many dates as a card shows.
-MOST_HOLDINGS = 12
+MAX_HOLDINGS = 12
 
 REFUSALS = {
-    # The same for a code that never was and for one that was withdrawn: who guesses learns nothing.
-    Reason.UNKNOWN: gettext_lazy("This code gives nothing. Compare it with the one you got, sign by sign."),
-    Reason.EXPIRED: gettext_lazy("This code could be used only until a day that is over."),
-    Reason.USED_UP: gettext_lazy("This code has been used as often as it may be."),
-    Reason.USED_BEFORE: gettext_lazy("You have used this code already; its credits are in your statement."),
+    # Unknown and withdrawn codes get the same answer, so that guessing reveals nothing.
+    Reason.UNKNOWN: gettext_lazy("This code is not valid. Check it against the one you received."),
+    Reason.EXPIRED: gettext_lazy("This code has expired."),
+    Reason.USED_UP: gettext_lazy("This code has no uses left."),
+    Reason.USED_BEFORE: gettext_lazy("You have already used this code; its credits are in your statement."),
 }
 
 
 class VoucherForm(forms.Form):
-    """A code as a person types it."""
+    """A voucher code as typed by the user."""
 
     code = forms.CharField(
         label=gettext_lazy("Voucher code"),
         max_length=100,
-        error_messages={"required": gettext_lazy("Type the code first.")},
+        error_messages={"required": gettext_lazy("Enter a code.")},
         widget=forms.TextInput(
             attrs={
                 "placeholder": "ABCD-EFGH-JKLM-NPQR",
@@ -52,29 +51,29 @@ class VoucherForm(forms.Form):
 
 @login_required
 def credits(request: HttpRequest) -> HttpResponse:
-    """The page; posting to it redeems a voucher."""
+    """Show the credits page; a POST redeems a voucher."""
     if request.method == "POST":
         return _redeem(request)
-    return _page(request, VoucherForm())
+    return _render_page(request, VoucherForm())
 
 
 @login_required
 @require_safe
-def statement_sheet(request: HttpRequest) -> HttpResponseBase:
-    """The statement as CSV, narrowed down as the page is."""
+def statement_csv(request: HttpRequest) -> HttpResponseBase:
+    """Stream the statement as CSV, with the filters of the page."""
     statement = Statement(cast(User, request.user), request.GET.dict())
-    answer = StreamingHttpResponse(csv_export.csv_lines(statement.rows()), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="credits-{timezone.localdate(clock.now())}.csv"'
-    return answer
+    response = StreamingHttpResponse(csv_export.csv_lines(statement.rows()), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="credits-{timezone.localdate(clock.now())}.csv"'
+    return response
 
 
 @login_required
 @require_POST
 def hide_expiring(request: HttpRequest) -> HttpResponse:
-    """Put the line about credits that expire away, until other credits are next or the person signs in anew."""
-    soon = expiry.soon(cast(User, request.user))
-    if soon is not None:
-        request.session[expiry.HIDDEN] = soon.name
+    """Hide the notice about expiring credits until other credits expire next or the user signs in again."""
+    expiring = expiry.find_expiring_soon(cast(User, request.user))
+    if expiring is not None:
+        request.session[expiry.HIDDEN_SESSION_KEY] = expiring.key
     back = request.POST.get("next", "")
     return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "billing:credits")
 
@@ -96,32 +95,33 @@ def _redeem(request: HttpRequest) -> HttpResponse:
             form.add_error("code", words % {"minutes": refused.minutes})
         else:
             amount = use.entry.amount
-            words = ngettext("%(n)d credit is yours.", "%(n)d credits are yours.", amount) % {"n": amount}
-            messages.success(request, words)
+            text = ngettext("%(n)d credit added.", "%(n)d credits added.", amount) % {"n": amount}
+            messages.success(request, text)
             return redirect("billing:credits")
-    return _page(request, form, status=422)
+    return _render_page(request, form, status=422)
 
 
-def _page(request: HttpRequest, voucher_form: VoucherForm, status: int = 200) -> HttpResponse:
+def _render_page(request: HttpRequest, voucher_form: VoucherForm, status: int = 200) -> HttpResponse:
     user = cast(User, request.user)
     statement = Statement(user, request.GET.dict())
     entries, older = statement.page(before=request.GET.get("before", ""))
-    holdings = lots.held_by(user)
+    holdings = lots.list_holdings(user)
     return render(
         request,
         "billing/credits.html",
         {
             "balance": ledger.balance_of(user),
-            "holdings": holdings[:MOST_HOLDINGS],
-            "further": sum(holding.user_credits for holding in holdings[MOST_HOLDINGS:]),
-            "soon_at": clock.now() + expiry.WEEK,
+            "holdings": holdings[:MAX_HOLDINGS],
+            "later_credits": sum(holding.user_credits for holding in holdings[MAX_HOLDINGS:]),
+            "expiring_before": clock.now() + expiry.WEEK,
             "entries": entries,
-            "older": older and statement.query(before=str(older)),
-            "newest": bool(request.GET.get("before")),
+            "older_query": older and statement.query(before=str(older)),
+            "has_newer": bool(request.GET.get("before")),
             "statement": statement,
             "query": statement.query(),
             "filters": [
-                (statement.query(kind=kind), label, kind == statement.kind) for kind, (label, _kinds) in KINDS.items()
+                (statement.query(kind=kind), label, kind == statement.kind)
+                for kind, (label, _kinds) in KIND_FILTERS.items()
             ],
             "voucher_form": voucher_form,
         },

@@ -19,5 +19,5 @@ def site(request: HttpRequest) -> dict[str, Any]:
     if user is not None and user.is_authenticated:
         context["BALANCE"] = lru_cache(maxsize=1)(partial(ledger.balance_of, user))
         context["OPERATOR_ALERTS"] = lru_cache(maxsize=1)(partial(alerts.list_banner_items, request))
-        context["EXPIRING"] = lru_cache(maxsize=1)(partial(expiry.soon, user))
+        context["EXPIRING"] = lru_cache(maxsize=1)(partial(expiry.find_expiring_soon, user))
     return context

@@ -23,7 +23,7 @@ from billing.admin.reading import moment, number, operator_of
 from billing.budgets import limits
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import SOFT_SHARE, Limit, Subject
-from billing.budgets.usage import State
+from billing.budgets.state import State
 from billing.common.formatting import format_amount, format_percent, format_plain
 from billing.models import Budget, Period
 from billing.pricing import prices
@@ -91,7 +91,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         if self.errors:
             return
         user = data["user"]
-        key = limits.key_of(
+        key = limits.limit_key(
             subject=data["subject"], period=data["period"], user_id=user and user.pk, model=data["model"]
         )
         if Budget.objects.filter(key=key).exists():
@@ -151,9 +151,9 @@ class BudgetAdmin(TolerantModelAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list, under what holds for everybody now, the environment's limits included."""
-        found = {(state.scope, str(state.period)): state for state in budget_usage.states(clock.database_now())}
+        found = {(state.scope, str(state.period)): state for state in budget_usage.list_states(clock.database_now())}
         rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
-        held = limits.said(rows.values())
+        held = limits.effective_limits(rows.values())
         in_force = [_in_force(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
         may_set = request.user.has_perm("billing.add_budget") and request.user.has_perm("billing.change_budget")
         return super().changelist_view(request, {"in_force": in_force, "may_set": may_set, **(extra_context or {})})
@@ -161,7 +161,7 @@ class BudgetAdmin(TolerantModelAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         """Each row of the page knows how its window stands."""
         page = super().get_changelist_instance(request)
-        found = {state.budget_key: state for state in budget_usage.states(clock.database_now())}
+        found = {state.budget_key: state for state in budget_usage.list_states(clock.database_now())}
         for budget in page.result_list:
             budget.state = found.get(budget.key)
         return page
@@ -197,7 +197,7 @@ class BudgetAdmin(TolerantModelAdmin):
     def use(self, budget: Any) -> SafeString | str:
         return _bar(budget.state, format_amount(budget.state.used)) if budget.state else "–"
 
-    @admin.display(description=gettext_lazy("begins anew"))
+    @admin.display(description=gettext_lazy("resets"))
     def ends(self, budget: Any) -> SafeString | str:
         return moment(budget.state.window.ends_at) if budget.state else "–"
 

@@ -95,7 +95,7 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
                 words = _("Nobody held new videos of %(email)s.") % {"email": user.email}
                 self.message_user(request, words, messages.WARNING)
         # The alert of a burst is over now, not in a minute.
-        anomalies.end_trips()
+        anomalies.end_finished_trips()
 
 
 @admin.register(UserHold)
@@ -109,7 +109,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
     actions: Any = ("release",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[UserHold]:
-        return user_holds.live().order_by("-held_at")
+        return user_holds.active_holds().order_by("-held_at")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         """Who may act: the right to change holds, although nothing is edited by hand."""
@@ -141,7 +141,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
             self.log_change(request, hold.user, "new videos held no longer")
             user_holds.release(user_id=hold.user_id)
             self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})
-        anomalies.end_trips()
+        anomalies.end_finished_trips()
 
 
 @admin.register(WatchTrip)

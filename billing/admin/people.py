@@ -33,8 +33,8 @@ class CreditsForm(forms.Form):
 
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
-        min_value=-ledger.MOST_AT_ONCE,
-        max_value=ledger.MOST_AT_ONCE,
+        min_value=-ledger.MAX_MOVEMENT,
+        max_value=ledger.MAX_MOVEMENT,
         help_text=gettext_lazy("For each. A negative number takes credits away."),
     )
     reason = forms.CharField(
@@ -58,7 +58,7 @@ class CreditsForm(forms.Form):
 
     def clean_last_day(self) -> date | None:
         last_day: date | None = self.cleaned_data["last_day"]
-        if last_day and lots.end_of(last_day) <= clock.now():
+        if last_day and lots.end_of_day(last_day) <= clock.now():
             raise forms.ValidationError(_("That day is over."))
         if last_day and self.cleaned_data.get("amount", 0) < 0:
             raise forms.ValidationError(_("Only credits that are given can have an end."))
@@ -100,7 +100,7 @@ class UserAdmin(HoldActs, PersonAdmin):
         """What they hold by what expires when, in the order in which it is spent."""
         rows = [
             format_html("<li>{} {}</li>", number(number_format(one.user_credits)), _until(one))
-            for one in lots.held_by(user)[:MOST_LOTS]
+            for one in lots.list_holdings(user)[:MOST_LOTS]
         ]
         if not rows:
             return "–"
@@ -159,7 +159,7 @@ class UserAdmin(HoldActs, PersonAdmin):
                     moved.append(user)
                 facts = {"user_credits": amount, "note": wanted["reason"], "actor": operator_of(request)}
                 if amount > 0:
-                    expires_at = last_day and lots.end_of(last_day)
+                    expires_at = last_day and lots.end_of_day(last_day)
                     ledger.grant(user=user, idempotency_key=key, expires_at=expires_at, **facts)
                 else:
                     ledger.adjust(user=user, idempotency_key=key, **facts)

@@ -192,7 +192,7 @@ def _state(account: ProviderAccount) -> SafeString:
         return chip(_("Critical balance"), "bad")
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")
-    if circuit_breaker.is_unreached(account):
+    if circuit_breaker.is_unreachable(account):
         return chip(_("Not reached"), "warn")
     return chip(_("Works"), "good") if account.balance_at else chip(_("Not tested yet"))
 

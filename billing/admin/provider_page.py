@@ -91,8 +91,8 @@ def whys(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Wh
 def breaker_words(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_held_up: bool = False) -> str:
     """The breaker's state and its next step, in a sentence or two. `is_held_up`: something else stops new videos."""
     if account.breaker == State.CLOSED:
-        failed = circuit_breaker.failures(account, at)
-        if circuit_breaker.is_unreached(account):
+        failed = circuit_breaker.count_failures(account, at)
+        if circuit_breaker.is_unreachable(account):
             return _("The provider did not tell our balance when it was asked last.")
         if account.balance_at is None and not is_held_up:
             return _("Not tested yet: no call was answered so far.")

@@ -29,15 +29,15 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
     """What the new codes give, how often and until when; their signs are drawn, never chosen."""
 
     number = forms.IntegerField(
-        label=gettext_lazy("How many codes"), min_value=1, max_value=vouchers.MOST_AT_ONCE, initial=1
+        label=gettext_lazy("How many codes"), min_value=1, max_value=vouchers.MAX_BATCH, initial=1
     )
     user_credits = forms.IntegerField(
         label=gettext_lazy("Credits"),
         min_value=1,
-        max_value=ledger.MOST_AT_ONCE,
+        max_value=ledger.MAX_MOVEMENT,
         help_text=gettext_lazy("For each use."),
     )
-    most_uses = forms.IntegerField(
+    max_uses = forms.IntegerField(
         label=gettext_lazy("Uses of each code"),
         min_value=1,
         max_value=1_000_000,
@@ -60,11 +60,11 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Voucher
-        fields: ClassVar = ("number", "user_credits", "most_uses", "last_day", "credits_last_days", "note")
+        fields: ClassVar = ("number", "user_credits", "max_uses", "last_day", "credits_last_days", "note")
 
     def clean_last_day(self) -> Any:
         last_day = self.cleaned_data["last_day"]
-        if last_day and lots.end_of(last_day) <= clock.now():
+        if last_day and lots.end_of_day(last_day) <= clock.now():
             raise forms.ValidationError(_("That day is over."))
         return last_day
 
@@ -79,7 +79,7 @@ class StateFilter(admin.SimpleListFilter):
         return list(STATES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Voucher]) -> QuerySet[Voucher]:
-        over, used_up = Q(valid_until__lte=clock.now()), Q(uses=F("most_uses"))
+        over, used_up = Q(valid_until__lte=clock.now()), Q(uses=F("max_uses"))
         conditions = {
             "usable": Q(withdrawn_at=None) & ~over & ~used_up,
             "used_up": Q(withdrawn_at=None) & used_up,
@@ -103,7 +103,7 @@ def state_of(voucher: Voucher) -> str:
     """A name of STATES."""
     if voucher.withdrawn_at is not None:
         return "withdrawn"
-    if voucher.uses >= voucher.most_uses:
+    if voucher.uses >= voucher.max_uses:
         return "used_up"
     return "over" if voucher.valid_until is not None and voucher.valid_until <= clock.now() else "usable"
 
@@ -147,7 +147,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             [str(name) for name in (_("Code"), _("Credits"), _("Uses"), _("Used"), _("Until"), _("Note"))]
         ]
         rows += [
-            [one.code, one.user_credits, one.most_uses, one.uses, _minute(one.valid_until), one.note]
+            [one.code, one.user_credits, one.max_uses, one.uses, _minute(one.valid_until), one.note]
             for one in found.iterator()
         ]
         answer = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
@@ -161,11 +161,11 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     def save_model(self, request: HttpRequest, obj: Voucher, form: Any, change: bool) -> None:
         wanted = form.cleaned_data
-        made = vouchers.make(
+        made = vouchers.create_vouchers(
             number=wanted["number"],
             user_credits=wanted["user_credits"],
-            most_uses=wanted["most_uses"],
-            valid_until=wanted["last_day"] and lots.end_of(wanted["last_day"]),
+            max_uses=wanted["max_uses"],
+            valid_until=wanted["last_day"] and lots.end_of_day(wanted["last_day"]),
             credits_last_days=wanted["credits_last_days"],
             note=wanted["note"],
             actor=operator_of(request),
@@ -175,7 +175,7 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         wanted = form.cleaned_data
-        return f"{wanted['number']} vouchers for {wanted['user_credits']} credits, {wanted['most_uses']} uses each"
+        return f"{wanted['number']} vouchers for {wanted['user_credits']} credits, {wanted['max_uses']} uses each"
 
     def response_add(self, request: HttpRequest, obj: Voucher, post_url_continue: str | None = None) -> HttpResponse:
         """To the codes just made, and to nothing else."""
@@ -227,11 +227,11 @@ class VoucherAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("used"), ordering="uses")
     def used(self, voucher: Voucher) -> SafeString:
         words = _("%(used)s of %(most)s") % {
-            "used": number_format(voucher.uses), "most": number_format(voucher.most_uses)
+            "used": number_format(voucher.uses), "most": number_format(voucher.max_uses)
         }  # fmt: skip
         return number(words)
 
-    @admin.display(description=gettext_lazy("can be used until"), ordering="valid_until")
+    @admin.display(description=gettext_lazy("valid until"), ordering="valid_until")
     def until(self, voucher: Voucher) -> SafeString | str:
         return moment(voucher.valid_until) if voucher.valid_until else _("for ever")
 

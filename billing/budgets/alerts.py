@@ -1,6 +1,6 @@
-"""Tells operators how their budgets stand: one entry for each window and limit, open as long as it is so.
+"""Alerts about budgets: one for each window and limit, open while the limit is nearly or completely used.
 
-Limits that hold for each user alike are for the users, who read them where they order: they raise no alert.
+The limit for each user raises no alert, because users see it themselves when they order.
 """
 
 from datetime import datetime
@@ -9,60 +9,59 @@ from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import Subject
-from billing.budgets.state import State
+from billing.budgets.state import ZERO, State
 from billing.common.formatting import format_plain
 from billing.models import Alert
 
 KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
 
 
-def tell_spent(state: State) -> None:
-    """Something was refused or waits, for there is no room for it. A window that still has room for others is not spent."""
-    if state.budget_key.startswith(f"{Subject.EACH_USER}:") or _is_told(alerts.Kind.BUDGET_HARD, state):
+def raise_spent_alert(state: State) -> None:
+    """Raise the alert for a window that turned a job away, unless the window still has room for other jobs."""
+    if state.budget_key.startswith(f"{Subject.EACH_USER}:") or _is_reported(alerts.Kind.BUDGET_HARD, state):
         return
-    for one in budget_usage.states(clock.database_now()):
-        if (one.scope, one.window) == (state.scope, state.window) and one.is_spent:
-            _tell(alerts.Kind.BUDGET_HARD, one)
-            # That it is almost spent is no news any more.
-            alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT, cause=cause_of(one))
+    for current in budget_usage.list_states(clock.database_now()):
+        if (current.scope, current.window) == (state.scope, state.window) and current.is_spent:
+            _raise_alert(alerts.Kind.BUDGET_HARD, current)
+            # The warning is superseded.
+            alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT, cause=alert_cause(current))
 
 
-def watch(at: datetime) -> None:
-    """Warn of windows whose soft share is reached; end what is so no longer: over, given room again, of a changed limit."""
-    limited = [state for state in budget_usage.states(at) if state.limit is not None]
+def update_alerts(at: datetime) -> None:
+    """Warn of windows that reached their warning share; resolve alerts of windows that ended, have room again or changed."""
+    limited = [state for state in budget_usage.list_states(at) if state.limit is not None]
     for alert in Alert.objects.filter(kind__in=KINDS, resolved_at=None):
-        still = (
-            state.is_spent if alert.kind == alerts.Kind.BUDGET_HARD else state.is_soft for state in _of(alert, limited)
-        )
-        if not any(still):
+        states = _matching_states(alert, limited)
+        is_hard = alert.kind == alerts.Kind.BUDGET_HARD
+        if not any(state.is_spent if is_hard else state.is_soft for state in states):
             alerts.resolve_alerts(alerts.Kind(alert.kind), cause=alert.cause)
     for state in limited:
-        if state.is_soft and not any(_is_told(kind, state) for kind in KINDS):
-            _tell(alerts.Kind.BUDGET_SOFT, state)
+        if state.is_soft and not any(_is_reported(kind, state) for kind in KINDS):
+            _raise_alert(alerts.Kind.BUDGET_SOFT, state)
 
 
-def cause_of(state: State) -> str:
-    """A window's limit by name: another limit is another cause, so that each is told of once."""
-    return f"{state.scope}:{state.period} {format_plain(state.limit or budget_usage.ZERO)}"
+def alert_cause(state: State) -> str:
+    """The alert cause of a window's limit. It contains the limit, so that a changed limit raises a new alert."""
+    return f"{state.scope}:{state.period} {format_plain(state.limit or ZERO)}"
 
 
-def _of(alert: Alert, states: list[State]) -> list[State]:
-    """The window that an alert tells of, if it is not over."""
-    return [state for state in states if cause_of(state) == alert.cause and state.window.starts_at <= alert.last_at]
+def _matching_states(alert: Alert, states: list[State]) -> list[State]:
+    """The states of the window that an alert is about, unless that window has ended."""
+    return [state for state in states if alert_cause(state) == alert.cause and state.window.starts_at <= alert.last_at]
 
 
-def _is_told(kind: alerts.Kind, state: State) -> bool:
-    told = Alert.objects.filter(kind=kind, cause=cause_of(state), resolved_at=None)
-    return told.filter(last_at__gte=state.window.starts_at).exists()
+def _is_reported(kind: alerts.Kind, state: State) -> bool:
+    open_alerts = Alert.objects.filter(kind=kind, cause=alert_cause(state), resolved_at=None)
+    return open_alerts.filter(last_at__gte=state.window.starts_at).exists()
 
 
-def _tell(kind: alerts.Kind, state: State) -> None:
-    """In the window's one entry, which opens again if it was over."""
+def _raise_alert(kind: alerts.Kind, state: State) -> None:
+    """Raise the one alert of the window, which reopens if it was resolved."""
     facts = {
         "say": [f"budget_{state.period}"],
         "scope": state.scope,
         "used": format_plain(state.used),
-        "limit": format_plain(state.limit or budget_usage.ZERO),
+        "limit": format_plain(state.limit or ZERO),
         "next_at": state.window.ends_at.isoformat(),
     }
-    alerts.raise_alert(kind, cause=cause_of(state), facts=facts, window=state.period)
+    alerts.raise_alert(kind, cause=alert_cause(state), facts=facts, window=state.period)

@@ -1,7 +1,7 @@
-"""What may be spent, in provider credits: limits that operators set in the admin, else the environment's.
+"""Spending limits in provider credits: those set in the admin, otherwise those of the environment.
 
-A limit of the admin's stands in place of the environment's: empty is no limit, zero is "nothing may be spent". In the
-environment zero is no limit. Everything is read anew each time, so that a change works from the moment it is saved.
+A limit set in the admin replaces the one from the environment: empty means no limit, zero means that nothing may be
+spent. In the environment zero means no limit. Limits are read each time, so that a change applies as soon as it is saved.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,28 +22,28 @@ SOFT_SHARE = Decimal("0.8")
 
 @dataclass(frozen=True)
 class Limit:
-    """How much may be spent in one window (None: no limit), from which share on it warns, and who says so."""
+    """How much may be spent in one window (None: no limit), from which share on it warns, and where it is set."""
 
     amount: Decimal | None
     soft_share: Decimal = SOFT_SHARE
-    source: str = ""  # "admin", "environment", or nothing when nobody set one
-    key: str = ""  # the budget that says so
+    source: str = ""  # "admin", "environment", or empty when no limit is set
+    key: str = ""  # of the budget that sets it
 
 
 def user_scope(user_id: int) -> str:
-    """How windows name what one user spends."""
+    """The scope of one user's spending."""
     return f"{Subject.USER}:{user_id}"
 
 
 def model_scope(model: str) -> str:
-    """How windows name what one model costs."""
+    """The scope of one model's cost."""
     return f"{Subject.MODEL}:{model}"
 
 
-def key_of(*, subject: str, period: str, user_id: int | None = None, model: str = "") -> str:
-    """The name of a limit: `all:day`, `each_user:day`, `user:5:day`, `model:veo3_fast:hour`."""
-    whose = {Subject.USER: f":{user_id}", Subject.MODEL: f":{model}"}.get(Subject(subject), "")
-    return f"{subject}{whose}:{period}"
+def limit_key(*, subject: str, period: str, user_id: int | None = None, model: str = "") -> str:
+    """The key of a limit: `all:day`, `each_user:day`, `user:5:day`, `model:veo3_fast:hour`."""
+    owner = {Subject.USER: f":{user_id}", Subject.MODEL: f":{model}"}.get(Subject(subject), "")
+    return f"{subject}{owner}:{period}"
 
 
 def set_limit(
@@ -56,9 +56,9 @@ def set_limit(
     model: str = "",
     actor: User | None,
 ) -> Budget:
-    """Set a limit in place of whatever held so far."""
+    """Set a limit, replacing the one in force."""
     budget, _ = Budget.objects.update_or_create(
-        key=key_of(subject=subject, period=period, user_id=user.pk if user else None, model=model),
+        key=limit_key(subject=subject, period=period, user_id=user.pk if user else None, model=model),
         defaults={"limit": limit, "soft_share": soft_share, "changed_at": clock.now(), "changed_by": actor},
         create_defaults={
             "subject": subject,
@@ -74,40 +74,43 @@ def set_limit(
     return budget
 
 
-def from_environment() -> dict[str, Limit]:
-    """The environment's limits, by key; those it does not set are left out."""
+def environment_limits() -> dict[str, Limit]:
+    """The limits that the environment sets, by key."""
     amounts = {
-        key_of(subject=Subject.ALL, period=Period.HOUR): settings.HOURLY_COST_LIMIT,
-        key_of(subject=Subject.ALL, period=Period.DAY): settings.DAILY_COST_LIMIT,
-        key_of(subject=Subject.ALL, period=Period.MONTH): settings.MONTHLY_COST_LIMIT,
-        key_of(subject=Subject.EACH_USER, period=Period.DAY): settings.USER_DAILY_COST_LIMIT,
+        limit_key(subject=Subject.ALL, period=Period.HOUR): settings.HOURLY_COST_LIMIT,
+        limit_key(subject=Subject.ALL, period=Period.DAY): settings.DAILY_COST_LIMIT,
+        limit_key(subject=Subject.ALL, period=Period.MONTH): settings.MONTHLY_COST_LIMIT,
+        limit_key(subject=Subject.EACH_USER, period=Period.DAY): settings.USER_DAILY_COST_LIMIT,
     }
     return {key: Limit(amount, source="environment", key=key) for key, amount in amounts.items() if amount}
 
 
-def limits_of(scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
-    """What holds for these scopes, by scope and period. One query."""
+def limits_for(scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
+    """The limits in force for these scopes, by (scope, period). One query."""
     scopes = list(scopes)
-    wanted = {key for scope in scopes for period in Period.values for key in _keys(scope, period)}
-    return among(said(Budget.objects.filter(key__in=wanted)), scopes)
+    wanted = {key for scope in scopes for period in Period.values for key in _candidate_keys(scope, period)}
+    return resolve_limits(effective_limits(Budget.objects.filter(key__in=wanted)), scopes)
 
 
-def said(budgets: Iterable[Budget]) -> dict[str, Limit]:
-    """What these budgets say, and what the environment says where they do not, by key."""
-    return from_environment() | {
+def effective_limits(budgets: Iterable[Budget]) -> dict[str, Limit]:
+    """The limits of these budgets by key, and those of the environment for keys without a budget."""
+    return environment_limits() | {
         budget.key: Limit(budget.limit, budget.soft_share, source="admin", key=budget.key) for budget in budgets
     }
 
 
-def among(said: Mapping[str, Limit], scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
-    """What holds for these scopes, by scope and period, of all that is said."""
-    keys = {(scope, period): _keys(scope, period) for scope in scopes for period in Period.values}
-    return {place: next((said[key] for key in some if key in said), Limit(None)) for place, some in keys.items()}
+def resolve_limits(limits: Mapping[str, Limit], scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
+    """The limits in force for these scopes, by (scope, period), chosen from limits by key."""
+    return {
+        (scope, period): next((limits[key] for key in _candidate_keys(scope, period) if key in limits), Limit(None))
+        for scope in scopes
+        for period in Period.values
+    }
 
 
-def _keys(scope: str, period: str) -> list[str]:
-    """Which budgets may speak for a window, the nearest first."""
+def _candidate_keys(scope: str, period: str) -> list[str]:
+    """Keys of the budgets that may limit a window, the most specific first."""
     own = [f"{scope}:{period}"]
     if scope.startswith(f"{Subject.USER}:"):
-        own.append(key_of(subject=Subject.EACH_USER, period=period))
+        own.append(limit_key(subject=Subject.EACH_USER, period=period))
     return own

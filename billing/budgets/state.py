@@ -1,4 +1,4 @@
-"""How one budget's window stands: what is used, what is left, and whether that stops work."""
+"""The state of a budget window: what is used, what is left, and whether that stops new jobs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class State:
-    """One window of one scope (`all`, `user:5`, `model:veo3_fast`): what is used of what may be, in provider credits.
+    """One window of one scope (`all`, `user:5`, `model:veo3_fast`): usage and limit, in provider credits.
 
-    `cheapest` is what the cheapest new video costs that counts here, `waiting` what the cheapest job costs that waits
-    and fits into the limit; both only where `states` has looked for them.
+    `cheapest_new` is the cost of the cheapest new video in this scope, `cheapest_waiting` that of the cheapest waiting
+    job that fits into the limit; both are set by `usage.list_states` alone.
     """
 
     scope: str
@@ -24,10 +24,10 @@ class State:
     used: Decimal
     limit: Decimal | None
     soft_share: Decimal
-    source: str  # of the limit: "admin", "environment" or nothing
+    source: str  # of the limit: "admin", "environment" or empty
     budget_key: str = ""
-    cheapest: Decimal | None = None
-    waiting: Decimal | None = None
+    cheapest_new: Decimal | None = None
+    cheapest_waiting: Decimal | None = None
 
     @property
     def period(self) -> Period:
@@ -44,36 +44,36 @@ class State:
 
     @property
     def is_soft(self) -> bool:
-        """Whether the share that warns is reached."""
+        """Whether the warning share is reached."""
         return self.limit is not None and self.used >= self.limit * self.soft_share
 
     @property
-    def least(self) -> Decimal:
-        """What must have room for work to go on: the cheapest job that waits, or could be ordered when none waits."""
-        return self.waiting or self.cheapest or ZERO
+    def cheapest_job(self) -> Decimal:
+        """The cost of the cheapest job that waits, or of the cheapest new video when none waits."""
+        return self.cheapest_waiting or self.cheapest_new or ZERO
 
     @property
     def is_spent(self) -> bool:
-        """Whether it stops work: what is left, if anything, is too little for the least."""
-        return self.room is not None and (self.room == ZERO or self.room < self.least)
+        """Whether it stops work: the room is too small for the cheapest job."""
+        return self.room is not None and (self.room == ZERO or self.room < self.cheapest_job)
 
     @property
     def is_used_up(self) -> bool:
-        """Whether it stops work of every price, not only what happens to wait."""
-        return self.room is not None and (self.room == ZERO or self.room < (self.cheapest or ZERO))
+        """Whether it stops every new video, not only the jobs that wait."""
+        return self.room is not None and (self.room == ZERO or self.room < (self.cheapest_new or ZERO))
 
     @property
     def usable(self) -> Decimal | None:
-        """What can be spent before it stops: of what is left, as much as whole jobs of the least take. None without a limit."""
-        if self.room is None or not self.least:
+        """The part of the room that whole jobs of the cheapest kind can use. None without a limit."""
+        if self.room is None or not self.cheapest_job:
             return self.room
-        return self.room // self.least * self.least
+        return self.room // self.cheapest_job * self.cheapest_job
 
     def has_room_for(self, provider_credits: Decimal) -> bool:
         return self.room is None or provider_credits <= self.room
 
 
-def stopping(found: Iterable[State]) -> State | None:
-    """The budget of everything among these that stops work; of several the one that ends last."""
-    spent = [state for state in found if state.scope == ALL and state.is_spent]
+def find_blocking_state(states: Iterable[State]) -> State | None:
+    """The budget for all videos that stops work; of several the one that ends last."""
+    spent = [state for state in states if state.scope == ALL and state.is_spent]
     return max(spent, key=lambda state: state.window.ends_at, default=None)

@@ -1,6 +1,6 @@
-"""Credits with an end: taken out when their time has come, and announced a week and a day before, so that none goes quietly.
+"""Removes expired credits, and warns users a week and a day before credits expire.
 
-A lot that was given for less than a week is announced only the day before.
+A lot that was valid for less than a week from the start is announced only the day before.
 """
 
 import logging
@@ -22,16 +22,16 @@ from billing.models import CreditLot
 log = logging.getLogger(__name__)
 
 WEEK, DAY = timedelta(days=7), timedelta(days=1)
-# Credits given "for a week" end a moment more or less than a week after they were written down.
+# Credits granted "for a week" expire slightly more or less than a week after the row was written.
 LONGER_THAN_A_WEEK = WEEK + timedelta(hours=1)
-MOST_LOTS, MOST_MAILS = 500, 50
-# The session's word for which line the person has put away.
-HIDDEN = "expiring_hidden"
+MAX_LOTS_PER_RUN, MAX_MAILS_PER_RUN = 500, 50
+# Session key of the notice that the user has hidden.
+HIDDEN_SESSION_KEY = "expiring_hidden"
 
 
 @dataclass(frozen=True)
-class Soon:
-    """What a person loses within a week if they leave it: the sum, and how much of it goes first, and when."""
+class ExpiringSoon:
+    """Credits that expire within a week: the sum, and how many expire first, and when."""
 
     user_credits: int
     first_credits: int
@@ -39,68 +39,72 @@ class Soon:
     is_last_day: bool
 
     @property
-    def name(self) -> str:
-        """Which credits the line speaks of, and how urgently: what is put away comes back for others, and on the last day."""
+    def key(self) -> str:
+        """Identifies the notice: a hidden one returns when other credits expire next, and on the last day."""
         return f"{self.first_at.isoformat()} {'day' if self.is_last_day else 'week'}"
 
 
 def run() -> None:
-    """What the bell is for: take out what is due, then write to those whose credits are next."""
+    """Remove expired credits, then mail users whose credits expire soon."""
     run_all.run_all_then_raise(expire_due, warn_due)
 
 
-def expire_due(*, most: int = MOST_LOTS) -> int:
-    """Take out lots past their time, each in a transaction of its own; returns how many went."""
+def expire_due(*, limit: int = MAX_LOTS_PER_RUN) -> int:
+    """Remove expired lots, each in its own transaction; returns how many."""
     due = CreditLot.objects.filter(remaining__gt=0, expires_at__lte=clock.database_now())
     expired = 0
-    for pk in list(due.order_by("expires_at", "id").values_list("pk", flat=True)[:most]):
+    for pk in list(due.order_by("expires_at", "id").values_list("pk", flat=True)[:limit]):
         try:
             expired += ledger.expire(lot_id=pk) is not None
-        except ledger.LedgerError as problem:
-            # Its account's books are broken, which `check_books` tells; the other people's lots go on.
-            log.error("lot %s cannot expire: %s", pk, type(problem).__name__)
+        except ledger.LedgerError as error:
+            # `check_books` reports the inconsistent account; the lots of other users still expire.
+            log.error("lot %s cannot expire: %s", pk, type(error).__name__)
     return expired
 
 
-def warn_due(*, most: int = MOST_MAILS) -> int:
-    """One mail to each person whose credits are to be announced, whatever the number of lots; returns how many left.
+def warn_due(*, limit: int = MAX_MAILS_PER_RUN) -> int:
+    """Send one mail to each user with credits that expire soon; returns how many were sent.
 
-    A lot is marked before its mail goes, so that two runs never write twice. A mail server that does not answer ends the
-    run and takes the marks back: the next run tries again. An address that it refuses is not tried again.
+    Lots are marked before the mail is sent, so that two runs never send it twice. When the mail server does not answer,
+    the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
     """
-    people = User.objects.filter(is_active=True, anonymised_at=None)
-    waiting = _to_announce(clock.database_now()).filter(account__user__in=people)
+    users = User.objects.filter(is_active=True, anonymised_at=None)
+    due_lots = _lots_to_announce(clock.database_now()).filter(account__user__in=users)
     sent = 0
-    for user in people.filter(credit_account__lots__in=waiting).distinct().order_by("pk")[:most]:
-        at, claimed = _claim(user)
-        if not claimed:
+    for user in users.filter(credit_account__lots__in=due_lots).distinct().order_by("pk")[:limit]:
+        announced_at, holdings = _mark_announced(user)
+        if not holdings:
             continue
         try:
-            mail.send(user, "credits_expire", {"holdings": claimed, "total": sum(one.user_credits for one in claimed)})
+            mail.send(
+                user,
+                "credits_expire",
+                {"holdings": holdings, "total": sum(holding.user_credits for holding in holdings)},
+            )
         except SMTPRecipientsRefused:
-            log.warning("no mail to user %s about credits that expire: refused", user.pk)
-        except OSError as trouble:
-            log.warning("no mails about credits that expire for now: %s", type(trouble).__name__)
-            _unclaim(user, at)
+            log.warning("credit expiry mail to user %s: address refused", user.pk)
+        except OSError as error:
+            log.warning("credit expiry mails stopped for now: %s", type(error).__name__)
+            _unmark_announced(user, announced_at)
             break
         else:
             sent += 1
     return sent
 
 
-def soon(user: User) -> Soon | None:
-    """What expires within a week, for the line on the person's pages."""
+def find_expiring_soon(user: User) -> ExpiringSoon | None:
+    """The user's credits that expire within a week, for the notice on every page; None without any."""
     at = clock.now()
     lots = CreditLot.objects.filter(account__user=user, remaining__gt=0, expires_at__gt=at, expires_at__lte=at + WEEK)
-    ends = list(lots.order_by("expires_at").values_list("expires_at").annotate(total=Sum("remaining")))
-    if not ends:
+    by_expiry = list(lots.order_by("expires_at").values_list("expires_at").annotate(total=Sum("remaining")))
+    if not by_expiry:
         return None
-    first_at, first_credits = ends[0]
-    return Soon(sum(total for _, total in ends), first_credits, first_at, is_last_day=first_at <= at + DAY)
+    first_at, first_credits = by_expiry[0]
+    return ExpiringSoon(sum(total for _, total in by_expiry), first_credits, first_at, is_last_day=first_at <= at + DAY)
 
 
-def _to_announce(at: datetime) -> QuerySet[CreditLot]:
-    """Lots that end within a day and were not announced the day before, or within a week and not the week before."""
+def _lots_to_announce(at: datetime) -> QuerySet[CreditLot]:
+    """Lots that expire within a day or a week and have not been announced for that."""
     day_before = Q(day_warned_at=None, expires_at__lte=at + DAY)
     week_before = Q(week_warned_at=None, expires_at__gt=at + DAY, expires_at__lte=at + WEEK) & Q(
         expires_at__gt=F("created_at") + LONGER_THAN_A_WEEK
@@ -109,24 +113,24 @@ def _to_announce(at: datetime) -> QuerySet[CreditLot]:
 
 
 @transaction.atomic
-def _claim(user: User) -> tuple[datetime, list[Holding]]:
-    """Mark what is to be announced to the person; when that was, and what it is, soonest first."""
+def _mark_announced(user: User) -> tuple[datetime, list[Holding]]:
+    """Mark the user's lots as announced; returns the time of the mark and the credits, soonest to expire first."""
     account = ledger.lock_account(user)
     at = clock.database_now()
-    mine = _to_announce(at).filter(account=account)
+    lots = _lots_to_announce(at).filter(account=account)
     holdings = [
         Holding(total, expires_at, is_grace)
-        for expires_at, is_grace, total in mine.order_by("expires_at", "is_grace")
+        for expires_at, is_grace, total in lots.order_by("expires_at", "is_grace")
         .values_list("expires_at", "is_grace")
         .annotate(total=Sum("remaining"))
     ]
     day, week = Q(expires_at__lte=at + DAY), Q(expires_at__gt=at + DAY)
-    mine.filter(day).update(day_warned_at=at)
-    mine.filter(week).update(week_warned_at=at)
+    lots.filter(day).update(day_warned_at=at)
+    lots.filter(week).update(week_warned_at=at)
     return at, holdings
 
 
-def _unclaim(user: User, at: datetime) -> None:
-    mine = CreditLot.objects.filter(account__user=user)
-    mine.filter(day_warned_at=at).update(day_warned_at=None)
-    mine.filter(week_warned_at=at).update(week_warned_at=None)
+def _unmark_announced(user: User, at: datetime) -> None:
+    lots = CreditLot.objects.filter(account__user=user)
+    lots.filter(day_warned_at=at).update(day_warned_at=None)
+    lots.filter(week_warned_at=at).update(week_warned_at=None)

@@ -1,7 +1,7 @@
-"""The only writer of user credits. Every movement: lock the account, look for the key, then move balance, entry and lots.
+"""The only writer of user credits. Every movement locks the account, looks for the key, then writes balance, entry and lots.
 
-Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key comes back with another meaning; a
-ValueError for what no caller may ask. Lock order: a task's row before its owner's account, never the other way round.
+Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key already belongs to a different movement; a
+ValueError for arguments that are never valid. Lock order: a task's row before its owner's account, never the other way round.
 """
 
 from datetime import datetime
@@ -18,11 +18,11 @@ from billing.models import CreditAccount, CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind
 
-# No movement is larger: a slip on the keyboard must not fill a purse.
-MOST_AT_ONCE = 1_000_000_000
+# Upper bound of one movement: catches typing errors.
+MAX_MOVEMENT = 1_000_000_000
 NOTE_LENGTH = 500
-# The statement shows it in the reader's language.
-EXPIRED = gettext_noop("Unused by their date")
+# Translated when the statement is shown.
+EXPIRY_NOTE = gettext_noop("Not used before they expired")
 
 
 class LedgerError(Exception):
@@ -39,11 +39,11 @@ class InsufficientCredits(LedgerError):
 
 
 class KeyReused(LedgerError):
-    """The idempotency key already stands for another movement."""
+    """The idempotency key already belongs to a different movement."""
 
 
 def lock_account(user: User) -> CreditAccount:
-    """The user's account, opened if need be and locked until the transaction ends. Needs an open transaction."""
+    """Lock the user's account until the transaction ends, creating it if missing. Needs an open transaction."""
     CreditAccount.objects.get_or_create(user=user)
     return CreditAccount.objects.select_for_update().get(user=user)
 
@@ -59,16 +59,16 @@ def grant(
     kind: LedgerEntry.Kind = Kind.GRANT,
     expires_at: datetime | None = None,
 ) -> LedgerEntry:
-    """Give credits (kind GRANT or PURCHASE), with a reason or a reference; for ever, or until `expires_at`.
+    """Give credits (kind GRANT or PURCHASE), with a reason or a reference; they never expire unless `expires_at` is given.
 
-    The same key again returns the first entry, whose date stands: "30 days from now" is another moment each time.
+    The same key again returns the first entry, whose expiry is kept: "30 days from now" differs on each call.
     """
     if user_credits <= 0:
         raise ValueError("a grant gives at least one credit")
     if not (note.strip() or reference):
         raise ValueError("a grant needs a reason")
     if expires_at is not None and expires_at <= clock.now():
-        raise ValueError("credits that are given must not have expired")
+        raise ValueError("granted credits must expire in the future")
     return _post(
         user=user,
         kind=kind,
@@ -84,7 +84,7 @@ def grant(
 def charge(*, user: User, user_credits: int, idempotency_key: str, job_id: UUID, reference: str) -> LedgerEntry:
     """Take credits for a job, the soonest to expire first.
 
-    The same key again returns the first entry, whatever the balance is by now.
+    The same key again returns the first entry, whatever the current balance is.
     """
     if user_credits <= 0:
         raise ValueError("a charge takes at least one credit")
@@ -99,23 +99,23 @@ def charge(*, user: User, user_credits: int, idempotency_key: str, job_id: UUID,
 
 
 def refund(*, charge_key: str, idempotency_key: str, note: str = "", actor: User | None = None) -> LedgerEntry:
-    """Give a whole charge back to the lots it came from, at most once: a second refund returns the first, under any key."""
+    """Return a whole charge to the lots it came from, at most once: a second refund returns the first, under any key."""
     with transaction.atomic():
-        charged = LedgerEntry.objects.select_related("account__user").get(idempotency_key=charge_key, kind=Kind.CHARGE)
-        lock_account(charged.account.user)
-        earlier = LedgerEntry.objects.filter(reverses=charged).first()
-        if earlier is not None:
-            return earlier
+        original = LedgerEntry.objects.select_related("account__user").get(idempotency_key=charge_key, kind=Kind.CHARGE)
+        lock_account(original.account.user)
+        existing = LedgerEntry.objects.filter(reverses=original).first()
+        if existing is not None:
+            return existing
         return _post(
-            user=charged.account.user,
+            user=original.account.user,
             kind=Kind.REFUND,
-            amount=-charged.amount,
+            amount=-original.amount,
             idempotency_key=idempotency_key,
-            reference=charged.reference,
+            reference=original.reference,
             job_id=charged.job_id,
             note=note,
             actor=actor,
-            reverses=charged,
+            reverses=original,
         )
 
 
@@ -136,7 +136,7 @@ def adjust(*, user: User, user_credits: int, idempotency_key: str, note: str, ac
 
 
 def expire(*, lot_id: int) -> LedgerEntry | None:
-    """Take out what is left of a lot past its time, once; None if nothing is left or its time has not come."""
+    """Remove what is left of an expired lot, once; None if nothing is left or the lot has not expired."""
     with transaction.atomic():
         account = CreditAccount.objects.select_for_update(of=("self",)).get(lots=lot_id)
         lot = CreditLot.objects.get(pk=lot_id)
@@ -148,7 +148,7 @@ def expire(*, lot_id: int) -> LedgerEntry | None:
             amount=-lot.remaining,
             idempotency_key=f"expiry:lot:{lot.pk}",
             reference=f"lot:{lot.pk}",
-            note=EXPIRED,
+            note=EXPIRY_NOTE,
             lot=lot,
         )
 
@@ -177,20 +177,22 @@ def _post(
     expires_at: datetime | None = None,
     lot: CreditLot | None = None,
 ) -> LedgerEntry:
-    if abs(amount) > MOST_AT_ONCE:
-        raise ValueError(f"at most {MOST_AT_ONCE} credits move at once")
+    if abs(amount) > MAX_MOVEMENT:
+        raise ValueError(f"a movement is at most {MAX_MOVEMENT} credits")
     with transaction.atomic():
         account = lock_account(user)
-        earlier = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()
-        if earlier is not None:
-            meant = (account.pk, kind, amount, reference, job_id, reverses and reverses.pk)
-            first = (earlier.account_id, earlier.kind, earlier.amount, earlier.reference, earlier.job_id)
-            if meant != (*first, earlier.reverses_id):
+        existing = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()
+        if existing is not None:
+            requested = (account.pk, kind, amount, reference, job_id, reverses and reverses.pk)
+            recorded = (existing.account_id, existing.kind, existing.amount, existing.reference, existing.job_id)
+            if requested != (*recorded, existing.reverses_id):
                 raise KeyReused(idempotency_key)
-            return earlier
-        # The condition, not the check above it, is what keeps a balance from going below zero.
-        moved = CreditAccount.objects.filter(pk=account.pk, balance__gte=-amount).update(balance=F("balance") + amount)
-        if not moved:
+            return existing
+        # The condition of the update keeps the balance from going below zero.
+        updated = CreditAccount.objects.filter(pk=account.pk, balance__gte=-amount).update(
+            balance=F("balance") + amount
+        )
+        if not updated:
             raise InsufficientCredits(balance=account.balance, needed=-amount)
         account.balance += amount
         entry = LedgerEntry.objects.create(
@@ -205,5 +207,5 @@ def _post(
             actor=actor,
             reverses=reverses,
         )
-        lots.follow(entry=entry, expires_at=expires_at, lot=lot)
+        lots.apply_entry(entry=entry, expires_at=expires_at, lot=lot)
         return entry

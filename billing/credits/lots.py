@@ -1,8 +1,8 @@
-"""Credits by the grant they came with: the soonest to expire is spent first, and what comes back returns to where it was.
+"""Credit lots, one for each grant: the soonest to expire is spent first, and a refund returns credits to their lots.
 
-Only `billing.credits.ledger` calls what moves a lot here, in the movement's own transaction and under the account's lock, so that
-the lots of an account always hold its balance. A lot past its time can still be spent until `ledger.expire` has taken it:
-what a balance shows is what its owner has.
+Only `billing.credits.ledger` changes lots through this module, in the transaction of the movement and under the account's
+lock, so that the lots of an account always add up to its balance. An expired lot can still be spent until `ledger.expire`
+has removed it, because the balance shows it until then.
 """
 
 from collections.abc import Iterable
@@ -18,31 +18,31 @@ from accounts.time_zones import get_zone
 from billing.models import CreditLot, LedgerEntry, LotUse
 
 
-class LotsShort(RuntimeError):
-    """An account's lots hold less than its balance: the books are broken, and nothing was moved."""
+class LotsInsufficient(RuntimeError):
+    """The lots of an account hold less than its balance: the data is inconsistent, and nothing was moved."""
 
 
 @dataclass(frozen=True)
 class Holding:
-    """Credits of one person that expire together; never, if `expires_at` is None."""
+    """Credits of one user that expire together; `expires_at` None means never."""
 
     user_credits: int
     expires_at: datetime | None
     is_grace: bool
 
 
-def end_of(day: date) -> datetime:
-    """The last second of a day in the site's zone: credits given until a day can be used on that day."""
+def end_of_day(day: date) -> datetime:
+    """The last second of a day in the site's time zone: credits valid until a day can be used on that day."""
     return datetime.combine(day, time(23, 59, 59), tzinfo=get_zone(""))
 
 
-def in_days(days: int) -> datetime | None:
-    """The moment that many days from now; None for zero: credits without an end."""
+def days_from_now(days: int) -> datetime | None:
+    """The moment that many days from now; None for zero days, which means that credits do not expire."""
     return clock.now() + timedelta(days=days) if days > 0 else None
 
 
-def held_by(user: User) -> list[Holding]:
-    """What the person holds, in the order in which it is spent; one line for each moment of expiry."""
+def list_holdings(user: User) -> list[Holding]:
+    """A user's credits in the order they are spent, one holding per expiry."""
     rows = (
         CreditLot.objects.filter(account__user=user, remaining__gt=0)
         .order_by(F("expires_at").asc(nulls_last=True), "is_grace")
@@ -52,26 +52,26 @@ def held_by(user: User) -> list[Holding]:
     return [Holding(total, expires_at, is_grace) for expires_at, is_grace, total in rows]
 
 
-def follow(*, entry: LedgerEntry, expires_at: datetime | None = None, lot: CreditLot | None = None) -> None:
-    """Move lots as the entry moved the balance. `expires_at` is for what comes, `lot` for what expires."""
+def apply_entry(*, entry: LedgerEntry, expires_at: datetime | None = None, lot: CreditLot | None = None) -> None:
+    """Change lots as the entry changed the balance. `expires_at` applies to new credits; `lot` is the one that expires."""
     if entry.kind == LedgerEntry.Kind.REFUND:
-        _give_back(entry)
+        _refund_lots(entry)
     elif entry.amount > 0:
-        _open(entry, entry.amount, expires_at=expires_at)
+        _open_lot(entry, entry.amount, expires_at=expires_at)
     elif lot is not None:
-        _take(entry, [(lot.pk, lot.remaining)])
+        _spend_lots(entry, [(lot.pk, lot.remaining)])
         CreditLot.objects.filter(pk=lot.pk).update(expired_at=entry.created_at)
     else:
-        _take(entry, _spendable(entry).values_list("pk", "remaining"))
+        _spend_lots(entry, _spendable_lots(entry).values_list("pk", "remaining"))
 
 
-def _spendable(entry: LedgerEntry) -> QuerySet[CreditLot]:
-    """Soonest to expire first, what never expires last."""
+def _spendable_lots(entry: LedgerEntry) -> QuerySet[CreditLot]:
+    """Lots with credits left, soonest to expire first, those that never expire last."""
     lots = CreditLot.objects.filter(account_id=entry.account_id, remaining__gt=0)
     return lots.order_by(F("expires_at").asc(nulls_last=True), "id")
 
 
-def _open(entry: LedgerEntry, user_credits: int, *, expires_at: datetime | None, is_grace: bool = False) -> None:
+def _open_lot(entry: LedgerEntry, user_credits: int, *, expires_at: datetime | None, is_grace: bool = False) -> None:
     CreditLot.objects.create(
         account_id=entry.account_id,
         entry=entry,
@@ -83,26 +83,26 @@ def _open(entry: LedgerEntry, user_credits: int, *, expires_at: datetime | None,
     )
 
 
-def _take(entry: LedgerEntry, lots: Iterable[tuple[int, int]]) -> None:
-    """Take the entry's credits from (lot, what it holds), in that order."""
-    left = -entry.amount
+def _spend_lots(entry: LedgerEntry, lots: Iterable[tuple[int, int]]) -> None:
+    """Take the entry's credits from the lots, given as (id, remaining), in that order."""
+    missing = -entry.amount
     uses = []
     for pk, remaining in lots:
-        uses.append(LotUse(lot_id=pk, entry=entry, amount=min(left, remaining)))
-        left -= uses[-1].amount
-        if not left:
+        uses.append(LotUse(lot_id=pk, entry=entry, amount=min(missing, remaining)))
+        missing -= uses[-1].amount
+        if not missing:
             break
-    if left:
-        raise LotsShort(f"credit account {entry.account_id}: its lots lack {left} of {-entry.amount}")
+    if missing:
+        raise LotsInsufficient(f"credit account {entry.account_id}: lots lack {missing} of {-entry.amount}")
     for use in uses:
         CreditLot.objects.filter(pk=use.lot_id).update(remaining=F("remaining") - use.amount)
     LotUse.objects.bulk_create(uses)
 
 
-def _give_back(entry: LedgerEntry) -> None:
-    """Each lot gets back what the refunded charge took from it; what came from expired ones lives on as a grace lot.
+def _refund_lots(entry: LedgerEntry) -> None:
+    """Return to each lot what the refunded charge took from it; credits of expired lots go to a new grace lot.
 
-    A charge from before there were lots took from none: its credits come back without an end.
+    A charge that used no lot is refunded as credits that never expire.
     """
     at = clock.database_now()
     expired, returned = 0, []
@@ -116,6 +116,6 @@ def _give_back(entry: LedgerEntry) -> None:
         CreditLot.objects.filter(pk=use.lot_id).update(remaining=F("remaining") + use.amount)
     LotUse.objects.bulk_create(returned)
     if expired:
-        _open(entry, expired, expires_at=at + timedelta(days=settings.GRACE_DAYS), is_grace=True)
+        _open_lot(entry, expired, expires_at=at + timedelta(days=settings.GRACE_DAYS), is_grace=True)
     elif not returned:
-        _open(entry, entry.amount, expires_at=None)
+        _open_lot(entry, entry.amount, expires_at=None)

@@ -1,4 +1,4 @@
-"""A person's statement: narrowed down by kind and days, a page at a time or whole as a sheet."""
+"""A user's statement: ledger entries filtered by kind and days, one page at a time or all of them as CSV."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -20,10 +20,10 @@ from billing.models import LedgerEntry
 
 Kind = ledger.Kind
 
-PAGE = 50
-AT_ONCE = 1000
+PAGE_SIZE = 50
+BATCH_SIZE = 1000
 
-KINDS: dict[str, tuple[Promise | str, list[str]]] = {
+KIND_FILTERS: dict[str, tuple[Promise | str, list[str]]] = {
     "": (_("All"), Kind.values),
     "videos": (_("Videos"), [Kind.CHARGE]),
     "refunds": (_("Refunds"), [Kind.REFUND]),
@@ -33,11 +33,11 @@ KINDS: dict[str, tuple[Promise | str, list[str]]] = {
 }
 
 
-COLUMNS = (_("When"), _("Kind"), _("What"), _("Credits"), _("Balance"), _("Usable until"), _("Video"))
+COLUMNS = (_("When"), _("Kind"), _("What"), _("Credits"), _("Balance"), _("Valid until"), _("Video"))
 
 
-class Period(forms.Form):
-    """From which day to which, both included, where the reader lives."""
+class PeriodForm(forms.Form):
+    """First and last day, both included, in the reader's time zone."""
 
     since = day_field(_("From"))
     until = day_field(_("To"))
@@ -45,99 +45,102 @@ class Period(forms.Form):
     def clean(self) -> None:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and since > until:
-            self.add_error("until", gettext("The last day comes before the first."))
+            self.add_error("until", gettext("The last day is before the first."))
 
 
 class Statement:
-    """What a reader asked to see of their entries, from the parameters of an address: `kind`, `since`, `until`.
+    """A user's entries as filtered by the URL parameters `kind`, `since` and `until`.
 
-    A parameter that makes no sense counts as not given; `period` says what is wrong with the days.
+    Invalid parameters are ignored; the form `period` holds the errors of the days.
     """
 
-    def __init__(self, user: User, asked: dict[str, str]) -> None:
+    def __init__(self, user: User, params: dict[str, str]) -> None:
         self.user = user
-        self.kind = asked.get("kind", "") if asked.get("kind", "") in KINDS else ""
-        self.period = Period({name: asked[name] for name in ("since", "until") if asked.get(name)})
+        self.kind = params.get("kind", "") if params.get("kind", "") in KIND_FILTERS else ""
+        self.period = PeriodForm({name: params[name] for name in ("since", "until") if params.get(name)})
         days = self.period.cleaned_data if self.period.is_valid() else {}
         self.since: date | None = days.get("since")
         self.until: date | None = days.get("until")
 
     @property
-    def is_narrowed(self) -> bool:
+    def is_filtered(self) -> bool:
         return bool(self.kind or self.period.data)
 
     def query(self, **changes: str) -> str:
-        """The parameters of an address that shows the same, but for the changes."""
-        asked = {"kind": self.kind, **self.period.data, **changes}
-        return urlencode({name: value for name, value in asked.items() if value})
+        """The URL query for the same filters with these changes."""
+        params = {"kind": self.kind, **self.period.data, **changes}
+        return urlencode({name: value for name, value in params.items() if value})
 
     def entries(self) -> QuerySet[LedgerEntry]:
         """Newest first."""
-        found = ledger.statement(self.user).select_related("reverses", "lot")
+        entries = ledger.statement(self.user).select_related("reverses", "lot")
         if self.kind:
-            found = found.filter(kind__in=KINDS[self.kind][1])
+            entries = entries.filter(kind__in=KIND_FILTERS[self.kind][1])
         if self.since:
-            found = found.filter(created_at__gte=_midnight(self.since))
+            entries = entries.filter(created_at__gte=_midnight(self.since))
         if self.until:
-            found = found.filter(created_at__lt=_midnight(self.until + timedelta(days=1)))
-        return found.order_by("-pk")
+            entries = entries.filter(created_at__lt=_midnight(self.until + timedelta(days=1)))
+        return entries.order_by("-pk")
 
     def page(self, *, before: str = "") -> tuple[list[LedgerEntry], int | None]:
-        """A page of entries older than the one of that number, and the number that the next page begins before."""
-        found = self.entries()
+        """One page of the entries before an id, and the id that the next page starts before (None on the last page)."""
+        entries = self.entries()
         if (number := parse_row_number(before)) is not None:
-            found = found.filter(pk__lt=number)
-        page = list(found[: PAGE + 1])
-        return page[:PAGE], page[PAGE - 1].pk if len(page) > PAGE else None
+            entries = entries.filter(pk__lt=number)
+        page = list(entries[: PAGE_SIZE + 1])
+        return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
     def rows(self) -> Iterator[list[str | int]]:
-        """Headings, then a row for each entry, in the language and zone spoken now; whoever reads them may have left it."""
+        """A heading row, then a row for each entry, in the language and time zone active at the time of the call.
+
+        The rows are generated while the response is streamed, after the request has reset both.
+        """
         language, zone = translation.get_language(), timezone.get_current_timezone()
         heading: list[str | int] = [str(name) for name in COLUMNS]
 
-        def told() -> Iterator[list[str | int]]:
+        def generate() -> Iterator[list[str | int]]:
             yield heading
-            for entries in self._stretches():
+            for entries in self._batches():
                 with translation.override(language), timezone.override(zone):
-                    known = words({entry.reference for entry in entries})
-                    rows = [_row(entry, known.get(entry.reference)) for entry in entries]
+                    texts = describe_references({entry.reference for entry in entries})
+                    rows = [_row(entry, texts.get(entry.reference)) for entry in entries]
                 yield from rows
 
-        return told()
+        return generate()
 
-    def _stretches(self) -> Iterator[list[LedgerEntry]]:
-        """All entries, newest first, as many at once as memory does not notice."""
-        entries = list(self.entries()[:AT_ONCE])
+    def _batches(self) -> Iterator[list[LedgerEntry]]:
+        """All entries, newest first, in batches that fit into memory."""
+        entries = list(self.entries()[:BATCH_SIZE])
         while entries:
             yield entries
-            entries = list(self.entries().filter(pk__lt=entries[-1].pk)[:AT_ONCE])
+            entries = list(self.entries().filter(pk__lt=entries[-1].pk)[:BATCH_SIZE])
 
 
 def _row(entry: LedgerEntry, prompt: str | None) -> list[str | int]:
     lot = getattr(entry, "lot", None)
     if entry.kind in (Kind.CHARGE, Kind.REFUND):
-        # What is noted of these is a word for operators: to its owner, the video itself says what it was.
-        what = gettext("A video since deleted") if prompt is None else prompt
+        # The note of these entries is for operators; users see the prompt of the video.
+        what = gettext("Deleted video") if prompt is None else prompt
     else:
         what = gettext(entry.note) if entry.note else ""
     return [
-        _moment(entry.created_at),
+        _format_time(entry.created_at),
         entry.get_kind_display(),
         what,
         entry.amount,
         entry.balance_after,
-        _moment(lot.expires_at) if lot is not None and lot.expires_at else "",
-        _address(entry.reference),
+        _format_time(lot.expires_at) if lot is not None and lot.expires_at else "",
+        _video_url(entry.reference),
     ]
 
 
-def _address(reference: str) -> str:
-    """Where the video is, on this site."""
+def _video_url(reference: str) -> str:
+    """The URL of the video that a reference names; empty for other references."""
     kind, _colon, name = reference.partition(":")
     return settings.APP_URL + reverse("videos:video", args=[name]) if kind == "video" else ""
 
 
-def _moment(at: datetime) -> str:
+def _format_time(at: datetime) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S}"
 
 
@@ -145,17 +148,17 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-# References to words; what is gone is left out.
-Describe = Callable[[Collection[str]], Mapping[str, str]]
+# Maps references to texts; unknown references are left out.
+Describer = Callable[[Collection[str]], Mapping[str, str]]
 
-_describers: list[Describe] = []
+_describers: list[Describer] = []
 
 
-def told_by(describe: Describe) -> None:
-    """Ask this one too."""
+def register_describer(describe: Describer) -> None:
+    """Add a function that describes references in statements."""
     _describers.append(describe)
 
 
-def words(references: Collection[str]) -> dict[str, str]:
-    """What these references stand for, as far as anybody knows."""
+def describe_references(references: Collection[str]) -> dict[str, str]:
+    """The texts for these references, from all registered describers."""
     return {reference: text for describe in _describers for reference, text in describe(references).items()}

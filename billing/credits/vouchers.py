@@ -1,6 +1,6 @@
-"""Codes that give credits, once to each person. Operators make them, hand them out, and read who used them.
+"""Voucher codes that give credits, once per user. Operators create them, hand them out and see who used them.
 
-Codes are stored as they are: operators must be able to read them out again, and a code is worth what it gives, no more.
+Codes are stored in plain text, because operators must be able to read them again.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from accounts.seams import clock, randomness
 from billing.credits import ledger, lots
 from billing.models import Voucher, VoucherUse
 
-# Without 0 and O, 1 and I, which people read for each other. 32 signs: five bits each, 80 in a code.
+# Without 0, O, 1 and I, which are easily confused. 32 characters of five bits each make 80 bits a code.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-GROUPS, GROUP = 4, 4
-MOST_AT_ONCE = 1000
-# The statement shows it in the reader's language.
+GROUP_COUNT, GROUP_LENGTH = 4, 4
+MAX_BATCH = 1000
+# Translated when the statement is shown.
 NOTE = gettext_noop("Voucher")
 WRONG_CODES_BY_USER = FailureLimit("voucher_user", amount=10, window_s=15 * 60)
 # An office or a school shares one address.
@@ -31,7 +31,7 @@ WRONG_CODES_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15 * 
 
 
 class Reason(Enum):
-    """Why a code gives nothing. Whoever guesses must not learn that a code was withdrawn: it is as if it never was."""
+    """Why a code is refused. A withdrawn code counts as unknown, so that guessing reveals nothing."""
 
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -40,7 +40,7 @@ class Reason(Enum):
 
 
 class NotRedeemed(Exception):
-    """The code gives this person nothing; nothing was moved."""
+    """The code was refused; nothing was moved."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -55,25 +55,25 @@ class TooManyWrongCodes(Exception):
         self.minutes = minutes
 
 
-def make(
+def create_vouchers(
     *,
     user_credits: int,
     actor: User | None,
     number: int = 1,
-    most_uses: int = 1,
+    max_uses: int = 1,
     valid_until: datetime | None = None,
     credits_last_days: int | None = None,
     note: str = "",
 ) -> list[Voucher]:
-    """New codes, all alike: `most_uses` people may use each, until `valid_until`; what it gives lasts so many days."""
-    if not 1 <= number <= MOST_AT_ONCE:
-        raise ValueError(f"1 to {MOST_AT_ONCE} vouchers are made at once")
+    """Create codes of the same kind: each for `max_uses` users until `valid_until`; its credits last `credits_last_days`."""
+    if not 1 <= number <= MAX_BATCH:
+        raise ValueError(f"a batch has 1 to {MAX_BATCH} vouchers")
     at = clock.now()
     return Voucher.objects.bulk_create(
         Voucher(
             code=_new_code(),
             user_credits=user_credits,
-            most_uses=most_uses,
+            max_uses=max_uses,
             valid_until=valid_until,
             credits_last_days=credits_last_days,
             note=note.strip(),
@@ -85,12 +85,12 @@ def make(
 
 
 def withdraw(*, voucher_id: int) -> bool:
-    """Nobody can use it from now on; who did keeps the credits. Says whether it was not withdrawn before."""
+    """Make a voucher unusable; users who redeemed it keep the credits. Returns False if it was withdrawn before."""
     return bool(Voucher.objects.filter(pk=voucher_id, withdrawn_at=None).update(withdrawn_at=clock.now()))
 
 
 def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
-    """Give the person what the code is worth. `client` is the address it came from, for counting.
+    """Give the user the credits of a code. `client` is the network address, for rate limiting.
 
     Raises NotRedeemed, or TooManyWrongCodes before the code is looked up.
     """
@@ -98,7 +98,7 @@ def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
     if retry_after_s := max(limit.retry_after_s(key) for limit, key in limits):
         raise TooManyWrongCodes(ceil(retry_after_s / 60))
     try:
-        return _redeem(user, tidied(typed))
+        return _redeem(user, normalise_code(typed))
     except NotRedeemed as refused:
         if refused.reason != Reason.USED_BEFORE:
             for limit, key in limits:
@@ -106,10 +106,12 @@ def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
         raise
 
 
-def tidied(typed: str) -> str:
-    """A code as it is stored, from what a person typed: any case, any spaces and dashes, also in full width."""
-    signs = [sign for sign in unicodedata.normalize("NFKC", typed).upper() if sign.isalnum()]
-    return "-".join("".join(signs[start : start + GROUP]) for start in range(0, len(signs), GROUP))
+def normalise_code(typed: str) -> str:
+    """The stored form of a typed code: any case, spaces and dashes are accepted, also in full width."""
+    characters = [character for character in unicodedata.normalize("NFKC", typed).upper() if character.isalnum()]
+    return "-".join(
+        "".join(characters[start : start + GROUP_LENGTH]) for start in range(0, len(characters), GROUP_LENGTH)
+    )
 
 
 @transaction.atomic
@@ -124,8 +126,8 @@ def _redeem(user: User, code: str) -> VoucherUse:
         raise NotRedeemed(Reason.UNKNOWN)
     if voucher.valid_until is not None and voucher.valid_until <= clock.now():
         raise NotRedeemed(Reason.EXPIRED)
-    # The condition, not the row's lock, is what keeps it from being used once too often.
-    if not Voucher.objects.filter(pk=voucher.pk, uses__lt=F("most_uses")).update(uses=F("uses") + 1):
+    # The condition keeps a voucher from being used more often than allowed.
+    if not Voucher.objects.filter(pk=voucher.pk, uses__lt=F("max_uses")).update(uses=F("uses") + 1):
         raise NotRedeemed(Reason.USED_UP)
     entry = ledger.grant(
         user=user,
@@ -133,12 +135,12 @@ def _redeem(user: User, code: str) -> VoucherUse:
         idempotency_key=f"voucher:{voucher.pk}:{user.pk}",
         reference=f"voucher:{voucher.pk}",
         note=NOTE,
-        expires_at=lots.in_days(voucher.credits_last_days or 0),
+        expires_at=lots.days_from_now(voucher.credits_last_days or 0),
     )
     return VoucherUse.objects.create(voucher=voucher, user=user, entry=entry)
 
 
 def _new_code() -> str:
     bits = int.from_bytes(hashlib.sha256(randomness.token().encode()).digest())
-    signs = "".join(ALPHABET[(bits >> 5 * place) % 32] for place in range(GROUPS * GROUP))
-    return tidied(signs)
+    characters = "".join(ALPHABET[(bits >> 5 * place) % 32] for place in range(GROUP_COUNT * GROUP_LENGTH))
+    return normalise_code(characters)

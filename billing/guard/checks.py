@@ -1,7 +1,7 @@
 """The guard before every paid call, in two places.
 
-*At creation* a `Refusal`: nothing is charged, and a sentence says what to do. *At dispatch* a `Wait`: the task keeps
-its place, with the reason, when to look again, and when it probably goes on.
+When a video is ordered it raises a `Refusal`: nothing is charged, and the text says what to do. Before a job is sent it
+returns a `Wait`: the job keeps its place, with the reason, the time of the next check and the probable start.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from accounts.seams import clock
 from billing.budgets import pacing
 from billing.budgets import policy as budget_policy
 from billing.budgets import usage as budget_usage
+from billing.budgets.state import State
 from billing.common.formatting import format_moment
 from billing.common.refusal import Refusal as Refusal
 from billing.costs import spend
@@ -27,7 +28,7 @@ from billing.provider.accounts import BALANCE_FRESH_FOR, format_pause_reason, is
 
 
 class Paused(Refusal):
-    """A person stopped new work, and said why."""
+    """New videos are paused, with a reason."""
 
     code = "paused"
 
@@ -43,7 +44,7 @@ class Paused(Refusal):
 
 
 class Held(Refusal):
-    """This user's new videos are held: by the watch over spending, or by a person, who says why."""
+    """This user's new videos are held by the spending monitor, or by an operator who gave a reason."""
 
     code = "held"
 
@@ -70,13 +71,13 @@ class Held(Refusal):
         )
 
 
-def held_by(hold: UserHold) -> Held:
-    """The refusal of whom this hold holds."""
+def refusal_for_hold(hold: UserHold) -> Held:
+    """The refusal for a user under this hold."""
     return Held(reason=hold.reason.rstrip(" .。"), until=hold.until)
 
 
-class ProviderAtRest(Refusal):
-    """Our account at the provider cannot pay or is refused."""
+class ProviderUnavailable(Refusal):
+    """The provider account is out of credits or refused."""
 
     code = "provider_at_rest"
 
@@ -104,7 +105,7 @@ class NotEnoughCredits(Refusal):
 
 
 class TooManyActive(Refusal):
-    """The user has as many unfinished videos as one may have."""
+    """The user has reached the maximum number of unfinished videos."""
 
     code = "too_many_active"
 
@@ -120,7 +121,7 @@ class TooManyActive(Refusal):
 
 
 class QueueTooLong(Refusal):
-    """The expected wait is past what we promise."""
+    """The expected wait exceeds the promised maximum."""
 
     code = "queue_too_long"
 
@@ -140,68 +141,69 @@ def check_order(
     """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
     if provider.is_paused_at(clock.database_now()):
         raise Paused(reason=format_pause_reason(provider), until=provider.paused_until)
-    if (hold := user_holds.of(user.pk)) is not None:
-        raise held_by(hold)
+    if (hold := user_holds.find_active_hold(user.pk)) is not None:
+        raise refusal_for_hold(hold)
     if provider.parked_as or is_critical(provider):
-        raise ProviderAtRest()
+        raise ProviderUnavailable()
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
     if active >= settings.MAX_ACTIVE_PER_USER:
         raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
     if account.balance < quote.user_credits:
         cheaper = any(
-            one.kind == quote.kind and one.user_credits <= account.balance for one in prices.list_current_quotes()
+            other.kind == quote.kind and other.user_credits <= account.balance for other in prices.list_current_quotes()
         )
         raise NotEnoughCredits(price=quote.user_credits, balance=account.balance, cheaper=cheaper)
-    if (refusal := budget_policy.refusal_of(user=user, quote=quote, at=clock.database_now())) is not None:
+    if (refusal := budget_policy.find_refusal(user=user, quote=quote, at=clock.database_now())) is not None:
         raise refusal
     if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
         raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
 
 
-# So soon does a task go once an operator has raised the limit it waits for.
-BUDGET_LOOK_EVERY = timedelta(seconds=15)
+# A waiting job starts within this time after an operator raised the limit.
+BUDGET_RECHECK_INTERVAL = timedelta(seconds=15)
 ABOVE_LIMIT, SLOWED = "budget_limit", budget_policy.SlowedDown.code
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Why a queued task does not start now, and when to look again. `code` is stable; `billing.guard.wait_reasons` says it.
+    """Why a queued job does not start now, and when to check again. `code` is stable; `wait_reasons` has its texts.
 
-    `ends_at` is when the reason probably ends, where that is known to be later. `spent` is a budget without room for
-    this task, where others may have some.
+    `ends_at` is the probable end of the reason, where that is known to be later. `spent` is the budget window without
+    room for this job.
     """
 
     code: str
     until: datetime
     ends_at: datetime | None = None
-    spent: budget_usage.State | None = None
+    spent: State | None = None
 
 
 def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
-    """None when the money may leave now. To claim, the caller holds the account's lock; to tell a user, it need not.
+    """The reason why the job cannot be sent now; None when it can.
 
-    When the breaker is open but rested, None means: one probe may go (`breaker.half_open`).
+    To send a job the caller must hold the account's lock; to show the reason it need not. When the breaker is open and
+    its rest is over, None means that one probe may be sent (`circuit_breaker.start_probe`).
     """
     at = clock.database_now()
     if provider.is_paused_at(at):
         return Wait("paused", at + timedelta(seconds=15), ends_at=provider.paused_until)
-    if (hold := user_holds.of(estimate.user_id)) is not None:
+    if (hold := user_holds.find_active_hold(estimate.user_id)) is not None:
         return Wait("held", at + timedelta(seconds=15), ends_at=hold.until)
     if provider.parked_as:
         return Wait(provider.parked_as, at + timedelta(seconds=15))
-    if (next_at := circuit_breaker.next_at(provider, at)) is not None:
+    if (next_at := circuit_breaker.next_call_at(provider, at)) is not None:
         return Wait("rate" if provider.breaker == circuit_breaker.State.CLOSED else "breaker", next_at)
     if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
         return Wait("balance_unknown", at + timedelta(seconds=2))
     if lacks_balance(provider, estimate.estimated):
         return Wait("balance", at + timedelta(seconds=15))
-    # Read here; what decides is the conditional update when the money is promised, in this same transaction.
-    states = budget_usage.states_of(budget_usage.scopes_of(user_id=estimate.user_id, model=estimate.model), at)
-    short = budget_usage.shortage(states, estimate.estimated)
-    if short is not None:
-        return budget_wait(short, estimate=estimate, at=at)
+    # Only a first check: the conditional update of the promise decides, in this same transaction.
+    states = budget_usage.states_for(budget_usage.job_scopes(user_id=estimate.user_id, model=estimate.model), at)
+    shortage = budget_usage.find_shortage(states, estimate.estimated)
+    if shortage is not None:
+        return budget_wait(shortage, estimate=estimate, at=at)
     if (freed_at := pacing.slowed_until(states, estimate.estimated, at)) is not None:
-        return Wait(SLOWED, min(freed_at, at + BUDGET_LOOK_EVERY), ends_at=freed_at)
+        return Wait(SLOWED, min(freed_at, at + BUDGET_RECHECK_INTERVAL), ends_at=freed_at)
     if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
         return Wait("own_slot", at + timedelta(seconds=2))
     if running >= settings.MAX_CONCURRENT_VIDEOS:
@@ -212,9 +214,9 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     return None
 
 
-def budget_wait(short: budget_usage.State, *, estimate: Spend, at: datetime) -> Wait:
-    """The wait for a budget without room. Looked at again soon, for an operator may raise the limit."""
-    until = at + BUDGET_LOOK_EVERY
-    if short.limit is not None and estimate.estimated > short.limit:
-        return Wait(ABOVE_LIMIT, until, spent=short)
-    return Wait(budget_policy.wait_code(short), until, ends_at=short.window.ends_at, spent=short)
+def budget_wait(state: State, *, estimate: Spend, at: datetime) -> Wait:
+    """The wait for a budget without room. It is checked again soon, because an operator may raise the limit."""
+    until = at + BUDGET_RECHECK_INTERVAL
+    if state.limit is not None and estimate.estimated > state.limit:
+        return Wait(ABOVE_LIMIT, until, spent=state)
+    return Wait(budget_policy.wait_code(state), until, ends_at=state.window.ends_at, spent=state)

@@ -1,7 +1,7 @@
-"""Holding one user's new videos while others go on. The only writer of `UserHold`.
+"""Holds on one user's new videos. The only writer of `UserHold`.
 
-A held user's orders are refused, and what they have waiting keeps its place. Whoever dispatches decides under the
-provider account's lock; a hold works from the moment it is committed.
+Orders of a held user are refused, and waiting jobs keep their place. Dispatch checks for holds under the provider
+account's lock, so a hold applies as soon as it is committed.
 """
 
 from datetime import datetime
@@ -20,35 +20,36 @@ REASON_LENGTH = 300
 def hold(
     *, user: User, code: UserHold.Code, reason: str = "", actor: User | None = None, until: datetime | None = None
 ) -> bool:
-    """Hold a user until a moment, or until a person lets go. False: the watch (no actor) found a person's hold, and left it.
+    """Hold a user until a moment, or until an operator releases the hold.
 
-    The user reads a person's reason: ValueError without one.
+    An operator's hold needs a reason, which the user can read (ValueError without one). Returns False if the spending
+    monitor (no actor) found an operator's hold, which it does not replace.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Code.PERSON and not reason:
-        raise ValueError("a person's hold needs a reason")
-    if actor is None and live().filter(user=user, code=Code.PERSON).exists():
+        raise ValueError("an operator's hold needs a reason")
+    if actor is None and active_holds().filter(user=user, code=Code.PERSON).exists():
         return False
-    words = {"code": code, "reason": reason, "held_at": clock.now(), "held_by": actor, "until": until}
-    UserHold.objects.update_or_create(user=user, defaults=words)
+    values = {"code": code, "reason": reason, "held_at": clock.now(), "held_by": actor, "until": until}
+    UserHold.objects.update_or_create(user=user, defaults=values)
     return True
 
 
 def release(*, user_id: int) -> bool:
-    """Let a user order again, from the next order on; False when nobody held them."""
+    """Release a user's hold; False when there was none."""
     return bool(UserHold.objects.filter(user_id=user_id).delete()[0])
 
 
-def live() -> QuerySet[UserHold]:
-    """The holds that hold somebody now."""
+def active_holds() -> QuerySet[UserHold]:
+    """The holds in force now."""
     return UserHold.objects.filter(Q(until=None) | Q(until__gt=clock.now()))
 
 
-def of(user_id: int) -> UserHold | None:
-    """The hold that this user is under now, if any."""
-    return live().filter(user_id=user_id).first()
+def find_active_hold(user_id: int) -> UserHold | None:
+    """The hold in force on this user, if any."""
+    return active_holds().filter(user_id=user_id).first()
 
 
-def end_over() -> int:
-    """Forget the holds whose time is over (they hold nobody any more); returns how many."""
+def delete_expired() -> int:
+    """Delete expired holds; returns how many."""
     return UserHold.objects.filter(until__lte=clock.now()).delete()[0]

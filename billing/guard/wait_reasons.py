@@ -1,11 +1,11 @@
-"""Why a queued job does not start now, by the code of a `guard.Wait`: to its owner, and to operators."""
+"""Texts that explain why a queued job does not start now, by the code of a `checks.Wait`, for owners and operators."""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from billing.guard.checks import ABOVE_LIMIT, SLOWED
 
-TO_OWNERS: dict[str, Promise] = {
+OWNER_TEXTS: dict[str, Promise] = {
     "slot": _("all places are taken"),
     "own_slot": _("your other videos come first"),
     "rate": _("the provider takes only so many at a time"),
@@ -29,7 +29,7 @@ TO_OWNERS: dict[str, Promise] = {
     ABOVE_LIMIT: _("it costs more than the operator's limit allows; it goes on when that is raised"),
 }
 
-TO_OPERATORS: dict[str, Promise] = TO_OWNERS | {
+OPERATOR_TEXTS: dict[str, Promise] = OWNER_TEXTS | {
     "own_slot": _("other videos of the same user come first"),
     "paused": _("new videos are paused"),
     "held": _("the user's new videos are held"),

@@ -113,10 +113,10 @@ class Migration(migrations.Migration):
             name='Budget',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('subject', models.CharField(choices=[('all', 'Everything together'), ('each_user', 'Each user'), ('user', 'One user'), ('model', 'One model')], default='all', max_length=10, verbose_name='for')),
+                ('subject', models.CharField(choices=[('all', 'All videos'), ('each_user', 'Each user'), ('user', 'One user'), ('model', 'One model')], default='all', max_length=10, verbose_name='for')),
                 ('period', models.CharField(choices=[('hour', 'Hour'), ('day', 'Day'), ('month', 'Month')], max_length=5, verbose_name='per')),
                 ('model', models.CharField(blank=True, max_length=40, verbose_name='model')),
-                ('limit', models.DecimalField(blank=True, decimal_places=4, help_text='Provider credits. Empty: no limit, whatever the environment says. Zero: nothing may be spent.', max_digits=14, null=True, verbose_name='limit')),
+                ('limit', models.DecimalField(blank=True, decimal_places=4, help_text='In provider credits. Empty: no limit, even if the environment sets one. Zero: nothing may be spent.', max_digits=14, null=True, verbose_name='limit')),
                 ('soft_share', models.DecimalField(decimal_places=3, default=Decimal('0.8'), help_text='A share of the limit: 0.8.', max_digits=4, verbose_name='warn at')),
                 ('key', models.CharField(editable=False, max_length=80, unique=True)),
                 ('changed_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='changed at')),
@@ -197,7 +197,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(choices=[('grant', 'Grant'), ('purchase', 'Purchase'), ('charge', 'Charge'), ('refund', 'Refund'), ('adjustment', 'Adjustment'), ('expiry', 'Expiry')], max_length=12, verbose_name='kind')),
-                ('amount', models.BigIntegerField(help_text='User credits; negative when they leave.', verbose_name='amount')),
+                ('amount', models.BigIntegerField(help_text='User credits; debits are negative.', verbose_name='amount')),
                 ('balance_after', models.PositiveBigIntegerField(verbose_name='balance after')),
                 ('idempotency_key', models.CharField(max_length=200, unique=True, verbose_name='idempotency key')),
                 ('reference', models.CharField(blank=True, db_index=True, max_length=200, verbose_name='reference')),
@@ -456,9 +456,9 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('code', models.CharField(max_length=40, unique=True, verbose_name='code')),
                 ('user_credits', models.PositiveIntegerField(verbose_name='user credits')),
-                ('most_uses', models.PositiveIntegerField(default=1, verbose_name='uses at most')),
+                ('max_uses', models.PositiveIntegerField(default=1, verbose_name='maximum uses')),
                 ('uses', models.PositiveIntegerField(default=0, editable=False, verbose_name='used')),
-                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='can be used until')),
+                ('valid_until', models.DateTimeField(blank=True, null=True, verbose_name='valid until')),
                 ('credits_last_days', models.PositiveIntegerField(blank=True, help_text='Empty: they do not expire.', null=True, verbose_name='the credits last, in days')),
                 ('note', models.CharField(blank=True, max_length=300, verbose_name='note')),
                 ('withdrawn_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='withdrawn at')),
@@ -680,7 +680,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='voucher',
-            constraint=models.CheckConstraint(condition=models.Q(('uses__lte', models.F('most_uses'))), name='voucher_used_at_most'),
+            constraint=models.CheckConstraint(condition=models.Q(('uses__lte', models.F('max_uses'))), name='voucher_used_at_most'),
         ),
         migrations.AddConstraint(
             model_name='voucheruse',

@@ -1,4 +1,4 @@
-"""What may be spent, and what is. Limits are edited in the admin; windows are counted by `billing.budgets.usage` alone."""
+"""Budgets and their usage. Limits are edited in the admin; windows are written by `billing.budgets.usage` alone."""
 
 from decimal import Decimal
 
@@ -19,10 +19,10 @@ class Period(models.TextChoices):
 
 
 class Budget(models.Model):
-    """A limit in provider credits that stands in place of the environment's. Works from the moment it is saved."""
+    """A limit in provider credits that replaces the one from the environment as soon as it is saved."""
 
     class Subject(models.TextChoices):
-        ALL = "all", _("Everything together")
+        ALL = "all", _("All videos")
         EACH_USER = "each_user", _("Each user")
         USER = "user", _("One user")
         MODEL = "model", _("One model")
@@ -39,7 +39,9 @@ class Budget(models.Model):
         decimal_places=4,
         null=True,
         blank=True,
-        help_text=_("Provider credits. Empty: no limit, whatever the environment says. Zero: nothing may be spent."),
+        help_text=_(
+            "In provider credits. Empty: no limit, even if the environment sets one. Zero: nothing may be spent."
+        ),
     )
     soft_share = models.DecimalField(
         _("warn at"), max_digits=4, decimal_places=3, default=Decimal("0.8"), help_text=_("A share of the limit: 0.8.")
@@ -68,12 +70,12 @@ class Budget(models.Model):
         )
 
     def __str__(self) -> str:
-        whose = {self.Subject.USER: str(self.user), self.Subject.MODEL: self.model}
-        return f"{whose.get(self.Subject(self.subject), self.get_subject_display())} · {self.get_period_display()}"
+        owners = {self.Subject.USER: str(self.user), self.Subject.MODEL: self.model}
+        return f"{owners.get(self.Subject(self.subject), self.get_subject_display())} · {self.get_period_display()}"
 
 
 class BudgetWindow(models.Model):
-    """What was promised and spent in one window of one budget, in provider credits. Counted by conditional update."""
+    """Provider credits promised and spent in one window of a scope. Counted by conditional update."""
 
     # "all", "user:<id>" or "model:<name>"; with the period and the start it is unique.
     scope = models.CharField(_("scope"), max_length=60)

@@ -1,4 +1,4 @@
-"""What people hold. Written by `billing.credits.ledger` alone."""
+"""Credit accounts and ledger entries. Written by `billing.credits.ledger` alone."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from accounts.seams import clock
 
 
 class CreditAccount(models.Model):
-    """One person's purse, in whole user credits; the balance equals the sum of its entries."""
+    """One user's balance in whole user credits; it equals the sum of the entries."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="credit_account", verbose_name=_("user")
@@ -39,7 +39,7 @@ class LedgerEntry(models.Model):
 
     account = models.ForeignKey(CreditAccount, models.PROTECT, related_name="entries", verbose_name=_("account"))
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
-    amount = models.BigIntegerField(_("amount"), help_text=_("User credits; negative when they leave."))
+    amount = models.BigIntegerField(_("amount"), help_text=_("User credits; debits are negative."))
     balance_after = models.PositiveBigIntegerField(_("balance after"))
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
@@ -61,7 +61,7 @@ class LedgerEntry(models.Model):
         indexes = (
             # The statement: one account's entries, newest first.
             models.Index(fields=["account", "-id"], name="ledger_statement"),
-            # Everybody's movements of a stretch of time: the daily mail, the filter of the list.
+            # All entries of a time range: the daily mail, the date filter of the admin list.
             models.Index(fields=["created_at"], name="ledger_by_time"),
         )
         constraints = (

@@ -1,4 +1,4 @@
-"""Credits by the grant they came with, and codes that grant them. Written by `billing.credits` alone."""
+"""Credit lots and vouchers. Written by `billing.credits` alone."""
 
 from django.conf import settings
 from django.db import models
@@ -10,10 +10,10 @@ from billing.models.credits import CreditAccount, LedgerEntry
 
 
 class CreditLot(models.Model):
-    """What is left of one grant. A balance is the sum of its lots; soonest to expire is spent first."""
+    """What is left of one grant. The lots of an account add up to its balance; the soonest to expire is spent first."""
 
     account = models.ForeignKey(CreditAccount, models.PROTECT, related_name="lots", verbose_name=_("account"))
-    # Empty for what an account held before there were lots.
+    # Empty for credits that were not granted by an entry.
     entry = models.OneToOneField(LedgerEntry, models.PROTECT, null=True, blank=True, related_name="lot")
     granted = models.PositiveBigIntegerField(_("granted"))
     remaining = models.PositiveBigIntegerField(_("left"))
@@ -37,7 +37,7 @@ class CreditLot(models.Model):
         )
         constraints = (
             models.CheckConstraint(condition=Q(remaining__gte=0), name="lot_remaining_not_negative"),
-            # A refund may come back to a lot, never more than was taken from it.
+            # A refund returns at most what was taken from the lot.
             models.CheckConstraint(condition=Q(remaining__lte=F("granted")), name="lot_remaining_at_most_granted"),
         )
 
@@ -46,7 +46,7 @@ class CreditLot(models.Model):
 
 
 class LotUse(models.Model):
-    """How much of one lot a movement took (a charge, an expiry, a correction down), or gave back to it (a refund)."""
+    """The amount that an entry took from a lot (charge, expiry, adjustment down) or returned to it (refund)."""
 
     lot = models.ForeignKey(CreditLot, models.PROTECT, related_name="uses")
     entry = models.ForeignKey(LedgerEntry, models.PROTECT, related_name="lot_uses")
@@ -63,19 +63,19 @@ class LotUse(models.Model):
 
 
 class Voucher(models.Model):
-    """A code that gives credits, once to each person, as often as it may be used."""
+    """A code that gives credits, once per user, up to `max_uses` times."""
 
     code = models.CharField(_("code"), max_length=40, unique=True)
     user_credits = models.PositiveIntegerField(_("user credits"))
-    most_uses = models.PositiveIntegerField(_("uses at most"), default=1)
+    max_uses = models.PositiveIntegerField(_("maximum uses"), default=1)
     uses = models.PositiveIntegerField(_("used"), default=0, editable=False)
-    valid_until = models.DateTimeField(_("can be used until"), null=True, blank=True)
+    valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
     credits_last_days = models.PositiveIntegerField(
         _("the credits last, in days"), null=True, blank=True, help_text=_("Empty: they do not expire.")
     )
     note = models.CharField(_("note"), max_length=300, blank=True)
     withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, blank=True, editable=False)
-    created_at = models.DateTimeField(_("made at"), default=clock.now, editable=False)
+    created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
@@ -88,7 +88,7 @@ class Voucher(models.Model):
             models.CheckConstraint(
                 condition=Q(user_credits__gt=0) & Q(most_uses__gt=0), name="voucher_gives_something"
             ),
-            models.CheckConstraint(condition=Q(uses__lte=F("most_uses")), name="voucher_used_at_most"),
+            models.CheckConstraint(condition=Q(uses__lte=F("max_uses")), name="voucher_used_at_most"),
         )
 
     def __str__(self) -> str:
@@ -96,7 +96,7 @@ class Voucher(models.Model):
 
 
 class VoucherUse(models.Model):
-    """One person used one voucher; the entry is what it gave."""
+    """One redemption of a voucher by a user; `entry` is the grant."""
 
     voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="redemptions", verbose_name=_("voucher"))
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("user"))

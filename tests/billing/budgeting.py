@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 
 from billing.budgets.limits import set_limit
-from billing.budgets.usage import BudgetSpent, State
+from billing.budgets.state import State
+from billing.budgets.usage import BudgetSpent
 from billing.costs import spend
 from billing.models import Alert, Budget, BudgetWindow, ProviderAccount, Spend
 from billing.pricing import prices

@@ -91,7 +91,7 @@ def test_credits_with_an_end_and_vouchers_are_told_in_chinese(reader: Client, li
         ledger.grant(user=lin, user_credits=30, idempotency_key=f"{days}", note="Welcome", expires_at=end)
     page = reader.get("/videos/").text
     assert "一周内到期" in page
-    (code,) = vouchers.make(user_credits=50, actor=None, credits_last_days=30)
+    (code,) = vouchers.create_vouchers(user_credits=50, actor=None, credits_last_days=30)
     for typed in ("", "ABCD-EFGH", code.code, code.code):
         page += reader.post("/credits/", {"code": typed}, follow=True).text
     page += reader.get("/credits/?since=2026-02-02&until=2026-01-01").text
@@ -118,7 +118,7 @@ def test_operators_read_about_costs_in_chinese(
     provider_price_changes.propose_price(
         item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED
     )
-    vouchers.make(user_credits=50, actor=olga, number=2, credits_last_days=30)
+    vouchers.create_vouchers(user_credits=50, actor=olga, number=2, credits_last_days=30)
     tokens.create_token(user=olga, name="监控", scopes=list(tokens.SCOPES))
     ApiToken.objects.update(prefix="veo_0")
     user_holds.hold(user=lin, code=user_holds.Code.BURST)

@@ -21,7 +21,7 @@ from accounts.tokens import services as tokens
 from billing.budgets import state as budget_state
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import ALL
-from billing.budgets.usage import State
+from billing.budgets.state import State
 from billing.guard import circuit_breaker
 from billing.models import Alert, Measure, ProviderAccount
 from billing.provider import accounts as provider_accounts
@@ -94,7 +94,7 @@ def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
     """Everything, at one moment. What alerts tell is empty for whom the first page does not show them."""
     account = _account()
     now = current_costs.read(at)
-    states = budget_usage.states(at)
+    states = budget_usage.list_states(at)
     pace = forecasts.pace(now.hours, at=at)
     available = provider_accounts.get_available_balance(account) if account else None
     above_critical = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
@@ -146,7 +146,7 @@ def _generation(
         return {"state": "parked", **facts, "code": account.parked_as, "since": _time(account.parked_at)}
     if provider_accounts.is_critical(account) or (above_critical is not None and above_critical <= 0):
         return {"state": "critical_balance", **facts}
-    spent = budget_state.stopping(states)
+    spent = budget_state.find_blocking_state(states)
     if spent is not None:
         window = {"scope": spent.scope, "period": spent.period.value, "until": _time(spent.window.ends_at)}
         return {"state": "budget", **facts, **window}

@@ -234,7 +234,7 @@ def describe_wait(task: VideoTask) -> str:
     """What the next step of a task depends on, in a few words; nothing once it has ended."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
-            return str(wait_reasons.TO_OPERATORS.get(task.wait_code, task.wait_code))
+            return str(wait_reasons.OPERATOR_TEXTS.get(task.wait_code, task.wait_code))
         return _("its turn")
     if task.status == Status.SUBMITTING:
         return _("the provider's answer")

@@ -43,8 +43,8 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
         reason = provider_accounts.format_pause_reason(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
         return Restriction(_("New videos are paused"), join_sentences((why, until)), takes_orders=False)
-    if (hold := user_holds.of(user.pk)) is not None:
-        return Restriction(_("Your new videos are held"), str(guard_checks.held_by(hold)), takes_orders=False)
+    if (hold := user_holds.find_active_hold(user.pk)) is not None:
+        return Restriction(_("Your new videos are held"), str(guard_checks.refusal_for_hold(hold)), takes_orders=False)
     if account.parked_as or provider_accounts.is_critical(account):
         return _unavailable()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
@@ -128,7 +128,7 @@ def _describe_queue(line_s: float) -> str:
 
 
 def _format_wait(code: str, *, until: datetime | None = None) -> str:
-    why = {"why": wait_reasons.TO_OWNERS[code]}
+    why = {"why": wait_reasons.OWNER_TEXTS[code]}
     if until is None:
         return _("It would wait: %(why)s.") % why
     return _("It would wait until %(time)s: %(why)s.") % {**why, "time": format_moment(until)}

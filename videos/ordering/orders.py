@@ -138,7 +138,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
         task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
     except budget_policy.BudgetRefusal as refusal:
         # Said here, for what the transaction wrote is undone with it.
-        budget_policy.tell(refusal)
+        budget_policy.alert_operators(refusal)
         raise
     failpoints.reach("create.committed")
     job_queue.enqueue("dispatch")

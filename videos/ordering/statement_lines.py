@@ -18,4 +18,4 @@ def _describe_references(named: Collection[str]) -> dict[str, str]:
     return {reference: task.prompt for reference, task in find_videos(named).items()}
 
 
-statements.told_by(_describe_references)
+statements.register_describer(_describe_references)

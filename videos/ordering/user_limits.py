@@ -47,7 +47,7 @@ class UserLimits:
 def get_limits(user: User) -> UserLimits:
     """Where this person stands now. Four queries, or two when nobody limits what may be ordered."""
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
-    allowance = budget_usage.left_today(user)
+    allowance = budget_usage.user_allowance(user)
     return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _order_allowance(allowance))
 
 

@@ -57,7 +57,7 @@ def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) ->
         return Reading(None, _since(began), trouble)
     took_s = _since(began)
     provider_accounts.record_balance(account_id=account.pk, balance=balance)
-    circuit_breaker.succeeded(account.pk, call=circuit_breaker.Call.BALANCE)
+    circuit_breaker.record_success(account.pk, call=circuit_breaker.Call.BALANCE)
     return Reading(balance, took_s)
 
 
@@ -108,7 +108,7 @@ def _note(account: ProviderAccount, trouble: errors.ProviderError, *, is_used: b
             is_used=is_used,
         )
     else:
-        circuit_breaker.failed(account.pk, detail=trouble.detail, call=circuit_breaker.Call.BALANCE)
+        circuit_breaker.record_failure(account.pk, detail=trouble.detail, call=circuit_breaker.Call.BALANCE)
 
 
 def _since(began: datetime) -> float:

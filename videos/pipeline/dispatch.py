@@ -85,10 +85,10 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
         if not isinstance(step, Wait) or step.spent is None:
             break
         # Who does not fit waits, and loses no time to those who do: smaller ones, other users', other models'.
-        budget_alerts.tell_spent(step.spent)
-        jobs = budget_usage.too_big_for(step.spent, above_limit=step.code == guard_checks.ABOVE_LIMIT)
+        budget_alerts.raise_spent_alert(step.spent)
+        jobs = budget_usage.jobs_without_room(step.spent, above_limit=step.code == guard_checks.ABOVE_LIMIT)
         lifecycle.all_held_back(task_ids=jobs.values_list("job_id", flat=True), wait=step)
-        if budget_usage.holds_everybody(step.spent):
+        if budget_usage.blocks_every_job(step.spent):
             break
     if isinstance(step, Wait) and step.code == guard_checks.SLOWED:
         lifecycle.all_told(wait=step)
@@ -105,7 +105,7 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
         task = (
             VideoTask.objects.filter(status=VideoTask.Status.QUEUED, due_at__lte=at)
             .exclude(user_id__in=busy)
-            .exclude(user__in=user_holds.live().values("user"))
+            .exclude(user__in=user_holds.active_holds().values("user"))
             .order_by(F("user__turn__last_served_at").asc(nulls_first=True), "created_at")
             .first()
         )
@@ -134,7 +134,7 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
             # Read with room a moment ago, and taken since by what was settled or sent elsewhere.
             return guard_checks.budget_wait(refusal.state, estimate=estimate, at=at)
         if provider.breaker != circuit_breaker.State.CLOSED:
-            circuit_breaker.half_open(provider)
+            circuit_breaker.start_probe(provider)
         UserTurn.objects.update_or_create(user_id=task.user_id, defaults={"last_served_at": at})
     failpoints.reach("submit.claimed")
     return Claim(claimed, token)
@@ -260,11 +260,11 @@ def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
 
 
 def _well(task: VideoTask) -> None:
-    circuit_breaker.succeeded(_account_id(task))
+    circuit_breaker.record_success(_account_id(task))
 
 
 def _ill(task: VideoTask, trouble: errors.ProviderError, *, at_once: bool = False) -> None:
-    circuit_breaker.failed(_account_id(task), detail=trouble.detail, at_once=at_once)
+    circuit_breaker.record_failure(_account_id(task), detail=trouble.detail, at_once=at_once)
 
 
 def _account_id(task: VideoTask) -> int:

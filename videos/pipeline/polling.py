@@ -77,7 +77,7 @@ def look(task: VideoTask) -> None:
     except errors.ProviderError as trouble:
         _trouble(task, trouble)
     else:
-        circuit_breaker.succeeded(task.account.pk, call=circuit_breaker.Call.POLL)
+        circuit_breaker.record_success(task.account.pk, call=circuit_breaker.Call.POLL)
         failpoints.reach("poll.answered")
         settle(task, report)
 
@@ -173,7 +173,7 @@ def _not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
 def _trouble(task: VideoTask, trouble: errors.ProviderError) -> None:
     """No answer: the task stays where it is, and only the breaker hears of a sick provider."""
     if task.account is not None and trouble.status is not None and trouble.status >= 500:
-        circuit_breaker.failed(task.account.pk, detail=trouble.detail, call=circuit_breaker.Call.POLL)
+        circuit_breaker.record_failure(task.account.pk, detail=trouble.detail, call=circuit_breaker.Call.POLL)
     if isinstance(trouble, errors.AccessDenied) and task.account is not None:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=trouble.detail)
     _look_again_or_wait(task)

@@ -124,4 +124,4 @@ def _describe_wait(wait: guard_checks.Wait) -> Promise | str:
         return _("new videos are paused: %(reason)s") % {
             "reason": provider_accounts.format_pause_reason(provider_accounts.get_current_account())
         }
-    return wait_words.TO_OWNERS.get(wait.code, "")
+    return wait_words.OWNER_TEXTS.get(wait.code, "")

@@ -170,11 +170,11 @@ def _refunded(event: TaskEvent) -> str:
 
 
 def _waiting(event: TaskEvent) -> str:
-    return _("Waiting: %(reason)s.") % {"reason": wait_reasons.TO_OWNERS.get(event.code, _("its turn"))}
+    return _("Waiting: %(reason)s.") % {"reason": wait_reasons.OWNER_TEXTS.get(event.code, _("its turn"))}
 
 
 def _requeued(event: TaskEvent) -> str:
-    reason = wait_reasons.TO_OWNERS.get(event.code)
+    reason = wait_reasons.OWNER_TEXTS.get(event.code)
     if reason is None:
         return _("The provider did not take it yet. It is back in the queue.")
     return _("The provider did not take it yet: %(reason)s.") % {"reason": reason}

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from billing.alerts import services as alerts
 from billing.guard import anomalies, user_holds
-from billing.guard.anomalies import Ended
+from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, ProviderAccount, WatchTrip
 from billing.provider import accounts as provider_accounts
 from videos.models import CallbackReceipt, VideoTask
@@ -31,24 +31,26 @@ NOT_THE_PROVIDERS = [
 
 def check_recent_outcomes() -> list[WatchTrip]:
     """Forget holds that are over, and look at what is being spent; returns what tripped."""
-    user_holds.end_over()
+    user_holds.delete_expired()
     if not settings.UNUSUAL_WATCH:
-        anomalies.end_trips()
+        anomalies.end_finished_trips()
         return []
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return []
-    return anomalies.watch(account_id=account.pk, ended=lambda since: ended_after(since, account_id=account.pk))
+    return anomalies.check_anomalies(
+        account_id=account.pk, outcomes_since=lambda since: ended_after(since, account_id=account.pk)
+    )
 
 
-def ended_after(since: datetime, *, account_id: int) -> Ended:
+def ended_after(since: datetime, *, account_id: int) -> RecentOutcomes:
     """How the newest videos of this account ended, those left out whose failure is not the provider's."""
     ended = VideoTask.objects.filter(
         status__in=[Status.READY, Status.FAILED], finished_at__gt=since, account_id=account_id
     ).exclude(failure_code__in=NOT_THE_PROVIDERS)
-    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.FAILURES_LOOKED_AT]
-    return Ended(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
+    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.MAX_JOBS_FOR_FAILURES]
+    return RecentOutcomes(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
 
 
 KIND = Alert.Kind.CALLBACKS_DRY

@@ -94,7 +94,7 @@ def tidy() -> None:
         _end_dead_submissions,
         _end_long_waits,
         provider_accounts.end_expired_pauses,
-        partial(budget_alerts.watch, at),
+        partial(budget_alerts.update_alerts, at),
         _check_health,
         _report_late_audit,
         _tidy_files,
@@ -177,9 +177,9 @@ def _tidy_files() -> None:
         partial(owner_actions.delete_expired, at),
         partial(source_images.sweep_images, at),
         owner_actions.erase_closed_accounts,
-        circuit_breaker.forget_old,
+        circuit_breaker.delete_old_outcomes,
         partial(balance_history.delete_old_readings, at),
-        partial(budget_usage.forget_old, at),
+        partial(budget_usage.delete_old_windows, at),
         CallbackReceipt.objects.filter(received_at__lt=at - CALLBACKS_KEPT).delete,
     )
 

@@ -29,8 +29,8 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
             raise CommandError(f"Nobody here has the address {email}.")
-        if not 1 <= credits <= ledger.MOST_AT_ONCE:
-            raise CommandError(f"Give at least 1 credit and at most {ledger.MOST_AT_ONCE}, not {credits}.")
+        if not 1 <= credits <= ledger.MAX_MOVEMENT:
+            raise CommandError(f"Give at least 1 credit and at most {ledger.MAX_MOVEMENT}, not {credits}.")
         if not reason.strip():
             raise CommandError("Say why: --reason TEXT. It stands in the person's statement.")
         if key is not None and not 1 <= len(key) <= 100:
@@ -59,9 +59,9 @@ def _end_of(last_day: date | None, days: int | None) -> datetime | None:
     if days is not None:
         if not 1 <= days <= MOST_DAYS:
             raise CommandError(f"Credits last 1 to {MOST_DAYS} days.")
-        return lots.in_days(days)
+        return lots.days_from_now(days)
     if last_day is None:
         return None
-    if lots.end_of(last_day) <= clock.now():
+    if lots.end_of_day(last_day) <= clock.now():
         raise CommandError(f"{last_day} is over: nothing can be used until then.")
-    return lots.end_of(last_day)
+    return lots.end_of_day(last_day)

@@ -12,7 +12,7 @@ from accounts.seams import clock
 from accounts.tokens import services as tokens
 from billing.costs import rollups
 from billing.guard import anomalies, user_holds
-from billing.guard.anomalies import Ended
+from billing.guard.anomalies import RecentOutcomes
 from billing.models import Measure, UserHold
 from billing.provider import accounts as provider_accounts
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
@@ -28,7 +28,7 @@ def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None
     rollups.record_counts(
         ordered_at=clock.now(), model="veo3_fast", user_id=1, counts=[(Measure.ESTIMATED, Decimal("2412.5"))]
     )
-    anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
     user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
     tokens.create_token(user=olga, name="grafana", scopes=[tokens.COST_READ])

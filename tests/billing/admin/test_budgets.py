@@ -11,7 +11,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing.budgets.limits import limits_of, set_limit
+from billing.budgets.limits import limits_for, set_limit
 from billing.costs import spend
 from billing.models import Budget, ProviderAccount, Spend
 from tests.billing.conftest import SetClock
@@ -51,11 +51,11 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     set_limit(subject="all", period="month", limit=Decimal(0), actor=olga)
     page = desk.get(LIST).content.decode()
     rows = [" ".join(row.split()) for row in page.split("<tr")]
-    day = next(row for row in rows if "Everything together · Day" in row)
+    day = next(row for row in rows if "All videos · Day" in row)
     assert "60 of 120 · 50 %" in day
     assert "from the environment" in day
     assert f"{ADD}?subject=all&amp;period=day&amp;limit=120" in day
-    month = next(row for row in rows if "Everything together · Month" in row)
+    month = next(row for row in rows if "All videos · Month" in row)
     assert "60 of 0 · 100 %" in month
     assert "set here" in month
     each = next(row for row in rows if "Each user · Day" in row)
@@ -97,7 +97,7 @@ def test_a_limit_that_is_saved_is_in_force(
     assert budget.changed_by == olga
     scope, _, period = budget.key.rpartition(":")
     scope = f"user:{alice.pk}" if scope == "each_user" else scope
-    assert limits_of([scope])[scope, period].amount == 500
+    assert limits_for([scope])[scope, period].amount == 500
     assert LogEntry.objects.get().object_id == str(budget.pk)
 
 
@@ -108,13 +108,13 @@ def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk
     assert 'name="subject"' not in page
     assert 'value="80"' in page
     assert 'value="500"' in page
-    assert "Everything together · Day" in page
+    assert "All videos · Day" in page
     assert desk.post(url, {"limit": "", "warn_percent": "55"}).status_code == 302
     budget.refresh_from_db()
     assert (budget.limit, budget.soft_share, budget.changed_by) == (None, Decimal("0.55"), olga)
-    assert limits_of(["all"])["all", "day"].amount is None
+    assert limits_for(["all"])["all", "day"].amount is None
     assert desk.post(reverse("admin:billing_budget_delete", args=[budget.pk]), {"post": "yes"}).status_code == 302
-    assert limits_of(["all"])["all", "day"].amount == 120
+    assert limits_for(["all"])["all", "day"].amount == 120
 
 
 def test_what_does_not_fit_is_said(desk: Client) -> None:
@@ -152,6 +152,6 @@ def test_who_may_only_look_is_offered_nothing_to_set(desk: Client, olga: User) -
     olga.save()
     olga.user_permissions.add(Permission.objects.get(codename="view_budget"))
     page = desk.get(LIST).content.decode()
-    assert "Everything together · Day" in page
+    assert "All videos · Day" in page
     assert "Set…" not in page
     assert desk.get(ADD).status_code == 403

@@ -100,7 +100,7 @@ def test_the_command_gives_until_a_day_or_for_days(alice: User, still: SetClock)
     still.sleep(86400)
     assert "Given before" in run("grant_credits", alice.email, "5", "--reason=x", "--days=30", "--key=september")
     assert list(CreditLot.objects.values_list("remaining", "expires_at")) == [
-        (5, still.at + timedelta(days=29)), (10, lots.end_of(still.at.date().replace(month=12, day=31)))
+        (5, still.at + timedelta(days=29)), (10, lots.end_of_day(still.at.date().replace(month=12, day=31)))
     ]  # fmt: skip
     assert ledger.balance_of(alice) == 15
     assert [entry.amount for entry in ledger.statement(alice)] == [5, 10]
@@ -126,7 +126,7 @@ def test_the_first_credits_may_have_an_end(settings: Settings, still: SetClock) 
     settings.SIGNUP_CREDITS_DAYS = 30
     user = User.objects.create_user("new@example.com")
     confirm(user, user.email)
-    assert CreditLot.objects.get().expires_at == lots.in_days(30)
+    assert CreditLot.objects.get().expires_at == lots.days_from_now(30)
     assert ledger.balance_of(user) == 100
     assert [entry.amount for entry in ledger.statement(user)] == [100]
 
@@ -191,7 +191,7 @@ def make(desk: Client, **fields: Any) -> Any:
     form = {
         "number": 1,
         "user_credits": 50,
-        "most_uses": 1,
+        "max_uses": 1,
         "last_day": "",
         "credits_last_days": "",
         "note": "",
@@ -201,7 +201,7 @@ def make(desk: Client, **fields: Any) -> Any:
 
 
 def test_one_code_is_made_and_shown(desk: Client, olga: User, still: SetClock) -> None:
-    text = make(desk, user_credits=1500, most_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair").text
+    text = make(desk, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair").text
     one = Voucher.objects.get()
     assert "1 code is made." in text
     assert columns(text, "code_") == [one.code]
@@ -235,7 +235,7 @@ def test_fifty_codes_are_made_at_once_and_taken_away_as_a_sheet(desk: Client, st
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"number": 0}, {"number": 1001}, {"user_credits": 0}, {"user_credits": ""}, {"most_uses": 0},
+        {"number": 0}, {"number": 1001}, {"user_credits": 0}, {"user_credits": ""}, {"max_uses": 0},
         {"last_day": "2026-08-31"}, {"last_day": "soon"}, {"credits_last_days": 0},
     ],
 )  # fmt: skip
@@ -245,7 +245,7 @@ def test_vouchers_that_make_no_sense_are_not_made(desk: Client, still: SetClock,
 
 
 def test_a_voucher_is_withdrawn_after_asking_and_never_edited(desk: Client, alice: User) -> None:
-    (one,) = vouchers.make(user_credits=50, actor=None)
+    (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
     assert "Who used one keeps the credits." in act(desk, VOUCHERS, "withdraw", one)
     assert Voucher.objects.get().withdrawn_at is None
     assert "1 voucher withdrawn." in act(desk, VOUCHERS, "withdraw", one, confirmed="yes")
@@ -259,7 +259,7 @@ def test_a_voucher_is_withdrawn_after_asking_and_never_edited(desk: Client, alic
 def test_what_another_operator_withdrew_meanwhile_is_no_act_of_ours(
     desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = vouchers.make(user_credits=50, actor=None)
+    (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
     monkeypatch.setattr(vouchers, "withdraw", lambda voucher_id: False)
     act(desk, VOUCHERS, "withdraw", one, confirmed="yes")
     assert journal() == []
@@ -267,7 +267,7 @@ def test_what_another_operator_withdrew_meanwhile_is_no_act_of_ours(
 
 def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User, bob: User, still: SetClock) -> None:
     def one(note: str, **fields: Any) -> Voucher:
-        return vouchers.make(user_credits=50, actor=None, note=note, **fields)[0]
+        return vouchers.create_vouchers(user_credits=50, actor=None, note=note, **fields)[0]
 
     one("usable")
     used, gone = one("used up"), one("withdrawn")
@@ -295,7 +295,7 @@ def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User
 
 
 def test_who_may_only_look_makes_and_withdraws_nothing(clerk: Callable[..., Client]) -> None:
-    (one,) = vouchers.make(user_credits=50, actor=None)
+    (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
     desk = clerk("view_voucher")
     assert desk.get(VOUCHERS).status_code == desk.get(f"{VOUCHERS}sheet/").status_code == 200
     assert make(desk).status_code == 403

@@ -408,20 +408,20 @@ def test_the_sandboxes_page_says_how_it_is_filled(desk: Client, account: Provide
 
 
 def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: ProviderAccount) -> None:
-    circuit_breaker.succeeded(account.pk)
-    circuit_breaker.failed(account.pk, detail="HTTP 502")
+    circuit_breaker.record_success(account.pk)
+    circuit_breaker.record_failure(account.pk, detail="HTTP 502")
     text = desk.get(page(account)).text
     assert "Orders go out, but 1 of the last ones failed." in text
     assert "5 failures among the last 10 orders within 5 minutes stop new ones." in text
     assert "HTTP 502" in text
-    circuit_breaker.failed(account.pk, detail="455", at_once=True)
+    circuit_breaker.record_failure(account.pk, detail="455", at_once=True)
     text = desk.get(page(account)).text
     assert "Breaker: Open" in text
     assert "so nothing is sent until" in text
     ProviderAccount.objects.update(breaker_until=timezone.now())
     assert "The rest is over" in desk.get(page(account)).text
     with transaction.atomic():
-        circuit_breaker.half_open(provider_accounts.lock_account(account.pk))
+        circuit_breaker.start_probe(provider_accounts.lock_account(account.pk))
     assert "One video is on its way as a probe since" in desk.get(page(account)).text
     ProviderAccount.objects.update(breaker_at=None)
     assert "as a probe since –" in desk.get(page(account)).text

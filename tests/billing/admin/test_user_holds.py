@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from accounts import user_actions
 from accounts.models import User
 from billing.guard import anomalies, user_holds
-from billing.guard.anomalies import Ended
+from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock, browser_of
@@ -30,7 +30,7 @@ def do(desk: Client, path: str, action: str, *chosen: object, **form: str) -> st
 def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
     for _ in range(31):
         new_spend(user=user)
-    assert anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    assert anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
 def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
@@ -111,11 +111,11 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     burst(alice, account, new_spend)
     assert "Stops still" in desk.get(TRIPS).text
     still.sleep(3600)
-    anomalies.end_trips()
-    trips = anomalies.watch(account_id=account.pk, ended=lambda since: Ended(20, {"generation": 20}))
+    anomalies.end_finished_trips()
+    trips = anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(20, {"generation": 20}))
     assert len(trips) == 1
     provider_accounts.resume_account(account_id=account.pk)
-    anomalies.end_trips()
+    anomalies.end_finished_trips()
     text = desk.get(TRIPS).text
     for words in ("alice@example.com", "kie.ai", "by itself", "by a person", ">31<", ">0.6<"):
         assert words in text

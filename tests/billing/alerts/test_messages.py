@@ -26,7 +26,7 @@ from billing.common.formatting import format_percent
 from billing.common.item_names import Item
 from billing.costs import rollups, spend
 from billing.guard import anomalies
-from billing.guard.anomalies import Ended
+from billing.guard.anomalies import RecentOutcomes
 from billing.models import (
     Alert,
     AlertDelivery,
@@ -120,15 +120,17 @@ def gone_key(house: House) -> None:
 
 def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -> None:
     limits.set_limit(subject=subject, period=period, limit=Decimal(4000), actor=None, **whose)
-    (state,) = [one for one in budget_usage.states(clock.now()) if one.source == "admin"]
+    (state,) = [one for one in budget_usage.list_states(clock.now()) if one.source == "admin"]
     BudgetWindow.objects.create(
         scope=state.scope, period=period, starts_at=state.window.starts_at, ends_at=state.window.ends_at, used=4000
     )
-    budget_alerts.tell_spent(state)
+    budget_alerts.raise_spent_alert(state)
 
 
-def look(ended: Ended | None = None) -> None:
-    anomalies.watch(account_id=provider_accounts.get_current_account().pk, ended=lambda since: ended or Ended(0, {}))
+def look(ended: RecentOutcomes | None = None) -> None:
+    anomalies.check_anomalies(
+        account_id=provider_accounts.get_current_account().pk, outcomes_since=lambda since: ended or RecentOutcomes(0, {})
+    )
 
 
 def an_hour(house: House, *, days_before: int) -> None:
@@ -255,7 +257,7 @@ ACTS: dict[str, Callable[[House], None]] = {
     "budget_month": lambda house: budget(Period.MONTH, subject="model", model="veo3_fast"),
     "usual_hour": lambda house: an_hour(house, days_before=14),
     "young_hour": lambda house: an_hour(house, days_before=1),
-    "failures": lambda house: look(Ended(1200, {"generation": 1100})),
+    "failures": lambda house: look(RecentOutcomes(1200, {"generation": 1100})),
     "burst": burst,
     "heals": lambda house: an_hour(house, days_before=0),
     "waits": waiting_for_a_person,

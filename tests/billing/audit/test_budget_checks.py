@@ -117,7 +117,7 @@ def test_windows_that_were_forgotten_are_missed_by_nobody(
 ) -> None:
     job = sent(new_spend, account)
     still.at += timedelta(days=40)
-    assert budget_usage.forget_old(still.at) == 3
+    assert budget_usage.delete_old_windows(still.at) == 3
     spend.settle(job_id=job.job_id, actual=Decimal(10), basis=Basis.REPORTED)
     assert sound()
 

@@ -25,18 +25,18 @@ def test_the_soft_share_warns_once_for_each_window_and_ends_with_it(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == []
     spend.promise(spend=new_spend(), account=account)
     for _ in range(3):
-        budget_alerts.watch(still.at)
+        budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 120", 1, True)]
     assert "60 of the day's 120 provider credits are used." in Alert.objects.get().detail
     still.sleep(24 * 3600)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 120", 1, False), ("all:day 120", 1, True)]
 
 
@@ -47,12 +47,12 @@ def test_a_refusal_at_the_limit_is_told_once_and_over_when_the_limit_is_raised(
     spend.promise(spend=new_spend(), account=account)
     state = refused(new_spend(), account)
     for _ in range(3):
-        budget_alerts.tell_spent(state)
-        budget_alerts.watch(still.at)
+        budget_alerts.raise_spent_alert(state)
+        budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == [("model:veo3_fast:day 60", 1, True)]
     assert Alert.objects.get(kind="budget_hard").severity == alerts.Severity.CRITICAL
     limit("600", subject="model", model="veo3_fast")
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == [("model:veo3_fast:day 60", 1, False)]
     assert told("budget_soft") == []
 
@@ -62,15 +62,15 @@ def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
 ) -> None:
     limit("70")
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 70", 1, True)]
     state = refused(new_spend(), account)
-    budget_alerts.tell_spent(state)
-    budget_alerts.watch(still.at)
+    budget_alerts.raise_spent_alert(state)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 70", 1, False)]
     assert told("budget_hard") == [("all:day 70", 1, True)]
     limit("75")
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 70", 1, False), ("all:day 75", 1, True)]
     assert told("budget_hard") == [("all:day 70", 1, False)]
 
@@ -83,19 +83,19 @@ def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_v
     spend.promise(spend=job, account=account)
     spend.promise(spend=(lite := _lite(job.user)), account=account)
     state = refused(new_spend(), account)
-    budget_alerts.tell_spent(state)
-    budget_alerts.watch(still.at)
+    budget_alerts.raise_spent_alert(state)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == [("all:month 100", 1, True)]
     spend.answered(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
     Spend.objects.filter(state="estimated").delete()
     for _ in range(2):
-        budget_alerts.watch(still.at)
+        budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == [("all:month 100", 1, False)]
     assert told("budget_soft") == []
-    budget_alerts.tell_spent(refused(new_spend(), account))
+    budget_alerts.raise_spent_alert(refused(new_spend(), account))
     assert told("budget_hard") == [("all:month 100", 2, True)], "the same entry, open again"
 
 
@@ -110,7 +110,7 @@ def test_who_is_too_dear_for_what_is_left_spends_no_budget(
     limit("100")
     spend.promise(spend=new_spend(), account=account)
     _lite(User.objects.get(email="alice@example.com"))
-    budget_alerts.tell_spent(refused(new_spend(), account))
+    budget_alerts.raise_spent_alert(refused(new_spend(), account))
     assert told("budget_hard") == []
 
 
@@ -120,14 +120,14 @@ def test_the_soft_share_may_be_left_and_reached_again(
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
     job = new_spend()
     spend.promise(spend=job, account=account)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     spend.answered(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
     for _ in range(2):
-        budget_alerts.watch(still.at)
+        budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:day 120", 2, True)]
 
 
@@ -136,7 +136,7 @@ def test_a_limit_lowered_under_what_is_used_warns_by_itself(
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     limit("70", period="month")
-    budget_alerts.watch(still.at)
+    budget_alerts.update_alerts(still.at)
     assert told("budget_soft") == [("all:month 70", 1, True)]
 
 
@@ -145,9 +145,9 @@ def test_what_each_user_may_spend_is_told_to_users_and_not_to_operators(
 ) -> None:
     limit("60", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.tell_spent(refused(new_spend(), account))
-    budget_alerts.watch(still.at)
+    budget_alerts.raise_spent_alert(refused(new_spend(), account))
+    budget_alerts.update_alerts(still.at)
     assert told("budget_hard") == told("budget_soft") == []
     limit("60", subject="user", user=alice)
-    budget_alerts.tell_spent(refused(Spend.objects.get(job_id=job_id("job:2")), account))
+    budget_alerts.raise_spent_alert(refused(Spend.objects.get(job_id=job_id("job:2")), account))
     assert told("budget_hard") == [(f"user:{alice.pk}:day 60", 1, True)]

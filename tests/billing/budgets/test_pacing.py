@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from billing.budgets import pacing
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import ALL, user_scope
-from billing.budgets.usage import State
+from billing.budgets.state import State
 from billing.common.periods import window_at
 
 NINE = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
@@ -27,36 +27,38 @@ def hour(used: int, *, limit: int | None = 1000, scope: str = ALL, soft: str = "
 
 
 def test_up_to_the_warning_share_nothing_is_slowed() -> None:
-    assert pacing.free_at(hour(740), Decimal(60), NINE) is None
-    assert not pacing.is_slow(hour(740), NINE)
+    assert pacing.earliest_start(hour(740), Decimal(60), NINE) is None
+    assert not pacing.is_slowed(hour(740), NINE)
 
 
 def test_past_it_what_is_left_comes_evenly_until_the_window_ends() -> None:
     # 200 credits are left for 60 minutes: one more job of 60 may go after 18 of them.
-    assert pacing.free_at(hour(800), Decimal(60), NINE) == NINE + timedelta(minutes=18)
-    assert pacing.is_slow(hour(800), NINE)
-    assert pacing.free_at(hour(800), Decimal(60), NINE + timedelta(minutes=18)) is None
-    assert pacing.allowed(hour(0), NINE + timedelta(minutes=30)) == Decimal(900)
+    assert pacing.earliest_start(hour(800), Decimal(60), NINE) == NINE + timedelta(minutes=18)
+    assert pacing.is_slowed(hour(800), NINE)
+    assert pacing.earliest_start(hour(800), Decimal(60), NINE + timedelta(minutes=18)) is None
+    assert pacing.paced_allowance(hour(0), NINE + timedelta(minutes=30)) == Decimal(900)
 
 
 def test_the_whole_limit_is_free_at_the_end_and_never_more() -> None:
-    assert pacing.free_at(hour(900), Decimal(100), NINE) == NINE + timedelta(hours=1)
-    assert pacing.free_at(hour(901), Decimal(100), NINE) is None, "what the limit forbids is not a matter of pace"
+    assert pacing.earliest_start(hour(900), Decimal(100), NINE) == NINE + timedelta(hours=1)
+    assert pacing.earliest_start(hour(901), Decimal(100), NINE) is None, (
+        "what the limit forbids is not a matter of pace"
+    )
 
 
 @pytest.mark.parametrize("state", [hour(990, limit=None), hour(990, scope=user_scope(5)), hour(990, soft="1")])
 def test_no_limit_a_persons_own_and_a_share_of_all_are_never_slowed(state: State) -> None:
-    assert pacing.free_at(state, Decimal(10), NINE) is None
+    assert pacing.earliest_start(state, Decimal(10), NINE) is None
 
 
 def test_a_rest_too_small_for_two_such_jobs_goes_to_whoever_comes_first() -> None:
-    assert pacing.free_at(hour(800), Decimal(101), NINE) is None
-    assert pacing.free_at(hour(0, limit=60), Decimal(60), NINE) is None
+    assert pacing.earliest_start(hour(800), Decimal(101), NINE) is None
+    assert pacing.earliest_start(hour(0, limit=60), Decimal(60), NINE) is None
 
 
 def test_it_can_be_switched_off(settings: Settings) -> None:
     settings.BUDGET_PACING = False
-    assert pacing.free_at(hour(990), Decimal(10), NINE) is None
+    assert pacing.earliest_start(hour(990), Decimal(10), NINE) is None
 
 
 def test_of_several_windows_the_last_to_have_room_decides() -> None:
@@ -67,4 +69,4 @@ def test_of_several_windows_the_last_to_have_room_decides() -> None:
 
 def test_a_shortage_is_the_one_that_ends_last() -> None:
     day = State(ALL, window_at("day", NINE), Decimal(10), Decimal(50), Decimal("0.8"), "admin")
-    assert budget_usage.shortage([hour(990), day], Decimal(60)) == day
+    assert budget_usage.find_shortage([hour(990), day], Decimal(60)) == day

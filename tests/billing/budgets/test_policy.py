@@ -26,13 +26,13 @@ NewSpend = Callable[..., Spend]
 
 
 def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
-    found = budget_policy.refusal_of(user=user, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=user, quote=fast(), at=still.at)
     return None if found is None else (found.code, str(found))
 
 
 def test_without_limits_every_order_is_let_through(still: SetClock, alice: User) -> None:
     assert refusal(alice, still) is None
-    assert budget_usage.left_today(alice) is None
+    assert budget_usage.user_allowance(alice) is None
 
 
 def test_a_users_order_counts_what_is_used_and_what_waits(
@@ -43,9 +43,9 @@ def test_a_users_order_counts_what_is_used_and_what_waits(
     new_spend()
     assert refusal(alice, still) is None
     new_spend()
-    left = budget_usage.left_today(alice)
+    left = budget_usage.user_allowance(alice)
     assert left is not None
-    assert (left.state.limit, left.state.used, left.waiting, left.left) == (200, 60, 120, 20)
+    assert (left.state.limit, left.state.used, left.unsent, left.left) == (200, 60, 120, 20)
     with timezone.override("America/New_York"):
         assert refusal(alice, still) == (
             "user_budget_spent",
@@ -72,7 +72,7 @@ def test_what_is_left_never_goes_below_nothing(
     new_spend()
     limit("30", subject="each_user", period="hour")
     limit("30", subject="each_user")
-    left = budget_usage.left_today(alice)
+    left = budget_usage.user_allowance(alice)
     assert left is not None
     assert (left.left, left.state.period) == (0, "day")
 
@@ -96,7 +96,7 @@ def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
     spend.promise(spend=new_spend(), account=account)
     for _ in range(waiting):
         new_spend()
-    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
     assert (found and f"{found.until:%H:%M}") == until
 
 
@@ -156,10 +156,10 @@ def test_what_no_window_would_ever_hold_is_said_to_be_so(
     limit(amount, period="hour")
     limit("60", subject="each_user")
     assert refusal(alice, still) == ("above_limit", sentence)
-    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
     assert found is not None
     assert found.until is None
-    budget_policy.tell(found)
+    budget_policy.alert_operators(found)
     assert told("budget_hard") == [], "an operator's own decision"
 
 
@@ -168,9 +168,9 @@ def test_orders_turned_away_are_told_to_operators(
 ) -> None:
     limit("60")
     spend.promise(spend=new_spend(), account=account)
-    found = budget_policy.refusal_of(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
     assert found is not None
-    budget_policy.tell(found)
+    budget_policy.alert_operators(found)
     assert told("budget_hard") == [("all:day 60", 1, True)]
 
 
@@ -187,17 +187,19 @@ def test_who_waits_is_named_by_what_is_left(
     mine, _his = new_spend(), new_spend(user=bob)
     states = {
         state.scope: state
-        for state in budget_usage.states_of(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
+        for state in budget_usage.states_for(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
         if state.period == "day"
     }
-    assert [job.pk for job in budget_usage.too_big_for(states[f"user:{alice.pk}"], above_limit=False)] == [mine.pk]
-    assert budget_usage.too_big_for(states["all"], above_limit=False).count() == 2
-    assert budget_usage.too_big_for(states["model:veo3_fast"], above_limit=False).count() == 2
-    assert not budget_usage.too_big_for(states["all"], above_limit=True).exists()
-    assert budget_usage.holds_everybody(states["all"])
-    assert not budget_usage.holds_everybody(states["model:veo3_fast"])
+    assert [job.pk for job in budget_usage.jobs_without_room(states[f"user:{alice.pk}"], above_limit=False)] == [
+        mine.pk
+    ]
+    assert budget_usage.jobs_without_room(states["all"], above_limit=False).count() == 2
+    assert budget_usage.jobs_without_room(states["model:veo3_fast"], above_limit=False).count() == 2
+    assert not budget_usage.jobs_without_room(states["all"], above_limit=True).exists()
+    assert budget_usage.blocks_every_job(states["all"])
+    assert not budget_usage.blocks_every_job(states["model:veo3_fast"])
     limit("150")
-    assert not budget_usage.holds_everybody(next(one for one in budget_usage.states(still.at) if one.budget_key))
+    assert not budget_usage.blocks_every_job(next(one for one in budget_usage.list_states(still.at) if one.budget_key))
 
 
 @pytest.mark.parametrize(
@@ -219,14 +221,14 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert found.spent is not None
-    assert (found.code, found.until) == (code, still.at + guard_checks.BUDGET_LOOK_EVERY)
+    assert (found.code, found.until) == (code, still.at + guard_checks.BUDGET_RECHECK_INTERVAL)
     assert found.ends_at == found.spent.window.ends_at
-    assert str(wait_reasons.TO_OWNERS[code])
+    assert str(wait_reasons.OWNER_TEXTS[code])
     limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
-    assert str(wait_reasons.TO_OWNERS["budget_limit"])
+    assert str(wait_reasons.OWNER_TEXTS["budget_limit"])
 
 
 @pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
@@ -239,7 +241,7 @@ def test_an_order_that_would_be_taken_and_wait_is_known_before(
     expected = budget_policy.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
     found = budget_policy.verdict(user=alice, quote=fast(), at=still.at)
     assert found == budget_policy.Verdict(None, expected), "what waits already goes first"
-    assert str(wait_reasons.TO_OWNERS[code])
+    assert str(wait_reasons.OWNER_TEXTS[code])
 
 
 def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
@@ -251,22 +253,22 @@ def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(stil
     )
     delay = budget_policy.verdict(user=alice, quote=fast(), at=still.at).delay
     assert delay == budget_policy.Delay("budget_pace", still.at + timedelta(minutes=24))
-    assert str(wait_reasons.TO_OWNERS["budget_pace"])
+    assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
 
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
     limit("1200")
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
-    assert budget_policy.refusal_of(user=alice, quote=quote, at=still.at) is None
+    assert budget_policy.find_refusal(user=alice, quote=quote, at=still.at) is None
     midnight = still.at - timedelta(hours=12)
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
-    refusal = budget_policy.refusal_of(user=alice, quote=quote, at=still.at)
+    refusal = budget_policy.find_refusal(user=alice, quote=quote, at=still.at)
     assert isinstance(refusal, budget_policy.SlowedDown)
     assert "Nothing was charged" in str(refusal)
-    budget_policy.tell(refusal)
+    budget_policy.alert_operators(refusal)
     assert not Alert.objects.exists()
 
 
@@ -282,7 +284,7 @@ def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
     assert str(row) == "all day 2026-09-01 00:00: 1075"
     job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
     held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
-    assert held == guard_checks.Wait(guard_checks.SLOWED, still.at + guard_checks.BUDGET_LOOK_EVERY, ends_at=turn)
+    assert held == guard_checks.Wait(guard_checks.SLOWED, still.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=turn)
     still.at = turn - timedelta(seconds=1)
     account.balance_at = still.at
     held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)

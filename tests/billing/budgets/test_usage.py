@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from accounts.seams import clock
 from billing.budgets import usage as budget_usage
-from billing.budgets.limits import Subject, key_of, limits_of
+from billing.budgets.limits import Subject, limit_key, limits_for
 from billing.costs import spend
 from billing.models import Budget, BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing.budgeting import limit, refused
@@ -26,7 +26,7 @@ FAST = Decimal(60)
 
 def used(scope: str = "all", period: str = "day") -> Decimal:
     """What is used in this window now."""
-    states = budget_usage.states_of([scope], clock.database_now())
+    states = budget_usage.states_for([scope], clock.database_now())
     return next(state.used for state in states if state.period == period)
 
 
@@ -226,9 +226,9 @@ def test_old_windows_are_forgotten_and_young_ones_kept(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
-    assert budget_usage.forget_old(still.at + timedelta(days=30)) == 0
-    assert budget_usage.forget_old(still.at + timedelta(days=32)) == 3
-    assert budget_usage.forget_old(still.at + timedelta(days=402)) == 3
+    assert budget_usage.delete_old_windows(still.at + timedelta(days=30)) == 0
+    assert budget_usage.delete_old_windows(still.at + timedelta(days=32)) == 3
+    assert budget_usage.delete_old_windows(still.at + timedelta(days=402)) == 3
     assert set(BudgetWindow.objects.values_list("period", flat=True)) == {"month"}
 
 
@@ -240,7 +240,7 @@ def test_the_environment_is_the_default_and_the_admins_word_goes_before(alice: U
     me = f"user:{alice.pk}"
 
     def said() -> tuple[Decimal | None, str, Decimal | None, str]:
-        found = limits_of(["all", me])
+        found = limits_for(["all", me])
         everybody, mine = found["all", "day"], found[me, "day"]
         return everybody.amount, everybody.source, mine.amount, mine.key
 
@@ -252,7 +252,7 @@ def test_the_environment_is_the_default_and_the_admins_word_goes_before(alice: U
     limit(None)
     limit(None, subject="user", user=alice)
     assert said() == (None, "admin", None, f"user:{alice.pk}:day")
-    assert limits_of(["all"])["all", "hour"].amount is None
+    assert limits_for(["all"])["all", "hour"].amount is None
     assert Budget.objects.count() == 3, "a limit set again is the same row"
 
 
@@ -266,10 +266,10 @@ def test_zero_of_the_admins_lets_nothing_through_and_zero_of_the_environment_eve
 
 
 def test_keys_name_their_limit() -> None:
-    assert key_of(subject=Subject.ALL, period="day") == "all:day"
-    assert key_of(subject=Subject.EACH_USER, period="day") == "each_user:day"
-    assert key_of(subject=Subject.USER, period="day", user_id=5) == "user:5:day"
-    assert key_of(subject=Subject.MODEL, period="hour", model="veo3_fast") == "model:veo3_fast:hour"
+    assert limit_key(subject=Subject.ALL, period="day") == "all:day"
+    assert limit_key(subject=Subject.EACH_USER, period="day") == "each_user:day"
+    assert limit_key(subject=Subject.USER, period="day", user_id=5) == "user:5:day"
+    assert limit_key(subject=Subject.MODEL, period="hour", model="veo3_fast") == "model:veo3_fast:hour"
 
 
 def test_states_name_what_is_limited_and_everything_together(
@@ -281,7 +281,7 @@ def test_states_name_what_is_limited_and_everything_together(
     spend.promise(spend=new_spend(), account=account)
     found = [
         (state.scope, str(state.period), state.used, state.limit, state.source, state.budget_key)
-        for state in budget_usage.states(still.at)
+        for state in budget_usage.list_states(still.at)
     ]
     me = f"user:{alice.pk}"
     assert found == [
@@ -291,7 +291,7 @@ def test_states_name_what_is_limited_and_everything_together(
         ("model:veo3", "hour", 0, 50, "admin", "model:veo3:hour"),
         (me, "day", 60, 70, "admin", f"{me}:day"),
     ]
-    hour, day, *_rest = budget_usage.states(still.at)
+    hour, day, *_rest = budget_usage.list_states(still.at)
     assert (hour.room, hour.is_soft, hour.is_spent, hour.has_room_for(Decimal(10**6))) == (None, False, False, True)
     assert (day.room, day.is_soft, day.is_spent) == (40, False, False)
-    assert budget_usage.states(still.at)[-1].is_soft
+    assert budget_usage.list_states(still.at)[-1].is_soft

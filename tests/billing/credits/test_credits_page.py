@@ -68,14 +68,14 @@ def test_it_is_narrowed_down_by_kind(purse: Client, alice: User, kind: str, show
 
 
 def test_a_long_statement_has_pages(purse: Client, alice: User) -> None:
-    for n in range(statements.PAGE + 2):
+    for n in range(statements.PAGE_SIZE + 2):
         ledger.grant(user=alice, user_credits=n + 1, idempotency_key=f"g{n}", note="for a test")
     first = purse.get(PAGE)
-    assert [entry.amount for entry in first.context["entries"]] == list(range(statements.PAGE + 2, 2, -1))
-    second = purse.get(f"{PAGE}?{first.context['older']}")
+    assert [entry.amount for entry in first.context["entries"]] == list(range(statements.PAGE_SIZE + 2, 2, -1))
+    second = purse.get(f"{PAGE}?{first.context['older_query']}")
     assert [entry.amount for entry in second.context["entries"]] == [2, 1]
-    assert second.context["older"] is None
-    assert len(amounts(purse, before="x")) == len(amounts(purse, before=10**30)) == statements.PAGE
+    assert second.context["older_query"] is None
+    assert len(amounts(purse, before="x")) == len(amounts(purse, before=10**30)) == statements.PAGE_SIZE
 
 
 # Days
@@ -105,7 +105,7 @@ def test_it_is_narrowed_down_by_days_where_the_reader_lives(purse: Client, septe
         ({"until": "2026-02-30"}, "Enter a valid date."),
         ({"since": "0001-01-01"}, "greater than or equal to"),
         ({"until": "9999-12-31"}, "less than or equal to"),
-        ({"since": "2026-09-03", "until": "2026-09-01"}, "The last day comes before the first."),
+        ({"since": "2026-09-03", "until": "2026-09-01"}, "The last day is before the first."),
     ],
 )
 def test_days_that_make_no_sense_are_named_and_narrow_nothing(
@@ -119,7 +119,7 @@ def test_days_that_make_no_sense_are_named_and_narrow_nothing(
 def test_links_keep_what_was_asked_and_an_empty_answer_offers_everything(purse: Client, september: None) -> None:
     asked = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
     text = purse.get(PAGE, asked).text
-    assert "Nothing like that" in text
+    assert "No matching entries" in text
     assert 'href="/credits/?kind=refunds&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'href="/credits/statement.csv?kind=videos&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'value="2026-09-30"' in text
@@ -127,7 +127,7 @@ def test_links_keep_what_was_asked_and_an_empty_answer_offers_everything(purse: 
 
 def test_an_empty_purse_says_what_will_stand_there(purse: Client) -> None:
     text = purse.get(PAGE).text
-    assert "No movements yet" in text
+    assert "No entries yet" in text
     assert "Download CSV" not in text
 
 
@@ -141,22 +141,22 @@ def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, stil
     lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
     text = " ".join(purse.get(PAGE).text.split())
     assert text.count(f'href="/videos/{task.pk}/"') == 2
-    assert "its credits had expired meanwhile, so they can be used until 10 Sep 12:00" in text
+    assert "its credits had expired, so they can be used until 10 Sep 12:00" in text
     assert "Grant · until 2 Sep 12:00" in text
-    assert "came back after their date" in text
+    assert "refunded after they expired" in text
     still.sleep(8 * 86400)
     expiry.expire_due()
     text = purse.get(PAGE, {"kind": "expired"}).text
-    assert "Unused by their date" in text
+    assert "Not used before they expired" in text
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
-    assert "A video since deleted" in purse.get(PAGE).text
+    assert "Deleted video" in purse.get(PAGE).text
     assert ledger.balance_of(alice) == 0
 
 
 def test_many_dates_are_summed_up_and_credits_without_any_say_so(purse: Client, alice: User, still: SetClock) -> None:
     give_credits(alice, 7)
     assert "They do not expire." in purse.get(PAGE).text
-    for n in range(views.MOST_HOLDINGS + 1):
+    for n in range(views.MAX_HOLDINGS + 1):
         ledger.grant(
             user=alice,
             user_credits=100,
@@ -166,7 +166,7 @@ def test_many_dates_are_summed_up_and_credits_without_any_say_so(purse: Client, 
         )
     page = purse.get(PAGE)
     assert page.text.count("chip-warn") == 3
-    assert (len(page.context["holdings"]), page.context["further"]) == (views.MOST_HOLDINGS, 107)
+    assert (len(page.context["holdings"]), page.context["further"]) == (views.MAX_HOLDINGS, 107)
     assert ledger.balance_of(alice) == 1307
 
 
@@ -190,7 +190,7 @@ def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, ali
         expires_at=still.at + timedelta(days=9),
     )
     rows = sheet(purse)
-    assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Usable until", "Video"]
+    assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Valid until", "Video"]
     video = f"http://testserver/videos/{task.pk}/"
     assert rows[1] == ["2026-09-01 12:00:00", "Grant", "'=cmd|'/c calc'!A1", "1500", "1560", "2026-09-10 12:00:00", ""]
     assert rows[2] == ["2026-09-01 12:00:00", "Refund", task.prompt, "60", "60", "", video]
@@ -198,14 +198,14 @@ def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, ali
     assert [row[3] for row in sheet(purse, kind="videos")] == ["Credits", "-60"]
     assert len(sheet(purse, until="2026-08-31")) == 1
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
-    assert [row[2] for row in sheet(purse)[2:4]] == ["A video since deleted"] * 2
+    assert [row[2] for row in sheet(purse)[2:4]] == ["Deleted video"] * 2
     assert ledger.balance_of(alice) == 1560
 
 
 def test_the_sheet_speaks_the_reader_s_language_and_time(
     purse: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(statements, "AT_ONCE", 2)
+    monkeypatch.setattr(statements, "BATCH_SIZE", 2)
     User.objects.filter(pk=alice.pk).update(language="zh-hans", time_zone="Asia/Shanghai")
     for _ in range(4):
         give_credits(alice, 1)

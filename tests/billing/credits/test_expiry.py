@@ -48,7 +48,7 @@ def test_a_lot_expires_when_its_time_has_come_and_once(alice: User, still: SetCl
     assert ledger.expire(lot_id=lot.pk) is None
     entry = ledger.statement(alice).latest("id")
     assert (entry.idempotency_key, entry.amount) == (f"expiry:lot:{lot.pk}", -20)
-    assert (entry.note, entry.reference) == (ledger.EXPIRED, f"lot:{lot.pk}")
+    assert (entry.note, entry.reference) == (ledger.EXPIRY_NOTE, f"lot:{lot.pk}")
     lot.refresh_from_db()
     assert (lot.remaining, lot.expired_at) == (0, still.at)
     assert money(alice) == (100, [("grant", 30), ("grant", 100), ("charge", -10), ("expiry", -20)])
@@ -88,9 +88,9 @@ def test_a_video_that_waits_keeps_its_credits_and_its_refund_gets_grace(alice: U
 def test_a_run_takes_the_longest_overdue_first_and_no_more_than_it_is_told(alice: User, still: SetClock) -> None:
     later, first = give(alice, 2, days=2, clock=still), give(alice, 1, days=1, clock=still)
     still.sleep(3 * DAY)
-    assert expiry.expire_due(most=1) == 1
+    assert expiry.expire_due(limit=1) == 1
     assert left(first, later) == [0, 2]
-    assert expiry.expire_due(most=1) == 1
+    assert expiry.expire_due(limit=1) == 1
     assert money(alice) == (0, [("grant", 2), ("grant", 1), ("expiry", -1), ("expiry", -2)])
 
 
@@ -115,13 +115,13 @@ def test_a_week_before_and_a_day_before_a_mail_comes_once_each(alice: User, stil
     assert expiry.warn_due() == 0
     still.sleep(0.2 * DAY)
     assert expiry.warn_due() == 1
-    assert mails() == [(alice.email, "30 credits of yours expire soon")]
+    assert mails() == [(alice.email, "30 credits expire soon")]
     still.sleep(4 * DAY)
     charge(alice, 10)
     assert expiry.warn_due() == 0
     still.sleep(2 * DAY)
     assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
-    assert mails() == [(alice.email, "20 credits of yours expire soon")]
+    assert mails() == [(alice.email, "20 credits expire soon")]
     still.sleep(DAY)
     assert expiry.warn_due() == 0
     assert money(alice) == (20, [("grant", 30), ("charge", -10)])
@@ -137,7 +137,7 @@ def test_the_mail_lists_every_lot_with_its_date_where_the_person_lives(alice: Us
     assert expiry.warn_due() == 1
     (message,) = outbox.outbox
     assert isinstance(message, EmailMultiAlternatives)
-    assert message.subject == "45 credits of yours expire soon"
+    assert message.subject == "45 credits expire soon"
     html = message.alternatives[0][0]
     for text in (str(message.body), str(html)):
         assert "4 Sep 2026, 20:00" in text
@@ -212,7 +212,7 @@ def test_a_mail_server_that_is_away_is_asked_again_by_the_next_run(
     assert len(asked) == 1, "the others are not tried in vain"
     assert expiry.warn_due() == 2
     assert mails() == [
-        (alice.email, "35 credits of yours expire soon"), (bob.email, "30 credits of yours expire soon")
+        (alice.email, "35 credits expire soon"), (bob.email, "30 credits expire soon")
     ]  # fmt: skip
     assert expiry.warn_due() == 0
     assert (money(alice)[0], money(bob)[0]) == (35, 30)
@@ -232,7 +232,7 @@ def test_an_address_that_is_refused_is_not_tried_again_and_holds_up_nobody(
 
     monkeypatch.setattr(EmailMultiAlternatives, "send", refused)
     assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
-    assert mails() == [(bob.email, "30 credits of yours expire soon")]
+    assert mails() == [(bob.email, "30 credits expire soon")]
     assert (money(alice)[0], money(bob)[0]) == (30, 30)
 
 
@@ -240,13 +240,13 @@ def test_what_another_run_announced_meanwhile_is_left_to_it(
     alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(alice, 30, days=1, clock=still)
-    claim = expiry._claim
+    claim = expiry._mark_announced
 
     def overtaken(user: User) -> Any:
         claim(user)
         return claim(user)
 
-    monkeypatch.setattr(expiry, "_claim", overtaken)
+    monkeypatch.setattr(expiry, "_mark_announced", overtaken)
     assert expiry.warn_due() == 0
     assert outbox.outbox == []
     assert money(alice)[0] == 30

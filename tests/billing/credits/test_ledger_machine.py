@@ -184,7 +184,7 @@ class Ledger(RuleBasedStateMachine):
         for lot in self.purse.lots:
             if lot.left:
                 held[lot.until, lot.is_grace] = held.get((lot.until, lot.is_grace), 0) + lot.left
-        assert {(one.expires_at, one.is_grace): one.user_credits for one in lots.held_by(self.user)} == held
+        assert {(one.expires_at, one.is_grace): one.user_credits for one in lots.list_holdings(self.user)} == held
         entries = ledger.statement(self.user)
         assert sum(entry.amount for entry in entries) == self.purse.balance
         assert [problem for check in CHECKS for problem in check(deep=False)] == []

@@ -97,7 +97,7 @@ def test_refunds_race_the_expiry_of_their_lot_and_lose_nothing(alice: User) -> N
 
 def test_eight_processes_race_for_the_last_use_of_a_code_and_one_has_it(process_environment: dict[str, str]) -> None:
     crowd = [make_person(f"p{n}@example.com") for n in range(PROCESSES)]
-    (voucher,) = vouchers.make(user_credits=50, most_uses=3, actor=None)
+    (voucher,) = vouchers.create_vouchers(user_credits=50, max_uses=3, actor=None)
     for user in crowd[:2]:
         vouchers.redeem(user=make_person(f"early-{user.email}"), typed=voucher.code)
     answers = rush(process_environment, *[("redeem", user.email, voucher.code) for user in crowd])
@@ -109,7 +109,7 @@ def test_eight_processes_race_for_the_last_use_of_a_code_and_one_has_it(process_
 
 
 def test_one_form_with_a_code_sent_eight_times_at_once_gives_once(alice: User) -> None:
-    (voucher,) = vouchers.make(user_credits=50, most_uses=5, actor=None)
+    (voucher,) = vouchers.create_vouchers(user_credits=50, max_uses=5, actor=None)
     answers = together(*[lambda: vouchers.redeem(user=alice, typed=voucher.code)] * 8)
     refused = [answer.reason for answer in answers if isinstance(answer, vouchers.NotRedeemed)]
     assert refused == [vouchers.Reason.USED_BEFORE] * 7

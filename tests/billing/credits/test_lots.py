@@ -78,9 +78,9 @@ def test_credits_that_have_expired_already_are_not_given(alice: User, still: Set
 
 
 def test_a_grant_that_comes_again_keeps_its_first_date(alice: User, still: SetClock) -> None:
-    first = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.in_days(30))
+    first = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
     still.sleep(86400)
-    again = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.in_days(30))
+    again = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
     assert again == first
     assert CreditLot.objects.get().expires_at == datetime(2026, 10, 1, 12, tzinfo=UTC)
     assert money(alice) == (5, [("grant", 5)])
@@ -88,12 +88,12 @@ def test_a_grant_that_comes_again_keeps_its_first_date(alice: User, still: SetCl
 
 def test_a_day_ends_with_its_last_second_where_the_site_is(settings: Settings, still: SetClock) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
-    assert lots.end_of(date(2026, 12, 31)) == datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
+    assert lots.end_of_day(date(2026, 12, 31)) == datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
     settings.TIME_ZONE = "Europe/Berlin"
     # The day on which clocks go back is an hour longer, and is used to its end.
-    assert lots.end_of(date(2026, 10, 25)) == datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC)
-    assert lots.in_days(0) is None
-    assert lots.in_days(2) == still.at + timedelta(days=2)
+    assert lots.end_of_day(date(2026, 10, 25)) == datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC)
+    assert lots.days_from_now(0) is None
+    assert lots.days_from_now(2) == still.at + timedelta(days=2)
 
 
 # What goes
@@ -140,7 +140,7 @@ def test_what_does_not_fit_touches_no_lot(alice: User) -> None:
 def test_lots_that_hold_less_than_the_balance_stop_the_movement(alice: User) -> None:
     give(alice, 10)
     CreditLot.objects.update(remaining=4)
-    with pytest.raises(lots.LotsShort, match="lack 1 of 5"):
+    with pytest.raises(lots.LotsInsufficient, match="lack 1 of 5"):
         charge(alice, 5)
     assert ledger.balance_of(alice) == 10
     assert not LotUse.objects.exists()
@@ -229,7 +229,7 @@ def test_what_is_held_is_told_by_date_in_the_order_in_which_it_goes(alice: User,
     give(alice, 20, days=9, clock=still)
     give(alice, 5, days=2, clock=still)
     charge(alice, 6)
-    assert lots.held_by(alice) == [
+    assert lots.list_holdings(alice) == [
         Holding(29, still.at + timedelta(days=9), is_grace=False), Holding(150, None, is_grace=False)
     ]  # fmt: skip
     assert money(alice)[0] == 179

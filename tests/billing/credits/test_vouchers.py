@@ -21,7 +21,7 @@ PAGE = "/credits/"
 
 
 def voucher(**fields: object) -> Voucher:
-    return vouchers.make(**{"user_credits": 50, "actor": None, **fields})[0]  # type: ignore[arg-type]
+    return vouchers.create_vouchers(**{"user_credits": 50, "actor": None, **fields})[0]  # type: ignore[arg-type]
 
 
 def refused(user: User, typed: str) -> Reason:
@@ -38,25 +38,25 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
 
 
 def test_codes_are_readable_grouped_and_never_the_same(olga: User) -> None:
-    made = vouchers.make(user_credits=5, number=50, actor=olga, note=" Fair ")
+    made = vouchers.create_vouchers(user_credits=5, number=50, actor=olga, note=" Fair ")
     codes = {one.code for one in made}
     assert len(codes) == 50
     assert all(re.fullmatch(r"([2-9A-HJ-NP-Z]{4}-){3}[2-9A-HJ-NP-Z]{4}", code) for code in codes)
     assert len(set("".join(codes)) - {"-"}) == len(vouchers.ALPHABET) == 32
-    assert Voucher.objects.filter(note="Fair", created_by=olga, most_uses=1, uses=0).count() == 50
+    assert Voucher.objects.filter(note="Fair", created_by=olga, max_uses=1, uses=0).count() == 50
     assert str(made[0]) == made[0].code
 
 
 @pytest.mark.parametrize("number", [0, 1001])
 def test_as_many_are_made_at_once_as_a_list_can_show(number: int) -> None:
     with pytest.raises(ValueError, match="1 to 1000"):
-        vouchers.make(user_credits=5, number=number, actor=None)
+        vouchers.create_vouchers(user_credits=5, number=number, actor=None)
     assert not Voucher.objects.exists()
 
 
 def test_the_database_knows_no_voucher_for_nothing_and_no_use_too_many() -> None:
     one = voucher()
-    for wrong in ({"user_credits": 0}, {"most_uses": 0}, {"uses": 2}):
+    for wrong in ({"user_credits": 0}, {"max_uses": 0}, {"uses": 2}):
         with pytest.raises(IntegrityError), transaction.atomic():
             Voucher.objects.filter(pk=one.pk).update(**wrong)
 
@@ -76,19 +76,19 @@ def test_a_code_gives_its_credits_in_any_spelling(alice: User) -> None:
 
 
 def test_full_width_signs_and_no_dashes_are_understood() -> None:
-    assert vouchers.tidied("ａｂｃｄ２３４５EFGH6789") == "ABCD-2345-EFGH-6789"
-    assert vouchers.tidied("abcd2") == "ABCD-2"
-    assert vouchers.tidied(" -- ") == ""
+    assert vouchers.normalise_code("ａｂｃｄ２３４５EFGH6789") == "ABCD-2345-EFGH-6789"
+    assert vouchers.normalise_code("abcd2") == "ABCD-2"
+    assert vouchers.normalise_code(" -- ") == ""
 
 
 def test_what_it_gives_lasts_as_long_as_it_says(alice: User, still: SetClock) -> None:
     vouchers.redeem(user=alice, typed=voucher(credits_last_days=30).code)
-    assert CreditLot.objects.get().expires_at == lots.in_days(30)
+    assert CreditLot.objects.get().expires_at == lots.days_from_now(30)
     assert money(alice) == (50, [("grant", 50)])
 
 
 def test_a_person_uses_a_code_once_and_many_people_as_often_as_it_may_be(alice: User, bob: User, olga: User) -> None:
-    code = voucher(most_uses=2).code
+    code = voucher(max_uses=2).code
     vouchers.redeem(user=alice, typed=code)
     assert refused(alice, code) == Reason.USED_BEFORE
     vouchers.redeem(user=bob, typed=code)
@@ -106,7 +106,7 @@ def test_a_code_ends_with_its_time(alice: User, still: SetClock) -> None:
 
 
 def test_a_withdrawn_code_is_as_one_that_never_was_and_who_used_it_keeps_the_credits(alice: User, bob: User) -> None:
-    one = voucher(most_uses=5)
+    one = voucher(max_uses=5)
     vouchers.redeem(user=alice, typed=one.code)
     assert [vouchers.withdraw(voucher_id=one.pk), vouchers.withdraw(voucher_id=one.pk)] == [True, False]
     assert refused(bob, one.code) == refused(bob, "ABCD-EFGH-JKLM-NPQR") == Reason.UNKNOWN
@@ -145,7 +145,7 @@ def test_one_address_is_heard_so_often_whoever_it_says_it_is(alice: User, bob: U
 
 
 def test_right_codes_and_codes_of_one_s_own_count_for_nothing(alice: User) -> None:
-    codes = [one.code for one in vouchers.make(user_credits=1, number=12, actor=None)]
+    codes = [one.code for one in vouchers.create_vouchers(user_credits=1, number=12, actor=None)]
     for code in codes:
         vouchers.redeem(user=alice, typed=code)
         assert refused(alice, code) == Reason.USED_BEFORE
@@ -165,7 +165,7 @@ def purse(alice: User) -> Client:
 def test_the_page_takes_a_code_and_tells_what_it_gave(purse: Client, alice: User) -> None:
     done = purse.post(PAGE, {"code": voucher(credits_last_days=30).code.lower()}, follow=True)
     assert done.redirect_chain == [(PAGE, 302)]
-    assert "50 credits are yours." in done.text
+    assert "50 credits added." in done.text
     assert "Voucher" in done.text
     assert money(alice) == (50, [("grant", 50)])
 
@@ -174,7 +174,7 @@ def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
     purse: Client, alice: User, bob: User, still: SetClock
 ) -> None:
     late, used = voucher(valid_until=still.at), voucher()
-    gone, mine = voucher(), voucher(most_uses=2)
+    gone, mine = voucher(), voucher(max_uses=2)
     vouchers.withdraw(voucher_id=gone.pk)
     vouchers.redeem(user=bob, typed=used.code)
     vouchers.redeem(user=alice, typed=mine.code)
@@ -190,9 +190,9 @@ def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
         assert "&lt;b&gt;odd" in answer.text if name == "odd" else code in answer.text
     assert told["late"].startswith("This code could be used only until")
     assert told["used"].startswith("This code has been used as often")
-    assert told["mine"].startswith("You have used this code already")
+    assert told["mine"].startswith("You have already used this code")
     assert told["gone"] == told["odd"]
-    assert told["empty"] == "Type the code first."
+    assert told["empty"] == "Enter a code."
     assert all(one != other for one, other in pairwise(sorted(set(told.values()))))
     assert money(alice) == (50, [("grant", 50)])
 

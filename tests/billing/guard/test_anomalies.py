@@ -13,7 +13,7 @@ from billing.costs import rollups, spend
 from billing.credits import ledger
 from billing.guard import anomalies, user_holds
 from billing.guard import checks as guard_checks
-from billing.guard.anomalies import Ended, hour_at
+from billing.guard.anomalies import RecentOutcomes, measure_hour
 from billing.models import Alert, Measure, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 
 # A Tuesday.
 NOON = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
-NOTHING = Ended(0, {})
+NOTHING = RecentOutcomes(0, {})
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +50,8 @@ def a_fortnight_of(credits: int, *, days: int = 14) -> None:
         ordered(credits, hours_ago=24 * day)
 
 
-def look(account: ProviderAccount, ended: Ended = NOTHING) -> list[WatchTrip]:
-    return anomalies.watch(account_id=account.pk, ended=lambda since: ended)
+def look(account: ProviderAccount, ended: RecentOutcomes = NOTHING) -> list[WatchTrip]:
+    return anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: ended)
 
 
 def now_of(account: ProviderAccount) -> ProviderAccount:
@@ -114,8 +114,8 @@ def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
         busy = at.weekday() < 5
         counts = [(Measure.ESTIMATED, Decimal(1000 if busy else 100))]
         rollups.record_counts(ordered_at=at, model="veo3_fast", user_id=1, counts=counts)
-    assert hour_at(saturday).usual == 100
-    assert hour_at(saturday + timedelta(days=2)).usual == 1000
+    assert measure_hour(saturday).usual == 100
+    assert measure_hour(saturday + timedelta(days=2)).usual == 1000
 
 
 def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) -> None:
@@ -123,7 +123,7 @@ def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) 
     for days in range(1, 7):
         counts = [(Measure.ESTIMATED, Decimal(300))]
         rollups.record_counts(ordered_at=saturday - timedelta(days=days), model="m", user_id=1, counts=counts)
-    assert hour_at(saturday).usual == 300
+    assert measure_hour(saturday).usual == 300
 
 
 def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings) -> None:
@@ -134,7 +134,7 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
         day = at - timedelta(days=days)
         local_ten = day.replace(hour=9 if days <= 5 else 8)
         rollups.record_counts(ordered_at=local_ten, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(70))])
-    assert hour_at(at).usual == 70
+    assert measure_hour(at).usual == 70
 
 
 def test_it_heals_by_itself_and_the_same_hour_does_not_trip_again(
@@ -199,10 +199,10 @@ def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetCloc
     assert "It waits for a person." in Alert.objects.get().detail
     still.sleep(30 * 24 * 3600)
     assert is_paused(account, still.at)
-    assert anomalies.end_trips() == 0
+    assert anomalies.end_finished_trips() == 0
     provider_accounts.resume_account(account_id=account.pk)
-    assert anomalies.end_trips() == 1
-    assert anomalies.end_trips() == 0
+    assert anomalies.end_finished_trips() == 1
+    assert anomalies.end_finished_trips() == 0
 
 
 def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) -> None:
@@ -226,7 +226,7 @@ def test_a_person_s_pause_in_its_place_ends_the_trip(account: ProviderAccount, o
 
 def test_one_look_stops_once_however_much_is_unusual(account: ProviderAccount) -> None:
     ordered(2001)
-    everything_fails = Ended(30, {"generation": 30})
+    everything_fails = RecentOutcomes(30, {"generation": 30})
     assert [trip.kind for trip in look(account, everything_fails)] == ["spend"]
     assert look(account, everything_fails) == []
     assert WatchTrip.objects.count() == 1
@@ -257,9 +257,9 @@ def test_orders_are_refused_with_words_and_an_end_and_what_waits_waits(
 
 
 def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
-    assert look(account, Ended(20, {"generation": 12})) == []
-    assert look(account, Ended(19, {"generation": 19})) == []
-    (trip,) = look(account, Ended(20, {"timed_out": 3, "generation": 10}))
+    assert look(account, RecentOutcomes(20, {"generation": 12})) == []
+    assert look(account, RecentOutcomes(19, {"generation": 19})) == []
+    (trip,) = look(account, RecentOutcomes(20, {"timed_out": 3, "generation": 10}))
     assert (trip.kind, trip.seen, trip.usual) == ("failures", Decimal("0.65"), Decimal("0.6"))
     alert = Alert.objects.get(kind="failure_rate")
     assert alert.detail.startswith(
@@ -271,20 +271,20 @@ def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
 def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, still: SetClock) -> None:
     asked: list[datetime] = []
 
-    def ended(since: datetime) -> Ended:
+    def ended(since: datetime) -> RecentOutcomes:
         asked.append(since)
-        return Ended(20, {"generation": 20}) if len(asked) == 1 else NOTHING
+        return RecentOutcomes(20, {"generation": 20}) if len(asked) == 1 else NOTHING
 
-    anomalies.watch(account_id=account.pk, ended=ended)
+    anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
     still.sleep(5 * 60)
     provider_accounts.resume_account(account_id=account.pk)
-    anomalies.watch(account_id=account.pk, ended=ended)
+    anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
     still.sleep(60)
-    anomalies.watch(account_id=account.pk, ended=ended)
+    anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
     resumed = NOON + timedelta(minutes=5)
     assert asked == [NOON - timedelta(hours=1), resumed, resumed]
     still.sleep(2 * 3600)
-    anomalies.watch(account_id=account.pk, ended=ended)
+    anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
     assert asked[-1] == still.at - timedelta(hours=1)
 
 
@@ -340,12 +340,12 @@ def test_a_hold_heals_and_old_orders_are_not_held_against_the_user_twice(
     orders_of(alice, 31)
     look(account)
     still.sleep(5 * 60)
-    assert user_holds.of(alice.pk) is None
+    assert user_holds.find_active_hold(alice.pk) is None
     assert look(account) == []
     trip = WatchTrip.objects.get()
     assert (trip.ended_at, trip.by_person) == (still.at, False)
     assert Alert.objects.get().resolved_at is not None
-    assert user_holds.end_over() == 1
+    assert user_holds.delete_expired() == 1
     assert not UserHold.objects.exists()
 
 
@@ -392,8 +392,8 @@ def test_of_two_who_find_a_trip_over_one_ends_it(account: ProviderAccount, monke
         WatchTrip.objects.filter(pk=trip.pk).update(ended_at=at)
         return False
 
-    monkeypatch.setattr(anomalies, "_still_stops", another_was_first)
-    assert anomalies.end_trips() == 0
+    monkeypatch.setattr(anomalies, "_is_in_force", another_was_first)
+    assert anomalies.end_finished_trips() == 0
     trip.refresh_from_db()
     assert not trip.by_person
 

@@ -14,7 +14,7 @@ from billing.costs import rollups
 from billing.credits import ledger
 from billing.guard import anomalies, user_holds
 from billing.guard import checks as guard_checks
-from billing.guard.anomalies import Ended
+from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
@@ -33,7 +33,7 @@ def account() -> ProviderAccount:
 
 
 def look(account: ProviderAccount) -> list[WatchTrip]:
-    return anomalies.watch(account_id=account.pk, ended=lambda since: Ended(0, {}))
+    return anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
 def spend_much() -> None:
@@ -51,7 +51,7 @@ def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None
     assert WatchTrip.objects.count() == 1
     assert Alert.objects.get(kind="unusual_spend").count == 1
     provider_accounts.resume_account(account_id=account.pk)
-    assert sorted(together(*[anomalies.end_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
+    assert sorted(together(*[anomalies.end_finished_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
 
 
 def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: User, settings: Settings) -> None:

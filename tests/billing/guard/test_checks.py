@@ -168,7 +168,7 @@ def wait(
         estimate=job, provider=provider, running=running, running_of_user=running_of_user
     )
     if found is not None:
-        assert found.code in wait_reasons.TO_OWNERS
+        assert found.code in wait_reasons.OWNER_TEXTS
     return found
 
 
@@ -265,7 +265,7 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
-    circuit_breaker.failed(account.pk, detail="503", at_once=True)
+    circuit_breaker.record_failure(account.pk, detail="503", at_once=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
     assert wait(job, account) == guard_checks.Wait("breaker", account.breaker_until)
@@ -275,7 +275,7 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     )
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert wait(job, account) is None
-    circuit_breaker.half_open(account)
+    circuit_breaker.start_probe(account)
     found = wait(job, account)
     assert found is not None
     assert (found.code, found.until) == ("breaker", still.at + timedelta(seconds=settings.SUBMIT_LEASE_S))

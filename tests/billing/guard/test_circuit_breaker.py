@@ -33,7 +33,7 @@ def now(account: ProviderAccount) -> ProviderAccount:
 
 def fail(account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, at_once: bool = False) -> ProviderAccount:
     for _ in range(times):
-        circuit_breaker.failed(account.pk, detail="502", call=call, at_once=at_once)
+        circuit_breaker.record_failure(account.pk, detail="502", call=call, at_once=at_once)
     return now(account)
 
 
@@ -62,7 +62,7 @@ def test_f16_it_opens_after_five_failures_and_tells_once(still: SetClock, accoun
 def test_five_of_the_last_ten_open_it_although_others_were_well(still: SetClock, account: ProviderAccount) -> None:
     for _ in range(4):
         fail(account)
-        circuit_breaker.succeeded(account.pk)
+        circuit_breaker.record_success(account.pk)
     assert now(account).breaker == State.CLOSED
     assert fail(account).breaker == State.OPEN
 
@@ -71,7 +71,7 @@ def test_failures_among_many_good_answers_do_not_open_it(still: SetClock, accoun
     for _ in range(10):
         fail(account)
         for _ in range(2):
-            circuit_breaker.succeeded(account.pk)
+            circuit_breaker.record_success(account.pk)
     assert now(account).breaker == State.CLOSED
 
 
@@ -87,7 +87,7 @@ def test_failures_older_than_the_window_are_forgotten(
 def test_the_numbers_are_the_sites_own(still: SetClock, account: ProviderAccount, settings: Settings) -> None:
     settings.BREAKER_FAILURES, settings.BREAKER_OF = 2, 2
     fail(account)
-    circuit_breaker.succeeded(account.pk)
+    circuit_breaker.record_success(account.pk)
     assert fail(account).breaker == State.CLOSED
     assert fail(account).breaker == State.OPEN
 
@@ -114,8 +114,8 @@ def test_free_questions_are_judged_among_themselves(still: SetClock, account: Pr
 def test_free_answers_outweigh_free_failures_but_no_paid_ones(still: SetClock, account: ProviderAccount) -> None:
     for _ in range(6):
         fail(account, call=Call.POLL)
-        circuit_breaker.succeeded(account.pk, call=Call.POLL)
-        circuit_breaker.succeeded(account.pk, call=Call.BALANCE)
+        circuit_breaker.record_success(account.pk, call=Call.POLL)
+        circuit_breaker.record_success(account.pk, call=Call.BALANCE)
     assert now(account).breaker == State.CLOSED
     assert fail(account, 5).breaker == State.OPEN
 
@@ -124,17 +124,17 @@ def test_while_all_is_well_a_free_answer_writes_nothing(
     still: SetClock, account: ProviderAccount, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(1):
-        circuit_breaker.succeeded(account.pk, call=Call.POLL)
+        circuit_breaker.record_success(account.pk, call=Call.POLL)
     assert not ProviderOutcome.objects.exists()
 
 
 def test_a_paid_answer_is_kept_for_a_day(still: SetClock, account: ProviderAccount) -> None:
-    circuit_breaker.succeeded(account.pk)
+    circuit_breaker.record_success(account.pk)
     fail(account)
     assert [str(row) for row in ProviderOutcome.objects.all()] == ["12:00:00 502", "12:00:00 ok"]
-    assert circuit_breaker.forget_old() == 0
+    assert circuit_breaker.delete_old_outcomes() == 0
     still.sleep(86_401)
-    assert circuit_breaker.forget_old() == 2
+    assert circuit_breaker.delete_old_outcomes() == 2
 
 
 # Open and half-open
@@ -148,14 +148,14 @@ def test_what_was_under_way_when_it_opened_neither_prolongs_the_rest_nor_ends_it
     fail(account, 3)
     fail(account, 6, call=Call.POLL)
     fail(account, call=Call.BALANCE)
-    circuit_breaker.succeeded(account.pk)
+    circuit_breaker.record_success(account.pk)
     assert (now(account).breaker, account.breaker_until, account.breaker_opened) == (State.OPEN, until, 1)
 
 
 def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(still: SetClock, account: ProviderAccount) -> None:
     fail(account, 5)
     for expected_s in (60, 120, 240, 480, 600, 600):
-        circuit_breaker.half_open(rested(account, still))
+        circuit_breaker.start_probe(rested(account, still))
         assert now(account).breaker == State.HALF_OPEN
         fail(account)
         assert account.breaker == State.OPEN
@@ -174,7 +174,7 @@ def test_a_balance_that_is_not_told_after_the_rest_is_a_failed_probe_that_cost_n
 
 def test_free_failures_beside_a_probe_are_not_the_probes(still: SetClock, account: ProviderAccount) -> None:
     fail(account, 5)
-    circuit_breaker.half_open(rested(account, still))
+    circuit_breaker.start_probe(rested(account, still))
     assert fail(account, call=Call.POLL).breaker == State.HALF_OPEN
     assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
 
@@ -183,7 +183,7 @@ def test_a_lost_probe_and_a_balance_that_is_not_told_after_it_let_the_provider_r
     still: SetClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
-    circuit_breaker.half_open(rested(account, still))
+    circuit_breaker.start_probe(rested(account, still))
     lost = now(account)
     assert lost.breaker_until is not None
     still.at = lost.breaker_until
@@ -196,14 +196,14 @@ def test_a_good_probe_closes_it_forgets_the_failures_and_ends_the_alert(
     still: SetClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
-    circuit_breaker.half_open(rested(account, still))
-    circuit_breaker.succeeded(account.pk, call=Call.POLL)
+    circuit_breaker.start_probe(rested(account, still))
+    circuit_breaker.record_success(account.pk, call=Call.POLL)
     assert now(account).breaker == State.HALF_OPEN
-    circuit_breaker.succeeded(account.pk)
+    circuit_breaker.record_success(account.pk)
     assert (now(account).breaker, account.breaker_opened, account.breaker_until) == (State.CLOSED, 0, None)
     assert account.breaker_at == still.at
     assert Alert.objects.get().resolved_at == still.at
-    assert circuit_breaker.failures(account, still.at) == 0
+    assert circuit_breaker.count_failures(account, still.at) == 0
     still.sleep(1)
     assert fail(account, 4).breaker == State.CLOSED
     assert fail(account).breaker == State.OPEN
@@ -217,20 +217,20 @@ def test_after_the_rest_the_balance_comes_first_then_one_probe_then_nobody(
     still: SetClock, account: ProviderAccount, settings: Settings
 ) -> None:
     fail(account, 5)
-    assert circuit_breaker.next_at(account, still.at) == account.breaker_until
+    assert circuit_breaker.next_call_at(account, still.at) == account.breaker_until
     assert account.breaker_until is not None
     still.at = account.breaker_until
-    assert circuit_breaker.next_at(account, still.at) == still.at + timedelta(seconds=2)
+    assert circuit_breaker.next_call_at(account, still.at) == still.at + timedelta(seconds=2)
     ProviderAccount.objects.update(balance_at=None)
-    assert circuit_breaker.next_at(now(account), still.at) == still.at + timedelta(seconds=2)
+    assert circuit_breaker.next_call_at(now(account), still.at) == still.at + timedelta(seconds=2)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_at(now(account), still.at) is None
-    circuit_breaker.half_open(account)
+    assert circuit_breaker.next_call_at(now(account), still.at) is None
+    circuit_breaker.start_probe(account)
     lease = timedelta(seconds=settings.SUBMIT_LEASE_S)
-    assert circuit_breaker.next_at(now(account), still.at) == still.at + lease
+    assert circuit_breaker.next_call_at(now(account), still.at) == still.at + lease
     still.at += lease
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_at(now(account), still.at) is None, "the probe was lost with its worker"
+    assert circuit_breaker.next_call_at(now(account), still.at) is None, "the probe was lost with its worker"
 
 
 def test_never_more_paid_calls_are_under_way_than_may_fail(
@@ -239,13 +239,13 @@ def test_never_more_paid_calls_are_under_way_than_may_fail(
     jobs = [new_spend() for _ in range(5)]
     for job in jobs[:3]:
         spend.promise(spend=job, account=account)
-    assert circuit_breaker.next_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, still.at) is None
     fail(account)
-    assert circuit_breaker.next_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, still.at) is None
     spend.promise(spend=jobs[3], account=account)
-    assert circuit_breaker.next_at(account, still.at) == still.at + timedelta(seconds=1)
+    assert circuit_breaker.next_call_at(account, still.at) == still.at + timedelta(seconds=1)
     spend.answered(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
-    assert circuit_breaker.next_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, still.at) is None
 
 
 def test_what_a_dead_worker_left_in_flight_holds_up_nobody_for_long(
@@ -253,12 +253,12 @@ def test_what_a_dead_worker_left_in_flight_holds_up_nobody_for_long(
 ) -> None:
     for _ in range(5):
         spend.promise(spend=new_spend(), account=account)
-    assert circuit_breaker.next_at(account, still.at) is not None
-    still.at += circuit_breaker.IN_FLIGHT_AT_MOST
-    assert circuit_breaker.next_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, still.at) is not None
+    still.at += circuit_breaker.MAX_IN_FLIGHT
+    assert circuit_breaker.next_call_at(account, still.at) is None
 
 
 def test_it_counts_under_its_accounts_lock(account: ProviderAccount) -> None:
-    circuit_breaker.failed(account.pk, detail="x" * 1000)
+    circuit_breaker.record_failure(account.pk, detail="x" * 1000)
     assert len(ProviderOutcome.objects.get().detail) == 300
     assert connection.in_atomic_block, "the test's own transaction alone is left open"

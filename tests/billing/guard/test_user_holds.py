@@ -68,10 +68,10 @@ def test_a_person_s_hold_gives_their_reason(
 def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, alice: User, still: SetClock) -> None:
     hold(alice, until=still.at + timedelta(minutes=1))
     still.sleep(60)
-    assert user_holds.of(alice.pk) is None
-    assert user_holds.end_over() == 1
+    assert user_holds.find_active_hold(alice.pk) is None
+    assert user_holds.delete_expired() == 1
     hold(alice)
-    assert user_holds.end_over() == 0
+    assert user_holds.delete_expired() == 0
     assert user_holds.release(user_id=alice.pk)
     assert not user_holds.release(user_id=alice.pk)
     give_credits(alice, 60)
@@ -107,7 +107,7 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
         estimate=Spend.objects.get(job_id=first.pk), provider=account, running=0, running_of_user=0
     )
     assert wait is not None
-    assert (wait.code, str(wait_reasons.TO_OWNERS[wait.code])) == (
+    assert (wait.code, str(wait_reasons.OWNER_TEXTS[wait.code])) == (
         "held",
         "an operator has a look at your orders first",
     )

@@ -239,7 +239,7 @@ def test_limits_say_what_is_used_of_them_and_when_they_begin_anew(
     assert said["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
     model = said["model:veo3_fast", "day"]
     assert (model["isSpent"], model["left"], model["spentAt"]) == (True, 0, None)
-    assert len(said) == len(budget_usage.states(still.at))
+    assert len(said) == len(budget_usage.list_states(still.at))
 
 
 def test_it_says_why_nothing_is_generated(olga: User, account: ProviderAccount, still: SetClock) -> None:

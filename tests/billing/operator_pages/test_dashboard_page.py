@@ -204,7 +204,7 @@ def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, 
     assert act == "Look at it"
     ProviderAccount.objects.update(breaker="half_open")
     assert "We try again by ourselves, a free question first." in verdict_of(desk)[0]
-    circuit_breaker.succeeded(working.pk)
+    circuit_breaker.record_success(working.pk)
     assert verdict_of(desk)[0].startswith("Generating normally.")
 
 

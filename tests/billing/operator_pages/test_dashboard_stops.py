@@ -53,7 +53,7 @@ def generation(desk: Client) -> dict[str, object]:
 
 
 def today() -> State:
-    return next(state for state in budget_usage.states(AT) if state.scope == "all" and state.period == "day")
+    return next(state for state in budget_usage.list_states(AT) if state.scope == "all" and state.period == "day")
 
 
 def set_used(used: int) -> None:
@@ -138,7 +138,7 @@ def test_a_forecast_ends_where_the_last_whole_video_does(
     set_used(905)
     assert (today().room, today().usable, today().is_spent) == (95, 90, False)
     Price.objects.all().delete()
-    assert (today().least, today().usable, today().is_spent) == (0, 95, False)
+    assert (today().cheapest_job, today().usable, today().is_spent) == (0, 95, False)
     limits.set_limit(subject="all", period="day", limit=None, actor=olga)
     assert (today().usable, today().is_spent, today().is_used_up) == (None, False, False)
     limits.set_limit(subject="all", period="day", limit=Decimal(905), actor=olga)
@@ -154,7 +154,10 @@ def test_what_waits_counts_where_it_would_be_spent(
     limits.set_limit(subject="model", period="day", model="veo3_lite", limit=Decimal(300), actor=olga)
     limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(300), actor=olga)
     limits.set_limit(subject="all", period="hour", limit=Decimal(200), actor=olga)
-    found = {(state.scope, str(state.period)): (state.cheapest, state.waiting) for state in budget_usage.states(AT)}
+    found = {
+        (state.scope, str(state.period)): (state.cheapest_new, state.cheapest_waiting)
+        for state in budget_usage.list_states(AT)
+    }
     assert found == {
         # What fits into no whole hour waits for no hour.
         ("all", "hour"): (30, None),
@@ -168,17 +171,17 @@ def test_what_waits_counts_where_it_would_be_spent(
     price = Price.objects.filter(model="veo3_lite", resolution="720p", kind="generate").latest("valid_from")
     price.pk, price.valid_from, price.provider_credits = None, AT + timedelta(hours=1), Decimal(10)
     price.save()
-    assert today().cheapest == 30
+    assert today().cheapest_new == 30
 
 
 def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: Settings) -> None:
     settings.MONTHLY_COST_LIMIT = Decimal(5000)
     use(1000)
     use(5000, "month")
-    stopping = budget_state.stopping(budget_usage.states(AT))
+    stopping = budget_state.find_blocking_state(budget_usage.list_states(AT))
     assert stopping is not None
     assert stopping.window == window_at("month", AT)
-    assert budget_state.stopping([]) is None
+    assert budget_state.find_blocking_state([]) is None
 
 
 # --- A balance that is promised away ----------------------------------------------------------------------------------

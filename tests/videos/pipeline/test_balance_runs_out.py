@@ -136,7 +136,7 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
     assert progress.measure_progress(waiting, at=clock.now()).starts_in_s is None
     client.force_login(waiting.user)
     assert "What waits goes on by itself, and nothing is lost." in client.get("/").text
-    with pytest.raises(guard_checks.ProviderAtRest):
+    with pytest.raises(guard_checks.ProviderUnavailable):
         world.order(waiting.user, "one more")
     ledger.adjust(
         user=waiting.user, user_credits=-PRICE, note="it was for that one", actor=None, idempotency_key="back"

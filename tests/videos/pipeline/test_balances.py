@@ -69,7 +69,7 @@ def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_wor
     world.send()
     old = current()
     provider_accounts.park_account(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    circuit_breaker.failed(old.pk, detail="maintenance", at_once=True)
+    circuit_breaker.record_failure(old.pk, detail="maintenance", at_once=True)
     settings.KIE_AI_API_KEY = "another-key-altogether"
     new = current()
     provider_accounts.park_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")

@@ -214,7 +214,7 @@ def test_what_was_read_with_room_and_has_none_when_promised_waits_all_the_same(
 ) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
-    monkeypatch.setattr(budget_usage, "states_of", lambda *_: [])
+    monkeypatch.setattr(budget_usage, "states_for", lambda *_: [])
     assert claimed(provider) == first
     assert waits(provider).code == "budget_day"
     assert (now(second).status, now(second).fence, now(second).wait_code) == ("queued", 0, "budget_day")
@@ -331,7 +331,7 @@ def test_the_limits_of_a_person_stand_on_the_page_of_credits(
     order(alice)
     limit(200, subject="each_user")
     assert "about 2 more Fast" in shown()
-    assert "begins anew at 2 Sep, 00:00" in shown()
+    assert "resets at 2 Sep, 00:00" in shown()
     limit(60, subject="each_user", period="hour")
     assert "This hour" in shown()
     assert "used up" in shown()

@@ -37,7 +37,7 @@ def _limits(asked: Asked, at: datetime) -> Table:
             one.soft_share,
             one.source,
         )
-        for one in budget_usage.states(at)
+        for one in budget_usage.list_states(at)
     ]
     return Table("limits", ("scope", "per", "from", "until", "used", "limit", "soft_share", "source"), rows)
 

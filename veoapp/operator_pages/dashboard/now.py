@@ -107,7 +107,7 @@ def read(asked: Asked, *, at: datetime, tables: frozenset[str] = rights.ALL) -> 
             account=account,
             works=now.works,
             waiting=now.waiting,
-            states=budget_usage.states(at),
+            states=budget_usage.list_states(at),
             alerts=unseen,
             pace=pace,
             left=left,
@@ -191,7 +191,7 @@ def _books(found: str, problems: int, looked_at: datetime, counts: str) -> Books
 def _live(status: str, rows: Iterable[tuple[str, int, datetime]], at: datetime) -> LiveRow:
     rows = list(rows)
     oldest = min((moment for _code, _n, moment in rows), default=None)
-    reasons = wait_reasons.TO_OPERATORS if status == Status.QUEUED else {}
+    reasons = wait_reasons.OPERATOR_TEXTS if status == Status.QUEUED else {}
     waits = [(reasons[code], n) for code, n, _moment in rows if code in reasons]
     return LiveRow(
         status=status,

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from billing.alerts import messages as alert_messages
 from billing.alerts import runbook
 from billing.budgets.limits import ALL
-from billing.budgets.usage import State
+from billing.budgets.state import State
 from billing.common.formatting import format_amount
 from billing.common.periods import site_zone
 from billing.models import Alert, Measure, Period

@@ -16,7 +16,7 @@ from billing.alerts.messages import format_detail
 from billing.budgets import pacing
 from billing.budgets import state as budget_state
 from billing.budgets.limits import ALL
-from billing.budgets.usage import State
+from billing.budgets.state import State
 from billing.common.formatting import format_amount, format_moment, join_sentences
 from billing.guard import circuit_breaker
 from billing.models import Alert, Period, ProviderAccount
@@ -111,7 +111,7 @@ class House:
     @property
     def spent(self) -> State | None:
         """The budget that stops work."""
-        return budget_state.stopping(self.states)
+        return budget_state.find_blocking_state(self.states)
 
 
 def on(house: House) -> Verdict:
@@ -185,7 +185,7 @@ def _over_budget(house: House, account: ProviderAccount) -> Verdict | None:
         "time": forecasts.moment(state.window.ends_at, at=house.at),
     }
     raised = Action(_("Raise the budget…"), budgets_url(), SEE_BUDGETS)
-    if state.limit is not None and state.cheapest is not None and state.limit < state.cheapest:
+    if state.limit is not None and state.cheapest_new is not None and state.limit < state.cheapest_new:
         text = _("A budget of %(limit)s is less than any video costs: nothing is sent until it is raised.") % {
             "limit": format_amount(state.limit)
         }
@@ -240,7 +240,7 @@ def _generating(house: House, account: ProviderAccount) -> Verdict:
     soft = next((state for state in house.states if state.scope == ALL and state.is_soft), None)
     if soft is not None:
         raised = Action(_("Raise the budget…"), budgets_url(), SEE_BUDGETS, is_primary=False)
-        slow = next((state for state in house.states if pacing.is_slow(state, house.at)), None)
+        slow = next((state for state in house.states if pacing.is_slowed(state, house.at)), None)
         if slow is not None:
             facts = {"time": forecasts.moment(slow.window.ends_at, at=house.at)}
             text = _("What is left of it is given out evenly until %(time)s.") % facts
