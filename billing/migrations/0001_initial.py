@@ -462,7 +462,7 @@ class Migration(migrations.Migration):
                 ('credits_last_days', models.PositiveIntegerField(blank=True, help_text='Empty: they do not expire.', null=True, verbose_name='the credits last, in days')),
                 ('note', models.CharField(blank=True, max_length=300, verbose_name='note')),
                 ('withdrawn_at', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='withdrawn at')),
-                ('created_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='made at')),
+                ('created_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='created at')),
                 ('created_by', models.ForeignKey(blank=True, editable=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],
             options={
@@ -676,7 +676,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='voucher',
-            constraint=models.CheckConstraint(condition=models.Q(('user_credits__gt', 0), ('most_uses__gt', 0)), name='voucher_gives_something'),
+            constraint=models.CheckConstraint(condition=models.Q(('user_credits__gt', 0), ('max_uses__gt', 0)), name='voucher_gives_something'),
         ),
         migrations.AddConstraint(
             model_name='voucher',

@@ -166,7 +166,7 @@ def test_many_dates_are_summed_up_and_credits_without_any_say_so(purse: Client, 
         )
     page = purse.get(PAGE)
     assert page.text.count("chip-warn") == 3
-    assert (len(page.context["holdings"]), page.context["further"]) == (views.MAX_HOLDINGS, 107)
+    assert (len(page.context["holdings"]), page.context["later_credits"]) == (views.MAX_HOLDINGS, 107)
     assert ledger.balance_of(alice) == 1307
 
 

@@ -188,8 +188,8 @@ def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
         assert form["code"].value() == code
         told[name] = form.errors["code"][0]
         assert "&lt;b&gt;odd" in answer.text if name == "odd" else code in answer.text
-    assert told["late"].startswith("This code could be used only until")
-    assert told["used"].startswith("This code has been used as often")
+    assert told["late"].startswith("This code has expired")
+    assert told["used"].startswith("This code has no uses left")
     assert told["mine"].startswith("You have already used this code")
     assert told["gone"] == told["odd"]
     assert told["empty"] == "Enter a code."
