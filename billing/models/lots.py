@@ -85,9 +85,7 @@ class Voucher(models.Model):
         verbose_name_plural = _("vouchers")
         ordering = ("-created_at",)
         constraints = (
-            models.CheckConstraint(
-                condition=Q(user_credits__gt=0) & Q(max_uses__gt=0), name="voucher_gives_something"
-            ),
+            models.CheckConstraint(condition=Q(user_credits__gt=0) & Q(max_uses__gt=0), name="voucher_gives_something"),
             models.CheckConstraint(condition=Q(uses__lte=F("max_uses")), name="voucher_used_at_most"),
         )
 

@@ -112,7 +112,9 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     assert "Stops still" in desk.get(TRIPS).text
     still.sleep(3600)
     anomalies.end_finished_trips()
-    trips = anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(20, {"generation": 20}))
+    trips = anomalies.check_anomalies(
+        account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(20, {"generation": 20})
+    )
     assert len(trips) == 1
     provider_accounts.resume_account(account_id=account.pk)
     anomalies.end_finished_trips()

@@ -129,7 +129,8 @@ def budget(period: Period, *, subject: str = Budget.Subject.ALL, **whose: Any) -
 
 def look(ended: RecentOutcomes | None = None) -> None:
     anomalies.check_anomalies(
-        account_id=provider_accounts.get_current_account().pk, outcomes_since=lambda since: ended or RecentOutcomes(0, {})
+        account_id=provider_accounts.get_current_account().pk,
+        outcomes_since=lambda since: ended or RecentOutcomes(0, {}),
     )
 
 
