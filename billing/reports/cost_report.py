@@ -1,4 +1,4 @@
-"""Costs of a stretch of days by day, hour, month, model or user, from counts: estimate, actual, and how far they are apart."""
+"""The cost report: estimate, actual and variance of a range of days by day, hour, month, model or user."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ from billing.common.csv_export import Cell
 from billing.common.periods import day_window, site_zone
 from billing.costs import rollups
 from billing.models import Measure, Period
-from billing.reports.readings import Sums
+from billing.reports.cost_totals import Sums
 from billing.reports.tables import Table
 
-BY = ("day", "user", "model", "hour", "month")
-# More users than any report can hold.
-_EVERYBODY = 10_000_000
+GROUPINGS = ("day", "user", "model", "hour", "month")
+# More users than any report can hold: no limit in practice.
+_ALL_USERS = 10_000_000
 
-# What is kept of users as well, so that every report has the same columns.
+# Only measures that are also counted by user, so that every report has the same columns.
 _COLUMNS = (
     "jobs",
     "ready",
@@ -35,48 +35,52 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Report:
-    """One row of sums for each name, and their total; amounts are provider credits unless they say otherwise."""
+    """Sums by name, and their total. Amounts are provider credits unless a column says user credits."""
 
     by: str
     rows: list[tuple[str, Sums]]
 
     @property
     def total(self) -> Sums:
-        everything = Sums()
+        total = Sums()
         for _, sums in self.rows:
-            everything.add(sums)
-        return everything
+            total.add(sums)
+        return total
 
     def table(self) -> Table:
-        """The rows and then the total, as cells."""
+        """Return the rows and the total as cells; no total without rows."""
         rows = [*self.rows, ("total", self.total)] if self.rows else []
         return Table(f"costs-by-{self.by}", (self.by, *_COLUMNS), [(name, *_cells(sums)) for name, sums in rows])
 
 
-def report(*, first: date, last: date, by: str) -> Report:
-    """From the first day until the end of the last, on the site's calendar. One query; two for users. `by` is one of BY."""
+def build_report(*, first: date, last: date, by: str) -> Report:
+    """Sum from the first day to the end of the last on the site's calendar, by one of GROUPINGS.
+
+    One query; two for users.
+    """
     since, until = day_window(first).starts_at, day_window(last).ends_at
     if by == "user":
-        return Report(by, list(_users(since, until)))
+        return Report(by, list(_read_users(since, until)))
     period = Period.HOUR if by == "hour" else Period.DAY
-    found: dict[str, Sums] = defaultdict(Sums)
-    # In the order of time, or of models' names. Months are summed from days: a stretch need not begin with one.
+    groups: dict[str, Sums] = defaultdict(Sums)
+    # Months are summed from days, because the range may begin in the middle of a month.
     for row in rollups.read_totals(period, since=since, until=until, measures=rollups.USER_MEASURES):
-        found[_name(by, row)][row.measure] += row.amount
-    return Report(by, sorted(found.items()) if by == "model" else list(found.items()))
+        groups[_group_name(by, row)][row.measure] += row.amount
+    # Rows come in the order of time; models are sorted by name.
+    return Report(by, sorted(groups.items()) if by == "model" else list(groups.items()))
 
 
-def _name(by: str, row: rollups.TotalRow) -> str:
+def _group_name(by: str, row: rollups.TotalRow) -> str:
     local = row.starts_at.astimezone(site_zone())
     if by == "hour":
-        # With its offset: the hour that daylight saving repeats is two.
+        # With the offset, because the hour that daylight saving repeats is two hours.
         return local.isoformat(sep=" ", timespec="minutes")
     return {"model": row.model, "month": f"{local:%Y-%m}", "day": f"{local:%Y-%m-%d}"}[by]
 
 
-def _users(since: datetime, until: datetime) -> Iterable[tuple[str, Sums]]:
-    """Whoever was estimated to cost most first."""
-    rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, most=_EVERYBODY)
+def _read_users(since: datetime, until: datetime) -> Iterable[tuple[str, Sums]]:
+    """Yield users, the highest estimate first."""
+    rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, most=_ALL_USERS)
     emails = dict(User.objects.filter(pk__in=[row.user_id for row in rows]).values_list("pk", "email"))
     for row in rows:
         sums = Sums()

@@ -1,4 +1,4 @@
-"""The figures of the operators' morning mail about one day of the site, and which mail went to whom."""
+"""The figures of the daily summary mail to operators, about one day of the site."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,18 +29,18 @@ from billing.reports import current_costs, forecasts
 Kind = Alert.Kind
 ZERO = Decimal(0)
 
-# What is usual: the days before, at most so many.
+# The usual cost is the mean of at most this many days before.
 USUAL_DAYS = 7
-# A day that cost so many times the usual is called unusual.
-UNUSUAL_TIMES = 2
+# A day that cost more than this multiple of the usual is reported as unusual.
+UNUSUAL_FACTOR = 2
 ALERTS_SHOWN = 8
 UNUSUAL_KINDS = (Kind.UNUSUAL_SPEND, Kind.FAILURE_RATE, Kind.USER_BURST, Kind.UNEXPLAINED_SPEND)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """Provider credits. `ends_at`: when new videos wait for it, by the forecast of the first page; None when that is beyond
-    its horizon, nothing is being spent or nothing is known.
+    """The provider balance in provider credits. `ends_at`: when new videos stop, by the same forecast as on the dashboard;
+    None beyond its horizon, when nothing is being spent, or when no balance is known.
     """
 
     account: str
@@ -55,7 +55,7 @@ class Balance:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What the day's orders cost, in provider credits. `variance` is actual less estimate, of what is settled."""
+    """The cost of the day's orders in provider credits."""
 
     ordered: int
     settled: int
@@ -64,11 +64,12 @@ class Cost:
     actual: Decimal
     usual: Decimal
     is_unusual: bool
-    most: User | None
-    most_estimated: Decimal
+    top_user: User | None
+    top_user_estimate: Decimal
 
     @property
     def variance(self) -> Decimal:
+        """Actual cost minus estimate of settled jobs."""
         return self.actual - self.settled_estimate
 
     @property
@@ -81,8 +82,8 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Trend:
-    """User credits that moved on the day and on the day before, and what all people hold at the end of each."""
+class CreditTrend:
+    """User credits moved on the day and on the day before; for balances, the sum at the end of each."""
 
     name: str
     day: int
@@ -95,61 +96,63 @@ class Trend:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Everything of billing's that the mail says about `day`."""
+    """The figures of the mail about `day` that come from billing."""
 
     day: date
     balance: Balance | None
     cost: Cost
-    credits: list[Trend]
+    credits: list[CreditTrend]
     unusual: list[Alert]
     open_alerts: list[Alert]
     more_alerts: int
-    put_aside: int
+    snoozed_alerts: int
     books: BooksRun | None
 
 
-def of(day: date) -> Summary:
-    """The figures of one day of the site, as the rows have them now."""
+def build_summary(day: date) -> Summary:
+    """Read the figures of one day of the site as they are now."""
     at = clock.now()
-    daily = _daily(day)
-    waiting = Alert.objects.filter(alerts.waiting_condition(at))
-    shown = sorted(waiting.order_by("-last_at")[:200], key=lambda alert: _RANK[Alert.Severity(alert.severity)])
+    daily = _read_daily_sums(day)
+    open_alerts = Alert.objects.filter(alerts.waiting_condition(at))
+    sorted_alerts = sorted(
+        open_alerts.order_by("-last_at")[:200], key=lambda alert: _SEVERITY_ORDER[Alert.Severity(alert.severity)]
+    )
     window = day_window(day)
     unusual = Alert.objects.filter(
         kind__in=UNUSUAL_KINDS, first_at__lt=window.ends_at, last_at__gte=window.starts_at
     ).order_by("first_at")
     return Summary(
         day=day,
-        balance=_balance(_usual(daily, until=day + timedelta(days=1))),
-        cost=_cost(day, daily),
-        credits=_credits(day),
+        balance=_read_balance(_mean_cost(daily, until=day + timedelta(days=1))),
+        cost=_read_cost(day, daily),
+        credits=_read_credit_trends(day),
         unusual=list(unusual),
-        open_alerts=shown[:ALERTS_SHOWN],
-        more_alerts=max(0, waiting.count() - ALERTS_SHOWN),
-        put_aside=Alert.objects.filter(alerts.snoozed_condition(at)).count(),
+        open_alerts=sorted_alerts[:ALERTS_SHOWN],
+        more_alerts=max(0, open_alerts.count() - ALERTS_SHOWN),
+        snoozed_alerts=Alert.objects.filter(alerts.snoozed_condition(at)).count(),
         books=BooksRun.objects.order_by("-at").first(),
     )
 
 
-_RANK = {Alert.Severity.CRITICAL: 0, Alert.Severity.WARNING: 1, Alert.Severity.INFO: 2}
+_SEVERITY_ORDER = {Alert.Severity.CRITICAL: 0, Alert.Severity.WARNING: 1, Alert.Severity.INFO: 2}
 
-Daily = dict[date, dict[str, Decimal]]
+DailySums = dict[date, dict[str, Decimal]]
 
 
-def _daily(day: date) -> Daily:
-    """Sums by day and measure, of the day and of those that say what is usual."""
+def _read_daily_sums(day: date) -> DailySums:
+    """Read sums by day and measure, of the day and of the USUAL_DAYS before it."""
     since = day_window(day - timedelta(days=USUAL_DAYS)).starts_at
     measures = (Measure.ORDERED, Measure.ESTIMATED, Measure.SETTLED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
-    sums: Daily = defaultdict(lambda: defaultdict(Decimal))
+    sums: DailySums = defaultdict(lambda: defaultdict(Decimal))
     for row in rollups.read_totals(Period.DAY, since=since, until=day_window(day).ends_at, measures=measures):
         sums[row.starts_at.astimezone(site_zone()).date()][row.measure] += row.amount
     return sums
 
 
-def _usual(daily: Daily, *, until: date) -> Decimal:
-    """What a day cost on average in the USUAL_DAYS before `until`; a young site counts from its first order on.
+def _mean_cost(daily: DailySums, *, until: date) -> Decimal:
+    """Return the mean cost of a day in the USUAL_DAYS before `until`, counted from the first order on a new site.
 
-    What is not settled yet counts as estimated.
+    Open jobs count with their estimates.
     """
     days = [day for day in daily if until - timedelta(days=USUAL_DAYS) <= day < until]
     if not days:
@@ -161,13 +164,13 @@ def _day_cost(sums: dict[str, Decimal]) -> Decimal:
     return sums[Measure.ACTUAL] + sums[Measure.ESTIMATED] - sums[Measure.SETTLED_ESTIMATE]
 
 
-def _balance(usual: Decimal) -> Balance | None:
+def _read_balance(usual: Decimal) -> Balance | None:
     try:
         account: ProviderAccount = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return None
     at = clock.database_now()
-    pace = forecasts.pace(current_costs.read(at).hours, at=at)
+    pace = forecasts.measure_pace(current_costs.read(at).hours, at=at)
     available = provider_accounts.get_available_balance(account)
     return Balance(
         account=account.label,
@@ -179,16 +182,16 @@ def _balance(usual: Decimal) -> Balance | None:
         ends_at=(
             None
             if available is None
-            else forecasts.ends_at(available - settings.CRITICAL_BALANCE_THRESHOLD, pace, at=at)
+            else forecasts.estimate_end(available - settings.CRITICAL_BALANCE_THRESHOLD, pace, at=at)
         ),
         is_low=account.balance is not None and account.balance <= settings.LOW_BALANCE_THRESHOLD,
     )
 
 
-def _cost(day: date, daily: Daily) -> Cost:
-    sums, usual = daily[day], _usual(daily, until=day)
+def _read_cost(day: date, daily: DailySums) -> Cost:
+    sums, usual = daily[day], _mean_cost(daily, until=day)
     window = day_window(day)
-    first = rollups.rank_users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, most=1)
+    top = rollups.rank_users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, most=1)
     return Cost(
         ordered=int(sums[Measure.ORDERED]),
         settled=int(sums[Measure.SETTLED]),
@@ -196,14 +199,14 @@ def _cost(day: date, daily: Daily) -> Cost:
         settled_estimate=sums[Measure.SETTLED_ESTIMATE],
         actual=sums[Measure.ACTUAL],
         usual=usual,
-        is_unusual=usual > 0 and _day_cost(sums) > UNUSUAL_TIMES * usual,
-        most=User.objects.filter(pk=first[0].user_id).first() if first else None,
-        most_estimated=first[0].amounts[Measure.ESTIMATED] if first else ZERO,
+        is_unusual=usual > 0 and _day_cost(sums) > UNUSUAL_FACTOR * usual,
+        top_user=User.objects.filter(pk=top[0].user_id).first() if top else None,
+        top_user_estimate=top[0].amounts[Measure.ESTIMATED] if top else ZERO,
     )
 
 
-def _credits(day: date) -> list[Trend]:
-    """Both days from the ledger, by when each movement was written."""
+def _read_credit_trends(day: date) -> list[CreditTrend]:
+    """Read both days from the ledger; an entry belongs to the day on which it was written."""
     today, before = day_window(day), day_window(day - timedelta(days=1))
     names = {kind: str(label) for kind, label in LedgerEntry.Kind.choices}
     moved = {
@@ -213,16 +216,17 @@ def _credits(day: date) -> list[Trend]:
         .values("kind")
         .annotate(day=Sum("amount", filter=_within(today)), before=Sum("amount", filter=_within(before)))
     }
-    found = [Trend(name, *moved[kind]) for kind, name in names.items() if kind in moved]
-    return [*found, Trend(_("Held by all users"), _held(today.ends_at), _held(before.ends_at))]
+    trends = [CreditTrend(name, *moved[kind]) for kind, name in names.items() if kind in moved]
+    total = CreditTrend(_("Held by all users"), _read_total_balance(today.ends_at), _read_total_balance(before.ends_at))
+    return [*trends, total]
 
 
 def _within(window: Window) -> Q:
     return Q(created_at__gte=window.starts_at, created_at__lt=window.ends_at)
 
 
-def _held(at: datetime) -> int:
-    """What all people held at that moment: what they hold now, less what moved since."""
+def _read_total_balance(at: datetime) -> int:
+    """Return the credits that all users held at that moment: what they hold now minus what moved since."""
     now = CreditAccount.objects.aggregate(sum=Sum("balance"))["sum"] or 0
     since = LedgerEntry.objects.filter(created_at__gte=at).aggregate(sum=Sum("amount"))["sum"] or 0
     return int(now - since)

@@ -1,4 +1,4 @@
-"""A table as a file: CSV that a spreadsheet opens without running anything, or JSON. Row by row, however long."""
+"""Tables as files: CSV that is safe to open in a spreadsheet, or JSON. Written row by row, however long."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,19 +13,19 @@ from billing.reports.tables import Table
 
 
 def as_csv(table: Table, days: tuple[date, date]) -> Iterator[str]:
-    """Lines with a heading."""
+    """Yield the lines, the header first."""
     return csv_export.csv_lines(chain((table.columns,), table.rows))
 
 
 def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:
-    """`{"table", "from", "to", "rows": [{column: value}]}`."""
+    """Yield `{"table", "from", "to", "rows": [{column: value}]}` in pieces."""
     head = {"table": table.name, "from": days[0].isoformat(), "to": days[1].isoformat()}
     yield f'{json.dumps(head)[:-1]}, "rows": ['
-    comma = "\n"
+    separator = "\n"
     for row in table.rows:
         values = {name: _json_cell(cell) for name, cell in zip(table.columns, row, strict=True)}
-        yield comma + json.dumps(values, ensure_ascii=False)
-        comma = ",\n"
+        yield separator + json.dumps(values, ensure_ascii=False)
+        separator = ",\n"
     yield "\n]}\n"
 
 
@@ -36,7 +36,7 @@ FORMATS: dict[str, tuple[str, Callable[[Table, tuple[date, date]], Iterator[str]
 
 
 def file_name(table: Table, days: tuple[date, date], suffix: str) -> str:
-    """`veoapp-models-2026-11-01-2026-11-21.csv`."""
+    """Return a name such as `veoapp-models-2026-11-01-2026-11-21.csv`."""
     first, last = days
     dates = first.isoformat() if first == last else f"{first.isoformat()}-{last.isoformat()}"
     return f"veoapp-{table.name}-{dates}.{suffix}"
@@ -44,6 +44,6 @@ def file_name(table: Table, days: tuple[date, date], suffix: str) -> str:
 
 def _json_cell(cell: Cell) -> Any:
     if isinstance(cell, Decimal):
-        # Exact for every amount there is: 15 digits.
+        # A float is exact for every amount that fits the columns: 15 digits.
         return int(cell) if cell == cell.to_integral_value() else float(cell)
     return cell.isoformat(timespec="seconds") if isinstance(cell, datetime) else cell

@@ -1,4 +1,4 @@
-"""Who sends the operators' morning mail, and whom it has reached: the only writer of daily summaries."""
+"""When the daily summary mail is due, who sends it, and which addresses received it: the only writer of DailySummary."""
 
 from datetime import date, timedelta
 
@@ -10,24 +10,24 @@ from billing.alerts import services as alerts
 from billing.common.periods import site_zone
 from billing.models import DailySummary
 
-# A mail that a server refused is tried again after so long, so many times; a dead worker's after the same time.
-TRY_AGAIN = timedelta(minutes=15)
-ATTEMPTS = 12
+# How long to wait before a retry, also after the sending worker died, and how often a mail is tried.
+RETRY_AFTER = timedelta(minutes=15)
+MAX_ATTEMPTS = 12
 
 
-def day_due() -> date | None:
-    """The day that the next mail is about: yesterday, from DAILY_SUMMARY_HOUR on, and until then the day before that, whose
-    mail is late if no worker was there to send it. None without addresses, and before the first mail of all.
+def due_day() -> date | None:
+    """Return the day that the next mail is about: yesterday from DAILY_SUMMARY_HOUR on; before that hour the day before
+    yesterday, whose mail may still be unsent. None without addresses, and before the very first mail.
     """
-    day, is_late = _candidate()
+    day, is_late = _candidate_day()
     if is_late and day and not DailySummary.objects.filter(day__lte=day).exists():
         return None
     return day
 
 
 def is_due() -> bool:
-    """Whether a mail is to be sent now; one statement, for the worker asks every second."""
-    day, is_late = _candidate()
+    """Return whether a mail must be sent now, in one statement, because the worker asks every second."""
+    day, is_late = _candidate_day()
     if day is None:
         return False
     newest = DailySummary.objects.filter(day__lte=day).order_by("-day").first()
@@ -37,8 +37,11 @@ def is_due() -> bool:
 
 
 def claim() -> DailySummary | None:
-    """The mail to be sent now, for whoever asks first; its `waiting` names those it has not reached."""
-    day = day_due()
+    """Claim the mail that is due; None if there is none or another worker claimed it.
+
+    `waiting` lists the addresses that have not received it.
+    """
+    day = due_day()
     if day is None:
         return None
     at = clock.now()
@@ -46,31 +49,31 @@ def claim() -> DailySummary | None:
         [DailySummary(day=day, due_at=at, waiting=list(dict.fromkeys(settings.COST_ALERT_EMAIL)))],
         ignore_conflicts=True,
     )
-    row = DailySummary.objects.get(day=day)
-    mine = _is_open(row) and DailySummary.objects.filter(pk=row.pk, attempts=row.attempts).update(
-        attempts=F("attempts") + 1, due_at=at + TRY_AGAIN
+    summary = DailySummary.objects.get(day=day)
+    is_claimed = _is_open(summary) and DailySummary.objects.filter(pk=summary.pk, attempts=summary.attempts).update(
+        attempts=F("attempts") + 1, due_at=at + RETRY_AFTER
     )
-    return row if mine else None
+    return summary if is_claimed else None
 
 
-def reached(row: DailySummary, address: str) -> None:
-    """This address has it; with the last of them the mail is sent."""
-    row.waiting = [other for other in row.waiting if other != address]
-    row.sent_at = None if row.waiting else clock.now()
-    DailySummary.objects.filter(pk=row.pk).update(waiting=row.waiting, sent_at=row.sent_at)
-    if not row.waiting:
+def record_delivery(summary: DailySummary, address: str) -> None:
+    """Record that this address received the mail; after the last address the mail counts as sent."""
+    summary.waiting = [other for other in summary.waiting if other != address]
+    summary.sent_at = None if summary.waiting else clock.now()
+    DailySummary.objects.filter(pk=summary.pk).update(waiting=summary.waiting, sent_at=summary.sent_at)
+    if not summary.waiting:
         alerts.resolve_alerts(alerts.Kind.SUMMARY_UNSENT)
 
 
-def not_reached(row: DailySummary, error: str) -> None:
-    """Somebody has it not after this attempt; if it was the last one, operators are told on their pages."""
-    if row.attempts + 1 >= ATTEMPTS:
-        facts = {"day": row.day.isoformat(), "attempts": ATTEMPTS, "words": error}
+def record_failure(summary: DailySummary, error: str) -> None:
+    """Raise an alert if the last attempt did not reach every address."""
+    if summary.attempts + 1 >= MAX_ATTEMPTS:
+        facts = {"day": summary.day.isoformat(), "attempts": MAX_ATTEMPTS, "words": error}
         alerts.raise_alert(alerts.Kind.SUMMARY_UNSENT, facts=facts)
 
 
-def _candidate() -> tuple[date | None, bool]:
-    """The day that `day_due` is about if any mail is due, and whether that mail would be late."""
+def _candidate_day() -> tuple[date | None, bool]:
+    """Return the day of `due_day` without looking for earlier mails, and whether its mail would be late."""
     if not settings.COST_ALERT_EMAIL:
         return None, False
     local = clock.now().astimezone(site_zone())
@@ -80,5 +83,5 @@ def _candidate() -> tuple[date | None, bool]:
     return yesterday - timedelta(days=1), True
 
 
-def _is_open(row: DailySummary) -> bool:
-    return row.sent_at is None and row.due_at <= clock.now() and row.attempts < ATTEMPTS
+def _is_open(summary: DailySummary) -> bool:
+    return summary.sent_at is None and summary.due_at <= clock.now() and summary.attempts < MAX_ATTEMPTS

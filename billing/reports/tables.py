@@ -1,4 +1,4 @@
-"""The page's tables as plain rows, for spreadsheets and programs. Names of columns are stable and never translated."""
+"""The dashboard's tables as plain rows, for spreadsheets and programs. Column names are stable and never translated."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from billing.common.csv_export import Cell
 from billing.common.periods import site_zone
 from billing.models import Alert, Measure
-from billing.reports import figures
-from billing.reports.balance import Curve
-from billing.reports.ranges import Range
-from billing.reports.readings import Reading, Sums
+from billing.reports import breakdowns
+from billing.reports.balance_curve import BalanceCurve
+from billing.reports.cost_totals import CostTotals, Sums
+from billing.reports.date_ranges import DateRange
 
-# As many users as a file holds; the page shows the first of them.
+# The page shows only the first of them.
 USERS_EXPORTED = 100_000
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns. Amounts are provider credits unless a column says user credits; shares are of one."""
+    """Rows under columns. Amounts are provider credits unless a column says user credits; shares are fractions of one."""
 
     name: str
     columns: Sequence[str]
@@ -26,14 +26,14 @@ class Table:
 
 Column = tuple[str, Callable[[Sums], Cell]]
 
-_COUNTS: tuple[Column, ...] = (
+_COUNT_COLUMNS: tuple[Column, ...] = (
     ("videos", lambda sums: int(sums[Measure.ORDERED])),
     ("ready", lambda sums: int(sums[Measure.READY])),
     ("failed", lambda sums: int(sums[Measure.FAILED])),
     ("cancelled", lambda sums: int(sums[Measure.CANCELLED])),
-    ("success_share", lambda sums: _share(sums.success_share)),
+    ("success_share", lambda sums: _round_share(sums.success_share)),
 )
-_MONEY: tuple[Column, ...] = (
+_AMOUNT_COLUMNS: tuple[Column, ...] = (
     ("estimated", lambda sums: sums[Measure.ESTIMATED]),
     ("settled_estimate", lambda sums: sums[Measure.SETTLED_ESTIMATE]),
     ("actual", lambda sums: sums[Measure.ACTUAL]),
@@ -42,100 +42,109 @@ _MONEY: tuple[Column, ...] = (
     ("charged_user_credits", lambda sums: int(sums[Measure.CHARGED])),
     ("refunded_user_credits", lambda sums: int(sums[Measure.REFUNDED])),
 )
-# What is kept of each user.
-_OF_USER = tuple(column for column in (*_COUNTS, *_MONEY) if column[0] != "cancelled")
+_ALL_COLUMNS = (*_COUNT_COLUMNS, *_AMOUNT_COLUMNS)
+# Cancelled jobs are not counted by user.
+_USER_COLUMNS = tuple(column for column in _ALL_COLUMNS if column[0] != "cancelled")
 
 
-def timeline(wanted: Range, reading: Reading) -> Table:
+def build_timeline(date_range: DateRange, totals: CostTotals) -> Table:
     """Estimate and actual by hour, day or month."""
-    columns = (*_COUNTS, *_MONEY)
     zone = site_zone()
     return Table(
         "timeline",
-        ("from", "until", *(name for name, _ in columns)),
+        ("from", "until", *_names(_ALL_COLUMNS)),
         [
             (
-                one.starts_at.astimezone(zone),
-                one.ends_at.astimezone(zone),
-                *_cells(columns, reading.windows[one.starts_at]),
+                window.starts_at.astimezone(zone),
+                window.ends_at.astimezone(zone),
+                *_cells(_ALL_COLUMNS, totals.by_window[window.starts_at]),
             )
-            for one in wanted.windows
+            for window in date_range.windows
         ],
     )
 
 
-def models(reading: Reading) -> Table:
-    """By model, with how long videos took."""
-    columns = (*_COUNTS, *_MONEY)
+def build_models(totals: CostTotals) -> Table:
+    """Costs by model, and how long generation took."""
     return Table(
         "models",
-        ("model", *(name for name, _ in columns), "margin_share", "p50_s", "p95_s", "p99_s"),
+        ("model", *_names(_ALL_COLUMNS), "margin_share", "p50_s", "p95_s", "p99_s"),
         [
             (
                 row.model,
-                *_cells(columns, row.sums),
-                _share(row.margin),
+                *_cells(_ALL_COLUMNS, row.sums),
+                _round_share(row.margin),
                 *(round(s, 1) if s is not None else None for s in (row.times.p50_s, row.times.p95_s, row.times.p99_s)),
             )
-            for row in figures.model_rows(reading)
+            for row in breakdowns.build_model_rows(totals)
         ],
     )
 
 
-def users(wanted: Range) -> Table:
-    """By user, whoever cost most first."""
+def build_users(date_range: DateRange) -> Table:
+    """Costs by user, the highest estimate first."""
     return Table(
         "users",
-        ("user_id", "email", *(name for name, _ in _OF_USER)),
+        ("user_id", "email", *_names(_USER_COLUMNS)),
         (
-            (row.user_id, row.email, *_cells(_OF_USER, row.sums))
-            for row in figures.user_rows(wanted, most=USERS_EXPORTED)
+            (row.user_id, row.email, *_cells(_USER_COLUMNS, row.sums))
+            for row in breakdowns.read_user_rows(date_range, limit=USERS_EXPORTED)
         ),
     )
 
 
-def failures(reading: Reading) -> Table:
+def build_failures(totals: CostTotals) -> Table:
     """Why videos failed."""
-    rows = figures.counted(reading.labelled(Measure.FAILURE))
-    return Table("failures", ("failure_code", "videos", "share"), [_counted(row) for row in rows])
+    rows = breakdowns.build_label_rows(totals.count_labels(Measure.FAILURE))
+    return Table("failures", ("failure_code", "videos", "share"), [_label_cells(row) for row in rows])
 
 
-def verdicts(reading: Reading) -> Table:
-    """How the provider's verdicts came."""
-    rows = figures.counted(reading.labelled(Measure.VERDICT), order=figures.WAYS)
-    return Table("callbacks", ("came_by", "videos", "share"), [_counted(row) for row in rows])
+def build_callbacks(totals: CostTotals) -> Table:
+    """How the provider's results arrived."""
+    rows = breakdowns.build_label_rows(totals.count_labels(Measure.VERDICT), order=breakdowns.RESULT_SOURCES)
+    return Table("callbacks", ("came_by", "videos", "share"), [_label_cells(row) for row in rows])
 
 
-def balance(curve: Curve) -> Table:
+def build_balance(curve: BalanceCurve) -> Table:
     """Readings and top-ups, oldest first."""
     zone = site_zone()
-    rows = [("reading", point) for point in curve.points] + [("top_up", point) for point in curve.top_ups]
-    rows.sort(key=lambda row: row[1].at)
-    return Table(
-        "balance", ("at", "kind", "amount"), [(one.at.astimezone(zone), kind, one.balance) for kind, one in rows]
-    )
+    points = [("reading", point) for point in curve.points] + [("top_up", point) for point in curve.top_ups]
+    points.sort(key=lambda pair: pair[1].at)
+    rows = [(point.at.astimezone(zone), kind, point.balance) for kind, point in points]
+    return Table("balance", ("at", "kind", "amount"), rows)
 
 
-def alerts(rows: Iterable[Alert]) -> Table:
-    """What is open now."""
+def build_alerts(alerts: Iterable[Alert]) -> Table:
+    """Open alerts."""
     zone = site_zone()
     return Table(
         "alerts",
         ("last_at", "severity", "kind", "cause", "detail", "times"),
         [
-            (row.last_at.astimezone(zone), str(row.severity), str(row.kind), row.cause, row.detail, row.count)
-            for row in rows
+            (
+                alert.last_at.astimezone(zone),
+                str(alert.severity),
+                str(alert.kind),
+                alert.cause,
+                alert.detail,
+                alert.count,
+            )
+            for alert in alerts
         ],
     )
 
 
+def _names(columns: Iterable[Column]) -> Iterable[str]:
+    return (name for name, _read in columns)
+
+
 def _cells(columns: Iterable[Column], sums: Sums) -> list[Cell]:
-    return [of(sums) for _name, of in columns]
+    return [read(sums) for _name, read in columns]
 
 
-def _counted(row: figures.Counted) -> tuple[Cell, ...]:
-    return row.label, row.count, _share(row.share)
+def _label_cells(row: breakdowns.LabelRow) -> tuple[Cell, ...]:
+    return row.label, row.count, _round_share(row.share)
 
 
-def _share(share: float | None) -> float | None:
+def _round_share(share: float | None) -> float | None:
     return None if share is None else round(share, 4)

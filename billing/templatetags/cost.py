@@ -1,4 +1,4 @@
-"""Amounts and shares in templates."""
+"""Filters that format amounts and shares."""
 
 from decimal import Decimal
 
@@ -14,22 +14,22 @@ _TENTH = Decimal("0.1")
 
 @register.filter
 def credits(amount: Decimal | int | None) -> str:
-    """Provider credits, or any number, with the reader's separators; a dash for what is not known."""
+    """Format credits or a count with the reader's separators; a dash for None."""
     return format_amount(Decimal(amount) if amount or amount == 0 else None)
 
 
 @register.filter
 def signed_credits(amount: Decimal) -> str:
-    """A difference: `+2.5`, `−52.5` with a true minus, `0`."""
+    """Format a difference: `+2.5`, `−52.5` with a true minus sign, `0`."""
     return f"{_sign(amount)}{format_amount(abs(amount))}"
 
 
 @register.filter
 def percent(share: float | None) -> str:
-    """A share of one as `93.3 %`; what is little is not 0 %, what is almost all is not 100 %. A dash for what is not known."""
+    """Format a share of one as `93.3 %`: a small share never as 0 %, an incomplete one never as 100 %. A dash for None."""
     if share is None:
         return "–"
-    tenths = _tenths(share)
+    tenths = _round_to_tenths(share)
     if share > 0 and not tenths:
         return format_below(f"{formats.number_format(_TENTH)} %")
     return f"{formats.number_format(100 - _TENTH if share < 1 and tenths == 100 else tenths)} %"
@@ -37,14 +37,14 @@ def percent(share: float | None) -> str:
 
 @register.filter
 def signed_percent(share: float | None) -> str:
-    """The same of a difference: `+18 %`, `−0.8 %`."""
+    """Format the difference of two shares: `+18 %`, `−0.8 %`. A dash for None."""
     if share is None:
         return "–"
-    tenths = _tenths(share)
+    tenths = _round_to_tenths(share)
     return f"{_sign(tenths)}{formats.number_format(abs(tenths))} %"
 
 
-def _tenths(share: float) -> Decimal:
+def _round_to_tenths(share: float) -> Decimal:
     tenths = Decimal(str(round(share * 100, 1)))
     return tenths.quantize(Decimal(1)) if tenths == tenths.to_integral_value() else tenths
 

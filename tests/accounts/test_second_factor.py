@@ -120,7 +120,7 @@ class TestAdmin:
         steps.sign_in(client, "oskar@example.com")
         answer = client.get("/admin/", follow=True)
         assert SET_UP in [path for path, _status in answer.redirect_chain]
-        assert "Operators spend money and see everybody" in answer.text
+        assert "Operators can spend money and see the videos of all users" in answer.text
 
         set_up_totp(client)
         assert "On to the operators" in client.get("/accounts/2fa/recovery-codes/").text

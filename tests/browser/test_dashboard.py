@@ -63,7 +63,7 @@ def test_the_page_has_no_serious_barrier(
 def test_the_empty_page_has_no_serious_barrier(at: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, reduced_motion="reduce")
     page.goto("/admin/")
-    expect(page.get_by_text("Three steps, and this page fills by itself")).to_be_visible()
+    expect(page.get_by_text("Three steps to get started")).to_be_visible()
     assert barriers(page, preload=False) == []
 
 
@@ -134,7 +134,7 @@ def test_dates_are_typed_and_wrong_ones_are_said_where_they_stand(
     page.get_by_label("To, included").fill("2026-13-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_label("To, included")).to_have_value("2026-13-01")
-    expect(page.get_by_text("“2026-13-01” is no date")).to_be_visible()
+    expect(page.get_by_text("“2026-13-01” is not a date")).to_be_visible()
     page.get_by_label("To, included").fill("2026-09-01")
     page.get_by_role("button", name="Show").click()
     expect(page.get_by_text("30 Aug 2026 – 1 Sep 2026").first).to_be_visible()

@@ -10,12 +10,12 @@ from django.db import connection
 from accounts.models import User
 from billing.models import Spend, Total
 from tests.services import ROOT
-from veoapp.benchmark import scratch
+from veoapp.benchmark import scratch_database
 
 
 def databases() -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{scratch.PREFIX}%"])
+        cursor.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{scratch_database.PREFIX}%"])
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -37,5 +37,5 @@ def test_the_dashboard_is_measured_in_a_scratch_database(process_environment: di
 
 @pytest.mark.django_db
 def test_no_scratch_database_within_a_transaction() -> None:
-    with pytest.raises(RuntimeError, match="transaction"), scratch.database():
+    with pytest.raises(RuntimeError, match="transaction"), scratch_database.open_database():
         raise AssertionError("unreachable")

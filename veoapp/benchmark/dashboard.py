@@ -21,8 +21,8 @@ from accounts.seams import clock
 from billing.common.periods import window_at
 from billing.models import Period, ProviderAccount, Spend, Total
 from billing.provider import accounts as provider_accounts
-from veoapp.benchmark import history, scratch
-from veoapp.benchmark.measure import Taken, measure
+from veoapp.benchmark import history, scratch_database
+from veoapp.benchmark.timing import Timing, measure_time
 from videos.audit import recount
 from videos.lifecycle import acts as lifecycle
 from videos.pipeline import dispatch
@@ -43,50 +43,50 @@ class Result:
     filled_s: float = 0
     recounted_s: float = 0
     totals: int = 0
-    pages: dict[str, Taken] = field(default_factory=dict)
-    empty: dict[str, Taken] = field(default_factory=dict)
-    direct: dict[str, Taken] = field(default_factory=dict)
-    claim: Taken | None = None
-    bare: Taken | None = None
+    pages: dict[str, Timing] = field(default_factory=dict)
+    empty: dict[str, Timing] = field(default_factory=dict)
+    direct: dict[str, Timing] = field(default_factory=dict)
+    claim: Timing | None = None
+    bare: Timing | None = None
 
     @property
     def is_within_targets(self) -> bool:
         return all(one.median_ms <= TARGET_MS and one.queries <= TARGET_QUERIES for one in self.pages.values())
 
 
-def run(*, tasks: int, say: Say) -> Result:
+def run_benchmark(*, tasks: int, say: Say) -> Result:
     """Measure in a scratch database with so many tasks of the last year."""
     result = Result(tasks)
-    with _as_measured(), scratch.database() as name:
+    with _as_measured(), scratch_database.open_database() as name:
         say(f"Scratch database {name}; it is dropped at the end.")
         until = clock.database_now()
         since = until - timedelta(days=365)
         client = _operator()
         result.empty = _pages(client)
         _account()
-        history.people(min(max(tasks // 100, 10), history.USERS))
-        history.waiting(BACKLOG, until=until)
-        history.settle_down()
+        history.create_users(min(max(tasks // 100, 10), history.MAX_USERS))
+        history.create_queued_jobs(BACKLOG, until=until)
+        history.analyze_tables()
         result.bare = _claims()
         say(f"Writing {tasks:,} tasks ...")
         begin = perf_counter()
-        history.ended(tasks, since=since, until=until)
-        history.balances(since=since, until=until)
+        history.create_finished_jobs(tasks, since=since, until=until)
+        history.create_balance_history(since=since, until=until)
         result.filled_s = round(perf_counter() - begin, 1)
         say(f"Counting them (the real recount), after {result.filled_s:g} s ...")
         begin = perf_counter()
         recount.fold()
         result.recounted_s = round(perf_counter() - begin, 1)
         result.totals = Total.objects.count()
-        history.settle_down()
+        history.analyze_tables()
         say(f"Measuring, after {result.recounted_s:g} s ...")
         result.pages = _pages(client)
-        result.direct = {key: measure(lambda: _direct(key, until), runs=DIRECT_RUNS) for key in RANGES}  # noqa: B023  called at once
+        result.direct = {key: measure_time(lambda: _direct(key, until), runs=DIRECT_RUNS) for key in RANGES}  # noqa: B023  called at once
         result.claim = _claims()
     return result
 
 
-def table(result: Result) -> Iterator[str]:
+def format_table(result: Result) -> Iterator[str]:
     """The result as lines of text."""
     yield f"{result.tasks:,} tasks written in {result.filled_s:g} s; {result.totals:,} totals in {result.recounted_s:g} s"
     yield ""
@@ -106,7 +106,7 @@ def table(result: Result) -> Iterator[str]:
         )
 
 
-def facts(result: Result) -> dict[str, Any]:
+def build_report(result: Result) -> dict[str, Any]:
     """The result for programs."""
     return {
         "tasks": result.tasks,
@@ -160,8 +160,8 @@ def _operator() -> Client:
     return client
 
 
-def _pages(client: Client) -> dict[str, Taken]:
-    return {key: measure(lambda: _page(client, key), runs=RUNS) for key in RANGES}  # noqa: B023  called at once
+def _pages(client: Client) -> dict[str, Timing]:
+    return {key: measure_time(lambda: _page(client, key), runs=RUNS) for key in RANGES}  # noqa: B023  called at once
 
 
 def _page(client: Client, key: str) -> None:
@@ -184,7 +184,7 @@ def _account() -> ProviderAccount:
     return account
 
 
-def _claims() -> Taken:
+def _claims() -> Timing:
     account = _account()
     claimed: list[dispatch.Claim] = []
 
@@ -200,4 +200,4 @@ def _claims() -> Taken:
             task = claimed.pop().task
             lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=f"late:{task.pk}", due_in_s=60)
 
-    return measure(claim, runs=CLAIMS, before_each=accept)
+    return measure_time(claim, runs=CLAIMS, before_each=accept)

@@ -18,8 +18,8 @@ from billing.provider import accounts as provider_accounts
 from videos.models import VideoTask
 
 # So many for a long history.
-USERS = 2_000
-AT_ONCE = 20_000
+MAX_USERS = 2_000
+BATCH_SIZE = 20_000
 # Models, how often each is ordered, what it costs (provider credits) and what users pay.
 MODELS = (("veo3_lite", 30, 30, 30), ("veo3_fast", 55, 60, 60), ("veo3", 15, 250, 250))
 FAILURES = ("content_policy", "generation", "timed_out", "deadline", "no_file", "unsafe_image")
@@ -46,16 +46,16 @@ _COLUMNS: dict[str, models.Field[Any, Any]] = {
 Facts = tuple[Any, ...]
 
 
-def people(count: int) -> None:
+def create_users(count: int) -> None:
     """Users with purses; nobody can sign in."""
     made = User.objects.bulk_create(
         (User(email=f"user{n}@benchmark.invalid", display_name=f"User {n}") for n in range(count)),
-        batch_size=AT_ONCE,
+        batch_size=BATCH_SIZE,
     )
-    CreditAccount.objects.bulk_create((CreditAccount(user=one, balance=10**9) for one in made), batch_size=AT_ONCE)
+    CreditAccount.objects.bulk_create((CreditAccount(user=one, balance=10**9) for one in made), batch_size=BATCH_SIZE)
 
 
-def waiting(count: int, *, until: datetime) -> None:
+def create_queued_jobs(count: int, *, until: datetime) -> None:
     """Jobs that wait in the queue, ordered in the last minutes."""
     chance = random.Random(count)  # noqa: S311  figures, no secrets
     users = _users()
@@ -64,7 +64,7 @@ def waiting(count: int, *, until: datetime) -> None:
     _write(_job(chance, chance.choice(users), begin + n * step, waits=True) for n in range(count))
 
 
-def ended(count: int, *, since: datetime, until: datetime) -> None:
+def create_finished_jobs(count: int, *, since: datetime, until: datetime) -> None:
     """Jobs that came to their end, spread over the time; some users order much, most order little."""
     chance = random.Random(count)  # noqa: S311
     users = _users()
@@ -78,7 +78,7 @@ def ended(count: int, *, since: datetime, until: datetime) -> None:
     _write(jobs())
 
 
-def balances(*, since: datetime, until: datetime) -> None:
+def create_balance_history(*, since: datetime, until: datetime) -> None:
     """The curve of the provider account: down by work, up by top-ups."""
     account = provider_accounts.get_current_account()
     left = 50_000
@@ -91,10 +91,10 @@ def balances(*, since: datetime, until: datetime) -> None:
             yield BalanceSnapshot(account=account, balance=left, promised=600, taken_at=at)
             at += SNAPSHOT_EVERY
 
-    BalanceSnapshot.objects.bulk_create(readings(), batch_size=AT_ONCE)
+    BalanceSnapshot.objects.bulk_create(readings(), batch_size=BATCH_SIZE)
 
 
-def settle_down() -> None:
+def analyze_tables() -> None:
     """Let the database know its tables, as it does by itself after a while."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
@@ -155,7 +155,7 @@ def _stage(jobs: Iterable[Facts]) -> None:
 
 def _batched(jobs: Iterable[Facts]) -> Iterator[list[Facts]]:
     rest = iter(jobs)
-    while batch := list(islice(rest, AT_ONCE)):
+    while batch := list(islice(rest, BATCH_SIZE)):
         yield batch
 
 

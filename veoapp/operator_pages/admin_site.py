@@ -23,115 +23,119 @@ from django_htmx.http import HttpResponseClientRefresh
 from accounts import mfa
 from accounts.seams import clock
 from billing.common.periods import site_zone
-from billing.reports import ranges
+from billing.reports import date_ranges
 from veoapp.operator_pages import reconciliation
-from veoapp.operator_pages.dashboard import files, now, page, rights
+from veoapp.operator_pages.dashboard import exports, permissions, snapshot, view_model
 
-# The header's places, by table; those without a page, or without the right to see it, are left out.
-PLACES: dict[str, Promise] = {
+# The header's links, by table; a user without permission for a table does not see its link.
+NAVIGATION: dict[str, Promise] = {
     "videos.VideoTask": gettext_lazy("Videos"),
-    "accounts.User": gettext_lazy("People"),
+    "accounts.User": gettext_lazy("Users"),
     "billing.Price": gettext_lazy("Prices"),
     "billing.Budget": gettext_lazy("Budgets"),
     "billing.ProviderAccount": gettext_lazy("Provider"),
     "billing.Alert": gettext_lazy("Alerts"),
 }
-# Where a request keeps what it has found out about the tables.
-_TABLES = "_operators_tables"
+# The attribute in which a request caches the list of tables.
+_APP_LIST = "_operator_app_list"
 
 
 class VeoappAdminSite(AdminSite):
-    """Django admin, entered through allauth. Outside DEBUG an operator's session must have shown a second factor."""
+    """Django admin with allauth's login. With STAFF_MFA_REQUIRED an operator's session needs a second factor."""
 
     site_title = gettext_lazy("veoapp operators")
     site_header = gettext_lazy("veoapp operators")
     index_title = gettext_lazy("Cost")
-    enable_nav_sidebar = False  # the header leads everywhere
+    enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Whether this is an operator whose session is strong enough. Views for operators elsewhere may ask it too."""
+        """Return whether this is an operator with a strong enough session. Other views for operators may call it too."""
         return super().has_permission(request) and (
             not settings.STAFF_MFA_REQUIRED or mfa.has_shown_second_factor(request)
         )
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:
-        """The tables that this operator may see. Asked for by the header and by the first page: found once a request."""
+        """Return the tables that this operator may see, built once per request for the header and the dashboard."""
         if app_label is not None:
             return super().get_app_list(request, app_label)
-        known: list[dict[str, Any]] | None = getattr(request, _TABLES, None)
-        if known is None:
-            known = super().get_app_list(request)
-            setattr(request, _TABLES, known)
-        return known
+        app_list: list[dict[str, Any]] | None = getattr(request, _APP_LIST, None)
+        if app_list is None:
+            app_list = super().get_app_list(request)
+            setattr(request, _APP_LIST, app_list)
+        return app_list
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Every page's header: the places that this operator may go to."""
+        """Add the links of the header to every page."""
         context = super().each_context(request)
-        return {**context, "places": list(_places(request, context["available_apps"]))}
+        return {**context, "navigation": list(_navigation_links(request, context["available_apps"]))}
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
-        """The tables of the first page as files and reconciliation, beside Django's own."""
+        """Add the dashboard's exports and the reconciliation page to Django's own pages."""
         export = path(
-            "dashboard/export/<slug:table>.<slug:suffix>", self.admin_view(files.answer), name="dashboard_export"
+            "dashboard/export/<slug:table_name>.<slug:suffix>",
+            self.admin_view(exports.export_table),
+            name="dashboard_export",
         )
-        compared = path("reconciliation/", self.admin_view(reconciliation.page), name="reconciliation")
-        return [export, compared, *super().get_urls()]
+        page = path("reconciliation/", self.admin_view(reconciliation.reconciliation_page), name="reconciliation")
+        return [export, page, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """What it costs and whether it goes on, on the site's clock; then every table."""
+        """The dashboard in the site's time zone, followed by the list of all tables."""
         at = clock.now()
-        board = now.read(ranges.asked(request.GET, at=at), at=at, tables=rights.tables_of(request.user))
+        tables = permissions.visible_tables(request.user)
+        data = snapshot.read_dashboard(date_ranges.parse_range(request.GET, at=at), at=at, tables=tables)
         with timezone.override(site_zone()):
-            response = super().index(request, {**page.context(board), **(extra_context or {})})
+            response = super().index(request, {**view_model.build_context(data), **(extra_context or {})})
             response.render()
         return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Where whoever may not enter (any more) goes. When a part of a page asked, the whole page follows."""
+        """Answer requests without permission. A request for a fragment reloads the whole page, which then redirects."""
         if request.headers.get("HX-Request"):
             return HttpResponseClientRefresh()
-        return self._enter(request)
+        return self._login_page(request)
 
     @method_decorator(secure_admin_login)
-    def _enter(self, request: HttpRequest) -> HttpResponse:
-        """Strangers go to the site's login, others are refused; an operator is led to what is missing, told why."""
+    def _login_page(self, request: HttpRequest) -> HttpResponse:
+        """Redirect operators to the missing login step; the decorator handles anonymous users and refuses others."""
         if self.has_permission(request):
-            return redirect(_wanted(request))
+            return redirect(_next_url(request))
         if mfa.has_second_factor(request.user):
-            return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': _wanted(request)})}")
+            return redirect(f"{reverse('mfa_reauthenticate')}?{urlencode({'next': _next_url(request)})}")
         messages.warning(
             request,
             _(
-                "Operators spend money and see everybody's work, so they sign in with a second step. Set one up to go on."
+                "Operators can spend money and see the videos of all users, so they need two-step sign-in. "
+                "Set it up to continue."
             ),
         )
         return redirect("mfa_activate_totp")
 
 
 @dataclass(frozen=True)
-class Place:
-    """One entry of the header: `here` when the page shown belongs to it."""
+class NavigationLink:
+    """A link of the header; `is_current` when the page shown belongs to it."""
 
     name: str
     url: str
-    here: bool
+    is_current: bool
 
 
-def _places(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[Place]:
+def _navigation_links(request: HttpRequest, apps: list[dict[str, Any]]) -> Iterator[NavigationLink]:
     home = reverse("admin:index")
-    yield Place(str(VeoappAdminSite.index_title), home, request.path == home)
+    yield NavigationLink(str(VeoappAdminSite.index_title), home, request.path == home)
     tables = {f"{app['app_label']}.{table['object_name']}": table for app in apps for table in app["models"]}
-    for key, name in PLACES.items():
+    for key, name in NAVIGATION.items():
         table = tables.get(key)
         if table and table["admin_url"]:
-            yield Place(str(name), table["admin_url"], request.path.startswith(table["admin_url"]))
-    compared = reverse("admin:reconciliation")
+            yield NavigationLink(str(name), table["admin_url"], request.path.startswith(table["admin_url"]))
+    url = reverse("admin:reconciliation")
     if request.user.has_perm("billing.view_providerentry"):
-        yield Place(_("Reconciliation"), compared, request.path.startswith(compared))
+        yield NavigationLink(_("Reconciliation"), url, request.path.startswith(url))
 
 
-def _wanted(request: HttpRequest) -> str:
-    """The page of this site that was asked for before the login came between."""
-    wanted = request.GET.get("next", "")
-    own = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return wanted if own else reverse("admin:index")
+def _next_url(request: HttpRequest) -> str:
+    """Return the page to show after the login: the one asked for if it is of this site, else the dashboard."""
+    url = request.GET.get("next", "")
+    is_own = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if is_own else reverse("admin:index")

@@ -1,6 +1,6 @@
-"""`GET /api/admin/cost-monitoring`: what operators watch, as JSON, for their sessions and their tokens.
+"""`GET /api/admin/cost-monitoring`: balance, costs, budgets and alerts as JSON, for operators' sessions and tokens.
 
-Amounts are provider credits, as JSON numbers with their fractions. Errors are `{"error": {"code", "message"}}`.
+Amounts are provider credits as JSON numbers with fractions. Errors are `{"error": {"code", "message"}}`.
 """
 
 from collections.abc import Sequence
@@ -26,62 +26,65 @@ from billing.guard import circuit_breaker
 from billing.models import Alert, Measure, ProviderAccount
 from billing.provider import accounts as provider_accounts
 from billing.reports import current_costs, forecasts
+from billing.reports.cost_totals import Sums
 from billing.reports.forecasts import Pace
-from billing.reports.readings import Sums
-from veoapp.operator_pages.dashboard import rights
+from veoapp.operator_pages.dashboard import permissions
 
-MOST_ALERTS = 100
+MAX_ALERTS = 100
 
 Json = dict[str, Any]
 
 
 class _Refused(Exception):
-    """An answer that is not the figures: its status, code, words and headers."""
+    """The request is refused with this status, code, message and headers."""
 
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(code)
         self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
-@csrf_exempt  # it only reads, and says 405 to the rest
+@csrf_exempt  # it only reads, and answers 405 to other methods
 def cost_monitoring(request: HttpRequest) -> JsonResponse:
-    """The figures, or why not."""
+    """Return the figures, or the error."""
     try:
-        reader = _admit(request)
+        user = _authorize(request)
     except _Refused as refusal:
         response = JsonResponse({"error": {"code": refusal.code, "message": refusal.message}}, status=refusal.status)
         for name, value in refusal.headers.items():
             response[name.replace("_", "-")] = value
     else:
-        response = JsonResponse(figures(clock.database_now(), tables=rights.tables_of(reader)))
+        response = JsonResponse(build_figures(clock.database_now(), tables=permissions.visible_tables(user)))
     response["Cache-Control"] = "no-store"
     return response
 
 
-def _admit(request: HttpRequest) -> User | AnonymousUser:
-    """Operators by a strong session, or by a token of theirs made for this: who reads. A token that came decides alone."""
+def _authorize(request: HttpRequest) -> User | AnonymousUser:
+    """Return the operator who reads, by a strong session or a token with the right scope; raise _Refused otherwise.
+
+    If a token was sent, the session is ignored.
+    """
     if request.method not in ("GET", "HEAD"):
-        raise _Refused(405, "method_not_allowed", _("Only GET is answered here."), Allow="GET, HEAD")
+        raise _Refused(405, "method_not_allowed", _("Only GET requests are supported."), Allow="GET, HEAD")
     if "Authorization" in request.headers:
-        return _admit_token(request)
+        return _authorize_token(request)
     if not request.user.is_authenticated:
         message = _("Sign in as an operator, or send a token: “Authorization: Bearer veo_…”.")
         raise _Refused(401, "not_signed_in", message, WWW_Authenticate="Bearer")
     if not request.user.is_staff:
         raise _Refused(403, "not_an_operator", _("Only operators may see this."))
     if not admin.site.has_permission(request):
-        raise _Refused(403, "second_factor_missing", _("Open the operators' site first, and show your second factor."))
+        raise _Refused(403, "second_factor_missing", _("Sign in to the operators' site with your second factor first."))
     return request.user
 
 
-def _admit_token(request: HttpRequest) -> User:
+def _authorize_token(request: HttpRequest) -> User:
     try:
         owner = tokens.authenticate(request, scope=tokens.COST_READ)
     except tokens.TooManyTries as refusal:
-        message = _("Too many wrong tokens came from your address. Wait a minute.")
+        message = _("Too many wrong tokens were sent from your address. Wait a minute.")
         raise _Refused(429, refusal.code, message, Retry_After=str(refusal.retry_after_s)) from None
     except tokens.ScopeMissing as refusal:
-        raise _Refused(403, refusal.code, _("This token was not made for costs.")) from None
+        raise _Refused(403, refusal.code, _("This token does not have the scope for reading costs.")) from None
     except tokens.TokenRefused as refusal:
         message = _("This token is unknown, expired or revoked, or its owner is disabled.")
         raise _Refused(401, refusal.code, message, WWW_Authenticate='Bearer error="invalid_token"') from None
@@ -90,12 +93,12 @@ def _admit_token(request: HttpRequest) -> User:
     return owner
 
 
-def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
-    """Everything, at one moment. What alerts tell is empty for whom the first page does not show them."""
-    account = _account()
-    now = current_costs.read(at)
+def build_figures(at: datetime, *, tables: frozenset[str] = permissions.ALL_TABLES) -> Json:
+    """Return all figures at one moment. The details of alerts are empty unless "alerts" is among `tables`."""
+    account = _find_account()
+    costs = current_costs.read(at)
     states = budget_usage.list_states(at)
-    pace = forecasts.pace(now.hours, at=at)
+    pace = forecasts.measure_pace(costs.hours, at=at)
     available = provider_accounts.get_available_balance(account) if account else None
     above_critical = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
     return {
@@ -106,20 +109,22 @@ def figures(at: datetime, *, tables: frozenset[str] = rights.ALL) -> Json:
         "available": _number(available),
         "lowBalanceThreshold": _number(settings.LOW_BALANCE_THRESHOLD),
         "criticalBalanceThreshold": _number(settings.CRITICAL_BALANCE_THRESHOLD),
-        "balanceCriticalAt": _time(None if above_critical is None else forecasts.ends_at(above_critical, pace, at=at)),
+        "balanceCriticalAt": _time(
+            None if above_critical is None else forecasts.estimate_end(above_critical, pace, at=at)
+        ),
         "generation": _generation(account, states, above_critical, at),
-        "today": _cost(now.day),
-        "thisHour": _cost(now.hour),
-        "thisMonth": _cost(now.month),
+        "today": _cost(costs.day),
+        "thisHour": _cost(costs.hour),
+        "thisMonth": _cost(costs.month),
         "limits": [_limit(state, pace, at) for state in states],
         "alerts": [
             _alert(alert, has_detail="alerts" in tables)
-            for alert in Alert.objects.filter(resolved_at=None).order_by("-last_at")[:MOST_ALERTS]
+            for alert in Alert.objects.filter(resolved_at=None).order_by("-last_at")[:MAX_ALERTS]
         ],
     }
 
 
-def _account() -> ProviderAccount | None:
+def _find_account() -> ProviderAccount | None:
     try:
         return provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
@@ -129,16 +134,16 @@ def _account() -> ProviderAccount | None:
 def _generation(
     account: ProviderAccount | None, states: Sequence[State], above_critical: Decimal | None, at: datetime
 ) -> Json:
-    """Whether new videos are sent, and if not, why and until when: the same reasons in the same order as on the first page."""
+    """Return whether new videos are sent, and if not, why and until when, in the same order as the dashboard's headline."""
     if account is None:
         return {"state": "no_key"}
     facts = {"account": account.label, "breaker": account.breaker}
     if account.is_paused_at(at):
-        why = {"code": account.pause_code, "reason": provider_accounts.format_pause_reason(account)}
         return {
             "state": "paused",
             **facts,
-            **why,
+            "code": account.pause_code,
+            "reason": provider_accounts.format_pause_reason(account),
             "since": _time(account.paused_at),
             "until": _time(account.paused_until),
         }
@@ -155,7 +160,7 @@ def _generation(
             "state": "breaker",
             **facts,
             "until": _time(account.breaker_until),
-            # Whatever is ordered next goes first, as the probe.
+            # The next order is sent first, as a test.
             "rested": circuit_breaker.has_rested(account, at),
         }
     return {"state": "working", **facts}
@@ -166,15 +171,15 @@ def _cost(sums: Sums) -> Json:
         "tasksCount": int(sums[Measure.ORDERED]),
         "estimatedCost": _number(sums[Measure.ESTIMATED]),
         "actualCost": _number(sums[Measure.ACTUAL]),
-        # What the actual cost compares with: the estimate of the jobs whose cost is known.
+        # The estimate of the settled jobs, to compare the actual cost with.
         "settledEstimate": _number(sums[Measure.SETTLED_ESTIMATE]),
     }
 
 
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
-    """One budget's window. A forecast is made of everything's alone: only its pace is known."""
+    """Describe one budget's window. Only the site's budgets have a forecast, because only the overall pace is known."""
     usable = state.usable if state.scope == ALL else None
-    ends_at = None if usable is None else forecasts.ends_at(usable, pace, at=at)
+    ends_at = None if usable is None else forecasts.estimate_end(usable, pace, at=at)
     return {
         "scope": state.scope,
         "period": state.period.value,
@@ -203,7 +208,7 @@ def _alert(alert: Alert, *, has_detail: bool) -> Json:
 
 
 def _number(amount: Decimal | None) -> int | float | None:
-    """A JSON number: whole ones without a point; a float keeps the four decimals of any amount below 10^11 exactly."""
+    """Return a JSON number, an integer if whole; a float is exact for four decimals below 10^11."""
     if amount is None:
         return None
     return int(amount) if amount == amount.to_integral_value() else float(amount)

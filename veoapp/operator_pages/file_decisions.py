@@ -1,4 +1,4 @@
-"""The forms beside differences of files on the reconciliation page: which ones, why, and who says so."""
+"""The forms for file discrepancies on the reconciliation page: which files, why, and who decided."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,15 +18,17 @@ from videos.lifecycle.transitions import task_id_of
 Kind = FileAnswer.Kind
 
 
-class FileAnswerForm(forms.Form):
-    """One reason for the differences of one kind that are chosen; each gets an answer of its own."""
+class FileDecisionForm(forms.Form):
+    """One reason for the selected discrepancies of one kind; each of them gets its own row."""
 
     kind = forms.ChoiceField(choices=Kind, widget=forms.HiddenInput)
     references = forms.MultipleChoiceField(
         widget=forms.CheckboxSelectMultiple,
         error_messages={
-            "required": gettext_lazy("Choose what you answer."),
-            "invalid_choice": gettext_lazy("One of these was answered, or mended, meanwhile. Look again."),
+            "required": gettext_lazy("Select at least one file."),
+            "invalid_choice": gettext_lazy(
+                "One of these was decided or repaired in the meantime. Check the list again."
+            ),
         },
     )
     reason = forms.CharField(
@@ -37,44 +39,47 @@ class FileAnswerForm(forms.Form):
 
     def __init__(self, *, kind: Kind, references: Sequence[str], data: QueryDict | None = None) -> None:
         super().__init__(data, initial={"kind": kind}, auto_id=f"answer-{kind}-%s")
-        choices: Any = self.fields["references"]
-        choices.choices = [(one, one) for one in references]
+        field: Any = self.fields["references"]
+        field.choices = [(reference, reference) for reference in references]
 
     @property
-    def chosen(self) -> list[str]:
-        """What stays ticked when the form comes back; the only one there is, is meant."""
+    def selected(self) -> list[str]:
+        """The selected references: what was sent; before that the only choice, if there is only one."""
         if self.is_bound:
             return self["references"].value() or []
-        offered: Any = self.fields["references"]
-        return [name for name, _words in offered.choices] if len(offered.choices) == 1 else []
+        field: Any = self.fields["references"]
+        return [name for name, _label in field.choices] if len(field.choices) == 1 else []
 
 
-def references(difference: Difference) -> list[str]:
-    """How the money names what the page names."""
+def list_references(difference: Difference) -> list[str]:
+    """Return the references under which billing knows the files of a difference."""
     return [task.reference for task in difference.tasks] or difference.names
 
 
-def posted(data: QueryDict, files: Files) -> FileAnswerForm:
-    """The form as it was sent: what it may answer is what is open now."""
-    named = str(data["kind"])
-    kind = Kind(named) if named in Kind else Kind.MISSING
-    return FileAnswerForm(kind=kind, references=files.still_open(kind, data.getlist("references")), data=data)
+def parse_decision(data: QueryDict, files: Files) -> FileDecisionForm:
+    """Return the form that was sent, which accepts only discrepancies that are still open."""
+    sent_kind = str(data["kind"])
+    kind = Kind(sent_kind) if sent_kind in Kind else Kind.MISSING
+    return FileDecisionForm(kind=kind, references=files.still_open(kind, data.getlist("references")), data=data)
 
 
-def write(form: FileAnswerForm, actor: User) -> int:
-    """An answer to each, noted in the journal; to how many, for another person may have been faster."""
+def record_decision(form: FileDecisionForm, actor: User) -> int:
+    """Record the decision for each selected file and log it; returns how many were new.
+
+    Another operator may have decided some of them first.
+    """
     kind, reason = Kind(form.cleaned_data["kind"]), form.cleaned_data["reason"]
-    done = [
+    results = [
         file_discrepancies.record_answer(
             reference=reference, job_id=task_id_of(reference), kind=kind, reason=reason, actor=actor
         )
         for reference in form.cleaned_data["references"]
     ]
-    for answer in (one for one, is_new in done if is_new):
+    for answer in (answer for answer, is_new in results if is_new):
         LogEntry.objects.log_actions(actor.pk, [answer], ADDITION, f"{answer.reference}: {answer.reason}")
-    return sum(is_new for _answer, is_new in done)
+    return sum(is_new for _answer, is_new in results)
 
 
-def said(count: int) -> str:
-    """What the page says afterwards."""
-    return _("Answered: %(n)d.") % {"n": count}
+def format_result(count: int) -> str:
+    """Return the message shown after decisions were recorded."""
+    return _("Decisions saved: %(n)d.") % {"n": count}

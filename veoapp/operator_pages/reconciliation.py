@@ -1,4 +1,4 @@
-"""`/admin/reconciliation/`: our spend, the provider's balance and the files, side by side, and what differs answered."""
+"""`/admin/reconciliation/`: our spend, the provider's balance and the files side by side, with forms for differences."""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -28,19 +28,25 @@ from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import reconcile, top_ups
 from billing.reconciliation.reconcile import Reconciliation
+from billing.templatetags.cost import signed_credits
 from veoapp.operator_pages import file_decisions
-from veoapp.operator_pages.file_decisions import FileAnswerForm
-from veoapp.operator_pages.reconciliation_text import reckoning, row, signed, spends_url, verdict
+from veoapp.operator_pages.file_decisions import FileDecisionForm
+from veoapp.operator_pages.reconciliation_text import (
+    build_spend_row,
+    describe_result,
+    list_balance_lines,
+    spends_url,
+)
 from videos.audit.paid_files import Files
 
-STRETCHES: dict[str, Promise] = {
+PERIODS: dict[str, Promise] = {
     "day": gettext_lazy("Since yesterday"),
     "week": gettext_lazy("7 days"),
     "month": gettext_lazy("30 days"),
 }
 DAYS = {"day": 1, "week": 7, "month": 30}
-MOST_DAYS = 92
-ENTRIES_SHOWN = 50
+MAX_DAYS = 92
+ENTRIES_SHOWN, JUMPS_SHOWN = 50, 8
 TONES = {
     ProviderEntry.Kind.TOP_UP: "good",
     ProviderEntry.Kind.RETURNED: "info",
@@ -48,32 +54,32 @@ TONES = {
 }
 
 
-class StretchForm(forms.Form):
-    """From the first day's beginning to the last day's end, on the site's clock."""
+class PeriodForm(forms.Form):
+    """From the beginning of the first day to the end of the last, in the site's time zone."""
 
     begin = day_field(gettext_lazy("From"), required=True)
     end = day_field(gettext_lazy("To"), required=True)
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
+        cleaned = super().clean() or {}
         if self.errors:
-            return given
-        if given["begin"] > given["end"]:
-            self.add_error("end", _("It ends before it begins."))
-        elif (given["end"] - given["begin"]).days >= MOST_DAYS:
-            words = _("These are too many days to compare at once: choose at most %(n)d.") % {"n": MOST_DAYS}
-            self.add_error("end", words)
-        return given
+            return cleaned
+        if cleaned["begin"] > cleaned["end"]:
+            self.add_error("end", _("The last day is before the first."))
+        elif (cleaned["end"] - cleaned["begin"]).days >= MAX_DAYS:
+            error = _("This is too long to compare at once: choose at most %(n)d days.") % {"n": MAX_DAYS}
+            self.add_error("end", error)
+        return cleaned
 
 
 class CorrectionForm(forms.Form):
-    """A compensating entry: what left the balance, or came, and why."""
+    """A compensating entry: how many credits left or were added to the balance, and why."""
 
     amount = forms.DecimalField(
         label=gettext_lazy("Provider credits"),
         max_digits=14,
         decimal_places=4,
-        help_text=gettext_lazy("Below zero when they left, as −12.5."),
+        help_text=gettext_lazy("Negative when credits left the balance, for example −12.5."),
     )
     reason = forms.CharField(
         label=gettext_lazy("Reason"), max_length=reconcile.REASON_LENGTH, widget=forms.Textarea(attrs={"rows": 2})
@@ -83,34 +89,34 @@ class CorrectionForm(forms.Form):
     def clean_amount(self) -> Decimal:
         amount: Decimal = self.cleaned_data["amount"]
         if not amount:
-            raise forms.ValidationError(_("An entry of nothing answers nothing."))
+            raise forms.ValidationError(_("Enter an amount other than zero."))
         return amount
 
 
-def page(request: HttpRequest) -> HttpResponse:
-    """The page; a POST writes a correction, or answers about files, and comes back."""
+def reconciliation_page(request: HttpRequest) -> HttpResponse:
+    """Show the page; a POST records a correction or a decision about files, then redirects to the page."""
     if not request.user.has_perm("billing.view_providerentry"):
         raise PermissionDenied
     may_correct = request.user.has_perm("billing.add_providerentry")
-    account = _account(request)
-    stretch = StretchForm(request.GET if request.GET.get("begin") or request.GET.get("end") else None)
-    name = request.GET.get("stretch", "")
-    since, until = _asked(name, stretch)
+    account = _find_account(request)
+    period_form = PeriodForm(request.GET if request.GET.get("begin") or request.GET.get("end") else None)
+    period_name = request.GET.get("stretch", "")
+    since, until = _requested_period(period_name, period_form)
     found = reconcile.reconcile(account=account, since=since, until=until) if account else None
-    files = _files(found) if found else None
-    form = answer = None
+    files = _find_files(found) if found else None
+    form = decision_form = None
     is_about_files = "kind" in request.POST
     if found is not None and may_correct:
-        form = CorrectionForm(None if is_about_files else request.POST or None, initial=_answer(found))
+        form = CorrectionForm(None if is_about_files else request.POST or None, initial=_correction_defaults(found))
     if request.method == "POST":
         if form is None or found is None or files is None:
             raise PermissionDenied
         if is_about_files:
-            answer = file_decisions.posted(request.POST, files)
-            is_written = _answered(request, answer)
+            decision_form = file_decisions.parse_decision(request.POST, files)
+            is_saved = _save_decision(request, decision_form)
         else:
-            is_written = form.is_valid() and _corrected(request, found, form)
-        if is_written:
+            is_saved = form.is_valid() and _save_correction(request, found, form)
+        if is_saved:
             return HttpResponseRedirect(request.get_full_path())
     return TemplateResponse(
         request,
@@ -120,81 +126,88 @@ def page(request: HttpRequest) -> HttpResponse:
             "title": _("Reconciliation"),
             "accounts": ProviderAccount.objects.order_by("pk"),
             "account": account,
-            "stretches": [
+            "periods": [
                 (
-                    words,
-                    f"?{urlencode({'stretch': one, 'account': account.pk if account else ''})}",
-                    one == (name or "day"),
+                    title,
+                    f"?{urlencode({'stretch': name, 'account': account.pk if account else ''})}",
+                    name == (period_name or "day"),
                 )
-                for one, words in STRETCHES.items()
+                for name, title in PERIODS.items()
             ],
-            "is_range": stretch.is_bound,
-            "stretch": stretch,
+            "is_custom_period": period_form.is_bound,
+            "period_form": period_form,
             "form": form,
             "books": audit_runner.get_last_run(),
-            **_sides(found),
-            **_files_side(files, answer, may_answer=may_correct),
+            **_build_comparison(found),
+            **_build_files_context(files, decision_form, may_decide=may_correct),
         },
     )
 
 
-def _sides(found: Reconciliation | None) -> dict[str, Any]:
-    """Everything that there is to show once two readings can be compared."""
+def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
+    """Return what the template shows once there are two readings to compare."""
     if found is None:
         return {"found": None}
     run = audit_runner.get_last_run()
     begin, end = found.opening.taken_at, found.closing.taken_at
     entries = reconcile.entries_between(account=found.account, after=begin, until=end).select_related("actor")
-    measuring = top_ups.list_unrecorded_rises(found)
-    held = CreditAccount.objects.aggregate(people=Count("pk"), credits=Sum("balance"))
+    is_measuring = _is_measuring(found)
     return {
         "found": found,
-        "is_coming_in": _is_coming_in(found),
-        "verdict": verdict(found, measuring=bool(measuring)),
-        "lines": reckoning(found),
+        "is_measuring": is_measuring,
+        "result": describe_result(found, is_measuring=is_measuring),
+        "lines": list_balance_lines(found),
         "jumps": [
-            (jump.before.at, jump.after.at, signed(jump.amount))
-            for jump in sorted(found.jumps, key=lambda jump: -abs(jump.amount))[:8]
+            (jump.before.at, jump.after.at, signed_credits(jump.amount))
+            for jump in sorted(found.jumps, key=lambda jump: -abs(jump.amount))[:JUMPS_SHOWN]
         ],
-        "settled": row("", found.settled, spends_url(found)),
-        "models": [row(get_model_title(name), jobs) for name, jobs in found.by_model.items()],
+        "settled": build_spend_row("", found.settled, spends_url(found)),
+        "models": [build_spend_row(get_model_title(name), jobs) for name, jobs in found.by_model.items()],
         "bases": [
-            row(Spend.Basis(name).label, jobs, spends_url(found, basis__exact=name))
+            build_spend_row(Spend.Basis(name).label, jobs, spends_url(found, basis__exact=name))
             for name, jobs in found.by_basis.items()
         ],
         "entries": [
-            (entry, TONES[ProviderEntry.Kind(entry.kind)], signed(entry.amount)) for entry in entries[:ENTRIES_SHOWN]
+            (entry, TONES[ProviderEntry.Kind(entry.kind)], signed_credits(entry.amount))
+            for entry in entries[:ENTRIES_SHOWN]
         ],
-        "held": held,
-        "ledger_problems": [one for one in (run.first_problems if run else []) if one["invariant"] in ("I1", "I2")],
+        "user_credits": CreditAccount.objects.aggregate(accounts=Count("pk"), credits=Sum("balance")),
+        "ledger_problems": [
+            problem for problem in (run.first_problems if run else []) if problem["invariant"] in ("I1", "I2")
+        ],
         "tolerance": format_amount(settings.UNEXPLAINED_TOLERANCE),
     }
 
 
-def _files(found: Reconciliation) -> Files:
+def _find_files(found: Reconciliation) -> Files:
     begin, end = found.opening.taken_at, found.closing.taken_at
     return Files(account=found.account, after=begin, until=end, run=audit_runner.get_last_run())
 
 
-def _files_side(files: Files | None, sent: FileAnswerForm | None, *, may_answer: bool) -> dict[str, Any]:
-    """The third side: each difference with its form, the one that was sent among them."""
+def _build_files_context(
+    files: Files | None, sent_form: FileDecisionForm | None, *, may_decide: bool
+) -> dict[str, Any]:
+    """Return the files part: each difference with its form; the one that was sent keeps its values."""
     if files is None:
         return {}
     kept = files.kept()
-    forms_of = {
-        one.kind: sent
-        if sent is not None and sent.data["kind"] == one.kind
-        else FileAnswerForm(kind=one.kind, references=file_decisions.references(one))
-        for one in kept.differences
-        if may_answer
+    forms_by_kind = {
+        difference.kind: sent_form
+        if sent_form is not None and sent_form.data["kind"] == difference.kind
+        else FileDecisionForm(kind=difference.kind, references=file_decisions.list_references(difference))
+        for difference in kept.differences
+        if may_decide
     }
-    return {"kept": kept, "differences": [(one, forms_of.get(one.kind)) for one in kept.differences]}
+    return {
+        "files": kept,
+        "differences": [(difference, forms_by_kind.get(difference.kind)) for difference in kept.differences],
+    }
 
 
-def _account(request: HttpRequest) -> ProviderAccount | None:
-    """The one asked for, else the one that new work goes to, else the newest."""
-    asked = parse_row_number(request.GET.get("account", ""))
-    if asked is not None and (account := ProviderAccount.objects.filter(pk=asked).first()):
+def _find_account(request: HttpRequest) -> ProviderAccount | None:
+    """Return the requested account, else the one that new videos are sent with, else the newest."""
+    account_id = parse_row_number(request.GET.get("account", ""))
+    if account_id is not None and (account := ProviderAccount.objects.filter(pk=account_id).first()):
         return account
     try:
         return provider_accounts.get_current_account()
@@ -202,61 +215,62 @@ def _account(request: HttpRequest) -> ProviderAccount | None:
         return ProviderAccount.objects.order_by("pk").last()
 
 
-def _asked(name: str, stretch: StretchForm) -> tuple[datetime, datetime]:
-    """From when to when; a range that makes no sense is the usual one, and the form says why."""
+def _requested_period(name: str, form: PeriodForm) -> tuple[datetime, datetime]:
+    """Return begin and end; for invalid dates the named period, while the form shows the errors."""
     at = clock.database_now()
-    if stretch.is_bound and stretch.is_valid():
-        begin: date = stretch.cleaned_data["begin"]
-        end: date = stretch.cleaned_data["end"]
+    if form.is_bound and form.is_valid():
+        begin: date = form.cleaned_data["begin"]
+        end: date = form.cleaned_data["end"]
         return day_window(begin).starts_at, min(day_window(end).ends_at, at)
     today = window_at(Period.DAY, at).starts_at.astimezone(site_zone()).date()
     return day_window(today - timedelta(days=DAYS.get(name, 1))).starts_at, at
 
 
-def _answer(found: Reconciliation) -> dict[str, Any]:
-    """What the form begins with: the whole difference, unless it is about to be written down, and a key of its own."""
-    answers_itself = found.is_explained or _is_coming_in(found)
-    amount = None if answers_itself else format_plain(found.unexplained)
+def _correction_defaults(found: Reconciliation) -> dict[str, Any]:
+    """Fill the form with the whole difference, unless that will be recorded automatically, and with a new key."""
+    needs_no_correction = found.is_explained or _is_measuring(found)
+    amount = None if needs_no_correction else format_plain(found.unexplained)
     return {"amount": amount, "key": randomness.new_uuid()}
 
 
-def _is_coming_in(found: Reconciliation) -> bool:
-    """Whether the difference is a top-up that is still being measured: an entry now would count it twice."""
+def _is_measuring(found: Reconciliation) -> bool:
+    """Return whether the difference is a top-up still being measured: a correction now would count it twice."""
     return not found.is_gone and bool(top_ups.list_unrecorded_rises(found))
 
 
-def _corrected(request: HttpRequest, found: Reconciliation, form: CorrectionForm) -> bool:
-    """Write the entry; False, with a word on the form, when its key was used for another one."""
+def _save_correction(request: HttpRequest, found: Reconciliation, form: CorrectionForm) -> bool:
+    """Record the correction; False, with an error on the form, when its key was used for another one."""
     try:
         entry = reconcile.record_correction(
             account_id=found.account.pk,
             amount=form.cleaned_data["amount"],
             reason=form.cleaned_data["reason"],
-            actor=_operator(request),
+            actor=_current_operator(request),
             idempotency_key=str(form.cleaned_data["key"]),
             happened_at=found.answered_at,
             snapshot_id=found.worst.after.pk if found.worst else found.closing.pk,
         )
     except reconcile.KeyReused:
-        form.add_error(None, _("This form was used before, for another amount. Load the page again."))
+        form.add_error(None, _("This form was already used for another amount. Reload the page."))
         return False
     LogEntry.objects.log_actions(entry.actor_id or 0, [entry], ADDITION, f"{entry.amount:+f}: {entry.reason}")
-    messages.success(request, _("Written down: %(amount)s credits.") % {"amount": signed(entry.amount)})
+    messages.success(request, _("Correction saved: %(amount)s credits.") % {"amount": signed_credits(entry.amount)})
     return True
 
 
-def _answered(request: HttpRequest, form: FileAnswerForm) -> bool:
-    """Write the answers; False, with a word on the form or above the page, when they cannot be."""
+def _save_decision(request: HttpRequest, form: FileDecisionForm) -> bool:
+    """Record the decision; False, with errors on the form and above the page, when it is invalid."""
     if form.is_valid():
-        messages.success(request, file_decisions.said(file_decisions.write(form, _operator(request))))
+        count = file_decisions.record_decision(form, _current_operator(request))
+        messages.success(request, file_decisions.format_result(count))
         return True
-    for text in form.errors.get("references", ()):
-        messages.error(request, str(text))
+    for error in form.errors.get("references", ()):
+        messages.error(request, str(error))
     return False
 
 
-def _operator(request: HttpRequest) -> User:
-    """Who is acting; the operators' site lets nobody in without an account."""
+def _current_operator(request: HttpRequest) -> User:
+    """Return the user; the operators' site admits nobody without an account."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user

@@ -1,8 +1,7 @@
-"""What reconciliation says in words and lines: the verdict, the reckoning that adds up, our own side's rows."""
+"""The texts and rows of the reconciliation page: the result, the balance line by line, and our own spend."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.urls import reverse
@@ -16,13 +15,14 @@ from billing.common.periods import site_zone
 from billing.models import Spend
 from billing.reconciliation import reconcile
 from billing.reconciliation.reconcile import Jobs, Reconciliation
+from billing.templatetags.cost import signed_credits
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of the reckoning. `tone` colours the amount, `url` leads to what it sums."""
+class BalanceLine:
+    """A line of the balance. `tone` colours the amount, `url` leads to the rows it sums."""
 
-    words: str
+    label: str
     amount: str
     note: str = ""
     tone: str = ""
@@ -31,117 +31,114 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The sentence on top: its tone, the word, and what it means."""
+class Result:
+    """The result at the top of the page: its tone, a title, and an explanation."""
 
     tone: str
     title: str
     text: str
 
 
-def verdict(found: Reconciliation, *, measuring: bool = False) -> Verdict:
-    """In plain words, what came of it."""
-    open_now = ""
-    if found.open.count:
-        facts = {"n": found.open.count, "most": format_amount(-found.in_flight_least)}
-        open_now = (
-            ngettext(
-                "%(n)d video is not settled yet: up to %(most)s credits may have been taken for it.",
-                "%(n)d videos are not settled yet: up to %(most)s credits may have been taken for them.",
-                found.open.count,
-            )
-            % facts
-        )
+def describe_result(found: Reconciliation, *, is_measuring: bool = False) -> Result:
+    """Describe the result in plain words; `is_measuring` while a top-up is being measured."""
     if found.is_gone:
-        amount = format_amount(-found.unexplained)
-        reason = _("Look where it came up, below, and answer it with an entry once you know why.")
-        if found.free.count and found.unexplained >= -found.free.estimated:
-            facts = {"n": found.free.count, "estimated": format_amount(found.free.estimated)}
-            reason = (
-                ngettext(
-                    "%(n)d failed video was taken to be free; had it been charged, that would have been %(estimated)s: "
-                    "does the provider keep credits of failed videos (CHARGED_WHEN_FAILED)?",
-                    "%(n)d failed videos were taken to be free; had they been charged, that would have been %(estimated)s: "
-                    "does the provider keep credits of failed videos (CHARGED_WHEN_FAILED)?",
-                    found.free.count,
-                )
-                % facts
-            )
-        return Verdict("bad", _("%(n)s credits are gone that no video explains.") % {"n": amount}, reason)
-    if measuring:
-        return Verdict(
-            "info", _("Credits came in."), _("They are being measured; a moment later they are written down.")
-        )
+        title = _("%(n)s credits are missing that no video explains.") % {"n": format_amount(-found.unexplained)}
+        return Result("bad", title, _suggest_reason(found))
+    if is_measuring:
+        text = _("They are being measured and will be recorded in a moment.")
+        return Result("info", _("Credits were added."), text)
     if not found.is_explained:
-        title = _("%(n)s credits more are there than our books explain.") % {"n": format_amount(found.unexplained)}
-        text = _("Videos may have cost less than our price list says, or the provider gave something back.")
-        return Verdict("warn", title, text)
-    return Verdict("good", _("Everything explained."), open_now)
+        title = _("There are %(n)s credits more than our books explain.") % {"n": format_amount(found.unexplained)}
+        text = _("Videos may have cost less than our price list says, or the provider returned credits.")
+        return Result("warn", title, text)
+    return Result("good", _("Everything explained."), _describe_open_videos(found))
 
 
-def reckoning(found: Reconciliation) -> list[Line]:
-    """From the first balance to the last, line by line; the lines add up."""
+def list_balance_lines(found: Reconciliation) -> list[BalanceLine]:
+    """Return the lines from the first balance to the last; they add up."""
     lines = [
-        Line(
+        BalanceLine(
             _("Balance at the beginning"),
             format_amount(found.opening.balance),
-            _at(found.opening.taken_at),
+            _format_time(found.opening.taken_at),
             is_total=True,
         ),
-        Line(_("Top-ups"), signed(found.top_ups)),
-        Line(_("Given back by the provider"), signed(found.returned)),
-        Line(
+        BalanceLine(_("Top-ups"), signed_credits(found.top_ups)),
+        BalanceLine(_("Given back by the provider"), signed_credits(found.returned)),
+        BalanceLine(
             _("Videos whose cost is known"),
-            signed(-found.settled.actual),
+            signed_credits(-found.settled.actual),
             ngettext("%(n)d video", "%(n)d videos", found.settled.count) % {"n": found.settled.count},
             url=spends_url(found),
         ),
     ]
     if found.in_flight or found.in_flight_least or found.in_flight_most:
-        words = _("between %(least)s and %(most)s; %(n)d on the way at the last reading") % {
+        note = _("between %(least)s and %(most)s; %(n)d in progress at the last reading") % {
             "n": found.open.count,
-            "least": signed(found.in_flight_least),
-            "most": signed(found.in_flight_most),
+            "least": signed_credits(found.in_flight_least),
+            "most": signed_credits(found.in_flight_most),
         }
-        lines.append(Line(_("Videos on the way"), signed(found.in_flight), words))
-    lines.append(Line(_("Corrections by operators"), signed(found.corrections)))
+        lines.append(BalanceLine(_("Videos in progress"), signed_credits(found.in_flight), note))
+    lines.append(BalanceLine(_("Corrections by operators"), signed_credits(found.corrections)))
     tone = "good" if found.is_explained else "bad" if found.is_gone else "warn"
-    lines.append(Line(_("Not explained"), signed(found.unexplained), tone=tone))
+    lines.append(BalanceLine(_("Not explained"), signed_credits(found.unexplained), tone=tone))
     lines.append(
-        Line(_("Balance at the end"), format_amount(found.closing.balance), _at(found.closing.taken_at), is_total=True)
+        BalanceLine(
+            _("Balance at the end"),
+            format_amount(found.closing.balance),
+            _format_time(found.closing.taken_at),
+            is_total=True,
+        )
     )
     return lines
 
 
-def row(words: str | Promise, jobs: Jobs, url: str = "") -> dict[str, Any]:
-    """A row of our own side."""
+def build_spend_row(label: str | Promise, jobs: Jobs, url: str = "") -> dict[str, Any]:
+    """Return a row of our own spend."""
     return {
-        "words": words,
+        "label": label,
         "count": jobs.count,
         "estimated": format_amount(jobs.estimated),
         "actual": format_amount(jobs.actual),
-        "difference": signed(jobs.actual - jobs.estimated),
+        "difference": signed_credits(jobs.actual - jobs.estimated),
         "url": url,
     }
 
 
-def spends_url(found: Reconciliation, **more: str) -> str:
-    """The spend list, narrowed to what was settled in the stretch."""
-    facts: dict[str, str | int] = {
+def spends_url(found: Reconciliation, **filters: str) -> str:
+    """Return the address of the spends settled in the period, filtered."""
+    query: dict[str, str | int] = {
         "account__id__exact": found.account.pk,
         "state__exact": Spend.State.SETTLED,
         "settled_at__gt": (found.opening.taken_at - reconcile.GRACE).isoformat(),
         "settled_at__lte": (found.closing.taken_at - reconcile.GRACE).isoformat(),
-        **more,
+        **filters,
     }
-    return f"{reverse('admin:billing_spend_changelist')}?{urlencode(facts)}"
+    return f"{reverse('admin:billing_spend_changelist')}?{urlencode(query)}"
 
 
-def signed(amount: Decimal) -> str:
-    """`+1,000`, `−12.5`, `0`."""
-    sign = "+" if amount > 0 else "−" if amount < 0 else ""
-    return f"{sign}{format_amount(abs(amount))}"
+def _suggest_reason(found: Reconciliation) -> str:
+    """Suggest why credits are missing: failed videos that were charged, if that could be all of it."""
+    if not found.free.count or found.unexplained < -found.free.estimated:
+        return _("See below when it appeared, and record a correction once you know why.")
+    return ngettext(
+        "%(n)d failed video was counted as free; charged, it would have cost %(estimated)s. "
+        "Does the provider charge for failed videos (CHARGED_WHEN_FAILED)?",
+        "%(n)d failed videos were counted as free; charged, they would have cost %(estimated)s. "
+        "Does the provider charge for failed videos (CHARGED_WHEN_FAILED)?",
+        found.free.count,
+    ) % {"n": found.free.count, "estimated": format_amount(found.free.estimated)}
 
 
-def _at(at: datetime) -> str:
+def _describe_open_videos(found: Reconciliation) -> str:
+    if not found.open.count:
+        return ""
+    return ngettext(
+        "%(n)d video is not settled yet: up to %(most)s credits may have been charged for it.",
+        "%(n)d videos are not settled yet: up to %(most)s credits may have been charged for them.",
+        found.open.count,
+    ) % {"n": found.open.count, "most": format_amount(-found.in_flight_least)}
+
+
+def _format_time(at: datetime) -> str:
     return f"{at.astimezone(site_zone()):%Y-%m-%d %H:%M}"

@@ -28,10 +28,10 @@ def send_due() -> int:
         if trouble := send(row.day, address):
             error = trouble
         else:
-            summary_schedule.reached(row, address)
+            summary_schedule.record_delivery(row, address)
             reached += 1
     if row.waiting:
-        summary_schedule.not_reached(row, error)
+        summary_schedule.record_failure(row, error)
     return reached
 
 
@@ -54,7 +54,9 @@ def render_text(day: date) -> str:
 
 def template_values(day: date) -> dict[str, Any]:
     """What the templates say; read and put into words when they are rendered, in the reader's language."""
-    sections = SimpleLazyObject(lambda: summary_words.build_sections(daily_summary.of(day), find_failures(day)))
+    sections = SimpleLazyObject(
+        lambda: summary_words.build_sections(daily_summary.build_summary(day), find_failures(day))
+    )
     return {
         "day": day,
         "sections": sections,

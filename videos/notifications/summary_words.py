@@ -13,7 +13,7 @@ from accounts.seams import clock
 from billing.common.formatting import format_amount
 from billing.models import Alert
 from billing.reports import forecasts
-from billing.reports.daily_summary import Balance, Cost, Summary, Trend
+from billing.reports.daily_summary import Balance, Cost, CreditTrend, Summary
 from videos.notifications.daily_failures import Failures
 from videos.templatetags.veo import signed
 
@@ -123,15 +123,17 @@ def _unusual(summary: Summary) -> Section:
             _("usual: %(credits)s") % {"credits": _rounded(cost.usual)},
         )
     ]
-    if cost.most is not None:
-        lines.append(Line(_("Most was ordered by, as estimated"), format_amount(cost.most_estimated), cost.most.email))
+    if cost.top_user is not None:
+        lines.append(
+            Line(_("Most was ordered by, as estimated"), format_amount(cost.top_user_estimate), cost.top_user.email)
+        )
     lines += [_alert_line(alert) for alert in summary.unusual]
     if summary.unusual or cost.is_unusual:
         return Section(title, _("look at it"), WARN, lines)
     return Section(title, _("none"), GOOD, lines)
 
 
-def _credits(trends: list[Trend]) -> Section:
+def _credits(trends: list[CreditTrend]) -> Section:
     before = _("day before: %(credits)s")
     *moved, held = trends
     lines = [Line(one.name, signed(one.day), before % {"credits": signed(one.before)}) for one in moved]
@@ -158,8 +160,8 @@ def _alerts(summary: Summary) -> Section:
     lines = [_alert_line(alert) for alert in summary.open_alerts]
     if summary.more_alerts:
         lines.append(Line(_("and others"), _count(summary.more_alerts)))
-    if summary.put_aside:
-        lines.append(Line(_("Put aside"), _count(summary.put_aside)))
+    if summary.snoozed_alerts:
+        lines.append(Line(_("Put aside"), _count(summary.snoozed_alerts)))
     if not count:
         return Section(_("Open alerts"), _("none"), GOOD, lines)
     # The worst come first, so that none is among the others unless all that are shown are.

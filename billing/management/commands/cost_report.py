@@ -35,7 +35,7 @@ class Command(BaseCommand):
             "--from", type=_day, metavar="DATE", dest="first", help=f"the first day (default: {USUAL_DAYS} days in all)"
         )
         parser.add_argument("--to", type=_day, metavar="DATE", dest="last", help="the last day (default: today)")
-        parser.add_argument("--by", choices=cost_report.BY, default="day")
+        parser.add_argument("--by", choices=cost_report.GROUPINGS, default="day")
         parser.add_argument("--format", choices=["table", *export.FORMATS], default="table")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
         first = first or last - timedelta(days=USUAL_DAYS - 1)
         if last < first:
             raise CommandError(f"The last day ({last}) is before the first ({first}).")
-        table = cost_report.report(first=first, last=last, by=by).table()
+        table = cost_report.build_report(first=first, last=last, by=by).table()
         if not table.rows:
             self.stderr.write(f"Nothing was ordered from {first} to {last} ({site_zone()}).")
         lines = _drawn(table) if format == "table" else export.FORMATS[format][1](table, (first, last))

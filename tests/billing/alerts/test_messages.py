@@ -280,8 +280,8 @@ ACTS: dict[str, Callable[[House], None]] = {
     "given_up_unconfirmed": lambda house: given_up(house, "unconfirmed"),
     "given_up_no_file": lambda house: given_up(house, "no_file"),
     "given_up_by_hand": lambda house: given_up(house, "operator", by_hand=True),
-    "summary_unsent": lambda house: summary_schedule.not_reached(
-        DailySummary(day=house.still.at.date(), attempts=summary_schedule.ATTEMPTS - 1), "it is away"
+    "summary_unsent": lambda house: summary_schedule.record_failure(
+        DailySummary(day=house.still.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1), "it is away"
     ),
     "callbacks_dry": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_dry"], polled=38, verdicts=40),
     "callbacks_private": lambda house: told(Kind.CALLBACKS_DRY, say=["callbacks_private"], address="http://127.0.0.1"),

@@ -36,8 +36,8 @@ CHECKS = {**audit_runner._checks, **{f"{name}, often": check for name, check in 
 def long_history(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows in every table that grows with the videos, enough that none of them fits into the smallest hash."""
     at = clock.database_now()
-    history.people(400)
-    history.ended(TASKS, since=at - timedelta(days=20), until=at)
+    history.create_users(400)
+    history.create_finished_jobs(TASKS, since=at - timedelta(days=20), until=at)
     tasks = list(VideoTask.objects.order_by("pk").values_list("pk", "user"))
     TaskEvent.objects.bulk_create(TaskEvent(task_id=pk, kind="charged", to_status="queued") for pk, _ in tasks)
     VideoFile.objects.bulk_create(

@@ -26,7 +26,7 @@ def badge() -> str:
 
 def test_before_the_first_look_the_badge_says_so() -> None:
     assert audit_runner.get_last_run() is None
-    assert "not looked at yet" in badge()
+    assert "not checked yet" in badge()
 
 
 def test_a_look_is_written_down_with_what_it_found(alice: User) -> None:
@@ -61,7 +61,7 @@ def test_a_look_of_long_ago_says_little_about_now() -> None:
     run = audit_runner.get_last_run()
     assert run is not None
     assert (run.is_late, run.tone) == (True, "warn")
-    assert "balanced when last looked at" in badge()
+    assert "balanced when last checked" in badge()
 
 
 def test_looks_are_forgotten_after_thirty_days() -> None:

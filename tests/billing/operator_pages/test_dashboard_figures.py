@@ -16,10 +16,19 @@ from billing.common.formatting import format_plain
 from billing.costs import rollups
 from billing.models import Alert, BalanceSnapshot, Measure, Period, ProviderAccount, ProviderEntry
 from billing.pricing.margins import Margin
-from billing.reports import balance, charts, export, figures, forecasts, ranges, readings, tables
-from billing.reports.balance import Curve, Point
+from billing.reports import (
+    balance_curve,
+    breakdowns,
+    charts,
+    cost_totals,
+    date_ranges,
+    export,
+    forecasts,
+    tables,
+)
+from billing.reports.balance_curve import BalanceCurve, Point
+from billing.reports.cost_totals import Sums
 from billing.reports.forecasts import Pace
-from billing.reports.readings import Sums
 from billing.reports.tables import Table
 from billing.templatetags import cost
 from tests.billing.conftest import SetClock
@@ -59,12 +68,12 @@ def count(at: datetime = AT, *, model: str = "veo3_fast", user_id: int = 1, sett
     ],
 )
 def test_a_named_range_is_whole_days_of_the_site(key: str, first: str, last: str, bars: Period, windows: int) -> None:
-    made = ranges.named(key, at=AT)
+    made = date_ranges.named_range(key, at=AT)
     assert made.days == (date.fromisoformat(first), date.fromisoformat(last))
-    assert (made.bars, len(made.windows)) == (bars, windows)
+    assert (made.bar_period, len(made.windows)) == (bars, windows)
     assert made.since.astimezone(BERLIN).hour == 0
     assert made.query == f"range={key}"
-    assert made.words == str(ranges.NAMES[key])
+    assert made.title == str(date_ranges.RANGE_NAMES[key])
 
 
 @pytest.mark.parametrize(
@@ -72,7 +81,7 @@ def test_a_named_range_is_whole_days_of_the_site(key: str, first: str, last: str
 )
 def test_a_day_has_as_many_bars_as_hours(day: str, hours: int) -> None:
     one = date.fromisoformat(day)
-    assert len(ranges.of_dates(one, one).windows) == hours
+    assert len(date_ranges.range_of_days(one, one).windows) == hours
 
 
 @pytest.mark.parametrize(
@@ -84,73 +93,73 @@ def test_a_day_has_as_many_bars_as_hours(day: str, hours: int) -> None:
     ],
 )
 def test_long_ranges_are_whole_months(first: str, last: str, bars: Period, days: tuple[str, str]) -> None:
-    asked = ranges.asked({"from": first, "to": f" {last} "}, at=AT)
-    assert not asked.problems
-    assert asked.range.bars == bars
+    asked = date_ranges.parse_range({"from": first, "to": f" {last} "}, at=AT)
+    assert not asked.errors
+    assert asked.range.bar_period == bars
     assert tuple(day.isoformat() for day in asked.range.days) == days
     assert asked.range.query == f"from={days[0]}&to={days[1]}"
     assert asked.typed == {"from": first, "to": last}
 
 
 def test_an_open_end_reaches_until_today_and_an_open_begin_is_that_day() -> None:
-    assert ranges.asked({"from": "2026-08-30"}, at=AT).range.words == "30 Aug 2026 – 1 Sep 2026"
-    assert ranges.asked({"to": "2026-08-30"}, at=AT).range.words == "30 Aug 2026"
-    assert ranges.asked({"range": "nonsense"}, at=AT).range.key == ranges.TODAY
+    assert date_ranges.parse_range({"from": "2026-08-30"}, at=AT).range.title == "30 Aug 2026 – 1 Sep 2026"
+    assert date_ranges.parse_range({"to": "2026-08-30"}, at=AT).range.title == "30 Aug 2026"
+    assert date_ranges.parse_range({"range": "nonsense"}, at=AT).range.key == date_ranges.TODAY
 
 
 @pytest.mark.parametrize(
     ("typed", "field", "words"),
     [
-        ({"from": "yesterday", "to": "2026-09-01"}, "from", "“yesterday” is no date: write it like 2026-09-01."),
-        ({"from": "", "to": "2026-02-30"}, "to", "“2026-02-30” is no date: write it like 2026-09-01."),
-        ({"from": "2026-09-02"}, "from", "This day is still to come."),
+        ({"from": "yesterday", "to": "2026-09-01"}, "from", "“yesterday” is not a date. Write it like 2026-09-01."),
+        ({"from": "", "to": "2026-02-30"}, "to", "“2026-02-30” is not a date. Write it like 2026-09-01."),
+        ({"from": "2026-09-02"}, "from", "This day is in the future."),
         ({"from": "2026-09-01", "to": "2026-08-31"}, "to", "The last day is before the first."),
         (
             {"from": "2019-12-31", "to": "2020-01-02"},
             "from",
-            "Nothing was counted so long ago: begin in 2020 or later.",
+            "There are no figures from before 2020.",
         ),
         ({"from": "2020-01-01", "to": "2026-08-31"}, "to", "Choose at most 5 years."),
     ],
 )
 def test_what_cannot_be_shown_is_said_at_its_field_and_kept(typed: dict[str, str], field: str, words: str) -> None:
-    asked = ranges.asked(typed, at=AT)
-    assert asked.problems == {field: words}
+    asked = date_ranges.parse_range(typed, at=AT)
+    assert asked.errors == {field: words}
     assert asked.typed[field] == typed[field]
-    assert asked.range.key == ranges.TODAY
+    assert asked.range.key == date_ranges.TODAY
 
 
 # --- Sums -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("key", ranges.NAMES)
+@pytest.mark.parametrize("key", date_ranges.RANGE_NAMES)
 def test_one_query_reads_everything_folded_or_not(key: str, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     count()
     rollups.fold_marks()
     count(settled="52.5")
     count(model="veo3", settled=None)
     count(AT - timedelta(days=800))
-    wanted = ranges.named(key, at=AT)
+    wanted = date_ranges.named_range(key, at=AT)
     with django_assert_num_queries(1):
-        reading = readings.read(wanted, at=AT)
+        reading = cost_totals.read_totals(wanted, at=AT)
     everything = reading.all
     assert everything[Measure.ORDERED] == 3
     assert (everything.open, everything.cost, everything.variance) == (60, Decimal("172.5"), Decimal("-7.5"))
-    assert everything.variance_size == pytest.approx(0.0625)
+    assert everything.absolute_variance_share == pytest.approx(0.0625)
     assert (everything.ended, everything.success_share) == (2, 1.0)
-    assert reading.labelled(Measure.VERDICT) == {"callback": 3}
-    assert reading.labelled(Measure.VERDICT, "veo3") == {"callback": 1}
-    assert sum(sums[Measure.ORDERED] for sums in reading.windows.values()) == 3
-    assert set(reading.windows) <= {one.starts_at for one in wanted.windows}
-    assert {start.hour: sums.cost for start, sums in reading.hours.items()} == {12: Decimal("172.5")}
+    assert reading.count_labels(Measure.VERDICT) == {"callback": 3}
+    assert reading.count_labels(Measure.VERDICT, "veo3") == {"callback": 1}
+    assert sum(sums[Measure.ORDERED] for sums in reading.by_window.values()) == 3
+    assert set(reading.by_window) <= {one.starts_at for one in wanted.windows}
+    assert {start.hour: sums.cost for start, sums in reading.recent_hours.items()} == {12: Decimal("172.5")}
 
 
 def test_sums_of_nothing_are_zero_or_unknown() -> None:
     sums = Sums()
     assert (sums[Measure.ACTUAL], sums.cost) == (0, 0)
-    assert (sums.variance_share, sums.variance_size, sums.success_share) == (None, None, None)
-    assert figures.margin_of(sums) is None
+    assert (sums.variance_share, sums.absolute_variance_share, sums.success_share) == (None, None, None)
+    assert breakdowns.compute_margin_share(sums) is None
     with pytest.raises(KeyError):
         sums["no_measure"]
 
@@ -160,11 +169,11 @@ def test_the_margin_is_that_of_the_price_list(settings: Settings, usd: str, shar
     settings.USD_PER_USER_CREDIT = Decimal(usd)
     sums = Sums(charged=Decimal(120), refunded=Decimal(60), estimated=Decimal(60), settled_estimate=Decimal(60))
     sums[Measure.ACTUAL] = Decimal(60)
-    assert figures.margin_of(sums) == share
+    assert breakdowns.compute_margin_share(sums) == share
     listed = Margin(60, Decimal(60)).percent
     assert share == (None if listed is None else float(listed) / 100)
     # Who paid nothing in the end left no share of anything.
-    assert figures.margin_of(Sums(charged=Decimal(60), refunded=Decimal(60), actual=Decimal(60))) is None
+    assert breakdowns.compute_margin_share(Sums(charged=Decimal(60), refunded=Decimal(60), actual=Decimal(60))) is None
 
 
 @pytest.mark.django_db
@@ -173,12 +182,12 @@ def test_rows_by_model_and_user_have_the_dearest_first(alice: User) -> None:
     count(user_id=alice.pk, model="veo3")
     count(user_id=alice.pk, model="veo3")
     count(user_id=999, settled=None)
-    wanted = ranges.named("today", at=AT)
-    rows = figures.model_rows(readings.read(wanted, at=AT))
+    wanted = date_ranges.named_range("today", at=AT)
+    rows = breakdowns.build_model_rows(cost_totals.read_totals(wanted, at=AT))
     assert [(row.model, row.sums.cost) for row in rows] == [("veo3", 120), ("veo3_fast", 120)]
     assert rows[0].margin == pytest.approx(1 / 6)
     assert rows[0].times.p50_s == pytest.approx(61.7, rel=0.05)
-    people = figures.user_rows(wanted)
+    people = breakdowns.read_user_rows(wanted)
     assert [(row.user_id, row.email, row.sums[Measure.ESTIMATED]) for row in people] == [
         (alice.pk, "alice@example.com", 180),
         (999, "", 60),
@@ -186,14 +195,14 @@ def test_rows_by_model_and_user_have_the_dearest_first(alice: User) -> None:
 
 
 def test_counts_keep_the_order_that_is_asked_for() -> None:
-    found = figures.counted({"poll": 1, "odd": 3}, order=figures.WAYS)
+    found = breakdowns.build_label_rows({"poll": 1, "odd": 3}, order=breakdowns.RESULT_SOURCES)
     assert [(one.label, one.count, one.share) for one in found] == [
         ("callback", 0, 0.0),
         ("poll", 1, 0.25),
         ("repair", 0, 0.0),
         ("odd", 3, 0.75),
     ]
-    assert figures.counted({}, order=("callback",))[0].share == 0.0
+    assert breakdowns.build_label_rows({}, order=("callback",))[0].share == 0.0
 
 
 # --- Forecasts --------------------------------------------------------------------------------------------------------
@@ -206,17 +215,17 @@ def hours(*costs: int) -> dict[datetime, Sums]:
 
 
 def test_the_pace_weighs_the_newest_hours_most_and_one_burst_little() -> None:
-    steady = forecasts.pace(hours(180, 360, 360, 360), at=AT)
+    steady = forecasts.measure_pace(hours(180, 360, 360, 360), at=AT)
     assert steady.now * 3600 == pytest.approx(360)
     assert steady.day * 3600 == pytest.approx(360)
-    burst = forecasts.pace(hours(60, 0, 0, 360), at=AT)
+    burst = forecasts.measure_pace(hours(60, 0, 0, 360), at=AT)
     assert burst.now * 3600 == pytest.approx((4 * 60 + 360) / (4 * 0.5 + 3 + 2 + 1))
-    assert forecasts.pace({}, at=AT) == Pace(0.0, 0.0)
+    assert forecasts.measure_pace({}, at=AT) == Pace(0.0, 0.0)
     # Ten minutes after the very first order, a whole day's pace is not guessed from ten minutes.
-    assert forecasts.pace(hours(60), at=AT.replace(minute=10)).day * 3600 == pytest.approx(60)
+    assert forecasts.measure_pace(hours(60), at=AT.replace(minute=10)).day * 3600 == pytest.approx(60)
     # On the hour there is nothing of this hour yet.
     assert (
-        forecasts.pace(
+        forecasts.measure_pace(
             {AT.replace(minute=0) - timedelta(hours=1): Sums(estimated=Decimal(60))}, at=AT.replace(minute=0)
         ).now
         > 0
@@ -225,17 +234,17 @@ def test_the_pace_weighs_the_newest_hours_most_and_one_burst_little() -> None:
 
 def test_money_ends_at_the_pace_of_now_then_at_the_days() -> None:
     pace = Pace(now=100 / 3600, day=50 / 3600)
-    assert forecasts.ends_at(Decimal(0), pace, at=AT) == AT
-    assert forecasts.ends_at(Decimal(200), pace, at=AT) == AT + timedelta(hours=2)
-    assert forecasts.ends_at(Decimal(350), pace, at=AT) == AT + timedelta(hours=4)
-    assert forecasts.ends_at(Decimal(1_000_000), pace, at=AT) is None
-    assert forecasts.ends_at(Decimal(100), Pace(0.0, 0.0), at=AT) is None
-    assert forecasts.balance_at(Decimal(1000), pace, after=timedelta(hours=4)) == pytest.approx(Decimal(650))
-    assert forecasts.balance_at(Decimal(10), pace, after=timedelta(hours=4)) == 0
-    line = forecasts.ahead(Decimal(1000), pace, at=AT, until=AT + timedelta(hours=5))
+    assert forecasts.estimate_end(Decimal(0), pace, at=AT) == AT
+    assert forecasts.estimate_end(Decimal(200), pace, at=AT) == AT + timedelta(hours=2)
+    assert forecasts.estimate_end(Decimal(350), pace, at=AT) == AT + timedelta(hours=4)
+    assert forecasts.estimate_end(Decimal(1_000_000), pace, at=AT) is None
+    assert forecasts.estimate_end(Decimal(100), Pace(0.0, 0.0), at=AT) is None
+    assert forecasts.forecast_balance(Decimal(1000), pace, after=timedelta(hours=4)) == pytest.approx(Decimal(650))
+    assert forecasts.forecast_balance(Decimal(10), pace, after=timedelta(hours=4)) == 0
+    line = forecasts.forecast_points(Decimal(1000), pace, at=AT, until=AT + timedelta(hours=5))
     assert [then - AT for then, _amount in line] == [timedelta(), timedelta(hours=3), timedelta(hours=5)]
-    assert forecasts.ahead(Decimal(1000), pace, at=AT, until=AT) == []
-    assert forecasts.ahead(Decimal(1000), Pace(0.0, 0.0), at=AT, until=AT + timedelta(hours=5)) == []
+    assert forecasts.forecast_points(Decimal(1000), pace, at=AT, until=AT) == []
+    assert forecasts.forecast_points(Decimal(1000), Pace(0.0, 0.0), at=AT, until=AT + timedelta(hours=5)) == []
 
 
 @pytest.mark.parametrize(
@@ -248,7 +257,7 @@ def test_money_ends_at_the_pace_of_now_then_at_the_days() -> None:
     ],
 )
 def test_a_time_to_come_is_said_no_finer_than_a_guess_deserves(after: timedelta, words: str) -> None:
-    assert forecasts.moment(AT + after, at=AT) == words
+    assert forecasts.format_forecast(AT + after, at=AT) == words
 
 
 # --- The balance's curve ----------------------------------------------------------------------------------------------
@@ -277,23 +286,26 @@ def test_the_curve_is_thinned_readings_with_the_top_ups(
             happened_at=AT - timedelta(hours=hours_ago),
         )
     with django_assert_num_queries(1):
-        curve = balance.curve(account, since=since, until=until)
-    assert len(curve.points) == balance.POINTS + 1
+        curve = balance_curve.read_curve(account, since=since, until=until)
+    assert len(curve.points) == balance_curve.MAX_POINTS + 1
     assert (curve.points[0], curve.points[-1].balance) == (Point(since, Decimal(4970)), 4370)
     assert curve.top_ups == [Point(AT - timedelta(hours=2), Decimal(1000))]
-    assert balance.curve(account, since=since - timedelta(days=9), until=since - timedelta(days=8)) == Curve()
-    assert balance.ending(AT + timedelta(days=1), AT) < AT + timedelta(minutes=1)
+    assert (
+        balance_curve.read_curve(account, since=since - timedelta(days=9), until=since - timedelta(days=8))
+        == BalanceCurve()
+    )
+    assert balance_curve.curve_end(AT + timedelta(days=1), AT) < AT + timedelta(minutes=1)
 
 
 # --- Charts -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [charts.WIDE, charts.NARROW])
-@pytest.mark.parametrize("key", ranges.NAMES)
+@pytest.mark.parametrize("key", date_ranges.RANGE_NAMES)
 def test_bars_stand_inside_their_frame(key: str, width: int) -> None:
-    wanted = ranges.named(key, at=AT)
+    wanted = date_ranges.named_range(key, at=AT)
     sums = Sums(estimated=Decimal(120), settled_estimate=Decimal(60), actual=Decimal("52.5"))
-    drawn = charts.bars(wanted.windows, {wanted.windows[3].starts_at: sums}, width=width)
+    drawn = charts.build_bar_chart(wanted.windows, {wanted.windows[3].starts_at: sums}, width=width)
     frame = drawn.frame
     assert len(drawn.bars) == len(wanted.windows)
     assert len(frame.labels) <= (12 if width == charts.WIDE else 6)
@@ -312,30 +324,30 @@ def test_bars_stand_inside_their_frame(key: str, width: int) -> None:
     [("0", "10"), ("9", "10"), ("900", "1,000"), ("1350", "1,500"), ("12001", "12,500"), ("210000", "300,000")],
 )
 def test_axes_end_at_round_numbers(most: str, top: str) -> None:
-    wanted = ranges.named("7d", at=AT)
-    drawn = charts.bars(wanted.windows, {wanted.windows[0].starts_at: Sums(estimated=Decimal(most))})
+    wanted = date_ranges.named_range("7d", at=AT)
+    drawn = charts.build_bar_chart(wanted.windows, {wanted.windows[0].starts_at: Sums(estimated=Decimal(most))})
     assert drawn.frame.grid[-1].label == top
 
 
 def test_the_curve_goes_in_steps_and_its_top_ups_find_room_for_words() -> None:
-    wanted = ranges.named("today", at=AT)
+    wanted = date_ranges.named_range("today", at=AT)
     minutes = [0, 200, 201, 1200]
-    curve = Curve(
+    curve = BalanceCurve(
         points=[Point(wanted.since + timedelta(minutes=n), Decimal(5000 + n)) for n in minutes],
         top_ups=[Point(wanted.since + timedelta(minutes=n), Decimal(100)) for n in (200, 202, 1439)],
     )
-    drawn = charts.balances(
+    drawn = charts.build_balance_chart(
         curve,
         since=wanted.since,
         until=wanted.until,
         low=Decimal(1000),
         critical=Decimal(500),
-        ahead=[Point(AT, Decimal(4000)), Point(wanted.until, Decimal(3000))],
+        forecast=[Point(AT, Decimal(4000)), Point(wanted.until, Decimal(3000))],
     )
     assert drawn.path.startswith(f"M{drawn.frame.left}")
     assert drawn.path.count("V") == 3
     assert drawn.area.endswith("Z")
-    assert drawn.ahead.startswith("M")
+    assert drawn.forecast.startswith("M")
     assert [(kind, line.label) for kind, line in drawn.thresholds] == [("low", "1,000"), ("critical", "500")]
     assert drawn.thresholds[0][1].y < drawn.thresholds[1][1].y
     assert [(mark.is_labelled, mark.anchor) for mark in drawn.marks] == [
@@ -344,31 +356,35 @@ def test_the_curve_goes_in_steps_and_its_top_ups_find_room_for_words() -> None:
         (True, "end"),
     ]
     assert drawn.end is not None
-    assert [label.words for label in drawn.frame.labels] == ["00:00", "04:00", "08:00", "12:00", "16:00", "20:00"]
+    assert [label.text for label in drawn.frame.labels] == ["00:00", "04:00", "08:00", "12:00", "16:00", "20:00"]
     assert drawn.span > 600
 
 
 def test_of_many_top_ups_none_is_labelled() -> None:
-    wanted = ranges.named("year", at=AT)
-    curve = Curve(top_ups=[Point(wanted.since + n * timedelta(days=40), Decimal(100)) for n in range(9)])
-    drawn = charts.balances(curve, since=wanted.since, until=wanted.until, low=Decimal(1), critical=Decimal(0))
+    wanted = date_ranges.named_range("year", at=AT)
+    curve = BalanceCurve(top_ups=[Point(wanted.since + n * timedelta(days=40), Decimal(100)) for n in range(9)])
+    drawn = charts.build_balance_chart(
+        curve, since=wanted.since, until=wanted.until, low=Decimal(1), critical=Decimal(0)
+    )
     assert [mark.is_labelled for mark in drawn.marks] == [False] * 9
     assert drawn.marks[0].anchor == "start"
 
 
 @pytest.mark.parametrize(("key", "label"), [("7d", "26 Aug"), ("year", "Oct")])
 def test_an_empty_curve_is_a_frame(key: str, label: str) -> None:
-    wanted = ranges.named(key, at=AT)
-    top_ups = Curve(top_ups=[Point(AT, Decimal(5))])
-    drawn = charts.balances(top_ups, since=wanted.since, until=wanted.until, low=Decimal(0), critical=Decimal(0))
-    assert (drawn.path, drawn.area, drawn.end, drawn.ahead) == ("", "", None, "")
-    assert drawn.frame.labels[0].words == label
+    wanted = date_ranges.named_range(key, at=AT)
+    top_ups = BalanceCurve(top_ups=[Point(AT, Decimal(5))])
+    drawn = charts.build_balance_chart(
+        top_ups, since=wanted.since, until=wanted.until, low=Decimal(0), critical=Decimal(0)
+    )
+    assert (drawn.path, drawn.area, drawn.end, drawn.forecast) == ("", "", None, "")
+    assert drawn.frame.labels[0].text == label
 
 
 def test_windows_are_named_for_sentences_and_for_axes() -> None:
     names = [
-        (charts.name_of(one), charts.short_name_of(one))
-        for one in (ranges.named(key, at=AT).windows[0] for key in ("today", "7d", "year"))
+        (charts.format_window(one), charts.format_window_short(one))
+        for one in (date_ranges.named_range(key, at=AT).windows[0] for key in ("today", "7d", "year"))
     ]
     assert names == [("00:00", "00"), ("26 Aug 2026", "26 Aug"), ("October 2025", "Oct")]
 
@@ -418,32 +434,32 @@ def test_tables_say_what_the_page_says(alice: User, account: ProviderAccount, st
         counts=[(Measure.FAILED, 1)],
         labelled=[(Measure.FAILURE, "audio", 1)],
     )
-    wanted = ranges.named("7d", at=AT)
-    reading = readings.read(wanted, at=AT)
+    wanted = date_ranges.named_range("7d", at=AT)
+    reading = cost_totals.read_totals(wanted, at=AT)
 
     def only(table: Table, number: int = 0) -> dict[str, object]:
         return dict(zip(table.columns, list(table.rows)[number], strict=True))
 
-    day = only(tables.timeline(wanted, reading), 6)
+    day = only(tables.build_timeline(wanted, reading), 6)
     assert (day["from"], day["videos"], day["open"]) == (datetime(2026, 9, 1, tzinfo=BERLIN), 2, 60)
-    model = only(tables.models(reading))
+    model = only(tables.build_models(reading))
     assert (model["model"], model["success_share"], model["margin_share"]) == ("veo3_fast", 0.5, 0.1667)
     assert isinstance(model["p50_s"], float)
-    user = only(tables.users(wanted))
+    user = only(tables.build_users(wanted))
     assert (user["email"], user["charged_user_credits"]) == ("alice@example.com", 144)
-    assert only(tables.failures(reading)) == {"failure_code": "audio", "videos": 1, "share": 1.0}
-    assert only(tables.verdicts(reading)) == {"came_by": "callback", "videos": 2, "share": 1.0}
-    curve = Curve(points=[Point(AT, Decimal(9))], top_ups=[Point(AT - timedelta(hours=1), Decimal(7))])
-    assert [row[1:] for row in tables.balance(curve).rows] == [("top_up", 7), ("reading", 9)]
+    assert only(tables.build_failures(reading)) == {"failure_code": "audio", "videos": 1, "share": 1.0}
+    assert only(tables.build_callbacks(reading)) == {"came_by": "callback", "videos": 2, "share": 1.0}
+    curve = BalanceCurve(points=[Point(AT, Decimal(9))], top_ups=[Point(AT - timedelta(hours=1), Decimal(7))])
+    assert [row[1:] for row in tables.build_balance(curve).rows] == [("top_up", 7), ("reading", 9)]
     alert = Alert(kind="test", severity="info", cause="=x", last_at=AT)
-    assert only(tables.alerts([alert]))["cause"] == "=x"
+    assert only(tables.build_alerts([alert]))["cause"] == "=x"
 
 
 @pytest.mark.django_db
 def test_times_that_nobody_measured_are_empty_cells() -> None:
     rollups.record_counts(ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ORDERED, 1)])
-    reading = readings.read(ranges.named("today", at=AT), at=AT)
-    assert next(iter(tables.models(reading).rows))[-4:] == (None, None, None, None)
+    reading = cost_totals.read_totals(date_ranges.named_range("today", at=AT), at=AT)
+    assert next(iter(tables.build_models(reading).rows))[-4:] == (None, None, None, None)
 
 
 # --- Words ------------------------------------------------------------------------------------------------------------

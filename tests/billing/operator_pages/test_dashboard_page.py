@@ -92,12 +92,12 @@ def test_it_says_which_budget_ends_first_and_until_when_the_balance_lasts(
     use(7_000)
     sentence, act = verdict_of(desk)
     # 3,000 are left at nearly 500 an hour.
-    assert "Today's budget ends about" in sentence
+    assert "At this pace, today's budget lasts until about" in sentence
     assert "The provider balance lasts until about" in sentence
     assert act == "Pause…"
     Budget.objects.all().delete()
     settings.DAILY_COST_LIMIT = Decimal(100_000)
-    assert "All budgets last at this pace." in verdict_of(desk)[0]
+    assert "At this pace, all budgets last." in verdict_of(desk)[0]
     settings.DAILY_COST_LIMIT = 0
     assert "budget" not in verdict_of(desk)[0]
 
@@ -117,12 +117,12 @@ def test_without_a_key_one_is_to_be_given(desk: Client, settings: Settings) -> N
 def test_a_pause_says_who_when_why_and_until_when(desk: Client, working: ProviderAccount, olga: User) -> None:
     provider_accounts.pause_account(account_id=working.pk, actor=olga, reason="Prices are being changed.")
     sentence, act = verdict_of(desk)
-    assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It goes on")
-    assert "It goes on when somebody resumes it." in sentence
+    assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It stays paused")
+    assert "It stays paused until an operator resumes it." in sentence
     assert act == "Resume…"
     until = AT + timedelta(hours=1)
     provider_accounts.pause_account(account_id=working.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
-    assert "It resumes by itself at 13:20." in verdict_of(desk)[0]
+    assert "It resumes automatically at 13:20." in verdict_of(desk)[0]
 
 
 def test_a_pause_whose_time_is_over_stops_nothing(
@@ -137,15 +137,15 @@ def test_the_watch_over_spending_says_what_it_saw(desk: Client, working: Provide
     note = "2,000 credits ordered this hour, usual are 300"
     provider_accounts.pause_account(account_id=working.pk, actor=None, code=Pause.UNUSUAL_SPEND, reason=note)
     sentence, act = verdict_of(desk)
-    assert sentence.startswith(f"Paused by the watch over spending since 12:20. {note}")
+    assert sentence.startswith(f"Paused by the spending monitor since 12:20. {note}")
     assert act == "Resume…"
 
 
 @pytest.mark.parametrize(
     ("parked", "words", "act"),
     [
-        ("out_of_credits", "The provider says that our account has no credits left.", "Top up at the provider"),
-        ("access_denied", "The provider refuses our key or address.", "Look at the key"),
+        ("out_of_credits", "The provider reports that our account has no credits left.", "Top up at the provider"),
+        ("access_denied", "The provider rejects our key or IP address.", "View the key"),
     ],
 )
 def test_a_parked_account(desk: Client, working: ProviderAccount, parked: str, words: str, act: str) -> None:
@@ -153,7 +153,7 @@ def test_a_parked_account(desk: Client, working: ProviderAccount, parked: str, w
     provider_accounts.park_account(account_id=working.pk, parked_as=ProviderAccount.Parked(parked), detail="402")
     sentence, offered = verdict_of(desk)
     assert sentence.startswith(f"Not generating. {words}")
-    assert offered in (act, "Look at the account")
+    assert offered in (act, "View the account")
 
 
 def test_a_critical_balance_and_one_that_is_promised_away(desk: Client, working: ProviderAccount) -> None:
@@ -166,9 +166,9 @@ def test_a_critical_balance_and_one_that_is_promised_away(desk: Client, working:
 @pytest.mark.parametrize(
     ("period", "words"),
     [
-        ("hour", "This hour's budget is spent: 1,000 of 1,000. The next begins 13:00."),
-        ("day", "Today's budget is spent: 10,000 of 10,000. The next begins tomorrow 00:00."),
-        ("month", "This month's budget is spent: 200,000 of 200,000. The next begins 1 Oct."),
+        ("hour", "This hour's budget is spent: 1,000 of 1,000. The next one starts 13:00."),
+        ("day", "Today's budget is spent: 10,000 of 10,000. The next one starts tomorrow 00:00."),
+        ("month", "This month's budget is spent: 200,000 of 200,000. The next one starts 1 Oct."),
     ],
 )
 def test_a_spent_budget_says_when_it_starts_anew(
@@ -190,20 +190,20 @@ def test_a_budget_that_is_almost_spent(desk: Client, working: ProviderAccount) -
 
 def test_without_a_worker(desk: Client, account: ProviderAccount) -> None:
     sentence, act = verdict_of(desk)
-    assert sentence.startswith("Not generating. No worker answers")
+    assert sentence.startswith("Not generating. No worker is running")
     assert "manage.py worker" in sentence
     assert act == ""
 
 
 def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, working: ProviderAccount) -> None:
     ProviderAccount.objects.update(breaker="open", breaker_until=AT + timedelta(minutes=2))
-    assert "It has trouble. We try again by ourselves at 12:22" in verdict_of(desk)[0]
+    assert "The provider has trouble. We retry automatically at 12:22" in verdict_of(desk)[0]
     alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause=working.cause, detail="5 of 10 calls failed.")
     sentence, act = verdict_of(desk)
-    assert sentence.startswith("Waiting for the provider. It has trouble: 5 of 10 calls failed.")
-    assert act == "Look at it"
+    assert sentence.startswith("Waiting for the provider. The provider has trouble: 5 of 10 calls failed.")
+    assert act == "View the account"
     ProviderAccount.objects.update(breaker="half_open")
-    assert "We try again by ourselves, a free question first." in verdict_of(desk)[0]
+    assert "We retry automatically, starting with a free request." in verdict_of(desk)[0]
     circuit_breaker.record_success(working.pk)
     assert verdict_of(desk)[0].startswith("Generating normally.")
 
@@ -211,7 +211,7 @@ def test_an_open_breaker_says_what_it_saw_and_when_it_tries_again(desk: Client, 
 def test_a_balance_that_was_never_read(desk: Client) -> None:
     provider_accounts.get_current_account()
     JobRequest.objects.create(name="canary", started_at=AT)
-    assert verdict_of(desk)[0].startswith("About to generate. The provider balance was not read yet")
+    assert verdict_of(desk)[0].startswith("Starting up. The provider balance has not been read yet")
 
 
 # --- Figures and tables -----------------------------------------------------------------------------------------------
@@ -225,14 +225,14 @@ def test_the_figures_are_those_of_the_range(desk: Client, working: ProviderAccou
     ProviderAccount.objects.update(unexplained=Decimal("-12.5"), unexplained_at=AT)
     text = text_of(desk)
     assert "Estimated today 180 3 videos" in text
-    assert "refunds: all 2 made · files: 1 kept" in text
+    assert "refunds: all 2 made · files: 1 stored" in text
     assert "Unexplained −12.5" in text
     assert "Books balance" in text
     assert "alice@example.com 3 180" in text
     assert "Three steps" not in text
     before = text_of(desk, "?to=2026-08-31")
     assert "Estimated · 31 Aug 2026 0 0 videos" in before
-    assert "Nothing was ordered: 31 Aug 2026" in before
+    assert "No orders: 31 Aug 2026" in before
 
 
 def test_what_is_wrong_with_refunds_and_files_is_counted_by_itself_however_long_ago(
@@ -252,14 +252,14 @@ def test_what_is_wrong_with_refunds_and_files_is_counted_by_itself_however_long_
 
 def test_where_nothing_was_due_the_proof_says_so(desk: Client, working: ProviderAccount) -> None:
     BooksRun.objects.create(at=AT, took_s=1, problems=0)
-    assert "no refund due · no file due" in text_of(desk)
+    assert "no refunds due · no files expected" in text_of(desk)
 
 
 def test_the_very_first_visit_teaches(desk: Client) -> None:
     text = text_of(desk)
-    assert "Three steps, and this page fills by itself" in text
-    assert "The books were not looked at yet." in text
-    assert "None. All is quiet." in text
+    assert "Three steps to get started" in text
+    assert "The books have not been checked yet." in text
+    assert "No open alerts." in text
 
 
 def test_budgets_say_used_of_limit_with_a_word_and_a_time(
@@ -273,10 +273,10 @@ def test_budgets_say_used_of_limit_with_a_word_and_a_time(
     for hours_ago in range(4):
         order(AT - timedelta(hours=hours_ago), credits=1200)
     text = text_of(desk)
-    assert "This hour 400 of 1,000 · 40 % ends about 12:40 at this pace" in text
-    assert "This month 0 · no limit set one to be safe" in text
+    assert "This hour 400 of 1,000 · 40 % lasts until about 12:40 at this pace" in text
+    assert "This month 0 · no limit a limit is recommended" in text
     assert f"User {alice.pk} · Today 400 of 450 · 88.9 % almost spent · lasts at this pace" in text
-    assert "Veo 3.1 Quality · This hour 0 of 0 · 100 % spent · starts anew 13:00" in text
+    assert "Veo 3.1 Quality · This hour 0 of 0 · 100 % spent · resets 13:00" in text
 
 
 def test_what_is_under_way_is_listed_with_its_reasons(desk: Client, working: ProviderAccount, alice: User) -> None:
@@ -285,7 +285,7 @@ def test_what_is_under_way_is_listed_with_its_reasons(desk: Client, working: Pro
     VideoTask.objects.filter(pk=task.pk).update(wait_code="own_slot", created_at=AT - timedelta(minutes=12))
     text = text_of(desk)
     assert "Waiting 1 the oldest was ordered 12 min ago 1 · other videos of the same user come first" in text
-    assert "worker alive" in text
+    assert "worker running" in text
 
 
 def test_alerts_say_what_to_do_and_where_to_acknowledge(desk: Client, working: ProviderAccount, olga: User) -> None:
@@ -297,7 +297,7 @@ def test_alerts_say_what_to_do_and_where_to_acknowledge(desk: Client, working: P
     assert "All open alerts" in html
     alerts.acknowledge(alert_id=last.pk, actor=olga)
     alerts.resolve_alerts(alerts.Kind.STORAGE)
-    assert "None. All is quiet." in text_of(desk)
+    assert "No open alerts." in text_of(desk)
 
 
 def test_reasons_of_failure_are_in_plain_words_and_lead_to_the_videos(
@@ -345,7 +345,7 @@ def test_dates_that_are_none_are_said_and_kept(desk: Client) -> None:
     html = desk.get("/admin/?from=<b>soon&to=2026-09-01").content.decode()
     assert 'value="&lt;b&gt;soon"' in html
     assert 'aria-invalid="true"' in html
-    assert "is no date: write it like 2026-09-01." in html
+    assert "is not a date. Write it like 2026-09-01." in html
 
 
 # --- Acts -------------------------------------------------------------------------------------------------------------
@@ -430,7 +430,7 @@ def test_other_files_there_are_none(desk: Client, address: str) -> None:
 def test_a_file_of_dates_that_are_none_says_so(desk: Client) -> None:
     answer = desk.get("/admin/dashboard/export/models.csv?from=soon")
     assert answer.status_code == 400
-    assert "“soon” is no date" in answer.content.decode()
+    assert "“soon” is not a date" in answer.content.decode()
 
 
 def test_files_and_page_are_for_operators_only(alice: User, settings: Settings) -> None:

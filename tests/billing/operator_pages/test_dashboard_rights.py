@@ -18,7 +18,7 @@ from billing.costs import rollups
 from billing.models import Measure, ProviderAccount
 from tests.billing.conftest import SetClock, browser_of
 from tests.people import make_person
-from veoapp.operator_pages.dashboard import files, page, rights
+from veoapp.operator_pages.dashboard import exports, permissions, view_model
 from videos.models import JobRequest
 
 pytestmark = pytest.mark.django_db
@@ -72,7 +72,7 @@ def test_page_menu_and_files_hold_what_one_may_see(hire: Hire, named: list[str],
     desk = browser_of(hire(*named))
     html = desk.get("/admin/").content.decode()
     allowed = OPEN | more
-    for name in files.TABLES:
+    for name in exports.TABLE_BUILDERS:
         answer = desk.get(f"/admin/dashboard/export/{name}.csv")
         assert answer.status_code == (200 if name in allowed else 403), name
         assert (f"/admin/dashboard/export/{name}.json" in html) == (name in allowed), name
@@ -88,9 +88,9 @@ def test_who_sees_no_alerts_reads_none_of_their_words_in_the_sentence(hire: Hire
     clerk = hire()
     alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause="provider account 1", detail="5 of 10 calls failed.")
     ProviderAccount.objects.update(breaker="open", breaker_until=AT.replace(hour=13))
-    assert "It has trouble. <" in browser_of(clerk).get("/admin/").content.decode()
+    assert "The provider has trouble. <" in browser_of(clerk).get("/admin/").content.decode()
     clerk.user_permissions.add(Permission.objects.get(codename="view_alert"))
-    assert "It has trouble: 5 of 10 calls failed. <" in browser_of(clerk).get("/admin/").content.decode()
+    assert "The provider has trouble: 5 of 10 calls failed. <" in browser_of(clerk).get("/admin/").content.decode()
 
 
 def test_the_json_tells_kinds_of_alerts_to_all_and_their_words_to_whom_the_page_does(
@@ -132,5 +132,5 @@ def test_fewer_rights_cost_no_more_queries(hire: Hire) -> None:
 
 
 def test_every_table_has_its_right_its_name_and_its_file() -> None:
-    assert set(rights.NEEDED) == set(files.TABLES) == set(page.EXPORTS)
-    assert rights.MONEY == MONEY
+    assert set(permissions.REQUIRED_PERMISSIONS) == set(exports.TABLE_BUILDERS) == set(view_model.EXPORT_TITLES)
+    assert permissions.COST_TABLES == MONEY

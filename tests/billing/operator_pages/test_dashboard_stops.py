@@ -80,11 +80,11 @@ def test_what_is_left_is_too_little_for_whatever_waits(
     assert Alert.objects.get().kind == "budget_hard"
     sentence, act = verdict_of(desk)
     assert sentence == (
-        "Waiting for the next budget. Today's budget has no room for what waits: 960 of 1,000 are used. "
-        "The next begins tomorrow 00:00. Nothing is lost: what was ordered keeps its place."
+        "Waiting for the next budget. Today's budget is too low for the videos waiting: 960 of 1,000 are used. "
+        "The next one starts tomorrow 00:00. Orders keep their place in the queue."
     )
     assert act == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % no room for what waits · starts anew tomorrow 00:00" in text_of(desk)
+    assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in text_of(desk)
     assert generation(desk) == {
         "state": "budget",
         "account": "kie.ai",
@@ -110,9 +110,11 @@ def test_what_is_left_is_too_little_for_anything_that_is_sold(
     Price.objects.exclude(provider_credits=60).delete()
     set_used(960)
     sentence, act = verdict_of(desk)
-    assert sentence.startswith("Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next begins")
+    assert sentence.startswith(
+        "Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next one starts"
+    )
     assert act == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % spent · starts anew tomorrow 00:00" in text_of(desk)
+    assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in text_of(desk)
     assert generation(desk)["state"] == "budget"
     listed = desk.get("/admin/billing/budget/").content.decode()
     assert '<progress class="meter meter-bad" max="100" value="96"' in listed
@@ -127,7 +129,8 @@ def test_a_budget_below_any_price_does_not_promise_that_the_next_helps(
     settings.DAILY_COST_LIMIT = Decimal(20)
     sentence, act = verdict_of(desk)
     assert (
-        sentence == "Not generating. A budget of 20 is less than any video costs: nothing is sent until it is raised."
+        sentence
+        == "Not generating. A budget of 20 is below the price of any video: nothing is sent until it is raised."
     )
     assert act == "Raise the budget…"
 
@@ -197,7 +200,7 @@ def test_now_is_now_whatever_range_is_looked_at(desk: Client, working: ProviderA
     for query in ("", "?from=2026-08-28&to=2026-08-29", "?range=30d"):
         text = text_of(desk, query)
         assert "Not generating. The provider balance is 700; new videos stop at 500." in text, query
-        assert "400 free · 300 promised" in text, query
+        assert "400 available · 300 reserved" in text, query
     assert generation(desk)["state"] == "critical_balance"
 
 
@@ -211,7 +214,7 @@ def test_what_is_promised_since_the_balance_was_read_is_not_free(
     for _ in range(2):
         working.refresh_from_db()
         assert provider_accounts.get_available_balance(working) == 480
-        assert "480 free · 60 promised" in text_of(desk)
+        assert "480 available · 60 reserved" in text_of(desk)
         assert verdict_of(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
         assert desk.get(ADDRESS).json()["available"] == 480
         assert generation(desk)["state"] == "critical_balance"
@@ -219,7 +222,7 @@ def test_what_is_promised_since_the_balance_was_read_is_not_free(
         spend.answered(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     provider_accounts.record_balance(account_id=working.pk, balance=Decimal(580))
-    assert "580 free · 0 promised" in text_of(desk)
+    assert "580 available · 0 reserved" in text_of(desk)
 
 
 # --- A provider that may be well again --------------------------------------------------------------------------------
@@ -237,10 +240,10 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     rows.update(breaker_until=AT)
     sentence, act = verdict_of(desk)
     assert sentence == (
-        "Ready to try the provider again. It had trouble and has rested since; nothing waits. "
-        "The next order is taken and goes first, as the probe; once it is sent, all others follow."
+        "Ready to try the provider again. The provider failed earlier, the pause after that is over, and no video is waiting. "
+        "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
     )
-    assert act == "Look at it"
+    assert act == "View the account"
     rested = availability.check_availability(user=alice, quote=None).standing
     assert rested is not None
     assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)

@@ -78,7 +78,7 @@ def test_the_usual_report_is_thirty_days_by_day_with_variance_and_a_total() -> N
 
 
 @pytest.mark.usefixtures("history")
-@pytest.mark.parametrize("by", cost_report.BY)
+@pytest.mark.parametrize("by", cost_report.GROUPINGS)
 def test_however_it_is_cut_the_total_is_the_same_folded_or_not(by: str) -> None:
     words = ("--from", "2026-07-01", "--to", "2026-09-01", "--by", by)
     before = rows(*words)
@@ -183,6 +183,6 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_report_is_its_rows_and_their_total(alice: User) -> None:
     job(alice, actual="75")
-    found = cost_report.report(first=date(2026, 9, 1), last=date(2026, 9, 1), by="day")
+    found = cost_report.build_report(first=date(2026, 9, 1), last=date(2026, 9, 1), by="day")
     assert [(name, sums.variance) for name, sums in found.rows] == [("2026-09-01", 15)]
     assert found.total.variance == 15

@@ -48,38 +48,38 @@ def test_the_balance_lasts_until_work_stops_as_the_first_page_says(
 ) -> None:
     for days_ago in range(1, 8):
         spend(still, alice, days_ago=days_ago, actual=100 * days_ago)
-    balance = daily_summary.of(YESTERDAY).balance
+    balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.balance, balance.promised) == (400, 5000, 0)
     assert balance.is_being_spent
     # 4,500 above the critical threshold, 100 a day; of the next three hours the last ones speak, which cost nothing.
     assert balance.ends_at == still.at + timedelta(days=45, hours=3)
     assert not balance.is_low
-    monitoring = cost_monitoring.figures(still.at)
+    monitoring = cost_monitoring.build_figures(still.at)
     assert monitoring["balanceCriticalAt"] == balance.ends_at.isoformat()
 
 
 def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: ProviderAccount, alice: User) -> None:
     spend(still, alice, days_ago=2, actual=300)
-    balance = daily_summary.of(YESTERDAY).balance
+    balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert balance.usual == 150
 
 
 def test_without_spending_nobody_knows_how_long_it_lasts(still: SetClock, account: ProviderAccount) -> None:
-    balance = daily_summary.of(YESTERDAY).balance
+    balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.is_being_spent, balance.ends_at) == (0, False, None)
 
 
 def test_without_a_key_there_is_no_balance(still: SetClock, settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
-    assert daily_summary.of(YESTERDAY).balance is None
+    assert daily_summary.build_summary(YESTERDAY).balance is None
 
 
 def test_a_balance_that_was_never_read_says_nothing(still: SetClock, alice: User) -> None:
     spend(still, alice, days_ago=1, actual=300)
-    balance = daily_summary.of(YESTERDAY).balance
+    balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.balance, balance.ends_at, balance.is_low) == (None, None, False)
 
@@ -89,17 +89,23 @@ def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: Us
     count(at, alice, ordered=3, estimated=180)
     count(at, alice, settled=2, settled_estimate=120, actual=125)
     count(at, bob, ordered=1, estimated=60)
-    cost = daily_summary.of(YESTERDAY).cost
+    cost = daily_summary.build_summary(YESTERDAY).cost
     assert (cost.ordered, cost.settled, cost.still_open) == (4, 2, 2)
     assert (cost.estimated, cost.settled_estimate, cost.actual, cost.variance) == (240, 120, 125, 5)
     assert cost.variance_percent is not None
     assert round(cost.variance_percent, 2) == Decimal("4.17")
-    assert (cost.most, cost.most_estimated) == (alice, 180)
+    assert (cost.top_user, cost.top_user_estimate) == (alice, 180)
 
 
 def test_a_quiet_day_has_no_variance(still: SetClock) -> None:
-    cost = daily_summary.of(YESTERDAY).cost
-    assert (cost.ordered, cost.variance, cost.variance_percent, cost.most, cost.is_unusual) == (0, 0, None, None, False)
+    cost = daily_summary.build_summary(YESTERDAY).cost
+    assert (cost.ordered, cost.variance, cost.variance_percent, cost.top_user, cost.is_unusual) == (
+        0,
+        0,
+        None,
+        None,
+        False,
+    )
 
 
 def test_the_day_is_the_site_s(still: SetClock, settings: Settings, alice: User) -> None:
@@ -107,16 +113,16 @@ def test_the_day_is_the_site_s(still: SetClock, settings: Settings, alice: User)
     count(datetime(2026, 8, 30, 16, tzinfo=UTC), alice, ordered=1)
     count(datetime(2026, 8, 31, 15, tzinfo=UTC), alice, ordered=1)
     count(datetime(2026, 8, 31, 16, tzinfo=UTC), alice, ordered=1)
-    assert daily_summary.of(YESTERDAY).cost.ordered == 2
+    assert daily_summary.build_summary(YESTERDAY).cost.ordered == 2
 
 
 def test_a_day_of_more_than_twice_the_usual_is_unusual(still: SetClock, alice: User) -> None:
     for days_ago in range(2, 9):
         spend(still, alice, days_ago=days_ago, actual=100)
     spend(still, alice, days_ago=1, actual=200)
-    assert not daily_summary.of(YESTERDAY).cost.is_unusual
+    assert not daily_summary.build_summary(YESTERDAY).cost.is_unusual
     count(still.at - DAY, alice, ordered=1, estimated=1)
-    cost = daily_summary.of(YESTERDAY).cost
+    cost = daily_summary.build_summary(YESTERDAY).cost
     assert (cost.is_unusual, cost.usual) == (True, 100)
 
 
@@ -126,7 +132,7 @@ def test_unusual_spending_of_the_day_is_named(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     still.at += DAY
     alerts.raise_alert(Kind.UNUSUAL_SPEND)
-    found = daily_summary.of(YESTERDAY)
+    found = daily_summary.build_summary(YESTERDAY)
     assert found.unusual == [burst]
 
 
@@ -142,7 +148,9 @@ def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: U
     ledger.refund(charge_key=charge.idempotency_key, idempotency_key="refund:1")
     still.at += DAY
     give_credits(bob, 500)
-    trends = {trend.name: (trend.day, trend.before, trend.change) for trend in daily_summary.of(YESTERDAY).credits}
+    trends = {
+        trend.name: (trend.day, trend.before, trend.change) for trend in daily_summary.build_summary(YESTERDAY).credits
+    }
     assert trends == {
         "Grant": (50, 100, -50),
         "Charge": (-60, 0, -60),
@@ -158,16 +166,16 @@ def test_open_alerts_are_named_the_worst_first(still: SetClock, olga: User) -> N
         alerts.raise_alert(Kind.UNCONFIRMED, cause=str(n))
     aside = alerts.raise_alert(Kind.WORKER)
     alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + DAY)
-    found = daily_summary.of(YESTERDAY)
+    found = daily_summary.build_summary(YESTERDAY)
     assert found.open_alerts[0] == critical
-    assert (len(found.open_alerts), found.more_alerts, found.put_aside) == (8, 2, 1)
+    assert (len(found.open_alerts), found.more_alerts, found.snoozed_alerts) == (8, 2, 1)
 
 
 def test_the_newest_look_at_the_books_is_named(still: SetClock) -> None:
-    assert daily_summary.of(YESTERDAY).books is None
+    assert daily_summary.build_summary(YESTERDAY).books is None
     BooksRun.objects.create(at=still.at - DAY, took_s=1, problems=3)
     newest = BooksRun.objects.create(at=still.at, took_s=1, problems=0)
-    assert daily_summary.of(YESTERDAY).books == newest
+    assert daily_summary.build_summary(YESTERDAY).books == newest
 
 
 # Who sends it
@@ -182,13 +190,13 @@ def _wanted(settings: Settings, still: SetClock) -> None:
 
 @pytest.mark.usefixtures("_wanted")
 def test_it_is_due_from_its_hour_on_about_the_day_before(still: SetClock, settings: Settings) -> None:
-    assert (summary_schedule.day_due(), summary_schedule.is_due(), summary_schedule.claim()) == (None, False, None)
+    assert (summary_schedule.due_day(), summary_schedule.is_due(), summary_schedule.claim()) == (None, False, None)
     still.sleep(60)
-    assert (summary_schedule.day_due(), summary_schedule.is_due()) == (YESTERDAY, True)
+    assert (summary_schedule.due_day(), summary_schedule.is_due()) == (YESTERDAY, True)
     settings.TIME_ZONE = "America/New_York"
-    assert summary_schedule.day_due() is None
+    assert summary_schedule.due_day() is None
     still.sleep(4 * 3600)
-    assert summary_schedule.day_due() == YESTERDAY
+    assert summary_schedule.due_day() == YESTERDAY
     settings.COST_ALERT_EMAIL = []
     assert not summary_schedule.is_due()
 
@@ -200,14 +208,14 @@ def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> N
     assert row is not None
     assert row.waiting == ["olga@example.com", "otto@example.com"]
     assert summary_schedule.claim() is None
-    summary_schedule.reached(row, "olga@example.com")
-    still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+    summary_schedule.record_delivery(row, "olga@example.com")
+    still.sleep(summary_schedule.RETRY_AFTER.total_seconds())
     assert summary_schedule.is_due()
     again = summary_schedule.claim()
     assert again is not None
     assert again.waiting == ["otto@example.com"]
-    summary_schedule.reached(again, "otto@example.com")
-    still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+    summary_schedule.record_delivery(again, "otto@example.com")
+    still.sleep(summary_schedule.RETRY_AFTER.total_seconds())
     assert not summary_schedule.is_due()
     assert summary_schedule.claim() is None
     assert str(DailySummary.objects.get(sent_at__isnull=False)) == "2026-08-31"
@@ -218,9 +226,9 @@ def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> N
 @pytest.mark.usefixtures("_wanted")
 def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
     still.sleep(60)
-    for _ in range(summary_schedule.ATTEMPTS):
+    for _ in range(summary_schedule.MAX_ATTEMPTS):
         assert summary_schedule.claim() is not None
-        still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+        still.sleep(summary_schedule.RETRY_AFTER.total_seconds())
     assert not summary_schedule.is_due()
     assert summary_schedule.claim() is None
 
@@ -231,28 +239,28 @@ def test_a_mail_that_no_worker_sent_that_day_is_sent_late_unless_the_next_is_due
     row = summary_schedule.claim()
     assert row is not None
     for address in list(row.waiting):
-        summary_schedule.reached(row, address)
+        summary_schedule.record_delivery(row, address)
     still.at = datetime(2026, 9, 3, 0, 30, tzinfo=UTC)
-    assert (summary_schedule.day_due(), summary_schedule.is_due()) == (date(2026, 9, 1), True)
+    assert (summary_schedule.due_day(), summary_schedule.is_due()) == (date(2026, 9, 1), True)
     late = summary_schedule.claim()
     assert late is not None
     assert late.day == date(2026, 9, 1)
     for address in list(late.waiting):
-        summary_schedule.reached(late, address)
+        summary_schedule.record_delivery(late, address)
     assert not summary_schedule.is_due()
     still.at = datetime(2026, 9, 6, 8, tzinfo=UTC)
-    assert summary_schedule.day_due() == date(2026, 9, 5), "older ones are no news any more"
+    assert summary_schedule.due_day() == date(2026, 9, 5), "older ones are no news any more"
 
 
 @pytest.mark.usefixtures("_wanted")
 def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) -> None:
     still.sleep(60)
-    for n in range(summary_schedule.ATTEMPTS):
+    for n in range(summary_schedule.MAX_ATTEMPTS):
         assert not Alert.objects.exists(), n
         row = summary_schedule.claim()
         assert row is not None
-        summary_schedule.not_reached(row, "the mail server cannot be reached (TimeoutError)")
-        still.sleep(summary_schedule.TRY_AGAIN.total_seconds())
+        summary_schedule.record_failure(row, "the mail server cannot be reached (TimeoutError)")
+        still.sleep(summary_schedule.RETRY_AFTER.total_seconds())
     alert = Alert.objects.get()
     assert (alert.kind, alert.severity, alert.facts["day"]) == ("summary_unsent", "warning", "2026-08-31")
     assert "12 times.\nthe mail server cannot be reached" in alert.detail
@@ -261,7 +269,7 @@ def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) 
     assert row is not None
     for address in list(row.waiting):
         assert Alert.objects.filter(resolved_at=None).exists()
-        summary_schedule.reached(row, address)
+        summary_schedule.record_delivery(row, address)
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
@@ -270,6 +278,6 @@ def test_promises_are_taken_off_before_days_are_counted(
 ) -> None:
     spend(still, alice, days_ago=1, actual=100)
     monkeypatch.setattr(provider_accounts, "get_available_balance", lambda account: Decimal(500))
-    balance = daily_summary.of(YESTERDAY).balance
+    balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert balance.ends_at == still.at

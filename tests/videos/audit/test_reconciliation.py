@@ -89,7 +89,7 @@ def test_before_two_readings_there_is_nothing_to_compare(desk: Client, purse: Pu
     purse.read()
     text = said(desk.get(PAGE).text)
     assert "Nothing to compare yet" in text
-    assert "Books not looked at yet" in text
+    assert "Books not checked yet" in text
     assert desk.post(PAGE, {}).status_code == 403
 
 
@@ -110,29 +110,29 @@ def test_what_is_explained_adds_up(desk: Client, purse: Purse) -> None:  # noqa:
     BooksRun.objects.create(took_s=1, problems=0, at=purse.still.at)
     html = desk.get(PAGE).text
     text = said(html)
-    assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been taken for it." in text
+    assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
     assert sums(html) == {
         "Balance at the beginning": "5,000",
         "Top-ups": "+1,000",
         "Given back by the provider": "0",
         "Videos whose cost is known": "−97.5",
-        "Videos on the way": "−60",
+        "Videos in progress": "−60",
         "Corrections by operators": "0",
         "Not explained": "0",
         "Balance at the end": "5,842.5",
     }
     assert "Veo 3.1 Fast 1 60 60" in text
     assert "Veo 3.1 Quality 1 250 37.5" in text
-    assert "Against the estimates: −212.5" in text
+    assert "Compared with the estimates: −212.5" in text
     assert "Books balance" in text
-    assert "Every balance is the sum of its movements." in text
+    assert "Every balance is the sum of its entries." in text
 
 
 def test_what_is_gone_is_said_with_its_place(desk: Client, purse: Purse) -> None:  # noqa: F811
     gone(purse)
     html = desk.get(PAGE).text
     text = said(html)
-    assert "12.5 credits are gone that no video explains." in text
+    assert "12.5 credits are missing that no video explains." in text
     assert sums(html)["Not explained"] == "−12.5"
     assert "between the readings of 12:03:00 and 12:07:01 −12.5" in text
     assert 'name="amount" value="-12.5"' in html
@@ -142,9 +142,7 @@ def test_failed_videos_that_may_explain_it_are_named(desk: Client, purse: Purse)
     purse.read()
     purse.job(actual=0, basis="assumed")
     purse.read()
-    assert "1 failed video was taken to be free; had it been charged, that would have been 60" in said(
-        desk.get(PAGE).text
-    )
+    assert "1 failed video was counted as free; charged, it would have cost 60" in said(desk.get(PAGE).text)
 
 
 def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:  # noqa: F811
@@ -153,10 +151,10 @@ def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:
     purse.read()
     provider_accounts.lock_account(purse.account.pk)
     text = said(desk.get(PAGE).text)
-    assert "Credits came in." in text
+    assert "Credits were added." in text
     purse.pass_(minutes=20)
     text = said(desk.get(PAGE).text)
-    assert "30 credits more are there than our books explain." in text
+    assert "There are 30 credits more than our books explain." in text
 
 
 def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> None:  # noqa: F811
@@ -166,7 +164,7 @@ def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> 
     html = desk.get(PAGE).text
     assert "They are being measured" in said(html)
     # Nobody is led to count it twice.
-    assert "wait for it, or it counts twice" in said(html)
+    assert "Wait for that, or they count twice" in said(html)
     assert 'value="1000"' not in html
 
 
@@ -175,8 +173,8 @@ def test_other_stretches_and_days_are_chosen(desk: Client, purse: Purse) -> None
     purse.read(days=5)
     assert "Everything explained." in said(desk.get(PAGE).text)
     for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
-        assert "12.5 credits are gone" in said(desk.get(PAGE + query).text), query
-    assert "It ends before it begins." in said(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
+        assert "12.5 credits are missing" in said(desk.get(PAGE + query).text), query
+    assert "The last day is before the first." in said(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
     assert "Enter a valid date." in said(desk.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
     assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
 
@@ -187,12 +185,12 @@ def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Set
         label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
     )
     assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?account={other.pk}").text)
-    assert "12.5 credits are gone" in said(desk.get(f"{PAGE}?account={purse.account.pk}").text)
-    assert "12.5 credits are gone" in said(desk.get(f"{PAGE}?account=nonsense").text)
-    assert "12.5 credits are gone" in said(desk.get(f"{PAGE}?account=99999").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account={purse.account.pk}").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=nonsense").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=99999").text)
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     other.delete()
-    assert "12.5 credits are gone" in said(desk.get(PAGE).text), "the newest account, when none is current"
+    assert "12.5 credits are missing" in said(desk.get(PAGE).text), "the newest account, when none is current"
 
 
 def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  # noqa: F811
@@ -201,7 +199,7 @@ def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:  
     CreditAccount.objects.update(balance=11)
     problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
     text = said(desk.get(PAGE).text)
-    assert "Not every balance is the sum of its movements" in text
+    assert "Not every balance is the sum of its entries" in text
     assert problem.text in text
 
 
@@ -213,7 +211,7 @@ def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: 
     top_ups.reconcile_accounts()
     done = answer(desk, "-12.5")
     assert done.redirect_chain == [(PAGE, 302)]
-    assert "Written down: −12.5 credits." in done.text
+    assert "Correction saved: −12.5 credits." in done.text
     assert "Everything explained." in said(done.text)
     assert "Playground · olga@example.com" in said(done.text)
     entry = ProviderEntry.objects.get()
@@ -227,7 +225,7 @@ def test_a_double_click_answers_once(desk: Client, purse: Purse) -> None:  # noq
     answer(desk, "-12.5")
     answer(desk, "-12.5")
     assert ProviderEntry.objects.count() == 1
-    assert "This form was used before" in answer(desk, "-12").text
+    assert "This form was already used" in answer(desk, "-12").text
     assert ProviderEntry.objects.count() == 1
 
 
@@ -251,8 +249,8 @@ def test_only_who_may_answer_is_asked(clerk: Callable[..., Client], purse: Purse
     gone(purse)
     assert clerk_page(clerk("view_videotask")).status_code == 403
     reader = clerk("view_providerentry")
-    assert "12.5 credits are gone" in said(clerk_page(reader).text)
-    assert "Answer a difference" not in clerk_page(reader).text
+    assert "12.5 credits are missing" in said(clerk_page(reader).text)
+    assert "Record a correction" not in clerk_page(reader).text
     assert answer(reader, "-12.5").status_code == 403
     assert not ProviderEntry.objects.exists()
     assert Client().get(PAGE).status_code == 302
@@ -442,12 +440,12 @@ def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
 ) -> None:
     html = desk.get(PAGE).text
     assert f'value="{differing.reference}" form="answer-paid_without_file"' in html
-    assert 'class="chip chip-good">agree' not in html
+    assert 'class="chip chip-good">match' not in html
     done = explain(desk, differing.reference)
     assert done.redirect_chain == [(PAGE, 302)]
     text = said(done.text)
-    assert "Answered: 1." in text
-    assert 'class="chip chip-good">agree' in done.text
+    assert "Decisions saved: 1." in text
+    assert 'class="chip chip-good">match' in done.text
     assert "Never made · olga@example.com" in text
     assert f"/admin/videos/videotask/{differing.pk}/change/" in done.text
     one = FileAnswer.objects.get()
@@ -470,11 +468,11 @@ def test_only_what_differs_is_answered_and_only_once(desk: Client, differing: Vi
         (("videos/none.mp4",), "stray"),
         ((differing.reference,), "nonsense"),
     ):
-        assert "One of these was answered, or mended, meanwhile." in explain(desk, *references, kind=kind).text
-    assert "Choose what you answer." in explain(desk).text
+        assert "One of these was decided or repaired in the meantime." in explain(desk, *references, kind=kind).text
+    assert "Select at least one file." in explain(desk).text
     assert not FileAnswer.objects.exists()
     explain(desk, differing.reference)
-    assert "One of these was answered" in explain(desk, differing.reference, reason="Again").text
+    assert "One of these was decided" in explain(desk, differing.reference, reason="Again").text
     assert FileAnswer.objects.get().reason == "Never made"
 
 

@@ -262,8 +262,8 @@ def test_the_command_prints_or_sends_any_day(post_office: Mailbox, still: SetClo
     still.at = MORNING
     code, said = command("--print")
     assert code == 0
-    assert said.startswith("The day 1 Sep 2026")
-    assert "The day 15 Aug 2026" in command("--date", "2026-08-15", "--print")[1]
+    assert said.startswith("Summary of 1 Sep 2026")
+    assert "Summary of 15 Aug 2026" in command("--date", "2026-08-15", "--print")[1]
     assert post_office.messages == []
     assert command() == (0, f"{OLGA}: sent\n{OTTO}: sent\n")
     settings.EMAIL_PORT = free_port()

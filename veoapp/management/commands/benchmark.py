@@ -25,10 +25,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["tasks"] < 1:
             raise CommandError("a history has at least one task")
-        result = dashboard.run(tasks=options["tasks"], say=self.stderr.write)
+        result = dashboard.run_benchmark(tasks=options["tasks"], say=self.stderr.write)
         if options["json"]:
-            self.stdout.write(json.dumps(dashboard.facts(result), indent=2))
+            self.stdout.write(json.dumps(dashboard.build_report(result), indent=2))
         else:
-            self.stdout.write("\n".join(dashboard.table(result)))
+            self.stdout.write("\n".join(dashboard.format_table(result)))
         if options["enforce"] and not result.is_within_targets:
             sys.exit(1)

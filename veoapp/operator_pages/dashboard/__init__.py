@@ -1,1 +1,4 @@
-"""The operators' first page: are we spending too much, why did it stop, what is to be done. Put together of all apps."""
+"""The dashboard, the first page of the operators' site: whether videos are being made, what they cost, what to do.
+
+`snapshot` reads everything, `view_model` prepares it for the template, `exports` serves the tables as files.
+"""

@@ -79,7 +79,7 @@ def _days_left(available: Decimal) -> str:
     """Until the critical threshold, at the pace of the last hours."""
     at = clock.now()
     above = available - settings.CRITICAL_BALANCE_THRESHOLD
-    ends_at = forecasts.ends_at(above, forecasts.pace(current_costs.read(at).hours, at=at), at=at)
+    ends_at = forecasts.estimate_end(above, forecasts.measure_pace(current_costs.read(at).hours, at=at), at=at)
     if ends_at is None:
         return f">{forecasts.HORIZON.days}"
     return f"{(ends_at - at) / timedelta(days=1):.1f}"

@@ -13,7 +13,7 @@ PREFIX = "veoapp_benchmark_"
 
 
 @contextmanager
-def database() -> Iterator[str]:
+def open_database() -> Iterator[str]:
     """While the block runs, `default` is an empty database with all tables; yields its name. The real rows are never seen."""
     if connection.in_atomic_block:
         raise RuntimeError("not within a transaction: the connection is about to speak to another database")

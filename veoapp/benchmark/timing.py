@@ -9,11 +9,11 @@ from typing import Any
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-WARM_UP = 3
+WARM_UP_RUNS = 3
 
 
 @dataclass(frozen=True)
-class Taken:
+class Timing:
     """Milliseconds of several runs, and the queries of one. The best is what a machine takes that does nothing else."""
 
     best_ms: float
@@ -26,9 +26,9 @@ class Taken:
         return asdict(self)
 
 
-def measure(act: Callable[[], object], *, runs: int, before_each: Callable[[], object] = lambda: None) -> Taken:
+def measure_time(act: Callable[[], object], *, runs: int, before_each: Callable[[], object] = lambda: None) -> Timing:
     """Run it some times to warm up, once to count its queries, and then `runs` times by the clock."""
-    for _ in range(WARM_UP):
+    for _ in range(WARM_UP_RUNS):
         before_each()
         act()
     before_each()
@@ -43,4 +43,4 @@ def measure(act: Callable[[], object], *, runs: int, before_each: Callable[[], o
         act()
         times_ms.append((perf_counter() - begin) * 1000)
     p95 = quantiles(times_ms, n=20)[-1] if len(times_ms) > 1 else times_ms[0]
-    return Taken(round(min(times_ms), 1), round(median(times_ms), 1), round(p95, 1), queries)
+    return Timing(round(min(times_ms), 1), round(median(times_ms), 1), round(p95, 1), queries)
