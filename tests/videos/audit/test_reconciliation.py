@@ -513,7 +513,7 @@ def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
     text = said(explain(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
     assert "From a copy" in text
     assert "The disk broke" in text
-    assert "Files agree" in text
+    assert "Files match" in text
     assert not {one for one in audit_runner.run_audit().problems if one.invariant in ("I7", "I15")}
 
 
@@ -524,7 +524,7 @@ def test_a_stretch_has_its_bounds_and_what_was_typed_stays(desk: Client, purse: 
     gone(purse)
     assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
     html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
-    assert "These are too many days to compare at once: choose at most 92." in html
+    assert "This is too long to compare at once: choose at most 92 days." in html
     assert 'value="2026-06-01"' in html
     assert 'value="2026-09-01"' in html
     for query in ("begin=2026-01-01&end=9999-12-31", "begin=0001-01-01&end=2026-01-01", "end=2026-01-01"):
