@@ -1,4 +1,4 @@
-"""The studio's form: what a person chose and typed, and how it becomes an order. Nothing typed is ever lost."""
+"""The studio's form and how it becomes an order. Whatever was typed is shown again after an error."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,16 +24,15 @@ from videos.ordering.input_modes import (
 )
 from videos.ordering.orders import VideoOrder
 
-# Which control of the form an order's complaint belongs to; all others carry the field's own name.
+# The form field that shows an order field's error, where the names differ; None: the form itself.
 ERROR_FIELDS = {"generation_type": "mode", "images": None}
 
 
 class StudioForm(forms.Form):
-    """One order. `seen_price` is what the page said it costs; `key` makes a second click the same order."""
+    """One order. `seen_price` is the price the page showed; `key` makes a second click the same order."""
 
-    use_required_attribute = (
-        False  # the server's sentence is better than the browser's bubble, and speaks the page's language
-    )
+    # The server's error message is in the page's language, the browser's is not.
+    use_required_attribute = False
 
     key = forms.CharField(max_length=100, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))
     mode = forms.ChoiceField(label=_("Made from"), choices=Mode, widget=forms.RadioSelect, initial=Mode.TEXT)
@@ -42,7 +41,7 @@ class StudioForm(forms.Form):
         max_length=catalogue.PROMPT_LIMIT,
         widget=forms.Textarea(attrs={"rows": 4, "placeholder": _("What should be seen and heard?")}),
         error_messages={
-            "required": _("Say what should be seen: a subject, what it does, how the camera moves."),
+            "required": _("Describe what should be seen: a subject, what it does, how the camera moves."),
             "max_length": _("The prompt is too long: at most 2,000 characters."),
         },
     )
@@ -59,7 +58,7 @@ class StudioForm(forms.Form):
         required=False,
         min_value=catalogue.SEED_RANGE[0],
         max_value=catalogue.SEED_RANGE[1],
-        help_text=_("A number from 10000 to 99999. The same seed and prompt give a similar take."),
+        help_text=_("A number from 10000 to 99999. The same seed and prompt give a similar video."),
         error_messages=dict.fromkeys(
             ("invalid", "min_value", "max_value"), _("A seed is a number from 10000 to 99999.")
         ),
@@ -87,17 +86,17 @@ class StudioForm(forms.Form):
 
     def __init__(self, *, user: User, data: Mapping[str, Any] | None = None, initial: dict[str, Any] | None = None):
         super().__init__(data=data, initial={"key": str(randomness.new_uuid()), **(initial or {})})
-        # A browser that knows the limit would cut a longer text without a word; the server says so and keeps it.
+        # With maxlength the browser would silently cut a longer text; the server keeps it and shows an error.
         self.fields["prompt"].widget.attrs.pop("maxlength", None)
         self.user = user
         self.slot_errors: dict[str, str | Promise] = {}
 
     def value_of(self, name: str) -> Any:
-        """What the field holds now: as typed if the form was sent, else as offered."""
+        """The field's submitted value, or its initial value if the form was not submitted."""
         return self[name].value()
 
     def chosen_images(self) -> dict[str, SourceImage]:
-        """The person's own images by place; places with nothing, or with somebody else's, are absent."""
+        """The user's own images by slot; empty slots and other users' images are left out."""
         wanted: dict[str, UUID] = {}
         for slot in ALL_SLOTS:
             try:
@@ -135,15 +134,15 @@ class StudioForm(forms.Form):
             enable_translation=values["enable_translation"],
         )
 
-    def complain(self, errors: Mapping[str, str | Promise]) -> None:
-        """Show an order's complaints at the controls they belong to."""
+    def add_order_errors(self, errors: Mapping[str, str | Promise]) -> None:
+        """Add an order's errors to the form fields they belong to."""
         for name, sentence in errors.items():
             self.add_error(ERROR_FIELDS.get(name, name if name in self.fields else None), str(sentence))
 
 
 def form_values_of(task: VideoTask) -> dict[str, Any]:
-    """An earlier video's settings as the form's first values: for "run again" and "edit and retry"."""
-    images = [place.image_id for place in task.task_images.all()]
+    """An earlier video's settings as the form's initial values: for "run again" and "edit and retry"."""
+    images = [task_image.image_id for task_image in task.task_images.all()]
     mode = mode_of(task, len(images))
     return {
         "mode": mode,
@@ -161,7 +160,7 @@ def form_values_of(task: VideoTask) -> dict[str, Any]:
 
 def _missing_image_error(mode: str) -> Promise:
     if mode == Mode.REFERENCE:
-        return _("Bring at least one reference image, or choose Text.")
+        return _("Add at least one reference image, or choose Text.")
     if mode == Mode.BOTH:
-        return _("Bring a first and a last frame, or choose First for one frame.")
-    return _("Bring a first frame, or choose Text.")
+        return _("Add a first and a last frame, or choose First for one frame.")
+    return _("Add a first frame, or choose Text.")

@@ -1,4 +1,4 @@
-"""What videos do when something happens to a person."""
+"""Signal receivers: what happens to a user's videos when the account is closed."""
 
 from typing import Any
 
@@ -11,5 +11,5 @@ from videos.actions import owner as owner_actions
 
 @receiver(account_closing, dispatch_uid="videos.actions.owner")
 def erase_videos_of_closing_account(user: User, actor: User | None, **kwargs: Any) -> None:
-    """Within the closing's own transaction: what waits is cancelled with its refund, what has ended is forgotten."""
+    """Cancel and refund queued videos and erase finished ones, in the same transaction that closes the account."""
     owner_actions.erase_user_videos(user=user, actor=actor)

@@ -1,4 +1,4 @@
-"""Addresses of the studio, the gallery and the videos, and those where the provider calls."""
+"""URLs of the studio, the gallery and the videos, and of the provider's callbacks."""
 
 from django.urls import path
 

@@ -159,14 +159,14 @@ def make_and_keep(page: Page, hand: Hand, product: Product, words: Words, album:
     job.scroll_into_view_if_needed()
     album.add("progress")
     assert product.sandbox.finish() == 1
-    take = page.locator("#latest .take")
+    take = page.locator("#latest .tile")
     expect(take).to_contain_text(words.prompt, timeout=WITHIN_MS)
     expect(page.locator("#live .job")).to_have_count(0)
     assert page.evaluate(MARKED), "it turned ready by a reload"
     take.scroll_into_view_if_needed()
     album.add("ready")
 
-    hand.press(take.locator("a.take-link"))
+    hand.press(take.locator("a.tile-link"))
     page.wait_for_url("**/videos/*/")
     film = page.locator("video")
     expect(film).to_be_visible()
@@ -245,14 +245,14 @@ def test_a_refused_prompt_says_so_plainly_gives_the_credits_back_and_comes_back_
     hand.write(page.locator("#id_prompt"), prompt)
     price = page.locator(".pay-price b").inner_text()
     hand.press(page.get_by_role("button", name=words.make, exact=True))
-    tile = page.locator("#latest .take")
+    tile = page.locator("#latest .tile")
     expect(tile).to_contain_text(words.refused, timeout=WITHIN_MS)
     expect(page.locator("#balance")).to_have_text("100")
     # The price bar was drawn while the credits were away.
     expect(page.locator(".pay-left")).to_have_text(f"{words.leaves} {100 - int(price)}")
     tile.scroll_into_view_if_needed()
     album.add("tile")
-    hand.press(tile.locator("a.take-prompt"))
+    hand.press(tile.locator("a.tile-prompt"))
     expect(page.get_by_role("heading", name=words.refused)).to_be_visible()
     expect(page.get_by_text(words.why, exact=True)).to_be_visible()
     expect(page.get_by_text(words.back.format(n=price))).to_be_visible()

@@ -249,7 +249,7 @@ def test_without_javascript_a_video_is_ordered_watched_and_cancelled(new_page: N
     expect(page.get_by_role("link", name="Refresh")).to_be_visible()
     page.click(f"#job-link-{task.pk}")
     page.click("#cancel")
-    expect(page.locator("main")).to_contain_text("Cancelled; 30 credits are back.")
+    expect(page.locator("main")).to_contain_text("Cancelled. 30 credits refunded.")
     assert ledger.balance_of(alice) == 100
 
 
@@ -266,7 +266,7 @@ def test_a_video_turns_ready_on_the_open_studio_page_and_the_asking_ends(new_pag
     page.fill("#id_prompt", "typed meanwhile")
     expect(page.locator(f"#job-{task.pk}")).to_be_visible()
     takes.finish(task)
-    expect(page.locator(f"#take-{task.pk} img")).to_be_visible(timeout=8000)
+    expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
     expect(page.locator(".job")).to_have_count(0)
     assert page.evaluate("window.sameDocument") is True
     expect(page.locator("#id_prompt")).to_have_value("typed meanwhile")
@@ -279,10 +279,10 @@ def test_a_tile_of_the_gallery_turns_ready_in_its_place(new_page: NewPage, alice
     done, task = takes.ready(alice), takes.generating(alice)
     page = new_page(user=alice)
     page.goto("/videos/")
-    expect(page.locator(f"#take-{task.pk} .poster")).to_contain_text("Generating")
+    expect(page.locator(f"#video-{task.pk} .poster")).to_contain_text("Generating")
     takes.finish(task)
-    expect(page.locator(f"#take-{task.pk} img")).to_be_visible(timeout=8000)
-    expect(page.locator(f"#take-{done.pk} img")).to_be_visible()
+    expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
+    expect(page.locator(f"#video-{done.pk} img")).to_be_visible()
 
 
 def test_the_video_page_ends_with_a_film_that_plays(new_page: NewPage, alice: User) -> None:
@@ -296,7 +296,7 @@ def test_the_video_page_ends_with_a_film_that_plays(new_page: NewPage, alice: Us
     film.evaluate("film => { film.muted = true; return film.play(); }")
     film.evaluate(UNTIL_IT_RUNS)
     page.goto("/videos/")
-    page.hover(f"#take-{task.pk} .poster")
+    page.hover(f"#video-{task.pk} .poster")
     page.locator(".poster video").evaluate(UNTIL_IT_RUNS)
     page.mouse.move(0, 0)
     expect(page.locator(".poster video")).to_have_count(0)
@@ -313,7 +313,7 @@ def test_deleting_asks_in_a_dialog_that_escape_closes(new_page: NewPage, alice: 
     page.click("[data-dialog]")
     page.click("dialog .btn-danger")
     page.wait_for_url("**/videos/")
-    expect(page.locator(f"#take-{task.pk}")).to_have_count(0)
+    expect(page.locator(f"#video-{task.pk}")).to_have_count(0)
 
 
 def test_the_account_menu_closes_on_escape_and_elsewhere(new_page: NewPage, alice: User) -> None:

@@ -149,13 +149,13 @@ def test_a_new_person_reads_chinese(reader: Client, address: str, says: str) -> 
 
 
 MADE: dict[str, tuple[Callable[..., VideoTask], str]] = {
-    "queued": (takes.queued, "取消 · 免费"),
-    "submitting": (takes.submitting, "正在交给服务商"),
-    "unconfirmed": (takes.unconfirmed, "尚不确定"),
+    "queued": (takes.queued, "取消 · 全额退还"),
+    "submitting": (takes.submitting, "正在发送给服务商"),
+    "unconfirmed": (takes.unconfirmed, "未确认"),
     "generating": (takes.generating, "生成中"),
     "ready": (takes.ready, "已妥善保存"),
     "refused": (takes.refused, "被服务商拒绝"),
-    "late": (takes.late, "视频还是来了"),
+    "late": (takes.late, "视频迟到送达"),
     "cancelled": (takes.cancelled, "发送之前已取消。"),
 }
 

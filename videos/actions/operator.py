@@ -1,6 +1,6 @@
-"""What operators may do with a video task. Each act is told the state its operator saw and does nothing in any other.
+"""Operators' actions on a task. Each takes the status that the operator saw and does nothing if it has changed.
 
-They stand on the same acts as everything else: status and money move in `videos.lifecycle.acts` alone.
+Status and money are changed by `videos.lifecycle` alone.
 """
 
 from uuid import UUID
@@ -16,44 +16,44 @@ from videos.pipeline import adoption, downloads, polling
 
 Status = VideoTask.Status
 
-# Only these can be ended by a person: while a request is being sent nobody knows what has begun.
+# Not while a request is being sent: nobody knows then whether the provider has started.
 CANCELLABLE = (Status.QUEUED, Status.UNCONFIRMED, Status.GENERATING, Status.DOWNLOADING)
 
 
 class TaskBusy(Exception):
-    """A worker holds it at this moment."""
+    """A worker is handling the task at this moment."""
 
 
 class CallbackPending(Exception):
-    """The provider has called about an unconfirmed task, and nobody has looked yet: its word comes before ours."""
+    """The provider has called about an unconfirmed task and the callback was not processed yet, so it must not be ended."""
 
 
 def can_check(task: VideoTask) -> bool:
-    """Whether there is anything to look for: a place to be sent, or a verdict."""
+    """Whether there is something to check: a queued task could be sent, or the provider has a result to ask for."""
     return task.status == Status.QUEUED or VideoTask.objects.filter(polling.due(), pk=task.pk, deleted_at=None).exists()
 
 
 def can_retry_download(task: VideoTask) -> bool:
-    """Whether the provider named files that we do not have."""
+    """Whether the provider has files that we have not stored."""
     return task.deleted_at is None and _missing_files(task.pk).exists()
 
 
 def check_now(*, task_id: UUID, seen: str, actor: User) -> None:
-    """Let dispatcher or poller look at once. Raises NotPossible when it is not as seen, or nothing is to be looked for."""
+    """Make the task due for the dispatcher or poller. Raises NotPossible if its status changed or nothing can be checked."""
     at = clock.database_now()
     task = VideoTask.objects.get(pk=task_id)
     if task.status != seen or not can_check(task):
         raise lifecycle.NotPossible(task.status)
     if not VideoTask.objects.filter(pk=task_id, status=seen).update(due_at=at):
         raise lifecycle.NotPossible(_status_of(task_id))
-    lifecycle.note(task_id=task_id, code="look_now", detail="looked at by hand", actor=actor)
+    lifecycle.note(task_id=task_id, code="check_now", detail="checked by an operator", actor=actor)
     job_queue.enqueue("dispatch" if seen == Status.QUEUED else "poll")
 
 
 def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
-    """Fetch the missing files at once, also those given up; returns how many.
+    """Make the missing files due for download, also those given up; returns how many.
 
-    Raises Busy while a worker is fetching them, NotPossible when none is missing.
+    Raises TaskBusy while a worker is fetching them, NotPossible if none is missing.
     """
     task = VideoTask.objects.get(pk=task_id)
     if task.status != seen or not can_retry_download(task):
@@ -61,15 +61,15 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
     if _missing_files(task_id).filter(lease_until__gt=clock.database_now()).exists():
         raise TaskBusy
     count = downloads.retry(task_id=task_id)
-    lifecycle.note(task_id=task_id, code="retry_download", detail="fetched again by hand", actor=actor)
+    lifecycle.note(task_id=task_id, code="retry_download", detail="retried by an operator", actor=actor)
     job_queue.enqueue("download")
     return count
 
 
 def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
-    """End a task as seen and give its price back. What was sent may have been paid for: booked as possible, and alerted.
+    """End a task and refund it. If it was sent, its cost is recorded as possible and an alert is raised.
 
-    Raises Busy while it is being sent, Called, NotPossible when it is not as seen any more.
+    Raises TaskBusy while it is being sent, CallbackPending, and NotPossible if its status has changed.
     """
     if seen == Status.SUBMITTING:
         raise TaskBusy
@@ -87,16 +87,20 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
 
 
 def mark_lost(*, task_id: UUID, actor: User) -> None:
-    """Stop waiting for an unconfirmed task and give its price back. Raises Called, NotPossible when it is another by now."""
+    """Give up an unconfirmed task and refund it. Raises CallbackPending, and NotPossible if its status has changed."""
     _refuse_if_callback_pending(task_id)
     if not lifecycle.given_up(
-        task_id=task_id, from_=Status.UNCONFIRMED, code="unconfirmed", detail="called lost by an operator", actor=actor
+        task_id=task_id,
+        from_=Status.UNCONFIRMED,
+        code="unconfirmed",
+        detail="marked as lost by an operator",
+        actor=actor,
     ):
         raise lifecycle.NotPossible(_status_of(task_id))
 
 
 def _refuse_if_callback_pending(task_id: UUID) -> None:
-    """A callback that we answered with 200 is honoured: it is looked into before anybody is refunded. Raises Called."""
+    """Raises CallbackPending: a callback that we accepted is processed before the task may be refunded."""
     task = VideoTask.objects.get(pk=task_id)
     if task.status == Status.UNCONFIRMED and adoption.pending_names(task):
         raise CallbackPending

@@ -1,4 +1,7 @@
-"""Videos, as operators see them: everything to read, nothing to edit, and four acts that are the same as everybody's."""
+"""The operators' pages about videos, callbacks, failed jobs and provider accounts, registered with Django's admin.
+
+They show everything and edit nothing; their buttons call `videos.actions.operator`.
+"""
 
 from videos.admin.accounts import ProviderAccountAdmin
 from videos.admin.callbacks import CallbackReceiptAdmin

@@ -1,4 +1,4 @@
-"""Provider accounts with the one act that needs the network: asking for the balance, which proves key and address."""
+"""Provider accounts with a connection test: it asks for the balance, which checks key and URL and costs nothing."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from videos.providers import errors
 
 
 class ProviderAccountAdmin(AccountAdmin):
-    """The same, and a test of the connection. It costs nothing."""
+    """The billing admin of provider accounts with a connection test."""
 
     actions = ("test_connection", *AccountAdmin.actions)
 
@@ -46,7 +46,7 @@ class ProviderAccountAdmin(AccountAdmin):
 
 
 def _test_connection(account: ProviderAccount) -> Proof:
-    """Ask for the balance, and say what came of it."""
+    """Ask for the balance and describe the result."""
     is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
         reading = provider_balances.read(account, asking_client_for(account), is_used=is_used)
@@ -71,12 +71,12 @@ def _test_connection(account: ProviderAccount) -> Proof:
 def _describe_error(trouble: errors.ProviderError | None) -> str:
     if isinstance(trouble, errors.AccessDenied):
         return _(
-            "it refuses our key or address (after %(took)s: %(detail)s). Compare them with the provider's page of API keys."
+            "it rejects our key or address (after %(took)s: %(detail)s). Compare them with the provider's API key page."
         )
     if isinstance(trouble, errors.OutOfCredits):
-        return _("it says that our account cannot pay (after %(took)s: %(detail)s).")
+        return _("it reports that our account cannot pay (after %(took)s: %(detail)s).")
     return _(
-        "it gives no usable answer (after %(took)s: %(detail)s). Compare the address, and whether this machine reaches it."
+        "it gives no usable answer (after %(took)s: %(detail)s). Check the address, and whether this machine can reach it."
     )
 
 
@@ -85,11 +85,11 @@ def _describe_effect(trouble: errors.ProviderError | None) -> str:
         return _("New videos wait until it answers.")
     if isinstance(trouble, errors.OutOfCredits):
         return _("New videos wait until you top it up.")
-    return _("We go on trying.")
+    return _("We keep trying.")
 
 
 def _describe_unused() -> str:
-    return _("No new video goes to it.")
+    return _("No new videos are sent to it.")
 
 
 admin.site.unregister(ProviderAccount)

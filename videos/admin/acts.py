@@ -1,4 +1,4 @@
-"""The operators' acts with their words: when each is offered, what it will do to the money, and what came of it."""
+"""The operators' actions with their texts: label, confirmation, consequence for the money, and result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Status = VideoTask.Status
 
 @dataclass(frozen=True, kw_only=True)
 class TaskAction:
-    """One act. `perform` takes the task, the state its operator saw and the operator, and returns what was done, in words."""
+    """One action. `perform` takes the task, the status its operator saw and the operator, and returns the result in words."""
 
     name: str
     label: Promise
@@ -34,18 +34,18 @@ class TaskAction:
 
 
 def perform_action(act: TaskAction, task: VideoTask, *, seen: str, actor: User) -> tuple[bool, str]:
-    """Perform an act; whether it was done, and what to tell its operator."""
+    """Perform an action; returns whether it was done, and a sentence for the operator."""
     try:
         return True, act.perform(task, seen, actor)
     except operator_actions.TaskBusy:
-        return False, _("A worker holds it at this moment; nothing was changed. Try again in two minutes.")
+        return False, _("A worker is handling it right now; nothing was changed. Try again in two minutes.")
     except operator_actions.CallbackPending:
-        return False, _("The provider has called about it: choose “Look now” first. Nothing was changed.")
+        return False, _("The provider has called about it: choose “Check now” first. Nothing was changed.")
     except lifecycle.NotPossible as refusal:
         if refusal.status == seen:
-            return False, _("There is nothing to do for it as it stands; nothing was changed.")
-        word = STATES[refusal.status].word
-        return False, _("Meanwhile it became “%(state)s”; nothing was changed.") % {"state": word}
+            return False, _("Nothing can be done in its current state; nothing was changed.")
+        word = STATES[refusal.status].label
+        return False, _("Its state is now “%(state)s”; nothing was changed.") % {"state": word}
 
 
 def _format_credits(task: VideoTask) -> str:
@@ -60,51 +60,58 @@ def _format_provider_credits(spend: Spend | None) -> str:
 
 def _check_consequence(task: VideoTask, spend: Spend | None) -> str:
     if task.status == Status.QUEUED:
-        return _("No money moves by this. If it is its turn and nothing holds it, it is sent and paid for as ordered.")
-    return _("No money moves: the provider is asked how it stands, and asking is free.")
+        return _(
+            "This costs nothing by itself. If it is its turn and nothing blocks it, it is sent and paid for as ordered."
+        )
+    return _("This costs nothing: asking the provider for the state is free.")
 
 
 def _retry_consequence(task: VideoTask, spend: Spend | None) -> str:
     if task.status == Status.FAILED:
-        return _("No money moves: fetching is free. It was refunded; if the film comes, its owner gets it free.")
-    return _("No money moves: fetching is free, and the price stands.")
+        return _(
+            "This costs nothing: downloading is free. The order was refunded; if the video arrives, its owner gets it free."
+        )
+    return _("This costs nothing: downloading is free, and the price stays the same.")
 
 
 def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
-    back = _("%(credits)s go back to %(person)s.") % {"credits": _format_credits(task), "person": task.user.email}
+    back = _("%(credits)s will be refunded to %(person)s.") % {
+        "credits": _format_credits(task),
+        "person": task.user.email,
+    }
     after = {
         Status.QUEUED: _("Nothing was sent, so it costs us nothing."),
         Status.UNCONFIRMED: _(
-            "It was sent and the answer lost: the provider may have charged %(amount)s. That is booked as possible and "
-            "raises an alert. If the film still comes, its owner gets it free."
+            "It was sent but the answer was lost: the provider may have charged %(amount)s. This is recorded as a possible "
+            "cost and raises an alert. If the video still arrives, its owner gets it free."
         ),
         Status.GENERATING: _(
-            "The provider is making it and may charge %(amount)s. That is booked as possible and raises an alert. If the "
-            "film still comes, its owner gets it free."
+            "The provider is generating it and may charge %(amount)s. This is recorded as a possible cost and raises an "
+            "alert. If the video still arrives, its owner gets it free."
         ),
         Status.DOWNLOADING: _(
-            "The provider made it and charged %(amount)s; we do not get that back. We go on fetching the film; if it "
-            "comes, its owner gets it free."
+            "The provider has generated it and charged %(amount)s, which is not refunded to us. We keep trying to download "
+            "the video; if it arrives, its owner gets it free."
         ),
     }
     words = after.get(Status(task.status), "")
-    # In a sentence of its own for languages that put no space after a full stop.
+    # Translated, because some languages put no space after a full stop.
     return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _format_provider_credits(spend)}}
 
 
 def _perform_check(task: VideoTask, seen: str, actor: User) -> str:
     operator_actions.check_now(task_id=task.pk, seen=seen, actor=actor)
-    return _("It is looked at now.")
+    return _("It is being checked now.")
 
 
 def _perform_retry(task: VideoTask, seen: str, actor: User) -> str:
     count = operator_actions.retry_download(task_id=task.pk, seen=seen, actor=actor)
-    return ngettext("%(n)d file is fetched now.", "%(n)d files are fetched now.", count) % {"n": count}
+    return ngettext("%(n)d file is being downloaded.", "%(n)d files are being downloaded.", count) % {"n": count}
 
 
 def _perform_cancel(task: VideoTask, seen: str, actor: User) -> str:
     operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
-    return _("Ended; %(credits)s went back to %(person)s.") % {
+    return _("Cancelled; %(credits)s refunded to %(person)s.") % {
         "credits": _format_credits(task),
         "person": task.user.email,
     }
@@ -112,7 +119,7 @@ def _perform_cancel(task: VideoTask, seen: str, actor: User) -> str:
 
 def _perform_mark_lost(task: VideoTask, seen: str, actor: User) -> str:
     operator_actions.mark_lost(task_id=task.pk, actor=actor)
-    return _("Called lost; %(credits)s went back to %(person)s.") % {
+    return _("Marked as lost; %(credits)s refunded to %(person)s.") % {
         "credits": _format_credits(task),
         "person": task.user.email,
     }
@@ -122,9 +129,9 @@ TASK_ACTIONS: dict[str, TaskAction] = {
     act.name: act
     for act in (
         TaskAction(
-            name="look_now",
-            label=gettext_lazy("Look now"),
-            question=gettext_lazy("Look now?"),
+            name="check_now",
+            label=gettext_lazy("Check now"),
+            question=gettext_lazy("Check now?"),
             offered=operator_actions.can_check,
             consequence=_check_consequence,
             perform=_perform_check,
@@ -140,7 +147,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
         TaskAction(
             name="cancel_with_refund",
             label=gettext_lazy("Cancel with refund"),
-            question=gettext_lazy("Cancel and give the credits back?"),
+            question=gettext_lazy("Cancel and refund the credits?"),
             offered=lambda task: task.status in operator_actions.CANCELLABLE,
             consequence=_cancel_consequence,
             perform=_perform_cancel,
@@ -149,7 +156,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
         TaskAction(
             name="mark_lost",
             label=gettext_lazy("Mark unconfirmed as lost"),
-            question=gettext_lazy("Give up waiting and give the credits back?"),
+            question=gettext_lazy("Give up waiting and refund the credits?"),
             offered=lambda task: task.status == Status.UNCONFIRMED,
             consequence=_cancel_consequence,
             perform=_perform_mark_lost,
@@ -160,12 +167,12 @@ TASK_ACTIONS: dict[str, TaskAction] = {
 
 
 def list_offered(task: VideoTask) -> list[TaskAction]:
-    """The acts that make sense for the task as it stands."""
+    """The actions that are possible for the task now."""
     return [act for act in TASK_ACTIONS.values() if act.offered(task)]
 
 
 def describe_consequences(act: TaskAction, tasks: list[VideoTask], spends: dict[UUID, Spend]) -> list[dict[str, Any]]:
-    """For the page that asks: each task, whether the act fits it, and what will happen to the money."""
+    """For the confirmation page: each task, whether the action is possible, and its consequence for the money."""
     return [
         {
             "task": task,

@@ -1,4 +1,4 @@
-"""The inbox of callbacks: what the provider, or somebody else, sent us, as it came."""
+"""The received callbacks, from the provider or anybody else, as they were sent."""
 
 from django.contrib import admin
 from django.urls import reverse
@@ -23,12 +23,12 @@ TONES: dict[str, str] = {
 
 @admin.register(CallbackReceipt)
 class CallbackReceiptAdmin(ReadOnlyAdmin):
-    """Every distinct callback. Bodies are a stranger's words: shown as text, believed by nobody."""
+    """Every distinct callback. Bodies are untrusted and shown as plain text."""
 
     list_display = ("received_at", "verdict_word", "video", "provider_task_id", "signed", "times", "problem")
     list_filter = ("verdict", "signed", "received_at")
     search_fields = ("=provider_task_id", "=body_sha256", "problem")
-    search_help_text = _("The provider's number, a body's sha256, or words of the problem")
+    search_help_text = _("Provider task ID, sha256 of the body, or words of the problem")
     ordering = ("-received_at", "-id")
     fields = (
         "video",

@@ -1,4 +1,4 @@
-"""How an operator narrows the list of videos down."""
+"""Filters and search of the admin's video list."""
 
 import re
 from typing import Any
@@ -19,22 +19,22 @@ from videos.presentation.timeline import FAILURES
 
 Status = VideoTask.Status
 
-# What a person may have to look at, and how to find it.
+# Conditions an operator may have to look into.
 ATTENTION: dict[str, tuple[Promise, Q]] = {
     "unconfirmed": (_("Unconfirmed"), Q(status=Status.UNCONFIRMED)),
     "delayed": (_("Delayed"), Q(status__in=VideoTask.LIVE, delayed_at__isnull=False)),
-    "odd": (_("Odd answers"), Q(status__in=VideoTask.LIVE, trouble_since__isnull=False)),
+    "odd": (_("Unexpected answers"), Q(status__in=VideoTask.LIVE, trouble_since__isnull=False)),
     "unsaved": (
-        _("Made, not saved yet"),
+        _("Generated, not saved yet"),
         Q(status=Status.DOWNLOADING)
         | Q(status=Status.FAILED, files__state__in=[VideoFile.State.PENDING, VideoFile.State.LOST]),
     ),
-    "late": (_("Came after its refund"), Q(late_at__isnull=False)),
+    "late": (_("Arrived after the refund"), Q(late_at__isnull=False)),
 }
 
 
 class AttentionFilter(admin.SimpleListFilter):
-    """Videos that may need a person."""
+    """Videos that may need an operator."""
 
     title = _("attention")
     parameter_name = "attention"
@@ -48,7 +48,7 @@ class AttentionFilter(admin.SimpleListFilter):
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """By model, from the catalogue: asking the rows which models they have would read them all."""
+    """By model, from the catalogue, because listing the models in use would read all rows."""
 
     title = _("model")
     parameter_name = "model"
@@ -61,7 +61,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """By resolution, for the same reason."""
+    """By resolution, from the catalogue for the same reason."""
 
     title = _("resolution")
     parameter_name = "resolution"
@@ -74,22 +74,22 @@ class ResolutionFilter(admin.SimpleListFilter):
 
 
 class FailureFilter(admin.SimpleListFilter):
-    """By the reason of failure, in the words that people read; of those we know, for the same reason."""
+    """By known failure reasons, in the words that users read."""
 
-    title = _("reason of failure")
+    title = _("failure reason")
     parameter_name = "failure"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [(code, str(failure.why)) for code, failure in FAILURES.items()]
+        return [(code, str(failure.reason)) for code, failure in FAILURES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(status=Status.FAILED, failure_code=self.value()) if self.value() else queryset
 
 
 class PersonFilter(admin.SimpleListFilter):
-    """By one person, whom another page named: the list of all people would be too long."""
+    """By one user, given by a link from another page; a list of all users would be too long."""
 
-    title = _("person")
+    title = _("user")
     parameter_name = "person"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ class PersonFilter(admin.SimpleListFilter):
 
 
 def search_tasks(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
-    """Tasks by our id or the eight characters that people see of it, the provider's id, an address, or words of the prompt."""
+    """Tasks by ID or its first eight characters, the provider's task ID, an e-mail address, or words of the prompt."""
     term = term.strip()
     if not term:
         return tasks

@@ -1,4 +1,4 @@
-"""Jobs of django-q2 as operators see them: what failed, to read. Its own pages would let staff run any function by name."""
+"""Failed jobs of django-q2, read-only. Its own admin pages would let staff run any function by name."""
 
 from django.contrib import admin
 from django_q.models import Failure, OrmQ, Schedule, Success
@@ -11,7 +11,7 @@ for model in (Schedule, Success, Failure, OrmQ):
 
 @admin.register(Failure)
 class FailureAdmin(ReadOnlyAdmin):
-    """A job that ended in an error. Nothing is lost by it: the sweep derives all work from the rows."""
+    """A job that raised an error. Its work is not lost: the sweep finds all pending work in the tables."""
 
     list_display = ("func", "started", "stopped")
     search_fields = ("func",)

@@ -1,4 +1,4 @@
-"""The list of all videos and the page of one, with the acts."""
+"""The admin's list of all videos, the page of one video, and the operators' actions."""
 
 from typing import Any
 from uuid import UUID
@@ -37,17 +37,17 @@ from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_LABELS
 from videos.pipeline import polling
 from videos.presentation.tiles import get_display_state
-from videos.templatetags.veo import span
+from videos.templatetags.veo import duration
 
 Status = VideoTask.Status
 
 MAX_SELECTED = 200
-# How much of a callback's body is shown; the row has up to 64 KiB.
+# Characters of a callback's body that are shown; up to 64 KiB are stored.
 MAX_BODY_SHOWN = 4000
 
 
 class TaskList(TolerantChangeList):
-    """A page of the list, with each task's spend: one query for all of them."""
+    """A page of the list with the tasks' spends, read in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -60,7 +60,7 @@ class TaskList(TolerantChangeList):
 
 @admin.register(VideoTask)
 class VideoTaskAdmin(ReadOnlyAdmin):
-    """Every video. Nothing is edited here: the acts are those of `videos.actions.operator`."""
+    """Every video, read-only; the actions are those of `videos.actions.operator`."""
 
     list_display = ("state", "what", "person", "made_by", "price", "estimated", "actual", "age", "waits_for")
     list_display_links = ("what",)
@@ -75,8 +75,8 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         ("account", admin.RelatedOnlyFieldListFilter),
     )
     list_select_related = ("user",)
-    search_fields = ("prompt",)  # shows the box; `searched` says what it finds
-    search_help_text = gettext_lazy("Words of the prompt, an e-mail address, our number or the provider's")
+    search_fields = ("prompt",)  # shows the search box; `search_tasks` does the search
+    search_help_text = gettext_lazy("Words of the prompt, an e-mail address, our ID or the provider's")
     ordering = ("-created_at",)
     actions: Any = tuple(acts.TASK_ACTIONS)
 
@@ -92,7 +92,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return TaskList
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may act: the right to change videos, although nothing is changed by hand."""
+        """The actions need the permission to change videos."""
         return request.user.has_perm("videos.change_videotask")
 
     # Columns
@@ -100,11 +100,11 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("state"), ordering="status")
     def state(self, task: VideoTask) -> SafeString:
         state = get_display_state(task)
-        return chip(state.word, state.tone)
+        return chip(state.label, state.tone)
 
     @admin.display(description=gettext_lazy("prompt"))
     def what(self, task: VideoTask) -> str:
-        return Truncator(task.prompt).chars(70) or _("(forgotten)")
+        return Truncator(task.prompt).chars(70) or _("(erased)")
 
     @admin.display(description=gettext_lazy("person"), ordering="user__email")
     def person(self, task: VideoTask) -> str:
@@ -133,19 +133,17 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     def age(self, task: VideoTask) -> SafeString:
         age_s = (clock.now() - task.created_at).total_seconds()
         ordered_at = timezone.localtime(task.created_at)
-        words = span(age_s) if age_s < 24 * 3600 else f"{ordered_at:%Y-%m-%d}"
+        words = duration(age_s) if age_s < 24 * 3600 else f"{ordered_at:%Y-%m-%d}"
         return format_html('<time class="num nowrap" datetime="{}">{}</time>', ordered_at.isoformat(), words)
 
-    @admin.display(description=gettext_lazy("waits for"))
+    @admin.display(description=gettext_lazy("waiting for"))
     def waits_for(self, task: VideoTask) -> str:
         return describe_wait(task)
-
-    # The page of one
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Everything about one video, and buttons for what may be done with it."""
+        """The page of one video with buttons for the possible actions."""
         try:
             task = VideoTask.objects.select_related("user", "account").get(pk=UUID(object_id))
         except (ValueError, VideoTask.DoesNotExist):
@@ -173,11 +171,9 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/videos/task.html", context)
 
-    # The acts
-
-    @admin.action(description=gettext_lazy("Look now…"), permissions=["operate"])
-    def look_now(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._act(request, "look_now", chosen)
+    @admin.action(description=gettext_lazy("Check now…"), permissions=["operate"])
+    def check_now(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._act(request, "check_now", chosen)
 
     @admin.action(description=gettext_lazy("Retry download…"), permissions=["operate"])
     def retry_download(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
@@ -192,11 +188,11 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return self._act(request, "mark_lost", chosen)
 
     def _act(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        """Asks first, saying what will happen to the money; then acts on each task in the state that was seen."""
+        """Ask for confirmation with the consequences first, then perform the action on each task in the status seen."""
         act = acts.TASK_ACTIONS[name]
         tasks = list(chosen.select_related("user")[: MAX_SELECTED + 1])
         if len(tasks) > MAX_SELECTED:
-            self.message_user(request, _("Choose fewer: at most %(n)d at once.") % {"n": MAX_SELECTED}, messages.ERROR)
+            self.message_user(request, _("Select fewer: at most %(n)d at once.") % {"n": MAX_SELECTED}, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
             return self._ask(request, act, tasks)
@@ -220,7 +216,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "checkbox_name": ACTION_CHECKBOX_NAME,
             "back": reverse("admin:videos_videotask_change", args=[tasks[0].pk]) if len(tasks) == 1 else "",
         }
-        return TemplateResponse(request, "admin/videos/ask.html", context)
+        return TemplateResponse(request, "admin/videos/confirm.html", context)
 
     def _perform(self, request: HttpRequest, act: acts.TaskAction, task: VideoTask, seen: str) -> None:
         done, words = acts.perform_action(act, task, seen=seen, actor=operator_of(request))
@@ -231,7 +227,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
 
 def describe_wait(task: VideoTask) -> str:
-    """What the next step of a task depends on, in a few words; nothing once it has ended."""
+    """What the next step of a task waits for, in a few words; empty if it is finished."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
             return str(wait_reasons.OPERATOR_TEXTS.get(task.wait_code, task.wait_code))
@@ -242,7 +238,7 @@ def describe_wait(task: VideoTask) -> str:
         until = timezone.localtime((task.submitted_at or task.created_at) + polling.UNCONFIRMED_REFUND)
         return _("the provider's call, until %(time)s") % {"time": f"{until:%H:%M}"}
     if task.status == Status.GENERATING:
-        return _("the provider's verdict")
+        return _("the provider's result")
     pending = [file for file in task.files.all() if file.state == VideoFile.State.PENDING]
     if pending and task.deleted_at is None:
         return _("the file, attempt %(n)d") % {"n": pending[0].attempts + 1}

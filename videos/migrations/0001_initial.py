@@ -91,7 +91,7 @@ class Migration(migrations.Migration):
                 ('fence', models.PositiveIntegerField(default=0, verbose_name='fence')),
                 ('submit_attempts', models.PositiveSmallIntegerField(default=0, verbose_name='submit attempts')),
                 ('poll_attempts', models.PositiveIntegerField(default=0, verbose_name='polls')),
-                ('wait_code', models.CharField(blank=True, max_length=20, verbose_name='waits for')),
+                ('wait_code', models.CharField(blank=True, max_length=20, verbose_name='waiting for')),
                 ('wait_until', models.DateTimeField(blank=True, null=True, verbose_name='waits until')),
                 ('trouble_since', models.DateTimeField(blank=True, null=True, verbose_name='odd answers since')),
                 ('created_at', models.DateTimeField(default=accounts.seams.clock.now, editable=False, verbose_name='ordered at')),
@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField(default=accounts.seams.clock.now, verbose_name='at')),
-                ('kind', models.CharField(choices=[('charged', 'Charged'), ('waiting', 'Waiting'), ('claimed', 'Being sent'), ('requeued', 'Back in the queue'), ('accepted', 'Accepted by the provider'), ('unconfirmed', 'No answer: unconfirmed'), ('adopted', 'Found again at the provider'), ('delayed', 'Takes longer than usual'), ('provider_done', 'Finished by the provider'), ('stored', 'Saved and checked'), ('ready', 'Ready'), ('refused', 'Refused by the provider'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('refunded', 'Credits returned'), ('late_result', 'Came after its refund'), ('deleted', 'Deleted by its owner'), ('note', 'Note')], max_length=16, verbose_name='event')),
+                ('kind', models.CharField(choices=[('charged', 'Charged'), ('waiting', 'Waiting'), ('claimed', 'Being sent'), ('requeued', 'Back in the queue'), ('accepted', 'Accepted by the provider'), ('unconfirmed', 'No answer: unconfirmed'), ('adopted', 'Found again at the provider'), ('delayed', 'Takes longer than usual'), ('provider_done', 'Finished by the provider'), ('stored', 'Saved and checked'), ('ready', 'Ready'), ('refused', 'Refused by the provider'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('refunded', 'Credits returned'), ('late_result', 'Arrived after the refund'), ('deleted', 'Deleted by its owner'), ('note', 'Note')], max_length=16, verbose_name='event')),
                 ('from_status', models.CharField(blank=True, max_length=12, verbose_name='from')),
                 ('to_status', models.CharField(blank=True, max_length=12, verbose_name='to')),
                 ('code', models.CharField(blank=True, max_length=40, verbose_name='code')),

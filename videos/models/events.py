@@ -27,7 +27,7 @@ class TaskEvent(models.Model):
         FAILED = "failed", _("Failed")
         CANCELLED = "cancelled", _("Cancelled")
         REFUNDED = "refunded", _("Credits returned")
-        LATE_RESULT = "late_result", _("Came after its refund")
+        LATE_RESULT = "late_result", _("Arrived after the refund")
         DELETED = "deleted", _("Deleted by its owner")
         NOTE = "note", _("Note")
 

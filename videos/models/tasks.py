@@ -75,7 +75,7 @@ class VideoTask(models.Model):
     fence = models.PositiveIntegerField(_("fence"), default=0)
     submit_attempts = models.PositiveSmallIntegerField(_("submit attempts"), default=0)
     poll_attempts = models.PositiveIntegerField(_("polls"), default=0)
-    wait_code = models.CharField(_("waits for"), max_length=20, blank=True)
+    wait_code = models.CharField(_("waiting for"), max_length=20, blank=True)
     wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
     trouble_since = models.DateTimeField(_("odd answers since"), null=True, blank=True)
 

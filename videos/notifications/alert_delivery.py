@@ -1,4 +1,4 @@
-"""Carries the news of alerts to mail addresses and to the webhook. Network only: `billing.alerts.outbox` keeps the rows."""
+"""Sends alerts to mail addresses and to the webhook. `billing.alerts.outbox` keeps the delivery rows."""
 
 import json
 import logging
@@ -28,9 +28,9 @@ Channel = AlertDelivery.Channel
 Event = AlertDelivery.Event
 
 MAX_PER_JOB = 1000
-# A job that takes longer would be killed: servers that hang must not eat more of it.
+# The worker kills longer jobs, so slow servers may use only this much time.
 TIME_LIMIT = timedelta(seconds=90)
-# More than this at once for one address come as one mail; so many mails within a while, and the next ones are gathered.
+# More alerts than this at once go to an address as one mail; so do the next ones after this many mails in the window.
 MAX_SINGLE_MAILS = 5
 GROUPING_WINDOW = timedelta(minutes=10)
 LIMITS = exchange.Limits(connect_s=5, read_s=10, total_s=15, body_bytes=4096)
@@ -38,9 +38,9 @@ GONE = 410
 
 
 def deliver_due() -> int:
-    """Carry what is due, for about ROUND; returns how much arrived. What is left is due, and rings again.
+    """Send what is due, for about TIME_LIMIT; returns how many deliveries arrived. The rest stays due.
 
-    Claimed one by one just before it is sent, so that two workers share the work.
+    Deliveries are claimed one by one just before they are sent, so that two workers can share them.
     """
     until = clock.now() + TIME_LIMIT
     mails: dict[str, list[AlertDelivery]] = defaultdict(list)
@@ -55,20 +55,20 @@ def deliver_due() -> int:
 
 
 def mail_alert(delivery: AlertDelivery) -> str:
-    """Mail claimed news of one alert; "" when the server took it, else what was wrong. The row says the same."""
+    """Mail one claimed delivery and record the result; returns "" if the server accepted it, else the error."""
     template = "alert_over" if delivery.event == Event.OVER else "alert"
     return _mail_deliveries([delivery], template, {"item": build_item(delivery)})
 
 
 def post_webhook(delivery: AlertDelivery) -> str:
-    """Post claimed news of one alert to the webhook; "" when it was taken (2xx), else what was wrong."""
+    """Post one claimed delivery to the webhook; returns "" if it was accepted (2xx), else the error."""
     if not settings.ALERT_WEBHOOK_URL:
-        return _record_failure([delivery], "there is no ALERT_WEBHOOK_URL any more", for_good=True)
+        return _record_failure([delivery], "ALERT_WEBHOOK_URL is not set any more", for_good=True)
     body = json.dumps(build_payload(delivery), separators=(",", ":")).encode()
     try:
         headers = standard_webhooks.signed(
             body,
-            # The same for each attempt, so that a receiver knows what it has already.
+            # The same for each attempt, so that a receiver can recognise duplicates.
             message_id=f"alert_{delivery.alert_id}_{delivery.event}_{delivery.round}",
             timestamp=int(clock.now().timestamp()),
             secret=settings.ALERT_WEBHOOK_SECRET,
@@ -85,12 +85,12 @@ def post_webhook(delivery: AlertDelivery) -> str:
         alert_outbox.record_sent(delivery, at=clock.now())
         return ""
     gone = answer.status == GONE
-    said = "it answered 410: it wants no more" if gone else f"it answered {answer.status}"
-    return _record_failure([delivery], said, for_good=gone)
+    error = "it answered 410: it wants no more alerts" if gone else f"it answered {answer.status}"
+    return _record_failure([delivery], error, for_good=gone)
 
 
 def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
-    """What the webhook gets; these names stay. Times are ISO 8601 in UTC, words are English."""
+    """The webhook's JSON body. The names are a documented contract; times are ISO 8601 in UTC, texts are English."""
     alert = delivery.alert
     kind = "alert.test" if alert.kind == Alert.Kind.TEST else f"alert.{_EVENT_NAMES[Event(delivery.event)]}"
     words = runbook_entry(alert)
@@ -124,30 +124,30 @@ _EVENT_NAMES = {Event.RAISED: "raised", Event.OVER: "resolved"}
 
 
 def build_item(delivery: AlertDelivery) -> dict[str, Any]:
-    """What the templates of mails say about one alert: in the language and zone that are spoken when they are filled."""
+    """The template variables for one alert; texts are rendered in the language and time zone active then."""
     alert = delivery.alert
     return {
         "alert": alert,
-        "told": partial(format_message, alert),
+        "details": partial(format_message, alert),
         "words": runbook_entry(alert),
         "about": partial(describe_subject, alert),
         "is_over": delivery.event == Event.OVER,
         "is_again": delivery.round > 1,
         "page": f"{settings.APP_URL}{action_path(alert)}",
         "own_page": f"{settings.APP_URL}{alert_path(alert)}",
-        "is_tried": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
+        "is_test_address": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
     }
 
 
 def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
-    """Mail an operator: in the language and time of the person with this address, else in the site's. Raises OSError."""
+    """Mail an operator in the language and time zone of the user with this address, else the site's. Raises OSError."""
     person = User.objects.filter(email=address.lower(), is_active=True).first()
     language = (person.language if person else "") or settings.LANGUAGE_CODE
     mail.send(person or address, template, values, language=language, address=address)
 
 
 def describe_smtp_error(trouble: OSError) -> str:
-    """What a mail server said, as far as it is safe to show: the kind of trouble, and its code."""
+    """The kind and code of a mail error; the server's own text may hold secrets and is left out."""
     name, code = type(trouble).__name__, getattr(trouble, "smtp_code", None)
     if isinstance(trouble, SMTPException):
         return f"the mail server refused it ({name}{f' {code}' if code else ''})"
@@ -155,16 +155,18 @@ def describe_smtp_error(trouble: OSError) -> str:
 
 
 def _mail_address(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
-    """What is due to one address: a few mails, or one that gathers; if it got many a moment ago, only what is urgent."""
+    """Send what is due to one address: single mails, one grouped mail, or only urgent alerts after many recent mails."""
     left = MAX_SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=GROUPING_WINDOW)
     if left <= 0:
         urgent = _select_urgent(address, deliveries)
-        alert_outbox.postpone_deliveries((one for one in deliveries if one not in urgent), for_=GROUPING_WINDOW / 2)
+        alert_outbox.postpone_deliveries(
+            (delivery for delivery in deliveries if delivery not in urgent), for_=GROUPING_WINDOW / 2
+        )
         deliveries, left = urgent, 1
     if len(deliveries) > left:
-        mine = [delivery for delivery in deliveries if alert_outbox.claim_delivery(delivery)]
-        items = [build_item(delivery) for delivery in mine]
-        return len(mine) if mine and not _mail_deliveries(mine, "alerts", {"items": items}) else 0
+        claimed = [delivery for delivery in deliveries if alert_outbox.claim_delivery(delivery)]
+        items = [build_item(delivery) for delivery in claimed]
+        return len(claimed) if claimed and not _mail_deliveries(claimed, "alerts", {"items": items}) else 0
     arrived = 0
     for delivery in deliveries:
         if clock.now() < until and alert_outbox.claim_delivery(delivery):
@@ -173,14 +175,14 @@ def _mail_address(address: str, deliveries: Sequence[AlertDelivery], until: date
 
 
 def _select_urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[AlertDelivery]:
-    """What is critical and of a kind that this address has not read of lately: more of the same may wait."""
-    read = alert_outbox.recent_kinds(address, within=GROUPING_WINDOW)
+    """Critical alerts of kinds that were not mailed to this address recently."""
+    recent_kinds = alert_outbox.recent_kinds(address, within=GROUPING_WINDOW)
     return [
         delivery
         for delivery in deliveries
         if delivery.event == Event.RAISED
         and delivery.alert.severity == Alert.Severity.CRITICAL
-        and delivery.alert.kind not in read
+        and delivery.alert.kind not in recent_kinds
     ]
 
 
@@ -198,5 +200,5 @@ def _mail_deliveries(deliveries: Sequence[AlertDelivery], template: str, values:
 def _record_failure(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
     for delivery in deliveries:
         alert_outbox.record_failed(delivery, error=error, for_good=for_good)
-    log.warning("%d alerts not told by %s: %s", len(deliveries), deliveries[0].channel, error)
+    log.warning("%d alerts not delivered by %s: %s", len(deliveries), deliveries[0].channel, error)
     return error

@@ -1,4 +1,4 @@
-"""Videos that ended without a result on one day, and whether each was refunded."""
+"""Videos that failed or were cancelled on one day, and whether each was refunded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_UNREFUNDED_SHOWN = 5
 
 @dataclass(frozen=True)
 class Failures:
-    """Videos that ended without a result on a day: how many, how many of them were given back, and those that were not."""
+    """A day's failed and cancelled videos: their numbers, how many were refunded, and those that were not."""
 
     failed: int
     cancelled: int
@@ -34,7 +34,7 @@ class Failures:
 
 
 def find_failures(day: date) -> Failures:
-    """Every failure of the day and whether its charge came back."""
+    """The day's failed and cancelled videos, and whether their charges were refunded."""
     window = day_window(day)
     refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__job_id=OuterRef("pk"))
     ended = VideoTask.objects.filter(

@@ -1,4 +1,4 @@
-"""The operators' morning mail: yesterday in figures, sent once by whoever claims it."""
+"""The operators' daily mail with yesterday's figures; each is sent once, by the worker that claims it."""
 
 import logging
 from datetime import date
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def send_due() -> int:
-    """Send the mail that is due, if this is who claims it; returns how many addresses it reached."""
+    """Claim and send the summary that is due; returns how many addresses it reached."""
     row = summary_schedule.claim()
     if row is None:
         return 0
@@ -36,24 +36,24 @@ def send_due() -> int:
 
 
 def send(day: date, address: str) -> str:
-    """Mail it to one address; "" when the server took it, else what was wrong."""
+    """Mail it to one address; returns "" if the server accepted it, else the error."""
     try:
         alert_delivery.mail_operator(address, "daily_summary", template_values(day))
     except OSError as trouble:
         error = alert_delivery.describe_smtp_error(trouble)
-        log.warning("no daily summary of %s: %s", day, error)
+        log.warning("daily summary of %s not sent: %s", day, error)
         return error
     return ""
 
 
 def render_text(day: date) -> str:
-    """The mail as text, in the site's language: for a terminal."""
+    """The mail as plain text in the site's language, for a terminal."""
     with translation.override(settings.LANGUAGE_CODE), timezone.override(site_zone()):
         return render_to_string("mail/daily_summary.txt", {**template_values(day), "app_url": settings.APP_URL}).strip()
 
 
 def template_values(day: date) -> dict[str, Any]:
-    """What the templates say; read and put into words when they are rendered, in the reader's language."""
+    """The template variables; figures are read and worded on rendering, in the reader's language."""
     sections = SimpleLazyObject(
         lambda: summary_words.build_sections(daily_summary.build_summary(day), find_failures(day))
     )

@@ -1,4 +1,4 @@
-"""The daily summary in words: one section for each question on the operator's checklist, with its answer in a word."""
+"""The texts of the daily summary: one section for each question on the operators' checklist, with a short answer."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,31 +20,31 @@ from videos.templatetags.veo import signed
 GOOD, WARN, BAD = "good", "warn", "bad"
 # Fewer days than this are a warning, whatever the threshold says.
 FEW_DAYS = 3
-# A difference below this share of the estimate is nothing to look into.
+# A difference below this share of the estimate is no warning.
 SMALL_PERCENT = 1
 
 
 @dataclass(frozen=True)
 class Line:
-    """A name, its figure, and beside it what that is compared with."""
+    """A name, its figure, and a note such as what it is compared with."""
 
     name: str
     value: str
-    beside: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One question: its title, the answer in a word with its tone, and the figures behind it."""
+    """One question: its title, a short answer with its tone, and the figures behind it."""
 
     title: str
-    word: str
+    answer: str
     tone: str
     lines: list[Line] = field(default_factory=list)
 
 
 def build_sections(summary: Summary, failures: Failures) -> list[Section]:
-    """In the language and time zone spoken now."""
+    """All sections, in the active language and time zone."""
     return [
         _balance(summary.balance),
         _cost(summary.cost),
@@ -56,17 +56,17 @@ def build_sections(summary: Summary, failures: Failures) -> list[Section]:
     ]
 
 
-def headline(found: list[Section]) -> str:
-    """The answer to all questions at once: what is worst, or that all is well."""
+def headline(sections: list[Section]) -> str:
+    """The worst answers, or that everything is fine."""
     for tone in (BAD, WARN):
         worst = [
-            _("%(name)s: %(value)s") % {"name": section.title, "value": section.word}
-            for section in found
+            _("%(name)s: %(value)s") % {"name": section.title, "value": section.answer}
+            for section in sections
             if section.tone == tone
         ]
         if worst:
             return " · ".join(worst[:2])
-    return _("All is well · %(balance)s") % {"balance": found[0].word}
+    return _("Everything is in order · %(balance)s") % {"balance": sections[0].answer}
 
 
 def _balance(balance: Balance | None) -> Section:
@@ -75,20 +75,20 @@ def _balance(balance: Balance | None) -> Section:
         return Section(title, _("no provider key"), BAD)
     read_at = _("read at %(time)s") % {"time": _time(balance.balance_at)} if balance.balance_at else _("never read")
     lines = [
-        Line(_("At the provider"), format_amount(balance.balance), read_at),
-        Line(_("Promised to videos in the making"), format_amount(balance.promised)),
-        Line(_("An average day of the last seven"), _rounded(balance.usual)),
+        Line(_("Balance at the provider"), format_amount(balance.balance), read_at),
+        Line(_("Reserved for videos in progress"), format_amount(balance.promised)),
+        Line(_("Daily average of the last seven days"), _rounded(balance.usual)),
     ]
     if balance.ends_at is None:
         far = _("more than %(n)d days left") % {"n": forecasts.HORIZON.days}
-        word = far if balance.is_being_spent and balance.balance is not None else _("nothing is being spent")
-        return Section(title, word, WARN if balance.is_low else GOOD, lines)
+        answer = far if balance.is_being_spent and balance.balance is not None else _("nothing is being spent")
+        return Section(title, answer, WARN if balance.is_low else GOOD, lines)
     days = max(balance.ends_at - clock.now(), timedelta()) // timedelta(days=1)
-    lines.append(Line(_("Ends about"), formats.date_format(timezone.localtime(balance.ends_at), "DATE_FORMAT")))
-    word = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
+    lines.append(Line(_("Runs out around"), formats.date_format(timezone.localtime(balance.ends_at), "DATE_FORMAT")))
+    answer = ngettext("%(n)d day left", "%(n)d days left", days) % {"n": days}
     if balance.balance is not None and balance.balance <= settings.CRITICAL_BALANCE_THRESHOLD:
-        return Section(title, word, BAD, lines)
-    return Section(title, word, WARN if balance.is_low or days < FEW_DAYS else GOOD, lines)
+        return Section(title, answer, BAD, lines)
+    return Section(title, answer, WARN if balance.is_low or days < FEW_DAYS else GOOD, lines)
 
 
 def _cost(cost: Cost) -> Section:
@@ -103,15 +103,15 @@ def _cost(cost: Cost) -> Section:
             format_amount(cost.estimated),
             ngettext("%(n)d video", "%(n)d videos", cost.ordered) % {"n": cost.ordered},
         ),
-        Line(_("Settled at"), format_amount(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
-        Line(_("Those were estimated at"), format_amount(cost.settled_estimate)),
+        Line(_("Settled cost"), format_amount(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
+        Line(_("Their estimate"), format_amount(cost.settled_estimate)),
         Line(_("Difference"), _signed(cost.variance), share),
     ]
     if not cost.variance:
         return Section(title, _("as estimated"), GOOD, lines)
-    word = _("%(credits)s provider credits more") if cost.variance > 0 else _("%(credits)s provider credits less")
+    answer = _("%(credits)s provider credits more") if cost.variance > 0 else _("%(credits)s provider credits less")
     is_small = percent is not None and abs(percent) < SMALL_PERCENT
-    return Section(title, word % {"credits": format_amount(abs(cost.variance))}, GOOD if is_small else WARN, lines)
+    return Section(title, answer % {"credits": format_amount(abs(cost.variance))}, GOOD if is_small else WARN, lines)
 
 
 def _unusual(summary: Summary) -> Section:
@@ -125,24 +125,24 @@ def _unusual(summary: Summary) -> Section:
     ]
     if cost.top_user is not None:
         lines.append(
-            Line(_("Most was ordered by, as estimated"), format_amount(cost.top_user_estimate), cost.top_user.email)
+            Line(_("Largest orders by (estimated)"), format_amount(cost.top_user_estimate), cost.top_user.email)
         )
     lines += [_alert_line(alert) for alert in summary.unusual]
     if summary.unusual or cost.is_unusual:
-        return Section(title, _("look at it"), WARN, lines)
+        return Section(title, _("needs a look"), WARN, lines)
     return Section(title, _("none"), GOOD, lines)
 
 
 def _credits(trends: list[CreditTrend]) -> Section:
     before = _("day before: %(credits)s")
-    *moved, held = trends
-    lines = [Line(one.name, signed(one.day), before % {"credits": signed(one.before)}) for one in moved]
+    *movements, held = trends
+    lines = [Line(trend.name, signed(trend.day), before % {"credits": signed(trend.before)}) for trend in movements]
     lines.append(Line(held.name, _count(held.day), before % {"credits": _count(held.before)}))
     return Section(_("Users’ credits"), _("%(change)s held") % {"change": signed(held.change)}, GOOD, lines)
 
 
 def _refunds(failures: Failures) -> Section:
-    title = _("Refunds for failures")
+    title = _("Refunds for failed videos")
     lines = [
         Line(_("Failed"), _count(failures.failed)),
         Line(_("Cancelled"), _count(failures.cancelled)),
@@ -150,9 +150,9 @@ def _refunds(failures: Failures) -> Section:
     ]
     lines += [Line(_("Not refunded"), str(task.pk)) for task in failures.unrefunded]
     if failures.missing:
-        word = ngettext("%(n)d is missing", "%(n)d are missing", failures.missing) % {"n": failures.missing}
-        return Section(title, word, BAD, lines)
-    return Section(title, _("every one made") if failures.ended else _("none needed"), GOOD, lines)
+        answer = ngettext("%(n)d is missing", "%(n)d are missing", failures.missing) % {"n": failures.missing}
+        return Section(title, answer, BAD, lines)
+    return Section(title, _("all refunded") if failures.ended else _("none needed"), GOOD, lines)
 
 
 def _alerts(summary: Summary) -> Section:
@@ -164,21 +164,21 @@ def _alerts(summary: Summary) -> Section:
         lines.append(Line(_("Put aside"), _count(summary.snoozed_alerts)))
     if not count:
         return Section(_("Open alerts"), _("none"), GOOD, lines)
-    # The worst come first, so that none is among the others unless all that are shown are.
+    # Critical alerts come first, so that none is left out unless all shown are critical.
     if critical := sum(alert.severity == Alert.Severity.CRITICAL for alert in summary.open_alerts):
-        word = _("%(n)s, %(critical)s of them critical") % {"n": _count(count), "critical": _count(critical)}
-        return Section(_("Open alerts"), word, BAD, lines)
+        answer = _("%(n)s, %(critical)s of them critical") % {"n": _count(count), "critical": _count(critical)}
+        return Section(_("Open alerts"), answer, BAD, lines)
     return Section(_("Open alerts"), _count(count), WARN, lines)
 
 
 def _books(summary: Summary) -> Section:
     title, run = _("Books"), summary.books
     if run is None:
-        return Section(title, _("not looked at yet"), WARN)
-    lines = [Line(_("Last look"), _time(run.at))]
+        return Section(title, _("not checked yet"), WARN)
+    lines = [Line(_("Last check"), _time(run.at))]
     if run.problems:
-        word = ngettext("%(n)d problem", "%(n)d problems", run.problems) % {"n": run.problems}
-        return Section(title, word, BAD, lines)
+        answer = ngettext("%(n)d problem", "%(n)d problems", run.problems) % {"n": run.problems}
+        return Section(title, answer, BAD, lines)
     return Section(title, _("they balance"), GOOD, lines)
 
 
@@ -196,10 +196,10 @@ def _count(number: int) -> str:
 
 
 def _rounded(amount: Decimal) -> str:
-    """An average, to the tenth."""
+    """An average, rounded to a tenth."""
     return format_amount(amount.quantize(Decimal("0.1")))
 
 
 def _signed(amount: Decimal) -> str:
-    """A difference with its sign, a true minus."""
+    """A difference with its sign; a true minus sign."""
     return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{format_amount(abs(amount))}"

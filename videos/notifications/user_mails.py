@@ -1,4 +1,4 @@
-"""Mails to people about their videos: ready, or failed and refunded; for those who asked to be told. Never twice."""
+"""Mails to users who want them when a video is ready, or failed and refunded; at most one per video."""
 
 import logging
 from datetime import timedelta
@@ -14,34 +14,34 @@ log = logging.getLogger(__name__)
 
 Status = VideoTask.Status
 
-# Older news is no news: after a long outage nobody wants yesterday's mails.
+# After a long outage, mails about older videos are not sent any more.
 MAX_AGE = timedelta(hours=12)
 MAX_PER_JOB = 20
 
 
 def list_due() -> QuerySet[VideoTask]:
-    """Ended tasks whose owners want a mail and got none."""
+    """Finished tasks whose owners want a mail and got none yet."""
     wanted = Q(status=Status.READY, user__notify_ready=True) | Q(
         status=Status.FAILED, late_at=None, user__notify_failed=True
     )
-    fresh = VideoTask.objects.filter(
+    recent = VideoTask.objects.filter(
         wanted, notified_at=None, deleted_at=None, finished_at__gt=clock.now() - MAX_AGE, user__is_active=True
     )
-    return fresh.order_by("finished_at")
+    return recent.order_by("finished_at")
 
 
 def send_due(*, most: int = MAX_PER_JOB) -> int:
-    """Mail about what is due; returns how many mails left. A mail that the server refuses is not tried again."""
+    """Send due mails; returns how many were sent. A mail that the server refuses is not retried."""
     sent = 0
     for task in list_due().select_related("user")[:most]:
-        # Marked first: after a crash in between, a missing mail is better than two.
+        # Marked before sending: after a crash in between, a missing mail is better than two.
         if not VideoTask.objects.filter(pk=task.pk, notified_at=None).update(notified_at=clock.now()):
             continue
         template = "video_ready" if task.status == Status.READY else "video_failed"
         try:
             mail.send(task.user, template, {"task": task, "failure": explain_failure(task)})
         except OSError as trouble:
-            log.warning("no mail about %s: %s", task.pk, type(trouble).__name__)
+            log.warning("mail about %s not sent: %s", task.pk, type(trouble).__name__)
         else:
             sent += 1
     return sent

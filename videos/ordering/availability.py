@@ -1,4 +1,4 @@
-"""What an order would meet if it were placed now: told beside its price, so that nobody learns of a wait after paying."""
+"""Whether an order placed now would be accepted, and what it would wait for; shown beside the price, before paying."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,18 +21,21 @@ from videos.ordering import queue
 
 @dataclass(frozen=True)
 class Restriction:
-    """What people read: a title and a sentence. `takes_orders`: an order is charged; `is_waiting`: and then waits."""
+    """Why new videos are refused or delayed, as a title and a sentence for the user.
+
+    With `accepts_orders` an order is charged; with `delays_orders` it then waits.
+    """
 
     title: str
     text: str
-    takes_orders: bool
-    is_waiting: bool = False
+    accepts_orders: bool
+    delays_orders: bool = False
 
 
 def find_restriction(account: ProviderAccount | None, user: User, *, at: datetime) -> Restriction | None:
-    """Why new videos of this user wait, by the account that new work goes to (None: no key); None: made as usual.
+    """What restricts this user's new videos on the account that new work goes to (None: no key); None: nothing does.
 
-    What is between us and the provider is not told.
+    Users do not learn details of our account with the provider.
     """
     if account is None:
         return _unavailable()
@@ -42,89 +45,98 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
         )
         reason = provider_accounts.format_pause_reason(account)
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
-        return Restriction(_("New videos are paused"), join_sentences((why, until)), takes_orders=False)
+        return Restriction(_("New videos are paused"), join_sentences((why, until)), accepts_orders=False)
     if (hold := user_holds.find_active_hold(user.pk)) is not None:
-        return Restriction(_("Your new videos are held"), str(guard_checks.refusal_for_hold(hold)), takes_orders=False)
+        return Restriction(_("Your new videos are on hold"), str(guard_checks.refusal_for_hold(hold)), accepts_orders=False)
     if account.parked_as or provider_accounts.is_critical(account):
         return _unavailable()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         if circuit_breaker.has_rested(account, at):
-            text = _("It may be well again: what is ordered next goes first, and the rest follows by itself.")
-            return Restriction(_("The provider had trouble"), text, takes_orders=True)
-        text = _("What you order waits and is made by itself as soon as the provider is well again.")
-        return Restriction(_("The provider has trouble"), text, takes_orders=True, is_waiting=True)
+            text = _("It may be working again: the next order is sent first, and the others follow automatically.")
+            return Restriction(_("The provider had problems"), text, accepts_orders=True)
+        text = _("Your order will wait and start automatically as soon as the provider works again.")
+        return Restriction(_("The provider has problems"), text, accepts_orders=True, delays_orders=True)
     return None
 
 
 def _unavailable() -> Restriction:
-    text = _("The operator has been told. What waits goes on by itself, and nothing is lost.")
-    return Restriction(_("No new videos just now"), text, takes_orders=False)
+    text = _("The operator has been notified. Waiting videos continue automatically, and nothing is lost.")
+    return Restriction(_("No new videos right now"), text, accepts_orders=False)
 
 
-# Nobody minds a line as short as this.
+# Shorter expected waits are not shown.
 SHORT_QUEUE_S = 60
 
 
 @dataclass(frozen=True)
 class Availability:
-    """What an order would meet. With nothing here it is made in its turn.
+    """What would happen to an order; all fields empty: it starts in its turn.
 
-    `standing` is what holds for everybody or this person, `refusal` a budget that would not take the order; `wait` is a
-    sentence: it would be charged, and then wait; or (`is_line_full`) the line is too long for it to be taken.
+    `restriction` applies to everybody or to this user, `refusal` is a budget that would refuse the order.
+    `wait_notice` is a sentence: the order would be charged and then wait, or (`is_queue_full`) be refused.
     """
 
-    standing: Restriction | None = None
+    restriction: Restriction | None = None
     refusal: budget_policy.BudgetRefusal | None = None
-    wait: str = ""
-    is_line_full: bool = False
+    wait_notice: str = ""
+    is_queue_full: bool = False
 
     @property
-    def is_taken(self) -> bool:
-        """Whether the order would be taken at all, as far as can be known before."""
-        return self.refusal is None and not self.is_line_full and (self.standing is None or self.standing.takes_orders)
+    def accepts_order(self) -> bool:
+        """Whether the order would be accepted, as far as can be known beforehand."""
+        return (
+            self.refusal is None
+            and not self.is_queue_full
+            and (self.restriction is None or self.restriction.accepts_orders)
+        )
 
 
 def check_availability(*, user: User, quote: Quote | None) -> Availability:
-    """The outlook of this person's order at that price (None: nothing is sold so)."""
+    """Check this user's order at that price (None: the combination is not sold)."""
     at = clock.database_now()
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         account = None
-    stands = find_restriction(account, user, at=at)
+    restriction = find_restriction(account, user, at=at)
     if quote is None:
-        return Availability(stands)
+        return Availability(restriction)
     verdict = budget_policy.verdict(user=user, quote=quote, at=at)
-    if account is None or (stands is not None and not stands.takes_orders) or verdict.refusal is not None:
-        return Availability(stands, verdict.refusal)
-    line_s = queue.expected_wait_s()
-    if line_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
-        words = _("So many videos wait that no more are taken just now.")
-        return Availability(stands, wait=words, is_line_full=True)
+    if account is None or (restriction is not None and not restriction.accepts_orders) or verdict.refusal is not None:
+        return Availability(restriction, verdict.refusal)
+    queue_s = queue.expected_wait_s()
+    if queue_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
+        words = _("Too many videos are waiting; no more orders are accepted right now.")
+        return Availability(restriction, wait_notice=words, is_queue_full=True)
     return Availability(
-        stands, wait=_describe_wait(account, quote, stands, verdict.delay, at) or _describe_queue(line_s)
+        restriction,
+        wait_notice=_describe_wait(account, quote, restriction, verdict.delay, at) or _describe_queue(queue_s),
     )
 
 
 def _describe_wait(
-    account: ProviderAccount, quote: Quote, stands: Restriction | None, delay: budget_policy.Delay | None, at: datetime
+    account: ProviderAccount,
+    quote: Quote,
+    restriction: Restriction | None,
+    delay: budget_policy.Delay | None,
+    at: datetime,
 ) -> str:
-    """What the guard would make the order wait for, in the order in which it looks."""
-    if stands is not None and stands.is_waiting:
+    """What the guard would make the order wait for, in the order of the guard's own checks."""
+    if restriction is not None and restriction.delays_orders:
         return _format_wait("breaker")
     if provider_accounts.lacks_balance(account, quote.provider_credits):
         return _format_wait("balance")
     return _format_wait(delay.code, until=delay.until) if delay else ""
 
 
-def _describe_queue(line_s: float) -> str:
-    if line_s < SHORT_QUEUE_S:
+def _describe_queue(queue_s: float) -> str:
+    if queue_s < SHORT_QUEUE_S:
         return ""
     return ngettext(
         "It would start in about %(n)d minute: other videos come first.",
         "It would start in about %(n)d minutes: other videos come first.",
-        round(line_s / 60),
-    ) % {"n": round(line_s / 60)}
+        round(queue_s / 60),
+    ) % {"n": round(queue_s / 60)}
 
 
 def _format_wait(code: str, *, until: datetime | None = None) -> str:

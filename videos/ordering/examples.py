@@ -1,4 +1,4 @@
-"""Three prompts for the first visit: each fills the form, and each has its still."""
+"""Three example prompts for new users: each fills the form and has a picture."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from videos.ordering.studio_options import find_price
 
 @dataclass(frozen=True)
 class Example:
-    """A prompt with the settings that suit it. `still` is a static file of `width` by `height`."""
+    """A prompt with its settings. `still` is a static image file of `width` by `height` pixels."""
 
     name: str
     prompt: Promise
@@ -24,7 +24,7 @@ class Example:
     duration_s: int = 8
 
     @property
-    def tall(self) -> bool:
+    def is_tall(self) -> bool:
         return self.height > self.width
 
     @property
@@ -32,12 +32,12 @@ class Example:
         return catalogue.model_title(self.model)
 
     def user_credits(self) -> int | None:
-        """What it costs now; None when it has no price."""
+        """What it costs now; None if it has no price."""
         quote = find_price(model=self.model, resolution="720p")
         return quote.user_credits if quote else None
 
-    def settings(self) -> dict[str, Any]:
-        """As the studio form's first values."""
+    def form_values(self) -> dict[str, Any]:
+        """Initial values for the studio form."""
         return {
             "prompt": str(self.prompt),
             "model": self.model,

@@ -1,4 +1,4 @@
-"""The four ways of the studio: what a video is made from, and the places where its images go."""
+"""The studio's four input modes: what a video is made from, and the slots for its images."""
 
 from django.db import models
 from django.utils.functional import Promise
@@ -11,7 +11,7 @@ GenerationType = VideoTask.GenerationType
 
 
 class Mode(models.TextChoices):
-    """FIRST and BOTH are one way of the provider's, with one image or two."""
+    """FIRST and BOTH are one generation type of the provider, with one image or two."""
 
     TEXT = "text", _("Text")
     FIRST = "first", _("First")
@@ -25,7 +25,7 @@ GENERATION_TYPES = {
     Mode.BOTH: GenerationType.FRAMES,
     Mode.REFERENCE: GenerationType.REFERENCE,
 }
-# The places of each mode's images, in the order in which the provider reads them.
+# The image slots of each mode, in the provider's order.
 SLOTS: dict[str, tuple[str, ...]] = {
     Mode.TEXT: (),
     Mode.FIRST: ("first",),
@@ -40,7 +40,7 @@ SLOT_LABELS: dict[str, Promise] = {
     "reference2": _("Reference 2"),
     "reference3": _("Reference 3"),
 }
-# How many of its places a mode needs filled.
+# How many images a mode needs at least.
 REQUIRED_IMAGES = {Mode.TEXT: 0, Mode.FIRST: 1, Mode.BOTH: 2, Mode.REFERENCE: 1}
 
 AUTO = "Auto"
@@ -48,20 +48,20 @@ RESOLUTION_LABELS = {"720p": "720p", "1080p": "1080p", "4k": "4K"}
 ASPECT_LABELS: dict[str, str | Promise] = {"16:9": "16:9", "9:16": "9:16", AUTO: _("As image")}
 
 
-def mode_of(task: VideoTask, images: int) -> Mode:
-    """The mode in which a task with so many images was ordered."""
+def mode_of(task: VideoTask, image_count: int) -> Mode:
+    """The mode in which a task with `image_count` images was ordered."""
     if task.generation_type == GenerationType.REFERENCE:
         return Mode.REFERENCE
     if task.generation_type == GenerationType.FRAMES:
-        return Mode.BOTH if images > 1 else Mode.FIRST
+        return Mode.BOTH if image_count > 1 else Mode.FIRST
     return Mode.TEXT
 
 
 def models_for(mode: str) -> list[catalogue.Model]:
     """The models that work in this mode."""
-    return [model for model in catalogue.CATALOGUE if GENERATION_TYPES[Mode(mode)] in model.made_from]
+    return [model for model in catalogue.CATALOGUE if GENERATION_TYPES[Mode(mode)] in model.generation_types]
 
 
 def aspects_for(mode: str) -> list[str]:
-    """The shapes of this mode; "as the image" needs a frame to go by."""
+    """The aspect ratios of this mode; "as image" needs a first frame."""
     return [code for code in catalogue.ASPECT_RATIOS if code != AUTO or mode in (Mode.FIRST, Mode.BOTH)]

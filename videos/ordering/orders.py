@@ -1,4 +1,4 @@
-"""Ordering a video: one transaction from the locked purse to the charged, queued task. Nothing is sent here."""
+"""Ordering a video: one transaction locks the account, charges it and queues the task. Nothing is sent here."""
 
 import hashlib
 import json
@@ -33,11 +33,11 @@ GenerationType = VideoTask.GenerationType
 
 
 class KeyReused(Exception):
-    """The idempotency key already stands for another order (409)."""
+    """The idempotency key belongs to a different order (HTTP 409)."""
 
 
 class InvalidOrder(Exception):
-    """Fields that do not fit. `errors` maps a field's name to a sentence."""
+    """The order has invalid fields. `errors` maps a field's name to a sentence."""
 
     def __init__(self, errors: dict[str, str | Promise]) -> None:
         super().__init__(", ".join(errors))
@@ -45,20 +45,20 @@ class InvalidOrder(Exception):
 
 
 class StorageFull(guard_checks.Refusal):
-    """The disk has no room for another film."""
+    """The storage has no room for another video."""
 
     code = "no_room"
 
     def sentence(self) -> str:
         return gettext(
-            "There is no room to keep another video just now; the operator has to look. "
+            "There is no storage space for another video right now; the operator has to make room. "
             "Nothing was charged; please try again later."
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOrder:
-    """What a person asks for. `image_ids` in order: first frame, last frame; or the references."""
+    """What a user orders. `image_ids` in order: first frame, last frame; or the reference images."""
 
     prompt: str
     model: str = "veo3_fast"
@@ -78,21 +78,21 @@ class VideoOrder:
         )
 
     def hash(self) -> str:
-        """The same for the same order, whatever the time."""
+        """Digest of all fields: equal for equal orders."""
         return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
 
 
 def validate(order: VideoOrder) -> dict[str, str | Promise]:
-    """What does not fit, by field; empty when all is well."""
+    """Error sentences by field; empty if the order is valid."""
     found: dict[str, str | Promise] = {}
     model = catalogue.MODELS.get(order.model)
     if not order.prompt.strip():
-        found["prompt"] = _("Say what should be seen: a subject, what it does, how the camera moves.")
+        found["prompt"] = _("Describe what should be seen: a subject, what it does, how the camera moves.")
     elif len(order.prompt) > catalogue.PROMPT_LIMIT:
         found["prompt"] = _("The prompt is too long: at most 2,000 characters.")
     if model is None:
         found["model"] = _("Choose one of the models.")
-    elif order.generation_type not in model.made_from:
+    elif order.generation_type not in model.generation_types:
         found["model"] = _("This model cannot work from reference images. Choose Fast or Lite.")
     if order.aspect_ratio not in catalogue.ASPECT_RATIOS:
         found["aspect_ratio"] = _("Choose 16:9 or 9:16.")
@@ -107,8 +107,8 @@ def validate(order: VideoOrder) -> dict[str, str | Promise]:
     fewest, most = catalogue.IMAGE_COUNTS.get(order.generation_type, (0, 0))
     if not fewest <= len(order.image_ids) <= most:
         found["images"] = {
-            GenerationType.FRAMES: _("Bring a first frame, and a last one if you like."),
-            GenerationType.REFERENCE: _("Bring one to three reference images."),
+            GenerationType.FRAMES: _("Add a first frame, and a last one if you like."),
+            GenerationType.REFERENCE: _("Add one to three reference images."),
         }.get(GenerationType(order.generation_type), _("A video from text takes no images."))
     lowest, highest = catalogue.SEED_RANGE
     if order.seed is not None and not lowest <= order.seed <= highest:
@@ -119,13 +119,14 @@ def validate(order: VideoOrder) -> dict[str, str | Promise]:
 
 
 def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
-    """Charge and queue a video. The same key and order again give the same task.
+    """Charge and queue a video. The same key and order again return the same task.
 
-    Raises InvalidOrder, KeyReused, pricing.NoPrice, guard.Refusal, provider_accounts.NoProviderKey; then nothing moved.
+    Raises InvalidOrder, KeyReused, prices.NoPrice, guard_checks.Refusal or provider_accounts.NoProviderKey; nothing is
+    charged then.
     """
     if not idempotency_key or len(idempotency_key) > 100:
         raise ValueError("an idempotency key has 1 to 100 characters")
-    # Key first, whatever has changed since: a second try must find its task.
+    # Looked up before anything is checked: a repeated order must find its task even if the order is not valid any more.
     if (earlier := _find_existing(user, order, idempotency_key)) is not None:
         return earlier
     if errors := validate(order):
@@ -137,7 +138,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     try:
         task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
     except budget_policy.BudgetRefusal as refusal:
-        # Said here, for what the transaction wrote is undone with it.
+        # After the transaction, because its rollback would undo the alert.
         budget_policy.alert_operators(refusal)
         raise
     failpoints.reach("create.committed")
@@ -150,7 +151,7 @@ def _charge_and_queue(
 ) -> VideoTask:
     with transaction.atomic():
         account = ledger.lock_account(user)
-        # Again, now that nobody else can order for this person: the same order may have come twice at once.
+        # Again under the lock: the same order may have arrived twice at once.
         if (earlier := _find_existing(user, order, idempotency_key)) is not None:
             return earlier
         if not has_room:
@@ -201,8 +202,8 @@ def _find_existing(user: User, order: VideoOrder, idempotency_key: str) -> Video
 
 
 def _lock_images(user: User, order: VideoOrder) -> list[SourceImage]:
-    # Locked, so that the sweep of unused images cannot take one in this moment.
+    # Locked so that the sweep of unused images cannot delete one meanwhile.
     found = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
     if len(found) != len(set(order.image_ids)):
-        raise InvalidOrder({"images": _("An image is gone. Please bring it again.")})
+        raise InvalidOrder({"images": _("An image is no longer available. Please add it again.")})
     return [found[image_id] for image_id in order.image_ids]

@@ -1,4 +1,4 @@
-"""The line of waiting videos: how long it is, who stands where, and when a new one would start."""
+"""The queue of waiting videos: its length, a video's position, and the expected wait."""
 
 from datetime import datetime, timedelta
 
@@ -11,31 +11,31 @@ from videos.ordering.typical_times import typical_times
 
 Status = VideoTask.Status
 
-# A queued task that waited so long takes its refund by itself.
+# A task that waited this long in the queue is cancelled and refunded by the sweep.
 MAX_WAIT = timedelta(days=1)
 
 
 def count_waiting() -> int:
-    """How many videos wait."""
+    """The number of queued videos."""
     return VideoTask.objects.filter(status=Status.QUEUED).count()
 
 
 def count_running_by_user() -> dict[int, int]:
-    """How many of each user's videos are at the provider, as far as we know."""
-    # A request whose answer was lost long ago hardly still runs there: it does not hold a place for ever.
+    """The number of videos at the provider by user id, as far as we know."""
+    # A request whose answer was lost long ago has most likely ended there, so it does not use up a place for ever.
     stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - timedelta(minutes=15))
     rows = VideoTask.objects.filter(status__in=VideoTask.RUNNING).exclude(stale)
     return dict(rows.values_list("user_id").annotate(count=Count("id")))
 
 
 def count_ahead(task: VideoTask) -> tuple[int, int]:
-    """How many stand before a waiting task: of the same user, and of all (as if served by time alone)."""
+    """How many tasks are ahead of a queued one: the same user's, and all (counted by order time alone)."""
     ahead = VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=task.created_at)
     return ahead.filter(user_id=task.user_id).count(), ahead.count()
 
 
 def expected_wait_s(ahead: int | None = None) -> float:
-    """About how long until a video that stands behind `ahead` others (all, unless given) would start, in seconds."""
+    """Estimated seconds until a video behind `ahead` others (default: the whole queue) would start."""
     ahead = count_waiting() if ahead is None else ahead
     by_rate: float = ahead * settings.PROVIDER_RATE_WINDOW_S / settings.PROVIDER_RATE_LIMIT
     running = sum(count_running_by_user().values())
@@ -46,11 +46,11 @@ def expected_wait_s(ahead: int | None = None) -> float:
 
 
 def list_overdue(at: datetime) -> QuerySet[VideoTask]:
-    """The tasks that waited longer than anybody should by then: they take their refund.
+    """The queued tasks that have waited too long at `at` and are to be refunded.
 
-    Who waits for a budget was told until when and may cancel at any time: only a day after that is such a wait too long,
-    for when the budget's new window begins, not all who waited for it go in the same moment.
+    A task that waits for a budget shows until when and can be cancelled at any time, so it is overdue only a day after
+    that time: when the budget's next window begins, the tasks that waited for it do not all start at once.
     """
-    longest = at - MAX_WAIT
-    told = Q(wait_code__startswith="budget_", wait_until__gt=longest)
-    return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=longest).exclude(told)
+    cutoff = at - MAX_WAIT
+    waits_for_budget = Q(wait_code__startswith="budget_", wait_until__gt=cutoff)
+    return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=cutoff).exclude(waits_for_budget)

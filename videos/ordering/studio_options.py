@@ -1,6 +1,6 @@
-"""What the studio can offer for the settings chosen so far: what is possible, what each costs, what is left afterwards.
+"""The studio's options for the settings chosen so far: what is possible, what each choice costs, what is left afterwards.
 
-First paint and live price come from the same `Offer`, so they cannot disagree.
+The page and its live price both render `StudioOptions`, so they cannot disagree.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,7 @@ from accounts.models import User
 from billing.credits import ledger
 from billing.pricing import prices as pricing
 from billing.pricing.prices import Quote
-from videos.ordering import availability as outlook
-from videos.ordering import catalogue
+from videos.ordering import availability, catalogue
 from videos.ordering.availability import Availability
 from videos.ordering.input_modes import (
     ASPECT_LABELS,
@@ -31,7 +30,7 @@ from videos.ordering.user_limits import UserLimits, get_limits
 
 @dataclass(frozen=True)
 class Settings:
-    """A possible combination: whatever was asked for, moved to the nearest thing that can be made."""
+    """A valid combination of settings."""
 
     mode: str = Mode.TEXT
     model: str = "veo3_fast"
@@ -42,11 +41,11 @@ class Settings:
 
 @dataclass(frozen=True)
 class Option:
-    """One choice: its value, what it is called, whether it is the chosen one, and how it moves the price."""
+    """One choice of a setting. `extra_credits` is its price difference to the current choice."""
 
     value: str
     label: str | Promise
-    chosen: bool
+    is_selected: bool
     extra_credits: int = 0
 
     @property
@@ -56,57 +55,57 @@ class Option:
 
 @dataclass(frozen=True)
 class ModelOption:
-    """A model with its price at the chosen resolution and its usual time."""
+    """A model with its price at the selected resolution and its typical time."""
 
     model: catalogue.Model
-    chosen: bool
+    is_selected: bool
     user_credits: int
-    usual: TypicalTime
+    typical: TypicalTime
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudioOptions:
-    """Everything the form shows about `settings`. `quote` is None when nothing is sold under them."""
+    """Everything the form shows about `settings`. `quote` is None if this combination is not sold."""
 
     settings: Settings
     models: list[ModelOption]
     aspects: list[Option]
     resolutions: list[Option]
-    lengths: list[Option]
+    durations: list[Option]
     quote: Quote | None
     balance: int
     limits: UserLimits
-    outlook: Availability  # what this order would meet now
-    moved: list[str] = field(default_factory=list)  # sentences: what was changed because it could not be made
+    availability: Availability
+    adjustments: list[str] = field(default_factory=list)  # sentences about requested settings that had to change
 
     @property
-    def chosen(self) -> ModelOption | None:
-        return next((option for option in self.models if option.chosen), None)
+    def selected_model(self) -> ModelOption | None:
+        return next((option for option in self.models if option.is_selected), None)
 
     @property
-    def left(self) -> int:
-        """What stays in the purse; below zero: what is missing."""
+    def balance_after(self) -> int:
+        """The balance after this order; negative: credits are missing."""
         return self.balance - (self.quote.user_credits if self.quote else 0)
 
     @property
-    def more(self) -> int | None:
-        """How many more of these the person may order for now; None when nobody limits that."""
-        room = self.limits.room
-        return room.more_of(self.quote) if room and self.quote else None
+    def orders_left(self) -> int | None:
+        """How many more such orders the user's budget allows; None if it is unlimited."""
+        allowance = self.limits.allowance
+        return allowance.count_affordable(self.quote) if allowance and self.quote else None
 
     @property
-    def may_promise(self) -> bool:
-        """Whether it may be said how long it takes: the order would be taken, and made in its turn."""
-        crowded = self.limits.active >= self.limits.most_active
-        return self.outlook.is_taken and not self.outlook.wait and not crowded
+    def shows_estimate(self) -> bool:
+        """Whether the page may show how long it takes: the order would be accepted and start in its turn."""
+        is_at_maximum = self.limits.active >= self.limits.max_active
+        return self.availability.accepts_order and not self.availability.wait_notice and not is_at_maximum
 
     @property
-    def missing(self) -> int:
-        return max(0, -self.left)
+    def missing_credits(self) -> int:
+        return max(0, -self.balance_after)
 
 
 def find_price(*, model: str, resolution: str, mode: str = Mode.TEXT) -> Quote | None:
-    """The price of one video now; None when nothing is sold under that."""
+    """The price of one video now; None if this combination is not sold."""
     try:
         return pricing.get_quote(model=model, resolution=resolution, kind=price_kind(mode))
     except pricing.NoPrice:
@@ -115,14 +114,14 @@ def find_price(*, model: str, resolution: str, mode: str = Mode.TEXT) -> Quote |
 
 @dataclass(frozen=True)
 class PriceRow:
-    """A model's user credits by resolution, in the order of `RESOLUTION_NAMES`; None where it is not sold."""
+    """A model's price in user credits by resolution, in the order of `RESOLUTION_LABELS`; None where it is not sold."""
 
     title: str
     credits: list[int | None]
 
 
 def list_price_rows() -> list[PriceRow]:
-    """What a video costs now, for the table of prices."""
+    """What a video costs now, for the price table."""
     prices = {
         (item.model, item.resolution): item.user_credits
         for item in pricing.list_current_quotes()
@@ -135,26 +134,26 @@ def list_price_rows() -> list[PriceRow]:
 
 
 def price_kind(mode: str) -> str:
-    """The price list's kind for a mode."""
+    """The kind in the price list for a mode."""
     return catalogue.price_kind(GENERATION_TYPES[Mode(mode)])
 
 
-def build_options(*, user: User, asked: Mapping[str, Any]) -> StudioOptions:
-    """The offer for whatever `asked` holds (a query string, a form's values): odd values fall back to what works."""
-    settings, moved = fit_settings(asked)
+def build_options(*, user: User, requested: Mapping[str, Any]) -> StudioOptions:
+    """The options for `requested` (a query string or a form's values); invalid values fall back to valid ones."""
+    settings, adjustments = fit_settings(requested)
     prices = {
         (item.model, item.resolution): item
         for item in pricing.list_current_quotes()
         if item.kind == price_kind(settings.mode)
     }
     quote = prices.get((settings.model, settings.resolution))
-    usual = typical_times()
+    typical = typical_times()
     cards = [
         ModelOption(
             model=model,
-            chosen=model.name == settings.model,
+            is_selected=model.name == settings.model,
             user_credits=prices[model.name, settings.resolution].user_credits,
-            usual=usual[model.name],
+            typical=typical[model.name],
         )
         for model in models_for(settings.mode)
         if (model.name, settings.resolution) in prices
@@ -175,43 +174,43 @@ def build_options(*, user: User, asked: Mapping[str, Any]) -> StudioOptions:
             for code, label in RESOLUTION_LABELS.items()
             if (settings.model, code) in prices
         ],
-        lengths=[
-            Option(str(length), _("%(seconds)d s") % {"seconds": length}, length == settings.duration_s)
-            for length in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(settings.mode)])
+        durations=[
+            Option(str(duration), _("%(seconds)d s") % {"seconds": duration}, duration == settings.duration_s)
+            for duration in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(settings.mode)])
         ],
         quote=quote,
         balance=ledger.balance_of(user),
         limits=get_limits(user),
-        outlook=outlook.check_availability(user=user, quote=quote),
-        moved=moved,
+        availability=availability.check_availability(user=user, quote=quote),
+        adjustments=adjustments,
     )
 
 
-def fit_settings(asked: Mapping[str, Any]) -> tuple[Settings, list[str]]:
-    """`asked` as a combination that can be made, and a sentence for each choice of a person that had to move."""
-    usual = Settings()
-    moved: list[str] = []
-    mode = _pick(asked.get("mode"), Mode.values, usual.mode)
+def fit_settings(requested: Mapping[str, Any]) -> tuple[Settings, list[str]]:
+    """The valid combination nearest to `requested`, and a sentence for each requested setting that had to change."""
+    defaults = Settings()
+    adjustments: list[str] = []
+    mode = _pick(requested.get("mode"), Mode.values, defaults.mode)
     codes = [model.name for model in models_for(mode)]
-    model = _pick(asked.get("model"), codes, usual.model)
-    if asked.get("model") in catalogue.MODELS and asked.get("model") != model:
-        moved.append(
-            _("Reference images work with Fast and Lite, so %(model)s is chosen now.")
+    model = _pick(requested.get("model"), codes, defaults.model)
+    if requested.get("model") in catalogue.MODELS and requested.get("model") != model:
+        adjustments.append(
+            _("Reference images work with Fast and Lite, so %(model)s was selected.")
             % {"model": catalogue.model_title(model)}
         )
-    lengths = [str(length) for length in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(mode)])]
-    length = _pick(str(asked.get("duration_s") or ""), lengths, str(usual.duration_s))
-    if mode == Mode.REFERENCE and str(asked.get("duration_s")) not in (length, "None", ""):
-        moved.append(_("Videos from reference images are always 8 seconds long."))
+    durations = [str(duration) for duration in catalogue.allowed_durations_s(GENERATION_TYPES[Mode(mode)])]
+    duration = _pick(str(requested.get("duration_s") or ""), durations, str(defaults.duration_s))
+    if mode == Mode.REFERENCE and str(requested.get("duration_s")) not in (duration, "None", ""):
+        adjustments.append(_("Videos from reference images are always 8 seconds long."))
     return (
         Settings(
             mode=mode,
             model=model,
-            aspect_ratio=_pick(asked.get("aspect_ratio"), aspects_for(mode), usual.aspect_ratio),
-            resolution=_pick(asked.get("resolution"), list(catalogue.RESOLUTIONS), usual.resolution),
-            duration_s=int(length),
+            aspect_ratio=_pick(requested.get("aspect_ratio"), aspects_for(mode), defaults.aspect_ratio),
+            resolution=_pick(requested.get("resolution"), list(catalogue.RESOLUTIONS), defaults.resolution),
+            duration_s=int(duration),
         ),
-        moved,
+        adjustments,
     )
 
 

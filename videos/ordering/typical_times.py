@@ -1,4 +1,4 @@
-"""How long a model usually takes, by our own history."""
+"""How long each model typically takes, measured on our own videos."""
 
 from dataclasses import dataclass
 
@@ -9,35 +9,35 @@ from videos.ordering.catalogue import CATALOGUE
 
 _SAMPLE_SIZE = 50
 _MIN_SAMPLES = 5
-_CACHE_KEY = "videos.usual_times"
+_CACHE_KEY = "videos.typical_times"
 _CACHE_S = 30
 
 
 @dataclass(frozen=True)
 class TypicalTime:
-    """Half are done within `p50_s`, nine of ten within `p90_s`; `measured` is False while it is the catalogue's guess."""
+    """Median and 90th percentile in seconds; `is_measured` is False while they come from the catalogue."""
 
     p50_s: float
     p90_s: float
-    measured: bool
+    is_measured: bool
 
 
 def typical_times() -> dict[str, TypicalTime]:
-    """By model name, from the last 50 videos of each; remembered for half a minute."""
-    known: dict[str, TypicalTime] | None = cache.get(_CACHE_KEY)
-    if known is None:
-        known = {model.name: _measure(model.name, model.usual_s) for model in CATALOGUE}
-        cache.set(_CACHE_KEY, known, _CACHE_S)
-    return known
+    """Typical time by model name, from the last 50 videos of each; cached for 30 seconds."""
+    times: dict[str, TypicalTime] | None = cache.get(_CACHE_KEY)
+    if times is None:
+        times = {model.name: _measure(model.name, model.typical_s) for model in CATALOGUE}
+        cache.set(_CACHE_KEY, times, _CACHE_S)
+    return times
 
 
 def typical_time(model: str) -> TypicalTime:
-    """Of one model; an unknown one is taken to be like the first."""
+    """The typical time of one model; that of the first model if it is unknown."""
     times = typical_times()
     return times.get(model) or next(iter(times.values()))
 
 
-def _measure(model: str, guess_s: int) -> TypicalTime:
+def _measure(model: str, default_s: int) -> TypicalTime:
     rows = VideoTask.objects.filter(model=model, status=VideoTask.Status.READY, submitted_at__isnull=False)
     rows = rows.exclude(provider_done_at=None)
     times = sorted(
@@ -48,5 +48,5 @@ def _measure(model: str, guess_s: int) -> TypicalTime:
         if done and sent
     )
     if len(times) < _MIN_SAMPLES:
-        return TypicalTime(guess_s, guess_s * 2.5, measured=False)
-    return TypicalTime(times[len(times) // 2], times[min(len(times) - 1, len(times) * 9 // 10)], measured=True)
+        return TypicalTime(default_s, default_s * 2.5, is_measured=False)
+    return TypicalTime(times[len(times) // 2], times[min(len(times) - 1, len(times) * 9 // 10)], is_measured=True)

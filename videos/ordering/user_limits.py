@@ -1,4 +1,4 @@
-"""What a person meets before hitting it: how many videos may be on the way, and how much may still be ordered until when."""
+"""A user's limits, shown before they are reached: how many videos may be in progress, and how much may still be ordered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,45 +16,45 @@ from videos.ordering import catalogue
 
 @dataclass(frozen=True)
 class OrderAllowance:
-    """What one person may still order until `until`, by the window that leaves least."""
+    """What a user may still order until `until`, by the budget period that leaves least."""
 
     period: str  # hour, day or month
     until: datetime
-    left: Decimal  # provider credits
-    percent: int  # of what one may order, used or ordered already
-    is_soft: bool  # almost nothing is left
-    videos: list[tuple[str, int]]  # about how many more, by what people call the model
+    remaining: Decimal  # provider credits
+    percent_used: int
+    is_nearly_used_up: bool
+    videos_left: list[tuple[str, int]]  # model title, about how many more
 
-    def more_of(self, quote: Quote) -> int:
-        """How many more videos at this price."""
-        return int(self.left // quote.provider_credits)
+    def count_affordable(self, quote: Quote) -> int:
+        """How many more videos at this price the allowance covers."""
+        return int(self.remaining // quote.provider_credits)
 
 
 @dataclass(frozen=True)
 class UserLimits:
-    """Where one person stands. `room` is None when nobody limits what may be ordered."""
+    """A user's limits and their use. `allowance` is None if no budget limits this user."""
 
     active: int
-    most_active: int
-    room: OrderAllowance | None
+    max_active: int
+    allowance: OrderAllowance | None
 
     @property
-    def is_crowded(self) -> bool:
-        """Whether so many videos are on the way that it is good to know how many may be."""
-        return self.active * 2 >= self.most_active
+    def is_near_maximum(self) -> bool:
+        """Whether at least half of the allowed number of videos is in progress, so that the limit is worth showing."""
+        return self.active * 2 >= self.max_active
 
 
 def get_limits(user: User) -> UserLimits:
-    """Where this person stands now. Four queries, or two when nobody limits what may be ordered."""
+    """This user's limits now. Four queries, or two if no budget limits this user."""
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
     allowance = budget_usage.user_allowance(user)
     return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _order_allowance(allowance))
 
 
 def _order_allowance(allowance: budget_usage.Allowance) -> OrderAllowance:
-    state, left = allowance.state, allowance.left
+    state, remaining = allowance.state, allowance.left
     limit = state.limit or Decimal(0)
-    taken = limit - left
+    used = limit - remaining
     prices = {
         quote.model: quote.provider_credits
         for quote in pricing.list_current_quotes()
@@ -63,12 +63,12 @@ def _order_allowance(allowance: budget_usage.Allowance) -> OrderAllowance:
     return OrderAllowance(
         period=state.period,
         until=state.window.ends_at,
-        left=left,
-        percent=round(100 * taken / limit) if limit else 100,
-        is_soft=taken >= limit * state.soft_share,
-        videos=[
-            (model.title.removeprefix("Veo 3.1 "), int(left // prices[model.name]))
+        remaining=remaining,
+        percent_used=round(100 * used / limit) if limit else 100,
+        is_nearly_used_up=used >= limit * state.soft_share,
+        videos_left=[
+            (model.title.removeprefix("Veo 3.1 "), int(remaining // prices[model.name]))
             for model in catalogue.CATALOGUE
-            if model.name in prices and left >= prices[model.name]
+            if model.name in prices and remaining >= prices[model.name]
         ],
     )

@@ -1,4 +1,4 @@
-"""Honest progress: what a task waits for, how far it probably is by our own history, and when it will be looked at next."""
+"""Progress of a task: what it waits for, and how far it probably is, estimated from typical times."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from accounts.seams import clock
 from billing.guard import checks as guard_checks
-from billing.guard import wait_reasons as wait_words
+from billing.guard import wait_reasons
 from billing.models import ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
 from videos.models import VideoTask
@@ -18,39 +18,39 @@ from videos.pipeline import polling
 
 Status = VideoTask.Status
 
-# Nobody knows that a video is done before its file is stored.
+# A video is done only when its file is stored.
 MAX_PERCENT = 90
-# These end when a person acts, and nobody knows when that is.
+# These waits end when an operator acts, so no end can be estimated.
 MANUAL_WAITS = ("paused", "held", "out_of_credits", "access_denied", "balance")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """One moment of one task. Times in seconds; `percent` is 0..90 until the file is stored, then 100."""
+    """A task's progress at one moment. `percent` is 0..90 until the file is stored, then 100."""
 
     status: str
     percent: int
     elapsed_s: float
-    usual: TypicalTime
+    typical: TypicalTime
     is_live: bool
     is_delayed: bool = False
     wait_code: str = ""
-    wait_words: Promise | str = ""
+    wait_reason: Promise | str = ""
     wait_until: datetime | None = None
-    goes_on_at: datetime | None = None  # when a spent budget begins anew
+    resumes_at: datetime | None = None  # when the next period of a used-up budget begins
     own_ahead: int = 0
     all_ahead: int = 0
     starts_in_s: float | None = None
-    next_step_at: datetime | None = None  # unconfirmed: when a person is told; then when it is refunded
+    alert_at: datetime | None = None  # unconfirmed: when operators are alerted
     refund_at: datetime | None = None
 
 
 def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress:
     """The task's progress at `at` (now unless given)."""
     at = at or clock.now()
-    usual = typical_time(task.model)
+    typical = typical_time(task.model)
     if task.status == Status.QUEUED:
-        return _measure_waiting(task, at, usual)
+        return _measure_waiting(task, at, typical)
     since = task.submitted_at or task.created_at
     elapsed_s = max(0.0, ((task.provider_done_at or task.finished_at or at) - since).total_seconds())
     if task.status == Status.READY:
@@ -60,39 +60,39 @@ def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress
     elif task.status == Status.DOWNLOADING:
         percent = MAX_PERCENT
     else:
-        percent = min(MAX_PERCENT, round(100 * elapsed_s / max(usual.p50_s, 1.0)))
-    lost = task.status == Status.UNCONFIRMED
+        percent = min(MAX_PERCENT, round(100 * elapsed_s / max(typical.p50_s, 1.0)))
+    is_unconfirmed = task.status == Status.UNCONFIRMED
     return Progress(
         status=task.status,
         percent=percent,
         elapsed_s=elapsed_s,
-        usual=usual,
+        typical=typical,
         is_live=not task.is_final,
         is_delayed=task.delayed_at is not None,
-        next_step_at=since + polling.UNCONFIRMED_ALERT if lost else None,
-        refund_at=since + polling.UNCONFIRMED_REFUND if lost else None,
+        alert_at=since + polling.UNCONFIRMED_ALERT if is_unconfirmed else None,
+        refund_at=since + polling.UNCONFIRMED_REFUND if is_unconfirmed else None,
     )
 
 
-def _measure_waiting(task: VideoTask, at: datetime, usual: TypicalTime) -> Progress:
+def _measure_waiting(task: VideoTask, at: datetime, typical: TypicalTime) -> Progress:
     own_ahead, all_ahead = queue.count_ahead(task)
     wait = _find_wait(task, at)
-    in_line_s = queue.expected_wait_s(all_ahead)
-    starts_in_s: float | None = in_line_s
+    queue_wait_s = queue.expected_wait_s(all_ahead)
+    starts_in_s: float | None = queue_wait_s
     if wait is not None and wait.code in MANUAL_WAITS:
         starts_in_s = None
     elif wait is not None and wait.code not in ("slot", "own_slot", "rate"):
-        starts_in_s = max(in_line_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
+        starts_in_s = max(queue_wait_s, ((wait.ends_at or wait.until) - at) / timedelta(seconds=1))
     return Progress(
         status=task.status,
         percent=0,
         elapsed_s=max(0.0, (at - task.created_at).total_seconds()),
-        usual=usual,
+        typical=typical,
         is_live=True,
         wait_code=wait.code if wait else "",
-        wait_words=_describe_wait(wait) if wait else "",
+        wait_reason=_describe_wait(wait) if wait else "",
         wait_until=(wait.ends_at or wait.until) if wait else None,
-        goes_on_at=wait.ends_at if wait else None,
+        resumes_at=wait.ends_at if wait else None,
         own_ahead=own_ahead,
         all_ahead=all_ahead,
         starts_in_s=starts_in_s,
@@ -100,8 +100,8 @@ def _measure_waiting(task: VideoTask, at: datetime, usual: TypicalTime) -> Progr
 
 
 def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
-    """The task's own reason while it lasts, else what the guard would say now."""
-    # Until it is looked at again: the time a budget ends may be far, and an operator may have raised it meanwhile.
+    """The wait reason stored on the task until it is due again, else what the guard would answer now."""
+    # Not until `wait_until`: that may be far away, and an operator may have raised the budget meanwhile.
     if task.wait_code and task.due_at > at:
         ends_at = task.wait_until if task.wait_until != task.due_at else None
         return guard_checks.Wait(task.wait_code, task.due_at, ends_at=ends_at)
@@ -119,9 +119,9 @@ def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
 
 
 def _describe_wait(wait: guard_checks.Wait) -> Promise | str:
-    """The reason; of a pause, the operator's."""
+    """The wait reason in words; for a pause, the operator's reason."""
     if wait.code == "paused":
         return _("new videos are paused: %(reason)s") % {
             "reason": provider_accounts.format_pause_reason(provider_accounts.get_current_account())
         }
-    return wait_words.OWNER_TEXTS.get(wait.code, "")
+    return wait_reasons.OWNER_TEXTS.get(wait.code, "")

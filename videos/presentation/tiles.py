@@ -1,4 +1,4 @@
-"""What people see of a task: its state in a word, one honest line of progress, and everything a poster's tile shows."""
+"""What users see of a video in tiles, lists and on its page: state, status line, price, URLs."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,16 +18,16 @@ from videos.ordering.input_modes import RESOLUTION_LABELS
 from videos.presentation import progress, timeline
 from videos.presentation.progress import Progress
 from videos.presentation.timeline import Failure
-from videos.templatetags.veo import about, clocked
+from videos.templatetags.veo import approximate, player_time
 
 Status = VideoTask.Status
 
 
 @dataclass(frozen=True)
 class DisplayState:
-    """A state as people meet it: the word, its tone (good, warn, bad, info, none) and its icon."""
+    """How a state is shown: its label, tone (good, warn, bad, info or empty) and icon."""
 
-    word: str | Promise
+    label: str | Promise
     tone: str
     icon: str
 
@@ -35,7 +35,7 @@ class DisplayState:
 STATES: dict[str, DisplayState] = {
     Status.QUEUED: DisplayState(gettext_lazy("Waiting"), "info", "hourglass-split"),
     Status.SUBMITTING: DisplayState(gettext_lazy("Sending"), "info", "send"),
-    Status.UNCONFIRMED: DisplayState(gettext_lazy("Not known yet"), "warn", "question-circle"),
+    Status.UNCONFIRMED: DisplayState(gettext_lazy("Unconfirmed"), "warn", "question-circle"),
     Status.GENERATING: DisplayState(gettext_lazy("Generating"), "info", "camera-reels"),
     Status.DOWNLOADING: DisplayState(gettext_lazy("Saving"), "info", "download"),
     Status.READY: DisplayState(gettext_lazy("Ready"), "good", "check-circle"),
@@ -48,13 +48,13 @@ _LATE = DisplayState(gettext_lazy("Arrived late"), "good", "gift")
 
 @dataclass(frozen=True, kw_only=True)
 class VideoSummary:
-    """One video as tiles, rows and its own page show it. Addresses are empty while there is nothing behind them."""
+    """One video as tiles, lists and its own page show it. A URL is empty while there is no file behind it."""
 
     task: VideoTask
     state: DisplayState
-    live: bool
+    is_live: bool
     percent: int
-    line: list[str]
+    status_parts: list[str]
     file: VideoFile | None
     failure: Failure | None
     progress: Progress | None
@@ -81,32 +81,32 @@ class VideoSummary:
         return reverse("videos:poster", args=[self.task.pk]) if self.file and self.file.poster_name else ""
 
     @property
-    def again_url(self) -> str:
+    def retry_url(self) -> str:
         return f"{reverse('videos:studio')}?from={self.task.pk}"
 
     @property
-    def again_label(self) -> str:
+    def retry_label(self) -> str:
         return _("Run again") if self.task.status == Status.CANCELLED else _("Edit and retry")
 
     @property
-    def tall(self) -> bool:
-        """Higher than wide: by the file if there is one, else by the order."""
+    def is_tall(self) -> bool:
+        """Whether it is higher than wide, by the file if there is one, else by the order."""
         if self.file and self.file.width and self.file.height:
             return self.file.height > self.file.width
         return self.task.aspect_ratio == "9:16"
 
     @property
-    def word(self) -> str:
-        """The state in a word, with the percent where there is one to tell."""
-        return f"{self.state.word} {self.percent}%" if self.percent else str(self.state.word)
+    def label(self) -> str:
+        """The state, with the percentage if there is one."""
+        return f"{self.state.label} {self.percent}%" if self.percent else str(self.state.label)
 
     @property
     def may_cancel(self) -> bool:
         return self.task.status == Status.QUEUED
 
     @property
-    def held_by(self) -> str:
-        """What a waiting video waits for besides its turn, and until when; empty when there is nothing else."""
+    def wait_reason(self) -> str:
+        """What a queued video waits for other than its turn, and until when; empty if nothing."""
         now = self.progress
         return " · ".join(_describe_hold(now)) if now and now.status == Status.QUEUED else ""
 
@@ -124,25 +124,25 @@ class VideoSummary:
         return ngettext("%(n)s credit", "%(n)s credits", credits) % {"n": formats.number_format(credits)}
 
     @property
-    def at(self) -> datetime:
+    def shown_at(self) -> datetime:
         return self.task.finished_at or self.task.created_at
 
     @property
-    def when(self) -> str:
-        return str(naturaltime(self.at))
+    def age(self) -> str:
+        return str(naturaltime(self.shown_at))
 
 
 def summarize_video(task: VideoTask, *, at: datetime) -> VideoSummary:
-    """The task as a person sees it at `at`. Reads `files`: prefetch them for a list."""
+    """The task as its owner sees it at `at`. Reads `files`: prefetch them for a list."""
     stored = [file for file in task.files.all() if file.state == VideoFile.State.STORED]
     file = stored[0] if stored and task.is_delivered else None
     now = None if task.is_final else progress.measure_progress(task, at=at)
     return VideoSummary(
         task=task,
         state=get_display_state(task),
-        live=not task.is_final,
+        is_live=not task.is_final,
         percent=_percent(task, now, file),
-        line=describe_progress(now) if now else [],
+        status_parts=describe_progress(now) if now else [],
         file=file,
         failure=timeline.explain_failure(task),
         progress=now,
@@ -151,7 +151,7 @@ def summarize_video(task: VideoTask, *, at: datetime) -> VideoSummary:
 
 
 def get_display_state(task: VideoTask) -> DisplayState:
-    """The task's state in a word."""
+    """The state to show, including delayed and arrived late, which are no statuses of their own."""
     if task.late_at is not None:
         return _LATE
     if task.status == Status.GENERATING and task.delayed_at is not None:
@@ -160,42 +160,43 @@ def get_display_state(task: VideoTask) -> DisplayState:
 
 
 def describe_progress(now: Progress) -> list[str]:
-    """What is going on and how long by our own history, in parts that a dot separates."""
+    """What is happening and how long it typically takes, as parts to be joined by a dot."""
     if now.status == Status.QUEUED:
         return _describe_waiting(now)
     if now.status == Status.SUBMITTING:
-        return [_("being handed to the provider")]
+        return [_("being sent to the provider")]
     if now.status == Status.UNCONFIRMED:
         refund_at = formats.time_format(timezone.localtime(now.refund_at), "TIME_FORMAT") if now.refund_at else ""
         return [
             _("sent, but the answer was lost"),
-            _("we wait for the provider's call; else the credits come back at %(time)s") % {"time": refund_at},
+            _("we wait for the provider's callback; otherwise the credits are refunded at %(time)s")
+            % {"time": refund_at},
         ]
     if now.status == Status.DOWNLOADING:
-        return [_("made by the provider, being copied to our disk")]
-    return [_describe_typical_time(now), _("%(time)s so far") % {"time": clocked(now.elapsed_s)}]
+        return [_("generated, now being saved")]
+    return [_describe_typical_time(now), _("%(time)s so far") % {"time": player_time(now.elapsed_s)}]
 
 
 def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> int:
-    """How far; nothing while nobody knows whether it was begun at all."""
+    """The percentage to show; 0 for an unconfirmed task, which may not have started at all."""
     if now is None:
         return 100 if file else 0
     return 0 if task.status == Status.UNCONFIRMED else now.percent
 
 
 def _describe_hold(now: Progress) -> list[str]:
-    parts = [str(now.wait_words)] if now.wait_words else []
-    if now.goes_on_at is not None:
-        parts.append(_("goes on at %(time)s") % {"time": format_moment(now.goes_on_at)})
+    parts = [str(now.wait_reason)] if now.wait_reason else []
+    if now.resumes_at is not None:
+        parts.append(_("continues at %(time)s") % {"time": format_moment(now.resumes_at)})
     return parts
 
 
 def _describe_waiting(now: Progress) -> list[str]:
     parts = _describe_hold(now)
     if now.all_ahead == 0:
-        # Behind one's own videos in the making or a spent budget, "next" would promise what it cannot keep.
-        if now.wait_code != "own_slot" and now.goes_on_at is None:
-            parts.append(_("next in line"))
+        # A video that waits for the user's own videos or for a budget does not start next.
+        if now.wait_code != "own_slot" and now.resumes_at is None:
+            parts.append(_("next in the queue"))
     elif now.own_ahead == 0:
         parts.append(
             ngettext("%(n)d video ahead of it", "%(n)d videos ahead of it", now.all_ahead) % {"n": now.all_ahead}
@@ -209,25 +210,25 @@ def _describe_waiting(now: Progress) -> list[str]:
             )
             % {"n": now.all_ahead, "own": now.own_ahead}
         )
-    if now.starts_in_s is not None and now.starts_in_s >= 5 and now.goes_on_at is None:
-        parts.append(_("starts in about %(time)s") % {"time": about(now.starts_in_s)})
+    if now.starts_in_s is not None and now.starts_in_s >= 5 and now.resumes_at is None:
+        parts.append(_("starts in about %(time)s") % {"time": approximate(now.starts_in_s)})
     return parts
 
 
 def _describe_typical_time(now: Progress) -> str:
     if now.is_delayed:
-        return _("longer than usual; we keep asking")
-    if now.usual.measured:
+        return _("longer than usual; we keep checking")
+    if now.typical.is_measured:
         return _("half are done in %(half)s, nine of ten in %(most)s") % {
-            "half": about(now.usual.p50_s),
-            "most": about(now.usual.p90_s),
+            "half": approximate(now.typical.p50_s),
+            "most": approximate(now.typical.p90_s),
         }
-    return _("usually about %(half)s") % {"half": about(now.usual.p50_s)}
+    return _("usually about %(half)s") % {"half": approximate(now.typical.p50_s)}
 
 
 def _tags(task: VideoTask, file: VideoFile | None) -> list[str]:
     length = file.duration_s if file and file.duration_s else task.duration_s
-    tags = [clocked(length)]
+    tags = [player_time(length)]
     if task.resolution != "720p":
         tags.append(RESOLUTION_LABELS.get(task.resolution, task.resolution))
     return tags

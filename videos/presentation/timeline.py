@@ -1,4 +1,4 @@
-"""A task's receipt in sentences: what happened when, what moved in the purse, and why it ended as it did."""
+"""A task's receipt in sentences: what happened when, which credits moved, and why it failed."""
 
 import re
 from collections.abc import Callable
@@ -18,33 +18,33 @@ Event = TaskEvent.Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One line of the receipt. `user_credits` is what moved then, signed; `detail` a quotation or a number."""
+    """One line of the receipt. `user_credits` is the signed movement of credits; `detail` a quotation or an ID."""
 
     at: datetime
     sentence: str
-    tone: str = ""  # good, warn, bad, or none
+    tone: str = ""  # good, warn, bad or empty
     detail: str = ""
     user_credits: int | None = None
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why there is no video: who said so, the reason, and what to do now."""
+    """Why there is no video, and what the user can do now."""
 
     title: str | Promise
-    why: str | Promise
+    reason: str | Promise
     next_step: str | Promise
 
 
 _REFUSED = gettext_lazy("Refused by the provider")
 _NOT_MADE = gettext_lazy("Could not be made")
 
-# By failure code: RefusalReason's words, then our own.
+# By failure code: the provider's refusal reasons, then our own codes.
 FAILURES: dict[str, Failure] = {
     RefusalReason.CONTENT_POLICY: Failure(
         _REFUSED,
-        gettext_lazy("The prompt touches something that the provider's rules do not allow."),
-        gettext_lazy("Say it differently: leave out violence, nudity, brands and anything about real people."),
+        gettext_lazy("The prompt contains something that the provider's rules do not allow."),
+        gettext_lazy("Rephrase the prompt: leave out violence, nudity, brands and anything about real people."),
     ),
     RefusalReason.UNSAFE_IMAGE: Failure(
         _REFUSED,
@@ -53,23 +53,23 @@ FAILURES: dict[str, Failure] = {
     ),
     RefusalReason.PROMINENT_PERSON: Failure(
         _REFUSED,
-        gettext_lazy("A real person's name or face was in it."),
+        gettext_lazy("The prompt or an image contains a real person's name or face."),
         gettext_lazy("Describe the person instead of naming them, or choose an image without a known face."),
     ),
     RefusalReason.LANGUAGE: Failure(
         _REFUSED,
-        gettext_lazy("The model takes English prompts only."),
+        gettext_lazy("The model accepts English prompts only."),
         gettext_lazy("Switch the translation on, or write the prompt in English."),
     ),
     RefusalReason.IMAGE_UNREACHABLE: Failure(
         _NOT_MADE,
         gettext_lazy("The provider could not fetch one of your images."),
-        gettext_lazy("Try again; if it happens twice, bring the image anew."),
+        gettext_lazy("Try again; if it happens twice, upload the image again."),
     ),
     RefusalReason.AUDIO: Failure(
         _NOT_MADE,
-        gettext_lazy("The model could not make the sound for it."),
-        gettext_lazy("Change what should be heard, or leave spoken words out, and try again."),
+        gettext_lazy("The model could not generate the sound."),
+        gettext_lazy("Change the sound you describe, or leave out spoken words, and try again."),
     ),
     RefusalReason.INVALID: Failure(
         _REFUSED,
@@ -88,18 +88,18 @@ FAILURES: dict[str, Failure] = {
     ),
     "unconfirmed": Failure(
         gettext_lazy("Never confirmed"),
-        gettext_lazy("The provider's answer was lost, and it did not call within the hour."),
-        gettext_lazy("Try again. Should the first one still arrive, you get it free."),
+        gettext_lazy("The provider's answer was lost, and no callback came within an hour."),
+        gettext_lazy("Try again. If the first one still arrives, you get it free."),
     ),
     "deadline": Failure(
         gettext_lazy("Took too long"),
-        gettext_lazy("The provider gave no result in all the time that we wait."),
-        gettext_lazy("Try again. Should the first one still arrive, you get it free."),
+        gettext_lazy("The provider gave no result within our time limit."),
+        gettext_lazy("Try again. If the first one still arrives, you get it free."),
     ),
     "no_file": Failure(
-        gettext_lazy("No file came"),
+        gettext_lazy("No file received"),
         gettext_lazy("The provider said it was done, but there was no video that could be fetched and played."),
-        gettext_lazy("Try again. Should it still arrive, you get it free."),
+        gettext_lazy("Try again. If it still arrives, you get it free."),
     ),
     "operator": Failure(
         gettext_lazy("Ended by the operator"),
@@ -108,13 +108,11 @@ FAILURES: dict[str, Failure] = {
     ),
     "waited_too_long": Failure(
         gettext_lazy("Waited too long"),
-        gettext_lazy("It could not be started within a day, so we stopped waiting for you."),
+        gettext_lazy("It could not be started within a day, so it was cancelled."),
         gettext_lazy("Try again when you like."),
     ),
 }
-_UNKNOWN = Failure(
-    _NOT_MADE, gettext_lazy("It failed for a reason we have no words for yet."), gettext_lazy("Try again.")
-)
+_UNKNOWN = Failure(_NOT_MADE, gettext_lazy("It failed for an unknown reason."), gettext_lazy("Try again."))
 _CANCELLED = Failure(
     gettext_lazy("Cancelled"),
     gettext_lazy("Cancelled before it was sent."),
@@ -123,7 +121,7 @@ _CANCELLED = Failure(
 
 
 def explain_failure(task: VideoTask) -> Failure | None:
-    """Why a failed or cancelled task has no video; None for all others, and for those delivered late."""
+    """Why a failed or cancelled task has no video; None for any other task and for one delivered late."""
     if task.late_at is not None or task.status not in (task.Status.FAILED, task.Status.CANCELLED):
         return None
     if task.status == task.Status.CANCELLED:
@@ -132,7 +130,7 @@ def explain_failure(task: VideoTask) -> Failure | None:
 
 
 def list_steps(task: VideoTask) -> list[Step]:
-    """The receipt, oldest first. Notes between operators are not on it."""
+    """The receipt, oldest first, without operators' notes."""
     return [
         Step(
             at=event.at,
@@ -166,7 +164,7 @@ def _charged(event: TaskEvent) -> str:
 
 def _refunded(event: TaskEvent) -> str:
     amount = event.user_credits or 0
-    return ngettext("%(n)d credit came back.", "%(n)d credits came back.", amount) % {"n": amount}
+    return ngettext("%(n)d credit refunded.", "%(n)d credits refunded.", amount) % {"n": amount}
 
 
 def _waiting(event: TaskEvent) -> str:
@@ -176,59 +174,59 @@ def _waiting(event: TaskEvent) -> str:
 def _requeued(event: TaskEvent) -> str:
     reason = wait_reasons.OWNER_TEXTS.get(event.code)
     if reason is None:
-        return _("The provider did not take it yet. It is back in the queue.")
-    return _("The provider did not take it yet: %(reason)s.") % {"reason": reason}
+        return _("The provider has not accepted it yet. It is back in the queue.")
+    return _("The provider has not accepted it yet: %(reason)s.") % {"reason": reason}
 
 
 def _done(event: TaskEvent) -> str:
     if event.code == "callback":
-        return _("The provider called: the video is made.")
-    return _("We asked the provider: the video is made.")
+        return _("The provider's callback reported that the video is finished.")
+    return _("We asked the provider: the video is finished.")
 
 
 def _ended(event: TaskEvent) -> str:
     failure = FAILURES.get(event.code, _UNKNOWN)
-    return _("%(what)s. %(why)s") % {"what": failure.title, "why": failure.why}
+    return _("%(what)s. %(why)s") % {"what": failure.title, "why": failure.reason}
 
 
 def _cancelled(event: TaskEvent) -> str:
     if event.code in FAILURES:
-        return str(FAILURES[event.code].why)
+        return str(FAILURES[event.code].reason)
     return _("Cancelled before it was sent.")
 
 
 DESCRIPTIONS: dict[str, Callable[[TaskEvent], str]] = {
     Event.CHARGED: _charged,
     Event.WAITING: _waiting,
-    Event.CLAIMED: lambda event: _("Handed to the provider."),
+    Event.CLAIMED: lambda event: _("Sent to the provider."),
     Event.REQUEUED: _requeued,
-    Event.ACCEPTED: lambda event: _("The provider took it and is making it."),
+    Event.ACCEPTED: lambda event: _("The provider accepted it and is generating it."),
     Event.UNCONFIRMED: lambda event: _(
-        "Sent, but the answer was lost. It is never sent twice; we wait for the provider's call."
+        "Sent, but the answer was lost. It is never sent twice; we wait for the provider's callback."
     ),
-    Event.ADOPTED: lambda event: _("The provider called: it has this video after all."),
-    Event.DELAYED: lambda event: _("It takes longer than usual. We keep asking."),
+    Event.ADOPTED: lambda event: _("The provider's callback confirmed this video."),
+    Event.DELAYED: lambda event: _("It is taking longer than usual. We keep checking."),
     Event.PROVIDER_DONE: _done,
-    Event.STORED: lambda event: _("Copied to our disk and checked: it plays."),
+    Event.STORED: lambda event: _("Saved and checked: it plays."),
     Event.READY: lambda event: _("Ready."),
     Event.REFUSED: _ended,
     Event.FAILED: _ended,
     Event.CANCELLED: _cancelled,
     Event.REFUNDED: _refunded,
-    Event.LATE_RESULT: lambda event: _("It arrived after all. It is yours, free."),
+    Event.LATE_RESULT: lambda event: _("It arrived late and is yours for free."),
     Event.DELETED: lambda event: _("Deleted by you."),
 }
 
 
-# Which status and code carried the words is for operators.
+# Users do not need the HTTP status and code before the provider's message.
 _WIRE_PREFIX = re.compile(r"^HTTP \d+(, code [^:]*)?(: |$)")
 
 
 def _detail(event: TaskEvent, task: VideoTask) -> str:
-    """The provider's number where it gave one, its own words where it refused."""
+    """The provider's task ID where it gave one, its message where it refused."""
     if event.kind in (Event.ACCEPTED, Event.ADOPTED) and task.provider_task_id:
-        return _("The provider's number: %(number)s") % {"number": task.provider_task_id}
+        return _("Provider task ID: %(number)s") % {"number": task.provider_task_id}
     words = _WIRE_PREFIX.sub("", event.detail)
     if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and words:
-        return _("The provider's words: “%(words)s”") % {"words": words}
+        return _("The provider's message: “%(words)s”") % {"words": words}
     return ""

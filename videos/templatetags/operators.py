@@ -1,4 +1,4 @@
-"""Small words for the operators' pages."""
+"""Template filters and tags for the operators' pages."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -25,7 +25,7 @@ TONES: dict[str, str] = {
     Alert.Severity.CRITICAL: "bad",
 }
 
-_TIMES = (
+_HISTORY_TIMES = (
     "created_at",
     "submitted_at",
     "generating_at",
@@ -35,50 +35,50 @@ _TIMES = (
     "late_at",
     "deleted_at",
 )
-_NEXT = ("due_at", "lease_until", "wait_until", "trouble_since")
+_SCHEDULE_TIMES = ("due_at", "lease_until", "wait_until", "trouble_since")
 
 
 @register.filter
 def provider_credits(value: Decimal | None) -> str:
-    """`60`, `37.5`, or a dash for what is not known."""
+    """`60`, `37.5`, or a dash if the amount is unknown."""
     return amount(value)
 
 
 @register.filter
 def severity_tone(alert: Alert) -> str:
-    """The tone of an alert's chip; an alert that is over speaks softly."""
+    """The tone of an alert's chip; a resolved alert has none."""
     return "" if alert.resolved_at else TONES[alert.severity]
 
 
 @register.filter
-def told(alert: Alert) -> str:
-    """What an alert says of its own case, in the reader's language."""
+def alert_details(alert: Alert) -> str:
+    """The details of an alert, in the reader's language."""
     return format_detail(alert)
 
 
 @register.filter
-def reference_page(reference: str) -> str:
-    """What a reference names, as a link where operators have a page of it."""
+def reference_as_link(reference: str) -> str:
+    """A reference, as a link if operators have a page for it."""
     return reference_link(reference)
 
 
 @register.filter
-def bare_address(url: str) -> str:
-    """An address without its query, which may hold a signature."""
+def without_query(url: str) -> str:
+    """A URL without its query, which may hold a signature."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
 
 
 @register.filter
-def bounded(text: str, length: int) -> str:
-    """At most so many characters, and how many more there were."""
+def shorten(text: str, length: int) -> str:
+    """The first `length` characters, and how many were left out."""
     return text if len(text) <= length else f"{text[:length]}… (+{len(text) - length})"
 
 
 @register.filter
-def times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
-    """The task's times that are known, by name; when to look next only while it is on its way."""
-    for name in _TIMES if task.is_final else _TIMES + _NEXT:
+def known_times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
+    """The names and values of the task's known times; scheduling times only while it is unfinished."""
+    for name in _HISTORY_TIMES if task.is_final else _HISTORY_TIMES + _SCHEDULE_TIMES:
         at = getattr(task, name)
         if at is not None:
             yield capfirst(str(VideoTask._meta.get_field(name).verbose_name)), at  # type: ignore[union-attr]
@@ -86,13 +86,13 @@ def times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
 
 @register.filter
 def may_retry_download(task: VideoTask) -> bool:
-    """Whether fetching its files again may mend it."""
+    """Whether its files can be fetched again."""
     return operator_actions.can_retry_download(task)
 
 
 @register.simple_tag
-def operators_link(row: Model) -> str:
-    """Where operators read this row; nothing when its table has no page."""
+def admin_url(row: Model) -> str:
+    """The URL of this row's admin page; empty if its table has none."""
     try:
         return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[row.pk])
     except NoReverseMatch:

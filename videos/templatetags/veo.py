@@ -1,4 +1,4 @@
-"""Small words about videos, for templates."""
+"""Template filters and tags about videos: durations, dates, prices, limits."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,8 +20,8 @@ register = template.Library()
 
 
 @register.filter
-def span(seconds: float | None) -> str:
-    """A length of time for reading: `55 s`, `1 min 10 s`, `3 h 5 min`."""
+def duration(seconds: float | None) -> str:
+    """A duration: `55 s`, `1 min 10 s`, `3 h 5 min`."""
     if seconds is None:
         return ""
     whole = max(0, round(seconds))
@@ -34,16 +34,16 @@ def span(seconds: float | None) -> str:
 
 
 @register.filter
-def about(seconds: float | None) -> str:
-    """The same, rounded as an estimate deserves: to 5 s below three minutes, else to the minute."""
+def approximate(seconds: float | None) -> str:
+    """An estimated duration: rounded to 5 s below three minutes, else to the minute."""
     if seconds is None:
         return ""
-    return span(max(5, round(seconds / 5) * 5) if seconds < 180 else round(seconds / 60) * 60)
+    return duration(max(5, round(seconds / 5) * 5) if seconds < 180 else round(seconds / 60) * 60)
 
 
 @register.filter
-def clocked(seconds: float | None) -> str:
-    """A running time as a player shows it: `0:47`, `1:02:03`."""
+def player_time(seconds: float | None) -> str:
+    """A duration as a player shows it: `0:47`, `1:02:03`."""
     whole = max(0, int(seconds or 0))
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
@@ -51,27 +51,27 @@ def clocked(seconds: float | None) -> str:
 
 @register.filter
 def signed(amount: int) -> str:
-    """A movement of credits as in a statement: `+60`, `−60` with a true minus."""
+    """A signed amount as in a statement: `+60`, `−60` with a true minus sign."""
     return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{formats.number_format(abs(amount))}"
 
 
 @register.filter
-def day(at: datetime) -> str:
-    """Day and time for a list: without the year while it is this one."""
+def short_date(at: datetime) -> str:
+    """Day and time, without the year if it is the current one."""
     local = timezone.localtime(at)
     style = "MONTH_DAY_FORMAT" if local.year == timezone.localtime(clock.now()).year else "DATE_FORMAT"
     return f"{formats.date_format(local, style)} {local:%H:%M}"
 
 
 @register.filter
-def said(at: datetime) -> str:
+def moment(at: datetime) -> str:
     """A time to come: alone when it is of today, else with its day."""
     return formatting.format_moment(at)
 
 
 @register.filter
 def model_title(name: str) -> str:
-    """What people call a model."""
+    """A model's brand name."""
     return catalogue.model_title(name)
 
 
@@ -82,24 +82,24 @@ def resolution_title(name: str) -> str:
 
 
 @register.simple_tag
-def limits_of(user: User) -> user_limits.UserLimits:
-    """What this person may order, and how much may be on the way."""
+def user_limits_of(user: User) -> user_limits.UserLimits:
+    """The user's limits and their use."""
     return user_limits.get_limits(user)
 
 
 @register.simple_tag
 def price_table() -> dict[str, Any]:
-    """What a video costs now: `resolutions`, and `rows` of a model's title and its credits under each."""
+    """What a video costs now: `resolutions`, and `rows` with a model's title and its price at each resolution."""
     return {"resolutions": list(RESOLUTION_LABELS.values()), "rows": studio_options.list_price_rows()}
 
 
 @register.simple_tag
-def prompts_of(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
-    """The videos that ledger entries speak of, by reference, in one query; deleted ones are left out."""
+def videos_of_entries(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
+    """The videos that these ledger entries refer to, by reference, in one query, without deleted ones."""
     return statement_lines.find_videos({entry.reference for entry in entries})
 
 
 @register.filter
-def of(mapping: dict[str, object], key: str) -> object:
-    """`mapping[key]`, or nothing."""
+def get_item(mapping: dict[str, object], key: str) -> object:
+    """`mapping[key]`, or None."""
     return mapping.get(key)

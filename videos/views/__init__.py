@@ -1,1 +1,5 @@
-"""The pages about videos: parse, authorise, one call, respond."""
+"""The users' pages: studio, gallery, video page and private files.
+
+A view parses and authorises the request, calls one function of `ordering`, `actions` or `presentation`, and responds; it
+never writes status or money itself.
+"""

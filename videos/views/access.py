@@ -1,4 +1,4 @@
-"""Who may see a page: the person signed in, and of videos only their own."""
+"""Access to pages: signed-in users only, and each user only their own videos."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -18,33 +18,33 @@ from videos.models import VideoTask
 
 
 class PageRequest(HttpRequest):
-    """A request as our middleware hands it on."""
+    """A request with the attribute that django-htmx's middleware sets."""
 
     htmx: HtmxDetails
 
 
 def signed_in_user(request: HttpRequest) -> User:
-    """The person signed in; only behind `signed_in`."""
+    """The signed-in user; call it only behind `sign_in_required`."""
     return cast(User, request.user)
 
 
 def sign_in_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Like `login_required`; a live fragment whose session ended moves its whole page to the sign-in."""
+    """Like `login_required`, but an htmx request without a session redirects the whole page to the sign-in."""
 
     @wraps(view)
     def guarded(request: PageRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
         if request.htmx:
-            back = request.htmx.current_url_abs_path or "/"
-            return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': back})}")
+            next_url = request.htmx.current_url_abs_path or "/"
+            return HttpResponseClientRedirect(f"{resolve_url(settings.LOGIN_URL)}?{urlencode({'next': next_url})}")
         return redirect_to_login(request.get_full_path())
 
     return guarded
 
 
 def get_own_task(request: HttpRequest, task_id: UUID) -> VideoTask:
-    """The person's task, not deleted; 404 for everybody else's, so that nobody learns that it exists."""
+    """The signed-in user's task. Raises Http404 if it is deleted or another user's, which does not reveal that it exists."""
     task = (
         VideoTask.objects.filter(pk=task_id, user=signed_in_user(request), deleted_at=None)
         .prefetch_related("files", "task_images__image")

@@ -1,4 +1,4 @@
-"""The gallery: a person's videos, newest first, by state and words; unfinished ones live."""
+"""The gallery: a user's videos, newest first, filtered by state and search words; unfinished ones update live."""
 
 from datetime import datetime
 from uuid import UUID
@@ -20,9 +20,9 @@ Status = VideoTask.Status
 
 FILTERS = {
     "": (_("All"), Q()),
-    "live": (_("On the way"), Q(status__in=VideoTask.LIVE)),
+    "live": (_("In progress"), Q(status__in=VideoTask.LIVE)),
     "ready": (_("Ready"), Q(status=Status.READY) | Q(late_at__isnull=False)),
-    "failed": (_("Not made"), Q(status__in=[Status.FAILED, Status.CANCELLED], late_at=None)),
+    "failed": (_("Failed or cancelled"), Q(status__in=[Status.FAILED, Status.CANCELLED], late_at=None)),
 }
 
 
@@ -31,7 +31,7 @@ FILTERS = {
 def gallery(request: PageRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in FILTERS else ""
-    # No database keeps a NUL, so no prompt has one.
+    # Databases store no NUL character and refuse it in a query.
     words = request.GET.get("q", "").replace("\0", " ").strip()[:200]
     tasks = VideoTask.objects.filter(FILTERS[state][1], user=signed_in_user(request), deleted_at=None)
     for word in words.split():
@@ -40,33 +40,33 @@ def gallery(request: PageRequest) -> HttpResponse:
         return _render_live(request, VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None))
     page = list(_page_after(tasks, request.GET.get("before", "")).prefetch_related("files")[: PAGE_SIZE + 1])
     at = clock.now()
-    takes = [summarize_video(task, at=at) for task in page[:PAGE_SIZE]]
+    videos = [summarize_video(task, at=at) for task in page[:PAGE_SIZE]]
     return render(
         request,
         "videos/gallery.html",
         {
-            "takes": takes,
-            "live_ids": [take.id for take in takes if take.live],
+            "videos": videos,
+            "live_ids": [video.id for video in videos if video.is_live],
             "filters": [(key, label, key == state) for key, (label, _condition) in FILTERS.items()],
             "state": state,
             "q": words,
             "older": _cursor(page[PAGE_SIZE - 1]) if len(page) > PAGE_SIZE else "",
             "newest": bool(request.GET.get("before")),
-            "has_any": bool(takes) or VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None).exists(),
+            "has_any": bool(videos) or VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None).exists(),
         },
     )
 
 
 def _render_live(request: PageRequest, tasks: QuerySet[VideoTask]) -> HttpResponse:
-    """The tiles that were unfinished a moment ago; the last answer says that there is nothing more to ask."""
+    """The tiles that were unfinished at the last poll; the last response stops the polling."""
     ids = [task_id for value in request.GET.getlist("live")[:PAGE_SIZE] if (task_id := _parse_uuid(value))]
     at = clock.now()
-    takes = [summarize_video(task, at=at) for task in tasks.filter(pk__in=ids).prefetch_related("files")]
-    live_ids = [take.id for take in takes if take.live]
+    videos = [summarize_video(task, at=at) for task in tasks.filter(pk__in=ids).prefetch_related("files")]
+    live_ids = [video.id for video in videos if video.is_live]
     return render(
         request,
         "videos/_gallery_live.html",
-        {"takes": takes, "live_ids": live_ids},
+        {"videos": videos, "live_ids": live_ids},
         status=200 if live_ids else HTMX_STOP_POLLING,
     )
 
@@ -76,12 +76,12 @@ def _cursor(task: VideoTask) -> str:
 
 
 def _page_after(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
-    """The tasks after the cursor's in the list; a cursor nobody gave out means the first page."""
+    """The tasks after the cursor; the first page if the cursor is invalid."""
     tasks = tasks.order_by("-created_at", "-pk")
-    moment, _underscore, key = cursor.partition("_")
+    timestamp, _underscore, key = cursor.partition("_")
     task_id = _parse_uuid(key)
     try:
-        at = datetime.fromisoformat(moment)
+        at = datetime.fromisoformat(timestamp)
     except ValueError:
         return tasks
     if task_id is None or at.tzinfo is None:

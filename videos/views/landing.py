@@ -1,4 +1,4 @@
-"""The page for strangers, at the studio's own address; what they type waits for them until they have signed up."""
+"""The landing page for visitors, at the studio's URL; a typed prompt is kept until they have signed up."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -7,18 +7,18 @@ from django.shortcuts import redirect, render
 from videos.ordering import examples
 
 DRAFT_KEY = "studio_draft"
-# More than an order takes: a long prompt is shortened by its writer, not by us.
+# More than an order accepts, so that the studio can ask the user to shorten a long prompt.
 _MAX_CHARACTERS = 10_000
 _DRAFT_FIELDS = ("prompt", "mode", "model", "aspect_ratio", "resolution", "duration_s", "seed", "watermark")
 
 
 def landing(request: HttpRequest) -> HttpResponse:
-    """GET: what this is and what it costs. POST: keep what was typed, and go where one signs up or in."""
+    """GET: the landing page. POST: keep the typed values in the session and redirect to sign-up or sign-in."""
     if request.method == "POST":
         request.session[DRAFT_KEY] = {
             name: request.POST[name][:_MAX_CHARACTERS] for name in _DRAFT_FIELDS if name in request.POST
         }
-        # A form of the studio comes from somebody whose session ended; the landing page's from somebody new.
+        # The studio's form has a key: its user's session ended. The landing page's form has none: a new user.
         return redirect(settings.LOGIN_URL if "key" in request.POST else "account_signup")
     return render(
         request,

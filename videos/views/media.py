@@ -1,4 +1,4 @@
-"""The private files of people: videos, posters, images. For the owner and for operators; to anybody else they do not exist."""
+"""Users' private files: videos, posters and images, for their owner and for operators; everybody else gets a 404."""
 
 import logging
 import re
@@ -18,7 +18,7 @@ from videos.storage.serving import Stored, serve
 log = logging.getLogger(__name__)
 
 VIDEO_AGE_S = 3600
-# A poster and an image never change under their address.
+# The poster or image at a URL never changes.
 IMAGE_AGE_S = 7 * 24 * 3600
 TITLE_LENGTH = 60
 
@@ -26,7 +26,7 @@ TITLE_LENGTH = 60
 @require_safe
 @login_required
 def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
-    """The film, whole or in part; `?download=1` to keep it, `?index=1` for a second result. 410 when it was deleted."""
+    """The video file, with range requests; `?download=1` as an attachment, `?index=1` for a second result; 410 if deleted."""
     found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
         return _deleted_response()
@@ -44,7 +44,7 @@ def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
 @require_safe
 @login_required
 def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
-    """The film's still picture; `?index=1` for a second result's. 410 when it was deleted."""
+    """The video's poster; `?index=1` for a second result's; 410 if it was deleted."""
     found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
         return _deleted_response()
@@ -62,7 +62,7 @@ def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
 @require_safe
 @login_required
 def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
-    """An image that a person brought."""
+    """An image that a user uploaded."""
     found = SourceImage.objects.filter(pk=image_id).first()
     if found is None or not _can_view(request, found.user_id):
         raise Http404
@@ -78,7 +78,7 @@ def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
 
 
 def content_disposition(title: str, *, suffix: str, attached: bool) -> str:
-    """Content-Disposition by RFC 6266: the title as a file name, in ASCII for old programs and in full for the others."""
+    """Content-Disposition by RFC 6266: the title as a file name, in ASCII for old clients and in UTF-8 for others."""
     full = _file_name(title) + suffix
     plain = _file_name(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii")) + suffix
     kind = "attachment" if attached else "inline"
@@ -86,7 +86,7 @@ def content_disposition(title: str, *, suffix: str, attached: bool) -> str:
 
 
 def _file_name(title: str) -> str:
-    """Letters, digits and hyphens alone: nothing that a header, a shell or a file system reads as more."""
+    """Letters, digits and hyphens only, which are safe in headers, shells and file systems."""
     words = re.sub(r"[^\w]+|_+", "-", unicodedata.normalize("NFC", title))
     return words[:TITLE_LENGTH].strip("-") or "video"
 
@@ -96,7 +96,7 @@ def _title(file: VideoFile) -> str:
 
 
 def _get_file(request: HttpRequest, task_id: UUID) -> VideoFile:
-    """The stored or deleted file that was asked for. Raises Http404 for what is not there yet or not for this person."""
+    """The requested file, stored or deleted. Raises Http404 if it is not stored yet or this user may not see it."""
     index = request.GET.get("index", "0")
     if not re.fullmatch(r"[0-9]{1,3}", index):
         raise Http404
@@ -121,7 +121,7 @@ def _serve(request: HttpRequest, stored: Stored, *, of: str) -> HttpResponseBase
     try:
         return serve(request, stored)
     except OSError as problem:
-        # The row says stored and the disk does not: nothing a visitor can do, everything an operator must know.
+        # The database says stored but the file is missing: the operator has to know.
         log.exception("a stored file of %s cannot be opened", of)
         facts = {"say": ["unreadable"], "words": type(problem).__name__}
         alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", facts=facts, reference=of)

@@ -1,4 +1,4 @@
-"""The studio: one form with its price, what is on the way, the latest takes. Page and live fragment share one view."""
+"""The studio: the order form with its price, the videos in progress and the latest ones. Page and fragment share a view."""
 
 import hashlib
 import logging
@@ -36,7 +36,7 @@ LATEST_COUNT = 8
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one image in the form: what lies there, or why the last try did not."""
+    """The place of one image in the form: the uploaded image, or why the last upload was refused."""
 
     name: str
     label: str | Promise
@@ -50,7 +50,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class LiveVideos:
-    """What moves on the page. `shown` names the latest takes, so that they are sent again only when they changed."""
+    """The videos on the page. `shown` is a digest of `latest`, so that they are sent again only after a change."""
 
     jobs: list[VideoSummary]
     latest: list[VideoSummary]
@@ -74,15 +74,15 @@ def studio(request: PageRequest) -> HttpResponse:
 @sign_in_required
 @require_safe
 def quote(request: PageRequest) -> HttpResponse:
-    """What can be chosen and what it costs, for the settings chosen so far."""
-    offer = studio_options.build_options(user=signed_in_user(request), asked=request.GET.dict())
-    return render(request, "videos/_quote.html", {"offer": offer, **_CONSTANT_CONTEXT})
+    """The options and the price for the settings chosen so far."""
+    options = studio_options.build_options(user=signed_in_user(request), requested=request.GET.dict())
+    return render(request, "videos/_quote.html", {"options": options, **_CONSTANT_CONTEXT})
 
 
 @sign_in_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: PageRequest) -> HttpResponse:
-    """Keep one image as soon as it is chosen; asked without one, the empty place."""
+    """POST: store one image as soon as it is chosen. GET: the empty slot."""
     name = request.GET.get("slot", "")
     if name not in SLOT_LABELS:
         raise Http404
@@ -100,22 +100,22 @@ def _render_page(
     user = signed_in_user(request)
     live = _load_live_videos(user)
     chosen = form.chosen_images()
-    asked = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
-    offer = studio_options.build_options(user=user, asked=asked)
+    requested = {name: form.value_of(name) for name in ("mode", "model", "aspect_ratio", "resolution", "duration_s")}
+    options = studio_options.build_options(user=user, requested=requested)
     return render(
         request,
         "videos/studio.html",
         {
             "form": form,
-            "offer": offer,
+            "options": options,
             "slots": [
                 Slot(name, SLOT_LABELS[name], chosen.get(name), form.slot_errors.get(name, "")) for name in ALL_SLOTS
             ],
             "live": live,
-            "tried": bool(live.jobs or live.latest),
+            "has_videos": bool(live.jobs or live.latest),
             "examples": examples.EXAMPLES,
             "refusal": refusal,
-            "standing": None if refusal else offer.outlook.standing,
+            "restriction": None if refusal else options.availability.restriction,
             **_CONSTANT_CONTEXT,
         },
         status=status,
@@ -123,14 +123,14 @@ def _render_page(
 
 
 def _initial_values(request: HttpRequest) -> dict[str, Any]:
-    """From an earlier video, an example, or what was typed before signing in."""
+    """The form's values from an earlier video, an example, or what was typed before signing in."""
     if earlier := request.GET.get("from"):
         try:
             return form_values_of(get_own_task(request, UUID(earlier)))
         except ValueError:
             raise Http404 from None
     if example := examples.BY_NAME.get(request.GET.get("example", "")):
-        return example.settings()
+        return example.form_values()
     return dict(request.session.get(DRAFT_KEY, {}))
 
 
@@ -141,14 +141,14 @@ def _submit_order(request: HttpRequest) -> HttpResponse:
         data.pop(f"image_{removed}", None)
         kept = {**data.dict(), "enable_translation": "enable_translation" in data}
         return _render_page(request, StudioForm(user=user, initial=kept))
-    complaints = _save_form_images(request, data)
+    image_errors = _save_form_images(request, data)
     form = StudioForm(user=user, data=data)
-    form.slot_errors.update(complaints)
-    if not form.is_valid() or complaints:
+    form.slot_errors.update(image_errors)
+    if not form.is_valid() or image_errors:
         return _render_page(request, form, status=422)
     order = form.order()
-    if problems := orders.validate(order):
-        form.complain(problems)
+    if errors := orders.validate(order):
+        form.add_order_errors(errors)
         return _render_page(request, form, status=422)
     try:
         price, seen = order.quote().user_credits, form.cleaned_data["seen_price"]
@@ -156,7 +156,7 @@ def _submit_order(request: HttpRequest) -> HttpResponse:
             return _render_page(request, form, refusal=_describe_price_rise(price, seen), status=409)
         task = orders.create(user=user, order=order, idempotency_key=form.cleaned_data["key"])
     except orders.InvalidOrder as error:
-        form.complain(error.errors)
+        form.add_order_errors(error.errors)
         return _render_page(request, form, status=422)
     except orders.KeyReused:
         data["key"] = str(randomness.new_uuid())
@@ -164,7 +164,7 @@ def _submit_order(request: HttpRequest) -> HttpResponse:
     except (prices.NoPrice, provider_accounts.NoProviderKey, guard_checks.Refusal) as error:
         return _render_page(request, form, refusal=_describe_refusal(error), status=422)
     request.session.pop(DRAFT_KEY, None)
-    messages.success(request, _("Ordered for %(n)d credits; they come back if it cannot be made.") % {"n": price})
+    messages.success(request, _("Ordered for %(n)d credits; they are refunded if it fails.") % {"n": price})
     return redirect(f"{reverse('videos:studio')}?from={task.pk}#on-the-way")
 
 
@@ -183,10 +183,10 @@ def _load_live_videos(user: User, shown: str = "") -> LiveVideos:
 
 
 def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
-    """The image sent for this place, kept; or a sentence that says why it cannot be."""
+    """Store the image uploaded for this slot; returns it, or a sentence why it was refused."""
     file = request.FILES.get(f"file_{slot}")
     if file is None:
-        return None, _("No image arrived. Please choose it again.")
+        return None, _("No image was received. Please choose it again.")
     try:
         return source_images.keep(user=signed_in_user(request), upload=file), ""
     except source_images.ImageRefused as error:
@@ -194,46 +194,48 @@ def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, st
     except media_store.StorageTrouble:
         log.exception("an image could not be kept")
         return None, _(
-            "We could not keep the image: our disk has trouble, and the operator can see it. Please try again."
+            "We could not save the image because of a storage problem that the operator can see. Please try again."
         )
 
 
 def _save_form_images(request: HttpRequest, data: QueryDict) -> dict[str, str | Promise]:
-    """Keep images that came with the form itself (no JavaScript), and put their ids into `data`."""
-    complaints: dict[str, str | Promise] = {}
+    """Store images sent with the form itself (without JavaScript) and put their ids into `data`; returns errors by slot."""
+    errors: dict[str, str | Promise] = {}
     for slot in ALL_SLOTS:
         if f"file_{slot}" in request.FILES:
             image, error = _save_image(request, slot)
             if image is not None:
                 data[f"image_{slot}"] = str(image.pk)
             else:
-                complaints[slot] = error
-    return complaints
+                errors[slot] = error
+    return errors
 
 
 def _describe_price_rise(price: int, seen: int) -> dict[str, Any]:
     return {
         "title": _("The price is %(price)d credits") % {"price": price},
-        "text": _("The page said %(seen)d. Nothing was charged; press Make video again to agree.") % {"seen": seen},
+        "text": _("The page showed %(seen)d. Nothing was charged; press Make video again to accept.") % {"seen": seen},
     }
 
 
 def _describe_key_reuse() -> dict[str, Any]:
     return {
-        "title": _("This form already made a video"),
-        "text": _("It was changed since, so nothing new was charged. Press Make video again to make this one as well."),
+        "title": _("This form was already submitted"),
+        "text": _(
+            "The form was changed since then, so nothing more was charged. Press Make video again to order this one as well."
+        ),
         "href": reverse("videos:gallery"),
         "action": _("See your videos"),
     }
 
 
 def _describe_refusal(error: Exception) -> dict[str, Any]:
-    """A refusal as the page says it: what, why, what to do."""
+    """The refusal's title, text and link for the page."""
     if isinstance(error, prices.NoPrice):
         return {
             "title": _("No price for this"),
             "text": _(
-                "This combination is not sold just now. Choose another model or resolution; nothing was charged."
+                "This combination is not available right now. Choose another model or resolution; nothing was charged."
             ),
         }
     if isinstance(error, guard_checks.NotEnoughCredits):
@@ -245,13 +247,13 @@ def _describe_refusal(error: Exception) -> dict[str, Any]:
         }
     if isinstance(error, guard_checks.TooManyActive):
         return {
-            "title": _("Enough on the way"),
+            "title": _("Too many videos in progress"),
             "text": str(error),
             "href": "#on-the-way",
-            "action": _("See what is on the way"),
+            "action": _("See videos in progress"),
         }
     if isinstance(error, guard_checks.Refusal):
-        return {"title": _("Not just now"), "text": str(error)}
+        return {"title": _("Not possible right now"), "text": str(error)}
     return {
         "title": _("Not set up yet"),
         "text": _("The operator has not entered a key for the provider. Nothing was charged and your text is kept."),

@@ -1,4 +1,4 @@
-"""One video's page: the player, its price and receipt, its settings, and what may be done with it."""
+"""One video's page: the player, the receipt, the settings, and the actions cancel and delete."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ from videos.views.access import PageRequest, get_own_task, sign_in_required, sig
 def video(request: PageRequest, task_id: UUID) -> HttpResponse:
     context = _context(get_own_task(request, task_id))
     if request.htmx:
-        status = 200 if context["take"].live else HTMX_STOP_POLLING
+        status = 200 if context["video"].is_live else HTMX_STOP_POLLING
         return render(request, "videos/_video_live.html", context, status=status)
     return render(request, "videos/video.html", context)
 
@@ -36,16 +36,18 @@ def video(request: PageRequest, task_id: UUID) -> HttpResponse:
 @sign_in_required
 @require_POST
 def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
-    """Take a waiting order back, free of charge."""
+    """Cancel a queued order; its price is refunded."""
     task = get_own_task(request, task_id)
     try:
         owner_actions.cancel(task_id=task.pk, actor=signed_in_user(request))
     except lifecycle.NotPossible:
-        messages.warning(request, _("Too late to cancel: it is no longer waiting. It goes on, and the price stands."))
+        messages.warning(
+            request, _("Too late to cancel: it is no longer waiting. It continues, and nothing is refunded.")
+        )
     else:
         credits = task.user_credits
-        back = ngettext("%(n)d credit is back.", "%(n)d credits are back.", credits) % {"n": credits}
-        messages.success(request, _("Cancelled; %(back)s") % {"back": back})
+        refunded = ngettext("%(n)d credit refunded.", "%(n)d credits refunded.", credits) % {"n": credits}
+        messages.success(request, _("Cancelled. %(refunded)s") % {"refunded": refunded})
     if request.POST.get("to") == "studio":
         return redirect(f"{reverse('videos:studio')}#on-the-way")
     return redirect("videos:video", task.pk)
@@ -54,25 +56,25 @@ def cancel(request: PageRequest, task_id: UUID) -> HttpResponse:
 @sign_in_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def delete(request: PageRequest, task_id: UUID) -> HttpResponse:
-    """Ask, then delete: the file is gone for good, the statement keeps its lines."""
+    """GET: ask for confirmation. POST: delete the file for good; the credit statement keeps its lines."""
     task = get_own_task(request, task_id)
     if request.method == "POST":
         try:
             owner_actions.delete(task_id=task.pk, actor=signed_in_user(request))
         except lifecycle.NotPossible:
-            messages.warning(request, _("It is still on its way. It can be deleted once it has ended."))
+            messages.warning(request, _("It is still in progress. It can be deleted when it is finished."))
             return redirect("videos:video", task.pk)
         messages.success(request, _("Deleted."))
         return redirect("videos:gallery")
-    return render(request, "videos/delete.html", {"take": summarize_video(task, at=clock.now())})
+    return render(request, "videos/delete.html", {"video": summarize_video(task, at=clock.now())})
 
 
 def _context(task: VideoTask) -> dict[str, Any]:
-    take = summarize_video(task, at=clock.now())
+    video = summarize_video(task, at=clock.now())
     return {
-        "take": take,
+        "video": video,
         "task": task,
-        "file": take.file,
+        "file": video.file,
         "steps": timeline.list_steps(task),
         "images": _list_images(task),
         "number": str(task.pk).partition("-")[0].upper(),
@@ -82,13 +84,13 @@ def _context(task: VideoTask) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """An image of the order under the name of its place."""
+    """An image of the order with the label of its slot."""
 
     name: str
     image: SourceImage
 
 
 def _list_images(task: VideoTask) -> list[PlacedImage]:
-    images = [place.image for place in task.task_images.all()]
+    images = [task_image.image for task_image in task.task_images.all()]
     slots = SLOTS[mode_of(task, len(images))]
     return [PlacedImage(str(SLOT_LABELS[slot]), image) for slot, image in zip(slots, images, strict=False)]

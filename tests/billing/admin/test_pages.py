@@ -486,7 +486,7 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     former = provider_accounts.get_current_account()
     text = give("wrong-key-123", sandbox.url)
     assert "it refuses our key or address" in text
-    assert "No new video goes to it." in text
+    assert "No new videos are sent to it." in text
     assert "Key or address refused since" in text
     assert "It stops nothing just now; what does is said above." in text
     for claim in ("Works", "New videos go here", "The provider answers", "orders go out"):

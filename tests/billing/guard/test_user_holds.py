@@ -123,7 +123,7 @@ def test_the_studio_tells_a_held_person_and_nobody_else(
 ) -> None:
     hold(alice, until=still.at + timedelta(hours=1))
     pages = {user: browser_of(user).get("/").text for user in (alice, bob)}
-    assert "Your new videos are held" in pages[alice]
+    assert "Your new videos are on hold" in pages[alice]
     assert "you can order again from" in pages[alice]
-    assert "Your new videos are held" not in pages[bob]
-    assert availability.check_availability(user=bob, quote=None).standing is None
+    assert "Your new videos are on hold" not in pages[bob]
+    assert availability.check_availability(user=bob, quote=None).restriction is None

@@ -405,7 +405,7 @@ def test_the_queue_s_file_says_how_long_videos_wait(desk: Client, working: Provi
     first, *others = json.loads(body(desk.get(address)))["rows"]
     assert first["status"] == "queued"
     assert 0 < first["wait_p50_s"] < first["wait_p95_s"]
-    assert f"usually waits {veo.span(first['wait_p50_s'])}" in text_of(desk)
+    assert f"usually waits {veo.duration(first['wait_p50_s'])}" in text_of(desk)
     assert {(row["wait_p50_s"], row["wait_p95_s"]) for row in others} == {(None, None)}
     # Of another range what was waited in it.
     assert json.loads(body(desk.get(f"{address}?to=2026-08-31")))["rows"][0]["wait_p50_s"] is None

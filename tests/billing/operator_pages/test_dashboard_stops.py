@@ -234,9 +234,9 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     rows = ProviderAccount.objects.filter(pk=working.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
     assert verdict_of(desk)[0].startswith("Waiting for the provider.")
-    resting = availability.check_availability(user=alice, quote=None).standing
+    resting = availability.check_availability(user=alice, quote=None).restriction
     assert resting is not None
-    assert (resting.title, resting.takes_orders) == ("The provider has trouble", True)
+    assert (resting.title, resting.accepts_orders) == ("The provider has problems", True)
     rows.update(breaker_until=AT)
     sentence, act = verdict_of(desk)
     assert sentence == (
@@ -244,9 +244,9 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
         "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
     )
     assert act == "View the account"
-    rested = availability.check_availability(user=alice, quote=None).standing
+    rested = availability.check_availability(user=alice, quote=None).restriction
     assert rested is not None
-    assert (rested.title, rested.takes_orders) == ("The provider had trouble", True)
+    assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)
     assert "goes first" in rested.text
     history.waiting(alice)
     assert verdict_of(desk)[0].startswith("Waiting for the provider.")

@@ -70,9 +70,9 @@ def test_an_operator_ends_an_unconfirmed_video_by_hand(
     page.goto("/admin/")
     page.get_by_role("link", name="A paid request is unconfirmed").click()
     page.get_by_role("button", name="Mark unconfirmed as lost").click()
-    expect(page.get_by_text("60 credits go back to alice@example.com.")).to_be_visible()
+    expect(page.get_by_text("60 credits will be refunded to alice@example.com.")).to_be_visible()
     page.get_by_role("button", name="Mark unconfirmed as lost").click()
-    expect(page.get_by_text("Called lost; 60 credits went back to alice@example.com.")).to_be_visible()
+    expect(page.get_by_text("Marked as lost; 60 credits refunded to alice@example.com.")).to_be_visible()
     expect(page.get_by_text("by olga@example.com")).to_be_visible()
     world.assert_refunded(lost)
 

@@ -144,8 +144,8 @@ def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
 
     with failpoints.replaced(visit):
         world.send()
-    assert "Meanwhile it became “Sending”; nothing was changed." in said[0]
-    assert "A worker holds it at this moment; nothing was changed." in said[1]
+    assert "Its state is now “Sending”; nothing was changed." in said[0]
+    assert "A worker is handling it right now; nothing was changed." in said[1]
     world.run()
     world.assert_charged(task)
     assert world.submissions() == 1

@@ -156,18 +156,18 @@ def test_nothing_is_added_edited_or_deleted_by_hand(desk: Client, world: World, 
 def test_every_act_asks_first_and_says_what_happens_to_the_money(desk: Client, world: World, alice: User) -> None:
     unconfirmed, queued = unconfirmed_video(world, alice), world.order(alice)
     text = ask(desk, "cancel_with_refund", queued, unconfirmed)
-    assert "60 credits go back to alice@example.com. Nothing was sent" in text
+    assert "60 credits will be refunded to alice@example.com. Nothing was sent" in text
     assert "may have charged 60 provider credits" in text
-    assert "No money moves" in ask(desk, "look_now", queued)
-    assert "does not fit" in ask(desk, "mark_lost", queued)
-    assert "does not fit" in ask(desk, "retry_download", queued)
+    assert "This costs nothing by itself" in ask(desk, "check_now", queued)
+    assert "Not possible in its current state" in ask(desk, "mark_lost", queued)
+    assert "Not possible in its current state" in ask(desk, "retry_download", queued)
     assert world.now(queued).status == "queued"
     assert world.money(queued) == [("charge", -60)]
 
 
 def test_a_waiting_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
-    assert "60 credits went back to alice@example.com" in do(desk, "cancel_with_refund", task)
+    assert "60 credits refunded to alice@example.com" in do(desk, "cancel_with_refund", task)
     world.assert_refunded(task)
     assert world.spent(task) == ("settled", "not_spent")
     event = TaskEvent.objects.get(task=task, kind="cancelled")
@@ -211,7 +211,7 @@ def test_a_video_that_cannot_be_saved_is_cancelled_with_its_cost_known(desk: Cli
 
 def test_an_unconfirmed_video_is_called_lost(desk: Client, world: World, alice: User, olga: User) -> None:
     task = unconfirmed_video(world, alice)
-    assert "Called lost" in do(desk, "mark_lost", world.now(task))
+    assert "Marked as lost" in do(desk, "mark_lost", world.now(task))
     world.assert_refunded(task)
     assert world.now(task).failure_code == "unconfirmed"
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
@@ -223,14 +223,14 @@ def test_looking_now_makes_it_due_and_is_noted(desk: Client, world: World, alice
     before = world.now(task).due_at
     world.sandbox.finish()
     assert world.ask() == 0
-    assert "looked at now" in do(desk, "look_now", world.now(task))
+    assert "being checked now" in do(desk, "check_now", world.now(task))
     assert world.now(task).due_at < before
     assert world.ask() == 1
     assert world.now(task).status == "downloading"
     assert TaskEvent.objects.get(task=task, kind="note").actor == olga
     world.run()
     world.assert_charged(task)
-    assert "nothing to do for it" in do(desk, "look_now", world.now(task))
+    assert "Nothing can be done in its current state" in do(desk, "check_now", world.now(task))
 
 
 def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -> None:
@@ -241,10 +241,10 @@ def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -
     world.ask()
     VideoFile.objects.filter(task=task).update(due_at=world.clock.now() + timedelta(days=3))
     assert world.save() == 0
-    assert "1 file is fetched now" in do(desk, "retry_download", world.now(task))
+    assert "1 file is being downloaded" in do(desk, "retry_download", world.now(task))
     world.run()
     world.assert_charged(task)
-    assert "nothing to do for it" in do(desk, "retry_download", world.now(task))
+    assert "Nothing can be done in its current state" in do(desk, "retry_download", world.now(task))
 
 
 def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings) -> None:

@@ -116,7 +116,7 @@ def test_a_refused_prompt_is_refunded_and_exits_with_1(purse: User, sandbox: San
     said = generate("A thing [refuse]", "--user", purse.email, "--wait", "--output", str(output))
     assert said.code == 1
     assert "Refused by the provider." in said.err
-    assert "60 credits came back; the balance is 1000." in said.err
+    assert "60 credits were refunded; the balance is 1000." in said.err
     assert not output.exists()
     assert ledger.balance_of(purse) == 1000
     assert [entry.kind for entry in ledger.statement(purse)] == ["refund", "charge", "grant"]
@@ -214,7 +214,7 @@ def test_when_the_time_is_up_the_video_goes_on(purse: User, sandbox: SandboxProc
     said = generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
     assert said.code == 3
     task = VideoTask.objects.get()
-    assert f"it goes on without this command. See {site.APP_URL}/videos/{task.pk}/" in said.err
+    assert f"it continues without this command. See {site.APP_URL}/videos/{task.pk}/" in said.err
     assert task.status == "generating"
     assert ledger.balance_of(purse) == 940
 
@@ -296,13 +296,13 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
     said = generate("Dunes", "--user", purse.email, "--wait", "--timeout", "3")
     assert said.code == 3
     assert "Waiting · your other videos come first" in said.out
-    assert "next in line" not in said.out
+    assert "next in the queue" not in said.out
 
 
 def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "zh-hans"
     generate(PROMPT, "--user", purse.email)
-    assert terminal.take_snapshot(VideoTask.objects.get()).word == "Waiting"
+    assert terminal.take_snapshot(VideoTask.objects.get()).label == "Waiting"
 
 
 def _work_until_ready() -> None:

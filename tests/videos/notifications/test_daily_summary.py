@@ -70,7 +70,7 @@ def sections() -> dict[str, Section]:
 
 def word(title: str) -> tuple[str, str]:
     section = sections()[title]
-    return section.word, section.tone
+    return section.answer, section.tone
 
 
 def test_a_busy_day_is_told_to_everybody_once(
@@ -91,10 +91,10 @@ def test_a_busy_day_is_told_to_everybody_once(
     message = post_office.messages[0]
     text, page = steps.get_text(message), steps.get_html(message)
     for words in (
-        "Refunds for failures: every one made",
+        "Refunds for failed videos: all refunded",
         "Open alerts: 2, 1 of them critical",
         "Books: they balance",
-        "At the provider: 900",
+        "Balance at the provider: 900",
         "https://veo.example/admin/",
     ):
         assert words in text
@@ -128,7 +128,7 @@ def test_a_quiet_day_says_that_all_is_well(post_office: Mailbox, still: SetClock
     read_balance(7000)
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert daily_summary.send_due() == 2
-    assert str(post_office.messages[0]["Subject"]).endswith(" · All is well · 7 days left")
+    assert str(post_office.messages[0]["Subject"]).endswith(" · Everything is in order · 7 days left")
     assert {section.tone for section in sections().values()} == {"good"}
 
 
@@ -166,7 +166,7 @@ def test_the_balance_in_a_word(
 
 
 def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, settings: Settings) -> None:
-    assert "never read" in [line.beside for line in sections()["Balance"].lines]
+    assert "never read" in [line.note for line in sections()["Balance"].lines]
     settings.KIE_AI_API_KEY = ""
     assert word("Balance") == ("no provider key", "bad")
 
@@ -183,15 +183,15 @@ def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, setting
 def test_the_variance_in_a_word(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
     count(still.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
     assert word("Estimate against actual") == answer
-    assert sections()["Estimate against actual"].lines[1].beside == "2 videos · 1 still open"
+    assert sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
 
 
 def test_unusual_spend_in_a_word(still: SetClock, alice: User) -> None:
     assert word("Unusual spend") == ("none", "good")
     count(still.at - DAY, alice, ordered=1, estimated=100)
     count(still.at, alice, ordered=1, estimated=300)
-    assert word("Unusual spend") == ("look at it", "warn")
-    assert sections()["Unusual spend"].lines[1].beside == alice.email
+    assert word("Unusual spend") == ("needs a look", "warn")
+    assert sections()["Unusual spend"].lines[1].note == alice.email
 
 
 def test_unusual_spend_that_was_alerted_is_named(still: SetClock) -> None:
@@ -206,9 +206,9 @@ def test_users_credits_in_a_word(still: SetClock, alice: User) -> None:
 
 
 def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> None:
-    assert word("Refunds for failures") == ("none needed", "good")
+    assert word("Refunds for failed videos") == ("none needed", "good")
     history.failed(alice)
-    assert word("Refunds for failures") == ("every one made", "good")
+    assert word("Refunds for failed videos") == ("all refunded", "good")
     task = history.cancelled(alice)
     with unguarded():
         refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
@@ -216,8 +216,8 @@ def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> No
         refund.delete()
     found = find_failures(YESTERDAY)
     assert (found.failed, found.cancelled, found.refunded, found.missing) == (1, 1, 1, 1)
-    assert word("Refunds for failures") == ("1 is missing", "bad")
-    assert str(task.pk) in [line.value for line in sections()["Refunds for failures"].lines]
+    assert word("Refunds for failed videos") == ("1 is missing", "bad")
+    assert str(task.pk) in [line.value for line in sections()["Refunds for failed videos"].lines]
     assert find_failures(YESTERDAY - DAY).ended == 0
 
 
@@ -229,7 +229,7 @@ def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
     alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + DAY)
     alerts.raise_alert(Alert.Kind.STORAGE)
     section = sections()["Open alerts"]
-    assert (section.word, section.tone) == ("9, 1 of them critical", "bad")
+    assert (section.answer, section.tone) == ("9, 1 of them critical", "bad")
     assert [line.name for line in section.lines[-2:]] == ["and others", "Put aside"]
 
 
@@ -237,7 +237,7 @@ def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
     ("problems", "answer"), [(0, ("they balance", "good")), (1, ("1 problem", "bad")), (7, ("7 problems", "bad"))]
 )
 def test_the_books_in_a_word(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
-    assert word("Books") == ("not looked at yet", "warn")
+    assert word("Books") == ("not checked yet", "warn")
     BooksRun.objects.create(at=still.at, took_s=1, problems=problems)
     assert word("Books") == answer
 

@@ -24,7 +24,7 @@ from tests.billing.conftest import SetClock
 from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import takes
-from tests.videos.views.test_studio import form
+from tests.videos.views.requests import studio_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -81,7 +81,7 @@ def test_an_hour_without_room_is_said_before_the_order_with_its_end(
     assert "It would wait until 13:00: this hour&#x27;s budget is spent." in text
     assert PROMISE not in text
     # And so it is.
-    assert alices.post("/", form()).status_code == 302
+    assert alices.post("/", studio_form()).status_code == 302
     assert ledger.balance_of(alice) == 440
     assert "this hour&#x27;s budget is spent" in alices.get("/").text.partition('id="on-the-way"')[2]
 
@@ -92,7 +92,7 @@ def test_what_waits_already_counts_into_what_a_new_order_would_wait_for(
     hour(110, limit=230)
     assert PROMISE in dock(alices)
     for number in range(2):
-        alices.post("/", form(key=f"key-{number}"))
+        alices.post("/", studio_form(key=f"key-{number}"))
     text = dock(alices)
     assert "It would wait until 13:00" in text
     assert PROMISE not in text
@@ -102,9 +102,9 @@ def test_a_budget_that_ends_later_than_we_promise_refuses_and_promises_nothing(
     alices: Client, account: ProviderAccount
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
-    alices.post("/", form())
+    alices.post("/", studio_form())
     text = dock(alices)
-    assert "The budget for this is spent until" in text
+    assert "The budget for this is used up until" in text
     assert PROMISE not in text
 
 
@@ -112,9 +112,9 @@ def test_a_budget_that_ends_later_than_we_promise_refuses_and_promises_nothing(
     ("row", "words"),
     [
         ({"paused_at": NOON, "pause_code": "maintenance"}, "New videos are paused"),
-        ({"parked_as": "access_denied", "parked_at": NOON}, "No new videos just now"),
-        ({"parked_as": "out_of_credits", "parked_at": NOON}, "No new videos just now"),
-        ({"balance": Decimal(500)}, "No new videos just now"),
+        ({"parked_as": "access_denied", "parked_at": NOON}, "No new videos right now"),
+        ({"parked_as": "out_of_credits", "parked_at": NOON}, "No new videos right now"),
+        ({"balance": Decimal(500)}, "No new videos right now"),
         (
             {"breaker": "open", "breaker_until": NOON + timedelta(minutes=1)},
             "It would wait: the provider has trouble; we try again soon.",
@@ -148,13 +148,13 @@ def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: Use
 def test_without_a_key_nothing_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     text = dock(alices)
-    assert "No new videos just now" in text
+    assert "No new videos right now" in text
     assert PROMISE not in text
 
 
 def test_after_a_refusal_no_time_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = -1
-    answer = alices.post("/", form())
+    answer = alices.post("/", studio_form())
     assert answer.status_code == 422
     assert PROMISE not in answer.text
 
@@ -163,9 +163,9 @@ def test_whoever_has_as_many_on_the_way_as_one_may_is_promised_no_time(
     alices: Client, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_ACTIVE_PER_USER = 1
-    alices.post("/", form())
+    alices.post("/", studio_form())
     text = dock(alices)
-    assert "1 of 1 on the way" in text
+    assert "1 of 1 in progress" in text
     assert PROMISE not in text
 
 
@@ -180,9 +180,9 @@ def test_a_long_line_is_said_and_one_too_long_is_said_to_take_nobody(
     assert PROMISE not in text
     settings.MAX_QUEUE_WAIT_MINUTES = 4
     text = dock(alices)
-    assert "So many videos wait that no more are taken just now." in text
+    assert "Too many videos are waiting; no more orders are accepted right now." in text
     assert PROMISE not in text
-    assert alices.post("/", form()).status_code == 422
+    assert alices.post("/", studio_form()).status_code == 422
 
 
 def test_all_of_this_costs_the_page_few_queries(alices: Client, account: ProviderAccount) -> None:

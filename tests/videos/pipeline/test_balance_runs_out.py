@@ -130,12 +130,12 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
     # Who waits reads why; who orders is refused before the charge, with a sentence.
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
     assert (
-        progress.measure_progress(waiting, at=clock.now()).wait_words
+        progress.measure_progress(waiting, at=clock.now()).wait_reason
         == "the operator has to top up the provider account"
     )
     assert progress.measure_progress(waiting, at=clock.now()).starts_in_s is None
     client.force_login(waiting.user)
-    assert "What waits goes on by itself, and nothing is lost." in client.get("/").text
+    assert "Waiting videos continue automatically, and nothing is lost." in client.get("/").text
     with pytest.raises(guard_checks.ProviderUnavailable):
         world.order(waiting.user, "one more")
     ledger.adjust(
@@ -168,7 +168,7 @@ def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_w
     assert_nobody_was_told_failed(batch)
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
     assert (
-        progress.measure_progress(waiting, at=clock.now()).wait_words
+        progress.measure_progress(waiting, at=clock.now()).wait_reason
         == "the operator has to top up the provider account"
     )
 

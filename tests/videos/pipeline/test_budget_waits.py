@@ -149,9 +149,10 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
     moment = progress.measure_progress(now(second), at=still.at)
     assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     assert moment.starts_in_s == 12 * 3600 - 1
-    assert tiles.describe_progress(moment) == ["today's budget is spent", "goes on at 2 Sep, 00:00"]
+    assert tiles.describe_progress(moment) == ["today's budget is spent", "continues at 2 Sep, 00:00"]
     assert (
-        tiles.summarize_video(now(second), at=still.at).held_by == "today's budget is spent · goes on at 2 Sep, 00:00"
+        tiles.summarize_video(now(second), at=still.at).wait_reason
+        == "today's budget is spent · continues at 2 Sep, 00:00"
     )
     assert (
         tiles.describe_progress(progress.measure_progress(now(third), at=still.at))[-1]
@@ -160,8 +161,8 @@ def test_people_read_when_it_goes_on_and_what_else_when_the_limit_was_raised(
     limit(None)
     still.sleep(16)
     moment = progress.measure_progress(now(second), at=still.at)
-    assert (moment.wait_code, moment.goes_on_at) == ("", None)
-    assert tiles.describe_progress(moment)[0] == "next in line"
+    assert (moment.wait_code, moment.resumes_at) == ("", None)
+    assert tiles.describe_progress(moment)[0] == "next in the queue"
 
 
 def test_a_smaller_video_goes_when_a_bigger_one_does_not_fit(still: SetClock, provider: int, alice: User) -> None:
@@ -279,7 +280,7 @@ def test_the_studio_says_how_many_more_and_why_none(still: SetClock, provider: i
 
     def pay(**asked: str) -> str:
         page = client.get("/", asked).content.decode()
-        start = page.find('class="pay-room')
+        start = page.find('class="pay-limits')
         return " ".join(page[start : page.find("</p>", start)].split(">", 1)[-1].split()) if start >= 0 else ""
 
     assert pay() == ""
@@ -288,31 +289,31 @@ def test_the_studio_says_how_many_more_and_why_none(still: SetClock, provider: i
     order(alice)
     assert pay() == "1 more of these until 2 Sep, 00:00"
     order(alice)
-    assert pay() == "No more of these until 2 Sep, 00:00; something cheaper still fits"
+    assert pay() == "No more of these until 2 Sep, 00:00; a cheaper one is still possible"
     limit(120, subject="each_user")
     assert pay() == "Your limit is reached until 2 Sep, 00:00"
     limit(None, subject="each_user")
     limit(120)
     claimed(provider), claimed(provider)
-    assert pay() == "The budget for this is spent until 2 Sep, 00:00"
+    assert pay() == "The budget for this is used up until 2 Sep, 00:00"
     limit(FAST - 1)
     assert pay() == "More than the operator allows for one video"
     limit(None)
     assert pay() == ""
 
 
-def test_the_places_on_the_way_are_named_once_half_of_them_are_taken(
+def test_the_number_in_progress_is_shown_once_half_of_the_limit_is_used(
     still: SetClock, provider: int, alice: User, settings: Settings
 ) -> None:
     client = Client()
     client.force_login(alice)
     settings.MAX_ACTIVE_PER_USER = 3
     order(alice)
-    assert "of 3 on the way" not in client.get("/").content.decode()
+    assert "of 3 in progress" not in client.get("/").content.decode()
     order(alice)
-    assert "2 of 3 on the way" in client.get("/").content.decode()
+    assert "2 of 3 in progress" in client.get("/").content.decode()
     limit(1000, subject="each_user")
-    assert "· 2 of 3 on the way" in client.get("/").content.decode()
+    assert "· 2 of 3 in progress" in client.get("/").content.decode()
 
 
 def test_the_limits_of_a_person_stand_on_the_page_of_credits(

@@ -39,9 +39,9 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.sandbox.order("html-502")
     world.send()
     assert (asked(world, GENERATE), account().breaker) == (5, "open")
-    now = availability.check_availability(user=alice, quote=None).standing
+    now = availability.check_availability(user=alice, quote=None).restriction
     assert now is not None
-    assert (now.title, now.takes_orders) == ("The provider has trouble", True)
+    assert (now.title, now.accepts_orders) == ("The provider has problems", True)
 
     # The rest is over, but not even the balance is told: no paid call goes out, and we rest longer.
     world.sandbox.order("html-502", "credit-http:500")
@@ -67,7 +67,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     world.later(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
-    assert availability.check_availability(user=alice, quote=None).standing is None
+    assert availability.check_availability(user=alice, quote=None).restriction is None
     assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
 
 

@@ -139,7 +139,7 @@ def build_failure_rows(data: DashboardData) -> list[LinkedCount]:
     """Return the reasons of failure in plain words, the most frequent first."""
     return [
         LinkedCount(
-            FAILURES[row.label].why if row.label in FAILURES else row.label or _("No reason was given."),
+            FAILURES[row.label].reason if row.label in FAILURES else row.label or _("No reason was given."),
             row,
             range_videos_url(data.range_query.range, failure=row.label) if row.label else "",
         )

@@ -199,7 +199,7 @@ def _build_queue_row(status: str, rows: Iterable[tuple[str, int, datetime]], at:
     counted_reasons = [(reasons[code], n) for code, n, _moment in rows if code in reasons]
     return QueueRow(
         status=status,
-        label=STATES[status].word,
+        label=STATES[status].label,
         tone=STATES[status].tone,
         count=sum(n for _code, n, _moment in rows),
         oldest_s=(at - oldest).total_seconds() if oldest else None,

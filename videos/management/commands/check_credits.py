@@ -22,14 +22,14 @@ UNREACHABLE = "UNREACHABLE"
 
 class Command(BaseCommand):
     help = (
-        "Asks the provider for our balance (free) and prints one line, for cron: balance, what of it is not promised yet, "
-        "the thresholds, and in how many days it is critical at the pace of now. Exit code 0: healthy, 1: low, 2: critical, "
-        "or new videos wait for it, or the provider did not say."
+        "Asks the provider for our balance (free) and prints one line, for cron: the balance, how much of it is not "
+        "reserved for videos in progress, the thresholds, and in how many days it becomes critical at the current rate. "
+        "Exit code 0: healthy, 1: low, 2: critical, or new videos wait for it, or the provider did not answer."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--quiet", action="store_true", help="print nothing while all is well, so cron sends no mail"
+            "--quiet", action="store_true", help="print nothing if the balance is healthy, so that cron sends no mail"
         )
 
     def handle(self, *args: Any, quiet: bool, **options: Any) -> None:
@@ -43,14 +43,14 @@ class Command(BaseCommand):
         available = provider_accounts.get_available_balance(account)
         code, word = _verdict(account, available, is_read=is_read)
         if code != HEALTHY or not quiet:
-            # Whoever cannot reach it wants to know where it was looked for.
+            # The URL helps to find out why the provider cannot be reached.
             name = f"{account.label} at {account.base_url}" if word == UNREACHABLE else account.label
             self.stdout.write(f"{word} {name}: {_figures(account, available, is_read=is_read)}")
         sys.exit(code)
 
 
 def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> tuple[int, str]:
-    """The exit code and the word for it."""
+    """The exit code and its label."""
     if account.parked_as:
         return CRITICAL, f"PARKED ({account.parked_as})"
     if not is_read or account.balance is None or available is None:
@@ -76,7 +76,7 @@ def _figures(account: ProviderAccount, available: Decimal | None, *, is_read: bo
 
 
 def _days_left(available: Decimal) -> str:
-    """Until the critical threshold, at the pace of the last hours."""
+    """Days until the critical threshold, at the rate of the last hours."""
     at = clock.now()
     above = available - settings.CRITICAL_BALANCE_THRESHOLD
     ends_at = forecasts.estimate_end(above, forecasts.measure_pace(current_costs.read(at).hours, at=at), at=at)

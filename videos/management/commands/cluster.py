@@ -1,4 +1,4 @@
-"""`manage.py cluster`: django-q's cluster on a lifeline. Started by `manage.py worker`, not by people."""
+"""`manage.py cluster`: a django-q cluster that ends with its supervisor. Started by `manage.py worker`, not by people."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         cluster = Cluster()
         cluster.start()
-        # Only now: a thread started before would be there when the cluster forks.
+        # After the start, because a thread started before would be copied when the cluster forks.
         threading.Thread(target=_end_with_parent, args=[options["lifeline"]], daemon=True).start()
         if cluster.sentinel is not None:
             cluster.sentinel.join()
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Blocks until the supervisor is gone, then ends this whole group: nobody would look after it any more."""
+    """Block until the supervisor is gone, then end this process group, which nobody would supervise any more."""
     os.read(lifeline, 1)
     os.killpg(os.getpgrp(), signal.SIGKILL)

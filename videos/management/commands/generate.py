@@ -1,4 +1,4 @@
-"""`manage.py generate`: from a prompt in the terminal to an MP4 on the disk, for a person's credits."""
+"""`manage.py generate`: orders a video for a user from the terminal, and can wait for it and save the MP4."""
 
 import os
 import sys
@@ -38,7 +38,7 @@ FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
 GenerationType = VideoTask.GenerationType
 
 CHECK_INTERVAL_S = 0.5
-# Troubles of the provider that a waiting person should hear about, once they have lasted.
+# Wait reasons caused by the provider that are reported after REPORT_WAIT_AFTER_S.
 PROVIDER_WAITS = {"breaker", "not_sent", "balance_unknown", "access_denied"}
 REPORT_WAIT_AFTER_S = 10.0
 BLOCK_BYTES = 1 << 20
@@ -46,8 +46,8 @@ BLOCK_BYTES = 1 << 20
 
 class Command(BaseCommand):
     help = (
-        "Order a video for a person and, with --wait, watch it and keep it. Exit codes: 0 ready (or ordered, without "
-        "--wait), 1 failed and refunded, 2 refused before anything was charged, 3 still on its way when the wait ended, "
+        "Order a video for a user and, with --wait, follow it to its end. Exit codes: 0 ready (or ordered, without "
+        "--wait), 1 failed and refunded, 2 refused before anything was charged, 3 still in progress when the wait ended, "
         "4 ready, but the file could not be written."
     )
 
@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("prompt", help="what should be seen and heard")
-        parser.add_argument("--user", required=True, metavar="EMAIL", help="whose credits pay, whose gallery it joins")
+        parser.add_argument("--user", required=True, metavar="EMAIL", help="the user who pays and owns the video")
         parser.add_argument("--model", default="veo3_fast", help=", ".join(catalogue.MODELS))
         parser.add_argument("--aspect-ratio", default="16:9", help=", ".join(catalogue.ASPECT_RATIOS))
         parser.add_argument("--resolution", default="720p", help=", ".join(catalogue.RESOLUTIONS))
@@ -66,10 +66,14 @@ class Command(BaseCommand):
         parser.add_argument(
             "--image", nargs="+", default=[], metavar="FILE", help="one or two: first and last frame (see --reference)"
         )
-        parser.add_argument("--reference", action="store_true", help="take the images (up to three) as references")
+        parser.add_argument("--reference", action="store_true", help="use the images (up to three) as references")
         parser.add_argument("--seed", type=int, help="10000 to 99999")
-        parser.add_argument("--key", default="", help="the same key and order again: the same video, charged once")
-        parser.add_argument("--wait", action="store_true", help="watch it to its end")
+        parser.add_argument(
+            "--key",
+            default="",
+            help="idempotency key: the same key and order again return the same video, charged once",
+        )
+        parser.add_argument("--wait", action="store_true", help="follow it to its end")
         parser.add_argument("--output", metavar="FILE", help="write the MP4 there (implies --wait)")
         parser.add_argument(
             "--timeout", type=float, default=1800, metavar="SECONDS", help="how long to wait (default 1800)"
@@ -86,7 +90,7 @@ class Command(BaseCommand):
             self._finish(task, output)
 
     def _output(self, name: str | None) -> Path | None:
-        """Where the film will go; found out before anything is charged."""
+        """The output path, checked before anything is charged."""
         if name is None:
             return None
         path = Path(name)
@@ -97,35 +101,37 @@ class Command(BaseCommand):
         return path
 
     def _order(self, options: dict[str, Any]) -> VideoTask:
-        """Say what it costs, then charge and queue it."""
+        """Print the price, then charge and queue the order."""
         user = User.objects.filter(email=options["user"].strip().lower()).first()
         if user is None:
-            self._stop(REFUSED, f"Nobody here has the address {options['user']}. Sign up first, or check the spelling.")
+            self._stop(REFUSED, f"No user has the address {options['user']}. Sign up first, or check the spelling.")
         if not user.is_active:
             self._stop(REFUSED, f"The account of {user.email} is disabled or closed.")
         key = options["key"] or f"cli:{randomness.token()}"
-        again = VideoTask.objects.filter(user=user, idempotency_key=key).exists()
+        is_repeated = VideoTask.objects.filter(user=user, idempotency_key=key).exists()
         try:
-            order = self._describe(user, options)
-            if not again:
-                self._say_price(order, ledger.balance_of(user))
-                self._reach_provider()
+            order = self._build_order(user, options)
+            if not is_repeated:
+                self._print_price(order, ledger.balance_of(user))
+                self._check_provider()
             task = orders.create(user=user, order=order, idempotency_key=key)
         except InvalidOrder as problem:
             self._stop(REFUSED, *[f"{field}: {text}" for field, text in problem.errors.items()])
         except KeyReused:
-            self._stop(REFUSED, "This key already stands for another order. Take a new one, or repeat the same order.")
+            self._stop(
+                REFUSED, "This key already belongs to a different order. Use a new one, or repeat the same order."
+            )
         except prices.NoPrice:
             self._stop(REFUSED, "This is not for sale: there is no price for this model and resolution.")
         except guard_checks.Refusal as refusal:
             self._stop(REFUSED, str(refusal))
         except (provider_accounts.NoProviderKey, encryption.EncryptionError) as problem:
             self._stop(REFUSED, str(problem), "Nothing was charged.")
-        if again:
+        if is_repeated:
             self.stdout.write("Ordered before under this key; nothing more is charged.")
         return task
 
-    def _describe(self, user: User, options: dict[str, Any]) -> VideoOrder:
+    def _build_order(self, user: User, options: dict[str, Any]) -> VideoOrder:
         made = (
             GenerationType.REFERENCE
             if options["reference"]
@@ -140,16 +146,16 @@ class Command(BaseCommand):
             resolution=options["resolution"],
             duration_s=options["duration"],
             generation_type=made,
-            # Counted before they are brought: a wrong order leaves no images behind.
+            # Placeholders: the order is validated before images are stored, so an invalid one leaves none behind.
             image_ids=[randomness.new_uuid() for _ in options["image"]],
             seed=options["seed"],
         )
         if errors := orders.validate(order):
             raise InvalidOrder(errors)
-        kept = [self._bring(user, Path(name)) for name in options["image"]]
-        return VideoOrder(**{**vars(order), "image_ids": [image.pk for image in kept]})
+        images = [self._store_image(user, Path(name)) for name in options["image"]]
+        return VideoOrder(**{**vars(order), "image_ids": [image.pk for image in images]})
 
-    def _bring(self, user: User, path: Path) -> Any:
+    def _store_image(self, user: User, path: Path) -> Any:
         try:
             upload = SimpleUploadedFile(path.name, path.read_bytes())
             return source_images.keep(user=user, upload=upload)
@@ -158,16 +164,16 @@ class Command(BaseCommand):
         except source_images.ImageRefused as refusal:
             self._stop(REFUSED, f"{path}: {refusal}")
         except media_store.StorageTrouble as trouble:
-            self._stop(REFUSED, f"{path} cannot be kept: {trouble}.")
+            self._stop(REFUSED, f"{path} cannot be stored: {trouble}.")
 
-    def _say_price(self, order: VideoOrder, balance: int) -> None:
+    def _print_price(self, order: VideoOrder, balance: int) -> None:
         price = order.quote().user_credits
         after = f"{balance - price} left after" if balance >= price else f"you have {balance}"
         title = catalogue.model_title(order.model)
         self.stdout.write(f"{title}, {order.resolution}, {order.duration_s} s: {price} credits; {after}.")
 
-    def _reach_provider(self) -> None:
-        """Ask for the balance, which is free: who cannot be reached is better met before the charge than after."""
+    def _check_provider(self) -> None:
+        """Ask for the balance, which is free, to find out before the charge whether the provider can be reached."""
         account = provider_accounts.get_current_account()
         try:
             client_for(account).balance()
@@ -178,69 +184,69 @@ class Command(BaseCommand):
                 self._stop(REFUSED, _describe_remedy(account, "does not answer"), "Nothing was charged.")
 
     def _watch(self, task: VideoTask, *, timeout_s: float) -> VideoTask:
-        """Show its progress until it has ended, the time is up, or Ctrl-C; returns it as it is then."""
-        meter = ProgressLine(self.stdout)
+        """Show the task's progress until it is finished, the time is up, or Ctrl-C; returns its last state."""
+        progress_line = ProgressLine(self.stdout)
         until = monotonic() + timeout_s
         works_here = False
         with ExitStack() as stack:
-            stack.callback(meter.end)
+            stack.callback(progress_line.finish)
             try:
                 while not task.is_final and monotonic() < until:
                     if not works_here and not inline_worker.is_worker_alive():
-                        meter.end()
+                        progress_line.finish()
                         self.stdout.write("No worker is running, so this command does its work meanwhile.")
                         stack.enter_context(inline_worker.Handwork(task.pk))
                         works_here = True
                     moment = take_snapshot(task)
-                    meter.show(moment)
-                    self._notice_trouble(moment, meter)
+                    progress_line.show(moment)
+                    self._notice_trouble(moment, progress_line)
                     clock.sleep(CHECK_INTERVAL_S)
                     task.refresh_from_db()
-                meter.show(take_snapshot(task))
+                progress_line.show(take_snapshot(task))
             except KeyboardInterrupt:
-                meter.end()
+                progress_line.finish()
                 if works_here:
                     self.stderr.write("Leaving once what was begun is done; Ctrl-C again leaves at once.")
         task.refresh_from_db()
         return task
 
-    def _notice_trouble(self, moment: Snapshot, meter: ProgressLine) -> None:
-        """Say once, when it has lasted, that the provider cannot be reached and what to do."""
+    def _notice_trouble(self, moment: Snapshot, progress_line: ProgressLine) -> None:
+        """Report once, after REPORT_WAIT_AFTER_S, that the provider cannot be reached and what to do."""
         if moment.wait_code not in PROVIDER_WAITS:
             self._trouble_since = None
             return
         self._trouble_since = self._trouble_since or monotonic()
         if not self._told and monotonic() - self._trouble_since >= REPORT_WAIT_AFTER_S:
             self._told = True
-            meter.end()
+            progress_line.finish()
             self.stderr.write(
                 f"{_describe_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
             )
 
     def _finish(self, task: VideoTask, output: Path | None) -> None:
         if not task.is_final:
-            self._stop(STILL_RUNNING, f"Still on its way; it goes on without this command. See {_video_url(task)}")
+            self._stop(STILL_RUNNING, f"Still in progress; it continues without this command. See {_video_url(task)}")
         if task.status != VideoTask.Status.READY:
             failure = timeline.explain_failure(task)
-            words = f"{failure.title}. {failure.why} {failure.next_step}" if failure else "It failed."
-            back = f"{task.user_credits} credits came back; the balance is {ledger.balance_of(task.user)}."
+            words = f"{failure.title}. {failure.reason} {failure.next_step}" if failure else "It failed."
+            back = f"{task.user_credits} credits were refunded; the balance is {ledger.balance_of(task.user)}."
             self._stop(FAILED, words, back)
         self.stdout.write(f"Ready: {_video_url(task)}")
         if output is not None:
             self._write(task, output)
 
     def _write(self, task: VideoTask, output: Path) -> None:
-        """The film, whole or not at all."""
+        """Write the file completely or not at all."""
         file = task.files.filter(state=VideoFile.State.STORED).order_by("index").first()
         if file is None:
             self._stop(NOT_WRITTEN, "Its file was deleted meanwhile.")
         part = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
         try:
-            with default_storage.open(file.name, "rb") as film, part.open("xb") as into:
-                while block := film.read(BLOCK_BYTES):
-                    into.write(block)
-                into.flush()
-                os.fsync(into.fileno())
+            with default_storage.open(file.name, "rb") as source, part.open("xb") as target:
+                while block := source.read(BLOCK_BYTES):
+                    target.write(block)
+                target.flush()
+                os.fsync(target.fileno())
             part.replace(output)
         except OSError as problem:
             part.unlink(missing_ok=True)

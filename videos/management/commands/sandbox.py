@@ -1,4 +1,4 @@
-"""`manage.py sandbox`: the local stand-in for kie.ai, for those who are in Django already."""
+"""`manage.py sandbox`: the local stand-in for kie.ai, started through Django."""
 
 import argparse
 from typing import Any
@@ -10,8 +10,8 @@ from videos.sandbox.run import run
 
 
 class Command(BaseCommand):
-    help = "A local stand-in for kie.ai: the same wire, real films, nothing paid, faults to order."
-    requires_system_checks = ()  # it needs no database and no settings of ours
+    help = "Run a local stand-in for kie.ai: the same API, real video files, no cost, faults on request."
+    requires_system_checks = ()  # it needs neither database nor settings
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
         kwargs["formatter_class"] = argparse.RawDescriptionHelpFormatter

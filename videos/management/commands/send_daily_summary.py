@@ -12,11 +12,13 @@ from videos.notifications import daily_summary
 
 
 class Command(BaseCommand):
-    help = "Mails the daily summary to COST_ALERT_EMAIL now, or prints it. Exit code 1 when a mail server refused it."
+    help = "Mails the daily summary to COST_ALERT_EMAIL now, or prints it. Exit code 1 if a mail server refused it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--date", type=date.fromisoformat, help="the day it is about, such as 2026-09-01")
-        parser.add_argument("--print", action="store_true", help="only show it here")
+        parser.add_argument(
+            "--date", type=date.fromisoformat, help="the day to summarise, such as 2026-09-01; default: yesterday"
+        )
+        parser.add_argument("--print", action="store_true", help="print it instead of mailing it")
 
     def handle(self, *args: Any, **options: Any) -> None:
         yesterday = clock.now().astimezone(site_zone()).date() - timedelta(days=1)

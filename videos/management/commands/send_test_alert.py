@@ -14,14 +14,16 @@ from videos.notifications import alert_delivery
 
 class Command(BaseCommand):
     help = (
-        "Sends a test alert on the way that real ones take, at once, to everybody the settings name, and says what became "
-        "of it. Exit code 1 when it did not arrive somewhere, or when there is nowhere to send it to."
+        "Sends a test alert at once, the same way as real ones, to every address in the settings, and prints the results. "
+        "Exit code 1 if a delivery failed, or if no address is configured."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--email", metavar="ADDRESS", help="to this address, instead of COST_ALERT_EMAIL")
+        parser.add_argument("--email", metavar="ADDRESS", help="send to this address instead of COST_ALERT_EMAIL")
         parser.add_argument(
-            "--webhook", action="store_true", help="to ALERT_WEBHOOK_URL, and to no mail address unless given"
+            "--webhook",
+            action="store_true",
+            help="send to ALERT_WEBHOOK_URL, and to no mail address unless --email is given",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,8 +34,8 @@ class Command(BaseCommand):
         for delivery in alert_outbox.claim_test_deliveries(alert, places):
             by_mail = delivery.channel == Channel.EMAIL
             error = alert_delivery.mail_alert(delivery) if by_mail else alert_delivery.post_webhook(delivery)
-            where = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
-            self.stdout.write(f"{where}: {f'NOT SENT, {error}' if error else 'sent'}")
+            target = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
+            self.stdout.write(f"{target}: {f'NOT SENT, {error}' if error else 'sent'}")
             all_arrived = all_arrived and not error
         alert_outbox.drop_superseded(Alert.objects.filter(pk=alert.pk))
         alerts.resolve_alerts(Alert.Kind.TEST, cause=alert.cause)
@@ -42,11 +44,11 @@ class Command(BaseCommand):
 
 
 def choose_places(*, email: str | None, webhook: bool) -> list[Recipient]:
-    """Where the test goes. Raises CommandError when that is nowhere."""
+    """Where to send the test alert. Raises CommandError if there is no such place."""
     if not email and not webhook:
         if not (places := alert_outbox.list_recipients()):
             raise CommandError(
-                "Nobody would be told of an alert: set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both in .env, "
+                "Nobody would receive an alert: set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both in .env, "
                 "or give --email ADDRESS to try the mail server."
             )
         return places

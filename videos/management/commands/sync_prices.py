@@ -17,14 +17,16 @@ HEAD = ("ITEM", "OURS", "FEED", "DIFFERENCE", "USERS PAY", "MARGIN", "THEN", "")
 
 class Command(BaseCommand):
     help = (
-        "Reads the provider's public price feed and shows where our list differs, in provider credits. What differs is put "
-        "before the operators as a proposal; --apply takes it over from now on, at the price users pay already. "
-        "Exit code 0: no difference, or all of it applied; 1: differences that were not applied; 2: the feed cannot be read."
+        "Reads the provider's public price feed and shows where our price list differs, in provider credits. Differences "
+        "are proposed to the operators; --apply adopts them from now on and keeps the price that users pay. "
+        "Exit code 0: no differences, or all applied; 1: some were not applied; 2: the feed cannot be read."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--apply", action="store_true", help="take the feed's prices over, from now on")
-        parser.add_argument("--force", action="store_true", help="with --apply: also those more than 10 times off ours")
+        parser.add_argument("--apply", action="store_true", help="adopt the feed's prices from now on")
+        parser.add_argument(
+            "--force", action="store_true", help="with --apply: also prices that differ from ours by more than 10 times"
+        )
         parser.add_argument("--format", choices=("table", "json"), default="table")
 
     def handle(self, *args: Any, apply: bool, force: bool, **options: Any) -> None:

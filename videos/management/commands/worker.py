@@ -1,4 +1,4 @@
-"""`manage.py worker`: submits, polls and downloads, and looks after itself."""
+"""`manage.py worker`: submits, polls and downloads videos under a supervisor that restarts what fails."""
 
 from typing import Any
 
@@ -10,7 +10,9 @@ from videos.worker.supervisor import Supervisor
 
 
 class Command(BaseCommand):
-    help = "Run the worker: a supervised django-q cluster that sends, asks and downloads. Stops on Ctrl-C or SIGTERM."
+    help = (
+        "Run the worker: a supervised django-q cluster that submits, polls and downloads. Stops on Ctrl-C or SIGTERM."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

@@ -1,0 +1,114 @@
+"""The gallery: tiles for every state, filters, search, pages and live updates."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
+from tests.videos import takes
+from tests.videos.views.requests import HTMX_HEADERS
+from videos.models import VideoTask
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
+
+
+def test_an_empty_gallery_teaches(signed_in: Client) -> None:
+    page = signed_in.get("/videos/").text
+    assert "Your videos will appear here" in page
+    assert 'href="/"' in page
+
+
+def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
+    made = [
+        takes.queued(alice),
+        takes.submitting(alice),
+        takes.unconfirmed(alice),
+        takes.generating(alice),
+        takes.ready(alice),
+        takes.refused(alice),
+        takes.cancelled(alice),
+        takes.late(alice),
+    ]
+    page = signed_in.get("/videos/").text
+    for task in made:
+        assert f'id="video-{task.pk}"' in page
+    for words in ("Waiting", "Sending", "Unconfirmed", "Generating", "Refused by the provider", "Cancelled"):
+        assert words in page
+    assert page.count("Edit and retry") == 1
+    assert 'hx-trigger="every 2s"' in page
+
+
+@pytest.mark.parametrize(
+    ("state", "shown"), [("live", {"live"}), ("ready", {"ready", "late"}), ("failed", {"failed", "cancelled"})]
+)
+def test_the_gallery_is_sifted_by_state(signed_in: Client, alice: User, state: str, shown: set[str]) -> None:
+    made = {
+        "live": takes.generating(alice),
+        "ready": takes.ready(alice),
+        "late": takes.late(alice),
+        "failed": takes.refused(alice),
+        "cancelled": takes.cancelled(alice),
+    }
+    page = signed_in.get("/videos/", {"state": state}).text
+    assert {name for name, task in made.items() if f'id="video-{task.pk}"' in page} == shown
+
+
+def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, alice: User) -> None:
+    fox, owl = takes.queued(alice, "A fox in the snow"), takes.queued(alice, "An owl in the SNOW at night")
+    assert _shown(signed_in, q="snow") == [owl.pk, fox.pk]
+    assert _shown(signed_in, q="night snow") == [owl.pk]
+    nothing = signed_in.get("/videos/", {"q": "whale"}).text
+    assert "Nothing found" in nothing
+    assert 'value="whale"' in nothing
+    assert _shown(signed_in, q="100%_'\"<") == []
+
+
+def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
+    settings.MAX_ACTIVE_PER_USER = 100
+    made = [takes.queued(alice, f"take {number}").pk for number in range(30)]
+    VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
+    first = signed_in.get("/videos/")
+    second = signed_in.get("/videos/", {"before": first.context["older"]})
+    ids = [take.id for page in (first, second) for take in page.context["videos"]]
+    assert len(ids) == 30
+    assert set(ids) == set(made)
+    assert second.context["older"] == ""
+    assert "Newest" in second.text
+
+
+@pytest.mark.parametrize("cursor", ["x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "_", "9" * 400])
+def test_a_cursor_that_nobody_gave_out_is_the_first_page(signed_in: Client, alice: User, cursor: str) -> None:
+    task = takes.queued(alice)
+    assert _shown(signed_in, before=cursor) == [task.pk]
+
+
+def test_the_live_answer_holds_only_what_was_unfinished_and_then_stops(signed_in: Client, alice: User) -> None:
+    done, task = takes.ready(alice), takes.generating(alice)
+    live = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=HTMX_HEADERS)
+    assert live.status_code == 200
+    assert f'id="video-{task.pk}" hx-swap-oob="true"' in live.text
+    assert str(done.pk) not in live.text
+    takes.finish(task)
+    last = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=HTMX_HEADERS)
+    assert last.status_code == 286
+    assert "hx-trigger" not in last.text
+    assert f"/videos/{task.pk}/poster" in last.text
+
+
+def test_a_full_gallery_asks_the_database_no_more_than_an_empty_one(signed_in: Client, alice: User) -> None:
+    takes.ready(alice)
+    signed_in.get("/videos/")
+    with CaptureQueriesContext(connection) as few:
+        signed_in.get("/videos/")
+    for _ in range(6):
+        takes.ready(alice)
+    with CaptureQueriesContext(connection) as many:
+        signed_in.get("/videos/")
+    assert len(many) == len(few)
+
+
+def _shown(client: Client, **query: str) -> list[object]:
+    return [take.id for take in client.get("/videos/", query).context["videos"]]

@@ -1,0 +1,118 @@
+"""Images in the studio: uploaded at once or with the form, kept, refused and removed."""
+
+from contextlib import closing
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from accounts.models import User
+from billing.credits import ledger
+from tests.people import give_credits
+from tests.videos import takes
+from tests.videos.views.requests import HTMX_HEADERS, studio_form
+from videos.models import SourceImage, VideoTask
+from videos.storage import source_images
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
+
+
+def picture(name: str = "frame.png") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, takes.png(), content_type="image/png")
+
+
+def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(studio_client: Client) -> None:
+    answer = studio_client.post("/", studio_form(mode="first", prompt="", file_first=picture()))
+    image = SourceImage.objects.get()
+    assert answer.status_code == 422
+    assert f'name="image_first" value="{image.pk}"' in answer.text
+    done = studio_client.post("/", studio_form(mode="first", image_first=str(image.pk)))
+    assert done.status_code == 302
+    task = VideoTask.objects.get()
+    assert task.generation_type == "FIRST_AND_LAST_FRAMES_2_VIDEO"
+    assert [place.image_id for place in task.task_images.all()] == [image.pk]
+    assert "<dd>First frame</dd>" in studio_client.get(f"/videos/{task.pk}/").text
+
+
+def test_first_and_last_frames_keep_their_order(studio_client: Client, alice: User) -> None:
+    first = source_images.keep(user=alice, upload=picture())
+    last = source_images.keep(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
+    studio_client.post("/", studio_form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
+    task = VideoTask.objects.get()
+    assert [place.image_id for place in task.task_images.all()] == [first.pk, last.pk]
+    assert "<dd>First and last frame</dd>" in studio_client.get(f"/videos/{task.pk}/").text
+    again = studio_client.get(f"/?from={task.pk}").context
+    assert again["form"].value_of("image_last") == str(last.pk)
+    assert again["options"].settings.mode == "both"
+
+
+def test_a_missing_image_is_named(studio_client: Client) -> None:
+    answer = studio_client.post("/", studio_form(mode="both"))
+    assert answer.status_code == 422
+    assert answer.text.count("Bring a first and a last frame") == 1, "said where the image is missing, and only there"
+    assert VideoTask.objects.count() == 0
+
+
+def test_what_is_not_an_image_is_refused_in_words(studio_client: Client) -> None:
+    answer = studio_client.post(
+        "/", studio_form(mode="first", file_first=SimpleUploadedFile("x.png", b"hello"))
+    )
+    assert answer.status_code == 422
+    slot = next(slot for slot in answer.context["slots"] if slot.name == "first")
+    assert str(slot.error)
+    assert 'id="slot-error-first"' in answer.text
+    assert SourceImage.objects.count() == 0
+
+
+def test_an_image_can_be_taken_out_without_javascript(studio_client: Client, alice: User) -> None:
+    image = source_images.keep(user=alice, upload=picture())
+    sent = studio_form(mode="first", image_first=str(image.pk), remove="first")
+    del sent["enable_translation"]
+    answer = studio_client.post("/", sent)
+    assert answer.status_code == 200
+    assert 'name="image_first"' not in answer.text
+    assert "Paper boats drift down a rain-lit street</textarea>" in answer.text
+    assert answer.context["form"].value_of("enable_translation") is False
+    assert VideoTask.objects.count() == 0
+
+
+def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> None:
+    image = source_images.keep(user=bob, upload=picture())
+    answer = studio_client.post("/", studio_form(mode="first", image_first=str(image.pk)))
+    assert answer.status_code == 422
+    assert str(image.pk) not in answer.text
+    assert VideoTask.objects.count() == 0
+
+
+def test_without_javascript_an_impossible_model_is_refused_in_words(
+    studio_client: Client, alice: User
+) -> None:
+    image = source_images.keep(user=alice, upload=picture())
+    give_credits(alice, 400)
+    answer = studio_client.post(
+        "/", studio_form(mode="reference", model="veo3", image_reference1=str(image.pk), seen_price="250")
+    )
+    assert answer.status_code == 422
+    assert "This model cannot work from reference images. Choose Fast or Lite." in answer.text
+    assert ledger.balance_of(alice) == 500
+
+
+def test_an_image_is_kept_as_soon_as_it_is_chosen(studio_client: Client, alice: User) -> None:
+    answer = studio_client.post("/images/?slot=first", {"file_first": picture()}, headers=HTMX_HEADERS)
+    image = SourceImage.objects.get(user=alice)
+    assert answer.status_code == 200
+    assert f'name="image_first" value="{image.pk}"' in answer.text
+    assert f"/images/{image.pk}" in answer.text
+    with closing(studio_client.get(f"/images/{image.pk}")) as shown:
+        assert shown.status_code == 200
+
+
+def test_a_bad_upload_says_why_and_leaves_the_place_empty(studio_client: Client) -> None:
+    answer = studio_client.post(
+        "/images/?slot=last", {"file_last": SimpleUploadedFile("a.png", b"GIF89a?")}, headers=HTMX_HEADERS
+    )
+    assert answer.status_code == 422
+    assert 'class="errorlist"' in answer.text
+    assert 'name="file_last"' in answer.text
+    assert studio_client.post("/images/?slot=last", {}, headers=HTMX_HEADERS).status_code == 422
+    assert studio_client.get("/images/?slot=elsewhere").status_code == 404

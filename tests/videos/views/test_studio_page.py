@@ -1,0 +1,139 @@
+"""The studio's page and fragments: live prices, videos in progress, examples, and values kept from earlier."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from billing.credits import ledger
+from tests.people import give_credits
+from tests.videos import takes
+from tests.videos.views.requests import HTMX_HEADERS, studio_form
+from videos.models import VideoTask
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
+
+
+def test_a_stranger_sees_the_landing_page_and_alice_the_studio(client: Client, alice: User) -> None:
+    assert "What you can count on" in client.get("/").text
+    client.force_login(alice)
+    page = client.get("/").text
+    assert "Make video" in page
+    assert "What you can count on" not in page
+
+
+def test_the_live_price_is_the_first_paints_price(studio_client: Client) -> None:
+    page = studio_client.get("/").text
+    assert '<span class="pay-price"><b>60</b> credits</span>' in page
+    live = studio_client.get(
+        "/quote/", {"mode": "text", "model": "veo3_lite", "resolution": "1080p"}, headers=HTMX_HEADERS
+    ).text
+    assert '<span class="pay-price"><b>35</b> credits</span>' in live
+    assert "leaves 65" in live
+    assert 'hx-swap-oob="true"' in live
+
+
+def test_the_quote_shows_only_what_can_be_made_and_says_what_it_moved(studio_client: Client) -> None:
+    asked = {"mode": "reference", "model": "veo3", "duration_s": "4"}
+    answer = studio_client.get("/quote/", asked, headers=HTMX_HEADERS)
+    options = answer.context["options"]
+    assert [option.model.name for option in options.models] == ["veo3_fast", "veo3_lite"]
+    assert [option.value for option in options.durations] == ["8"]
+    assert "Reference images work with Fast and Lite" in answer.text
+    assert "always 8 seconds" in answer.text
+
+
+def test_a_quote_beyond_the_purse_says_how_much_is_missing(studio_client: Client) -> None:
+    assert "150 credits short" in studio_client.get("/quote/", {"model": "veo3"}, headers=HTMX_HEADERS).text
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 5000, "veo9", "<script>", "\x00"])
+def test_odd_values_in_a_quote_fall_back_to_what_works(studio_client: Client, odd: str) -> None:
+    asked = dict.fromkeys(("mode", "model", "aspect_ratio", "resolution", "duration_s"), odd)
+    answer = studio_client.get("/quote/", asked)
+    assert answer.status_code == 200
+    assert answer.context["options"].quote.user_credits == 60
+
+
+def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(
+    studio_client: Client, alice: User
+) -> None:
+    task = takes.generating(alice)
+    live = studio_client.get("/", headers=HTMX_HEADERS)
+    assert live.status_code == 200
+    assert 'hx-trigger="every 2s"' in live.text
+    assert '<b id="balance" hx-swap-oob="true">100</b>' in live.text
+    takes.finish(task)
+    last = studio_client.get("/", headers=HTMX_HEADERS)
+    assert last.status_code == 286
+    assert "hx-trigger" not in last.text
+    assert f'id="video-{task.pk}"' in last.text
+
+
+def test_the_latest_takes_are_sent_again_only_when_they_changed(studio_client: Client, alice: User) -> None:
+    takes.ready(alice)
+    takes.generating(alice)
+    shown = studio_client.get("/").context["live"].shown
+    assert 'id="latest"' not in studio_client.get("/", {"shown": shown}, headers=HTMX_HEADERS).text
+    assert 'id="latest"' in studio_client.get("/", {"shown": "stale"}, headers=HTMX_HEADERS).text
+
+
+def test_the_first_visit_teaches_and_an_example_fills_the_form(studio_client: Client) -> None:
+    page = studio_client.get("/").text
+    assert "Start from an example" in page
+    assert "What a video costs" in page
+    filled = studio_client.get("/?example=street")
+    assert "A paper boat drifts down" in filled.text
+    assert filled.context["options"].settings.aspect_ratio == "9:16"
+    assert VideoTask.objects.count() == 0
+
+
+def test_run_again_brings_everything_back(studio_client: Client, alice: User) -> None:
+    task = takes.ready(
+        alice,
+        "Kelp forest",
+        model="veo3_lite",
+        resolution="1080p",
+        duration_s=6,
+        seed=12345,
+        watermark="w",
+        enable_translation=False,
+    )
+    answer = studio_client.get(f"/?from={task.pk}")
+    values = {
+        name: answer.context["form"].value_of(name) for name in ("prompt", "seed", "watermark", "enable_translation")
+    }
+    assert values == {"prompt": "Kelp forest", "seed": 12345, "watermark": "w", "enable_translation": False}
+    chosen = answer.context["options"].settings
+    assert (chosen.model, chosen.resolution, chosen.duration_s) == ("veo3_lite", "1080p", 6)
+
+
+@pytest.mark.parametrize("address", ["/?from=nonsense", "/?from=00000000-0000-4000-8000-000000000000"])
+def test_running_again_what_is_not_there_is_a_404(studio_client: Client, address: str) -> None:
+    assert studio_client.get(address).status_code == 404
+
+
+def test_what_a_stranger_typed_waits_for_them(client: Client, alice: User) -> None:
+    answer = client.post("/", {"prompt": "A fox in the snow"})
+    assert answer["Location"] == "/accounts/signup/"
+    client.force_login(alice)
+    assert "A fox in the snow</textarea>" in client.get("/").text
+    give_credits(alice, 60)
+    client.post("/", studio_form(prompt="A fox in the snow"))
+    assert not client.get("/").context["form"].value_of("prompt")
+    assert ledger.balance_of(alice) == 0
+
+
+def test_a_form_sent_after_the_session_ended_is_kept_through_the_sign_in(client: Client, alice: User) -> None:
+    answer = client.post("/", studio_form(model="veo3_lite"))
+    assert answer["Location"] == "/accounts/login/"
+    assert VideoTask.objects.count() == 0
+    client.force_login(alice)
+    page = client.get("/")
+    assert page.context["options"].settings.model == "veo3_lite"
+    assert "Paper boats" in page.text
+
+
+def test_a_live_fragment_whose_session_ended_moves_the_whole_page(client: Client) -> None:
+    answer = client.get("/quote/", headers={**HTMX_HEADERS, "HX-Current-URL": "http://testserver/?example=dunes"})
+    assert answer["HX-Redirect"] == "/accounts/login/?next=%2F%3Fexample%3Ddunes"
+    assert client.get("/videos/")["Location"] == "/accounts/login/?next=/videos/"
