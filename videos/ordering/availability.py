@@ -47,7 +47,9 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
         why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
         return Restriction(_("New videos are paused"), join_sentences((why, until)), accepts_orders=False)
     if (hold := user_holds.find_active_hold(user.pk)) is not None:
-        return Restriction(_("Your new videos are on hold"), str(guard_checks.refusal_for_hold(hold)), accepts_orders=False)
+        return Restriction(
+            _("Your new videos are on hold"), str(guard_checks.refusal_for_hold(hold)), accepts_orders=False
+        )
     if account.parked_as or provider_accounts.is_critical(account):
         return _unavailable()
     if account.breaker != ProviderAccount.Breaker.CLOSED:

@@ -42,9 +42,7 @@ def test_a_double_click_makes_one_video_and_one_charge(studio_client: Client, al
     assert LedgerEntry.objects.filter(kind="charge").count() == 1
 
 
-def test_a_used_form_with_another_prompt_asks_first_and_keeps_the_text(
-    studio_client: Client, alice: User
-) -> None:
+def test_a_used_form_with_another_prompt_asks_first_and_keeps_the_text(studio_client: Client, alice: User) -> None:
     studio_client.post("/", studio_form())
     answer = studio_client.post("/", studio_form(prompt="Something else"))
     assert answer.status_code == 409
@@ -106,9 +104,7 @@ def test_a_prompt_that_is_too_long_is_said_and_kept_whole(studio_client: Client,
     assert client.session[DRAFT_KEY]["prompt"] == long
 
 
-def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(
-    studio_client: Client, alice: User
-) -> None:
+def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(studio_client: Client, alice: User) -> None:
     answer = studio_client.post("/", studio_form(model="veo3", seen_price="250"))
     assert answer.status_code == 422
     assert "This video costs 250 credits and you have 100." in answer.text

@@ -54,9 +54,7 @@ def test_a_missing_image_is_named(studio_client: Client) -> None:
 
 
 def test_what_is_not_an_image_is_refused_in_words(studio_client: Client) -> None:
-    answer = studio_client.post(
-        "/", studio_form(mode="first", file_first=SimpleUploadedFile("x.png", b"hello"))
-    )
+    answer = studio_client.post("/", studio_form(mode="first", file_first=SimpleUploadedFile("x.png", b"hello")))
     assert answer.status_code == 422
     slot = next(slot for slot in answer.context["slots"] if slot.name == "first")
     assert str(slot.error)
@@ -84,9 +82,7 @@ def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> N
     assert VideoTask.objects.count() == 0
 
 
-def test_without_javascript_an_impossible_model_is_refused_in_words(
-    studio_client: Client, alice: User
-) -> None:
+def test_without_javascript_an_impossible_model_is_refused_in_words(studio_client: Client, alice: User) -> None:
     image = source_images.keep(user=alice, upload=picture())
     give_credits(alice, 400)
     answer = studio_client.post(
