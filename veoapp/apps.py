@@ -6,20 +6,20 @@ from veoapp import checks
 
 
 class VeoappConfig(AppConfig):
-    """The wiring: settings, addresses, schedules, static files, and the commands that start everything."""
+    """Registers the system checks."""
 
     name = "veoapp"
 
     def ready(self) -> None:
-        register(checks.secrets_are_set, Tags.security)
-        register(checks.addresses_are_usable, Tags.urls)
-        register(checks.limits_make_sense)
-        register(checks.alerts_can_be_told)
-        register(checks.provider_is_reachable, deploy=True)
-        register(checks.mail_is_sent, deploy=True)
+        register(checks.check_secrets, Tags.security)
+        register(checks.check_site_addresses, Tags.urls)
+        register(checks.check_limits)
+        register(checks.check_alert_settings)
+        register(checks.check_provider, deploy=True)
+        register(checks.check_mail_backend, deploy=True)
 
 
 class VeoappAdminConfig(AdminConfig):
-    """Django's admin in our dress, behind the same login as everything else."""
+    """Django's admin with our site class: our pages, and the common sign-in."""
 
     default_site = "veoapp.operator_pages.admin_site.VeoappAdminSite"

@@ -2,7 +2,7 @@
 
     python -I veoapp/bootstrap.py [--dev]
 
-Does only what is not done yet. Whatever is wrong ends in one sentence that says what to do.
+Skips the steps that are done. Every error ends in one sentence that says what to do.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-# Which locks this environment was built from, by their hash.
+# The hashes of the locks that this environment was built from.
 STAMP = VENV / "veoapp-locks.json"
 ENV_FILE = ROOT / ".env"
 
 RUNTIME_LOCK = "requirements.lock"
-DEV_LOCK = "requirements-dev.lock"  # holds everything of the other, at the same versions; a test proves it
+DEV_LOCK = "requirements-dev.lock"  # includes the runtime lock at the same versions; a test proves it
 
-# Reading the settings is how their mistakes are found; only our own sentence is worth showing.
+# Reading the settings finds their mistakes; only our own sentence is shown.
 READ_SETTINGS_SCRIPT = """
 import sys
 from django.conf import settings
@@ -49,96 +49,95 @@ FIELD_ENCRYPTION_KEYS=1:{encryption_key}
 
 
 class SetupError(Exception):
-    """Something only the person at the keyboard can put right; the text is the sentence they read."""
+    """An error that the user has to correct; the text is the sentence they read."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Builds .venv and .env; does only what is not done yet.")
-    parser.add_argument("--dev", action="store_true", help="with everything that tests and checks need")
+    parser = argparse.ArgumentParser(description="Build .venv and .env; skips the steps that are done.")
+    parser.add_argument("--dev", action="store_true", help="also install what tests and checks need")
     arguments = parser.parse_args()
     try:
         if not os.access(ROOT, os.W_OK):
-            raise SetupError(f"{ROOT} cannot be written: make it yours, or clone to another place.")
+            raise SetupError(f"{ROOT} cannot be written: make it writable, or clone to another folder.")
         build_environment()
         install([RUNTIME_LOCK, DEV_LOCK] if arguments.dev else [RUNTIME_LOCK])
         write_first_env()
         read_settings()
-    except SetupError as trouble:
-        sys.exit(f"veoapp: {trouble}")
+    except SetupError as error:
+        sys.exit(f"veoapp: {error}")
     except OSError as error:
-        sys.exit(
-            f"veoapp: {error.filename or ROOT} cannot be written ({error.strerror}): make {ROOT} yours, then again."
-        )
+        path = error.filename or ROOT
+        sys.exit(f"veoapp: {path} cannot be written ({error.strerror}): make {ROOT} writable, then run this again.")
 
 
 def build_environment() -> None:
-    """A `.venv` that works, of the Python that runs us (unless that is the one inside)."""
+    """Create a working `.venv` of the Python that runs this script, unless it is the one inside."""
     inside = Path(sys.prefix).resolve() == VENV.resolve()
     if inside or (_succeeds([VENV_PYTHON, "-c", ""]) and _read_venv_version() == sys.version_info[:2]):
         return
     if importlib.util.find_spec("venv") is None:
         raise SetupError("this Python has no `venv`. Install it (Debian, Ubuntu: apt install python3-venv).")
     print(f"Building .venv with Python {sys.version_info.major}.{sys.version_info.minor} ...", flush=True)
-    # Without pip: `_pip` finds one also where this Python could not give its own.
+    # Without pip, because `_find_pip` also works where this Python has no ensurepip.
     command: list[str | Path] = [sys.executable, "-m", "venv", "--clear", "--symlinks", "--without-pip", VENV]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode or not _succeeds([VENV_PYTHON, "-c", ""]):
-        reason = (made.stderr or made.stdout).strip().splitlines() or ["no reason given"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode or not _succeeds([VENV_PYTHON, "-c", ""]):
+        reason = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
         raise SetupError(
             f".venv could not be built ({reason[-1]}). Correct that, or name another Python: make PYTHON=..."
         )
 
 
 def install(locks: list[str]) -> None:
-    """Install the last of `locks`, which holds the others, unless all of them are in already."""
-    wanted = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in locks}
-    present = _read_stamp()
-    if all(present.get(name) == digest for name, digest in wanted.items()):
+    """Install the last of `locks`, which includes the others, unless all are installed."""
+    expected = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in locks}
+    installed = _read_stamp()
+    if all(installed.get(name) == digest for name, digest in expected.items()):
         return
     lock = locks[-1]
     count = sum("==" in line and not line.startswith((" ", "#")) for line in (ROOT / lock).read_text().splitlines())
     pip = _find_pip()
     print(f"Installing {count} packages of {lock} (only when it changed; takes a minute) ...", flush=True)
     STAMP.unlink(missing_ok=True)
-    # The lock is complete and every file has its hash, so nothing is left to resolve.
+    # The lock is complete, so there is nothing to resolve.
     options = ["--require-hashes", "--no-deps", "--no-input", "--disable-pip-version-check", "--quiet"]
     environment = {**os.environ, "PIP_USER": "0"}
-    done = subprocess.run([*pip, "install", *options, "-r", ROOT / lock], cwd=ROOT, env=environment, check=False)
-    if done.returncode:
-        raise SetupError(f"pip could not install {lock}, see above. Is the network there? Then try again.")
-    STAMP.write_text(json.dumps(wanted))
+    result = subprocess.run([*pip, "install", *options, "-r", ROOT / lock], cwd=ROOT, env=environment, check=False)
+    if result.returncode:
+        raise SetupError(f"pip could not install {lock}, see above. Check the network connection and try again.")
+    STAMP.write_text(json.dumps(expected))
 
 
 def write_first_env() -> None:
-    """A `.env` with secrets of its own, readable by its owner only. One that exists is left alone."""
+    """Write a `.env` with new secrets, readable only by its owner. An existing one is not changed."""
     with contextlib.suppress(FileExistsError):
         handle = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:
             key = base64.b64encode(secrets.token_bytes(32)).decode()
             file.write(FIRST_ENV.format(secret_key=secrets.token_urlsafe(50), encryption_key=key))
-        print("Wrote .env with fresh secrets for this machine.", flush=True)
+        print("Wrote .env with new secrets for this machine.", flush=True)
 
 
 def read_settings() -> None:
-    """Have the settings read once, so that a mistake in `.env` is named before anything starts."""
+    """Read the settings once, so that a mistake in `.env` is reported before anything starts."""
     command: list[str | Path] = [VENV_PYTHON, "-c", READ_SETTINGS_SCRIPT]
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
-    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        raise SetupError(answer.stderr.strip())
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise SetupError(result.stderr.strip())
 
 
 def _find_pip() -> list[str | Path]:
-    """How to call pip for `.venv`: its own, or the one beside the Python it was made of."""
+    """The command that runs pip for `.venv`: its own pip, or that of the Python it was built with."""
     own: list[str | Path] = [VENV_PYTHON, "-m", "pip"]
     if _succeeds([*own, "--version"]) or (
         _succeeds([VENV_PYTHON, "-m", "ensurepip"]) and _succeeds([*own, "--version"])
     ):
         return own
-    # Debian without python3-venv has no ensurepip; its pip can install into an environment from outside.
-    outer: list[str | Path] = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "--python", VENV_PYTHON]
-    if _succeeds([*outer, "--version"]):
-        return outer
+    # Debian without python3-venv has no ensurepip, but its pip can install into another environment.
+    outside: list[str | Path] = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "--python", VENV_PYTHON]
+    if _succeeds([*outside, "--version"]):
+        return outside
     raise SetupError("this Python has no pip. Install it (Debian, Ubuntu: apt install python3-pip python3-venv).")
 
 

@@ -1,6 +1,6 @@
-"""System checks: what would go wrong later is said at the start, with what to do about it.
+"""System checks: settings that would fail later are reported at the start, each with a hint.
 
-Errors stop every command and `make run`; warnings of `deploy` are for `manage.py check --deploy`.
+Errors stop every command and `make run`; warnings with `deploy` are for `manage.py check --deploy`.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ NEW_WEBHOOK_KEY = (
     "python -c \"import base64, secrets; print('whsec_' + base64.b64encode(secrets.token_bytes(32)).decode())\""
 )
 NEW_SIGNING_KEY = 'python -c "import secrets; print(secrets.token_urlsafe(50))"'
-AT_LEAST_ONE = (
+POSITIVE_LIMITS = (
     "MAX_CONCURRENT_VIDEOS",
     "MAX_CONCURRENT_PER_USER",
     "MAX_ACTIVE_PER_USER",
@@ -32,38 +32,38 @@ AT_LEAST_ONE = (
     "BREAKER_OF",
     "BREAKER_WINDOW_S",
 )
-# The names of `billing.models.Alert.Severity`, which is not loaded yet when checks are.
+# The values of `billing.models.Alert.Severity`, which cannot be imported yet when checks are registered.
 SEVERITIES = ("info", "warning", "critical")
 
 Apps = Sequence[AppConfig] | None
 
 
-def secrets_are_set(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Without these a production site would run, and be open."""
-    found: list[CheckMessage] = []
+def check_secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Secrets that a production site must not run without."""
+    messages: list[CheckMessage] = []
     try:
         keys = encryption.load_keys()
     except encryption.EncryptionError as error:
         hint = f"Make one with: {NEW_ENCRYPTION_KEY}"
         return [Error(f"{error}.", hint=hint, id="veoapp.E001")]
     if not keys and not settings.DEBUG:
-        hint = f"Provider keys are sealed with it in the database. Make one with: {NEW_ENCRYPTION_KEY}"
-        found.append(Error("FIELD_ENCRYPTION_KEYS is empty.", hint=hint, id="veoapp.E002"))
+        hint = f"It encrypts provider keys in the database. Make one with: {NEW_ENCRYPTION_KEY}"
+        messages.append(Error("FIELD_ENCRYPTION_KEYS is empty.", hint=hint, id="veoapp.E002"))
     if not settings.DEBUG and (len(settings.SECRET_KEY) < 50 or len(set(settings.SECRET_KEY)) < 5):
         hint = f"It signs sessions and links. Make one with: {NEW_SIGNING_KEY}"
-        found.append(Error("SECRET_KEY is too short.", hint=hint, id="veoapp.E003"))
+        messages.append(Error("SECRET_KEY is too short.", hint=hint, id="veoapp.E003"))
     if not settings.DEBUG and not settings.STAFF_MFA_REQUIRED:
         hint = "Remove STAFF_MFA_REQUIRED from your settings: outside DEBUG operators need a second factor."
-        found.append(Error("Operators could sign in with a password alone.", hint=hint, id="veoapp.E004"))
-    return found
+        messages.append(Error("Operators could sign in with a password alone.", hint=hint, id="veoapp.E004"))
+    return messages
 
 
-def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Links in mails and callback addresses are built on these."""
+def check_site_addresses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """The base addresses of links in mails and of callbacks."""
     return [
         Error(
-            f"{name} is not an address: {value}",
-            hint="Write the scheme and the host and nothing behind them, such as https://studio.example.com.",
+            f"{name} is not a valid address: {value}",
+            hint="Write the scheme and the host without a path, such as https://studio.example.com.",
             id="veoapp.E005",
         )
         for name, value in (("APP_URL", settings.APP_URL), ("CALLBACK_BASE_URL", settings.CALLBACK_BASE_URL))
@@ -71,72 +71,78 @@ def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
     ]
 
 
-def limits_make_sense(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """A limit of nothing stops the site for ever; limits out of order hide each other."""
-    found: list[CheckMessage] = [
+def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Limits of zero would stop the site; limits out of order hide each other."""
+    messages: list[CheckMessage] = [
         Error(
-            f"{name} is {getattr(settings, name)}, so no video would ever be made.",
+            f"{name} is {getattr(settings, name)}, so no video could be made.",
             hint="Set it to 1 or more. To stop new videos for a while, pause them in the admin.",
             id="veoapp.E006",
         )
-        for name in AT_LEAST_ONE
+        for name in POSITIVE_LIMITS
         if getattr(settings, name) < 1
     ]
     if settings.CRITICAL_BALANCE_THRESHOLD > settings.LOW_BALANCE_THRESHOLD:
-        hint = "Set LOW_BALANCE_THRESHOLD above CRITICAL_BALANCE_THRESHOLD, so that a warning comes before the stop."
-        found.append(Warning("New videos would stop before anybody is warned.", hint=hint, id="veoapp.W001"))
+        hint = "Set LOW_BALANCE_THRESHOLD above CRITICAL_BALANCE_THRESHOLD, so that a warning comes before videos stop."
+        messages.append(Warning("New videos would stop before the low-balance warning.", hint=hint, id="veoapp.W001"))
     if settings.BREAKER_FAILURES > settings.BREAKER_OF:
         hint = "Set BREAKER_FAILURES to BREAKER_OF or less."
-        found.append(Error("However often the provider fails, paid calls would go on.", hint=hint, id="veoapp.E007"))
-    # Zero is no limit, and hides nothing.
+        messages.append(
+            Error("Paid calls would continue however often the provider fails.", hint=hint, id="veoapp.E007")
+        )
+    # Zero means no limit.
     budgets = [settings.HOURLY_COST_LIMIT, settings.DAILY_COST_LIMIT, settings.MONTHLY_COST_LIMIT]
     limited = [limit for limit in budgets if limit]
     if limited != sorted(limited):
         hint = "Set HOURLY_COST_LIMIT <= DAILY_COST_LIMIT <= MONTHLY_COST_LIMIT."
-        found.append(Warning("A longer budget is smaller than a shorter one.", hint=hint, id="veoapp.W002"))
-    return found
+        messages.append(Warning("A longer budget is smaller than a shorter one.", hint=hint, id="veoapp.W002"))
+    return messages
 
 
-def provider_is_reachable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The provider's key, and the way back to us."""
-    found: list[CheckMessage] = []
+def check_provider(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """The provider's key, and an address that the provider can call back."""
+    messages: list[CheckMessage] = []
     if not settings.KIE_AI_API_KEY:
         hint = "Set KIE_AI_API_KEY, or ignore this if you added the key in the admin."
-        found.append(Warning("There is no provider key in the environment.", hint=hint, id="veoapp.W003"))
+        messages.append(Warning("There is no provider key in the environment.", hint=hint, id="veoapp.W003"))
     if _is_private(settings.CALLBACK_BASE_URL) and not _is_private(settings.KIE_AI_BASE_URL):
-        hint = "Polling will finish the videos, a little later. For callbacks set APP_URL or CALLBACK_BASE_URL."
-        found.append(Warning("The provider cannot call us back at a private address.", hint=hint, id="veoapp.W004"))
-    return found
+        hint = "Polling will finish the videos a little later. For callbacks set APP_URL or CALLBACK_BASE_URL."
+        messages.append(
+            Warning("The provider cannot send callbacks to a private address.", hint=hint, id="veoapp.W004")
+        )
+    return messages
 
 
-def alerts_can_be_told(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """What would keep operators from hearing of trouble."""
-    found: list[CheckMessage] = []
+def check_alert_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Settings that would keep alerts and summaries from reaching operators."""
+    messages: list[CheckMessage] = []
     if settings.ALERT_FROM_SEVERITY not in SEVERITIES:
         hint = f"Set it to one of: {', '.join(SEVERITIES)}."
-        found.append(Error("ALERT_FROM_SEVERITY is no severity.", hint=hint, id="veoapp.E008"))
+        messages.append(Error("ALERT_FROM_SEVERITY is not a severity.", hint=hint, id="veoapp.E008"))
     if not 0 <= settings.DAILY_SUMMARY_HOUR <= 23:
         hint = "Set it to an hour of the day, 0 to 23."
-        found.append(Error("DAILY_SUMMARY_HOUR would never come.", hint=hint, id="veoapp.E009"))
+        messages.append(Error("DAILY_SUMMARY_HOUR is not an hour of the day.", hint=hint, id="veoapp.E009"))
     if settings.ALERT_WEBHOOK_URL:
         parts = urlsplit(settings.ALERT_WEBHOOK_URL)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            hint = "Write the whole address, such as https://hooks.example.com/alerts."
-            found.append(Error("ALERT_WEBHOOK_URL is not an address.", hint=hint, id="veoapp.E010"))
+            hint = "Write the full address, such as https://hooks.example.com/alerts."
+            messages.append(Error("ALERT_WEBHOOK_URL is not a valid address.", hint=hint, id="veoapp.E010"))
         try:
             standard_webhooks.key_of(settings.ALERT_WEBHOOK_SECRET)
         except ValueError:
-            hint = f"Receivers check it. Make one with: {NEW_WEBHOOK_KEY}"
-            found.append(Error("ALERT_WEBHOOK_SECRET cannot sign.", hint=hint, id="veoapp.E011"))
-    return found
+            hint = f"Receivers verify signatures with it. Make one with: {NEW_WEBHOOK_KEY}"
+            messages.append(Error("ALERT_WEBHOOK_SECRET is not a valid signing key.", hint=hint, id="veoapp.E011"))
+    return messages
 
 
-def mail_is_sent(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Nobody can sign up without a mail."""
+def check_mail_backend(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """Signing up requires mail."""
     if not settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
         return []
     hint = "Set EMAIL_URL, such as smtp+tls://USER:PASSWORD@HOST:587."
-    return [Warning("Mails are printed and not sent: nobody could confirm an address.", hint=hint, id="veoapp.W005")]
+    return [
+        Warning("Mails are printed instead of sent, so nobody could confirm an address.", hint=hint, id="veoapp.W005")
+    ]
 
 
 def _is_site_address(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""What every page knows about the site and the person."""
+"""Template variables that every page has."""
 
 from functools import lru_cache, partial
 from typing import Any
@@ -11,8 +11,8 @@ from billing.credits import expiry, ledger
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The site's languages, whether the provider is simulated; read when asked for: the person's balance (`BALANCE`),
-    which of their credits expire soon (`EXPIRING`), and what an operator is to be told (`OPERATOR_ALERTS`).
+    """The site's languages and whether the provider is a sandbox; read only when a template uses them: the user's
+    balance (`BALANCE`), credits that expire soon (`EXPIRING`), and alerts for operators (`OPERATOR_ALERTS`).
     """
     context: dict[str, Any] = {"SITE_LANGUAGES": settings.LANGUAGES, "SANDBOX": settings.SANDBOX_ALLOWED}
     user = getattr(request, "user", None)

@@ -1,4 +1,4 @@
-"""The account that a newcomer signs in with on a machine in development. Never made in production (no default accounts)."""
+"""The demo account of a development machine. It is never created in production, which must have no default accounts."""
 
 import os
 import secrets
@@ -21,14 +21,14 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True)
 class DemoAccount:
-    """The account, and its password unless somebody has changed it."""
+    """The account, and its password unless it was changed."""
 
     user: User
     password: str | None
 
 
 def ensure_demo_account() -> DemoAccount:
-    """The demo account: an operator with a confirmed address and credits. Made once; only with DEBUG."""
+    """Create the demo account if it is missing: an operator with a confirmed address and credits. Only with DEBUG."""
     if not settings.DEBUG:
         raise RuntimeError("the demo account exists only with DEBUG")
     password = _read_or_create_password(settings.VAR_DIR / "demo-password")
@@ -47,7 +47,7 @@ def ensure_demo_account() -> DemoAccount:
 
 
 def _read_or_create_password(file: Path) -> str:
-    """A random password, kept in a file that only its owner reads."""
+    """A random password, stored in a file that only its owner can read."""
     file.parent.mkdir(exist_ok=True)
     if not file.exists():
         words = ["".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""Settings from the environment and `.env`, where whatever is wrong is named with its place and its remedy."""
+"""Reads settings from the environment and `.env`; every error names the place and the remedy."""
 
 import builtins
 import os
@@ -21,37 +21,38 @@ DATABASES = ("postgres", "postgresql", "sqlite")
 
 
 class SettingsError(ImproperlyConfigured):
-    """A setting that cannot be used; the text is one sentence for the person who can correct it."""
+    """A setting that cannot be used; the text is one sentence that says what to correct."""
 
 
 def env_file(default: Path) -> Path | None:
-    """The `.env` to read: the one `VEOAPP_ENV_FILE` names, none if it is set to nothing, else `default`."""
-    named = os.environ.get("VEOAPP_ENV_FILE")
-    return default if named is None else Path(named) if named else None
+    """The `.env` to read: the one that `VEOAPP_ENV_FILE` names, none if it is empty, `default` if it is not set."""
+    name = os.environ.get("VEOAPP_ENV_FILE")
+    return default if name is None else Path(name) if name else None
 
 
 def ports_file(var: Path) -> Path | None:
-    """Where `make run` notes its ports, so that every command of this checkout finds the same site; None beside an env file
-    of somebody's choice, which says what it wants said.
+    """Where `make run` stores its ports, so that every command of this checkout finds the same site.
+
+    None if `VEOAPP_ENV_FILE` is set, because that file then defines every setting.
     """
     return None if "VEOAPP_ENV_FILE" in os.environ else var / "ports.env"
 
 
-def note_ports(file: Path | None, *, port: int, sandbox_port: int) -> None:
-    """Write them where `ports_file` says; nothing when it says nowhere."""
+def save_ports(file: Path | None, *, port: int, sandbox_port: int) -> None:
+    """Write the ports to the file of `ports_file`, if there is one."""
     if file is not None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"PORT={port}\nSANDBOX_PORT={sandbox_port}\n", encoding="utf-8")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """django-environ, stricter: a typing error is an error with a name, an empty value means the default.
+    """A stricter django-environ: an invalid value raises an error with its name, and an empty value means the default.
 
-    Values are taken as they stand: a password may begin with `$`.
+    Values are not expanded, so a password may begin with `$`.
     """
 
     def read_file(self, path: Path | None) -> None:
-        """Add what the file says to the environment, which wins. A missing file says nothing; a broken one raises."""
+        """Add the file's values to the environment, which wins. A missing file is ignored, a broken one raises."""
         if path is None:
             return
         try:
@@ -64,7 +65,7 @@ class Environment(environ.Env):  # type: ignore[misc]
             ) from None
         for number, line in enumerate(lines, start=1):
             if line.strip() and not line.startswith("#") and not LINE.fullmatch(line):
-                # The line itself is not shown: it may be half of a secret.
+                # The line itself is not shown, because it may contain a secret.
                 raise SettingsError(f"{path}, line {number} is not of the form NAME=value: correct or remove it.")
         self.read_env(path)
 
@@ -91,12 +92,12 @@ class Environment(environ.Env):  # type: ignore[misc]
         return builtins.bool(value)
 
     def list(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET) -> Any:
-        """Values between commas; blanks around them do not count."""
+        """Values separated by commas, without surrounding blanks."""
         value = self.get_value(var, default=default)
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     def decimal(self, var: str, default: str) -> Decimal:
-        """A decimal number, as credits and US$ are."""
+        """A decimal number, for credits and US$."""
         value = self.get_value(var, default=default)
         number = self._read(var, value, lambda: Decimal(value))
         if not number.is_finite():
@@ -104,7 +105,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return number
 
     def db_url(self, var: str, default: Any = environ.Env.NOTSET, engine: Any = None) -> Any:
-        """Django's settings of a database, from an address such as postgres://user:password@host/name; {} without one."""
+        """Django's database settings from an address such as postgres://user:password@host/name; {} without one."""
         value = self.get_value(var, default=default)
         if not value:
             return {}
@@ -113,19 +114,19 @@ class Environment(environ.Env):  # type: ignore[misc]
         return self._read(var, "", lambda: self.db_url_config(value, engine=engine))
 
     def email_url(self, var: str, default: Any = environ.Env.NOTSET, backend: Any = None) -> Any:
-        """Django's settings of outgoing mail, from an address such as smtp+tls://user:password@host:587."""
+        """Django's mail settings from an address such as smtp+tls://user:password@host:587."""
         return self._read(var, "", lambda: super(Environment, self).email_url(var, default=default, backend=backend))
 
     @staticmethod
     def _read(var: str, shown: str, read: Callable[[], T]) -> T:
-        """Call `read`; what it raises becomes a sentence with the variable's name.
+        """Call `read` and turn its errors into a sentence with the variable's name.
 
-        `shown` is the value as the sentence may repeat it: empty for addresses, which hold passwords.
+        `shown` is the value that the sentence repeats; empty for addresses, which contain passwords.
         """
         try:
             return read()
         except SettingsError:
             raise
         except (ArithmeticError, KeyError, ValueError, ImproperlyConfigured):
-            given = f" {shown!r}" if shown else ""
-            raise SettingsError(f"{var} has a value{given} that cannot be read: correct it in .env.") from None
+            quoted = f" {shown!r}" if shown else ""
+            raise SettingsError(f"{var} has a value{quoted} that cannot be read: correct it in .env.") from None

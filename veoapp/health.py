@@ -1,4 +1,4 @@
-"""Answers for machines that watch us."""
+"""The health check for load balancers and monitoring."""
 
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -8,5 +8,5 @@ from django.views.decorators.http import require_safe
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """The process answers; says nothing else, for anybody may ask."""
+    """Answers 200 while the process runs, with no further information because the address is public."""
     return JsonResponse({"status": "ok"})

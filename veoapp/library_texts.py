@@ -1,6 +1,6 @@
-"""Texts of Django and allauth that people meet on our pages and that our catalogue says in its own words.
+"""Texts of Django and allauth that our catalogue translates differently.
 
-Nothing imports this: gettext looks into our catalogue first, and collects here what has to be in it.
+Nothing imports this: gettext uses our catalogue first, and this module only marks the texts for `makemessages`.
 """
 
 from django.utils.translation import gettext_noop

@@ -1,4 +1,4 @@
-"""How a log line is written: with the time, the level and the logger, and without the secret of any callback address or token."""
+"""Formats log lines and masks the secrets of callback addresses and API tokens."""
 
 import logging
 
@@ -7,7 +7,7 @@ from videos.pipeline import callback_tokens
 
 
 class SecretMaskingFormatter(logging.Formatter):
-    """Django logs the path of every request it refuses; tracebacks may name one too. So the finished line is cleaned."""
+    """Masks secrets in the finished line, because Django logs request paths and tracebacks may contain one too."""
 
     def format(self, record: logging.LogRecord) -> str:
         return secret.mask_tokens(callback_tokens.hidden(super().format(record)))

@@ -1,4 +1,4 @@
-"""Headers that every answer carries unless its view says otherwise."""
+"""Headers that every response gets unless its view sets them."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 
 
 class PrivateByDefaultMiddleware:
-    """Pages of a signed-in person are stored by no cache; nothing of ours is embedded by another site."""
+    """Keeps pages of signed-in users out of caches, and keeps other sites from embedding our responses."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

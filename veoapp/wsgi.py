@@ -8,6 +8,6 @@ from django.utils.module_loading import import_string
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "veoapp.settings")
 application = get_wsgi_application()
-# By name, for tables can be imported only now. A server that could not read its keys would fail its people later.
+# Imported by name because models can be imported only now. Without readable provider keys the server must not start.
 import_string("billing.provider.keys.require_readable_keys")()
 connections.close_all()

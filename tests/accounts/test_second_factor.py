@@ -123,7 +123,7 @@ class TestAdmin:
         assert "Operators can spend money and see the videos of all users" in answer.text
 
         set_up_totp(client)
-        assert "On to the operators" in client.get("/accounts/2fa/recovery-codes/").text
+        assert "Continue to the operators" in client.get("/accounts/2fa/recovery-codes/").text
         assert client.get("/admin/").status_code == 200
 
     def test_a_session_without_the_second_factor_must_show_it(self, client: Client, olga: User) -> None:

@@ -1,4 +1,4 @@
-"""`make setup`: what it builds, when it does nothing, and what it says when it cannot."""
+"""`make setup`: what it builds, when it does nothing, and its error messages."""
 
 import errno
 import json
@@ -17,7 +17,7 @@ from veoapp.bootstrap import SetupError
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty checkout, in a path with blanks; locks of one line."""
+    """An empty checkout in a path with blanks, with empty locks."""
     root = tmp_path / "a clone of veoapp"
     root.mkdir()
     monkeypatch.setattr(bootstrap, "ROOT", root)
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def make(*arguments: str, path: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def find_python(*arguments: str, path: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """`.ci/find-python` with this PATH."""
     environment = {"PATH": path, "HOME": os.environ.get("HOME", "/")}
     command = ["/bin/sh", str(ROOT / ".ci" / "find-python"), *arguments]
@@ -38,40 +38,40 @@ def make(*arguments: str, path: str, root: Path = ROOT) -> subprocess.CompletedP
 
 
 def fake_python(folder: Path, name: str, *, fits: bool) -> None:
-    """A program that answers a version test as a Python of the right or the wrong age would."""
+    """A program that passes or fails the version test like a new or an old Python."""
     file = folder / name
     file.write_text(f'#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.2 && exit\nexit {0 if fits else 1}\n')
     file.chmod(0o755)
 
 
-def test_without_a_python_there_is_one_sentence(tmp_path: Path) -> None:
-    answer = make("", path=str(tmp_path), root=tmp_path)
-    assert answer.returncode == 1
-    assert answer.stdout == ""
-    assert answer.stderr.startswith("veoapp needs Python 3.11 or later, and here is no python3. Install it (Debian")
-    assert len(answer.stderr.splitlines()) == 1
+def test_a_missing_python_is_reported_in_one_sentence(tmp_path: Path) -> None:
+    result = find_python("", path=str(tmp_path), root=tmp_path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("veoapp needs Python 3.11 or later, and here is no python3. Install it (Debian")
+    assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_python_that_is_too_old_is_named(tmp_path: Path) -> None:
+def test_the_version_of_an_old_python_is_reported(tmp_path: Path) -> None:
     fake_python(tmp_path, "python3", fits=False)
-    answer = make("", path=str(tmp_path), root=tmp_path)
-    assert answer.returncode == 1
-    assert "and here is Python 3.9.2." in answer.stderr
+    result = find_python("", path=str(tmp_path), root=tmp_path)
+    assert result.returncode == 1
+    assert "and here is Python 3.9.2." in result.stderr
 
 
-def test_a_newer_python_beside_an_old_one_is_found(tmp_path: Path) -> None:
+def test_a_newer_python_is_found_beside_an_old_one(tmp_path: Path) -> None:
     fake_python(tmp_path, "python3", fits=False)
     fake_python(tmp_path, "python3.12", fits=True)
-    assert make("", path=str(tmp_path), root=tmp_path).stdout.strip() == "python3.12"
+    assert find_python("", path=str(tmp_path), root=tmp_path).stdout.strip() == "python3.12"
 
 
-def test_a_named_python_that_does_not_fit_is_refused(tmp_path: Path) -> None:
-    answer = make("/no/such/python", path="/usr/bin:/bin")
-    assert answer.returncode == 1
-    assert "PYTHON=/no/such/python is not one" in answer.stderr
+def test_a_missing_python_named_by_the_user_is_refused(tmp_path: Path) -> None:
+    result = find_python("/no/such/python", path="/usr/bin:/bin")
+    assert result.returncode == 1
+    assert "PYTHON=/no/such/python is not one" in result.stderr
 
 
-def test_the_environment_is_built_once_with_a_python_that_works(folder: Path) -> None:
+def test_a_working_environment_is_built_once(folder: Path) -> None:
     bootstrap.build_environment()
     assert bootstrap.VENV_PYTHON.exists()
     first = (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
@@ -79,7 +79,7 @@ def test_the_environment_is_built_once_with_a_python_that_works(folder: Path) ->
     assert (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns == first
 
 
-def test_a_broken_environment_is_built_anew(folder: Path) -> None:
+def test_a_broken_environment_is_rebuilt(folder: Path) -> None:
     bootstrap.build_environment()
     bootstrap.VENV_PYTHON.unlink()
     bootstrap.VENV_PYTHON.symlink_to("/no/such/python")
@@ -87,8 +87,8 @@ def test_a_broken_environment_is_built_anew(folder: Path) -> None:
     assert subprocess.run([bootstrap.VENV_PYTHON, "-c", ""], check=False).returncode == 0
 
 
-def installed(record: Path) -> list[str]:
-    """The names of the locks that the fake pip was given."""
+def list_installed_locks(record: Path) -> list[str]:
+    """The locks that the fake pip installed."""
     return [Path(line).name for line in record.read_text().splitlines()]
 
 
@@ -102,10 +102,10 @@ def test_nothing_is_installed_twice(folder: Path, monkeypatch: pytest.MonkeyPatc
     bootstrap.install(both)
     bootstrap.install(both)
     bootstrap.install([bootstrap.RUNTIME_LOCK])
-    assert installed(record) == [bootstrap.DEV_LOCK]
+    assert list_installed_locks(record) == [bootstrap.DEV_LOCK]
     (folder / bootstrap.RUNTIME_LOCK).write_text("# changed\n")
     bootstrap.install([bootstrap.RUNTIME_LOCK])
-    assert installed(record) == [bootstrap.DEV_LOCK, bootstrap.RUNTIME_LOCK]
+    assert list_installed_locks(record) == [bootstrap.DEV_LOCK, bootstrap.RUNTIME_LOCK]
     assert list(json.loads(bootstrap.STAMP.read_text())) == [bootstrap.RUNTIME_LOCK]
 
 
@@ -117,7 +117,7 @@ def test_a_failed_installation_is_tried_again_next_time(folder: Path, monkeypatc
     assert not bootstrap.STAMP.exists()
 
 
-def test_the_first_env_holds_fresh_secrets_for_its_owner_only(folder: Path) -> None:
+def test_the_first_env_has_new_secrets_readable_only_by_its_owner(folder: Path) -> None:
     bootstrap.write_first_env()
     text = (folder / ".env").read_text()
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
@@ -129,7 +129,7 @@ def test_the_first_env_holds_fresh_secrets_for_its_owner_only(folder: Path) -> N
     assert (folder / ".env").read_text() == text
 
 
-def test_mistakes_in_the_settings_are_found_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistakes_in_the_settings_are_reported_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "VENV_PYTHON", Path(sys.executable))
     bootstrap.read_settings()
     monkeypatch.setenv("WORKERS", "many")
@@ -141,7 +141,9 @@ def test_mistakes_in_the_settings_are_found_before_anything_starts(monkeypatch: 
         bootstrap.read_settings()
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_written_is_reported_in_one_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse() -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(folder / ".env"))
 
@@ -152,5 +154,5 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(folder: Path, monkeypat
     monkeypatch.setattr(bootstrap, "write_first_env", refuse)
     with pytest.raises(SystemExit) as raised:
         bootstrap.main()
-    sentence = f"veoapp: {folder}/.env cannot be written (Read-only file system): make {folder} yours, then again."
-    assert raised.value.code == sentence
+    error = f"veoapp: {folder}/.env cannot be written (Read-only file system)"
+    assert raised.value.code == f"{error}: make {folder} writable, then run this again."

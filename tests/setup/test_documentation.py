@@ -1,4 +1,4 @@
-"""Every setting that the code reads is documented, in `.env.example` and in the README, and nothing else is."""
+"""`.env.example` and the README document every setting that the code reads, and no other."""
 
 import ast
 import itertools
@@ -11,7 +11,7 @@ from tests.services import ROOT, documented_settings
 SETTINGS = ROOT / "veoapp" / "settings"
 
 
-def settings_read() -> list[str]:
+def list_settings() -> list[str]:
     """The names in `env.<type>("NAME", ...)` in the modules of the settings."""
     return [
         node.args[0].value
@@ -27,26 +27,26 @@ def settings_read() -> list[str]:
     ]
 
 
-def readme_table() -> list[str]:
+def list_readme_settings() -> list[str]:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     section = text.partition("## Settings")[2].partition("\n## ")[0]
     first_cells = re.findall(r"^\|([^|]*)\|", section, flags=re.MULTILINE)
     return [name for cell in first_cells for name in re.findall(r"`([A-Z][A-Z0-9_]+)`", cell)]
 
 
-def test_settings_are_found_in_the_code() -> None:
-    assert {"SECRET_KEY", "DATABASE_URL", "DAILY_COST_LIMIT"} <= set(settings_read())
+def test_the_names_of_settings_are_read_from_the_code() -> None:
+    assert {"SECRET_KEY", "DATABASE_URL", "DAILY_COST_LIMIT"} <= set(list_settings())
 
 
-@pytest.mark.parametrize("place", [".env.example", "README.md"])
-def test_every_setting_is_documented_and_nothing_else(place: str) -> None:
-    documented = documented_settings() if place == ".env.example" else readme_table()
-    assert sorted(set(settings_read()) - set(documented)) == []
-    assert sorted(set(documented) - set(settings_read())) == []
+@pytest.mark.parametrize("document", [".env.example", "README.md"])
+def test_every_setting_is_documented_and_no_other(document: str) -> None:
+    documented = documented_settings() if document == ".env.example" else list_readme_settings()
+    assert sorted(set(list_settings()) - set(documented)) == []
+    assert sorted(set(documented) - set(list_settings())) == []
     assert len(documented) == len(set(documented))
 
 
-def test_every_line_of_the_example_is_explained() -> None:
+def test_every_setting_of_the_example_has_a_comment() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     for before, line in itertools.pairwise(lines):
         if re.match(r"(# )?[A-Z][A-Z0-9_]+=", line):

@@ -1,4 +1,4 @@
-"""A broken `.env` is answered with a sentence: what is wrong, where, and what to do."""
+"""A broken `.env` is reported in one sentence: what is wrong, where, and what to do."""
 
 import importlib
 import os
@@ -13,7 +13,7 @@ import pytest
 
 import veoapp
 from tests.services import ROOT
-from veoapp.environment import Environment, SettingsError, note_ports, ports_file
+from veoapp.environment import Environment, SettingsError, ports_file, save_ports
 
 
 def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Environment:
@@ -34,18 +34,20 @@ def load_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return dict(vars(importlib.import_module("veoapp.settings")))
 
 
-def test_a_line_that_is_no_setting_is_named_by_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_line_is_reported_with_its_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match=r"\.env, line 3 is not of the form NAME=value: correct or remove it\."):
         read(tmp_path, "# a comment\nDEBUG=true\nSECRET_KEY hunter2\n", monkeypatch)
 
 
-def test_a_broken_line_is_not_repeated_for_it_may_be_a_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_line_is_not_shown_because_it_may_contain_a_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(SettingsError) as raised:
         read(tmp_path, "SECRET_KEY hunter2\n", monkeypatch)
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_binary_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="cannot be read"):
         Environment().read_file(tmp_path / ".env")
@@ -60,9 +62,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path, monkeypatch: pytest.M
         ("export A=b=c#d", "b=c#d"),
     ],
 )
-def test_values_are_taken_as_they_stand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: str
-) -> None:
+def test_values_are_not_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: str) -> None:
     assert read(tmp_path, text, monkeypatch).str("A") == expected
 
 
@@ -72,13 +72,13 @@ def test_an_empty_value_means_the_default(tmp_path: Path, monkeypatch: pytest.Mo
     assert environment.list("HOSTS", default=["a"]) == ["a"]
 
 
-def test_lists_forgive_blanks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blanks_in_lists_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert read(tmp_path, "HOSTS=a , b,\n", monkeypatch).list("HOSTS", default=[]) == ["a", "b"]
 
 
-@pytest.mark.parametrize("word", ["TRUE", "yes", "on", "1"])
-def test_yes_has_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str) -> None:
-    assert read(tmp_path, f"DEBUG={word}", monkeypatch).bool("DEBUG", default=False) is True
+@pytest.mark.parametrize("value", ["TRUE", "yes", "on", "1"])
+def test_true_has_several_spellings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    assert read(tmp_path, f"DEBUG={value}", monkeypatch).bool("DEBUG", default=False) is True
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_yes_has_several_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
         ),
     ],
 )
-def test_a_bad_value_is_named_with_what_to_do(
+def test_an_invalid_value_is_reported_with_the_remedy(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, sentence: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -111,8 +111,8 @@ def test_a_bad_value_is_named_with_what_to_do(
     assert "hunter2" not in str(raised.value)
 
 
-def test_a_bad_value_ends_a_command_in_one_sentence() -> None:
-    answer = subprocess.run(
+def test_an_invalid_value_ends_a_command_with_one_sentence() -> None:
+    result = subprocess.run(
         [sys.executable, "manage.py", "migrate"],
         cwd=ROOT,
         env={**os.environ, "WORKERS": "three"},
@@ -120,8 +120,8 @@ def test_a_bad_value_ends_a_command_in_one_sentence() -> None:
         text=True,
         check=False,
     )
-    assert answer.returncode == 1
-    assert answer.stderr == "veoapp: WORKERS has a value 'three' that cannot be read: correct it in .env.\n"
+    assert result.returncode == 1
+    assert result.stderr == "veoapp: WORKERS has a value 'three' that cannot be read: correct it in .env.\n"
 
 
 @pytest.fixture
@@ -138,23 +138,21 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., d
     return read_settings
 
 
-def test_commands_find_the_site_and_the_sandbox_where_the_last_run_started_them(
+def test_commands_use_the_ports_of_the_last_run(
     checkout: Callable[..., dict[str, Any]],
 ) -> None:
-    ran = checkout(DEBUG="true", PORT="8411", SANDBOX_PORT="8412")
-    note_ports(ran["PORTS_FILE"], port=ran["PORT"], sandbox_port=ran["SANDBOX_PORT"])
+    first = checkout(DEBUG="true", PORT="8411", SANDBOX_PORT="8412")
+    save_ports(first["PORTS_FILE"], port=first["PORT"], sandbox_port=first["SANDBOX_PORT"])
     later = checkout(DEBUG="true")
     assert (later["APP_URL"], later["SANDBOX_URL"]) == ("http://127.0.0.1:8411", "http://127.0.0.1:8412")
-    assert checkout(DEBUG="true", PORT="8500")["PORT"] == 8500, "what is said goes before"
-    assert checkout(DEBUG="false")["PORT"] == 8000, "no matter of production"
+    assert checkout(DEBUG="true", PORT="8500")["PORT"] == 8500, "an explicit port wins"
+    assert checkout(DEBUG="false")["PORT"] == 8000, "production ignores the saved ports"
 
 
-def test_an_env_file_of_somebodys_choice_says_all_that_is_to_be_known(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ports_are_not_saved_when_an_env_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VEOAPP_ENV_FILE", "")
     assert ports_file(tmp_path) is None
-    note_ports(None, port=8411, sandbox_port=8412)
+    save_ports(None, port=8411, sandbox_port=8412)
 
 
 def test_the_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +170,7 @@ def test_the_address_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
         ("http://127.0.0.1:9999", "https://files.example.com/", "https://files.example.com"),
     ],
 )
-def test_images_and_our_key_go_to_no_host_that_was_not_named(
+def test_uploads_go_to_no_host_that_was_not_configured(
     monkeypatch: pytest.MonkeyPatch, base: str, uploads: str, expected: str
 ) -> None:
     monkeypatch.setenv("KIE_AI_BASE_URL", base)

@@ -1,4 +1,4 @@
-"""The lock files: complete, with hashes, without the name of any host."""
+"""The lock files are complete, have hashes, and name no host."""
 
 import re
 import tomllib
@@ -15,17 +15,17 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def text_of(lock: str) -> str:
+def read_lock(lock: str) -> str:
     return (ROOT / lock).read_text(encoding="utf-8")
 
 
-def pins(lock: str) -> set[tuple[str, str]]:
+def list_pins(lock: str) -> set[tuple[str, str]]:
     """Name and version of every package in a lock."""
-    return {(canonical(name), version) for name, version, _ in REQUIREMENT.findall(text_of(lock))}
+    return {(canonical(name), version) for name, version, _ in REQUIREMENT.findall(read_lock(lock))}
 
 
-def wanted(*, dev: bool) -> set[str]:
-    """The packages that pyproject.toml asks for by name."""
+def list_dependencies(*, dev: bool) -> set[str]:
+    """The packages that pyproject.toml names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     lines = list(project["project"]["dependencies"])
     if dev:
@@ -35,21 +35,21 @@ def wanted(*, dev: bool) -> set[str]:
 
 @pytest.mark.parametrize(("lock", "dev"), [(RUNTIME, False), (DEV, True)])
 def test_every_dependency_of_the_project_is_locked(lock: str, dev: bool) -> None:
-    assert wanted(dev=dev) - {name for name, _ in pins(lock)} == set()
+    assert list_dependencies(dev=dev) - {name for name, _ in list_pins(lock)} == set()
 
 
-def test_the_lock_for_tests_holds_the_other_at_the_same_versions() -> None:
-    """So `make run` after `make test` finds nothing to do."""
-    assert pins(RUNTIME) - pins(DEV) == set()
+def test_the_dev_lock_includes_the_runtime_lock_at_the_same_versions() -> None:
+    """So that `make run` after `make test` installs nothing."""
+    assert list_pins(RUNTIME) - list_pins(DEV) == set()
 
 
 @pytest.mark.parametrize("lock", [RUNTIME, DEV])
 def test_every_package_has_its_hashes(lock: str) -> None:
-    blocks = re.split(r"\n(?=[A-Za-z0-9])", text_of(lock).strip())
+    blocks = re.split(r"\n(?=[A-Za-z0-9])", read_lock(lock).strip())
     assert blocks
     assert [block.splitlines()[0] for block in blocks if "--hash=sha256:" not in block] == []
 
 
 @pytest.mark.parametrize("lock", [RUNTIME, DEV])
 def test_a_lock_names_no_host_and_no_file(lock: str) -> None:
-    assert re.findall(r"\S*(?:://|--index|--extra-index|--find-links|--trusted-host| @ )\S*", text_of(lock)) == []
+    assert re.findall(r"\S*(?:://|--index|--extra-index|--find-links|--trusted-host| @ )\S*", read_lock(lock)) == []

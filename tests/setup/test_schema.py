@@ -1,4 +1,4 @@
-"""A fresh database has every column, constraint, index and trigger that is written down for it."""
+"""A new database has exactly the columns, constraints, indexes and triggers listed in tests/setup/schema."""
 
 import pytest
 from django.db import connection
@@ -7,12 +7,12 @@ from tests.setup import schema
 
 
 @pytest.mark.django_db
-def test_a_fresh_database_has_every_rule_that_is_written_down() -> None:
+def test_a_new_database_matches_the_listed_schema() -> None:
     assert schema.describe(connection) == schema.expected(connection.vendor)
 
 
 @pytest.mark.django_db
-def test_the_rules_that_guard_the_books_are_written_down() -> None:
+def test_the_schema_lists_the_triggers_of_append_only_tables() -> None:
     lines = schema.expected(connection.vendor)
     for table in (
         "billing_ledgerentry",

@@ -1,4 +1,4 @@
-"""What every other test stands on."""
+"""The services of the tests: database, SMTP, S3, PostgreSQL and Chromium."""
 
 from email.message import EmailMessage
 from pathlib import Path
@@ -21,9 +21,7 @@ from tests.s3 import S3
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("round_", [1, 2])
-def test_a_transactional_test_starts_with_clean_books_and_the_prices_of_the_migrations(
-    alice: User, round_: int
-) -> None:
+def test_a_transactional_test_starts_with_an_empty_ledger_and_the_migrations_prices(alice: User, round_: int) -> None:
     assert Price.objects.exists()
     assert cache.get("round") is None
     assert ledger.balance_of(alice) == 0
@@ -33,7 +31,7 @@ def test_a_transactional_test_starts_with_clean_books_and_the_prices_of_the_migr
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_books_refuse_changes_within_a_test(alice: User) -> None:
+def test_the_ledger_refuses_changes_within_a_test(alice: User) -> None:
     give_credits(alice, 10)
     with pytest.raises(DatabaseError), transaction.atomic():
         LedgerEntry.objects.update(amount=1000)
@@ -64,25 +62,25 @@ def test_an_object_is_stored_at_the_s3_server(s3_server: S3) -> None:
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [(True, pytest.fail.Exception), (False, pytest.skip.Exception)])
-def test_a_missing_browser_fails_ci_and_is_skipped_loudly_elsewhere(
+def test_a_missing_browser_fails_in_ci_and_skips_elsewhere(
     monkeypatch: pytest.MonkeyPatch, ci: bool, outcome: type[BaseException]
 ) -> None:
-    def nowhere() -> str:
+    def fail() -> str:
         raise chromium.NoChromium("no Chromium here")
 
-    monkeypatch.setattr(chromium, "find_or_download", nowhere)
+    monkeypatch.setattr(chromium, "find_or_download", fail)
     monkeypatch.setattr(services, "CI", ci)
     with pytest.raises(outcome, match="no Chromium here"):
         services.find_chromium()
 
 
-def test_a_missing_postgresql_fails_ci_and_is_said_loudly_elsewhere(
+def test_a_missing_postgresql_fails_in_ci_and_is_reported_elsewhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def nowhere() -> postgres.Server:
+    def fail() -> postgres.Server:
         raise postgres.NoPostgres("no PostgreSQL here")
 
-    monkeypatch.setattr(postgres, "start", nowhere)
+    monkeypatch.setattr(postgres, "start", fail)
     monkeypatch.setattr(services, "CI", True)
     with pytest.raises(pytest.UsageError, match="CI needs PostgreSQL: no PostgreSQL here"):
         services.start_postgres()
@@ -93,7 +91,7 @@ def test_a_missing_postgresql_fails_ci_and_is_said_loudly_elsewhere(
 
 
 @pytest.mark.parametrize("binaries", ["system", "wheel"])
-def test_a_server_of_our_own_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, binaries: str) -> None:
+def test_a_postgresql_server_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, binaries: str) -> None:
     if binaries == "wheel":
         monkeypatch.setattr(postgres, "_system_binaries", lambda: None)
     server = postgres.start()

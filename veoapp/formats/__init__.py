@@ -1,1 +1,1 @@
-"""How dates are written, per language: where Django's own way mixes with ours, ours."""
+"""Date and number formats for each language, where they differ from Django's."""

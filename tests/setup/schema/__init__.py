@@ -1,7 +1,7 @@
-"""The rules of the database, as text: what a fresh database must hold whatever the migrations look like.
+"""The schema of a new database as text, independent of how the migrations build it.
 
-`describe(connection)` lists columns, constraints, indexes, triggers and trigger functions, one per line, in an order
-that does not depend on the migrations. `postgresql.txt` and `sqlite.txt` hold the lines that are expected.
+`describe(connection)` lists columns, constraints, indexes, triggers and trigger functions, one a line and sorted.
+`postgresql.txt` and `sqlite.txt` contain the expected lines.
 """
 
 import re
@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 FOLDER = Path(__file__).parent
 APPS = ("accounts_", "billing_", "videos_")
-# Django ends the names that it makes up with a hash of table and columns.
+# Django appends a hash of table and columns to the names it generates.
 GENERATED_HASH = re.compile(r"_[0-9a-f]{8}(?=_|\b)")
 
 
@@ -21,7 +21,7 @@ def expected(vendor: str) -> list[str]:
 
 
 def describe(connection: BaseDatabaseWrapper) -> list[str]:
-    """The rules of our tables in this database: sorted lines."""
+    """The schema of our tables in this database, as sorted lines."""
     lines = _postgresql(connection) if connection.vendor == "postgresql" else _sqlite(connection)
     return sorted(" ".join(GENERATED_HASH.sub("_#", line).split()) for line in lines)
 
@@ -64,16 +64,16 @@ def _sqlite(connection: BaseDatabaseWrapper) -> Iterator[str]:
 
 
 def _split_at_commas(text: str) -> Iterator[str]:
-    """The parts of a list in SQL, its commas inside parentheses and quotes left alone."""
+    """The parts of a list in SQL, not split inside parentheses and quotes."""
     depth, quoted, start = 0, "", 0
-    for place, sign in enumerate(text):
+    for position, character in enumerate(text):
         if quoted:
-            quoted = "" if sign == quoted else quoted
-        elif sign in "'\"":
-            quoted = sign
-        elif sign in "()":
-            depth += 1 if sign == "(" else -1
-        elif sign == "," and depth == 0:
-            yield text[start:place]
-            start = place + 1
+            quoted = "" if character == quoted else quoted
+        elif character in "'\"":
+            quoted = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        elif character == "," and depth == 0:
+            yield text[start:position]
+            start = position + 1
     yield text[start:]

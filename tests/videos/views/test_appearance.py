@@ -121,9 +121,9 @@ def test_a_missing_page_and_a_stale_form_are_our_own_pages(alice: User) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.force_login(alice)
     missing = careful.get("/nothing/here")
-    assert (missing.status_code, "Nothing is here" in missing.text) == (404, True)
+    assert (missing.status_code, "Page not found" in missing.text) == (404, True)
     stale = careful.post("/", {"prompt": "x"})
-    assert (stale.status_code, "This form was open too long" in stale.text) == (403, True)
+    assert (stale.status_code, "The form has expired" in stale.text) == (403, True)
 
 
 @pytest.mark.django_db

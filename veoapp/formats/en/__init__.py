@@ -1,1 +1,1 @@
-"""English dates."""
+"""English formats."""

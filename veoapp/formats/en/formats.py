@@ -1,4 +1,4 @@
-"""English: a clock of 24 hours in sentences as in lists and receipts, so that one page never shows two kinds."""
+"""English: 24-hour times everywhere, so that a page never mixes two formats."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"

@@ -1,1 +1,1 @@
-"""Chinese numbers."""
+"""Chinese formats."""

@@ -18,7 +18,7 @@ from billing.provider import accounts as provider_accounts
 from billing.provider import encryption
 from billing.provider import keys as provider_keys
 from veoapp import demo
-from veoapp.environment import note_ports
+from veoapp.environment import save_ports
 from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
 from videos.models import JobRequest
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._require_ports()
-        note_ports(settings.PORTS_FILE, port=settings.PORT, sandbox_port=settings.SANDBOX_PORT)
+        save_ports(settings.PORTS_FILE, port=settings.PORT, sandbox_port=settings.SANDBOX_PORT)
         try:
             self._prepare()
         except DatabaseError as error:
