@@ -128,7 +128,7 @@ def check_alert_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
             hint = "Write the full address, such as https://hooks.example.com/alerts."
             messages.append(Error("ALERT_WEBHOOK_URL is not a valid address.", hint=hint, id="veoapp.E010"))
         try:
-            standard_webhooks.key_of(settings.ALERT_WEBHOOK_SECRET)
+            standard_webhooks.parse_secret(settings.ALERT_WEBHOOK_SECRET)
         except ValueError:
             hint = f"Receivers verify signatures with it. Make one with: {NEW_WEBHOOK_KEY}"
             messages.append(Error("ALERT_WEBHOOK_SECRET is not a valid signing key.", hint=hint, id="veoapp.E011"))

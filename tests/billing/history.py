@@ -42,20 +42,20 @@ def submitting(user: User) -> VideoTask:
 
 def unconfirmed(user: User) -> VideoTask:
     task = submitting(user)
-    assert lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="no answer")
+    assert lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail="no answer")
     return task
 
 
 def generating(user: User) -> VideoTask:
     task = submitting(user)
-    assert lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=uuid4().hex, due_in_s=60)
+    assert lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=uuid4().hex, due_in_s=60)
     task.refresh_from_db()
     return task
 
 
 def downloading(user: User) -> VideoTask:
     task = generating(user)
-    assert verdicts.provider_done(task_id=task.pk, report=report(task, ReportState.SUCCEEDED), source="poll")
+    assert verdicts.record_success(task_id=task.pk, report=report(task, ReportState.SUCCEEDED), source="poll")
     return task
 
 
@@ -67,27 +67,27 @@ def ready(user: User) -> VideoTask:
         media_store.new_name(media_store.VIDEOS, ".mp4"),
         media_store.new_name(media_store.POSTERS, ".webp"),
     )
-    media_store.keep_bytes(FILM, file.name, mime_type="video/mp4")
-    media_store.keep_bytes(POSTER, file.poster_name, mime_type="image/webp")
+    media_store.store_bytes(FILM, file.name, mime_type="video/mp4")
+    media_store.store_bytes(POSTER, file.poster_name, mime_type="image/webp")
     file.size_bytes = len(FILM)
     file.sha256 = media_store.sha256_of(settings.MEDIA_ROOT / file.name)
     file.state, file.stored_at = VideoFile.State.STORED, clock.database_now()
     with transaction.atomic():
         file.save()
-        assert verdicts.file_stored(task_id=task.pk)
+        assert verdicts.complete_if_stored(task_id=task.pk)
     return task
 
 
 def failed(user: User) -> VideoTask:
     """The provider's verdict; refunded."""
     task = generating(user)
-    assert verdicts.failed(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
+    assert verdicts.record_failure(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
     return task
 
 
 def cancelled(user: User) -> VideoTask:
     task = waiting(user)
-    assert lifecycle.cancelled(task_id=task.pk, code="user", actor=user)
+    assert lifecycle.cancel(task_id=task.pk, code="user", actor=user)
     return task
 
 
@@ -95,7 +95,7 @@ def requeued(user: User) -> VideoTask:
     """Sent back without a trace at the provider."""
     task = submitting(user)
     wait = Wait("not_sent", clock.database_now() + timedelta(seconds=5))
-    assert lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=wait)
+    assert lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=wait)
     return task
 
 

@@ -74,7 +74,7 @@ def test_the_worker_stops_on_sigterm_and_leaves_nothing_behind(stack: Stack) -> 
 def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack) -> None:
     code = (
         "import django; django.setup(); from videos.worker.supervisor import Supervisor; "
-        "Supervisor(canary_every_s=1, canary_lost_after_s=6).run()"
+        "Supervisor(canary_every_s=1, canary_timeout_s=6).run()"
     )
     supervisor = Process(
         [sys.executable, "-c", code],

@@ -87,7 +87,7 @@ class Lives:
 
     def _from_queued(self, task: VideoTask) -> None:
         if self.chance.random() < 0.1:
-            lifecycle.cancelled(task_id=task.pk, code="user", actor=task.user)
+            lifecycle.cancel(task_id=task.pk, code="user", actor=task.user)
             return
         with transaction.atomic():
             account = provider_accounts.lock_account(self.account.pk)
@@ -98,50 +98,50 @@ class Lives:
         known: Any = {"task_id": task.pk, "fence": task.fence}
         match self.chance.randrange(8):
             case 0:
-                lifecycle.requeued(**known, wait=Wait("rate", clock.database_now()))
+                lifecycle.requeue(**known, wait=Wait("rate", clock.database_now()))
             case 1:
-                lifecycle.refused(**known, reason="moderation", detail="")
+                lifecycle.refuse(**known, reason="moderation", detail="")
             case 2 | 3:
-                lifecycle.unconfirmed(**known, detail="")
+                lifecycle.mark_unconfirmed(**known, detail="")
             case _:
-                lifecycle.accepted(**known, provider_task_id=f"provider-{task.pk}", due_in_s=1)
+                lifecycle.accept(**known, provider_task_id=f"provider-{task.pk}", due_in_s=1)
 
     def _from_unconfirmed(self, task: VideoTask) -> None:
         match self.chance.randrange(3):
             case 0:
-                lifecycle.accepted(
-                    task_id=task.pk, fence=task.fence, provider_task_id=f"provider-{task.pk}", due_in_s=1
-                )
+                lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=f"provider-{task.pk}", due_in_s=1)
             case 1:
-                lifecycle.adopted(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
+                lifecycle.adopt(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
             case _:
-                lifecycle.given_up(task_id=task.pk, from_=task.status, code="unconfirmed")
+                lifecycle.give_up(task_id=task.pk, from_=task.status, code="unconfirmed")
 
     def _from_generating(self, task: VideoTask) -> None:
         match self.chance.randrange(8):
             case 0:
                 settings.CHARGED_WHEN_FAILED = self.chance.random() < 0.5
-                polling.settle(task, self._report(task, ReportState.FAILED))
+                polling.apply_report(task, self._report(task, ReportState.FAILED))
             case 1:
-                lifecycle.given_up(task_id=task.pk, from_=task.status, code="deadline")
+                lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
             case 2 | 3:
                 CallbackReceipt.objects.create(task=task, body_sha256="0" * 64, verdict="used")
-                polling.settle(task, self._report(task, ReportState.SUCCEEDED))
+                polling.apply_report(task, self._report(task, ReportState.SUCCEEDED))
             case _:
-                polling.settle(task, self._report(task, ReportState.SUCCEEDED))
+                polling.apply_report(task, self._report(task, ReportState.SUCCEEDED))
 
     def _from_downloading(self, task: VideoTask) -> None:
         if self.chance.random() < 0.1:
-            lifecycle.given_up(task_id=task.pk, from_=task.status, code="no_file")
+            lifecycle.give_up(task_id=task.pk, from_=task.status, code="no_file")
         else:
             self._store(task)
 
     def _from_failed(self, task: VideoTask) -> None:
         """What was given up may yet come, twice and in two ways."""
         if task.provider_task_id is None:
-            lifecycle.adopted(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
+            lifecycle.adopt(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
         elif self.chance.random() < 0.5:
-            polling.settle(task, self._report(task, self.chance.choice((ReportState.SUCCEEDED, ReportState.FAILED))))
+            polling.apply_report(
+                task, self._report(task, self.chance.choice((ReportState.SUCCEEDED, ReportState.FAILED)))
+            )
         else:
             self._store(task)
 
@@ -154,7 +154,7 @@ class Lives:
                 size_bytes=1,
                 sha256="0",
             )
-            verdicts.file_stored(task_id=task.pk)
+            verdicts.complete_if_stored(task_id=task.pk)
 
     def _report(self, task: VideoTask, state: ReportState) -> Report:
         return Report(

@@ -40,13 +40,13 @@ def submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
 
 def unconfirmed(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
     task = submitting(user, prompt, **fields)
-    lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="read timeout")
+    lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail="read timeout")
     return _again(task)
 
 
 def generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
     task = submitting(user, prompt, **fields)
-    lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=task.pk.hex, due_in_s=60)
+    lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=task.pk.hex, due_in_s=60)
     return _again(task)
 
 
@@ -55,10 +55,10 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
     report = Report(
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
-    verdicts.provider_done(task_id=task.pk, report=report, source="callback")
+    verdicts.record_success(task_id=task.pk, report=report, source="callback")
     name, poster = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
-    media_store.keep_bytes(film, name, mime_type="video/mp4")
-    media_store.keep_bytes(_picture(), poster, mime_type="image/webp")
+    media_store.store_bytes(film, name, mime_type="video/mp4")
+    media_store.store_bytes(_picture(), poster, mime_type="image/webp")
     facts = {
         "state": VideoFile.State.STORED,
         "name": name,
@@ -69,8 +69,8 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
     VideoFile.objects.filter(task=task).update(
         **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
     )
-    lifecycle.note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
-    verdicts.file_stored(task_id=task.pk)
+    lifecycle.add_note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
+    verdicts.complete_if_stored(task_id=task.pk)
     return _again(task)
 
 
@@ -84,20 +84,20 @@ def refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalRea
     verdict = Report(
         provider_task_id=task.pk.hex, state=ReportState.FAILED, reason=reason, error_message="the vendor's own words"
     )
-    verdicts.failed(task_id=task.pk, report=verdict, source="callback")
+    verdicts.record_failure(task_id=task.pk, report=verdict, source="callback")
     return _again(task)
 
 
 def late(user: User, prompt: str = PROMPT) -> VideoTask:
     """Given up and refunded, then delivered after all."""
     task = generating(user, prompt)
-    lifecycle.given_up(task_id=task.pk, from_=task.status, code="deadline")
+    lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     return finish(_again(task))
 
 
 def cancelled(user: User, prompt: str = PROMPT) -> VideoTask:
     task = queued(user, prompt)
-    lifecycle.cancelled(task_id=task.pk, code="user", actor=user)
+    lifecycle.cancel(task_id=task.pk, code="user", actor=user)
     return _again(task)
 
 

@@ -198,6 +198,6 @@ def _claims() -> Timing:
         """As the provider's answer would, so that never many are under way."""
         while claimed:
             task = claimed.pop().task
-            lifecycle.accepted(task_id=task.pk, fence=task.fence, provider_task_id=f"late:{task.pk}", due_in_s=60)
+            lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=f"late:{task.pk}", due_in_s=60)
 
     return measure_time(claim, runs=CLAIMS, before_each=accept)

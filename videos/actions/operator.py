@@ -76,10 +76,10 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
     if seen not in CANCELLABLE:
         raise lifecycle.NotPossible(seen)
     if seen == Status.QUEUED:
-        ended = lifecycle.cancelled(task_id=task_id, code="operator", actor=actor)
+        ended = lifecycle.cancel(task_id=task_id, code="operator", actor=actor)
     else:
         _refuse_if_callback_pending(task_id)
-        ended = lifecycle.given_up(
+        ended = lifecycle.give_up(
             task_id=task_id, from_=seen, code="operator", detail="ended by an operator", actor=actor
         )
     if not ended:
@@ -102,7 +102,7 @@ def mark_lost(*, task_id: UUID, actor: User) -> None:
 def _refuse_if_callback_pending(task_id: UUID) -> None:
     """Raises CallbackPending: a callback that we accepted is processed before the task may be refunded."""
     task = VideoTask.objects.get(pk=task_id)
-    if task.status == Status.UNCONFIRMED and adoption.pending_names(task):
+    if task.status == Status.UNCONFIRMED and adoption.pending_receipts(task):
         raise CallbackPending
 
 

@@ -43,7 +43,7 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
         awaited = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None, settled_by="")
         awaited.update(provider_done_at=at)
         storage_cleanup.delete_files(task)
-        lifecycle.note(task_id=task_id, kind=TaskEvent.Kind.DELETED, actor=actor)
+        lifecycle.add_note(task_id=task_id, kind=TaskEvent.Kind.DELETED, actor=actor)
         return True
 
 

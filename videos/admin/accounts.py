@@ -17,7 +17,7 @@ from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount, Spend
 from billing.provider.accounts import NoProviderKey
 from videos.pipeline import balances as provider_balances
-from videos.pipeline.clients import asking_client_for
+from videos.pipeline.clients import free_call_client_for
 from videos.providers import errors
 
 
@@ -49,20 +49,20 @@ def _test_connection(account: ProviderAccount) -> Proof:
     """Ask for the balance and describe the result."""
     is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
-        reading = provider_balances.read(account, asking_client_for(account), is_used=is_used)
+        reading = provider_balances.read(account, free_call_client_for(account), is_used=is_used)
     except NoProviderKey as problem:
         return Proof(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
         words = {"took": took, "balance": format_amount(reading.balance)}
         return Proof(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
-    words = {"took": took, "detail": reading.trouble.detail if reading.trouble else ""}
+    words = {"took": took, "detail": reading.error.detail if reading.error else ""}
     return Proof(
         False,
         join_sentences(
             (
-                _describe_error(reading.trouble) % words,
-                _describe_effect(reading.trouble) if is_used else _describe_unused(),
+                _describe_error(reading.error) % words,
+                _describe_effect(reading.error) if is_used else _describe_unused(),
             )
         ),
     )

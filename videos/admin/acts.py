@@ -13,7 +13,7 @@ from accounts.models import User
 from billing.models import Spend
 from videos.actions import operator as operator_actions
 from videos.lifecycle import acts as lifecycle
-from videos.lifecycle.costs import amount
+from videos.lifecycle.costs import format_credits
 from videos.models import VideoTask
 from videos.presentation.tiles import STATES
 
@@ -55,7 +55,9 @@ def _format_credits(task: VideoTask) -> str:
 def _format_provider_credits(spend: Spend | None) -> str:
     if spend is None:
         return _("an unknown amount")
-    return _("%(n)s provider credits") % {"n": amount(spend.estimated if spend.actual is None else spend.actual)}
+    return _("%(n)s provider credits") % {
+        "n": format_credits(spend.estimated if spend.actual is None else spend.actual)
+    }
 
 
 def _check_consequence(task: VideoTask, spend: Spend | None) -> str:

@@ -31,7 +31,7 @@ from videos.admin.filters import (
     ResolutionFilter,
     search_tasks,
 )
-from videos.lifecycle.costs import amount, money_of, spends_of
+from videos.lifecycle.costs import format_credits, read_money, read_spends
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_LABELS
@@ -52,7 +52,7 @@ class TaskList(TolerantChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         tasks = list(self.result_list)
-        spends = spends_of(tasks)
+        spends = read_spends(tasks)
         for task in tasks:
             task.spend = spends.get(task.pk)  # read by the columns below
         self.result_list = tasks
@@ -122,12 +122,12 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("estimated"))
     def estimated(self, task: VideoTask) -> SafeString:
         spend = _spend(task)
-        return _number(amount(spend.estimated if spend else None))
+        return _number(format_credits(spend.estimated if spend else None))
 
     @admin.display(description=gettext_lazy("actual"))
     def actual(self, task: VideoTask) -> SafeString:
         spend = _spend(task)
-        return _number(amount(spend.actual if spend else None))
+        return _number(format_credits(spend.actual if spend else None))
 
     @admin.display(description=gettext_lazy("age"), ordering="-created_at")
     def age(self, task: VideoTask) -> SafeString:
@@ -164,7 +164,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "files": task.files.all(),
             "callbacks": task.callbacks.all()[:20],
             "body_shown": MAX_BODY_SHOWN,
-            "money": money_of(task),
+            "money": read_money(task),
             "alerts": Alert.objects.filter(reference=task.reference),
             "acts": acts.list_offered(task) if self.has_operate_permission(request) else (),
             **(extra_context or {}),
@@ -205,7 +205,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return None
 
     def _ask(self, request: HttpRequest, act: acts.TaskAction, tasks: list[VideoTask]) -> HttpResponse:
-        rows = acts.describe_consequences(act, tasks, spends_of(tasks))
+        rows = acts.describe_consequences(act, tasks, read_spends(tasks))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -235,7 +235,7 @@ def describe_wait(task: VideoTask) -> str:
     if task.status == Status.SUBMITTING:
         return _("the provider's answer")
     if task.status == Status.UNCONFIRMED:
-        until = timezone.localtime((task.submitted_at or task.created_at) + polling.UNCONFIRMED_REFUND)
+        until = timezone.localtime((task.submitted_at or task.created_at) + polling.UNCONFIRMED_REFUND_AFTER)
         return _("the provider's call, until %(time)s") % {"time": f"{until:%H:%M}"}
     if task.status == Status.GENERATING:
         return _("the provider's result")

@@ -136,7 +136,7 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
     late = (
         Q(pk__in=queue.list_overdue(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
-        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT - SLACK)
+        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT_AFTER - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
     )
     yield from _unreported("I12", VideoTask.objects.filter(late), "past its deadline, and not reported to operators")

@@ -24,7 +24,7 @@ Status = VideoTask.Status
 State = VideoFile.State
 
 # The sweep comes by every half hour; what it has not taken an hour after its time is left over.
-LEFT_OVER_AFTER = storage_cleanup.KEPT_FOR + timedelta(hours=1)
+LEFT_OVER_AFTER = storage_cleanup.KEEP_FOR + timedelta(hours=1)
 # What a frequent look asks for at most, of videos and again of images: 96,000 of each in a day.
 AT_MOST, WITHIN = 1_000, timedelta(seconds=45)
 AGAIN_AT_MOST, AGAIN_WITHIN = 100, timedelta(seconds=15)
@@ -49,7 +49,7 @@ def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
         for what, rows in (("video files", films), ("images", images)):
             yield Coverage(what, _look(rows, often=often, deep=deep), rows.count())
         yield from _left_over()
-    except media_store.StorageTrouble as problem:
+    except media_store.StorageError as problem:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
     # What an operator has answered for is known, and no news in any further look.
     answered = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
@@ -77,7 +77,7 @@ def _used_twice() -> Iterable[Problem]:
 
 
 def _look(rows: QuerySet[Any], *, often: bool, deep: bool) -> int:
-    """Ask the storage for these rows' files and note what it says; returns for how many. Raises StorageTrouble."""
+    """Ask the storage for these rows' files and note what it says; returns for how many. Raises StorageError."""
     turn = rows.order_by(F("looked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
     if not often:
         return _ask_for(rows, list(turn), deep=deep, until=None)
@@ -109,24 +109,24 @@ def _ask_for(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime
 
 
 def _wrong_with(row: VideoFile | SourceImage, *, deep: bool) -> str:
-    with media_store.trouble("reading from the storage"):
+    with media_store.storage_errors("reading from the storage"):
         try:
             size = default_storage.size(row.name)
         except FileNotFoundError:
             return "is not there"
     if size != row.size_bytes:
         return f"has {size} bytes, not {row.size_bytes}"
-    if deep and not media_store.holds(row.name, size_bytes=size, sha256=row.sha256):
+    if deep and not media_store.matches(row.name, size_bytes=size, sha256=row.sha256):
         return "has another hash than when it was checked"
-    if isinstance(row, VideoFile) and not media_store.is_there(row.poster_name):
+    if isinstance(row, VideoFile) and not media_store.exists(row.poster_name):
         return "its poster is not there"
     return ""
 
 
 def _left_over() -> Iterable[Problem]:
     at = clock.now()
-    with media_store.trouble("looking through arrived files"):
-        for path, _ in partial_downloads.leftovers():
+    with media_store.storage_errors("looking through arrived files"):
+        for path, _ in partial_downloads.list_all():
             try:
                 changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             except FileNotFoundError:
@@ -134,7 +134,7 @@ def _left_over() -> Iterable[Problem]:
             if at - changed_at > LEFT_OVER_AFTER:
                 yield Problem("I15", path.name, f"a part left over since {changed_at:%Y-%m-%d %H:%M}")
     answered = file_discrepancies.list_answered(FileAnswer.Kind.STRAY)
-    for name in storage_cleanup.strays(at, older_than=LEFT_OVER_AFTER):
+    for name in storage_cleanup.list_strays(at, older_than=LEFT_OVER_AFTER):
         if name in answered:
             continue
         yield Problem("I15", name, "is stored, but no row speaks of it")

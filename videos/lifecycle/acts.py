@@ -1,12 +1,12 @@
-"""The only writer of a task's status, together with `videos.lifecycle.verdicts`, where the provider's verdict ends a task.
+"""The only writer of a task's status, together with `videos.lifecycle.verdicts`, which records the provider's verdict.
 
     queued -> submitting -> generating -> downloading -> ready
        |          |-> unconfirmed -^           |
        v          v            |               v
     cancelled   failed <-------+------------ failed
 
-Each act moves the task by compare-and-set, writes its TaskEvent, and moves money in the same transaction; it returns
-whether it moved. Whoever comes second finds nothing to move and does no harm. No network here.
+Each act moves the task by compare-and-set, writes its TaskEvent and moves credits in the same transaction, and returns
+whether the task moved. An act that comes second finds nothing to move and does no harm. No network here.
 """
 
 from collections.abc import Iterable
@@ -23,19 +23,19 @@ from billing.alerts import grouping as alert_grouping
 from billing.costs import spend
 from billing.guard.checks import Wait
 from billing.models import Alert
-from videos.lifecycle.transitions import end, move, record, reference_of
+from videos.lifecycle.transitions import end, move, record_event, reference_of
 from videos.models import TaskEvent, VideoTask
 
 Status = VideoTask.Status
 Event = TaskEvent.Kind
 
 ZERO = Decimal(0)
-# So many rows are named in one statement.
-HELD_AT_ONCE = 1_000
+# How many ids stand in one `IN (...)`.
+BATCH_SIZE = 1_000
 
 
 class NotPossible(Exception):
-    """A person asked for something that this task's state does not allow. `status` says where it stands."""
+    """The task's state does not allow what a person asked for. `status` is that state."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
@@ -43,12 +43,12 @@ class NotPossible(Exception):
 
 
 def record_charge(task: VideoTask) -> None:
-    """The first line of the receipt. Part of `orders.create`'s transaction."""
-    record(task.pk, Event.CHARGED, to=Status.QUEUED, user_credits=-task.user_credits)
+    """Record the task's first event, in the transaction of `orders.create`."""
+    record_event(task.pk, Event.CHARGED, to=Status.QUEUED, user_credits=-task.user_credits)
 
 
 def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | None:
-    """queued -> submitting, under a lease and a new fence, in the dispatcher's transaction; None when another was first."""
+    """queued -> submitting, with a lease and a new fence, in the dispatcher's transaction; None when another was first."""
     task = VideoTask.objects.select_for_update().filter(pk=task_id, status=Status.QUEUED).first()
     if task is None:
         return None
@@ -63,20 +63,20 @@ def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | Non
     )
     task.submit_attempts, task.wait_code, task.wait_until = task.submit_attempts + 1, "", None
     task.save()
-    record(task_id, Event.CLAIMED, from_=Status.QUEUED, to=Status.SUBMITTING)
+    record_event(task_id, Event.CLAIMED, from_=Status.QUEUED, to=Status.SUBMITTING)
     return task
 
 
-def may_be_sent(*, task_id: UUID, fence: int) -> bool:
-    """Whether the claim still holds: asked right before the paid request leaves."""
+def is_claim_held(*, task_id: UUID, fence: int) -> bool:
+    """Whether the claim still holds; checked right before the paid request is sent."""
     held = VideoTask.objects.filter(pk=task_id, fence=fence, status=Status.SUBMITTING)
     return held.filter(lease_until__gt=clock.database_now()).exists()
 
 
-def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float) -> bool:
-    """submitting (or already given up as unconfirmed) -> generating: the provider named its task."""
+def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float) -> bool:
+    """submitting (or already unconfirmed) -> generating: the provider returned its task id."""
     if VideoTask.objects.filter(provider_task_id=provider_task_id).exclude(pk=task_id).exists():
-        return unconfirmed(task_id=task_id, fence=fence, detail="the provider named a task that is another's")
+        return mark_unconfirmed(task_id=task_id, fence=fence, detail="the provider named the task of another order")
     at = clock.database_now()
     try:
         with transaction.atomic():
@@ -97,12 +97,12 @@ def accepted(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: floa
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
-        # Two answers named the same task in the same moment; the second is as unusable as above.
-        return unconfirmed(task_id=task_id, fence=fence, detail="the provider named a task that is another's")
+        # Two answers named the same task at the same time; the second is as unusable as above.
+        return mark_unconfirmed(task_id=task_id, fence=fence, detail="the provider named the task of another order")
 
 
-def requeued(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
-    """submitting -> queued: nothing was begun; look again at `wait.until`."""
+def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
+    """submitting -> queued: the provider began nothing; due again at `wait.until`."""
     with transaction.atomic():
         moved = move(
             task_id,
@@ -123,8 +123,8 @@ def requeued(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool
         return moved
 
 
-def held_back(*, task_id: UUID, wait: Wait) -> bool:
-    """A queued task that cannot go yet for a reason of its own (its images, a budget): look again at `wait.until`."""
+def hold_back(*, task_id: UUID, wait: Wait) -> bool:
+    """Postpone a queued task for a reason of its own (its images, a budget) until `wait.until`."""
     return bool(
         VideoTask.objects.filter(pk=task_id, status=Status.QUEUED).update(
             wait_code=wait.code, wait_until=wait.ends_at or wait.until, due_at=wait.until
@@ -132,27 +132,27 @@ def held_back(*, task_id: UUID, wait: Wait) -> bool:
     )
 
 
-def all_held_back(*, task_ids: Iterable[UUID], wait: Wait) -> int:
-    """The same for all of these that are queued and due, for a reason they share; returns how many."""
+def hold_back_all(*, task_ids: Iterable[UUID], wait: Wait) -> int:
+    """Postpone all of these that are queued and due, for a shared reason; returns how many."""
     ids = list(task_ids)
     queued = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return sum(
-        queued.filter(pk__in=ids[start : start + HELD_AT_ONCE]).update(
+        queued.filter(pk__in=ids[start : start + BATCH_SIZE]).update(
             wait_code=wait.code, wait_until=wait.ends_at or wait.until, due_at=wait.until
         )
-        for start in range(0, len(ids), HELD_AT_ONCE)
+        for start in range(0, len(ids), BATCH_SIZE)
     )
 
 
-def all_told(*, wait: Wait) -> int:
-    """Note on every due task why all of them wait and until when, so that none is taken for forgotten; they stay due."""
+def mark_all_waiting(*, wait: Wait) -> int:
+    """Note on every due task why all of them wait and until when, so that none counts as forgotten; they stay due."""
     until = wait.ends_at or wait.until
     due = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return due.exclude(wait_code=wait.code, wait_until=until).update(wait_code=wait.code, wait_until=until)
 
 
-def unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
-    """submitting -> unconfirmed: sent, answer lost. Never sent again; a callback or the deadline decides."""
+def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
+    """submitting -> unconfirmed: sent, but the answer was lost. Never sent again; a callback or the deadline decides."""
     with transaction.atomic():
         moved = move(
             task_id,
@@ -169,8 +169,8 @@ def unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
         return moved
 
 
-def refused(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
-    """submitting -> failed: the provider will not do it. Refunded; it cost nothing."""
+def refuse(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
+    """submitting -> failed: the provider refused the order. Refunded; it cost nothing."""
     with transaction.atomic():
         moved = end(
             task_id,
@@ -187,10 +187,10 @@ def refused(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
         return moved
 
 
-def adopted(*, task_id: UUID, provider_task_id: str) -> bool:
-    """unconfirmed -> generating: the provider's own call named the task, and record-info proved it ours.
+def adopt(*, task_id: UUID, provider_task_id: str) -> bool:
+    """unconfirmed -> generating: a callback named the provider's task, and record-info proved that it is ours.
 
-    A task that was refunded meanwhile only learns the id: its result is delivered late and free.
+    A task that was refunded meanwhile only gets the id: its result is delivered late and free.
     """
     if VideoTask.objects.filter(provider_task_id=provider_task_id).exclude(pk=task_id).exists():
         return False
@@ -213,10 +213,10 @@ def adopted(*, task_id: UUID, provider_task_id: str) -> bool:
         return bool(late.update(provider_task_id=provider_task_id, due_at=at))
 
 
-def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: User | None = None) -> bool:
-    """unconfirmed, generating or downloading -> failed, without a verdict: our patience, or a person's, ended.
+def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: User | None = None) -> bool:
+    """unconfirmed, generating or downloading -> failed without a verdict: a deadline passed or an operator gave up.
 
-    Refunded. The provider may have charged: the spend is booked as possible (or stays as known) and an alert says it.
+    Refunded. The provider may have charged: the spend is booked as possible (or stays as known) and an alert is raised.
     """
     with transaction.atomic():
         moved = end(
@@ -229,18 +229,18 @@ def given_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: U
                 facts = {
                     "say": ["given_up_by_hand" if actor else f"given_up_{code}"],
                     "hours": f"{settings.HARD_DEADLINE_HOURS:g}",
-                    # Why a file could not be had is the provider's or the storage's to say.
+                    # Why a file could not be fetched is only known from the provider's or the storage's error.
                     "words": detail if code == "no_file" else "",
                 }
                 alert_grouping.raise_job_alert(
                     Alert.Kind.POSSIBLE_SPEND, reference=reference, detail=f"{code}: {detail}"[:300], facts=facts
                 )
-            # The result may still come: watch for it, slowly.
+            # The result may still come, so polling goes on slowly.
             VideoTask.objects.filter(pk=task_id).update(due_at=clock.database_now() + timedelta(hours=1))
         return moved
 
 
-def cancelled(*, task_id: UUID, code: str, actor: User | None) -> bool:
+def cancel(*, task_id: UUID, code: str, actor: User | None) -> bool:
     """queued -> cancelled, with a full refund: nothing was sent."""
     with transaction.atomic():
         moved = end(task_id, from_=(Status.QUEUED,), to=Status.CANCELLED, event=Event.CANCELLED, code=code, actor=actor)
@@ -249,16 +249,16 @@ def cancelled(*, task_id: UUID, code: str, actor: User | None) -> bool:
         return moved
 
 
-def note(
+def add_note(
     *, task_id: UUID, kind: TaskEvent.Kind = Event.NOTE, code: str = "", detail: str = "", actor: User | None = None
 ) -> None:
-    """A line on the receipt that changes nothing."""
-    record(task_id, kind, code=code, detail=detail, actor=actor)
+    """Record an event that changes nothing else."""
+    record_event(task_id, kind, code=code, detail=detail, actor=actor)
 
 
-def delayed(*, task_id: UUID) -> bool:
-    """Say once that a task takes longer than it should; it stays where it is."""
+def mark_delayed(*, task_id: UUID) -> bool:
+    """Record once that a task takes longer than usual; its status stays."""
     if not VideoTask.objects.filter(pk=task_id, delayed_at=None).update(delayed_at=clock.database_now()):
         return False
-    record(task_id, Event.DELAYED)
+    record_event(task_id, Event.DELAYED)
     return True

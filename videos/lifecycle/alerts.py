@@ -1,4 +1,4 @@
-"""What operators are told of one video: while it stands where the trouble was seen, and no longer than that."""
+"""Operators' alerts about one video: raised while it is in the state where the problem was seen, resolved when it leaves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,20 +11,20 @@ from videos.models import VideoTask
 
 Kind = Alert.Kind
 
-# Over when the video comes to rest, whichever way. The others tell of something that has happened.
-UNDER_WAY = (Kind.UNCONFIRMED, Kind.DELAYED, Kind.NOT_VISIBLE, Kind.ODD_ANSWER, Kind.UNDOWNLOADED)
+# These end with the video, whichever way it ends. All other kinds report something that has happened.
+KINDS_WHILE_RUNNING = (Kind.UNCONFIRMED, Kind.DELAYED, Kind.NOT_VISIBLE, Kind.ODD_ANSWER, Kind.UNDOWNLOADED)
 
 
-def tell(
+def raise_alert(
     task: VideoTask, kind: Alert.Kind, *, cause: str = "", detail: str = "", facts: Mapping[str, Any] | None = None
 ) -> None:
-    """Of a task as the caller knows it; if it has moved on meanwhile, there is nothing to tell any more."""
+    """Raise an alert about a task as the caller read it; nothing is raised if its status has changed since."""
     with transaction.atomic():
-        # Locked: whoever moves it on ends what is told by then.
+        # Locked, so that the act that moves the task on also resolves this alert.
         if VideoTask.objects.select_for_update().filter(pk=task.pk, status=task.status).first() is not None:
             alert_grouping.raise_job_alert(kind, reference=task.reference, cause=cause, detail=detail, facts=facts)
 
 
-def at_rest(reference: str) -> None:
-    """The video is ready, has failed or was cancelled, or nobody waits for it any more."""
-    alert_grouping.resolve_job_alerts(UNDER_WAY, reference=reference)
+def resolve_all(reference: str) -> None:
+    """Resolve them: the video is ready, has failed or was cancelled, or is no longer polled."""
+    alert_grouping.resolve_job_alerts(KINDS_WHILE_RUNNING, reference=reference)

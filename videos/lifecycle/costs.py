@@ -1,4 +1,4 @@
-"""What a task cost whom: read from billing by the task's id, many tasks at once."""
+"""What tasks cost users and us: read from billing by task id, many tasks at once."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from billing.models import LedgerEntry, PaidCall, Spend
 from videos.models import VideoTask
 
 
-def spends_of(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
-    """By task id, in one query."""
+def read_spends(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
+    """The spends of these tasks by task id, in one query."""
     return {spend.job_id: spend for spend in Spend.objects.filter(job_id__in=[task.pk for task in tasks])}
 
 
-def amount(provider_credits: Decimal | None) -> str:
-    """Provider credits as people read them: `60`, `37.5`; a dash for what is not known."""
+def format_credits(provider_credits: Decimal | None) -> str:
+    """Provider credits for display: `60`, `37.5`; a dash when unknown."""
     if provider_credits is None:
         return "–"
     places = max(0, -int(provider_credits.normalize().as_tuple().exponent))
@@ -26,7 +26,7 @@ def amount(provider_credits: Decimal | None) -> str:
 
 @dataclass(frozen=True)
 class Money:
-    """All the money of one task."""
+    """All ledger entries, paid calls and the spend of one task."""
 
     entries: list[LedgerEntry]
     spend: Spend | None
@@ -34,11 +34,11 @@ class Money:
 
     @property
     def difference(self) -> Decimal | None:
-        """How much dearer it was than estimated, in provider credits; None while its cost is not known."""
+        """How much more it cost than estimated, in provider credits; None while its cost is not known."""
         return self.spend.difference if self.spend else None
 
 
-def money_of(task: VideoTask) -> Money:
+def read_money(task: VideoTask) -> Money:
     """The task's ledger entries, spend and paid calls, oldest first."""
     entries = LedgerEntry.objects.filter(job_id=task.pk).select_related("actor", "reverses").order_by("id")
     spend = Spend.objects.filter(job_id=task.pk).select_related("account").first()

@@ -1,8 +1,8 @@
-"""What a task's steps count, in the transaction of the step. `videos.audit.recount` finds the same from the rows alone.
+"""Counts a task's steps, each in the transaction of the step. `videos.audit.recount` finds the same from the rows alone.
 
 - the wait, once the order was sent: from order to sending
-- the verdict, once, by its way, with the time it took the provider if it made a film
-- the end: ready, failed (by reason) or cancelled, and what was given back
+- the verdict, once, by its source, with the provider's time if it made a video
+- the end: ready, failed (by reason) or cancelled, and what was refunded
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,28 +33,28 @@ def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
     if task.status == Status.SUBMITTING and to != Status.QUEUED and task.submitted_at is not None:
         labelled.append((Measure.WAIT, bucket(since=task.created_at, until=task.submitted_at), 1))
     if changes.get("settled_by"):
-        labelled += _verdict(task, changes["settled_by"], changes["provider_done_at"])
+        labelled += _verdict_counts(task, changes["settled_by"], changes["provider_done_at"])
     if to == Status.FAILED:
         labelled.append((Measure.FAILURE, changes["failure_code"], 1))
     end = ENDS.get(Status(to))
     count(task, [(end, 1)] if end else [], labelled)
 
 
-def late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) -> None:
-    """Write down and count the verdict of a refunded task, unless it had one. The caller holds the row."""
-    without = VideoTask.objects.filter(pk=task_id, settled_by="")
-    if without.update(settled_by=settled_by, provider_done_at=provider_done_at):
+def record_late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) -> None:
+    """Record and count the verdict of a refunded task, unless it had one. The caller has locked the row."""
+    unsettled = VideoTask.objects.filter(pk=task_id, settled_by="")
+    if unsettled.update(settled_by=settled_by, provider_done_at=provider_done_at):
         task = VideoTask.objects.get(pk=task_id)
-        count(task, labelled=_verdict(task, settled_by, provider_done_at))
+        count(task, labelled=_verdict_counts(task, settled_by, provider_done_at))
 
 
 def bucket(*, since: datetime, until: datetime) -> str:
-    """The bucket of a stretch of time."""
+    """The histogram bucket of this duration."""
     return histogram.duration_bucket((until - since).total_seconds())
 
 
-def _verdict(task: VideoTask, way: str, done_at: datetime | None) -> list[rollups.LabelledCount]:
-    found: list[rollups.LabelledCount] = [(Measure.VERDICT, way, 1)]
+def _verdict_counts(task: VideoTask, source: str, done_at: datetime | None) -> list[rollups.LabelledCount]:
+    counts: list[rollups.LabelledCount] = [(Measure.VERDICT, source, 1)]
     if done_at is not None and task.submitted_at is not None:
-        found.append((Measure.GENERATION, bucket(since=task.submitted_at, until=done_at), 1))
-    return found
+        counts.append((Measure.GENERATION, bucket(since=task.submitted_at, until=done_at), 1))
+    return counts

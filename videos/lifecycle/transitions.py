@@ -1,4 +1,4 @@
-"""The mechanics of a transition: compare-and-set, receipt, and the refund at an end. For `lifecycle` and `verdicts` alone."""
+"""The mechanics of a transition: compare-and-set, event, and the refund at an end. For `acts` and `verdicts` alone."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +19,7 @@ Event = TaskEvent.Kind
 
 
 def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any) -> bool:
-    """Move to failed or cancelled and give the charge back, in one transaction."""
+    """Move to failed or cancelled and refund the charge, in the caller's transaction."""
     code, detail = changes.get("code", ""), changes.get("detail", "")
     moved = move(
         task_id,
@@ -37,9 +37,9 @@ def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEven
         refund = ledger.refund(
             charge_key=task.charge_key, idempotency_key=task.refund_key, note=code, actor=changes.get("actor")
         )
-        record(task_id, Event.REFUNDED, user_credits=refund.amount)
+        record_event(task_id, Event.REFUNDED, user_credits=refund.amount)
         task_metrics.count(task, [(Measure.REFUNDED, refund.amount)])
-        task_alerts.at_rest(task.reference)
+        task_alerts.resolve_all(task.reference)
     return moved
 
 
@@ -55,20 +55,21 @@ def move(
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
+    """Move a task from one of these statuses to another, if `fence` still holds; returns whether it moved."""
     with transaction.atomic():
         task = VideoTask.objects.select_for_update().filter(pk=task_id, status__in=list(from_)).first()
         if task is None or (fence is not None and task.fence != fence):
             return False
         before = task.status
-        # Compare-and-set: on SQLite, where nothing locks a row, this is what decides.
+        # SQLite locks no rows: there this compare-and-set decides.
         if not VideoTask.objects.filter(pk=task_id, status=before, fence=task.fence).update(status=to, **changes):
             return False
-        record(task_id, event, from_=before, to=to, code=code, detail=detail, actor=actor)
+        record_event(task_id, event, from_=before, to=to, code=code, detail=detail, actor=actor)
         task_metrics.count_step(task, to=to, changes=changes)
         return True
 
 
-def record(
+def record_event(
     task_id: UUID,
     kind: TaskEvent.Kind,
     *,
@@ -97,7 +98,7 @@ def reference_of(task_id: UUID) -> str:
 
 
 def task_id_of(reference: str) -> UUID | None:
-    """Which task a reference names; None when it names something else."""
+    """The id of the task that a reference names; None when it names something else."""
     app, _, key = reference.partition(":")
     try:
         return UUID(key) if app == "video" else None

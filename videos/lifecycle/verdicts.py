@@ -1,6 +1,6 @@
-"""The end of a task's life: the provider's verdict and the stored files. The other half of `acts`, by the same rules.
+"""Records the provider's verdict and the stored files: the other half of `acts`, by the same rules.
 
-Nobody else moves a task to downloading or ready, or to failed by the provider's word. No network here.
+Nothing else moves a task to downloading or ready, or to failed by the provider's verdict. No network here.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from billing.costs import spend
 from billing.models import Alert
 from videos.lifecycle import alerts as task_alerts
 from videos.lifecycle import metrics as task_metrics
-from videos.lifecycle.transitions import end, move, record, reference_of
+from videos.lifecycle.transitions import end, move, record_event, reference_of
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.base import Report
 
@@ -27,8 +27,8 @@ Event = TaskEvent.Kind
 ZERO = Decimal(0)
 
 
-def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> downloading: the provider named its files. A refunded task's are delivered late and free."""
+def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
+    """generating -> downloading: the provider named its files. Those of a refunded task are delivered late and free."""
     at = clock.database_now()
     with transaction.atomic():
         facts: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
@@ -42,20 +42,20 @@ def provider_done(*, task_id: UUID, report: Report, source: str) -> bool:
             due_at=at,
             **facts,
         )
-        if not moved and not _is_awaited_late(task_id):
+        if not moved and not _lock_late_task(task_id):
             return False
-        _expect_files(task_id, report.result_urls)
+        _create_files(task_id, report.result_urls)
         actual, basis = spend.known_cost(job_id=task_id, reported=report.provider_credits)
         if moved:
             spend.settle(job_id=task_id, actual=actual, basis=basis)
         else:
             spend.correct(job_id=task_id, actual=actual, basis=basis)
-            task_metrics.late_verdict(task_id, **facts)
+            task_metrics.record_late_verdict(task_id, **facts)
         return True
 
 
-def failed(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> failed: the provider's verdict. Refunded; what it cost us is reported or assumed."""
+def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
+    """generating -> failed: the provider's verdict. Refunded; its cost is as reported, else assumed."""
     reason = str(report.reason or "generation")
     with transaction.atomic():
         moved = end(
@@ -79,24 +79,24 @@ def failed(*, task_id: UUID, report: Report, source: str) -> bool:
         return moved
 
 
-def file_stored(*, task_id: UUID) -> bool:
+def complete_if_stored(*, task_id: UUID) -> bool:
     """downloading -> ready once every file is stored; a refunded task is marked as delivered late. In the file's transaction."""
     files = list(VideoFile.objects.filter(task_id=task_id))
     if not files or any(file.state != VideoFile.State.STORED for file in files):
         return False
     at = clock.database_now()
     if move(task_id, from_=(Status.DOWNLOADING,), to=Status.READY, event=Event.READY, finished_at=at, due_at=at):
-        task_alerts.at_rest(reference_of(task_id))
+        task_alerts.resolve_all(reference_of(task_id))
         return True
     late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None).update(late_at=at)
     if late:
-        record(task_id, Event.LATE_RESULT)
-        task_alerts.at_rest(reference_of(task_id))
+        record_event(task_id, Event.LATE_RESULT)
+        task_alerts.resolve_all(reference_of(task_id))
         alert_grouping.raise_job_alert(Alert.Kind.LATE_RESULT, reference=reference_of(task_id))
     return bool(late)
 
 
-def _expect_files(task_id: UUID, urls: Sequence[str]) -> None:
+def _create_files(task_id: UUID, urls: Sequence[str]) -> None:
     at = clock.database_now()
     for index, url in enumerate(urls):
         VideoFile.objects.get_or_create(
@@ -104,7 +104,7 @@ def _expect_files(task_id: UUID, urls: Sequence[str]) -> None:
         )
 
 
-def _is_awaited_late(task_id: UUID) -> bool:
-    # Locked: an owner who deletes it in this moment must find the files that are about to be awaited, or we the deletion.
+def _lock_late_task(task_id: UUID) -> bool:
+    # Locked: an owner who deletes it at the same time must find the new file rows, or we the deletion.
     late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None)
     return late.select_for_update().first() is not None

@@ -66,7 +66,7 @@ def post_webhook(delivery: AlertDelivery) -> str:
         return _record_failure([delivery], "ALERT_WEBHOOK_URL is not set any more", for_good=True)
     body = json.dumps(build_payload(delivery), separators=(",", ":")).encode()
     try:
-        headers = standard_webhooks.signed(
+        headers = standard_webhooks.signature_headers(
             body,
             # The same for each attempt, so that a receiver can recognise duplicates.
             message_id=f"alert_{delivery.alert_id}_{delivery.event}_{delivery.round}",
@@ -79,7 +79,7 @@ def post_webhook(delivery: AlertDelivery) -> str:
             headers={**headers, "Content-Type": "application/json"},
             limits=LIMITS,
         )
-    except (exchange.Trouble, ValueError) as trouble:
+    except (exchange.ExchangeError, ValueError) as trouble:
         return _record_failure([delivery], str(trouble))
     if 200 <= answer.status < 300:
         alert_outbox.record_sent(delivery, at=clock.now())

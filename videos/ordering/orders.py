@@ -132,9 +132,9 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     if errors := validate(order):
         raise InvalidOrder(errors)
     provider = provider_accounts.get_current_account()
-    has_room = media_store.has_room()
+    has_room = media_store.has_free_space()
     if not has_room:
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=media_store.no_room())
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     try:
         task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
     except budget_policy.BudgetRefusal as refusal:

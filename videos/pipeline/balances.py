@@ -1,4 +1,4 @@
-"""Asking the provider for our balance: free, often enough, and before whatever needs a fresh one."""
+"""Reads our balance at the provider: a free call, made often enough and before anything that needs a recent value."""
 
 import logging
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from billing.provider import accounts as provider_accounts
 from billing.provider import balance_alerts
 from videos.models import VideoTask
 from videos.pipeline import polling
-from videos.pipeline.clients import asking_client_for
+from videos.pipeline.clients import free_call_client_for
 from videos.providers import errors
 from videos.providers.base import Provider
 
@@ -29,11 +29,11 @@ TOP_UP_INTERVAL = SHORTEST_INTERVAL = timedelta(seconds=15)
 
 @dataclass(frozen=True)
 class Reading:
-    """What came of asking: the balance in provider credits and how long it took, or the trouble."""
+    """The result of a reading: the balance in provider credits and how long it took, or the error."""
 
     balance: Decimal | None
     took_s: float
-    trouble: errors.ProviderError | None = None
+    error: errors.ProviderError | None = None
 
 
 def _has_queued_videos() -> bool:
@@ -45,24 +45,24 @@ def _has_unsettled_jobs() -> bool:
 
 
 def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) -> Reading:
-    """Ask for the balance and write it down; note the trouble when the provider does not say it.
+    """Ask for the balance and record it, or the error.
 
-    Not `is_used`: an operator tries a key that nothing is sent with, and alone reads what came of it.
+    Without `is_used` an operator tests a key that sends no videos: only they see the result.
     """
-    began = clock.now()
+    started_at = clock.now()
     try:
         balance = client.balance()
-    except errors.ProviderError as trouble:
-        _note(account, trouble, is_used=is_used)
-        return Reading(None, _since(began), trouble)
-    took_s = _since(began)
+    except errors.ProviderError as error:
+        _record_failure(account, error, is_used=is_used)
+        return Reading(None, _seconds_since(started_at), error)
+    took_s = _seconds_since(started_at)
     provider_accounts.record_balance(account_id=account.pk, balance=balance)
     circuit_breaker.record_success(account.pk, call=circuit_breaker.Call.BALANCE)
     return Reading(balance, took_s)
 
 
 def read_all() -> None:
-    """Read the balance of the current account, and of every other that still has work of ours."""
+    """Read the balance of the current account and of every other account with unfinished videos."""
     try:
         current: ProviderAccount | None = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey as problem:
@@ -72,11 +72,11 @@ def read_all() -> None:
     others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
     for account in [current, *others] if current else others:
         try:
-            read(account, asking_client_for(account))
+            read(account, free_call_client_for(account))
         except provider_accounts.NoProviderKey as problem:
             alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, facts=problem.facts)
     if current is not None:
-        asked = VideoTask.objects.filter(polling.due(), account__isnull=False).values("account")
+        asked = VideoTask.objects.filter(polling.awaiting_verdict(), account__isnull=False).values("account")
         unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))
         balance_alerts.resolve_unused(unused.exclude(pk__in=asked))
 
@@ -99,17 +99,17 @@ def reading_interval(
     return BUSY_INTERVAL if has_unsettled_jobs() else IDLE_INTERVAL
 
 
-def _note(account: ProviderAccount, trouble: errors.ProviderError, *, is_used: bool) -> None:
-    if isinstance(trouble, errors.AccessDenied | errors.OutOfCredits):
+def _record_failure(account: ProviderAccount, error: errors.ProviderError, *, is_used: bool) -> None:
+    if isinstance(error, errors.AccessDenied | errors.OutOfCredits):
         provider_accounts.park_account(
             account_id=account.pk,
-            parked_as=ProviderAccount.Parked(trouble.code),
-            detail=trouble.detail,
+            parked_as=ProviderAccount.Parked(error.code),
+            detail=error.detail,
             is_used=is_used,
         )
     else:
-        circuit_breaker.record_failure(account.pk, detail=trouble.detail, call=circuit_breaker.Call.BALANCE)
+        circuit_breaker.record_failure(account.pk, detail=error.detail, call=circuit_breaker.Call.BALANCE)
 
 
-def _since(began: datetime) -> float:
-    return (clock.now() - began) / timedelta(seconds=1)
+def _seconds_since(started_at: datetime) -> float:
+    return (clock.now() - started_at) / timedelta(seconds=1)

@@ -1,4 +1,4 @@
-"""The client that speaks for a provider account: always the key that created the task, whatever key is current now."""
+"""Builds the client for a provider account: always with the key that created the task, whatever key is current now."""
 
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
@@ -7,8 +7,8 @@ from videos.providers.base import Provider
 from videos.providers.http.exchange import Limits
 from videos.providers.kie.client import Kie
 
-# A free question is asked again anyway: it does not wait as long as a paid request must.
-ASKING = Limits(read_s=15.0, total_s=20.0)
+# A free call is repeated anyway, so it does not wait as long as a paid request must.
+FREE_CALL_LIMITS = Limits(read_s=15.0, total_s=20.0)
 
 
 def client_for(account: ProviderAccount) -> Provider:
@@ -16,9 +16,9 @@ def client_for(account: ProviderAccount) -> Provider:
     return _client(account, Limits())
 
 
-def asking_client_for(account: ProviderAccount) -> Provider:
-    """A client for free questions, answered within 20 s or not at all. Raises NoProviderKey."""
-    return _client(account, ASKING)
+def free_call_client_for(account: ProviderAccount) -> Provider:
+    """A client for free calls, which take at most 20 s. Raises NoProviderKey."""
+    return _client(account, FREE_CALL_LIMITS)
 
 
 def _client(account: ProviderAccount, limits: Limits) -> Provider:
@@ -26,7 +26,7 @@ def _client(account: ProviderAccount, limits: Limits) -> Provider:
         found = provider_accounts.get_credentials(account)
         return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
     except (EncryptionError, ValueError) as problem:
-        # A key that cannot be unsealed, or that no header can carry, is no key: said to the operator in the same way.
+        # A key that cannot be decrypted, or that no header can carry, is reported like a missing one.
         raise provider_accounts.NoProviderKey(
             f"The key of {account.label} cannot be used: {problem}.",
             say="key_unusable",

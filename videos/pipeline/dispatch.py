@@ -1,6 +1,6 @@
-"""Sending waiting videos to the provider: choose the next fairly, claim it under the guard, POST once, write down the answer.
+"""Sends waiting videos to the provider: choose the next fairly, claim it after the guard's checks, POST once, record the answer.
 
-Claims are made one at a time, under the provider account's lock; the POSTs themselves may run side by side.
+Claims are made one at a time, under the provider account's lock; the POSTs themselves may run in parallel.
 """
 
 import hashlib
@@ -38,16 +38,16 @@ from videos.storage import source_images
 
 log = logging.getLogger(__name__)
 
-# One job sends at most so many, so that it ends well within its time; the bell is rung again for the rest.
-MOST_PER_JOB = 40
-# So many times one claim looks past tasks that wait for a budget; those are held back in bulk, by budget.
-MOST_LOOKS = 100
-RATE_LIMITED_FIRST_S = 11.0
+# Bounds one job's time; the next job sends the rest.
+MAX_PER_JOB = 40
+# How often one claim skips tasks that wait for a budget; they are held back in bulk, by budget.
+MAX_BUDGET_SKIPS = 100
+RATE_LIMIT_WAIT_S = 11.0
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed task, and the secret of its callback address, which is nowhere written down."""
+    """A claimed task, and the secret of its callback address, which is stored nowhere."""
 
     task: VideoTask
     token: str
@@ -56,7 +56,7 @@ class Claim:
         return f"Claim({self.task.pk})"
 
 
-def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
+def dispatch_due(*, limit: int = MAX_PER_JOB) -> int:
     """Send what may be sent now; returns how many requests were sent."""
     try:
         account = provider_accounts.get_current_account()
@@ -64,39 +64,39 @@ def dispatch_due(*, most: int = MOST_PER_JOB) -> int:
     except provider_accounts.NoProviderKey as problem:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause="no key", facts=problem.facts)
         return 0
-    if not _look_before(account, client):
+    if not _is_provider_ready(account, client):
         return 0
 
     def claims() -> Iterator[Claim]:
-        for _ in range(most):
-            claim = _claim_next_prepared(account, client)
+        for _ in range(limit):
+            claim = _claim_next_with_images(account, client)
             if claim is None:
                 return
             yield claim
 
-    # No more at once than may fail before the breaker opens: the first answers decide about the next claims.
-    return concurrency.each(lambda claim: submit(claim, client), claims(), at_once=settings.BREAKER_FAILURES)
+    # No more at once than may fail before the breaker opens, so that the first answers decide about the next claims.
+    return concurrency.run_each(lambda claim: submit(claim, client), claims(), max_threads=settings.BREAKER_FAILURES)
 
 
 def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
-    """The next fair task: claimed; or unclaimed, when its images must go first; or why all wait; or None when none waits."""
-    for _ in range(MOST_LOOKS):
-        step = _claim_fair(account_id)
+    """The next task by fairness: claimed, or unclaimed if its images must be uploaded first; else why all wait, or None."""
+    for _ in range(MAX_BUDGET_SKIPS):
+        step = _claim_fairest(account_id)
         if not isinstance(step, Wait) or step.spent is None:
             break
-        # Who does not fit waits, and loses no time to those who do: smaller ones, other users', other models'.
+        # What does not fit the budget waits; smaller videos and those of other users and models go on.
         budget_alerts.raise_spent_alert(step.spent)
         jobs = budget_usage.jobs_without_room(step.spent, above_limit=step.code == guard_checks.ABOVE_LIMIT)
-        lifecycle.all_held_back(task_ids=jobs.values_list("job_id", flat=True), wait=step)
+        lifecycle.hold_back_all(task_ids=jobs.values_list("job_id", flat=True), wait=step)
         if budget_usage.blocks_every_job(step.spent):
             break
     if isinstance(step, Wait) and step.code == guard_checks.SLOWED:
-        lifecycle.all_told(wait=step)
+        lifecycle.mark_all_waiting(wait=step)
     return step
 
 
-def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
-    """The same for the one whose turn it is; a Wait with a spent budget is its own, not everybody's."""
+def _claim_fairest(account_id: int) -> Claim | VideoTask | Wait | None:
+    """`claim_next` for the first task in turn; a Wait with a spent budget is for that task alone, not for all."""
     with transaction.atomic():
         provider = provider_accounts.lock_account(account_id)
         at = clock.database_now()
@@ -121,17 +121,17 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
         if wait is not None:
             return wait
         if not source_images.are_at_provider(task=task, account_id=account_id):
-            lifecycle.held_back(task_id=task.pk, wait=Wait("images", at + timedelta(seconds=90)))
+            lifecycle.hold_back(task_id=task.pk, wait=Wait("images", at + timedelta(seconds=90)))
             return task
         token = randomness.token()
         try:
             with transaction.atomic():
-                claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=token_hash(token))
+                claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=hash_token(token))
                 if claimed is None:
                     return None
                 spend.promise(spend=estimate, account=provider)
         except budget_usage.BudgetSpent as refusal:
-            # Read with room a moment ago, and taken since by what was settled or sent elsewhere.
+            # There was room at the check, but something settled or sent elsewhere has used it since.
             return guard_checks.budget_wait(refusal.state, estimate=estimate, at=at)
         if provider.breaker != circuit_breaker.State.CLOSED:
             circuit_breaker.start_probe(provider)
@@ -141,85 +141,85 @@ def _claim_fair(account_id: int) -> Claim | VideoTask | Wait | None:
 
 
 def submit(claim: Claim, client: Provider) -> None:
-    """POST once and write down what came of it. Whatever happens here, the task is never sent again unless nothing was begun."""
+    """POST once and record the result. The task is never sent again unless the provider began nothing."""
     task = claim.task
-    if not lifecycle.may_be_sent(task_id=task.pk, fence=task.fence):
-        # Whoever slept past the lease must not pay for a task that others count as lost, and may have refunded.
+    if not lifecycle.is_claim_held(task_id=task.pk, fence=task.fence):
+        # After a suspension past the lease the task counts as lost elsewhere and may be refunded: it must not be paid for.
         wait = Wait("not_sent", clock.database_now())
-        lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=wait, detail="the worker that had it slept")
+        lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=wait, detail="the worker that held it was suspended")
         return
     try:
-        provider_task_id = client.submit(_request(claim))
+        provider_task_id = client.submit(_build_request(claim))
     except errors.Refused as refusal:
-        lifecycle.refused(task_id=task.pk, fence=task.fence, reason=refusal.reason, detail=refusal.detail)
-        _well(task)
-    except errors.NotSent as trouble:
-        _not_sent(task, trouble)
-    except errors.ProviderError as trouble:
+        lifecycle.refuse(task_id=task.pk, fence=task.fence, reason=refusal.reason, detail=refusal.detail)
+        _record_provider_success(task)
+    except errors.NotSent as error:
+        _requeue_unsent(task, error)
+    except errors.ProviderError as error:
         failpoints.reach("submit.answered")
-        # The breaker hears of it before the call stops counting as under way: in between, others could go.
-        _ill(task, trouble)
-        lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail=trouble.detail)
+        # The breaker learns of it before the call stops counting as in flight: in between, others could be sent.
+        _record_provider_failure(task, error)
+        lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail=error.detail)
     else:
         failpoints.reach("submit.answered")
         usual_s = typical_time(task.model).p50_s
-        called_already = task.callbacks.exists()
-        lifecycle.accepted(
+        has_callback = task.callbacks.exists()
+        lifecycle.accept(
             task_id=task.pk,
             fence=task.fence,
             provider_task_id=provider_task_id,
-            due_in_s=0 if called_already else min(usual_s, settings.FIRST_POLL_AT_MOST_S),
+            due_in_s=0 if has_callback else min(usual_s, settings.FIRST_POLL_AT_MOST_S),
         )
         failpoints.reach("submit.recorded")
-        _well(task)
+        _record_provider_success(task)
 
 
-def token_hash(token: str) -> str:
-    """What we keep of a callback's secret."""
+def hash_token(token: str) -> str:
+    """The hash of a callback's secret, which is all we store of it."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def callback_url(task_id: UUID, token: str) -> str:
-    """Where the provider calls back for this task: the one documented secret in an address."""
+def build_callback_url(task_id: UUID, token: str) -> str:
+    """The address that the provider calls back for this task; the token in it is secret."""
     base: str = settings.CALLBACK_BASE_URL
     return base + reverse("videos:callback", args=[task_id, token])
 
 
-def _look_before(account: ProviderAccount, client: Provider) -> bool:
-    """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: not now."""
+def _is_provider_ready(account: ProviderAccount, client: Provider) -> bool:
+    """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: do not send now."""
     at = clock.database_now()
-    resting = account.breaker != circuit_breaker.State.CLOSED
-    if resting and account.breaker_until is not None and account.breaker_until > at:
+    is_open = account.breaker != circuit_breaker.State.CLOSED
+    if is_open and account.breaker_until is not None and account.breaker_until > at:
         return False
     fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, provider_balances.reading_interval())
-    aged = account.balance_at is None or at - account.balance_at > fresh_for
-    # Once after each rest: while something else holds all up (a pause, a budget), the provider is not asked each second.
-    unproved = resting and (
+    is_old = account.balance_at is None or at - account.balance_at > fresh_for
+    # Once per opening: while a pause or a budget stops everything, the provider is not asked every second.
+    is_probe_needed = is_open and (
         account.balance_at is None or account.breaker_until is None or account.balance_at < account.breaker_until
     )
-    return provider_balances.read(account, client).trouble is None if aged or unproved else True
+    return provider_balances.read(account, client).error is None if is_old or is_probe_needed else True
 
 
-def _claim_next_prepared(account: ProviderAccount, client: Provider) -> Claim | None:
+def _claim_next_with_images(account: ProviderAccount, client: Provider) -> Claim | None:
     step = claim_next(account.pk)
     while isinstance(step, VideoTask):
-        _send_images(step, account, client)
+        _upload_images(step, account, client)
         step = claim_next(account.pk)
     return step if isinstance(step, Claim) else None
 
 
-def _send_images(task: VideoTask, account: ProviderAccount, client: Provider) -> None:
+def _upload_images(task: VideoTask, account: ProviderAccount, client: Provider) -> None:
     try:
-        source_images.send_to_provider(task=task, account_id=account.pk, client=client)
-    except errors.ProviderError as trouble:
-        log.warning("images of %s could not be sent: %s", task.pk, trouble.detail)
+        source_images.upload_to_provider(task=task, account_id=account.pk, client=client)
+    except errors.ProviderError as error:
+        log.warning("images of %s could not be uploaded: %s", task.pk, error.detail)
         until = clock.database_now() + timedelta(seconds=randomness.jitter(30))
-        lifecycle.held_back(task_id=task.pk, wait=Wait("images", until))
+        lifecycle.hold_back(task_id=task.pk, wait=Wait("images", until))
     else:
-        lifecycle.held_back(task_id=task.pk, wait=Wait("", clock.database_now()))
+        lifecycle.hold_back(task_id=task.pk, wait=Wait("", clock.database_now()))
 
 
-def _request(claim: Claim) -> VideoRequest:
+def _build_request(claim: Claim) -> VideoRequest:
     task = claim.task
     return VideoRequest(
         prompt=task.prompt,
@@ -229,42 +229,42 @@ def _request(claim: Claim) -> VideoRequest:
         duration_s=task.duration_s,
         generation_type=GenerationType(task.generation_type),
         image_urls=source_images.provider_urls(task=task),
-        callback_url=callback_url(task.pk, claim.token),
+        callback_url=build_callback_url(task.pk, claim.token),
         seed=task.seed,
         watermark=task.watermark,
         enable_translation=task.enable_translation,
     )
 
 
-def _not_sent(task: VideoTask, trouble: errors.NotSent) -> None:
+def _requeue_unsent(task: VideoTask, error: errors.NotSent) -> None:
     doubled = 2 ** min(task.submit_attempts - 1, 10)
     waits_s = {
-        errors.RateLimited: RATE_LIMITED_FIRST_S * doubled,
+        errors.RateLimited: RATE_LIMIT_WAIT_S * doubled,
         errors.Unavailable: 120.0 * doubled,
         errors.OutOfCredits: 30.0,
         errors.AccessDenied: 30.0,
     }
-    wait_s = min(waits_s.get(type(trouble), 5.0 * doubled), 900.0)
-    # Only ever later: a rate window must have passed whole.
+    wait_s = min(waits_s.get(type(error), 5.0 * doubled), 900.0)
+    # The jitter only adds time, because a whole rate window must pass.
     until = clock.database_now() + timedelta(seconds=wait_s + randomness.jitter(wait_s * 0.2, 1.0))
-    if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied):
+    if isinstance(error, errors.OutOfCredits | errors.AccessDenied):
         provider_accounts.park_account(
-            account_id=_account_id(task), parked_as=ProviderAccount.Parked(trouble.code), detail=trouble.detail
+            account_id=_account_id(task), parked_as=ProviderAccount.Parked(error.code), detail=error.detail
         )
-    if isinstance(trouble, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
-        # It answered in words of its own: whoever sent this as a probe has shown that it is well.
-        _well(task)
+    if isinstance(error, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
+        # The provider answered sensibly: if this was a probe, it has succeeded.
+        _record_provider_success(task)
     else:
-        _ill(task, trouble, at_once=isinstance(trouble, errors.Unavailable))
-    lifecycle.requeued(task_id=task.pk, fence=task.fence, wait=Wait(trouble.code, until), detail=trouble.detail)
+        _record_provider_failure(task, error, at_once=isinstance(error, errors.Unavailable))
+    lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=Wait(error.code, until), detail=error.detail)
 
 
-def _well(task: VideoTask) -> None:
+def _record_provider_success(task: VideoTask) -> None:
     circuit_breaker.record_success(_account_id(task))
 
 
-def _ill(task: VideoTask, trouble: errors.ProviderError, *, at_once: bool = False) -> None:
-    circuit_breaker.record_failure(_account_id(task), detail=trouble.detail, at_once=at_once)
+def _record_provider_failure(task: VideoTask, error: errors.ProviderError, *, at_once: bool = False) -> None:
+    circuit_breaker.record_failure(_account_id(task), detail=error.detail, at_once=at_once)
 
 
 def _account_id(task: VideoTask) -> int:

@@ -1,4 +1,4 @@
-"""Asking the provider for verdicts: callbacks and polls end here, in `look` and then in `settle`."""
+"""Polls the provider for verdicts: after a callback or when a task is due, `poll` asks and `apply_report` records."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from videos.lifecycle import alerts as task_alerts
 from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.pipeline import adoption, concurrency
-from videos.pipeline.clients import asking_client_for
+from videos.pipeline.clients import free_call_client_for
 from videos.providers import errors
 from videos.providers.base import Report, ReportState
 
@@ -24,30 +24,30 @@ log = logging.getLogger(__name__)
 
 Status = VideoTask.Status
 
-MOST_PER_JOB = 200
-# Longer than a question may take; a look of a killed worker is done again soon after.
-LOOK_LEASE = timedelta(seconds=30)
+MAX_PER_JOB = 200
+# Longer than one call may take; the poll of a killed worker is repeated soon after.
+POLL_LEASE = timedelta(seconds=30)
 SOFT_DEADLINE = timedelta(minutes=15)
-UNCONFIRMED_ALERT = timedelta(minutes=15)
-UNCONFIRMED_REFUND = timedelta(minutes=60)
-# A success without URLs, or an answer we cannot read, is asked about for so long before a person is told it is final.
-NO_URLS_PATIENCE = timedelta(minutes=30)
-NOT_VISIBLE_ALERT = timedelta(minutes=10)
-LATE_WATCH = timedelta(days=1)
+UNCONFIRMED_ALERT_AFTER = timedelta(minutes=15)
+UNCONFIRMED_REFUND_AFTER = timedelta(minutes=60)
+# A success without URLs is polled for so long before the task is given up.
+MISSING_FILE_TIMEOUT = timedelta(minutes=30)
+NOT_VISIBLE_ALERT_AFTER = timedelta(minutes=10)
+LATE_RESULT_PERIOD = timedelta(days=1)
 
 
 def hard_deadline() -> timedelta:
-    """How long after its sending a task without a verdict is refunded."""
+    """How long after it was sent a task without a verdict is refunded."""
     return timedelta(hours=settings.HARD_DEADLINE_HOURS)
 
 
-def poll_due(*, most: int = MOST_PER_JOB) -> int:
-    """Look at every task that is due; returns how many."""
-    return concurrency.each(look, _claim_due(most))
+def poll_due(*, limit: int = MAX_PER_JOB) -> int:
+    """Poll every task that is due; returns how many."""
+    return concurrency.run_each(poll, _claim_due(limit))
 
 
-def due() -> Q:
-    """Which tasks a poll looks at: at the provider, or lost, or refunded while their result may still come."""
+def awaiting_verdict() -> Q:
+    """Which tasks are polled: at the provider, or unconfirmed, or refunded while their result may still come."""
     running = Q(status__in=[Status.GENERATING, Status.UNCONFIRMED])
     late = Q(status=Status.FAILED, late_at=None, account__isnull=False, provider_done_at=None) & Q(
         failure_code__in=["unconfirmed", "deadline", "operator", "no_file"]
@@ -55,79 +55,80 @@ def due() -> Q:
     return running | late
 
 
-def look(task: VideoTask) -> None:
-    """Ask about one task and settle it from the answer. Safe to run twice, and at any time."""
+def poll(task: VideoTask) -> None:
+    """Ask about one task and record the answer. Safe to run twice, and at any time."""
     if task.account is None:
         return
     try:
-        client = asking_client_for(task.account)
+        client = free_call_client_for(task.account)
     except NoProviderKey as problem:
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, facts=problem.facts)
         return
     try:
         if task.provider_task_id is None:
             if not adoption.adopt(task=task, client=client):
-                _wait_for_callback(task)
+                _await_callback(task)
                 return
             task.refresh_from_db()
-        assert task.provider_task_id is not None  # noqa: S101  adopted a line above
+        assert task.provider_task_id is not None  # noqa: S101  set by the adoption above
         report = client.report(task.provider_task_id)
     except errors.NotVisible as unseen:
-        _not_visible(task, unseen)
-    except errors.ProviderError as trouble:
-        _trouble(task, trouble)
+        _handle_not_visible(task, unseen)
+    except errors.ProviderError as error:
+        _handle_error(task, error)
     else:
         circuit_breaker.record_success(task.account.pk, call=circuit_breaker.Call.POLL)
         failpoints.reach("poll.answered")
-        settle(task, report)
+        apply_report(task, report)
 
 
-def settle(task: VideoTask, report: Report) -> None:
-    """Carry the provider's verdict to the task: the one end of callbacks and polls."""
-    source = _source(task)
+def apply_report(task: VideoTask, report: Report) -> None:
+    """Record the provider's verdict on the task."""
+    source = _verdict_source(task)
     if report.state == ReportState.SUCCEEDED and report.result_urls:
-        if verdicts.provider_done(task_id=task.pk, report=report, source=source):
+        if verdicts.record_success(task_id=task.pk, report=report, source=source):
             failpoints.reach("poll.settled")
             job_queue.enqueue("download")
     elif report.state == ReportState.FAILED:
-        if not verdicts.failed(task_id=task.pk, report=report, source=source):
+        if not verdicts.record_failure(task_id=task.pk, report=report, source=source):
             _stop_watching(task)
     elif report.state == ReportState.SUCCEEDED:
-        _odd(task, "success without a file", give_up_as="no_file", say="odd_no_file")
+        _handle_odd_answer(task, "success without a file", give_up_as="no_file", say="odd_no_file")
     elif report.state == ReportState.UNCLEAR:
         oddities = ", ".join(report.oddities)
-        _odd(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", words=oddities)
+        _handle_odd_answer(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", words=oddities)
     else:
         VideoTask.objects.filter(pk=task.pk).update(trouble_since=None)
-        _look_again(task)
+        _schedule_next_poll(task)
 
 
-def _claim_due(most: int) -> list[VideoTask]:
-    """Take due tasks, each for this job alone for a while, by moving their due time."""
+def _claim_due(limit: int) -> list[VideoTask]:
+    """Claim due tasks for this job by moving their due time."""
     at = clock.database_now()
-    taken = []
-    for task in VideoTask.objects.filter(due(), due_at__lte=at).select_related("account").order_by("due_at")[:most]:
+    claimed = []
+    due = VideoTask.objects.filter(awaiting_verdict(), due_at__lte=at).select_related("account").order_by("due_at")
+    for task in due[:limit]:
         if VideoTask.objects.filter(pk=task.pk, due_at=task.due_at, status=task.status).update(
-            due_at=at + LOOK_LEASE, poll_attempts=task.poll_attempts + 1
+            due_at=at + POLL_LEASE, poll_attempts=task.poll_attempts + 1
         ):
             task.poll_attempts += 1
-            taken.append(task)
-    return taken
+            claimed.append(task)
+    return claimed
 
 
-def _look_again(task: VideoTask) -> None:
-    """Set the next look by how long it has been: often around the usual time, rarely when late; past the end, give up."""
+def _schedule_next_poll(task: VideoTask) -> None:
+    """Set the time of the next poll by age: often around the usual time, rarely when late; past the deadline, give up."""
     at = clock.database_now()
     since = task.submitted_at or task.created_at
     age = at - since
     if task.status == Status.FAILED:
-        if age > hard_deadline() + LATE_WATCH:
+        if age > hard_deadline() + LATE_RESULT_PERIOD:
             _stop_watching(task)
         else:
-            _due(task, at + timedelta(hours=1))
+            _set_due(task, at + timedelta(hours=1))
         return
     if age >= hard_deadline():
-        lifecycle.given_up(
+        lifecycle.give_up(
             task_id=task.pk,
             from_=task.status,
             code="deadline",
@@ -135,71 +136,71 @@ def _look_again(task: VideoTask) -> None:
         )
         return
     if age >= SOFT_DEADLINE:
-        if lifecycle.delayed(task_id=task.pk):
-            task_alerts.tell(task, alerts.Kind.DELAYED)
-        _due(task, at + timedelta(seconds=randomness.jitter(300)))
+        if lifecycle.mark_delayed(task_id=task.pk):
+            task_alerts.raise_alert(task, alerts.Kind.DELAYED)
+        _set_due(task, at + timedelta(seconds=randomness.jitter(300)))
         return
     gap_s = min(3.0 * 1.3 ** min(task.poll_attempts, 20), 15.0 if _callbacks_are_rare() else 30.0)
-    _due(task, at + timedelta(seconds=randomness.jitter(gap_s)))
+    _set_due(task, at + timedelta(seconds=randomness.jitter(gap_s)))
 
 
-def _wait_for_callback(task: VideoTask) -> None:
-    """An unconfirmed task without a usable callback: alert after a while, then refund. Never sent again."""
+def _await_callback(task: VideoTask) -> None:
+    """Handle an unconfirmed task without a usable callback: alert after a while, then refund. Never sent again."""
     if task.status != Status.UNCONFIRMED:
-        _look_again(task)
+        _schedule_next_poll(task)
         return
     at = clock.database_now()
     since = task.submitted_at or task.created_at
-    if at - since >= UNCONFIRMED_REFUND:
-        lifecycle.given_up(
+    if at - since >= UNCONFIRMED_REFUND_AFTER:
+        lifecycle.give_up(
             task_id=task.pk, from_=Status.UNCONFIRMED, code="unconfirmed", detail="no callback within an hour"
         )
         return
-    if at - since >= UNCONFIRMED_ALERT:
-        task_alerts.tell(task, alerts.Kind.UNCONFIRMED)
-    next_step = since + (UNCONFIRMED_ALERT if at - since < UNCONFIRMED_ALERT else UNCONFIRMED_REFUND)
-    _due(task, next_step)
+    if at - since >= UNCONFIRMED_ALERT_AFTER:
+        task_alerts.raise_alert(task, alerts.Kind.UNCONFIRMED)
+    next_step = since + (UNCONFIRMED_ALERT_AFTER if at - since < UNCONFIRMED_ALERT_AFTER else UNCONFIRMED_REFUND_AFTER)
+    _set_due(task, next_step)
 
 
-def _not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
-    """The provider does not know it (yet): a person is told after ten minutes; nobody is refunded for it alone."""
+def _handle_not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
+    """The provider does not know the task (yet): operators are alerted after ten minutes; this alone is no reason to refund."""
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
-    if clock.database_now() - since >= NOT_VISIBLE_ALERT:
-        task_alerts.tell(task, alerts.Kind.NOT_VISIBLE, detail=unseen.detail)
-    _look_again_or_wait(task)
+    if clock.database_now() - since >= NOT_VISIBLE_ALERT_AFTER:
+        task_alerts.raise_alert(task, alerts.Kind.NOT_VISIBLE, detail=unseen.detail)
+    _poll_later(task)
 
 
-def _trouble(task: VideoTask, trouble: errors.ProviderError) -> None:
-    """No answer: the task stays where it is, and only the breaker hears of a sick provider."""
-    if task.account is not None and trouble.status is not None and trouble.status >= 500:
-        circuit_breaker.record_failure(task.account.pk, detail=trouble.detail, call=circuit_breaker.Call.POLL)
-    if isinstance(trouble, errors.AccessDenied) and task.account is not None:
-        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=trouble.detail)
-    _look_again_or_wait(task)
+def _handle_error(task: VideoTask, error: errors.ProviderError) -> None:
+    """No answer: the task keeps its status, and only the breaker learns of a failing provider."""
+    if task.account is not None and error.status is not None and error.status >= 500:
+        circuit_breaker.record_failure(task.account.pk, detail=error.detail, call=circuit_breaker.Call.POLL)
+    if isinstance(error, errors.AccessDenied) and task.account is not None:
+        alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=task.account.cause, detail=error.detail)
+    _poll_later(task)
 
 
-def _look_again_or_wait(task: VideoTask) -> None:
-    """Ask again soon while callbacks wait to be proved; otherwise as usual."""
+def _poll_later(task: VideoTask) -> None:
+    """Poll again soon while stored callbacks wait to be checked; otherwise as usual."""
     age = clock.database_now() - (task.submitted_at or task.created_at)
-    if task.provider_task_id is None and age < hard_deadline() and adoption.pending_names(task):
-        # A callback that we answered with 200 is looked into before anybody is refunded.
-        _due(task, clock.database_now() + timedelta(seconds=randomness.jitter(5)))
+    if task.provider_task_id is None and age < hard_deadline() and adoption.pending_receipts(task):
+        # A callback that we answered with 200 is checked before the task is refunded.
+        _set_due(task, clock.database_now() + timedelta(seconds=randomness.jitter(5)))
     elif task.provider_task_id is None:
-        _wait_for_callback(task)
+        _await_callback(task)
     else:
-        _look_again(task)
+        _schedule_next_poll(task)
 
 
-def _odd(task: VideoTask, what: str, *, give_up_as: str, say: str, words: str = "") -> None:
-    """An answer that is no verdict: asked again; told to a person; final only where a success brings no file for long."""
+def _handle_odd_answer(task: VideoTask, what: str, *, give_up_as: str, say: str, words: str = "") -> None:
+    """Handle an answer without a verdict: alert and poll again; a success that names no file for long is given up."""
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
-    task_alerts.tell(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": words})
-    if give_up_as and clock.database_now() - since >= NO_URLS_PATIENCE and task.status == Status.GENERATING:
-        lifecycle.given_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
+    task_alerts.raise_alert(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": words})
+    if give_up_as and clock.database_now() - since >= MISSING_FILE_TIMEOUT and task.status == Status.GENERATING:
+        lifecycle.give_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
         return
-    _look_again(task)
+    _schedule_next_poll(task)
 
 
 def _mark_trouble(task: VideoTask, since: datetime) -> None:
@@ -208,36 +209,36 @@ def _mark_trouble(task: VideoTask, since: datetime) -> None:
 
 
 def _stop_watching(task: VideoTask) -> None:
-    # Who has a verdict is not watched; its time at the provider must stay what was counted.
+    # A task with a verdict keeps its time at the provider, which was counted.
     VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None, settled_by="").update(
         provider_done_at=clock.database_now()
     )
-    task_alerts.at_rest(task.reference)
+    task_alerts.resolve_all(task.reference)
 
 
-def _due(task: VideoTask, at: datetime) -> None:
-    # Never later than a callback already asked for.
+def _set_due(task: VideoTask, at: datetime) -> None:
+    # A callback may have made it due already: never set a later time then.
     VideoTask.objects.filter(pk=task.pk, status=task.status).filter(Q(due_at__gt=clock.database_now())).update(
         due_at=at
     )
 
 
-def _source(task: VideoTask) -> str:
-    """How the verdict came: a callback told us to look, or we asked unasked; or it mends what was lost or given up."""
+def _verdict_source(task: VideoTask) -> str:
+    """How the verdict came: after a callback, by a poll alone, or as a repair of a lost or refunded task."""
     if task.status == Status.FAILED or task.events.filter(kind=TaskEvent.Kind.ADOPTED).exists():
         return "repair"
-    return "callback" if _was_called(task) else "poll"
+    return "callback" if _has_callback(task) else "poll"
 
 
-def _was_called(task: VideoTask) -> bool:
+def _has_callback(task: VideoTask) -> bool:
     return task.callbacks.exclude(
         verdict__in=[CallbackReceipt.Verdict.MALFORMED, CallbackReceipt.Verdict.REJECTED]
     ).exists()
 
 
 def _callbacks_are_rare() -> bool:
-    """Whether more than a fifth of the last ten verdicts came without a callback: then we ask more often."""
-    last = list(
+    """Whether more than a fifth of the last ten verdicts came without a callback: then we poll more often."""
+    sources = list(
         VideoTask.objects.exclude(settled_by="").order_by("-created_at").values_list("settled_by", flat=True)[:10]
     )
-    return not last or last.count("poll") > 0.2 * len(last)
+    return not sources or sources.count("poll") > 0.2 * len(sources)

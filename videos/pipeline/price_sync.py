@@ -1,4 +1,4 @@
-"""The provider's public prices against our list: what differs, what that does to margins, and taking them over."""
+"""Compares the provider's public prices with our list: what differs, what that does to margins, and adopting them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,40 +17,42 @@ FEED = PriceProposal.Source.FEED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Line:
-    """One item in our list, in the feed, or in both. Prices in provider credits; `users` pay whole user credits."""
+class PriceComparison:
+    """One item of our list, of the feed, or of both. Prices in provider credits, but `user_price` in user credits."""
 
     item: Item
-    ours: Decimal | None
-    theirs: Decimal | None
-    users: int | None
+    list_price: Decimal | None
+    feed_price: Decimal | None
+    user_price: int | None
     notes: tuple[str, ...] = ()
 
     @property
     def differs(self) -> bool:
-        """Whether we sell it at a cost that the feed contradicts."""
-        return self.ours is not None and self.theirs is not None and self.ours != self.theirs
+        """Whether we sell it and the feed has another cost."""
+        return self.list_price is not None and self.feed_price is not None and self.list_price != self.feed_price
 
     @property
     def is_absurd(self) -> bool:
-        """Whether the feed's price looks like a mistake of theirs."""
-        return self.ours is not None and self.theirs is not None and is_absurd(self.ours, self.theirs)
+        """Whether the feed's price looks like a mistake."""
+        return (
+            self.list_price is not None and self.feed_price is not None and is_absurd(self.list_price, self.feed_price)
+        )
 
     @property
     def before(self) -> Margin | None:
-        return None if self.ours is None or self.users is None else Margin(self.users, self.ours)
+        return None if self.list_price is None or self.user_price is None else Margin(self.user_price, self.list_price)
 
     @property
     def after(self) -> Margin | None:
-        return None if self.theirs is None or self.users is None else Margin(self.users, self.theirs)
+        return None if self.feed_price is None or self.user_price is None else Margin(self.user_price, self.feed_price)
 
 
 def is_absurd(ours: Decimal, theirs: Decimal) -> bool:
     return provider_price_changes.is_implausible(listed=ours, seen=theirs)
 
 
-def address() -> str:
-    """Where the feed is: at the account that new work goes to, else where the settings say. It asks for no key."""
+def feed_url() -> str:
+    """The base URL of the feed: the current account's, else the one in the settings. It needs no key."""
     try:
         return provider_accounts.get_current_account().base_url
     except provider_accounts.NoProviderKey:
@@ -58,63 +60,71 @@ def address() -> str:
         return base
 
 
-def compare() -> list[Line]:
-    """Read the feed and hold it against the prices in force. Raises a provider's error when it cannot be read."""
-    feed = {Item(*item): price for item, price in read_prices(address()).items()}
-    return compared(feed)
+def compare() -> list[PriceComparison]:
+    """Read the feed and compare it with the prices in force. Raises ProviderError when it cannot be read."""
+    feed = {Item(*item): price for item, price in read_prices(feed_url()).items()}
+    return compare_with(feed)
 
 
-def compared(feed: dict[Item, FeedPrice]) -> list[Line]:
-    """Every item of our list and of the feed, ours first, each in the order of the price list."""
+def compare_with(feed: dict[Item, FeedPrice]) -> list[PriceComparison]:
+    """Compare every item of our list and of the feed; ours come first, in the order of the price list."""
     ours = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.list_current_quotes()}
     lines = [
-        Line(
+        PriceComparison(
             item=item,
-            ours=quote.provider_credits,
-            theirs=feed[item].provider_credits if item in feed else None,
-            users=quote.user_credits,
+            list_price=quote.provider_credits,
+            feed_price=feed[item].provider_credits if item in feed else None,
+            user_price=quote.user_credits,
             notes=feed[item].notes if item in feed else ("not in the feed",),
         )
         for item, quote in ours.items()
     ]
     unsold = sorted(item for item in feed if item not in ours)
     lines += [
-        Line(item=item, ours=None, theirs=feed[item].provider_credits, users=None, notes=("not sold here",))
+        PriceComparison(
+            item=item,
+            list_price=None,
+            feed_price=feed[item].provider_credits,
+            user_price=None,
+            notes=("not sold here",),
+        )
         for item in unsold
     ]
     return lines
 
 
-def propose(lines: Iterable[Line]) -> int:
-    """Put differences before the operators, and end proposals that reality has overtaken; returns how many stand."""
-    standing = 0
+def propose(lines: Iterable[PriceComparison]) -> int:
+    """Propose differences to the operators and withdraw outdated proposals; returns how many are open."""
+    open_proposals = 0
     for line in lines:
-        if line.ours is None or line.theirs is None:
+        if line.list_price is None or line.feed_price is None:
             continue
         if not line.differs:
             provider_price_changes.withdraw_proposals(item=line.item, source=FEED)
         elif not line.is_absurd:
             proposal = provider_price_changes.propose_price(
-                item=line.item, listed=line.ours, seen=line.theirs, source=FEED
+                item=line.item, listed=line.list_price, seen=line.feed_price, source=FEED
             )
-            standing += proposal is not None
-    return standing
+            open_proposals += proposal is not None
+    return open_proposals
 
 
-def apply(lines: Iterable[Line], *, force: bool = False) -> tuple[list[Price], list[Line]]:
-    """Take over what differs, from now on, at the price users pay already; returns the new prices and what was refused.
+def apply(lines: Iterable[PriceComparison], *, force: bool = False) -> tuple[list[Price], list[PriceComparison]]:
+    """Adopt the feed's prices from now on; users pay as before. Returns the new prices and what was refused.
 
-    Refused is what looks like a mistake, unless forced; a price of zero or less always is.
+    A price that looks like a mistake is refused unless forced; one of zero or less always.
     """
-    taken, refused = [], []
+    adopted, refused = [], []
     for line in lines:
-        if not line.differs or line.theirs is None or line.users is None:
+        if not line.differs or line.feed_price is None or line.user_price is None:
             continue
-        if line.theirs <= 0 or (line.is_absurd and not force):
+        if line.feed_price <= 0 or (line.is_absurd and not force):
             refused.append(replace(line, notes=(*line.notes, "refused")))
         else:
-            taken.append(
-                provider_price_changes.set_price(item=line.item, provider_credits=line.theirs, user_credits=line.users)
+            adopted.append(
+                provider_price_changes.set_price(
+                    item=line.item, provider_credits=line.feed_price, user_credits=line.user_price
+                )
             )
     margins.update_margin_alerts()
-    return taken, refused
+    return adopted, refused

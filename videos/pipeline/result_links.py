@@ -1,4 +1,4 @@
-"""Other addresses for a result whose own does not open: all of them free, and asked for outside any transaction."""
+"""Finds other URLs for a result whose own does not open: by free calls, outside any transaction."""
 
 import logging
 
@@ -11,23 +11,23 @@ from videos.providers.errors import ProviderError
 log = logging.getLogger(__name__)
 
 
-def fresh(file: VideoFile) -> str:
-    """A short-lived link, good for 20 minutes even when the plain address has died; "" when the provider gives none."""
+def request_fresh_url(file: VideoFile) -> str:
+    """A link that works for 20 minutes, even when the plain URL no longer does; "" when the provider gives none."""
     try:
         client = _client(file)
         return client.fresh_url(file.source_url) if client else ""
-    except (ProviderError, NoProviderKey) as trouble:
-        log.warning("no fresh link for %s: %s", file, trouble)
+    except (ProviderError, NoProviderKey) as error:
+        log.warning("no fresh link for %s: %s", file, error)
         return ""
 
 
-def moved_to(file: VideoFile) -> str:
-    """Where record-info says the result is by now, if that is another address than the one we know; else ""."""
+def find_new_url(file: VideoFile) -> str:
+    """The result's URL by record-info, if it differs from the one we know; else ""."""
     try:
         client = _client(file)
         urls = client.report(file.task.provider_task_id or "").result_urls if client else ()
-    except (ProviderError, NoProviderKey) as trouble:
-        log.warning("no other address for %s: %s", file, trouble)
+    except (ProviderError, NoProviderKey) as error:
+        log.warning("no other URL for %s: %s", file, error)
         return ""
     url = urls[file.index] if file.index < len(urls) else ""
     return url if url != file.source_url else ""

@@ -1,7 +1,7 @@
-"""Is this file a film that a browser can play to its end, and of about the length that was ordered? Knows no Django.
+"""Checks that a file is a video that browsers play to its end, of about the length ordered. Knows no Django.
 
-The bytes come from a stranger. They are opened as MP4 and as nothing else, from a file and never from an address (a
-playlist posing as MP4 would make the decoder fetch), and only by decoders that every browser has as well.
+The bytes are untrusted. They are opened as MP4 and as nothing else, from a file and never from an address (a playlist
+posing as MP4 would make the decoder fetch), and only with codecs that browsers also decode.
 """
 
 import io
@@ -20,97 +20,92 @@ from PIL import Image
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
 MAX_PIXELS = 7680 * 4320
-# A model rounds; it does not halve or double. Beyond this the file is another film than the one ordered.
-SHORTEST, LONGEST = 0.5, 2.0
-# How much of the end may be missing by the frames' own clock: a last frame shown longer, sound that outlasts the picture.
-END_WITHIN_S = 0.75
+# A model rounds the duration, but does not halve or double it: beyond this the file is another video.
+MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.5, 2.0
+# The last frame may start this long before the end: it is shown longer, or the sound outlasts the picture.
+END_TOLERANCE_S = 0.75
 
 
-class NotAFilm(Exception):
-    """The file is not what was ordered; the text is a short phrase of ours."""
+class InvalidVideo(Exception):
+    """The file is not the video that was ordered; the text is a short phrase of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Film:
-    """What the file itself says, and what decoding it has shown."""
+class VideoFacts:
+    """Facts read from the file and checked by decoding it."""
 
     duration_s: float
     width: int
     height: int
     frame_rate: float
     video_codec: str
-    audio_codec: str  # "" for a silent film
-
-    @property
-    def lines(self) -> int:
-        """The 720 of 720p, upright or lying."""
-        return min(self.width, self.height)
+    audio_codec: str  # "" without sound
 
 
-def examine(path: Path, *, asked_s: float) -> Film:
-    """Open, measure, and decode the first frame and the last second. Raises NotAFilm."""
+def probe(path: Path, *, ordered_s: float) -> VideoFacts:
+    """Open, measure, and decode the first frame and the last second. Raises InvalidVideo."""
     with path.open("rb") as content:
         _check_boxes(content)
-    with opened(path) as (container, video):
-        duration_s = _duration_s(container, video)
-        film = Film(
+    with open_video(path) as (container, video):
+        duration_s = _read_duration_s(container, video)
+        facts = VideoFacts(
             duration_s=round(duration_s, 3),
             width=video.width,
             height=video.height,
             frame_rate=round(float(video.average_rate or video.guessed_rate or 0), 3),
-            video_codec=_codec(video),
-            audio_codec=_codec(container.streams.audio[0]) if container.streams.audio else "",
+            video_codec=_codec_name(video),
+            audio_codec=_codec_name(container.streams.audio[0]) if container.streams.audio else "",
         )
         if next(container.decode(video), None) is None:
-            raise NotAFilm("not one frame can be decoded")
+            raise InvalidVideo("not one frame can be decoded")
         _check_end(container, video, duration_s)
-    if not asked_s * SHORTEST <= duration_s <= asked_s * LONGEST:
-        raise NotAFilm(f"{duration_s:.1f} s long where {asked_s:g} s were ordered")
-    return film
+    if not ordered_s * MIN_DURATION_RATIO <= duration_s <= ordered_s * MAX_DURATION_RATIO:
+        raise InvalidVideo(f"{duration_s:.1f} s long where {ordered_s:g} s were ordered")
+    return facts
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its film, of a size and kind that is safe to decode. Raises NotAFilm, also for the block's decoding."""
+def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The container and its video stream, if they are safe to decode. Raises InvalidVideo, also when the block decodes."""
     try:
         with path.open("rb") as content, av.open(content, "r", format="mov", metadata_errors="ignore") as container:
             if not container.streams.video:
-                raise NotAFilm("no picture in it")
+                raise InvalidVideo("no video stream")
             video = container.streams.video[0]
-            codec = _codec(video)
+            codec = _codec_name(video)
             if codec not in CODECS:
-                raise NotAFilm(f"the picture is coded as {codec}")
+                raise InvalidVideo(f"the video codec is {codec}")
             if not 0 < video.width * video.height <= MAX_PIXELS:
-                raise NotAFilm(f"{video.width} x {video.height} pixels")
+                raise InvalidVideo(f"{video.width} x {video.height} pixels")
             yield container, video
     except (av.FFmpegError, EOFError, ValueError, IndexError, ArithmeticError) as error:
-        raise NotAFilm(f"it cannot be decoded ({type(error).__name__})") from error
+        raise InvalidVideo(f"it cannot be decoded ({type(error).__name__})") from error
 
 
-def _codec(stream: VideoStream | AudioStream) -> str:
-    # PyAV types it as always there; for a codec nobody knows it is not.
+def _codec_name(stream: VideoStream | AudioStream) -> str:
+    # PyAV types it as always set, but it is None for an unknown codec.
     context: CodecContext | None = stream.codec_context
-    return context.name[:20] if context is not None else "something unknown"
+    return context.name[:20] if context is not None else "unknown"
 
 
-def _duration_s(container: InputContainer, video: VideoStream) -> float:
+def _read_duration_s(container: InputContainer, video: VideoStream) -> float:
     if video.duration is not None and video.time_base is not None:
         return float(video.duration * video.time_base)
     if container.duration is not None:
         return container.duration / av.time_base
-    raise NotAFilm("it does not say how long it is")
+    raise InvalidVideo("its duration is unknown")
 
 
 def _check_end(container: InputContainer, video: VideoStream, duration_s: float) -> None:
-    """A file cut short opens well and says its full length; only its last frames tell."""
-    container.seek(int(max(duration_s - END_WITHIN_S, 0) * av.time_base))
+    """Check that the last frames are there: a truncated file opens and still states its full duration."""
+    container.seek(int(max(duration_s - END_TOLERANCE_S, 0) * av.time_base))
     last_s = max((frame.time for frame in container.decode(video) if frame.time is not None), default=-1.0)
-    if last_s < duration_s - END_WITHIN_S:
-        raise NotAFilm(f"it ends at {max(last_s, 0):.1f} s of {duration_s:.1f} s")
+    if last_s < duration_s - END_TOLERANCE_S:
+        raise InvalidVideo(f"it ends at {max(last_s, 0):.1f} s of {duration_s:.1f} s")
 
 
 def _check_boxes(content: BinaryIO) -> None:
-    """The outermost boxes of an MP4 say their own lengths: one that leads past the end was cut."""
+    """Check the outermost MP4 boxes: one whose length leads past the end of the file was truncated."""
     size = content.seek(0, 2)
     at, seen = 0, set[bytes]()
     while at + 8 <= size and not {b"moov", b"mdat"} <= seen:
@@ -118,40 +113,40 @@ def _check_boxes(content: BinaryIO) -> None:
         head = content.read(16)
         length, kind = int.from_bytes(head[:4], "big"), head[4:8]
         if at == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"skip", b"mdat"):
-            raise NotAFilm("not an MP4 file" if size else "no bytes")
+            raise InvalidVideo("not an MP4 file" if size else "no bytes")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
         elif length == 0:  # up to the end of the file
             length = size - at
         if length < 8 or at + length > size:
-            raise NotAFilm("cut short")
+            raise InvalidVideo("cut short")
         seen.add(kind)
         at += length
     if not {b"moov", b"mdat"} <= seen:
-        raise NotAFilm("no film in it" if size else "no bytes")
+        raise InvalidVideo("no video in it" if size else "no bytes")
 
 
-AT_SHARE = 1 / 3
-MAX_SIDE = 1280
-# The first that fits in the limit is taken; the last is taken as it comes.
-QUALITIES = (80, 65, 50)
-LIMIT_BYTES = 150_000
-MIME_TYPE = "image/webp"
+POSTER_POSITION = 1 / 3
+POSTER_MAX_SIDE = 1280
+# The first that fits the limit is used, else the last.
+POSTER_QUALITIES = (80, 65, 50)
+POSTER_MAX_BYTES = 150_000
+POSTER_MIME_TYPE = "image/webp"
 
 
-def draw(path: Path, *, duration_s: float) -> bytes:
-    """The poster of an examined film. Raises NotAFilm."""
-    wanted_s = duration_s * AT_SHARE
-    with opened(path) as (container, video):
+def draw_poster(path: Path, *, duration_s: float) -> bytes:
+    """The poster of a probed video, as WebP. Raises InvalidVideo."""
+    wanted_s = duration_s * POSTER_POSITION
+    with open_video(path) as (container, video):
         container.seek(int(wanted_s * av.time_base))
         frame = next((frame for frame in container.decode(video) if (frame.time or 0) >= wanted_s), None)
         if frame is None:
-            raise NotAFilm("no frame in the middle")
+            raise InvalidVideo("no frame in the middle")
         image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
-    image.thumbnail((MAX_SIDE, MAX_SIDE))
-    for quality in QUALITIES:
+    image.thumbnail((POSTER_MAX_SIDE, POSTER_MAX_SIDE))
+    for quality in POSTER_QUALITIES:
         drawn = io.BytesIO()
         image.save(drawn, "WEBP", quality=quality, method=4)
-        if drawn.tell() <= LIMIT_BYTES:
+        if drawn.tell() <= POSTER_MAX_BYTES:
             break
     return drawn.getvalue()

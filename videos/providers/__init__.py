@@ -1,1 +1,3 @@
-"""Providers of video: what we ask of one (`base`), what may go wrong (`errors`), one file for each. No Django here."""
+"""Clients of video providers behind one interface, `base.Provider`, with one error tree, `errors`.
+Called by the pipeline, which turns answers into states. Nothing here knows Django, our tables or users' credits.
+"""

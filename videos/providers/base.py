@@ -1,4 +1,4 @@
-"""What veoapp asks of any provider of video: a few dataclasses and one Protocol. Knows no Django, no money, no rows."""
+"""The interface of a video provider: a few dataclasses and one Protocol. Knows no Django, no credits of users, no rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class GenerationType(StrEnum):
-    """What the images, if any, are for; the values are the wire's."""
+    """What the images, if any, are for; the values are the provider's."""
 
     TEXT = "TEXT_2_VIDEO"
     FRAMES = "FIRST_AND_LAST_FRAMES_2_VIDEO"
@@ -17,7 +17,7 @@ class GenerationType(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a provider would not, or could not, make a video; a page turns each into a sentence and a next step."""
+    """Why a provider would not or could not make a video; pages show a sentence and a next step for each."""
 
     CONTENT_POLICY = "content_policy"  # the prompt was flagged
     UNSAFE_IMAGE = "unsafe_image"  # an image was flagged
@@ -27,7 +27,7 @@ class RefusalReason(StrEnum):
     AUDIO = "audio"  # the model could not make the sound
     INVALID = "invalid"  # a field is wrong
     TIMED_OUT = "timed_out"  # the provider's upstream went silent
-    GENERATION = "generation"  # it failed and did not say why
+    GENERATION = "generation"  # it failed without saying why
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,9 @@ class ReportState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the provider says of one task, whoever asked: record-info's answer in our words.
+    """What the provider says about one task: record-info's answer in our terms.
 
-    A SUCCEEDED report may carry no URLs; that is not a failure, the caller asks again.
+    A SUCCEEDED report may have no URLs; that is no failure, the caller asks again.
     """
 
     provider_task_id: str
@@ -72,18 +72,18 @@ class Report:
     seeds: Sequence[int] = ()
     reason: RefusalReason | None = None  # set when FAILED
     error_code: str = ""  # the provider's, as text
-    error_message: str = ""  # the provider's words, bounded; for operators and as a quotation
-    prompt: str | None = None  # the echo in paramJson, if any: proves that the task is ours
+    error_message: str = ""  # the provider's message, bounded; for operators, and quoted to users
+    prompt: str | None = None  # as echoed in paramJson, if at all: proves that the task is ours
     created_at: datetime | None = None  # aware UTC; None when absent or of unknown zone
     completed_at: datetime | None = None
     provider_credits: Decimal | None = None  # what it cost, when the provider says so
     fallback: bool = False
-    oddities: Sequence[str] = field(default=())  # short words for branches that were not the usual shape
+    oddities: Sequence[str] = field(default=())  # short words for whatever was not in the usual shape
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackHint:
-    """What a callback's body claims. Nothing in it is believed; `provider_task_id` says whom to ask about."""
+    """What a callback's body claims. Nothing in it is trusted; `provider_task_id` says which task to poll."""
 
     provider_task_id: str  # "" when the body names none
     claims: ReportState
@@ -93,21 +93,21 @@ class CallbackHint:
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleReport:
-    """The answer to a 1080p or 4K request: `url` once ready, else `ready` is False and one asks again.
+    """The answer to a 1080p or 4K request: `url` once it is ready, else `ready` is False and the caller asks again.
 
-    Paid once per task and index: asking again is how one learns that it is ready, and costs nothing more.
+    Paid once per task and index: asking again costs nothing more.
     """
 
     ready: bool
     url: str = ""
     provider_task_id: str = ""  # 4K: may be polled like any task
     provider_credits: Decimal | None = None
-    message: str = ""  # the provider's words, bounded
+    message: str = ""  # the provider's message, bounded
     oddities: Sequence[str] = field(default=())
 
 
 class Provider(Protocol):
-    """One provider with one key. Paid calls are sent at most once by design: no method retries."""
+    """One provider with one key. No method retries, so that a paid call is sent at most once."""
 
     name: str
 
@@ -128,5 +128,5 @@ class Provider(Protocol):
         ...
 
     def upload(self, content: bytes, *, file_name: str, mime_type: str) -> str:
-        """Put an image where the provider can fetch it; return its URL. Raises NoAnswer, AccessDenied."""
+        """Upload an image to where the provider can fetch it; return its URL. Raises NoAnswer, AccessDenied."""
         ...

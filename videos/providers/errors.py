@@ -1,15 +1,15 @@
-"""Everything a provider call can come to, other than an answer, as one small tree.
+"""The errors of a provider call, as one small tree.
 
     ProviderError                   .transient  .code  .detail (for operators; never a key)
-    |- NotSent         transient    nothing left: DNS, refused, connect timeout, TLS; or a redirect: nothing was begun
+    |- NotSent         transient    never sent: DNS, refused, connect timeout, TLS; or a redirect: nothing was begun
     |  |- RateLimited               429: nothing was created; wait at least one full window
     |  |- Unavailable               455, 505: maintenance or switched off; minutes
     |  |- OutOfCredits              402, 433, or 500 that speaks of credits: pause and tell the operator
     |  `- AccessDenied              401, 403 "error code: 1010", 404 that speaks of no task: key or address wrong;
     |                               pause and tell the operator
-    |- Refused         permanent    400, 422, 451 on generate: the user's words or image; says which
+    |- Refused         permanent    400, 422, 451 on generate: the user's prompt or image; says which
     |- Unconfirmed     -            sent, answer lost or unusable: perhaps created and charged; never re-sent
-    `- NoAnswer        transient    trouble with a free call (record-info, download-url, credit, upload): ask later
+    `- NoAnswer        transient    a free call failed (record-info, download-url, credit, upload): ask later
        `- NotVisible                record-info knows no such task (yet)
 
 A caller of a *paid* call sees NotSent (and its children), Refused or Unconfirmed, nothing else.
@@ -77,13 +77,13 @@ class Refused(ProviderError):
 
 
 class Unconfirmed(ProviderError):
-    """Sent, but nobody can say whether a task was created."""
+    """Sent, but it is unknown whether a task was created."""
 
     code = "unconfirmed"
 
 
 class NoAnswer(ProviderError):
-    """A free call brought nothing usable; the task is as it was."""
+    """A free call returned nothing usable; the task is unchanged."""
 
     transient = True
     code = "no_answer"

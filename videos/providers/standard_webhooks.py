@@ -1,6 +1,6 @@
-"""Signatures of webhooks we send, as https://www.standardwebhooks.com specifies them (version v1: HMAC-SHA256).
+"""Signs webhooks that we send, as https://www.standardwebhooks.com specifies (version v1: HMAC-SHA256).
 
-A receiver checks them with any of the libraries named there, given our secret, `whsec_` and base64.
+A receiver verifies them with any of the libraries named there and our secret, `whsec_` and base64.
 """
 
 import hmac
@@ -11,8 +11,8 @@ PREFIX = "whsec_"
 KEY_BYTES = range(24, 65)
 
 
-def key_of(secret: str) -> bytes:
-    """The key that a secret of the form `whsec_BASE64` stands for. Raises ValueError, without the secret in its text."""
+def parse_secret(secret: str) -> bytes:
+    """The key in a secret of the form `whsec_BASE64`. Raises ValueError, whose text does not hold the secret."""
     try:
         key = b64decode(secret.removeprefix(PREFIX), validate=True)
     except ValueError:
@@ -22,10 +22,10 @@ def key_of(secret: str) -> bytes:
     return key
 
 
-def signed(body: bytes, *, message_id: str, timestamp: int, secret: str) -> dict[str, str]:
-    """The three headers for this body. `timestamp` is in seconds; `message_id` stays the same when it is sent again."""
+def signature_headers(body: bytes, *, message_id: str, timestamp: int, secret: str) -> dict[str, str]:
+    """The three signature headers. `timestamp` is in seconds; a repeated message keeps its `message_id`."""
     content = b".".join((message_id.encode(), str(timestamp).encode(), body))
-    signature = b64encode(hmac.digest(key_of(secret), content, sha256)).decode()
+    signature = b64encode(hmac.digest(parse_secret(secret), content, sha256)).decode()
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),

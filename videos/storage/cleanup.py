@@ -1,4 +1,4 @@
-"""Takes stored files away: of a deleted task at once, and whatever a crash left behind, later. Knows no money and no status."""
+"""Deletes stored files: those of a deleted task at once, and what a crash left behind later. Knows no money and no status."""
 
 import logging
 from collections.abc import Iterator
@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 
 State = VideoFile.State
 
-KEPT_FOR = timedelta(hours=24)
-# One sweep looks at so many objects at most; the next day's begins in another folder.
-WALK_AT_MOST = 20_000
-BATCH = 500
+KEEP_FOR = timedelta(hours=24)
+# A sweep that reaches this bound leaves the rest to the next day's, which begins in another folder.
+MAX_OBJECTS_PER_SWEEP = 20_000
+BATCH_SIZE = 500
 
 
 def delete_files(task: VideoTask) -> int:
-    """Mark this task's files as deleted, now, and remove what is stored once the transaction around has committed.
+    """Mark this task's files as deleted, and remove the objects once the surrounding transaction has committed.
 
-    A download that is under way finds its fence gone and clears up after itself. Returns how many files it were.
+    A download that is running finds its fence changed and cleans up after itself. Returns how many files there were.
     """
     files = VideoFile.objects.filter(task=task).exclude(state=State.DELETED)
     file_ids = list(files.values_list("pk", flat=True))
@@ -38,23 +38,23 @@ def delete_files(task: VideoTask) -> int:
 
 
 def sweep_files(now: datetime) -> int:
-    """Remove what nobody needs: parts older than a day or of files no longer awaited, objects without a row. Returns how many."""
+    """Remove partial downloads that are a day old or no longer needed, and objects without a row. Returns how many."""
     removed = _remove(VideoFile.objects.filter(state=State.DELETED).exclude(name="", poster_name=""))
     try:
         return removed + _sweep_incoming(now) + _sweep_storage(now)
-    except media_store.StorageTrouble as problem:
+    except media_store.StorageError as problem:
         log.warning("the sweep of files ended early: %s", problem)
         return removed
 
 
 def _remove(files: QuerySet[VideoFile]) -> int:
-    """Delete the objects of files marked so, and only then forget their names; a failure leaves the name for the sweep."""
+    """Delete the objects of deleted files, then clear their names; a name whose object remains is kept for the sweep."""
     removed = 0
-    for file in files.filter(state=State.DELETED)[:BATCH]:
+    for file in files.filter(state=State.DELETED)[:BATCH_SIZE]:
         try:
             media_store.delete(file.name)
             media_store.delete(file.poster_name)
-        except media_store.StorageTrouble as problem:
+        except media_store.StorageError as problem:
             log.warning("%s stays until the sweep: %s", file, problem)
             continue
         removed += VideoFile.objects.filter(pk=file.pk, state=State.DELETED).update(name="", poster_name="")
@@ -63,38 +63,38 @@ def _remove(files: QuerySet[VideoFile]) -> int:
 
 def _sweep_incoming(now: datetime) -> int:
     removed = 0
-    with media_store.trouble("sweeping arrived files"):
-        for path, told in partial_downloads.leftovers():
+    with media_store.storage_errors("sweeping arrived files"):
+        for path, key in partial_downloads.list_all():
             try:
-                aged = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > KEPT_FOR
+                is_old = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > KEEP_FOR
             except FileNotFoundError:
                 continue
-            # A fresh file of a task that is done with is a leftover too; any other may be somebody's work.
-            if aged or (told is not None and not _is_awaited(*told)):
+            # A recent file of a finished task is a leftover too; any other may belong to a running download.
+            if is_old or (key is not None and not _is_pending(*key)):
                 path.unlink(missing_ok=True)
                 removed += 1
     return removed
 
 
-def _is_awaited(task_id: UUID, index: int) -> bool:
+def _is_pending(task_id: UUID, index: int) -> bool:
     return VideoFile.objects.filter(task_id=task_id, index=index, state=State.PENDING).exists()
 
 
-def strays(now: datetime, *, older_than: timedelta = KEPT_FOR) -> Iterator[str]:
-    """Stored objects that no row speaks of and that are too old to be just arriving; looks at WALK_AT_MOST objects."""
-    names = _names(now)
-    for _ in range(WALK_AT_MOST // BATCH):
-        batch = [name for _, name in zip(range(BATCH), names, strict=False)]
-        for name in sorted(set(batch) - _known(batch)):
-            if _is_aged(name, now, older_than):
+def list_strays(now: datetime, *, older_than: timedelta = KEEP_FOR) -> Iterator[str]:
+    """Stored objects that no row names and that are too old to be just arriving; checks MAX_OBJECTS_PER_SWEEP objects."""
+    names = _list_names(now)
+    for _ in range(MAX_OBJECTS_PER_SWEEP // BATCH_SIZE):
+        batch = [name for _, name in zip(range(BATCH_SIZE), names, strict=False)]
+        for name in sorted(set(batch) - _names_in_rows(batch)):
+            if _is_older(name, now, older_than):
                 yield name
-        if len(batch) < BATCH:
+        if len(batch) < BATCH_SIZE:
             return
 
 
 def _sweep_storage(now: datetime) -> int:
     removed = 0
-    for name in strays(now):
+    for name in list_strays(now):
         media_store.delete(name)
         removed += 1
     if removed:
@@ -102,23 +102,23 @@ def _sweep_storage(now: datetime) -> int:
     return removed
 
 
-def _names(now: datetime) -> Iterator[str]:
-    """Every stored name, folder by folder, each day beginning with another folder so that a bounded walk sees them all."""
+def _list_names(now: datetime) -> Iterator[str]:
+    """Every stored name by folder, each day starting with another folder so that bounded sweeps reach them all."""
     folders = [
         f"{folder}/{year}/{month}"
         for folder in media_store.FOLDERS
-        for year in _listed(folder)[0]
-        for month in _listed(f"{folder}/{year}")[0]
+        for year in _list_folder(folder)[0]
+        for month in _list_folder(f"{folder}/{year}")[0]
     ]
     start = now.toordinal() % len(folders) if folders else 0
     for folder in folders[start:] + folders[:start]:
-        for name in _listed(folder)[1]:
+        for name in _list_folder(folder)[1]:
             yield f"{folder}/{name}"
 
 
-def _listed(folder: str) -> tuple[list[str], list[str]]:
-    """(folders, files), sorted; a folder that is not there is empty."""
-    with media_store.trouble("listing the storage"):
+def _list_folder(folder: str) -> tuple[list[str], list[str]]:
+    """(folders, files), sorted; both empty when the folder does not exist."""
+    with media_store.storage_errors("listing the storage"):
         try:
             folders, files = default_storage.listdir(folder)
         except FileNotFoundError:
@@ -126,7 +126,7 @@ def _listed(folder: str) -> tuple[list[str], list[str]]:
     return sorted(folders), sorted(files)
 
 
-def _known(names: list[str]) -> set[str]:
+def _names_in_rows(names: list[str]) -> set[str]:
     return {
         *VideoFile.objects.filter(name__in=names).values_list("name", flat=True),
         *VideoFile.objects.filter(poster_name__in=names).values_list("poster_name", flat=True),
@@ -134,8 +134,8 @@ def _known(names: list[str]) -> set[str]:
     }
 
 
-def _is_aged(name: str, now: datetime, older_than: timedelta) -> bool:
-    with media_store.trouble("reading from the storage"):
+def _is_older(name: str, now: datetime, older_than: timedelta) -> bool:
+    with media_store.storage_errors("reading from the storage"):
         try:
             changed_at = default_storage.get_modified_time(name)
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""From a stranger's upload to a picture of our own drawing: JPEG, PNG or WebP in, clean JPEG or PNG out. Knows no rows."""
+"""Re-encodes an untrusted upload: JPEG, PNG or WebP in, JPEG or PNG without metadata out. Knows no rows."""
 
 import io
 import struct
@@ -19,7 +19,7 @@ SUFFIXES = {"image/jpeg": ".jpg", "image/png": ".png"}
 
 _FORMATS = ("JPEG", "PNG", "WEBP")
 
-SENTENCES: Mapping[str, str | Promise] = {
+MESSAGES: Mapping[str, str | Promise] = {
     "empty": _("The file is empty. Please choose another one."),
     "too_large": _("The file is larger than 10 MB. Please choose a smaller one."),
     "format": _("Only JPEG, PNG and WebP images can be used. Please choose another file."),
@@ -31,20 +31,19 @@ SENTENCES: Mapping[str, str | Promise] = {
 
 
 class ImageRefused(Exception):
-    """The upload is not kept. `code` is a stable word; `sentence`, and `str()`, tell the person what to change."""
+    """The upload is not kept. `code` is stable; `str()` tells the person what to change."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
-        self.sentence = SENTENCES[code]
 
     def __str__(self) -> str:
-        return str(self.sentence)
+        return str(MESSAGES[self.code])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """An image file that we wrote."""
+class EncodedImage:
+    """An image file that we encoded ourselves."""
 
     content: bytes
     mime_type: str
@@ -56,8 +55,8 @@ class Picture:
         return SUFFIXES[self.mime_type]
 
 
-def redraw(upload: "UploadedFile[bytes]") -> Picture:
-    """The picture alone: upright, at most 4096 pixels on a side, without metadata or hidden bytes. Raises ImageRefused."""
+def reencode(upload: "UploadedFile[bytes]") -> EncodedImage:
+    """Decode and encode again: upright, at most 4096 pixels a side, no metadata, no hidden bytes. Raises ImageRefused."""
     content = _read(upload)
     _check_size(content)
     try:
@@ -67,23 +66,23 @@ def redraw(upload: "UploadedFile[bytes]") -> Picture:
             if opened.width * opened.height > MAX_PIXELS:  # a second header may have said so
                 raise ImageRefused("too_many_pixels")
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
-            image = _eight_bits(ImageOps.exif_transpose(opened))
-            see_through = image.has_transparency_data
-            image = image.convert("RGBA" if see_through else "RGB")
+            image = _to_eight_bits(ImageOps.exif_transpose(opened))
+            has_alpha = image.has_transparency_data
+            image = image.convert("RGBA" if has_alpha else "RGB")
     except Image.DecompressionBombError as error:
         raise ImageRefused("too_many_pixels") from error
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, IndexError, struct.error, MemoryError) as error:
         raise ImageRefused("broken") from error
-    if see_through and image.getchannel("A").getextrema() == (255, 255):
-        image, see_through = image.convert("RGB"), False
+    if has_alpha and image.getchannel("A").getextrema() == (255, 255):
+        image, has_alpha = image.convert("RGB"), False
     image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     if min(image.size) < MIN_SIDE:
         raise ImageRefused("too_small")
-    return _drawn(image, see_through=see_through)
+    return _encode(image, has_alpha=has_alpha)
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """A grey of 16 bits would be clipped to white by a plain conversion."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Scale 16-bit grey down, which a plain conversion would clip to white."""
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     return image
@@ -102,7 +101,7 @@ def _read(upload: "UploadedFile[bytes]") -> bytes:
 
 
 def _check_size(content: bytes) -> None:
-    """Before a decoder makes room for it: a file of a few bytes may claim to be as large as a house."""
+    """Check the claimed size before a decoder allocates memory for it: a tiny file may claim billions of pixels."""
     try:
         width, height = _claimed_size(content)
     except (struct.error, IndexError, ValueError) as error:
@@ -112,7 +111,7 @@ def _check_size(content: bytes) -> None:
 
 
 def _claimed_size(content: bytes) -> tuple[int, int]:
-    """Width and height by the file's own header. Raises ImageRefused for other formats, ValueError, struct.error."""
+    """Width and height from the file's header. Raises ImageRefused for other formats, ValueError, struct.error."""
     if content.startswith(b"\x89PNG\r\n\x1a\n"):
         width, height = struct.unpack(">II", content[16:24])
         return width, height
@@ -152,18 +151,18 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
         at += 2 + length
 
 
-def _drawn(image: Image.Image, *, see_through: bool) -> Picture:
+def _encode(image: Image.Image, *, has_alpha: bool) -> EncodedImage:
     out = io.BytesIO()
-    # A bare copy: some writers repeat what the reader found beside the pixels.
+    # Copy the pixels alone: some encoders repeat metadata that the decoder found.
     bare = Image.new(image.mode, image.size)
     bare.paste(image)
-    if see_through:
+    if has_alpha:
         bare.save(out, "PNG", optimize=False)
     else:
         bare.save(out, "JPEG", quality=JPEG_QUALITY)
-    return Picture(
+    return EncodedImage(
         content=out.getvalue(),
-        mime_type="image/png" if see_through else "image/jpeg",
+        mime_type="image/png" if has_alpha else "image/jpeg",
         width=bare.width,
         height=bare.height,
     )

@@ -1,6 +1,6 @@
 """Objects in the media storage, a local folder or S3: they appear whole or not at all, under names nobody can guess.
 
-Knows no rows. Whatever goes wrong with disk or bucket is a StorageTrouble: our side's fault, never the provider's.
+Knows no rows. Every error of disk or bucket becomes a StorageError: our fault, never the provider's.
 """
 
 import errno
@@ -26,21 +26,21 @@ FOLDERS = (VIDEOS, POSTERS, IMAGES)
 _BLOCK_BYTES = 1 << 20
 
 
-class StorageTrouble(Exception):
-    """A full disk, a folder that cannot be written, a bucket that does not answer; the text is for operators."""
+class StorageError(Exception):
+    """The disk is full, a folder cannot be written, or the bucket does not answer; the text is for operators."""
 
     @property
     def facts(self) -> dict[str, object]:
-        """What the alert tells; nothing where the text is the system's own."""
+        """Facts for the alert's message; empty where the system's own text says it all."""
         return {}
 
 
-class DiskFull(StorageTrouble):
+class DiskFull(StorageError):
     """Less than the reserve is free."""
 
     @property
     def facts(self) -> dict[str, object]:
-        return no_room()
+        return disk_full_facts()
 
 
 class _Readable(Protocol):
@@ -48,12 +48,12 @@ class _Readable(Protocol):
 
 
 @contextmanager
-def trouble(doing: str) -> Iterator[None]:
-    """Turn what a disk or a bucket may raise within the block into StorageTrouble."""
+def storage_errors(action: str) -> Iterator[None]:
+    """Turn what a disk or a bucket may raise within the block into a StorageError about this action."""
     try:
         yield
     except (OSError, Boto3Error, BotoCoreError, ClientError) as error:
-        raise StorageTrouble(f"{doing}: {_words(error)}") from error
+        raise StorageError(f"{action}: {_describe(error)}") from error
 
 
 def new_name(folder: str, suffix: str) -> str:
@@ -69,26 +69,26 @@ def local_path(name: str) -> Path | None:
         return None
 
 
-def no_room() -> dict[str, object]:
-    """What an alert tells of a disk that is as good as full."""
+def disk_full_facts() -> dict[str, object]:
+    """Facts for the alert about a disk with less than the reserve free."""
     return {"say": ["no_room"], "reserve_mb": settings.DISK_RESERVE_MB}
 
 
-def has_room() -> bool:
-    """Whether more than the reserve is free where results arrive and, on a local disk, where they stay."""
+def has_free_space() -> bool:
+    """Whether more than the reserve is free where downloads are written and, on a local disk, where media is kept."""
     reserve = settings.DISK_RESERVE_MB << 20
-    places = {_existing(settings.INCOMING_ROOT)}
+    places = {_nearest_existing(settings.INCOMING_ROOT)}
     if (media := local_path("")) is not None:
-        places.add(_existing(media))
+        places.add(_nearest_existing(media))
     try:
         return all(shutil.disk_usage(place).free > reserve for place in places)
     except OSError:
         return False
 
 
-def move_in(path: Path, name: str, *, mime_type: str) -> None:
-    """Make the file at `path` the object `name`; `path` is gone afterwards. Raises StorageTrouble."""
-    with trouble("moving a file into the storage"):
+def store_file(path: Path, name: str, *, mime_type: str) -> None:
+    """Move the file at `path` into the storage as the object `name`. Raises StorageError."""
+    with storage_errors("moving a file into the storage"):
         target = local_path(name)
         if target is None:
             with path.open("rb") as content:
@@ -98,56 +98,56 @@ def move_in(path: Path, name: str, *, mime_type: str) -> None:
         if settings.FILE_UPLOAD_PERMISSIONS is not None:
             path.chmod(settings.FILE_UPLOAD_PERMISSIONS)
         target.parent.mkdir(parents=True, exist_ok=True)
-        _flush(path)
+        _sync_to_disk(path)
         try:
             path.replace(target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             _move_across(path, target)
-        _flush(target.parent)
+        _sync_to_disk(target.parent)
 
 
-def keep_bytes(content: bytes, name: str, *, mime_type: str) -> None:
-    """Make `content` the object `name`. Raises StorageTrouble."""
-    with trouble("writing to the storage"):
+def store_bytes(content: bytes, name: str, *, mime_type: str) -> None:
+    """Store `content` as the object `name`. Raises StorageError."""
+    with storage_errors("writing to the storage"):
         settings.INCOMING_ROOT.mkdir(parents=True, exist_ok=True)
         path = settings.INCOMING_ROOT / f"{randomness.token()}.tmp"
         path.write_bytes(content)
     try:
-        move_in(path, name, mime_type=mime_type)
+        store_file(path, name, mime_type=mime_type)
     finally:
         path.unlink(missing_ok=True)
 
 
 def read_bytes(name: str) -> bytes:
-    """The whole of a small object. Raises FileNotFoundError, StorageTrouble."""
-    with trouble("reading from the storage"):
+    """Read a small object whole. Raises FileNotFoundError, StorageError."""
+    with storage_errors("reading from the storage"):
         if not default_storage.exists(name):
             raise FileNotFoundError(name) from None
         with default_storage.open(name, "rb") as content:
             return bytes(content.read())
 
 
-def holds(name: str, *, size_bytes: int, sha256: str) -> bool:
-    """Whether the object is there and has exactly this content. Raises StorageTrouble."""
-    with trouble("reading from the storage"):
+def matches(name: str, *, size_bytes: int, sha256: str) -> bool:
+    """Whether the object exists and has exactly this content. Raises StorageError."""
+    with storage_errors("reading from the storage"):
         if not default_storage.exists(name) or default_storage.size(name) != size_bytes:
             return False
         with default_storage.open(name, "rb") as content:
             return _digest(content) == sha256
 
 
-def is_there(name: str) -> bool:
-    """Whether there is such an object. Raises StorageTrouble."""
-    with trouble("reading from the storage"):
+def exists(name: str) -> bool:
+    """Whether the object exists. Raises StorageError."""
+    with storage_errors("reading from the storage"):
         return default_storage.exists(name)
 
 
 def delete(name: str) -> None:
-    """Remove an object; one that is not there is removed already. Raises StorageTrouble."""
+    """Remove an object, if it exists. Raises StorageError."""
     if name:
-        with trouble("deleting from the storage"):
+        with storage_errors("deleting from the storage"):
             default_storage.delete(name)
 
 
@@ -167,28 +167,28 @@ def _digest(content: "BinaryIO | File[bytes]") -> str:
 def _upload(content: BinaryIO, name: str, *, mime_type: str) -> None:
     wrapped = File(content, name=name)
     wrapped.content_type = mime_type  # type: ignore[attr-defined]  # what the bucket will serve it as
-    kept_as = default_storage.save(name, wrapped)
-    if kept_as != name:
-        # The random name was taken: our own earlier upload of the same attempt. What we did not name, we do not keep.
-        default_storage.delete(kept_as)
+    stored_name = default_storage.save(name, wrapped)
+    if stored_name != name:
+        # The random name was taken by our own earlier upload of the same attempt.
+        default_storage.delete(stored_name)
         raise OSError(errno.EEXIST, "the name is taken")
 
 
 def _move_across(path: Path, target: Path) -> None:
-    """From another disk: copied beside the target first, so that the target appears whole."""
+    """Move from another disk: copied beside the target first, so that the target appears whole."""
     beside = target.with_name(f".{target.name}.tmp")
     try:
         shutil.copyfile(path, beside)
         shutil.copymode(path, beside)
-        _flush(beside)
+        _sync_to_disk(beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
-    """Down to the disk: a name that survives a power cut must not lead to a file that did not."""
+def _sync_to_disk(path: Path) -> None:
+    """Flush to the disk, so that after a power cut no name leads to a file that was not written."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -196,12 +196,12 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _existing(path: Path) -> Path:
-    """The path or its nearest ancestor that is there, for a folder not yet made has its parent's disk."""
+def _nearest_existing(path: Path) -> Path:
+    """The path or its nearest ancestor that exists: a folder not yet made is on its parent's disk."""
     return next((place for place in (path, *path.parents) if place.exists()), Path("/"))
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno is not None:
         return f"{errno.errorcode.get(error.errno, error.errno)} {os.strerror(error.errno)}"
     if isinstance(error, ClientError):

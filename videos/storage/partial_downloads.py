@@ -1,7 +1,7 @@
-"""Where results arrive: one file per attempt, named after task, number and fence, and what is needed to resume it.
+"""Files that are being downloaded: one per attempt, named after task, index and fence, and what is needed to resume it.
 
-A note (`….part.json`) is written only when its writer has closed the file for good. So a file with a note belongs to
-nobody and may be taken over; one without may still be written to by a process that sleeps, and is left to die.
+A note (`….part.json`) is written only when an attempt has closed its file. So a file with a note may be taken over; one
+without may still be written to by a suspended process, and is never resumed.
 """
 
 import json
@@ -21,41 +21,41 @@ _NAME = re.compile(
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """How much of a file is there already, and what must still hold at the provider to go on from it."""
+class PartialFile:
+    """How many bytes of a file are there already, and the validator that the provider's file must still have to resume."""
 
     bytes: int = 0
     etag: str = ""
 
 
 def path_of(file: VideoFile) -> Path:
-    """Where this attempt writes."""
+    """Where this attempt writes its bytes."""
     return Path(settings.INCOMING_ROOT) / f"{file.task_id}.{file.index}.{file.fence}.part"
 
 
-def open_for(file: VideoFile) -> Arrived:
-    """Make this attempt's file, from what an earlier attempt left if that may be taken over. Raises OSError."""
-    mine = path_of(file)
-    mine.parent.mkdir(parents=True, exist_ok=True)
-    arrived = Arrived()
-    earlier = sorted(mine.parent.glob(f"{file.task_id}.{file.index}.*.part"), key=_fence, reverse=True)
+def open_file(file: VideoFile) -> PartialFile:
+    """Create this attempt's file, from an earlier attempt's bytes if they may be taken over. Raises OSError."""
+    own_path = path_of(file)
+    own_path.parent.mkdir(parents=True, exist_ok=True)
+    resumed = PartialFile()
+    earlier = sorted(own_path.parent.glob(f"{file.task_id}.{file.index}.*.part"), key=_fence, reverse=True)
     for path in earlier:
-        left = _read_note(path)
+        part = _read_note(path)
         _note_of(path).unlink(missing_ok=True)
-        if left.etag and not arrived.etag and path.stat().st_size >= left.bytes > 0:
-            path.replace(mine)
-            arrived = left
+        if part.etag and not resumed.etag and path.stat().st_size >= part.bytes > 0:
+            path.replace(own_path)
+            resumed = part
         else:
             path.unlink(missing_ok=True)
-    mine.touch()
-    return arrived
+    own_path.touch()
+    return resumed
 
 
-def leave(file: VideoFile, *, arrived: Arrived) -> None:
-    """Close the attempt and say what the next may build on; nothing to build on removes the file. Raises OSError."""
+def close(file: VideoFile, *, part: PartialFile) -> None:
+    """End the attempt and note what the next may resume; without anything to resume the file is removed. Raises OSError."""
     path = path_of(file)
-    if arrived.bytes and arrived.etag:
-        _note_of(path).write_text(json.dumps({"bytes": arrived.bytes, "etag": arrived.etag}), encoding="utf-8")
+    if part.bytes and part.etag:
+        _note_of(path).write_text(json.dumps({"bytes": part.bytes, "etag": part.etag}), encoding="utf-8")
     else:
         discard(file)
 
@@ -66,26 +66,26 @@ def discard(file: VideoFile) -> None:
     _note_of(path_of(file)).unlink(missing_ok=True)
 
 
-def leftovers() -> Iterator[tuple[Path, tuple[UUID, int] | None]]:
-    """Every file here, with the (task, number) that its name tells, if it tells one."""
+def list_all() -> Iterator[tuple[Path, tuple[UUID, int] | None]]:
+    """Every file here, with the (task id, index) in its name, if there is one."""
     folder = Path(settings.INCOMING_ROOT)
     for path in folder.iterdir() if folder.is_dir() else ():
-        told = _NAME.fullmatch(path.name)
-        yield path, (UUID(told["task"]), int(told["index"])) if told else None
+        match = _NAME.fullmatch(path.name)
+        yield path, (UUID(match["task"]), int(match["index"])) if match else None
 
 
 def _fence(path: Path) -> int:
-    told = _NAME.fullmatch(path.name)
-    return int(told["fence"]) if told else -1
+    match = _NAME.fullmatch(path.name)
+    return int(match["fence"]) if match else -1
 
 
 def _note_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _read_note(path: Path) -> Arrived:
+def _read_note(path: Path) -> PartialFile:
     try:
         note = json.loads(_note_of(path).read_text(encoding="utf-8"))
-        return Arrived(bytes=int(note["bytes"]), etag=str(note["etag"]))
+        return PartialFile(bytes=int(note["bytes"]), etag=str(note["etag"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return Arrived()
+        return PartialFile()

@@ -1,4 +1,4 @@
-"""How a stored object reaches the person who may have it: from our disk in parts, by nginx, or by a short-lived S3 link."""
+"""Serves a stored object to a person who may see it: from our disk, through nginx, or by a short-lived S3 link."""
 
 import re
 from collections.abc import Iterator
@@ -18,8 +18,8 @@ from videos.storage import media_store
 LINK_S = 600
 _BLOCK_BYTES = 256 * 1024
 
-# Whatever hides in the bytes: a browser shows it as this type or not at all, runs nothing, and embeds it nowhere else.
-_SAFE = {
+# The bytes may hold anything: a browser shows them as the given type or not at all, runs nothing and embeds nothing.
+_SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "sandbox; default-src 'none'",
@@ -27,8 +27,8 @@ _SAFE = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
-    """An object as it may be served. `tag` changes with its bytes; `max_age_s` is for the browser's own cache alone."""
+class StoredObject:
+    """An object to be served. `tag` changes with its bytes; `max_age_s` is for the browser's private cache alone."""
 
     name: str
     mime_type: str
@@ -43,26 +43,26 @@ class Stored:
 
 
 class _LinkingStorage(Protocol):
-    """What a storage elsewhere can do: django-storages' S3."""
+    """What a remote storage offers: django-storages' S3."""
 
     def url(self, name: str, parameters: dict[str, Any], expire: int, http_method: str | None) -> str: ...
 
 
-def serve(request: HttpRequest, stored: Stored) -> HttpResponseBase:
-    """The answer to GET or HEAD. Raises OSError when our disk does not give the object."""
+def serve(request: HttpRequest, stored: StoredObject) -> HttpResponseBase:
+    """The response to GET or HEAD. Raises OSError when the object cannot be read from our disk."""
     path = media_store.local_path(stored.name)
     if path is None:
-        return _link(request, stored, default_storage)  # type: ignore[arg-type]  # only a local storage has no such links
+        return _redirect_to_bucket(request, stored, default_storage)  # type: ignore[arg-type]  # only a local storage has no such links
     if settings.X_ACCEL_PREFIX:
         response: HttpResponseBase = HttpResponse(
             headers={"X-Accel-Redirect": settings.X_ACCEL_PREFIX.rstrip("/") + "/" + quote(stored.name)}
         )
-        return _dressed(response, stored)
+        return _add_headers(response, stored)
     return _from_disk(request, stored, path.open("rb"), size=path.stat().st_size)
 
 
-def _link(request: HttpRequest, stored: Stored, storage: _LinkingStorage) -> HttpResponseBase:
-    """The link works for anybody for ten minutes, so it stands in no cache; the bucket is told what to answer."""
+def _redirect_to_bucket(request: HttpRequest, stored: StoredObject, storage: _LinkingStorage) -> HttpResponseBase:
+    """Redirect to a link that works for anybody for ten minutes, so it must not be cached."""
     url = storage.url(
         stored.name,
         parameters={
@@ -79,32 +79,32 @@ def _link(request: HttpRequest, stored: Stored, storage: _LinkingStorage) -> Htt
     return response
 
 
-def _from_disk(request: HttpRequest, stored: Stored, content: BinaryIO, *, size: int) -> HttpResponseBase:
+def _from_disk(request: HttpRequest, stored: StoredObject, content: BinaryIO, *, size: int) -> HttpResponseBase:
     response: HttpResponseBase | None = get_conditional_response(
         request, stored.etag, int(stored.last_modified.timestamp())
     )
     if response is None:
         try:
-            part = part_of(request, size=size, etag=stored.etag, last_modified=stored.last_modified)
-        except OutOfReach:
+            range_ = requested_range(request, size=size, etag=stored.etag, last_modified=stored.last_modified)
+        except RangeNotSatisfiable:
             response = HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
         else:
-            length = part.length if part else size
+            length = range_.length if range_ else size
             if request.method == "HEAD":
                 response = HttpResponse(headers={"Content-Length": str(length)})
             else:
-                slice_ = _Slice(content, first=part.first if part else 0, length=length)
+                slice_ = _Slice(content, first=range_.first if range_ else 0, length=length)
                 response = StreamingHttpResponse(
-                    slice_, status=206 if part else 200, headers={"Content-Length": str(length)}
+                    slice_, status=206 if range_ else 200, headers={"Content-Length": str(length)}
                 )
-            if part:
-                response["Content-Range"] = part.content_range
+            if range_:
+                response["Content-Range"] = range_.content_range
     if not response.streaming:
         content.close()
-    return _dressed(response, stored)
+    return _add_headers(response, stored)
 
 
-def _dressed(response: HttpResponseBase, stored: Stored) -> HttpResponseBase:
+def _add_headers(response: HttpResponseBase, stored: StoredObject) -> HttpResponseBase:
     response["Content-Type"] = stored.mime_type
     response["Content-Disposition"] = stored.disposition
     response["Accept-Ranges"] = "bytes"
@@ -112,13 +112,13 @@ def _dressed(response: HttpResponseBase, stored: Stored) -> HttpResponseBase:
     response["Last-Modified"] = http_date(stored.last_modified.timestamp())
     if response.status_code < 400:
         patch_cache_control(response, private=True, max_age=stored.max_age_s)
-    for name, value in _SAFE.items():
+    for name, value in _SECURITY_HEADERS.items():
         response[name] = value
     return response
 
 
 class _Slice:
-    """A part of an open file, block by block; closed with the response, however that ends."""
+    """A part of an open file, read in blocks; the response closes it."""
 
     def __init__(self, content: BinaryIO, *, first: int, length: int) -> None:
         self._content = content
@@ -137,12 +137,12 @@ class _Slice:
 _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IGNORECASE)
 
 
-class OutOfReach(Exception):
-    """The part asked for lies past the end: 416."""
+class RangeNotSatisfiable(Exception):
+    """The requested range lies past the end: 416."""
 
 
 @dataclass(frozen=True)
-class Part:
+class ByteRange:
     """Bytes `first` to `last`, both included, of `size`."""
 
     first: int
@@ -158,27 +158,30 @@ class Part:
         return f"bytes {self.first}-{self.last}/{self.size}"
 
 
-def part_of(request: HttpRequest, *, size: int, etag: str, last_modified: datetime) -> Part | None:
-    """The part to send; None for the whole, asked for by none, several, malformed or outdated ranges. Raises OutOfReach."""
-    asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if request.method != "GET" or asked is None or not _still_holds(request, etag, last_modified):
+def requested_range(request: HttpRequest, *, size: int, etag: str, last_modified: datetime) -> ByteRange | None:
+    """The range to send; None for the whole file: without a range, with several, malformed or outdated ones.
+
+    Raises RangeNotSatisfiable.
+    """
+    match = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if request.method != "GET" or match is None or not _if_range_matches(request, etag, last_modified):
         return None
-    first, last = asked[1], asked[2]
+    first, last = match[1], match[2]
     if not first and not last:
         return None
-    if not first:  # the last so many bytes
+    if not first:  # the last N bytes
         if int(last) == 0 or size == 0:
-            raise OutOfReach
-        return Part(max(size - int(last), 0), size - 1, size)
+            raise RangeNotSatisfiable
+        return ByteRange(max(size - int(last), 0), size - 1, size)
     if last and int(last) < int(first):
         return None
     if int(first) >= size:
-        raise OutOfReach
-    return Part(int(first), min(int(last), size - 1) if last else size - 1, size)
+        raise RangeNotSatisfiable
+    return ByteRange(int(first), min(int(last), size - 1) if last else size - 1, size)
 
 
-def _still_holds(request: HttpRequest, etag: str, last_modified: datetime) -> bool:
-    """If-Range: continue only the very same file. A weak tag proves nothing; a date must match to the second."""
+def _if_range_matches(request: HttpRequest, etag: str, last_modified: datetime) -> bool:
+    """Whether If-Range names this very file. A weak tag proves nothing; a date must match to the second."""
     condition = request.headers.get("If-Range", "").strip()
     if not condition:
         return True

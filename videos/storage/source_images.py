@@ -1,4 +1,4 @@
-"""Images that people bring: decoded with care, drawn anew without what hid in them, kept private, lent to the provider."""
+"""Source images that users upload: re-encoded, kept private, and uploaded to the provider for a while."""
 
 import hashlib
 from contextlib import suppress
@@ -17,57 +17,55 @@ from videos.providers.base import Provider
 from videos.storage import image_reencoding, media_store
 from videos.storage.image_reencoding import ImageRefused
 
-__all__ = ["ImageRefused", "are_at_provider", "forget", "keep", "provider_urls", "send_to_provider", "sweep_images"]
-
-# Kept without being in any order; more than a person needs at once, too few to fill a disk with.
-UNUSED_AT_MOST = 100
-UNUSED_FOR = timedelta(days=7)
+# Images in no order: more than a user needs at once, too few to fill a disk.
+MAX_UNUSED = 100
+KEEP_UNUSED_FOR = timedelta(days=7)
 # The vendor's pages say 24 hours or 3 days.
 PROVIDER_KEEPS_FOR = timedelta(hours=24)
-# An order may wait in the provider's own queue.
-STILL_NEEDED_FOR = timedelta(hours=2)
-BATCH = 500
+# An order may wait in the provider's own queue before its images are fetched.
+MIN_REMAINING = timedelta(hours=2)
+BATCH_SIZE = 500
 
 
-def keep(*, user: User, upload: "UploadedFile[bytes]") -> SourceImage:
-    """Keep an image for its person, drawn anew; the same again is the one kept before. Raises ImageRefused, StorageTrouble."""
-    picture = image_reencoding.redraw(upload)
-    digest = hashlib.sha256(picture.content).hexdigest()
-    former = SourceImage.objects.filter(user=user, sha256=digest).first()
-    if former is not None:
-        # Brought again is wanted again: the week begins anew.
-        former.created_at = clock.now()
-        former.save(update_fields=["created_at"])
-        return former
-    if _unneeded().filter(user=user).count() >= UNUSED_AT_MOST:
+def store(*, user: User, upload: "UploadedFile[bytes]") -> SourceImage:
+    """Re-encode and store a user's image; the same image again returns the row there is. Raises ImageRefused, StorageError."""
+    encoded = image_reencoding.reencode(upload)
+    digest = hashlib.sha256(encoded.content).hexdigest()
+    existing = SourceImage.objects.filter(user=user, sha256=digest).first()
+    if existing is not None:
+        # It is wanted again, so the time it is kept unused starts again.
+        existing.created_at = clock.now()
+        existing.save(update_fields=["created_at"])
+        return existing
+    if _unneeded_images().filter(user=user).count() >= MAX_UNUSED:
         raise ImageRefused("quota")
-    name = media_store.new_name(media_store.IMAGES, picture.suffix)
-    media_store.keep_bytes(picture.content, name, mime_type=picture.mime_type)
+    name = media_store.new_name(media_store.IMAGES, encoded.suffix)
+    media_store.store_bytes(encoded.content, name, mime_type=encoded.mime_type)
     return SourceImage.objects.create(
         user=user,
         name=name,
-        mime_type=picture.mime_type,
-        width=picture.width,
-        height=picture.height,
-        size_bytes=len(picture.content),
+        mime_type=encoded.mime_type,
+        width=encoded.width,
+        height=encoded.height,
+        size_bytes=len(encoded.content),
         sha256=digest,
     )
 
 
 def are_at_provider(*, task: VideoTask, account_id: int) -> bool:
-    """Whether every image of the order lies at this account's upload host, and will for long enough."""
-    return not any(_is_missing(image, account_id) for image in _of(task))
+    """Whether every image of the order is at this account's upload host, and stays there long enough."""
+    return not any(_is_missing(image, account_id) for image in _images_of(task))
 
 
-def send_to_provider(*, task: VideoTask, account_id: int, client: Provider) -> None:
-    """Upload what is not there (free, and harmless when repeated). Raises NoAnswer, OutOfCredits, AccessDenied."""
-    for image in _of(task):
+def upload_to_provider(*, task: VideoTask, account_id: int, client: Provider) -> None:
+    """Upload the missing images (free, and harmless when repeated). Raises NoAnswer, OutOfCredits, AccessDenied."""
+    for image in _images_of(task):
         if not _is_missing(image, account_id):
             continue
         try:
             content = media_store.read_bytes(image.name)
-        except (media_store.StorageTrouble, FileNotFoundError) as problem:
-            raise errors.NoAnswer(f"our own storage does not give the image: {type(problem).__name__}") from problem
+        except (media_store.StorageError, FileNotFoundError) as problem:
+            raise errors.NoAnswer(f"the image cannot be read from our storage: {type(problem).__name__}") from problem
         suffix = image_reencoding.SUFFIXES[image.mime_type]
         until = clock.now() + PROVIDER_KEEPS_FOR
         url = client.upload(content, file_name=f"{image.pk}{suffix}", mime_type=image.mime_type)
@@ -77,23 +75,23 @@ def send_to_provider(*, task: VideoTask, account_id: int, client: Provider) -> N
 
 
 def provider_urls(*, task: VideoTask) -> list[str]:
-    """Where the provider finds the order's images: first and last frame, or the references in their order."""
-    return [image.provider_url for image in _of(task)]
+    """The provider's URLs of the order's images: first and last frame, or the references in their order."""
+    return [image.provider_url for image in _images_of(task)]
 
 
-def sweep_images(now: datetime) -> int:
-    """Remove images that no order needs any more and nobody brought in the last week; returns how many."""
-    return _remove(_unneeded().filter(created_at__lt=now - UNUSED_FOR))
+def delete_unused(now: datetime) -> int:
+    """Remove images that no order needs any more and nobody uploaded in the last week; returns how many."""
+    return _delete_all(_unneeded_images().filter(created_at__lt=now - KEEP_UNUSED_FOR))
 
 
-def forget(*, user: User) -> int:
-    """Remove a leaving person's images, except those of orders still on their way; returns how many."""
-    return _remove(_unneeded(ended=True).filter(user=user))
+def delete_images_of(*, user: User) -> int:
+    """Remove a closed account's images, except those of unfinished orders; returns how many."""
+    return _delete_all(_unneeded_images(ended=True).filter(user=user))
 
 
-def _of(task: VideoTask) -> list[SourceImage]:
-    places = TaskImage.objects.filter(task=task).select_related("image").order_by("position")
-    return [place.image for place in places]
+def _images_of(task: VideoTask) -> list[SourceImage]:
+    task_images = TaskImage.objects.filter(task=task).select_related("image").order_by("position")
+    return [task_image.image for task_image in task_images]
 
 
 def _is_missing(image: SourceImage, account_id: int) -> bool:
@@ -102,22 +100,22 @@ def _is_missing(image: SourceImage, account_id: int) -> bool:
         not image.provider_url
         or image.provider_account_id != account_id
         or until is None
-        or until - clock.now() < STILL_NEEDED_FOR
+        or until - clock.now() < MIN_REMAINING
     )
 
 
-def _unneeded(*, ended: bool = False) -> QuerySet[SourceImage]:
-    """Images of no order that is still shown, or with `ended`, of none on its way."""
-    over = Q(task__deleted_at__isnull=False)
+def _unneeded_images(*, ended: bool = False) -> QuerySet[SourceImage]:
+    """Images that no visible order uses or, with `ended`, no unfinished order."""
+    is_over = Q(task__deleted_at__isnull=False)
     if ended:
-        over |= Q(task__status__in=VideoTask.FINAL)
-    return SourceImage.objects.filter(~Exists(TaskImage.objects.filter(~over, image=OuterRef("pk"))))
+        is_over |= Q(task__status__in=VideoTask.FINAL)
+    return SourceImage.objects.filter(~Exists(TaskImage.objects.filter(~is_over, image=OuterRef("pk"))))
 
 
-def _let_go(images: QuerySet[SourceImage], image: SourceImage) -> bool:
-    """Delete the row and its places in deleted orders; False when an order has come to need it meanwhile."""
+def _delete_if_unneeded(images: QuerySet[SourceImage], image: SourceImage) -> bool:
+    """Delete the row and its uses in deleted orders; False when an order has come to need it meanwhile."""
     with transaction.atomic():
-        # Locked first and judged after: an order that is just being made holds the row until it has its place.
+        # Lock first, then check: an order that is just being created holds the row until it names the image.
         if not SourceImage.objects.select_for_update().filter(pk=image.pk).first() or not images.filter(pk=image.pk):
             return False
         TaskImage.objects.filter(image=image).delete()
@@ -125,13 +123,13 @@ def _let_go(images: QuerySet[SourceImage], image: SourceImage) -> bool:
         return True
 
 
-def _remove(images: QuerySet[SourceImage]) -> int:
-    """The row first, then the object: an object without a row is found by the sweep of files, a row without one by nobody."""
+def _delete_all(images: QuerySet[SourceImage]) -> int:
+    """Delete rows first, then objects: the sweep of files finds an object without a row, but not a row without an object."""
     removed = 0
-    for image in list(images.order_by("created_at")[:BATCH]):
-        if not _let_go(images, image):
+    for image in list(images.order_by("created_at")[:BATCH_SIZE]):
+        if not _delete_if_unneeded(images, image):
             continue
         removed += 1
-        with suppress(media_store.StorageTrouble):
+        with suppress(media_store.StorageError):
             media_store.delete(image.name)
     return removed

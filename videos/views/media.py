@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from billing.alerts import services as alerts
 from videos.models import SourceImage, VideoFile
-from videos.storage.serving import Stored, serve
+from videos.storage.serving import StoredObject, serve
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
         return _deleted_response()
-    stored = Stored(
+    stored = StoredObject(
         name=found.name,
         mime_type="video/mp4",
         tag=found.sha256,
@@ -48,7 +48,7 @@ def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     found = _get_file(request, task_id)
     if found.state == VideoFile.State.DELETED:
         return _deleted_response()
-    stored = Stored(
+    stored = StoredObject(
         name=found.poster_name,
         mime_type="image/webp",
         tag=f"{found.sha256}-poster",
@@ -66,7 +66,7 @@ def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
     found = SourceImage.objects.filter(pk=image_id).first()
     if found is None or not _can_view(request, found.user_id):
         raise Http404
-    stored = Stored(
+    stored = StoredObject(
         name=found.name,
         mime_type=found.mime_type,
         tag=found.sha256,
@@ -117,7 +117,7 @@ def _deleted_response() -> HttpResponse:
     return HttpResponse(_("This video was deleted."), content_type="text/plain; charset=utf-8", status=410)
 
 
-def _serve(request: HttpRequest, stored: Stored, *, of: str) -> HttpResponseBase:
+def _serve(request: HttpRequest, stored: StoredObject, *, of: str) -> HttpResponseBase:
     try:
         return serve(request, stored)
     except OSError as problem:

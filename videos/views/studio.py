@@ -26,6 +26,7 @@ from videos.ordering import examples, orders, studio_options
 from videos.ordering.input_modes import ALL_SLOTS, SLOT_LABELS, Mode, models_for
 from videos.presentation.tiles import VideoSummary, summarize_video
 from videos.storage import media_store, source_images
+from videos.storage.image_reencoding import ImageRefused
 from videos.views.access import PageRequest, get_own_task, sign_in_required, signed_in_user
 from videos.views.landing import DRAFT_KEY, landing
 
@@ -188,10 +189,10 @@ def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, st
     if file is None:
         return None, _("No image was received. Please choose it again.")
     try:
-        return source_images.keep(user=signed_in_user(request), upload=file), ""
-    except source_images.ImageRefused as error:
+        return source_images.store(user=signed_in_user(request), upload=file), ""
+    except ImageRefused as error:
         return None, str(error)
-    except media_store.StorageTrouble:
+    except media_store.StorageError:
         log.exception("an image could not be kept")
         return None, _(
             "We could not save the image because of a storage problem that the operator can see. Please try again."

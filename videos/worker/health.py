@@ -1,4 +1,4 @@
-"""What the watch over spending (`billing.guard.anomalies`) must hear from here: how videos ended lately. The sweep's chore."""
+"""Checks that the sweep runs: how videos ended lately (for `billing.guard.anomalies`), and whether callbacks arrive."""
 
 from collections import Counter
 from datetime import datetime
@@ -18,8 +18,8 @@ from videos.providers.base import RefusalReason
 
 Status = VideoTask.Status
 
-# Failures that the order brought about, or a person: they say nothing about how well the provider works.
-NOT_THE_PROVIDERS = [
+# Failures caused by the order or an operator: they say nothing about how well the provider works.
+UNRELATED_FAILURES = [
     RefusalReason.CONTENT_POLICY,
     RefusalReason.UNSAFE_IMAGE,
     RefusalReason.PROMINENT_PERSON,
@@ -30,8 +30,8 @@ NOT_THE_PROVIDERS = [
 
 
 def check_recent_outcomes() -> list[WatchTrip]:
-    """Forget holds that are over, and look at what is being spent; returns what tripped."""
-    user_holds.delete_expired()
+    """End holds that are over, and check spending and failures for anomalies; returns the new trips."""
+    user_holds.end_over()
     if not settings.UNUSUAL_WATCH:
         anomalies.end_finished_trips()
         return []
@@ -39,71 +39,69 @@ def check_recent_outcomes() -> list[WatchTrip]:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return []
-    return anomalies.check_anomalies(
-        account_id=account.pk, outcomes_since=lambda since: ended_after(since, account_id=account.pk)
-    )
+    return anomalies.watch(account_id=account.pk, ended=lambda since: recent_outcomes(since, account_id=account.pk))
 
 
-def ended_after(since: datetime, *, account_id: int) -> RecentOutcomes:
-    """How the newest videos of this account ended, those left out whose failure is not the provider's."""
+def recent_outcomes(since: datetime, *, account_id: int) -> Ended:
+    """How the newest videos of this account ended, without failures that are not the provider's."""
     ended = VideoTask.objects.filter(
         status__in=[Status.READY, Status.FAILED], finished_at__gt=since, account_id=account_id
-    ).exclude(failure_code__in=NOT_THE_PROVIDERS)
-    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.MAX_JOBS_FOR_FAILURES]
-    return RecentOutcomes(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
+    ).exclude(failure_code__in=UNRELATED_FAILURES)
+    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.FAILURES_LOOKED_AT]
+    return Ended(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
 
 
 KIND = Alert.Kind.CALLBACKS_DRY
 
-# The newest verdicts; fewer than ENOUGH say nothing yet.
-LOOKED_AT, ENOUGH = 40, 20
-# A poll comes before the call now and then; before four of five only where hardly any call comes. By half: they come.
-DRY_SHARE, HEALTHY_SHARE = 0.8, 0.5
-# Names that only a house of one's own knows.
-PRIVATE_ENDS = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
+# How many of the newest verdicts are judged, and how few are too few.
+SAMPLE_SIZE, MIN_SAMPLE = 40, 20
+# A poll sometimes finds the verdict before the callback. Above the first share callbacks are missing, below the second fine.
+MISSING_SHARE, HEALTHY_SHARE = 0.8, 0.5
+# Host names that only a local network resolves.
+PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
 def check_callbacks() -> None:
-    """Raise the alert unless it stands; end it when calls come again. The sandbox's calls are nobody's concern."""
+    """Alert when callbacks are missing, and resolve the alert when they arrive again. The sandbox is not checked."""
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return
     if account.source == ProviderAccount.Source.SANDBOX:
         return
-    ways = _ways(account.pk)
-    polled = ways.count("poll")
-    if len(ways) < ENOUGH:
+    sources = _verdict_sources(account.pk)
+    polled = sources.count("poll")
+    if len(sources) < MIN_SAMPLE:
         return
-    if polled <= HEALTHY_SHARE * len(ways):
+    if polled <= HEALTHY_SHARE * len(sources):
         alerts.resolve_alerts(KIND)
-    elif polled > DRY_SHARE * len(ways) and not Alert.objects.filter(kind=KIND, resolved_at=None).exists():
-        alerts.raise_alert(KIND, facts={"polled": polled, "verdicts": len(ways), **_why()})
+    elif polled > MISSING_SHARE * len(sources) and not Alert.objects.filter(kind=KIND, resolved_at=None).exists():
+        alerts.raise_alert(KIND, facts={"polled": polled, "verdicts": len(sources), **_alert_facts()})
 
 
 def is_private(address: str) -> bool:
-    """Whether an address of the web is of a house, not of the internet, as far as its name tells."""
+    """Whether a URL's host is on a local network, as far as its name or address tells."""
     host = urlsplit(address).hostname or ""
     try:
         return not ip_address(host).is_global
     except ValueError:
-        return "." not in host or host.endswith(PRIVATE_ENDS)
+        return "." not in host or host.endswith(PRIVATE_SUFFIXES)
 
 
-def _ways(account_id: int) -> list[str]:
-    """How the newest verdicts came, as far as they are this account's; those that mended something are left out."""
-    known = VideoTask.objects.filter(settled_by__in=["callback", "poll"]).order_by("-created_at")
-    newest = known.values_list("account_id", "settled_by")[:LOOKED_AT]
-    return [way for mine, way in newest if mine == account_id]
+def _verdict_sources(account_id: int) -> list[str]:
+    """Where the newest verdicts came from, if of this account; repairs are left out."""
+    settled = VideoTask.objects.filter(settled_by__in=["callback", "poll"]).order_by("-created_at")
+    newest = settled.values_list("account_id", "settled_by")[:SAMPLE_SIZE]
+    return [source for owner_id, source in newest if owner_id == account_id]
 
 
-def _why() -> dict[str, Any]:
-    """What may be the reason, as facts of the alert."""
+def _alert_facts() -> dict[str, Any]:
+    """The likely reason, as facts of the alert."""
     address: str = settings.CALLBACK_BASE_URL
     if is_private(address):
         return {"say": ["callbacks_dry", "callbacks_private"], "address": address}
-    calls = CallbackReceipt.objects.filter(task__isnull=False).order_by("-last_at")
-    called_at = calls.values_list("last_at", flat=True).first()
+    callbacks = CallbackReceipt.objects.filter(task__isnull=False).order_by("-last_at")
+    called_at = callbacks.values_list("last_at", flat=True).first()
     if called_at is None:
         return {"say": ["callbacks_dry", "callbacks_never"], "address": address}
     return {"say": ["callbacks_dry", "callbacks_ended"], "address": address, "called_at": called_at.isoformat()}

@@ -1,4 +1,4 @@
-"""The worker's work without a worker: for a command on a machine where none is running."""
+"""Runs due jobs inline, without a worker: for commands on a machine where no worker runs."""
 
 import logging
 import threading
@@ -18,29 +18,29 @@ from videos.worker import sweep
 log = logging.getLogger(__name__)
 
 # The supervisor sends a canary every 30 s.
-ALIVE_WITHIN = timedelta(seconds=40)
-# This process hears no callbacks, and record-info is free.
-ASK_EVERY = timedelta(seconds=5)
+CANARY_MAX_AGE = timedelta(seconds=40)
+# This process receives no callbacks, and polls are free.
+POLL_EVERY = timedelta(seconds=5)
 ROUND_S = 1.0
-# A request that is being sent has 60 s; who leaves before its answer leaves an unconfirmed video behind.
-FINISH_WITHIN_S = 75.0
+# A request may take 60 s; leaving before its answer would leave an unconfirmed video behind.
+STOP_TIMEOUT_S = 75.0
 
 
 def is_worker_alive() -> bool:
-    """Whether a job of a worker ran lately."""
-    return JobRequest.objects.filter(name="canary", started_at__gt=clock.database_now() - ALIVE_WITHIN).exists()
+    """Whether a worker ran a job lately."""
+    return JobRequest.objects.filter(name="canary", started_at__gt=clock.database_now() - CANARY_MAX_AGE).exists()
 
 
-class Handwork:
-    """Sends, asks and saves whatever is due, beside the `with` block, until its end; what was begun then is finished.
+class InlineWorker:
+    """Sends, polls and downloads whatever is due, in a thread beside the `with` block; ends with it, after the current job.
 
-    Every act is safe beside a worker that comes back meanwhile.
+    Every act is safe beside a worker that starts meanwhile.
     """
 
     def __init__(self, task_id: UUID) -> None:
         self._task_id = task_id
-        self._ends = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="veoapp-handwork", daemon=True)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="veoapp-inline-worker", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -49,31 +49,31 @@ class Handwork:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._ends.set()
-        # Whoever presses Ctrl-C a second time wants out at once.
+        self._stopping.set()
+        # A second Ctrl-C leaves at once.
         with suppress(KeyboardInterrupt):
-            self._thread.join(FINISH_WITHIN_S)
+            self._thread.join(STOP_TIMEOUT_S)
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._ends.is_set():
+            while not self._stopping.is_set():
                 try:
-                    self._round()
+                    self._run_round()
                 except Exception:
-                    # As a job would: the rows know what is due, and the next round looks again.
-                    log.exception("a round of work failed")
-                self._ends.wait(ROUND_S)
+                    # As with a failed job: the rows tell what is due, and the next round tries again.
+                    log.exception("a round of jobs failed")
+                self._stopping.wait(ROUND_S)
         finally:
             connections.close_all()
 
-    def _round(self) -> None:
+    def _run_round(self) -> None:
         sweep.tidy()
         dispatch.dispatch_due()
-        self._ask_soon()
+        self._poll_soon()
         polling.poll_due()
         downloads.download_due()
 
-    def _ask_soon(self) -> None:
-        soon = clock.database_now() + ASK_EVERY
+    def _poll_soon(self) -> None:
+        soon = clock.database_now() + POLL_EVERY
         at_provider = VideoTask.objects.filter(pk=self._task_id, status=VideoTask.Status.GENERATING)
         at_provider.filter(due_at__gt=soon).update(due_at=soon)

@@ -1,8 +1,8 @@
-"""The worker's supervisor: keeps a django-q cluster alive, rings the sweep every second, and restarts what hangs.
+"""The worker's supervisor: keeps a django-q cluster running, enqueues due jobs every second, and restarts a hung cluster.
 
-A cluster whose idle worker was killed while it held the queue's lock stays alive, runs nothing and is deaf to SIGTERM.
-So the cluster runs in a process group of its own; a canary job goes in every 30 s, and when none came back for 120 s the
-whole group is killed and started anew. The rows know what is due, so nothing is lost.
+A cluster whose idle worker was killed while it held the queue's lock stays alive, runs nothing and ignores SIGTERM. So
+the cluster runs in its own process group; a canary job is enqueued every 30 s, and when none started for 120 s the whole
+group is killed and started again. The rows tell what is due, so nothing is lost.
 """
 
 import logging
@@ -27,20 +27,18 @@ from videos.worker import sweep
 log = logging.getLogger(__name__)
 
 CANARY_EVERY_S = 30.0
-CANARY_LOST_AFTER_S = 120.0
+CANARY_TIMEOUT_S = 120.0
 SWEEP_EVERY_S = 1.0
 STOP_GRACE_S = 20.0
 RESTART_PAUSE_S = 2.0
 
 
 class Supervisor:
-    """Runs until told to stop. `canary_lost_after_s` is shorter in tests only."""
+    """Runs until SIGTERM or SIGINT. The intervals are shorter in tests only."""
 
-    def __init__(
-        self, *, canary_every_s: float = CANARY_EVERY_S, canary_lost_after_s: float = CANARY_LOST_AFTER_S
-    ) -> None:
+    def __init__(self, *, canary_every_s: float = CANARY_EVERY_S, canary_timeout_s: float = CANARY_TIMEOUT_S) -> None:
         self.canary_every_s = canary_every_s
-        self.canary_lost_after_s = canary_lost_after_s
+        self.canary_timeout_s = canary_timeout_s
         self.stopping = False
         self.cluster: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
@@ -48,18 +46,18 @@ class Supervisor:
         self._canary_at = 0.0
 
     def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT; then stop the cluster, by force if it does not listen."""
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
+        """Supervise until SIGTERM or SIGINT; then stop the cluster, by force if it does not end."""
+        signal.signal(signal.SIGTERM, self._request_stop)
+        signal.signal(signal.SIGINT, self._request_stop)
         self._start()
         try:
             while not self.stopping:
-                self._beat()
+                self._check()
                 time.sleep(SWEEP_EVERY_S)
         finally:
-            self._end()
+            self._stop_cluster()
 
-    def _beat(self) -> None:
+    def _check(self) -> None:
         if self.cluster is None or self.cluster.poll() is not None:
             self._restart("the cluster ended", say="worker_ended")
         try:
@@ -70,15 +68,15 @@ class Supervisor:
                 job_queue.enqueue("canary")
             silent_s = self._silent_for_s()
         except DatabaseError as error:
-            # The database is away: say so, and try again with a fresh connection at the next beat.
+            # The database is away: the next round tries again with a fresh connection.
             log.warning("the database does not answer: %s", type(error).__name__)
             connections.close_all()
             return
-        if silent_s >= self.canary_lost_after_s:
+        if silent_s >= self.canary_timeout_s:
             self._restart("no job ran", say="worker_silent", silent_s=round(silent_s))
 
     def _silent_for_s(self) -> float:
-        """Seconds since a canary came back, counted from the cluster's start at the earliest."""
+        """Seconds since a canary job started, counted from the cluster's start at the earliest."""
         started_at = JobRequest.objects.filter(name="canary").values_list("started_at", flat=True).first()
         age_s = time.monotonic() - self._started_at
         if started_at is None:
@@ -86,7 +84,7 @@ class Supervisor:
         return min(age_s, (clock.database_now() - started_at) / timedelta(seconds=1))
 
     def _start(self) -> None:
-        # The lifeline: when this process dies, however it dies, its end closes and the cluster's group ends itself.
+        # When this process dies, however it dies, its end of the pipe closes and the cluster's group ends itself.
         read_end, self._lifeline = os.pipe()
         self.cluster = subprocess.Popen(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "cluster", "--lifeline", str(read_end)],
@@ -100,7 +98,7 @@ class Supervisor:
 
     def _restart(self, why: str, *, say: str, **facts: int) -> None:
         log.warning("restarting the cluster: %s %s", why, facts or "")
-        self._end(grace_s=0)
+        self._stop_cluster(grace_s=0)
         try:
             alerts.raise_alert(alerts.Kind.WORKER, cause=why, facts={"say": [say], **facts})
         except DatabaseError:
@@ -109,25 +107,25 @@ class Supervisor:
         if not self.stopping:
             self._start()
 
-    def _end(self, *, grace_s: float = STOP_GRACE_S) -> None:
+    def _stop_cluster(self, *, grace_s: float = STOP_GRACE_S) -> None:
         if self.cluster is not None:
             stop_group(self.cluster, grace_s=grace_s)
         if self._lifeline is not None:
             os.close(self._lifeline)
             self._lifeline = None
 
-    def _stop(self, signum: int, frame: FrameType | None) -> None:
+    def _request_stop(self, signum: int, frame: FrameType | None) -> None:
         self.stopping = True
 
 
 def stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
-    """End a process and its whole group: politely for `grace_s`, then by SIGKILL."""
+    """End a process and its whole group: by SIGTERM for `grace_s`, then by SIGKILL."""
     if grace_s and process.poll() is None:
         process.terminate()
         try:
             process.wait(grace_s)
         except subprocess.TimeoutExpired:
-            log.warning("the cluster does not stop; killing it")
+            log.warning("the cluster does not stop; it is killed")
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

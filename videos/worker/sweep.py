@@ -130,7 +130,7 @@ def _waiting_rows(at: datetime) -> dict[str, Callable[[], list[QuerySet[Any]]]]:
     queued = VideoTask.objects.filter(status=Status.QUEUED)
     return {
         "dispatch": lambda: [queued.filter(due_at__lte=at)],
-        "poll": lambda: [VideoTask.objects.filter(polling.due(), due_at__lte=at)],
+        "poll": lambda: [VideoTask.objects.filter(polling.awaiting_verdict(), due_at__lte=at)],
         "download": lambda: [VideoFile.objects.filter(state=VideoFile.State.PENDING, due_at__lte=at)],
         "notify": lambda: [user_mails.list_due()],
         "alerts": lambda: [alert_outbox.due_deliveries()],
@@ -175,7 +175,7 @@ def _tidy_files() -> None:
     run_all.run_all_then_raise(
         partial(storage_cleanup.sweep_files, at),
         partial(owner_actions.delete_expired, at),
-        partial(source_images.sweep_images, at),
+        partial(source_images.delete_unused, at),
         owner_actions.erase_closed_accounts,
         circuit_breaker.delete_old_outcomes,
         partial(balance_history.delete_old_readings, at),
@@ -189,7 +189,7 @@ def _end_dead_submissions() -> None:
     dead = VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=clock.database_now())
 
     def end(task: VideoTask) -> None:
-        if lifecycle.unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
+        if lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
             job_queue.enqueue("poll")
 
     run_all.run_all_then_raise(*(partial(end, task) for task in dead))
@@ -197,7 +197,7 @@ def _end_dead_submissions() -> None:
 
 def _end_long_waits() -> None:
     overdue = queue.list_overdue(clock.database_now())[:200]
-    cancel = partial(lifecycle.cancelled, code="waited_too_long", actor=None)
+    cancel = partial(lifecycle.cancel, code="waited_too_long", actor=None)
     run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in overdue))
 
 

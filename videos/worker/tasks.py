@@ -1,4 +1,4 @@
-"""The jobs of django-q2: doors that say "look now". Each takes nothing, calls one act, and may run twice, late or never."""
+"""The jobs of django-q2. Each takes no arguments, looks at whatever is due, and may run twice, late or never."""
 
 from billing.audit import runner as billing_books
 from billing.common import run_all
@@ -21,25 +21,25 @@ def dispatch() -> None:
 
 
 def poll() -> None:
-    """Ask for verdicts."""
+    """Poll the provider for verdicts."""
     job_queue.mark_started("poll")
     polling.poll_due()
 
 
 def download() -> None:
-    """Fetch, check and store results."""
+    """Fetch, check and store finished videos."""
     job_queue.mark_started("download")
     downloads.download_due()
 
 
 def count() -> None:
-    """Fold what was counted into totals."""
+    """Add new counts to the totals."""
     job_queue.mark_started("count")
     recount.fold()
 
 
 def tidy() -> None:
-    """Heal what was lost: dead leases, waits that outlived the promise, old files."""
+    """Repair what was lost or has expired: dead leases, overlong waits, old files."""
     job_queue.mark_started("tidy")
     sweep.tidy()
 
@@ -51,30 +51,30 @@ def balance() -> None:
 
 
 def notify() -> None:
-    """Mail those who asked to be told."""
+    """Mail users who want to be notified about their videos."""
     job_queue.mark_started("notify")
     user_mails.send_due()
 
 
 def alerts() -> None:
-    """Tell operators of alerts."""
+    """Deliver alerts to operators."""
     job_queue.mark_started("alerts")
     alert_delivery.deliver_due()
 
 
 def summary() -> None:
-    """Send the operators' morning mail."""
+    """Send the operators' daily summary."""
     job_queue.mark_started("summary")
     daily_summary.send_due()
 
 
 def canary() -> None:
-    """Prove that jobs run; the supervisor watches for this answer."""
+    """Prove that jobs run; the supervisor watches for it."""
     job_queue.mark_started("canary")
 
 
 def books() -> None:
-    """Look whether the books balance."""
+    """Audit the books."""
     job_queue.mark_started("books")
     billing_books.run_audit(often=True)
 
@@ -88,6 +88,6 @@ def reconcile() -> None:
 
 
 def lots() -> None:
-    """Take out credits whose time has come, and announce what is next."""
+    """Remove expired credits and announce the next to expire."""
     job_queue.mark_started("lots")
     expiry.run()

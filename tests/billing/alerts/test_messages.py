@@ -209,11 +209,11 @@ def restarted(house: House, *, after_s: int | None) -> None:
     if after_s:
         house.monkeypatch.setattr(mine, "cluster", type("Cluster", (), {"poll": lambda self: None})())
         house.monkeypatch.setattr(mine, "_end", lambda **how: None)
-    mine._beat()
+    mine._check()
 
 
 def full_disk(house: House) -> None:
-    house.monkeypatch.setattr(media_store, "has_room", lambda: False)
+    house.monkeypatch.setattr(media_store, "has_free_space", lambda: False)
     give_credits(house.user, 100)
     with pytest.raises(orders.StorageFull):
         orders.create(user=house.user, order=orders.VideoOrder(prompt="A lighthouse"), idempotency_key="k")
@@ -233,13 +233,13 @@ def _cannot_open(*given: object) -> None:
 
 def odd(house: House, state: ReportState) -> None:
     task = takes.generating(house.user)
-    polling.settle(task, Report(provider_task_id=task.pk.hex, state=state, oddities=["state 7"]))
+    polling.apply_report(task, Report(provider_task_id=task.pk.hex, state=state, oddities=["state 7"]))
 
 
 def given_up(house: House, code: str, *, by_hand: bool = False) -> None:
     task = takes.generating(house.user)
     actor = house.user if by_hand else None
-    lifecycle.given_up(task_id=task.pk, from_=task.status, code=code, detail="FileGone: 404", actor=actor)
+    lifecycle.give_up(task_id=task.pk, from_=task.status, code=code, detail="FileGone: 404", actor=actor)
 
 
 def told(kind: Alert.Kind, **facts: object) -> None:
@@ -376,11 +376,11 @@ def test_facts_that_fit_no_sentence_leave_what_was_told(still: SetClock, facts: 
 
 
 def test_the_newest_words_count_whosever_they_are(still: SetClock) -> None:
-    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
+    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     assert "is free on the disk" in alert_messages.format_detail(alert)
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="ENOSPC")
     assert alert_messages.format_detail(alert) == "ENOSPC"
-    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.no_room())
+    alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
     assert "is free on the disk" in alert_messages.format_detail(alert)
     assert alert.count == 4

@@ -354,7 +354,7 @@ def test_i7_a_ready_video_without_a_stored_file(alice: User) -> None:
 
 
 def test_i7_an_image_that_is_gone_or_another(alice: User, media: Path) -> None:
-    media_store.keep_bytes(b"image", "images/one.webp", mime_type="image/webp")
+    media_store.store_bytes(b"image", "images/one.webp", mime_type="image/webp")
     digest = media_store.sha256_of(media / "images/one.webp")
     image = SourceImage.objects.create(
         user=alice, name="images/one.webp", mime_type="image/webp", width=1, height=1, size_bytes=5, sha256=digest
@@ -376,7 +376,7 @@ def test_i7_a_file_deleted_while_we_looked_is_no_problem(
         VideoTask.objects.update(deleted_at=clock.now())
         return False
 
-    monkeypatch.setattr(media_store, "is_there", deleted_meanwhile)
+    monkeypatch.setattr(media_store, "exists", deleted_meanwhile)
     assert broken() == set()
 
 
@@ -384,9 +384,9 @@ def test_i7_a_storage_that_cannot_be_read(alice: User, monkeypatch: pytest.Monke
     history.ready(alice)
 
     def trouble(name: str) -> bool:
-        raise media_store.StorageTrouble("EIO")
+        raise media_store.StorageError("EIO")
 
-    monkeypatch.setattr(media_store, "is_there", trouble)
+    monkeypatch.setattr(media_store, "exists", trouble)
     assert broken() == {("I7", "storage")}
 
 
@@ -433,7 +433,7 @@ def test_i10_a_callback_unread_when_its_video_was_given_up(alice: User) -> None:
         task=task, provider_task_id="abc", body_sha256="0" * 64, received_at=clock.now() - timedelta(minutes=1)
     )
     from_ = Status.UNCONFIRMED
-    assert lifecycle.given_up(task_id=task.pk, from_=from_, code="unconfirmed", detail="no callback")
+    assert lifecycle.give_up(task_id=task.pk, from_=from_, code="unconfirmed", detail="no callback")
     assert broken() == {("I10", task.reference)}
     CallbackReceipt.objects.update(verdict="rejected")
     assert broken() == set()

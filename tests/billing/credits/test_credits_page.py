@@ -138,7 +138,7 @@ def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, stil
     task = history.waiting(alice)
     CreditLot.objects.update(expires_at=still.at + timedelta(days=1))
     still.sleep(2 * 86400)
-    lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
+    lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
     text = " ".join(purse.get(PAGE).text.split())
     assert text.count(f'href="/videos/{task.pk}/"') == 2
     assert "its credits had expired, so they can be used until 10 Sep 12:00" in text

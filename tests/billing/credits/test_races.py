@@ -129,10 +129,10 @@ def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User
     task = history.waiting(alice)
 
     def by_hand() -> bool:
-        return lifecycle.cancelled(task_id=task.pk, code="operator", actor=olga)
+        return lifecycle.cancel(task_id=task.pk, code="operator", actor=olga)
 
     def by_time() -> bool:
-        return lifecycle.cancelled(task_id=task.pk, code="waited_too_long", actor=None)
+        return lifecycle.cancel(task_id=task.pk, code="waited_too_long", actor=None)
 
     found = together(*[by_hand, by_time] * (THREADS // 2))
     assert sorted(found) == [False] * (THREADS - 1) + [True]
@@ -155,10 +155,10 @@ def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
     verdict = history.report(task, ReportState.FAILED)
 
     def by_provider() -> bool:
-        return verdicts.failed(task_id=task.pk, report=verdict, source="poll")
+        return verdicts.record_failure(task_id=task.pk, report=verdict, source="poll")
 
     def by_hand() -> bool:
-        return lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
+        return lifecycle.give_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
 
     found = together(*[by_provider, by_hand] * (THREADS // 2))
     assert sorted(found) == [False] * (THREADS - 1) + [True]
@@ -256,7 +256,7 @@ def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
     waiting = [history.waiting(alice) for _ in range(6)]
     give_credits(alice, 3 * PRICE)
     acts: list[Callable[[], Any]] = [lambda: user_actions.close_account(user=alice, actor=None)]
-    acts += [partial(lifecycle.cancelled, task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)]
+    acts += [partial(lifecycle.cancel, task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)]
     acts += [partial(order, alice, f"late-{n}") for n in range(3)]
     found = together(*acts)
     assert [answer for answer in found if isinstance(answer, Exception)] == []

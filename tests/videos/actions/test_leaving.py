@@ -26,7 +26,7 @@ def brought(user: User, colour: str) -> SourceImage:
     """An image that a person brought."""
     content = io.BytesIO()
     Image.new("RGB", (300, 300), colour).save(content, "PNG")
-    return source_images.keep(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
+    return source_images.store(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
 
 
 def with_image(world: World, user: User, image: SourceImage) -> VideoTask:
@@ -171,7 +171,7 @@ def test_an_owner_cancels_what_waits_and_nothing_else(world: World, alice: User)
 def test_the_late_film_of_a_deleted_video_is_not_awaited(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
-    lifecycle.given_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
+    lifecycle.give_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
     owner_actions.delete(task_id=task.pk, actor=alice)
     world.sandbox.finish()
     world.later(hours=2)

@@ -75,7 +75,7 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
         assert task.status == "generating"
         by_hand, by_verdict = together(
             cancel(task, "generating", olga),
-            lambda task=task: verdicts.failed(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
+            lambda task=task: verdicts.record_failure(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
         )
         assert (by_hand == "cancelled") != by_verdict
         world.assert_refunded(task)

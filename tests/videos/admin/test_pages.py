@@ -92,7 +92,7 @@ def test_a_video_is_found_by_its_words_its_person_and_every_number_it_has(
 
 def test_what_needs_a_person_is_one_click_away(desk: Client, world: World, alice: User) -> None:
     unconfirmed, delayed, _quiet = unconfirmed_video(world, alice), world.order(alice), world.order(alice)
-    lifecycle.delayed(task_id=delayed.pk)
+    lifecycle.mark_delayed(task_id=delayed.pk)
     for code, task in (("delayed", delayed), ("unconfirmed", unconfirmed)):
         text = desk.get(LIST, {"attention": code}).text
         assert titles(text) == 1

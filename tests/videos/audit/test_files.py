@@ -122,7 +122,7 @@ def test_a_slow_storage_ends_a_frequent_look_and_no_other(
         still.sleep(30)
         return True
 
-    monkeypatch.setattr(media_store, "is_there", slow)
+    monkeypatch.setattr(media_store, "exists", slow)
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
     assert not VideoFile.objects.filter(looked_at=None).exists(), "the second look went on where the first had ended"
@@ -152,7 +152,7 @@ def test_images_have_their_turn_as_well(
 ) -> None:
     monkeypatch.setattr(file_audit, "AT_MOST", 1)
     for number in range(2):
-        media_store.keep_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
+        media_store.store_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
         SourceImage.objects.create(
             user=alice, name=f"images/{number}.webp", mime_type="image/webp", width=1, height=1, size_bytes=5
         )

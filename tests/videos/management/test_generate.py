@@ -259,7 +259,7 @@ def test_beside_a_worker_it_only_watches(
     JobRequest.objects.create(name="canary", started_at=clock.now())
     worker = threading.Thread(target=_work_until_ready, daemon=True)
     worker.start()
-    monkeypatch.setattr(inline_worker.Handwork, "__enter__", _must_not_work)
+    monkeypatch.setattr(inline_worker.InlineWorker, "__enter__", _must_not_work)
     said = generate(PROMPT, "--user", purse.email, "--output", str(tmp_path / "out.mp4"))
     worker.join(60)
     assert said.code == 0, said.err
@@ -311,10 +311,10 @@ def _work_until_ready() -> None:
         time.sleep(0.05)
     task = VideoTask.objects.get()
     while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < until:
-        inline_worker.Handwork(task.pk)._round()
+        inline_worker.InlineWorker(task.pk)._run_round()
         time.sleep(0.1)
     connections.close_all()
 
 
-def _must_not_work(self: inline_worker.Handwork) -> None:
+def _must_not_work(self: inline_worker.InlineWorker) -> None:
     raise AssertionError("a worker is alive")

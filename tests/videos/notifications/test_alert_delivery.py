@@ -254,7 +254,7 @@ def parts(request: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def test_the_signature_is_the_one_of_the_specification() -> None:
-    headers = standard_webhooks.signed(
+    headers = standard_webhooks.signature_headers(
         b'{"test": 2432232314}', message_id="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330, secret=SECRET
     )
     assert headers == {
@@ -267,7 +267,7 @@ def test_the_signature_is_the_one_of_the_specification() -> None:
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_%%%", "whsec_c2hvcnQ=", SECRET.removeprefix("whsec_")])
 def test_a_secret_that_is_none_is_refused_without_being_shown(secret: str) -> None:
     with pytest.raises(ValueError, match=r"^the secret must be whsec_ and the base64 of 24 to 64 bytes$"):
-        standard_webhooks.key_of(secret)
+        standard_webhooks.parse_secret(secret)
 
 
 def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], None], still: SetClock) -> None:

@@ -39,7 +39,7 @@ def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -
     assert provider_balances.reading_interval() == timedelta(seconds=15), "somebody waits for a top-up"
     world.run(rounds=1)
     for task in alice.video_tasks.filter(status="queued"):
-        lifecycle.cancelled(task_id=task.pk, code="user", actor=alice)
+        lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
     assert provider_balances.reading_interval() == timedelta(minutes=1), "critical, and nobody waits"
     ProviderAccount.objects.update(balance=5000, breaker="open")
     assert provider_balances.reading_interval() == timedelta(minutes=1), "the provider has trouble"
@@ -76,7 +76,7 @@ def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_wor
     told = Alert.objects.filter(cause=old.cause, resolved_at=None)
     provider_balances.read_all()
     assert told.exists(), "it has a video under way"
-    lifecycle.given_up(task_id=task.pk, from_="generating", code="deadline")
+    lifecycle.give_up(task_id=task.pk, from_="generating", code="deadline")
     provider_balances.read_all()
     assert told.exists(), "what it was given up for is still asked about"
     VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())

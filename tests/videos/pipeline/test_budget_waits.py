@@ -200,7 +200,7 @@ def waits_or_none(provider: int) -> bool:
 def test_a_claim_does_not_look_for_ever(
     still: SetClock, provider: int, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "MOST_LOOKS", 1)
+    monkeypatch.setattr(dispatch, "MAX_BUDGET_SKIPS", 1)
     mine, his = order(alice), order(bob)
     limit(0, subject="user", user=alice)
     step = dispatch.claim_next(provider)
@@ -229,14 +229,14 @@ def test_what_did_not_leave_or_failed_gives_its_budget_back(still: SetClock, pro
     task = claimed(provider)
     assert task == first
     waits(provider)
-    assert lifecycle.requeued(
+    assert lifecycle.requeue(
         task_id=task.pk, fence=task.fence, wait=guard_checks.Wait("not_sent", still.at + timedelta(hours=1))
     )
     assert used() == 0
     still.sleep(15)
     task = claimed(provider)
     assert task == second
-    assert lifecycle.refused(task_id=task.pk, fence=task.fence, reason="policy", detail="no")
+    assert lifecycle.refuse(task_id=task.pk, fence=task.fence, reason="policy", detail="no")
     assert used() == 0
     still.sleep(15)
     assert claimed(provider) == third

@@ -39,7 +39,7 @@ def called(world: World, task: VideoTask, *, times: int = 1) -> list[CallbackRec
 def post(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.Response:
     """A call by a stranger on a task's address."""
     headers = {"Content-Type": "application/json", **headers}
-    return requests.post(dispatch.callback_url(task.pk, token), data=body, headers=headers, timeout=10)
+    return requests.post(dispatch.build_callback_url(task.pk, token), data=body, headers=headers, timeout=10)
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ def test_f30_forged_names_neither_delay_nor_drown_the_true_one(called_world: Wor
     task = called_world.order(alice)
     called_world.send()
     assert called_world.now(task).status == "unconfirmed"
-    forged = [post(task, token, body_for(f"{number:032x}")).status_code for number in range(callbacks.KEPT_PER_TASK)]
+    forged = [post(task, token, body_for(f"{number:032x}")).status_code for number in range(callbacks.MAX_PER_TASK)]
     assert set(forged) == {200}
     called_world.sandbox.finish()
     true_name = called_world.sandbox.accepted()[0]["task_id"]
@@ -298,12 +298,12 @@ def test_f31_a_rightly_signed_callback_is_heard(
 def test_f32_a_large_body_is_cut_at_64_kib(called_world: World, alice: User, token: str) -> None:
     task = called_world.order(alice)
     called_world.send()
-    assert post(task, token, b"x" * (callbacks.BODY_LIMIT + 1)).status_code == 413
+    assert post(task, token, b"x" * (callbacks.MAX_BODY_BYTES + 1)).status_code == 413
     assert not task.callbacks.exists()
 
 
 def test_f32_a_slow_body_holds_gunicorns_thread_for_a_moment_only(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(callbacks, "BODY_WITHIN_S", 0.5)
+    monkeypatch.setattr(callbacks, "BODY_TIMEOUT_S", 0.5)
     caller, line = socket.socketpair()
     with caller, line, line.makefile("rb") as received:
         caller.sendall(b'{"data": ')
@@ -318,7 +318,7 @@ def test_f32_a_slow_body_holds_gunicorns_thread_for_a_moment_only(db: None, monk
     assert CallbackReceipt.objects.get().body == '{"data": '
 
 
-@pytest.mark.parametrize(("spaces", "status"), [(0, 200), (callbacks.BODY_LIMIT, 413)])
+@pytest.mark.parametrize(("spaces", "status"), [(0, 200), (callbacks.MAX_BODY_BYTES, 413)])
 def test_f32_a_chunked_body_is_read_up_to_the_same_limit(db: None, spaces: int, status: int) -> None:
     body = body_for("a" * 32) + b" " * spaces
     request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
@@ -340,7 +340,7 @@ def test_f33_a_chunk_that_is_none_is_garbage(db: None) -> None:
 def test_f32_a_body_without_a_length_is_not_waited_for(called_world: World, alice: User, token: str) -> None:
     task = called_world.order(alice)
     called_world.send()
-    address = urlsplit(dispatch.callback_url(task.pk, token))
+    address = urlsplit(dispatch.build_callback_url(task.pk, token))
     with socket.create_connection((address.hostname, address.port or 80), timeout=5) as stream:
         stream.sendall(f"POST {address.path} HTTP/1.1\r\nHost: testserver\r\nContent-Length: -5\r\n\r\n".encode())
         answer = stream.recv(200)
@@ -447,7 +447,7 @@ def test_f36_a_callback_while_the_database_is_away_is_503_and_polling_finishes(
 
 
 def test_f38_a_callback_for_no_task_of_ours_is_kept_and_told(called_world: World, alice: User) -> None:
-    address = dispatch.callback_url(VideoTask().pk, "z" * 43)
+    address = dispatch.build_callback_url(VideoTask().pk, "z" * 43)
     assert requests.post(address, data=body_for("a" * 32), timeout=5).status_code == 404
     common = address.partition("/api/veo/callback")[0] + "/api/veo/callback"
     headers = {"Content-Type": "application/json"}
@@ -495,10 +495,10 @@ def test_a_flood_of_different_callbacks_keeps_the_inbox_bounded(called_world: Wo
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda number: post(task, token, body_for(f"{number:032x}")).status_code, range(60)))
     assert set(answers) == {200}
-    assert task.callbacks.count() <= callbacks.KEPT_PER_TASK + 4
+    assert task.callbacks.count() <= callbacks.MAX_PER_TASK + 4
 
 
 def test_the_inbox_counts_a_get_as_wrong(called_world: World, alice: User, token: str) -> None:
     task = called_world.order(alice)
     called_world.send()
-    assert requests.get(dispatch.callback_url(task.pk, token), timeout=5).status_code == 405
+    assert requests.get(dispatch.build_callback_url(task.pk, token), timeout=5).status_code == 405

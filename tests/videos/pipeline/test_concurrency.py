@@ -9,9 +9,9 @@ from pytest_django import Settings
 from videos.pipeline import concurrency
 
 
-@pytest.mark.parametrize(("threads", "at_once", "most"), [(2, None, 2), (8, 3, 3), (2, 5, 2), (0, 5, 1)])
+@pytest.mark.parametrize(("threads", "max_threads", "most"), [(2, None, 2), (8, 3, 3), (2, 5, 2), (0, 5, 1)])
 def test_an_item_is_drawn_only_when_a_thread_is_free_for_it(
-    settings: Settings, threads: int, at_once: int | None, most: int
+    settings: Settings, threads: int, max_threads: int | None, most: int
 ) -> None:
     settings.JOB_THREADS = threads
     done: list[int] = []
@@ -26,7 +26,7 @@ def test_an_item_is_drawn_only_when_a_thread_is_free_for_it(
         time.sleep(0.02)
         done.append(number)
 
-    assert concurrency.each(act, items(), at_once=at_once) == 10
+    assert concurrency.run_each(act, items(), max_threads=max_threads) == 10
     assert sorted(done) == list(range(10))
     assert max(open_when_drawn) == most - 1
 
@@ -41,5 +41,5 @@ def test_an_error_stops_nobody_else_and_is_raised_at_the_end(settings: Settings)
         done.append(number)
 
     with pytest.raises(ValueError, match="0"):
-        concurrency.each(act, range(5))
+        concurrency.run_each(act, range(5))
     assert sorted(done) == [1, 2, 3, 4]

@@ -187,7 +187,7 @@ def test_f45_without_a_fresh_link_it_is_tried_again_later(
 ) -> None:
     world.sandbox.order("file-403-until-minted")
     with monkeypatch.context() as patch:
-        patch.setattr("videos.pipeline.result_links.fresh", lambda file: "")
+        patch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
         world.save()
     assert the_file(task).last_error.startswith("link_expired")
     save_until_ready(world, task)
@@ -209,7 +209,7 @@ def test_f46_a_forbidden_address_is_never_asked_and_is_told_to_operators(
     VideoFile.objects.update(source_url=url)
     dialled: list[Any] = []
     monkeypatch.setattr("socket.socket.connect", lambda self, address: dialled.append(address))
-    monkeypatch.setattr("videos.pipeline.result_links.fresh", lambda file: "")
+    monkeypatch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
     world.save()
     monkeypatch.undo()
     assert dialled == []
@@ -231,7 +231,7 @@ def test_f46_a_redirect_to_a_private_address_is_not_followed(world: World, task:
 def test_f47_a_dripping_host_holds_a_worker_for_seconds_only(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downloads, "PACE_S", 1.0)
+    monkeypatch.setattr(downloads, "SPEED_WINDOW_S", 1.0)
     world.sandbox.order("slow-loris:0.2")
     began = time.monotonic()
     world.save()
@@ -269,7 +269,7 @@ def test_f48_a_half_that_the_host_will_not_resume_is_fetched_anew(world: World, 
     save_until_ready(world, task)
     world.assert_charged(task)
     file = the_file(task)
-    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.matches(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
 
 
 @pytest.mark.parametrize("fault", ["endless-file", "huge-length"])
@@ -342,7 +342,7 @@ def full_disk(into: io.BufferedRandom, after_bytes: int) -> Any:
 def test_f52_a_disk_that_fills_up_in_the_middle_leaves_the_task_waiting(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    def fetch_onto_full_disk(url: str, *, into: Any, **kwargs: Any) -> download.Fetched:
+    def fetch_onto_full_disk(url: str, *, into: Any, **kwargs: Any) -> download.FetchResult:
         return download.fetch(url, into=full_disk(into, 10_000), **kwargs)
 
     with monkeypatch.context() as patch:
@@ -362,13 +362,13 @@ def test_f52_below_the_reserve_nothing_is_fetched_until_there_is_room(
     world: World, task: VideoTask, settings: Settings
 ) -> None:
     settings.DISK_RESERVE_MB = 10**9
-    assert not media_store.has_room()
+    assert not media_store.has_free_space()
     world.save()
     assert world.now(task).status == "downloading"
     assert world.sandbox.events("served", task_id=task.provider_task_id) == []
     assert len(world.alerts("storage")) == 1
     settings.DISK_RESERVE_MB = 0
-    assert media_store.has_room()
+    assert media_store.has_free_space()
     world.later(minutes=2)
     world.save()
     world.assert_charged(task)
@@ -453,7 +453,7 @@ def test_f54_an_object_without_a_row_is_swept_after_a_day_and_not_before(
 ) -> None:
     world.save()
     orphan = media_store.new_name(media_store.VIDEOS, ".mp4")
-    media_store.keep_bytes(b"nobody's", orphan, mime_type="video/mp4")
+    media_store.store_bytes(b"nobody's", orphan, mime_type="video/mp4")
     storage_cleanup.sweep_files(world.clock.now())
     assert orphan in kept(settings, "videos")
     world.later(hours=25)
@@ -478,15 +478,15 @@ def test_f22_a_worker_that_sleeps_past_its_lease_and_wakes_changes_nothing(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sleeper has fetched and checked; while it draws the poster, another takes over and ends the work."""
-    draw = video_probe.draw
+    draw = video_probe.draw_poster
 
     def sleep_first(path: Path, *, duration_s: float) -> bytes:
-        monkeypatch.setattr(video_probe, "draw", draw)
+        monkeypatch.setattr(video_probe, "draw_poster", draw)
         world.later(minutes=6)
         assert world.save() == 1
         return draw(path, duration_s=duration_s) if path.exists() else b""
 
-    monkeypatch.setattr(video_probe, "draw", sleep_first)
+    monkeypatch.setattr(video_probe, "draw_poster", sleep_first)
     world.save()
     world.assert_charged(task)
     file = the_file(task)
@@ -498,7 +498,7 @@ def test_f22_a_worker_that_sleeps_past_its_lease_and_wakes_changes_nothing(
 
 def test_f22_a_sleeper_that_moved_its_film_takes_it_back(world: World, task: VideoTask, settings: Settings) -> None:
     file_id = the_file(task).pk
-    move_in = media_store.move_in
+    move_in = media_store.store_file
 
     with pytest.MonkeyPatch.context() as patch:
 
@@ -508,11 +508,11 @@ def test_f22_a_sleeper_that_moved_its_film_takes_it_back(world: World, task: Vid
             world.later(minutes=6)
             world.save()
 
-        patch.setattr(media_store, "move_in", sleep_before)
+        patch.setattr(media_store, "store_file", sleep_before)
         downloads.download(file_id)
     world.assert_charged(task)
     file = the_file(task)
-    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.matches(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
     assert kept(settings, "videos") == [file.name]
 
 
@@ -545,7 +545,7 @@ def test_f56_when_one_of_two_never_comes_the_whole_is_refunded(world: World, tas
 
 def test_a_video_deleted_while_it_arrives_is_not_stored(world: World, task: VideoTask, settings: Settings) -> None:
     file_id = the_file(task).pk
-    draw = video_probe.draw
+    draw = video_probe.draw_poster
 
     with pytest.MonkeyPatch.context() as patch:
 
@@ -553,7 +553,7 @@ def test_a_video_deleted_while_it_arrives_is_not_stored(world: World, task: Vide
             storage_cleanup.delete_files(task)
             return draw(path, duration_s=duration_s)
 
-        patch.setattr(video_probe, "draw", delete_first)
+        patch.setattr(video_probe, "draw_poster", delete_first)
         downloads.download(file_id)
     file = VideoFile.objects.get(pk=file_id)
     assert (file.state, file.name, file.source_url) == (State.DELETED, "", "")
@@ -569,7 +569,7 @@ def test_a_film_that_kills_its_workers_is_told_to_operators(world: World, task: 
 
 def test_what_nobody_foresaw_is_tried_again(world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(video_probe, "draw", lambda *args, **kwargs: 1 / 0)
+        patch.setattr(video_probe, "draw_poster", lambda *args, **kwargs: 1 / 0)
         world.save()
     assert the_file(task).last_error == "ZeroDivisionError"
     world.later(minutes=1)
@@ -595,7 +595,7 @@ def test_parts_are_swept_when_a_day_old_or_of_no_use(world: World, task: VideoTa
 def test_f52_new_orders_are_refused_uncharged_while_the_disk_is_full(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("videos.storage.media_store.has_room", lambda: False)
+    monkeypatch.setattr("videos.storage.media_store.has_free_space", lambda: False)
     with pytest.raises(StorageFull) as refusal:
         world.order(alice)
     assert "Nothing was charged" in str(refusal.value)

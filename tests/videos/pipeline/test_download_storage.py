@@ -57,7 +57,7 @@ def test_a_film_is_stored_in_a_bucket_with_its_type(world: World, alice: User, b
         file.poster_name: "image/webp",
     }
     assert held[file.name]["ContentLength"] == file.size_bytes
-    assert media_store.holds(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
+    assert media_store.matches(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
 
 
 def test_f53_a_bucket_that_fails_is_tried_again_until_it_answers(
@@ -94,7 +94,7 @@ def test_the_sweep_leaves_in_a_bucket_what_rows_name_and_removes_the_rest(
 ) -> None:
     task = arrive(world, alice)
     world.save()
-    media_store.keep_bytes(b"nobody's", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
+    media_store.store_bytes(b"nobody's", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
     assert storage_cleanup.sweep_files(world.clock.now()) == 0
     world.later(hours=25)
     assert storage_cleanup.sweep_files(world.clock.now()) == 1
@@ -113,7 +113,7 @@ def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_fai
     world.save()
 
     def refuse(name: str) -> None:
-        raise media_store.StorageTrouble("deleting: SlowDown")
+        raise media_store.StorageError("deleting: SlowDown")
 
     with monkeypatch.context() as patch, django_capture_on_commit_callbacks(execute=True):
         patch.setattr(media_store, "delete", refuse)
@@ -154,7 +154,7 @@ def test_f21_of_many_workers_that_reach_for_a_file_one_has_it(
     file_id = task.files.get().pk
     settings.JOB_THREADS = 8
     won: list[bool] = []
-    concurrency.each(lambda _: won.append(downloads.download(file_id)), range(8))
+    concurrency.run_each(lambda _: won.append(downloads.download(file_id)), range(8))
     assert sorted(won) == [False] * 7 + [True]
     world.assert_charged(task)
     assert task.files.get().fence == 1

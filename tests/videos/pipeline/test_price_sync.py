@@ -20,7 +20,7 @@ from tests.videos.providers.loopback import Loopback
 from videos.pipeline import price_sync
 from videos.providers import errors
 from videos.providers.http.exchange import USER_AGENT, Limits
-from videos.providers.kie.prices import PAGE_SIZE, FeedPrice, items_of, prices_in, read_prices
+from videos.providers.kie.prices import PAGE_SIZE, FeedPrice, parse_items, parse_prices, read_prices
 
 pytestmark = pytest.mark.django_db
 FAST = {"model": "veo3_fast", "resolution": "720p", "kind": "generate"}
@@ -150,7 +150,7 @@ def test_force_goes_with_apply(at_sandbox: SandboxProcess) -> None:
 
 def test_without_a_key_the_feed_is_where_the_settings_say(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert price_sync.address() == settings.KIE_AI_BASE_URL
+    assert price_sync.feed_url() == settings.KIE_AI_BASE_URL
 
 
 # Odd feeds
@@ -255,13 +255,13 @@ def test_every_page_of_the_feed_is_read() -> None:
 
 
 def test_rows_as_they_are_written() -> None:
-    assert items_of("Google veo 3.1, image-to-video, Quality, 4K") == (("veo3", "4k", "generate"),)
-    assert items_of("Google Veo 3.1, reference-to-video, Fast") == (("veo3_fast", "720p", "reference"),)
-    assert items_of("Google veo 3.1, Extend, Lite") == (("veo3_lite", "720p", "extend"),)
-    assert [item[0] for item in items_of("Google veo 3.1, get 4k video")] == ["veo3", "veo3_fast", "veo3_lite"]
-    assert items_of("Google veo 3.1, get-1080p-video")[0][1:] == ("1080p", "1080p")
+    assert parse_items("Google veo 3.1, image-to-video, Quality, 4K") == (("veo3", "4k", "generate"),)
+    assert parse_items("Google Veo 3.1, reference-to-video, Fast") == (("veo3_fast", "720p", "reference"),)
+    assert parse_items("Google veo 3.1, Extend, Lite") == (("veo3_lite", "720p", "extend"),)
+    assert [item[0] for item in parse_items("Google veo 3.1, get 4k video")] == ["veo3", "veo3_fast", "veo3_lite"]
+    assert parse_items("Google veo 3.1, get-1080p-video")[0][1:] == ("1080p", "1080p")
     for other in ("Google veo 2, Fast", "Kling 3.1, Fast", "Google veo 3.1, text-to-video, Turbo", ""):
-        assert items_of(other) == ()
+        assert parse_items(other) == ()
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_rows_as_they_are_written() -> None:
     ],
 )
 def test_odd_rows_are_read_as_far_as_they_are_clear(rows: list[dict[str, Any]], price: str, note: str) -> None:
-    (found,) = prices_in(rows).values()
+    (found,) = parse_prices(rows).values()
     assert found == FeedPrice(Decimal(price), (note,) if note else ())
 
 
@@ -284,4 +284,4 @@ def test_odd_rows_are_read_as_far_as_they_are_clear(rows: list[dict[str, Any]], 
     "odd", [row("veo 3.1 fast", "sixty"), row("veo 3.1 fast", creditUnit="per second"), row("veo 3.1 fast", None)]
 )
 def test_rows_that_are_not_clear_are_left_out(odd: dict[str, Any]) -> None:
-    assert prices_in([odd]) == {}
+    assert parse_prices([odd]) == {}

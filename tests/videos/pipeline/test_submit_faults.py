@@ -331,8 +331,8 @@ def test_f22_a_worker_that_wakes_after_its_lease_changes_nothing(world: World, a
     world.later(minutes=61)
     world.ask()
     world.assert_refunded(task)
-    assert not lifecycle.accepted(task_id=task.pk, fence=stale.fence, provider_task_id="a" * 32, due_in_s=1)
-    assert not lifecycle.refused(task_id=task.pk, fence=stale.fence, reason="invalid", detail="")
+    assert not lifecycle.accept(task_id=task.pk, fence=stale.fence, provider_task_id="a" * 32, due_in_s=1)
+    assert not lifecycle.refuse(task_id=task.pk, fence=stale.fence, reason="invalid", detail="")
     world.assert_refunded(task)
 
 

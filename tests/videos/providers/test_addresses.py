@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from videos.providers.http.addresses import AllowList, is_public, read_url, vet
+from videos.providers.http.addresses import AllowList, check_addresses, is_public, parse_url
 from videos.providers.http.download_errors import ForbiddenAddress
 
 NOBODY = AllowList()
@@ -35,19 +35,19 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "
 def test_f46_no_private_reserved_or_wrapping_address_is_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
     with pytest.raises(ForbiddenAddress):
-        vet(read_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
+        check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
 def test_f46_public_addresses_are_public_up_to_the_edge_of_each_block(text: str) -> None:
     assert is_public(ipaddress.ip_address(text))
-    vet(read_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
+    check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
 
 
 def test_f46_one_private_address_among_public_ones_spoils_the_name() -> None:
     addresses = [ipaddress.ip_address(text) for text in ("1.1.1.1", "2606:4700::1111", "10.0.0.1")]
     with pytest.raises(ForbiddenAddress, match=r"10\.0\.0\.1"):
-        vet(read_url("https://results.test/"), addresses, NOBODY)
+        check_addresses(parse_url("https://results.test/"), addresses, NOBODY)
 
 
 DISGUISED = [
@@ -78,7 +78,7 @@ MALFORMED = [
 @pytest.mark.parametrize("url", DISGUISED + MALFORMED)
 def test_f46_urls_that_two_readers_might_read_differently_are_refused(url: str) -> None:
     with pytest.raises(ForbiddenAddress):
-        read_url(url)
+        parse_url(url)
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,19 @@ def test_f46_urls_that_two_readers_might_read_differently_are_refused(url: str) 
     ],
 )
 def test_a_plain_url_is_taken_apart(url: str, host: str, port: int, target: str) -> None:
-    place = read_url(url)
+    place = parse_url(url)
     assert (place.host, place.port, place.target) == (host, port, target)
 
 
 def test_a_place_does_not_show_what_it_asks_for() -> None:
-    assert "secret" not in str(read_url("https://results.test/v.mp4?X-Amz-Signature=secret"))
+    assert "secret" not in str(parse_url("https://results.test/v.mp4?X-Amz-Signature=secret"))
 
 
 @pytest.mark.parametrize("url", ["http://results.test/", "https://results.test:8443/", "http://results.test:443/",
                                  "https://results.test:22/"])  # fmt: skip
 def test_f46_the_public_internet_is_asked_only_over_https_on_its_port(url: str) -> None:
     with pytest.raises(ForbiddenAddress, match="443"):
-        vet(read_url(url), [ipaddress.ip_address("1.1.1.1")], NOBODY)
+        check_addresses(parse_url(url), [ipaddress.ip_address("1.1.1.1")], NOBODY)
 
 
 # What the operator allows.
@@ -151,16 +151,16 @@ def test_a_wrong_entry_of_the_allow_list_is_named(text: str) -> None:
 def test_what_is_allowed_is_allowed_over_http_and_on_any_port(url: str, address: str, good: bool) -> None:
     allow = AllowList.parse("127.0.0.1, files.lan, 10.1.0.0/16")
     if good:
-        vet(read_url(url), [ipaddress.ip_address(address)], allow)
+        check_addresses(parse_url(url), [ipaddress.ip_address(address)], allow)
     else:
         with pytest.raises(ForbiddenAddress):
-            vet(read_url(url), [ipaddress.ip_address(address)], allow)
+            check_addresses(parse_url(url), [ipaddress.ip_address(address)], allow)
 
 
 def test_an_allowed_and_a_public_address_together_are_not_fetched_over_http() -> None:
     addresses = [ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("1.1.1.1")]
     with pytest.raises(ForbiddenAddress):
-        vet(read_url("http://mixed.test/"), addresses, AllowList.parse("127.0.0.1"))
+        check_addresses(parse_url("http://mixed.test/"), addresses, AllowList.parse("127.0.0.1"))
 
 
 def test_f46_there_are_more_than_sixty_vectors() -> None:

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from tests.videos.providers.loopback import Behaviour, Loopback, answer, resets, says, serving
 from videos.providers.http import download_errors
 from videos.providers.http.addresses import AllowList
-from videos.providers.http.download import Fetched, FetchLimits, fetch
+from videos.providers.http.download import FetchLimits, FetchResult, fetch
 from videos.providers.http.download_errors import (
     FetchError,
     ForbiddenAddress,
@@ -38,12 +38,12 @@ ETAG = '"film-1"'
 SIGNATURE = "X-Amz-Signature=canary-signature"
 HOME = AllowList.parse("127.0.0.1")
 LIMITS = FetchLimits(
-    max_bytes=1_000_000, connect_s=1, read_s=0.5, answer_s=1, total_s=3, least_bytes_per_s=1000, pace_s=0.4
+    max_bytes=1_000_000, connect_s=1, read_s=0.5, answer_s=1, total_s=3, min_bytes_per_s=1000, speed_window_s=0.4
 )
 MP4 = {"Content-Type": "video/mp4", "ETag": ETAG}
 
 
-def get(server: Loopback, path: str = f"/v/a.mp4?{SIGNATURE}", **kwargs: Any) -> tuple[Fetched, bytes]:
+def get(server: Loopback, path: str = f"/v/a.mp4?{SIGNATURE}", **kwargs: Any) -> tuple[FetchResult, bytes]:
     into = kwargs.pop("into", None) or io.BytesIO()
     fetched = fetch(server.url + path, into=into, limits=kwargs.pop("limits", LIMITS), allow=HOME, **kwargs)
     return fetched, into.getvalue()
@@ -83,7 +83,7 @@ def in_turn(*behaviours: Behaviour) -> Behaviour:
 def test_a_whole_file_is_fetched_in_one_request() -> None:
     with serving(says("200 OK", FILM, headers=MP4)) as server:
         fetched, data = get(server)
-    assert fetched == Fetched(bytes=len(FILM), complete=True, etag=ETAG, content_type="video/mp4")
+    assert fetched == FetchResult(bytes=len(FILM), complete=True, etag=ETAG, content_type="video/mp4")
     assert data == FILM
     request = server.requests[0].decode()
     assert request.startswith(f"GET /v/a.mp4?{SIGNATURE} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n")
@@ -339,7 +339,7 @@ def test_f47_a_line_end_that_never_comes_is_cut_by_the_total_time() -> None:
 
 
 def test_f47_a_file_at_a_bearable_speed_past_the_total_time_is_resumable() -> None:
-    limits = FetchLimits(read_s=0.5, answer_s=1, total_s=1, least_bytes_per_s=1000, pace_s=0.3)
+    limits = FetchLimits(read_s=0.5, answer_s=1, total_s=1, min_bytes_per_s=1000, speed_window_s=0.3)
     behave = drips(answer("200 OK", b"", length=len(FILM), headers=MP4), b"x" * 2000)
     with serving(behave) as server, pytest.raises(TooSlow) as caught:
         get(server, limits=limits)

@@ -40,8 +40,8 @@ from videos.providers.errors import (
 )
 from videos.providers.http.exchange import Answer
 from videos.providers.kie.client import Kie
-from videos.providers.kie.codes import MEANINGS, Call, Meaning, error_for, meaning_of
-from videos.providers.kie.replies import open_envelope
+from videos.providers.kie.codes import MEANINGS, Call, Meaning, effective_code, make_error
+from videos.providers.kie.replies import parse_envelope
 
 PAID = {Call.GENERATE, Call.DERIVE}
 
@@ -162,7 +162,7 @@ def expected(code: int, call: Call) -> type[ProviderError]:
 def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
     for status in range(100, 600):
         body = json.dumps(envelope(status, "text")).encode()
-        error = error_for(open_envelope(Answer(status=status, body=body), scrub=str), call=call)
+        error = make_error(parse_envelope(Answer(status=status, body=body), scrub=str), call=call)
         wanted = expected(status, call)
         if 300 <= status < 400:
             wanted = NotSent if call in PAID else NoAnswer
@@ -176,7 +176,7 @@ def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
 @pytest.mark.parametrize("call", Call)
 def test_every_http_status_without_an_envelope_is_mapped_and_never_blames_the_user(call: Call) -> None:
     for status in range(100, 600):
-        error = error_for(open_envelope(Answer(status=status, body=b"<html>"), scrub=str), call=call)
+        error = make_error(parse_envelope(Answer(status=status, body=b"<html>"), scrub=str), call=call)
         wanted = expected(status, call)
         if call in PAID and status in (400, 422, 451, 505):
             wanted = Unconfirmed  # whoever wrote this page, it was not the provider judging a prompt
@@ -193,11 +193,11 @@ def test_every_http_status_without_an_envelope_is_mapped_and_never_blames_the_us
 def test_every_code_in_an_envelope_is_mapped(call: Call) -> None:
     for code in (*range(-1, 2), *range(100, 600), 999, 1000, 10**12):
         body = json.dumps(envelope(code, "text")).encode()
-        opened = open_envelope(Answer(status=200, body=body), scrub=str)
+        opened = parse_envelope(Answer(status=200, body=body), scrub=str)
         if code == 200:
-            assert meaning_of(opened) == 200
+            assert effective_code(opened) == 200
         else:
-            assert type(error_for(opened, call=call)) is expected(code, call), code
+            assert type(make_error(opened, call=call)) is expected(code, call), code
 
 
 def test_only_a_transient_error_invites_another_try() -> None:

@@ -31,7 +31,7 @@ from videos.models import SourceImage, VideoFile, VideoTask
 from videos.ordering import orders
 from videos.ordering.orders import VideoOrder
 from videos.pipeline import video_probe
-from videos.pipeline.video_probe import examine
+from videos.pipeline.video_probe import probe
 from videos.storage import media_store, source_images
 from videos.views import media
 
@@ -49,9 +49,11 @@ def ready_video(user: User, tmp_path: Path, *, content: bytes = FILM, prompt: st
     VideoTask.objects.filter(pk=task.pk).update(status="ready", provider_task_id=task.pk.hex, finished_at=at)
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
-    facts = examine(path, asked_s=4)
+    facts = probe(path, ordered_s=4)
     name, poster_name = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
-    media_store.keep_bytes(video_probe.draw(path, duration_s=facts.duration_s), poster_name, mime_type="image/webp")
+    media_store.store_bytes(
+        video_probe.draw_poster(path, duration_s=facts.duration_s), poster_name, mime_type="image/webp"
+    )
     VideoFile.objects.create(
         task=task,
         index=0,
@@ -63,7 +65,7 @@ def ready_video(user: User, tmp_path: Path, *, content: bytes = FILM, prompt: st
         size_bytes=len(content),
         stored_at=at,
     )
-    media_store.move_in(path, name, mime_type="video/mp4")
+    media_store.store_file(path, name, mime_type="video/mp4")
     return VideoTask.objects.get(pk=task.pk)
 
 
@@ -231,7 +233,7 @@ def test_no_title_can_break_out_of_a_file_name(title: str, plain: str) -> None:
 def routes(video: VideoTask, alice: User) -> list[str]:
     """Every route that gives out Alice's bytes."""
     name = media_store.new_name("images", ".jpg")
-    media_store.keep_bytes(b"jpeg", name, mime_type="image/jpeg")
+    media_store.store_bytes(b"jpeg", name, mime_type="image/jpeg")
     image = SourceImage.objects.create(
         user=alice, name=name, mime_type="image/jpeg", width=1, height=1, size_bytes=4, sha256="0" * 64
     )
@@ -393,7 +395,7 @@ def test_pages_may_show_what_the_bucket_serves_and_links_lead_nowhere_else(endpo
 
 
 def test_an_image_is_served_as_what_it_is(client: Client, alice: User, image_upload: Callable[..., Any]) -> None:
-    kept = source_images.keep(user=alice, upload=image_upload(picture("PNG")))
+    kept = source_images.store(user=alice, upload=image_upload(picture("PNG")))
     client.force_login(alice)
     response = client.get(reverse("videos:image", args=[kept.pk]))
     assert (response.status_code, response["Content-Type"]) == (200, "image/jpeg")

@@ -25,7 +25,7 @@ from videos.ordering.orders import VideoOrder
 from videos.providers import errors
 from videos.providers.kie.client import Kie
 from videos.storage import media_store, source_images
-from videos.storage.source_images import ImageRefused
+from videos.storage.image_reencoding import ImageRefused
 
 Upload = Callable[..., Any]
 
@@ -43,7 +43,7 @@ def opened(image: SourceImage) -> Image.Image:
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_image_is_drawn_anew_and_kept_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
-    kept = source_images.keep(user=alice, upload=image_upload(picture(kind)))
+    kept = source_images.store(user=alice, upload=image_upload(picture(kind)))
     assert (kept.mime_type, kept.width, kept.height) == ("image/jpeg", 640, 360)
     assert kept.name.startswith("images/")
     assert kept.name.endswith(".jpg")
@@ -62,7 +62,7 @@ def test_where_it_was_taken_is_forgotten_and_which_side_is_up_is_not(alice: User
     exif.get_ifd(0x8825)[1] = "N"
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif, comment=b"my address")
-    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue()))
+    kept = source_images.store(user=alice, upload=image_upload(file.getvalue()))
     assert (kept.width, kept.height) == (300, 600)
     assert not opened(kept).getexif()
     assert b"Secret" not in content_of(kept)
@@ -75,7 +75,7 @@ def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upl
     image = Image.new("RGBA", (300, 300), (0, 0, 200, 90))
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=text)
-    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
+    kept = source_images.store(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
     assert (kept.mime_type, Path(kept.name).suffix) == ("image/png", ".png")
     assert b"somebody" not in content_of(kept)
     assert b"script" not in content_of(kept)
@@ -88,14 +88,14 @@ def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, m
     image = Image.new(mode, (300, 280), fill.get(mode, 0))
     file = io.BytesIO()
     image.save(file, "JPEG" if mode == "CMYK" else "PNG")
-    kept = source_images.keep(user=alice, upload=image_upload(file.getvalue()))
+    kept = source_images.store(user=alice, upload=image_upload(file.getvalue()))
     assert (kept.mime_type, kept.width) == ("image/jpeg", 300)
     if mode == "I;16":
         assert opened(kept).convert("L").getpixel((9, 9)) == pytest.approx(156, abs=2)
 
 
 def test_a_large_image_is_made_smaller(alice: User, image_upload: Upload) -> None:
-    kept = source_images.keep(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
+    kept = source_images.store(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
     assert (kept.width, kept.height) == (4096, 2048)
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_usable_image_is_refused_in_plain_words(
     alice: User, image_upload: Upload, content: bytes, code: str
 ) -> None:
     with pytest.raises(ImageRefused) as refusal:
-        source_images.keep(user=alice, upload=image_upload(content))
+        source_images.store(user=alice, upload=image_upload(content))
     assert refusal.value.code == code
     assert str(refusal.value).endswith(".")
     assert not SourceImage.objects.exists()
@@ -170,7 +170,7 @@ def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload
     second = bytearray(content[at : at + length])
     second[5:9] = struct.pack(">HH", 9000, 9000)
     with pytest.raises(ImageRefused) as refusal:
-        source_images.keep(
+        source_images.store(
             user=alice, upload=image_upload(content[: at + length] + bytes(second) + content[at + length :])
         )
     assert refusal.value.code in ("too_many_pixels", "broken")
@@ -179,24 +179,24 @@ def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload
 def test_the_same_image_again_is_the_one_kept_before_but_never_another_persons(
     alice: User, bob: User, image_upload: Upload
 ) -> None:
-    first = source_images.keep(user=alice, upload=image_upload(picture()))
-    assert source_images.keep(user=alice, upload=image_upload(picture())).pk == first.pk
-    assert source_images.keep(user=bob, upload=image_upload(picture())).pk != first.pk
+    first = source_images.store(user=alice, upload=image_upload(picture()))
+    assert source_images.store(user=alice, upload=image_upload(picture())).pk == first.pk
+    assert source_images.store(user=bob, upload=image_upload(picture())).pk != first.pk
 
 
 def test_nobody_fills_the_disk_with_unused_images(
     alice: User, bob: User, image_upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_images, "UNUSED_AT_MOST", 2)
-    first = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    monkeypatch.setattr(source_images, "MAX_UNUSED", 2)
+    first = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
+    source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
     third = image_upload(picture(width=302, height=300))
     with pytest.raises(ImageRefused) as refusal:
-        source_images.keep(user=alice, upload=third)
+        source_images.store(user=alice, upload=third)
     assert refusal.value.code == "quota"
-    source_images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    source_images.store(user=bob, upload=image_upload(picture(width=302, height=300)))
     order_with(alice, first)
-    source_images.keep(user=alice, upload=image_upload(picture(width=302, height=300)))
+    source_images.store(user=alice, upload=image_upload(picture(width=302, height=300)))
 
 
 def order_with(user: User, *brought: SourceImage) -> VideoTask:
@@ -210,42 +210,42 @@ def order_with(user: User, *brought: SourceImage) -> VideoTask:
 
 
 def test_unused_images_go_after_a_week_and_used_ones_stay(alice: User, image_upload: Upload) -> None:
-    used = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    unused = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    used = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
+    unused = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
     task = order_with(alice, used)
-    assert source_images.sweep_images(clock.now() + timedelta(days=6)) == 0
-    assert source_images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert source_images.delete_unused(clock.now() + timedelta(days=6)) == 0
+    assert source_images.delete_unused(clock.now() + timedelta(days=8)) == 1
     assert list(SourceImage.objects.all()) == [used]
-    assert not media_store.is_there(unused.name)
-    assert media_store.is_there(used.name)
+    assert not media_store.exists(unused.name)
+    assert media_store.exists(used.name)
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=clock.now())
-    assert source_images.sweep_images(clock.now() + timedelta(days=8)) == 1
+    assert source_images.delete_unused(clock.now() + timedelta(days=8)) == 1
     assert not TaskImage.objects.exists()
-    assert not media_store.is_there(used.name)
+    assert not media_store.exists(used.name)
 
 
 def test_a_leaving_persons_images_go_except_those_still_needed(alice: User, bob: User, image_upload: Upload) -> None:
-    needed = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    other = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
-    bobs = source_images.keep(user=bob, upload=image_upload(picture(width=302, height=300)))
+    needed = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
+    other = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
+    bobs = source_images.store(user=bob, upload=image_upload(picture(width=302, height=300)))
     task = order_with(alice, needed)
-    assert source_images.forget(user=alice) == 1
+    assert source_images.delete_images_of(user=alice) == 1
     assert set(SourceImage.objects.all()) == {needed, bobs}
-    assert not media_store.is_there(other.name)
+    assert not media_store.exists(other.name)
     VideoTask.objects.filter(pk=task.pk).update(status="failed", finished_at=clock.now())
-    assert source_images.forget(user=alice) == 1
+    assert source_images.delete_images_of(user=alice) == 1
 
 
 def test_images_reach_the_provider_in_the_orders_order_and_only_once(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    first = source_images.keep(user=alice, upload=image_upload(picture(width=300, height=300)))
-    second = source_images.keep(user=alice, upload=image_upload(picture(width=301, height=300)))
+    first = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
+    second = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
     task = order_with(alice, second, first)
     assert not source_images.are_at_provider(task=task, account_id=7)
-    source_images.send_to_provider(task=task, account_id=7, client=client)
-    source_images.send_to_provider(task=task, account_id=7, client=client)
+    source_images.upload_to_provider(task=task, account_id=7, client=client)
+    source_images.upload_to_provider(task=task, account_id=7, client=client)
     assert source_images.are_at_provider(task=task, account_id=7)
     urls = source_images.provider_urls(task=task)
     assert [str(image.pk) in url for image, url in zip((second, first), urls, strict=True)] == [True, True]
@@ -257,10 +257,10 @@ def test_images_reach_the_provider_in_the_orders_order_and_only_once(
 def test_images_are_sent_again_before_the_provider_forgets_them(
     alice: User, image_upload: Upload, world: World
 ) -> None:
-    image = source_images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.store(user=alice, upload=image_upload(picture()))
     client = Kie(world.sandbox.api_key, world.sandbox.url, world.sandbox.url)
     task = order_with(alice, image)
-    source_images.send_to_provider(task=task, account_id=7, client=client)
+    source_images.upload_to_provider(task=task, account_id=7, client=client)
     world.later(hours=21)
     assert source_images.are_at_provider(task=task, account_id=7)
     world.later(hours=2)
@@ -270,16 +270,16 @@ def test_images_are_sent_again_before_the_provider_forgets_them(
 def test_an_image_that_our_storage_does_not_give_is_a_wait_and_never_a_paid_request(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    image = source_images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.store(user=alice, upload=image_upload(picture()))
     task = order_with(alice, image)
     media_store.delete(image.name)
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
     with pytest.raises(errors.NoAnswer):
-        source_images.send_to_provider(task=task, account_id=7, client=client)
+        source_images.upload_to_provider(task=task, account_id=7, client=client)
 
 
 def test_a_video_made_from_an_image_goes_its_whole_way(alice: User, image_upload: Upload, world: World) -> None:
-    image = source_images.keep(user=alice, upload=image_upload(picture()))
+    image = source_images.store(user=alice, upload=image_upload(picture()))
     task = order_with(alice, image)
     world.run()
     world.assert_charged(task)

@@ -61,20 +61,20 @@ def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World
     assert Alert.objects.get(kind="failure_rate").resolved_at is not None
 
 
-@pytest.mark.parametrize("code", worker_health.NOT_THE_PROVIDERS)
+@pytest.mark.parametrize("code", worker_health.UNRELATED_FAILURES)
 def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
     world: World, alice: User, code: str
 ) -> None:
     ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
     assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
-    found = worker_health.ended_after(since, account_id=provider_accounts.get_current_account().pk)
+    found = worker_health.recent_outcomes(since, account_id=provider_accounts.get_current_account().pk)
     assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
 
 
 def test_every_code_is_either_the_provider_s_or_not() -> None:
     theirs = {"image_unreachable", "invalid", "timed_out", "generation"}
-    assert theirs == set(RefusalReason) - set(worker_health.NOT_THE_PROVIDERS)
+    assert theirs == set(RefusalReason) - set(worker_health.UNRELATED_FAILURES)
 
 
 def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> None:

@@ -44,9 +44,9 @@ CHORES = [
     (worker_health, "check_callbacks"),
     (audit_runner, "is_late"),
     (storage_cleanup, "sweep_files"),
-    (owner_actions, "expire_old"),
-    (source_images, "sweep_images"),
-    (owner_actions, "forget_closed"),
+    (owner_actions, "delete_expired"),
+    (source_images, "delete_unused"),
+    (owner_actions, "erase_closed_accounts"),
     (circuit_breaker, "forget_old"),
     (balance_history, "delete_old_readings"),
     (budget_usage, "forget_old"),
@@ -86,14 +86,14 @@ def test_a_video_that_cannot_be_ended_stops_no_other(
     first, second = world.order(alice), world.order(alice)
     world.send()
     world.later(hours=25)
-    cancelled = lifecycle.cancelled
+    cancelled = lifecycle.cancel
 
     def breaks_for_the_first(**given: object) -> bool:
         if given["task_id"] == first.pk:
             raise ValueError("broken")
         return cancelled(**given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle, "cancelled", breaks_for_the_first)
+    monkeypatch.setattr(lifecycle, "cancel", breaks_for_the_first)
     with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
     assert world.now(first).status == "queued"

@@ -35,7 +35,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, quiet: bool, **options: Any) -> None:
         try:
             account = provider_accounts.get_current_account()
-            is_read = provider_balances.read(account, client_for(account)).trouble is None
+            is_read = provider_balances.read(account, client_for(account)).error is None
         except (provider_accounts.NoProviderKey, encryption.EncryptionError) as problem:
             self.stdout.write(f"UNKNOWN {problem}")
             sys.exit(CRITICAL)

@@ -31,6 +31,7 @@ from videos.presentation import timeline
 from videos.presentation.terminal import ProgressLine, Snapshot, take_snapshot
 from videos.providers.errors import AccessDenied, ProviderError
 from videos.storage import media_store, source_images
+from videos.storage.image_reencoding import ImageRefused
 from videos.worker import inline as inline_worker
 
 FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
@@ -158,10 +159,10 @@ class Command(BaseCommand):
     def _store_image(self, user: User, path: Path) -> Any:
         try:
             upload = SimpleUploadedFile(path.name, path.read_bytes())
-            return source_images.keep(user=user, upload=upload)
+            return source_images.store(user=user, upload=upload)
         except OSError as problem:
             self._stop(REFUSED, f"{path} cannot be read: {problem.strerror}.")
-        except source_images.ImageRefused as refusal:
+        except ImageRefused as refusal:
             self._stop(REFUSED, f"{path}: {refusal}")
         except media_store.StorageTrouble as trouble:
             self._stop(REFUSED, f"{path} cannot be stored: {trouble}.")
@@ -195,7 +196,7 @@ class Command(BaseCommand):
                     if not works_here and not inline_worker.is_worker_alive():
                         progress_line.finish()
                         self.stdout.write("No worker is running, so this command does its work meanwhile.")
-                        stack.enter_context(inline_worker.Handwork(task.pk))
+                        stack.enter_context(inline_worker.InlineWorker(task.pk))
                         works_here = True
                     moment = take_snapshot(task)
                     progress_line.show(moment)

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from billing.common.formatting import format_plain
 from billing.pricing.margins import Margin
 from videos.pipeline import price_sync
-from videos.pipeline.price_sync import Line
+from videos.pipeline.price_sync import PriceComparison
 from videos.providers.errors import ProviderError
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
@@ -35,7 +35,7 @@ class Command(BaseCommand):
         try:
             lines = price_sync.compare()
         except ProviderError as trouble:
-            raise CommandError(f"The price feed at {price_sync.address()}: {trouble}", returncode=ERROR) from None
+            raise CommandError(f"The price feed at {price_sync.feed_url()}: {trouble}", returncode=ERROR) from None
         applied = 0
         left = [line for line in lines if line.differs]
         if apply:
@@ -49,19 +49,19 @@ class Command(BaseCommand):
             self._table(lines, applied=applied, left=len(left))
         sys.exit(DIFFERENT if left else SAME)
 
-    def _table(self, lines: list[Line], *, applied: int, left: int) -> None:
-        rows = [HEAD, *(_cells(line) for line in lines if line.differs or line.theirs is None)]
+    def _table(self, lines: list[PriceComparison], *, applied: int, left: int) -> None:
+        rows = [HEAD, *(_cells(line) for line in lines if line.differs or line.feed_price is None)]
         widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
         if len(rows) > 1:
             for first, *cells, note in rows:
                 figures = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True))
                 self.stdout.write(f"{first.ljust(widths[0])}  {figures}  {note}".rstrip())
-        same = sum(line.ours is not None and line.ours == line.theirs for line in lines)
+        same = sum(line.list_price is not None and line.list_price == line.feed_price for line in lines)
         self.stdout.write(f"{same} as listed, {applied} applied, {left} different")
 
 
-def _cells(line: Line) -> tuple[str, ...]:
-    ours, theirs = line.ours, line.theirs
+def _cells(line: PriceComparison) -> tuple[str, ...]:
+    ours, theirs = line.list_price, line.feed_price
     differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + format_plain(theirs - ours)
     notes = [*line.notes]
     if line.is_absurd:
@@ -72,7 +72,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         "-" if ours is None else format_plain(ours),
         "-" if theirs is None else format_plain(theirs),
         differs,
-        "-" if line.users is None else str(line.users),
+        "-" if line.user_price is None else str(line.user_price),
         _margin(line.before),
         _margin(line.after),
     )
@@ -86,15 +86,15 @@ def _margin(margin: Margin | None) -> str:
     return f"{margin.usd:+.4f} US${share}"
 
 
-def _to_json(line: Line) -> dict[str, Any]:
+def _to_json(line: PriceComparison) -> dict[str, Any]:
     def text(value: object) -> str | None:
         return None if value is None else str(value)
 
     return {
         **line.item._asdict(),
-        "ours_provider_credits": text(line.ours),
-        "feed_provider_credits": text(line.theirs),
-        "user_credits": line.users,
+        "ours_provider_credits": text(line.list_price),
+        "feed_provider_credits": text(line.feed_price),
+        "user_credits": line.user_price,
         "differs": line.differs,
         "absurd": line.is_absurd,
         "margin_usd": text(line.before and line.before.usd),

@@ -1,7 +1,7 @@
-"""Where a result may be fetched from: a strict reading of URLs and a deny list of our own.
+"""Where a result may be fetched from: strict URL parsing and our own deny list.
 
-`ipaddress.is_global` is not asked: it calls NAT64 and 6to4 wrappings of private addresses, site-local and multicast
-addresses global. IPv6 is closed but for 2000::/3, and IPv4 open but for what is listed.
+`ipaddress.is_global` is not used: it calls NAT64 and 6to4 wrappings of private addresses, site-local and multicast
+addresses global. IPv6 is denied except 2000::/3, and IPv4 is allowed except what is listed.
 """
 
 import ipaddress
@@ -45,7 +45,7 @@ _DENIED_V4 = tuple(
 )
 # Leaves out ::/8 (unspecified, loopback, IPv4 mapped and compatible), 64:ff9b::/96 and 64:ff9b:1::/48 (NAT64), 100::/64
 # (discard), fc00::/7 (unique local), fe80::/10 (link-local), fec0::/10 (site-local), ff00::/8 (multicast).
-_OPEN_V6 = IPv6Network("2000::/3")
+_PUBLIC_V6 = IPv6Network("2000::/3")
 _DENIED_V6 = tuple(
     IPv6Network(text)
     for text in (
@@ -58,31 +58,33 @@ _DENIED_V6 = tuple(
     )
 )
 
-_UNSAFE = re.compile(r"[\x00-\x20\x7f\\]")
-_NAME = re.compile(r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_FORBIDDEN_CHARS = re.compile(r"[\x00-\x20\x7f\\]")
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+)
 _NUMBER_LABEL = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_MAX_URL = 4096
+_MAX_URL_LENGTH = 4096
 
 
 def is_public(address: Address) -> bool:
-    """True if anybody on the internet may have this address, and nothing of ours hides behind it."""
+    """True if the address is on the public internet and cannot lead to a private one."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _DENIED_V4)
-    if address.scope_id is not None or address not in _OPEN_V6:
+    if address.scope_id is not None or address not in _PUBLIC_V6:
         return False
     return not any(address in network for network in _DENIED_V6)
 
 
 @dataclass(frozen=True)
 class AllowList:
-    """Hosts and networks that may be fetched although private, and then also over http and on any port."""
+    """Hosts and networks that may be fetched from although private, then also over http and on any port."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """From "files.lan, 127.0.0.1, 10.1.0.0/16". Raises ValueError, naming the entry that is none of these."""
+        """Parse e.g. "files.lan, 127.0.0.1, 10.1.0.0/16". Raises ValueError that names the invalid entry."""
         hosts: set[str] = set()
         networks: list[Network] = []
         for entry in text.replace(",", " ").split():
@@ -90,42 +92,42 @@ class AllowList:
                 networks.append(ipaddress.ip_network(entry.strip("[]")))
             except ValueError:
                 try:
-                    hosts.add(_host(entry))
+                    hosts.add(_parse_host(entry))
                 except ForbiddenAddress:
                     raise ValueError(f"not a host name, an IP address or a CIDR: {entry}") from None
         return cls(frozenset(hosts), tuple(networks))
 
-    def names(self, host: str) -> bool:
+    def allows_host(self, host: str) -> bool:
         """True if the host is allowed by its name."""
         return host in self.hosts
 
-    def holds(self, address: Address) -> bool:
-        """True if the address lies in an allowed network."""
+    def allows_address(self, address: Address) -> bool:
+        """True if the address is in an allowed network."""
         return any(address in network for network in self.networks)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
-    """One http(s) URL taken apart; only these parts are ever used, so no second parser can read it otherwise."""
+class ParsedUrl:
+    """The parts of one http(s) URL; only these are used, so no second parser can read it differently."""
 
     scheme: str
     host: str  # lower case ASCII, without brackets or a trailing dot
     port: int
-    target: str  # path and query: may hold a signature, never shown
+    target: str  # path and query: may hold a signature, never show it
 
     def __str__(self) -> str:
-        """For messages: where, but not what."""
+        """For messages: without path and query."""
         return f"{self.scheme}://{self.host}:{self.port}"
 
     @property
-    def is_usual(self) -> bool:
-        """https on its own port: the only kind that the public internet is asked for."""
+    def is_public_https(self) -> bool:
+        """https on port 443: all that is allowed on the public internet."""
         return self.scheme == "https" and self.port == 443
 
 
-def read_url(url: str) -> Place:
-    """The URL's parts. Raises ForbiddenAddress for anything that two readers might read differently."""
-    if len(url) > _MAX_URL or _UNSAFE.search(url):
+def parse_url(url: str) -> ParsedUrl:
+    """The URL's parts. Raises ForbiddenAddress for anything that two parsers might read differently."""
+    if len(url) > _MAX_URL_LENGTH or _FORBIDDEN_CHARS.search(url):
         raise ForbiddenAddress("the URL is too long or holds forbidden characters")
     try:
         parts = urllib.parse.urlsplit(url)
@@ -141,24 +143,26 @@ def read_url(url: str) -> Place:
     target = urllib.parse.quote(parts.path or "/", safe="/%!$&'()*+,;=:@~")
     if parts.query:
         target += "?" + urllib.parse.quote(parts.query, safe="/%!$&'()*+,;=:@~?[]|^`{}\"")
-    host = _literal_v6(parts.netloc) or _host(parts.hostname or "")
-    return Place(scheme=parts.scheme, host=host, port=port or (443 if parts.scheme == "https" else 80), target=target)
+    host = _parse_ipv6_literal(parts.netloc) or _parse_host(parts.hostname or "")
+    return ParsedUrl(
+        scheme=parts.scheme, host=host, port=port or (443 if parts.scheme == "https" else 80), target=target
+    )
 
 
-def vet(place: Place, addresses: Iterable[Address], allow: AllowList) -> None:
-    """Pass only if every address that the name stands for may be fetched in this way. Raises ForbiddenAddress."""
-    if allow.names(place.host):
+def check_addresses(url: ParsedUrl, addresses: Iterable[Address], allow: AllowList) -> None:
+    """Check that every address of the host may be fetched from in this way. Raises ForbiddenAddress."""
+    if allow.allows_host(url.host):
         return
     for address in addresses:
-        if allow.holds(address):
+        if allow.allows_address(address):
             continue
         if not is_public(address):
-            raise ForbiddenAddress(f"{place} leads to {address}, which is not a public address")
-        if not place.is_usual:
-            raise ForbiddenAddress(f"{place} is not https on port 443")
+            raise ForbiddenAddress(f"{url} leads to {address}, which is not a public address")
+        if not url.is_public_https:
+            raise ForbiddenAddress(f"{url} is not https on port 443")
 
 
-def _literal_v6(netloc: str) -> str:
+def _parse_ipv6_literal(netloc: str) -> str:
     """The address in brackets, or "" if there are none."""
     if not netloc.startswith("["):
         return ""
@@ -174,20 +178,20 @@ def _literal_v6(netloc: str) -> str:
     return str(address)
 
 
-def _host(text: str) -> str:
+def _parse_host(text: str) -> str:
     """A host name, or a dotted IPv4 address in its one plain form. Raises ForbiddenAddress."""
     host = text.lower()
     if not host.isascii():
         try:
-            # Mapped first, for a full-width "127" must be seen to be a number.
+            # Mapped first, so that a full-width "127" is recognised as a number.
             host = idna.encode(host, uts46=True).decode("ascii").lower()
         except idna.IDNAError:
             raise ForbiddenAddress("the URL's host is malformed") from None
     host = host.removesuffix(".")
-    if not _NAME.fullmatch(host):
+    if not _HOST_NAME.fullmatch(host):
         raise ForbiddenAddress("the URL's host is malformed")
     if _NUMBER_LABEL.fullmatch(host.rpartition(".")[2]):
-        # 2130706433, 0x7f.1, 0177.0.0.1 and 127.1 are 127.0.0.1 to some readers and names to others.
+        # 2130706433, 0x7f.1, 0177.0.0.1 and 127.1 are 127.0.0.1 to some parsers and names to others.
         try:
             IPv4Address(host)
         except ValueError:

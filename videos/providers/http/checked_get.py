@@ -1,7 +1,7 @@
-"""Brings the answer to a GET from an address that may be fetched from, following at most three checked redirects.
+"""Sends a GET to an address that may be fetched from, following at most three redirects, each checked.
 
-The name is resolved once, inside the connection: every address is checked and one of the checked ones is dialled, with
-the name kept for TLS and `Host`. So a name that answers differently the second time gains nothing, nor does a redirect.
+The name is resolved once, inside the connection: every address is checked and one of the checked ones is connected to,
+with the name kept for TLS and `Host`. So neither DNS rebinding nor a redirect leads to an unchecked address.
 """
 
 import functools
@@ -19,10 +19,10 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import BaseHTTPResponse
 
-from videos.providers.http.addresses import AllowList, Place, read_url, vet
+from videos.providers.http.addresses import AllowList, ParsedUrl, check_addresses, parse_url
 from videos.providers.http.download_errors import FetchError, ForbiddenAddress, Interrupted, TooSlow
 from videos.providers.http.exchange import USER_AGENT
-from videos.providers.http.time_limit import Watch
+from videos.providers.http.time_limit import TimeLimit
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
@@ -30,21 +30,21 @@ _MAX_REDIRECTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FetchLimits:
-    """Seconds and bytes that one fetch may take; a longer file is resumed by the next."""
+    """Seconds and bytes that one download may take; the next one resumes a longer file."""
 
     max_bytes: int = 1 << 30
     connect_s: float = 5.0
-    read_s: float = 15.0  # silence on the line
+    read_s: float = 15.0  # without a byte
     answer_s: float = 30.0  # name, connection, TLS and the answer's headers together
     total_s: float = 300.0
-    least_bytes_per_s: int = 8 << 10
-    pace_s: float = 10.0  # the speed is judged over this long
+    min_bytes_per_s: int = 8 << 10
+    speed_window_s: float = 10.0  # the speed is measured over this time
 
 
-class Line:
-    """Asks for URLs until an answer is no redirect; the answer lives until the next question or the block's end."""
+class CheckedClient:
+    """Follows redirects until an answer is none; the answer stays open until the next request or the block's end."""
 
-    def __init__(self, *, limits: FetchLimits, allow: AllowList, tls: ssl.SSLContext | None, total: Watch) -> None:
+    def __init__(self, *, limits: FetchLimits, allow: AllowList, tls: ssl.SSLContext | None, total: TimeLimit) -> None:
         self._answer: BaseHTTPResponse | None = None
         self._connection: HTTPConnection | None = None
         self._limits, self._allow, self._tls, self._total = limits, allow, tls or _public_tls(), total
@@ -55,82 +55,90 @@ class Line:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._hang_up()
+        self._close()
 
-    def _hang_up(self) -> None:
-        # Both: an answer that ends with its connection has taken the socket over.
-        for held in (self._answer, self._connection):
-            if held is not None:
-                held.close()
+    def _close(self) -> None:
+        # Both, because an answer that ends with its connection has taken over the socket.
+        for resource in (self._answer, self._connection):
+            if resource is not None:
+                resource.close()
         self._answer = self._connection = None
 
-    def ask(self, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
+    def get(self, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
+        """The answer after redirects, from byte `start` on if the file still has this `etag`. Raises FetchError."""
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
         if start:
             headers |= {"Range": f"bytes={start}-", "If-Range": etag}
         for _ in range(_MAX_REDIRECTS + 1):
-            answer = self._ask_once(read_url(url), headers)
+            answer = self._get_once(parse_url(url), headers)
             if answer.status not in _REDIRECTS:
                 return answer
-            where = answer.headers.get("Location", "")
-            if not where:
+            location = answer.headers.get("Location", "")
+            if not location:
                 raise Interrupted("a redirect to nowhere", status=answer.status)
             try:
-                url = urllib.parse.urljoin(url, where)
+                url = urllib.parse.urljoin(url, location)
             except ValueError:
                 raise ForbiddenAddress("a redirect to a malformed URL") from None
         raise Interrupted("too many redirects")
 
-    def _ask_once(self, place: Place, headers: dict[str, str]) -> BaseHTTPResponse:
+    def _get_once(self, url: ParsedUrl, headers: dict[str, str]) -> BaseHTTPResponse:
         """One answer, redirect or not. Raises ForbiddenAddress, Interrupted, TooSlow."""
-        self._hang_up()
-        trouble: FetchError
-        with Watch(self._limits.answer_s) as early:
-            watched: dict[str, Any] = {"place": place, "allow": self._allow, "watches": (early, self._total)}
+        self._close()
+        problem: FetchError
+        with TimeLimit(self._limits.answer_s) as answer_limit:
+            options: dict[str, Any] = {"url": url, "allow": self._allow, "time_limits": (answer_limit, self._total)}
             kind: type[_CheckedConnection] = _CheckedConnection
-            if place.scheme == "https":
+            if url.scheme == "https":
                 kind = _CheckedTLSConnection
-                watched["ssl_context"] = self._tls
-            self._connection = connection = kind(place.host, place.port, timeout=self._limits.connect_s, **watched)
+                options["ssl_context"] = self._tls
+            self._connection = connection = kind(url.host, url.port, timeout=self._limits.connect_s, **options)
             try:
                 connection.connect()
                 connection.timeout = self._limits.read_s
-                connection.request("GET", place.target, headers=headers, preload_content=False, decode_content=False)
+                connection.request("GET", url.target, headers=headers, preload_content=False, decode_content=False)
                 self._answer = answer = connection.getresponse()
-                if not early.expired:
+                if not answer_limit.expired:
                     return answer
-                # Headers that were cut off look like headers that ended.
-                trouble = TooSlow(f"{place} gave no answer in time")
+                # Headers that were cut off look like complete ones.
+                problem = TooSlow(f"{url} gave no answer in time")
             except ForbiddenAddress as refusal:
-                trouble = refusal
+                problem = refusal
             except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-                if early.expired or self._total.expired:
-                    trouble = TooSlow(f"{place} gave no answer in time")
+                if answer_limit.expired or self._total.expired:
+                    problem = TooSlow(f"{url} gave no answer in time")
                 else:
-                    trouble = Interrupted(f"{place}: {_words(error)}")
+                    problem = Interrupted(f"{url}: {_describe(error)}")
         # Raised outside the handler: a library's error may hold the URL with its signature.
-        raise trouble
+        raise problem
 
 
 class _CheckedConnection(HTTPConnection):
-    """Dials only addresses that were checked, and lets watches cut it."""
+    """Connects to checked addresses only, within time limits."""
 
     def __init__(
-        self, host: str, port: int, *, place: Place, allow: AllowList, watches: tuple[Watch, ...], **kwargs: Any
+        self,
+        host: str,
+        port: int,
+        *,
+        url: ParsedUrl,
+        allow: AllowList,
+        time_limits: tuple[TimeLimit, ...],
+        **kwargs: Any,
     ) -> None:
         super().__init__(host, port, **kwargs)
-        self._place, self._allow, self._watches = place, allow, watches
+        self._url, self._allow, self._time_limits = url, allow, time_limits
 
     def _new_conn(self) -> socket.socket:
-        found = socket.getaddrinfo(self._place.host, self._place.port, type=socket.SOCK_STREAM)
-        vet(self._place, (ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found), self._allow)
+        found = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
+        check_addresses(self._url, (ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found), self._allow)
         problem = OSError("no address")
         for family, kind, protocol, _, sockaddr in found:
             sock = socket.socket(family, kind, protocol)
             try:
                 sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
-                for watch in self._watches:
-                    watch.guard(sock)
+                for time_limit in self._time_limits:
+                    time_limit.guard(sock)
                 sock.connect(sockaddr)
             except OSError as error:
                 sock.close()
@@ -146,16 +154,16 @@ class _CheckedTLSConnection(_CheckedConnection, HTTPSConnection):
 
 @functools.cache
 def _public_tls() -> ssl.SSLContext:
-    # Reading the bundle takes 20 ms, so once per process.
+    # Reading the CA bundle takes 20 ms, so it is read once per process.
     return ssl.create_default_context(cafile=certifi.where())
 
 
 def is_timeout(error: Exception) -> bool:
-    """True if the line was silent for too long."""
+    """True if no byte came for too long."""
     return isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         return "the name did not resolve"
     if isinstance(error, ssl.SSLError | urllib3.exceptions.SSLError):

@@ -1,4 +1,4 @@
-"""Fetches one result file into a file of the caller's: resumed where it still holds, cut where it must be."""
+"""Downloads one result into the caller's file: resumes where possible, stops at the limits."""
 
 import re
 import ssl
@@ -12,19 +12,19 @@ import urllib3
 from urllib3.response import BaseHTTPResponse
 
 from videos.providers.http.addresses import AllowList
-from videos.providers.http.checked_get import FetchLimits, Line, is_timeout
+from videos.providers.http.checked_get import CheckedClient, FetchLimits, is_timeout
 from videos.providers.http.download_errors import FetchError, Interrupted, LinkExpired, Missing, TooLarge, TooSlow
-from videos.providers.http.time_limit import Watch
+from videos.providers.http.time_limit import TimeLimit
 
-__all__ = ["AllowList", "FetchLimits", "Fetched", "fetch"]
+__all__ = ["AllowList", "FetchLimits", "FetchResult", "fetch"]
 
 _CHUNK_BYTES = 1 << 16
 _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,18}|\*)")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fetched:
-    """The file is there. `complete` is False only when its end was the connection's end, which proves nothing."""
+class FetchResult:
+    """The file has arrived. `complete` is False when only the connection's end marked its end, which proves nothing."""
 
     bytes: int
     complete: bool
@@ -41,35 +41,37 @@ def fetch(
     limits: FetchLimits,
     allow: AllowList,
     tls: ssl.SSLContext | None = None,
-) -> Fetched:
-    """Write the file at `url` to `into`, of which the first `offset` bytes are there already if `etag` still holds.
+) -> FetchResult:
+    """Write the file at `url` to `into`, which has its first `offset` bytes already if the file still has this `etag`.
 
     Without an `etag` it starts again: two halves of different files would look like one. Raises a FetchError; an
-    OSError that comes through is `into`'s own (a full disk).
+    OSError is `into`'s own (a full disk).
     """
     start = offset if etag else 0
-    with Watch(limits.total_s) as total, Line(limits=limits, allow=allow, tls=tls, total=total) as line:
+    with TimeLimit(limits.total_s) as total, CheckedClient(limits=limits, allow=allow, tls=tls, total=total) as client:
         try:
-            answer = _open(line, url, start=start, etag=etag)
+            answer = _open(client, url, start=start, etag=etag)
         except Interrupted as error:
             error.got_bytes, error.etag = start, etag if start else ""  # the file was not touched
             raise
         if answer.status == 416:
-            return Fetched(bytes=start, complete=True, etag=etag)
-        return _receive(answer, into=into, start=start, limits=limits, total=total)
+            return FetchResult(bytes=start, complete=True, etag=etag)
+        return _write_body(answer, into=into, start=start, limits=limits, total=total)
 
 
-def _open(line: Line, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
+def _open(client: CheckedClient, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
     """An answer with the whole file (200), with exactly the rest of it (206), or saying that there is no rest (416)."""
-    answer = line.ask(url, start=start, etag=etag)
+    answer = client.get(url, start=start, etag=etag)
     if start and answer.status in (206, 416) and not _continues(answer, start=start, etag=etag):
-        answer = line.ask(url, start=0, etag="")
+        answer = client.get(url, start=0, etag="")
         start = 0
-    _refuse(answer, start=start)
+    _check_status(answer, start=start)
     return answer
 
 
-def _receive(answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: FetchLimits, total: Watch) -> Fetched:
+def _write_body(
+    answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: FetchLimits, total: TimeLimit
+) -> FetchResult:
     got_bytes = start if answer.status == 206 else 0
     validator = _validator(answer)
     expected = _expected_bytes(answer, got_bytes)
@@ -77,15 +79,15 @@ def _receive(answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: Fe
         raise TooLarge(f"the file says it has {expected} bytes")
     into.seek(got_bytes)
     into.truncate()
-    trouble: FetchError | None = None
+    problem: FetchError | None = None
     chunks = _chunks(answer, limits=limits, total=total)
-    while trouble is None:
+    while problem is None:
         try:
             chunk = next(chunks, b"")
         except TooSlow as error:
-            trouble = TooSlow(error.detail, got_bytes=got_bytes, etag=validator)
+            problem = TooSlow(error.detail, got_bytes=got_bytes, etag=validator)
         except Interrupted as error:
-            trouble = Interrupted(error.detail, got_bytes=got_bytes, etag=validator)
+            problem = Interrupted(error.detail, got_bytes=got_bytes, etag=validator)
         else:
             if not chunk:
                 break
@@ -93,11 +95,11 @@ def _receive(answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: Fe
                 raise TooLarge(f"the file has more than {limits.max_bytes} bytes")
             into.write(chunk)
             got_bytes += len(chunk)
-    if trouble is None and expected is not None and got_bytes != expected:
-        trouble = Interrupted("the file was cut short", got_bytes=got_bytes, etag=validator)
-    if trouble is not None:
-        raise trouble
-    return Fetched(
+    if problem is None and expected is not None and got_bytes != expected:
+        problem = Interrupted("the file was cut short", got_bytes=got_bytes, etag=validator)
+    if problem is not None:
+        raise problem
+    return FetchResult(
         bytes=got_bytes,
         complete=expected is not None or "chunked" in answer.headers.get("Transfer-Encoding", "").lower(),
         etag=validator,
@@ -105,32 +107,32 @@ def _receive(answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: Fe
     )
 
 
-def _chunks(answer: BaseHTTPResponse, *, limits: FetchLimits, total: Watch) -> Iterator[bytes]:
-    """The body as it arrives. Raises Interrupted or, under the least speed or past the total time, TooSlow."""
+def _chunks(answer: BaseHTTPResponse, *, limits: FetchLimits, total: TimeLimit) -> Iterator[bytes]:
+    """The body as it arrives. Raises Interrupted or, below the minimum speed or past the total time, TooSlow."""
     since, in_window = time.monotonic(), 0
     while True:
-        trouble = None
+        problem = None
         try:
             chunk = answer.read1(_CHUNK_BYTES, decode_content=False)
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            trouble = "silence on the line" if is_timeout(error) else "the connection broke"
+            problem = "no data in time" if is_timeout(error) else "the connection broke"
             chunk = b""
         if total.expired:
             raise TooSlow("the total time was over")
-        if trouble:
-            raise Interrupted(trouble)
+        if problem:
+            raise Interrupted(problem)
         if not chunk:
             return
         yield chunk
         in_window += len(chunk)
         elapsed = time.monotonic() - since
-        if elapsed >= limits.pace_s:
-            if in_window < limits.least_bytes_per_s * elapsed:
+        if elapsed >= limits.speed_window_s:
+            if in_window < limits.min_bytes_per_s * elapsed:
                 raise TooSlow(f"{in_window} bytes in {elapsed:.0f} s")
             since, in_window = time.monotonic(), 0
 
 
-def _refuse(answer: BaseHTTPResponse, *, start: int) -> None:
+def _check_status(answer: BaseHTTPResponse, *, start: int) -> None:
     """Raise for any answer that carries no file, or a part that was not asked for."""
     status = answer.status
     if status == 404:
@@ -144,7 +146,7 @@ def _refuse(answer: BaseHTTPResponse, *, start: int) -> None:
 
 
 def _continues(answer: BaseHTTPResponse, *, start: int, etag: str) -> bool:
-    """True if a 206 goes on where our part of the same file ends, or a 416 says that there is no more of it."""
+    """True if a 206 continues where our part of the same file ends, or a 416 says that there is no more."""
     if answer.status == 416:
         return _total_bytes(answer) == start
     match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
@@ -152,20 +154,20 @@ def _continues(answer: BaseHTTPResponse, *, start: int, etag: str) -> bool:
 
 
 def _total_bytes(answer: BaseHTTPResponse) -> int | None:
-    """The whole file's length by Content-Range, if it says."""
+    """The whole file's length by Content-Range, if stated."""
     match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
     return int(match[3]) if match and match[3] != "*" else None
 
 
 def _expected_bytes(answer: BaseHTTPResponse, start: int) -> int | None:
-    """The whole file's length, as far as the answer tells."""
-    said = answer.headers.get("Content-Length", "").strip()
-    by_length = start + int(said) if re.fullmatch(r"[0-9]{1,18}", said) else None
+    """The whole file's length, if the answer states it."""
+    length = answer.headers.get("Content-Length", "").strip()
+    by_length = start + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
     return (_total_bytes(answer) or by_length) if answer.status == 206 else by_length
 
 
 def _validator(answer: BaseHTTPResponse) -> str:
-    """What proves, at the next request, that the file is still the same; weak ETags do not."""
+    """A validator that proves to the next request that the file is the same; weak ETags do not."""
     tag = answer.headers.get("ETag", "").strip()
     if tag.startswith('"'):
         return tag[:200]

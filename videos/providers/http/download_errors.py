@@ -1,12 +1,12 @@
-"""What fetching a result can come to, other than the whole file.
+"""The errors of downloading a result.
 
 FetchError            .transient  .code  .detail (no query string of any URL: those hold signatures)
 |- ForbiddenAddress   permanent   the URL, or a redirect, leads where nothing may be fetched; alert
-|- LinkExpired        transient   401, 403, 410: mint a new link
-|- Missing            transient   404: mint a new link, or wait
+|- LinkExpired        transient   401, 403, 410: request a new link
+|- Missing            transient   404: request a new link, or wait
 |- TooLarge           permanent   more bytes than the cap
 `- Interrupted        transient   anything else; `got_bytes` of the file are good, resume with `etag`
-   `- TooSlow                     cut for dripping or for the total time
+   `- TooSlow                     below the minimum speed, or past the total time
 """
 
 from typing import ClassVar
@@ -25,7 +25,7 @@ class FetchError(Exception):
 
 
 class ForbiddenAddress(FetchError, ValueError):
-    """A private, reserved or dressed-up address. A ValueError, so that no HTTP library takes it for a network fault."""
+    """A private, reserved or disguised address. A ValueError, so that no HTTP library takes it for a network error."""
 
     transient = False
     code = "forbidden_address"
@@ -51,7 +51,7 @@ class TooLarge(FetchError):
 
 
 class Interrupted(FetchError):
-    """The file is not all there; its first `got_bytes` bytes are."""
+    """The file is incomplete; its first `got_bytes` bytes have arrived."""
 
     code = "interrupted"
 
@@ -62,6 +62,6 @@ class Interrupted(FetchError):
 
 
 class TooSlow(Interrupted):
-    """Under the least speed, or past the total time."""
+    """Below the minimum speed, or past the total time."""
 
     code = "too_slow"

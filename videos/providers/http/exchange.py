@@ -1,11 +1,11 @@
-"""The network's door for API calls: one request, one fresh connection, one answer, or an exact word on what went wrong.
+"""Makes an API call: one request on a new connection, and one answer or an exact error.
 
-Nothing here retries, follows, remembers or believes the environment. A caller learns of trouble one of two things:
+Nothing here retries, follows redirects, keeps cookies or trusts the environment. There are two errors:
 
     Undelivered   not one byte of the request left this machine: DNS, refused, connect timeout, TLS failure
-    AnswerLost    bytes may have left and the answer is not (all) here: time over, reset, truncated
+    AnswerLost    bytes may have left, and the answer is missing or incomplete: timeout, reset, truncated
 
-Whether the second is serious depends on what was asked; see `errors`.
+Whether the second is serious depends on the call; see `errors`.
 """
 
 import functools
@@ -23,7 +23,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from videos.providers.http.time_limit import Watch, WatchedConnection, WatchedTLSConnection
+from videos.providers.http.time_limit import TimedConnection, TimedTLSConnection, TimeLimit
 
 USER_AGENT = "veoapp/0.1 (+self-hosted)"  # kie.ai's shield answers 403 to a library's own name
 
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came back. With `truncated` the body is not to be trusted: cut at the limit, or not decodable."""
+    """The answer. A `truncated` body must not be trusted: it was cut at the limit or could not be decompressed."""
 
     status: int
     body: bytes
@@ -48,20 +48,20 @@ class Answer:
     truncated: bool = False
 
 
-class Trouble(Exception):
-    """No answer; the text is a short phrase of ours, never a library's, so it can hold no header and no address."""
+class ExchangeError(Exception):
+    """No answer. The text is a short phrase of ours, never a library's, so it holds no header and no address."""
 
 
-class Undelivered(Trouble):
+class Undelivered(ExchangeError):
     """Not one byte of the request left this machine."""
 
 
-class AnswerLost(Trouble):
-    """Bytes may have left, and no complete answer came back."""
+class AnswerLost(ExchangeError):
+    """Bytes may have left, and no complete answer arrived."""
 
 
 class Bearer(AuthBase):
-    """An API key on its way into the `Authorization` header, and nowhere else: it shows itself to nobody."""
+    """Puts an API key into the `Authorization` header; its repr does not show the key."""
 
     __slots__ = ("_key",)
 
@@ -79,7 +79,7 @@ class Bearer(AuthBase):
         return "Bearer(hidden)"
 
     def scrub(self, text: str) -> str:
-        """`text` without the key, should somebody have echoed it."""
+        """`text` without the key, in case the server echoed it."""
         return text.replace(self._key, "[key]")
 
 
@@ -94,28 +94,28 @@ def call(
     files: Mapping[str, tuple[str, bytes, str]] | None = None,
     limits: Limits,
 ) -> Answer:
-    """Send one request, once; without `auth` to what asks for no key. Raises Undelivered, AnswerLost.
+    """Send one request, once; `auth` is None where no key is needed. Raises Undelivered, AnswerLost.
 
     `files` maps a field to (name, content, type).
     """
     headers = {"Accept": "application/json"}
     if files is None:
-        headers["Content-Type"] = "application/json"  # asked for by the vendor even on GET
+        headers["Content-Type"] = "application/json"  # the vendor demands it even on GET
     request = {"params": params, "json": json, "data": form, "files": files, "headers": headers, "auth": auth}
     return _exchange(method, url, request, limits=limits)
 
 
 def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> Answer:
-    """Post exactly these bytes, once, to an address that an operator named. Raises Undelivered, AnswerLost."""
+    """Post exactly these bytes, once, to an address that an operator configured. Raises Undelivered, AnswerLost."""
     return _exchange("POST", url, {"data": body, "headers": headers}, limits=limits)
 
 
 def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limits) -> Answer:
-    trouble: Trouble | None = None
-    with Watch(limits.total_s) as watch:
+    problem: ExchangeError | None = None
+    with TimeLimit(limits.total_s) as time_limit:
         try:
             with (
-                _session(watch) as session,
+                _session(time_limit) as session,
                 session.request(
                     method,
                     url,
@@ -125,32 +125,32 @@ def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limi
                     stream=True,
                 ) as response,
             ):
-                answer = _read(response, limit=limits.body_bytes)
+                answer = _read_answer(response, limit=limits.body_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-            trouble = _name(error, watch)
-        if trouble is None and watch.expired:  # the cut looks like a normal end to a body without a length
-            trouble = AnswerLost("the total time was over")
-    if trouble is not None:
-        # Raised here, outside the handler, so that the library's error with our headers in it is not dragged along.
-        raise trouble
+            problem = _classify(error, time_limit)
+        if problem is None and time_limit.expired:  # without a length, a cut body looks complete
+            problem = AnswerLost("the total time was over")
+    if problem is not None:
+        # Raised outside the handler, so that the library's error with our headers is not chained.
+        raise problem
     return answer
 
 
-def _session(watch: Watch) -> requests.Session:
+def _session(time_limit: TimeLimit) -> requests.Session:
     session = requests.Session()
     session.trust_env = False  # no proxy, no netrc, no bundle that the environment names
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"})
-    session.mount("https://", _OneShot(watch))
-    session.mount("http://", _OneShot(watch))
+    session.mount("https://", _SingleUseAdapter(time_limit))
+    session.mount("http://", _SingleUseAdapter(time_limit))
     return session
 
 
-class _OneShot(HTTPAdapter):
-    """Retries 0 and a new connection under watch: a stale one, reset, would leave us guessing what was sent."""
+class _SingleUseAdapter(HTTPAdapter):
+    """No retries and a new connection with a time limit: a reset of a reused one would not tell what was sent."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, time_limit: TimeLimit) -> None:
+        self._time_limit = time_limit
         super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
 
     def get_connection_with_tls_context(
@@ -161,16 +161,16 @@ class _OneShot(HTTPAdapter):
         cert: tuple[str, str] | str | None = None,
     ) -> Any:
         pool: Any = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        kind = WatchedTLSConnection if pool.scheme == "https" else WatchedConnection
-        pool.ConnectionCls = functools.partial(kind, watch=self._watch)
+        kind = TimedTLSConnection if pool.scheme == "https" else TimedConnection
+        pool.ConnectionCls = functools.partial(kind, time_limit=self._time_limit)
         return pool
 
 
-def _read(response: requests.Response, *, limit: int) -> Answer:
-    """The answer with at most `limit` bytes of body, decompressed by us so that a bomb is cut and never grown."""
+def _read_answer(response: requests.Response, *, limit: int) -> Answer:
+    """The answer with at most `limit` bytes of body, decompressed here so that a zip bomb is cut at the limit."""
     raw = response.raw.read(limit + 1, decode_content=False)
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    body, complete = _decompressed(raw, encoding, limit=limit)
+    body, complete = _decompress(raw, encoding, limit=limit)
     return Answer(
         status=response.status_code,
         body=body[:limit],
@@ -179,8 +179,8 @@ def _read(response: requests.Response, *, limit: int) -> Answer:
     )
 
 
-def _decompressed(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
-    """(at most `limit` + 1 bytes, whether that is all). We ask for identity; a server may compress all the same."""
+def _decompress(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
+    """(at most `limit` + 1 bytes, whether that is all). We ask for identity, but a server may compress anyway."""
     if encoding in ("", "identity"):
         return raw, True
     if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -193,19 +193,19 @@ def _decompressed(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool
     return body, inflater.eof
 
 
-def _name(error: Exception, watch: Watch) -> Trouble:
-    """What happened, judged by how far the connection came; without a connection, by the error's own type."""
-    causes = list(_causes(error))
-    if watch.connected or not (watch.dialled or _is_before_sending(causes)):
-        if watch.expired:
+def _classify(error: Exception, time_limit: TimeLimit) -> ExchangeError:
+    """The error by how far the connection came or, without a connection, by the exception's type."""
+    causes = list(_walk_causes(error))
+    if time_limit.connected or not (time_limit.tried_to_connect or _is_before_sending(causes)):
+        if time_limit.expired:
             return AnswerLost("the total time was over")
-        return AnswerLost(_phrase(causes, _LOST) or "the connection broke")
-    return Undelivered(_phrase(causes, _UNSENT) or "no connection")
+        return AnswerLost(_find_phrase(causes, _LOST_PHRASES) or "the connection broke")
+    return Undelivered(_find_phrase(causes, _UNDELIVERED_PHRASES) or "no connection")
 
 
 _Phrases = tuple[tuple[tuple[type[BaseException], ...], str], ...]
 
-_UNSENT: _Phrases = (
+_UNDELIVERED_PHRASES: _Phrases = (
     ((socket.gaierror, urllib3.exceptions.NameResolutionError), "the name did not resolve"),
     ((ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError), "TLS failed"),
     ((ConnectionRefusedError,), "connection refused"),
@@ -213,7 +213,7 @@ _UNSENT: _Phrases = (
     ((ValueError,), "the address is malformed"),
 )
 
-_LOST: _Phrases = (
+_LOST_PHRASES: _Phrases = (
     ((TimeoutError, urllib3.exceptions.ReadTimeoutError, requests.ReadTimeout), "no answer in time"),
     ((urllib3.exceptions.IncompleteRead, IncompleteRead), "the answer was cut short"),
     ((ConnectionResetError, BrokenPipeError), "the connection was reset"),
@@ -222,7 +222,7 @@ _LOST: _Phrases = (
 
 
 def _is_before_sending(causes: list[BaseException]) -> bool:
-    """True for errors that are only ever raised before a byte is sent, when no connection of ours could tell."""
+    """True for errors that are only raised before a byte is sent."""
     return any(
         isinstance(
             cause,
@@ -243,12 +243,12 @@ def _is_before_sending(causes: list[BaseException]) -> bool:
     )
 
 
-def _phrase(causes: list[BaseException], phrases: _Phrases) -> str:
+def _find_phrase(causes: list[BaseException], phrases: _Phrases) -> str:
     return next((text for kinds, text in phrases if any(isinstance(cause, kinds) for cause in causes)), "")
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and every error packed into it: libraries hide the real one in args, reason, cause or context."""
+def _walk_causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and every error inside it: libraries hide the real one in args, reason, cause or context."""
     seen: set[int] = set()
     waiting: list[object] = [error]
     while waiting:

@@ -1,7 +1,7 @@
-"""The wall clock of one exchange: when its time is over the connection is cut, whatever it is waiting for.
+"""A wall-clock limit for one exchange: when its time is over, the connection is shut down, whatever it waits for.
 
-A socket's own time limit starts again with every byte, so a server that drips could hold a worker for ever. `Watch`
-shuts the connection down from another thread at the end of the total time, during the handshake as well.
+A socket's own timeout starts again with every byte, so a server that sends slowly could hold a worker for ever.
+`TimeLimit` shuts the connection down from another thread, during the TLS handshake as well.
 """
 
 import contextlib
@@ -13,16 +13,16 @@ from typing import Any, Self
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class Watch:
-    """Counts `total_s` seconds from `__enter__` and remembers how far the exchange came."""
+class TimeLimit:
+    """Counts `total_s` seconds from `__enter__` and records how far the exchange came."""
 
     def __init__(self, total_s: float) -> None:
-        self.dialled = False  # a connection was tried
-        self.connected = False  # it stood, TLS included: from here on bytes of the request may have left
-        self.expired = False  # the time was over and the connection was cut
+        self.tried_to_connect = False
+        self.connected = False  # including TLS: from here on bytes of the request may have left
+        self.expired = False  # the time was over and the connection was shut down
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
-        self._timer = threading.Timer(total_s, self._cut)
+        self._timer = threading.Timer(total_s, self._expire)
         self._timer.daemon = True
 
     def __enter__(self) -> Self:
@@ -39,44 +39,44 @@ class Watch:
                 self._handle = None
 
     def guard(self, sock: socket.socket) -> None:
-        """Cut this socket when the time is over; a second call replaces the first socket."""
+        """Shut this socket down when the time is over; a second call replaces the first socket."""
         with self._lock:
             if self._handle is not None:
                 self._handle.close()
-            # A duplicate, because wrapping in TLS takes the descriptor away from the socket that we were given.
+            # A duplicate, because wrapping in TLS takes the descriptor away from the given socket.
             self._handle = sock.dup()
             if self.expired:
-                _shut(self._handle)
+                _shut_down(self._handle)
 
-    def _cut(self) -> None:
+    def _expire(self) -> None:
         with self._lock:
             self.expired = True
             if self._handle is not None:
-                _shut(self._handle)
+                _shut_down(self._handle)
 
 
-def _shut(sock: socket.socket) -> None:
+def _shut_down(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):  # already gone
         sock.shutdown(socket.SHUT_RDWR)
 
 
-class WatchedConnection(HTTPConnection):
-    """A plain connection that tells its watch when it dials and when it stands."""
+class TimedConnection(HTTPConnection):
+    """A plain connection that tells its time limit when it connects."""
 
-    def __init__(self, *args: Any, watch: Watch, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, time_limit: TimeLimit, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.watch = watch
+        self.time_limit = time_limit
 
     def _new_conn(self) -> socket.socket:
-        self.watch.dialled = True
+        self.time_limit.tried_to_connect = True
         sock = super()._new_conn()
-        self.watch.guard(sock)
+        self.time_limit.guard(sock)
         return sock
 
     def connect(self) -> None:
         super().connect()
-        self.watch.connected = True
+        self.time_limit.connected = True
 
 
-class WatchedTLSConnection(WatchedConnection, HTTPSConnection):
-    """The same over TLS; it stands only when the certificate was accepted."""
+class TimedTLSConnection(TimedConnection, HTTPSConnection):
+    """The same over TLS; it counts as connected only when the certificate was accepted."""

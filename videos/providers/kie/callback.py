@@ -1,6 +1,6 @@
-"""kie.ai's callbacks: what a body claims, and whether the signature beside it is the provider's.
+"""kie.ai's callbacks: parses what a body claims and verifies its signature.
 
-The signature covers the task id and the time, not the body, so the claim is a hint at most: then ask record-info.
+The signature covers the task id and the time, not the body, so the claim is only a hint: record-info decides.
 """
 
 import base64
@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from videos.providers.base import CallbackHint, ReportState
-from videos.providers.kie.replies import state_of
-from videos.providers.kie.values import Oddities, mapping, task_id, whole
+from videos.providers.kie.replies import read_state
+from videos.providers.kie.values import Oddities, as_mapping, read_int, read_task_id
 
 _JSON_TYPES = ("application/json", "text/json")
 _FAILURE_CODES = frozenset({400, 408, 422, 451, 500, 501})
 
 
 class _Flaws:
-    """What strict JSON would have refused, noted while it is read leniently."""
+    """Collects what strict JSON forbids while a body is parsed leniently."""
 
     def __init__(self) -> None:
         self.found = ""
@@ -36,13 +36,13 @@ class _Flaws:
 
 
 def parse_callback(body: bytes, content_type: str) -> CallbackHint:
-    """What the body of a callback claims; never raises. A malformed one may still name a task: asking is free."""
+    """What the body of a callback claims; never raises. A malformed body may still name a task, and polling is free."""
     flaws = _Flaws()
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and media_type not in _JSON_TYPES and not media_type.endswith("+json"):
         flaws.found = "the content type is not JSON"
     try:
-        # Not `kie_values.read_json`: a stranger may send this, so what is doubtful makes it malformed.
+        # Not `values.read_json`: anybody may send this, so what is doubtful makes it malformed.
         value = json.loads(body.decode("utf-8"), parse_constant=flaws.constant, object_pairs_hook=flaws.pairs)
     except UnicodeDecodeError:
         return _malformed("not UTF-8")
@@ -52,22 +52,24 @@ def parse_callback(body: bytes, content_type: str) -> CallbackHint:
         return _malformed("not JSON")
     if not isinstance(value, dict):
         return _malformed("not an object")
-    data = mapping(value.get("data"))
-    named = task_id(data.get("taskId"), data.get("task_id"), value.get("taskId"), value.get("task_id"))
+    data = as_mapping(value.get("data"))
+    named = read_task_id(data.get("taskId"), data.get("task_id"), value.get("taskId"), value.get("task_id"))
     problem = flaws.found or ("" if named else "no task id")
-    return CallbackHint(provider_task_id=named, claims=_claim(value, data), well_formed=not problem, problem=problem)
+    return CallbackHint(
+        provider_task_id=named, claims=_read_claim(value, data), well_formed=not problem, problem=problem
+    )
 
 
 def _malformed(problem: str) -> CallbackHint:
     return CallbackHint(provider_task_id="", claims=ReportState.UNCLEAR, well_formed=False, problem=problem)
 
 
-def _claim(root: Mapping[str, object], data: Mapping[str, object]) -> ReportState:
-    """The state that the body speaks of: the flat shapes say it in words, the usual one by its code."""
-    stated = state_of(data, Oddities()) or state_of(root, Oddities())
+def _read_claim(root: Mapping[str, object], data: Mapping[str, object]) -> ReportState:
+    """The state that the body claims: the flat shapes name it, the usual one has a code."""
+    stated = read_state(data, Oddities()) or read_state(root, Oddities())
     if stated is not None:
         return stated
-    code = whole(root.get("code"))
+    code = read_int(root.get("code"))
     if code == 200:
         return ReportState.SUCCEEDED
     return ReportState.FAILED if code in _FAILURE_CODES else ReportState.UNCLEAR
@@ -82,10 +84,12 @@ def sign_callback(key: str, task_id: str, timestamp: int | str) -> str:
 def verify_signature(
     key: str, task_id: str, timestamp: str, signature: str, *, now: datetime, tolerance_s: int = 300
 ) -> bool:
-    """True if the signature is the provider's and its time is within the tolerance of `now` (aware). Constant time."""
+    """Whether the signature is the provider's and its time within the tolerance of `now` (aware). Takes constant time."""
     if not key or not re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII):
         return False
-    # Bytes, because comparing texts refuses anything but ASCII; both halves are always computed.
-    genuine = hmac.compare_digest(sign_callback(key, task_id, timestamp).encode(), signature.encode(errors="replace"))
-    fresh = abs(now.astimezone(UTC).timestamp() - int(timestamp)) <= tolerance_s
-    return genuine and fresh
+    # Bytes, because text comparison allows ASCII only; both conditions are always computed.
+    is_genuine = hmac.compare_digest(
+        sign_callback(key, task_id, timestamp).encode(), signature.encode(errors="replace")
+    )
+    is_recent = abs(now.astimezone(UTC).timestamp() - int(timestamp)) <= tolerance_s
+    return is_genuine and is_recent

@@ -1,7 +1,7 @@
-"""kie.ai's public price feed (https://kie.ai/pricing): what one video costs, read from rows that people write by hand.
+"""kie.ai's public price feed (https://kie.ai/pricing): what one video costs, parsed from rows that are written by hand.
 
 Prices are texts, units are misspelt, the US$ of a row may disagree with its credits, and two rows may name one item. Each
-such row is read as far as it is clear, and `notes` says what was odd; what is not clear is left out.
+row is parsed as far as it is clear, `notes` says what was odd, and unclear rows are left out.
 """
 
 import re
@@ -11,14 +11,14 @@ from decimal import Decimal
 
 from videos.providers import errors
 from videos.providers.http import exchange
-from videos.providers.kie.codes import Call, error_for, meaning_of
-from videos.providers.kie.replies import Envelope, open_envelope
-from videos.providers.kie.values import amount, mapping, plain, whole
+from videos.providers.kie.codes import Call, effective_code, make_error
+from videos.providers.kie.replies import Envelope, parse_envelope
+from videos.providers.kie.values import as_mapping, clean_text, read_credits, read_int
 
-# A question about prices is asked by a person or a nightly job: it may wait a little, not long.
+# A person or a nightly job asks for prices, so a call may take a while.
 LIMITS = exchange.Limits(read_s=20.0, total_s=30.0)
 PATH = "/client/v1/model-pricing/page"
-PAGE_SIZE, MOST_PAGES = 100, 20
+PAGE_SIZE, MAX_PAGES = 100, 20
 USD_PER_CREDIT = Decimal("0.005")
 
 MODELS = {"quality": "veo3", "fast": "veo3_fast", "lite": "veo3_lite"}
@@ -28,98 +28,98 @@ _RESOLUTION = re.compile(r"\b(720p|1080p|4k)\b")
 _UPSCALE = re.compile(r"\b(?:get|upgrade|upscale)\b.*?\b(1080p|4k)\b")
 _PER_VIDEO = re.compile(r"per\s+v", re.IGNORECASE)  # "per video", "per vedio"
 
-# (model, resolution, kind) as our own price list writes them.
+# (model, resolution, kind) as in our own price list.
 Item = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
 class FeedPrice:
-    """Provider credits of one video, and what was odd about the rows that say so."""
+    """Provider credits of one video, and what was odd about its rows."""
 
     provider_credits: Decimal
     notes: tuple[str, ...] = ()
 
 
 def read_prices(base_url: str, *, limits: exchange.Limits = LIMITS) -> dict[Item, FeedPrice]:
-    """Every Veo 3.1 price of the feed; asks without a key. Raises NoAnswer, also when there is not one."""
-    prices = prices_in(_rows(base_url.rstrip("/"), limits))
+    """Every Veo 3.1 price in the feed; needs no key. Raises NoAnswer, also when there is none."""
+    prices = parse_prices(_read_rows(base_url.rstrip("/"), limits))
     if not prices:
         raise errors.NoAnswer("the feed has no price of Veo 3.1")
     return prices
 
 
-def prices_in(rows: Iterable[Mapping[str, object]]) -> dict[Item, FeedPrice]:
-    """What rows of the feed say about items of ours. Of rows that disagree the dearer one counts."""
+def parse_prices(rows: Iterable[Mapping[str, object]]) -> dict[Item, FeedPrice]:
+    """The prices in the feed's rows, by our items. Of rows that disagree the higher price counts."""
     found: dict[Item, FeedPrice] = {}
     for row in rows:
         description = row.get("modelDescription")
-        items = items_of(description) if isinstance(description, str) else ()
-        price = _price(row) if items else None
+        items = parse_items(description) if isinstance(description, str) else ()
+        price = _parse_price(row) if items else None
         if price is None:
             continue
         for item in items:
-            found[item] = _dearer(found[item], price) if item in found else price
+            found[item] = _more_expensive(found[item], price) if item in found else price
     return found
 
 
-def items_of(description: str) -> tuple[Item, ...]:
-    """Which items of ours a row speaks of: `Google veo 3.1, image-to-video, Fast, 1080p`. None for other products."""
+def parse_items(description: str) -> tuple[Item, ...]:
+    """Our items that a description names, e.g. `Google veo 3.1, image-to-video, Fast, 1080p`; none for other products."""
     words = description.lower()
     if not _VEO.search(words):
         return ()
     upscale = _UPSCALE.search(words)
     if upscale:
         return tuple((model, upscale[1], upscale[1]) for model in MODELS.values())
-    named, resolution = _MODEL.search(words), _RESOLUTION.search(words)
-    if not named:
+    model_name, resolution = _MODEL.search(words), _RESOLUTION.search(words)
+    if not model_name:
         return ()
     kind = "extend" if "extend" in words else "reference" if "reference" in words else "generate"
-    return ((MODELS[named[1]], resolution[1] if resolution else "720p", kind),)
+    return ((MODELS[model_name[1]], resolution[1] if resolution else "720p", kind),)
 
 
-def _rows(base_url: str, limits: exchange.Limits) -> list[Mapping[str, object]]:
+def _read_rows(base_url: str, limits: exchange.Limits) -> list[Mapping[str, object]]:
     rows: list[Mapping[str, object]] = []
-    for number in range(1, MOST_PAGES + 1):
-        data = mapping(_ask(base_url, number, limits).data)
+    for number in range(1, MAX_PAGES + 1):
+        data = as_mapping(_read_page(base_url, number, limits).data)
         records = data.get("records")
         if not isinstance(records, list):
             raise errors.NoAnswer("the feed has no rows")
-        rows += [mapping(record) for record in records]
-        if not records or number >= (whole(data.get("pages")) or 1):
+        rows += [as_mapping(record) for record in records]
+        if not records or number >= (read_int(data.get("pages")) or 1):
             break
     return rows
 
 
-def _ask(base_url: str, number: int, limits: exchange.Limits) -> Envelope:
+def _read_page(base_url: str, number: int, limits: exchange.Limits) -> Envelope:
     body = {"pageNum": number, "pageSize": PAGE_SIZE, "modelDescription": "", "interfaceType": "video"}
     try:
         answer = exchange.call("POST", base_url + PATH, auth=None, json=body, limits=limits)
-    except exchange.Trouble as trouble:
-        raise errors.NoAnswer(str(trouble)) from None
-    envelope = open_envelope(answer, scrub=str)
-    if meaning_of(envelope) != 200:
-        raise error_for(envelope, call=Call.FREE)
+    except exchange.ExchangeError as error:
+        raise errors.NoAnswer(str(error)) from None
+    envelope = parse_envelope(answer, scrub=str)
+    if effective_code(envelope) != 200:
+        raise make_error(envelope, call=Call.FREE)
     return envelope
 
 
-def _price(row: Mapping[str, object]) -> FeedPrice | None:
+def _parse_price(row: Mapping[str, object]) -> FeedPrice | None:
     if not _PER_VIDEO.match(str(row.get("creditUnit") or "per video").strip()):
         return None
-    said = row.get("creditPrice")
-    price = amount(said.strip() if isinstance(said, str) else said, negative=True)
+    value = row.get("creditPrice")
+    price = read_credits(value.strip() if isinstance(value, str) else value, negative=True)
     if price is None:
         return None
     notes = []
     usd = str(row.get("usdPrice") or "").strip().lstrip("$").replace(",", ".")
-    in_usd = amount(usd)
+    in_usd = read_credits(usd)
     if in_usd is not None and in_usd != price * USD_PER_CREDIT:
-        notes.append(f"the row's US$ {plain(usd, scrub=str, limit=20)} are {in_usd / USD_PER_CREDIT:f} credits")
+        notes.append(f"the row's US$ {clean_text(usd, scrub=str, limit=20)} are {in_usd / USD_PER_CREDIT:f} credits")
     return FeedPrice(price, tuple(notes))
 
 
-def _dearer(one: FeedPrice, other: FeedPrice) -> FeedPrice:
+def _more_expensive(one: FeedPrice, other: FeedPrice) -> FeedPrice:
     notes = [*one.notes, *other.notes]
     if one.provider_credits != other.provider_credits:
-        cheap, dear = sorted((one.provider_credits, other.provider_credits))
-        notes.append(f"rows disagree: {cheap:f} and {dear:f}")
+        low, high = sorted((one.provider_credits, other.provider_credits))
+        notes.append(f"rows disagree: {low:f} and {high:f}")
     return FeedPrice(max(one.provider_credits, other.provider_credits), tuple(dict.fromkeys(notes)))

@@ -1,11 +1,11 @@
-"""Why kie.ai would not make a video: its many sentences (protocol notes 2 and 3) as one of our few reasons."""
+"""Maps kie.ai's many refusal messages to one of our few reasons."""
 
 import re
 
 from videos.providers.base import RefusalReason
 
 _REASONS: tuple[tuple[str, RefusalReason], ...] = (
-    # Ordered: a message may match more than one, and the first is the more helpful to the reader.
+    # Ordered: a message may match several, and the first tells the reader most.
     (r"prominent (people|person)|real person|celebrit", RefusalReason.PROMINENT_PERSON),
     (r"unsafe image|minor upload|image.{0,40}(violat|unsafe|flagged)", RefusalReason.UNSAFE_IMAGE),
     (r"only english|english prompts? only", RefusalReason.LANGUAGE),
@@ -16,8 +16,8 @@ _REASONS: tuple[tuple[str, RefusalReason], ...] = (
 )
 
 
-def reason_for(code: int | None, message: str, *, otherwise: RefusalReason) -> RefusalReason:
-    """Why, judged by the words first and the code second; `otherwise` when neither says."""
+def find_reason(code: int | None, message: str, *, otherwise: RefusalReason) -> RefusalReason:
+    """The reason by the message, else by the code; `otherwise` when neither tells."""
     for pattern, reason in _REASONS:
         if re.search(pattern, message, re.IGNORECASE):
             return reason

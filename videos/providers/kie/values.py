@@ -1,6 +1,6 @@
-"""Single values off kie.ai's wire, each read strictly: what is not clearly one of the forms seen becomes None or empty.
+"""Parses single values of kie.ai's replies strictly: what is not clearly one of the known forms becomes None or empty.
 
-`Oddities` collects a short word for every branch that was not the usual shape, so that drift is seen before it hurts.
+`Oddities` collects a short word for everything that was not in the usual form, so that changes are noticed early.
 """
 
 import json
@@ -19,7 +19,7 @@ _EARLIEST, _LATEST = 1_577_836_800, 4_102_444_800  # 2020 and 2100 in Unix secon
 
 
 class Oddities:
-    """Short words, each kept once, in the order met."""
+    """Short words, each once, in the order noted."""
 
     def __init__(self, *words: str) -> None:
         self._words = dict.fromkeys(words)
@@ -41,27 +41,27 @@ def read_json(text: str | bytes) -> object:
         raise ValueError("a number out of range") from None
 
 
-def mapping(value: object) -> Mapping[str, object]:
+def as_mapping(value: object) -> Mapping[str, object]:
     """The object, or an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def json_mapping(value: object) -> Mapping[str, object]:
+def as_json_mapping(value: object) -> Mapping[str, object]:
     """The object, given as one or as a JSON text; else an empty one."""
     if isinstance(value, str):
         try:
             value = read_json(value)
         except ValueError:
             return {}
-    return mapping(value)
+    return as_mapping(value)
 
 
-def first(*values: object) -> object:
+def first_present(*values: object) -> object:
     """The first value that is not None and not an empty text."""
     return next((value for value in values if value is not None and value != ""), None)
 
 
-def whole(value: object) -> int | None:
+def read_int(value: object) -> int | None:
     """An integer, given as one, as 1.0 or as "1"; a boolean is not a number."""
     if isinstance(value, bool):
         return None
@@ -74,8 +74,8 @@ def whole(value: object) -> int | None:
     return None
 
 
-def amount(value: object, *, negative: bool = False) -> Decimal | None:
-    """Provider credits, to four places, given as a number or a text of one; None for NaN, nonsense, below zero."""
+def read_credits(value: object, *, negative: bool = False) -> Decimal | None:
+    """Provider credits to four places, from a number or a text of one; None if invalid or (unless `negative`) below zero."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", value.strip(), re.ASCII):
@@ -87,16 +87,16 @@ def amount(value: object, *, negative: bool = False) -> Decimal | None:
     return exact.quantize(Decimal(1)) if exact == exact.to_integral_value() else exact
 
 
-def task_id(*values: object) -> str:
-    """The first value that is usable as a task id, else ""; ids are opaque, only their alphabet is guarded."""
+def read_task_id(*values: object) -> str:
+    """The first value that is usable as a task id, else ""; ids are opaque, only their alphabet is checked."""
     return next((value for value in values if isinstance(value, str) and _TASK_ID.fullmatch(value)), "")
 
 
-def moment(value: object, oddities: Oddities) -> datetime | None:
-    """A time of the wire as aware UTC: epoch milliseconds, or a text with a zone; without one it is None."""
+def read_time(value: object, oddities: Oddities) -> datetime | None:
+    """A time as aware UTC, from epoch milliseconds or a text with a zone; None without one."""
     if value is None or value == "":
         return None
-    number = whole(value)
+    number = read_int(value)
     if number is not None:
         if _EARLIEST <= number // 1000 < _LATEST:
             return datetime.fromtimestamp(number // 1000, UTC).replace(microsecond=number % 1000 * 1000)
@@ -118,8 +118,8 @@ def moment(value: object, oddities: Oddities) -> datetime | None:
     return parsed.astimezone(UTC)
 
 
-def url_list(value: object, oddities: Oddities) -> tuple[str, ...]:
-    """The http(s) URLs in any form seen: an array, a JSON text of one, `[u]` without quotes, a bare URL, null."""
+def read_urls(value: object, oddities: Oddities) -> tuple[str, ...]:
+    """The http(s) URLs in any known form: an array, a JSON text of one, `[u]` without quotes, a bare URL, null."""
     if value is None or value in ("", []):
         return ()
     if isinstance(value, str):
@@ -147,8 +147,8 @@ def _urls_in_text(text: str) -> Sequence[object]:
     return [text]
 
 
-def plain(text: object, *, scrub: Scrub, limit: int = 300) -> str:
-    """The provider's words made safe to keep: no secrets, no queries of URLs, one line, printable, bounded."""
+def clean_text(text: object, *, scrub: Scrub, limit: int = 300) -> str:
+    """The provider's text made safe to store: no secrets, no query strings, one line, printable, bounded."""
     if not isinstance(text, str):
         return ""
     clean = _URL_QUERY.sub(r"\1", scrub(text))

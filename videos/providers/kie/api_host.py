@@ -1,22 +1,22 @@
-"""One host of kie.ai: sends a question once and brings back its envelope, or says what the network's trouble means."""
+"""Sends calls to one host of kie.ai, each once, and returns the envelope or the error for the kind of call."""
 
 from collections.abc import Mapping
 
 from videos.providers import errors
 from videos.providers.http import exchange
 from videos.providers.kie.codes import Call
-from videos.providers.kie.replies import Envelope, open_envelope
+from videos.providers.kie.replies import Envelope, parse_envelope
 
 
-class Wire:
-    """A base URL, the key and the limits that hold there."""
+class ApiHost:
+    """One host: its base URL, the key and the limits."""
 
     def __init__(self, base_url: str, *, auth: exchange.Bearer, limits: exchange.Limits) -> None:
         self._base_url = base_url.rstrip("/")
         self._auth = auth
         self._limits = limits
 
-    def ask(
+    def send(
         self,
         call: Call,
         method: str,
@@ -28,7 +28,7 @@ class Wire:
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
         secret: str = "",
     ) -> Envelope:
-        """The envelope of the answer, whatever it says; `secret` and the key are hidden should it echo them.
+        """The envelope of the answer, whatever it says; `secret` and the key are hidden in case it echoes them.
 
         Raises NotSent or Unconfirmed for a paid call, NoAnswer for a free one.
         """
@@ -43,12 +43,12 @@ class Wire:
                 files=files,
                 limits=self._limits,
             )
-        except exchange.Undelivered as trouble:
-            raise (errors.NotSent if call.is_paid else errors.NoAnswer)(str(trouble)) from None
-        except exchange.AnswerLost as trouble:
-            raise (errors.Unconfirmed if call.is_paid else errors.NoAnswer)(str(trouble)) from None
+        except exchange.Undelivered as error:
+            raise (errors.NotSent if call.is_paid else errors.NoAnswer)(str(error)) from None
+        except exchange.AnswerLost as error:
+            raise (errors.Unconfirmed if call.is_paid else errors.NoAnswer)(str(error)) from None
 
         def scrub(text: str) -> str:
             return self._auth.scrub(text.replace(secret, "[callback]") if secret else text)
 
-        return open_envelope(answer, scrub=scrub)
+        return parse_envelope(answer, scrub=scrub)
