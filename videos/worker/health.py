@@ -31,7 +31,7 @@ UNRELATED_FAILURES = [
 
 def check_recent_outcomes() -> list[WatchTrip]:
     """End holds that are over, and check spending and failures for anomalies; returns the new trips."""
-    user_holds.end_over()
+    user_holds.delete_expired()
     if not settings.UNUSUAL_WATCH:
         anomalies.end_finished_trips()
         return []
@@ -39,16 +39,18 @@ def check_recent_outcomes() -> list[WatchTrip]:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return []
-    return anomalies.watch(account_id=account.pk, ended=lambda since: recent_outcomes(since, account_id=account.pk))
+    return anomalies.check_anomalies(
+        account_id=account.pk, outcomes_since=lambda since: recent_outcomes(since, account_id=account.pk)
+    )
 
 
-def recent_outcomes(since: datetime, *, account_id: int) -> Ended:
+def recent_outcomes(since: datetime, *, account_id: int) -> RecentOutcomes:
     """How the newest videos of this account ended, without failures that are not the provider's."""
     ended = VideoTask.objects.filter(
         status__in=[Status.READY, Status.FAILED], finished_at__gt=since, account_id=account_id
     ).exclude(failure_code__in=UNRELATED_FAILURES)
-    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.FAILURES_LOOKED_AT]
-    return Ended(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
+    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.MAX_JOBS_FOR_FAILURES]
+    return RecentOutcomes(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
 
 
 KIND = Alert.Kind.CALLBACKS_DRY
