@@ -1,9 +1,8 @@
-"""What heals by time goes on although one of its chores breaks, and who waits for a budget is not forgotten for it."""
+"""The sweep: one failing check or chore holds up no other, an idle round is cheap, and budget waits do not expire."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from types import ModuleType
 
 import pytest
 from django.db import OperationalError, connection
@@ -37,63 +36,63 @@ from videos.worker import health as worker_health
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
-CHORES = [
-    (provider_accounts, "end_expired_pauses"),
-    (budget_alerts, "watch"),
-    (worker_health, "check_recent_outcomes"),
-    (worker_health, "check_callbacks"),
-    (audit_runner, "is_late"),
-    (storage_cleanup, "sweep_files"),
-    (owner_actions, "delete_expired"),
-    (source_images, "delete_unused"),
-    (owner_actions, "erase_closed_accounts"),
-    (circuit_breaker, "forget_old"),
-    (balance_history, "delete_old_readings"),
-    (budget_usage, "forget_old"),
+Chore = Callable[..., object]
+
+# What `tidy` calls, in its order.
+CHORES: list[Chore] = [
+    provider_accounts.end_expired_pauses,
+    budget_alerts.update_alerts,
+    worker_health.check_recent_outcomes,
+    worker_health.check_callbacks,
+    audit_runner.is_late,
+    storage_cleanup.sweep_files,
+    owner_actions.delete_expired,
+    source_images.delete_unused,
+    owner_actions.erase_closed_accounts,
+    circuit_breaker.delete_old_outcomes,
+    balance_history.delete_old_readings,
+    budget_usage.delete_old_windows,
 ]
 
 
-def breaks(*_: object, **__: object) -> None:
+def name_of(chore: Chore) -> str:
+    return f"{chore.__module__}.{chore.__name__}"
+
+
+def raise_error(*_: object, **__: object) -> None:
     raise ValueError("broken")
 
 
-def noting(called: list[str], name: str) -> Callable[..., None]:
+def record_call(called: list[str], name: str) -> Chore:
     return lambda *_, **__: called.append(name)
 
 
-def names(some: list[tuple[ModuleType, str]]) -> list[str]:
-    return [f"{module.__name__}.{name}" for module, name in some]
-
-
-@pytest.mark.parametrize("broken", CHORES, ids=names(CHORES))
-def test_one_failing_chore_stops_no_other(
-    world: World, monkeypatch: pytest.MonkeyPatch, broken: tuple[ModuleType, str]
-) -> None:
+@pytest.mark.parametrize("broken", CHORES, ids=name_of)
+def test_one_failing_chore_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch, broken: Chore) -> None:
     called: list[str] = []
-    others = [chore for chore in CHORES if chore != broken]
-    for module, name in others:
-        monkeypatch.setattr(module, name, noting(called, f"{module.__name__}.{name}"))
-    monkeypatch.setattr(*broken, breaks)
+    for chore in CHORES:
+        monkeypatch.setattr(name_of(chore), record_call(called, name_of(chore)))
+    monkeypatch.setattr(name_of(broken), raise_error)
     with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
-    assert called == names(others)
+    assert called == [name_of(chore) for chore in CHORES if chore != broken]
 
 
-def test_a_video_that_cannot_be_ended_stops_no_other(
+def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sandbox.order("code-402")
     first, second = world.order(alice), world.order(alice)
     world.send()
     world.later(hours=25)
-    cancelled = lifecycle.cancel
+    cancel = lifecycle.cancel
 
-    def breaks_for_the_first(**given: object) -> bool:
-        if given["task_id"] == first.pk:
+    def cancel_second_only(**arguments: object) -> bool:
+        if arguments["task_id"] == first.pk:
             raise ValueError("broken")
-        return cancelled(**given)  # type: ignore[arg-type]
+        return cancel(**arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lifecycle, "cancel", breaks_for_the_first)
+    monkeypatch.setattr(lifecycle, "cancel", cancel_second_only)
     with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
     assert world.now(first).status == "queued"
@@ -104,8 +103,8 @@ def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeyp
     world.order(alice)
     # The order enqueued a job itself; by then it counts as lost.
     world.later(seconds=61)
-    monkeypatch.setattr(summary_schedule, "is_due", breaks)
-    monkeypatch.setattr(user_mails, "list_due", breaks)
+    monkeypatch.setattr(summary_schedule, "is_due", raise_error)
+    monkeypatch.setattr(user_mails, "list_due", raise_error)
     names = sweep.enqueue_due()
     assert {"summary", "notify"}.isdisjoint(names)
     assert {"dispatch", "tidy", "balance", "books", "reconcile", "lots"} <= set(names)
@@ -138,7 +137,7 @@ def test_an_idle_round_takes_four_statements(
     assert "tidy" in sweep.enqueue_due()
     for name in job_queue.JOBS:
         job_queue.mark_started(name)
-    # The balance's row says that it was read long enough ago to look at the account, and not long enough to be read again.
+    # Long enough ago to look at the account, not long enough to read its balance again.
     JobRequest.objects.filter(name="balance").update(started_at=clock.database_now() - timedelta(minutes=1))
     # Only PostgreSQL is asked for the time.
     with django_assert_num_queries(4 if connection.vendor == "postgresql" else 3):
@@ -150,26 +149,28 @@ def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(
 ) -> None:
     called: list[str] = []
     provider_accounts.record_balance(account_id=provider_accounts.get_current_account().pk, balance=Decimal(9))
-    monkeypatch.setattr(top_ups, "record_rises", breaks)
-    monkeypatch.setattr(reconcile, "update_unexplained", noting(called, "watch"))
-    monkeypatch.setattr(provider_price_changes, "propose_from_reported_costs", noting(called, "prices"))
-    monkeypatch.setattr(margins, "update_margin_alerts", noting(called, "margins"))
+    monkeypatch.setattr(top_ups, "record_rises", raise_error)
+    monkeypatch.setattr(reconcile, "update_unexplained", record_call(called, "watch"))
+    monkeypatch.setattr(provider_price_changes, "propose_from_reported_costs", record_call(called, "prices"))
+    monkeypatch.setattr(margins, "update_margin_alerts", record_call(called, "margins"))
     with pytest.raises(run_all.SomeCallsFailed):
         worker_tasks.reconcile()
     assert called == ["watch", "prices", "margins"]
 
 
-def test_credits_are_announced_although_none_can_be_taken_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expiring_credits_are_announced_although_removal_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    monkeypatch.setattr(expiry, "expire_due", breaks)
-    monkeypatch.setattr(expiry, "warn_due", noting(called, "warned"))
+    monkeypatch.setattr(expiry, "expire_due", raise_error)
+    monkeypatch.setattr(expiry, "warn_due", record_call(called, "warned"))
     with pytest.raises(run_all.SomeCallsFailed):
         worker_tasks.lots()
     assert called == ["warned"]
 
 
 @pytest.mark.parametrize("code", ["budget_day", "budget_limit", "budget_pace"])
-def test_who_waited_for_a_budget_is_not_cancelled_the_moment_it_may_go(world: World, alice: User, code: str) -> None:
+def test_a_video_that_waited_for_a_budget_is_not_cancelled_when_the_wait_ends(
+    world: World, alice: User, code: str
+) -> None:
     task = world.order(alice)
     world.later(hours=48)
     at = world.clock.now()
