@@ -30,7 +30,10 @@ class CallbackPending(Exception):
 
 def can_check(task: VideoTask) -> bool:
     """Whether there is something to check: a queued task could be sent, or the provider has a result to ask for."""
-    return task.status == Status.QUEUED or VideoTask.objects.filter(polling.due(), pk=task.pk, deleted_at=None).exists()
+    return (
+        task.status == Status.QUEUED
+        or VideoTask.objects.filter(polling.awaiting_verdict(), pk=task.pk, deleted_at=None).exists()
+    )
 
 
 def can_retry_download(task: VideoTask) -> bool:
@@ -46,7 +49,7 @@ def check_now(*, task_id: UUID, seen: str, actor: User) -> None:
         raise lifecycle.NotPossible(task.status)
     if not VideoTask.objects.filter(pk=task_id, status=seen).update(due_at=at):
         raise lifecycle.NotPossible(_status_of(task_id))
-    lifecycle.note(task_id=task_id, code="check_now", detail="checked by an operator", actor=actor)
+    lifecycle.add_note(task_id=task_id, code="check_now", detail="checked by an operator", actor=actor)
     job_queue.enqueue("dispatch" if seen == Status.QUEUED else "poll")
 
 
@@ -61,7 +64,7 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
     if _missing_files(task_id).filter(lease_until__gt=clock.database_now()).exists():
         raise TaskBusy
     count = downloads.retry(task_id=task_id)
-    lifecycle.note(task_id=task_id, code="retry_download", detail="retried by an operator", actor=actor)
+    lifecycle.add_note(task_id=task_id, code="retry_download", detail="retried by an operator", actor=actor)
     job_queue.enqueue("download")
     return count
 
@@ -89,7 +92,7 @@ def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
 def mark_lost(*, task_id: UUID, actor: User) -> None:
     """Give up an unconfirmed task and refund it. Raises CallbackPending, and NotPossible if its status has changed."""
     _refuse_if_callback_pending(task_id)
-    if not lifecycle.given_up(
+    if not lifecycle.give_up(
         task_id=task_id,
         from_=Status.UNCONFIRMED,
         code="unconfirmed",

@@ -22,7 +22,7 @@ MAX_DELETED_PER_CLOSING = 300
 
 def cancel(*, task_id: UUID, actor: User) -> None:
     """Cancel a queued order with a full refund. Raises NotPossible if it is no longer queued."""
-    if not lifecycle.cancelled(task_id=task_id, code="user", actor=actor):
+    if not lifecycle.cancel(task_id=task_id, code="user", actor=actor):
         raise lifecycle.NotPossible(VideoTask.objects.values_list("status", flat=True).get(pk=task_id))
 
 
@@ -56,14 +56,14 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
     queued = VideoTask.objects.filter(user=user, status=Status.QUEUED)
     # All rows are locked before the account, in the same order as everywhere else, to avoid a deadlock.
     for task_id in list(queued.select_for_update().order_by("pk").values_list("pk", flat=True)):
-        lifecycle.cancelled(task_id=task_id, code="account_closed", actor=actor)
+        lifecycle.cancel(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
     for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True)[:MAX_DELETED_PER_CLOSING]:
         delete(task_id=task_id, actor=actor)
     # An unfinished task keeps its prompt, by which a lost one is recognised at the provider.
     CallbackReceipt.objects.filter(task__in=ended).update(body="")
     # Stored objects are deleted only after the transaction has committed.
-    transaction.on_commit(lambda: source_images.forget(user=user))
+    transaction.on_commit(lambda: source_images.delete_images_of(user=user))
     return ended.exclude(prompt="", watermark="").update(prompt="", watermark="")
 
 
@@ -91,6 +91,6 @@ def delete_expired(now: datetime) -> int:
     deleted = 0
     for task_id in list(expired.values_list("pk", flat=True)[:BATCH]):
         if delete(task_id=task_id, actor=None):
-            lifecycle.note(task_id=task_id, code="retention", detail=f"kept for {days} days")
+            lifecycle.add_note(task_id=task_id, code="retention", detail=f"kept for {days} days")
             deleted += 1
     return deleted

@@ -69,8 +69,8 @@ def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress
         typical=typical,
         is_live=not task.is_final,
         is_delayed=task.delayed_at is not None,
-        alert_at=since + polling.UNCONFIRMED_ALERT if is_unconfirmed else None,
-        refund_at=since + polling.UNCONFIRMED_REFUND if is_unconfirmed else None,
+        alert_at=since + polling.UNCONFIRMED_ALERT_AFTER if is_unconfirmed else None,
+        refund_at=since + polling.UNCONFIRMED_REFUND_AFTER if is_unconfirmed else None,
     )
 
 

@@ -14,7 +14,6 @@ from billing.admin.reading import reference_link
 from billing.alerts.messages import format_detail
 from billing.models import Alert
 from videos.actions import operator as operator_actions
-from videos.lifecycle.costs import format_credits
 from videos.models import VideoTask
 
 register = template.Library()
@@ -41,7 +40,7 @@ _SCHEDULE_TIMES = ("due_at", "lease_until", "wait_until", "trouble_since")
 @register.filter
 def provider_credits(value: Decimal | None) -> str:
     """`60`, `37.5`, or a dash if the amount is unknown."""
-    return amount(value)
+    return format_credits(value)
 
 
 @register.filter

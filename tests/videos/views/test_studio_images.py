@@ -35,8 +35,8 @@ def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(
 
 
 def test_first_and_last_frames_keep_their_order(studio_client: Client, alice: User) -> None:
-    first = source_images.keep(user=alice, upload=picture())
-    last = source_images.keep(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
+    first = source_images.store(user=alice, upload=picture())
+    last = source_images.store(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
     studio_client.post("/", studio_form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
     task = VideoTask.objects.get()
     assert [place.image_id for place in task.task_images.all()] == [first.pk, last.pk]
@@ -63,7 +63,7 @@ def test_what_is_not_an_image_is_refused_in_words(studio_client: Client) -> None
 
 
 def test_an_image_can_be_taken_out_without_javascript(studio_client: Client, alice: User) -> None:
-    image = source_images.keep(user=alice, upload=picture())
+    image = source_images.store(user=alice, upload=picture())
     sent = studio_form(mode="first", image_first=str(image.pk), remove="first")
     del sent["enable_translation"]
     answer = studio_client.post("/", sent)
@@ -75,7 +75,7 @@ def test_an_image_can_be_taken_out_without_javascript(studio_client: Client, ali
 
 
 def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> None:
-    image = source_images.keep(user=bob, upload=picture())
+    image = source_images.store(user=bob, upload=picture())
     answer = studio_client.post("/", studio_form(mode="first", image_first=str(image.pk)))
     assert answer.status_code == 422
     assert str(image.pk) not in answer.text
@@ -83,7 +83,7 @@ def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> N
 
 
 def test_without_javascript_an_impossible_model_is_refused_in_words(studio_client: Client, alice: User) -> None:
-    image = source_images.keep(user=alice, upload=picture())
+    image = source_images.store(user=alice, upload=picture())
     give_credits(alice, 400)
     answer = studio_client.post(
         "/", studio_form(mode="reference", model="veo3", image_reference1=str(image.pk), seen_price="250")

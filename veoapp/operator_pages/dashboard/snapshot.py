@@ -32,7 +32,7 @@ from videos.worker import supervisor
 Status = VideoTask.Status
 
 ALERTS_SHOWN = 6
-WORKER_SIGN_MAX_AGE = timedelta(seconds=supervisor.CANARY_LOST_AFTER_S)
+WORKER_SIGN_MAX_AGE = timedelta(seconds=supervisor.CANARY_TIMEOUT_S)
 
 
 @dataclass(frozen=True)

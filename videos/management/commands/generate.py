@@ -164,7 +164,7 @@ class Command(BaseCommand):
             self._stop(REFUSED, f"{path} cannot be read: {problem.strerror}.")
         except ImageRefused as refusal:
             self._stop(REFUSED, f"{path}: {refusal}")
-        except media_store.StorageTrouble as trouble:
+        except media_store.StorageError as trouble:
             self._stop(REFUSED, f"{path} cannot be stored: {trouble}.")
 
     def _print_price(self, order: VideoOrder, balance: int) -> None:
