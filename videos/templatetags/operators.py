@@ -14,6 +14,7 @@ from billing.admin.reading import reference_link
 from billing.alerts.messages import format_detail
 from billing.models import Alert
 from videos.actions import operator as operator_actions
+from videos.lifecycle.costs import format_credits
 from videos.models import VideoTask
 
 register = template.Library()
