@@ -1,8 +1,8 @@
-"""A real sandbox in a process of its own, for every test that talks to the provider.
+"""The sandbox provider in a separate process, for tests that call the provider.
 
-def test_...(sandbox):                      # fixture below; tests/conftest.py imports it
-    sandbox.order("drop-answer=1", "no-callback")
-    ... talk to sandbox.url with key sandbox.api_key ...
+def test_...(sandbox):                      # a fixture below
+    sandbox.set_faults("drop-answer=1", "no-callback")
+    ... call sandbox.url with the key sandbox.api_key ...
     sandbox.finish()
     assert [row["accepted"] for row in sandbox.events("submission")] == [True]
 """
@@ -25,18 +25,18 @@ Json = Any
 
 
 class SandboxProcess:
-    """`python -m videos.sandbox --port 0 ...`; stops by itself when the test process ends.
+    """`python -m videos.sandbox --port 0 ...`; it stops when the test process ends.
 
-    Films are plain ("quick") and come fast; pass "--film", "art" for the drawn ones. Options given here hold until the end;
-    `reset` undoes everything else.
+    Videos are plain ("quick") and ready within a second; pass film="art" for drawn ones. `reset` undoes everything but
+    the options given here.
     """
 
     api_key = "sandbox"
 
     def __init__(self, *options: str, film: str = "quick", times: str = "0.6,0.6,0.6", invisible: str = "0") -> None:
-        usual = ["--port", "0", "--until-eof", "--film", film, "--times", times, "--invisible", invisible]
+        defaults = ["--port", "0", "--until-eof", "--film", film, "--times", times, "--invisible", invisible]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "videos.sandbox", *usual, *options],
+            [sys.executable, "-m", "videos.sandbox", *defaults, *options],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -44,63 +44,63 @@ class SandboxProcess:
         )
         assert self._process.stdout
         self.greeting = self._process.stdout.readline()
-        found = re.search(r"http://\S+:\d+", self.greeting)
-        if not found:
+        match = re.search(r"http://\S+:\d+", self.greeting)
+        if not match:
             self.stop()
             raise RuntimeError(f"the sandbox did not start: {self.greeting!r}")
-        self.url = found[0]
+        self.url = match[0]
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def order(self, *faults: str) -> None:
-        """These faults from now on, and no others; none lifts them all."""
+    def set_faults(self, *faults: str) -> None:
+        """Inject these faults from now on and no others; none without arguments."""
         self._post("faults", list(faults))
 
-    def also(self, *faults: str) -> None:
-        """These faults beside the present ones."""
+    def add_faults(self, *faults: str) -> None:
+        """Inject these faults in addition to the current ones."""
         self._post("faults", {"add": list(faults)})
 
-    def truth(self, *, since: int = 0) -> Json:
+    def read_state(self, *, since: int = 0) -> Json:
         """{"events": [...], "requests": {"POST /api/v1/veo/generate": 1}, "balance": "5000", "tasks": [...], "now": ...}."""
         return self._call("GET", f"truth?since={since}")
 
     def events(self, name: str, **wanted: Any) -> list[Json]:
-        """The log's events of one name, whose fields are as wanted."""
-        rows = [row for row in self.truth()["events"] if row["event"] == name]
+        """The logged events of that name with these field values."""
+        rows = [row for row in self.read_state()["events"] if row["event"] == name]
         return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
 
     def wait_for(self, name: str, *, count: int = 1, within_s: float = 10, **wanted: Any) -> list[Json]:
-        """The same, once there are so many of them."""
-        until = time.monotonic() + within_s
+        """Wait until there are at least `count` such events, and return them."""
+        deadline = time.monotonic() + within_s
         while len(rows := self.events(name, **wanted)) < count:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{len(rows)} of {count} {name} {wanted} in {within_s} s: {self.truth()['events']}"
+                    f"{len(rows)} of {count} {name} {wanted} in {within_s} s: {self.read_state()['events']}"
                 )
             time.sleep(0.02)
         return rows
 
-    def accepted(self) -> list[Json]:
-        """The paid submissions: what must never be one too many."""
+    def list_accepted(self) -> list[Json]:
+        """The accepted submissions, each of which the provider charges."""
         return self.events("submission", accepted=True)
 
     def balance(self, balance: Any = None) -> str:
-        """The provider's balance; set first, if one is given."""
+        """The provider's balance, after setting it if one is given."""
         if balance is not None:
             self._post("balance", {"balance": str(balance)})
-        return str(self.truth()["balance"])
+        return str(self.read_state()["balance"])
 
     def advance(self, seconds: float) -> None:
-        """Push its clock forward: tasks end, links and files expire, retries come due."""
+        """Move its clock forward: tasks end, links and files expire, retries become due."""
         self._post("clock", {"advance": seconds})
 
     def speed(self, speed: float) -> None:
         self._post("clock", {"speed": speed})
 
     def prices(self, **prices: Any) -> None:
-        """Edit prices, written `veo3_fast_720p=30`, `extend_fast=1`, `upgrade_4k=2`."""
+        """Set prices, written `veo3_fast_720p=30`, `extend_fast=1`, `upgrade_4k=2`."""
         self._post("prices", {":".join(name.rsplit("_", 1)): str(price) for name, price in prices.items()})
 
     def settings(self, **settings: Any) -> None:
@@ -108,14 +108,14 @@ class SandboxProcess:
         self._post("settings", settings)
 
     def finish(self) -> int:
-        """End all running tasks now; how many."""
+        """Finish all running tasks now; returns how many."""
         return int(self._post("finish", {})["finished"])
 
     def reset(self) -> None:
         self._post("reset", {})
 
     def stop(self) -> int:
-        """Ask it to stop, wait, and return its exit code."""
+        """Stop the process and return its exit code."""
         if self._process.poll() is None:
             self._process.terminate()
         try:
@@ -128,23 +128,23 @@ class SandboxProcess:
                 pipe.close()
         return code
 
-    def _post(self, control: str, body: Json) -> Json:
-        return self._call("POST", control, json.dumps(body).encode())
+    def _post(self, endpoint: str, body: Json) -> Json:
+        return self._call("POST", endpoint, json.dumps(body).encode())
 
-    def _call(self, method: str, control: str, body: bytes | None = None) -> Json:
-        request = urllib.request.Request(f"{self.url}/_sandbox/{control}", data=body, method=method)
+    def _call(self, method: str, endpoint: str, body: bytes | None = None) -> Json:
+        request = urllib.request.Request(f"{self.url}/_sandbox/{endpoint}", data=body, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=30) as response:
                 return json.load(response)
         except urllib.error.HTTPError as error:
             with error:
-                raise AssertionError(f"{control}: {error.read().decode()}") from None
+                raise AssertionError(f"{endpoint}: {error.read().decode()}") from None
 
 
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[SandboxProcess]:
-    """One process for the whole run; use `sandbox`, which cleans it."""
+    """One process for the whole run; tests use `sandbox`, which resets it."""
     process = SandboxProcess()
     yield process
     process.stop()
@@ -152,19 +152,19 @@ def sandbox_process() -> Iterator[SandboxProcess]:
 
 @pytest.fixture
 def sandbox(sandbox_process: SandboxProcess) -> Iterator[SandboxProcess]:
-    """The sandbox as at its start: no tasks, no faults, 5000 credits, an empty log."""
+    """The sandbox in its initial state: no tasks, no faults, 5000 credits, an empty log."""
     sandbox_process.reset()
     yield sandbox_process
-    sandbox_process.order()
+    sandbox_process.set_faults()
 
 
 @pytest.fixture
 def new_sandbox() -> Iterator[Callable[..., SandboxProcess]]:
-    """Starts further sandboxes with options of the test's own."""
+    """Starts more sandboxes with their own options."""
     started: list[SandboxProcess] = []
 
-    def start(*options: str, **usual: str) -> SandboxProcess:
-        started.append(SandboxProcess(*options, **usual))
+    def start(*options: str, **defaults: str) -> SandboxProcess:
+        started.append(SandboxProcess(*options, **defaults))
         return started[-1]
 
     yield start

@@ -199,7 +199,7 @@ def make_and_keep(page: Page, hand: Hand, product: Product, words: Words, album:
     expect(welcome).to_contain_text(words.welcome)
     expect(welcome.locator(".entry-amount")).to_have_text("+100")
     album.add("credits")
-    assert len(product.sandbox.accepted()) == 1
+    assert len(product.sandbox.list_accepted()) == 1
 
 
 def test_a_stranger_signs_up_makes_a_video_and_keeps_it_with_the_keyboard_alone(
@@ -260,4 +260,4 @@ def test_a_refused_prompt_says_so_plainly_gives_the_credits_back_and_comes_back_
     hand.press(page.get_by_role("link", name=words.retry, exact=True))
     expect(page.locator("#id_prompt")).to_have_value(prompt)
     album.add("again")
-    assert product.sandbox.accepted() == []
+    assert product.sandbox.list_accepted() == []

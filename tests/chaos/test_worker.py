@@ -44,7 +44,7 @@ def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none
     stack: Stack, sandbox: SandboxProcess
 ) -> None:
     sandbox.settings(times_s=[3, 3, 3])
-    sandbox.order("latency:150")
+    sandbox.set_faults("latency:150")
     stack.env |= {"MAX_CONCURRENT_PER_USER": "5", "MAX_CONCURRENT_VIDEOS": "10", "HOURLY_COST_LIMIT": "0"}
     stack.start_web()
     stack.script(ORDER)
@@ -56,7 +56,7 @@ def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none
     # and refunded after an hour. All that the provider accepted become films.
     # A killed worker's places at the provider count as taken until its submissions' leases end, 75 s each time.
     wait_until(lambda: _settled(stack, sandbox), within_s=300)
-    prompts = [row["body"]["prompt"] for row in sandbox.accepted()]
+    prompts = [row["body"]["prompt"] for row in sandbox.list_accepted()]
     assert sorted(prompts) == sorted(set(prompts)), "never paid twice"
     assert counts(stack)["ready"] == len(prompts) >= 18  # two kills, one submission under way at each
     books = stack.manage("check_books", "--deep")
@@ -106,13 +106,13 @@ def test_the_cluster_does_not_outlive_its_supervisor(stack: Stack) -> None:
 def _settled(stack: Stack, sandbox: SandboxProcess) -> bool:
     """All twenty are ready, or unconfirmed because the provider never saw them."""
     found = counts(stack)
-    return found.get("ready") == len(sandbox.accepted()) == 20 - found.get("unconfirmed", 0)
+    return found.get("ready") == len(sandbox.list_accepted()) == 20 - found.get("unconfirmed", 0)
 
 
 def _kill_once(stack: Stack, sandbox: SandboxProcess, accepted: int) -> None:
     """Start a worker, and kill it by SIGKILL once the provider has accepted so many videos."""
     worker = stack.start_worker()
-    wait_until(lambda: len(sandbox.accepted()) >= accepted, within_s=60, every_s=0.05)
+    wait_until(lambda: len(sandbox.list_accepted()) >= accepted, within_s=60, every_s=0.05)
     family = worker.family()
     worker.kill_hard()
     wait_until(lambda: not any(alive(process.pid) for process in family), within_s=10)

@@ -139,7 +139,7 @@ class World:
 
     def submissions(self) -> int:
         """The paid submissions that the provider accepted."""
-        return len(self.sandbox.accepted())
+        return len(self.sandbox.list_accepted())
 
 
 @pytest.fixture

@@ -458,7 +458,7 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(
     assert provider_accounts.get_credentials(account).api_key == "canary-key-1"
     assert provider_accounts.get_current_account() == account
     assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
-    assert sandbox.accepted() == []
+    assert sandbox.list_accepted() == []
     for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
         assert "canary-key-1" not in text
 
@@ -601,7 +601,7 @@ def test_the_connection_is_tested_by_reading_the_balance(
     settings.FIELD_ENCRYPTION_KEYS = []
     settings.KIE_AI_API_KEY = ""
     assert "FIELD_ENCRYPTION_KEYS" in act(desk, ACCOUNTS, "test_connection", wrong)
-    assert sandbox.accepted() == []
+    assert sandbox.list_accepted() == []
 
 
 def test_a_provider_that_is_silent_is_said_to_be(desk: Client, account: ProviderAccount) -> None:

@@ -268,9 +268,9 @@ def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings)
 def unconfirmed_video(world: World, user: User) -> VideoTask:
     """A video whose request was sent and whose answer was lost; whatever else waits is sent too."""
     task = world.order(user)
-    world.sandbox.order("drop-answer")
+    world.sandbox.set_faults("drop-answer")
     world.send()
-    world.sandbox.order()
+    world.sandbox.set_faults()
     assert world.now(task).status == "unconfirmed"
     return world.now(task)
 

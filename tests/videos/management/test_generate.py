@@ -90,7 +90,7 @@ def test_a_prompt_becomes_a_file(purse: User, sandbox: SandboxProcess, tmp_path:
     assert output.stat().st_size == file.size_bytes
     assert ledger.balance_of(purse) == 940
     assert [entry.kind for entry in ledger.statement(purse)] == ["charge", "grant"]
-    assert len(sandbox.accepted()) == 1
+    assert len(sandbox.list_accepted()) == 1
 
 
 def test_every_setting_reaches_the_provider(purse: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_what_cannot_be_ordered_is_refused_before_anything_is_charged(
     assert not VideoTask.objects.exists()
     assert not SourceImage.objects.exists()
     assert ledger.balance_of(purse) == 1000
-    assert sandbox.accepted() == []
+    assert sandbox.list_accepted() == []
 
 
 def test_without_credits_nothing_is_ordered(alice: User, at_sandbox: SandboxProcess) -> None:
@@ -198,7 +198,7 @@ def test_the_same_key_again_is_the_same_video_charged_once(purse: User, sandbox:
     assert "nothing more is charged" in again.out
     assert "another order" in other.err
     assert ledger.balance_of(purse) == 940
-    assert len(sandbox.accepted()) == 1
+    assert len(sandbox.list_accepted()) == 1
 
 
 def test_without_wait_it_orders_and_leaves(purse: User) -> None:

@@ -97,9 +97,9 @@ def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> No
     for user in User.objects.filter(pk__in={task.user_id for task in batch}):
         assert ledger.balance_of(user) == 0
         assert [entry.amount for entry in ledger.statement(user).filter(kind="charge")] == [-PRICE] * 5
-    prompts = [row["body"]["prompt"] for row in world.sandbox.accepted()]
+    prompts = [row["body"]["prompt"] for row in world.sandbox.list_accepted()]
     assert sorted(prompts) == sorted(task.prompt for task in batch), "by the sandbox's own log: each once"
-    charged = sum(Decimal(row["charged"]) for row in world.sandbox.accepted())
+    charged = sum(Decimal(row["charged"]) for row in world.sandbox.list_accepted())
     spent = Spend.objects.filter(job_id__in=[task.pk for task in batch])
     assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
     assert {row.state for row in spent} == {"settled"}
@@ -113,7 +113,7 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
     if fault:
         work(world, seconds=60, until=lambda: world.submissions() >= 7)
     # Between our last reading and the next request, so that only the refusal tells us.
-    world.sandbox.order(fault or "balance-runs-out:7")
+    world.sandbox.set_faults(fault or "balance-runs-out:7")
     work(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
     world.sandbox.balance(30)
     sent = world.submissions()
@@ -142,7 +142,7 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
         user=waiting.user, user_credits=-PRICE, note="it was for that one", actor=None, idempotency_key="back"
     )
 
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.sandbox.balance(5000)
     took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.submissions() > accepted)
     assert took_s <= 60, "soon after the top-up, with nobody touching anything"
@@ -217,17 +217,17 @@ def test_f23_real_processes_wait_out_an_empty_balance(stack: Stack, sandbox: San
         return str(stack.rows("SELECT parked_as FROM billing_provideraccount")[0][0])
 
     sandbox.settings(times_s=[2, 2, 2])
-    sandbox.order("balance-runs-out:7")
+    sandbox.set_faults("balance-runs-out:7")
     stack.env |= {"MAX_CONCURRENT_PER_USER": "3", "MAX_CONCURRENT_VIDEOS": "4", "HOURLY_COST_LIMIT": "0"}
     stack.start_web()
     stack.script(ORDER)
     stack.start_worker()
     wait_until(lambda: parked() == "out_of_credits" and count("ready") == 7, within_s=120)
     assert count("queued") == BATCH - 7
-    sandbox.order()
+    sandbox.set_faults()
     sandbox.balance(5000)
     wait_until(lambda: count("ready") == BATCH, within_s=180)
-    prompts = [row["body"]["prompt"] for row in sandbox.accepted()]
+    prompts = [row["body"]["prompt"] for row in sandbox.list_accepted()]
     assert sorted(prompts) == sorted(f"Film number {number}" for number in range(BATCH))
     assert stack.rows("SELECT count(*) FROM billing_ledgerentry WHERE kind = 'refund'") == [(0,)]
     assert stack.rows("SELECT count(*), sum(amount) FROM billing_ledgerentry WHERE kind = 'charge'") == [

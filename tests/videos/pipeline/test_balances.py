@@ -99,10 +99,10 @@ def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it
     world.order(alice, "the third")
     world.send()
     assert current().snapshots.count() == reads + 1
-    asked = world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"]
+    asked = world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"]
     world.later(hours=1)
     assert world.order(alice, "the fourth").status == "queued"
-    assert world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"] == asked
+    assert world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"] == asked
 
 
 def test_a_provider_that_says_that_we_cannot_pay_parks_also_by_its_free_answers(world: World, alice: User) -> None:
@@ -128,7 +128,7 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
     provider_keys.activate_key(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
-    assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]
+    assert [len(world.sandbox.list_accepted()), len(second.list_accepted())] == [1, 1]
     assert (world.now(old).account, world.now(new).account) == (first_account, current())
 
     read = first_account.snapshots.count()
@@ -140,7 +140,7 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
     world.run()
     for task, sandbox in ((old, world.sandbox), (new, second)):
         world.assert_charged(task)
-        assert sandbox.truth()["requests"]["GET /api/v1/veo/record-info"] >= 1
-        assert [row["body"]["prompt"] for row in sandbox.accepted()] == [task.prompt]
+        assert sandbox.read_state()["requests"]["GET /api/v1/veo/record-info"] >= 1
+        assert [row["body"]["prompt"] for row in sandbox.list_accepted()] == [task.prompt]
     provider_balances.read_all()
     assert first_account.snapshots.count() == read + 1, "and no longer"

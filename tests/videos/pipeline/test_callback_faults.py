@@ -33,7 +33,7 @@ def called(world: World, task: VideoTask, *, times: int = 1) -> list[CallbackRec
         if sum(receipt.times for receipt in receipts) >= times:
             return receipts
         time.sleep(0.05)
-    raise AssertionError(f"no callback came: {world.sandbox.truth()['events']}")
+    raise AssertionError(f"no callback came: {world.sandbox.read_state()['events']}")
 
 
 def post(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.Response:
@@ -80,7 +80,7 @@ def test_the_token_is_kept_only_as_a_hash(called_world: World, alice: User, toke
 def test_f09_f20_a_lost_answer_is_found_again_by_its_callback_and_paid_once(
     called_world: World, alice: User, fault: str
 ) -> None:
-    called_world.sandbox.order(fault)
+    called_world.sandbox.set_faults(fault)
     task = called_world.order(alice)
     called_world.send()
     assert called_world.now(task).status == "unconfirmed"
@@ -110,7 +110,7 @@ def test_f20_a_worker_killed_before_it_stored_the_answer_is_healed_by_the_callba
 
 
 def test_f26_a_callback_before_the_answer_is_kept_and_not_lost(called_world: World, alice: User) -> None:
-    called_world.sandbox.order("early-callback")
+    called_world.sandbox.set_faults("early-callback")
     task = called_world.order(alice)
     called_world.send()
     assert called_world.now(task).status == "generating"
@@ -120,7 +120,7 @@ def test_f26_a_callback_before_the_answer_is_kept_and_not_lost(called_world: Wor
 
 
 def test_f27_ten_duplicates_at_once_have_one_effect(called_world: World, alice: User) -> None:
-    called_world.sandbox.order("duplicate-callback:10")
+    called_world.sandbox.set_faults("duplicate-callback:10")
     task = called_world.order(alice)
     called_world.send()
     called_world.sandbox.finish()
@@ -141,7 +141,7 @@ def test_f27_ten_duplicates_at_once_have_one_effect(called_world: World, alice: 
 def test_f28_record_info_decides_and_final_states_never_flip(
     called_world: World, alice: User, fault: str, prompt: str, final: str
 ) -> None:
-    called_world.sandbox.order(fault)
+    called_world.sandbox.set_faults(fault)
     task = called_world.order(alice, prompt)
     called_world.send()
     called_world.sandbox.finish()
@@ -158,7 +158,7 @@ def test_f28_record_info_decides_and_final_states_never_flip(
 
 
 def test_f29_a_wrong_token_is_not_found_and_touches_no_row(called_world: World, alice: User) -> None:
-    called_world.sandbox.order("callback-wrong-token", "stuck-generating")
+    called_world.sandbox.set_faults("callback-wrong-token", "stuck-generating")
     task = called_world.order(alice)
     called_world.send()
     before = VideoTask.objects.filter(pk=task.pk).values().get()
@@ -167,7 +167,7 @@ def test_f29_a_wrong_token_is_not_found_and_touches_no_row(called_world: World, 
     assert post(task, "short", body).status_code == 404
     assert VideoTask.objects.filter(pk=task.pk).values().get() == before
     assert not CallbackReceipt.objects.exists()
-    called_world.sandbox.order("callback-wrong-token")
+    called_world.sandbox.set_faults("callback-wrong-token")
     called_world.sandbox.finish()
     answers = called_world.sandbox.wait_for("callback", count=2)
     assert {answer["status"] for answer in answers} == {200, 404}
@@ -190,7 +190,7 @@ def test_f29_who_guesses_is_not_heard_until_the_minute_is_over(called_world: Wor
 def test_f29_another_tasks_address_touches_neither(called_world: World, alice: User, bob: User) -> None:
     hers, his = called_world.order(alice), called_world.order(bob, "another")
     called_world.send()
-    called_world.sandbox.order("callback-other-token")
+    called_world.sandbox.set_faults("callback-other-token")
     called_world.sandbox.finish()
     called(called_world, hers)
     called(called_world, his)
@@ -225,7 +225,7 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     foreign = called_world.order(bob, "somebody else's prompt")
     called_world.send()
     foreign_id = called_world.now(foreign).provider_task_id or ""
-    called_world.sandbox.order("drop-answer", "no-callback")
+    called_world.sandbox.set_faults("drop-answer", "no-callback")
     task = called_world.order(alice)
     called_world.send()
     VideoTask.objects.filter(pk=foreign.pk).update(status="failed", finished_at=clock.now())
@@ -236,14 +236,14 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
 
 
 def test_f30_forged_names_neither_delay_nor_drown_the_true_one(called_world: World, alice: User, token: str) -> None:
-    called_world.sandbox.order("drop-answer", "no-callback")
+    called_world.sandbox.set_faults("drop-answer", "no-callback")
     task = called_world.order(alice)
     called_world.send()
     assert called_world.now(task).status == "unconfirmed"
     forged = [post(task, token, body_for(f"{number:032x}")).status_code for number in range(callbacks.MAX_PER_TASK)]
     assert set(forged) == {200}
     called_world.sandbox.finish()
-    true_name = called_world.sandbox.accepted()[0]["task_id"]
+    true_name = called_world.sandbox.list_accepted()[0]["task_id"]
     assert post(task, token, body_for(true_name)).status_code == 503, "what cannot be kept is not taken"
     called_world.ask()
     called_world.later(minutes=11)
@@ -381,7 +381,7 @@ def test_f33_garbage_is_kept_as_malformed_and_leads_to_one_look(
 def test_f34_success_without_a_file_is_asked_about_and_then_refunded_with_an_alert(
     called_world: World, alice: User, kind: str
 ) -> None:
-    called_world.sandbox.order(f"success-no-urls:{kind}", "callback-empty-urls")
+    called_world.sandbox.set_faults(f"success-no-urls:{kind}", "callback-empty-urls")
     task = called_world.order(alice)
     called_world.send()
     called_world.sandbox.finish()
@@ -397,13 +397,13 @@ def test_f34_success_without_a_file_is_asked_about_and_then_refunded_with_an_ale
 
 
 def test_f34_a_file_that_comes_after_all_is_delivered(called_world: World, alice: User) -> None:
-    called_world.sandbox.order("success-no-urls", "callback-null-urls")
+    called_world.sandbox.set_faults("success-no-urls", "callback-null-urls")
     task = called_world.order(alice)
     called_world.send()
     called_world.sandbox.finish()
     called(called_world, task)
     called_world.ask()
-    called_world.sandbox.order()
+    called_world.sandbox.set_faults()
     called_world.later(minutes=2)
     called_world.run()
     called_world.assert_charged(task)
@@ -411,7 +411,7 @@ def test_f34_a_file_that_comes_after_all_is_delivered(called_world: World, alice
 
 @pytest.mark.parametrize("fault", ["unknown-flag:7", "callback-unknown-code:777"])
 def test_f35_an_unknown_verdict_is_not_final(called_world: World, alice: User, fault: str) -> None:
-    called_world.sandbox.order(fault)
+    called_world.sandbox.set_faults(fault)
     task = called_world.order(alice)
     called_world.send()
     called_world.sandbox.finish()
@@ -420,7 +420,7 @@ def test_f35_an_unknown_verdict_is_not_final(called_world: World, alice: User, f
     if fault.startswith("unknown-flag"):
         assert called_world.now(task).status == "generating"
         assert called_world.alerts("odd_answer")
-    called_world.sandbox.order()
+    called_world.sandbox.set_faults()
     called_world.later(minutes=2)
     called_world.run()
     called_world.assert_charged(task)
@@ -439,7 +439,7 @@ def test_f36_a_callback_while_the_database_is_away_is_503_and_polling_finishes(
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "_receive", away)
         assert post(task, token, body_for(provider_id)).status_code == 503
-    called_world.sandbox.order("no-callback")
+    called_world.sandbox.set_faults("no-callback")
     called_world.later(minutes=1)
     called_world.run(rounds=20)
     called_world.assert_charged(task)
@@ -457,7 +457,7 @@ def test_f38_a_callback_for_no_task_of_ours_is_kept_and_told(called_world: World
 
 
 def test_f39_a_callback_that_claims_success_too_early_changes_nothing(called_world: World, alice: User) -> None:
-    called_world.sandbox.order("callback-lies-success")
+    called_world.sandbox.set_faults("callback-lies-success")
     called_world.sandbox.settings(times_s=[600, 600, 600])
     task = called_world.order(alice)
     called_world.send()
@@ -470,14 +470,14 @@ def test_f39_a_callback_that_claims_success_too_early_changes_nothing(called_wor
 
 
 def test_a_late_callback_of_a_refunded_task_delivers_free(called_world: World, alice: User, token: str) -> None:
-    called_world.sandbox.order("drop-answer", "no-callback")
+    called_world.sandbox.set_faults("drop-answer", "no-callback")
     task = called_world.order(alice)
     called_world.send()
     called_world.later(minutes=61)
     called_world.ask()
     called_world.assert_refunded(task)
     called_world.sandbox.finish()
-    [provider_id] = [row["task_id"] for row in called_world.sandbox.accepted()]
+    [provider_id] = [row["task_id"] for row in called_world.sandbox.list_accepted()]
     assert post(task, token, body_for(provider_id)).status_code == 200
     called_world.ask()
     called_world.save()

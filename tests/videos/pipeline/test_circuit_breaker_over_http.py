@@ -21,7 +21,7 @@ GENERATE, CREDIT = "POST /api/v1/veo/generate", "GET /api/v1/chat/credit"
 
 
 def asked(world: World, path: str) -> int:
-    return int(world.sandbox.truth()["requests"].get(path, 0))
+    return int(world.sandbox.read_state()["requests"].get(path, 0))
 
 
 def account() -> ProviderAccount:
@@ -36,7 +36,7 @@ def _room(settings: Settings) -> None:
 def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(world: World, alice: User) -> None:
     for number in range(12):
         world.order(alice, f"prompt {number}")
-    world.sandbox.order("html-502")
+    world.sandbox.set_faults("html-502")
     world.send()
     assert (asked(world, GENERATE), account().breaker) == (5, "open")
     now = availability.check_availability(user=alice, quote=None).restriction
@@ -44,7 +44,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     assert (now.title, now.accepts_orders) == ("The provider has problems", True)
 
     # The rest is over, but not even the balance is told: no paid call goes out, and we rest longer.
-    world.sandbox.order("html-502", "credit-http:500")
+    world.sandbox.set_faults("html-502", "credit-http:500")
     first_rest = account().breaker_until
     world.later(seconds=40)
     before = asked(world, CREDIT)
@@ -57,13 +57,13 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     assert second_rest > first_rest
 
     # The balance is well, the probe is not: one paid call, no more.
-    world.sandbox.order("html-502")
+    world.sandbox.set_faults("html-502")
     world.later(seconds=70)
     world.send()
     assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
 
     # All is well: the probe closes it, and the others follow in the same job.
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
@@ -76,9 +76,9 @@ def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and
 ) -> None:
     for number in range(6):
         world.order(alice, f"prompt {number}")
-    world.sandbox.order("html-502")
+    world.sandbox.set_faults("html-502")
     world.send()
-    world.sandbox.order()
+    world.sandbox.set_faults()
     provider_accounts.pause_account(account_id=account().pk, actor=alice, reason="a look at the costs")
     world.later(seconds=40)
     before = asked(world, CREDIT)
@@ -92,7 +92,7 @@ def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and
 
 @pytest.mark.parametrize("fault", ["code-422", "code-400-policy", "code-451", "code-402", "code-429"])
 def test_what_users_did_wrong_and_what_we_owe_never_opens_it(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for number in range(8):
         world.order(alice, f"prompt {number}")
     for _ in range(8):
@@ -106,7 +106,7 @@ def test_sick_answers_to_questions_open_it_too(world: World, alice: User) -> Non
     for number in range(5):
         world.order(alice, f"prompt {number}")
     world.send()
-    world.sandbox.order("record-http:500")
+    world.sandbox.set_faults("record-http:500")
     world.later(minutes=2)
     world.ask()
     assert account().breaker == "open"

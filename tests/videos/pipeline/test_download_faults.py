@@ -117,7 +117,7 @@ def test_another_resolution_than_ordered_is_noted_and_no_failure(world: World, t
 
 
 def test_f44_a_file_that_is_missing_is_asked_for_patiently_until_it_is_there(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404=1:6")
+    world.sandbox.set_faults("file-404=1:6")
     world.save()
     assert world.now(task).status == "downloading"
     assert the_file(task).last_error.startswith("missing")
@@ -128,7 +128,7 @@ def test_f44_a_file_that_is_missing_is_asked_for_patiently_until_it_is_there(wor
 
 
 def test_f44_a_file_that_never_appears_is_given_up_on_day_13_and_refunded(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404")
+    world.sandbox.set_faults("file-404")
     waits = []
     for _ in range(8):
         world.clock.ahead += timedelta(seconds=max(waits_s(world, task), 0) + 1)
@@ -160,11 +160,11 @@ def test_f44_a_file_that_moved_is_found_where_record_info_says(world: World, tas
 
 
 def test_f44_an_operator_may_have_a_lost_file_looked_for_again(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404")
+    world.sandbox.set_faults("file-404")
     world.later(days=14)
     world.save()
     world.assert_refunded(task)
-    world.sandbox.order()
+    world.sandbox.set_faults()
     assert downloads.retry(task_id=task.pk) == 1
     world.save()
     assert the_file(task).state == State.STORED
@@ -175,17 +175,17 @@ def test_f44_an_operator_may_have_a_lost_file_looked_for_again(world: World, tas
 
 @pytest.mark.parametrize("fault", ["file-403-until-minted", "file-expired"])
 def test_f45_a_dead_link_is_replaced_by_a_fresh_one_at_once(world: World, task: VideoTask, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.save()
     world.assert_charged(task)
-    assert world.sandbox.truth()["requests"]["POST /api/v1/common/download-url"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/common/download-url"] == 1
     assert the_file(task).fetch_url == ""
 
 
 def test_f45_without_a_fresh_link_it_is_tried_again_later(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.sandbox.order("file-403-until-minted")
+    world.sandbox.set_faults("file-403-until-minted")
     with monkeypatch.context() as patch:
         patch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
         world.save()
@@ -219,11 +219,11 @@ def test_f46_a_forbidden_address_is_never_asked_and_is_told_to_operators(
 
 
 def test_f46_a_redirect_to_a_private_address_is_not_followed(world: World, task: VideoTask) -> None:
-    world.sandbox.order("redirect-private")
+    world.sandbox.set_faults("redirect-private")
     world.save()
     assert world.now(task).status == "downloading"
     assert len(world.alerts("forbidden_address")) == 1
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -232,13 +232,13 @@ def test_f47_a_dripping_host_holds_a_worker_for_seconds_only(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "SPEED_WINDOW_S", 1.0)
-    world.sandbox.order("slow-loris:0.2")
+    world.sandbox.set_faults("slow-loris:0.2")
     began = time.monotonic()
     world.save()
     assert time.monotonic() - began < 5
     assert world.now(task).status == "downloading"
     assert the_file(task).last_error.startswith("too_slow")
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -247,7 +247,7 @@ def test_f47_a_dripping_host_holds_a_worker_for_seconds_only(
 def test_f48_a_file_cut_short_is_resumed_where_it_broke(
     world: World, task: VideoTask, fault: str, settings: Settings
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.save()
     assert world.now(task).status == "downloading"
     assert the_file(task).last_error.startswith("interrupted")
@@ -264,7 +264,7 @@ def test_f48_a_file_cut_short_is_resumed_where_it_broke(
 
 
 def test_f48_a_half_that_the_host_will_not_resume_is_fetched_anew(world: World, task: VideoTask) -> None:
-    world.sandbox.order("truncated-file=1:1", "no-range")
+    world.sandbox.set_faults("truncated-file=1:1", "no-range")
     world.save()
     save_until_ready(world, task)
     world.assert_charged(task)
@@ -277,12 +277,12 @@ def test_f49_a_file_without_an_end_is_cut_at_the_cap_and_leaves_nothing(
     world: World, task: VideoTask, fault: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "MAX_BYTES", 3 << 20)
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.save()
     assert the_file(task).last_error.startswith("too_large")
     assert incoming_names(settings) == []
     assert waits_s(world, task) > 2000
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -291,7 +291,7 @@ def test_f49_a_file_without_an_end_is_cut_at_the_cap_and_leaves_nothing(
 def test_f50_what_is_not_a_film_is_refused_retried_and_told_after_five_times(
     world: World, task: VideoTask, fault: str, settings: Settings
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for attempt in range(1, 6):
         assert world.alerts("undownloaded") == []
         world.save()
@@ -299,14 +299,14 @@ def test_f50_what_is_not_a_film_is_refused_retried_and_told_after_five_times(
         world.later(hours=1)
     assert [alert.cause for alert in world.alerts("undownloaded")] == [task.reference]
     assert kept(settings, "videos") == incoming_names(settings) == []
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.save()
     world.assert_charged(task)
     assert not Alert.objects.filter(kind="undownloaded", resolved_at=None).exists()
 
 
 def test_f50_a_film_of_another_length_than_ordered_is_refused(world: World, alice: User) -> None:
-    world.sandbox.order("short-film")
+    world.sandbox.set_faults("short-film")
     task = world.order(alice, duration_s=8)
     world.send()
     world.sandbox.finish()

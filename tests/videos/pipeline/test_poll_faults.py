@@ -16,7 +16,7 @@ from videos.worker import sweep
 
 
 def test_f40_a_task_that_generates_for_ever_is_delayed_then_refunded(world: World, alice: User) -> None:
-    world.sandbox.order("stuck-generating")
+    world.sandbox.set_faults("stuck-generating")
     task = world.order(alice)
     world.send()
     world.later(minutes=16)
@@ -38,13 +38,13 @@ def test_f40_a_task_that_generates_for_ever_is_delayed_then_refunded(world: Worl
 
 
 def test_f40_a_result_after_the_deadline_is_delivered_free(world: World, alice: User) -> None:
-    world.sandbox.order("stuck-generating")
+    world.sandbox.set_faults("stuck-generating")
     task = world.order(alice)
     world.send()
     world.later(hours=7)
     world.ask()
     world.assert_refunded(task)
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.sandbox.finish()
     world.later(hours=2)
     world.ask()
@@ -60,7 +60,7 @@ def test_f41_an_unknown_record_is_told_after_ten_minutes_and_never_refunds_at_on
 ) -> None:
     task = world.order(alice)
     world.send()
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.later(minutes=2)
     world.ask()
     assert world.now(task).status == "generating"
@@ -70,7 +70,7 @@ def test_f41_an_unknown_record_is_told_after_ten_minutes_and_never_refunds_at_on
         world.ask()
     assert world.alerts("not_visible")
     assert world.now(task).status == "generating"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(minutes=6)
     world.run()
     world.assert_charged(task)
@@ -82,12 +82,12 @@ def test_f41_an_unknown_record_is_told_after_ten_minutes_and_never_refunds_at_on
 def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, fault: str) -> None:
     task = world.order(alice)
     world.send()
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for _ in range(3):
         world.later(minutes=1)
         world.ask()
     assert world.now(task).status == "generating"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(minutes=20)
     world.run()
     world.assert_charged(task)
@@ -103,7 +103,7 @@ def test_f42_one_slow_record_does_not_hold_up_the_others(
     tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
     world.send()
     world.sandbox.finish()
-    world.sandbox.order("record-slow=1:4")
+    world.sandbox.set_faults("record-slow=1:4")
     world.later(minutes=1)
     started = clock.now()
     world.ask()
@@ -129,7 +129,7 @@ def test_f42_one_slow_record_does_not_hold_up_the_others(
     ],
 )
 def test_every_variant_of_a_record_ends_ready(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.run()
     world.assert_charged(task)
@@ -137,7 +137,7 @@ def test_every_variant_of_a_record_ends_ready(world: World, alice: User, fault: 
 
 @pytest.mark.parametrize("fault", ["fail-flag-2", "fail-flag-3"])
 def test_a_verdict_of_failure_is_refunded_at_the_next_poll(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.run()
     world.assert_refunded(task)
@@ -196,7 +196,7 @@ def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
 
 
 def test_a_waiting_task_takes_its_refund_after_a_day(world: World, alice: User) -> None:
-    world.sandbox.order("code-402")
+    world.sandbox.set_faults("code-402")
     task = world.order(alice)
     world.send()
     world.later(hours=25)
@@ -206,7 +206,7 @@ def test_a_waiting_task_takes_its_refund_after_a_day(world: World, alice: User) 
 
 
 def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> None:
-    world.sandbox.order("no-callback")
+    world.sandbox.set_faults("no-callback")
     tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
     world.run()
     for task in tasks:

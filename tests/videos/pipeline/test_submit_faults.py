@@ -95,7 +95,7 @@ def test_f08_what_was_never_sent_goes_back_to_the_queue(
 
 def test_f08_a_requeued_task_is_sent_again_and_paid_once(world: World, alice: User) -> None:
     task = world.order(alice)
-    world.sandbox.order("code-455=1")
+    world.sandbox.set_faults("code-455=1")
     world.send()
     assert world.now(task).status == "queued"
     world.later(minutes=5)
@@ -108,7 +108,7 @@ def test_f08_a_requeued_task_is_sent_again_and_paid_once(world: World, alice: Us
 def test_f10_an_accepted_task_whose_answer_and_callbacks_are_lost_is_refunded_and_recorded(
     world: World, alice: User
 ) -> None:
-    world.sandbox.order("drop-answer", "no-callback")
+    world.sandbox.set_faults("drop-answer", "no-callback")
     task = world.order(alice)
     world.send()
     assert world.now(task).status == "unconfirmed"
@@ -147,7 +147,7 @@ def test_f10_an_accepted_task_whose_answer_and_callbacks_are_lost_is_refunded_an
 def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
     world: World, alice: User, fault: str
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     assert world.now(task).status == "unconfirmed"
@@ -155,7 +155,7 @@ def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
     world.send()
     world.ask()
     assert world.now(task).status == "unconfirmed"
-    assert world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"] == 1
     assert Spend.objects.get(job_id=task.pk).state == Spend.State.PROMISED
     assert PaidCall.objects.get().outcome == "unconfirmed"
 
@@ -163,7 +163,7 @@ def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
 def test_f19_an_answer_that_names_another_tasks_id_is_unconfirmed(world: World, alice: User) -> None:
     first = world.order(alice)
     world.send()
-    world.sandbox.order("repeated-task-id")
+    world.sandbox.set_faults("repeated-task-id")
     second = world.order(alice, "another prompt")
     world.send()
     assert world.now(first).status == "generating"
@@ -175,7 +175,7 @@ def test_f19_an_answer_that_names_another_tasks_id_is_unconfirmed(world: World, 
 def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
     world: World, alice: User, fault: str
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     assert world.now(task).status == "queued"
@@ -184,7 +184,7 @@ def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
     world.later(minutes=1)
     world.send()
     assert world.now(task).status == "queued"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(minutes=5)
     provider_balances.read_all()
     world.run()
@@ -199,7 +199,7 @@ def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
 def test_f14_a_refused_prompt_fails_and_is_refunded_with_a_reason(
     world: World, alice: User, fault: str, reason: str
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     world.assert_refunded(task)
@@ -211,7 +211,7 @@ def test_f14_a_refused_prompt_fails_and_is_refunded_with_a_reason(
 
 @pytest.mark.parametrize("fault", ["code-429", "http-429"])
 def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     first = world.now(task)
@@ -222,7 +222,7 @@ def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World
         world.later(seconds=10)
         world.send()
     assert world.now(task).submit_attempts <= 6
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(minutes=20)
     world.run()
     world.assert_charged(task)
@@ -234,17 +234,17 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = 12
     settings.MAX_CONCURRENT_VIDEOS = 12
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for number in range(12):
         world.order(alice, f"prompt {number}")
     for _ in range(10):
         world.send()
         world.later(seconds=1)
-    calls = world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"]
+    calls = world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"]
     assert calls <= settings.BREAKER_FAILURES
     assert ProviderAccount.objects.get().breaker == "open"
     assert world.alerts("provider_trouble")
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.later(minutes=20)
     account = ProviderAccount.objects.get()
     assert provider_balances.read(account, client_for(account)).balance is not None
@@ -262,7 +262,7 @@ def test_f16_verdicts_that_go_on_coming_do_not_close_the_breaker(world: World, a
     settings.MAX_CONCURRENT_PER_USER = 12
     running = world.order(alice)
     world.send()
-    world.sandbox.order("code-455", "stuck-generating")
+    world.sandbox.set_faults("code-455", "stuck-generating")
     for number in range(12):
         world.order(alice, f"prompt {number}")
     for _ in range(12):
@@ -270,7 +270,7 @@ def test_f16_verdicts_that_go_on_coming_do_not_close_the_breaker(world: World, a
         VideoTask.objects.filter(pk=running.pk).update(due_at=clock.now())
         world.ask()
         world.later(seconds=1)
-    calls = world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"]
+    calls = world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"]
     assert calls - 1 <= settings.BREAKER_FAILURES
     assert ProviderAccount.objects.get().breaker == "open"
 
@@ -281,7 +281,7 @@ def test_f16_a_probe_that_is_answered_in_words_closes_the_breaker(world: World, 
     world.send()
     rested = clock.now() - timedelta(seconds=1)
     ProviderAccount.objects.update(breaker="open", breaker_opened=3, breaker_until=rested)
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     probe = world.order(alice, "the probe")
     world.send()
     assert world.now(probe).status == "queued"
@@ -292,7 +292,7 @@ def test_f16_a_probe_that_is_answered_in_words_closes_the_breaker(world: World, 
 def test_f18_a_revoked_key_parks_the_queue(
     world: World, alice: User, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     assert world.now(task).status == "queued"
@@ -350,7 +350,7 @@ def test_f22_a_worker_that_sleeps_between_claim_and_request_sends_nothing_for_a_
     world.ask()
     world.assert_refunded(task)
     dispatch.submit(claim, client_for(account))
-    assert world.sandbox.truth()["requests"].get("POST /api/v1/veo/generate", 0) == 0
+    assert world.sandbox.read_state()["requests"].get("POST /api/v1/veo/generate", 0) == 0
     world.assert_refunded(task)
 
 
@@ -369,7 +369,7 @@ def test_f22_a_worker_that_wakes_before_anybody_noticed_gives_its_claim_back(wor
 
 
 def test_f23_the_balance_falls_to_zero_in_a_batch_and_nobody_is_told_failed(world: World, alice: User) -> None:
-    world.sandbox.order("balance-runs-out:2")
+    world.sandbox.set_faults("balance-runs-out:2")
     tasks = [world.order(alice, f"prompt {number}") for number in range(5)]
     for _ in range(6):
         world.send()
@@ -379,7 +379,7 @@ def test_f23_the_balance_falls_to_zero_in_a_batch_and_nobody_is_told_failed(worl
         world.save()
     statuses = sorted(world.now(task).status for task in tasks)
     assert statuses == ["queued", "queued", "queued", "ready", "ready"]
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.sandbox.balance(5000)
     world.later(minutes=3)
     provider_balances.read_all()
@@ -390,7 +390,7 @@ def test_f23_the_balance_falls_to_zero_in_a_batch_and_nobody_is_told_failed(worl
 
 
 def test_f25_a_paid_request_is_sent_once_whatever_the_answer(world: World, alice: User) -> None:
-    world.sandbox.order("http-500")
+    world.sandbox.set_faults("http-500")
     world.order(alice)
     world.send()
-    assert world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"] == 1

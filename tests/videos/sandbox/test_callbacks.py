@@ -131,7 +131,7 @@ def test_4k_can_fail_and_can_speak_in_snake_case(sandbox: SandboxProcess, kie: K
     first, second = kie.task(), kie.task()
     kie.done(second)
     kie.done(first)
-    sandbox.order("4k-fails=1", "callback-snake")
+    sandbox.set_faults("4k-fails=1", "callback-snake")
     for task_id in (first, second):
         kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id, "callBackUrl": receiver.url})
         sandbox.finish()
@@ -151,13 +151,13 @@ def test_4k_can_fail_and_can_speak_in_snake_case(sandbox: SandboxProcess, kie: K
 def _one(
     sandbox: SandboxProcess, kie: Kie, receiver: Receiver, *orders: str, count: int = 1
 ) -> tuple[str, list[Received]]:
-    sandbox.order(*orders)
+    sandbox.set_faults(*orders)
     task_id = kie.task("A cat", callBackUrl=receiver.url)
     return task_id, receiver.wait(count)
 
 
 def test_no_callback(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    sandbox.order("no-callback")
+    sandbox.set_faults("no-callback")
     kie.done(kie.task(callBackUrl=receiver.url))
     time.sleep(0.2)
     assert receiver.received == []
@@ -170,14 +170,14 @@ def test_ten_duplicates(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -
 
 
 def test_early_callback_comes_before_the_answer(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    sandbox.order("early-callback")
+    sandbox.set_faults("early-callback")
     task_id = kie.task(callBackUrl=receiver.url)
     assert receiver.received[0].body["data"]["taskId"] == task_id
     assert kie.info(task_id)["data"]["successFlag"] == 1
 
 
 def test_late_callback_waits(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    sandbox.order("late-callback:100")
+    sandbox.set_faults("late-callback:100")
     kie.done(kie.task(callBackUrl=receiver.url))
     time.sleep(0.2)
     assert receiver.received == []
@@ -220,12 +220,12 @@ def test_another_tasks_address_is_called(sandbox: SandboxProcess, kie: Kie, rece
 
 def test_lies_come_while_record_info_still_says_zero(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
     sandbox.settings(times_s=[100, 100, 100])
-    sandbox.order("callback-lies-success")
+    sandbox.set_faults("callback-lies-success")
     task_id = kie.task(callBackUrl=receiver.url)
     sandbox.advance(65)
     assert receiver.wait()[0].body["code"] == 200
     assert kie.info(task_id)["data"]["successFlag"] == 0
-    sandbox.order("callback-lies-failure")
+    sandbox.set_faults("callback-lies-failure")
     task_id = kie.task(callBackUrl=receiver.url)
     sandbox.advance(65)
     assert 501 in {call.body["code"] for call in receiver.wait(3)}

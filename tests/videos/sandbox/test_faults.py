@@ -102,10 +102,10 @@ def test_every_fault_of_the_catalogue_is_played_somewhere() -> None:
 def test_refusals_make_nothing_and_cost_nothing(
     sandbox: SandboxProcess, kie: Kie, order: str, status: int, code: int
 ) -> None:
-    sandbox.order(order)
+    sandbox.set_faults(order)
     reply = kie.post("/api/v1/veo/generate", {"prompt": "x"})
     assert (reply.status_code, reply.json()["code"]) == (status, code)
-    assert (sandbox.accepted(), sandbox.balance()) == ([], "5000")
+    assert (sandbox.list_accepted(), sandbox.balance()) == ([], "5000")
     assert sandbox.events("submission")[0]["accepted"] is False
     if order.startswith("credits-500"):
         assert reply.json()["msg"].startswith("Credits insufficient")
@@ -116,27 +116,27 @@ def test_refusals_make_nothing_and_cost_nothing(
 )
 def test_unsure_answers_may_hide_an_accepted_task(sandbox: SandboxProcess, kie: Kie, order: str) -> None:
     text = f"{order}accepted" if order.endswith(",") else f"{order}:accepted"
-    sandbox.order(text)
+    sandbox.set_faults(text)
     reply = kie.post("/api/v1/veo/generate", {"prompt": "x"})
     assert "taskId" not in reply.text
-    assert len(sandbox.accepted()) == 1
+    assert len(sandbox.list_accepted()) == 1
     assert sandbox.balance() == "4940"
 
 
 @pytest.mark.parametrize("order", ["drop-answer", "reset-mid-answer"])
 def test_the_connection_breaks_after_acceptance(sandbox: SandboxProcess, kie: Kie, order: str) -> None:
-    sandbox.order(f"{order}=1")
+    sandbox.set_faults(f"{order}=1")
     with pytest.raises(requests.RequestException):
         kie.generate()
-    assert len(sandbox.accepted()) == 1
+    assert len(sandbox.list_accepted()) == 1
     assert kie.generate()["code"] == 200
 
 
 def test_the_connection_breaks_before_acceptance(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("drop-request")
+    sandbox.set_faults("drop-request")
     with pytest.raises(requests.ConnectionError):
         kie.generate()
-    assert (sandbox.accepted(), len(sandbox.events("submission"))) == ([], 1)
+    assert (sandbox.list_accepted(), len(sandbox.events("submission"))) == ([], 1)
 
 
 @pytest.mark.parametrize(
@@ -148,42 +148,42 @@ def test_the_connection_breaks_before_acceptance(sandbox: SandboxProcess, kie: K
     ],
 )
 def test_answers_without_a_usable_id(sandbox: SandboxProcess, kie: Kie, order: str, data: object) -> None:
-    sandbox.order(order)
+    sandbox.set_faults(order)
     assert kie.generate() == {"code": 200, "msg": "success", "data": data}
-    assert len(sandbox.accepted()) == 1
+    assert len(sandbox.list_accepted()) == 1
 
 
 def test_answers_with_the_id_of_another_task_or_elsewhere(sandbox: SandboxProcess, kie: Kie) -> None:
     first = kie.task()
-    sandbox.order("repeated-task-id")
+    sandbox.set_faults("repeated-task-id")
     assert kie.task() == first
-    sandbox.order("task-id-key=1", "task-id-key=1:recordId", "task-id-key=1:root")
+    sandbox.set_faults("task-id-key=1", "task-id-key=1:recordId", "task-id-key=1:root")
     assert set(kie.generate()["data"]) == {"task_id"}
     assert set(kie.generate()["data"]) == {"recordId"}
     assert "taskId" in kie.generate()
-    assert len({row["task_id"] for row in sandbox.accepted()}) == 5
+    assert len({row["task_id"] for row in sandbox.list_accepted()}) == 5
 
 
 def test_truncated_html_redirected_and_slow_answers(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("truncated-json")
+    sandbox.set_faults("truncated-json")
     with pytest.raises(requests.JSONDecodeError):
         kie.generate()
-    sandbox.order("html-502")
+    sandbox.set_faults("html-502")
     page = kie.post("/api/v1/veo/generate", {"prompt": "x"})
     assert (page.status_code, page.headers["Content-Type"]) == (502, "text/html")
-    sandbox.order("redirect:http://10.1.1.1/")
+    sandbox.set_faults("redirect:http://10.1.1.1/")
     moved = kie.post("/api/v1/veo/generate", {"prompt": "x"})
     assert (moved.status_code, moved.headers["Location"]) == (307, "http://10.1.1.1/")
-    sandbox.order("slow-answer:0.5", "latency:200")
+    sandbox.set_faults("slow-answer:0.5", "latency:200")
     began = time.monotonic()
     kie.task()
     assert time.monotonic() - began > 0.65
-    assert len(sandbox.accepted()) == 2
+    assert len(sandbox.list_accepted()) == 2
 
 
 @pytest.mark.parametrize(("order", "wire"), [("gzip-bomb", 1_000_000), ("huge-json", 250_000_000)])
 def test_huge_answers_begin_like_true_ones(sandbox: SandboxProcess, kie: Kie, order: str, wire: int) -> None:
-    sandbox.order(order)
+    sandbox.set_faults(order)
     with kie.session.post(kie.url + "/api/v1/veo/generate", json={"prompt": "x"}, stream=True, timeout=30) as reply:
         assert int(reply.headers["Content-Length"]) < wire
         assert reply.raw.read(200, decode_content=True).startswith(b'{"code":200,"msg":"success","data":{"taskId":"')
@@ -193,20 +193,20 @@ def test_huge_answers_begin_like_true_ones(sandbox: SandboxProcess, kie: Kie, or
 
 
 def test_everybody_or_libraries_only_meet_cloudflare(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("cf-1010")
+    sandbox.set_faults("cf-1010")
     assert kie.get("/api/v1/chat/credit").status_code == 200
     for agent in ("python-requests/2", "Python-urllib/3.11", ""):
         reply = kie.session.get(kie.url + "/api/v1/chat/credit", headers={"User-Agent": agent}, timeout=10)
         assert (reply.status_code, reply.text) == (403, "error code: 1010")
-    sandbox.order("cf-1010:any")
+    sandbox.set_faults("cf-1010:any")
     assert kie.get("/api/v1/chat/credit").status_code == 403
 
 
 def test_down_is_503_for_the_wire_and_not_for_the_controls(sandbox: SandboxProcess, kie: Kie) -> None:
     url = kie.file_of(kie.task())
-    sandbox.order("down")
+    sandbox.set_faults("down")
     assert {kie.get("/api/v1/chat/credit").status_code, kie.session.get(url, timeout=10).status_code} == {503}
-    sandbox.order()
+    sandbox.set_faults()
     assert kie.credit() == 4940
 
 
@@ -226,14 +226,14 @@ def test_down_is_503_for_the_wire_and_not_for_the_controls(sandbox: SandboxProce
 )
 def test_records_that_say_nothing(sandbox: SandboxProcess, kie: Kie, order: str, answer: object) -> None:
     task_id = kie.task()
-    sandbox.order(order)
+    sandbox.set_faults(order)
     assert kie.info(task_id) == answer
-    sandbox.order()
+    sandbox.set_faults()
     assert kie.info(task_id)["data"]["taskId"] == task_id
 
 
 def test_records_that_say_nothing_while_young(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("record-404:600")
+    sandbox.set_faults("record-404:600")
     task_id = kie.task()
     assert kie.info(task_id)["code"] == 404
     sandbox.advance(601)
@@ -243,34 +243,34 @@ def test_records_that_say_nothing_while_young(sandbox: SandboxProcess, kie: Kie)
 def test_records_that_do_not_come_through(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     kie.done(task_id)
-    sandbox.order("record-html")
+    sandbox.set_faults("record-html")
     assert kie.get("/api/v1/veo/record-info", taskId=task_id).status_code == 502
-    sandbox.order("record-http:503")
+    sandbox.set_faults("record-http:503")
     assert kie.get("/api/v1/veo/record-info", taskId=task_id).status_code == 503
-    sandbox.order("record-truncated")
+    sandbox.set_faults("record-truncated")
     with pytest.raises(json.JSONDecodeError):
         kie.info(task_id)
-    sandbox.order("record-drop")
+    sandbox.set_faults("record-drop")
     with pytest.raises(requests.ConnectionError):
         kie.info(task_id)
-    sandbox.order("record-slow:0.4")
+    sandbox.set_faults("record-slow:0.4")
     began = time.monotonic()
     assert kie.info(task_id)["code"] == 200
     assert time.monotonic() - began > 0.35
     for order in ("record-gzip-bomb", "record-huge"):
-        sandbox.order(order)
+        sandbox.set_faults(order)
         params = {"taskId": task_id}
         with kie.session.get(kie.url + "/api/v1/veo/record-info", params=params, stream=True, timeout=30) as reply:
             assert reply.raw.read(30, decode_content=True).startswith(b'{"code":200')
 
 
 def test_stuck_for_as_long_as_it_is_ordered(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("stuck-generating")
+    sandbox.set_faults("stuck-generating")
     task_id = kie.task()
     sandbox.advance(3600)
     time.sleep(0.3)
     assert kie.info(task_id)["data"]["successFlag"] == 0
-    sandbox.order()
+    sandbox.set_faults()
     sandbox.advance(2)
     assert kie.done(task_id)["successFlag"] == 1
 
@@ -294,7 +294,7 @@ def test_stuck_for_as_long_as_it_is_ordered(sandbox: SandboxProcess, kie: Kie) -
 def test_other_fields_of_a_record(sandbox: SandboxProcess, kie: Kie, order: str, key: str, value: object) -> None:
     task_id = kie.task()
     kie.done(task_id)
-    sandbox.order(order)
+    sandbox.set_faults(order)
     assert kie.info(task_id)["data"].get(key) == value
 
 
@@ -312,7 +312,7 @@ def test_other_fields_of_a_record(sandbox: SandboxProcess, kie: Kie, order: str,
 def test_odd_addresses_in_a_record(sandbox: SandboxProcess, kie: Kie, order: str, shape: str) -> None:
     task_id = kie.task()
     kie.done(task_id)
-    sandbox.order(order)
+    sandbox.set_faults(order)
     assert json.dumps(kie.info(task_id)["data"]["response"]["resultUrls"]).startswith(shape)
 
 
@@ -323,7 +323,7 @@ def test_odd_addresses_in_a_record(sandbox: SandboxProcess, kie: Kie, order: str
 def test_addresses_elsewhere(sandbox: SandboxProcess, kie: Kie, order: str, key: str) -> None:
     task_id = kie.task()
     kie.done(task_id)
-    sandbox.order(order)
+    sandbox.set_faults(order)
     data = kie.info(task_id)["data"]
     assert data["response"] is None
     assert "/v/" in data[key]
@@ -333,35 +333,35 @@ def test_addresses_elsewhere(sandbox: SandboxProcess, kie: Kie, order: str, key:
 def test_other_spellings(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task("A cat [fail]")
     kie.done(task_id)
-    sandbox.order("times-as-text", "error-code-string", "message-key", "param-object")
+    sandbox.set_faults("times-as-text", "error-code-string", "message-key", "param-object")
     answer = kie.info(task_id)
     assert answer["message"] == "success"
     data = answer["data"]
     assert time.strptime(data["createTime"], "%Y-%m-%d %H:%M:%S")
     assert (data["errorCode"], data["paramJson"]["prompt"]) == ("422", "A cat [fail]")
-    sandbox.order("param-foreign")
+    sandbox.set_faults("param-foreign")
     assert json.loads(kie.info(task_id)["data"]["paramJson"])["prompt"] == "Somebody else's prompt"
 
 
 def test_failures_by_order(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("fail-flag-3:No sound today", "no-callback")
+    sandbox.set_faults("fail-flag-3:No sound today", "no-callback")
     record = kie.done(kie.task())
     assert (record["successFlag"], record["errorCode"], record["errorMessage"]) == (3, 400, "No sound today")
-    sandbox.order("fail-flag-2")
+    sandbox.set_faults("fail-flag-2")
     assert kie.done(kie.task())["successFlag"] == 2
 
 
 def test_a_success_that_flips(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     sandbox.finish()
-    sandbox.order("record-flips")
+    sandbox.set_faults("record-flips")
     assert [kie.info(task_id)["data"]["successFlag"] for _ in range(3)] == [1, 3, 3]
 
 
 def test_upgrade_is_busy_with_422(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     kie.done(task_id)
-    sandbox.order("upgrade-422")
+    sandbox.set_faults("upgrade-422")
     assert kie.get("/api/v1/veo/get-1080p-video", taskId=task_id).json()["code"] == 422
 
 
@@ -370,19 +370,19 @@ def test_upgrade_is_busy_with_422(sandbox: SandboxProcess, kie: Kie) -> None:
 
 def test_files_that_are_refused_the_first_times(sandbox: SandboxProcess, kie: Kie) -> None:
     url, other = kie.file_of(kie.task()), kie.file_of(kie.task())
-    sandbox.order("file-404:2")
+    sandbox.set_faults("file-404:2")
     assert [kie.session.get(url, timeout=30).status_code for _ in range(3)] == [404, 404, 200]
     assert kie.session.get(other, timeout=30).status_code == 404
-    sandbox.order("file-500:1")
+    sandbox.set_faults("file-500:1")
     assert [kie.session.get(url, timeout=30).status_code for _ in range(2)] == [500, 200]
-    sandbox.order("file-404")
+    sandbox.set_faults("file-404")
     assert {kie.session.get(url, timeout=30).status_code for _ in range(3)} == {404}
 
 
 @pytest.mark.parametrize(("order", "status"), [("file-403-until-minted", 403), ("file-expired", 404)])
 def test_files_that_want_a_new_link(sandbox: SandboxProcess, kie: Kie, order: str, status: int) -> None:
     url = kie.file_of(kie.task())
-    sandbox.order(order)
+    sandbox.set_faults(order)
     assert kie.session.get(url, timeout=30).status_code == status
     link = kie.post("/api/v1/common/download-url", {"url": url}).json()["data"]
     assert kie.session.get(link, timeout=30).status_code == 200
@@ -390,12 +390,12 @@ def test_files_that_want_a_new_link(sandbox: SandboxProcess, kie: Kie, order: st
 
 def test_files_that_send_you_elsewhere(sandbox: SandboxProcess, kie: Kie) -> None:
     url = kie.file_of(kie.task())
-    sandbox.order("redirect-private")
+    sandbox.set_faults("redirect-private")
     assert kie.session.get(url, allow_redirects=False, timeout=30).headers["Location"] == "http://10.0.0.1/private.mp4"
-    sandbox.order("redirect-loop")
+    sandbox.set_faults("redirect-loop")
     with pytest.raises(requests.TooManyRedirects):
         kie.session.get(url, timeout=30)
-    sandbox.order("redirect-once")
+    sandbox.set_faults("redirect-once")
     assert kie.session.get(url, timeout=30).status_code == 200
 
 
@@ -403,7 +403,7 @@ def test_files_that_send_you_elsewhere(sandbox: SandboxProcess, kie: Kie) -> Non
 def test_files_that_break_off(sandbox: SandboxProcess, kie: Kie, order: str) -> None:
     task_id = kie.task()
     url = kie.file_of(task_id)
-    sandbox.order(f"{order}:1")
+    sandbox.set_faults(f"{order}:1")
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
         _ = kie.session.get(url, timeout=30).content
     whole = kie.session.get(url, timeout=30).content
@@ -414,11 +414,11 @@ def test_files_that_break_off(sandbox: SandboxProcess, kie: Kie, order: str) -> 
 def test_files_that_never_end_or_hardly_begin(sandbox: SandboxProcess, kie: Kie) -> None:
     url = kie.file_of(kie.task())
     for order, length in (("endless-file", None), ("huge-length", str(10 * 1024**3))):
-        sandbox.order(order)
+        sandbox.set_faults(order)
         with kie.session.get(url, stream=True, timeout=30) as reply:
             assert reply.headers.get("Content-Length") == length
             assert len(reply.raw.read(30_000_000)) == 30_000_000
-    sandbox.order("slow-loris:0.2")
+    sandbox.set_faults("slow-loris:0.2")
     with kie.session.get(url, stream=True, timeout=30) as reply:
         began = time.monotonic()
         reply.raw.read(4)
@@ -431,7 +431,7 @@ def test_files_that_never_end_or_hardly_begin(sandbox: SandboxProcess, kie: Kie)
 )
 def test_files_that_are_no_film(sandbox: SandboxProcess, kie: Kie, order: str, begin: bytes) -> None:
     url = kie.file_of(kie.task())
-    sandbox.order(order)
+    sandbox.set_faults(order)
     content = kie.session.get(url, timeout=30).content
     assert content[: len(begin)] == begin
     assert b"ftyp" not in content[:16]
@@ -441,14 +441,14 @@ def test_files_that_are_no_film(sandbox: SandboxProcess, kie: Kie, order: str, b
 
 def test_polyglots_play_and_hold_a_script(sandbox: SandboxProcess, kie: Kie) -> None:
     url = kie.file_of(kie.task())
-    sandbox.order("polyglot")
+    sandbox.set_faults("polyglot")
     content = kie.session.get(url, timeout=30).content
     assert content[4:8] == b"ftyp"
     assert b"<script>" in content
 
 
 def test_short_films_second_results_and_no_ranges(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("short-film", "second-url-fails", "no-range")
+    sandbox.set_faults("short-film", "second-url-fails", "no-range")
     first, second = kie.done(kie.task())["response"]["resultUrls"]
     whole = kie.session.get(first, headers={"Range": "bytes=5-"}, timeout=30)
     assert whole.status_code == 200
@@ -457,12 +457,12 @@ def test_short_films_second_results_and_no_ranges(sandbox: SandboxProcess, kie: 
 
 
 def test_uploads_can_fail(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("no-upload")
+    sandbox.set_faults("no-upload")
     assert kie.post("/api/file-base64-upload", {"base64Data": "aGk=", "uploadPath": "a"}).status_code == 500
 
 
 def test_strikes_are_in_the_truth(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("code-455=1")
+    sandbox.set_faults("code-455=1")
     kie.generate()
     kie.generate()
     assert [row["order"] for row in sandbox.events("fault")] == ["code-455=1"]

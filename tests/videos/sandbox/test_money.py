@@ -32,7 +32,7 @@ def test_prices_of_june_are_taken_at_acceptance(
 ) -> None:
     kie.task(**fields)
     assert kie.credit() == 5000 - price
-    assert [row["charged"] for row in sandbox.accepted()] == [str(price)]
+    assert [row["charged"] for row in sandbox.list_accepted()] == [str(price)]
     assert _moves(sandbox) == [("charge", str(-price))]
 
 
@@ -41,7 +41,7 @@ def test_too_few_credits_are_402_before_anything_is_made(sandbox: SandboxProcess
     answer = kie.generate()
     assert answer["code"] == 402
     assert answer["msg"].startswith("Credits insufficient : Your current balance isn't enough")
-    assert sandbox.truth()["tasks"] == []
+    assert sandbox.read_state()["tasks"] == []
     assert sandbox.balance() == "59.99"
 
 
@@ -72,12 +72,12 @@ def test_charging_at_success_takes_nothing_before(sandbox: SandboxProcess, kie: 
 
 
 def test_the_balance_can_run_out_in_the_middle(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("balance-runs-out:2")
+    sandbox.set_faults("balance-runs-out:2")
     answers = [kie.generate()["code"] for _ in range(4)]
     assert answers == [200, 200, 402, 402]
     assert kie.credit() == 0
     sandbox.balance(100)
-    sandbox.order()
+    sandbox.set_faults()
     assert kie.generate()["code"] == 200
 
 
@@ -92,5 +92,5 @@ def test_the_log_of_balance_changes_adds_up(sandbox: SandboxProcess, kie: Kie) -
     sandbox.finish()
     deltas = sum(Decimal(delta) for _, delta in _moves(sandbox))
     assert Decimal(5000) + deltas == Decimal(sandbox.balance()) == 5000 - 60 - 5 - 120
-    kinds = [row["kind"] for row in sandbox.accepted()]
+    kinds = [row["kind"] for row in sandbox.list_accepted()]
     assert kinds == ["generate", "generate", "upgrade-1080p", "upgrade-4k"]

@@ -40,7 +40,7 @@ def test_a_key_of_ones_own_is_not_printed(new_sandbox: Start, connect: Callable[
     assert kie.get("/api/v1/chat/credit").json()["code"] == 401
     kie.session.headers["Authorization"] = "Bearer very-own-key"
     assert kie.credit() == 5000
-    assert "very-own-key" not in json.dumps(process.truth())
+    assert "very-own-key" not in json.dumps(process.read_state())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -133,7 +133,7 @@ def test_the_truth_is_appended_to_a_file(
     connect(process).task("A cat")
     process.reset()
     connect(process).task("A dog")
-    events = process.truth()["events"]
+    events = process.read_state()["events"]
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["older", "balance", "submission", "reset", "balance", "submission"]
     assert [row["n"] for row in rows[1:]] == [1, 2, 3, 4, 5]
@@ -154,12 +154,12 @@ def test_speed_makes_its_clock_run_and_the_wire_tells_real_time(
 
 
 def test_reset_forgets_everything(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("down@0")
+    sandbox.set_faults("down@0")
     sandbox.settings(hmac_key="x", failed="refunded")
     task_id = kie.task()
     sandbox.prices(extend_fast=1)
     sandbox.reset()
-    truth = sandbox.truth()
+    truth = sandbox.read_state()
     assert (truth["events"], truth["requests"], truth["tasks"], truth["balance"]) == ([], {}, [], "5000")
     assert kie.info(task_id)["msg"] == "record is null"
     assert requests.get(sandbox.url + "/_sandbox/faults", timeout=10).json()["faults"] == []
@@ -168,7 +168,7 @@ def test_reset_forgets_everything(sandbox: SandboxProcess, kie: Kie) -> None:
 def test_truth_counts_requests_by_path(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     kie.session.get(kie.file_of(task_id), timeout=60)
-    requested = sandbox.truth()["requests"]
+    requested = sandbox.read_state()["requests"]
     assert requested["POST /api/v1/veo/generate"] == 1
     assert requested["GET /api/v1/veo/record-info"] >= 1
     assert requested["GET (file)"] == 1
@@ -211,5 +211,5 @@ def test_many_clients_at_once(sandbox: SandboxProcess, kie: Kie) -> None:
         assert len(ids) == 20
         sandbox.advance(11)
     sandbox.finish()
-    assert {task["flag"] for task in sandbox.truth()["tasks"]} == {1}
+    assert {task["flag"] for task in sandbox.read_state()["tasks"]} == {1}
     assert sandbox.balance() == str(5000 - 60 * 60)

@@ -79,7 +79,7 @@ def test_missing_or_wrong_headers_have_no_access(sandbox: SandboxProcess, header
     reply = requests.post(sandbox.url + "/api/v1/veo/generate", data=b'{"prompt":"x"}', headers=sent, timeout=10)
     assert reply.status_code == 200
     assert reply.json() == {"code": 401, "msg": "You do not have access permissions", "data": None}
-    assert sandbox.accepted() == []
+    assert sandbox.list_accepted() == []
 
 
 def test_error_codes_are_http_statuses_when_asked_for(sandbox: SandboxProcess, kie: Kie) -> None:
@@ -124,7 +124,7 @@ def test_wrong_types_and_values_are_422_and_cost_nothing(
     body = {key: value for key, value in {"prompt": "A quiet sea", **wrong}.items() if value is not None}
     reply = kie.post("/api/v1/veo/generate", body)
     assert (reply.status_code, reply.json()["code"]) == (200, 422)
-    assert sandbox.accepted() == []
+    assert sandbox.list_accepted() == []
     assert kie.credit() == 5000
 
 
@@ -157,7 +157,7 @@ def test_twenty_per_ten_seconds_then_http_429(sandbox: SandboxProcess, kie: Kie)
     sandbox.balance(100_000)
     statuses = [kie.post("/api/v1/veo/generate", {"prompt": "x"}).status_code for _ in range(22)]
     assert statuses == [200] * 20 + [429] * 2
-    assert len(sandbox.accepted()) == 20
+    assert len(sandbox.list_accepted()) == 20
     assert kie.get("/api/v1/chat/credit").status_code == 200
     assert kie.get("/api/v1/veo/record-info", taskId="x").status_code == 200
     refused = kie.post("/api/v1/veo/extend", {"taskId": "x", "prompt": "y"})
@@ -184,7 +184,7 @@ def test_words_in_the_prompt_make_it_fail(sandbox: SandboxProcess, kie: Kie) -> 
     assert kie.info(stuck)["data"]["successFlag"] == 0
     with pytest.raises(requests.ConnectionError):
         kie.generate("A cat [lost]")
-    assert len(sandbox.accepted()) == 3
+    assert len(sandbox.list_accepted()) == 3
 
 
 def test_1080p_is_processing_first_then_an_address_and_costs_five_once(sandbox: SandboxProcess, kie: Kie) -> None:
@@ -231,7 +231,7 @@ def test_4k_ends_in_a_422_that_carries_the_result(sandbox: SandboxProcess, kie: 
 
 
 def test_4k_may_have_an_id_of_its_own(sandbox: SandboxProcess, kie: Kie) -> None:
-    sandbox.order("4k-new-id")
+    sandbox.set_faults("4k-new-id")
     task_id = kie.task()
     kie.done(task_id)
     new_id = kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id}).json()["data"]["taskId"]

@@ -81,7 +81,7 @@ def test_one_failing_chore_holds_up_no_other(world: World, monkeypatch: pytest.M
 def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.sandbox.order("code-402")
+    world.sandbox.set_faults("code-402")
     first, second = world.order(alice), world.order(alice)
     world.send()
     world.later(hours=25)
