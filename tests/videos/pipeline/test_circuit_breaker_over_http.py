@@ -124,7 +124,7 @@ def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
     settings.HOURLY_COST_LIMIT = Decimal(0)
     for number in range(30):
         world.order(make_person(f"user{number}@example.com"), f"prompt {number}")
-    at_sandbox.order("html-502", "latency:300")
+    at_sandbox.set_faults("html-502", "latency:300")
 
     def job(_: int) -> None:
         try:

@@ -249,7 +249,7 @@ def test_images_reach_the_provider_in_the_orders_order_and_only_once(
     assert source_images.are_at_provider(task=task, account_id=7)
     urls = source_images.provider_urls(task=task)
     assert [str(image.pk) in url for image, url in zip((second, first), urls, strict=True)] == [True, True]
-    uploads = sum(count for path, count in at_sandbox.truth()["requests"].items() if "upload" in path)
+    uploads = sum(count for path, count in at_sandbox.read_state()["requests"].items() if "upload" in path)
     assert uploads == 2
     assert not source_images.are_at_provider(task=task, account_id=8)
 
