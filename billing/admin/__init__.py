@@ -1,16 +1,17 @@
 """Credits and cost, as operators see them: history to read, and acts that are the same as everybody's."""
 
 from billing.admin.alerts import AlertAdmin
+from billing.admin.anomaly_trips import WatchTripAdmin
 from billing.admin.budgets import BudgetAdmin
-from billing.admin.holds import UserHoldAdmin, WatchTripAdmin
 from billing.admin.ledger import LedgerEntryAdmin
 from billing.admin.lots import CreditLotAdmin
-from billing.admin.people import UserAdmin
 from billing.admin.price_proposals import PriceProposalAdmin
 from billing.admin.prices import PriceAdmin
 from billing.admin.provider import ProviderAccountAdmin
-from billing.admin.reconciling import BooksRunAdmin, FileAnswerAdmin, ProviderEntryAdmin
+from billing.admin.reconciliation import BooksRunAdmin, FileAnswerAdmin, ProviderEntryAdmin
 from billing.admin.spend import PaidCallAdmin, SpendAdmin
+from billing.admin.user_holds import UserHoldAdmin
+from billing.admin.users import UserAdmin
 from billing.admin.vouchers import VoucherAdmin, VoucherUseAdmin
 
 __all__ = [

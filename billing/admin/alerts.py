@@ -22,7 +22,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.seams import clock
-from billing.admin.reading import ReadOnlyAdmin, chip, number, operator_of, reference_link
+from billing.admin.base import ReadOnlyAdmin, operator_of
+from billing.admin.cells import chip, number, reference_link
 from billing.alerts import services as alerts
 from billing.alerts.messages import format_detail, format_message
 from billing.alerts.runbook import RUNBOOK, action_path, alert_path, describe_subject, runbook_entry

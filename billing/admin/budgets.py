@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy
 from accounts.admin.lists import TolerantModelAdmin
 from accounts.models import User
 from accounts.seams import clock
-from billing.admin.reading import moment, number, operator_of
+from billing.admin.base import operator_of
+from billing.admin.cells import moment, number
 from billing.budgets import limits
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import SOFT_SHARE, Limit, Subject

@@ -9,7 +9,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.reading import ReadOnlyAdmin, chip, list_url, moment, number, person_link, reference_link, signed
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import chip, list_url, moment, number, person_link, reference_link, signed
 from billing.models import CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind

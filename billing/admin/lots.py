@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
-from billing.admin.reading import ReadOnlyAdmin, chip, list_url, moment, number, person_link
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import chip, list_url, moment, number, person_link
 from billing.credits import expiry
 from billing.models import CreditLot
 

@@ -12,9 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from billing.admin.base import ReadOnlyAdmin, ask, operator_of
+from billing.admin.cells import chip, moment, number
 from billing.admin.filters import ModelFilter
 from billing.admin.prices import margin_chip, margin_words
-from billing.admin.reading import ReadOnlyAdmin, ask, chip, moment, number, operator_of
 from billing.common.formatting import format_amount
 from billing.common.item_names import Item
 from billing.models import PriceProposal

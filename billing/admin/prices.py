@@ -17,8 +17,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import chip, list_url, number
 from billing.admin.filters import ModelFilter
-from billing.admin.reading import ReadOnlyAdmin, chip, list_url, number
 from billing.common.formatting import format_amount
 from billing.common.item_names import Item, get_model_titles
 from billing.models import Price

@@ -17,10 +17,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
-from billing.admin import provider_page
+from billing.admin import provider_status
+from billing.admin.base import ask, from_first_page, operator_of
+from billing.admin.cells import chip, moment, number
 from billing.admin.provider_forms import PauseForm
 from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
-from billing.admin.reading import ask, chip, from_first_page, moment, number, operator_of
 from billing.common.formatting import format_amount
 from billing.guard import circuit_breaker
 from billing.models import BalanceSnapshot, ProviderAccount
@@ -111,7 +112,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
             "curve_width": CURVE_WIDTH,
             "curve_height": CURVE_HEIGHT,
             "buttons": self.buttons(account) if self.has_operate_permission(request) else (),
-            **provider_page.explained(account, is_current=is_current),
+            **provider_status.explained(account, is_current=is_current),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)

@@ -19,8 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
+from billing.admin.base import ReadOnlyAdmin, ask
 from billing.admin.provider_forms import KeyForm
-from billing.admin.reading import ReadOnlyAdmin, ask
 from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts

@@ -5,8 +5,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import account_link, chip, moment, number, person_link, reference_link
 from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
-from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, person_link, reference_link
 from billing.common.formatting import format_amount
 from billing.common.item_names import get_model_title
 from billing.models import PaidCall, Spend

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.seams import clock
-from billing.admin.reading import ReadOnlyAdmin, ask, chip, list_url, moment, number, operator_of, person_link
+from billing.admin.base import ReadOnlyAdmin, ask, operator_of
+from billing.admin.cells import chip, list_url, moment, number, person_link
 from billing.common import csv_export
 from billing.credits import ledger, lots, vouchers
 from billing.models import Voucher, VoucherUse

@@ -6,7 +6,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from billing.admin.reading import ReadOnlyAdmin, chip
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import chip
 from videos.models import CallbackReceipt
 
 Verdict = CallbackReceipt.Verdict

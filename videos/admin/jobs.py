@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from billing.admin.reading import ReadOnlyAdmin
+from billing.admin.base import ReadOnlyAdmin
 
 for model in (Schedule, Success, Failure, OrmQ):
     admin.site.unregister(model)

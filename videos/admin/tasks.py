@@ -19,7 +19,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin.lists import TolerantChangeList
 from accounts.seams import clock
-from billing.admin.reading import ReadOnlyAdmin, chip, operator_of
+from billing.admin.base import ReadOnlyAdmin, operator_of
+from billing.admin.cells import chip
 from billing.guard import wait_reasons
 from billing.models import Alert, Spend
 from videos.admin import acts

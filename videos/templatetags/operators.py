@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from billing.admin.reading import reference_link
+from billing.admin.cells import reference_link
 from billing.alerts.messages import format_detail
 from billing.models import Alert
 from videos.actions import operator as operator_actions

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from accounts import user_actions
 from accounts.models import User
 from billing import admin as billing_admin
-from billing.admin.reading import operator_of
+from billing.admin.base import operator_of
 from billing.alerts import services as alerts
 from billing.costs import spend
 from billing.credits import ledger

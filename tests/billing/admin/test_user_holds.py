@@ -60,7 +60,7 @@ def test_a_mistake_holds_nobody(desk: Client, alice: User, still: SetClock, form
 def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
     desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.admin.holds.MOST_HELD", 1)
+    monkeypatch.setattr("billing.admin.user_holds.MOST_HELD", 1)
     assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice, bob)
     user_actions.close_account(user=alice, actor=None)
     assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice)

@@ -5,7 +5,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
-from billing.admin.reading import ReadOnlyAdmin, account_link, chip, moment, number, reference_link
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import account_link, chip, moment, number, reference_link
 from billing.common.formatting import format_amount
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 

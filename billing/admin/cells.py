@@ -1,15 +1,8 @@
-"""What operators may read and nobody may edit, and how its cells look."""
+"""Cells of admin lists and pages: chips, numbers, times and links."""
 
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
-from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import Model
-from django.forms import Form
-from django.http import HttpRequest
-from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.formats import number_format
@@ -18,7 +11,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from accounts.admin.lists import TolerantModelAdmin
 from accounts.models import User
 from billing.models import ProviderAccount
 
@@ -34,30 +26,6 @@ NAMES_OF: dict[str, Promise] = {
     "voucher": gettext_lazy("Voucher %(number)s"),
     "lot": gettext_lazy("Lot %(number)s"),
 }
-
-
-class ReadOnlyAdmin(TolerantModelAdmin):
-    """Rows that only acts write: no adding, no editing, no deleting."""
-
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    list_per_page = 50
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-
-def operator_of(request: HttpRequest) -> User:
-    """Who is acting; the operators' site lets nobody in without an account."""
-    if not isinstance(request.user, User):
-        raise TypeError("an act needs its operator")
-    return request.user
 
 
 def chip(word: object, tone: str = "") -> SafeString:
@@ -110,40 +78,3 @@ def list_url(name: str, **filters: object) -> str:
     """The address of a list (`billing_ledgerentry`), narrowed down."""
     query = f"?{urlencode(filters)}" if filters else ""
     return reverse(f"admin:{name}_changelist") + query
-
-
-def from_first_page(request: HttpRequest) -> bool:
-    """Whether the act was begun on the operators' first page, where it then ends."""
-    return request.POST.get("return_to") == "dashboard"
-
-
-def ask(
-    model_admin: admin.ModelAdmin[Any],
-    request: HttpRequest,
-    *,
-    action: str,
-    title: str | Promise,
-    text: str | Promise,
-    button: str | Promise,
-    chosen: list[Any],
-    form: Form | None = None,
-    warns: bool = False,
-) -> TemplateResponse:
-    """The page between choosing an action and doing it: whom it concerns, what will happen, what must be said."""
-    name = model_admin.opts.label_lower.replace(".", "_")
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "opts": model_admin.opts,
-        "title": title,
-        "text": text,
-        "button": button,
-        "action": action,
-        "chosen": chosen,
-        "form": form,
-        "warns": warns,
-        "checkbox_name": ACTION_CHECKBOX_NAME,
-        "back": reverse("admin:index") if from_first_page(request) else list_url(name),
-        "acts_at": list_url(name),
-        "from_first_page": from_first_page(request),
-    }
-    return TemplateResponse(request, "admin/billing/ask.html", context)

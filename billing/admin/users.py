@@ -18,8 +18,9 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.users import UserAdmin as PersonAdmin
 from accounts.models import User
 from accounts.seams import clock, randomness
-from billing.admin.holds import HoldActs
-from billing.admin.reading import ask, chip, list_url, moment, number, operator_of, signed
+from billing.admin.base import ask, operator_of
+from billing.admin.cells import chip, list_url, moment, number, signed
+from billing.admin.user_holds import HoldActs
 from billing.credits import ledger, lots
 from billing.credits.lots import Holding
 from billing.models import LedgerEntry

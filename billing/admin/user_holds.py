@@ -8,17 +8,16 @@ from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.seams import clock
-from billing.admin.reading import ReadOnlyAdmin, account_link, ask, chip, moment, number, operator_of, person_link
-from billing.common.formatting import format_amount
+from billing.admin.base import ReadOnlyAdmin, ask, operator_of
+from billing.admin.cells import chip, moment, person_link
 from billing.guard import anomalies, user_holds
-from billing.models import UserHold, WatchTrip
+from billing.models import UserHold
 
 MOST_HELD = 200
 
@@ -142,36 +141,3 @@ class UserHoldAdmin(ReadOnlyAdmin):
             user_holds.release(user_id=hold.user_id)
             self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})
         anomalies.end_finished_trips()
-
-
-@admin.register(WatchTrip)
-class WatchTripAdmin(ReadOnlyAdmin):
-    """What the watch over spending stopped, newest first: what it saw, what is usual, and how it ended."""
-
-    list_display = ("began", "kind", "whom", "seen_here", "usual_here", "end")
-    list_display_links = None
-    list_filter = ("kind",)
-    list_select_related = ("account", "user")
-
-    @admin.display(description=gettext_lazy("at"), ordering="at")
-    def began(self, trip: WatchTrip) -> SafeString | str:
-        return moment(trip.at)
-
-    @admin.display(description=gettext_lazy("stopped"))
-    def whom(self, trip: WatchTrip) -> SafeString | str:
-        return person_link(trip.user) if trip.user else account_link(trip.account)
-
-    @admin.display(description=gettext_lazy("seen"))
-    def seen_here(self, trip: WatchTrip) -> SafeString:
-        return number(format_amount(trip.seen))
-
-    @admin.display(description=gettext_lazy("usual"))
-    def usual_here(self, trip: WatchTrip) -> SafeString:
-        return number(format_amount(trip.usual))
-
-    @admin.display(description=gettext_lazy("ended"))
-    def end(self, trip: WatchTrip) -> SafeString | str:
-        if trip.ended_at is None:
-            return chip(_("Stops still"), "warn")
-        how = _("by a person") if trip.by_person else _("by itself")
-        return format_html("{} {}", moment(trip.ended_at), how)

@@ -1,0 +1,45 @@
+"""The stops that the spending monitor made, read-only."""
+
+from django.contrib import admin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from billing.admin.base import ReadOnlyAdmin
+from billing.admin.cells import account_link, chip, moment, number, person_link
+from billing.common.formatting import format_amount
+from billing.models import WatchTrip
+
+
+@admin.register(WatchTrip)
+class WatchTripAdmin(ReadOnlyAdmin):
+    """What the watch over spending stopped, newest first: what it saw, what is usual, and how it ended."""
+
+    list_display = ("began", "kind", "whom", "seen_here", "usual_here", "end")
+    list_display_links = None
+    list_filter = ("kind",)
+    list_select_related = ("account", "user")
+
+    @admin.display(description=gettext_lazy("at"), ordering="at")
+    def began(self, trip: WatchTrip) -> SafeString | str:
+        return moment(trip.at)
+
+    @admin.display(description=gettext_lazy("stopped"))
+    def whom(self, trip: WatchTrip) -> SafeString | str:
+        return person_link(trip.user) if trip.user else account_link(trip.account)
+
+    @admin.display(description=gettext_lazy("seen"))
+    def seen_here(self, trip: WatchTrip) -> SafeString:
+        return number(format_amount(trip.seen))
+
+    @admin.display(description=gettext_lazy("usual"))
+    def usual_here(self, trip: WatchTrip) -> SafeString:
+        return number(format_amount(trip.usual))
+
+    @admin.display(description=gettext_lazy("ended"))
+    def end(self, trip: WatchTrip) -> SafeString | str:
+        if trip.ended_at is None:
+            return chip(_("Stops still"), "warn")
+        how = _("by a person") if trip.by_person else _("by itself")
+        return format_html("{} {}", moment(trip.ended_at), how)

@@ -1,0 +1,77 @@
+"""The base of admins whose rows only actions write, and the confirmation page of those actions."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model
+from django.forms import Form
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.functional import Promise
+
+from accounts.admin.lists import TolerantModelAdmin
+from accounts.models import User
+from billing.admin.cells import list_url
+
+
+class ReadOnlyAdmin(TolerantModelAdmin):
+    """Rows that only acts write: no adding, no editing, no deleting."""
+
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+def operator_of(request: HttpRequest) -> User:
+    """Who is acting; the operators' site lets nobody in without an account."""
+    if not isinstance(request.user, User):
+        raise TypeError("an act needs its operator")
+    return request.user
+
+
+def from_first_page(request: HttpRequest) -> bool:
+    """Whether the act was begun on the operators' first page, where it then ends."""
+    return request.POST.get("return_to") == "dashboard"
+
+
+def ask(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    *,
+    action: str,
+    title: str | Promise,
+    text: str | Promise,
+    button: str | Promise,
+    chosen: list[Any],
+    form: Form | None = None,
+    warns: bool = False,
+) -> TemplateResponse:
+    """The page between choosing an action and doing it: whom it concerns, what will happen, what must be said."""
+    name = model_admin.opts.label_lower.replace(".", "_")
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "opts": model_admin.opts,
+        "title": title,
+        "text": text,
+        "button": button,
+        "action": action,
+        "chosen": chosen,
+        "form": form,
+        "warns": warns,
+        "checkbox_name": ACTION_CHECKBOX_NAME,
+        "back": reverse("admin:index") if from_first_page(request) else list_url(name),
+        "acts_at": list_url(name),
+        "from_first_page": from_first_page(request),
+    }
+    return TemplateResponse(request, "admin/billing/ask.html", context)
