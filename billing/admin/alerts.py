@@ -1,4 +1,4 @@
-"""The operators' inbox: what happened, what it means, what to do; seen, put aside or over by a click."""
+"""Alerts in the admin: what happened, what it means and what to do; marked as seen, snoozed or resolved by an operator."""
 
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
@@ -22,8 +22,8 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.seams import clock
-from billing.admin.base import ReadOnlyAdmin, operator_of
-from billing.admin.cells import chip, number, reference_link
+from billing.admin.base import ReadOnlyAdmin, acting_operator
+from billing.admin.cells import chip, number_cell, reference_link
 from billing.alerts import services as alerts
 from billing.alerts.messages import format_detail, format_message
 from billing.alerts.runbook import RUNBOOK, action_path, alert_path, describe_subject, runbook_entry
@@ -41,15 +41,15 @@ DELIVERY_TONES = {
 MORNING = time(8)
 
 # Each kind that only a person can end.
-BY_HAND = [kind for kind, words in RUNBOOK.items() if words.by_hand]
+MANUAL_KINDS = [kind for kind, words in RUNBOOK.items() if words.by_hand]
 
 
-def states(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
+def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
     """What an alert waits for, by the filter's word."""
     return {
         "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
-        "snoozed": (gettext_lazy("Put aside"), alerts.snoozed_condition(at)),
-        "seen": (gettext_lazy("Seen, not over"), Q(resolved_at=None, acknowledged_at__isnull=False)),
+        "snoozed": (gettext_lazy("Snoozed"), alerts.snoozed_condition(at)),
+        "seen": (gettext_lazy("Seen, not resolved"), Q(resolved_at=None, acknowledged_at__isnull=False)),
         "over": (gettext_lazy("Over"), Q(resolved_at__isnull=False)),
     }
 
@@ -61,10 +61,10 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, str(words)) for name, (words, _q) in states(clock.now()).items()]
+        return [(name, str(words)) for name, (words, _q) in state_filters(clock.now()).items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        _words, wanted = states(clock.now()).get(str(self.value()), ("", Q()))
+        _words, wanted = state_filters(clock.now()).get(str(self.value()), ("", Q()))
         return queryset.filter(wanted)
 
 
@@ -106,36 +106,39 @@ class AlertAdmin(ReadOnlyAdmin):
 
     # Acts
 
-    @admin.action(description=gettext_lazy("I have seen it"), permissions=["acknowledge"])
+    @admin.action(description=gettext_lazy("Mark as seen"), permissions=["acknowledge"])
     def acknowledge(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        actor = operator_of(request)
+        actor = acting_operator(request)
         seen = self._each(
             request, chosen, "acknowledged", lambda alert: alerts.acknowledge(alert_id=alert.pk, actor=actor)
         )
         self.message_user(request, ngettext("%(n)d alert marked.", "%(n)d alerts marked.", seen) % {"n": seen})
 
-    @admin.action(description=gettext_lazy("Put aside for an hour"), permissions=["acknowledge"])
+    @admin.action(description=gettext_lazy("Snooze for an hour"), permissions=["acknowledge"])
     def snooze_hour(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
         self._snooze(request, chosen, clock.now() + timedelta(hours=1))
 
-    @admin.action(description=gettext_lazy("Put aside until tomorrow morning"), permissions=["acknowledge"])
+    @admin.action(description=gettext_lazy("Snooze until tomorrow morning"), permissions=["acknowledge"])
     def snooze_tomorrow(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
         self._snooze(request, chosen, morning_after(clock.now(), days=1))
 
-    @admin.action(description=gettext_lazy("Put aside for a week"), permissions=["acknowledge"])
+    @admin.action(description=gettext_lazy("Snooze for a week"), permissions=["acknowledge"])
     def snooze_week(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
         self._snooze(request, chosen, morning_after(clock.now(), days=7))
 
-    @admin.action(description=gettext_lazy("It is over"), permissions=["acknowledge"])
+    @admin.action(description=gettext_lazy("Mark as resolved"), permissions=["acknowledge"])
     def end(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        actor = operator_of(request)
-        mine = chosen.filter(kind__in=BY_HAND)
+        actor = acting_operator(request)
+        mine = chosen.filter(kind__in=MANUAL_KINDS)
         ended = self._each(
-            request, mine, "ended by hand", lambda alert: alerts.resolve_by_hand(alert_id=alert.pk, actor=actor)
+            request,
+            mine,
+            "resolved by an operator",
+            lambda alert: alerts.resolve_by_hand(alert_id=alert.pk, actor=actor),
         )
-        said = ngettext("%(n)d alert is over.", "%(n)d alerts are over.", ended) % {"n": ended}
-        if chosen.exclude(kind__in=BY_HAND).filter(resolved_at=None).exists():
-            said += " " + _("Others end by themselves, when their cause does: put them aside until then.")
+        said = ngettext("%(n)d alert resolved.", "%(n)d alerts resolved.", ended) % {"n": ended}
+        if chosen.exclude(kind__in=MANUAL_KINDS).filter(resolved_at=None).exists():
+            said += " " + _("Other alerts resolve automatically when their cause ends. Snooze them until then.")
         self.message_user(request, said)
 
     def seen(self, request: HttpRequest) -> HttpResponse:
@@ -149,14 +152,14 @@ class AlertAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(back if own else reverse("admin:billing_alert_changelist"))
 
     def _snooze(self, request: HttpRequest, chosen: QuerySet[Alert], until: datetime) -> None:
-        actor = operator_of(request)
+        actor = acting_operator(request)
         aside = self._each(
             request,
             chosen,
-            f"put aside until {until:%Y-%m-%d %H:%M} UTC",
+            f"snoozed until {until:%Y-%m-%d %H:%M} UTC",
             lambda alert: alerts.snooze(alert_id=alert.pk, actor=actor, until=until),
         )
-        self.message_user(request, ngettext("%(n)d alert put aside.", "%(n)d alerts put aside.", aside) % {"n": aside})
+        self.message_user(request, ngettext("%(n)d alert snoozed.", "%(n)d alerts snoozed.", aside) % {"n": aside})
 
     def _each(self, request: HttpRequest, chosen: QuerySet[Alert], word: str, act: Callable[[Alert], bool]) -> int:
         """Do it to each, with a line in the journal; to how many it could be done."""
@@ -242,24 +245,24 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.reference:
             return reference_link(alert.reference)
         page = action_path(alert)
-        return "–" if page == alert_path(alert) else format_html('<a href="{}">{}</a>', page, _("Go there"))
+        return "–" if page == alert_path(alert) else format_html('<a href="{}">{}</a>', page, _("Go to page"))
 
     @admin.display(description=gettext_lazy("times"), ordering="count")
     def times(self, alert: Alert) -> SafeString:
-        return number(alert.count)
+        return number_cell(alert.count)
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, alert: Alert) -> SafeString:
         chips = [self._standing(alert)]
         if any(row.state == AlertDelivery.State.FAILED for row in alert.deliveries.all()):
-            chips.append(chip(_("Not told"), "bad"))
+            chips.append(chip(_("Not delivered"), "bad"))
         return format_html_join(" ", "{}", ((one,) for one in chips))
 
     def _standing(self, alert: Alert) -> SafeString:
         if alert.resolved_at is not None:
             return chip(_("Over"), "good")
         if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
-            return chip(_("Put aside"))
+            return chip(_("Snoozed"))
         return chip(_("Seen")) if alert.acknowledged_at is not None else chip(_("Open"), "warn")
 
 

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import account_link, chip, moment, number, person_link
+from billing.admin.cells import account_link, chip, number_cell, person_link, time_cell
 from billing.common.formatting import format_amount
 from billing.models import WatchTrip
 
@@ -23,7 +23,7 @@ class WatchTripAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("at"), ordering="at")
     def began(self, trip: WatchTrip) -> SafeString | str:
-        return moment(trip.at)
+        return time_cell(trip.at)
 
     @admin.display(description=gettext_lazy("stopped"))
     def whom(self, trip: WatchTrip) -> SafeString | str:
@@ -31,15 +31,15 @@ class WatchTripAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("seen"))
     def seen_here(self, trip: WatchTrip) -> SafeString:
-        return number(format_amount(trip.seen))
+        return number_cell(format_amount(trip.seen))
 
     @admin.display(description=gettext_lazy("usual"))
     def usual_here(self, trip: WatchTrip) -> SafeString:
-        return number(format_amount(trip.usual))
+        return number_cell(format_amount(trip.usual))
 
     @admin.display(description=gettext_lazy("ended"))
     def end(self, trip: WatchTrip) -> SafeString | str:
         if trip.ended_at is None:
-            return chip(_("Stops still"), "warn")
-        how = _("by a person") if trip.by_person else _("by itself")
-        return format_html("{} {}", moment(trip.ended_at), how)
+            return chip(_("Still in force"), "warn")
+        how = _("by an operator") if trip.by_person else _("automatically")
+        return format_html("{} {}", time_cell(trip.ended_at), how)

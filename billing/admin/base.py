@@ -33,19 +33,19 @@ class ReadOnlyAdmin(TolerantModelAdmin):
         return False
 
 
-def operator_of(request: HttpRequest) -> User:
+def acting_operator(request: HttpRequest) -> User:
     """Who is acting; the operators' site lets nobody in without an account."""
     if not isinstance(request.user, User):
         raise TypeError("an act needs its operator")
     return request.user
 
 
-def from_first_page(request: HttpRequest) -> bool:
+def came_from_dashboard(request: HttpRequest) -> bool:
     """Whether the act was begun on the operators' first page, where it then ends."""
     return request.POST.get("return_to") == "dashboard"
 
 
-def ask(
+def ask_confirmation(
     model_admin: admin.ModelAdmin[Any],
     request: HttpRequest,
     *,
@@ -70,8 +70,8 @@ def ask(
         "form": form,
         "warns": warns,
         "checkbox_name": ACTION_CHECKBOX_NAME,
-        "back": reverse("admin:index") if from_first_page(request) else list_url(name),
+        "back": reverse("admin:index") if came_from_dashboard(request) else list_url(name),
         "acts_at": list_url(name),
-        "from_first_page": from_first_page(request),
+        "from_first_page": came_from_dashboard(request),
     }
     return TemplateResponse(request, "admin/billing/ask.html", context)

@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy
 from accounts.admin.lists import TolerantModelAdmin
 from accounts.models import User
 from accounts.seams import clock
-from billing.admin.base import operator_of
-from billing.admin.cells import moment, number
+from billing.admin.base import acting_operator
+from billing.admin.cells import number_cell, time_cell
 from billing.budgets import limits
 from billing.budgets import usage as budget_usage
 from billing.budgets.limits import SOFT_SHARE, Limit, Subject
@@ -50,7 +50,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         min_value=1,
         max_value=100,
         initial=int(SOFT_SHARE * 100),
-        help_text=gettext_lazy("Per cent of the limit."),
+        help_text=gettext_lazy("Percentage of the limit."),
     )
 
     class Meta:
@@ -81,14 +81,14 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         subject = data.get("subject")
         for name, owner in (("email", Subject.USER), ("model", Subject.MODEL)):
             if subject == owner and not data.get(name):
-                self.add_error(name, _("Say for which one."))
+                self.add_error(name, _("Choose one."))
             elif subject != owner and data.get(name):
-                self.add_error(name, _("Leave this empty, or choose that the limit is for one of these."))
+                self.add_error(name, _("Leave this empty, or choose a limit for one user or one model."))
         data["user"] = None
         if subject == Subject.USER and data.get("email"):
             data["user"] = User.objects.filter(email__iexact=data["email"]).first()
             if data["user"] is None:
-                self.add_error("email", _("Nobody has this address."))
+                self.add_error("email", _("No user has this address."))
         if self.errors:
             return
         user = data["user"]
@@ -96,14 +96,14 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             subject=data["subject"], period=data["period"], user_id=user and user.pk, model=data["model"]
         )
         if Budget.objects.filter(key=key).exists():
-            self.add_error(None, _("There is such a limit already: change that one."))
+            self.add_error(None, _("This limit already exists. Change it instead."))
 
     def _post_clean(self) -> None:
         """The row is written by `limits.set_limit`, and the database states its rules; nothing is built here."""
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveLimit:
     """A limit that holds for everybody, whoever set it, and how its window stands; `url` is where it is set."""
 
     name: str
@@ -116,11 +116,11 @@ class InForce:
     def used(self) -> SafeString | str:
         """A bar and what it says; where windows are many, one for each user, the limit alone."""
         if self.state is None:
-            return number(_("no limit") if self.limit.amount is None else format_amount(self.limit.amount))
+            return number_cell(_("no limit") if self.limit.amount is None else format_amount(self.limit.amount))
         facts = {"used": format_amount(self.state.used), "limit": format_amount(self.limit.amount)}
         if self.limit.amount is None:
-            return number(_("%(used)s, no limit") % facts)
-        return _bar(self.state, _("%(used)s of %(limit)s") % facts)
+            return number_cell(_("%(used)s, no limit") % facts)
+        return _usage_bar(self.state, _("%(used)s of %(limit)s") % facts)
 
 
 @admin.register(Budget)
@@ -142,11 +142,11 @@ class BudgetAdmin(TolerantModelAdmin):
             return ["limit", "warn_percent"]
         # Who comes to set what holds for everybody, by the button beside it, is asked for nobody's name.
         asked = BudgetForm.Meta.fields
-        return [name for name in asked if name not in OWNERS] if _for_everybody(request) else list(asked)
+        return [name for name in asked if name not in OWNERS] if _general_subject(request) else list(asked)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
-        if obj is None and (subject := _for_everybody(request)):
+        if obj is None and (subject := _general_subject(request)):
             form.base_fields["subject"].choices = [(subject.value, subject.label)]  # type: ignore[attr-defined]
         return form
 
@@ -155,7 +155,7 @@ class BudgetAdmin(TolerantModelAdmin):
         found = {(state.scope, str(state.period)): state for state in budget_usage.list_states(clock.database_now())}
         rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
         held = limits.effective_limits(rows.values())
-        in_force = [_in_force(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
+        in_force = [_active_limit(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
         may_set = request.user.has_perm("billing.add_budget") and request.user.has_perm("billing.change_budget")
         return super().changelist_view(request, {"in_force": in_force, "may_set": may_set, **(extra_context or {})})
 
@@ -177,7 +177,7 @@ class BudgetAdmin(TolerantModelAdmin):
             model=obj.model if change else said["model"],
             limit=said["limit"],
             soft_share=Decimal(said["warn_percent"]) / 100,
-            actor=operator_of(request),
+            actor=acting_operator(request),
         )
         obj.pk = saved.pk
         obj.refresh_from_db()
@@ -188,19 +188,19 @@ class BudgetAdmin(TolerantModelAdmin):
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
     def amount(self, budget: Budget) -> SafeString:
-        return number(_("none") if budget.limit is None else format_amount(budget.limit))
+        return number_cell(_("none") if budget.limit is None else format_amount(budget.limit))
 
     @admin.display(description=gettext_lazy("warn at"), ordering="soft_share")
     def warn(self, budget: Budget) -> SafeString:
-        return number(f"{budget.soft_share * 100:.0f} %")
+        return number_cell(f"{budget.soft_share * 100:.0f} %")
 
     @admin.display(description=gettext_lazy("used now"))
     def use(self, budget: Any) -> SafeString | str:
-        return _bar(budget.state, format_amount(budget.state.used)) if budget.state else "–"
+        return _usage_bar(budget.state, format_amount(budget.state.used)) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("resets"))
     def ends(self, budget: Any) -> SafeString | str:
-        return moment(budget.state.window.ends_at) if budget.state else "–"
+        return time_cell(budget.state.window.ends_at) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("changed by"))
     def by(self, budget: Budget) -> object:
@@ -208,27 +208,27 @@ class BudgetAdmin(TolerantModelAdmin):
 
     @admin.display(description=gettext_lazy("changed at"), ordering="changed_at")
     def changed(self, budget: Budget) -> SafeString | str:
-        return moment(budget.changed_at)
+        return time_cell(budget.changed_at)
 
 
-def _for_everybody(request: HttpRequest) -> Subject | None:
+def _general_subject(request: HttpRequest) -> Subject | None:
     """The subject that the address names, if it is one without an owner."""
     named = request.GET.get("subject", "")
     return Subject(named) if named in (Subject.ALL, Subject.EACH_USER) else None
 
 
-def _in_force(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> InForce:
+def _active_limit(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> ActiveLimit:
     subject, _colon, period = key.partition(":")
     name = f"{Subject(subject).label} · {Period(period).label}"
     state = found.get((subject, period))
     if row is not None:
-        return InForce(name, limit, state, SOURCES["admin"], reverse("admin:billing_budget_change", args=[row.pk]))
+        return ActiveLimit(name, limit, state, SOURCES["admin"], reverse("admin:billing_budget_change", args=[row.pk]))
     facts = {"subject": subject, "period": period, "limit": "" if limit.amount is None else f"{limit.amount:f}"}
-    source = SOURCES.get(limit.source, gettext_lazy("nobody set one"))
-    return InForce(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(facts)}")
+    source = SOURCES.get(limit.source, gettext_lazy("not set"))
+    return ActiveLimit(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(facts)}")
 
 
-def _bar(state: State, words: str) -> SafeString:
+def _usage_bar(state: State, words: str) -> SafeString:
     """What is used of a limit, as a bar and as a share; a limit of zero is used up."""
     share = state.used / state.limit if state.limit else Decimal(1)
     tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"

@@ -14,13 +14,13 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from billing.models import ProviderAccount
 
-PAGES_OF = {
+REFERENCE_PAGES = {
     "video": "admin:videos_videotask_change",
     "job": "admin:videos_videotask_change",
     "voucher": "admin:billing_voucher_change",
     "lot": "admin:billing_creditlot_change",
 }
-NAMES_OF: dict[str, Promise] = {
+REFERENCE_NAMES: dict[str, Promise] = {
     "video": gettext_lazy("Video %(number)s"),
     "job": gettext_lazy("Video %(number)s"),
     "voucher": gettext_lazy("Voucher %(number)s"),
@@ -33,17 +33,17 @@ def chip(word: object, tone: str = "") -> SafeString:
     return format_html('<span class="chip{}">{}</span>', f" chip-{tone}" if tone else "", word)
 
 
-def number(text: object) -> SafeString:
+def number_cell(text: object) -> SafeString:
     """Digits under digits."""
     return format_html('<span class="num nowrap">{}</span>', text)
 
 
-def signed(amount: int) -> str:
+def format_signed(amount: int) -> str:
     """A movement of user credits: `+1,200`, `-60`."""
     return f"{'+' if amount > 0 else ''}{number_format(amount)}"
 
 
-def moment(at: datetime | None) -> SafeString | str:
+def time_cell(at: datetime | None) -> SafeString | str:
     """A time to the second, in the operator's zone."""
     if at is None:
         return "–"
@@ -60,10 +60,10 @@ def reference_link(reference: str) -> SafeString | str:
     """To what a reference names, where operators can see it: `video:<id>` to the video's own page."""
     kind, _, name = reference.partition(":")
     try:
-        url = reverse(PAGES_OF[kind], args=[name])
+        url = reverse(REFERENCE_PAGES[kind], args=[name])
     except (KeyError, NoReverseMatch):
         return reference
-    short = NAMES_OF[kind] % {"number": name.partition("-")[0].upper()}
+    short = REFERENCE_NAMES[kind] % {"number": name.partition("-")[0].upper()}
     return format_html('<a class="num nowrap" href="{}" title="{}">{}</a>', url, reference, short)
 
 

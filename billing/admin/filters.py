@@ -25,7 +25,7 @@ class ModelFilter(admin.SimpleListFilter):
         return queryset.filter(model=self.value()) if self.value() else queryset
 
 
-class JobFilter(admin.SimpleListFilter):
+class ItemKindFilter(admin.SimpleListFilter):
     """By what was made, in words."""
 
     title = _("kind")

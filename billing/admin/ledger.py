@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, list_url, moment, number, person_link, reference_link, signed
+from billing.admin.cells import chip, format_signed, list_url, number_cell, person_link, reference_link, time_cell
 from billing.models import CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind
@@ -41,7 +41,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("at"), ordering="id")
     def at(self, entry: LedgerEntry) -> SafeString | str:
-        return moment(entry.created_at)
+        return time_cell(entry.created_at)
 
     @admin.display(description=_("person"), ordering="account__user__email")
     def person(self, entry: LedgerEntry) -> SafeString:
@@ -53,11 +53,11 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("credits"), ordering="amount")
     def credits(self, entry: LedgerEntry) -> SafeString:
-        return number(signed(entry.amount))
+        return number_cell(format_signed(entry.amount))
 
     @admin.display(description=_("balance after"))
     def after(self, entry: LedgerEntry) -> SafeString:
-        return number(number_format(entry.balance_after))
+        return number_cell(number_format(entry.balance_after))
 
     @admin.display(description=_("reference"), ordering="reference")
     def about(self, entry: LedgerEntry) -> SafeString | str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, list_url, moment, number, person_link
+from billing.admin.cells import chip, list_url, number_cell, person_link, time_cell
 from billing.credits import expiry
 from billing.models import CreditLot
 
@@ -21,11 +21,11 @@ from billing.models import CreditLot
 class HeldFilter(admin.SimpleListFilter):
     """Which lots still hold something, and which of them not for long."""
 
-    title = gettext_lazy("what is left")
+    title = gettext_lazy("credits left")
     parameter_name = "held"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("yes", _("Something")), ("week", _("Something that expires within a week")), ("no", _("Nothing"))]
+        return [("yes", _("Some")), ("week", _("Some, expiring within a week")), ("no", _("Nothing"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[CreditLot]) -> QuerySet[CreditLot]:
         if self.value() == "no":
@@ -58,15 +58,15 @@ class CreditLotAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("left"), ordering="remaining")
     def left(self, lot: CreditLot) -> SafeString:
-        return number(number_format(lot.remaining))
+        return number_cell(number_format(lot.remaining))
 
     @admin.display(description=gettext_lazy("of"), ordering="granted")
     def of(self, lot: CreditLot) -> SafeString:
-        return number(number_format(lot.granted))
+        return number_cell(number_format(lot.granted))
 
     @admin.display(description=gettext_lazy("until"), ordering="expires_at")
     def expires(self, lot: CreditLot) -> SafeString | str:
-        return moment(lot.expires_at) if lot.expires_at else _("for ever")
+        return time_cell(lot.expires_at) if lot.expires_at else _("no expiry")
 
     @admin.display(description=gettext_lazy("state"))
     def kind(self, lot: CreditLot) -> SafeString | str:
@@ -74,10 +74,10 @@ class CreditLotAdmin(ReadOnlyAdmin):
             return chip(_("Expired"))
         return chip(_("Grace"), "info") if lot.is_grace else "–"
 
-    @admin.display(description=gettext_lazy("came with"))
+    @admin.display(description=gettext_lazy("source"))
     def from_(self, lot: CreditLot) -> SafeString | str:
         if lot.entry is None:
-            return _("what was held before there were lots")
+            return _("balance from before lots existed")
         url = list_url("billing_ledgerentry") + f"{lot.entry_id}/change/"
         # What is noted of a refund is a code; its own page says more.
         note = "" if lot.is_grace else lot.entry.note

@@ -1,4 +1,4 @@
-"""Prices that the provider seems to have changed: applied or put aside by a person, after asking."""
+"""Price proposals: prices that the provider seems to have changed, applied or dismissed by an operator."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,10 +12,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing.admin.base import ReadOnlyAdmin, ask, operator_of
-from billing.admin.cells import chip, moment, number
+from billing.admin.base import ReadOnlyAdmin, acting_operator, ask_confirmation
+from billing.admin.cells import chip, number_cell, time_cell
 from billing.admin.filters import ModelFilter
-from billing.admin.prices import margin_chip, margin_words
+from billing.admin.prices import format_margin, margin_chip
 from billing.common.formatting import format_amount
 from billing.common.item_names import Item
 from billing.models import PriceProposal
@@ -26,7 +26,7 @@ TONES = {PriceProposal.State.OPEN: "warn", PriceProposal.State.APPLIED: "good", 
 KEEP_PRICE, KEEP_MARGIN, OWN = "price", "margin", "own"
 
 
-class WhatUsersPay(forms.Form):
+class UserPriceForm(forms.Form):
     """What users pay once the provider's new price is in our list."""
 
     users = forms.ChoiceField(
@@ -34,8 +34,8 @@ class WhatUsersPay(forms.Form):
         widget=forms.RadioSelect,
         initial=KEEP_PRICE,
         choices=[
-            (KEEP_PRICE, gettext_lazy("As before: the margin changes")),
-            (KEEP_MARGIN, gettext_lazy("As much as keeps the margin")),
+            (KEEP_PRICE, gettext_lazy("Unchanged: the margin changes")),
+            (KEEP_MARGIN, gettext_lazy("Adjusted to keep the margin")),
             (OWN, gettext_lazy("This many credits:")),
         ],
     )
@@ -46,12 +46,12 @@ class WhatUsersPay(forms.Form):
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
         if given.get("users") == OWN and "user_credits" not in self.errors and not given.get("user_credits"):
-            self.add_error("user_credits", _("How many?"))
+            self.add_error("user_credits", _("Enter the number of credits."))
         return given
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ProposalLine:
     """A proposal as the question names it."""
 
     pk: int
@@ -81,7 +81,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("item"))
     def item(self, proposal: PriceProposal) -> str:
-        return item_of(proposal).name
+        return proposal_item(proposal).name
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def how(self, proposal: PriceProposal) -> SafeString:
@@ -89,31 +89,31 @@ class PriceProposalAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("our list"), ordering="listed")
     def ours(self, proposal: PriceProposal) -> SafeString:
-        return number(format_amount(proposal.listed))
+        return number_cell(format_amount(proposal.listed))
 
     @admin.display(description=gettext_lazy("the provider"), ordering="seen")
     def theirs(self, proposal: PriceProposal) -> SafeString:
-        return number(format_amount(proposal.seen))
+        return number_cell(format_amount(proposal.seen))
 
     @admin.display(description=gettext_lazy("users pay"))
     def pays(self, proposal: PriceProposal) -> SafeString:
-        return number(users_pay(proposal) or "–")
+        return number_cell(current_user_price(proposal) or "–")
 
-    @admin.display(description=gettext_lazy("margin as listed"))
+    @admin.display(description=gettext_lazy("listed margin"))
     def margin_now(self, proposal: PriceProposal) -> SafeString:
         return self._margin(proposal, proposal.listed)
 
-    @admin.display(description=gettext_lazy("margin in truth"))
+    @admin.display(description=gettext_lazy("actual margin"))
     def margin_then(self, proposal: PriceProposal) -> SafeString:
         return self._margin(proposal, proposal.seen)
 
     def _margin(self, proposal: PriceProposal, cost: Decimal | None) -> SafeString:
-        pays = users_pay(proposal)
-        return number("–") if pays is None or cost is None else margin_chip(Margin(pays, cost))
+        pays = current_user_price(proposal)
+        return number_cell("–") if pays is None or cost is None else margin_chip(Margin(pays, cost))
 
     @admin.display(description=gettext_lazy("last at"), ordering="last_at")
     def last(self, proposal: PriceProposal) -> SafeString | str:
-        return moment(proposal.last_at)
+        return time_cell(proposal.last_at)
 
     @admin.action(description=gettext_lazy("Apply…"), permissions=["decide"])
     def apply(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
@@ -123,23 +123,23 @@ class PriceProposalAdmin(ReadOnlyAdmin):
             self._nothing(request)
             return None
         confirmed = "confirmed" in request.POST
-        form = WhatUsersPay(request.POST if confirmed else None)
+        form = UserPriceForm(request.POST if confirmed else None)
         if not (confirmed and form.is_valid()):
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="apply",
-                title=_("Take the provider's price into our list?"),
-                text=_("The new price holds from now on. What was ordered before keeps the price it was ordered at."),
+                title=_("Apply the provider's price?"),
+                text=_("The new price applies from now on. Earlier orders keep their price."),
                 button=_("Apply"),
-                chosen=[Chosen(one.pk, _question(one)) for one in proposals],
+                chosen=[ProposalLine(one.pk, _describe_proposal(one)) for one in proposals],
                 form=form,
             )
         for proposal in proposals:
             self._apply(request, proposal, form.cleaned_data)
         return None
 
-    @admin.action(description=gettext_lazy("Put aside…"), permissions=["decide"])
+    @admin.action(description=gettext_lazy("Dismiss…"), permissions=["decide"])
     def put_aside(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
         """Leave our list as it is."""
         proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
@@ -147,33 +147,37 @@ class PriceProposalAdmin(ReadOnlyAdmin):
             self._nothing(request)
             return None
         if "confirmed" not in request.POST:
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="put_aside",
-                title=_("Leave our list as it is?"),
-                text=_("The same price is not proposed again, until our list changes."),
-                button=_("Put aside"),
-                chosen=[Chosen(one.pk, _question(one)) for one in proposals],
+                title=_("Keep our price?"),
+                text=_("The same price is not proposed again until our price changes."),
+                button=_("Dismiss"),
+                chosen=[ProposalLine(one.pk, _describe_proposal(one)) for one in proposals],
             )
         for proposal in proposals:
             try:
-                provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=operator_of(request))
+                provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=acting_operator(request))
             except provider_price_changes.AlreadyDecided:
                 self._too_late(request, proposal)
             else:
-                self.log_change(request, proposal, "put aside")
-                self.message_user(request, _("Put aside: %(item)s.") % {"item": item_of(proposal).name})
+                self.log_change(request, proposal, "dismissed")
+                self.message_user(request, _("Dismissed: %(item)s.") % {"item": proposal_item(proposal).name})
         return None
 
     def _apply(self, request: HttpRequest, proposal: PriceProposal, given: dict[str, Any]) -> None:
-        pays = {KEEP_PRICE: users_pay(proposal), KEEP_MARGIN: with_the_margin(proposal), OWN: given["user_credits"]}
+        pays = {
+            KEEP_PRICE: current_user_price(proposal),
+            KEEP_MARGIN: price_keeping_margin(proposal),
+            OWN: given["user_credits"],
+        }
         try:
             price = provider_price_changes.apply_proposal(
                 proposal_id=proposal.pk,
                 # An item that is not sold any more has no price to keep.
                 user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
-                actor=operator_of(request),
+                actor=acting_operator(request),
             )
         except provider_price_changes.AlreadyDecided:
             self._too_late(request, proposal)
@@ -181,27 +185,27 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         self.log_change(request, proposal, f"applied: {price.provider_credits:f} and {price.user_credits}")
         margin = Margin(price.user_credits, price.provider_credits)
         facts = {
-            "item": item_of(proposal).name,
+            "item": proposal_item(proposal).name,
             "cost": format_amount(price.provider_credits),
             "pays": price.user_credits,
-            "margin": margin_words(margin),
+            "margin": format_margin(margin),
         }
-        text = _("%(item)s costs us %(cost)s and users %(pays)s from now on: %(margin)s a video.") % facts
+        text = _("From now on %(item)s costs us %(cost)s and users %(pays)s: %(margin)s per video.") % facts
         self.message_user(request, text, messages.WARNING if margin.is_negative else messages.SUCCESS)
 
     def _nothing(self, request: HttpRequest) -> None:
         self.message_user(request, _("Only open proposals can be decided."), messages.WARNING)
 
     def _too_late(self, request: HttpRequest, proposal: PriceProposal) -> None:
-        text = _("%(item)s was decided meanwhile.") % {"item": item_of(proposal).name}
+        text = _("%(item)s has already been decided.") % {"item": proposal_item(proposal).name}
         self.message_user(request, text, messages.WARNING)
 
 
-def item_of(proposal: PriceProposal) -> Item:
+def proposal_item(proposal: PriceProposal) -> Item:
     return Item(proposal.model, proposal.resolution, proposal.kind)
 
 
-def users_pay(proposal: PriceProposal) -> int | None:
+def current_user_price(proposal: PriceProposal) -> int | None:
     """What users pay now; None for what is not sold."""
     try:
         quote = prices.get_quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
@@ -210,9 +214,9 @@ def users_pay(proposal: PriceProposal) -> int | None:
     return quote.user_credits
 
 
-def with_the_margin(proposal: PriceProposal) -> int | None:
+def price_keeping_margin(proposal: PriceProposal) -> int | None:
     """What users would pay for the margin to stay as it is."""
-    pays = users_pay(proposal)
+    pays = current_user_price(proposal)
     if pays is None or not proposal.listed:
         return None
     return provider_price_changes.user_credits_for_same_margin(
@@ -220,18 +224,19 @@ def with_the_margin(proposal: PriceProposal) -> int | None:
     )
 
 
-def _question(proposal: PriceProposal) -> str:
+def _describe_proposal(proposal: PriceProposal) -> str:
     """What it is about, in one line."""
     facts = {
-        "item": item_of(proposal).name,
+        "item": proposal_item(proposal).name,
         "listed": format_amount(proposal.listed),
         "seen": format_amount(proposal.seen),
-        "pays": users_pay(proposal) or "–",
-        "would": with_the_margin(proposal) or "–",
+        "pays": current_user_price(proposal) or "–",
+        "would": price_keeping_margin(proposal) or "–",
     }
     return (
         _(
-            "%(item)s: our list says %(listed)s, the provider %(seen)s. Users pay %(pays)s; to keep the margin, %(would)s."
+            "%(item)s: our price is %(listed)s, the provider charges %(seen)s. "
+            "Users pay %(pays)s; to keep the margin they would pay %(would)s."
         )
         % facts
     )

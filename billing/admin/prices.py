@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, list_url, number
+from billing.admin.cells import chip, list_url, number_cell
 from billing.admin.filters import ModelFilter
 from billing.common.formatting import format_amount
 from billing.common.item_names import Item, get_model_titles
@@ -35,7 +35,7 @@ MOST_ASKED = Decimal(10) ** 8
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     """A new price, from now on or from a time to come: what was charged in the past stays explained."""
 
-    model = forms.ChoiceField(label=gettext_lazy("Model"), choices=lambda: _models())
+    model = forms.ChoiceField(label=gettext_lazy("Model"), choices=lambda: _model_choices())
     provider_credits = forms.DecimalField(
         label=gettext_lazy("Provider credits"),
         max_digits=12,
@@ -56,7 +56,9 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        word = RegexValidator(r"^[a-z0-9_.-]+$", gettext_lazy("Small letters, digits, dots, dashes and underlines."))
+        word = RegexValidator(
+            r"^[a-z0-9_.-]+$", gettext_lazy("Lowercase letters, digits, dots, hyphens and underscores.")
+        )
         # Where a price is only shown there are no fields.
         if "resolution" in self.fields:
             self.fields["resolution"].validators.append(word)
@@ -65,11 +67,13 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_valid_from(self) -> Any:
         valid_from = self.cleaned_data["valid_from"]
         if valid_from < clock.now() - FORM_OPEN_FOR:
-            raise forms.ValidationError(_("A price cannot begin in the past: it would rewrite what was charged."))
+            raise forms.ValidationError(
+                _("A price cannot start in the past, because past charges must stay explained.")
+            )
         return valid_from
 
 
-def _models() -> list[tuple[str, str]]:
+def _model_choices() -> list[tuple[str, str]]:
     """Models by the names people know; those that only the price list knows by their code."""
     known = get_model_titles()
     listed = Price.objects.exclude(model__in=known).order_by("model").values_list("model", flat=True).distinct()
@@ -115,14 +119,14 @@ class WhenFilter(admin.SimpleListFilter):
             return queryset
         at = clock.now()
         conditions = {
-            "now": Q(pk=Subquery(in_force(at))),
+            "now": Q(pk=Subquery(current_price_id(at))),
             "later": Q(valid_from__gt=at),
-            "former": Q(valid_from__lte=at) & ~Q(pk=Subquery(in_force(at))),
+            "former": Q(valid_from__lte=at) & ~Q(pk=Subquery(current_price_id(at))),
         }
         return queryset.filter(conditions[str(self.value())])
 
 
-def in_force(at: datetime) -> QuerySet[Any, Any]:
+def current_price_id(at: datetime) -> QuerySet[Any, Any]:
     """For a subquery: the id of the price of the same item that is in force."""
     same = Price.objects.filter(kind=OuterRef("kind"), model=OuterRef("model"), resolution=OuterRef("resolution"))
     return same.filter(valid_from__lte=at).order_by("-valid_from").values("pk")[:1]
@@ -142,23 +146,23 @@ class PriceAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Price]:
         prices: QuerySet[Price] = super().get_queryset(request)
-        return prices.annotate(in_force=Subquery(in_force(clock.now())))
+        return prices.annotate(in_force=Subquery(current_price_id(clock.now())))
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         """A new price, and what it leaves us of what its users pay."""
         super().save_model(request, obj, form, change)
         margins.update_margin_alerts()
         margin = Margin(obj.user_credits, obj.provider_credits)
-        facts = {"item": _item(obj).name, "margin": margin_words(margin)}
+        facts = {"item": price_item(obj).name, "margin": format_margin(margin)}
         if margin.is_negative:
-            text = _("%(item)s costs us more than its users pay: %(margin)s a video.") % facts
+            text = _("%(item)s costs more than users pay: %(margin)s per video.") % facts
             self.message_user(request, text, messages.WARNING)
         else:
-            self.message_user(request, _("%(item)s leaves us %(margin)s a video.") % facts)
+            self.message_user(request, _("%(item)s has a margin of %(margin)s per video.") % facts)
 
     @admin.display(description=gettext_lazy("item"), ordering="kind")
     def item(self, price: Price) -> str:
-        return _item(price).name
+        return price_item(price).name
 
     @admin.display(description=gettext_lazy("when"))
     def when(self, price: Any) -> SafeString:
@@ -168,15 +172,15 @@ class PriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("provider credits"), ordering="provider_credits")
     def ours(self, price: Price) -> SafeString:
-        return number(format_amount(price.provider_credits))
+        return number_cell(format_amount(price.provider_credits))
 
     @admin.display(description=gettext_lazy("in US$"))
     def usd(self, price: Price) -> SafeString:
-        return number(f"{price.provider_credits * settings.USD_PER_PROVIDER_CREDIT:.4f}")
+        return number_cell(f"{price.provider_credits * settings.USD_PER_PROVIDER_CREDIT:.4f}")
 
     @admin.display(description=gettext_lazy("user credits"), ordering="user_credits")
     def theirs(self, price: Price) -> SafeString:
-        return number(price.user_credits)
+        return number_cell(price.user_credits)
 
     @admin.display(description=gettext_lazy("margin"))
     def margin(self, price: Price) -> SafeString:
@@ -192,7 +196,7 @@ class PriceAdmin(ReadOnlyAdmin):
         return format_html('<a class="btn btn-s" href="{}?{}">{}</a>', url, query, _("New price…"))
 
 
-def margin_words(margin: Margin) -> str:
+def format_margin(margin: Margin) -> str:
     """`+US$ 0.1125 (38 %)`: what is left, and which share of what users pay."""
     sign = "+" if margin.usd > 0 else "−" if margin.usd < 0 else ""
     share = "" if margin.percent is None else f" ({margin.percent:.0f} %)".replace("-", "−")
@@ -201,11 +205,11 @@ def margin_words(margin: Margin) -> str:
 
 def margin_chip(margin: Margin) -> SafeString:
     """The same for a list; below zero it warns."""
-    words = margin_words(margin)
+    words = format_margin(margin)
     if margin.is_negative:
         return chip(words, "warn num nowrap")
     return format_html('<span class="num nowrap{}">{}</span>', " text-good" if margin.usd > 0 else "", words)
 
 
-def _item(price: Price) -> Item:
+def price_item(price: Price) -> Item:
     return Item(price.model, price.resolution, price.kind)

@@ -18,10 +18,10 @@ from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
 from billing.admin import provider_status
-from billing.admin.base import ask, from_first_page, operator_of
-from billing.admin.cells import chip, moment, number
+from billing.admin.base import acting_operator, ask_confirmation, came_from_dashboard
+from billing.admin.cells import chip, number_cell, time_cell
 from billing.admin.provider_forms import PauseForm
-from billing.admin.provider_keys import KeyLibraryAdmin, current_id, page_of
+from billing.admin.provider_keys import KeyLibraryAdmin, account_url, current_account_id
 from billing.common.formatting import format_amount
 from billing.guard import circuit_breaker
 from billing.models import BalanceSnapshot, ProviderAccount
@@ -57,29 +57,29 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
 
     # Columns
 
-    @admin.display(description=gettext_lazy("new videos go to"))
+    @admin.display(description=gettext_lazy("used for new videos"))
     def role(self, account: ProviderAccount) -> SafeString | str:
-        return chip(_("This one"), "good") if account.pk == current_id() else "–"
+        return chip(_("This one"), "good") if account.pk == current_account_id() else "–"
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, account: ProviderAccount) -> SafeString:
-        return _state(account)
+        return _state_chip(account)
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def credits(self, account: ProviderAccount) -> SafeString:
-        return number(format_amount(account.balance))
+        return number_cell(format_amount(account.balance))
 
     @admin.display(description=gettext_lazy("read at"), ordering="balance_at")
     def read(self, account: ProviderAccount) -> SafeString | str:
-        return moment(account.balance_at)
+        return time_cell(account.balance_at)
 
     @admin.display(description=gettext_lazy("promised"))
     def promise(self, account: ProviderAccount) -> SafeString:
-        return number(format_amount(provider_accounts.sum_promised(account.pk)))
+        return number_cell(format_amount(provider_accounts.sum_promised(account.pk)))
 
     @admin.display(description=gettext_lazy("available"))
     def free(self, account: ProviderAccount) -> SafeString:
-        return number(format_amount(provider_accounts.get_available_balance(account)))
+        return number_cell(format_amount(provider_accounts.get_available_balance(account)))
 
     # Pages
 
@@ -93,7 +93,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         if not self.has_view_permission(request, account):
             raise PermissionDenied
         snapshots = list(account.snapshots.order_by("-taken_at", "-pk")[:SNAPSHOTS_SHOWN])
-        is_current = account.pk == current_id()
+        is_current = account.pk == current_account_id()
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -101,18 +101,18 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
             "title": account.label,
             "account": account,
             "is_current": is_current,
-            "state": _state(account),
+            "state": _state_chip(account),
             "balance": format_amount(account.balance),
             "promised": format_amount(provider_accounts.sum_promised(account.pk)),
             "available": format_amount(provider_accounts.get_available_balance(account)),
             "low": format_amount(settings.LOW_BALANCE_THRESHOLD),
             "critical": format_amount(settings.CRITICAL_BALANCE_THRESHOLD),
             "snapshots": [(row.taken_at, format_amount(row.balance), format_amount(row.promised)) for row in snapshots],
-            "curve": _curve(snapshots),
+            "curve": _curve_points(snapshots),
             "curve_width": CURVE_WIDTH,
             "curve_height": CURVE_HEIGHT,
             "buttons": self.buttons(account) if self.has_operate_permission(request) else (),
-            **provider_status.explained(account, is_current=is_current),
+            **provider_status.status_context(account, is_current=is_current),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/billing/account.html", context)
@@ -123,9 +123,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         found = [Button("resume", _("Resume…")) if paused else Button("pause", _("Pause…"), warns=True)]
         if account.source == ProviderAccount.Source.ADMIN:
             found.append(
-                Button("deactivate", _("Use no longer…"))
-                if account.is_active
-                else Button("activate", _("Use this key…"))
+                Button("deactivate", _("Stop using…")) if account.is_active else Button("activate", _("Use this key…"))
             )
         return found
 
@@ -136,55 +134,53 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         form = PauseForm(request.POST if "confirmed" in request.POST else None)
         accounts = list(chosen)
         if not form.is_valid():
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="pause",
                 title=_("Pause new videos"),
-                text=_(
-                    "No new video is sent from here on, and orders are refused with your reason. What runs goes on."
-                ),
+                text=_("No new videos are sent, and orders are refused with your reason. Running videos continue."),
                 button=_("Pause"),
                 chosen=accounts,
                 form=form,
                 warns=True,
             )
         for account in accounts:
-            provider_accounts.pause_account(account_id=account.pk, actor=operator_of(request), **form.act)
+            provider_accounts.pause_account(account_id=account.pk, actor=acting_operator(request), **form.act)
             account.refresh_from_db()
             sentence = provider_accounts.format_pause_reason(account, settings.LANGUAGE_CODE)
             self.log_change(request, account, f"paused: {sentence}")
             self.message_user(request, _("%(label)s: new videos are paused.") % {"label": account.label})
-        return _back_to(accounts, request)
+        return _redirect_after(accounts, request)
 
     @admin.action(description=gettext_lazy("Resume…"), permissions=["operate"])
     def resume(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
         accounts = list(chosen)
         if "confirmed" not in request.POST:
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="resume",
                 title=_("Resume new videos"),
-                text=_("Orders are taken again, and what waits is sent."),
+                text=_("Orders are accepted again, and waiting videos are sent."),
                 button=_("Resume"),
                 chosen=accounts,
             )
         for account in accounts:
             provider_accounts.resume_account(account_id=account.pk)
             self.log_change(request, account, "resumed")
-            self.message_user(request, _("%(label)s: new videos are made again.") % {"label": account.label})
-        return _back_to(accounts, request)
+            self.message_user(request, _("%(label)s: new videos have resumed.") % {"label": account.label})
+        return _redirect_after(accounts, request)
 
 
-def _back_to(accounts: list[ProviderAccount], request: HttpRequest | None = None) -> HttpResponse | None:
+def _redirect_after(accounts: list[ProviderAccount], request: HttpRequest | None = None) -> HttpResponse | None:
     """To the first page for an act that began there; to the page of the one account, else to the list."""
-    if request is not None and from_first_page(request):
+    if request is not None and came_from_dashboard(request):
         return HttpResponseRedirect(reverse("admin:index"))
-    return HttpResponseRedirect(page_of(accounts[0])) if len(accounts) == 1 else None
+    return HttpResponseRedirect(account_url(accounts[0])) if len(accounts) == 1 else None
 
 
-def _state(account: ProviderAccount) -> SafeString:
+def _state_chip(account: ProviderAccount) -> SafeString:
     if account.is_paused_at(clock.database_now()):
         return chip(_("Paused"), "warn")
     if account.parked_as:
@@ -194,11 +190,11 @@ def _state(account: ProviderAccount) -> SafeString:
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return chip(_("Breaker: %(state)s") % {"state": account.get_breaker_display()}, "warn")
     if circuit_breaker.is_unreachable(account):
-        return chip(_("Not reached"), "warn")
-    return chip(_("Works"), "good") if account.balance_at else chip(_("Not tested yet"))
+        return chip(_("Not reachable"), "warn")
+    return chip(_("Working"), "good") if account.balance_at else chip(_("Not tested yet"))
 
 
-def _curve(snapshots: Sequence[BalanceSnapshot]) -> str:
+def _curve_points(snapshots: Sequence[BalanceSnapshot]) -> str:
     """The points of an SVG polyline, oldest first; nothing for fewer than two."""
     rows = list(reversed(snapshots))
     if len(rows) < 2:

@@ -17,25 +17,25 @@ Pause = ProviderAccount.Pause
 class KeyForm(forms.Form):
     """A key of a provider. It is sealed when it is stored, and shown to nobody again."""
 
-    label = forms.CharField(label=gettext_lazy("Label"), max_length=80, help_text=gettext_lazy("How we call it here."))
+    label = forms.CharField(label=gettext_lazy("Label"), max_length=80, help_text=gettext_lazy("Shown in the admin."))
     api_key = forms.CharField(
         label=gettext_lazy("Key"),
         min_length=8,
         max_length=400,
         widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
-        help_text=gettext_lazy("From the provider's page of API keys. It is sealed here and never shown again."),
+        help_text=gettext_lazy("From the API keys page of the provider. It is stored encrypted and never shown again."),
     )
     base_url = forms.URLField(
         label=gettext_lazy("Address"),
         required=False,
         assume_scheme="https",
-        help_text=gettext_lazy("Leave it empty for the one in the settings."),
+        help_text=gettext_lazy("Empty: the one from the settings."),
     )
     upload_base_url = forms.URLField(
         label=gettext_lazy("Upload address"),
         required=False,
         assume_scheme="https",
-        help_text=gettext_lazy("Empty: as the address above, or the one in the settings if that is empty too."),
+        help_text=gettext_lazy("Empty: the address above, or the one from the settings."),
     )
 
 
@@ -47,35 +47,35 @@ class PauseForm(forms.Form):
         label=gettext_lazy("Until"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text=gettext_lazy("New videos are made again by themselves then. Empty: until somebody resumes them."),
+        help_text=gettext_lazy("New videos resume automatically then. Empty: until an operator resumes them."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["code"].choices = _reasons()  # type: ignore[attr-defined]
+        self.fields["code"].choices = _reason_choices()  # type: ignore[attr-defined]
         for code, _name in settings.LANGUAGES:
             language = get_language_info(code)["name_translated"]
             self.fields[f"words_{code}"] = forms.CharField(
                 label=gettext("In your own words: %(language)s") % {"language": language},
                 required=False,
                 max_length=REASON_LENGTH,
-                help_text=gettext("People read it in brackets after “New videos are paused”. Say what they may know.")
+                help_text=gettext("Shown to users in brackets after “New videos are paused”.")
                 if code == settings.LANGUAGE_CODE
-                else gettext("Empty: they read the words of the site's language."),
+                else gettext("Empty: the text in the site's language is shown."),
             )
         self.order_fields(["code", *(f"words_{code}" for code, _name in settings.LANGUAGES), "until"])
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
         if until is not None and until <= clock.now():
-            raise forms.ValidationError(gettext("This time is over."))
+            raise forms.ValidationError(gettext("This time is in the past."))
         return until
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         own = f"words_{settings.LANGUAGE_CODE}"
         if cleaned.get("code") == Pause.OWN_WORDS and not cleaned.get(own):
-            self.add_error(own, gettext("Say why, in the site's language at least."))
+            self.add_error(own, gettext("Enter a reason, at least in the site's language."))
         return cleaned
 
     @property
@@ -88,15 +88,15 @@ class PauseForm(forms.Form):
         return {"code": code, "until": until, "reason": words[settings.LANGUAGE_CODE], "words": words}
 
 
-def _reasons() -> list[tuple[str, str]]:
+def _reason_choices() -> list[tuple[str, str]]:
     """What an operator may choose, each with what people will read."""
     told = [
         (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
-        for code, words in _told().items()
+        for code, words in _preset_texts().items()
     ]
     return [*told, (Pause.OWN_WORDS, gettext("In your own words"))]
 
 
-def _told() -> dict[Pause, str]:
+def _preset_texts() -> dict[Pause, str]:
     # Unusual spending is for the watch to say.
     return {Pause(code): str(words) for code, words in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}

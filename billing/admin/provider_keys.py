@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.debug import sensitive_post_parameters
 
-from billing.admin.base import ReadOnlyAdmin, ask
+from billing.admin.base import ReadOnlyAdmin, ask_confirmation
 from billing.admin.provider_forms import KeyForm
 from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount
@@ -29,7 +29,7 @@ from billing.provider import keys as provider_keys
 
 
 @dataclass(frozen=True)
-class Proof:
+class ConnectionTest:
     """What came of asking for an account's balance: whether the provider told it, and a sentence to say of it."""
 
     answers: bool
@@ -40,7 +40,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
     """The pages and acts of keys."""
 
     # Asks for an account's balance. What needs the network joins in the app that has it.
-    prove: Callable[[ProviderAccount], Proof]
+    prove: Callable[[ProviderAccount], ConnectionTest]
 
     @method_decorator(sensitive_post_parameters("api_key"))
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -60,11 +60,11 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
             try:
                 account = provider_keys.add_key(**form.cleaned_data)
             except encryption.EncryptionError as problem:
-                form.add_error(None, _("The key cannot be sealed: %(problem)s") % {"problem": problem})
+                form.add_error(None, _("The key cannot be encrypted: %(problem)s") % {"problem": problem})
             else:
                 self.log_addition(request, account, "key added")
                 self._try_new(request, account)
-                return HttpResponseRedirect(page_of(account))
+                return HttpResponseRedirect(account_url(account))
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": _("Add a key"), "form": form}
         context["overruled"] = bool(settings.KIE_AI_API_KEY)
         return TemplateResponse(request, "admin/billing/key.html", context)
@@ -72,19 +72,19 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
     def _try_new(self, request: HttpRequest, account: ProviderAccount) -> None:
         """Ask with a key that was just stored, and let it take over if all is well. Says what came of it."""
         proof = self.prove(account)
-        told = join_sentences((_("The key is stored, sealed."), f"{account.label}: {proof.words}"))
+        told = join_sentences((_("The key is stored encrypted."), f"{account.label}: {proof.words}"))
         if not proof.answers:
             self.message_user(request, told, messages.ERROR)
         elif not provider_keys.activate_if_funded(account_id=account.pk):
             threshold = {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
             why = _(
-                "That is at or below %(threshold)s, where we stop by ourselves, so new videos do not go here yet. "
-                "Top it up, then choose “Use this key…”."
+                "This is at or below the critical threshold of %(threshold)s, so new videos do not use this key "
+                "yet. Top up the account, then choose “Use this key…”."
             )
             self.message_user(request, join_sentences((told, why % threshold)), messages.WARNING)
         else:
             self.log_change(request, account, "activated")
-            self.message_user(request, join_sentences((told, _taken_over())))
+            self.message_user(request, join_sentences((told, _activation_text())))
 
     @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
     def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
@@ -93,14 +93,14 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
             self.message_user(request, _("Choose one key that was added here."), messages.ERROR)
             return None
         if "confirmed" not in request.POST:
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="activate",
                 title=_("Use this key"),
                 text=_(
-                    "The provider is asked for the balance first, which is free. If it tells it, all new videos go to "
-                    "this key, unless the environment names one. What runs keeps the key that sent it."
+                    "The balance is read from the provider first, which is free. If that succeeds, all new videos "
+                    "use this key, unless the environment sets one. Running videos keep the key that sent them."
                 ),
                 button=_("Use this key"),
                 chosen=accounts,
@@ -111,36 +111,36 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         if proof.answers:
             provider_keys.activate_key(account_id=account.pk)
             self.log_change(request, account, "activated")
-            self.message_user(request, join_sentences((told, _taken_over())))
+            self.message_user(request, join_sentences((told, _activation_text())))
         else:
             self.message_user(request, told, messages.ERROR)
-        return HttpResponseRedirect(page_of(account))
+        return HttpResponseRedirect(account_url(account))
 
-    @admin.action(description=gettext_lazy("Use this key no longer…"), permissions=["operate"])
+    @admin.action(description=gettext_lazy("Stop using this key…"), permissions=["operate"])
     def deactivate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
         accounts = [account for account in chosen if account.source == ProviderAccount.Source.ADMIN]
         if not accounts:
             self.message_user(request, _("Choose keys that were added here."), messages.ERROR)
             return None
         if "confirmed" not in request.POST:
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="deactivate",
-                title=_("Use this key no longer"),
-                text=_("No new video goes to it. What it has under way is finished with it."),
-                button=_("Use it no longer"),
+                title=_("Stop using this key"),
+                text=_("No new video uses it. Running videos are finished with it."),
+                button=_("Stop using it"),
                 chosen=accounts,
                 warns=True,
             )
         for account in accounts:
             provider_keys.deactivate_key(account_id=account.pk)
             self.log_change(request, account, "deactivated")
-            self.message_user(request, _("%(label)s gets no new videos.") % {"label": account.label})
-        return HttpResponseRedirect(page_of(accounts[0])) if len(accounts) == 1 else None
+            self.message_user(request, _("%(label)s is no longer used for new videos.") % {"label": account.label})
+        return HttpResponseRedirect(account_url(accounts[0])) if len(accounts) == 1 else None
 
 
-def current_id() -> int | None:
+def current_account_id() -> int | None:
     """The account that new videos go to, if there is one."""
     try:
         return provider_accounts.get_current_account().pk
@@ -148,12 +148,12 @@ def current_id() -> int | None:
         return None
 
 
-def page_of(account: ProviderAccount) -> str:
+def account_url(account: ProviderAccount) -> str:
     """The address of an account's page."""
     return reverse("admin:billing_provideraccount_change", args=[account.pk])
 
 
-def _taken_over() -> str:
+def _activation_text() -> str:
     if settings.KIE_AI_API_KEY:
-        return _("New videos go to the key in the environment; once that is removed, they go here.")
-    return _("All new videos go here from now on.")
+        return _("New videos use the key from the environment; once that is removed, they use this one.")
+    return _("All new videos use this key from now on.")

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import account_link, chip, moment, number, reference_link
+from billing.admin.cells import account_link, chip, number_cell, reference_link, time_cell
 from billing.common.formatting import format_amount
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 
@@ -30,7 +30,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("happened at"), ordering="happened_at")
     def when(self, entry: ProviderEntry) -> SafeString | str:
-        return moment(entry.happened_at)
+        return time_cell(entry.happened_at)
 
     @admin.display(description=_("kind"), ordering="kind")
     def what(self, entry: ProviderEntry) -> SafeString:
@@ -38,7 +38,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("amount"), ordering="amount")
     def moved(self, entry: ProviderEntry) -> SafeString:
-        return number(f"{'+' if entry.amount > 0 else ''}{format_amount(entry.amount)}")
+        return number_cell(f"{'+' if entry.amount > 0 else ''}{format_amount(entry.amount)}")
 
     @admin.display(description=_("reason"))
     def why(self, entry: ProviderEntry) -> str:
@@ -58,7 +58,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("written at"), ordering="created_at")
     def written(self, entry: ProviderEntry) -> SafeString | str:
-        return moment(entry.created_at)
+        return time_cell(entry.created_at)
 
 
 @admin.register(FileAnswer)
@@ -73,7 +73,7 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, answer: FileAnswer) -> SafeString | str:
-        return moment(answer.at)
+        return time_cell(answer.at)
 
     @admin.display(description=_("difference"), ordering="kind")
     def what(self, answer: FileAnswer) -> str:
@@ -85,7 +85,7 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("provider credits"), ordering="provider_credits")
     def cost(self, answer: FileAnswer) -> SafeString:
-        return number(format_amount(answer.provider_credits))
+        return number_cell(format_amount(answer.provider_credits))
 
 
 @admin.register(BooksRun)
@@ -97,7 +97,7 @@ class BooksRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("at"), ordering="at")
     def when(self, run: BooksRun) -> SafeString | str:
-        return moment(run.at)
+        return time_cell(run.at)
 
     @admin.display(description=_("the books"), ordering="problems")
     def verdict(self, run: BooksRun) -> SafeString:
@@ -105,4 +105,4 @@ class BooksRunAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("took"), ordering="took_s")
     def took(self, run: BooksRun) -> SafeString:
-        return number(f"{run.took_s:.2f} s")
+        return number_cell(f"{run.took_s:.2f} s")

@@ -6,8 +6,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import account_link, chip, moment, number, person_link, reference_link
-from billing.admin.filters import JobFilter, ModelFilter, VarianceFilter
+from billing.admin.cells import account_link, chip, number_cell, person_link, reference_link, time_cell
+from billing.admin.filters import ItemKindFilter, ModelFilter, VarianceFilter
 from billing.common.formatting import format_amount
 from billing.common.item_names import get_model_title
 from billing.models import PaidCall, Spend
@@ -28,7 +28,7 @@ class SpendAdmin(ReadOnlyAdmin):
 
     list_display = ("at", "about", "person", "item", "status", "planned", "real", "off", "basis", "usd", "made_by")
     list_display_links = ("at",)
-    list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", JobFilter, "created_at")
+    list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", ItemKindFilter, "created_at")
     list_select_related = ("user", "account")
     ordering = ("-id",)
     search_fields = ("user__email", "job_id")
@@ -36,7 +36,7 @@ class SpendAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("estimated at"), ordering="created_at")
     def at(self, spend: Spend) -> SafeString | str:
-        return moment(spend.created_at)
+        return time_cell(spend.created_at)
 
     @admin.display(description=_("reference"), ordering="job_id")
     def about(self, spend: Spend) -> SafeString | str:
@@ -56,17 +56,17 @@ class SpendAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("estimated"), ordering="estimated")
     def planned(self, spend: Spend) -> SafeString:
-        return number(format_amount(spend.estimated))
+        return number_cell(format_amount(spend.estimated))
 
     @admin.display(description=_("actual"), ordering="actual")
     def real(self, spend: Spend) -> SafeString:
-        return number(format_amount(spend.actual))
+        return number_cell(format_amount(spend.actual))
 
     @admin.display(description=_("difference"))
     def off(self, spend: Spend) -> SafeString:
         """How far the cost was from its estimate."""
         if spend.difference is None:
-            return number("–")
+            return number_cell("–")
         sign = "+" if spend.difference > 0 else ""
         tone = "warn" if spend.difference > 0 else "good" if spend.difference < 0 else "muted"
         words = f"{sign}{format_amount(spend.difference)}"
@@ -75,7 +75,7 @@ class SpendAdmin(ReadOnlyAdmin):
     @admin.display(description=_("in US$"))
     def usd(self, spend: Spend) -> SafeString:
         cost = spend.estimated if spend.actual is None else spend.actual
-        return number(f"{cost * spend.usd_per_credit:.4f}")
+        return number_cell(f"{cost * spend.usd_per_credit:.4f}")
 
     @admin.display(description=_("account"))
     def made_by(self, spend: Spend) -> SafeString | str:
@@ -96,7 +96,7 @@ class PaidCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("started at"), ordering="started_at")
     def started(self, call: PaidCall) -> SafeString | str:
-        return moment(call.started_at)
+        return time_cell(call.started_at)
 
     @admin.display(description=_("reference"))
     def about(self, call: PaidCall) -> SafeString | str:
@@ -108,7 +108,7 @@ class PaidCallAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("answered at"), ordering="answered_at")
     def answered(self, call: PaidCall) -> SafeString | str:
-        return moment(call.answered_at)
+        return time_cell(call.answered_at)
 
     @admin.display(description=_("account"))
     def made_by(self, call: PaidCall) -> SafeString | str:

@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy
 
 from accounts.models import User
 from accounts.seams import clock
-from billing.admin.base import ReadOnlyAdmin, ask, operator_of
-from billing.admin.cells import chip, moment, person_link
+from billing.admin.base import ReadOnlyAdmin, acting_operator, ask_confirmation
+from billing.admin.cells import chip, person_link, time_cell
 from billing.guard import anomalies, user_holds
 from billing.models import UserHold
 
-MOST_HELD = 200
+MAX_USERS = 200
 
 
 class HoldForm(forms.Form):
@@ -28,23 +28,23 @@ class HoldForm(forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=user_holds.REASON_LENGTH,
-        help_text=gettext_lazy("They read it in brackets when they order: “An operator holds your new videos (…)”."),
+        help_text=gettext_lazy("Shown to them in brackets when they order: “An operator holds your new videos (…)”."),
     )
     until = forms.DateTimeField(
         label=gettext_lazy("Until"),
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}),
-        help_text=gettext_lazy("Then they can order again by themselves. Empty: until somebody lets go of them."),
+        help_text=gettext_lazy("The hold ends then. Empty: until an operator releases it."),
     )
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
         if until is not None and until <= clock.now():
-            raise forms.ValidationError(_("This time is over."))
+            raise forms.ValidationError(_("This time is in the past."))
         return until
 
 
-class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
+class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
     """What the list of people offers about holds; joins it there."""
 
     HOLD_ACTIONS: ClassVar[tuple[str, ...]] = ("hold_orders", "release_orders")
@@ -55,21 +55,21 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description=gettext_lazy("Hold new videos…"), permissions=["hold"])
     def hold_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
         """Asks why and until when. What is at the provider goes on, what waits keeps its place."""
-        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MOST_HELD + 1])
-        if not people or len(people) > MOST_HELD:
-            words = _("Choose 1 to %(n)d people with an open account.") % {"n": MOST_HELD}
+        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+        if not people or len(people) > MAX_USERS:
+            words = _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}
             self.message_user(request, words, messages.ERROR)
             return None
         form = HoldForm(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="hold_orders",
                 title=_("Hold new videos"),
                 text=_(
-                    "Their orders are refused with your reason, and what they have waiting is not sent meanwhile. "
-                    "What is being made goes on; nothing fails. Everybody else goes on as well."
+                    "Their orders are refused with your reason, and their waiting videos are not sent. Videos "
+                    "that are being made continue. Other users are not affected."
                 ),
                 button=_("Hold"),
                 chosen=people,
@@ -78,20 +78,22 @@ class HoldActs(admin.ModelAdmin):  # type: ignore[type-arg]
             )
         with transaction.atomic():
             for user in people:
-                user_holds.hold(user=user, code=user_holds.Code.PERSON, actor=operator_of(request), **form.cleaned_data)
+                user_holds.hold(
+                    user=user, code=user_holds.Code.PERSON, actor=acting_operator(request), **form.cleaned_data
+                )
                 self.log_change(request, user, f"new videos held: {form.cleaned_data['reason']}")
         for user in people:
             self.message_user(request, _("New videos are held: %(email)s") % {"email": user.email})
         return None
 
-    @admin.action(description=gettext_lazy("Let their videos go on"), permissions=["hold"])
+    @admin.action(description=gettext_lazy("Release the hold"), permissions=["hold"])
     def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in chosen:
             if user_holds.release(user_id=user.pk):
                 self.log_change(request, user, "new videos held no longer")
                 self.message_user(request, _("Can order again: %(email)s") % {"email": user.email})
             else:
-                words = _("Nobody held new videos of %(email)s.") % {"email": user.email}
+                words = _("There was no hold on %(email)s.") % {"email": user.email}
                 self.message_user(request, words, messages.WARNING)
         # The alert of a burst is over now, not in a minute.
         anomalies.end_finished_trips()
@@ -124,17 +126,17 @@ class UserHoldAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("held at"), ordering="held_at")
     def since(self, hold: UserHold) -> SafeString | str:
-        return moment(hold.held_at)
+        return time_cell(hold.held_at)
 
     @admin.display(description=gettext_lazy("by"))
     def by(self, hold: UserHold) -> SafeString | str:
-        return person_link(hold.held_by) if hold.held_by else _("the watch over spending")
+        return person_link(hold.held_by) if hold.held_by else _("the spending monitor")
 
     @admin.display(description=gettext_lazy("until"), ordering="until")
     def ends(self, hold: UserHold) -> SafeString | str:
-        return moment(hold.until) if hold.until else _("somebody lets go")
+        return time_cell(hold.until) if hold.until else _("released by an operator")
 
-    @admin.action(description=gettext_lazy("Let their videos go on"), permissions=["operate"])
+    @admin.action(description=gettext_lazy("Release the hold"), permissions=["operate"])
     def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
         for hold in chosen.select_related("user"):
             self.log_change(request, hold.user, "new videos held no longer")

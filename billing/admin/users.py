@@ -18,15 +18,15 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts.admin.users import UserAdmin as PersonAdmin
 from accounts.models import User
 from accounts.seams import clock, randomness
-from billing.admin.base import ask, operator_of
-from billing.admin.cells import chip, list_url, moment, number, signed
-from billing.admin.user_holds import HoldActs
+from billing.admin.base import acting_operator, ask_confirmation
+from billing.admin.cells import chip, format_signed, list_url, number_cell, time_cell
+from billing.admin.user_holds import HoldActions
 from billing.credits import ledger, lots
 from billing.credits.lots import Holding
 from billing.models import LedgerEntry
 
-MOST_PEOPLE = 200
-MOST_LOTS = 20
+MAX_USERS = 200
+MAX_LOTS_SHOWN = 20
 
 
 class CreditsForm(forms.Form):
@@ -36,12 +36,12 @@ class CreditsForm(forms.Form):
         label=gettext_lazy("Credits"),
         min_value=-ledger.MAX_MOVEMENT,
         max_value=ledger.MAX_MOVEMENT,
-        help_text=gettext_lazy("For each. A negative number takes credits away."),
+        help_text=gettext_lazy("For each user. A negative number removes credits."),
     )
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=ledger.NOTE_LENGTH,
-        help_text=gettext_lazy("Stands in the person's statement."),
+        help_text=gettext_lazy("Shown in the user's statement."),
     )
     last_day = forms.DateField(
         label=gettext_lazy("Until"),
@@ -54,19 +54,19 @@ class CreditsForm(forms.Form):
     def clean_amount(self) -> int:
         amount: int = self.cleaned_data["amount"]
         if amount == 0:
-            raise forms.ValidationError(_("Give or take at least one credit."))
+            raise forms.ValidationError(_("Give or remove at least one credit."))
         return amount
 
     def clean_last_day(self) -> date | None:
         last_day: date | None = self.cleaned_data["last_day"]
         if last_day and lots.end_of_day(last_day) <= clock.now():
-            raise forms.ValidationError(_("That day is over."))
+            raise forms.ValidationError(_("That day is in the past."))
         if last_day and self.cleaned_data.get("amount", 0) < 0:
-            raise forms.ValidationError(_("Only credits that are given can have an end."))
+            raise forms.ValidationError(_("Only granted credits can have an expiry date."))
         return last_day
 
 
-class UserAdmin(HoldActs, PersonAdmin):
+class UserAdmin(HoldActions, PersonAdmin):
     """A person, with what they hold."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
@@ -76,7 +76,7 @@ class UserAdmin(HoldActs, PersonAdmin):
         *PersonAdmin.fieldsets[1:],
     )
     readonly_fields: ClassVar[Any] = (*PersonAdmin.readonly_fields, "balance", "held", "movements")
-    actions = ("move_credits", *HoldActs.HOLD_ACTIONS, *PersonAdmin.actions)
+    actions = ("move_credits", *HoldActions.HOLD_ACTIONS, *PersonAdmin.actions)
     change_form_template = "admin/billing/person.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -94,14 +94,14 @@ class UserAdmin(HoldActs, PersonAdmin):
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
     def balance(self, user: Any) -> SafeString:
-        return number(number_format(user.balance))
+        return number_cell(number_format(user.balance))
 
     @admin.display(description=gettext_lazy("lots"))
     def held(self, user: User) -> SafeString | str:
         """What they hold by what expires when, in the order in which it is spent."""
         rows = [
-            format_html("<li>{} {}</li>", number(number_format(one.user_credits)), _until(one))
-            for one in lots.list_holdings(user)[:MOST_LOTS]
+            format_html("<li>{} {}</li>", number_cell(number_format(one.user_credits)), _format_expiry(one))
+            for one in lots.list_holdings(user)[:MAX_LOTS_SHOWN]
         ]
         if not rows:
             return "–"
@@ -112,16 +112,16 @@ class UserAdmin(HoldActs, PersonAdmin):
     @admin.display(description=gettext_lazy("ledger"))
     def movements(self, user: User) -> SafeString:
         count = LedgerEntry.objects.filter(account__user=user).count()
-        words = ngettext("%(n)d movement", "%(n)d movements", count) % {"n": count}
+        words = ngettext("%(n)d entry", "%(n)d entries", count) % {"n": count}
         return format_html('<a href="{}">{}</a>', list_url("billing_ledgerentry", account__user=user.pk), words)
 
-    @admin.action(description=gettext_lazy("Give or take credits…"), permissions=["move_credits"])
+    @admin.action(description=gettext_lazy("Give or remove credits…"), permissions=["move_credits"])
     def move_credits(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
         """Asks how many and why; then all of them or none. The same form sent twice moves once."""
-        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MOST_PEOPLE + 1])
-        if not people or len(people) > MOST_PEOPLE:
+        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+        if not people or len(people) > MAX_USERS:
             self.message_user(
-                request, _("Choose 1 to %(n)d people with an open account.") % {"n": MOST_PEOPLE}, messages.ERROR
+                request, _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}, messages.ERROR
             )
             return None
         form = CreditsForm(
@@ -131,21 +131,21 @@ class UserAdmin(HoldActs, PersonAdmin):
             try:
                 self._move(request, people, form.cleaned_data)
             except ledger.InsufficientCredits as problem:
-                words = _("Somebody here has only %(balance)d credits; nobody's were moved.")
+                words = _("One of these users has only %(balance)d credits; nothing was changed.")
                 form.add_error("amount", words % {"balance": problem.balance})
             except ledger.KeyReused:
-                words = _("This form was used before, for something else. Nothing was moved; open it anew.")
+                words = _("This form was already used for a different change. Nothing was changed; open it again.")
                 self.message_user(request, words, messages.ERROR)
                 return None
             else:
                 return None
-        return ask(
+        return ask_confirmation(
             self,
             request,
             action="move_credits",
-            title=_("Give or take credits"),
-            text=_("Each of these people gets an entry in their statement; it cannot be edited afterwards."),
-            button=_("Move credits"),
+            title=_("Give or remove credits"),
+            text=_("Each of these users gets an entry in their statement. It cannot be edited afterwards."),
+            button=_("Change credits"),
             chosen=people,
             form=form,
         )
@@ -158,7 +158,7 @@ class UserAdmin(HoldActs, PersonAdmin):
                 key = f"operator:{wanted['key']}:{user.pk}"
                 if not ledger.statement(user).filter(idempotency_key=key).exists():
                     moved.append(user)
-                facts = {"user_credits": amount, "note": wanted["reason"], "actor": operator_of(request)}
+                facts = {"user_credits": amount, "note": wanted["reason"], "actor": acting_operator(request)}
                 if amount > 0:
                     expires_at = last_day and lots.end_of_day(last_day)
                     ledger.grant(user=user, idempotency_key=key, expires_at=expires_at, **facts)
@@ -168,16 +168,20 @@ class UserAdmin(HoldActs, PersonAdmin):
                 until = f", until {last_day}" if last_day else ""
                 self.log_change(request, user, f"{amount:+d} credits{until}: {wanted['reason']}")
         for user in people:
-            facts = {"email": user.email, "amount": signed(amount), "balance": number_format(ledger.balance_of(user))}
+            facts = {
+                "email": user.email,
+                "amount": format_signed(amount),
+                "balance": number_format(ledger.balance_of(user)),
+            }
             if user in moved:
                 words = _("%(amount)s credits for %(email)s: the balance is %(balance)s now.") % facts
             else:
-                words = _("Done before for %(email)s: nothing was moved again, the balance is %(balance)s.") % facts
+                words = _("Already done for %(email)s: nothing was changed, the balance is %(balance)s.") % facts
             self.message_user(request, words, messages.SUCCESS)
 
 
-def _until(holding: Holding) -> SafeString | str:
-    words = format_html(_("until {}"), moment(holding.expires_at)) if holding.expires_at else _("for ever")
+def _format_expiry(holding: Holding) -> SafeString | str:
+    words = format_html(_("until {}"), time_cell(holding.expires_at)) if holding.expires_at else _("no expiry")
     return format_html("{} {}", words, chip(_("Grace"), "info")) if holding.is_grace else words
 
 

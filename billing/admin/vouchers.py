@@ -16,13 +16,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.seams import clock
-from billing.admin.base import ReadOnlyAdmin, ask, operator_of
-from billing.admin.cells import chip, list_url, moment, number, person_link
+from billing.admin.base import ReadOnlyAdmin, acting_operator, ask_confirmation
+from billing.admin.cells import chip, list_url, number_cell, person_link, time_cell
 from billing.common import csv_export
 from billing.credits import ledger, lots, vouchers
 from billing.models import Voucher, VoucherUse
 
-MOST_WITHDRAWN = 1000
+MAX_WITHDRAWN = 1000
 USES_SHOWN = 20
 
 
@@ -36,23 +36,23 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
         label=gettext_lazy("Credits"),
         min_value=1,
         max_value=ledger.MAX_MOVEMENT,
-        help_text=gettext_lazy("For each use."),
+        help_text=gettext_lazy("Per use."),
     )
     max_uses = forms.IntegerField(
         label=gettext_lazy("Uses of each code"),
         min_value=1,
         max_value=1_000_000,
         initial=1,
-        help_text=gettext_lazy("By so many people, once each."),
+        help_text=gettext_lazy("Each user can use a code once."),
     )
     last_day = forms.DateField(
-        label=gettext_lazy("Can be used until"),
+        label=gettext_lazy("Valid until"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text=gettext_lazy("That day included. Empty: for ever."),
+        help_text=gettext_lazy("That day included. Empty: no end date."),
     )
     credits_last_days = forms.IntegerField(
-        label=gettext_lazy("The credits last, in days"),
+        label=gettext_lazy("Credits valid for (days)"),
         required=False,
         min_value=1,
         max_value=36_500,
@@ -66,7 +66,7 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean_last_day(self) -> Any:
         last_day = self.cleaned_data["last_day"]
         if last_day and lots.end_of_day(last_day) <= clock.now():
-            raise forms.ValidationError(_("That day is over."))
+            raise forms.ValidationError(_("That day is in the past."))
         return last_day
 
 
@@ -94,13 +94,13 @@ class StateFilter(admin.SimpleListFilter):
 STATES = {
     "usable": gettext_lazy("Usable"),
     "used_up": gettext_lazy("Used up"),
-    "over": gettext_lazy("Its time is over"),
+    "over": gettext_lazy("Expired code"),
     "withdrawn": gettext_lazy("Withdrawn"),
 }
 TONES = {"usable": "good", "withdrawn": "bad"}
 
 
-def state_of(voucher: Voucher) -> str:
+def voucher_state(voucher: Voucher) -> str:
     """A name of STATES."""
     if voucher.withdrawn_at is not None:
         return "withdrawn"
@@ -118,7 +118,7 @@ class VoucherAdmin(ReadOnlyAdmin):
     list_display_links = ("code_",)
     list_filter = (StateFilter, "created_at")
     search_fields = ("code", "note", "redemptions__user__email")
-    search_help_text = gettext_lazy("A code, words of the note, or the e-mail address of somebody who used it")
+    search_help_text = gettext_lazy("A code, words of the note, or the e-mail address of a user who redeemed it")
     actions = ("withdraw",)
     change_list_template = "admin/billing/vouchers.html"
 
@@ -148,7 +148,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             [str(name) for name in (_("Code"), _("Credits"), _("Uses"), _("Used"), _("Until"), _("Note"))]
         ]
         rows += [
-            [one.code, one.user_credits, one.max_uses, one.uses, _minute(one.valid_until), one.note]
+            [one.code, one.user_credits, one.max_uses, one.uses, _format_minute(one.valid_until), one.note]
             for one in found.iterator()
         ]
         answer = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
@@ -169,7 +169,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             valid_until=wanted["last_day"] and lots.end_of_day(wanted["last_day"]),
             credits_last_days=wanted["credits_last_days"],
             note=wanted["note"],
-            actor=operator_of(request),
+            actor=acting_operator(request),
         )
         # The form's own row is the first of them: the journal and the answer speak of it.
         obj.pk, obj.code, obj.created_at = made[0].pk, made[0].code, made[0].created_at
@@ -182,25 +182,25 @@ class VoucherAdmin(ReadOnlyAdmin):
         """To the codes just made, and to nothing else."""
         together = {"created_at": obj.created_at.isoformat()}
         count = Voucher.objects.filter(**together).count()
-        words = ngettext("%(n)d code is made.", "%(n)d codes are made. Here they are, to copy or to download.", count)
+        words = ngettext("%(n)d code created.", "%(n)d codes created. Copy or download them here.", count)
         self.message_user(request, words % {"n": count}, messages.SUCCESS)
         return redirect(list_url("billing_voucher", **together))
 
     @admin.action(description=gettext_lazy("Withdraw…"), permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, chosen: QuerySet[Voucher]) -> HttpResponse | None:
         """Asks first. Who used a code keeps what it gave."""
-        usable = list(chosen.filter(withdrawn_at=None).order_by("pk")[: MOST_WITHDRAWN + 1])
-        if not usable or len(usable) > MOST_WITHDRAWN:
-            words = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MOST_WITHDRAWN}
+        usable = list(chosen.filter(withdrawn_at=None).order_by("pk")[: MAX_WITHDRAWN + 1])
+        if not usable or len(usable) > MAX_WITHDRAWN:
+            words = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MAX_WITHDRAWN}
             self.message_user(request, words, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
-            return ask(
+            return ask_confirmation(
                 self,
                 request,
                 action="withdraw",
                 title=_("Withdraw vouchers"),
-                text=_("Nobody can use these codes any more. Who used one keeps the credits."),
+                text=_("These codes can no longer be used. Users who redeemed one keep the credits."),
                 button=_("Withdraw"),
                 chosen=usable,
                 warns=True,
@@ -214,15 +214,15 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("code"), ordering="code")
     def code_(self, voucher: Voucher) -> SafeString:
-        return number(voucher.code)
+        return number_cell(voucher.code)
 
     @admin.display(description=gettext_lazy("credits"), ordering="user_credits")
     def credits(self, voucher: Voucher) -> SafeString:
-        return number(number_format(voucher.user_credits))
+        return number_cell(number_format(voucher.user_credits))
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, voucher: Voucher) -> SafeString:
-        state = state_of(voucher)
+        state = voucher_state(voucher)
         return chip(STATES[state], TONES.get(state, ""))
 
     @admin.display(description=gettext_lazy("used"), ordering="uses")
@@ -230,33 +230,33 @@ class VoucherAdmin(ReadOnlyAdmin):
         words = _("%(used)s of %(most)s") % {
             "used": number_format(voucher.uses), "most": number_format(voucher.max_uses)
         }  # fmt: skip
-        return number(words)
+        return number_cell(words)
 
     @admin.display(description=gettext_lazy("valid until"), ordering="valid_until")
     def until(self, voucher: Voucher) -> SafeString | str:
-        return moment(voucher.valid_until) if voucher.valid_until else _("for ever")
+        return time_cell(voucher.valid_until) if voucher.valid_until else _("no expiry")
 
-    @admin.display(description=gettext_lazy("credits last"), ordering="credits_last_days")
+    @admin.display(description=gettext_lazy("credits valid for"), ordering="credits_last_days")
     def last(self, voucher: Voucher) -> str:
         days = voucher.credits_last_days
-        return ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else _("for ever")
+        return ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else _("no expiry")
 
     @admin.display(description=gettext_lazy("made at"), ordering="created_at")
     def made(self, voucher: Voucher) -> SafeString | str:
-        return moment(voucher.created_at)
+        return time_cell(voucher.created_at)
 
     @admin.display(description=gettext_lazy("used by"))
     def by_whom(self, voucher: Voucher) -> SafeString | str:
         """The last who used it, and a link to all of them."""
         uses = list(voucher.redemptions.select_related("user")[:USES_SHOWN])
         if not uses:
-            return _("Nobody yet.")
+            return _("Not used yet.")
         people = format_html(
             "{}" * len(uses),
-            *[format_html("<li>{} {}</li>", moment(one.used_at), person_link(one.user)) for one in uses],
+            *[format_html("<li>{} {}</li>", time_cell(one.used_at), person_link(one.user)) for one in uses],
         )
         every = list_url("billing_voucheruse", voucher__id__exact=voucher.pk)
-        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', people, every, _("All of them"))
+        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', people, every, _("Show all"))
 
 
 @admin.register(VoucherUse)
@@ -276,7 +276,7 @@ class VoucherUseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("at"), ordering="used_at")
     def at(self, use: VoucherUse) -> SafeString | str:
-        return moment(use.used_at)
+        return time_cell(use.used_at)
 
     @admin.display(description=gettext_lazy("person"), ordering="user__email")
     def person(self, use: VoucherUse) -> SafeString:
@@ -289,8 +289,8 @@ class VoucherUseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, use: VoucherUse) -> SafeString:
-        return number(number_format(use.entry.amount))
+        return number_cell(number_format(use.entry.amount))
 
 
-def _minute(at: Any) -> str:
+def _format_minute(at: Any) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M}" if at else ""

@@ -71,7 +71,7 @@ class Voucher(models.Model):
     uses = models.PositiveIntegerField(_("used"), default=0, editable=False)
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)
     credits_last_days = models.PositiveIntegerField(
-        _("the credits last, in days"), null=True, blank=True, help_text=_("Empty: they do not expire.")
+        _("credits valid for (days)"), null=True, blank=True, help_text=_("Empty: they do not expire.")
     )
     note = models.CharField(_("note"), max_length=300, blank=True)
     withdrawn_at = models.DateTimeField(_("withdrawn at"), null=True, blank=True, editable=False)

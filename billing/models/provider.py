@@ -119,7 +119,7 @@ class ProviderOutcome(models.Model):
 
     account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="outcomes", verbose_name=_("account"))
     call = models.CharField(_("call"), max_length=8, choices=Call, default=Call.PAID)
-    is_ok = models.BooleanField(_("well"))
+    is_ok = models.BooleanField(_("succeeded"))
     detail = models.CharField(_("detail"), max_length=300, blank=True)
     at = models.DateTimeField(_("at"), default=clock.now)
 

@@ -152,7 +152,7 @@ class PriceProposal(models.Model):
     class State(models.TextChoices):
         OPEN = "open", pgettext_lazy("price proposal", "Open")
         APPLIED = "applied", _("Applied")
-        DISMISSED = "dismissed", _("Put aside")
+        DISMISSED = "dismissed", _("Dismissed")
 
     model = models.CharField(_("model"), max_length=40)
     resolution = models.CharField(_("resolution"), max_length=8)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from billing.admin.provider import Button
 from billing.admin.provider import ProviderAccountAdmin as AccountAdmin
-from billing.admin.provider_keys import Proof, current_id
+from billing.admin.provider_keys import ConnectionTest, current_account_id
 from billing.common.formatting import format_amount, join_sentences
 from billing.models import ProviderAccount, Spend
 from billing.provider.accounts import NoProviderKey
@@ -26,7 +26,7 @@ class ProviderAccountAdmin(AccountAdmin):
 
     actions = ("test_connection", *AccountAdmin.actions)
 
-    def prove(self, account: ProviderAccount) -> Proof:
+    def prove(self, account: ProviderAccount) -> ConnectionTest:
         return _test_connection(account)
 
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
@@ -45,19 +45,19 @@ class ProviderAccountAdmin(AccountAdmin):
         return None
 
 
-def _test_connection(account: ProviderAccount) -> Proof:
+def _test_connection(account: ProviderAccount) -> ConnectionTest:
     """Ask for the balance and describe the result."""
-    is_used = account.pk == current_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
+    is_used = account.pk == current_account_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
         reading = provider_balances.read(account, free_call_client_for(account), is_used=is_used)
     except NoProviderKey as problem:
-        return Proof(False, str(problem))
+        return ConnectionTest(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
         words = {"took": took, "balance": format_amount(reading.balance)}
-        return Proof(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
+        return ConnectionTest(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
     words = {"took": took, "detail": reading.error.detail if reading.error else ""}
-    return Proof(
+    return ConnectionTest(
         False,
         join_sentences(
             (

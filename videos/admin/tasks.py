@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin.lists import TolerantChangeList
 from accounts.seams import clock
-from billing.admin.base import ReadOnlyAdmin, operator_of
+from billing.admin.base import ReadOnlyAdmin, acting_operator
 from billing.admin.cells import chip
 from billing.guard import wait_reasons
 from billing.models import Alert, Spend
@@ -220,7 +220,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/videos/confirm.html", context)
 
     def _perform(self, request: HttpRequest, act: acts.TaskAction, task: VideoTask, seen: str) -> None:
-        done, words = acts.perform_action(act, task, seen=seen, actor=operator_of(request))
+        done, words = acts.perform_action(act, task, seen=seen, actor=acting_operator(request))
         if done:
             self.log_change(request, task, act.name)
         text = f"{Truncator(task.prompt).chars(40)}: {words}"

@@ -161,7 +161,7 @@ def _alerts(summary: Summary) -> Section:
     if summary.more_alerts:
         lines.append(Line(_("and others"), _count(summary.more_alerts)))
     if summary.snoozed_alerts:
-        lines.append(Line(_("Put aside"), _count(summary.snoozed_alerts)))
+        lines.append(Line(_("Snoozed"), _count(summary.snoozed_alerts)))
     if not count:
         return Section(_("Open alerts"), _("none"), GOOD, lines)
     # Critical alerts come first, so that none is left out unless all shown are critical.

@@ -77,7 +77,7 @@ def test_a_person_is_held_by_hand_and_let_go(
 ) -> None:
     page = new_page(user=olga, viewport=viewport)
     page.goto(f"/admin/accounts/user/{alice.pk}/change/")
-    page.get_by_role("button", name="Let their videos go on").click()
+    page.get_by_role("button", name="Release the hold").click()
     expect(page.get_by_text("Can order again: alice@example.com")).to_be_visible()
     page.goto(f"/admin/accounts/user/{alice.pk}/change/")
     page.get_by_role("button", name="Hold new videos").click()

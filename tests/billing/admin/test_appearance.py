@@ -64,10 +64,10 @@ def test_pages_of_money_fit_and_breach_nothing(
 def test_credits_are_given_by_hand(account: ProviderAccount, alice: User, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto(f"/admin/accounts/user/{alice.pk}/change/")
-    page.get_by_role("button", name="Give or take credits").click()
+    page.get_by_role("button", name="Give or remove credits").click()
     page.get_by_label("Credits").fill("40")
     page.get_by_label("Reason").fill("A gift")
-    page.get_by_role("button", name="Move credits").click()
+    page.get_by_role("button", name="Change credits").click()
     expect(page.get_by_text("+40 credits for alice@example.com: the balance is 100 now.")).to_be_visible()
     assert ledger.balance_of(alice) == 100
     assert ledger.statement(alice).latest("id").note == "A gift"
@@ -84,4 +84,4 @@ def test_new_videos_are_paused_by_hand(account: ProviderAccount, olga: User, new
     expect(page.get_by_text("We move house").first).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     page.get_by_role("button", name="Resume", exact=True).click()
-    expect(page.get_by_text("Works", exact=True)).to_be_visible()
+    expect(page.get_by_text("Working", exact=True)).to_be_visible()

@@ -59,7 +59,7 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     assert "60 of 0 · 100 %" in month
     assert "set here" in month
     each = next(row for row in rows if "Each user · Day" in row)
-    assert "nobody set one" in each
+    assert "not set" in each
     mine = next(row for row in rows if "alice@example.com · Day" in row)
     assert "meter-warn" in mine
     assert "60 · 60 %" in mine
@@ -119,18 +119,16 @@ def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk
 
 def test_what_does_not_fit_is_said(desk: Client) -> None:
     set_limit(subject="model", period="day", model="veo3", limit=Decimal(500), actor=None)
-    assert errors(desk, subject="user") == {"email": ["Say for which one."]}
-    assert errors(desk, subject="model") == {"model": ["Say for which one."]}
-    wrong = "Leave this empty, or choose that the limit is for one of these."
+    assert errors(desk, subject="user") == {"email": ["Choose one."]}
+    assert errors(desk, subject="model") == {"model": ["Choose one."]}
+    wrong = "Leave this empty, or choose a limit for one user or one model."
     assert errors(desk, email="alice@example.com") == {"email": [wrong]}
     assert errors(desk, model="veo3") == {"model": [wrong]}
-    assert errors(desk, subject="user", email="nobody@example.com") == {"email": ["Nobody has this address."]}
+    assert errors(desk, subject="user", email="nobody@example.com") == {"email": ["No user has this address."]}
     assert errors(desk, limit="-1") == {"limit": ["A limit is zero or more."]}
     assert list(errors(desk, limit="a lot")) == ["limit"]
     assert list(errors(desk, warn_percent="0")) == ["warn_percent"]
-    assert errors(desk, subject="model", model="veo3") == {
-        "__all__": ["There is such a limit already: change that one."]
-    }
+    assert errors(desk, subject="model", model="veo3") == {"__all__": ["This limit already exists. Change it instead."]}
 
 
 def test_who_sets_what_holds_for_everybody_is_asked_for_no_name(desk: Client) -> None:

@@ -55,9 +55,9 @@ def test_credits_are_given_until_a_day(desk: Client, alice: User, still: SetCloc
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"last_day": "2026-08-31"}, "That day is over."),
-        ({"last_day": "2026-12-31", "amount": -5}, "Only credits that are given can have an end."),
-        ({"last_day": "2026-12-31", "amount": 0}, "Give or take at least one credit."),
+        ({"last_day": "2026-08-31"}, "That day is in the past."),
+        ({"last_day": "2026-12-31", "amount": -5}, "Only granted credits can have an expiry date."),
+        ({"last_day": "2026-12-31", "amount": 0}, "Give or remove at least one credit."),
         ({"last_day": "soon"}, "Enter a valid date."),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_person_s_page_shows_what_they_hold_by_date(desk: Client, alice: User,
     refund()
     page = desk.get(f"{PEOPLE}{alice.pk}/change/").text
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert "30 until 2026-09-12 12:00:00 Grace 12,000 for ever All lots" in text
+    assert "30 until 2026-09-12 12:00:00 Grace 12,000 no expiry All lots" in text
     assert f"{LOTS}?account__user={alice.pk}" in page
     assert "12,030" in columns(desk.get(PEOPLE, {"q": "alice"}).text, "balance")
     assert ledger.balance_of(alice) == 12_030
@@ -154,7 +154,7 @@ def test_lots_are_found_by_person_and_by_what_is_left(desk: Client, alice: User,
     assert left(account__user=str(bob.pk)) == left(q="bob@") == ["7"]
     text = desk.get(LOTS).text
     assert "Grace" in columns(text, "kind")
-    assert "what was held before there were lots" in text
+    assert "balance from before lots existed" in text
     grace = CreditLot.objects.get(is_grace=True)
     assert "2026-09-10 12:00:00" in desk.get(f"{LOTS}{grace.pk}/change/").text
     assert desk.post(f"{LOTS}{grace.pk}/change/", {"remaining": "9"}).status_code == 403
@@ -203,7 +203,7 @@ def make(desk: Client, **fields: Any) -> Any:
 def test_one_code_is_made_and_shown(desk: Client, olga: User, still: SetClock) -> None:
     text = make(desk, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair").text
     one = Voucher.objects.get()
-    assert "1 code is made." in text
+    assert "1 code created." in text
     assert columns(text, "code_") == [one.code]
     assert columns(text, "credits") == ["1,500"]
     assert columns(text, "used") == ["0 of 20"]
@@ -217,7 +217,7 @@ def test_fifty_codes_are_made_at_once_and_taken_away_as_a_sheet(desk: Client, st
     make(desk, note="older")
     still.sleep(1)
     answer = make(desk, number=50, note="=1+1", last_day="2026-09-30")
-    assert "50 codes are made. Here they are, to copy or to download." in answer.text
+    assert "50 codes created. Copy or download them here." in answer.text
     assert len(columns(answer.text, "code_")) == 50
     address = re.search(r'href="(/admin/billing/voucher/sheet/\?[^"]*)"', answer.text)
     assert address
@@ -246,7 +246,7 @@ def test_vouchers_that_make_no_sense_are_not_made(desk: Client, still: SetClock,
 
 def test_a_voucher_is_withdrawn_after_asking_and_never_edited(desk: Client, alice: User) -> None:
     (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
-    assert "Who used one keeps the credits." in act(desk, VOUCHERS, "withdraw", one)
+    assert "Users who redeemed one keep the credits." in act(desk, VOUCHERS, "withdraw", one)
     assert Voucher.objects.get().withdrawn_at is None
     assert "1 voucher withdrawn." in act(desk, VOUCHERS, "withdraw", one, confirmed="yes")
     assert Voucher.objects.get().withdrawn_at is not None
@@ -274,7 +274,7 @@ def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User
     one("over", valid_until=still.at)
     vouchers.redeem(user=alice, typed=used.code)
     vouchers.withdraw(voucher_id=gone.pk)
-    states = {"usable": "Usable", "used_up": "Used up", "over": "Its time is over", "withdrawn": "Withdrawn"}
+    states = {"usable": "Usable", "used_up": "Used up", "over": "Expired code", "withdrawn": "Withdrawn"}
     for name, word in states.items():
         text = desk.get(VOUCHERS, {"state": name}).text
         assert columns(text, "note") == [name.replace("_", " ")]
@@ -284,7 +284,7 @@ def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User
     page = desk.get(f"{VOUCHERS}{used.pk}/change/").text
     assert "alice@example.com" in page
     assert f"{USES}?voucher__id__exact={used.pk}" in page
-    assert "Nobody yet." in desk.get(f"{VOUCHERS}{gone.pk}/change/").text
+    assert "Not used yet." in desk.get(f"{VOUCHERS}{gone.pk}/change/").text
     uses = desk.get(USES, {"voucher__id__exact": used.pk}).text
     assert (columns(uses, "code"), columns(uses, "credits"), columns(uses, "person")) == (
         [used.code], ["50"], ["alice@example.com"]

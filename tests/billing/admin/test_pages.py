@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 from accounts import user_actions
 from accounts.models import User
 from billing import admin as billing_admin
-from billing.admin.base import operator_of
+from billing.admin.base import acting_operator
 from billing.alerts import services as alerts
 from billing.costs import spend
 from billing.credits import ledger
@@ -97,7 +97,7 @@ def test_people_are_listed_with_what_they_hold(desk: Client, alice: User, bob: U
     assert columns(text, "balance")[0] == "70"
     assert set(columns(text, "balance")[1:]) == {"0"}
     page = desk.get(f"{PEOPLE}{alice.pk}/change/").text
-    assert "1 movement" in page
+    assert "1 entry" in page
     assert f"{LEDGER}?account__user={alice.pk}" in page
     assert 'value="move_credits"' in page
 
@@ -118,7 +118,7 @@ def test_credits_are_given_after_asking_how_many_and_why(desk: Client, alice: Us
 
 def test_a_form_sent_twice_moves_once(desk: Client, alice: User) -> None:
     move(desk, alice)
-    assert "nothing was moved again, the balance is 100." in move(desk, alice)
+    assert "nothing was changed, the balance is 100." in move(desk, alice)
     assert ledger.balance_of(alice) == 100
     assert [entry.amount for entry in ledger.statement(alice)] == [100]
     assert len(journal()) == 1
@@ -126,7 +126,7 @@ def test_a_form_sent_twice_moves_once(desk: Client, alice: User) -> None:
 
 def test_a_form_sent_again_with_another_amount_is_refused(desk: Client, alice: User) -> None:
     move(desk, alice)
-    assert "This form was used before" in move(desk, alice, amount=1000)
+    assert "This form was already used" in move(desk, alice, amount=1000)
     assert ledger.balance_of(alice) == 100
     assert [entry.amount for entry in ledger.statement(alice)] == [100]
 
@@ -144,7 +144,7 @@ def test_credits_are_taken_away_as_an_adjustment(desk: Client, alice: User, olga
 def test_of_several_people_all_or_none_are_moved(desk: Client, alice: User, bob: User) -> None:
     give_credits(alice, 100)
     give_credits(bob, 10)
-    assert "only 10 credits; nobody&#x27;s were moved" in move(desk, alice, bob, amount=-50)
+    assert "only 10 credits; nothing was changed" in move(desk, alice, bob, amount=-50)
     assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (100, 10)
     move(desk, alice, bob, amount=5)
     assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (105, 15)
@@ -163,7 +163,7 @@ def test_a_form_that_makes_no_sense_is_shown_again(desk: Client, alice: User, wr
 
 def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
-    assert "Choose 1 to 200 people" in move(desk, alice)
+    assert "Choose 1 to 200 users" in move(desk, alice)
     assert 'value="move_credits"' not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     assert not LedgerEntry.objects.exists()
     assert ledger.balance_of(alice) == 0
@@ -171,8 +171,8 @@ def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
 
 def test_who_may_only_look_is_offered_no_credits_and_moves_none(clerk: Callable[..., Client], alice: User) -> None:
     desk = clerk("view_user", "change_user", "view_ledgerentry")
-    assert "Give or take credits" not in desk.get(PEOPLE).text
-    assert "Give or take credits" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    assert "Give or remove credits" not in desk.get(PEOPLE).text
+    assert "Give or remove credits" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     move(desk, alice)
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
@@ -314,7 +314,7 @@ def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account:
     done = act(desk, ACCOUNTS, "pause", account, confirmed="yes", code="own_words", **words)
     assert "Paused by olga@example.com since" in done
     assert "English: “We move house” · Simplified Chinese: “我们在搬家”" in done
-    assert "It lasts until somebody resumes it." in done
+    assert "It lasts until an operator resumes it." in done
     assert (now(account).pause_reason, now(account).paused_by) == ("We move house.", olga)
     assert "Paused" in columns(desk.get(ACCOUNTS).text, "state")
     act(desk, ACCOUNTS, "resume", account)
@@ -326,10 +326,10 @@ def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account:
 
 def test_a_pause_may_have_an_end_which_must_come(desk: Client, account: ProviderAccount) -> None:
     pause = {"confirmed": "yes", "code": "maintenance", "words_en": "not chosen, not kept"}
-    assert "This time is over." in act(desk, ACCOUNTS, "pause", account, until="2020-01-01T00:00", **pause)
+    assert "This time is in the past." in act(desk, ACCOUNTS, "pause", account, until="2020-01-01T00:00", **pause)
     assert now(account).paused_at is None
     done = act(desk, ACCOUNTS, "pause", account, until="2090-01-01T00:00", **pause)
-    assert "It ends by itself at 1 Jan, 00:00." in done
+    assert "It ends automatically at 1 Jan, 00:00." in done
     assert (now(account).pause_reason, now(account).pause_words) == ("", {})
     assert now(account).paused_until == datetime(2090, 1, 1, tzinfo=UTC)
 
@@ -338,8 +338,8 @@ def test_a_pause_of_the_watch_says_so_and_what_it_noted(desk: Client, account: P
     code = ProviderAccount.Pause.UNUSUAL_SPEND
     provider_accounts.pause_account(account_id=account.pk, actor=None, code=code, reason="900 this hour, usually 40.")
     text = desk.get(page(account)).text
-    assert "Paused by the watch over spending since" in text
-    assert "Noted: 900 this hour, usually 40." in text
+    assert "Paused by the spending monitor since" in text
+    assert "Note: 900 this hour, usually 40." in text
 
 
 def test_several_accounts_are_paused_and_resumed_together(
@@ -365,16 +365,16 @@ def test_the_page_tells_balance_history_and_state(
     assert "3,881" in text, "what is available: the balance less the promise"
     assert columns(desk.get(ACCOUNTS).text, "free") == ["3,881"]
     assert "polyline" in text
-    assert "New videos go here" in text
-    assert "Works" in text
+    assert "Used for new videos" in text
+    assert "Working" in text
     assert desk.get(f"{ACCOUNTS}999999/change/").status_code == 404
 
 
 def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, own_key: ProviderAccount) -> None:
     text = desk.get(page(own_key)).text
     assert "Not read yet." in text
-    assert "Nothing that counts here in the last day." in text
-    assert "Not tested yet: no call was answered so far." in text
+    assert "No calls in the last day." in text
+    assert "Not tested yet: no call has been answered." in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Not tested yet"]
 
 
@@ -388,11 +388,11 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     text = desk.get(page(account)).text
     assert "Key or address refused since" in text
-    assert "Mend the key" in text
+    assert "Correct the key" in text
     ProviderAccount.objects.update(parked_as="", parked_at=None)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
     text = desk.get(page(account)).text
-    assert "The balance is at or below 500" in text
+    assert "The balance is at or below the critical threshold of 500" in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
     provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
@@ -411,7 +411,7 @@ def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: Prov
     circuit_breaker.record_success(account.pk)
     circuit_breaker.record_failure(account.pk, detail="HTTP 502")
     text = desk.get(page(account)).text
-    assert "Orders go out, but 1 of the last ones failed." in text
+    assert "Orders are sent, but 1 of the last ones failed." in text
     assert "5 failures among the last 10 orders within 5 minutes stop new ones." in text
     assert "HTTP 502" in text
     circuit_breaker.record_failure(account.pk, detail="455", at_once=True)
@@ -419,10 +419,10 @@ def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: Prov
     assert "Breaker: Open" in text
     assert "so nothing is sent until" in text
     ProviderAccount.objects.update(breaker_until=timezone.now())
-    assert "The rest is over" in desk.get(page(account)).text
+    assert "The pause is over" in desk.get(page(account)).text
     with transaction.atomic():
         circuit_breaker.start_probe(provider_accounts.lock_account(account.pk))
-    assert "One video is on its way as a probe since" in desk.get(page(account)).text
+    assert "One video was sent as a probe at" in desk.get(page(account)).text
     ProviderAccount.objects.update(breaker_at=None)
     assert "as a probe since –" in desk.get(page(account)).text
 
@@ -452,9 +452,9 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(
     sandbox = new_sandbox("--api-key", "canary-key-1")
     stored = client.post(add, {"label": "Ours", "api_key": "canary-key-1", "base_url": sandbox.url}, follow=True)
     account = ProviderAccount.objects.get()
-    assert "The key is stored, sealed." in stored.text
-    assert "the balance is 5,000. All new videos go here from now on." in stored.text
-    assert "Works" in stored.text
+    assert "The key is stored encrypted." in stored.text
+    assert "the balance is 5,000. All new videos use this key from now on." in stored.text
+    assert "Working" in stored.text
     assert provider_accounts.get_credentials(account).api_key == "canary-key-1"
     assert provider_accounts.get_current_account() == account
     assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
@@ -481,15 +481,15 @@ def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess
 def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess
 ) -> None:
-    assert "If it tells it, all new videos go to this key from then on" in client.get(f"{ACCOUNTS}add/").text
+    assert "If that succeeds, all new videos use this key" in client.get(f"{ACCOUNTS}add/").text
     give(FORMER, sandbox.url)
     former = provider_accounts.get_current_account()
     text = give("wrong-key-123", sandbox.url)
     assert "it refuses our key or address" in text
     assert "No new videos are sent to it." in text
     assert "Key or address refused since" in text
-    assert "It stops nothing just now; what does is said above." in text
-    for claim in ("Works", "New videos go here", "The provider answers", "orders go out"):
+    assert "The breaker stops nothing now. The reason is shown above." in text
+    for claim in ("Working", "Used for new videos", "The provider answers", "orders are sent"):
         assert claim not in text
     assert 'value="test_connection"' in text
     assert 'value="activate"' in text
@@ -509,9 +509,9 @@ def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
         taken.bind(("127.0.0.1", 0))
         text = give("far-away-key", f"http://127.0.0.1:{taken.getsockname()[1]}")
     assert "it gives no usable answer" in text
-    assert "Not reached" in text
-    assert "The provider did not tell our balance when it was asked last." in text
-    assert "Works" not in text
+    assert "Not reachable" in text
+    assert "The last attempt to read the balance failed." in text
+    assert "Working" not in text
     assert provider_accounts.get_current_account() == former
 
 
@@ -521,10 +521,10 @@ def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
     give(FORMER, sandbox.url)
     former = provider_accounts.get_current_account()
     poor = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
-    assert "so new videos do not go here yet" in give("poor-key-1", poor.url)
+    assert "so new videos do not use this key yet" in give("poor-key-1", poor.url)
     assert provider_accounts.get_current_account() == former
     account = ProviderAccount.objects.get(base_url=poor.url)
-    assert "All new videos go here from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
+    assert "All new videos use this key from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
     assert provider_accounts.get_current_account() == account
 
 
@@ -535,14 +535,14 @@ def test_a_key_that_was_tried_and_is_not_in_use_says_both(
     former = provider_accounts.get_current_account()
     other = new_sandbox("--api-key", "other-key-1")
     give("other-key-1", other.url)
-    assert "The provider answers. New videos do not go here." in client.get(page(former)).text
+    assert "The provider answers. This account is not used for new videos." in client.get(page(former)).text
 
 
 def test_a_key_added_beside_the_environments_waits_for_it_to_go(
     give: Callable[..., str], sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.KIE_AI_API_KEY = "the-environments-key"
-    assert "New videos go to the key in the environment" in give(FORMER, sandbox.url)
+    assert "New videos use the key from the environment" in give(FORMER, sandbox.url)
     assert provider_accounts.get_current_account().source == ProviderAccount.Source.ENVIRONMENT
 
 
@@ -552,7 +552,7 @@ def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, s
     steps.reauthenticate(client, f"{ACCOUNTS}add/")
     text = client.post(f"{ACCOUNTS}add/", {"label": "Ours", "api_key": "canary-key-1"}).text
     assert "FIELD_ENCRYPTION_KEYS is empty" in text
-    assert "The environment names a key" in text
+    assert "The environment sets a key" in text
     assert "canary-key-1" not in text
     assert not ProviderAccount.objects.exists()
 
@@ -565,7 +565,7 @@ def test_which_key_is_used_is_chosen_here(
     sandbox.settings(api_key="admin-key-canary")
     ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
     assert 'value="activate"' in desk.get(page(own_key)).text
-    assert "unless the environment names one" in act(desk, ACCOUNTS, "activate", own_key)
+    assert "unless the environment sets one" in act(desk, ACCOUNTS, "activate", own_key)
     assert provider_accounts.get_current_account() == second
     act(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
     assert provider_accounts.get_current_account() == own_key
@@ -731,4 +731,4 @@ def test_an_act_needs_a_person() -> None:
         user = None
 
     with pytest.raises(TypeError):
-        operator_of(Request())  # type: ignore[arg-type]
+        acting_operator(Request())  # type: ignore[arg-type]

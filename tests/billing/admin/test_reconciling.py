@@ -58,10 +58,10 @@ def test_it_is_applied_after_asking_what_users_shall_pay(
     desk: Client, proposal: PriceProposal, olga: User, given: dict[str, str], pays: int
 ) -> None:
     asked = act(desk, PROPOSALS, "apply", proposal)
-    assert "our list says 60, the provider 37.5. Users pay 60; to keep the margin, 38." in asked
+    assert "our price is 60, the provider charges 37.5. Users pay 60; to keep the margin they would pay 38." in asked
     assert fast() == (60, 60)
     done = act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
-    assert f"costs us 37.5 and users {pays} from now on" in done
+    assert f"costs us 37.5 and users {pays}: " in done
     assert fast() == (Decimal("37.5"), pays)
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by) == ("applied", olga)
@@ -89,14 +89,14 @@ def test_what_is_not_sold_any_more_can_still_be_decided(desk: Client, proposal: 
     Price.objects.filter(**FAST._asdict()).delete()
     text = desk.get(PROPOSALS).text
     assert (columns(text, "pays"), columns(text, "margin_then")) == (["–"], ["–"])
-    assert "Users pay –; to keep the margin, –." in act(desk, PROPOSALS, "apply", proposal)
+    assert "Users pay –; to keep the margin they would pay –." in act(desk, PROPOSALS, "apply", proposal)
     act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="margin")
     assert fast() == (Decimal("37.5"), 38)
 
 
 def test_it_is_put_aside_after_asking(desk: Client, proposal: PriceProposal, olga: User) -> None:
-    assert "Leave our list as it is?" in act(desk, PROPOSALS, "put_aside", proposal)
-    assert "Put aside: Veo 3.1 Fast 720p" in act(desk, PROPOSALS, "put_aside", proposal, confirmed="yes")
+    assert "Keep our price?" in act(desk, PROPOSALS, "put_aside", proposal)
+    assert "Dismissed: Veo 3.1 Fast 720p" in act(desk, PROPOSALS, "put_aside", proposal, confirmed="yes")
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by) == ("dismissed", olga)
     for action in ("apply", "put_aside"):
@@ -104,7 +104,7 @@ def test_it_is_put_aside_after_asking(desk: Client, proposal: PriceProposal, olg
     assert fast() == (60, 60)
 
 
-@pytest.mark.parametrize(("action", "name"), [("apply", "apply"), ("put_aside", "put_aside")])
+@pytest.mark.parametrize(("action", "name"), [("apply", "apply_proposal"), ("put_aside", "dismiss_proposal")])
 def test_what_another_decided_meanwhile_stays_decided(
     desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
 ) -> None:
@@ -112,7 +112,7 @@ def test_what_another_decided_meanwhile_stays_decided(
         raise provider_price_changes.AlreadyDecided
 
     monkeypatch.setattr(provider_price_changes, name, too_late)
-    assert "was decided meanwhile" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
+    assert "has already been decided" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
 
 
 def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
@@ -127,7 +127,7 @@ def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None
 
 def test_a_new_price_says_what_it_leaves_us(desk: Client) -> None:
     text = new_price(desk)
-    assert "Veo 3.1 Fast 720p · Video from text or frames leaves us +US$ 0.0625 (25 %) a video." in text
+    assert "Veo 3.1 Fast 720p · Video from text or frames has a margin of +US$ 0.0625 (25 %) per video." in text
     text = new_price(desk, provider_credits="70", model="veo3_lite")
     assert "costs us more than its users pay: −US$ 0.1000 (−40 %) a video." in text
     assert 'class="chip chip-warn num nowrap">−US$ 0.1000 (−40 %)' in desk.get(PRICES).text
@@ -145,7 +145,7 @@ def test_the_form_names_models_as_people_do_and_says_where_the_margin_begins(des
 
 def test_where_user_credits_are_given_away_no_share_is_said(desk: Client, settings: Settings) -> None:
     settings.USD_PER_USER_CREDIT = Decimal(0)
-    assert "leaves us −US$ 0.1875 a video." in new_price(desk)
+    assert "has a margin of −US$ 0.1875 per video." in new_price(desk)
 
 
 def test_models_without_a_name_stay_on_the_list(desk: Client) -> None:

@@ -34,7 +34,7 @@ def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend])
 
 
 def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
-    assert "What is being made goes on; nothing fails" in do(desk, PEOPLE, "hold_orders", alice)
+    assert "Videos that are being made continue" in do(desk, PEOPLE, "hold_orders", alice)
     assert not UserHold.objects.exists()
     said = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
     assert "New videos are held: alice@example.com" in said
@@ -48,7 +48,7 @@ def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, 
     ("form", "words"),
     [
         ({"reason": ""}, "This field is required"),
-        ({"reason": "x", "until": "2026-09-01T12:00"}, "This time is over"),
+        ({"reason": "x", "until": "2026-09-01T12:00"}, "This time is in the past"),
         ({"reason": "x", "until": "soon"}, "Enter a valid date/time"),
     ],
 )
@@ -60,17 +60,17 @@ def test_a_mistake_holds_nobody(desk: Client, alice: User, still: SetClock, form
 def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
     desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("billing.admin.user_holds.MOST_HELD", 1)
-    assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice, bob)
+    monkeypatch.setattr("billing.admin.user_holds.MAX_USERS", 1)
+    assert "Choose 1 to 1 users" in do(desk, PEOPLE, "hold_orders", alice, bob)
     user_actions.close_account(user=alice, actor=None)
-    assert "Choose 1 to 1 people" in do(desk, PEOPLE, "hold_orders", alice)
+    assert "Choose 1 to 1 users" in do(desk, PEOPLE, "hold_orders", alice)
 
 
 def test_letting_go_in_the_list_of_people(desk: Client, alice: User, bob: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)
     said = do(desk, PEOPLE, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in said
-    assert "Nobody held new videos of bob@example.com." in said
+    assert "There was no hold on bob@example.com." in said
     assert not UserHold.objects.exists()
     assert LogEntry.objects.get().change_message == "new videos held no longer"
 
@@ -79,7 +79,7 @@ def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
     assert "Hold new videos…" in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
     text = desk.get(f"{PEOPLE}{alice.pk}/change/").text
-    assert "Let their videos go on" in text
+    assert "Release the hold" in text
     assert "Hold new videos…" not in text
 
 
@@ -97,7 +97,7 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
     over = make_person("over@example.com")
     user_holds.hold(user=over, code=user_holds.Code.BURST, until=still.at)
     text = desk.get(HOLDS).text
-    for words in ("Unusually many videos at once", "the watch over spending", "please call us", "somebody lets go"):
+    for words in ("Unusually many videos at once", "the spending monitor", "please call us", "released by an operator"):
         assert words in text
     assert "over@example.com" not in text
     assert "Can order again: alice@example.com" in do(desk, HOLDS, "release", UserHold.objects.get(user=alice))
@@ -109,7 +109,7 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], still: SetClock
 ) -> None:
     burst(alice, account, new_spend)
-    assert "Stops still" in desk.get(TRIPS).text
+    assert "Still in force" in desk.get(TRIPS).text
     still.sleep(3600)
     anomalies.end_finished_trips()
     trips = anomalies.check_anomalies(
@@ -119,7 +119,7 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     provider_accounts.resume_account(account_id=account.pk)
     anomalies.end_finished_trips()
     text = desk.get(TRIPS).text
-    for words in ("alice@example.com", "kie.ai", "by itself", "by a person", ">31<", ">0.6<"):
+    for words in ("alice@example.com", "kie.ai", "automatically", "by an operator", ">31<", ">0.6<"):
         assert words in text
 
 

@@ -51,29 +51,29 @@ def test_alerts_are_put_aside_and_come_back_by_themselves(
     desk: Client, still: SetClock, olga: User, action: str, until: timedelta
 ) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
-    assert "1 alert put aside." in act(desk, action, alert)
+    assert "1 alert snoozed." in act(desk, action, alert)
     alert.refresh_from_db()
     assert (alert.snoozed_until, alert.snoozed_by) == (still.at + until, olga)
-    assert "Put aside" in page_of(desk, alert)
+    assert "Snoozed" in page_of(desk, alert)
     assert "1 alert" in desk.get(INBOX, {"state": "snoozed"}).text
     assert "0 alerts" in desk.get(INBOX, {"state": "open"}).text
     still.sleep(until.total_seconds())
     assert "1 alert" in desk.get(INBOX, {"state": "open"}).text
-    assert journal(alert)[0].startswith("put aside until 2026-09-0")
+    assert journal(alert)[0].startswith("snoozed until 2026-09-0")
 
 
 def test_what_only_a_person_can_end_a_person_ends(desk: Client, olga: User) -> None:
     event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
-    assert "It is over" in page_of(desk, event)
-    assert "It is over" not in page_of(desk, state)
+    assert "Mark as resolved" in page_of(desk, event)
+    assert "Mark as resolved" not in page_of(desk, state)
     said = act(desk, "end", event, state)
-    assert "1 alert is over. Others end by themselves, when their cause does" in said
+    assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in said
     event.refresh_from_db()
     state.refresh_from_db()
     assert event.resolved_at is not None
     assert state.resolved_at is None
-    assert "Others end by themselves" not in act(desk, "end", event)
-    assert journal(event) == ["ended by hand"]
+    assert "Other alerts resolve automatically" not in act(desk, "end", event)
+    assert journal(event) == ["resolved by an operator"]
 
 
 def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
@@ -85,16 +85,16 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
     for words in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
         assert words in text
     assert "next 09-01 12:00 · tried 0×" in text
-    assert "I have seen it" in text
+    assert "Mark as seen" in text
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_failed(delivery, error="the mail server refused it", for_good=True)
     assert "the mail server refused it" in page_of(desk, alert)
-    assert "Not told" in desk.get(INBOX).text
+    assert "Not delivered" in desk.get(INBOX).text
     assert "1 alert marked." in act(desk, "acknowledge", alert)
-    assert "I have seen it" not in page_of(desk, alert)
+    assert "Mark as seen" not in page_of(desk, alert)
     alerts.resolve_alerts(Kind.CRITICAL_BALANCE)
-    assert "Put aside for an hour" not in page_of(desk, alert)
+    assert "Snooze for an hour" not in page_of(desk, alert)
 
 
 def test_buttons_name_the_ten_thousandth_alert_as_a_machine_reads_it(desk: Client, olga: User) -> None:
@@ -113,14 +113,14 @@ def test_buttons_name_the_ten_thousandth_alert_as_a_machine_reads_it(desk: Clien
 
 def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, still: SetClock) -> None:
     quiet = alerts.raise_alert(Kind.DELAYED)
-    assert "Nobody: it stands here only." in page_of(desk, quiet)
+    assert "No one was notified." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     loud = alerts.raise_alert(Kind.STORAGE)
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_sent(delivery, at=still.at)
     assert "09-01 12:00:00" in page_of(desk, loud)
-    assert "Not told" not in desk.get(INBOX).text
+    assert "Not delivered" not in desk.get(INBOX).text
 
 
 def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) -> None:

@@ -230,7 +230,7 @@ def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
     alerts.raise_alert(Alert.Kind.STORAGE)
     section = sections()["Open alerts"]
     assert (section.answer, section.tone) == ("9, 1 of them critical", "bad")
-    assert [line.name for line in section.lines[-2:]] == ["and others", "Put aside"]
+    assert [line.name for line in section.lines[-2:]] == ["and others", "Snoozed"]
 
 
 @pytest.mark.parametrize(
