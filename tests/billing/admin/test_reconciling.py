@@ -129,7 +129,7 @@ def test_a_new_price_says_what_it_leaves_us(desk: Client) -> None:
     text = new_price(desk)
     assert "Veo 3.1 Fast 720p · Video from text or frames has a margin of +US$ 0.0625 (25 %) per video." in text
     text = new_price(desk, provider_credits="70", model="veo3_lite")
-    assert "costs us more than its users pay: −US$ 0.1000 (−40 %) a video." in text
+    assert "costs more than users pay: −US$ 0.1000 (−40 %) per video." in text
     assert 'class="chip chip-warn num nowrap">−US$ 0.1000 (−40 %)' in desk.get(PRICES).text
 
 
