@@ -11,7 +11,7 @@ from accounts import user_actions
 from accounts.models import User
 from accounts.signals import account_closing
 from billing.credits import ledger
-from tests.videos.admin.test_pages import unconfirmed_video
+from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.actions import owner as owner_actions
 from videos.lifecycle import acts as lifecycle

@@ -12,7 +12,7 @@ from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.provider import accounts as provider_accounts
 from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
-from tests.videos.admin.test_pages import unconfirmed_video
+from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.models import JobRequest, VideoTask
 

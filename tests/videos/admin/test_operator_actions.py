@@ -12,7 +12,7 @@ from pytest_django import Settings
 from accounts.models import User
 from accounts.seams import failpoints
 from billing.models import LedgerEntry, PaidCall
-from tests.videos.admin.test_pages import unconfirmed_video
+from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.actions import operator as operator_actions
 from videos.lifecycle import acts as lifecycle

@@ -1,53 +1,19 @@
-"""What operators see of videos, and what they may do with them. The acts are everybody's acts: money moves by them alone."""
+"""The operators' pages about videos: list, search, filters and the page of one video."""
 
 import re
-from datetime import timedelta
 
 import pytest
-from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from accounts.models import User
-from billing.models import Alert
 from tests.people import make_person
+from tests.videos.admin.operator_pages import LIST, do, page, unconfirmed_video
 from tests.videos.world import World
 from videos.lifecycle import acts as lifecycle
-from videos.models import CallbackReceipt, TaskEvent, VideoFile, VideoTask
-
-LIST = "/admin/videos/videotask/"
-
-
-@pytest.fixture
-def desk(olga: User, settings: Settings) -> Client:
-    """Olga's browser, inside the operators' site."""
-    settings.STAFF_MFA_REQUIRED = False
-    client = Client()
-    client.force_login(olga)
-    return client
-
-
-def page(desk: Client, task: VideoTask) -> str:
-    """The operators' page of a video."""
-    answer = desk.get(f"{LIST}{task.pk}/change/")
-    assert answer.status_code == 200
-    return answer.text
-
-
-def ask(desk: Client, act: str, *tasks: VideoTask) -> str:
-    """The page that asks before an act."""
-    form = {"action": act, "_selected_action": [str(task.pk) for task in tasks]}
-    return desk.post(LIST, form).text
-
-
-def do(desk: Client, act: str, *tasks: VideoTask, seen: str = "") -> str:
-    """Answer that page, as if it had shown `seen` (the state the test holds, unless given); what is said afterwards."""
-    form = {"action": act, "_selected_action": [str(task.pk) for task in tasks], "confirmed": "yes"}
-    form |= {f"seen_{task.pk}": seen or task.status for task in tasks}
-    return desk.post(LIST, form, follow=True).text
+from videos.models import CallbackReceipt, VideoFile
 
 
 def titles(text: str) -> int:
@@ -151,128 +117,6 @@ def test_nothing_is_added_edited_or_deleted_by_hand(desk: Client, world: World, 
     do(desk, "delete_selected", task)
     assert world.now(task).status == "queued"
     assert world.now(task).prompt == task.prompt
-
-
-def test_every_act_asks_first_and_says_what_happens_to_the_money(desk: Client, world: World, alice: User) -> None:
-    unconfirmed, queued = unconfirmed_video(world, alice), world.order(alice)
-    text = ask(desk, "cancel_with_refund", queued, unconfirmed)
-    assert "60 credits will be refunded to alice@example.com. Nothing was sent" in text
-    assert "may have charged 60 provider credits" in text
-    assert "This costs nothing by itself" in ask(desk, "check_now", queued)
-    assert "Not possible in its current state" in ask(desk, "mark_lost", queued)
-    assert "Not possible in its current state" in ask(desk, "retry_download", queued)
-    assert world.now(queued).status == "queued"
-    assert world.money(queued) == [("charge", -60)]
-
-
-def test_a_waiting_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
-    task = world.order(alice)
-    assert "60 credits refunded to alice@example.com" in do(desk, "cancel_with_refund", task)
-    world.assert_refunded(task)
-    assert world.spent(task) == ("settled", "not_spent")
-    event = TaskEvent.objects.get(task=task, kind="cancelled")
-    assert event.actor == olga
-    assert LogEntry.objects.get(object_id=str(task.pk)).change_message == "cancel_with_refund"
-    assert "nothing was changed" in do(desk, "cancel_with_refund", task)
-    world.assert_refunded(task)
-
-
-def test_a_running_video_is_given_up_and_a_late_film_is_delivered_free(
-    desk: Client, world: World, alice: User, olga: User
-) -> None:
-    task = world.order(alice)
-    world.send()
-    do(desk, "cancel_with_refund", world.now(task))
-    world.assert_refunded(task)
-    assert world.now(task).failure_code == "operator"
-    assert world.spent(task) == ("settled", "possible")
-    assert [alert.reference for alert in world.alerts(Alert.Kind.POSSIBLE_SPEND)] == [task.reference]
-    assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
-    world.later(hours=2)
-    world.run()
-    assert world.now(task).late_at is not None
-    world.assert_refunded(task)
-    assert world.submissions() == 1
-    assert "Arrived late" in page(desk, task)
-
-
-def test_a_video_that_cannot_be_saved_is_cancelled_with_its_cost_known(desk: Client, world: World, alice: User) -> None:
-    task = world.order(alice)
-    world.send()
-    world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
-    assert world.now(task).status == "downloading"
-    assert "charged 60 provider credits" in ask(desk, "cancel_with_refund", world.now(task))
-    do(desk, "cancel_with_refund", world.now(task))
-    world.assert_refunded(task)
-    assert world.spent(task) == ("settled", "price_list")
-
-
-def test_an_unconfirmed_video_is_called_lost(desk: Client, world: World, alice: User, olga: User) -> None:
-    task = unconfirmed_video(world, alice)
-    assert "Marked as lost" in do(desk, "mark_lost", world.now(task))
-    world.assert_refunded(task)
-    assert world.now(task).failure_code == "unconfirmed"
-    assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
-
-
-def test_looking_now_makes_it_due_and_is_noted(desk: Client, world: World, alice: User, olga: User) -> None:
-    task = world.order(alice)
-    world.send()
-    before = world.now(task).due_at
-    world.sandbox.finish()
-    assert world.ask() == 0
-    assert "being checked now" in do(desk, "check_now", world.now(task))
-    assert world.now(task).due_at < before
-    assert world.ask() == 1
-    assert world.now(task).status == "downloading"
-    assert TaskEvent.objects.get(task=task, kind="note").actor == olga
-    world.run()
-    world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "check_now", world.now(task))
-
-
-def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -> None:
-    task = world.order(alice)
-    world.send()
-    world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
-    VideoFile.objects.filter(task=task).update(due_at=world.clock.now() + timedelta(days=3))
-    assert world.save() == 0
-    assert "1 file is being downloaded" in do(desk, "retry_download", world.now(task))
-    world.run()
-    world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "retry_download", world.now(task))
-
-
-def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings) -> None:
-    settings.STAFF_MFA_REQUIRED = False
-    task = world.order(alice)
-    reader = make_person("rita@example.com", is_staff=True)
-    reader.user_permissions.add(Permission.objects.get(codename="view_videotask"))
-    client = Client()
-    client.force_login(reader)
-    text = page(client, task)
-    assert "Cancel with refund" not in text
-    do(client, "cancel_with_refund", task)
-    assert world.now(task).status == "queued"
-    nobody = make_person("nora@example.com", is_staff=True)
-    client.force_login(nobody)
-    assert client.get(LIST).status_code == 403
-    assert client.get(f"{LIST}{task.pk}/change/").status_code == 403
-    assert client.get(f"{LIST}no-such/change/").status_code == 404
-
-
-def unconfirmed_video(world: World, user: User) -> VideoTask:
-    """A video whose request was sent and whose answer was lost; whatever else waits is sent too."""
-    task = world.order(user)
-    world.sandbox.set_faults("drop-answer")
-    world.send()
-    world.sandbox.set_faults()
-    assert world.now(task).status == "unconfirmed"
-    return world.now(task)
 
 
 def test_f80_the_operators_pages_do_not_exist_for_others(

@@ -1,68 +1,21 @@
-"""`manage.py generate`: what it says, what it writes, what it charges, and its exit codes; against the real sandbox."""
+"""`manage.py generate`: orders, refusals and the written file."""
 
-import io
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 
 import av
 import pytest
 from django.conf import settings as site
-from django.core.management import call_command
-from django.db import connections
 from PIL import Image
 from pytest_django import Settings
 
 from accounts.models import User
-from accounts.seams import clock
 from billing.credits import ledger
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from videos.models import JobRequest, SourceImage, VideoFile, VideoTask
-from videos.presentation import terminal
-from videos.worker import inline as inline_worker
-
-PROMPT = "A lighthouse at dusk, waves, slow dolly in"
+from tests.videos.management.generate_command import PROMPT, generate
+from videos.models import SourceImage, VideoFile, VideoTask
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Said:
-    """What a run of the command came to."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-class Terminal(io.StringIO):
-    """An output that says it is a terminal."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
-def generate(*arguments: str, out: io.StringIO | None = None) -> Said:
-    """Run the command in this process."""
-    out, err = out or io.StringIO(), io.StringIO()
-    try:
-        call_command("generate", *arguments, stdout=out, stderr=err)
-    except SystemExit as end:
-        return Said(int(end.code or 0), out.getvalue(), err.getvalue())
-    return Said(0, out.getvalue(), err.getvalue())
-
-
-@pytest.fixture
-def purse(alice: User, at_sandbox: SandboxProcess, monkeypatch: pytest.MonkeyPatch) -> User:
-    """Alice with 1000 credits, the sandbox at hand, and nobody else working."""
-    give_credits(alice, 1000)
-    monkeypatch.setattr("videos.worker.inline.ROUND_S", 0.05)
-    monkeypatch.setattr("videos.management.commands.generate.CHECK_INTERVAL_S", 0.1)
-    return alice
 
 
 def probed(path: Path) -> tuple[int, int, int]:
@@ -209,76 +162,6 @@ def test_without_wait_it_orders_and_leaves(purse: User) -> None:
     assert task.status == "queued"
 
 
-def test_when_the_time_is_up_the_video_goes_on(purse: User, sandbox: SandboxProcess) -> None:
-    sandbox.settings(times_s=[600, 600, 600])
-    said = generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
-    assert said.code == 3
-    task = VideoTask.objects.get()
-    assert f"it continues without this command. See {site.APP_URL}/videos/{task.pk}/" in said.err
-    assert task.status == "generating"
-    assert ledger.balance_of(purse) == 940
-
-
-def test_ctrl_c_ends_the_wait_and_not_the_video(
-    purse: User, sandbox: SandboxProcess, process_environment: dict[str, str]
-) -> None:
-    sandbox.settings(times_s=[600, 600, 600])
-    environment = process_environment | {
-        "KIE_AI_API_KEY": sandbox.api_key,
-        "KIE_AI_BASE_URL": sandbox.url,
-        "KIE_AI_UPLOAD_BASE_URL": sandbox.url,
-    }
-    command = [sys.executable, "manage.py", "generate", PROMPT, "--user", purse.email, "--wait"]
-    process = subprocess.Popen(
-        command,
-        cwd=site.BASE_DIR,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # Where tests run in the background Ctrl-C is ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    until = time.monotonic() + 60
-    while not VideoTask.objects.filter(status="generating").exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 3, err
-    assert "Still on its way" in err
-    assert "Leaving once what was begun is done" in err
-    assert "Traceback" not in err
-    assert "Generating" in out
-    assert VideoTask.objects.get().status == "generating"
-
-
-def test_beside_a_worker_it_only_watches(
-    purse: User, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    JobRequest.objects.create(name="canary", started_at=clock.now())
-    worker = threading.Thread(target=_work_until_ready, daemon=True)
-    worker.start()
-    monkeypatch.setattr(inline_worker.InlineWorker, "__enter__", _must_not_work)
-    said = generate(PROMPT, "--user", purse.email, "--output", str(tmp_path / "out.mp4"))
-    worker.join(60)
-    assert said.code == 0, said.err
-    assert "No worker" not in said.out
-    assert (tmp_path / "out.mp4").exists()
-
-
-def test_in_a_terminal_one_line_is_drawn_anew(purse: User) -> None:
-    screen = Terminal()
-    said = generate(PROMPT, "--user", purse.email, "--wait", out=screen)
-    assert said.code == 0
-    drawn = said.out.count("\r\x1b[K")
-    assert drawn > 3
-    assert "░" in said.out
-    assert "100 %" in said.out
-    assert said.out.count("\n") <= 6
-    assert all(len(line) < 80 for line in said.out.replace("\n", "\r\x1b[K").split("\r\x1b[K"))
-
-
 def test_an_old_file_is_replaced_only_by_a_whole_new_one(purse: User, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_text("old")
@@ -287,34 +170,3 @@ def test_an_old_file_is_replaced_only_by_a_whole_new_one(purse: User, tmp_path: 
     assert output.read_text() == "old"
     assert generate(PROMPT, "--user", purse.email, "--output", str(output)).code == 0
     assert output.stat().st_size > 1000
-
-
-def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings: Settings) -> None:
-    settings.MAX_CONCURRENT_PER_USER = 1
-    sandbox.settings(times_s=[600, 600, 600])
-    generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
-    said = generate("Dunes", "--user", purse.email, "--wait", "--timeout", "3")
-    assert said.code == 3
-    assert "Waiting · your other videos come first" in said.out
-    assert "next in the queue" not in said.out
-
-
-def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:
-    settings.LANGUAGE_CODE = "zh-hans"
-    generate(PROMPT, "--user", purse.email)
-    assert terminal.take_snapshot(VideoTask.objects.get()).label == "Waiting"
-
-
-def _work_until_ready() -> None:
-    until = time.monotonic() + 60
-    while not VideoTask.objects.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    task = VideoTask.objects.get()
-    while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < until:
-        inline_worker.InlineWorker(task.pk)._run_round()
-        time.sleep(0.1)
-    connections.close_all()
-
-
-def _must_not_work(self: inline_worker.InlineWorker) -> None:
-    raise AssertionError("a worker is alive")

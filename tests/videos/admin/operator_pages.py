@@ -1,0 +1,33 @@
+"""The operators' pages about videos, read and used by tests."""
+
+from django.test import Client
+
+from accounts.models import User
+from tests.videos.world import World
+from videos.models import VideoTask
+
+LIST = "/admin/videos/videotask/"
+
+
+def page(desk: Client, task: VideoTask) -> str:
+    """The operators' page of a video."""
+    answer = desk.get(f"{LIST}{task.pk}/change/")
+    assert answer.status_code == 200
+    return answer.text
+
+
+def do(desk: Client, act: str, *tasks: VideoTask, seen: str = "") -> str:
+    """Answer that page, as if it had shown `seen` (the state the test holds, unless given); what is said afterwards."""
+    form = {"action": act, "_selected_action": [str(task.pk) for task in tasks], "confirmed": "yes"}
+    form |= {f"seen_{task.pk}": seen or task.status for task in tasks}
+    return desk.post(LIST, form, follow=True).text
+
+
+def unconfirmed_video(world: World, user: User) -> VideoTask:
+    """A video whose request was sent and whose answer was lost; whatever else waits is sent too."""
+    task = world.order(user)
+    world.sandbox.set_faults("drop-answer")
+    world.send()
+    world.sandbox.set_faults()
+    assert world.now(task).status == "unconfirmed"
+    return world.now(task)

@@ -1,0 +1,42 @@
+"""Fixtures for tests of reconciliation."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.models import ProviderAccount
+from billing.provider import accounts as provider_accounts
+from tests.billing.conftest import browser_of
+from tests.billing.conftest import desk as desk
+from tests.billing.conftest import still as still
+from tests.people import make_person
+
+
+@pytest.fixture
+def clerk(settings: Settings, db: None) -> Callable[..., Client]:
+    settings.STAFF_MFA_REQUIRED = False
+
+    def hired(*rights: str) -> Client:
+        user = make_person(f"{rights[0]}@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+        return browser_of(user)
+
+    return hired
+
+
+@pytest.fixture
+def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
+    """An account with a balance read before anything was made."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
+    settings.MAX_CONCURRENT_PER_USER = settings.MAX_ACTIVE_PER_USER = settings.PROVIDER_RATE_LIMIT = 100
+    settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = Decimal(0)
+    account = provider_accounts.get_current_account()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    return account

@@ -1,0 +1,21 @@
+"""Reading the reconciliation page and answering on it, for tests."""
+
+import re
+from datetime import timedelta
+
+from billing.models import BooksRun, ProviderAccount, Spend
+from videos.audit import paid_files
+
+PAGE = "/admin/reconciliation/"
+
+
+def said(html: str) -> str:
+    """The page's words alone."""
+    body = html[html.index("<main") : html.index("</main>")]
+    return " ".join(re.sub(r"<[^>]+>", " ", body).split())
+
+
+def kept(account: ProviderAccount, run: BooksRun | None = None) -> paid_files.Kept:
+    at = Spend.objects.latest("settled_at").settled_at
+    assert at is not None
+    return paid_files.Files(account=account, after=at - timedelta(hours=1), until=at, run=run).kept()

@@ -1,0 +1,121 @@
+"""Operators' answers about files that differ."""
+
+import os
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+
+from accounts.models import User
+from billing.audit import runner as audit_runner
+from billing.models import FileAnswer, ProviderAccount, ProviderEntry, Spend
+from billing.provider import accounts as provider_accounts
+from tests.billing import history
+from tests.videos.audit.reconciliation_page import PAGE, kept, said
+from videos.models import VideoFile, VideoTask
+from videos.storage import media_store
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def differing(made: ProviderAccount, alice: User) -> VideoTask:
+    """Paid, and without a file."""
+    task = history.failed(alice)
+    Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
+    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    return task
+
+
+def explain(desk: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:
+    return desk.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
+
+
+def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
+    desk: Client,
+    differing: VideoTask,
+    made: ProviderAccount,
+    olga: User,
+) -> None:
+    html = desk.get(PAGE).text
+    assert f'value="{differing.reference}" form="answer-paid_without_file"' in html
+    assert 'class="chip chip-good">match' not in html
+    done = explain(desk, differing.reference)
+    assert done.redirect_chain == [(PAGE, 302)]
+    text = said(done.text)
+    assert "Decisions saved: 1." in text
+    assert 'class="chip chip-good">match' in done.text
+    assert "Never made · olga@example.com" in text
+    assert f"/admin/videos/videotask/{differing.pk}/change/" in done.text
+    one = FileAnswer.objects.get()
+    assert (one.kind, one.reference, one.provider_credits) == ("paid_without_file", differing.reference, 60)
+    assert (one.reason, one.actor) == ("Never made", olga)
+    assert LogEntry.objects.get().change_message == f"{differing.reference}: Never made"
+    found = kept(made)
+    assert (found.agree, found.answered, found.answers) == (True, 1, [one])
+    # The money itself is untouched.
+    assert Spend.objects.get(job_id=differing.pk).actual == 60
+    assert not ProviderEntry.objects.exists()
+
+
+def test_only_what_differs_is_answered_and_only_once(desk: Client, differing: VideoTask, alice: User) -> None:
+    sound = history.ready(alice)
+    for references, kind in (
+        ((sound.reference,), "paid_without_file"),
+        ((differing.reference,), "missing"),
+        ((differing.reference, sound.reference), "paid_without_file"),
+        (("videos/none.mp4",), "stray"),
+        ((differing.reference,), "nonsense"),
+    ):
+        assert "One of these was decided or repaired in the meantime." in explain(desk, *references, kind=kind).text
+    assert "Select at least one file." in explain(desk).text
+    assert not FileAnswer.objects.exists()
+    explain(desk, differing.reference)
+    assert "One of these was decided" in explain(desk, differing.reference, reason="Again").text
+    assert FileAnswer.objects.get().reason == "Never made"
+
+
+def test_without_a_reason_nothing_is_answered_and_the_choice_stays(desk: Client, differing: VideoTask) -> None:
+    html = explain(desk, differing.reference, reason=" ").text
+    assert "This field is required." in html
+    assert '<details class="file-answer" open>' in html
+    assert re.search(rf'value="{differing.reference}"[^>]* checked', html)
+    assert not FileAnswer.objects.exists()
+
+
+def test_only_who_may_correct_may_answer_about_files(clerk: Callable[..., Client], differing: VideoTask) -> None:
+    reader = clerk("view_providerentry")
+    assert "Paid, but there is no file" in reader.get(PAGE).text
+    assert "file-answer" not in reader.get(PAGE).text
+    assert explain(reader, differing.reference).status_code == 403
+    assert explain(Client(enforce_csrf_checks=True), differing.reference).status_code == 403
+    assert not FileAnswer.objects.exists()
+
+
+def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
+    desk: Client,
+    made: ProviderAccount,
+    alice: User,
+) -> None:
+    task = history.ready(alice)
+    media_store.delete(VideoFile.objects.get(task=task).name)
+    stray = Path(media_store.local_path("videos/2020/01/stray.mp4") or "")
+    stray.parent.mkdir(parents=True)
+    stray.write_bytes(b"nobody's")
+    os.utime(stray, (0, 0))
+    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    assert {(one.invariant, one.reference) for one in audit_runner.run_audit().problems} >= {
+        ("I7", task.reference),
+        ("I15", "videos/2020/01/stray.mp4"),
+    }
+    explain(desk, task.reference, kind="missing", reason="The disk broke")
+    text = said(explain(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
+    assert "From a copy" in text
+    assert "The disk broke" in text
+    assert "Files match" in text
+    assert not {one for one in audit_runner.run_audit().problems if one.invariant in ("I7", "I15")}

@@ -1,0 +1,163 @@
+"""Paid videos compared with the stored files."""
+
+import re
+from decimal import Decimal
+from itertools import product
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.costs import spend
+from billing.models import BooksRun, ProviderAccount, Spend
+from billing.pricing import prices
+from billing.provider import accounts as provider_accounts
+from tests.billing import history
+from tests.billing.conftest import unguarded
+from tests.jobs import job_id
+from tests.videos.audit.reconciliation_page import PAGE, kept
+from videos.audit import paid_files
+from videos.models import VideoFile, VideoTask
+from videos.storage import media_store
+
+pytestmark = pytest.mark.django_db
+
+
+def differences(found: paid_files.Kept) -> dict[str, list[UUID]]:
+    return {one.kind: [task.pk for task in one.tasks] for one in found.differences}
+
+
+def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount, alice: User) -> None:
+    tasks = [history.ready(alice), history.ready(alice)]
+    history.failed(alice)
+    history.downloading(alice)
+    found = kept(made)
+    assert (found.delivered, found.files, found.checked, found.deleted) == (2, 2, 2, 0)
+    assert found.size_bytes == 2 * len(history.FILM)
+    assert (found.differences, found.agree) == ([], True)
+    VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
+    assert (kept(made).delivered, kept(made).deleted, kept(made).agree) == (1, 1, True)
+
+
+def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice: User) -> None:
+    missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
+    media_store.delete(VideoFile.objects.get(task=missing).name)
+    Spend.objects.filter(job_id=free.pk).update(actual=0)
+    VideoTask.objects.filter(pk=late.pk).update(late_at=late.created_at)
+    failed = history.failed(alice)
+    Spend.objects.filter(job_id=failed.pk).update(actual=60, basis="reported")
+    spend.settle(job_id=history.waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    found = kept(made)
+    assert differences(found) == {
+        "missing": [missing.pk],
+        "unpaid_file": [free.pk],
+        "paid_without_file": [failed.pk],
+        "late": [late.pk],
+    }
+    assert not found.agree
+    paid = next(one for one in found.differences if one.kind == "paid_without_file")
+    assert (paid.count, paid.provider_credits, str(paid.words)) == (1, 60, "Paid, but there is no file")
+
+
+def test_a_file_of_another_size_counts_as_missing(made: ProviderAccount, alice: User, settings: Settings) -> None:
+    task = history.ready(alice)
+    (Path(settings.MEDIA_ROOT) / VideoFile.objects.get().name).write_bytes(b"half")
+    assert differences(kept(made)) == {"missing": [task.pk]}
+
+
+def test_what_a_look_at_the_books_found_counts_where_no_disk_is_at_hand(
+    made: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = history.ready(alice)
+    monkeypatch.setattr(media_store, "local_path", lambda name: None)
+    problems = [
+        {"invariant": "I7", "reference": task.reference, "text": "is not there"},
+        {"invariant": "I7", "reference": f"video:{uuid4()}", "text": "another time's"},
+        {"invariant": "I15", "reference": "videos/stray.mp4", "text": "no row"},
+    ]
+    run = BooksRun.objects.create(took_s=1, problems=3, first_problems=problems)
+    found = kept(made, run)
+    assert (found.checked, differences(found)) == (0, {"missing": [task.pk], "stray": []})
+    assert found.differences[1].names == ["videos/stray.mp4"]
+
+
+def test_the_page_links_to_the_videos_and_offers_the_download(
+    desk: Client,
+    made: ProviderAccount,
+    alice: User,
+) -> None:
+    task = history.failed(alice)
+    Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
+    VideoFile.objects.create(task=task, index=0, source_url="https://files.example/a.mp4", state="lost")
+    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    BooksRun.objects.create(
+        took_s=1,
+        problems=1,
+        first_problems=[{"invariant": "I15", "reference": "videos/stray.mp4", "text": "is stored, but no row"}],
+    )
+    html = desk.get(PAGE).text
+    assert "Paid, but there is no file" in html
+    assert f"/admin/videos/videotask/{task.pk}/change/" in html
+    assert 'name="action" value="retry_download"' in html
+    assert "videos/stray.mp4" in html
+    link = re.search(r'href="(/admin/billing/spend/\?[^"]*)"', html)
+    assert link
+    assert desk.get(link[1].replace("&amp;", "&")).status_code == 200
+
+
+def test_the_database_finds_what_a_person_would_find_video_by_video(made: ProviderAccount, alice: User) -> None:
+    """Every mix of cost, files, end and lateness, sorted by plain rules and by the page."""
+    expected: dict[str, set[UUID]] = {}
+    mixes = product(
+        (0, 60), ((), ("stored",), ("deleted",), ("lost", "stored"), ("lost",)), (False, True), (False, True)
+    )
+    for cost, states, is_late, is_open in mixes:
+        task = history.downloading(alice)
+        VideoFile.objects.filter(task=task).delete()
+        for index, state in enumerate(states):
+            VideoFile.objects.create(
+                task=task, index=index, source_url="https://files.example/a.mp4", state=state,
+                name=f"videos/{task.pk}" if state == "stored" else "", sha256="a", size_bytes=1,
+            )  # fmt: skip
+        ended = {} if is_open else {"status": "failed", "finished_at": task.created_at}
+        with unguarded():
+            VideoTask.objects.filter(pk=task.pk).update(late_at=task.created_at if is_late else None, **ended)
+        Spend.objects.filter(job_id=task.pk).update(actual=cost)
+        if "stored" in states:
+            kind = "late" if is_late else "" if cost else "unpaid_file"
+        else:
+            kind = "paid_without_file" if cost and "deleted" not in states and not is_open else ""
+        expected.setdefault(kind, set()).add(task.pk)
+    spend.settle(job_id=new_job(alice).job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    expected.pop("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(media_store, "local_path", lambda name: None)
+        found = kept(made)
+        patch.setattr(paid_files, "MOST_NAMED", 100)
+        assert {kind: set(tasks) for kind, tasks in differences(kept(made)).items()} == expected
+    assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
+    assert (found.delivered, found.files, found.deleted) == (16, 16, 8)
+
+
+def new_job(user: User) -> Spend:
+    """A job that is no video's."""
+    quote = prices.get_quote(model="veo3_fast", resolution="720p")
+    return spend.estimate(job_id=job_id("job:1"), user=user, quote=quote)
+
+
+def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: ProviderAccount, alice: User) -> None:
+    counts = []
+    for _ in range(2):
+        for _ in range(3):
+            task = history.failed(alice)
+            Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
+            history.ready(alice)
+        with CaptureQueriesContext(connection) as queries:
+            kept(made)
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 14

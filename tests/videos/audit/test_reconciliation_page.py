@@ -1,0 +1,234 @@
+"""The reconciliation page: its periods, sums and answers."""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.audit import runner as audit_runner
+from billing.models import Alert, BooksRun, CreditAccount, ProviderAccount, ProviderEntry
+from billing.provider import accounts as provider_accounts
+from billing.reconciliation import top_ups
+from tests.billing.conftest import SetClock
+from tests.billing.purse import Purse
+from tests.people import give_credits
+from tests.videos.audit.reconciliation_page import PAGE, said
+
+pytestmark = pytest.mark.django_db
+KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
+
+
+@pytest.fixture
+def purse(still: SetClock, alice: User, settings: Settings) -> Purse:
+    settings.HOURLY_COST_LIMIT = Decimal(100_000)
+    return Purse(still, alice)
+
+
+def sums(html: str) -> dict[str, str]:
+    """The reckoning: words and amount of each line."""
+    table = html[html.index('class="sums') :]
+    rows = re.findall(r'<th scope="row">([^<]*).*?</th>\s*<td>([^<]*)</td>', table[: table.index("</table>")], re.S)
+    return dict(rows)
+
+
+def gone(purse: Purse, amount: object = "12.5") -> None:
+    purse.read()
+    purse.job()
+    purse.balance -= Decimal(str(amount))
+    purse.read()
+
+
+def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
+    form = {"amount": str(amount), "reason": reason, "key": key}
+    return desk.post(PAGE + query, form, follow=True)
+
+
+def test_before_two_readings_there_is_nothing_to_compare(desk: Client, purse: Purse) -> None:
+    purse.read()
+    text = said(desk.get(PAGE).text)
+    assert "Nothing to compare yet" in text
+    assert "Books not checked yet" in text
+    assert desk.post(PAGE, {}).status_code == 403
+
+
+def test_without_an_account_it_says_what_is_missing(desk: Client, settings: Settings) -> None:
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    assert "There is no provider account" in said(desk.get(PAGE).text)
+
+
+def test_what_is_explained_adds_up(desk: Client, purse: Purse) -> None:
+    purse.read()
+    purse.job()
+    purse.job(model="veo3", actual="37.5", charged="-22.5")
+    purse.balance += 1000
+    purse.read()
+    purse.send()
+    purse.read()
+    top_ups.reconcile_accounts()
+    BooksRun.objects.create(took_s=1, problems=0, at=purse.still.at)
+    html = desk.get(PAGE).text
+    text = said(html)
+    assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
+    assert sums(html) == {
+        "Balance at the beginning": "5,000",
+        "Top-ups": "+1,000",
+        "Given back by the provider": "0",
+        "Videos whose cost is known": "−97.5",
+        "Videos in progress": "−60",
+        "Corrections by operators": "0",
+        "Not explained": "0",
+        "Balance at the end": "5,842.5",
+    }
+    assert "Veo 3.1 Fast 1 60 60" in text
+    assert "Veo 3.1 Quality 1 250 37.5" in text
+    assert "Compared with the estimates: −212.5" in text
+    assert "Books balance" in text
+    assert "Every balance is the sum of its entries." in text
+
+
+def test_what_is_gone_is_said_with_its_place(desk: Client, purse: Purse) -> None:
+    gone(purse)
+    html = desk.get(PAGE).text
+    text = said(html)
+    assert "12.5 credits are missing that no video explains." in text
+    assert sums(html)["Not explained"] == "−12.5"
+    assert "between the readings of 12:03:00 and 12:07:01 −12.5" in text
+    assert 'name="amount" value="-12.5"' in html
+
+
+def test_failed_videos_that_may_explain_it_are_named(desk: Client, purse: Purse) -> None:
+    purse.read()
+    purse.job(actual=0, basis="assumed")
+    purse.read()
+    assert "1 failed video was counted as free; charged, it would have cost 60" in said(desk.get(PAGE).text)
+
+
+def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:
+    purse.read()
+    purse.job(charged=-30, actual=60)
+    purse.read()
+    provider_accounts.lock_account(purse.account.pk)
+    text = said(desk.get(PAGE).text)
+    assert "Credits were added." in text
+    purse.pass_(minutes=20)
+    text = said(desk.get(PAGE).text)
+    assert "There are 30 credits more than our books explain." in text
+
+
+def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> None:
+    purse.read()
+    purse.balance += 1000
+    purse.read()
+    html = desk.get(PAGE).text
+    assert "They are being measured" in said(html)
+    # Nobody is led to count it twice.
+    assert "Wait for that, or they count twice" in said(html)
+    assert 'value="1000"' not in html
+
+
+def test_other_stretches_and_days_are_chosen(desk: Client, purse: Purse) -> None:
+    gone(purse)
+    purse.read(days=5)
+    assert "Everything explained." in said(desk.get(PAGE).text)
+    for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
+        assert "12.5 credits are missing" in said(desk.get(PAGE + query).text), query
+    assert "The last day is before the first." in said(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
+    assert "Enter a valid date." in said(desk.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
+    assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
+
+
+def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Settings) -> None:
+    gone(purse)
+    other = ProviderAccount.objects.create(
+        label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
+    )
+    assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?account={other.pk}").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account={purse.account.pk}").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=nonsense").text)
+    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=99999").text)
+    settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
+    other.delete()
+    assert "12.5 credits are missing" in said(desk.get(PAGE).text), "the newest account, when none is current"
+
+
+def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:
+    gone(purse)
+    give_credits(purse.user, 10)
+    CreditAccount.objects.update(balance=11)
+    problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
+    text = said(desk.get(PAGE).text)
+    assert "Not every balance is the sum of its entries" in text
+    assert problem.text in text
+
+
+def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: User) -> None:
+    gone(purse)
+    top_ups.reconcile_accounts()
+    done = answer(desk, "-12.5")
+    assert done.redirect_chain == [(PAGE, 302)]
+    assert "Correction saved: −12.5 credits." in done.text
+    assert "Everything explained." in said(done.text)
+    assert "Playground · olga@example.com" in said(done.text)
+    entry = ProviderEntry.objects.get()
+    assert (entry.kind, entry.amount, entry.reason, entry.actor) == ("correction", Decimal("-12.5"), "Playground", olga)
+    assert LogEntry.objects.get().change_message == "-12.5: Playground"
+    assert Alert.objects.get(kind="unexplained_spend").resolved_at is not None
+
+
+def test_a_double_click_answers_once(desk: Client, purse: Purse) -> None:
+    gone(purse)
+    answer(desk, "-12.5")
+    answer(desk, "-12.5")
+    assert ProviderEntry.objects.count() == 1
+    assert "This form was already used" in answer(desk, "-12").text
+    assert ProviderEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("wrong", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
+def test_an_answer_that_says_nothing_is_refused(desk: Client, purse: Purse, wrong: dict[str, str]) -> None:
+    gone(purse)
+    assert "errorlist" in answer(desk, **{"amount": "-12.5", **wrong}).text
+    assert not ProviderEntry.objects.exists()
+
+
+def test_what_is_explained_asks_for_no_amount(desk: Client, purse: Purse) -> None:
+    purse.read()
+    purse.read()
+    html = desk.get(PAGE).text
+    keys = {re.search(r'name="key" value="([^"]+)"', desk.get(PAGE).text)[1] for _ in range(2)}  # type: ignore[index]
+    assert len(keys) == 2
+    assert not re.search(r'name="amount"[^>]*value=', html)
+
+
+def test_only_who_may_answer_is_asked(clerk: Callable[..., Client], purse: Purse) -> None:
+    gone(purse)
+    assert clerk_page(clerk("view_videotask")).status_code == 403
+    reader = clerk("view_providerentry")
+    assert "12.5 credits are missing" in said(clerk_page(reader).text)
+    assert "Record a correction" not in clerk_page(reader).text
+    assert answer(reader, "-12.5").status_code == 403
+    assert not ProviderEntry.objects.exists()
+    assert Client().get(PAGE).status_code == 302
+
+
+def clerk_page(browser: Client) -> Any:
+    return browser.get(PAGE)
+
+
+def test_a_stretch_has_its_bounds_and_what_was_typed_stays(desk: Client, purse: Purse) -> None:
+    gone(purse)
+    assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
+    html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
+    assert "This is too long to compare at once: choose at most 92 days." in html
+    assert 'value="2026-06-01"' in html
+    assert 'value="2026-09-01"' in html
+    for query in ("begin=2026-01-01&end=9999-12-31", "begin=0001-01-01&end=2026-01-01", "end=2026-01-01"):
+        assert "errorlist" in desk.get(f"{PAGE}?{query}").text, query
+    for account_id in ("²", "9" * 30, "9" * 5000):
+        assert desk.get(PAGE, {"account": account_id}).status_code == 200

@@ -1,0 +1,42 @@
+"""A real mail server, a webhook and a stopped clock for tests of notifications."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from accounts.seams import clock
+from tests.billing.conftest import SetClock
+from tests.mail import Mailbox
+from tests.videos.notifications.delivery import OLGA, SECRET
+
+
+@pytest.fixture
+def still() -> Iterator[SetClock]:
+    """Our clock, standing still."""
+    mine = SetClock()
+    with clock.replaced(mine):
+        yield mine
+
+
+@pytest.fixture
+def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
+    """A real mail server, which Olga reads."""
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
+    settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
+    settings.EMAIL_HOST_USER = settings.EMAIL_HOST_PASSWORD = ""
+    settings.COST_ALERT_EMAIL = [OLGA]
+    return smtp_server
+
+
+@pytest.fixture
+def hook(settings: Settings) -> Callable[[str], None]:
+    """Point the webhook at a server."""
+    settings.COST_ALERT_EMAIL = []
+    settings.ALERT_WEBHOOK_SECRET = SECRET
+
+    def at(url: str) -> None:
+        settings.ALERT_WEBHOOK_URL = url
+
+    return at

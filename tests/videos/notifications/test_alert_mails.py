@@ -1,0 +1,204 @@
+"""Alerts over a real mail server."""
+
+import re
+from typing import Any
+
+import pytest
+from django.utils.module_loading import import_string
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.alerts import services as alerts
+from billing.alerts.runbook import RUNBOOK
+from billing.models import Alert, AlertDelivery
+from tests.accounts import steps
+from tests.billing.conftest import SetClock
+from tests.mail import Mailbox, free_port
+from tests.videos.notifications.delivery import OLGA, Kind, subjects
+from videos import job_queue
+from videos.notifications import alert_delivery
+from videos.worker import sweep
+
+pytestmark = pytest.mark.django_db
+
+
+def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mailbox, settings: Settings) -> None:
+    settings.APP_URL = "https://veo.example"
+    alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, detail="balance 480")
+    assert "alerts" in sweep.enqueue_due()
+    assert alert_delivery.deliver_due() == 1
+    [message] = post_office.messages
+    assert message["To"] == OLGA
+    assert subjects(post_office) == ["Critical · Provider balance is critical: new work waits"]
+    text, page = steps.get_text(message), steps.get_html(message)
+    words = RUNBOOK[Kind.CRITICAL_BALANCE]
+    for sentence in (words.means, words.did, words.todo, "balance 480"):
+        assert str(sentence) in text
+        assert str(sentence) in page
+    assert f"https://veo.example/admin/billing/alert/{alert.pk}/change/" in text
+    assert page.count('class="button"') == 1
+    assert "https://veo.example/admin/billing/provideraccount/" in page
+    assert AlertDelivery.objects.get().state == "sent"
+    assert alert_delivery.deliver_due() == 0
+
+
+def test_ten_thousand_triggers_are_one_mail(post_office: Mailbox) -> None:
+    for _ in range(200):
+        alerts.raise_alert(Kind.STORAGE, cause="media")
+    Alert.objects.update(count=10_000)
+    alert_delivery.deliver_due()
+    for _ in range(200):
+        alerts.raise_alert(Kind.STORAGE, cause="media")
+    alert_delivery.deliver_due()
+    [message] = post_office.messages
+    assert "10,000 times" in steps.get_text(message)
+
+
+def test_a_mail_speaks_its_reader_s_language_and_clock(post_office: Mailbox, still: SetClock, olga: User) -> None:
+    olga.language, olga.time_zone = "zh-hans", "Asia/Shanghai"
+    olga.save()
+    alerts.raise_alert(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    page = steps.get_html(post_office.messages[0])
+    assert '<html lang="zh-hans">' in page
+    assert "20:00" in page
+
+
+def test_who_has_no_account_is_told_in_the_site_s_language(post_office: Mailbox, settings: Settings) -> None:
+    settings.LANGUAGE_CODE, settings.COST_ALERT_EMAIL = "zh-hans", ["pager@example.com"]
+    alerts.raise_alert(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    assert '<html lang="zh-hans">' in steps.get_html(post_office.messages[0])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind != Kind.TEST])
+def test_every_kind_can_be_mailed(post_office: Mailbox, settings: Settings, kind: Alert.Kind) -> None:
+    settings.ALERT_FROM_SEVERITY = "info"
+    alerts.raise_alert(kind, cause="x", detail="<b>& 'odd'\nwords")
+    alert_delivery.deliver_due()
+    [message] = post_office.messages
+    assert "<b>& 'odd'" in steps.get_text(message)
+    assert "&lt;b&gt;&amp;" in steps.get_html(message)
+    assert "%(" not in steps.get_text(message)
+
+
+def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still: SetClock) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    still.sleep(120)
+    alerts.resolve_alerts(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    still.sleep(7200)
+    alerts.raise_alert(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    assert subjects(post_office) == [
+        "Critical · Media storage has trouble",
+        "Over · Media storage has trouble",
+        "Critical, again · Media storage has trouble",
+    ]
+    assert "There is nothing left to do." in steps.get_text(post_office.messages[1])
+    assert "over in between, again since" in steps.get_text(post_office.messages[2])
+
+
+def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    alerts.resolve_alerts(Kind.STORAGE)
+    alert_delivery.deliver_due()
+    [message] = post_office.messages
+    assert "It is over already." in steps.get_text(message)
+    assert "It is over already." in steps.get_html(message)
+
+
+def test_many_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> None:
+    settings.COST_ALERT_EMAIL = [OLGA, "otto@example.com"]
+    for n in range(100):
+        alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
+    assert alert_delivery.deliver_due() == 200
+    assert subjects(post_office) == ["100 alerts · A result points to a forbidden address"] * 2
+    assert "100 alerts came together" in steps.get_text(post_office.messages[0])
+
+
+def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, still: SetClock) -> None:
+    for n in range(60):
+        alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
+        alert_delivery.deliver_due()
+        still.sleep(10)
+    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS
+    still.sleep(900)
+    alert_delivery.deliver_due()
+    assert not AlertDelivery.objects.exclude(state="sent").exists()
+    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
+
+
+def test_what_is_critical_and_new_passes_a_storm(post_office: Mailbox, still: SetClock) -> None:
+    for n in range(alert_delivery.MAX_SINGLE_MAILS + 1):
+        alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
+        alert_delivery.deliver_due()
+        still.sleep(1)
+    assert len(post_office.messages) == alert_delivery.MAX_SINGLE_MAILS
+    alerts.raise_alert(Kind.CRITICAL_BALANCE)
+    assert alert_delivery.deliver_due() == 1
+    assert subjects(post_office)[-1] == "Critical · Provider balance is critical: new work waits"
+    alerts.raise_alert(Kind.BOOKS)
+    alerts.raise_alert(Kind.STORAGE)
+    assert alert_delivery.deliver_due() == 2
+    assert subjects(post_office)[-1].startswith("2 alerts")
+    alerts.raise_alert(Kind.STORAGE, cause="media")
+    assert alert_delivery.deliver_due() == 0, "more of what was just read"
+    still.sleep(600)
+    assert alert_delivery.deliver_due() == 2
+    assert not AlertDelivery.objects.exclude(state="sent").exists()
+
+
+def test_a_mail_server_that_is_away_is_tried_again(
+    smtp_server: Mailbox,
+    post_office: Mailbox,
+    settings: Settings,
+    still: SetClock,
+) -> None:
+    settings.EMAIL_PORT = free_port()
+    alerts.raise_alert(Kind.STORAGE)
+    assert alert_delivery.deliver_due() == 0
+    row = AlertDelivery.objects.get()
+    assert (row.state, row.error) == ("due", "the mail server cannot be reached (ConnectionRefusedError)")
+    settings.EMAIL_PORT = smtp_server.port
+    assert alert_delivery.deliver_due() == 0
+    still.sleep(60)
+    assert alert_delivery.deliver_due() == 1
+    assert len(post_office.messages) == 1
+    row.refresh_from_db()
+    assert (row.state, row.error) == ("sent", "")
+
+
+def test_an_address_that_the_server_refuses_does_not_keep_others_from_hearing(
+    post_office: Mailbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: Mailbox, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
+        if address.startswith("nobody"):
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    monkeypatch.setattr(Mailbox, "handle_RCPT", refuse, raising=False)
+    settings.COST_ALERT_EMAIL = ["nobody@example.com", OLGA]
+    alerts.raise_alert(Kind.STORAGE)
+    assert alert_delivery.deliver_due() == 1
+    assert AlertDelivery.objects.get(state="due").error == "the mail server refused it (SMTPRecipientsRefused)"
+
+
+def test_the_bell_carries_the_news(post_office: Mailbox) -> None:
+    alerts.raise_alert(Kind.STORAGE)
+    import_string(job_queue.JOBS["alerts"])()
+    assert len(post_office.messages) == 1
+    assert "alerts" not in sweep.enqueue_due()
+
+
+def test_pages_of_alerts_load_nothing_and_read_well_without_a_style_element(post_office: Mailbox) -> None:
+    """Gmail and others drop <style>: each text has its colour and size in place, and nothing is an image."""
+    alerts.raise_alert(Kind.STORAGE, cause="media", detail="full")
+    alert_delivery.deliver_due()
+    page = steps.get_html(post_office.messages[0])
+    assert not re.search(r"<img|<script|<link|url\(", page)
+    bare = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    for tag in re.findall(r"<(?:p|h1|span|b|a|td)\b[^>]*>", bare):
+        assert "style=" in tag, tag
