@@ -1,14 +1,22 @@
 """The studio's page and fragments: live prices, videos in progress, examples, and values kept from earlier."""
 
+from typing import Any
+
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from billing.credits import ledger
 from tests.people import give_credits
 from tests.videos import takes
+from tests.videos.views.every_state import make_every_state
 from tests.videos.views.requests import HTMX_HEADERS, studio_form
 from videos.models import VideoTask
+
+# For a page with videos in every state; each queued video still asks for its own position and wait.
+MAX_QUERIES = 0
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -67,6 +75,18 @@ def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(
     assert last.status_code == 286
     assert "hx-trigger" not in last.text
     assert f'id="video-{task.pk}"' in last.text
+
+
+@pytest.mark.parametrize("headers", [None, HTMX_HEADERS])
+def test_the_studio_asks_the_database_a_limited_number_of_times(
+    studio_client: Client, alice: User, settings: Any, headers: dict[str, str] | None
+) -> None:
+    settings.MAX_ACTIVE_PER_USER = 100
+    make_every_state(alice)
+    studio_client.get("/", headers=headers)
+    with CaptureQueriesContext(connection) as queries:
+        studio_client.get("/", headers=headers)
+    assert len(queries) <= MAX_QUERIES, "\n".join(query["sql"] for query in queries)
 
 
 def test_the_latest_takes_are_sent_again_only_when_they_changed(studio_client: Client, alice: User) -> None:
