@@ -41,25 +41,25 @@ def can_retry_download(task: VideoTask) -> bool:
     return task.deleted_at is None and _missing_files(task.pk).exists()
 
 
-def check_now(*, task_id: UUID, seen: str, actor: User) -> None:
+def check_now(*, task_id: UUID, seen_status: str, actor: User) -> None:
     """Make the task due for the dispatcher or poller. Raises NotPossible if its status changed or nothing can be checked."""
     at = clock.database_now()
     task = VideoTask.objects.get(pk=task_id)
-    if task.status != seen or not can_check(task):
+    if task.status != seen_status or not can_check(task):
         raise lifecycle.NotPossible(task.status)
-    if not VideoTask.objects.filter(pk=task_id, status=seen).update(due_at=at):
+    if not VideoTask.objects.filter(pk=task_id, status=seen_status).update(due_at=at):
         raise lifecycle.NotPossible(_status_of(task_id))
     lifecycle.add_note(task_id=task_id, code="check_now", detail="checked by an operator", actor=actor)
-    job_queue.enqueue("dispatch" if seen == Status.QUEUED else "poll")
+    job_queue.enqueue("dispatch" if seen_status == Status.QUEUED else "poll")
 
 
-def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
+def retry_download(*, task_id: UUID, seen_status: str, actor: User) -> int:
     """Make the missing files due for download, also those given up; returns how many.
 
     Raises TaskBusy while a worker is fetching them, NotPossible if none is missing.
     """
     task = VideoTask.objects.get(pk=task_id)
-    if task.status != seen or not can_retry_download(task):
+    if task.status != seen_status or not can_retry_download(task):
         raise lifecycle.NotPossible(task.status)
     if _missing_files(task_id).filter(lease_until__gt=clock.database_now()).exists():
         raise TaskBusy
@@ -69,21 +69,21 @@ def retry_download(*, task_id: UUID, seen: str, actor: User) -> int:
     return count
 
 
-def cancel(*, task_id: UUID, seen: str, actor: User) -> None:
+def cancel(*, task_id: UUID, seen_status: str, actor: User) -> None:
     """End a task and refund it. If it was sent, its cost is recorded as possible and an alert is raised.
 
     Raises TaskBusy while it is being sent, CallbackPending, and NotPossible if its status has changed.
     """
-    if seen == Status.SUBMITTING:
+    if seen_status == Status.SUBMITTING:
         raise TaskBusy
-    if seen not in CANCELLABLE:
-        raise lifecycle.NotPossible(seen)
-    if seen == Status.QUEUED:
+    if seen_status not in CANCELLABLE:
+        raise lifecycle.NotPossible(seen_status)
+    if seen_status == Status.QUEUED:
         ended = lifecycle.cancel(task_id=task_id, code="operator", actor=actor)
     else:
         _refuse_if_callback_pending(task_id)
         ended = lifecycle.give_up(
-            task_id=task_id, from_=seen, code="operator", detail="ended by an operator", actor=actor
+            task_id=task_id, from_=seen_status, code="operator", detail="ended by an operator", actor=actor
         )
     if not ended:
         raise lifecycle.NotPossible(_status_of(task_id))

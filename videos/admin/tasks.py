@@ -23,7 +23,7 @@ from billing.admin.base import ReadOnlyAdmin, acting_operator
 from billing.admin.cells import chip
 from billing.guard import wait_reasons
 from billing.models import Alert, Spend
-from videos.admin import acts
+from videos.admin import task_actions
 from videos.admin.filters import (
     AttentionFilter,
     FailureFilter,
@@ -63,8 +63,8 @@ class TaskList(TolerantChangeList):
 class VideoTaskAdmin(ReadOnlyAdmin):
     """Every video, read-only; the actions are those of `videos.actions.operator`."""
 
-    list_display = ("state", "what", "person", "made_by", "price", "estimated", "actual", "age", "waits_for")
-    list_display_links = ("what",)
+    list_display = ("state", "prompt_text", "person", "model_title", "price", "estimated", "actual", "age", "waits_for")
+    list_display_links = ("prompt_text",)
     list_filter = (
         AttentionFilter,
         "status",
@@ -79,7 +79,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     search_fields = ("prompt",)  # shows the search box; `search_tasks` does the search
     search_help_text = gettext_lazy("Words of the prompt, an e-mail address, our ID or the provider's")
     ordering = ("-created_at",)
-    actions: Any = tuple(acts.TASK_ACTIONS)
+    actions: Any = tuple(task_actions.TASK_ACTIONS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[VideoTask]:
         return super().get_queryset(request).prefetch_related("files")
@@ -104,7 +104,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return chip(state.label, state.tone)
 
     @admin.display(description=gettext_lazy("prompt"))
-    def what(self, task: VideoTask) -> str:
+    def prompt_text(self, task: VideoTask) -> str:
         return Truncator(task.prompt).chars(70) or _("(erased)")
 
     @admin.display(description=gettext_lazy("person"), ordering="user__email")
@@ -112,7 +112,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return task.user.email
 
     @admin.display(description=gettext_lazy("model"), ordering="model")
-    def made_by(self, task: VideoTask) -> str:
+    def model_title(self, task: VideoTask) -> str:
         title = catalogue.model_title(task.model).removeprefix("Veo 3.1 ")
         return f"{title} · {RESOLUTION_LABELS.get(task.resolution, task.resolution)}"
 
@@ -167,51 +167,51 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "body_shown": MAX_BODY_SHOWN,
             "money": read_money(task),
             "alerts": Alert.objects.filter(reference=task.reference),
-            "acts": acts.list_offered(task) if self.has_operate_permission(request) else (),
+            "actions": task_actions.list_offered(task) if self.has_operate_permission(request) else (),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/videos/task.html", context)
 
     @admin.action(description=gettext_lazy("Check now…"), permissions=["operate"])
     def check_now(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._act(request, "check_now", chosen)
+        return self._run_action(request, "check_now", chosen)
 
     @admin.action(description=gettext_lazy("Retry download…"), permissions=["operate"])
     def retry_download(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._act(request, "retry_download", chosen)
+        return self._run_action(request, "retry_download", chosen)
 
     @admin.action(description=gettext_lazy("Cancel with refund…"), permissions=["operate"])
     def cancel_with_refund(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._act(request, "cancel_with_refund", chosen)
+        return self._run_action(request, "cancel_with_refund", chosen)
 
     @admin.action(description=gettext_lazy("Mark unconfirmed as lost…"), permissions=["operate"])
     def mark_lost(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._act(request, "mark_lost", chosen)
+        return self._run_action(request, "mark_lost", chosen)
 
-    def _act(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
+    def _run_action(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
         """Ask for confirmation with the consequences first, then perform the action on each task in the status seen."""
-        act = acts.TASK_ACTIONS[name]
+        action = task_actions.TASK_ACTIONS[name]
         tasks = list(chosen.select_related("user")[: MAX_SELECTED + 1])
         if len(tasks) > MAX_SELECTED:
             self.message_user(request, _("Select fewer: at most %(n)d at once.") % {"n": MAX_SELECTED}, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
-            return self._ask(request, act, tasks)
+            return self._confirm(request, action, tasks)
         for task in tasks:
-            seen = request.POST.get(f"seen_{task.pk}")
-            if seen:
-                self._perform(request, act, task, seen)
+            seen_status = request.POST.get(f"seen_{task.pk}")
+            if seen_status:
+                self._perform(request, action, task, seen_status)
         if len(tasks) == 1:
             return HttpResponseRedirect(reverse("admin:videos_videotask_change", args=[tasks[0].pk]))
         return None
 
-    def _ask(self, request: HttpRequest, act: acts.TaskAction, tasks: list[VideoTask]) -> HttpResponse:
-        rows = acts.describe_consequences(act, tasks, read_spends(tasks))
+    def _confirm(self, request: HttpRequest, action: task_actions.TaskAction, tasks: list[VideoTask]) -> HttpResponse:
+        rows = task_actions.describe_consequences(action, tasks, read_spends(tasks))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "title": act.question,
-            "act": act,
+            "title": action.question,
+            "action": action,
             "rows": rows,
             "any_fits": any(row["fits"] for row in rows),
             "checkbox_name": ACTION_CHECKBOX_NAME,
@@ -219,11 +219,13 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         }
         return TemplateResponse(request, "admin/videos/confirm.html", context)
 
-    def _perform(self, request: HttpRequest, act: acts.TaskAction, task: VideoTask, seen: str) -> None:
-        done, words = acts.perform_action(act, task, seen=seen, actor=acting_operator(request))
+    def _perform(
+        self, request: HttpRequest, action: task_actions.TaskAction, task: VideoTask, seen_status: str
+    ) -> None:
+        done, sentence = task_actions.perform_action(action, task, seen_status=seen_status, actor=acting_operator(request))
         if done:
-            self.log_change(request, task, act.name)
-        text = f"{Truncator(task.prompt).chars(40)}: {words}"
+            self.log_change(request, task, action.name)
+        text = f"{Truncator(task.prompt).chars(40)}: {sentence}"
         self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
 
 

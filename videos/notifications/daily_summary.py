@@ -12,7 +12,7 @@ from django.utils.functional import SimpleLazyObject
 
 from billing.common.periods import site_zone
 from billing.reports import daily_summary, summary_schedule
-from videos.notifications import alert_delivery, summary_words
+from videos.notifications import alert_delivery, summary_text
 from videos.notifications.daily_failures import find_failures
 
 log = logging.getLogger(__name__)
@@ -55,11 +55,11 @@ def render_text(day: date) -> str:
 def template_values(day: date) -> dict[str, Any]:
     """The template variables; figures are read and worded on rendering, in the reader's language."""
     sections = SimpleLazyObject(
-        lambda: summary_words.build_sections(daily_summary.build_summary(day), find_failures(day))
+        lambda: summary_text.build_sections(daily_summary.build_summary(day), find_failures(day))
     )
     return {
         "day": day,
         "sections": sections,
-        "headline": SimpleLazyObject(lambda: summary_words.headline(list(sections))),
+        "headline": SimpleLazyObject(lambda: summary_text.headline(list(sections))),
         "page": f"{settings.APP_URL}{reverse('admin:index')}",
     }

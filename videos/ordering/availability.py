@@ -108,8 +108,8 @@ def check_availability(*, user: User, quote: Quote | None) -> Availability:
         return Availability(restriction, verdict.refusal)
     queue_s = queue.expected_wait_s()
     if queue_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
-        words = _("Too many videos are waiting; no more orders are accepted right now.")
-        return Availability(restriction, wait_notice=words, is_queue_full=True)
+        notice = _("Too many videos are waiting; no more orders are accepted right now.")
+        return Availability(restriction, wait_notice=notice, is_queue_full=True)
     return Availability(
         restriction,
         wait_notice=_describe_wait(account, quote, restriction, verdict.delay, at) or _describe_queue(queue_s),

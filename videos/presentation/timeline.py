@@ -226,7 +226,7 @@ def _detail(event: TaskEvent, task: VideoTask) -> str:
     """The provider's task ID where it gave one, its message where it refused."""
     if event.kind in (Event.ACCEPTED, Event.ADOPTED) and task.provider_task_id:
         return _("Provider task ID: %(number)s") % {"number": task.provider_task_id}
-    words = _WIRE_PREFIX.sub("", event.detail)
-    if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and words:
-        return _("The provider's message: “%(words)s”") % {"words": words}
+    message = _WIRE_PREFIX.sub("", event.detail)
+    if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and message:
+        return _("The provider's message: “%(words)s”") % {"words": message}
     return ""

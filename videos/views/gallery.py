@@ -32,9 +32,9 @@ def gallery(request: PageRequest) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in FILTERS else ""
     # Databases store no NUL character and refuse it in a query.
-    words = request.GET.get("q", "").replace("\0", " ").strip()[:200]
+    query = request.GET.get("q", "").replace("\0", " ").strip()[:200]
     tasks = VideoTask.objects.filter(FILTERS[state][1], user=signed_in_user(request), deleted_at=None)
-    for word in words.split():
+    for word in query.split():
         tasks = tasks.filter(prompt__icontains=word)
     if request.htmx:
         return _render_live(request, VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None))
@@ -49,9 +49,9 @@ def gallery(request: PageRequest) -> HttpResponse:
             "live_ids": [video.id for video in videos if video.is_live],
             "filters": [(key, label, key == state) for key, (label, _condition) in FILTERS.items()],
             "state": state,
-            "q": words,
-            "older": _cursor(page[PAGE_SIZE - 1]) if len(page) > PAGE_SIZE else "",
-            "newest": bool(request.GET.get("before")),
+            "q": query,
+            "older_cursor": _cursor(page[PAGE_SIZE - 1]) if len(page) > PAGE_SIZE else "",
+            "has_newer": bool(request.GET.get("before")),
             "has_any": bool(videos) or VideoTask.objects.filter(user=signed_in_user(request), deleted_at=None).exists(),
         },
     )

@@ -50,7 +50,7 @@ def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
     """The operator's act; returns "cancelled"."""
 
     def act() -> object:
-        operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
+        operator_actions.cancel(task_id=task.pk, seen_status=seen, actor=actor)
         return "cancelled"
 
     return act
@@ -107,7 +107,7 @@ def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_neve
         done = []
         for task in reversed(tasks):
             try:
-                operator_actions.cancel(task_id=task.pk, seen="queued", actor=olga)
+                operator_actions.cancel(task_id=task.pk, seen_status="queued", actor=olga)
             except lifecycle.NotPossible:
                 continue
             done.append(task.prompt)
@@ -178,8 +178,8 @@ def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
     with pytest.raises(operator_actions.CallbackPending):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
     with pytest.raises(operator_actions.CallbackPending):
-        operator_actions.cancel(task_id=task.pk, seen="unconfirmed", actor=olga)
-    operator_actions.check_now(task_id=task.pk, seen="unconfirmed", actor=olga)
+        operator_actions.cancel(task_id=task.pk, seen_status="unconfirmed", actor=olga)
+    operator_actions.check_now(task_id=task.pk, seen_status="unconfirmed", actor=olga)
     called_world.run()
     called_world.assert_charged(task)
     assert called_world.submissions() == 1
@@ -195,7 +195,7 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
 
     def visit(name: str) -> None:
         if name == "poll.answered" and world.now(task).status == "generating":
-            operator_actions.cancel(task_id=task.pk, seen="generating", actor=olga)
+            operator_actions.cancel(task_id=task.pk, seen_status="generating", actor=olga)
 
     with failpoints.replaced(visit):
         world.ask()
@@ -217,7 +217,7 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
     def visit(name: str) -> None:
         if name == "download.fetched":
             with pytest.raises(operator_actions.TaskBusy):
-                operator_actions.retry_download(task_id=task.pk, seen="downloading", actor=olga)
+                operator_actions.retry_download(task_id=task.pk, seen_status="downloading", actor=olga)
             busy.append(True)
 
     with failpoints.replaced(visit):
@@ -236,7 +236,7 @@ def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, 
 
     def visit(name: str) -> None:
         if name == "download.moved":
-            operator_actions.cancel(task_id=task.pk, seen="downloading", actor=olga)
+            operator_actions.cancel(task_id=task.pk, seen_status="downloading", actor=olga)
 
     with failpoints.replaced(visit):
         world.save()
@@ -255,7 +255,7 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
     def visit(name: str) -> None:
         if name == "poll.answered" and not looked:
             looked.append(True)
-            operator_actions.check_now(task_id=task.pk, seen="generating", actor=olga)
+            operator_actions.check_now(task_id=task.pk, seen_status="generating", actor=olga)
             world.ask()
 
     with failpoints.replaced(visit):

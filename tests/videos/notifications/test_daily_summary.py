@@ -22,9 +22,9 @@ from tests.billing.conftest import SetClock, unguarded
 from tests.mail import Mailbox, free_port
 from tests.people import give_credits
 from videos import job_queue
-from videos.notifications import daily_summary, summary_words
+from videos.notifications import daily_summary, summary_text
 from videos.notifications.daily_failures import find_failures
-from videos.notifications.summary_words import Section
+from videos.notifications.summary_text import Section
 from videos.worker import sweep
 
 pytestmark = pytest.mark.django_db
@@ -245,8 +245,8 @@ def test_the_books_in_a_word(still: SetClock, problems: int, answer: tuple[str, 
 def test_the_headline_is_what_is_worst() -> None:
     good, warn = Section("A", "fine", "good"), Section("B", "so so", "warn")
     bad = [Section(name, "broken", "bad") for name in "CDE"]
-    assert summary_words.headline([good, warn, *bad]) == "C: broken · D: broken"
-    assert summary_words.headline([good, warn]) == "B: so so"
+    assert summary_text.headline([good, warn, *bad]) == "C: broken · D: broken"
+    assert summary_text.headline([good, warn]) == "B: so so"
 
 
 def command(*arguments: str) -> tuple[int, str]:

@@ -75,11 +75,11 @@ def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: Us
     made = [takes.queued(alice, f"take {number}").pk for number in range(30)]
     VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
     first = signed_in.get("/videos/")
-    second = signed_in.get("/videos/", {"before": first.context["older"]})
+    second = signed_in.get("/videos/", {"before": first.context["older_cursor"]})
     ids = [take.id for page in (first, second) for take in page.context["videos"]]
     assert len(ids) == 30
     assert set(ids) == set(made)
-    assert second.context["older"] == ""
+    assert second.context["older_cursor"] == ""
     assert "Newest" in second.text
 
 

@@ -33,16 +33,16 @@ class TaskAction:
     moves_money: bool = False
 
 
-def perform_action(act: TaskAction, task: VideoTask, *, seen: str, actor: User) -> tuple[bool, str]:
+def perform_action(action: TaskAction, task: VideoTask, *, seen_status: str, actor: User) -> tuple[bool, str]:
     """Perform an action; returns whether it was done, and a sentence for the operator."""
     try:
-        return True, act.perform(task, seen, actor)
+        return True, action.perform(task, seen_status, actor)
     except operator_actions.TaskBusy:
         return False, _("A worker is handling it right now; nothing was changed. Try again in two minutes.")
     except operator_actions.CallbackPending:
         return False, _("The provider has called about it: choose “Check now” first. Nothing was changed.")
     except lifecycle.NotPossible as refusal:
-        if refusal.status == seen:
+        if refusal.status == seen_status:
             return False, _("Nothing can be done in its current state; nothing was changed.")
         word = STATES[refusal.status].label
         return False, _("Its state is now “%(state)s”; nothing was changed.") % {"state": word}
@@ -101,25 +101,25 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
     return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _format_provider_credits(spend)}}
 
 
-def _perform_check(task: VideoTask, seen: str, actor: User) -> str:
-    operator_actions.check_now(task_id=task.pk, seen=seen, actor=actor)
+def _perform_check(task: VideoTask, seen_status: str, actor: User) -> str:
+    operator_actions.check_now(task_id=task.pk, seen_status=seen_status, actor=actor)
     return _("It is being checked now.")
 
 
-def _perform_retry(task: VideoTask, seen: str, actor: User) -> str:
-    count = operator_actions.retry_download(task_id=task.pk, seen=seen, actor=actor)
+def _perform_retry(task: VideoTask, seen_status: str, actor: User) -> str:
+    count = operator_actions.retry_download(task_id=task.pk, seen_status=seen_status, actor=actor)
     return ngettext("%(n)d file is being downloaded.", "%(n)d files are being downloaded.", count) % {"n": count}
 
 
-def _perform_cancel(task: VideoTask, seen: str, actor: User) -> str:
-    operator_actions.cancel(task_id=task.pk, seen=seen, actor=actor)
+def _perform_cancel(task: VideoTask, seen_status: str, actor: User) -> str:
+    operator_actions.cancel(task_id=task.pk, seen_status=seen_status, actor=actor)
     return _("Cancelled; %(credits)s refunded to %(person)s.") % {
         "credits": _format_credits(task),
         "person": task.user.email,
     }
 
 
-def _perform_mark_lost(task: VideoTask, seen: str, actor: User) -> str:
+def _perform_mark_lost(task: VideoTask, seen_status: str, actor: User) -> str:
     operator_actions.mark_lost(task_id=task.pk, actor=actor)
     return _("Marked as lost; %(credits)s refunded to %(person)s.") % {
         "credits": _format_credits(task),
@@ -128,8 +128,8 @@ def _perform_mark_lost(task: VideoTask, seen: str, actor: User) -> str:
 
 
 TASK_ACTIONS: dict[str, TaskAction] = {
-    act.name: act
-    for act in (
+    action.name: action
+    for action in (
         TaskAction(
             name="check_now",
             label=gettext_lazy("Check now"),
@@ -170,16 +170,18 @@ TASK_ACTIONS: dict[str, TaskAction] = {
 
 def list_offered(task: VideoTask) -> list[TaskAction]:
     """The actions that are possible for the task now."""
-    return [act for act in TASK_ACTIONS.values() if act.offered(task)]
+    return [action for action in TASK_ACTIONS.values() if action.offered(task)]
 
 
-def describe_consequences(act: TaskAction, tasks: list[VideoTask], spends: dict[UUID, Spend]) -> list[dict[str, Any]]:
+def describe_consequences(
+    action: TaskAction, tasks: list[VideoTask], spends: dict[UUID, Spend]
+) -> list[dict[str, Any]]:
     """For the confirmation page: each task, whether the action is possible, and its consequence for the money."""
     return [
         {
             "task": task,
-            "fits": act.offered(task),
-            "consequence": act.consequence(task, spends.get(task.pk)),
+            "fits": action.offered(task),
+            "consequence": action.consequence(task, spends.get(task.pk)),
         }
         for task in tasks
     ]
