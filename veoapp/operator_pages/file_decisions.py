@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from billing.models import FileAnswer
 from billing.reconciliation import file_discrepancies
-from videos.audit.paid_files import Difference, Files
+from videos.audit.paid_files import Difference, PaidFileComparison
 from videos.lifecycle.transitions import task_id_of
 
 Kind = FileAnswer.Kind
@@ -56,11 +56,11 @@ def list_references(difference: Difference) -> list[str]:
     return [task.reference for task in difference.tasks] or difference.names
 
 
-def parse_decision(data: QueryDict, files: Files) -> FileDecisionForm:
+def parse_decision(data: QueryDict, files: PaidFileComparison) -> FileDecisionForm:
     """Return the form that was sent, which accepts only discrepancies that are still open."""
     sent_kind = str(data["kind"])
     kind = Kind(sent_kind) if sent_kind in Kind else Kind.MISSING
-    return FileDecisionForm(kind=kind, references=files.still_open(kind, data.getlist("references")), data=data)
+    return FileDecisionForm(kind=kind, references=files.list_unanswered(kind, data.getlist("references")), data=data)
 
 
 def record_decision(form: FileDecisionForm, actor: User) -> int:

@@ -37,7 +37,7 @@ from veoapp.operator_pages.reconciliation_text import (
     list_balance_lines,
     spends_url,
 )
-from videos.audit.paid_files import Files
+from videos.audit.paid_files import PaidFileComparison
 
 PERIODS: dict[str, Promise] = {
     "day": gettext_lazy("Since yesterday"),
@@ -179,18 +179,18 @@ def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
     }
 
 
-def _find_files(found: Reconciliation) -> Files:
+def _find_files(found: Reconciliation) -> PaidFileComparison:
     begin, end = found.opening.taken_at, found.closing.taken_at
-    return Files(account=found.account, after=begin, until=end, run=audit_runner.get_last_run())
+    return PaidFileComparison(account=found.account, after=begin, until=end, run=audit_runner.get_last_run())
 
 
 def _build_files_context(
-    files: Files | None, sent_form: FileDecisionForm | None, *, may_decide: bool
+    files: PaidFileComparison | None, sent_form: FileDecisionForm | None, *, may_decide: bool
 ) -> dict[str, Any]:
     """Return the files part: each difference with its form; the one that was sent keeps its values."""
     if files is None:
         return {}
-    kept = files.kept()
+    kept = files.summarize()
     forms_by_kind = {
         difference.kind: sent_form
         if sent_form is not None and sent_form.data["kind"] == difference.kind

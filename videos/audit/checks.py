@@ -1,4 +1,4 @@
-"""What must hold between a video, its money and its history: I3, I5, I6, I8, I10, I12 to I14, I22. Files: `files`."""
+"""Checks of videos against their money and events: invariants I3, I5, I6, I8, I10, I12 to I14, I22, I23; files: `files`."""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -13,62 +13,63 @@ from billing.audit.runner import Problem, TriggerNames, find_missing_triggers, r
 from billing.common.periods import window_at
 from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
 from videos.audit import recount
-from videos.audit.files import stored_and_whole, stored_lately
+from videos.audit.files import check_all_files, check_some_files
 from videos.lifecycle.transitions import reference_of
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.ordering import queue
 from videos.pipeline import polling
 
-# A whole day that went wrong need not be told line by line: `manage.py recount_totals` does.
-MOST_TOLD = 20
+# More differing totals are not listed; `manage.py recount_totals` lists all.
+MAX_REPORTED = 20
 
 
 def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
-    """I23: totals are what a recount finds: of today and yesterday, or, looked at deeply, of all time.
+    """I23: totals equal a recount of the rows: of today and yesterday, or with `deep` of all time.
 
-    A month whose totals are still to be made from its rows (the worker does) is passed by.
+    A month whose totals the worker has yet to build is skipped.
     """
     today = window_at(Period.DAY, clock.now())
-    stretches = [(window_at(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
+    periods = [(window_at(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
     if deep:
-        stretches = [(month.starts_at, month.ends_at) for month in recount.months()]
-    missing = [(month.starts_at, month.ends_at) for month in recount.missing_months()]
-    for since, until in stretches:
+        periods = [(month.starts_at, month.ends_at) for month in recount.list_months()]
+    missing = [(month.starts_at, month.ends_at) for month in recount.list_missing_months()]
+    for since, until in periods:
         if any(begins < until and since < ends for begins, ends in missing):
             continue
-        for one in islice(recount.differences(since, until), MOST_TOLD):
-            yield Problem("I23", f"total of {one.key[0]} {one.key[1]:%Y-%m-%d %H:%M}", str(one))
+        for difference in islice(recount.find_differences(since, until), MAX_REPORTED):
+            period, starts_at = difference.key[:2]
+            yield Problem("I23", f"total of {period} {starts_at:%Y-%m-%d %H:%M}", str(difference))
 
 
 Status = VideoTask.Status
 Kind = LedgerEntry.Kind
 
-GUARDS: dict[str, TriggerNames] = {
+TRIGGERS: dict[str, TriggerNames] = {
     "I13": {"postgresql": ("veoapp_task_history",), "sqlite": ("veoapp_task_provider_id",)},
     "I14": {
         "postgresql": ("veoapp_task_history", "veoapp_event_no_change"),
         "sqlite": ("veoapp_task_final", "veoapp_event_no_change"),
     },
 }
-# What must have been paid at the provider, or be open there, in each state.
+# The spend state that belongs to each task status.
 SPEND_STATES = {
     Spend.State.ESTIMATED: [Status.QUEUED],
     Spend.State.PROMISED: [Status.SUBMITTING, Status.UNCONFIRMED, Status.GENERATING],
     Spend.State.SETTLED: [Status.DOWNLOADING, Status.READY, Status.FAILED, Status.CANCELLED],
 }
-# The worker needs a moment past each deadline to act on it; a download is told of after its fifth attempt.
+# The worker needs some time after a deadline to act on it; a failing download raises an alert after its fifth attempt.
 SLACK = timedelta(minutes=10)
-DOWNLOAD_TOLD_AFTER = timedelta(hours=1)
-# How many references one `IN (...)` names.
+DOWNLOAD_ALERT_AFTER = timedelta(hours=1)
+# Batch size for `IN (...)`.
 BATCH_SIZE = 500
 
-register_check(stored_and_whole, often=stored_lately)
+register_check(check_all_files, often=check_some_files)
 register_check(totals_equal_rows)
 
 
 @register_check
 def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
-    """I3: every task was charged its price, and it is refunded exactly if it failed or was cancelled."""
+    """I3: every task was charged its price, and was refunded if and only if it failed or was cancelled."""
     charged = LedgerEntry.objects.filter(
         job_id=OuterRef("pk"),
         kind=Kind.CHARGE,
@@ -88,15 +89,15 @@ def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def sent_once(*, deep: bool) -> Iterable[Problem]:
-    """I5: what the provider accepted has the paid call that it came from."""
+    """I5: a task that the provider accepted has an accepted paid call."""
     accepted = PaidCall.objects.filter(spend__job_id=OuterRef("pk"), outcome=PaidCall.Outcome.ACCEPTED)
     known = VideoTask.objects.filter(status__in=[Status.GENERATING, Status.DOWNLOADING, Status.READY])
-    yield from _tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
+    yield from _report_tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
 
 
 @register_check
 def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
-    """I6: estimated while it waits, promised while the provider has it, settled afterwards; at the task's own price."""
+    """I6: the spend is estimated while the task is queued, promised while the provider has it, settled afterwards."""
     rows = Spend.objects.filter(job_id=OuterRef("pk"), user=OuterRef("user"))
     rows = rows.filter(user_credits=OuterRef("user_credits"))
     tasks = VideoTask.objects.annotate(spend_state=Coalesce(Subquery(rows.values("state")[:1]), Value("no")))
@@ -109,29 +110,31 @@ def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
-    """I8: what the provider made is stored, or somebody was told."""
+    """I8: a result of the provider is stored, or an alert was raised."""
     if Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None).exists():
         return
-    waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_TOLD_AFTER)
+    waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_ALERT_AFTER)
     tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
     yield from _unreported("I8", tasks, "made, not stored, and not reported to operators")
 
 
 @register_check
 def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
-    """I10: a callback that we took is looked into before its task is given up as unconfirmed."""
+    """I10: an accepted callback is processed before its task is given up as unconfirmed."""
     unread = CallbackReceipt.objects.filter(
         task=OuterRef("pk"), verdict=CallbackReceipt.Verdict.PENDING, received_at__lt=OuterRef("finished_at")
     ).exclude(provider_task_id="")
-    by_hand = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
-    tasks = VideoTask.objects.filter(Exists(unread), ~Exists(by_hand), status=Status.FAILED, failure_code="unconfirmed")
+    by_operator = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
+    tasks = VideoTask.objects.filter(
+        Exists(unread), ~Exists(by_operator), status=Status.FAILED, failure_code="unconfirmed"
+    )
     early = tasks.filter(finished_at__lt=F("submitted_at") + polling.hard_deadline())
-    yield from _tasks("I10", early, "given up as unconfirmed with a callback unread")
+    yield from _report_tasks("I10", early, "given up as unconfirmed with a callback unread")
 
 
 @register_check
 def deadlines(*, deep: bool) -> Iterable[Problem]:
-    """I12: nothing stays longer in a state than it may, unless somebody was told."""
+    """I12: no task stays in a status past its deadline without an alert."""
     at = clock.database_now()
     late = (
         Q(pk__in=queue.list_overdue(at - SLACK).values("pk"))
@@ -144,8 +147,8 @@ def deadlines(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def provider_ids(*, deep: bool) -> Iterable[Problem]:
-    """I13: a provider's task belongs to one of ours, for good."""
-    yield from find_missing_triggers(invariant="I13", names=GUARDS["I13"])
+    """I13: a provider task ID belongs to one task of ours and never changes."""
+    yield from find_missing_triggers(invariant="I13", names=TRIGGERS["I13"])
     known = VideoTask.objects.exclude(provider_task_id=None).order_by().values("provider_task_id")
     for name, tasks in known.annotate(tasks=Count("pk")).filter(tasks__gt=1).values_list("provider_task_id", "tasks"):
         yield Problem("I13", str(name), f"the provider's task of {tasks} of ours")
@@ -153,8 +156,8 @@ def provider_ids(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def histories(*, deep: bool) -> Iterable[Problem]:
-    """I14: a task's events lead, step by step, to where it stands, and none leads out of an end."""
-    yield from find_missing_triggers(invariant="I14", names=GUARDS["I14"])
+    """I14: a task's events lead step by step to its status, and none leaves a final status."""
+    yield from find_missing_triggers(invariant="I14", names=TRIGGERS["I14"])
     steps = TaskEvent.objects.exclude(to_status="")
     before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
     odd = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
@@ -163,9 +166,9 @@ def histories(*, deep: bool) -> Iterable[Problem]:
     for task, status in steps.filter(from_status__in=VideoTask.FINAL).values_list("task", "from_status"):
         yield Problem("I14", f"video:{task}", f"a step out of {status}")
     last = steps.filter(task=OuterRef("pk")).order_by("-id").values("to_status")[:1]
-    tasks = VideoTask.objects.annotate(told=Coalesce(Subquery(last), Value(""))).exclude(status=F("told"))
-    for task, status, told in tasks.values_list("pk", "status", "told"):
-        yield Problem("I14", f"video:{task}", f"{status}, but its events end at {told or 'nothing'}")
+    tasks = VideoTask.objects.annotate(last_status=Coalesce(Subquery(last), Value(""))).exclude(status=F("last_status"))
+    for task, status, last_status in tasks.values_list("pk", "status", "last_status"):
+        yield Problem("I14", f"video:{task}", f"{status}, but its events end at {last_status or 'nothing'}")
 
 
 @register_check
@@ -177,13 +180,13 @@ def causes(*, deep: bool) -> Iterable[Problem]:
         yield Problem("I22", f"ledger entry {pk}", f"{kind} for {reference or 'nothing'}, which is no video")
 
 
-def _tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterable[Problem]:
+def _report_tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterable[Problem]:
     for task, status in tasks.values_list("pk", "status"):
         yield Problem(invariant, f"video:{task}", f"{status}: {text}")
 
 
 def _unreported(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterator[Problem]:
-    """A problem for each of these tasks that no alert names, neither one of its own nor one that stands for many."""
+    """A problem for each of these tasks that no alert refers to, neither a single nor a grouped one."""
     for rows in _batches(tasks.values_list("pk", "status").iterator()):
         references = [reference_of(task) for task, _status in rows]
         reported = {

@@ -1,8 +1,8 @@
-"""I7 and I15: what rows say is stored is stored, whole, once; and nothing else lies about. Part of `videos.audit.checks`.
+"""Invariants I7 and I15: every row's file is stored, complete and used once, and no other files are stored.
 
-A storage may be far away and hold very much, so the looks that come often ask it for some files only: those that were
-wrong, those never looked for, and those not looked for for longest. Each row keeps what the last look found of it, so
-that a file which is gone is a problem in every look until it is there again, whichever files that look asked for.
+The storage may be remote and large, so the frequent check asks for some files only: those with a problem, those never
+checked, and those checked longest ago. Each row keeps its last result, so a missing file is reported by every check until
+it is there again, whichever files that check asked for.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,35 +23,35 @@ from videos.storage import media_store, partial_downloads
 Status = VideoTask.Status
 State = VideoFile.State
 
-# The sweep comes by every half hour; what it has not taken an hour after its time is left over.
+# The sweep runs every half hour; a file that it has not deleted an hour after its time is left over.
 LEFT_OVER_AFTER = storage_cleanup.KEEP_FOR + timedelta(hours=1)
-# What a frequent look asks for at most, of videos and again of images: 96,000 of each in a day.
-AT_MOST, WITHIN = 1_000, timedelta(seconds=45)
-AGAIN_AT_MOST, AGAIN_WITHIN = 100, timedelta(seconds=15)
+# Limits of one frequent check, for videos and again for images: 96,000 of each a day.
+MAX_CHECKED, TIME_LIMIT = 1_000, timedelta(seconds=45)
+MAX_RECHECKED, RECHECK_TIME_LIMIT = 100, timedelta(seconds=15)
 BATCH = 200
 
 
-def stored_and_whole(*, deep: bool) -> Iterator[Problem | Coverage]:
-    """I7, I15: rows against files, both ways, all of them. `deep` reads every film and compares its hash."""
-    yield from _checked(often=False, deep=deep)
+def check_all_files(*, deep: bool) -> Iterator[Problem | Coverage]:
+    """I7, I15: compare all rows with the files, both ways. `deep` also reads every video and compares its hash."""
+    yield from _check_files(often=False, deep=deep)
 
 
-def stored_lately(*, deep: bool) -> Iterator[Problem | Coverage]:
-    """The same, in bounded time: of the files only some, each in its turn."""
-    yield from _checked(often=True, deep=deep)
+def check_some_files(*, deep: bool) -> Iterator[Problem | Coverage]:
+    """The same in limited time: only some of the files, in turn."""
+    yield from _check_files(often=True, deep=deep)
 
 
-def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
-    yield from _delivered_without_film()
-    yield from _used_twice()
+def _check_files(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
+    yield from _find_missing_files()
+    yield from _find_duplicate_names()
     films, images = VideoFile.objects.filter(state=State.STORED), SourceImage.objects.all()
     try:
         for what, rows in (("video files", films), ("images", images)):
-            yield Coverage(what, _look(rows, often=often, deep=deep), rows.count())
-        yield from _left_over()
+            yield Coverage(what, _check_rows(rows, often=often, deep=deep), rows.count())
+        yield from _find_strays()
     except media_store.StorageError as problem:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
-    # What an operator has answered for is known, and no news in any further look.
+    # Problems that an operator has answered are not reported again.
     answered = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
     for film in films.exclude(wrong=""):
         if f"video:{film.task_id}" in answered:
@@ -61,7 +61,7 @@ def _checked(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
         yield Problem("I7", f"image:{image.pk}", f"{image.name}: {image.wrong}")
 
 
-def _delivered_without_film() -> Iterable[Problem]:
+def _find_missing_files() -> Iterable[Problem]:
     files = VideoFile.objects.filter(task=OuterRef("pk"))
     delivered = VideoTask.objects.filter(Q(status=Status.READY) | Q(late_at__isnull=False), deleted_at=None)
     missing = delivered.filter(~Exists(files) | Exists(files.exclude(state=State.STORED)))
@@ -69,24 +69,24 @@ def _delivered_without_film() -> Iterable[Problem]:
         yield Problem("I7", f"video:{task}", "delivered, but not every file of it is stored")
 
 
-def _used_twice() -> Iterable[Problem]:
+def _find_duplicate_names() -> Iterable[Problem]:
     for field in ("name", "poster_name"):
         names = VideoFile.objects.exclude(**{field: ""}).order_by().values(field).annotate(rows=Count("pk"))
         for name, rows in names.filter(rows__gt=1).values_list(field, "rows"):
             yield Problem("I15", name, f"is the file of {rows} rows")
 
 
-def _look(rows: QuerySet[Any], *, often: bool, deep: bool) -> int:
-    """Ask the storage for these rows' files and note what it says; returns for how many. Raises StorageError."""
+def _check_rows(rows: QuerySet[Any], *, often: bool, deep: bool) -> int:
+    """Ask the storage for these rows' files and record the results; returns how many. Raises StorageError."""
     turn = rows.order_by(F("looked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
     if not often:
-        return _ask_for(rows, list(turn), deep=deep, until=None)
-    wrong, others = turn.exclude(wrong="")[:AGAIN_AT_MOST], turn.filter(wrong="")[:AT_MOST]
-    again = _ask_for(rows, list(wrong), deep=deep, until=clock.now() + AGAIN_WITHIN)
-    return again + _ask_for(rows, list(others), deep=deep, until=clock.now() + WITHIN)
+        return _check_batches(rows, list(turn), deep=deep, until=None)
+    wrong, others = turn.exclude(wrong="")[:MAX_RECHECKED], turn.filter(wrong="")[:MAX_CHECKED]
+    again = _check_batches(rows, list(wrong), deep=deep, until=clock.now() + RECHECK_TIME_LIMIT)
+    return again + _check_batches(rows, list(others), deep=deep, until=clock.now() + TIME_LIMIT)
 
 
-def _ask_for(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime | None) -> int:
+def _check_batches(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime | None) -> int:
     asked = 0
     for start in range(0, len(pks), BATCH):
         batch = pks[start : start + BATCH]
@@ -95,11 +95,11 @@ def _ask_for(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime
             for row in (found[pk] for pk in batch if pk in found):
                 if until is not None and clock.now() > until:
                     return asked
-                # Where only reading all of it showed what was wrong, only that can show that it is right again.
-                text = _wrong_with(row, deep=deep or bool(row.wrong))
+                # A problem that only a deep check found can be cleared only by a deep check.
+                text = _describe_problem(row, deep=deep or bool(row.wrong))
                 asked += 1
                 if text:
-                    # Its owner may have deleted it while we looked.
+                    # Compared by name, because its owner may have deleted it meanwhile.
                     rows.filter(pk=row.pk, name=row.name).update(looked_at=clock.now(), wrong=text)
                 else:
                     sound.append(row.pk)
@@ -108,7 +108,7 @@ def _ask_for(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime
     return asked
 
 
-def _wrong_with(row: VideoFile | SourceImage, *, deep: bool) -> str:
+def _describe_problem(row: VideoFile | SourceImage, *, deep: bool) -> str:
     with media_store.storage_errors("reading from the storage"):
         try:
             size = default_storage.size(row.name)
@@ -123,7 +123,7 @@ def _wrong_with(row: VideoFile | SourceImage, *, deep: bool) -> str:
     return ""
 
 
-def _left_over() -> Iterable[Problem]:
+def _find_strays() -> Iterable[Problem]:
     at = clock.now()
     with media_store.storage_errors("looking through arrived files"):
         for path, _ in partial_downloads.list_all():

@@ -1,7 +1,8 @@
-"""Totals made again from the rows themselves: the proof of what `billing.costs.rollups` keeps, and its repair.
+"""Recounts the totals of `billing.costs.rollups` from the rows, to check and repair them.
 
-A month at a time, in one moment of the database: day by day every job is read and counted as its steps once were
-(`videos.lifecycle.metrics`), and compared with totals and the marks not folded yet. Memory holds one day and one month's sums.
+It works month by month, each in one database snapshot: every job of a day is read and counted as its steps were counted
+(`videos.lifecycle.metrics`), and compared with the totals and the marks not folded yet. Only the sums of one day and one
+month are held in memory.
 """
 
 from collections import defaultdict
@@ -27,41 +28,41 @@ from videos.models import VideoTask
 Status = VideoTask.Status
 Sums = dict[Key, Decimal]
 
-# Who changes the same totals in the same moment makes a repair begin anew.
-ATTEMPTS = 8
-NOUGHT = Decimal(0)
+# A repair is retried when another transaction changes the same totals.
+MAX_ATTEMPTS = 8
+ZERO = Decimal(0)
 ONE = Decimal(1)
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A sum that is not what the rows say."""
+    """A stored total that differs from the recount."""
 
     key: Key
-    kept: Decimal
-    counted: Decimal
+    stored: Decimal
+    recounted: Decimal
 
     def __str__(self) -> str:
         period, starts_at, user_id, model, measure, label = self.key
-        whose = f"user {user_id}" if user_id else model
-        what = f"{measure} {label}".strip()
-        return f"{period} {starts_at:%Y-%m-%d %H:%M} {whose}, {what}: {self.kept} kept, {self.counted} counted"
+        subject = f"user {user_id}" if user_id else model
+        name = f"{measure} {label}".strip()
+        return f"{period} {starts_at:%Y-%m-%d %H:%M} {subject}, {name}: {self.stored} stored, {self.recounted} counted"
 
 
 def fold() -> int:
-    """The worker's chore: totals of months that have none yet are made from the rows, then marks are folded."""
-    for month in missing_months():
+    """Build the totals of months that have none, then fold the pending marks; run by the worker."""
+    for month in list_missing_months():
         repair(month)
     return rollups.fold_marks()
 
 
 def uncounted_rows() -> list[QuerySet[Any]]:
-    """Rows that wait for `fold`: marks, or, where nothing was ever counted, jobs."""
+    """Rows that wait for `fold`: marks, or all jobs if there are no totals yet."""
     return [TallyMark.objects.all(), Spend.objects.filter(~Exists(Total.objects.all()))]
 
 
-def months() -> list[Window]:
-    """Every month since the first job, newest first: what is looked at most is there soonest."""
+def list_months() -> list[Window]:
+    """Every month since the first job, newest first, because recent months are read most."""
     first = Spend.objects.order_by("created_at").values_list("created_at", flat=True).first()
     last = Spend.objects.order_by("-created_at").values_list("created_at", flat=True).first()
     if first is None or last is None:
@@ -69,43 +70,46 @@ def months() -> list[Window]:
     return [*windows_between(Period.MONTH, first, last + timedelta.resolution)][::-1]
 
 
-def missing_months() -> list[Window]:
-    """The months that have jobs and no totals: before the first fold, or after an upgrade from a site without counts."""
+def list_missing_months() -> list[Window]:
+    """The months that have jobs but no totals: before the first fold, or after an upgrade from a version without totals."""
     totals = Total.objects.filter(user_id=0, period=Period.MONTH, measure=Measure.ORDERED)
     there = set(totals.values_list("starts_at", flat=True).distinct())
-    return [one for one in months() if one.starts_at not in there and _jobs_of(one).exists()]
+    return [month for month in list_months() if month.starts_at not in there and _filter_jobs(month).exists()]
 
 
-def differences(since: datetime, until: datetime) -> Iterator[Difference]:
-    """What is kept otherwise than the rows say, of every day and whole month in [since, until). Changes nothing."""
+def find_differences(since: datetime, until: datetime) -> Iterator[Difference]:
+    """Stored totals that differ from the rows, for every day and whole month in [since, until). Changes nothing."""
     for month in windows_between(Period.MONTH, since, until):
-        with _one_moment(read_only=True):
-            found = list(_differences(month, since, until))
+        with _consistent_snapshot(read_only=True):
+            found = list(_find_differences(month, since, until))
         yield from found
 
 
 def repair(month: Window) -> int:
-    """Put right every total of a month, in one transaction; returns how many were wrong."""
-    for attempt in range(1, ATTEMPTS + 1):
+    """Correct every total of a month in one transaction; returns how many were wrong."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            with _one_moment():
-                # Marks not folded yet come on top later.
+            with _consistent_snapshot():
+                # Marks that are not folded yet will be added later.
                 waiting = rollups.unfolded_sums(since=month.starts_at, until=month.ends_at)
-                wrong = {one.key: one.counted for one in _differences(month, month.starts_at, month.ends_at)}
-                rollups.set_totals({key: amount - waiting.get(key, NOUGHT) for key, amount in wrong.items()})
+                wrong = {
+                    difference.key: difference.recounted
+                    for difference in _find_differences(month, month.starts_at, month.ends_at)
+                }
+                rollups.set_totals({key: amount - waiting.get(key, ZERO) for key, amount in wrong.items()})
                 return len(wrong)
         except OperationalError:
-            if attempt == ATTEMPTS:
+            if attempt == MAX_ATTEMPTS:
                 raise
             clock.sleep(randomness.jitter(0.2 * attempt))
     raise AssertionError("unreachable")
 
 
-def counted(day: Window) -> Sums:
-    """The totals of one day and its hours, as the rows say: by model for all, and by user for the day."""
+def count_day(day: Window) -> Sums:
+    """The totals of one day and its hours, recounted from the rows: by model, and for the day also by user."""
     everybody: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
     sums: Sums = defaultdict(Decimal)
-    for at, model, user_id, counts in _jobs(day):
+    for at, model, user_id, counts in _read_jobs(day):
         hour = window_at(Period.HOUR, at).starts_at
         for measure, label, amount in counts:
             everybody[hour, model, measure, label] += amount
@@ -118,53 +122,53 @@ def counted(day: Window) -> Sums:
     return sums
 
 
-def _differences(month: Window, since: datetime, until: datetime) -> Iterator[Difference]:
-    whole: Sums = defaultdict(Decimal)
+def _find_differences(month: Window, since: datetime, until: datetime) -> Iterator[Difference]:
+    month_sums: Sums = defaultdict(Decimal)
     for day in windows_between(Period.DAY, max(since, month.starts_at), min(until, month.ends_at)):
-        sums = counted(day)
-        yield from _compared(rollups.read_sums(Period.HOUR, Period.DAY, since=day.starts_at, until=day.ends_at), sums)
+        sums = count_day(day)
+        yield from _compare(rollups.read_sums(Period.HOUR, Period.DAY, since=day.starts_at, until=day.ends_at), sums)
         for (period, _, user_id, model, measure, label), amount in sums.items():
             if period == Period.DAY:
-                whole[Period.MONTH, month.starts_at, user_id, model, measure, label] += amount
+                month_sums[Period.MONTH, month.starts_at, user_id, model, measure, label] += amount
     if since <= month.starts_at and month.ends_at <= until:
-        yield from _compared(rollups.read_sums(Period.MONTH, since=month.starts_at, until=month.ends_at), whole)
+        yield from _compare(rollups.read_sums(Period.MONTH, since=month.starts_at, until=month.ends_at), month_sums)
 
 
-def _compared(kept: Sums, counted: Sums) -> Iterator[Difference]:
-    for key in sorted(kept.keys() | counted.keys()):
-        # SQLite sums in binary fractions; both are exact to what an amount is kept to.
-        both = [one.get(key, NOUGHT).quantize(rollups.SMALLEST) for one in (kept, counted)]
-        if both[0] != both[1]:
-            yield Difference(key, *both)
+def _compare(stored: Sums, recounted: Sums) -> Iterator[Difference]:
+    for key in sorted(stored.keys() | recounted.keys()):
+        # SQLite sums in floating point; both are exact once rounded to the smallest stored amount.
+        amounts = [sums.get(key, ZERO).quantize(rollups.SMALLEST) for sums in (stored, recounted)]
+        if amounts[0] != amounts[1]:
+            yield Difference(key, *amounts)
 
 
 Counts = list[tuple[str, str, Decimal]]
 
 
-def _jobs(day: Window) -> Iterator[tuple[datetime, str, int, Counts]]:
-    """Each job ordered on this day: when, of which model, whose, and what it counts."""
+def _read_jobs(day: Window) -> Iterator[tuple[datetime, str, int, Counts]]:
+    """Each job ordered on this day: time, model, user id, and what it adds to the totals."""
     moments = [connection.ops.adapt_datetimefield_value(at) for at in (day.starts_at, day.ends_at)]
     with connection.cursor() as cursor:
         cursor.execute(_JOBS, moments)
         for at, model, user_id, *rest in cursor.fetchall():
-            yield _time(at), model, user_id, _counts(*rest)
+            yield _parse_time(at), model, user_id, _count_job(*rest)
 
 
-def _counts(
+def _count_job(
     state: str, estimated: Any, actual: Any, charged: Any, refunded: Any, status: str | None, failure: str, way: str,
     ordered: Any, sent: Any, done: Any,
 ) -> Counts:  # fmt: skip
     found: Counts = [
         (Measure.ORDERED, "", ONE),
-        (Measure.ESTIMATED, "", _amount(estimated)),
-        (Measure.CHARGED, "", _amount(charged)),
-        (Measure.REFUNDED, "", _amount(refunded)),
+        (Measure.ESTIMATED, "", _parse_amount(estimated)),
+        (Measure.CHARGED, "", _parse_amount(charged)),
+        (Measure.REFUNDED, "", _parse_amount(refunded)),
     ]
     if state == Spend.State.SETTLED:
         found += [
             (Measure.SETTLED, "", ONE),
-            (Measure.SETTLED_ESTIMATE, "", _amount(estimated)),
-            (Measure.ACTUAL, "", _amount(actual)),
+            (Measure.SETTLED_ESTIMATE, "", _parse_amount(estimated)),
+            (Measure.ACTUAL, "", _parse_amount(actual)),
         ]
     if status is None:
         return found
@@ -192,27 +196,27 @@ _JOBS = """
 
 
 def _bucket(since: Any, until: Any) -> str:
-    return histogram.duration_bucket((_time(until) - _time(since)).total_seconds())
+    return histogram.duration_bucket((_parse_time(until) - _parse_time(since)).total_seconds())
 
 
-def _time(value: Any) -> datetime:
-    """A time as plain SQL gives it: SQLite gives text."""
+def _parse_time(value: Any) -> datetime:
+    """A time from plain SQL, which SQLite returns as text."""
     read = parse_datetime(value) if isinstance(value, str) else value
     assert isinstance(read, datetime)  # noqa: S101  a column that holds times
     return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
-def _amount(value: Any) -> Decimal:
+def _parse_amount(value: Any) -> Decimal:
     return Decimal(str(value or 0)).quantize(rollups.SMALLEST)
 
 
-def _jobs_of(one: Window) -> Any:
-    return Spend.objects.filter(created_at__gte=one.starts_at, created_at__lt=one.ends_at)
+def _filter_jobs(month: Window) -> Any:
+    return Spend.objects.filter(created_at__gte=month.starts_at, created_at__lt=month.ends_at)
 
 
 @contextmanager
-def _one_moment(*, read_only: bool = False) -> Iterator[None]:
-    """Every statement of the block sees the same moment; what another changes meanwhile cannot be overwritten."""
+def _consistent_snapshot(*, read_only: bool = False) -> Iterator[None]:
+    """All statements of the block see the same snapshot, and rows that others change meanwhile cannot be overwritten."""
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost and connection.vendor == "postgresql":

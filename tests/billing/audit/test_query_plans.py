@@ -61,7 +61,7 @@ def long_history(monkeypatch: pytest.MonkeyPatch) -> None:
         cursor.execute("SET LOCAL hash_mem_multiplier = 1")
         # Then a table is read from one end to the other only where no index helps, be it ever so short.
         cursor.execute("SET LOCAL enable_seqscan = off")
-    monkeypatch.setattr(file_audit, "_wrong_with", lambda row, *, deep: "")
+    monkeypatch.setattr(file_audit, "_describe_problem", lambda row, *, deep: "")
 
 
 def statements_of(act: Callable[[], object]) -> list[Statement]:

@@ -15,7 +15,7 @@ def said(html: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", body).split())
 
 
-def kept(account: ProviderAccount, run: BooksRun | None = None) -> paid_files.Kept:
+def kept(account: ProviderAccount, run: BooksRun | None = None) -> paid_files.PaidFiles:
     at = Spend.objects.latest("settled_at").settled_at
     assert at is not None
-    return paid_files.Files(account=account, after=at - timedelta(hours=1), until=at, run=run).kept()
+    return paid_files.PaidFileComparison(account=account, after=at - timedelta(hours=1), until=at, run=run).summarize()

@@ -57,7 +57,7 @@ def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
     assert (one.reason, one.actor) == ("Never made", olga)
     assert LogEntry.objects.get().change_message == f"{differing.reference}: Never made"
     found = kept(made)
-    assert (found.agree, found.answered, found.answers) == (True, 1, [one])
+    assert (found.is_matching, found.answered, found.answers) == (True, 1, [one])
     # The money itself is untouched.
     assert Spend.objects.get(job_id=differing.pk).actual == 60
     assert not ProviderEntry.objects.exists()

@@ -63,7 +63,7 @@ def gone(found: AuditResult) -> set[tuple[str, str]]:
 def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_audit, "AT_MOST", 2)
+    monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
     names = {name_of(task) for task in films(alice, 5)}
     seen: set[str] = set()
     for number in (1, 2, 3):
@@ -85,7 +85,7 @@ def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
 def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_audit, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     lost, *_others = films(alice, 3)
     film = media / name_of(lost)
     film.unlink()
@@ -150,7 +150,7 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
 def test_images_have_their_turn_as_well(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_audit, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     for number in range(2):
         media_store.store_bytes(b"image", f"images/{number}.webp", mime_type="image/webp")
         SourceImage.objects.create(
@@ -166,7 +166,7 @@ def test_images_have_their_turn_as_well(
 
 
 def test_the_worker_s_look_is_the_bounded_one(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_audit, "AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     films(alice, 2)
     worker_tasks.books()
     assert len(asked) == 1
@@ -203,7 +203,7 @@ def test_a_bucket_is_asked_twice_for_each_video(
 def test_files_once_wrong_leave_time_for_the_others(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_audit, "AGAIN_AT_MOST", 1)
+    monkeypatch.setattr(file_audit, "MAX_RECHECKED", 1)
     for task in films(alice, 3):
         (media / name_of(task)).unlink()
     still.sleep(900)

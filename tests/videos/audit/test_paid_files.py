@@ -28,7 +28,7 @@ from videos.storage import media_store
 pytestmark = pytest.mark.django_db
 
 
-def differences(found: paid_files.Kept) -> dict[str, list[UUID]]:
+def differences(found: paid_files.PaidFiles) -> dict[str, list[UUID]]:
     return {one.kind: [task.pk for task in one.tasks] for one in found.differences}
 
 
@@ -39,9 +39,9 @@ def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount,
     found = kept(made)
     assert (found.delivered, found.files, found.checked, found.deleted) == (2, 2, 2, 0)
     assert found.size_bytes == 2 * len(history.FILM)
-    assert (found.differences, found.agree) == ([], True)
+    assert (found.differences, found.is_matching) == ([], True)
     VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
-    assert (kept(made).delivered, kept(made).deleted, kept(made).agree) == (1, 1, True)
+    assert (kept(made).delivered, kept(made).deleted, kept(made).is_matching) == (1, 1, True)
 
 
 def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice: User) -> None:
@@ -59,9 +59,9 @@ def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice
         "paid_without_file": [failed.pk],
         "late": [late.pk],
     }
-    assert not found.agree
+    assert not found.is_matching
     paid = next(one for one in found.differences if one.kind == "paid_without_file")
-    assert (paid.count, paid.provider_credits, str(paid.words)) == (1, 60, "Paid, but there is no file")
+    assert (paid.count, paid.provider_credits, str(paid.label)) == (1, 60, "Paid, but there is no file")
 
 
 def test_a_file_of_another_size_counts_as_missing(made: ProviderAccount, alice: User, settings: Settings) -> None:
@@ -138,7 +138,7 @@ def test_the_database_finds_what_a_person_would_find_video_by_video(made: Provid
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media_store, "local_path", lambda name: None)
         found = kept(made)
-        patch.setattr(paid_files, "MOST_NAMED", 100)
+        patch.setattr(paid_files, "MAX_NAMED", 100)
         assert {kind: set(tasks) for kind, tasks in differences(kept(made)).items()} == expected
     assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
     assert (found.delivered, found.files, found.deleted) == (16, 16, 8)

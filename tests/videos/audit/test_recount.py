@@ -42,7 +42,7 @@ def lived(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> No
 
 
 def differences() -> list[str]:
-    return [str(one) for one in recount.differences(SINCE, UNTIL)]
+    return [str(one) for one in recount.find_differences(SINCE, UNTIL)]
 
 
 def sums() -> dict[tuple[str, str], Decimal]:
@@ -86,7 +86,7 @@ def test_a_site_that_never_counted_is_counted_from_its_rows_before_its_first_fol
     recount.fold()
     assert sums() == before
     assert differences() == []
-    assert not recount.missing_months()
+    assert not recount.list_missing_months()
     assert not any(rows.exists() for rows in recount.uncounted_rows())
 
 
@@ -112,7 +112,7 @@ def test_what_is_wrong_is_found_named_and_put_right() -> None:
     )
     Total.objects.filter(measure=Measure.ESTIMATED, user_id__gt=0).delete()
     assert any("user" in one for one in differences())
-    assert sum(recount.repair(month) for month in recount.months()) > 1
+    assert sum(recount.repair(month) for month in recount.list_months()) > 1
     assert differences() == []
 
 
@@ -173,7 +173,7 @@ def test_eight_processes_that_order_end_and_fold_at_once_count_everything(proces
         worker.stdin.write("\n")
         worker.stdin.flush()
     # A repair in the middle of it all disturbs nothing.
-    for month in recount.months():
+    for month in recount.list_months():
         recount.repair(month)
     answers = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 8

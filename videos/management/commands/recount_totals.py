@@ -16,14 +16,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         found = 0
-        for month in recount.months():
+        for month in recount.list_months():
             name = f"{month.local_start:%Y-%m}"
             if options["repair"]:
                 repaired = recount.repair(month)
                 found += repaired
                 self.stdout.write(f"{name}: {repaired} totals corrected")
                 continue
-            for difference in recount.differences(month.starts_at, month.ends_at):
+            for difference in recount.find_differences(month.starts_at, month.ends_at):
                 found += 1
                 self.stdout.write(str(difference))
         if not found:
