@@ -18,7 +18,7 @@ def make_every_state(user: User) -> list[VideoTask]:
     """A queued video for each kind of wait, one without a known reason, and one video in every other state."""
     waiting = [_waiting(user, code) for code in WAIT_CODES]
     downloading, delayed = takes.generating(user), takes.generating(user)
-    verdicts.provider_done(
+    verdicts.record_success(
         task_id=downloading.pk,
         report=Report(
             provider_task_id=downloading.pk.hex,
@@ -27,7 +27,7 @@ def make_every_state(user: User) -> list[VideoTask]:
         ),
         source="poll",
     )
-    lifecycle.delayed(task_id=delayed.pk)
+    lifecycle.mark_delayed(task_id=delayed.pk)
     others = [
         takes.queued(user),
         takes.submitting(user),
