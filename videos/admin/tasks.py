@@ -222,7 +222,9 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     def _perform(
         self, request: HttpRequest, action: task_actions.TaskAction, task: VideoTask, seen_status: str
     ) -> None:
-        done, sentence = task_actions.perform_action(action, task, seen_status=seen_status, actor=acting_operator(request))
+        done, sentence = task_actions.perform_action(
+            action, task, seen_status=seen_status, actor=acting_operator(request)
+        )
         if done:
             self.log_change(request, task, action.name)
         text = f"{Truncator(task.prompt).chars(40)}: {sentence}"
