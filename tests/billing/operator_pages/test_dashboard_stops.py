@@ -2,7 +2,7 @@
 a provider that may be well again."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -21,19 +21,18 @@ from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, Provider
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import NewSpend, SetClock
-from tests.billing.operator_pages.test_dashboard_page import order, text_of, use, verdict_of
-from videos.models import JobRequest, VideoTask
+from tests.billing.operator_pages.dashboard_page import AT, count_order, read_headline, read_page_text, use_budget
+from videos.models import VideoTask
 from videos.ordering import availability
 from videos.pipeline import dispatch
 
 pytestmark = pytest.mark.django_db
 
-AT = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
 ADDRESS = "/api/admin/cost-monitoring"
 
 
 @pytest.fixture(autouse=True)
-def _now(still: SetClock, settings: Settings) -> None:
+def _fixed_site(still: SetClock, settings: Settings) -> None:
     still.at = AT
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
@@ -41,51 +40,44 @@ def _now(still: SetClock, settings: Settings) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = 100_000
 
 
-@pytest.fixture
-def working(account: ProviderAccount) -> ProviderAccount:
-    """A worker that lives, an account with 5,000 credits."""
-    JobRequest.objects.create(name="canary", started_at=AT)
-    return account
-
-
-def generation(desk: Client) -> dict[str, object]:
+def read_generation(desk: Client) -> dict[str, object]:
     return json.loads(desk.get(ADDRESS).text)["generation"]  # type: ignore[no-any-return]
 
 
-def today() -> State:
+def todays_budget() -> State:
     return next(state for state in budget_usage.list_states(AT) if state.scope == "all" and state.period == "day")
 
 
-def set_used(used: int) -> None:
+def set_used_today(used: int) -> None:
     BudgetWindow.objects.filter(scope="all", period="day").delete()
-    use(used)
+    use_budget(used)
 
 
 # --- A budget that has too little left --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("pacing", [True, False])
-def test_what_is_left_is_too_little_for_whatever_waits(
-    desk: Client, working: ProviderAccount, alice: User, settings: Settings, pacing: bool
+def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
+    desk: Client, working_account: ProviderAccount, alice: User, settings: Settings, pacing: bool
 ) -> None:
     settings.BUDGET_PACING = pacing
     for _ in range(2):
         history.waiting(alice)
     for hours_ago in range(4):
-        order(AT - timedelta(hours=hours_ago), credits=240)
-    set_used(960)
-    step = dispatch.claim_next(working.pk)
+        count_order(AT - timedelta(hours=hours_ago), credits=240)
+    set_used_today(960)
+    step = dispatch.claim_next(working_account.pk)
     assert isinstance(step, guard_checks.Wait)
     assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
     assert Alert.objects.get().kind == "budget_hard"
-    sentence, act = verdict_of(desk)
+    sentence, act = read_headline(desk)
     assert sentence == (
         "Waiting for the next budget. Today's budget is too low for the videos waiting: 960 of 1,000 are used. "
         "The next one starts tomorrow 00:00. Orders keep their place in the queue."
     )
     assert act == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in text_of(desk)
-    assert generation(desk) == {
+    assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in read_page_text(desk)
+    assert read_generation(desk) == {
         "state": "budget",
         "account": "kie.ai",
         "breaker": "closed",
@@ -98,36 +90,36 @@ def test_what_is_left_is_too_little_for_whatever_waits(
     # What is cheap enough goes, so it does not stop any more.
     Spend.objects.filter(user=alice).first().delete()  # type: ignore[union-attr]
     Spend.objects.filter(user=alice).update(estimated=Decimal(30))
-    assert verdict_of(desk)[0].startswith("Generating")
-    assert generation(desk)["state"] == "working"
+    assert read_headline(desk)[0].startswith("Generating")
+    assert read_generation(desk)["state"] == "working"
 
 
 @pytest.mark.parametrize("pacing", [True, False])
-def test_what_is_left_is_too_little_for_anything_that_is_sold(
-    desk: Client, working: ProviderAccount, settings: Settings, pacing: bool
+def test_a_budget_below_the_cheapest_price_counts_as_spent(
+    desk: Client, working_account: ProviderAccount, settings: Settings, pacing: bool
 ) -> None:
     settings.BUDGET_PACING = pacing
     Price.objects.exclude(provider_credits=60).delete()
-    set_used(960)
-    sentence, act = verdict_of(desk)
+    set_used_today(960)
+    sentence, act = read_headline(desk)
     assert sentence.startswith(
         "Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next one starts"
     )
     assert act == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in text_of(desk)
-    assert generation(desk)["state"] == "budget"
+    assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in read_page_text(desk)
+    assert read_generation(desk)["state"] == "budget"
     listed = desk.get("/admin/billing/budget/").content.decode()
     assert '<progress class="meter meter-bad" max="100" value="96"' in listed
-    set_used(940)
-    assert verdict_of(desk)[0].startswith("Generating")
-    assert generation(desk)["state"] == "working"
+    set_used_today(940)
+    assert read_headline(desk)[0].startswith("Generating")
+    assert read_generation(desk)["state"] == "working"
 
 
-def test_a_budget_below_any_price_does_not_promise_that_the_next_helps(
-    desk: Client, working: ProviderAccount, settings: Settings
+def test_a_limit_below_any_price_promises_no_next_budget(
+    desk: Client, working_account: ProviderAccount, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(20)
-    sentence, act = verdict_of(desk)
+    sentence, act = read_headline(desk)
     assert (
         sentence
         == "Not generating. A budget of 20 is below the price of any video: nothing is sent until it is raised."
@@ -135,21 +127,19 @@ def test_a_budget_below_any_price_does_not_promise_that_the_next_helps(
     assert act == "Raise the budget…"
 
 
-def test_a_forecast_ends_where_the_last_whole_video_does(
-    working: ProviderAccount, olga: User, new_spend: NewSpend
-) -> None:
-    set_used(905)
-    assert (today().room, today().usable, today().is_spent) == (95, 90, False)
+def test_the_usable_budget_is_whole_videos(working_account: ProviderAccount, olga: User, new_spend: NewSpend) -> None:
+    set_used_today(905)
+    assert (todays_budget().room, todays_budget().usable, todays_budget().is_spent) == (95, 90, False)
     Price.objects.all().delete()
-    assert (today().cheapest_job, today().usable, today().is_spent) == (0, 95, False)
+    assert (todays_budget().cheapest_job, todays_budget().usable, todays_budget().is_spent) == (0, 95, False)
     limits.set_limit(subject="all", period="day", limit=None, actor=olga)
-    assert (today().usable, today().is_spent, today().is_used_up) == (None, False, False)
+    assert (todays_budget().usable, todays_budget().is_spent, todays_budget().is_used_up) == (None, False, False)
     limits.set_limit(subject="all", period="day", limit=Decimal(905), actor=olga)
-    assert (today().is_spent, today().is_used_up) == (True, True)
+    assert (todays_budget().is_spent, todays_budget().is_used_up) == (True, True)
 
 
-def test_what_waits_counts_where_it_would_be_spent(
-    working: ProviderAccount, alice: User, olga: User, new_spend: NewSpend
+def test_a_waiting_video_counts_in_its_own_budgets(
+    working_account: ProviderAccount, alice: User, olga: User, new_spend: NewSpend
 ) -> None:
     new_spend()
     Spend.objects.update(estimated=Decimal(250))
@@ -174,13 +164,13 @@ def test_what_waits_counts_where_it_would_be_spent(
     price = Price.objects.filter(model="veo3_lite", resolution="720p", kind="generate").latest("valid_from")
     price.pk, price.valid_from, price.provider_credits = None, AT + timedelta(hours=1), Decimal(10)
     price.save()
-    assert today().cheapest_new == 30
+    assert todays_budget().cheapest_new == 30
 
 
-def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: Settings) -> None:
+def test_of_several_spent_budgets_the_one_that_ends_last_blocks(settings: Settings) -> None:
     settings.MONTHLY_COST_LIMIT = Decimal(5000)
-    use(1000)
-    use(5000, "month")
+    use_budget(1000)
+    use_budget(5000, "month")
     stopping = budget_state.find_blocking_state(budget_usage.list_states(AT))
     assert stopping is not None
     assert stopping.window == window_at("month", AT)
@@ -190,55 +180,57 @@ def test_of_several_budgets_that_stop_the_one_that_ends_last_is_told(settings: S
 # --- A balance that is promised away ----------------------------------------------------------------------------------
 
 
-def test_now_is_now_whatever_range_is_looked_at(desk: Client, working: ProviderAccount, new_spend: NewSpend) -> None:
-    spend.promise(spend=new_spend(), account=working)
+def test_the_current_status_does_not_depend_on_the_range(
+    desk: Client, working_account: ProviderAccount, new_spend: NewSpend
+) -> None:
+    spend.promise(spend=new_spend(), account=working_account)
     Spend.objects.update(estimated=Decimal(300))
     BalanceSnapshot.objects.all().delete()
-    BalanceSnapshot.objects.create(account=working, balance=9000, promised=0, taken_at=AT - timedelta(days=3))
-    BalanceSnapshot.objects.create(account=working, balance=700, promised=300, taken_at=AT)
+    BalanceSnapshot.objects.create(account=working_account, balance=9000, promised=0, taken_at=AT - timedelta(days=3))
+    BalanceSnapshot.objects.create(account=working_account, balance=700, promised=300, taken_at=AT)
     ProviderAccount.objects.update(balance=700, balance_at=AT)
     for query in ("", "?from=2026-08-28&to=2026-08-29", "?range=30d"):
-        text = text_of(desk, query)
+        text = read_page_text(desk, query)
         assert "Not generating. The provider balance is 700; new videos stop at 500." in text, query
         assert "400 available · 300 reserved" in text, query
-    assert generation(desk)["state"] == "critical_balance"
+    assert read_generation(desk)["state"] == "critical_balance"
 
 
-def test_what_is_promised_since_the_balance_was_read_is_not_free(
-    desk: Client, working: ProviderAccount, still: SetClock, new_spend: NewSpend
+def test_credits_reserved_since_the_last_reading_are_not_available(
+    desk: Client, working_account: ProviderAccount, still: SetClock, new_spend: NewSpend
 ) -> None:
-    provider_accounts.record_balance(account_id=working.pk, balance=Decimal(540))
+    provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(540))
     still.sleep(1)
     job = new_spend()
-    spend.promise(spend=job, account=working)
+    spend.promise(spend=job, account=working_account)
     for _ in range(2):
-        working.refresh_from_db()
-        assert provider_accounts.get_available_balance(working) == 480
-        assert "480 available · 60 reserved" in text_of(desk)
-        assert verdict_of(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
+        working_account.refresh_from_db()
+        assert provider_accounts.get_available_balance(working_account) == 480
+        assert "480 available · 60 reserved" in read_page_text(desk)
+        assert read_headline(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
         assert desk.get(ADDRESS).json()["available"] == 480
-        assert generation(desk)["state"] == "critical_balance"
+        assert read_generation(desk)["state"] == "critical_balance"
         # Settled since, and not in that balance yet.
         spend.answered(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
-    provider_accounts.record_balance(account_id=working.pk, balance=Decimal(580))
-    assert "580 available · 0 reserved" in text_of(desk)
+    provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(580))
+    assert "580 available · 0 reserved" in read_page_text(desk)
 
 
 # --- A provider that may be well again --------------------------------------------------------------------------------
 
 
-def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
-    desk: Client, working: ProviderAccount, alice: User
+def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
+    desk: Client, working_account: ProviderAccount, alice: User
 ) -> None:
-    rows = ProviderAccount.objects.filter(pk=working.pk)
+    rows = ProviderAccount.objects.filter(pk=working_account.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
-    assert verdict_of(desk)[0].startswith("Waiting for the provider.")
+    assert read_headline(desk)[0].startswith("Waiting for the provider.")
     resting = availability.check_availability(user=alice, quote=None).restriction
     assert resting is not None
     assert (resting.title, resting.accepts_orders) == ("The provider has problems", True)
     rows.update(breaker_until=AT)
-    sentence, act = verdict_of(desk)
+    sentence, act = read_headline(desk)
     assert sentence == (
         "Ready to try the provider again. The provider failed earlier, the pause after that is over, and no video is waiting. "
         "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
@@ -249,4 +241,4 @@ def test_a_breaker_that_has_rested_waits_for_the_next_order_and_says_so(
     assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)
     assert "goes first" in rested.text
     history.waiting(alice)
-    assert verdict_of(desk)[0].startswith("Waiting for the provider.")
+    assert read_headline(desk)[0].startswith("Waiting for the provider.")
