@@ -1,4 +1,4 @@
-"""The operators' first page in a real Chromium: for everybody, in both themes, on a phone, on paper; live without jumps."""
+"""The dashboard in a real Chromium: accessible, in both themes, on a phone, in print, and reloading without jumps."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -22,22 +22,22 @@ from videos.models import JobRequest
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 AT = datetime(2026, 9, 2, 14, 20, tzinfo=UTC)
-OPEN_ALL = "document.querySelectorAll('details').forEach(one => { one.open = true; })"
+OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.open = true; })"
 
 
 @pytest.fixture
 def at(settings: Settings) -> Iterator[datetime]:
     """A Wednesday afternoon."""
     settings.STAFF_MFA_REQUIRED = False
-    mine = SetClock()
-    mine.at = AT
-    with clock.replaced(mine):
+    fixed = SetClock()
+    fixed.at = AT
+    with clock.replaced(fixed):
         yield AT
 
 
 @pytest.fixture
 def week(at: datetime) -> datetime:
-    """After a week of videos, with alerts, a worker and books that balance."""
+    """A week of videos, with alerts, a worker and balanced books."""
     weeks.make(at=at, days=7, a_day=40, users=[make_person(f"person{number}@example.com") for number in range(4)])
     JobRequest.objects.create(name="canary", started_at=at)
     BooksRun.objects.create(at=at - timedelta(minutes=2), took_s=1, problems=0)
@@ -48,7 +48,7 @@ def week(at: datetime) -> datetime:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_page_has_no_serious_barrier(
+def test_the_page_is_accessible(
     week: datetime, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
@@ -60,7 +60,7 @@ def test_the_page_has_no_serious_barrier(
     assert barriers(page, preload=False) == []
 
 
-def test_the_empty_page_has_no_serious_barrier(at: datetime, olga: User, new_page: NewPage) -> None:
+def test_the_empty_page_is_accessible(at: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, reduced_motion="reduce")
     page.goto("/admin/")
     expect(page.get_by_text("Three steps to get started")).to_be_visible()
@@ -77,7 +77,7 @@ def test_nothing_is_wider_than_the_window(week: datetime, olga: User, new_page: 
         assert too_wide(page) <= 0, f"{query}, all open"
 
 
-def test_a_phone_gets_a_chart_of_its_own_and_a_table_of_each(week: datetime, olga: User, new_page: NewPage) -> None:
+def test_a_phone_gets_its_own_chart_and_a_table(week: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, viewport=PHONE)
     page.goto("/admin/")
     charts = page.get_by_role("img", name="Estimate and actual by hour")
@@ -89,7 +89,7 @@ def test_a_phone_gets_a_chart_of_its_own_and_a_table_of_each(week: datetime, olg
     expect(page.get_by_role("table").first).to_contain_text("14:00")
 
 
-def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga: User, new_page: NewPage) -> None:
+def test_the_live_part_reloads_and_nothing_else_moves(week: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto("/admin/")
     page.evaluate("window.sameDocument = true")
@@ -98,10 +98,10 @@ def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga
     provider_accounts.pause_account(
         account_id=provider_accounts.get_current_account().pk, actor=olga, reason="We look at the costs"
     )
-    # What the timer of half a minute does.
+    # The same request as that of the 30-second timer.
     page.evaluate("htmx.ajax('GET', '/admin/', {source: '#board-now', swap: 'outerHTML', select: '#board-now'})")
-    expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
-    expect(page.locator("#verdict-act")).to_have_text("Resume…")
+    expect(page.locator("#headline")).to_contain_text("Paused by olga@example.com")
+    expect(page.locator("#headline-action")).to_have_text("Resume…")
     assert page.evaluate("window.sameDocument") is True
     expect(page.get_by_role("table").first).to_be_visible()
     after = page.locator("#timeline-title").bounding_box()
@@ -110,23 +110,21 @@ def test_what_is_new_comes_by_itself_and_nothing_else_moves(week: datetime, olga
     assert abs(before["y"] - after["y"]) <= 2
 
 
-def test_videos_are_paused_and_resumed_from_the_first_page(week: datetime, olga: User, new_page: NewPage) -> None:
+def test_generation_is_paused_and_resumed_from_the_dashboard(week: datetime, olga: User, new_page: NewPage) -> None:
     alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT)
     page = new_page(user=olga)
     page.goto("/admin/")
     page.get_by_role("button", name="Pause…").click()
     page.get_by_role("button", name="Pause", exact=True).click()
     page.wait_for_url("**/admin/")
-    expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com since")
+    expect(page.locator("#headline")).to_contain_text("Paused by olga@example.com since")
     page.get_by_role("button", name="Resume…").click()
     page.get_by_role("button", name="Resume", exact=True).click()
     page.wait_for_url("**/admin/")
-    expect(page.locator("#verdict")).to_contain_text("Generating normally.")
+    expect(page.locator("#headline")).to_contain_text("Generating normally.")
 
 
-def test_dates_are_typed_and_wrong_ones_are_said_where_they_stand(
-    week: datetime, olga: User, new_page: NewPage
-) -> None:
+def test_typed_dates_are_used_and_wrong_ones_get_an_error(week: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto("/admin/")
     page.get_by_text("Dates", exact=True).click()
@@ -140,15 +138,13 @@ def test_dates_are_typed_and_wrong_ones_are_said_where_they_stand(
     expect(page.get_by_text("30 Aug 2026 – 1 Sep 2026").first).to_be_visible()
 
 
-def test_on_paper_it_is_white_and_without_what_can_only_be_pressed(
-    week: datetime, olga: User, new_page: NewPage
-) -> None:
+def test_the_print_version_is_white_and_without_controls(week: datetime, olga: User, new_page: NewPage) -> None:
     User.objects.filter(pk=olga.pk).update(theme="dark")
     page = new_page(user=olga)
     page.goto("/admin/")
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    for hidden in ("header.top", ".board-tools", "#verdict-act", ".tables"):
+    for hidden in ("header.top", ".board-tools", "#headline-action", ".tables"):
         expect(page.locator(hidden).first).to_be_hidden()
     expect(page.get_by_role("img", name="Estimate and actual by hour")).to_be_visible()
     assert "rgb(51, 51, 51)" in page.evaluate("getComputedStyle(document.querySelector('.bar-actual')).fill")

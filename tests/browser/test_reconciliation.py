@@ -1,4 +1,4 @@
-"""The page of reconciliation in a real Chromium: for everybody, on every width, and a difference answered from end to end."""
+"""The reconciliation page in a real Chromium: accessible, on every width, and its forms from end to end."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -38,8 +38,8 @@ def purse(settings: Settings, alice: User) -> Iterator[Purse]:
 
 
 @pytest.fixture
-def theft(purse: Purse) -> Purse:
-    """Two videos, and 12.5 provider credits that no video explains."""
+def missing_credits(purse: Purse) -> Purse:
+    """Two videos, and 12.5 provider credits missing that no video explains."""
     purse.read()
     purse.job()
     purse.job(model="veo3", actual="37.5", charged="-22.5")
@@ -51,7 +51,7 @@ def theft(purse: Purse) -> Purse:
 
 @pytest.fixture
 def without_file(purse: Purse) -> VideoTask:
-    """A video that was paid for and never came, and a file that is no video's."""
+    """A paid video without a file, and a file without a video."""
     purse.read()
     purse.pass_(minutes=1)
     task = history.failed(purse.user)
@@ -70,8 +70,8 @@ def hand_of(name: str, page: Page) -> Hand:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_reconciliation_has_no_serious_barrier(
-    theft: Purse, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
+def test_the_page_is_accessible(
+    missing_credits: Purse, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
@@ -79,7 +79,7 @@ def test_reconciliation_has_no_serious_barrier(
         assert barriers(page, preload=False) == [], query
 
 
-def test_reconciliation_before_two_readings_has_no_serious_barrier(purse: Purse, olga: User, new_page: NewPage) -> None:
+def test_the_page_before_two_readings_is_accessible(purse: Purse, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, viewport=PHONE, reduced_motion="reduce")
     page.goto(PATH)
     expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
@@ -88,7 +88,7 @@ def test_reconciliation_before_two_readings_has_no_serious_barrier(purse: Purse,
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
-def test_reconciliation_never_scrolls_sideways(theft: Purse, olga: User, new_page: NewPage, width: int) -> None:
+def test_the_page_never_scrolls_sideways(missing_credits: Purse, olga: User, new_page: NewPage, width: int) -> None:
     page = new_page(user=olga, viewport=(width, 844))
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
         page.goto(PATH + query)
@@ -100,18 +100,18 @@ def test_reconciliation_never_scrolls_sideways(theft: Purse, olga: User, new_pag
     [("mouse", DESKTOP), ("finger", PHONE), ("keyboard", DESKTOP)],
     ids=["mouse", "finger", "keyboard"],
 )
-def test_a_difference_is_answered_from_end_to_end(
-    theft: Purse, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
+def test_a_correction_is_recorded_from_end_to_end(
+    missing_credits: Purse, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport, has_touch=hand_name == "finger")
     hand = hand_of(hand_name, page)
     page.goto(PATH)
-    verdict = page.get_by_role("region", name="Result")
-    expect(verdict).to_contain_text("12.5")
+    result = page.get_by_role("region", name="Result")
+    expect(result).to_contain_text("12.5")
     amount, reason = page.get_by_role("spinbutton", name="Provider credits"), page.get_by_label("Reason")
     expect(amount).to_have_value("-12.5")
 
-    # An entry of nothing is refused where it stands, and what was typed stays.
+    # Zero is refused at its field, and the typed reason stays.
     hand.write(amount, "0")
     hand.write(reason, REASON)
     hand.press(page.get_by_role("button", name="Save"))
@@ -122,7 +122,7 @@ def test_a_difference_is_answered_from_end_to_end(
     hand.write(amount, "-12.5")
     hand.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Correction saved: −12.5 credits.")).to_be_visible()
-    expect(verdict).to_contain_text("Everything explained.")
+    expect(result).to_contain_text("Everything explained.")
     entries = page.get_by_role("region", name="Balance changes other than videos")
     expect(entries).to_contain_text(REASON)
     expect(entries).to_contain_text("olga@example.com")
@@ -137,7 +137,7 @@ def test_a_difference_is_answered_from_end_to_end(
     [("mouse", DESKTOP, "light"), ("finger", PHONE, "dark")],
     ids=["mouse", "finger"],
 )
-def test_a_file_is_answered_from_end_to_end(
+def test_a_decision_about_a_file_is_recorded_from_end_to_end(
     without_file: VideoTask, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int], scheme: str
 ) -> None:
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=hand_name == "finger")
@@ -145,7 +145,7 @@ def test_a_file_is_answered_from_end_to_end(
     page.goto(PATH)
     files = page.get_by_role("region", name="Where files differ")
     row = files.get_by_role("listitem").filter(has_text="Paid, but there is no file")
-    # The only one there is, is meant.
+    # A single choice is selected by default.
     expect(row.get_by_role("checkbox")).to_be_checked()
     hand.press(row.get_by_text("Record a decision…"))
     assert barriers(page, preload=False) == []
@@ -157,7 +157,7 @@ def test_a_file_is_answered_from_end_to_end(
     expect(row).to_contain_text(f"{REASON} · olga@example.com")
     expect(row.get_by_role("checkbox")).to_have_count(0)
     assert FileAnswer.objects.get().reference == without_file.reference
-    # What is left still wants its answer.
+    # The other file still needs a decision.
     expect(files.get_by_text("videos/2026/09/stray.mp4")).to_be_visible()
     assert barriers(page, preload=False) == []
     assert too_wide(page) <= 0

@@ -1,1 +1,4 @@
-"""Measures pages and acts over a long history, in a database of its own that is gone afterwards."""
+"""The benchmark of the dashboard over a long history, in a scratch database that is dropped afterwards.
+
+Called by `manage.py benchmark` only; it never touches the real rows.
+"""

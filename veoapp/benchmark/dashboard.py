@@ -1,4 +1,4 @@
-"""The first page that operators see, and sending from a backlog, over a long history."""
+"""Measures the dashboard, and claiming a job from a backlog, over a long history."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,12 +32,15 @@ TARGET_MS, TARGET_QUERIES = 150, 12
 BACKLOG = 1_000
 RUNS, CLAIMS, DIRECT_RUNS = 20, 20, 3
 
-Say = Callable[[str], object]
+Log = Callable[[str], object]
 
 
 @dataclass
 class Result:
-    """What was measured. Times in milliseconds; `empty` and `bare` are the same without a history, `direct` counts rows."""
+    """The measurements.
+
+    `empty` and `claim_without_history` are the same without a history; `direct` computes the figures from rows.
+    """
 
     tasks: int
     filled_s: float = 0
@@ -47,85 +50,85 @@ class Result:
     empty: dict[str, Timing] = field(default_factory=dict)
     direct: dict[str, Timing] = field(default_factory=dict)
     claim: Timing | None = None
-    bare: Timing | None = None
+    claim_without_history: Timing | None = None
 
     @property
     def is_within_targets(self) -> bool:
-        return all(one.median_ms <= TARGET_MS and one.queries <= TARGET_QUERIES for one in self.pages.values())
+        return all(timing.median_ms <= TARGET_MS and timing.queries <= TARGET_QUERIES for timing in self.pages.values())
 
 
-def run_benchmark(*, tasks: int, say: Say) -> Result:
-    """Measure in a scratch database with so many tasks of the last year."""
+def run_benchmark(*, tasks: int, log: Log) -> Result:
+    """Measure in a scratch database with this many tasks of the last year."""
     result = Result(tasks)
-    with _as_measured(), scratch_database.open_database() as name:
-        say(f"Scratch database {name}; it is dropped at the end.")
+    with _benchmark_settings(), scratch_database.open_database() as name:
+        log(f"Scratch database {name}; it is dropped at the end.")
         until = clock.database_now()
         since = until - timedelta(days=365)
-        client = _operator()
-        result.empty = _pages(client)
-        _account()
+        client = _sign_in_operator()
+        result.empty = _measure_pages(client)
+        _prepare_account()
         history.create_users(min(max(tasks // 100, 10), history.MAX_USERS))
         history.create_queued_jobs(BACKLOG, until=until)
         history.analyze_tables()
-        result.bare = _claims()
-        say(f"Writing {tasks:,} tasks ...")
-        begin = perf_counter()
+        result.claim_without_history = _measure_claims()
+        log(f"Writing {tasks:,} tasks ...")
+        started = perf_counter()
         history.create_finished_jobs(tasks, since=since, until=until)
         history.create_balance_history(since=since, until=until)
-        result.filled_s = round(perf_counter() - begin, 1)
-        say(f"Counting them (the real recount), after {result.filled_s:g} s ...")
-        begin = perf_counter()
+        result.filled_s = round(perf_counter() - started, 1)
+        log(f"Counting them (the real recount), after {result.filled_s:g} s ...")
+        started = perf_counter()
         recount.fold()
-        result.recounted_s = round(perf_counter() - begin, 1)
+        result.recounted_s = round(perf_counter() - started, 1)
         result.totals = Total.objects.count()
         history.analyze_tables()
-        say(f"Measuring, after {result.recounted_s:g} s ...")
-        result.pages = _pages(client)
-        result.direct = {key: measure_time(lambda: _direct(key, until), runs=DIRECT_RUNS) for key in RANGES}  # noqa: B023  called at once
-        result.claim = _claims()
+        log(f"Measuring, after {result.recounted_s:g} s ...")
+        result.pages = _measure_pages(client)
+        result.direct = {key: measure_time(lambda: _compute_from_rows(key, until), runs=DIRECT_RUNS) for key in RANGES}  # noqa: B023  called immediately
+        result.claim = _measure_claims()
     return result
 
 
 def format_table(result: Result) -> Iterator[str]:
-    """The result as lines of text."""
+    """Yield the result as lines of text."""
     yield f"{result.tasks:,} tasks written in {result.filled_s:g} s; {result.totals:,} totals in {result.recounted_s:g} s"
     yield ""
     yield f"{'dashboard':<10}{'best':>9}{'median':>9}{'p95':>9}{'queries':>9}{'of empty':>10}{'rows instead':>14}"
     for key, page in result.pages.items():
         times = f"{page.median_ms / result.empty[key].median_ms:.2f} x"
         direct = f"{result.direct[key].median_ms / page.median_ms:.1f} x"
-        taken = "".join(f"{one:>6.0f} ms" for one in (page.best_ms, page.median_ms, page.p95_ms))
+        taken = "".join(f"{ms:>6.0f} ms" for ms in (page.best_ms, page.median_ms, page.p95_ms))
         yield f"{key:<10}{taken}{page.queries:>9}{times:>10}{direct:>14}"
     yield f"targets: {TARGET_MS} ms, {TARGET_QUERIES} queries: {'met' if result.is_within_targets else 'MISSED'}"
     yield ""
-    if result.claim and result.bare:
-        claim, bare = result.claim, result.bare
+    if result.claim and result.claim_without_history:
+        claim, reference = result.claim, result.claim_without_history
         yield (
-            f"claim of the next among {BACKLOG:,} that wait: {claim.median_ms:.1f} ms, {claim.queries} queries, "
-            f"{claim.median_ms / bare.median_ms:.2f} x the same without a history"
+            f"claim of the next of {BACKLOG:,} waiting jobs: {claim.median_ms:.1f} ms, {claim.queries} queries, "
+            f"{claim.median_ms / reference.median_ms:.2f} x the same without a history"
         )
 
 
 def build_report(result: Result) -> dict[str, Any]:
-    """The result for programs."""
+    """Return the result for programs."""
     return {
         "tasks": result.tasks,
         "filled_s": result.filled_s,
         "recounted_s": result.recounted_s,
         "totals": result.totals,
         **{
-            name: {key: one.facts for key, one in getattr(result, name).items()}
+            name: {key: timing.as_dict for key, timing in getattr(result, name).items()}
             for name in ("pages", "empty", "direct")
         },
-        "claim": result.claim and result.claim.facts,
-        "claim_without_history": result.bare and result.bare.facts,
+        "claim": result.claim and result.claim.as_dict,
+        "claim_without_history": result.claim_without_history and result.claim_without_history.as_dict,
         "within_targets": result.is_within_targets,
     }
 
 
 @contextmanager
-def _as_measured() -> Iterator[None]:
-    """As in production, but for what the measuring itself needs: a way in, and no limit on the claims."""
+def _benchmark_settings() -> Iterator[None]:
+    """Settings as in production, but with access for the test client and without limits on claims."""
     storages = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -136,7 +139,7 @@ def _as_measured() -> Iterator[None]:
         SECURE_SSL_REDIRECT=False,
         STAFF_MFA_REQUIRED=True,
         STORAGES=storages,
-        KIE_AI_API_KEY="no-key-of-anybody",
+        KIE_AI_API_KEY="benchmark-key",
         PROVIDER_RATE_LIMIT=10_000,
         MAX_CONCURRENT_VIDEOS=10_000,
         MAX_CONCURRENT_PER_USER=10_000,
@@ -147,11 +150,11 @@ def _as_measured() -> Iterator[None]:
         yield
 
 
-def _operator() -> Client:
+def _sign_in_operator() -> Client:
     operator = User.objects.create_superuser("operator@benchmark.invalid")
     client = Client()
     client.force_login(operator, backend=settings.AUTHENTICATION_BACKENDS[0])
-    # As after a login with both steps, for the question whether it was one is part of each page.
+    # A login with a second factor, because each page checks for it.
     Authenticator.objects.create(user=operator, type=Authenticator.Type.TOTP, data={})
     request = HttpRequest()
     request.session = client.session
@@ -160,44 +163,48 @@ def _operator() -> Client:
     return client
 
 
-def _pages(client: Client) -> dict[str, Timing]:
-    return {key: measure_time(lambda: _page(client, key), runs=RUNS) for key in RANGES}  # noqa: B023  called at once
+def _measure_pages(client: Client) -> dict[str, Timing]:
+    return {key: measure_time(lambda: _load_page(client, key), runs=RUNS) for key in RANGES}  # noqa: B023  called immediately
 
 
-def _page(client: Client, key: str) -> None:
-    answer = client.get(reverse("admin:index"), {"range": key})
-    if answer.status_code != 200:
-        raise RuntimeError(f"the dashboard answered {answer.status_code} {answer.headers.get('Location', '')}".rstrip())
+def _load_page(client: Client, key: str) -> None:
+    response = client.get(reverse("admin:index"), {"range": key})
+    if response.status_code != 200:
+        raise RuntimeError(
+            f"the dashboard answered {response.status_code} {response.headers.get('Location', '')}".rstrip()
+        )
 
 
-def _direct(key: str, until: datetime) -> None:
-    """What the page would do without totals: sums of the rows, by day and by model, by user."""
+def _compute_from_rows(key: str, until: datetime) -> None:
+    """Sum the rows by day and model and by user, as the page would have to without totals."""
     since = window_at(Period.DAY, until - timedelta(days=RANGES[key] - 1)).starts_at
     jobs = Spend.objects.filter(created_at__gte=since)
-    for by in (("created_at__date", "model"), ("user",)):
-        list(jobs.order_by().values(*by).annotate(jobs=Count("id"), estimates=Sum("estimated"), costs=Sum("actual")))
+    for columns in (("created_at__date", "model"), ("user",)):
+        list(
+            jobs.order_by().values(*columns).annotate(jobs=Count("id"), estimates=Sum("estimated"), costs=Sum("actual"))
+        )
 
 
-def _account() -> ProviderAccount:
+def _prepare_account() -> ProviderAccount:
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(50_000))
     return account
 
 
-def _claims() -> Timing:
-    account = _account()
-    claimed: list[dispatch.Claim] = []
+def _measure_claims() -> Timing:
+    account = _prepare_account()
+    claims: list[dispatch.Claim] = []
 
     def claim() -> None:
         step = dispatch.claim_next(account.pk)
         if not isinstance(step, dispatch.Claim):
             raise RuntimeError(f"nothing was claimed: {step}")
-        claimed.append(step)
+        claims.append(step)
 
     def accept() -> None:
-        """As the provider's answer would, so that never many are under way."""
-        while claimed:
-            task = claimed.pop().task
+        """Accept the claimed jobs as the provider would, so that few are in progress."""
+        while claims:
+            task = claims.pop().task
             lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=f"late:{task.pk}", due_in_s=60)
 
     return measure_time(claim, runs=CLAIMS, before_each=accept)

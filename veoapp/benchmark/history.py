@@ -1,6 +1,6 @@
-"""A long history, written fast: facts of each job in one narrow table, then every table from that by INSERT ... SELECT.
+"""Writes a long history fast: one narrow staging table of jobs, then every table from it by INSERT ... SELECT.
 
-What it holds is plausible figure by figure; it is for measuring, not for balancing.
+The values are plausible, but the books do not balance; it is for measuring only.
 """
 
 import random
@@ -17,13 +17,12 @@ from billing.models import BalanceSnapshot, CreditAccount, LedgerEntry, PaidCall
 from billing.provider import accounts as provider_accounts
 from videos.models import VideoTask
 
-# So many for a long history.
 MAX_USERS = 2_000
 BATCH_SIZE = 20_000
-# Models, how often each is ordered, what it costs (provider credits) and what users pay.
+# Models with their weight, their cost in provider credits and their price in user credits.
 MODELS = (("veo3_lite", 30, 30, 30), ("veo3_fast", 55, 60, 60), ("veo3", 15, 250, 250))
 FAILURES = ("content_policy", "generation", "timed_out", "deadline", "no_file", "unsafe_image")
-# A snapshot each quarter of an hour: what thinning leaves of a year is far less.
+# Thinning would leave far fewer snapshots of a year.
 SNAPSHOT_EVERY = timedelta(minutes=15)
 
 _COLUMNS: dict[str, models.Field[Any, Any]] = {
@@ -42,127 +41,128 @@ _COLUMNS: dict[str, models.Field[Any, Any]] = {
     "finished_at": models.DateTimeField(),
 }
 
-
-Facts = tuple[Any, ...]
+JobRow = tuple[Any, ...]
 
 
 def create_users(count: int) -> None:
-    """Users with purses; nobody can sign in."""
-    made = User.objects.bulk_create(
+    """Create users with credits who cannot sign in."""
+    users = User.objects.bulk_create(
         (User(email=f"user{n}@benchmark.invalid", display_name=f"User {n}") for n in range(count)),
         batch_size=BATCH_SIZE,
     )
-    CreditAccount.objects.bulk_create((CreditAccount(user=one, balance=10**9) for one in made), batch_size=BATCH_SIZE)
+    CreditAccount.objects.bulk_create(
+        (CreditAccount(user=user, balance=10**9) for user in users), batch_size=BATCH_SIZE
+    )
 
 
 def create_queued_jobs(count: int, *, until: datetime) -> None:
-    """Jobs that wait in the queue, ordered in the last minutes."""
-    chance = random.Random(count)  # noqa: S311  figures, no secrets
-    users = _users()
-    begin = until - timedelta(minutes=10)
-    step = (until - begin) / max(count, 1)
-    _write(_job(chance, chance.choice(users), begin + n * step, waits=True) for n in range(count))
+    """Create jobs that wait in the queue, ordered in the last minutes."""
+    rng = random.Random(count)  # noqa: S311  not used for secrets
+    user_ids = _list_user_ids()
+    since = until - timedelta(minutes=10)
+    step = (until - since) / max(count, 1)
+    _write_jobs(_build_job(rng, rng.choice(user_ids), since + n * step, is_waiting=True) for n in range(count))
 
 
 def create_finished_jobs(count: int, *, since: datetime, until: datetime) -> None:
-    """Jobs that came to their end, spread over the time; some users order much, most order little."""
-    chance = random.Random(count)  # noqa: S311
-    users = _users()
+    """Create finished jobs spread over the period; a few users order most of them."""
+    rng = random.Random(count)  # noqa: S311
+    user_ids = _list_user_ids()
     step = (until - since) / max(count, 1)
 
-    def jobs() -> Iterator[Facts]:
+    def jobs() -> Iterator[JobRow]:
         for n in range(count):
-            user = users[int(len(users) * chance.random() ** 3)]
-            yield _job(chance, user, since + n * step, waits=False)
+            user_id = user_ids[int(len(user_ids) * rng.random() ** 3)]
+            yield _build_job(rng, user_id, since + n * step, is_waiting=False)
 
-    _write(jobs())
+    _write_jobs(jobs())
 
 
 def create_balance_history(*, since: datetime, until: datetime) -> None:
-    """The curve of the provider account: down by work, up by top-ups."""
+    """Create balance snapshots that go down with work and up with top-ups."""
     account = provider_accounts.get_current_account()
-    left = 50_000
+    balance = 50_000
 
     def readings() -> Iterator[BalanceSnapshot]:
-        nonlocal left
+        nonlocal balance
         at = since
         while at < until:
-            left = left - 170 if left > 5_000 else left + 45_000
-            yield BalanceSnapshot(account=account, balance=left, promised=600, taken_at=at)
+            balance = balance - 170 if balance > 5_000 else balance + 45_000
+            yield BalanceSnapshot(account=account, balance=balance, promised=600, taken_at=at)
             at += SNAPSHOT_EVERY
 
     BalanceSnapshot.objects.bulk_create(readings(), batch_size=BATCH_SIZE)
 
 
 def analyze_tables() -> None:
-    """Let the database know its tables, as it does by itself after a while."""
+    """Update the planner statistics, which a database otherwise does after a while."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
 
-def _users() -> list[int]:
+def _list_user_ids() -> list[int]:
     return list(User.objects.filter(is_staff=False).order_by("pk").values_list("pk", flat=True))
 
 
-def _job(chance: random.Random, user_id: int, at: datetime, *, waits: bool) -> Facts:
-    model, _, cost, _ = chance.choices(MODELS, [often for _, often, _, _ in MODELS])[0]
-    task_id = UUID(int=chance.getrandbits(128), version=4)
-    known = (task_id, f"video:{task_id}", user_id, model, cost)
-    if waits:
-        return (*known, None, "queued", "", "", at, None, None, None)
-    sent = at + timedelta(seconds=chance.expovariate(1 / 8))
-    done = sent + timedelta(seconds=chance.lognormvariate(4.4, 0.4))
-    end = done + timedelta(seconds=chance.uniform(2, 20))
-    drawn = chance.random()
-    if drawn < 0.02:
-        return (*known, 0, "cancelled", "user", "", at, None, None, end)
-    way = "poll" if chance.random() < 0.05 else "callback"
-    if drawn < 0.08:
-        code = chance.choice(FAILURES)
-        return (*known, 0, "failed", code, "" if code in ("deadline", "no_file") else way, at, sent, None, end)
-    return (*known, cost if chance.random() < 0.95 else cost * 1.25, "ready", "", way, at, sent, done, end)
+def _build_job(rng: random.Random, user_id: int, at: datetime, *, is_waiting: bool) -> JobRow:
+    model, _, cost, _ = rng.choices(MODELS, [weight for _, weight, _, _ in MODELS])[0]
+    task_id = UUID(int=rng.getrandbits(128), version=4)
+    common = (task_id, f"video:{task_id}", user_id, model, cost)
+    if is_waiting:
+        return (*common, None, "queued", "", "", at, None, None, None)
+    sent = at + timedelta(seconds=rng.expovariate(1 / 8))
+    done = sent + timedelta(seconds=rng.lognormvariate(4.4, 0.4))
+    end = done + timedelta(seconds=rng.uniform(2, 20))
+    outcome = rng.random()
+    if outcome < 0.02:
+        return (*common, 0, "cancelled", "user", "", at, None, None, end)
+    source = "poll" if rng.random() < 0.05 else "callback"
+    if outcome < 0.08:
+        code = rng.choice(FAILURES)
+        return (*common, 0, "failed", code, "" if code in ("deadline", "no_file") else source, at, sent, None, end)
+    return (*common, cost if rng.random() < 0.95 else cost * 1.25, "ready", "", source, at, sent, done, end)
 
 
-def _write(jobs: Iterable[Facts]) -> None:
+def _write_jobs(jobs: Iterable[JobRow]) -> None:
     account = provider_accounts.get_current_account()
     with connection.schema_editor() as editor:
         types = ", ".join(f"{name} {field.db_type(connection)}" for name, field in _COLUMNS.items())
         editor.execute(f"CREATE TABLE benchmark_job ({types})")
     try:
-        _stage(jobs)
-        _spread(account)
+        _fill_staging_table(jobs)
+        _fill_tables(account)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE benchmark_job")
 
 
-def _stage(jobs: Iterable[Facts]) -> None:
+def _fill_staging_table(jobs: Iterable[JobRow]) -> None:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             with cursor.copy("COPY benchmark_job FROM STDIN") as copy:
                 for job in jobs:
                     copy.write_row(job)
             return
-        marks = ", ".join(["%s"] * len(_COLUMNS))
+        placeholders = ", ".join(["%s"] * len(_COLUMNS))
         fields = list(_COLUMNS.values())
         for batch in _batched(jobs):
             prepared = [
                 [field.get_db_prep_save(value, connection) for field, value in zip(fields, job, strict=True)]
                 for job in batch
             ]
-            cursor.executemany(f"INSERT INTO benchmark_job VALUES ({marks})", prepared)  # noqa: S608  marks only
+            cursor.executemany(f"INSERT INTO benchmark_job VALUES ({placeholders})", prepared)  # noqa: S608  placeholders only
 
 
-def _batched(jobs: Iterable[Facts]) -> Iterator[list[Facts]]:
+def _batched(jobs: Iterable[JobRow]) -> Iterator[list[JobRow]]:
     rest = iter(jobs)
     while batch := list(islice(rest, BATCH_SIZE)):
         yield batch
 
 
-def _spread(account: ProviderAccount) -> None:
-    """Every table from the facts."""
+def _fill_tables(account: ProviderAccount) -> None:
+    """Fill every table from the staging table."""
     sent = "status <> 'queued'"
-    _insert(
+    _insert_from_staging(
         VideoTask,
         **dict.fromkeys(("id", "user_id", "model", "status", "failure_code", "settled_by", "created_at"), ""),
         submitted_at="", finished_at="",
@@ -180,7 +180,7 @@ def _spread(account: ProviderAccount) -> None:
         provider_task_id="CASE WHEN submitted_at IS NULL THEN NULL ELSE reference END",
         notified_at="finished_at",
     )  # fmt: skip
-    _insert(
+    _insert_from_staging(
         Spend,
         **dict.fromkeys(("user_id", "model", "estimated", "actual", "created_at"), ""),
         job_id="id",
@@ -200,7 +200,7 @@ def _spread(account: ProviderAccount) -> None:
         "job_id": "id",
         "balance_after": "1000000000",
     }
-    _insert(
+    _insert_from_staging(
         LedgerEntry,
         **entry,
         kind="'charge'",
@@ -208,7 +208,7 @@ def _spread(account: ProviderAccount) -> None:
         idempotency_key="'charge:' || reference",
         created_at="",
     )
-    _insert(
+    _insert_from_staging(
         LedgerEntry,
         where="WHERE status IN ('failed', 'cancelled')",
         **entry,
@@ -218,7 +218,7 @@ def _spread(account: ProviderAccount) -> None:
         reverses_id="(SELECT e.id FROM billing_ledgerentry e WHERE e.idempotency_key = 'charge:' || benchmark_job.reference)",
         created_at="finished_at",
     )
-    _insert(
+    _insert_from_staging(
         PaidCall,
         where="WHERE submitted_at IS NOT NULL",
         spend_id="(SELECT s.id FROM billing_spend s WHERE s.job_id = benchmark_job.id)",
@@ -229,8 +229,8 @@ def _spread(account: ProviderAccount) -> None:
     )
 
 
-def _insert(model: type[models.Model], /, *, where: str = "", **sources: str) -> None:
-    """INSERT ... SELECT from the facts. A source is SQL of ours; empty: the column of the same name; none: the default."""
+def _insert_from_staging(model: type[models.Model], /, *, where: str = "", **sources: str) -> None:
+    """INSERT ... SELECT from the staging table. A source is SQL; "" takes the column of the same name; none takes the default."""
     columns: list[str] = []
     selected: list[str] = []
     values: list[Any] = []
@@ -245,7 +245,7 @@ def _insert(model: type[models.Model], /, *, where: str = "", **sources: str) ->
             values.append(field.get_db_prep_save(field.get_default(), connection))
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "  # noqa: S608  names and sources are ours
+            f"INSERT INTO {model._meta.db_table} ({', '.join(columns)}) "  # noqa: S608  no value comes from users
             f"SELECT {', '.join(selected)} FROM benchmark_job {where}",
             values,
         )

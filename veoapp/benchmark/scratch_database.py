@@ -1,4 +1,4 @@
-"""A database of the benchmark's own, on the configured server: made, migrated, and dropped again, however it ends."""
+"""A scratch database on the configured server: created, migrated, and dropped in any case."""
 
 import secrets
 import tempfile
@@ -14,11 +14,11 @@ PREFIX = "veoapp_benchmark_"
 
 @contextmanager
 def open_database() -> Iterator[str]:
-    """While the block runs, `default` is an empty database with all tables; yields its name. The real rows are never seen."""
+    """Make `default` an empty database with all tables within the block; yields its name."""
     if connection.in_atomic_block:
-        raise RuntimeError("not within a transaction: the connection is about to speak to another database")
-    before = connection.settings_dict["NAME"]
-    with _made() as name:
+        raise RuntimeError("not allowed within a transaction, because the connection will use another database")
+    original_name = connection.settings_dict["NAME"]
+    with _create_database() as name:
         connections.close_all()
         connection.settings_dict["NAME"] = name
         try:
@@ -27,12 +27,12 @@ def open_database() -> Iterator[str]:
             yield str(name)
         finally:
             connections.close_all()
-            connection.settings_dict["NAME"] = before
+            connection.settings_dict["NAME"] = original_name
 
 
 @contextmanager
-def _made() -> Iterator[str | Path]:
-    # Random, and made by us in this moment: it can be nobody else's.
+def _create_database() -> Iterator[str | Path]:
+    # A random name, so that the database dropped at the end is certainly this one.
     name = f"{PREFIX}{secrets.token_hex(6)}"
     if connection.vendor == "sqlite":
         with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:

@@ -1,1 +1,1 @@
-"""."""
+"""Tests of the dashboard and the cost-monitoring API."""

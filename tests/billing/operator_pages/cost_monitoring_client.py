@@ -23,11 +23,12 @@ def get_with_token(secret: str, **headers: str) -> Any:
 
 
 def read_figures(user: User) -> Json:
-    answer = get_with_token(create_secret(user))
-    assert answer.status_code == 200, answer.text
-    return json.loads(answer.text, parse_float=Decimal)  # type: ignore[no-any-return]
+    response = get_with_token(create_secret(user))
+    assert response.status_code == 200, response.text
+    return json.loads(response.text, parse_float=Decimal)  # type: ignore[no-any-return]
 
 
 def read_figures_again(user: User) -> Json:
+    """Revoke the last token and read with a new one, because its name must be free."""
     tokens.revoke_token(token_id=user.api_tokens.latest("pk").pk, actor=None)
     return read_figures(user)

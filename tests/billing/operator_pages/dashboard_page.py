@@ -1,4 +1,4 @@
-"""Reads the dashboard as text, and counts orders and budget use, for its tests."""
+"""Reads the dashboard as text and prepares orders and budget use, for tests."""
 
 import re
 from datetime import UTC, datetime
@@ -20,8 +20,10 @@ def count_order(at: datetime = AT, *, credits: int = 60, model: str = "veo3_fast
 
 
 def use_budget(used: int, period: str = "day", scope: str = "all") -> None:
-    one = window_at(period, AT)
-    BudgetWindow.objects.create(scope=scope, period=period, starts_at=one.starts_at, ends_at=one.ends_at, used=used)
+    window = window_at(period, AT)
+    BudgetWindow.objects.create(
+        scope=scope, period=period, starts_at=window.starts_at, ends_at=window.ends_at, used=used
+    )
 
 
 def read_page_text(desk: Client, query: str = "") -> str:
@@ -32,9 +34,9 @@ def read_page_text(desk: Client, query: str = "") -> str:
 
 
 def read_headline(desk: Client) -> tuple[str, str]:
-    """The sentence, and what is to be done."""
+    """Return the headline and the label of its action."""
     html = desk.get("/admin/").content.decode()
-    sentence = re.search(r'<p id="verdict">(.*?)</p>', html, re.DOTALL)
-    act = re.search(r'id="verdict-act"[^>]*>(.*?)<', html, re.DOTALL)
-    assert sentence
-    return " ".join(unescape(re.sub("<[^>]+>", " ", sentence[1])).split()), unescape(act[1]) if act else ""
+    headline = re.search(r'<p id="headline">(.*?)</p>', html, re.DOTALL)
+    action = re.search(r'id="headline-action"[^>]*>(.*?)<', html, re.DOTALL)
+    assert headline
+    return " ".join(unescape(re.sub("<[^>]+>", " ", headline[1])).split()), unescape(action[1]) if action else ""

@@ -32,16 +32,16 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_new_site_has_zeros_and_no_balance(olga: User, settings: Settings) -> None:
-    said = read_figures(olga)
-    nothing = {"tasksCount": 0, "estimatedCost": 0, "actualCost": 0, "settledEstimate": 0}
-    assert said["today"] == said["thisHour"] == said["thisMonth"] == nothing
-    assert (said["kieCreditsBalance"], said["balanceReadAt"], said["available"]) == (None, None, None)
-    assert said["alerts"] == []
-    assert said["generation"]["state"] == "working"
+    figures = read_figures(olga)
+    zeros = {"tasksCount": 0, "estimatedCost": 0, "actualCost": 0, "settledEstimate": 0}
+    assert figures["today"] == figures["thisHour"] == figures["thisMonth"] == zeros
+    assert (figures["kieCreditsBalance"], figures["balanceReadAt"], figures["available"]) == (None, None, None)
+    assert figures["alerts"] == []
+    assert figures["generation"]["state"] == "working"
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    said = read_figures_again(olga)
-    assert said["generation"] == {"state": "no_key"}
-    assert said["kieCreditsBalance"] is None
+    figures = read_figures_again(olga)
+    assert figures["generation"] == {"state": "no_key"}
+    assert figures["kieCreditsBalance"] is None
 
 
 def test_each_window_sums_its_orders(olga: User, account: ProviderAccount, still: SetClock, settings: Settings) -> None:
@@ -71,9 +71,9 @@ def test_each_window_sums_its_orders(olga: User, account: ProviderAccount, still
     for fold in (False, True):
         if fold:
             rollups.fold_marks()
-        said = read_figures(olga) if not fold else read_figures_again(olga)
+        figures = read_figures(olga) if not fold else read_figures_again(olga)
         for name, sums in expected.items():
-            assert said[name] == {**sums, "settledEstimate": settled[name]}, (name, fold)
+            assert figures[name] == {**sums, "settledEstimate": settled[name]}, (name, fold)
 
 
 def test_balance_and_available_credits(
@@ -82,12 +82,12 @@ def test_balance_and_available_credits(
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal("2500.5"))
     job = new_spend()
     spend.promise(spend=job, account=account)
-    said = read_figures(olga)
-    assert said["kieCreditsBalance"] == Decimal("2500.5")
-    assert said["available"] == Decimal("2440.5")
-    assert said["balanceReadAt"] == "2026-09-01T12:00:00+00:00"
-    assert (said["lowBalanceThreshold"], said["criticalBalanceThreshold"]) == (1000, 500)
-    assert said["generatedAt"] == "2026-09-01T12:00:00+00:00"
+    figures = read_figures(olga)
+    assert figures["kieCreditsBalance"] == Decimal("2500.5")
+    assert figures["available"] == Decimal("2440.5")
+    assert figures["balanceReadAt"] == "2026-09-01T12:00:00+00:00"
+    assert (figures["lowBalanceThreshold"], figures["criticalBalanceThreshold"]) == (1000, 500)
+    assert figures["generatedAt"] == "2026-09-01T12:00:00+00:00"
 
 
 def test_the_forecast_gives_the_time_of_the_critical_balance(
@@ -108,15 +108,15 @@ def test_limits_have_used_left_and_reset_time(
     limits.set_limit(subject=Budget.Subject.ALL, period=Period.HOUR, limit=Decimal(75), actor=olga)
     limits.set_limit(subject=Budget.Subject.MODEL, period=Period.DAY, limit=Decimal(60), model="veo3_fast", actor=olga)
     spend.promise(spend=new_spend(), account=account)
-    said = {(one["scope"], one["period"]): one for one in read_figures(olga)["limits"]}
-    hour = said["all", "hour"]
+    figures = {(one["scope"], one["period"]): one for one in read_figures(olga)["limits"]}
+    hour = figures["all", "hour"]
     assert (hour["used"], hour["limit"], hour["left"], hour["softShare"]) == (60, 75, 15, Decimal("0.8"))
-    # Nothing is sold for 15.
+    # No video costs only 15.
     assert (hour["isSoft"], hour["isSpent"], hour["resetsAt"]) == (True, True, "2026-09-01T13:00:00+00:00")
-    assert said["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
-    model = said["model:veo3_fast", "day"]
+    assert figures["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
+    model = figures["model:veo3_fast", "day"]
     assert (model["isSpent"], model["left"], model["spentAt"]) == (True, 0, None)
-    assert len(said) == len(budget_usage.list_states(still.at))
+    assert len(figures) == len(budget_usage.list_states(still.at))
 
 
 def test_the_generation_state_gives_the_reason_of_a_stop(olga: User, account: ProviderAccount, still: SetClock) -> None:

@@ -19,24 +19,24 @@ from tests.billing.operator_pages.cost_monitoring_client import ADDRESS, create_
 pytestmark = pytest.mark.django_db
 
 
-def read_refusal(answer: Any) -> tuple[int, str]:
-    """The status and the stable code; every refusal has words, and no cache keeps it."""
-    body = answer.json()
+def read_refusal(response: Any) -> tuple[int, str]:
+    """Return the status and the code; every refusal has a message and is never cached."""
+    body = response.json()
     assert set(body) == {"error"}
     assert set(body["error"]) == {"code", "message"}
     assert body["error"]["message"].endswith((".", "”."))
-    assert answer["Content-Type"] == "application/json"
-    assert answer["Cache-Control"] == "no-store"
-    return answer.status_code, body["error"]["code"]
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    return response.status_code, body["error"]["code"]
 
 
 def test_an_operators_token_is_admitted(olga: User, account: ProviderAccount) -> None:
-    answer = get_with_token(create_secret(olga))
-    assert answer.status_code == 200
-    assert answer["Content-Type"] == "application/json"
-    assert answer["Cache-Control"] == "no-store"
-    assert not answer.cookies
-    assert answer.json()["kieCreditsBalance"] == 5000
+    response = get_with_token(create_secret(olga))
+    assert response.status_code == 200
+    assert response["Content-Type"] == "application/json"
+    assert response["Cache-Control"] == "no-store"
+    assert not response.cookies
+    assert response.json()["kieCreditsBalance"] == 5000
 
 
 def test_an_operators_session_is_admitted_after_its_second_factor(
@@ -59,18 +59,18 @@ def totp_secret(user: User) -> str:
 
 
 def test_anonymous_visitors_and_customers_are_refused(alice: User) -> None:
-    answer = Client().get(ADDRESS)
-    assert read_refusal(answer) == (401, "not_signed_in")
-    assert answer["WWW-Authenticate"] == "Bearer"
+    response = Client().get(ADDRESS)
+    assert read_refusal(response) == (401, "not_signed_in")
+    assert response["WWW-Authenticate"] == "Bearer"
     assert read_refusal(browser_of(alice).get(ADDRESS)) == (403, "not_an_operator")
     assert read_refusal(get_with_token(create_secret(alice))) == (403, "not_an_operator")
 
 
 def test_a_wrong_token_is_refused_even_with_a_valid_session(desk: Client) -> None:
     assert desk.get(ADDRESS).status_code == 200
-    answer = desk.get(ADDRESS, headers={"Authorization": "Bearer veo_wrong"})
-    assert read_refusal(answer) == (401, "invalid_token")
-    assert answer["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    response = desk.get(ADDRESS, headers={"Authorization": "Bearer veo_wrong"})
+    assert read_refusal(response) == (401, "invalid_token")
+    assert response["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
 def test_tokens_of_disabled_operators_or_without_the_scope_are_refused(olga: User) -> None:
@@ -92,19 +92,19 @@ def test_a_former_operators_token_is_refused(olga: User) -> None:
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete", "options"])
 def test_only_get_and_head_are_allowed(olga: User, method: str) -> None:
     client = Client(enforce_csrf_checks=True)
-    answer = getattr(client, method)(ADDRESS, headers={"Authorization": f"Bearer {create_secret(olga)}"})
-    assert read_refusal(answer) == (405, "method_not_allowed")
+    response = getattr(client, method)(ADDRESS, headers={"Authorization": f"Bearer {create_secret(olga)}"})
+    assert read_refusal(response) == (405, "method_not_allowed")
     assert read_refusal(getattr(client, method)(ADDRESS)) == (405, "method_not_allowed")
-    assert answer["Allow"] == "GET, HEAD"
+    assert response["Allow"] == "GET, HEAD"
 
 
 def test_after_too_many_wrong_tokens_the_retry_time_is_returned(olga: User, still: SetClock) -> None:
     secret = create_secret(olga)
     for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
         assert read_refusal(get_with_token("veo_wrong")) == (401, "invalid_token")
-    answer = get_with_token(secret)
-    assert read_refusal(answer) == (429, "too_many_tries")
-    assert answer["Retry-After"] == "60"
+    response = get_with_token(secret)
+    assert read_refusal(response) == (429, "too_many_tries")
+    assert response["Retry-After"] == "60"
     still.sleep(60)
     assert get_with_token(secret).status_code == 200
 

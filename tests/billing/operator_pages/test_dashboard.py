@@ -162,11 +162,11 @@ def test_invalid_dates_get_an_error_and_keep_their_text(desk: Client) -> None:
 def test_pausing_from_the_dashboard_returns_to_it(desk: Client, working_account: ProviderAccount) -> None:
     accounts = reverse("admin:billing_provideraccount_changelist")
     pressed = {"action": "pause", "_selected_action": working_account.pk, "return_to": "dashboard"}
-    asked = desk.post(accounts, pressed).content.decode()
-    assert 'name="return_to" value="dashboard"' in asked
-    assert '<a class="btn" href="/admin/">' in asked
-    said = {"confirmed": "yes", "code": "cost"}
-    done = desk.post(accounts, pressed | said)
+    confirmation_page = desk.post(accounts, pressed).content.decode()
+    assert 'name="return_to" value="dashboard"' in confirmation_page
+    assert '<a class="btn" href="/admin/">' in confirmation_page
+    confirmation = {"confirmed": "yes", "code": "cost"}
+    done = desk.post(accounts, pressed | confirmation)
     assert (done.status_code, done["Location"]) == (302, "/admin/")
     assert read_headline(desk)[1] == "Resume…"
     done = desk.post(accounts, pressed | {"action": "resume", "confirmed": "yes"})
@@ -175,8 +175,8 @@ def test_pausing_from_the_dashboard_returns_to_it(desk: Client, working_account:
 
 
 def test_a_fragment_request_without_a_session_reloads_the_whole_page(db: None) -> None:
-    answer = Client().get("/admin/", headers={"HX-Request": "true"}, follow=True)
-    assert answer.headers["HX-Refresh"] == "true"
+    response = Client().get("/admin/", headers={"HX-Request": "true"}, follow=True)
+    assert response.headers["HX-Refresh"] == "true"
 
 
 def test_alerts_of_one_kind_show_their_subjects(desk: Client) -> None:

@@ -23,8 +23,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fixed_time")]
 TABLES = ("timeline", "models", "users", "balance", "limits", "failures", "callbacks", "queue", "alerts")
 
 
-def read_body(answer: object) -> str:
-    return b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+def read_body(response: object) -> str:
+    return b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -32,10 +32,10 @@ def test_every_table_can_be_exported(desk: Client, working_account: ProviderAcco
     history.failed(alice)
     history.waiting(alice)
     alerts.raise_alert(alerts.Kind.TEST)
-    answer = desk.get(f"/admin/dashboard/export/{name}.csv?range=7d")
-    assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"] == f'attachment; filename="veoapp-{name}-2026-08-26-2026-09-01.csv"'
-    rows = list(csv.reader(io.StringIO(read_body(answer).removeprefix("\ufeff"))))
+    response = desk.get(f"/admin/dashboard/export/{name}.csv?range=7d")
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert response["Content-Disposition"] == f'attachment; filename="veoapp-{name}-2026-08-26-2026-09-01.csv"'
+    rows = list(csv.reader(io.StringIO(read_body(response).removeprefix("\ufeff"))))
     assert len(rows) > 1
     assert {len(row) for row in rows} == {len(rows[0])}
     found = json.loads(read_body(desk.get(f"/admin/dashboard/export/{name}.json?range=7d")))
@@ -54,7 +54,7 @@ def test_the_queue_export_has_waiting_times(desk: Client, working_account: Provi
     assert 0 < first["wait_p50_s"] < first["wait_p95_s"]
     assert f"usually waits {veo.duration(first['wait_p50_s'])}" in read_page_text(desk)
     assert {(row["wait_p50_s"], row["wait_p95_s"]) for row in others} == {(None, None)}
-    # Of another range what was waited in it.
+    # Another range has its own waiting times.
     assert json.loads(read_body(desk.get(f"{address}?to=2026-08-31")))["rows"][0]["wait_p50_s"] is None
 
 
@@ -75,9 +75,9 @@ def test_unknown_tables_and_formats_are_not_found(desk: Client, address: str) ->
 
 
 def test_an_export_with_invalid_dates_is_a_bad_request(desk: Client) -> None:
-    answer = desk.get("/admin/dashboard/export/models.csv?from=soon")
-    assert answer.status_code == 400
-    assert "“soon” is not a date" in answer.content.decode()
+    response = desk.get("/admin/dashboard/export/models.csv?from=soon")
+    assert response.status_code == 400
+    assert "“soon” is not a date" in response.content.decode()
 
 
 def test_exports_and_page_are_for_operators_only(alice: User, settings: Settings) -> None:

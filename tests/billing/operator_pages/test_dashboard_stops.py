@@ -1,5 +1,4 @@
-"""Why it stops, told alike wherever operators look: a budget too small for the next video, a balance that is promised away,
-a provider that may be well again."""
+"""Why generation stops, alike on every page and in the API: budgets too low, reserved balances, a breaker."""
 
 import json
 from datetime import timedelta
@@ -53,7 +52,7 @@ def set_used_today(used: int) -> None:
     use_budget(used)
 
 
-# --- A budget that has too little left --------------------------------------------------------------------------------
+# Budgets
 
 
 @pytest.mark.parametrize("pacing", [True, False])
@@ -70,12 +69,12 @@ def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
     assert isinstance(step, guard_checks.Wait)
     assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
     assert Alert.objects.get().kind == "budget_hard"
-    sentence, act = read_headline(desk)
-    assert sentence == (
+    headline, action = read_headline(desk)
+    assert headline == (
         "Waiting for the next budget. Today's budget is too low for the videos waiting: 960 of 1,000 are used. "
         "The next one starts tomorrow 00:00. Orders keep their place in the queue."
     )
-    assert act == "Raise the budget…"
+    assert action == "Raise the budget…"
     assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in read_page_text(desk)
     assert read_generation(desk) == {
         "state": "budget",
@@ -85,9 +84,9 @@ def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
         "period": "day",
         "until": "2026-09-02T00:00:00+00:00",
     }
-    (day,) = [one for one in desk.get(ADDRESS).json()["limits"] if one["limit"]]
+    (day,) = [limit for limit in desk.get(ADDRESS).json()["limits"] if limit["limit"]]
     assert (day["isSpent"], day["left"]) == (True, 40)
-    # What is cheap enough goes, so it does not stop any more.
+    # A waiting video that is cheap enough can be sent.
     Spend.objects.filter(user=alice).first().delete()  # type: ignore[union-attr]
     Spend.objects.filter(user=alice).update(estimated=Decimal(30))
     assert read_headline(desk)[0].startswith("Generating")
@@ -101,11 +100,11 @@ def test_a_budget_below_the_cheapest_price_counts_as_spent(
     settings.BUDGET_PACING = pacing
     Price.objects.exclude(provider_credits=60).delete()
     set_used_today(960)
-    sentence, act = read_headline(desk)
-    assert sentence.startswith(
+    headline, action = read_headline(desk)
+    assert headline.startswith(
         "Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next one starts"
     )
-    assert act == "Raise the budget…"
+    assert action == "Raise the budget…"
     assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in read_page_text(desk)
     assert read_generation(desk)["state"] == "budget"
     listed = desk.get("/admin/billing/budget/").content.decode()
@@ -119,12 +118,12 @@ def test_a_limit_below_any_price_promises_no_next_budget(
     desk: Client, working_account: ProviderAccount, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(20)
-    sentence, act = read_headline(desk)
+    headline, action = read_headline(desk)
     assert (
-        sentence
+        headline
         == "Not generating. A budget of 20 is below the price of any video: nothing is sent until it is raised."
     )
-    assert act == "Raise the budget…"
+    assert action == "Raise the budget…"
 
 
 def test_the_usable_budget_is_whole_videos(working_account: ProviderAccount, olga: User, new_spend: NewSpend) -> None:
@@ -152,7 +151,7 @@ def test_a_waiting_video_counts_in_its_own_budgets(
         for state in budget_usage.list_states(AT)
     }
     assert found == {
-        # What fits into no whole hour waits for no hour.
+        # A video dearer than the whole limit does not count as waiting for it.
         ("all", "hour"): (30, None),
         ("all", "day"): (30, 250),
         ("all", "month"): (30, 250),
@@ -160,7 +159,7 @@ def test_a_waiting_video_counts_in_its_own_budgets(
         ("model:veo3_lite", "day"): (30, None),
         (f"user:{alice.pk}", "day"): (30, None),
     }
-    # Another moment's prices are not those in force.
+    # Future prices do not count.
     price = Price.objects.filter(model="veo3_lite", resolution="720p", kind="generate").latest("valid_from")
     price.pk, price.valid_from, price.provider_credits = None, AT + timedelta(hours=1), Decimal(10)
     price.save()
@@ -171,13 +170,13 @@ def test_of_several_spent_budgets_the_one_that_ends_last_blocks(settings: Settin
     settings.MONTHLY_COST_LIMIT = Decimal(5000)
     use_budget(1000)
     use_budget(5000, "month")
-    stopping = budget_state.find_blocking_state(budget_usage.list_states(AT))
-    assert stopping is not None
-    assert stopping.window == window_at("month", AT)
+    blocking = budget_state.find_blocking_state(budget_usage.list_states(AT))
+    assert blocking is not None
+    assert blocking.window == window_at("month", AT)
     assert budget_state.find_blocking_state([]) is None
 
 
-# --- A balance that is promised away ----------------------------------------------------------------------------------
+# Reserved balances
 
 
 def test_the_current_status_does_not_depend_on_the_range(
@@ -210,14 +209,14 @@ def test_credits_reserved_since_the_last_reading_are_not_available(
         assert read_headline(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
         assert desk.get(ADDRESS).json()["available"] == 480
         assert read_generation(desk)["state"] == "critical_balance"
-        # Settled since, and not in that balance yet.
+        # Settled after the reading, so the balance does not show it yet.
         spend.answered(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(580))
     assert "580 available · 0 reserved" in read_page_text(desk)
 
 
-# --- A provider that may be well again --------------------------------------------------------------------------------
+# The breaker
 
 
 def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
@@ -230,12 +229,12 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
     assert resting is not None
     assert (resting.title, resting.accepts_orders) == ("The provider has problems", True)
     rows.update(breaker_until=AT)
-    sentence, act = read_headline(desk)
-    assert sentence == (
+    headline, action = read_headline(desk)
+    assert headline == (
         "Ready to try the provider again. The provider failed earlier, the pause after that is over, and no video is waiting. "
         "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
     )
-    assert act == "View the account"
+    assert action == "View the account"
     rested = availability.check_availability(user=alice, quote=None).restriction
     assert rested is not None
     assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)

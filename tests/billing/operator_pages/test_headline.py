@@ -32,11 +32,11 @@ def test_the_outlook_names_the_budget_that_ends_first_and_how_long_the_balance_l
     for hours_ago in range(1, 5):
         count_order(AT - timedelta(hours=hours_ago), credits=600)
     use_budget(7_000)
-    sentence, act = read_headline(desk)
-    # 3,000 are left at nearly 500 an hour.
-    assert "At this pace, today's budget lasts until about" in sentence
-    assert "The provider balance lasts until about" in sentence
-    assert act == "Pause…"
+    headline, action = read_headline(desk)
+    # 3,000 are left and nearly 500 an hour are spent.
+    assert "At this pace, today's budget lasts until about" in headline
+    assert "The provider balance lasts until about" in headline
+    assert action == "Pause…"
     Budget.objects.all().delete()
     settings.DAILY_COST_LIMIT = Decimal(100_000)
     assert "At this pace, all budgets last." in read_headline(desk)[0]
@@ -51,19 +51,19 @@ def test_the_outlook_of_a_balance_that_lasts_for_weeks(desk: Client, working_acc
 
 def test_without_a_key_the_headline_asks_for_one(desk: Client, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    sentence, act = read_headline(desk)
-    assert sentence.startswith("Not generating. There is no provider key")
-    assert act == "Add a key…"
+    headline, action = read_headline(desk)
+    assert headline.startswith("Not generating. There is no provider key")
+    assert action == "Add a key…"
 
 
 def test_a_pause_is_described_with_person_time_reason_and_end(
     desk: Client, working_account: ProviderAccount, olga: User
 ) -> None:
     provider_accounts.pause_account(account_id=working_account.pk, actor=olga, reason="Prices are being changed.")
-    sentence, act = read_headline(desk)
-    assert sentence.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It stays paused")
-    assert "It stays paused until an operator resumes it." in sentence
-    assert act == "Resume…"
+    headline, action = read_headline(desk)
+    assert headline.startswith("Paused by olga@example.com since 12:20. Prices are being changed. It stays paused")
+    assert "It stays paused until an operator resumes it." in headline
+    assert action == "Resume…"
     until = AT + timedelta(hours=1)
     provider_accounts.pause_account(account_id=working_account.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
     assert "It resumes automatically at 13:20." in read_headline(desk)[0]
@@ -82,26 +82,26 @@ def test_an_expired_pause_stops_nothing(
 def test_a_pause_by_the_spending_monitor_shows_its_note(desk: Client, working_account: ProviderAccount) -> None:
     note = "2,000 credits ordered this hour, usual are 300"
     provider_accounts.pause_account(account_id=working_account.pk, actor=None, code=Pause.UNUSUAL_SPEND, reason=note)
-    sentence, act = read_headline(desk)
-    assert sentence.startswith(f"Paused by the spending monitor since 12:20. {note}")
-    assert act == "Resume…"
+    headline, action = read_headline(desk)
+    assert headline.startswith(f"Paused by the spending monitor since 12:20. {note}")
+    assert action == "Resume…"
 
 
 @pytest.mark.parametrize(
-    ("parked", "words", "act"),
+    ("parked", "words", "action"),
     [
         ("out_of_credits", "The provider reports that our account has no credits left.", "Top up at the provider"),
         ("access_denied", "The provider rejects our key or IP address.", "View the key"),
     ],
 )
-def test_a_parked_account(desk: Client, working_account: ProviderAccount, parked: str, words: str, act: str) -> None:
+def test_a_parked_account(desk: Client, working_account: ProviderAccount, parked: str, words: str, action: str) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.ENVIRONMENT)
     provider_accounts.park_account(
         account_id=working_account.pk, parked_as=ProviderAccount.Parked(parked), detail="402"
     )
-    sentence, offered = read_headline(desk)
-    assert sentence.startswith(f"Not generating. {words}")
-    assert offered in (act, "View the account")
+    headline, offered = read_headline(desk)
+    assert headline.startswith(f"Not generating. {words}")
+    assert offered in (action, "View the account")
 
 
 def test_critical_and_low_balances(desk: Client, working_account: ProviderAccount) -> None:
@@ -124,32 +124,32 @@ def test_a_spent_budget_shows_when_the_next_one_starts(
 ) -> None:
     name = {"hour": "HOURLY", "day": "DAILY", "month": "MONTHLY"}[period]
     use_budget(int(getattr(settings, f"{name}_COST_LIMIT")), period)
-    sentence, act = read_headline(desk)
-    assert sentence.startswith(f"Waiting for the next budget. {words}")
-    assert act == "Raise the budget…"
+    headline, action = read_headline(desk)
+    assert headline.startswith(f"Waiting for the next budget. {words}")
+    assert action == "Raise the budget…"
 
 
 def test_a_budget_that_is_almost_spent(desk: Client, working_account: ProviderAccount) -> None:
     use_budget(8_100)
-    sentence, act = read_headline(desk)
-    assert sentence.startswith("Generating; a budget is almost spent.")
-    assert act == "Raise the budget…"
+    headline, action = read_headline(desk)
+    assert headline.startswith("Generating; a budget is almost spent.")
+    assert action == "Raise the budget…"
 
 
 def test_without_a_worker(desk: Client, account: ProviderAccount) -> None:
-    sentence, act = read_headline(desk)
-    assert sentence.startswith("Not generating. No worker is running")
-    assert "manage.py worker" in sentence
-    assert act == ""
+    headline, action = read_headline(desk)
+    assert headline.startswith("Not generating. No worker is running")
+    assert "manage.py worker" in headline
+    assert action == ""
 
 
 def test_an_open_breaker_shows_its_reason_and_the_next_retry(desk: Client, working_account: ProviderAccount) -> None:
     ProviderAccount.objects.update(breaker="open", breaker_until=AT + timedelta(minutes=2))
-    assert "The provider has trouble. We retry automatically at 12:22" in read_headline(desk)[0]
+    assert "The provider has problems. We retry automatically at 12:22" in read_headline(desk)[0]
     alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause=working_account.cause, detail="5 of 10 calls failed.")
-    sentence, act = read_headline(desk)
-    assert sentence.startswith("Waiting for the provider. The provider has trouble: 5 of 10 calls failed.")
-    assert act == "View the account"
+    headline, action = read_headline(desk)
+    assert headline.startswith("Waiting for the provider. The provider has problems: 5 of 10 calls failed.")
+    assert action == "View the account"
     ProviderAccount.objects.update(breaker="half_open")
     assert "We retry automatically, starting with a free request." in read_headline(desk)[0]
     circuit_breaker.record_success(working_account.pk)

@@ -1,4 +1,4 @@
-"""`cost_report`: sums that agree with each other, files that a spreadsheet may open, and mistakes that are said."""
+"""`cost_report`: consistent sums, safe files, and messages for wrong arguments."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def _utc(settings: Settings, still: SetClock) -> None:
     settings.TIME_ZONE = "UTC"
 
 
-def job(
+def count_job(
     user: User,
     *,
     days_ago: float = 0,
@@ -36,7 +36,7 @@ def job(
     actual: str | None = "60",
     failed: bool = False,
 ) -> None:
-    """A job of that day: open without an actual."""
+    """Count a job of that day; it is open without an actual cost."""
     counts: list[rollups.Count] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(estimated)), (Measure.CHARGED, 60)]
     if actual is not None:
         counts += [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))]
@@ -45,28 +45,28 @@ def job(
 
 
 @pytest.fixture
-def history(alice: User, bob: User) -> None:
-    job(alice, actual="50.5")
-    job(alice, days_ago=1, model="veo3", estimated="250", actual=None)
-    job(bob, days_ago=1, actual="0", failed=True)
-    job(bob, days_ago=40, actual="66")
+def _jobs(alice: User, bob: User) -> None:
+    count_job(alice, actual="50.5")
+    count_job(alice, days_ago=1, model="veo3", estimated="250", actual=None)
+    count_job(bob, days_ago=1, actual="0", failed=True)
+    count_job(bob, days_ago=40, actual="66")
 
 
-def run(*words: str) -> str:
+def run_command(*arguments: str) -> str:
     out = StringIO()
-    call_command("cost_report", *words, stdout=out, stderr=StringIO())
+    call_command("cost_report", *arguments, stdout=out, stderr=StringIO())
     return out.getvalue()
 
 
-def rows(*words: str) -> dict[str, dict[str, str]]:
-    """The CSV's rows by their names."""
-    lines = list(csv.reader(StringIO(run(*words, "--format", "csv").removeprefix("\ufeff"))))
+def read_rows(*arguments: str) -> dict[str, dict[str, str]]:
+    """Return the rows of the CSV by their names."""
+    lines = list(csv.reader(StringIO(run_command(*arguments, "--format", "csv").removeprefix("\ufeff"))))
     return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
 
 
-@pytest.mark.usefixtures("history")
-def test_the_usual_report_is_thirty_days_by_day_with_variance_and_a_total() -> None:
-    assert run().splitlines() == [
+@pytest.mark.usefixtures("_jobs")
+def test_the_default_report_has_thirty_days_with_variance_and_a_total() -> None:
+    assert run_command().splitlines() == [
         "day         jobs  ready  failed  estimated  of settled  actual  variance       %  charged  refunded",
         "----------  ----  -----  ------  ---------  ----------  ------  --------  ------  -------  --------",
         "2026-08-31     2      0       1        310          60       0       -60    -100      120        60",
@@ -74,16 +74,18 @@ def test_the_usual_report_is_thirty_days_by_day_with_variance_and_a_total() -> N
         "----------  ----  -----  ------  ---------  ----------  ------  --------  ------  -------  --------",
         "total          3      1       1        370         120    50.5     -69.5  -57.92      180        60",
     ]
-    assert "veo3          1      0       0        250           0       0         0       -" in run("--by", "model")
+    assert "veo3          1      0       0        250           0       0         0       -" in run_command(
+        "--by", "model"
+    )
 
 
-@pytest.mark.usefixtures("history")
+@pytest.mark.usefixtures("_jobs")
 @pytest.mark.parametrize("by", cost_report.GROUPINGS)
-def test_however_it_is_cut_the_total_is_the_same_folded_or_not(by: str) -> None:
-    words = ("--from", "2026-07-01", "--to", "2026-09-01", "--by", by)
-    before = rows(*words)
+def test_every_grouping_has_the_same_total_before_and_after_folding(by: str) -> None:
+    arguments = ("--from", "2026-07-01", "--to", "2026-09-01", "--by", by)
+    before = read_rows(*arguments)
     rollups.fold_marks()
-    assert rows(*words) == before
+    assert read_rows(*arguments) == before
     total = before["total"]
     assert (total["jobs"], total["estimated"], total["actual"], total["variance"]) == ("4", "430", "116.5", "-63.5")
     named = [row for name, row in before.items() if name != "total"]
@@ -91,18 +93,20 @@ def test_however_it_is_cut_the_total_is_the_same_folded_or_not(by: str) -> None:
         assert sum(Decimal(row[column]) for row in named) == Decimal(total[column])
 
 
-@pytest.mark.usefixtures("history")
-def test_rows_are_named_and_ordered_as_people_expect() -> None:
+@pytest.mark.usefixtures("_jobs")
+def test_rows_are_named_and_sorted() -> None:
     since = ("--from", "2026-07-01")
-    assert list(rows(*since)) == ["2026-07-23", "2026-08-31", "2026-09-01", "total"]
-    assert list(rows(*since, "--by", "month")) == ["2026-07", "2026-08", "2026-09", "total"]
-    assert list(rows(*since, "--by", "model")) == ["veo3", "veo3_fast", "total"]
-    assert list(rows(*since, "--by", "user")) == ["alice@example.com", "bob@example.com", "total"]
-    assert list(rows("--from", "2026-09-01", "--by", "hour")) == ["2026-09-01 12:00+00:00", "total"]
-    assert rows(*since, "--by", "model")["veo3"]["variance_percent"] == ""
+    assert list(read_rows(*since)) == ["2026-07-23", "2026-08-31", "2026-09-01", "total"]
+    assert list(read_rows(*since, "--by", "month")) == ["2026-07", "2026-08", "2026-09", "total"]
+    assert list(read_rows(*since, "--by", "model")) == ["veo3", "veo3_fast", "total"]
+    assert list(read_rows(*since, "--by", "user")) == ["alice@example.com", "bob@example.com", "total"]
+    assert list(read_rows("--from", "2026-09-01", "--by", "hour")) == ["2026-09-01 12:00+00:00", "total"]
+    assert read_rows(*since, "--by", "model")["veo3"]["variance_percent"] == ""
 
 
-def test_days_are_the_site_s_and_a_repeated_hour_is_two(alice: User, settings: Settings, still: SetClock) -> None:
+def test_days_are_those_of_the_site_and_a_repeated_hour_is_two(
+    alice: User, settings: Settings, still: SetClock
+) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     still.at = datetime(2026, 10, 25, 12, tzinfo=UTC)
     for hour in (0, 1):  # 2:00 summer time, 2:00 winter time
@@ -116,8 +120,8 @@ def test_days_are_the_site_s_and_a_repeated_hour_is_two(alice: User, settings: S
         counts=[(Measure.ORDERED, 1)],
     )
     day = ("--from", "2026-10-25", "--to", "2026-10-25")
-    assert rows(*day)["2026-10-25"]["jobs"] == "3"
-    assert list(rows(*day, "--by", "hour")) == [
+    assert read_rows(*day)["2026-10-25"]["jobs"] == "3"
+    assert list(read_rows(*day, "--by", "hour")) == [
         "2026-10-25 00:00+02:00",
         "2026-10-25 02:00+02:00",
         "2026-10-25 02:00+01:00",
@@ -125,26 +129,26 @@ def test_days_are_the_site_s_and_a_repeated_hour_is_two(alice: User, settings: S
     ]
 
 
-@pytest.mark.usefixtures("history")
-def test_json_has_numbers_and_the_days() -> None:
-    report = json.loads(run("--by", "model", "--format", "json"))
+@pytest.mark.usefixtures("_jobs")
+def test_json_has_numbers_and_dates() -> None:
+    report = json.loads(run_command("--by", "model", "--format", "json"))
     assert (report["table"], report["from"], report["to"]) == ("costs-by-model", "2026-08-03", "2026-09-01")
     assert report["rows"][-1]["actual"] == 50.5
     assert report["rows"][0]["variance_percent"] is None
 
 
-def test_an_address_that_looks_like_a_formula_is_made_harmless() -> None:
-    job(make_person("=cmd|calc@example.com"))
-    assert "'=cmd|calc@example.com" in rows("--by", "user")
+def test_an_email_address_that_looks_like_a_formula_is_escaped() -> None:
+    count_job(make_person("=cmd|calc@example.com"))
+    assert "'=cmd|calc@example.com" in read_rows("--by", "user")
 
 
-def test_who_is_gone_from_the_tables_still_counts(alice: User) -> None:
+def test_a_deleted_user_still_counts(alice: User) -> None:
     rollups.record_counts(ordered_at=NOON, model="m", user_id=999_999, counts=[(Measure.ESTIMATED, Decimal(1))])
-    assert list(rows("--by", "user")) == ["user 999999", "total"]
+    assert list(read_rows("--by", "user")) == ["user 999999", "total"]
 
 
 @pytest.mark.parametrize("format", ["table", "csv", "json"])
-def test_an_empty_range_says_so(format: str) -> None:
+def test_an_empty_range_prints_a_message(format: str) -> None:
     out, err = StringIO(), StringIO()
     call_command("cost_report", "--format", format, "--from", "2026-08-01", stdout=out, stderr=err)
     assert err.getvalue() == "Nothing was ordered from 2026-08-01 to 2026-09-01 (UTC).\n"
@@ -155,7 +159,7 @@ def test_an_empty_range_says_so(format: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("arguments", "message"),
     [
         (["--from", "yesterday"], "“yesterday” is no date: write it like 2026-11-21"),
         (["--to", "2026-02-30"], "“2026-02-30” is no date"),
@@ -164,25 +168,25 @@ def test_an_empty_range_says_so(format: str) -> None:
         (["--format", "xml"], "invalid choice"),
     ],
 )
-def test_mistakes_are_said(words: list[str], message: str) -> None:
+def test_wrong_arguments_get_a_message(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
-        run(*words)
+        run_command(*arguments)
 
 
-@pytest.mark.usefixtures("history")
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("_jobs")
+def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
     target = tmp_path / "costs.csv"
-    assert run("--format", "csv", "--output", str(target)) == ""
-    assert target.read_bytes().decode() == run("--format", "csv")
+    assert run_command("--format", "csv", "--output", str(target)) == ""
+    assert target.read_bytes().decode() == run_command("--format", "csv")
     with pytest.raises(CommandError, match="cannot be written: No such file or directory"):
-        run("--output", str(tmp_path / "no" / "costs.txt"))
+        run_command("--output", str(tmp_path / "no" / "costs.txt"))
     with pytest.raises(CommandError, match="cannot be written"):
-        run("--output", str(tmp_path))
+        run_command("--output", str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["costs.csv"]
 
 
-def test_a_report_is_its_rows_and_their_total(alice: User) -> None:
-    job(alice, actual="75")
+def test_a_report_has_rows_and_their_total(alice: User) -> None:
+    count_job(alice, actual="75")
     found = cost_report.build_report(first=date(2026, 9, 1), last=date(2026, 9, 1), by="day")
     assert [(name, sums.variance) for name, sums in found.rows] == [("2026-09-01", 15)]
     assert found.total.variance == 15

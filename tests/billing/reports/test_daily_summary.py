@@ -1,4 +1,4 @@
-"""The figures of the operators' morning mail, and who sends it."""
+"""The figures of the daily summary mail, and the schedule of its delivery."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +20,7 @@ from veoapp.operator_pages import cost_monitoring
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
-# The clock of `still` says 2026-09-01 12:00 UTC.
+# The day before the fixed clock of `still`.
 YESTERDAY = date(2026, 8, 31)
 DAY = timedelta(days=1)
 
@@ -43,30 +43,30 @@ def spend(still: SetClock, user: User, *, days_ago: int, actual: int, jobs: int 
     )
 
 
-def test_the_balance_lasts_until_work_stops_as_the_first_page_says(
-    still: SetClock, account: ProviderAccount, alice: User
-) -> None:
+def test_the_balance_ends_when_the_dashboard_says(still: SetClock, account: ProviderAccount, alice: User) -> None:
     for days_ago in range(1, 8):
         spend(still, alice, days_ago=days_ago, actual=100 * days_ago)
     balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.balance, balance.promised) == (400, 5000, 0)
     assert balance.is_being_spent
-    # 4,500 above the critical threshold, 100 a day; of the next three hours the last ones speak, which cost nothing.
+    # 4,500 above the critical threshold at 100 a day; the next three hours follow the recent pace, which is zero.
     assert balance.ends_at == still.at + timedelta(days=45, hours=3)
     assert not balance.is_low
     monitoring = cost_monitoring.build_figures(still.at)
     assert monitoring["balanceCriticalAt"] == balance.ends_at.isoformat()
 
 
-def test_a_young_site_counts_from_its_first_order_on(still: SetClock, account: ProviderAccount, alice: User) -> None:
+def test_on_a_new_site_the_mean_starts_with_the_first_order(
+    still: SetClock, account: ProviderAccount, alice: User
+) -> None:
     spend(still, alice, days_ago=2, actual=300)
     balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert balance.usual == 150
 
 
-def test_without_spending_nobody_knows_how_long_it_lasts(still: SetClock, account: ProviderAccount) -> None:
+def test_without_spending_the_balance_has_no_end(still: SetClock, account: ProviderAccount) -> None:
     balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.usual, balance.is_being_spent, balance.ends_at) == (0, False, None)
@@ -77,14 +77,14 @@ def test_without_a_key_there_is_no_balance(still: SetClock, settings: Settings) 
     assert daily_summary.build_summary(YESTERDAY).balance is None
 
 
-def test_a_balance_that_was_never_read_says_nothing(still: SetClock, alice: User) -> None:
+def test_a_balance_that_was_never_read_has_no_figures(still: SetClock, alice: User) -> None:
     spend(still, alice, days_ago=1, actual=300)
     balance = daily_summary.build_summary(YESTERDAY).balance
     assert balance is not None
     assert (balance.balance, balance.ends_at, balance.is_low) == (None, None, False)
 
 
-def test_the_estimate_is_held_against_what_is_settled(still: SetClock, alice: User, bob: User) -> None:
+def test_the_variance_compares_settled_estimates_and_actual_costs(still: SetClock, alice: User, bob: User) -> None:
     at = still.at - DAY
     count(at, alice, ordered=3, estimated=180)
     count(at, alice, settled=2, settled_estimate=120, actual=125)
@@ -108,7 +108,7 @@ def test_a_quiet_day_has_no_variance(still: SetClock) -> None:
     )
 
 
-def test_the_day_is_the_site_s(still: SetClock, settings: Settings, alice: User) -> None:
+def test_the_day_is_that_of_the_site(still: SetClock, settings: Settings, alice: User) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
     count(datetime(2026, 8, 30, 16, tzinfo=UTC), alice, ordered=1)
     count(datetime(2026, 8, 31, 15, tzinfo=UTC), alice, ordered=1)
@@ -126,7 +126,7 @@ def test_a_day_of_more_than_twice_the_usual_is_unusual(still: SetClock, alice: U
     assert (cost.is_unusual, cost.usual) == (True, 100)
 
 
-def test_unusual_spending_of_the_day_is_named(still: SetClock) -> None:
+def test_unusual_spending_alerts_of_the_day_are_listed(still: SetClock) -> None:
     still.at -= DAY
     burst = alerts.raise_alert(Kind.USER_BURST, cause="user 1")
     alerts.raise_alert(Kind.STORAGE)
@@ -136,7 +136,7 @@ def test_unusual_spending_of_the_day_is_named(still: SetClock) -> None:
     assert found.unusual == [burst]
 
 
-def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: User, bob: User) -> None:
+def test_user_credits_are_compared_with_the_day_before(still: SetClock, alice: User, bob: User) -> None:
     still.at -= 2 * DAY
     give_credits(alice, 100)
     still.at += DAY
@@ -159,37 +159,37 @@ def test_users_credits_are_held_against_the_day_before(still: SetClock, alice: U
     }
 
 
-def test_open_alerts_are_named_the_worst_first(still: SetClock, olga: User) -> None:
+def test_open_alerts_are_listed_the_most_severe_first(still: SetClock, olga: User) -> None:
     critical = alerts.raise_alert(Kind.STORAGE)
     still.sleep(60)
     for n in range(9):
         alerts.raise_alert(Kind.UNCONFIRMED, cause=str(n))
-    aside = alerts.raise_alert(Kind.WORKER)
-    alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + DAY)
+    snoozed = alerts.raise_alert(Kind.WORKER)
+    alerts.snooze(alert_id=snoozed.pk, actor=olga, until=still.at + DAY)
     found = daily_summary.build_summary(YESTERDAY)
     assert found.open_alerts[0] == critical
     assert (len(found.open_alerts), found.more_alerts, found.snoozed_alerts) == (8, 2, 1)
 
 
-def test_the_newest_look_at_the_books_is_named(still: SetClock) -> None:
+def test_the_newest_audit_is_included(still: SetClock) -> None:
     assert daily_summary.build_summary(YESTERDAY).books is None
     BooksRun.objects.create(at=still.at - DAY, took_s=1, problems=3)
     newest = BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert daily_summary.build_summary(YESTERDAY).books == newest
 
 
-# Who sends it
+# Delivery
 
 
 @pytest.fixture
-def _wanted(settings: Settings, still: SetClock) -> None:
+def _configured(settings: Settings, still: SetClock) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com", "otto@example.com"]
     settings.DAILY_SUMMARY_HOUR = 8
     still.at = datetime(2026, 9, 1, 7, 59, tzinfo=UTC)
 
 
-@pytest.mark.usefixtures("_wanted")
-def test_it_is_due_from_its_hour_on_about_the_day_before(still: SetClock, settings: Settings) -> None:
+@pytest.mark.usefixtures("_configured")
+def test_the_mail_about_yesterday_is_due_from_its_hour_on(still: SetClock, settings: Settings) -> None:
     assert (summary_schedule.due_day(), summary_schedule.is_due(), summary_schedule.claim()) == (None, False, None)
     still.sleep(60)
     assert (summary_schedule.due_day(), summary_schedule.is_due()) == (YESTERDAY, True)
@@ -201,8 +201,8 @@ def test_it_is_due_from_its_hour_on_about_the_day_before(still: SetClock, settin
     assert not summary_schedule.is_due()
 
 
-@pytest.mark.usefixtures("_wanted")
-def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> None:
+@pytest.mark.usefixtures("_configured")
+def test_the_mail_is_claimed_once_and_sent_when_all_addresses_received_it(still: SetClock) -> None:
     still.sleep(60)
     row = summary_schedule.claim()
     assert row is not None
@@ -223,8 +223,8 @@ def test_it_is_claimed_once_and_done_when_everybody_has_it(still: SetClock) -> N
     assert summary_schedule.is_due()
 
 
-@pytest.mark.usefixtures("_wanted")
-def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
+@pytest.mark.usefixtures("_configured")
+def test_the_mail_is_given_up_after_the_last_attempt(still: SetClock) -> None:
     still.sleep(60)
     for _ in range(summary_schedule.MAX_ATTEMPTS):
         assert summary_schedule.claim() is not None
@@ -233,8 +233,8 @@ def test_it_is_given_up_after_some_hours(still: SetClock) -> None:
     assert summary_schedule.claim() is None
 
 
-@pytest.mark.usefixtures("_wanted")
-def test_a_mail_that_no_worker_sent_that_day_is_sent_late_unless_the_next_is_due(still: SetClock) -> None:
+@pytest.mark.usefixtures("_configured")
+def test_a_missed_mail_is_sent_late_unless_the_next_is_due(still: SetClock) -> None:
     still.sleep(60)
     row = summary_schedule.claim()
     assert row is not None
@@ -249,11 +249,11 @@ def test_a_mail_that_no_worker_sent_that_day_is_sent_late_unless_the_next_is_due
         summary_schedule.record_delivery(late, address)
     assert not summary_schedule.is_due()
     still.at = datetime(2026, 9, 6, 8, tzinfo=UTC)
-    assert summary_schedule.due_day() == date(2026, 9, 5), "older ones are no news any more"
+    assert summary_schedule.due_day() == date(2026, 9, 5), "older mails are not sent"
 
 
-@pytest.mark.usefixtures("_wanted")
-def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) -> None:
+@pytest.mark.usefixtures("_configured")
+def test_a_mail_given_up_raises_an_alert_until_one_arrives(still: SetClock) -> None:
     still.sleep(60)
     for n in range(summary_schedule.MAX_ATTEMPTS):
         assert not Alert.objects.exists(), n
@@ -273,7 +273,7 @@ def test_a_mail_that_was_given_up_is_told_of_until_one_arrives(still: SetClock) 
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
-def test_promises_are_taken_off_before_days_are_counted(
+def test_reserved_credits_are_subtracted_from_the_balance(
     still: SetClock, account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spend(still, alice, days_ago=1, actual=100)

@@ -112,8 +112,8 @@ def test_the_first_page_says_whether_we_are_generating_and_what_today_cost(
         account_id=provider_accounts.get_current_account().pk, actor=olga, reason="Prices are being changed."
     )
     page.reload()
-    expect(page.locator("#verdict")).to_contain_text("Paused by olga@example.com")
-    expect(page.locator("#verdict")).to_contain_text("Prices are being changed")
+    expect(page.locator("#headline")).to_contain_text("Paused by olga@example.com")
+    expect(page.locator("#headline")).to_contain_text("Prices are being changed")
     JobRequest.objects.all().delete()
     page.reload()
     expect(page.get_by_text("no worker")).to_be_visible()

@@ -197,9 +197,9 @@ def _check_breaker(facts: StatusFacts, account: ProviderAccount) -> Headline | N
         return Headline("warn", _("Ready to try the provider again."), text, outlook, action)
     alert = next((alert for alert in facts.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
     text = (
-        _("The provider has trouble: %(detail)s.") % {"detail": format_detail(alert).rstrip(".。")}
+        _("The provider has problems: %(detail)s.") % {"detail": format_detail(alert).rstrip(".。")}
         if alert
-        else _("The provider has trouble.")
+        else _("The provider has problems.")
     )
     outlook = _("We retry automatically, starting with a free request.")
     until = account.breaker_until
