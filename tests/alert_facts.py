@@ -1,4 +1,4 @@
-"""In every test: who raises an alert with facts gives all that its sentences have places for."""
+"""In every test, an alert raised with facts must have a sentence that they fit."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from billing.models import Alert
 
 
 @pytest.fixture(autouse=True)
-def _facts_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a page, what does not fit is left out quietly; here it is a mistake."""
-    english_of = alert_messages.format_english
+def _require_sentence_for_facts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages leave out facts without a sentence; in tests that is an error."""
+    format_english = alert_messages.format_english
 
     def strict(kind: Alert.Kind, facts: dict[str, Any]) -> str:
-        english = english_of(kind, facts)
+        english = format_english(kind, facts)
         assert english or not facts, f"{kind} has no sentence for {facts}"
         return english
 

@@ -1,4 +1,4 @@
-"""A real Chromium and pages in it. A test fails when its page reports a script error or a breach of the CSP."""
+"""Chromium and pages in it. A test fails when its page reports a script error or a CSP violation."""
 
 import threading
 import time
@@ -20,17 +20,17 @@ PHONE = (390, 844)
 
 NewPage = Callable[..., Page]
 
-PATIENCE_S = 15
+DRAIN_WITHIN_S = 15
 
 
-class Visitors:
-    """How many connections the live server is serving: a page that is closed may still be answered for a while."""
+class ConnectionCounter:
+    """Counts the connections that the live server is serving, which may outlive their page."""
 
     def __init__(self) -> None:
-        self.inside = 0
+        self.open = 0
         self.changed = threading.Condition()
 
-    def watch(self, patch: pytest.MonkeyPatch) -> None:
+    def install(self, patch: pytest.MonkeyPatch) -> None:
         serve = ThreadedWSGIServer.process_request_thread
 
         def counted(server: ThreadedWSGIServer, *connection: Any) -> None:
@@ -42,25 +42,25 @@ class Visitors:
 
         patch.setattr(ThreadedWSGIServer, "process_request_thread", counted)
 
-    def wait_until_gone(self) -> None:
-        """So that no late answer writes into the next test's database, or locks a table that is being emptied."""
-        until = time.monotonic() + PATIENCE_S
+    def wait_until_idle(self) -> None:
+        """Wait, so that no late response writes into the next test's database or locks a table that is being emptied."""
+        deadline = time.monotonic() + DRAIN_WITHIN_S
         with self.changed:
-            while self.inside and (left := until - time.monotonic()) > 0:
+            while self.open and (left := deadline - time.monotonic()) > 0:
                 self.changed.wait(left)
 
     def _count(self, step: int) -> None:
         with self.changed:
-            self.inside += step
+            self.open += step
             self.changed.notify_all()
 
 
 @pytest.fixture(scope="session")
-def visitors() -> Iterator[Visitors]:
-    visitors = Visitors()
+def connection_counter() -> Iterator[ConnectionCounter]:
+    connection_counter = ConnectionCounter()
     with pytest.MonkeyPatch.context() as patch:
-        visitors.watch(patch)
-        yield visitors
+        connection_counter.install(patch)
+        yield connection_counter
 
 
 @pytest.fixture(scope="session")
@@ -75,17 +75,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page_errors() -> list[str]:
-    """What the pages complained about; a test that expects a complaint empties the list."""
+    """Errors that the pages reported; a test that expects an error clears the list."""
     return []
 
 
 @pytest.fixture
 def new_page(
-    browser: Browser, live_server: LiveServer, visitors: Visitors, page_errors: list[str]
+    browser: Browser, live_server: LiveServer, connection_counter: ConnectionCounter, page_errors: list[str]
 ) -> Iterator[NewPage]:
     """Opens pages on the live server: `new_page(user=alice, language="zh-CN", viewport=PHONE)`.
 
-    Every call is a browser profile of its own; `base_url` is the server, so `page.goto("/videos/")` works.
+    Every call opens a separate browser profile; `base_url` is the server, so `page.goto("/videos/")` works.
     Other options go to Playwright's `new_context` (`java_script_enabled=False`, `color_scheme="dark"`).
     """
     contexts = []
@@ -103,34 +103,34 @@ def new_page(
             session = client.cookies[settings.SESSION_COOKIE_NAME].value
             context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}])
         page = context.new_page()
-        listen(page, page_errors)
+        record_page_errors(page, page_errors)
         return page
 
     yield open_page
     for context in contexts:
         context.close()
-    visitors.wait_until_gone()
+    connection_counter.wait_until_idle()
     assert page_errors == []
 
 
-def listen(page: Page, errors: list[str]) -> None:
-    """Collect what this page complains about from now on."""
+def record_page_errors(page: Page, errors: list[str]) -> None:
+    """Append this page's errors to the list from now on."""
     page.on("pageerror", lambda error: errors.append(f"{page.url}: {error}"))
-    page.on("console", lambda message: _note(message, errors))
+    page.on("console", lambda message: _record_console_error(message, errors))
 
 
-def _note(message: ConsoleMessage, errors: list[str]) -> None:
-    """Errors count, except a refused form or a missing page, which the browser calls an error and we an answer."""
+def _record_console_error(message: ConsoleMessage, errors: list[str]) -> None:
+    """Record console errors, except responses such as a refused form or a missing page, which Chromium logs as errors."""
     if message.type != "error":
         return
-    is_answer = message.text.startswith("Failed to load resource") and "/static/" not in message.location["url"]
-    if not is_answer:
+    is_response = message.text.startswith("Failed to load resource") and "/static/" not in message.location["url"]
+    if not is_response:
         errors.append(message.text)
 
 
-def too_wide(page: Page) -> int:
-    """By how many pixels the page, once its styles and fonts are there, is wider than its window."""
+def measure_overflow(page: Page) -> int:
+    """By how many pixels the page is wider than its window, once styles and fonts are loaded."""
     page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready.then(() => true)")
-    width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return width
+    overflow: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return overflow

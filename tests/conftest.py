@@ -1,4 +1,4 @@
-"""Fixtures for every test: the cast, the database, a browser, a mail server, an S3 server."""
+"""Fixtures for every test: users, database, browser, SMTP server, S3 server, sandbox."""
 
 import hypothesis
 import pytest
@@ -18,11 +18,11 @@ pytest_plugins = [
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What production cannot share: a hash that is fast to make, static files without a manifest; no haste."""
+    """Settings that differ from production: a fast password hash, static files without a manifest."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     settings.WHITENOISE_AUTOREFRESH = True
     settings.WHITENOISE_USE_FINDERS = True
-    # On a busy machine an example takes as long as it takes.
-    hypothesis.settings.register_profile("unhurried", deadline=None)
-    hypothesis.settings.load_profile("unhurried")
+    # On a busy machine an example may take long.
+    hypothesis.settings.register_profile("no_deadline", deadline=None)
+    hypothesis.settings.load_profile("no_deadline")

@@ -1,7 +1,7 @@
-"""The clean-up after transactional tests, beside triggers that forbid it and rows that migrations brought.
+"""Cleans up after transactional tests despite triggers that forbid deleting and rows that migrations inserted.
 
-The books refuse UPDATE, DELETE and TRUNCATE by themselves, so Django's flush fails. Here it lifts the triggers for its
-own transaction only, and puts back what the migrations had filled (prices, content types): every test may count on it.
+Append-only tables refuse UPDATE, DELETE and TRUNCATE, so Django's flush would fail. Here the flush disables the triggers
+within its own transaction and restores the rows of the migrations (prices, content types).
 """
 
 import os
@@ -19,14 +19,14 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
-SEED = "seed_of_"
+SEED_PREFIX = "seed_of_"
 ATTEMPTS = 4
 
 _flush = BaseDatabaseOperations.execute_sql_flush
 
 
-def _flush_to_seed(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
-    """Empties everything or nothing. A thread or process that a test left behind may hold a lock: then once more."""
+def _flush_with_retries(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
+    """Flush in one transaction, retried because a thread or process that a test left behind may hold a lock."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
             _flush_once(operations, sql_list)
@@ -43,13 +43,13 @@ def _flush_once(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> 
     with (
         transaction.atomic(using=connection.alias),
         connection.cursor() as cursor,
-        _triggers_lifted(connection, cursor),
+        triggers_disabled(connection, cursor),
     ):
         _flush(operations, sql_list)
-        seeded = [name for name in connection.introspection.table_names(cursor) if name.startswith(SEED)]
-        for seed in seeded:
-            cursor.execute(f'INSERT INTO "{seed.removeprefix(SEED)}" SELECT * FROM "{seed}"')
-        # Rate limits live in this table; it has no model, so a flush passes it by.
+        copies = [name for name in connection.introspection.table_names(cursor) if name.startswith(SEED_PREFIX)]
+        for copy in copies:
+            cursor.execute(f'INSERT INTO "{copy.removeprefix(SEED_PREFIX)}" SELECT * FROM "{copy}"')
+        # Rate limits are stored in this table, which has no model, so the flush does not include it.
         cursor.execute("DELETE FROM cache_entries")
     if any("RESTART IDENTITY" in statement for statement in sql_list):
         with connection.cursor() as cursor:
@@ -57,19 +57,19 @@ def _flush_once(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> 
                 cursor.execute(statement)
 
 
-def remember_seed(connection: BaseDatabaseWrapper) -> None:
-    """Copy what the migrations brought, table by table, before the first test."""
+def save_migrated_rows(connection: BaseDatabaseWrapper) -> None:
+    """Copy the rows that the migrations inserted, before the first test."""
     with connection.cursor() as cursor:
         for table in connection.introspection.django_table_names(only_existing=True, include_views=False):
-            cursor.execute(f'DROP TABLE IF EXISTS "{SEED}{table}"')
+            cursor.execute(f'DROP TABLE IF EXISTS "{SEED_PREFIX}{table}"')
             cursor.execute(f'SELECT 1 FROM "{table}" LIMIT 1')
             if cursor.fetchone():
-                cursor.execute(f'CREATE TABLE "{SEED}{table}" AS SELECT * FROM "{table}"')
+                cursor.execute(f'CREATE TABLE "{SEED_PREFIX}{table}" AS SELECT * FROM "{table}"')
 
 
 @contextmanager
-def _triggers_lifted(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> Iterator[None]:
-    """No trigger of ours fires until the block ends. Inside a transaction, so no other process ever sees them gone."""
+def triggers_disabled(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> Iterator[None]:
+    """Disable our triggers until the block ends; call it in a transaction, so that no other process is affected."""
     if connection.vendor == "postgresql":
         cursor.execute("SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal")
         tables = [row[0] for row in cursor.fetchall()]
@@ -89,9 +89,9 @@ def _triggers_lifted(connection: BaseDatabaseWrapper, cursor: CursorWrapper) -> 
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _flush_keeps_the_seed() -> Iterator[None]:
+def _flush_restores_migrated_rows() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", _flush_to_seed)
+        patch.setattr(BaseDatabaseOperations, "execute_sql_flush", _flush_with_retries)
         yield
 
 
@@ -99,7 +99,7 @@ def _flush_keeps_the_seed() -> Iterator[None]:
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """SQLite tests use a file, as the product does: threads and processes meet in it as in life."""
+    """Use a file for SQLite, as in production, so that threads and processes share it."""
     settings = connections["default"].settings_dict
     if settings["ENGINE"].endswith("sqlite3"):
         settings["TEST"]["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
@@ -108,12 +108,12 @@ def django_db_modify_db_settings(
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     with django_db_blocker.unblock():
-        remember_seed(connections["default"])
+        save_migrated_rows(connections["default"])
 
 
 @pytest.fixture
 def process_environment(transactional_db: None) -> dict[str, str]:
-    """The environment for a process of ours (`manage.py ...`) that shall work on the test's database."""
+    """The environment for a process (`manage.py ...`) that uses the test's database."""
     name = str(connections["default"].settings_dict["NAME"])
     address = urlsplit(os.environ["DATABASE_URL"])
     url = f"sqlite:///{name}" if address.scheme == "sqlite" else urlunsplit(address._replace(path=f"/{name}"))

@@ -1,4 +1,4 @@
-"""A real SMTP server on a free port, for tests of outgoing mail."""
+"""An SMTP server on a free port, for tests of outgoing mail."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """What arrived, in order. `port` is where the server listens on 127.0.0.1."""
+    """The mails received, in order. The server listens on 127.0.0.1 at `port`."""
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)
@@ -38,7 +38,7 @@ def smtp_server() -> Iterator[Mailbox]:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    """A port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

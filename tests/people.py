@@ -1,4 +1,4 @@
-"""The cast: the same few people in every test."""
+"""The users of the tests: Alice and Bob are customers, Olga is an operator."""
 
 import pytest
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
@@ -7,26 +7,26 @@ from accounts import user_actions
 from accounts.models import User
 from billing.credits import ledger
 
-# Strong enough for the validators; the same for all, so that a test can sign in by the form.
+# Passes the validators; the same for all users, so that tests can sign in.
 PASSWORD = "correct horse battery staple"
 
 
 def make_person(email: str, **fields: object) -> User:
-    """A person whose address is confirmed; no credits."""
+    """A user with a confirmed address and no credits."""
     user = User.objects.create_user(email, PASSWORD, **fields)
     user_actions.confirm_address(user=user)
     return user
 
 
 def make_operator(email: str, **fields: object) -> User:
-    """An operator who may do everything, with an authenticator app set up."""
+    """A superuser with an authenticator app."""
     user = make_person(email, is_staff=True, is_superuser=True, **fields)
     TOTP.activate(user, generate_totp_secret())
     return user
 
 
 def give_credits(user: User, user_credits: int) -> None:
-    """A grant; each call gives anew."""
+    """Grant credits; every call grants again."""
     key = f"grant:test:{user.pk}:{ledger.statement(user).count()}"
     ledger.grant(user=user, user_credits=user_credits, idempotency_key=key, note="for a test")
 
@@ -39,7 +39,7 @@ def alice(db: None) -> User:
 
 @pytest.fixture
 def bob(db: None) -> User:
-    """Another customer, who must never see what is Alice's."""
+    """Another customer, who must never see anything of Alice's."""
     return make_person("bob@example.com", display_name="Bob")
 
 

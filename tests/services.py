@@ -1,8 +1,8 @@
-"""What a test run needs from the machine, as a pytest plugin: settings of its own, PostgreSQL, Chromium if asked for.
+"""A pytest plugin that provides settings, PostgreSQL and Chromium for a test run.
 
-Loaded by `-p tests.services` before Django reads its settings. A developer's `.env` and exported settings have no say
-here, except `DATABASE_URL`: a server to use instead of one of our own (`sqlite:///...` for the second pass).
-What cannot be had is skipped with a loud reason; with `CI=true` it fails the run.
+Loaded by `-p tests.services` before Django reads its settings. A developer's `.env` and exported settings are ignored,
+except `DATABASE_URL`, which names a server to use instead of starting one (`sqlite:///...` for the second pass).
+Tests whose service is missing are skipped with a reason; with `CI=true` they fail.
 """
 
 import os
@@ -20,7 +20,7 @@ from tests import chromium, postgres
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
-# Set by the first process of a run, inherited by its xdist workers and by every process that a test starts.
+# Set by the first process of a run, inherited by xdist workers and by processes that tests start.
 STARTED = "VEOAPP_TEST_RUN"
 NO_POSTGRES = "VEOAPP_TEST_NO_POSTGRES"
 
@@ -40,25 +40,25 @@ def settings(folder: str) -> dict[str, str]:
         "MEDIA_ROOT": f"{folder}/media",
         "DISK_RESERVE_MB": "0",
         "LOG_LEVEL": "WARNING",
-        # A port where nobody listens: a test that forgets the sandbox talks to no one.
+        # A closed port, so that a test without the sandbox reaches no provider.
         "KIE_AI_API_KEY": "test-key",
         "KIE_AI_BASE_URL": "http://127.0.0.1:9",
         "KIE_AI_UPLOAD_BASE_URL": "http://127.0.0.1:9",
-        # Playwright keeps an event loop in the test's thread, and Django would refuse to touch the database there.
+        # Playwright runs an event loop in the test's thread, where Django would refuse to use the database.
         "DJANGO_ALLOW_ASYNC_UNSAFE": "true",
     }
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
-    """Runs before pytest-django imports the settings, for wrappers come first."""
+    """Runs before pytest-django imports the settings, because wrappers run first."""
     if STARTED not in os.environ and not early_config.known_args_namespace.help:
         _set_up()
     return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The end of a run, also after Ctrl-C. (After SIGKILL the server's own guard cleans up.)"""
+    """Clean up at the end of a run and after Ctrl-C; after SIGKILL the server's guard cleans up."""
     while _stop:
         _stop.pop().stop()
     while _folders:
@@ -70,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip, loudly, what this machine cannot run."""
+    """Skip tests that this machine cannot run, with a reason."""
     on_postgres = _kind(os.environ.get("DATABASE_URL", "")) == "PostgreSQL"
     reason = os.environ.get(NO_POSTGRES, "") or "this pass runs on SQLite"
     for item in items:
@@ -98,7 +98,7 @@ def documented_settings() -> list[str]:
 
 
 def start_postgres() -> str:
-    """The address of a fresh server, or nothing if there is none to be had outside CI."""
+    """The address of a new server; empty if PostgreSQL is missing, which fails in CI."""
     try:
         server = postgres.start()
     except postgres.NoPostgres as error:
@@ -116,7 +116,7 @@ def start_postgres() -> str:
 
 
 def find_chromium() -> str:
-    """The Chromium for `browser` tests; skips the test that asks if there is none, fails it in CI."""
+    """The path of Chromium for `browser` tests; without one the test is skipped, or fails in CI."""
     try:
         return chromium.find_or_download()
     except chromium.NoChromium as error:

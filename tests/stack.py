@@ -1,4 +1,4 @@
-"""The whole product as processes, on a database of its own: for tests that kill things.
+"""The whole product as processes with a separate database, for tests that kill processes.
 
 def test_...(stack):
     worker = stack.start_worker()
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Process:
-    """One started program, in a process group of its own."""
+    """A started program in its own process group."""
 
     def __init__(self, command: list[str], env: dict[str, str], log: Path) -> None:
         self.log = log
@@ -40,27 +40,27 @@ class Process:
                 command, cwd=ROOT, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True
             )
 
-    def family(self) -> list[psutil.Process]:
-        """The process and all that came of it."""
+    def list_processes(self) -> list[psutil.Process]:
+        """The process and all its descendants."""
         with suppress(psutil.NoSuchProcess):
             root = psutil.Process(self.popen.pid)
             return [root, *root.children(recursive=True)]
         return []
 
     def kill_hard(self) -> None:
-        """SIGKILL, to this process alone, as the system would for want of memory."""
+        """Send SIGKILL to this process only, like the system when it runs out of memory."""
         self.popen.kill()
         self.popen.wait()
 
     def stop(self, *, within_s: float = 30) -> float:
-        """SIGTERM; how many seconds it took. Whatever is left of the family then is killed."""
-        family = self.family()
-        began = time.monotonic()
+        """Send SIGTERM and return how many seconds it took; kill the descendants that remain."""
+        processes = self.list_processes()
+        start = time.monotonic()
         self.popen.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(within_s)
-        took_s = time.monotonic() - began
-        for process in family:
+        took_s = time.monotonic() - start
+        for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.popen.wait()
@@ -68,7 +68,7 @@ class Process:
 
 
 class Stack:
-    """Settings, database and folder of one product; starts its programs and runs its commands."""
+    """Settings, database and folder of one installation; starts its programs and runs its commands."""
 
     def __init__(self, folder: Path, database_url: str, sandbox: SandboxProcess, **env: str) -> None:
         self.folder = folder
@@ -93,8 +93,8 @@ class Stack:
         self.manage("createcachetable")
 
     def manage(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-        """`manage.py ...`, to its end."""
-        done = subprocess.run(
+        """Run `manage.py ...` and wait for it."""
+        result = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
             env=self.env,
@@ -103,15 +103,15 @@ class Stack:
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0 or not check, done.stdout + done.stderr
-        return done
+        assert result.returncode == 0 or not check, result.stdout + result.stderr
+        return result
 
     def script(self, code: str) -> str:
-        """Run Python inside the product; what it printed."""
+        """Run Python in `manage.py shell` and return its output."""
         return self.manage("shell", "-v0", "-c", code).stdout.strip()
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        """What the product's database answers, without starting the product."""
+        """Query the database without starting the product."""
         url = self.env["DATABASE_URL"]
         if url.startswith("sqlite"):
             with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=20)) as file:
@@ -125,7 +125,7 @@ class Stack:
     def start_web(self) -> Process:
         command = [sys.executable, "-m", "gunicorn", "veoapp.wsgi", "-b", f"127.0.0.1:{self.port}", "--threads", "8"]
         web = self._start("web", command)
-        wait_until(self._answers, within_s=30)
+        wait_until(self._is_healthy, within_s=30)
         return web
 
     def stop(self) -> None:
@@ -137,41 +137,41 @@ class Stack:
         self.started.append(process)
         return process
 
-    def _answers(self) -> bool:
+    def _is_healthy(self) -> bool:
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
             status: int = answer.status
             return status == 200
         return False
 
 
-def wait_until(holds: Callable[[], bool], *, within_s: float, every_s: float = 0.5) -> None:
-    """Ask until it holds; an AssertionError when it never does."""
-    until = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < until, f"did not come true within {within_s} s"
+def wait_until(condition: Callable[[], bool], *, within_s: float, every_s: float = 0.5) -> None:
+    """Poll until the condition holds; AssertionError when it never does."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"not true within {within_s} s"
         time.sleep(every_s)
 
 
 @pytest.fixture
 def stack(tmp_path: Path, sandbox: SandboxProcess, django_db_setup: None) -> Iterator[Stack]:
-    """A product on a fresh database of the kind this run uses."""
+    """A product with a new database of the kind that this run uses."""
     name = f"stack_{secrets.token_hex(6)}"
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
-        made = Stack(tmp_path, f"sqlite:///{tmp_path / name}.sqlite3", sandbox)
-        yield made
-        made.stop()
+        stack = Stack(tmp_path, f"sqlite:///{tmp_path / name}.sqlite3", sandbox)
+        yield stack
+        stack.stop()
         return
     url = os.environ["DATABASE_URL"]
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')
     base, _, _ = url.partition("?")
     query = url[len(base) :]
-    made = Stack(tmp_path, f"{base.rpartition('/')[0]}/{name}{query}", sandbox)
+    stack = Stack(tmp_path, f"{base.rpartition('/')[0]}/{name}{query}", sandbox)
     try:
-        yield made
+        yield stack
     finally:
-        made.stop()
+        stack.stop()
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
@@ -182,8 +182,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def alive(pid: int) -> bool:
-    """Whether the process runs (and is no zombie)."""
+def is_alive(pid: int) -> bool:
+    """Whether the process runs and is not a zombie."""
     with suppress(psutil.NoSuchProcess):
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False

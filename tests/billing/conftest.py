@@ -17,7 +17,7 @@ from billing.costs import spend
 from billing.models import ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.database import _triggers_lifted
+from tests.database import triggers_disabled
 from tests.jobs import job_id
 
 NewSpend = Callable[..., Spend]
@@ -85,7 +85,7 @@ def unguarded() -> Iterator[None]:
     """History can be rewritten within the block: to plant what must be found."""
     # PostgreSQL alters no table with checks still to do.
     connection.check_constraints()
-    with connection.cursor() as cursor, _triggers_lifted(connection, cursor):
+    with connection.cursor() as cursor, triggers_disabled(connection, cursor):
         yield
         connection.check_constraints()
 

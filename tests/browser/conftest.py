@@ -1,4 +1,4 @@
-"""Fixtures for pages in a real browser."""
+"""Fixtures of browser tests."""
 
 from tests.videos.conftest import own_media
 

@@ -14,8 +14,8 @@ from billing.models import BooksRun
 from billing.provider import accounts as provider_accounts
 from tests.billing import weeks
 from tests.billing.conftest import SetClock
-from tests.browser.test_pages import barriers
-from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
+from tests.browser.test_pages import find_violations
+from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
 from tests.people import make_person
 from videos.models import JobRequest
 
@@ -54,17 +54,17 @@ def test_the_page_is_accessible(
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     for query in ("", "?range=7d", "?from=soon&to=2026-09-02"):
         page.goto(f"/admin/{query}")
-        assert barriers(page, preload=False) == [], query
+        assert find_violations(page, preload=False) == [], query
     page.goto("/admin/")
     page.evaluate(OPEN_ALL)
-    assert barriers(page, preload=False) == []
+    assert find_violations(page, preload=False) == []
 
 
 def test_the_empty_page_is_accessible(at: datetime, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, reduced_motion="reduce")
     page.goto("/admin/")
     expect(page.get_by_text("Three steps to get started")).to_be_visible()
-    assert barriers(page, preload=False) == []
+    assert find_violations(page, preload=False) == []
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
@@ -72,9 +72,9 @@ def test_nothing_is_wider_than_the_window(week: datetime, olga: User, new_page: 
     page = new_page(user=olga, viewport=(width, 800))
     for query in ("", "?range=30d", "?range=year"):
         page.goto(f"/admin/{query}")
-        assert too_wide(page) <= 0, query
+        assert measure_overflow(page) <= 0, query
         page.evaluate(OPEN_ALL)
-        assert too_wide(page) <= 0, f"{query}, all open"
+        assert measure_overflow(page) <= 0, f"{query}, all open"
 
 
 def test_a_phone_gets_its_own_chart_and_a_table(week: datetime, olga: User, new_page: NewPage) -> None:

@@ -14,9 +14,9 @@ from billing.models import BooksRun, FileAnswer, ProviderEntry, Spend
 from tests.billing import history
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
-from tests.browser.hands import Finger, Hand, Keyboard, Mouse
-from tests.browser.test_pages import barriers
-from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
+from tests.browser.input_devices import InputDevice, Keyboard, Mouse, Touch
+from tests.browser.test_pages import find_violations
+from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
@@ -63,8 +63,8 @@ def without_file(purse: Purse) -> VideoTask:
     return task
 
 
-def hand_of(name: str, page: Page) -> Hand:
-    hands: dict[str, Hand] = {"mouse": Mouse(), "finger": Finger(), "keyboard": Keyboard(page)}
+def hand_of(name: str, page: Page) -> InputDevice:
+    hands: dict[str, InputDevice] = {"mouse": Mouse(), "finger": Touch(), "keyboard": Keyboard(page)}
     return hands[name]
 
 
@@ -76,15 +76,15 @@ def test_the_page_is_accessible(
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
         page.goto(PATH + query)
-        assert barriers(page, preload=False) == [], query
+        assert find_violations(page, preload=False) == [], query
 
 
 def test_the_page_before_two_readings_is_accessible(purse: Purse, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, viewport=PHONE, reduced_motion="reduce")
     page.goto(PATH)
     expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
-    assert barriers(page, preload=False) == []
-    assert too_wide(page) <= 0
+    assert find_violations(page, preload=False) == []
+    assert measure_overflow(page) <= 0
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
@@ -92,7 +92,7 @@ def test_the_page_never_scrolls_sideways(missing_credits: Purse, olga: User, new
     page = new_page(user=olga, viewport=(width, 844))
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
         page.goto(PATH + query)
-        assert too_wide(page) <= 0, query
+        assert measure_overflow(page) <= 0, query
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,8 @@ def test_a_decision_about_a_file_is_recorded_from_end_to_end(
     # A single choice is selected by default.
     expect(row.get_by_role("checkbox")).to_be_checked()
     hand.press(row.get_by_text("Record a decision…"))
-    assert barriers(page, preload=False) == []
-    assert too_wide(page) <= 0
+    assert find_violations(page, preload=False) == []
+    assert measure_overflow(page) <= 0
     hand.write(row.get_by_label("Reason"), REASON)
     hand.press(row.get_by_role("button", name="Save"))
     expect(page.get_by_text("Decisions saved: 1.")).to_be_visible()
@@ -159,5 +159,5 @@ def test_a_decision_about_a_file_is_recorded_from_end_to_end(
     assert FileAnswer.objects.get().reference == without_file.reference
     # The other file still needs a decision.
     expect(files.get_by_text("videos/2026/09/stray.mp4")).to_be_visible()
-    assert barriers(page, preload=False) == []
-    assert too_wide(page) <= 0
+    assert find_violations(page, preload=False) == []
+    assert measure_overflow(page) <= 0

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.sandbox import SandboxProcess
-from tests.stack import Process, Stack, alive, wait_until
+from tests.stack import Process, Stack, is_alive, wait_until
 
 pytestmark = pytest.mark.chaos
 
@@ -65,10 +65,10 @@ def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none
 
 def test_the_worker_stops_on_sigterm_and_leaves_nothing_behind(stack: Stack) -> None:
     worker = stack.start_worker()
-    wait_until(lambda: len(worker.family()) >= 4, within_s=30)
-    family = worker.family()
+    wait_until(lambda: len(worker.list_processes()) >= 4, within_s=30)
+    family = worker.list_processes()
     assert worker.stop() < 25
-    assert not [process for process in family if alive(process.pid)]
+    assert not [process for process in family if is_alive(process.pid)]
 
 
 def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack) -> None:
@@ -83,11 +83,11 @@ def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack
     )
     try:
         wait_until(lambda: bool(canary(stack)), within_s=90)
-        before = [process for process in supervisor.family() if process.pid != supervisor.popen.pid]
+        before = [process for process in supervisor.list_processes() if process.pid != supervisor.popen.pid]
         for process in before:
             process.send_signal(signal.SIGSTOP)
-        wait_until(lambda: not any(alive(process.pid) for process in before), within_s=90)
-        wait_until(lambda: len(supervisor.family()) >= 4, within_s=30)
+        wait_until(lambda: not any(is_alive(process.pid) for process in before), within_s=90)
+        wait_until(lambda: len(supervisor.list_processes()) >= 4, within_s=30)
         answered = canary(stack)
         wait_until(lambda: canary(stack) != answered, within_s=90)
         assert ("worker",) in stack.rows("SELECT kind FROM billing_alert")
@@ -97,10 +97,10 @@ def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack
 
 def test_the_cluster_does_not_outlive_its_supervisor(stack: Stack) -> None:
     worker = stack.start_worker()
-    wait_until(lambda: len(worker.family()) >= 4, within_s=30)
-    children = worker.family()[1:]
+    wait_until(lambda: len(worker.list_processes()) >= 4, within_s=30)
+    children = worker.list_processes()[1:]
     worker.kill_hard()
-    wait_until(lambda: not any(alive(child.pid) for child in children), within_s=10)
+    wait_until(lambda: not any(is_alive(child.pid) for child in children), within_s=10)
 
 
 def _settled(stack: Stack, sandbox: SandboxProcess) -> bool:
@@ -113,6 +113,6 @@ def _kill_once(stack: Stack, sandbox: SandboxProcess, accepted: int) -> None:
     """Start a worker, and kill it by SIGKILL once the provider has accepted so many videos."""
     worker = stack.start_worker()
     wait_until(lambda: len(sandbox.list_accepted()) >= accepted, within_s=60, every_s=0.05)
-    family = worker.family()
+    family = worker.list_processes()
     worker.kill_hard()
-    wait_until(lambda: not any(alive(process.pid) for process in family), within_s=10)
+    wait_until(lambda: not any(is_alive(process.pid) for process in family), within_s=10)

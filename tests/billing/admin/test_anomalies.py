@@ -15,7 +15,7 @@ from billing.guard import anomalies, user_holds
 from billing.guard.anomalies import RecentOutcomes
 from billing.models import Measure, UserHold
 from billing.provider import accounts as provider_accounts
-from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
+from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
 from tests.people import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -51,7 +51,7 @@ def test_the_pages_fit_and_breach_nothing(
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 200, path
-        assert too_wide(page) <= 0, path
+        assert measure_overflow(page) <= 0, path
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -61,11 +61,11 @@ def test_a_token_is_made_by_hand_and_shown_once(olga: User, new_page: NewPage, v
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name=re.compile("Confirm|Continue|Go on")).click()
     page.get_by_label("Name").fill("nagios on the roof")
-    assert too_wide(page) <= 0
+    assert measure_overflow(page) <= 0
     page.get_by_role("button", name="Create token").click()
     secret = page.get_by_label("nagios on the roof").input_value()
     assert re.fullmatch(r"veo_[A-Za-z0-9_-]{43}", secret)
-    assert too_wide(page) <= 0
+    assert measure_overflow(page) <= 0
     page.get_by_role("link", name="Done").click()
     expect(page.get_by_text("nagios on the roof")).to_be_visible()
     assert secret not in page.content()
@@ -82,7 +82,7 @@ def test_a_person_is_held_by_hand_and_let_go(
     page.goto(f"/admin/accounts/user/{alice.pk}/change/")
     page.get_by_role("button", name="Hold new videos").click()
     page.get_by_label("Reason").fill("please call us")
-    assert too_wide(page) <= 0
+    assert measure_overflow(page) <= 0
     page.get_by_role("button", name="Hold", exact=True).click()
     expect(page.get_by_text("New videos are held: alice@example.com")).to_be_visible()
     assert UserHold.objects.get(user=alice).reason == "please call us"

@@ -15,7 +15,7 @@ from billing.credits import ledger
 from billing.models import Alert, LedgerEntry, ProviderAccount
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
+from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -58,7 +58,7 @@ def test_pages_of_money_fit_and_breach_nothing(
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 200, path
-        assert too_wide(page) <= 0, path
+        assert measure_overflow(page) <= 0, path
 
 
 def test_credits_are_given_by_hand(account: ProviderAccount, alice: User, olga: User, new_page: NewPage) -> None:

@@ -11,7 +11,7 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.provider import accounts as provider_accounts
-from tests.browsing import DESKTOP, PHONE, NewPage, too_wide
+from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
 from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.models import JobRequest, VideoTask
@@ -55,7 +55,7 @@ def test_the_operators_pages_wear_our_look(
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 200, path
-        assert too_wide(page) <= 0, path
+        assert measure_overflow(page) <= 0, path
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == (DARK if theme == "dark" else LIGHT), path
         accent = page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--accent')")

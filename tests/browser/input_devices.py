@@ -1,27 +1,27 @@
-"""Three ways of using a page: with a mouse, with a finger, with the keyboard alone."""
+"""Three ways to use a page: mouse, touch, and keyboard only."""
 
 from typing import Protocol
 
 from playwright.sync_api import Locator, Page
 
-# More presses than any page of ours has places to stop at.
-MOST_STOPS = 120
+# More than any page has tab stops.
+MAX_TAB_PRESSES = 120
 
 
-class Hand(Protocol):
-    """What a person does to a page. Every act waits until its target can be seen."""
+class InputDevice(Protocol):
+    """Actions on a page; each waits until its target is visible."""
 
     def press(self, target: Locator) -> None:
-        """A button or a link."""
+        """Press a button or a link."""
 
     def write(self, target: Locator, text: str) -> None:
-        """Text into a field, in place of what stood there."""
+        """Replace the text of a field."""
 
     def choose(self, radio: Locator) -> None:
-        """One of several: the radio itself, whose label is what people see."""
+        """Choose a radio button, of which users see the label."""
 
-    def start(self, film: Locator) -> None:
-        """Play a video by its own controls."""
+    def play(self, video: Locator) -> None:
+        """Play a video with its own controls."""
 
 
 class Mouse:
@@ -34,30 +34,30 @@ class Mouse:
         target.fill(text)
 
     def choose(self, radio: Locator) -> None:
-        _label(radio).click()
+        _find_label(radio).click()
 
-    def start(self, film: Locator) -> None:
-        film.click()
+    def play(self, video: Locator) -> None:
+        video.click()
 
 
-class Finger(Mouse):
-    """Taps; the page's context must have touch."""
+class Touch(Mouse):
+    """Taps; the page's context needs `has_touch`."""
 
     def press(self, target: Locator) -> None:
         target.tap()
 
     def choose(self, radio: Locator) -> None:
-        _label(radio).tap()
+        _find_label(radio).tap()
 
-    def start(self, film: Locator) -> None:
-        # A tap on the picture only shows the controls; the button lies at the left, above the line of time.
-        box = film.bounding_box()
+    def play(self, video: Locator) -> None:
+        # A tap on the picture only shows the controls; the play button is at the left, above the timeline.
+        box = video.bounding_box()
         assert box is not None
-        film.tap(position={"x": 26, "y": box["height"] - 48})
+        video.tap(position={"x": 26, "y": box["height"] - 48})
 
 
 class Keyboard:
-    """Tab, arrows, Enter, Space: whatever cannot be reached this way fails."""
+    """Tab, arrow keys, Enter and Space; fails when a target cannot be reached."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -80,18 +80,18 @@ class Keyboard:
             self._page.keyboard.press("ArrowDown")
         raise AssertionError(f"the arrow keys do not reach {radio}")
 
-    def start(self, film: Locator) -> None:
-        self._reach(film)
+    def play(self, video: Locator) -> None:
+        self._reach(video)
         self._page.keyboard.press("Space")
 
     def _reach(self, target: Locator) -> None:
         target.wait_for(state="attached")
-        for _ in range(MOST_STOPS):
+        for _ in range(MAX_TAB_PRESSES):
             if target.evaluate("element => element === document.activeElement"):
                 return
             self._page.keyboard.press("Tab")
         raise AssertionError(f"Tab does not reach {target}")
 
 
-def _label(radio: Locator) -> Locator:
+def _find_label(radio: Locator) -> Locator:
     return radio.locator("xpath=ancestor::label")
