@@ -40,7 +40,7 @@ def canary(stack: Stack) -> list[tuple[object, ...]]:
     return stack.rows("SELECT started_at FROM videos_jobrequest WHERE name = 'canary' AND started_at IS NOT NULL")
 
 
-def test_a_worker_killed_in_the_middle_of_twenty_videos_loses_none_and_pays_none_twice(
+def test_a_worker_killed_during_twenty_videos_loses_none_and_pays_none_twice(
     stack: Stack, sandbox: SandboxProcess
 ) -> None:
     sandbox.settings(times_s=[3, 3, 3])
@@ -71,7 +71,7 @@ def test_the_worker_stops_on_sigterm_and_leaves_nothing_behind(stack: Stack) -> 
     assert not [process for process in family if is_alive(process.pid)]
 
 
-def test_f61_a_cluster_that_runs_nothing_is_killed_and_started_anew(stack: Stack) -> None:
+def test_f61_a_cluster_that_runs_nothing_is_killed_and_restarted(stack: Stack) -> None:
     code = (
         "import django; django.setup(); from videos.worker.supervisor import Supervisor; "
         "Supervisor(canary_every_s=1, canary_timeout_s=6).run()"

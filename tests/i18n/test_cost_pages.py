@@ -24,7 +24,7 @@ from tests.billing.conftest import SetClock, still
 from tests.billing.purse import Purse
 from tests.i18n.test_pages import CODE, FOREIGN, PROMPT, desk, english_in, lin, reader
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 
 __all__ = ["desk", "lin", "reader", "still"]
 
@@ -63,7 +63,7 @@ STOPS: dict[str, tuple[Callable[[], None], str]] = {
 def test_who_may_not_order_reads_why_in_chinese(reader: Client, lin: User, stop: str) -> None:
     act, says = STOPS[stop]
     give_credits(lin, 1200)
-    takes.generating(lin, PROMPT)
+    video_states.make_generating(lin, PROMPT)
     act()
     page = reader.get("/").text + reader.get("/credits/").text + reader.post("/", FORM).text
     assert says in page

@@ -17,7 +17,7 @@ from billing.credits.lots import Holding
 from billing.models import Alert, AlertDelivery
 from tests.i18n import catalogue
 from tests.i18n.test_pages import PROMPT, english_in, english_of, lin
-from tests.videos import takes
+from tests.videos import video_states
 from videos.notifications import alert_delivery, daily_summary
 from videos.presentation.timeline import explain_failure
 
@@ -36,8 +36,8 @@ def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
         yield name, {"code": "ABCD-EFGH"}
     for name in ("account_already_exists", "unknown_account"):
         yield name, {"email": "a@example.com"}
-    yield "video_ready", {"task": takes.ready(person, PROMPT)}
-    failed = takes.refused(person, PROMPT)
+    yield "video_ready", {"task": video_states.make_ready(person, PROMPT)}
+    failed = video_states.make_refused(person, PROMPT)
     yield "video_failed", {"task": failed, "failure": explain_failure(failed)}
     item = told_of(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
     over = told_of(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
@@ -72,5 +72,5 @@ def test_every_mail_is_written_in_chinese(lin: User) -> None:
 
 
 def test_a_long_prompt_without_spaces_leaves_the_subject_short(lin: User) -> None:
-    mail.send(lin, "video_ready", {"task": takes.ready(lin, "灯塔与长浪" * 300)})
+    mail.send(lin, "video_ready", {"task": video_states.make_ready(lin, "灯塔与长浪" * 300)})
     assert len(outbox.outbox[-1].subject) < 80

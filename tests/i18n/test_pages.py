@@ -13,7 +13,7 @@ from pytest_django import Settings
 from accounts.models import User
 from billing.alerts import services as alerts
 from tests.people import PASSWORD, give_credits, make_person
-from tests.videos import takes
+from tests.videos import video_states
 from videos.models import VideoTask
 from videos.providers.base import RefusalReason
 
@@ -149,14 +149,14 @@ def test_a_new_person_reads_chinese(reader: Client, address: str, says: str) -> 
 
 
 MADE: dict[str, tuple[Callable[..., VideoTask], str]] = {
-    "queued": (takes.queued, "取消 · 全额退还"),
-    "submitting": (takes.submitting, "正在发送给服务商"),
-    "unconfirmed": (takes.unconfirmed, "未确认"),
-    "generating": (takes.generating, "生成中"),
-    "ready": (takes.ready, "已妥善保存"),
-    "refused": (takes.refused, "被服务商拒绝"),
-    "late": (takes.late, "视频迟到送达"),
-    "cancelled": (takes.cancelled, "发送之前已取消。"),
+    "queued": (video_states.make_queued, "取消 · 全额退还"),
+    "submitting": (video_states.make_submitting, "正在发送给服务商"),
+    "unconfirmed": (video_states.make_unconfirmed, "未确认"),
+    "generating": (video_states.make_generating, "生成中"),
+    "ready": (video_states.make_ready, "已妥善保存"),
+    "refused": (video_states.make_refused, "被服务商拒绝"),
+    "late": (video_states.make_late, "视频迟到送达"),
+    "cancelled": (video_states.make_cancelled, "发送之前已取消。"),
 }
 
 
@@ -174,7 +174,7 @@ def test_a_video_in_any_state_is_told_in_chinese(reader: Client, lin: User, stat
 
 @pytest.mark.parametrize("reason", list(RefusalReason))
 def test_every_reason_is_told_in_chinese(reader: Client, lin: User, reason: RefusalReason) -> None:
-    task = takes.refused(lin, PROMPT, reason)
+    task = video_states.make_refused(lin, PROMPT, reason)
     assert english_in(reader.get(f"/videos/{task.pk}/").text) == set()
 
 
@@ -200,8 +200,8 @@ def test_the_studio_refuses_in_chinese(reader: Client, lin: User) -> None:
 
 def test_a_purse_with_every_kind_of_movement_is_told_in_chinese(reader: Client, lin: User) -> None:
     give_credits(lin, 1200)
-    takes.ready(lin, PROMPT)
-    takes.refused(lin, PROMPT)
+    video_states.make_ready(lin, PROMPT)
+    video_states.make_refused(lin, PROMPT)
     page = reader.get("/credits/").text
     assert "积分明细" in page
     assert english_in(page) == set()

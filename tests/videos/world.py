@@ -1,9 +1,9 @@
-"""A world for the life of a video: the real rows, the real sandbox over HTTP, and a clock that the test pushes.
+"""The rows, the sandbox over HTTP, and a clock that the test adjusts: everything a video goes through.
 
 def test_...(world, alice):
     task = world.order(alice)
-    world.run()                      # send, ask, download: whatever is due, until nothing is
-    assert world.now(task).status == "ready"
+    world.run()                      # send, poll, download: whatever is due, until nothing is
+    assert world.reload(task).status == "ready"
 """
 
 from collections.abc import Callable, Iterator
@@ -30,8 +30,8 @@ PRICE = 60
 PROMPT = "A lighthouse at dusk, long waves rolling in, a slow dolly towards the lamp"
 
 
-class PushedClock:
-    """The machine's clock and what the test added to it."""
+class AdjustableClock:
+    """The machine's clock plus what the test added."""
 
     def __init__(self) -> None:
         self.ahead = timedelta()
@@ -44,13 +44,13 @@ class PushedClock:
 
 
 class Killed(BaseException):
-    """Stands for SIGKILL at a checkpoint: nothing of the product catches it."""
+    """Simulates SIGKILL at a checkpoint: the product never catches it."""
 
 
 class World:
-    """Drives the jobs by hand, in one thread, against the sandbox."""
+    """Runs the jobs one by one, in one thread, against the sandbox."""
 
-    def __init__(self, sandbox: SandboxProcess, clock: PushedClock) -> None:
+    def __init__(self, sandbox: SandboxProcess, clock: AdjustableClock) -> None:
         self.sandbox = sandbox
         self.clock = clock
         self._orders = 0
@@ -65,43 +65,43 @@ class World:
     def send(self) -> int:
         return dispatch.dispatch_due()
 
-    def ask(self) -> int:
+    def poll(self) -> int:
         return polling.poll_due()
 
-    def save(self) -> int:
+    def download(self) -> int:
         return downloads.download_due()
 
     def run(self, *, rounds: int = 40) -> None:
-        """Send, ask and save while something is due; the sandbox ends its films at once, the clock moves as it must."""
+        """Send, poll and download while something is due; the sandbox finishes videos at once, and the clock moves on."""
         for _ in range(rounds):
             sweep.tidy()
             self.send()
             self.sandbox.finish()
-            self.ask()
-            self.save()
+            self.poll()
+            self.download()
             live = VideoTask.objects.filter(status__in=VideoTask.LIVE)
             pending = VideoFile.objects.filter(state=VideoFile.State.PENDING)
             if not live.exists() and not pending.exists():
                 return
             self.clock.sleep(5)
 
-    def later(self, **time: float) -> None:
-        """Let time pass for us, not for the provider."""
+    def advance(self, **time: float) -> None:
+        """Let time pass for the product, not for the provider."""
         self.clock.ahead += timedelta(**time)
 
-    def now(self, task: VideoTask) -> VideoTask:
-        """The task as its row says now."""
+    def reload(self, task: VideoTask) -> VideoTask:
+        """The task, read again."""
         return VideoTask.objects.get(pk=task.pk)
 
-    def kinds(self, task: VideoTask) -> list[str]:
-        """The receipt's lines."""
+    def event_kinds(self, task: VideoTask) -> list[str]:
+        """The kinds of the task's events, oldest first."""
         return list(TaskEvent.objects.filter(task=task).order_by("id").values_list("kind", flat=True))
 
-    def alerts(self, kind: str) -> list[Alert]:
+    def list_alerts(self, kind: str) -> list[Alert]:
         return list(Alert.objects.filter(kind=kind))
 
     def kill_at(self, checkpoint: str, act: Callable[[], object]) -> None:
-        """Run an act that dies at a checkpoint, as by SIGKILL."""
+        """Run an act that dies at a checkpoint, as if killed by SIGKILL."""
 
         def visit(name: str) -> None:
             if name == checkpoint:
@@ -110,51 +110,51 @@ class World:
         with failpoints.replaced(visit), pytest.raises(Killed):
             act()
 
-    def money(self, task: VideoTask) -> list[tuple[str, int]]:
+    def ledger_entries(self, task: VideoTask) -> list[tuple[str, int]]:
         """The task's ledger entries, oldest first."""
         rows = LedgerEntry.objects.filter(reference=task.reference).order_by("id")
         return list(rows.values_list("kind", "amount"))
 
-    def spent(self, task: VideoTask) -> tuple[str, str]:
+    def spend_state(self, task: VideoTask) -> tuple[str, str]:
         """The state and basis of the task's spend."""
         row = Spend.objects.get(job_id=task.pk)
         return row.state, row.basis
 
     def assert_charged(self, task: VideoTask) -> None:
         """Ready and paid for, once."""
-        assert self.now(task).status == "ready"
-        assert self.money(task) == [("charge", -task.user_credits)]
-        self.assert_books(task.user)
+        assert self.reload(task).status == "ready"
+        assert self.ledger_entries(task) == [("charge", -task.user_credits)]
+        self.assert_balance(task.user)
 
     def assert_refunded(self, task: VideoTask) -> None:
         """Failed or cancelled, and refunded exactly once, the charged amount."""
-        assert self.now(task).status in ("failed", "cancelled")
-        assert self.money(task) == [("charge", -task.user_credits), ("refund", task.user_credits)]
-        self.assert_books(task.user)
+        assert self.reload(task).status in ("failed", "cancelled")
+        assert self.ledger_entries(task) == [("charge", -task.user_credits), ("refund", task.user_credits)]
+        self.assert_balance(task.user)
 
-    def assert_books(self, user: User) -> None:
-        """The balance is what the entries say."""
+    def assert_balance(self, user: User) -> None:
+        """The balance is the sum of the entries."""
         entries = ledger.statement(user)
         assert ledger.balance_of(user) == sum(entry.amount for entry in entries)
 
-    def submissions(self) -> int:
-        """The paid submissions that the provider accepted."""
-        return len(self.sandbox.list_accepted())
+    def count_submissions(self) -> int:
+        """How many paid submissions the provider accepted."""
+        return len(self.sandbox.accepted())
 
 
 @pytest.fixture
-def pushed_clock() -> Iterator[PushedClock]:
-    """Our clock, pushed by the test."""
-    mine = PushedClock()
-    with clock.replaced(mine):
-        yield mine
+def adjustable_clock() -> Iterator[AdjustableClock]:
+    """The product's clock, moved by the test."""
+    own_clock = AdjustableClock()
+    with clock.replaced(own_clock):
+        yield own_clock
 
 
 @pytest.fixture
 def at_sandbox(sandbox: SandboxProcess, settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> SandboxProcess:
-    """The site's settings point at the sandbox; jobs run in this thread; callbacks go to a port where nobody listens.
+    """The site's settings point at the sandbox; jobs run in this thread; callbacks go to a closed port.
 
-    Media has a folder of the test's own: a sweep under a pushed clock would take the files of tests beside it.
+    Media has its own folder: a sweep with an adjusted clock would delete the files of parallel tests.
     """
     settings.MEDIA_ROOT = tmp_path_factory.mktemp("media")
     settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
@@ -168,15 +168,15 @@ def at_sandbox(sandbox: SandboxProcess, settings: Settings, tmp_path_factory: py
 
 
 @pytest.fixture
-def world(db: None, at_sandbox: SandboxProcess, pushed_clock: PushedClock) -> World:
-    """Rows, sandbox and clock; nobody hears callbacks."""
-    return World(at_sandbox, pushed_clock)
+def world(db: None, at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock) -> World:
+    """Rows, sandbox and clock; no callback arrives."""
+    return World(at_sandbox, adjustable_clock)
 
 
 @pytest.fixture
-def called_world(
-    live_server: LiveServer, at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+def world_with_callbacks(
+    live_server: LiveServer, at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> World:
-    """The same with a web server that the sandbox calls back."""
+    """The same with a web server that receives callbacks."""
     settings.CALLBACK_BASE_URL = live_server.url
-    return World(at_sandbox, pushed_clock)
+    return World(at_sandbox, adjustable_clock)

@@ -50,7 +50,7 @@ from tests.billing.purse import Purse
 from tests.i18n.test_pages import english_of
 from tests.jobs import job_id
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.conftest import own_media
 from videos.lifecycle import acts as lifecycle
 from videos.notifications import alert_delivery
@@ -220,7 +220,7 @@ def full_disk(house: House) -> None:
 
 
 def unreadable(house: House) -> None:
-    task = takes.ready(house.user)
+    task = video_states.make_ready(house.user)
     house.monkeypatch.setattr("videos.views.media.serve", _cannot_open)
     client = Client()
     client.force_login(house.user)
@@ -232,12 +232,12 @@ def _cannot_open(*given: object) -> None:
 
 
 def odd(house: House, state: ReportState) -> None:
-    task = takes.generating(house.user)
+    task = video_states.make_generating(house.user)
     polling.apply_report(task, Report(provider_task_id=task.pk.hex, state=state, oddities=["state 7"]))
 
 
 def given_up(house: House, code: str, *, by_hand: bool = False) -> None:
-    task = takes.generating(house.user)
+    task = video_states.make_generating(house.user)
     actor = house.user if by_hand else None
     lifecycle.give_up(task_id=task.pk, from_=task.status, code=code, detail="FileGone: 404", actor=actor)
 

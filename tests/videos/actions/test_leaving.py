@@ -35,7 +35,7 @@ def with_image(world: World, user: User, image: SourceImage) -> VideoTask:
 
 
 def the_sweep_comes_by(world: World) -> None:
-    world.later(minutes=31)
+    world.advance(minutes=31)
     sweep.tidy()
 
 
@@ -55,28 +55,28 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
     user_actions.close_account(user=alice, actor=olga)
 
     world.assert_refunded(queued)
-    assert world.now(queued).failure_code == "account_closed"
-    assert [world.now(task).prompt for task in (queued, ready)] == ["", ""]
-    assert world.now(ready).deleted_at is not None
+    assert world.reload(queued).failure_code == "account_closed"
+    assert [world.reload(task).prompt for task in (queued, ready)] == ["", ""]
+    assert world.reload(ready).deleted_at is not None
     assert not default_storage.exists(stored.name)
     assert not default_storage.exists(stored.poster_name)
     assert CallbackReceipt.objects.get(task=ready, body_sha256="0" * 64).body == ""
     assert [image.pk for image in SourceImage.objects.all()] == [new.pk]
     assert not default_storage.exists(old.name)
 
-    assert world.now(running).status == "generating"
-    assert world.now(running).prompt
+    assert world.reload(running).status == "generating"
+    assert world.reload(running).prompt
     world.run()
     world.assert_charged(running)
     film = VideoFile.objects.get(task=running).name
     assert default_storage.exists(film)
     the_sweep_comes_by(world)
-    assert world.now(running).prompt == ""
-    assert world.now(running).deleted_at is not None
+    assert world.reload(running).prompt == ""
+    assert world.reload(running).deleted_at is not None
     assert not default_storage.exists(film)
     assert not SourceImage.objects.exists()
     world.assert_charged(running)
-    assert world.submissions() == 2
+    assert world.count_submissions() == 2
     assert ledger.balance_of(alice) == 60
     assert owner_actions.erase_closed_accounts() == 0
 
@@ -84,15 +84,15 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
 def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World, alice: User) -> None:
     task = unconfirmed_video(world, alice)
     user_actions.close_account(user=alice, actor=None)
-    assert world.now(task).status == "unconfirmed"
-    world.later(minutes=61)
-    world.ask()
+    assert world.reload(task).status == "unconfirmed"
+    world.advance(minutes=61)
+    world.poll()
     world.assert_refunded(task)
     the_sweep_comes_by(world)
-    assert world.now(task).prompt == ""
+    assert world.reload(task).prompt == ""
     # Nobody asks for the late film of one who left.
-    world.later(hours=2)
-    assert world.ask() == 0
+    world.advance(hours=2)
+    assert world.poll() == 0
 
 
 def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: User, olga: User) -> None:
@@ -103,8 +103,8 @@ def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: Us
     world.run()
     world.assert_charged(running)
     world.assert_charged(queued)
-    assert world.now(queued).prompt
-    assert world.submissions() == 2
+    assert world.reload(queued).prompt
+    assert world.count_submissions() == 2
 
 
 def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alice: User) -> None:
@@ -125,9 +125,9 @@ def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alic
     file = VideoFile.objects.get(task=ready)
     assert default_storage.exists(file.name)
     assert default_storage.exists(image.name)
-    assert world.now(queued).status == "queued"
-    assert world.now(ready).prompt
-    world.assert_books(alice)
+    assert world.reload(queued).status == "queued"
+    assert world.reload(ready).prompt
+    world.assert_balance(alice)
 
 
 def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sweep(world: World, alice: User) -> None:
@@ -135,7 +135,7 @@ def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sw
     task = world.order(User.objects.get(pk=alice.pk))
     the_sweep_comes_by(world)
     world.assert_refunded(task)
-    assert world.now(task).prompt == ""
+    assert world.reload(task).prompt == ""
 
 
 def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: World, alice: User) -> None:
@@ -148,7 +148,7 @@ def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: Worl
     assert owner_actions.delete(task_id=task.pk, actor=alice)
     assert not owner_actions.delete(task_id=task.pk, actor=alice)
     assert not default_storage.exists(name)
-    assert world.kinds(task).count("deleted") == 1
+    assert world.event_kinds(task).count("deleted") == 1
     world.assert_charged(task)
 
 
@@ -174,7 +174,7 @@ def test_the_late_film_of_a_deleted_video_is_not_awaited(world: World, alice: Us
     lifecycle.give_up(task_id=task.pk, from_="generating", code="operator", actor=olga)
     owner_actions.delete(task_id=task.pk, actor=alice)
     world.sandbox.finish()
-    world.later(hours=2)
-    assert world.ask() == 0
+    world.advance(hours=2)
+    assert world.poll() == 0
     assert not VideoFile.objects.exists()
     world.assert_refunded(task)

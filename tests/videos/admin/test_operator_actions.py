@@ -71,7 +71,7 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
     tasks = [world.order(alice) for _ in range(12)]
     world.send()
     for each in tasks:
-        task = world.now(each)
+        task = world.reload(each)
         assert task.status == "generating"
         by_hand, by_verdict = together(
             cancel(task, "generating", olga),
@@ -79,8 +79,8 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
         )
         assert (by_hand == "cancelled") != by_verdict
         world.assert_refunded(task)
-        assert world.kinds(task).count("refunded") == 1
-        assert world.kinds(task).count("failed") == 1
+        assert world.event_kinds(task).count("refunded") == 1
+        assert world.event_kinds(task).count("failed") == 1
     assert LedgerEntry.objects.filter(kind="refund").count() == 12
 
 
@@ -118,11 +118,11 @@ def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_neve
     sent = {task.prompt for task in tasks} - set(cancelled)
     # A dispatcher that found the next one taken stops for this time; the sweep rings again.
     world.run()
-    assert world.submissions() == len(sent)
+    assert world.count_submissions() == len(sent)
     for task in tasks:
         if task.prompt in cancelled:
             world.assert_refunded(task)
-            assert world.spent(task) == ("settled", "not_spent")
+            assert world.spend_state(task) == ("settled", "not_spent")
             assert not PaidCall.objects.filter(spend__job_id=task.pk).exists()
         else:
             world.assert_charged(task)
@@ -148,7 +148,7 @@ def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
     assert "A worker is handling it right now; nothing was changed." in said[1]
     world.run()
     world.assert_charged(task)
-    assert world.submissions() == 1
+    assert world.count_submissions() == 1
 
 
 def test_f77_what_became_ready_meanwhile_is_left_alone(
@@ -164,14 +164,14 @@ def test_f77_what_became_ready_meanwhile_is_left_alone(
     world.assert_charged(task)
     with pytest.raises(lifecycle.NotPossible):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
-    assert world.kinds(task)[-1] == "ready"
+    assert world.event_kinds(task)[-1] == "ready"
 
 
 def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
-    called_world: World, alice: User, olga: User
+    world_with_callbacks: World, alice: User, olga: User
 ) -> None:
-    task = unconfirmed_video(called_world, alice)
-    called_world.sandbox.finish()
+    task = unconfirmed_video(world_with_callbacks, alice)
+    world_with_callbacks.sandbox.finish()
     until = time.monotonic() + 20
     while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < until:
         time.sleep(0.05)
@@ -191,27 +191,27 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
+    world.advance(minutes=3)
 
     def visit(name: str) -> None:
         if name == "poll.answered" and world.now(task).status == "generating":
             operator_actions.cancel(task_id=task.pk, seen_status="generating", actor=olga)
 
     with failpoints.replaced(visit):
-        world.ask()
+        world.poll()
     world.run()
     world.assert_refunded(task)
-    assert world.now(task).late_at is not None
+    assert world.reload(task).late_at is not None
     assert VideoFile.objects.get(task=task).state == "stored"
-    assert world.submissions() == 1
+    assert world.count_submissions() == 1
 
 
 def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
+    world.advance(minutes=3)
+    world.poll()
     busy: list[bool] = []
 
     def visit(name: str) -> None:
@@ -221,7 +221,7 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
             busy.append(True)
 
     with failpoints.replaced(visit):
-        world.save()
+        world.download()
     assert busy == [True]
     world.assert_charged(task)
     assert VideoFile.objects.get(task=task).attempts == 1
@@ -231,25 +231,25 @@ def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, 
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
+    world.advance(minutes=3)
+    world.poll()
 
     def visit(name: str) -> None:
         if name == "download.moved":
             operator_actions.cancel(task_id=task.pk, seen_status="downloading", actor=olga)
 
     with failpoints.replaced(visit):
-        world.save()
+        world.download()
     world.assert_refunded(task)
-    assert world.now(task).late_at is not None
-    assert world.spent(task) == ("settled", "price_list")
+    assert world.reload(task).late_at is not None
+    assert world.spend_state(task) == ("settled", "price_list")
 
 
 def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
+    world.advance(minutes=3)
     looked: list[bool] = []
 
     def visit(name: str) -> None:
@@ -259,11 +259,11 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
             world.ask()
 
     with failpoints.replaced(visit):
-        world.ask()
+        world.poll()
     world.run()
     world.assert_charged(task)
-    assert world.kinds(task).count("provider_done") == 1
-    assert world.submissions() == 1
+    assert world.event_kinds(task).count("provider_done") == 1
+    assert world.count_submissions() == 1
 
 
 def _cancel_by_page(desk: Client, task: VideoTask, seen: str) -> str:

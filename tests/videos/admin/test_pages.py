@@ -49,7 +49,7 @@ def test_a_video_is_found_by_its_words_its_person_and_every_number_it_has(
     task = world.order(alice)
     world.order(bob, "A street at night")
     world.send()
-    provider = world.now(task).provider_task_id
+    provider = world.reload(task).provider_task_id
     term = term.format(pk=task.pk, number=str(task.pk)[:8].upper(), provider=provider)
     text = desk.get(LIST, {"q": term}).text
     assert titles(text) == 1
@@ -77,7 +77,7 @@ def test_the_page_of_a_ready_video_tells_everything(desk: Client, world: World, 
     world.run()
     file = VideoFile.objects.get(task=task)
     text = page(desk, task)
-    provider_task_id = world.now(task).provider_task_id
+    provider_task_id = world.reload(task).provider_task_id
     assert provider_task_id
     for shown in (
         task.prompt,
@@ -115,8 +115,8 @@ def test_nothing_is_added_edited_or_deleted_by_hand(desk: Client, world: World, 
     assert desk.get(f"{LIST}{task.pk}/delete/").status_code == 403
     desk.post(f"{LIST}{task.pk}/change/", {"status": "ready", "prompt": "other"})
     do(desk, "delete_selected", task)
-    assert world.now(task).status == "queued"
-    assert world.now(task).prompt == task.prompt
+    assert world.reload(task).status == "queued"
+    assert world.reload(task).prompt == task.prompt
 
 
 def test_f80_the_operators_pages_do_not_exist_for_others(
@@ -142,4 +142,4 @@ def test_f80_the_operators_pages_do_not_exist_for_others(
             assert answer.status_code in (302, 403), path
             assert str(task.prompt) not in answer.text
         do(client, "cancel_with_refund", task)
-        assert world.now(task).status == "queued"
+        assert world.reload(task).status == "queued"

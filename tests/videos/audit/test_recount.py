@@ -17,7 +17,7 @@ from billing.common.periods import window_at
 from billing.costs import rollups
 from billing.models import Measure, Period, Spend, TallyMark, Total
 from tests.people import make_person
-from tests.videos.lives import BEGINS, LeapingClock, Lives, without_limits
+from tests.videos.random_videos import STARTS_AT, JumpingClock, RandomVideos, lift_limits
 from videos.audit import recount
 from videos.models import VideoTask
 
@@ -27,13 +27,13 @@ SINCE, UNTIL = datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 12, 31, 23,
 @pytest.fixture(autouse=True)
 def _no_limits(settings: Settings) -> None:
     settings.CHARGED_WHEN_FAILED = False
-    without_limits(settings)
+    lift_limits(settings)
 
 
 def lived(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> None:
     users = [make_person(f"life{n}@example.com") for n in range(people)]
-    lives = Lives(users, seed)
-    moved = LeapingClock()
+    lives = RandomVideos(users, seed)
+    moved = JumpingClock()
     with clock.replaced(moved):
         for n in range(steps):
             lives.step(moved)
@@ -72,7 +72,7 @@ def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
     assert by["actual", ""] == sum(one.actual or 0 for one in settled) > 0
     assert by["settled_estimate", ""] == sum(one.estimated for one in settled)
     assert by["estimated", ""] == sum(one.estimated for one in Spend.objects.all())
-    assert window_at(Period.DAY, VideoTask.objects.latest("created_at").created_at).starts_at > BEGINS + timedelta(
+    assert window_at(Period.DAY, VideoTask.objects.latest("created_at").created_at).starts_at > STARTS_AT + timedelta(
         days=5
     )
 
@@ -118,10 +118,10 @@ def test_what_is_wrong_is_found_named_and_put_right() -> None:
 
 @pytest.mark.django_db
 def test_the_books_say_when_counts_are_wrong() -> None:
-    moved = LeapingClock()
+    moved = JumpingClock()
     with clock.replaced(moved):
         users = [make_person("life@example.com")]
-        lives = Lives(users, 7)
+        lives = RandomVideos(users, 7)
         for _ in range(60):
             lives.step(moved)
         recount.fold()
@@ -160,7 +160,7 @@ def test_eight_processes_that_order_end_and_fold_at_once_count_everything(proces
     connection.close()
     workers = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.videos.lives", str(seed), "25"],
+            [sys.executable, "-m", "tests.videos.random_videos", str(seed), "25"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=process_environment,
         )
         for seed in range(8)

@@ -12,7 +12,7 @@ from billing.audit.runner import Problem
 from billing.models import Alert, GatheredCause
 from tests.billing import history
 from tests.billing.conftest import SetClock
-from tests.videos import takes
+from tests.videos import video_states
 from videos.audit import checks
 from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import alerts as task_alerts
@@ -52,21 +52,21 @@ def stored(task: VideoTask) -> None:
     assert verdicts.complete_if_stored(task_id=task.pk)
 
 
-def test_a_video_that_is_ready_is_neither_late_nor_unknown_any_more(still: SetClock, alice: User) -> None:
+def test_alerts_about_a_video_end_when_it_is_ready(still: SetClock, alice: User) -> None:
     task = history.downloading(alice)
     tell_all(task)
     stored(task)
     assert still_told() == []
 
 
-def test_nor_is_one_that_failed(still: SetClock, alice: User) -> None:
+def test_alerts_about_a_video_end_when_it_fails(still: SetClock, alice: User) -> None:
     task = history.generating(alice)
     tell_all(task)
     assert verdicts.record_failure(task_id=task.pk, report=history.report(task, ReportState.FAILED), source="poll")
     assert still_told() == []
 
 
-def test_an_answer_that_comes_late_confirms_the_request(still: SetClock, alice: User) -> None:
+def test_a_late_answer_ends_the_unconfirmed_alert(still: SetClock, alice: User) -> None:
     task = history.unconfirmed(alice)
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.UNCONFIRMED)
@@ -75,7 +75,7 @@ def test_an_answer_that_comes_late_confirms_the_request(still: SetClock, alice: 
     assert still_told() == []
 
 
-def test_a_late_result_ends_what_was_told_after_the_refund(still: SetClock, alice: User) -> None:
+def test_a_late_result_ends_alerts_raised_after_the_refund(still: SetClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
@@ -86,7 +86,7 @@ def test_a_late_result_ends_what_was_told_after_the_refund(still: SetClock, alic
     assert still_told() == ["late_result", "possible_spend"], "these have happened"
 
 
-def test_who_is_not_watched_any_more_is_not_told_of(still: SetClock, alice: User) -> None:
+def test_alerts_end_when_polling_stops(still: SetClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
@@ -95,17 +95,17 @@ def test_who_is_not_watched_any_more_is_not_told_of(still: SetClock, alice: User
     assert still_told() == ["possible_spend"]
 
 
-def test_what_has_moved_on_is_not_told_of(still: SetClock, alice: User) -> None:
+def test_no_alert_is_raised_for_a_task_that_has_moved_on(still: SetClock, alice: User) -> None:
     seen = history.generating(alice)
     assert verdicts.record_failure(task_id=seen.pk, report=history.report(seen, ReportState.FAILED), source="callback")
     task_alerts.raise_alert(seen, Kind.DELAYED)
     assert still_told() == []
 
 
-def test_the_books_know_who_was_told_of_among_many(still: SetClock, alice: User) -> None:
+def test_the_audit_finds_a_video_in_a_grouped_alert(still: SetClock, alice: User) -> None:
     for n in range(MAX_SEPARATE):
         alert_grouping.raise_job_alert(Kind.DELAYED, reference=f"video:{n}")
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     still.sleep(3600)
     late = [found.reference for found in checks.deadlines(deep=False) if isinstance(found, Problem)]
     assert late == [task.reference]

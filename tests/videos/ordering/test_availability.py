@@ -23,7 +23,7 @@ from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import SetClock
 from tests.jobs import job_id
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.requests import studio_form
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
@@ -174,7 +174,7 @@ def test_a_long_line_is_said_and_one_too_long_is_said_to_take_nobody(
 ) -> None:
     settings.MAX_CONCURRENT_VIDEOS = 1
     for _ in range(3):
-        takes.queued(bob)
+        video_states.make_queued(bob)
     text = dock(alices)
     assert "It would start in about 5 minutes: other videos come first." in text
     assert PROMISE not in text

@@ -59,7 +59,7 @@ def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None)
         for request in JobRequest.objects.filter(requested_at__isnull=False).exclude(started_at__gte=F("requested_at")):
             getattr(worker_tasks, request.name)()
         world.sandbox.finish()
-        world.later(seconds=5)
+        world.advance(seconds=5)
         if VideoTask.objects.filter(wait_code="rate_limited").exists():
             # The sandbox's window is of real seconds, and our clock runs ahead of it.
             time.sleep(1)
@@ -107,25 +107,25 @@ def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> No
 
 
 @pytest.mark.parametrize("fault", ["", "code-433", "credits-500:http"])
-def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_top_up(
+def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     world: World, batch: list[VideoTask], client: Client, fault: str
 ) -> None:
     if fault:
-        work(world, seconds=60, until=lambda: world.submissions() >= 7)
+        work(world, seconds=60, until=lambda: world.count_submissions() >= 7)
     # Between our last reading and the next request, so that only the refusal tells us.
     world.sandbox.set_faults(fault or "balance-runs-out:7")
     work(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
     world.sandbox.balance(30)
-    sent = world.submissions()
+    sent = world.count_submissions()
     work(world, seconds=120)
     accepted = statuses(batch)["ready"]
     assert statuses(batch) == {"ready": accepted, "queued": BATCH - accepted}
-    assert 7 <= sent == accepted == world.submissions() < BATCH, "what was accepted is finished, the rest waits"
+    assert 7 <= sent == accepted == world.count_submissions() < BATCH, "what was accepted is finished, the rest waits"
     refused = world.sandbox.events("submission", accepted=False)
     assert len(refused) == 1, "one refusal is enough"
     assert_nobody_was_told_failed(batch)
     assert "out_of_credits" in open_alerts()
-    assert [alert.severity for alert in world.alerts("out_of_credits")] == ["critical"]
+    assert [alert.severity for alert in world.list_alerts("out_of_credits")] == ["critical"]
 
     # Who waits reads why; who orders is refused before the charge, with a sentence.
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
@@ -144,7 +144,7 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
 
     world.sandbox.set_faults()
     world.sandbox.balance(5000)
-    took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.submissions() > accepted)
+    took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.count_submissions() > accepted)
     assert took_s <= 60, "soon after the top-up, with nobody touching anything"
     # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
     work(world, seconds=1800, until=is_over(batch))
@@ -153,12 +153,12 @@ def test_f23_a_batch_waits_out_an_empty_balance_and_goes_on_by_itself_after_the_
     assert Decimal(world.sandbox.balance()) == 5000 - (BATCH - accepted) * PRICE
 
 
-def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_would(
+def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     world: World, batch: list[VideoTask], settings: Settings
 ) -> None:
     world.sandbox.balance(980)
     work(world, seconds=90)
-    assert world.submissions() == 8
+    assert world.count_submissions() == 8
     assert Decimal(world.sandbox.balance()) == settings.CRITICAL_BALANCE_THRESHOLD
     assert statuses(batch) == {"ready": 8, "queued": 12}
     assert world.sandbox.events("submission", accepted=False) == [], "never a 402"
@@ -173,7 +173,7 @@ def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_w
     )
 
     world.sandbox.balance(5000)
-    took_s = work(world, seconds=60, until=lambda: world.submissions() > 8)
+    took_s = work(world, seconds=60, until=lambda: world.count_submissions() > 8)
     assert took_s <= 20
     # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
     work(world, seconds=1800, until=is_over(batch))
@@ -181,15 +181,15 @@ def test_f23_our_own_reading_stops_at_the_critical_balance_before_the_provider_w
     assert not open_alerts() & {"critical_balance", "low_balance"}
 
 
-def test_a_top_up_that_is_too_small_lets_as_many_go_as_it_pays_for(
+def test_a_small_top_up_sends_as_many_videos_as_it_pays_for(
     world: World, batch: list[VideoTask], settings: Settings
 ) -> None:
     world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD)
     work(world, seconds=60)
-    assert world.submissions() == 0
+    assert world.count_submissions() == 0
     world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD + 2 * PRICE + 1)
     work(world, seconds=120)
-    assert world.submissions() == 3, "each leaves more than the threshold before it goes"
+    assert world.count_submissions() == 3, "each leaves more than the threshold before it goes"
     world.sandbox.balance(5000)
     # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
     work(world, seconds=1800, until=is_over(batch))
@@ -209,7 +209,7 @@ for number in range({BATCH}):
 
 
 @pytest.mark.chaos
-def test_f23_real_processes_wait_out_an_empty_balance(stack: Stack, sandbox: SandboxProcess) -> None:
+def test_f23_real_processes_wait_for_a_top_up(stack: Stack, sandbox: SandboxProcess) -> None:
     def count(status: str) -> int:
         return int(str(stack.rows(f"SELECT count(*) FROM videos_videotask WHERE status = '{status}'")[0][0]))
 

@@ -45,24 +45,24 @@ def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -
     assert provider_balances.reading_interval() == timedelta(minutes=1), "the provider has trouble"
 
 
-def test_the_sweep_rings_when_it_is_time(world: World) -> None:
+def test_the_sweep_enqueues_the_balance_job_when_it_is_due(world: World) -> None:
     assert "balance" in sweep.enqueue_due()
     worker_tasks.balance()
     assert current().snapshots.count() == 1
-    world.later(minutes=14)
+    world.advance(minutes=14)
     assert "balance" not in sweep.enqueue_due()
-    world.later(minutes=1)
+    world.advance(minutes=1)
     assert "balance" in sweep.enqueue_due()
 
 
-def test_without_a_key_operators_are_told_and_nothing_breaks(world: World, settings: Settings) -> None:
+def test_without_a_key_operators_are_alerted_and_nothing_breaks(world: World, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert provider_balances.reading_interval() == timedelta(minutes=15)
     provider_balances.read_all()
-    assert [alert.cause for alert in world.alerts("access_denied")] == [runbook.NO_KEY]
+    assert [alert.cause for alert in world.list_alerts("access_denied")] == [runbook.NO_KEY]
 
 
-def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_work_is_done(
+def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
     world: World, alice: User, settings: Settings
 ) -> None:
     task = world.order(alice)
@@ -85,37 +85,37 @@ def test_what_is_told_of_a_key_ends_once_another_has_taken_its_place_and_its_wor
     assert Alert.objects.filter(cause=new.cause, kind="access_denied", resolved_at=None).exists()
 
 
-def test_a_decision_on_an_old_balance_asks_first_and_an_order_never_waits_for_it(
+def test_dispatch_reads_an_old_balance_again_and_an_order_never_waits_for_it(
     world: World, alice: User, settings: Settings
 ) -> None:
     world.order(alice)
     world.send()
     reads = current().snapshots.count()
-    world.later(seconds=40)
+    world.advance(seconds=40)
     world.order(alice, "the second")
     world.send()
     assert current().snapshots.count() == reads
-    world.later(seconds=21)
+    world.advance(seconds=21)
     world.order(alice, "the third")
     world.send()
     assert current().snapshots.count() == reads + 1
-    asked = world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"]
-    world.later(hours=1)
+    asked = world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"]
+    world.advance(hours=1)
     assert world.order(alice, "the fourth").status == "queued"
     assert world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"] == asked
 
 
-def test_a_provider_that_says_that_we_cannot_pay_parks_also_by_its_free_answers(world: World, alice: User) -> None:
+def test_a_free_call_that_reports_no_credits_parks_the_account(world: World, alice: User) -> None:
     world.sandbox.settings(api_key="another")
     provider_balances.read_all()
     assert current().parked_as == "access_denied"
     world.sandbox.settings(api_key="sandbox")
-    world.later(seconds=31)
+    world.advance(seconds=31)
     provider_balances.read_all()
     assert current().parked_as == ""
 
 
-def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
+def test_f75_a_running_video_is_polled_with_the_key_that_created_it(
     world: World, alice: User, settings: Settings, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
     second = new_sandbox("--api-key", "the-second-key")
@@ -128,15 +128,15 @@ def test_f75_a_running_video_is_asked_about_with_the_key_that_created_it(
     provider_keys.activate_key(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
-    assert [len(world.sandbox.list_accepted()), len(second.list_accepted())] == [1, 1]
-    assert (world.now(old).account, world.now(new).account) == (first_account, current())
+    assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]
+    assert (world.reload(old).account, world.reload(new).account) == (first_account, current())
 
     read = first_account.snapshots.count()
     provider_balances.read_all()
     assert first_account.snapshots.count() == read + 1, "as long as it has work of ours under way"
     for sandbox in (world.sandbox, second):
         sandbox.finish()
-    world.later(minutes=2)
+    world.advance(minutes=2)
     world.run()
     for task, sandbox in ((old, world.sandbox), (new, second)):
         world.assert_charged(task)

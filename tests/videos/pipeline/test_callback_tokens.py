@@ -23,7 +23,7 @@ def lines(records: list[logging.LogRecord]) -> str:
     return "\n".join(console.format(record) for record in records)
 
 
-def test_every_handler_that_may_see_an_address_cleans_its_lines() -> None:
+def test_every_handler_that_may_log_an_address_masks_tokens() -> None:
     for name in ("django", "django.request", "django.server", "django.security", "videos"):
         assert not logging.getLogger(name).handlers
         assert logging.getLogger(name).propagate
@@ -46,7 +46,7 @@ def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
     assert SECRET not in written
 
 
-def test_f81_a_traceback_that_names_the_address_is_cleaned_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_f81_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("videos.pipeline.callbacks")
     try:
         raise ValueError(f"https://studio.test/api/veo/callback/0b2f/{SECRET}/")

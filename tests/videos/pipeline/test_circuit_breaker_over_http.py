@@ -13,7 +13,7 @@ from billing.models import ProviderAccount, ProviderOutcome
 from billing.provider import accounts as provider_accounts
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
-from tests.videos.world import PushedClock, World
+from tests.videos.world import AdjustableClock, World
 from videos.models import VideoTask
 from videos.ordering import availability
 
@@ -33,7 +33,7 @@ def _room(settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 30
 
 
-def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(world: World, alice: User) -> None:
+def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: World, alice: User) -> None:
     for number in range(12):
         world.order(alice, f"prompt {number}")
     world.sandbox.set_faults("html-502")
@@ -46,7 +46,7 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     # The rest is over, but not even the balance is told: no paid call goes out, and we rest longer.
     world.sandbox.set_faults("html-502", "credit-http:500")
     first_rest = account().breaker_until
-    world.later(seconds=40)
+    world.advance(seconds=40)
     before = asked(world, CREDIT)
     assert world.send() == 0
     assert (asked(world, GENERATE), asked(world, CREDIT)) == (5, before + 1)
@@ -57,30 +57,28 @@ def test_f16_the_probe_asks_for_the_balance_first_and_only_then_risks_one_video(
     assert second_rest > first_rest
 
     # The balance is well, the probe is not: one paid call, no more.
-    world.sandbox.set_faults("html-502")
-    world.later(seconds=70)
+    world.sandbox.order("html-502")
+    world.advance(seconds=70)
     world.send()
     assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
 
     # All is well: the probe closes it, and the others follow in the same job.
-    world.sandbox.set_faults()
-    world.later(seconds=140)
+    world.sandbox.order()
+    world.advance(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
     assert availability.check_availability(user=alice, quote=None).restriction is None
-    assert not [alert for alert in world.alerts("provider_trouble") if alert.resolved_at is None]
+    assert not [alert for alert in world.list_alerts("provider_trouble") if alert.resolved_at is None]
 
 
-def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and_not_each_second(
-    world: World, alice: User
-) -> None:
+def test_while_something_else_stops_all_videos_a_recovered_provider_is_asked_once(world: World, alice: User) -> None:
     for number in range(6):
         world.order(alice, f"prompt {number}")
     world.sandbox.set_faults("html-502")
     world.send()
     world.sandbox.set_faults()
     provider_accounts.pause_account(account_id=account().pk, actor=alice, reason="a look at the costs")
-    world.later(seconds=40)
+    world.advance(seconds=40)
     before = asked(world, CREDIT)
     for _ in range(5):
         assert world.send() == 0
@@ -91,24 +89,24 @@ def test_while_something_else_holds_all_up_the_rested_provider_is_asked_once_and
 
 
 @pytest.mark.parametrize("fault", ["code-422", "code-400-policy", "code-451", "code-402", "code-429"])
-def test_what_users_did_wrong_and_what_we_owe_never_opens_it(world: World, alice: User, fault: str) -> None:
-    world.sandbox.set_faults(fault)
+def test_refusals_and_missing_credits_never_open_the_breaker(world: World, alice: User, fault: str) -> None:
+    world.sandbox.order(fault)
     for number in range(8):
         world.order(alice, f"prompt {number}")
     for _ in range(8):
         world.send()
-        world.later(seconds=31)
+        world.advance(seconds=31)
     assert account().breaker == "closed"
     assert not ProviderOutcome.objects.filter(is_ok=False).exists()
 
 
-def test_sick_answers_to_questions_open_it_too(world: World, alice: User) -> None:
+def test_failing_polls_open_the_breaker_too(world: World, alice: User) -> None:
     for number in range(5):
         world.order(alice, f"prompt {number}")
     world.send()
-    world.sandbox.set_faults("record-http:500")
-    world.later(minutes=2)
-    world.ask()
+    world.sandbox.order("record-http:500")
+    world.advance(minutes=2)
+    world.poll()
     assert account().breaker == "open"
     assert set(ProviderOutcome.objects.filter(is_ok=False).values_list("call", flat=True)) == {"poll"}
     assert VideoTask.objects.filter(status="generating").count() == 5
@@ -117,9 +115,9 @@ def test_sick_answers_to_questions_open_it_too(world: World, alice: User) -> Non
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
 def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
-    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+    at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> None:
-    world = World(at_sandbox, pushed_clock)
+    world = World(at_sandbox, adjustable_clock)
     settings.JOB_THREADS = 8
     settings.HOURLY_COST_LIMIT = Decimal(0)
     for number in range(30):

@@ -31,7 +31,7 @@ def test_an_item_is_drawn_only_when_a_thread_is_free_for_it(
     assert max(open_when_drawn) == most - 1
 
 
-def test_an_error_stops_nobody_else_and_is_raised_at_the_end(settings: Settings) -> None:
+def test_an_error_stops_no_other_item_and_is_raised_at_the_end(settings: Settings) -> None:
     settings.JOB_THREADS = 2
     done: list[int] = []
 

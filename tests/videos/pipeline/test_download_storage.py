@@ -12,7 +12,7 @@ from billing.models import Alert
 from tests.people import make_person
 from tests.s3 import S3
 from tests.sandbox import SandboxProcess
-from tests.videos.world import PushedClock, World
+from tests.videos.world import AdjustableClock, World
 from videos.models import VideoFile, VideoTask
 from videos.pipeline import concurrency, downloads
 from videos.storage import cleanup as storage_cleanup
@@ -36,9 +36,9 @@ def arrive(world: World, user: User) -> VideoTask:
     task = world.order(user, duration_s=4)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=10)
-    world.ask()
-    return world.now(task)
+    world.advance(minutes=10)
+    world.poll()
+    return world.reload(task)
 
 
 def objects(s3: S3) -> dict[str, Any]:
@@ -46,9 +46,9 @@ def objects(s3: S3) -> dict[str, Any]:
     return {entry["Key"]: s3.client.head_object(Bucket=s3.bucket, Key=entry["Key"]) for entry in found}
 
 
-def test_a_film_is_stored_in_a_bucket_with_its_type(world: World, alice: User, bucket: S3) -> None:
+def test_a_video_is_stored_in_a_bucket_with_its_type(world: World, alice: User, bucket: S3) -> None:
     task = arrive(world, alice)
-    world.save()
+    world.download()
     world.assert_charged(task)
     file = task.files.get()
     held = objects(bucket)
@@ -60,49 +60,47 @@ def test_a_film_is_stored_in_a_bucket_with_its_type(world: World, alice: User, b
     assert media_store.matches(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
 
 
-def test_f53_a_bucket_that_fails_is_tried_again_until_it_answers(
+def test_f53_a_bucket_that_fails_is_retried_until_it_answers(
     world: World, alice: User, bucket: S3, settings: Settings
 ) -> None:
     task = arrive(world, alice)
     good = settings.STORAGES
     broken = {"BACKEND": good["default"]["BACKEND"], "OPTIONS": good["default"]["OPTIONS"] | {"bucket_name": "none"}}
     settings.STORAGES = good | {"default": broken}
-    world.save()
+    world.download()
     storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
-    assert world.now(task).status == "downloading"
-    assert "NoSuchBucket" in world.alerts("storage")[0].detail
+    assert world.reload(task).status == "downloading"
+    assert "NoSuchBucket" in world.list_alerts("storage")[0].detail
     settings.STORAGES = good
-    world.later(minutes=2)
-    world.save()
+    world.advance(minutes=2)
+    world.download()
     world.assert_charged(task)
     assert not Alert.objects.filter(kind="storage", resolved_at=None).exists()
 
 
-def test_f54_a_film_in_a_bucket_is_adopted_after_a_crash(world: World, alice: User, bucket: S3) -> None:
+def test_f54_a_video_in_a_bucket_is_kept_after_a_crash(world: World, alice: User, bucket: S3) -> None:
     task = arrive(world, alice)
-    world.kill_at("download.moved", world.save)
+    world.kill_at("download.moved", world.download)
     world.sandbox.wait_for("served", task_id=task.provider_task_id)
-    world.later(minutes=6)
-    world.save()
+    world.advance(minutes=6)
+    world.download()
     world.assert_charged(task)
     assert len(world.sandbox.events("served", task_id=task.provider_task_id)) == 1
     assert len(objects(bucket)) == 2
 
 
-def test_the_sweep_leaves_in_a_bucket_what_rows_name_and_removes_the_rest(
-    world: World, alice: User, bucket: S3
-) -> None:
+def test_the_sweep_keeps_objects_that_rows_name_and_removes_the_rest(world: World, alice: User, bucket: S3) -> None:
     task = arrive(world, alice)
-    world.save()
+    world.download()
     media_store.store_bytes(b"nobody's", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
     assert storage_cleanup.sweep_files(world.clock.now()) == 0
-    world.later(hours=25)
+    world.advance(hours=25)
     assert storage_cleanup.sweep_files(world.clock.now()) == 1
     file = task.files.get()
     assert set(objects(bucket)) == {file.name, file.poster_name}
 
 
-def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_failed(
+def test_deleting_removes_objects_after_the_commit_and_the_sweep_removes_what_failed(
     world: World,
     alice: User,
     bucket: S3,
@@ -110,7 +108,7 @@ def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_fai
     django_capture_on_commit_callbacks: Any,
 ) -> None:
     task = arrive(world, alice)
-    world.save()
+    world.download()
 
     def refuse(name: str) -> None:
         raise media_store.StorageError("deleting: SlowDown")
@@ -129,10 +127,10 @@ def test_deleting_removes_the_objects_once_committed_and_the_sweep_ends_what_fai
 
 
 @pytest.mark.django_db(transaction=True)
-def test_files_of_one_job_arrive_at_once_and_results_that_end_together_make_one_ready(
-    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+def test_files_are_fetched_in_parallel_and_two_results_make_one_ready_task(
+    at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> None:
-    world = World(at_sandbox, pushed_clock)
+    world = World(at_sandbox, adjustable_clock)
     task = arrive(world, make_person("alice@example.com"))
     source_url = task.files.get().source_url
     for index in (1, 2, 3):
@@ -141,15 +139,15 @@ def test_files_of_one_job_arrive_at_once_and_results_that_end_together_make_one_
     assert downloads.download_due() == 4
     assert task.files.filter(state=State.STORED).count() == 4
     world.assert_charged(task)
-    assert world.kinds(task).count("ready") == 1
+    assert world.event_kinds(task).count("ready") == 1
 
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_f21_of_many_workers_that_reach_for_a_file_one_has_it(
-    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+def test_f21_of_many_workers_one_claims_a_file(
+    at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> None:
-    world = World(at_sandbox, pushed_clock)
+    world = World(at_sandbox, adjustable_clock)
     task = arrive(world, make_person("alice@example.com"))
     file_id = task.files.get().pk
     settings.JOB_THREADS = 8

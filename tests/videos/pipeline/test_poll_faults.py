@@ -8,70 +8,70 @@ from accounts.seams import clock
 from billing.models import Price, ProviderAccount
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from tests.videos.world import PushedClock, World
+from tests.videos.world import AdjustableClock, World
 from videos.ordering import orders
 from videos.ordering.orders import VideoOrder
 from videos.pipeline import balances as provider_balances
 from videos.worker import sweep
 
 
-def test_f40_a_task_that_generates_for_ever_is_delayed_then_refunded(world: World, alice: User) -> None:
-    world.sandbox.set_faults("stuck-generating")
+def test_f40_a_task_that_never_ends_is_delayed_then_refunded(world: World, alice: User) -> None:
+    world.sandbox.order("stuck-generating")
     task = world.order(alice)
     world.send()
-    world.later(minutes=16)
-    world.ask()
-    assert world.now(task).status == "generating"
-    assert world.now(task).delayed_at is not None
-    assert world.alerts("delayed")
-    polls = world.now(task).poll_attempts
+    world.advance(minutes=16)
+    world.poll()
+    assert world.reload(task).status == "generating"
+    assert world.reload(task).delayed_at is not None
+    assert world.list_alerts("delayed")
+    polls = world.reload(task).poll_attempts
     for _ in range(12):
-        world.later(minutes=5)
-        world.ask()
-    assert world.now(task).poll_attempts - polls <= 12
-    assert world.now(task).status == "generating"
-    world.later(hours=6)
-    world.ask()
+        world.advance(minutes=5)
+        world.poll()
+    assert world.reload(task).poll_attempts - polls <= 12
+    assert world.reload(task).status == "generating"
+    world.advance(hours=6)
+    world.poll()
     world.assert_refunded(task)
-    assert world.now(task).failure_code == "deadline"
-    assert world.alerts("possible_spend")
+    assert world.reload(task).failure_code == "deadline"
+    assert world.list_alerts("possible_spend")
 
 
 def test_f40_a_result_after_the_deadline_is_delivered_free(world: World, alice: User) -> None:
     world.sandbox.set_faults("stuck-generating")
     task = world.order(alice)
     world.send()
-    world.later(hours=7)
-    world.ask()
+    world.advance(hours=7)
+    world.poll()
     world.assert_refunded(task)
     world.sandbox.set_faults()
     world.sandbox.finish()
-    world.later(hours=2)
-    world.ask()
-    world.save()
-    assert world.now(task).is_delivered
+    world.advance(hours=2)
+    world.poll()
+    world.download()
+    assert world.reload(task).is_delivered
     world.assert_refunded(task)
-    assert world.spent(task) == ("settled", "price_list")
+    assert world.spend_state(task) == ("settled", "price_list")
 
 
 @pytest.mark.parametrize("fault", ["record-404", "record-null", "data-null", "record-422"])
-def test_f41_an_unknown_record_is_told_after_ten_minutes_and_never_refunds_at_once(
+def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded_at_once(
     world: World, alice: User, fault: str
 ) -> None:
     task = world.order(alice)
     world.send()
-    world.sandbox.set_faults(fault)
-    world.later(minutes=2)
-    world.ask()
-    assert world.now(task).status == "generating"
-    assert not world.alerts("not_visible")
+    world.sandbox.order(fault)
+    world.advance(minutes=2)
+    world.poll()
+    assert world.reload(task).status == "generating"
+    assert not world.list_alerts("not_visible")
     for _ in range(12):
-        world.later(minutes=1)
-        world.ask()
-    assert world.alerts("not_visible")
-    assert world.now(task).status == "generating"
-    world.sandbox.set_faults()
-    world.later(minutes=6)
+        world.advance(minutes=1)
+        world.poll()
+    assert world.list_alerts("not_visible")
+    assert world.reload(task).status == "generating"
+    world.sandbox.order()
+    world.advance(minutes=6)
     world.run()
     world.assert_charged(task)
 
@@ -84,31 +84,31 @@ def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, 
     world.send()
     world.sandbox.set_faults(fault)
     for _ in range(3):
-        world.later(minutes=1)
-        world.ask()
-    assert world.now(task).status == "generating"
-    world.sandbox.set_faults()
-    world.later(minutes=20)
+        world.advance(minutes=1)
+        world.poll()
+    assert world.reload(task).status == "generating"
+    world.sandbox.order()
+    world.advance(minutes=20)
     world.run()
     world.assert_charged(task)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_f42_one_slow_record_does_not_hold_up_the_others(
-    at_sandbox: SandboxProcess, pushed_clock: PushedClock, alice: User, settings: Settings
+    at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, alice: User, settings: Settings
 ) -> None:
-    world = World(at_sandbox, pushed_clock)
+    world = World(at_sandbox, adjustable_clock)
     settings.JOB_THREADS = 4
     settings.MAX_CONCURRENT_PER_USER = 10
     tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
     world.send()
     world.sandbox.finish()
-    world.sandbox.set_faults("record-slow=1:4")
-    world.later(minutes=1)
+    world.sandbox.order("record-slow=1:4")
+    world.advance(minutes=1)
     started = clock.now()
-    world.ask()
+    world.poll()
     assert (clock.now() - started).total_seconds() < 8
-    assert sorted(world.now(task).status for task in tasks).count("downloading") >= 3
+    assert sorted(world.reload(task).status for task in tasks).count("downloading") >= 3
 
 
 @pytest.mark.parametrize(
@@ -141,35 +141,35 @@ def test_a_verdict_of_failure_is_refunded_at_the_next_poll(world: World, alice: 
     task = world.order(alice)
     world.run()
     world.assert_refunded(task)
-    assert world.now(task).failure_code
-    assert world.spent(task) == ("settled", "assumed")
+    assert world.reload(task).failure_code
+    assert world.spend_state(task) == ("settled", "assumed")
 
 
-def test_f74_a_price_that_changes_mid_flight_changes_neither_charge_nor_refund(world: World, alice: User) -> None:
+def test_f74_a_price_change_during_generation_changes_neither_charge_nor_refund(world: World, alice: User) -> None:
     task = world.order(alice, "this will [fail]")
     world.send()
     Price.objects.create(model="veo3_fast", resolution="720p", provider_credits=900, user_credits=900)
     world.sandbox.finish()
-    world.later(minutes=1)
-    world.ask()
+    world.advance(minutes=1)
+    world.poll()
     world.assert_refunded(task)
-    assert world.money(task) == [("charge", -60), ("refund", 60)]
+    assert world.ledger_entries(task) == [("charge", -60), ("refund", 60)]
 
 
-def test_f75_a_task_is_asked_about_with_the_key_that_created_it(world: World, alice: User, settings: Settings) -> None:
+def test_f75_a_task_is_polled_with_the_key_that_created_it(world: World, alice: User, settings: Settings) -> None:
     task = world.order(alice)
     world.send()
     settings.KIE_AI_API_KEY = "another-key"
     world.sandbox.finish()
-    world.later(minutes=1)
-    world.ask()
-    world.save()
+    world.advance(minutes=1)
+    world.poll()
+    world.download()
     world.assert_charged(task)
     assert ProviderAccount.objects.count() == 1
 
 
 @pytest.mark.parametrize("trouble", ["unusable", "unsealable"])
-def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
+def test_f75_an_unusable_key_raises_an_alert_and_its_tasks_wait(
     world: World, alice: User, settings: Settings, trouble: str
 ) -> None:
     task = world.order(alice)
@@ -182,27 +182,27 @@ def test_f75_a_key_that_cannot_be_used_is_told_and_its_tasks_wait(
         settings.KIE_AI_API_KEY = ""
         ProviderAccount.objects.update(source=ProviderAccount.Source.ADMIN, sealed_key="v1:gone:AAAA")
     world.sandbox.finish()
-    world.later(minutes=1)
+    world.advance(minutes=1)
     world.send()
-    world.ask()
+    world.poll()
     provider_balances.read_all()
-    assert "cannot be used" in world.alerts("access_denied")[0].detail
-    assert "a key with spaces" not in world.alerts("access_denied")[0].detail
-    assert (world.now(waiting).status, world.submissions()) == ("queued", 1)
+    assert "cannot be used" in world.list_alerts("access_denied")[0].detail
+    assert "a key with spaces" not in world.list_alerts("access_denied")[0].detail
+    assert (world.reload(waiting).status, world.count_submissions()) == ("queued", 1)
     settings.KIE_AI_API_KEY = key
     world.run()
     world.assert_charged(task)
     world.assert_charged(waiting)
 
 
-def test_a_waiting_task_takes_its_refund_after_a_day(world: World, alice: User) -> None:
-    world.sandbox.set_faults("code-402")
+def test_a_task_that_waits_for_a_day_is_refunded(world: World, alice: User) -> None:
+    world.sandbox.order("code-402")
     task = world.order(alice)
     world.send()
-    world.later(hours=25)
+    world.advance(hours=25)
     sweep.tidy()
     world.assert_refunded(task)
-    assert world.now(task).failure_code == "waited_too_long"
+    assert world.reload(task).failure_code == "waited_too_long"
 
 
 def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> None:
@@ -211,7 +211,7 @@ def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> N
     world.run()
     for task in tasks:
         world.assert_charged(task)
-        assert world.now(task).settled_by == "poll"
+        assert world.reload(task).settled_by == "poll"
 
 
 def test_the_least_recently_served_goes_first(world: World, alice: User, bob: User, settings: Settings) -> None:
@@ -219,17 +219,17 @@ def test_the_least_recently_served_goes_first(world: World, alice: User, bob: Us
     hers = [world.order(alice, f"hers {number}") for number in range(3)]
     his = world.order(bob, "his")
     world.run(rounds=100)
-    sent = sorted([*hers, his], key=lambda task: str(world.now(task).submitted_at))
+    sent = sorted([*hers, his], key=lambda task: str(world.reload(task).submitted_at))
     assert [task.prompt for task in sent] == ["hers 0", "his", "hers 1", "hers 2"]
 
 
-def test_an_order_with_the_same_key_is_the_same_task_even_with_an_empty_purse(world: World, alice: User) -> None:
+def test_an_order_with_the_same_key_is_the_same_task_even_without_credits(world: World, alice: User) -> None:
     give_credits(alice, 60)
     order = VideoOrder(prompt="a kite")
     first = orders.create(user=alice, order=order, idempotency_key="k")
     again = orders.create(user=alice, order=order, idempotency_key="k")
     assert first.pk == again.pk
-    assert world.money(first) == [("charge", -60)]
+    assert world.ledger_entries(first) == [("charge", -60)]
     with pytest.raises(orders.KeyReused):
         orders.create(user=alice, order=VideoOrder(prompt="another"), idempotency_key="k")
-    assert world.money(first) == [("charge", -60)]
+    assert world.ledger_entries(first) == [("charge", -60)]

@@ -43,7 +43,7 @@ def fast() -> tuple[Decimal, int]:
 # Against the sandbox
 
 
-def test_a_list_as_the_feed_says_has_no_difference(at_sandbox: SandboxProcess) -> None:
+def test_a_list_equal_to_the_feed_has_no_differences(at_sandbox: SandboxProcess) -> None:
     code, text = sync()
     assert code == 0
     assert "not in the feed" not in text
@@ -82,7 +82,7 @@ def test_apply_makes_new_prices_from_now_on_and_users_pay_as_before(at_sandbox: 
     assert Price.objects.filter(**FAST).count() == 2
 
 
-def test_a_margin_that_turns_negative_is_said(at_sandbox: SandboxProcess) -> None:
+def test_a_margin_that_turns_negative_is_reported(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p=90)
     assert "BELOW COST" in sync()[1]
     sync("--apply")
@@ -101,7 +101,7 @@ def test_absurd_prices_are_refused_unless_forced(at_sandbox: SandboxProcess) -> 
     assert fast() == (Decimal("600.5"), 60)
 
 
-def test_a_price_of_nothing_is_refused_even_when_forced(at_sandbox: SandboxProcess) -> None:
+def test_a_price_of_zero_is_refused_even_when_forced(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p=0)
     code, text = sync("--apply", "--force")
     assert code == 1
@@ -109,7 +109,7 @@ def test_a_price_of_nothing_is_refused_even_when_forced(at_sandbox: SandboxProce
     assert fast() == (60, 60)
 
 
-def test_what_became_right_again_is_proposed_no_longer(at_sandbox: SandboxProcess) -> None:
+def test_a_proposal_is_withdrawn_once_the_prices_agree_again(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p=30)
     sync()
     at_sandbox.prices(veo3_fast_720p=60)
@@ -118,7 +118,7 @@ def test_what_became_right_again_is_proposed_no_longer(at_sandbox: SandboxProces
     assert not Alert.objects.filter(kind="price_changed", resolved_at=None).exists()
 
 
-def test_json_says_the_same(at_sandbox: SandboxProcess) -> None:
+def test_json_has_the_same_content(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p="37.5")
     code, text = sync("--format", "json")
     facts = json.loads(text)
@@ -130,7 +130,7 @@ def test_json_says_the_same(at_sandbox: SandboxProcess) -> None:
     assert line["margin_usd_then"] == "0.1125"
 
 
-def test_what_is_not_sold_here_and_what_the_feed_lacks_are_no_differences(at_sandbox: SandboxProcess) -> None:
+def test_items_not_sold_here_or_missing_in_the_feed_are_no_differences(at_sandbox: SandboxProcess) -> None:
     Price.objects.filter(**FAST).delete()
     Price.objects.create(model="veo9", resolution="8k", provider_credits=1, user_credits=1)
     code, text = sync()
@@ -142,13 +142,13 @@ def test_what_is_not_sold_here_and_what_the_feed_lacks_are_no_differences(at_san
     assert price_sync.apply(lines, force=True) == ([], [])
 
 
-def test_force_goes_with_apply(at_sandbox: SandboxProcess) -> None:
+def test_force_needs_apply(at_sandbox: SandboxProcess) -> None:
     with pytest.raises(CommandError) as error:
         call_command("sync_prices", "--force")
     assert error.value.returncode == 2
 
 
-def test_without_a_key_the_feed_is_where_the_settings_say(settings: Settings) -> None:
+def test_without_a_key_the_feed_is_at_the_base_url_of_the_settings(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert price_sync.feed_url() == settings.KIE_AI_BASE_URL
 
@@ -216,7 +216,7 @@ def test_a_feed_that_cannot_be_read_is_an_error_and_changes_nothing(
     assert len(server.requests) == 1, "asked once, redirects not followed"
 
 
-def test_the_question_is_ours_and_carries_no_key(feed: Callable[[bytes], Loopback]) -> None:
+def test_the_feed_is_requested_without_a_key(feed: Callable[[bytes], Loopback]) -> None:
     server = feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p")])))
     sync()
     (request,) = server.requests
@@ -226,13 +226,13 @@ def test_the_question_is_ours_and_carries_no_key(feed: Callable[[bytes], Loopbac
     assert b"uthorization" not in request
 
 
-def test_a_slow_feed_is_given_up() -> None:
+def test_a_slow_feed_times_out() -> None:
     silent = Loopback(lambda sock, _: time.sleep(1))
     with closing(silent), pytest.raises(errors.NoAnswer, match="no answer in time"):
         read_prices(silent.url, limits=Limits(read_s=0.3, total_s=5))
 
 
-def test_rows_that_are_missing_are_said_and_the_others_count(feed: Callable[[bytes], Loopback]) -> None:
+def test_missing_rows_are_reported_and_the_others_are_used(feed: Callable[[bytes], Loopback]) -> None:
     feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p", "30")])))
     code, text = sync("--apply")
     assert code == 0
@@ -254,7 +254,7 @@ def test_every_page_of_the_feed_is_read() -> None:
         assert f'"pageSize": {PAGE_SIZE}'.encode() in server.requests[0]
 
 
-def test_rows_as_they_are_written() -> None:
+def test_rows_are_parsed_as_the_provider_writes_them() -> None:
     assert parse_items("Google veo 3.1, image-to-video, Quality, 4K") == (("veo3", "4k", "generate"),)
     assert parse_items("Google Veo 3.1, reference-to-video, Fast") == (("veo3_fast", "720p", "reference"),)
     assert parse_items("Google veo 3.1, Extend, Lite") == (("veo3_lite", "720p", "extend"),)

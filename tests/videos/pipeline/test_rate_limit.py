@@ -6,12 +6,12 @@ from pytest_django import Settings
 from tests.people import make_person
 from tests.sandbox import SandboxProcess
 from tests.stack import wait_until
-from tests.videos.world import PushedClock, World
+from tests.videos.world import AdjustableClock, World
 
 
 @pytest.mark.django_db(transaction=True)
 def test_f24_a_hundred_orders_reach_the_provider_at_twenty_in_a_window(
-    at_sandbox: SandboxProcess, pushed_clock: PushedClock, settings: Settings
+    at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> None:
     settings.JOB_THREADS = 8
     settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 200
@@ -21,10 +21,10 @@ def test_f24_a_hundred_orders_reach_the_provider_at_twenty_in_a_window(
     at_sandbox.speed(5)
     at_sandbox.balance(100_000)
     at_sandbox.settings(times_s=[9000, 9000, 9000])
-    world = World(at_sandbox, pushed_clock)
+    world = World(at_sandbox, adjustable_clock)
     for number in range(100):
         world.order(make_person(f"user{number}@example.com"), f"prompt {number}")
-    wait_until(lambda: world.send() >= 0 and world.submissions() == 100, within_s=120, every_s=0.05)
+    wait_until(lambda: world.send() >= 0 and world.count_submissions() == 100, within_s=120, every_s=0.05)
     rows = at_sandbox.events("submission")
     assert len(rows) == 100
     assert all(row["accepted"] for row in rows), "no 429 was ever answered"

@@ -71,7 +71,7 @@ class Loopback:
 
 
 @contextmanager
-def serving(behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[Loopback]:
+def serve(behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> Iterator[Loopback]:
     server = Loopback(behave, tls=tls, greeting=greeting)
     try:
         yield server
@@ -96,7 +96,7 @@ def read_request(sock: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def answer(
+def make_answer(
     status: str, body: bytes = b"", *, headers: dict[str, str] | None = None, length: int | None = None
 ) -> bytes:
     """An HTTP answer; `length` may lie, and below zero it is left out."""
@@ -108,13 +108,13 @@ def answer(
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def says(status: str, body: bytes = b"", **kwargs: object) -> Behaviour:
+def answers_with(status: str, body: bytes = b"", **kwargs: object) -> Behaviour:
     """Answers, and closes."""
-    data = answer(status, body, **kwargs)  # type: ignore[arg-type]
+    data = make_answer(status, body, **kwargs)  # type: ignore[arg-type]
     return lambda sock, request: sock.sendall(data)
 
 
-def resets(sock: socket.socket, request: bytes) -> None:
+def reset_connection(sock: socket.socket, request: bytes) -> None:
     """Takes the request and slams the door (RST)."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()

@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.seams import clock
 from tests.people import give_credits
 from tests.sandbox import SandboxProcess
-from tests.videos.films import film, picture
+from tests.videos.media_files import make_image, make_video
 from tests.videos.world import World
 from videos.models import SourceImage, VideoTask
 from videos.models.tasks import TaskImage
@@ -42,19 +42,19 @@ def opened(image: SourceImage) -> Image.Image:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_an_image_is_drawn_anew_and_kept_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
-    kept = source_images.store(user=alice, upload=image_upload(picture(kind)))
+def test_an_image_is_reencoded_and_stored_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
+    kept = source_images.store(user=alice, upload=image_upload(make_image(kind)))
     assert (kept.mime_type, kept.width, kept.height) == ("image/jpeg", 640, 360)
     assert kept.name.startswith("images/")
     assert kept.name.endswith(".jpg")
     assert len(Path(kept.name).stem) >= 43
     content = content_of(kept)
-    assert content != picture(kind)
+    assert content != make_image(kind)
     assert (kept.size_bytes, kept.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert opened(kept).getpixel((320, 180)) == pytest.approx((240, 200, 60), abs=6)
 
 
-def test_where_it_was_taken_is_forgotten_and_which_side_is_up_is_not(alice: User, image_upload: Upload) -> None:
+def test_the_location_is_removed_and_the_orientation_applied(alice: User, image_upload: Upload) -> None:
     image = Image.new("RGB", (600, 300), (200, 0, 0))
     exif = image.getexif()
     exif[0x0112] = 6  # turn by 90 degrees
@@ -69,7 +69,7 @@ def test_where_it_was_taken_is_forgotten_and_which_side_is_up_is_not(alice: User
     assert b"my address" not in content_of(kept)
 
 
-def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upload: Upload) -> None:
+def test_text_and_trailing_bytes_of_a_png_are_removed(alice: User, image_upload: Upload) -> None:
     text = PngImagePlugin.PngInfo()
     text.add_text("Author", "somebody")
     image = Image.new("RGBA", (300, 300), (0, 0, 200, 90))
@@ -83,7 +83,7 @@ def test_text_and_trailing_bytes_of_a_png_are_left_behind(alice: User, image_upl
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
-def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, mode: str) -> None:
+def test_every_colour_mode_is_decoded(alice: User, image_upload: Upload, mode: str) -> None:
     fill: dict[str, int | tuple[int, ...]] = {"I;16": 40_000, "RGBA": (9, 9, 9, 255), "LA": (9, 255)}
     image = Image.new(mode, (300, 280), fill.get(mode, 0))
     file = io.BytesIO()
@@ -95,7 +95,7 @@ def test_every_kind_of_colour_is_understood(alice: User, image_upload: Upload, m
 
 
 def test_a_large_image_is_made_smaller(alice: User, image_upload: Upload) -> None:
-    kept = source_images.store(user=alice, upload=image_upload(picture("JPEG", width=6000, height=3000)))
+    kept = source_images.store(user=alice, upload=image_upload(make_image("JPEG", width=6000, height=3000)))
     assert (kept.width, kept.height) == (4096, 2048)
 
 
@@ -115,7 +115,7 @@ def webp_that_claims(kind: bytes, width: int, height: int) -> bytes:
 
 
 def jpeg_that_claims(width: int, height: int) -> bytes:
-    content = bytearray(picture("JPEG"))
+    content = bytearray(make_image("JPEG"))
     at = content.index(b"\xff\xc0")
     content[at + 5 : at + 9] = struct.pack(">HH", height, width)
     return bytes(content)
@@ -137,22 +137,22 @@ FLOODS = [
         (b"\xff\xd8\xff" + bytes(10 * 1024 * 1024), "too_large"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", "format"),
         (b"%PDF-1.7", "format"),
-        (film(duration_s=1), "format"),
-        (picture("GIF"), "format"),
-        (picture("PNG")[:600], "broken"),
-        (picture("JPEG")[:500], "broken"),
-        (picture("WEBP")[:300], "broken"),
+        (make_video(duration_s=1), "format"),
+        (make_image("GIF"), "format"),
+        (make_image("PNG")[:600], "broken"),
+        (make_image("JPEG")[:500], "broken"),
+        (make_image("WEBP")[:300], "broken"),
         (b"\xff\xd8\xff", "broken"),
         (b"\xff\xd8\xff" + bytes(100), "broken"),
         (b"\x89PNG\r\n\x1a\n", "broken"),
         (b"RIFF\x00\x00\x00\x00WEBP", "broken"),
         (b"RIFF\x00\x00\x00\x00WEBPVP8Z" + bytes(50), "broken"),
-        (picture("PNG", width=255, height=900), "too_small"),
-        (picture("PNG", width=900, height=90), "too_small"),
+        (make_image("PNG", width=255, height=900), "too_small"),
+        (make_image("PNG", width=900, height=90), "too_small"),
         *[(flood, "too_many_pixels") for flood in FLOODS],
     ],
 )
-def test_what_is_no_usable_image_is_refused_in_plain_words(
+def test_an_unusable_image_is_refused_with_a_plain_message(
     alice: User, image_upload: Upload, content: bytes, code: str
 ) -> None:
     with pytest.raises(ImageRefused) as refusal:
@@ -162,9 +162,9 @@ def test_what_is_no_usable_image_is_refused_in_plain_words(
     assert not SourceImage.objects.exists()
 
 
-def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload: Upload) -> None:
+def test_a_second_header_cannot_hide_too_many_pixels(alice: User, image_upload: Upload) -> None:
     """Ours reads the first frame header, the decoder the last."""
-    content = picture("JPEG")
+    content = make_image("JPEG")
     at = content.index(b"\xff\xc0")
     length = struct.unpack(">H", content[at + 2 : at + 4])[0] + 2
     second = bytearray(content[at : at + length])
@@ -176,27 +176,25 @@ def test_a_second_header_cannot_hide_a_flood_of_pixels(alice: User, image_upload
     assert refusal.value.code in ("too_many_pixels", "broken")
 
 
-def test_the_same_image_again_is_the_one_kept_before_but_never_another_persons(
-    alice: User, bob: User, image_upload: Upload
-) -> None:
-    first = source_images.store(user=alice, upload=image_upload(picture()))
-    assert source_images.store(user=alice, upload=image_upload(picture())).pk == first.pk
-    assert source_images.store(user=bob, upload=image_upload(picture())).pk != first.pk
+def test_the_same_image_of_the_same_user_is_stored_once(alice: User, bob: User, image_upload: Upload) -> None:
+    first = source_images.store(user=alice, upload=image_upload(make_image()))
+    assert source_images.store(user=alice, upload=image_upload(make_image())).pk == first.pk
+    assert source_images.store(user=bob, upload=image_upload(make_image())).pk != first.pk
 
 
-def test_nobody_fills_the_disk_with_unused_images(
+def test_a_user_can_store_a_bounded_number_of_unused_images(
     alice: User, bob: User, image_upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_images, "MAX_UNUSED", 2)
-    first = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
-    source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
-    third = image_upload(picture(width=302, height=300))
+    first = source_images.store(user=alice, upload=image_upload(make_image(width=300, height=300)))
+    source_images.store(user=alice, upload=image_upload(make_image(width=301, height=300)))
+    third = image_upload(make_image(width=302, height=300))
     with pytest.raises(ImageRefused) as refusal:
         source_images.store(user=alice, upload=third)
     assert refusal.value.code == "quota"
-    source_images.store(user=bob, upload=image_upload(picture(width=302, height=300)))
+    source_images.store(user=bob, upload=image_upload(make_image(width=302, height=300)))
     order_with(alice, first)
-    source_images.store(user=alice, upload=image_upload(picture(width=302, height=300)))
+    source_images.store(user=alice, upload=image_upload(make_image(width=302, height=300)))
 
 
 def order_with(user: User, *brought: SourceImage) -> VideoTask:
@@ -209,9 +207,9 @@ def order_with(user: User, *brought: SourceImage) -> VideoTask:
     return orders.create(user=user, order=order, idempotency_key=f"order-{VideoTask.objects.count()}")
 
 
-def test_unused_images_go_after_a_week_and_used_ones_stay(alice: User, image_upload: Upload) -> None:
-    used = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
-    unused = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
+def test_unused_images_are_deleted_after_a_week_and_used_ones_stay(alice: User, image_upload: Upload) -> None:
+    used = source_images.store(user=alice, upload=image_upload(make_image(width=300, height=300)))
+    unused = source_images.store(user=alice, upload=image_upload(make_image(width=301, height=300)))
     task = order_with(alice, used)
     assert source_images.delete_unused(clock.now() + timedelta(days=6)) == 0
     assert source_images.delete_unused(clock.now() + timedelta(days=8)) == 1
@@ -224,10 +222,12 @@ def test_unused_images_go_after_a_week_and_used_ones_stay(alice: User, image_upl
     assert not media_store.exists(used.name)
 
 
-def test_a_leaving_persons_images_go_except_those_still_needed(alice: User, bob: User, image_upload: Upload) -> None:
-    needed = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
-    other = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
-    bobs = source_images.store(user=bob, upload=image_upload(picture(width=302, height=300)))
+def test_a_closed_accounts_images_are_deleted_except_those_still_needed(
+    alice: User, bob: User, image_upload: Upload
+) -> None:
+    needed = source_images.store(user=alice, upload=image_upload(make_image(width=300, height=300)))
+    other = source_images.store(user=alice, upload=image_upload(make_image(width=301, height=300)))
+    bobs = source_images.store(user=bob, upload=image_upload(make_image(width=302, height=300)))
     task = order_with(alice, needed)
     assert source_images.delete_images_of(user=alice) == 1
     assert set(SourceImage.objects.all()) == {needed, bobs}
@@ -236,11 +236,11 @@ def test_a_leaving_persons_images_go_except_those_still_needed(alice: User, bob:
     assert source_images.delete_images_of(user=alice) == 1
 
 
-def test_images_reach_the_provider_in_the_orders_order_and_only_once(
+def test_images_are_uploaded_once_and_sent_in_the_orders_order(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    first = source_images.store(user=alice, upload=image_upload(picture(width=300, height=300)))
-    second = source_images.store(user=alice, upload=image_upload(picture(width=301, height=300)))
+    first = source_images.store(user=alice, upload=image_upload(make_image(width=300, height=300)))
+    second = source_images.store(user=alice, upload=image_upload(make_image(width=301, height=300)))
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
     task = order_with(alice, second, first)
     assert not source_images.are_at_provider(task=task, account_id=7)
@@ -254,23 +254,23 @@ def test_images_reach_the_provider_in_the_orders_order_and_only_once(
     assert not source_images.are_at_provider(task=task, account_id=8)
 
 
-def test_images_are_sent_again_before_the_provider_forgets_them(
+def test_images_are_uploaded_again_before_the_provider_deletes_them(
     alice: User, image_upload: Upload, world: World
 ) -> None:
-    image = source_images.store(user=alice, upload=image_upload(picture()))
+    image = source_images.store(user=alice, upload=image_upload(make_image()))
     client = Kie(world.sandbox.api_key, world.sandbox.url, world.sandbox.url)
     task = order_with(alice, image)
     source_images.upload_to_provider(task=task, account_id=7, client=client)
-    world.later(hours=21)
+    world.advance(hours=21)
     assert source_images.are_at_provider(task=task, account_id=7)
-    world.later(hours=2)
+    world.advance(hours=2)
     assert not source_images.are_at_provider(task=task, account_id=7)
 
 
-def test_an_image_that_our_storage_does_not_give_is_a_wait_and_never_a_paid_request(
+def test_an_image_that_cannot_be_read_makes_the_task_wait_without_a_paid_request(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
-    image = source_images.store(user=alice, upload=image_upload(picture()))
+    image = source_images.store(user=alice, upload=image_upload(make_image()))
     task = order_with(alice, image)
     media_store.delete(image.name)
     client = Kie(at_sandbox.api_key, at_sandbox.url, at_sandbox.url)
@@ -278,8 +278,8 @@ def test_an_image_that_our_storage_does_not_give_is_a_wait_and_never_a_paid_requ
         source_images.upload_to_provider(task=task, account_id=7, client=client)
 
 
-def test_a_video_made_from_an_image_goes_its_whole_way(alice: User, image_upload: Upload, world: World) -> None:
-    image = source_images.store(user=alice, upload=image_upload(picture()))
+def test_a_video_from_an_image_becomes_ready(alice: User, image_upload: Upload, world: World) -> None:
+    image = source_images.store(user=alice, upload=image_upload(make_image()))
     task = order_with(alice, image)
     world.run()
     world.assert_charged(task)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.requests import HTMX_HEADERS
 from videos.models import VideoTask
 
@@ -17,8 +17,8 @@ NOBODYS = "/videos/00000000-0000-4000-8000-000000000000/"
 
 
 def test_f80_every_page_of_somebody_elses_video_does_not_exist(signed_in: Client, bob: User) -> None:
-    task = takes.ready(bob)
-    waiting = takes.queued(bob)
+    task = video_states.make_ready(bob)
+    waiting = video_states.make_queued(bob)
     for path in ("", "delete/", "file", "poster", "file?download=1"):
         assert signed_in.get(f"/videos/{task.pk}/{path}").status_code == 404, path
         assert signed_in.get(f"/videos/{task.pk}/{path}", headers=HTMX_HEADERS).status_code == 404, path
@@ -39,7 +39,7 @@ def test_strangers_are_asked_to_sign_in(client: Client, path: str) -> None:
 
 
 def test_looking_changes_nothing(signed_in: Client, alice: User) -> None:
-    done, waiting = takes.ready(alice), takes.queued(alice)
+    done, waiting = video_states.make_ready(alice), video_states.make_queued(alice)
     paths = ["/", f"/?from={done.pk}", "/?example=dunes", "/quote/", "/images/?slot=first", "/videos/", "/credits/"]
     paths += [f"/videos/{task.pk}/" for task in (done, waiting)] + [f"/videos/{done.pk}/delete/"]
     for path in paths:

@@ -6,14 +6,14 @@ from django.test import Client
 from accounts.models import User
 from billing.credits import ledger
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
 def test_the_statement_names_the_video_and_the_running_balance(signed_in: Client, alice: User) -> None:
     give_credits(alice, 500)
-    task = takes.refused(alice, "Portrait of an athlete")
+    task = video_states.make_refused(alice, "Portrait of an athlete")
     page = signed_in.get("/credits/").text
     assert f'href="/videos/{task.pk}/"' in page
     assert "Portrait of an athlete" in page

@@ -27,14 +27,14 @@ def test_an_empty_gallery_teaches(signed_in: Client) -> None:
 
 def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
     made = [
-        takes.queued(alice),
-        takes.submitting(alice),
-        takes.unconfirmed(alice),
-        takes.generating(alice),
-        takes.ready(alice),
-        takes.refused(alice),
-        takes.cancelled(alice),
-        takes.late(alice),
+        video_states.make_queued(alice),
+        video_states.make_submitting(alice),
+        video_states.make_unconfirmed(alice),
+        video_states.make_generating(alice),
+        video_states.make_ready(alice),
+        video_states.make_refused(alice),
+        video_states.make_cancelled(alice),
+        video_states.make_late(alice),
     ]
     page = signed_in.get("/videos/").text
     for task in made:
@@ -50,18 +50,21 @@ def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
 )
 def test_the_gallery_is_sifted_by_state(signed_in: Client, alice: User, state: str, shown: set[str]) -> None:
     made = {
-        "live": takes.generating(alice),
-        "ready": takes.ready(alice),
-        "late": takes.late(alice),
-        "failed": takes.refused(alice),
-        "cancelled": takes.cancelled(alice),
+        "live": video_states.make_generating(alice),
+        "ready": video_states.make_ready(alice),
+        "late": video_states.make_late(alice),
+        "failed": video_states.make_refused(alice),
+        "cancelled": video_states.make_cancelled(alice),
     }
     page = signed_in.get("/videos/", {"state": state}).text
     assert {name for name, task in made.items() if f'id="video-{task.pk}"' in page} == shown
 
 
 def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, alice: User) -> None:
-    fox, owl = takes.queued(alice, "A fox in the snow"), takes.queued(alice, "An owl in the SNOW at night")
+    fox, owl = (
+        video_states.make_queued(alice, "A fox in the snow"),
+        video_states.make_queued(alice, "An owl in the SNOW at night"),
+    )
     assert _shown(signed_in, q="snow") == [owl.pk, fox.pk]
     assert _shown(signed_in, q="night snow") == [owl.pk]
     nothing = signed_in.get("/videos/", {"q": "whale"}).text
@@ -72,7 +75,7 @@ def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, a
 
 def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
-    made = [takes.queued(alice, f"take {number}").pk for number in range(30)]
+    made = [video_states.make_queued(alice, f"take {number}").pk for number in range(30)]
     VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
     first = signed_in.get("/videos/")
     second = signed_in.get("/videos/", {"before": first.context["older_cursor"]})
@@ -85,17 +88,17 @@ def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: Us
 
 @pytest.mark.parametrize("cursor", ["x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "_", "9" * 400])
 def test_a_cursor_that_nobody_gave_out_is_the_first_page(signed_in: Client, alice: User, cursor: str) -> None:
-    task = takes.queued(alice)
+    task = video_states.make_queued(alice)
     assert _shown(signed_in, before=cursor) == [task.pk]
 
 
 def test_the_live_answer_holds_only_what_was_unfinished_and_then_stops(signed_in: Client, alice: User) -> None:
-    done, task = takes.ready(alice), takes.generating(alice)
+    done, task = video_states.make_ready(alice), video_states.make_generating(alice)
     live = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=HTMX_HEADERS)
     assert live.status_code == 200
     assert f'id="video-{task.pk}" hx-swap-oob="true"' in live.text
     assert str(done.pk) not in live.text
-    takes.finish(task)
+    video_states.finish(task)
     last = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=HTMX_HEADERS)
     assert last.status_code == 286
     assert "hx-trigger" not in last.text

@@ -9,7 +9,7 @@ from accounts.models import User
 from billing.credits import ledger
 from billing.models import LedgerEntry, Price
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.requests import studio_form
 from videos.models import VideoTask
 from videos.views.landing import DRAFT_KEY
@@ -129,7 +129,7 @@ def test_a_price_that_rose_while_the_page_was_open_is_asked_about(studio_client:
 
 def test_the_active_limit_is_explained(studio_client: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 1
-    takes.queued(alice)
+    video_states.make_queued(alice)
     answer = studio_client.post("/", studio_form())
     assert "Too many videos in progress" in answer.text
     assert "#on-the-way" in answer.text

@@ -9,7 +9,7 @@ from django.test import Client
 from accounts.models import User
 from billing.credits import ledger
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.requests import HTMX_HEADERS, studio_form
 from videos.models import SourceImage, VideoTask
 from videos.storage import source_images
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
 def picture(name: str = "frame.png") -> SimpleUploadedFile:
-    return SimpleUploadedFile(name, takes.png(), content_type="image/png")
+    return SimpleUploadedFile(name, video_states.make_png(), content_type="image/png")
 
 
 def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(studio_client: Client) -> None:
@@ -36,7 +36,7 @@ def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(
 
 def test_first_and_last_frames_keep_their_order(studio_client: Client, alice: User) -> None:
     first = source_images.store(user=alice, upload=picture())
-    last = source_images.store(user=alice, upload=SimpleUploadedFile("b.png", takes.png("#990000")))
+    last = source_images.store(user=alice, upload=SimpleUploadedFile("b.png", video_states.make_png("#990000")))
     studio_client.post("/", studio_form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
     task = VideoTask.objects.get()
     assert [place.image_id for place in task.task_images.all()] == [first.pk, last.pk]

@@ -65,12 +65,12 @@ def test_odd_values_in_a_quote_fall_back_to_what_works(studio_client: Client, od
 def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(
     studio_client: Client, alice: User
 ) -> None:
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     live = studio_client.get("/", headers=HTMX_HEADERS)
     assert live.status_code == 200
     assert 'hx-trigger="every 2s"' in live.text
     assert '<b id="balance" hx-swap-oob="true">100</b>' in live.text
-    takes.finish(task)
+    video_states.finish(task)
     last = studio_client.get("/", headers=HTMX_HEADERS)
     assert last.status_code == 286
     assert "hx-trigger" not in last.text
@@ -90,8 +90,8 @@ def test_the_studio_asks_the_database_a_limited_number_of_times(
 
 
 def test_the_latest_takes_are_sent_again_only_when_they_changed(studio_client: Client, alice: User) -> None:
-    takes.ready(alice)
-    takes.generating(alice)
+    video_states.make_ready(alice)
+    video_states.make_generating(alice)
     shown = studio_client.get("/").context["live"].shown
     assert 'id="latest"' not in studio_client.get("/", {"shown": shown}, headers=HTMX_HEADERS).text
     assert 'id="latest"' in studio_client.get("/", {"shown": "stale"}, headers=HTMX_HEADERS).text
@@ -108,7 +108,7 @@ def test_the_first_visit_teaches_and_an_example_fills_the_form(studio_client: Cl
 
 
 def test_run_again_brings_everything_back(studio_client: Client, alice: User) -> None:
-    task = takes.ready(
+    task = video_states.make_ready(
         alice,
         "Kelp forest",
         model="veo3_lite",

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.models import User
 from billing.credits import ledger
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.requests import HTMX_HEADERS
 from videos.models import TaskEvent, VideoTask
 from videos.presentation import timeline
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
 def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, alice: User) -> None:
-    task = takes.ready(alice, "Kelp forest", seed=12345)
+    task = video_states.make_ready(alice, "Kelp forest", seed=12345)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert f'src="/videos/{task.pk}/file"' in page
     assert f'poster="/videos/{task.pk}/poster"' in page
@@ -38,12 +38,12 @@ def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, 
 
 
 def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: Client, alice: User) -> None:
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     live = signed_in.get(f"/videos/{task.pk}/", headers=HTMX_HEADERS)
     assert live.status_code == 200
     assert 'hx-trigger="every 2s"' in live.text
     assert "<html" not in live.text
-    takes.finish(task)
+    video_states.finish(task)
     last = signed_in.get(f"/videos/{task.pk}/", headers=HTMX_HEADERS)
     assert last.status_code == 286
     assert "<video" in last.text
@@ -52,7 +52,7 @@ def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: C
 
 
 def test_a_refused_video_says_who_why_what_next_and_that_the_credits_are_back(signed_in: Client, alice: User) -> None:
-    task = takes.refused(alice)
+    task = video_states.make_refused(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Refused by the provider" in page
     assert "Describe the person instead of naming them" in page
@@ -63,7 +63,7 @@ def test_a_refused_video_says_who_why_what_next_and_that_the_credits_are_back(si
 
 
 def test_an_unconfirmed_video_says_that_we_do_not_know_and_what_happens_when(signed_in: Client, alice: User) -> None:
-    task = takes.unconfirmed(alice)
+    task = video_states.make_unconfirmed(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Unconfirmed" in page
     assert "the answer was lost" in page
@@ -73,9 +73,9 @@ def test_an_unconfirmed_video_says_that_we_do_not_know_and_what_happens_when(sig
 
 
 def test_a_waiting_video_says_its_place_and_is_cancelled_for_free(signed_in: Client, alice: User, bob: User) -> None:
-    takes.queued(bob)
-    takes.queued(alice)
-    task = takes.queued(alice)
+    video_states.make_queued(bob)
+    video_states.make_queued(alice)
+    task = video_states.make_queued(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "2 videos ahead of it, 1 of them yours" in page
     assert "Run again" not in page, "it has not run yet"
@@ -87,7 +87,7 @@ def test_a_waiting_video_says_its_place_and_is_cancelled_for_free(signed_in: Cli
 
 
 def test_cancelling_too_late_changes_nothing_and_says_so(signed_in: Client, alice: User) -> None:
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     answer = signed_in.post(f"/videos/{task.pk}/cancel/", follow=True)
     assert "Too late to cancel" in answer.text
     assert VideoTask.objects.get(pk=task.pk).status == "generating"
@@ -95,7 +95,7 @@ def test_cancelling_too_late_changes_nothing_and_says_so(signed_in: Client, alic
 
 
 def test_a_late_arrival_is_given_free_and_said(signed_in: Client, alice: User) -> None:
-    task = takes.late(alice)
+    task = video_states.make_late(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "It arrived late" in page
     assert "<video" in page
@@ -103,7 +103,7 @@ def test_a_late_arrival_is_given_free_and_said(signed_in: Client, alice: User) -
 
 
 def test_deleting_asks_first_then_the_video_is_gone_and_the_statement_stays(signed_in: Client, alice: User) -> None:
-    task = takes.ready(alice)
+    task = video_states.make_ready(alice)
     assert "Delete this video?" in signed_in.get(f"/videos/{task.pk}/delete/").text
     answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
     assert answer.redirect_chain == [("/videos/", 302)]
@@ -116,14 +116,14 @@ def test_deleting_asks_first_then_the_video_is_gone_and_the_statement_stays(sign
 
 
 def test_what_is_still_on_its_way_is_not_deleted(signed_in: Client, alice: User) -> None:
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
     assert "still on its way" in answer.text
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
 
 def test_prompts_are_text_never_markup(signed_in: Client, alice: User) -> None:
-    task = takes.queued(alice, "<script>alert(1)</script>\"'><img src=x>")
+    task = video_states.make_queued(alice, "<script>alert(1)</script>\"'><img src=x>")
     for path in ("/", f"/?from={task.pk}", "/videos/", f"/videos/{task.pk}/", "/credits/"):
         page = signed_in.get(path).text
         assert "<script>alert" not in page

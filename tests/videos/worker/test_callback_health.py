@@ -18,7 +18,7 @@ def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> 
     for way, times in ways.items():
         for _ in range(times):
             made += 1
-            world.later(seconds=1)
+            world.advance(seconds=1)
             VideoTask.objects.create(
                 user=user,
                 status="ready",
@@ -45,7 +45,7 @@ def look() -> Alert | None:
     return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
 
 
-def test_when_hardly_any_call_comes_operators_are_told_once(
+def test_when_callbacks_are_missing_operators_are_alerted_once(
     world: World, account: ProviderAccount, alice: User
 ) -> None:
     settled(world, alice, account, callback=8, poll=32)
@@ -65,13 +65,13 @@ def test_when_hardly_any_call_comes_operators_are_told_once(
         "called_at": called_at.isoformat(),
     }
     assert alert.detail.startswith("33 of the last 40 verdicts were found by asking, not by a call. The last call came")
-    world.later(days=3)
+    world.advance(days=3)
     settled(world, alice, account, poll=40)
     look()
     assert Alert.objects.get(kind="callbacks_dry").count == 1, "not again each day"
 
 
-def test_it_is_over_when_calls_come_again(world: World, account: ProviderAccount, alice: User) -> None:
+def test_the_alert_ends_when_callbacks_arrive_again(world: World, account: ProviderAccount, alice: User) -> None:
     settled(world, alice, account, poll=40)
     assert look() is not None
     settled(world, alice, account, callback=19)
@@ -82,14 +82,14 @@ def test_it_is_over_when_calls_come_again(world: World, account: ProviderAccount
     assert look() is not None
 
 
-def test_few_verdicts_and_what_was_mended_say_nothing(world: World, account: ProviderAccount, alice: User) -> None:
+def test_few_verdicts_and_repairs_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
     settled(world, alice, account, poll=19, repair=30)
     assert look() is None
     settled(world, alice, account, poll=1)
     assert look() is not None
 
 
-def test_another_account_s_verdicts_say_nothing(world: World, account: ProviderAccount, alice: User) -> None:
+def test_verdicts_of_another_account_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
     other = ProviderAccount.objects.create(source="admin", label="old", key_fingerprint="x")
     settled(world, alice, other, poll=40)
     assert look() is None
@@ -99,7 +99,7 @@ def test_another_account_s_verdicts_say_nothing(world: World, account: ProviderA
     ("address", "reason"),
     [("http://127.0.0.1:8000", "callbacks_private"), ("https://studio.example.com", "callbacks_never")],
 )
-def test_who_never_could_be_called_reads_what_to_set(
+def test_the_alert_names_the_setting_when_callbacks_never_arrived(
     world: World, account: ProviderAccount, alice: User, settings: Settings, address: str, reason: str
 ) -> None:
     settings.CALLBACK_BASE_URL = address
@@ -123,11 +123,11 @@ def test_who_never_could_be_called_reads_what_to_set(
         ("https://studio.example.com/veo", False),
     ],
 )
-def test_addresses_of_a_house_are_known_by_name(address: str, private: bool) -> None:
+def test_private_addresses_are_recognised(address: str, private: bool) -> None:
     assert worker_health.is_private(address) is private
 
 
-def test_the_sandbox_and_a_site_without_a_key_are_left_alone(
+def test_the_sandbox_and_a_site_without_a_key_are_not_checked(
     world: World, account: ProviderAccount, alice: User, settings: Settings
 ) -> None:
     settled(world, alice, account, poll=40)
@@ -137,8 +137,8 @@ def test_the_sandbox_and_a_site_without_a_key_are_left_alone(
     assert look() is None
 
 
-def test_the_sweep_looks(world: World, account: ProviderAccount, alice: User) -> None:
+def test_the_sweep_checks_callbacks(world: World, account: ProviderAccount, alice: User) -> None:
     settled(world, alice, account, poll=40)
-    world.later(minutes=2)
+    world.advance(minutes=2)
     sweep.tidy()
     assert Alert.objects.filter(kind="callbacks_dry").exists()

@@ -45,26 +45,24 @@ def _only_failures(settings: Settings) -> None:
     settings.UNUSUAL_SPEND_FLOOR = Decimal(10_000_000)
 
 
-def test_failures_of_the_provider_pause_new_videos_and_nothing_else(world: World, alice: User) -> None:
+def test_failures_of_the_provider_pause_new_videos_only(world: World, alice: User) -> None:
     waiting = world.order(alice)
     ended(world, alice, *["generation"] * 13, *[""] * 7)
     (trip,) = worker_health.check_recent_outcomes()
     assert (trip.kind, trip.seen) == ("failures", Decimal("0.65"))
-    assert world.now(waiting).status == "queued"
+    assert world.reload(waiting).status == "queued"
     assert world.send() == 0
     give_credits(alice, PRICE)
     with pytest.raises(guard_checks.Paused, match="more is being spent than usual"):
         orders.create(user=alice, order=VideoOrder(prompt="a kite"), idempotency_key="refused")
-    world.later(minutes=61)
+    world.advance(minutes=61)
     world.run()
     world.assert_charged(waiting)
     assert Alert.objects.get(kind="failure_rate").resolved_at is not None
 
 
 @pytest.mark.parametrize("code", worker_health.UNRELATED_FAILURES)
-def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
-    world: World, alice: User, code: str
-) -> None:
+def test_failures_caused_by_orders_or_operators_do_not_count(world: World, alice: User, code: str) -> None:
     ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
     assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
@@ -72,12 +70,12 @@ def test_what_orders_or_people_bring_about_is_not_held_against_the_provider(
     assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
 
 
-def test_every_code_is_either_the_provider_s_or_not() -> None:
+def test_every_failure_code_is_classified() -> None:
     theirs = {"image_unreachable", "invalid", "timed_out", "generation"}
     assert theirs == set(RefusalReason) - set(worker_health.UNRELATED_FAILURES)
 
 
-def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> None:
+def test_only_the_newest_outcomes_of_the_last_hour_count(world: World, alice: User) -> None:
     ended(world, alice, *[""] * 60, minutes_ago=30)
     ended(world, alice, *["generation"] * 30, minutes_ago=90)
     assert worker_health.check_recent_outcomes() == []
@@ -85,23 +83,21 @@ def test_only_the_newest_of_the_last_hour_count(world: World, alice: User) -> No
     assert [trip.kind for trip in worker_health.check_recent_outcomes()] == ["failures"]
 
 
-def test_the_sweep_looks_each_minute(world: World, alice: User, settings: Settings) -> None:
+def test_the_sweep_checks_outcomes_each_minute(world: World, alice: User, settings: Settings) -> None:
     sweep.tidy()
     ended(world, alice, *["generation"] * 20)
     sweep.tidy()
     assert not WatchTrip.objects.exists()
-    world.later(seconds=61)
+    world.advance(seconds=61)
     sweep.tidy()
     assert WatchTrip.objects.count() == 1
 
 
-def test_switched_off_it_stops_nothing_and_still_ends_what_is_over(
-    world: World, alice: User, settings: Settings
-) -> None:
+def test_when_switched_off_it_stops_nothing_and_still_ends_trips(world: World, alice: User, settings: Settings) -> None:
     ended(world, alice, *["generation"] * 20)
     worker_health.check_recent_outcomes()
     settings.UNUSUAL_WATCH = False
-    world.later(minutes=61)
+    world.advance(minutes=61)
     assert worker_health.check_recent_outcomes() == []
     assert WatchTrip.objects.get().ended_at is not None
     ended(world, alice, *["generation"] * 20)
@@ -119,18 +115,18 @@ def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
 ) -> None:
     settings.UNUSUAL_USER_BURST = 5
     tasks = [world.order(alice) for _ in range(6)]
-    world.later(seconds=61)
+    world.advance(seconds=61)
     sweep.tidy()
     assert UserHold.objects.get().user == alice
     with pytest.raises(guard_checks.Held):
         world.order(alice)
     served = world.order(bob)
     world.send()
-    assert world.now(served).status == "generating"
-    assert {world.now(task).status for task in tasks} == {"queued"}
-    world.later(minutes=61)
+    assert world.reload(served).status == "generating"
+    assert {world.reload(task).status for task in tasks} == {"queued"}
+    world.advance(minutes=61)
     world.run()
     for task in tasks:
-        assert world.now(task).status == "ready"
+        assert world.reload(task).status == "ready"
     assert not UserHold.objects.exists()
     assert Alert.objects.get(kind="user_burst").resolved_at is not None

@@ -84,7 +84,7 @@ def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
     world.sandbox.set_faults("code-402")
     first, second = world.order(alice), world.order(alice)
     world.send()
-    world.later(hours=25)
+    world.advance(hours=25)
     cancel = lifecycle.cancel
 
     def cancel_second_only(**arguments: object) -> bool:
@@ -95,14 +95,14 @@ def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
     monkeypatch.setattr(lifecycle, "cancel", cancel_second_only)
     with pytest.raises(run_all.SomeCallsFailed):
         sweep.tidy()
-    assert world.now(first).status == "queued"
+    assert world.reload(first).status == "queued"
     world.assert_refunded(second)
 
 
 def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     world.order(alice)
     # The order enqueued a job itself; by then it counts as lost.
-    world.later(seconds=61)
+    world.advance(seconds=61)
     monkeypatch.setattr(summary_schedule, "is_due", raise_error)
     monkeypatch.setattr(user_mails, "list_due", raise_error)
     names = sweep.enqueue_due()
@@ -172,11 +172,11 @@ def test_a_video_that_waited_for_a_budget_is_not_cancelled_when_the_wait_ends(
     world: World, alice: User, code: str
 ) -> None:
     task = world.order(alice)
-    world.later(hours=48)
+    world.advance(hours=48)
     at = world.clock.now()
     VideoTask.objects.filter(pk=task.pk).update(wait_code=code, wait_until=at - timedelta(seconds=1))
     sweep.tidy()
-    assert world.now(task).status == "queued"
+    assert world.reload(task).status == "queued"
     assert list(checks.deadlines(deep=False)) == []
     VideoTask.objects.filter(pk=task.pk).update(wait_until=at - timedelta(days=1, minutes=1))
     sweep.tidy()

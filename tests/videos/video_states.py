@@ -24,30 +24,30 @@ PROMPT = "A lighthouse at dusk, long waves rolling in"
 _numbers = itertools.count(1)
 
 
-def queued(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+def make_queued(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
     """Charged and waiting; the user is given its price first."""
     order = VideoOrder(prompt=prompt, **fields)
     give_credits(user, order.quote().user_credits)
     return orders.create(user=user, order=order, idempotency_key=f"take-{next(_numbers)}")
 
 
-def submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
-    task = queued(user, prompt, **fields)
+def make_submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = make_queued(user, prompt, **fields)
     with transaction.atomic():
         lifecycle.claim(task_id=task.pk, account_id=_account().pk, token_hash="0" * 64)
-    return _again(task)
+    return _reload(task)
 
 
-def unconfirmed(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
-    task = submitting(user, prompt, **fields)
+def make_unconfirmed(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = make_submitting(user, prompt, **fields)
     lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail="read timeout")
-    return _again(task)
+    return _reload(task)
 
 
-def generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
-    task = submitting(user, prompt, **fields)
+def make_generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    task = make_submitting(user, prompt, **fields)
     lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=task.pk.hex, due_in_s=60)
-    return _again(task)
+    return _reload(task)
 
 
 def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
@@ -58,7 +58,7 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
     verdicts.record_success(task_id=task.pk, report=report, source="callback")
     name, poster = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
     media_store.store_bytes(film, name, mime_type="video/mp4")
-    media_store.store_bytes(_picture(), poster, mime_type="image/webp")
+    media_store.store_bytes(_make_poster(), poster, mime_type="image/webp")
     facts = {
         "state": VideoFile.State.STORED,
         "name": name,
@@ -71,51 +71,51 @@ def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
     )
     lifecycle.add_note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
     verdicts.complete_if_stored(task_id=task.pk)
-    return _again(task)
+    return _reload(task)
 
 
-def ready(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
-    return finish(generating(user, prompt, **fields))
+def make_ready(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
+    return finish(make_generating(user, prompt, **fields))
 
 
-def refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalReason.PROMINENT_PERSON) -> VideoTask:
+def make_refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalReason.PROMINENT_PERSON) -> VideoTask:
     """Failed by the provider's verdict, refunded."""
-    task = generating(user, prompt)
+    task = make_generating(user, prompt)
     verdict = Report(
         provider_task_id=task.pk.hex, state=ReportState.FAILED, reason=reason, error_message="the vendor's own words"
     )
     verdicts.record_failure(task_id=task.pk, report=verdict, source="callback")
-    return _again(task)
+    return _reload(task)
 
 
-def late(user: User, prompt: str = PROMPT) -> VideoTask:
+def make_late(user: User, prompt: str = PROMPT) -> VideoTask:
     """Given up and refunded, then delivered after all."""
-    task = generating(user, prompt)
+    task = make_generating(user, prompt)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
-    return finish(_again(task))
+    return finish(_reload(task))
 
 
-def cancelled(user: User, prompt: str = PROMPT) -> VideoTask:
-    task = queued(user, prompt)
+def make_cancelled(user: User, prompt: str = PROMPT) -> VideoTask:
+    task = make_queued(user, prompt)
     lifecycle.cancel(task_id=task.pk, code="user", actor=user)
-    return _again(task)
+    return _reload(task)
 
 
 def _account() -> ProviderAccount:
     return provider_accounts.get_current_account()
 
 
-def _again(task: VideoTask) -> VideoTask:
+def _reload(task: VideoTask) -> VideoTask:
     return VideoTask.objects.get(pk=task.pk)
 
 
-def _picture() -> bytes:
+def _make_poster() -> bytes:
     out = io.BytesIO()
     Image.new("RGB", (32, 18), "#884400").save(out, "WEBP")
     return out.getvalue()
 
 
-def png(colour: str = "#336699") -> bytes:
+def make_png(colour: str = "#336699") -> bytes:
     """A small real image, as a person would bring."""
     out = io.BytesIO()
     Image.new("RGB", (640, 360), colour).save(out, "PNG")

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.videos.providers.conftest import API, KEY, UPLOADS
-from tests.videos.providers.wire import TASK, VIDEO, a_request, record
+from tests.videos.providers.kie_replies import TASK, VIDEO, make_record, make_request
 from videos.providers.base import Report, ReportState
 from videos.providers.errors import AccessDenied, NoAnswer, NotSent, OutOfCredits, ProviderError, Refused, Unconfirmed
 from videos.providers.http.exchange import Answer
@@ -86,10 +86,10 @@ def asked(ask: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | 
 
 @settings(max_examples=150, deadline=None)
 @given(answers)
-def test_a_paid_call_ends_in_an_id_or_in_a_paid_calls_errors(answer: Answer) -> None:
+def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(answer: Answer) -> None:
     with patch("videos.providers.http.exchange.call", return_value=answer):
         for named in (
-            asked(lambda: KIE.submit(a_request()), PAID),
+            asked(lambda: KIE.submit(make_request()), PAID),
             asked(lambda: KIE.extend(TASK, prompt="x"), PAID),
         ):
             assert named is None or 1 <= len(named) <= 160
@@ -99,7 +99,7 @@ def test_a_paid_call_ends_in_an_id_or_in_a_paid_calls_errors(answer: Answer) -> 
 
 @settings(max_examples=150, deadline=None)
 @given(answers)
-def test_a_free_call_ends_in_a_value_or_in_a_free_calls_errors(answer: Answer) -> None:
+def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: Answer) -> None:
     with patch("videos.providers.http.exchange.call", return_value=answer):
         report = asked(lambda: KIE.report(TASK), FREE)
         if report is not None:
@@ -117,8 +117,8 @@ def test_a_free_call_ends_in_a_value_or_in_a_free_calls_errors(answer: Answer) -
 @settings(max_examples=120, deadline=None)
 @given(st.dictionaries(names, values, max_size=10))
 @example({"createTime": 10**400, "creditsConsumed": 10**400, "errorCode": 10**400, "seeds": [10**400]})
-def test_any_change_to_a_good_record_is_still_a_report(changes: dict[str, object]) -> None:
-    body = json.dumps(record(**changes)).encode()
+def test_any_change_to_a_good_record_still_gives_a_report(changes: dict[str, object]) -> None:
+    body = json.dumps(make_record(**changes)).encode()
     with patch("videos.providers.http.exchange.call", return_value=Answer(status=200, body=body)):
         check(KIE.report(TASK))
 

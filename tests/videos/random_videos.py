@@ -1,6 +1,6 @@
-"""Many random lives of videos, by the product's own acts and without a provider: `python -m tests.videos.lives SEED STEPS`.
+"""Many videos that go random ways, without a provider: `python -m tests.videos.random_videos SEED STEPS`.
 
-As a process of its own it waits for a line on its input, so that several begin together.
+As a process of its own it waits for a line on its input, so that several processes begin together.
 """
 
 import random
@@ -35,16 +35,16 @@ from videos.providers.base import RefusalReason, Report, ReportState
 
 Status = VideoTask.Status
 
-# Near the night in which Berlin's clocks go back, and a week before a month ends.
-BEGINS = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)
-SAYS = (None, Decimal("37.5"), Decimal("0.1234"), Decimal(250))
+# Just before the night in which Berlin's clocks go back, and a week before a month ends.
+STARTS_AT = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)
+REPORTED_COSTS = (None, Decimal("37.5"), Decimal("0.1234"), Decimal(250))
 
 
-class LeapingClock:
-    """Goes on by leaps."""
+class JumpingClock:
+    """A clock that a test moves."""
 
     def __init__(self) -> None:
-        self.at = BEGINS
+        self.at = STARTS_AT
 
     def now(self) -> datetime:
         self.at += timedelta(milliseconds=1)
@@ -54,8 +54,8 @@ class LeapingClock:
         self.at += timedelta(seconds=seconds)
 
 
-class Lives:
-    """Each step orders a video or moves one of them on, as chance decides."""
+class RandomVideos:
+    """Each step orders a video or advances one, at random."""
 
     def __init__(self, users: list[User], seed: int) -> None:
         self.chance = random.Random(seed)
@@ -64,8 +64,8 @@ class Lives:
         self.tasks: list[Any] = []
         self.account: ProviderAccount = provider_accounts.get_current_account()
 
-    def step(self, moved: LeapingClock) -> None:
-        moved.sleep(self.chance.choice((0.5, 61, 700, 5000)))
+    def step(self, jumping: JumpingClock) -> None:
+        jumping.sleep(self.chance.choice((0.5, 61, 700, 5000)))
         if not self.tasks or self.chance.random() < 0.2:
             self._order()
         else:
@@ -135,7 +135,7 @@ class Lives:
             self._store(task)
 
     def _from_failed(self, task: VideoTask) -> None:
-        """What was given up may yet come, twice and in two ways."""
+        """A result may still come after a refund, twice and in two ways."""
         if task.provider_task_id is None:
             lifecycle.adopt(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
         elif self.chance.random() < 0.5:
@@ -162,12 +162,12 @@ class Lives:
             state=state,
             reason=self.chance.choice((*RefusalReason, None)) if state == ReportState.FAILED else None,
             result_urls=("https://files.example/film.mp4",) if state == ReportState.SUCCEEDED else (),
-            provider_credits=self.chance.choice(SAYS),
+            provider_credits=self.chance.choice(REPORTED_COSTS),
         )
 
 
-def without_limits(settings: Any) -> None:
-    """Nothing waits and nothing is refused, so that every life goes on."""
+def lift_limits(settings: Any) -> None:
+    """Lift every limit, so that nothing waits and nothing is refused."""
     settings.TIME_ZONE = "Europe/Berlin"
     for name in ("HOURLY", "DAILY", "MONTHLY", "USER_DAILY"):
         setattr(settings, f"{name}_COST_LIMIT", Decimal(0))
@@ -176,17 +176,17 @@ def without_limits(settings: Any) -> None:
 
 
 def main(seed: int, steps: int) -> None:
-    without_limits(settings)
-    lives = Lives(list(User.objects.order_by("pk")), seed)
+    lift_limits(settings)
+    videos = RandomVideos(list(User.objects.order_by("pk")), seed)
     print("ready", flush=True)
     sys.stdin.readline()
-    moved = LeapingClock()
-    with clock.replaced(moved):
+    jumping = JumpingClock()
+    with clock.replaced(jumping):
         for n in range(steps):
-            lives.step(moved)
+            videos.step(jumping)
             if n % 25 == seed % 25:
                 recount.fold()
-    print(len(lives.tasks), flush=True)
+    print(len(videos.tasks), flush=True)
 
 
 if __name__ == "__main__":

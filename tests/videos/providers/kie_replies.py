@@ -23,7 +23,7 @@ LINK = ("POST", f"{API}/api/v1/common/download-url")
 NO_CREDITS = "Credits insufficient : Your current balance isn't enough to run this request. Please top up to continue."
 
 
-def a_request(**changes: object) -> VideoRequest:
+def make_request(**changes: object) -> VideoRequest:
     fields: dict[str, object] = {
         "prompt": "A lighthouse at dusk",
         "model": "veo3_fast",
@@ -36,11 +36,11 @@ def a_request(**changes: object) -> VideoRequest:
     return VideoRequest(**(fields | changes))  # type: ignore[arg-type]
 
 
-def envelope(code: object = 200, msg: str = "success", data: object = None) -> dict[str, object]:
+def make_envelope(code: object = 200, msg: str = "success", data: object = None) -> dict[str, object]:
     return {"code": code, "msg": msg, "data": data}
 
 
-def answers(call: tuple[str, str], body: object, *, status: int = 200) -> responses.BaseResponse:
+def add_answer(call: tuple[str, str], body: object, *, status: int = 200) -> responses.BaseResponse:
     """One answer to one call; a body that is text or bytes goes out as it is."""
     method, url = call
     if isinstance(body, str | bytes):
@@ -50,7 +50,7 @@ def answers(call: tuple[str, str], body: object, *, status: int = 200) -> respon
     )
 
 
-def record(**changes: object) -> dict[str, object]:
+def make_record(**changes: object) -> dict[str, object]:
     """The real success of record-info, with changes to its `data`; `...` drops a key."""
     data: dict[str, object] = {
         "taskId": TASK,
@@ -72,4 +72,4 @@ def record(**changes: object) -> dict[str, object]:
         "errorMessage": None,
     }
     data |= changes
-    return envelope(data={key: value for key, value in data.items() if value is not ...})
+    return make_envelope(data={key: value for key, value in data.items() if value is not ...})

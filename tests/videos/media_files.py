@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 
 @functools.cache
-def film(
+def make_video(
     *,
     duration_s: float = 8,
     width: int = 320,
@@ -25,11 +25,11 @@ def film(
     """An MP4 of a square that moves over a changing ground, with the index in front."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
-        _write(path, duration_s=duration_s, width=width, height=height, rate=rate, sound=sound, codec=codec)
+        _write_video(path, duration_s=duration_s, width=width, height=height, rate=rate, sound=sound, codec=codec)
         return path.read_bytes()
 
 
-def _write(path: Path, *, duration_s: float, width: int, height: int, rate: int, sound: bool, codec: str) -> None:
+def _write_video(path: Path, *, duration_s: float, width: int, height: int, rate: int, sound: bool, codec: str) -> None:
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         video = cast(VideoStream, container.add_stream(codec, rate=rate))
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
@@ -55,7 +55,7 @@ def _write(path: Path, *, duration_s: float, width: int, height: int, rate: int,
 
 
 @functools.cache
-def picture(kind: str = "PNG", *, width: int = 640, height: int = 360) -> bytes:
+def make_image(kind: str = "PNG", *, width: int = 640, height: int = 360) -> bytes:
     """An image file with some detail in it."""
     image = Image.new("RGB", (width, height), (30, 120, 90))
     ImageDraw.Draw(image).ellipse((20, 20, width - 20, height - 20), fill=(240, 200, 60))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.videos.providers.wire import OTHER, TASK
+from tests.videos.providers.kie_replies import OTHER, TASK
 from videos.providers.base import CallbackHint, ReportState
 from videos.providers.kie.client import parse_callback, sign_callback, verify_signature
 
@@ -29,7 +29,9 @@ def at(seconds: int) -> datetime:
 
 
 @pytest.mark.parametrize(("key", "task_id", "timestamp", "signature"), VECTORS)
-def test_the_vectors_of_the_protocol_hold(key: str, task_id: str, timestamp: str, signature: str) -> None:
+def test_the_signatures_of_the_protocol_notes_are_reproduced(
+    key: str, task_id: str, timestamp: str, signature: str
+) -> None:
     now = at(int(timestamp))
     assert sign_callback(key, task_id, timestamp) == signature
     assert verify_signature(key, task_id, timestamp, signature, now=now)
@@ -48,21 +50,21 @@ def test_f31_a_stale_or_future_timestamp_is_refused_at_the_tolerance() -> None:
 
 
 @pytest.mark.parametrize("timestamp", ["", "abc", "-1", "1e9", " 1769670760", "١٧٦٩٦٧٠٧٦٠", "9" * 500, "1769670760.0"])
-def test_a_timestamp_that_is_no_plain_number_is_refused(timestamp: str) -> None:
+def test_a_timestamp_that_is_not_a_plain_number_is_refused(timestamp: str) -> None:
     signature = sign_callback("k", TASK, timestamp)
     assert not verify_signature("k", TASK, timestamp, signature, now=at(1769670760))
 
 
 @pytest.mark.parametrize("signature", ["", "é", "\ud800", "x" * 10_000, VECTORS[2][3] + "=", VECTORS[2][3].lower()])
-def test_a_signature_of_any_shape_is_compared_and_refused(signature: str) -> None:
+def test_a_wrong_signature_of_any_form_is_refused(signature: str) -> None:
     assert not verify_signature("k", VECTORS[2][1], "1769670760", signature, now=at(1769670760))
 
 
-def test_without_a_key_nothing_is_genuine() -> None:
+def test_without_a_key_no_signature_is_valid() -> None:
     assert not verify_signature("", TASK, "1769670760", sign_callback("", TASK, "1769670760"), now=at(1769670760))
 
 
-def test_f30_a_forged_body_yields_a_name_and_a_claim_and_nothing_else() -> None:
+def test_f30_a_forged_body_yields_only_a_task_id_and_a_claim() -> None:
     forged = {
         "code": 200,
         "data": {"taskId": OTHER, "info": {"resultUrls": ["http://169.254.169.254/latest"]}, "creditsConsumed": 1},
@@ -101,7 +103,7 @@ MALFORMED: list[tuple[str, bytes, str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "body", "content_type", "named"), MALFORMED, ids=[row[0] for row in MALFORMED])
-def test_f33_a_malformed_body_is_said_to_be_malformed(name: str, body: bytes, content_type: str, named: str) -> None:
+def test_f33_a_malformed_body_is_reported_as_malformed(name: str, body: bytes, content_type: str, named: str) -> None:
     hint = parse_callback(body, content_type)
     assert not hint.well_formed
     assert hint.problem
@@ -110,7 +112,7 @@ def test_f33_a_malformed_body_is_said_to_be_malformed(name: str, body: bytes, co
 
 @pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "APPLICATION/JSON", "", "text/json",
                                           "application/vnd.kie+json"])  # fmt: skip
-def test_json_goes_by_several_names(content_type: str) -> None:
+def test_several_content_types_count_as_json(content_type: str) -> None:
     assert parse_callback(GOOD, content_type).well_formed
 
 
@@ -144,19 +146,19 @@ near_json = st.recursive(
 
 
 @given(st.binary(max_size=300), st.text(max_size=40))
-def test_f33_any_bytes_of_any_type_are_survived(body: bytes, content_type: str) -> None:
+def test_f33_any_bytes_of_any_type_are_parsed_without_an_error(body: bytes, content_type: str) -> None:
     assert isinstance(parse_callback(body, content_type), CallbackHint)
 
 
 @given(any_json | near_json)
-def test_f33_any_json_is_survived(value: object) -> None:
+def test_f33_any_json_is_parsed_without_an_error(value: object) -> None:
     hint = parse_callback(json.dumps(value).encode(), JSON)
     assert isinstance(hint, CallbackHint)
     assert len(hint.provider_task_id) <= 160
     assert hint.well_formed == (not hint.problem)
 
 
-def test_f33_depth_is_survived_close_to_the_interpreters_own_limit() -> None:
+def test_f33_deep_nesting_is_parsed_close_to_the_recursion_limit() -> None:
     for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit() + 200, 20):
         body = b'{"data":' * depth + b"1" + b"}" * depth
         assert isinstance(parse_callback(body, JSON), CallbackHint)

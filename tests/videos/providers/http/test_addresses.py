@@ -44,7 +44,7 @@ def test_f46_public_addresses_are_public_up_to_the_edge_of_each_block(text: str)
     check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
 
 
-def test_f46_one_private_address_among_public_ones_spoils_the_name() -> None:
+def test_f46_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
     addresses = [ipaddress.ip_address(text) for text in ("1.1.1.1", "2606:4700::1111", "10.0.0.1")]
     with pytest.raises(ForbiddenAddress, match=r"10\.0\.0\.1"):
         check_addresses(parse_url("https://results.test/"), addresses, NOBODY)
@@ -76,7 +76,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("url", DISGUISED + MALFORMED)
-def test_f46_urls_that_two_readers_might_read_differently_are_refused(url: str) -> None:
+def test_f46_urls_that_parsers_might_read_differently_are_refused(url: str) -> None:
     with pytest.raises(ForbiddenAddress):
         parse_url(url)
 
@@ -100,18 +100,18 @@ def test_f46_urls_that_two_readers_might_read_differently_are_refused(url: str) 
         ("https://results.test/%2e%2e/x", "results.test", 443, "/%2e%2e/x"),
     ],
 )
-def test_a_plain_url_is_taken_apart(url: str, host: str, port: int, target: str) -> None:
+def test_a_plain_url_is_split_into_its_parts(url: str, host: str, port: int, target: str) -> None:
     place = parse_url(url)
     assert (place.host, place.port, place.target) == (host, port, target)
 
 
-def test_a_place_does_not_show_what_it_asks_for() -> None:
+def test_a_parsed_url_does_not_show_path_and_query() -> None:
     assert "secret" not in str(parse_url("https://results.test/v.mp4?X-Amz-Signature=secret"))
 
 
 @pytest.mark.parametrize("url", ["http://results.test/", "https://results.test:8443/", "http://results.test:443/",
                                  "https://results.test:22/"])  # fmt: skip
-def test_f46_the_public_internet_is_asked_only_over_https_on_its_port(url: str) -> None:
+def test_f46_public_hosts_are_fetched_only_over_https_on_port_443(url: str) -> None:
     with pytest.raises(ForbiddenAddress, match="443"):
         check_addresses(parse_url(url), [ipaddress.ip_address("1.1.1.1")], NOBODY)
 
@@ -127,7 +127,7 @@ def test_the_allow_list_is_read_from_one_line() -> None:
 
 
 @pytest.mark.parametrize("text", ["http://files.lan", "files.lan:80", "10.1.2.3/16", "*", "a b/c", "10.0.0.0/33"])
-def test_a_wrong_entry_of_the_allow_list_is_named(text: str) -> None:
+def test_an_invalid_entry_of_the_allow_list_is_named(text: str) -> None:
     with pytest.raises(ValueError, match="not a host name"):
         AllowList.parse(text)
 
@@ -148,7 +148,7 @@ def test_a_wrong_entry_of_the_allow_list_is_named(text: str) -> None:
         ("http://[::1]:80/v", "::ffff:127.0.0.1", False),
     ],
 )
-def test_what_is_allowed_is_allowed_over_http_and_on_any_port(url: str, address: str, good: bool) -> None:
+def test_allowed_hosts_may_use_http_and_any_port(url: str, address: str, good: bool) -> None:
     allow = AllowList.parse("127.0.0.1, files.lan, 10.1.0.0/16")
     if good:
         check_addresses(parse_url(url), [ipaddress.ip_address(address)], allow)

@@ -1,0 +1,32 @@
+"""Callbacks as the provider, or a stranger, makes them."""
+
+import json
+import time
+
+import requests
+
+from tests.videos.world import World
+from videos.models import CallbackReceipt, VideoTask
+from videos.pipeline import dispatch
+
+
+def wait_for_callbacks(world: World, task: VideoTask, *, times: int = 1) -> list[CallbackReceipt]:
+    """Wait until so many callbacks came for the task."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        receipts = list(task.callbacks.order_by("id"))
+        if sum(receipt.times for receipt in receipts) >= times:
+            return receipts
+        time.sleep(0.05)
+    raise AssertionError(f"no callback came: {world.sandbox.truth()['events']}")
+
+
+def post_callback(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.Response:
+    """A call by a stranger on a task's address."""
+    headers = {"Content-Type": "application/json", **headers}
+    return requests.post(dispatch.build_callback_url(task.pk, token), data=body, headers=headers, timeout=10)
+
+
+def make_body(provider_task_id: str, code: int = 200, url: str = "https://example.com/video.mp4") -> bytes:
+    data = {"taskId": provider_task_id, "info": {"resultUrls": [url]}}
+    return json.dumps({"code": code, "msg": "Veo3.1 video generated successfully.", "data": data}).encode()

@@ -1,0 +1,49 @@
+"""Fixtures for tests of the pipeline."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from accounts.models import User
+from accounts.seams import clock
+from billing.provider import accounts as provider_accounts
+from tests.billing.conftest import SetClock
+from tests.videos.world import World
+from videos.models import VideoTask
+
+
+@pytest.fixture
+def token(world_with_callbacks: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The secret that the next task will get."""
+    secret = "t" * 43
+    monkeypatch.setattr("accounts.seams.randomness.token", lambda: secret)
+    return secret
+
+
+@pytest.fixture
+def task(world: World, alice: User) -> VideoTask:
+    """A film that the provider has finished and we have not yet fetched."""
+    task = world.order(alice, duration_s=4)
+    world.send()
+    world.sandbox.finish()
+    world.advance(minutes=10)
+    world.poll()
+    assert world.reload(task).status == "downloading"
+    return world.reload(task)
+
+
+@pytest.fixture
+def still() -> Iterator[SetClock]:
+    """Our clock, standing still."""
+    mine = SetClock()
+    with clock.replaced(mine):
+        yield mine
+
+
+@pytest.fixture
+def provider(still: SetClock) -> int:
+    """The account that new work goes to, with a good balance."""
+    current = provider_accounts.get_current_account()
+    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
+    return current.pk

@@ -1,0 +1,64 @@
+"""A file server on the loopback that serves ranges, and downloads from it."""
+
+import io
+import re
+import socket
+import time
+from typing import Any
+
+from tests.videos.providers.loopback import Behaviour, Loopback, make_answer
+from videos.providers.http.addresses import AllowList
+from videos.providers.http.download import FetchLimits, FetchResult, fetch
+
+CONTENT = bytes(range(256)) * 2000  # 512,000 bytes
+
+ETAG = '"film-1"'
+
+SIGNATURE = "X-Amz-Signature=canary-signature"
+
+ALLOW_LOOPBACK = AllowList.parse("127.0.0.1")
+
+LIMITS = FetchLimits(
+    max_bytes=1_000_000, connect_s=1, read_s=0.5, answer_s=1, total_s=3, min_bytes_per_s=1000, speed_window_s=0.4
+)
+
+MP4 = {"Content-Type": "video/mp4", "ETag": ETAG}
+
+
+def download(server: Loopback, path: str = f"/v/a.mp4?{SIGNATURE}", **kwargs: Any) -> tuple[FetchResult, bytes]:
+    into = kwargs.pop("into", None) or io.BytesIO()
+    fetched = fetch(server.url + path, into=into, limits=kwargs.pop("limits", LIMITS), allow=ALLOW_LOOPBACK, **kwargs)
+    return fetched, into.getvalue()
+
+
+def range_server(film: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
+    """A good file server: ranges, If-Range, 416."""
+
+    def behave(sock: socket.socket, request: bytes) -> None:
+        asked = re.search(rb"\r\nRange: bytes=(\d+)-\r\n", request)
+        match = re.search(rb"\r\nIf-Range: ([^\r]+)\r\n", request)
+        headers = {"Content-Type": "video/mp4", "ETag": etag}
+        if asked is None or (match and match[1].decode() != etag):
+            sock.sendall(make_answer("200 OK", film, headers=headers))
+            return
+        start = int(asked[1])
+        if start >= len(film):
+            data = make_answer("416 Range Not Satisfiable", headers=headers | {"Content-Range": f"bytes */{len(film)}"})
+        else:
+            span = f"bytes {start}-{len(film) - 1}/{len(film)}"
+            data = make_answer("206 Partial Content", film[start:], headers=headers | {"Content-Range": span})
+        sock.sendall(data)
+
+    return behave
+
+
+def send_slowly(head: bytes, drop: bytes) -> Behaviour:
+    """Every 0.2 s another drop: the scaled twin of one byte in five seconds."""
+
+    def behave(sock: socket.socket, request: bytes) -> None:
+        sock.sendall(head)
+        while True:
+            sock.sendall(drop)
+            time.sleep(0.2)
+
+    return behave
