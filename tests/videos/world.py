@@ -139,7 +139,7 @@ class World:
 
     def count_submissions(self) -> int:
         """How many paid submissions the provider accepted."""
-        return len(self.sandbox.accepted())
+        return len(self.sandbox.list_accepted())
 
 
 @pytest.fixture

@@ -29,5 +29,5 @@ def unconfirmed_video(world: World, user: User) -> VideoTask:
     world.sandbox.set_faults("drop-answer")
     world.send()
     world.sandbox.set_faults()
-    assert world.now(task).status == "unconfirmed"
-    return world.now(task)
+    assert world.reload(task).status == "unconfirmed"
+    return world.reload(task)

@@ -180,9 +180,9 @@ def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
     with pytest.raises(operator_actions.CallbackPending):
         operator_actions.cancel(task_id=task.pk, seen_status="unconfirmed", actor=olga)
     operator_actions.check_now(task_id=task.pk, seen_status="unconfirmed", actor=olga)
-    called_world.run()
-    called_world.assert_charged(task)
-    assert called_world.submissions() == 1
+    world_with_callbacks.run()
+    world_with_callbacks.assert_charged(task)
+    assert world_with_callbacks.count_submissions() == 1
 
 
 def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_the_film(
@@ -194,7 +194,7 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
     world.advance(minutes=3)
 
     def visit(name: str) -> None:
-        if name == "poll.answered" and world.now(task).status == "generating":
+        if name == "poll.answered" and world.reload(task).status == "generating":
             operator_actions.cancel(task_id=task.pk, seen_status="generating", actor=olga)
 
     with failpoints.replaced(visit):
@@ -256,7 +256,7 @@ def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, ali
         if name == "poll.answered" and not looked:
             looked.append(True)
             operator_actions.check_now(task_id=task.pk, seen_status="generating", actor=olga)
-            world.ask()
+            world.poll()
 
     with failpoints.replaced(visit):
         world.poll()

@@ -29,15 +29,15 @@ def test_every_act_asks_first_and_says_what_happens_to_the_money(desk: Client, w
     assert "This costs nothing by itself" in ask(desk, "check_now", queued)
     assert "Not possible in its current state" in ask(desk, "mark_lost", queued)
     assert "Not possible in its current state" in ask(desk, "retry_download", queued)
-    assert world.now(queued).status == "queued"
-    assert world.money(queued) == [("charge", -60)]
+    assert world.reload(queued).status == "queued"
+    assert world.ledger_entries(queued) == [("charge", -60)]
 
 
 def test_a_waiting_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     assert "60 credits refunded to alice@example.com" in do(desk, "cancel_with_refund", task)
     world.assert_refunded(task)
-    assert world.spent(task) == ("settled", "not_spent")
+    assert world.spend_state(task) == ("settled", "not_spent")
     event = TaskEvent.objects.get(task=task, kind="cancelled")
     assert event.actor == olga
     assert LogEntry.objects.get(object_id=str(task.pk)).change_message == "cancel_with_refund"
@@ -50,17 +50,17 @@ def test_a_running_video_is_given_up_and_a_late_film_is_delivered_free(
 ) -> None:
     task = world.order(alice)
     world.send()
-    do(desk, "cancel_with_refund", world.now(task))
+    do(desk, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
-    assert world.now(task).failure_code == "operator"
-    assert world.spent(task) == ("settled", "possible")
-    assert [alert.reference for alert in world.alerts(Alert.Kind.POSSIBLE_SPEND)] == [task.reference]
+    assert world.reload(task).failure_code == "operator"
+    assert world.spend_state(task) == ("settled", "possible")
+    assert [alert.reference for alert in world.list_alerts(Alert.Kind.POSSIBLE_SPEND)] == [task.reference]
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
-    world.later(hours=2)
+    world.advance(hours=2)
     world.run()
-    assert world.now(task).late_at is not None
+    assert world.reload(task).late_at is not None
     world.assert_refunded(task)
-    assert world.submissions() == 1
+    assert world.count_submissions() == 1
     assert "Arrived late" in page(desk, task)
 
 
@@ -68,51 +68,51 @@ def test_a_video_that_cannot_be_saved_is_cancelled_with_its_cost_known(desk: Cli
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
-    assert world.now(task).status == "downloading"
-    assert "charged 60 provider credits" in ask(desk, "cancel_with_refund", world.now(task))
-    do(desk, "cancel_with_refund", world.now(task))
+    world.advance(minutes=3)
+    world.poll()
+    assert world.reload(task).status == "downloading"
+    assert "charged 60 provider credits" in ask(desk, "cancel_with_refund", world.reload(task))
+    do(desk, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
-    assert world.spent(task) == ("settled", "price_list")
+    assert world.spend_state(task) == ("settled", "price_list")
 
 
 def test_an_unconfirmed_video_is_called_lost(desk: Client, world: World, alice: User, olga: User) -> None:
     task = unconfirmed_video(world, alice)
-    assert "Marked as lost" in do(desk, "mark_lost", world.now(task))
+    assert "Marked as lost" in do(desk, "mark_lost", world.reload(task))
     world.assert_refunded(task)
-    assert world.now(task).failure_code == "unconfirmed"
+    assert world.reload(task).failure_code == "unconfirmed"
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
 
 
 def test_looking_now_makes_it_due_and_is_noted(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
-    before = world.now(task).due_at
+    before = world.reload(task).due_at
     world.sandbox.finish()
-    assert world.ask() == 0
-    assert "being checked now" in do(desk, "check_now", world.now(task))
-    assert world.now(task).due_at < before
-    assert world.ask() == 1
-    assert world.now(task).status == "downloading"
+    assert world.poll() == 0
+    assert "being checked now" in do(desk, "check_now", world.reload(task))
+    assert world.reload(task).due_at < before
+    assert world.poll() == 1
+    assert world.reload(task).status == "downloading"
     assert TaskEvent.objects.get(task=task, kind="note").actor == olga
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "check_now", world.now(task))
+    assert "Nothing can be done in its current state" in do(desk, "check_now", world.reload(task))
 
 
 def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
-    world.later(minutes=3)
-    world.ask()
+    world.advance(minutes=3)
+    world.poll()
     VideoFile.objects.filter(task=task).update(due_at=world.clock.now() + timedelta(days=3))
-    assert world.save() == 0
-    assert "1 file is being downloaded" in do(desk, "retry_download", world.now(task))
+    assert world.download() == 0
+    assert "1 file is being downloaded" in do(desk, "retry_download", world.reload(task))
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "retry_download", world.now(task))
+    assert "Nothing can be done in its current state" in do(desk, "retry_download", world.reload(task))
 
 
 def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings) -> None:
@@ -125,7 +125,7 @@ def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings)
     text = page(client, task)
     assert "Cancel with refund" not in text
     do(client, "cancel_with_refund", task)
-    assert world.now(task).status == "queued"
+    assert world.reload(task).status == "queued"
     nobody = make_person("nora@example.com", is_staff=True)
     client.force_login(nobody)
     assert client.get(LIST).status_code == 403

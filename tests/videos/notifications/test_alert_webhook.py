@@ -16,7 +16,7 @@ from billing.models import AlertDelivery
 from tests.billing.conftest import SetClock
 from tests.mail import free_port
 from tests.videos.notifications.delivery import SECRET, Kind, parts
-from tests.videos.providers.loopback import Behaviour, answer, resets, says, serving
+from tests.videos.providers.loopback import Behaviour, answers_with, make_answer, reset_connection, serve
 from videos.notifications import alert_delivery
 from videos.providers import standard_webhooks
 
@@ -41,7 +41,7 @@ def test_a_secret_that_is_none_is_refused_without_being_shown(secret: str) -> No
 
 
 def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], None], still: SetClock) -> None:
-    with serving(says("204 No Content")) as server:
+    with serve(answers_with("204 No Content")) as server:
         hook(f"{server.url}/alerts?room=7")
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
         assert alert_delivery.deliver_due() == 1
@@ -72,16 +72,16 @@ def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], No
 
 
 def redirects(sock: Any, request: bytes) -> None:
-    sock.sendall(answer("302 Found", headers={"Location": "/elsewhere"}))
+    sock.sendall(make_answer("302 Found", headers={"Location": "/elsewhere"}))
 
 
 @pytest.mark.parametrize(
     ("behave", "error"),
     [
-        (says("500 Oops"), "it answered 500"),
+        (answers_with("500 Oops"), "it answered 500"),
         (redirects, "it answered 302"),
-        (resets, "the connection was reset"),
-        (says("400 Bad", b"x" * 100_000), "it answered 400"),
+        (reset_connection, "the connection was reset"),
+        (answers_with("400 Bad", b"x" * 100_000), "it answered 400"),
     ],
 )
 def test_a_webhook_that_does_not_take_it_gets_it_again_under_the_same_id(
@@ -91,7 +91,7 @@ def test_a_webhook_that_does_not_take_it_gets_it_again_under_the_same_id(
     error: str,
 ) -> None:
     alert_due = AlertDelivery.objects.filter(state="due")
-    with serving(behave) as server:
+    with serve(behave) as server:
         hook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 0
@@ -116,7 +116,7 @@ def test_a_webhook_that_is_not_there_is_named_without_its_address(
 
 
 def test_a_webhook_that_is_gone_gets_nothing_more(hook: Callable[[str], None], still: SetClock) -> None:
-    with serving(says("410 Gone")) as server:
+    with serve(answers_with("410 Gone")) as server:
         hook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         alert_delivery.deliver_due()
@@ -135,7 +135,7 @@ def test_a_webhook_that_was_taken_out_of_the_settings_is_given_up(hook: Callable
 
 
 def test_a_secret_that_cannot_sign_sends_nothing(hook: Callable[[str], None], settings: Settings) -> None:
-    with serving(says("200 OK")) as server:
+    with serve(answers_with("200 OK")) as server:
         hook(server.url)
         settings.ALERT_WEBHOOK_SECRET = ""
         alerts.raise_alert(Kind.STORAGE)

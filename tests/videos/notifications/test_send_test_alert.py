@@ -12,7 +12,7 @@ from billing.alerts import outbox as alert_outbox
 from billing.models import Alert, AlertDelivery
 from tests.mail import Mailbox
 from tests.videos.notifications.delivery import OLGA, parts, subjects
-from tests.videos.providers.loopback import says, serving
+from tests.videos.providers.loopback import answers_with, serve
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
     post_office: Mailbox, hook: Callable[[str], None], settings: Settings
 ) -> None:
     settings.COST_ALERT_EMAIL = [OLGA]
-    with serving(says("200 OK")) as server:
+    with serve(answers_with("200 OK")) as server:
         hook(server.url)
         code, said = send_test()
         assert code == 0
@@ -44,7 +44,7 @@ def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
 def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(
     post_office: Mailbox, hook: Callable[[str], None], settings: Settings
 ) -> None:
-    with serving(says("500 Oops")) as server:
+    with serve(answers_with("500 Oops")) as server:
         hook(server.url)
         code, said = send_test("--email", "otto@example.com", "--webhook")
     assert code == 1
@@ -59,7 +59,7 @@ def test_a_test_alert_may_go_to_one_place_alone(post_office: Mailbox, hook: Call
             text = part.get_content()
             assert "an operator sent a test to your address" in text
             assert "COST_ALERT_EMAIL" not in text
-    with serving(says("200 OK")) as server:
+    with serve(answers_with("200 OK")) as server:
         hook(server.url)
         assert send_test("--webhook")[0] == 0
     assert [message["To"] for message in post_office.messages] == ["otto@example.com"]

@@ -18,7 +18,7 @@ def wait_for_callbacks(world: World, task: VideoTask, *, times: int = 1) -> list
         if sum(receipt.times for receipt in receipts) >= times:
             return receipts
         time.sleep(0.05)
-    raise AssertionError(f"no callback came: {world.sandbox.truth()['events']}")
+    raise AssertionError(f"no callback came: {world.sandbox.read_state()['events']}")
 
 
 def post_callback(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.Response:

@@ -99,7 +99,7 @@ def test_dispatch_reads_an_old_balance_again_and_an_order_never_waits_for_it(
     world.order(alice, "the third")
     world.send()
     assert current().snapshots.count() == reads + 1
-    asked = world.sandbox.truth()["requests"]["GET /api/v1/chat/credit"]
+    asked = world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"]
     world.advance(hours=1)
     assert world.order(alice, "the fourth").status == "queued"
     assert world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"] == asked
@@ -128,7 +128,7 @@ def test_f75_a_running_video_is_polled_with_the_key_that_created_it(
     provider_keys.activate_key(account_id=added.pk)
     new = world.order(alice, "with the second key")
     world.send()
-    assert [len(world.sandbox.accepted()), len(second.accepted())] == [1, 1]
+    assert [len(world.sandbox.list_accepted()), len(second.list_accepted())] == [1, 1]
     assert (world.reload(old).account, world.reload(new).account) == (first_account, current())
 
     read = first_account.snapshots.count()

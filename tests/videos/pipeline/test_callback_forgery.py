@@ -15,7 +15,7 @@ HMAC_KEY = "test-webhook-hmac-key"
 
 
 def test_f29_a_wrong_token_is_not_found_and_touches_no_row(world_with_callbacks: World, alice: User) -> None:
-    world_with_callbacks.sandbox.order("callback-wrong-token", "stuck-generating")
+    world_with_callbacks.sandbox.set_faults("callback-wrong-token", "stuck-generating")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     before = VideoTask.objects.filter(pk=task.pk).values().get()
@@ -24,7 +24,7 @@ def test_f29_a_wrong_token_is_not_found_and_touches_no_row(world_with_callbacks:
     assert post_callback(task, "short", body).status_code == 404
     assert VideoTask.objects.filter(pk=task.pk).values().get() == before
     assert not CallbackReceipt.objects.exists()
-    world_with_callbacks.sandbox.order("callback-wrong-token")
+    world_with_callbacks.sandbox.set_faults("callback-wrong-token")
     world_with_callbacks.sandbox.finish()
     answers = world_with_callbacks.sandbox.wait_for("callback", count=2)
     assert {answer["status"] for answer in answers} == {200, 404}
@@ -49,7 +49,7 @@ def test_f29_a_client_that_guesses_addresses_is_blocked_for_a_minute(
 def test_f29_another_tasks_address_touches_neither(world_with_callbacks: World, alice: User, bob: User) -> None:
     hers, his = world_with_callbacks.order(alice), world_with_callbacks.order(bob, "another")
     world_with_callbacks.send()
-    world_with_callbacks.sandbox.order("callback-other-token")
+    world_with_callbacks.sandbox.set_faults("callback-other-token")
     world_with_callbacks.sandbox.finish()
     wait_for_callbacks(world_with_callbacks, hers)
     wait_for_callbacks(world_with_callbacks, his)
@@ -89,7 +89,7 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     foreign = world_with_callbacks.order(bob, "somebody else's prompt")
     world_with_callbacks.send()
     foreign_id = world_with_callbacks.reload(foreign).provider_task_id or ""
-    world_with_callbacks.sandbox.order("drop-answer", "no-callback")
+    world_with_callbacks.sandbox.set_faults("drop-answer", "no-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     VideoTask.objects.filter(pk=foreign.pk).update(status="failed", finished_at=clock.now())
@@ -102,7 +102,7 @@ def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
 def test_f30_forged_ids_neither_delay_nor_displace_the_true_one(
     world_with_callbacks: World, alice: User, token: str
 ) -> None:
-    world_with_callbacks.sandbox.order("drop-answer", "no-callback")
+    world_with_callbacks.sandbox.set_faults("drop-answer", "no-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     assert world_with_callbacks.reload(task).status == "unconfirmed"
@@ -111,7 +111,7 @@ def test_f30_forged_ids_neither_delay_nor_displace_the_true_one(
     ]
     assert set(forged) == {200}
     world_with_callbacks.sandbox.finish()
-    true_name = world_with_callbacks.sandbox.accepted()[0]["task_id"]
+    true_name = world_with_callbacks.sandbox.list_accepted()[0]["task_id"]
     assert post_callback(task, token, make_body(true_name)).status_code == 503, "what cannot be kept is not taken"
     world_with_callbacks.poll()
     world_with_callbacks.advance(minutes=11)

@@ -37,7 +37,7 @@ def test_the_token_is_kept_only_as_a_hash(world_with_callbacks: World, alice: Us
 def test_f09_f20_a_lost_answer_is_found_again_by_its_callback_and_paid_once(
     world_with_callbacks: World, alice: User, fault: str
 ) -> None:
-    world_with_callbacks.sandbox.order(fault)
+    world_with_callbacks.sandbox.set_faults(fault)
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     assert world_with_callbacks.reload(task).status == "unconfirmed"
@@ -67,7 +67,7 @@ def test_f20_a_callback_repairs_a_task_whose_worker_died_before_storing_the_answ
 
 
 def test_f26_a_callback_before_the_answer_is_stored_and_used(world_with_callbacks: World, alice: User) -> None:
-    world_with_callbacks.sandbox.order("early-callback")
+    world_with_callbacks.sandbox.set_faults("early-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     assert world_with_callbacks.reload(task).status == "generating"
@@ -77,7 +77,7 @@ def test_f26_a_callback_before_the_answer_is_stored_and_used(world_with_callback
 
 
 def test_f27_ten_duplicates_at_once_have_one_effect(world_with_callbacks: World, alice: User) -> None:
-    world_with_callbacks.sandbox.order("duplicate-callback:10")
+    world_with_callbacks.sandbox.set_faults("duplicate-callback:10")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
@@ -98,7 +98,7 @@ def test_f27_ten_duplicates_at_once_have_one_effect(world_with_callbacks: World,
 def test_f28_record_info_decides_and_final_states_never_flip(
     world_with_callbacks: World, alice: User, fault: str, prompt: str, final: str
 ) -> None:
-    world_with_callbacks.sandbox.order(fault)
+    world_with_callbacks.sandbox.set_faults(fault)
     task = world_with_callbacks.order(alice, prompt)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
@@ -118,7 +118,7 @@ def test_f28_record_info_decides_and_final_states_never_flip(
 def test_f34_success_without_a_file_is_polled_and_then_refunded_with_an_alert(
     world_with_callbacks: World, alice: User, kind: str
 ) -> None:
-    world_with_callbacks.sandbox.order(f"success-no-urls:{kind}", "callback-empty-urls")
+    world_with_callbacks.sandbox.set_faults(f"success-no-urls:{kind}", "callback-empty-urls")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
@@ -134,13 +134,13 @@ def test_f34_success_without_a_file_is_polled_and_then_refunded_with_an_alert(
 
 
 def test_f34_a_file_that_appears_later_is_delivered(world_with_callbacks: World, alice: User) -> None:
-    world_with_callbacks.sandbox.order("success-no-urls", "callback-null-urls")
+    world_with_callbacks.sandbox.set_faults("success-no-urls", "callback-null-urls")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
     wait_for_callbacks(world_with_callbacks, task)
     world_with_callbacks.poll()
-    world_with_callbacks.sandbox.order()
+    world_with_callbacks.sandbox.set_faults()
     world_with_callbacks.advance(minutes=2)
     world_with_callbacks.run()
     world_with_callbacks.assert_charged(task)
@@ -148,7 +148,7 @@ def test_f34_a_file_that_appears_later_is_delivered(world_with_callbacks: World,
 
 @pytest.mark.parametrize("fault", ["unknown-flag:7", "callback-unknown-code:777"])
 def test_f35_an_unknown_verdict_is_not_final(world_with_callbacks: World, alice: User, fault: str) -> None:
-    world_with_callbacks.sandbox.order(fault)
+    world_with_callbacks.sandbox.set_faults(fault)
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
@@ -157,7 +157,7 @@ def test_f35_an_unknown_verdict_is_not_final(world_with_callbacks: World, alice:
     if fault.startswith("unknown-flag"):
         assert world_with_callbacks.reload(task).status == "generating"
         assert world_with_callbacks.list_alerts("odd_answer")
-    world_with_callbacks.sandbox.order()
+    world_with_callbacks.sandbox.set_faults()
     world_with_callbacks.advance(minutes=2)
     world_with_callbacks.run()
     world_with_callbacks.assert_charged(task)
@@ -176,7 +176,7 @@ def test_f36_a_callback_while_the_database_is_away_is_503_and_polling_finishes(
     with monkeypatch.context() as patch:
         patch.setattr(callbacks, "_receive", away)
         assert post_callback(task, token, make_body(provider_id)).status_code == 503
-    world_with_callbacks.sandbox.order("no-callback")
+    world_with_callbacks.sandbox.set_faults("no-callback")
     world_with_callbacks.advance(minutes=1)
     world_with_callbacks.run(rounds=20)
     world_with_callbacks.assert_charged(task)
@@ -196,7 +196,7 @@ def test_f38_a_callback_for_an_unknown_task_is_stored_and_raises_an_alert(
 
 
 def test_f39_a_callback_that_claims_success_too_early_changes_nothing(world_with_callbacks: World, alice: User) -> None:
-    world_with_callbacks.sandbox.order("callback-lies-success")
+    world_with_callbacks.sandbox.set_faults("callback-lies-success")
     world_with_callbacks.sandbox.settings(times_s=[600, 600, 600])
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
@@ -209,14 +209,14 @@ def test_f39_a_callback_that_claims_success_too_early_changes_nothing(world_with
 
 
 def test_a_late_callback_of_a_refunded_task_delivers_free(world_with_callbacks: World, alice: User, token: str) -> None:
-    world_with_callbacks.sandbox.order("drop-answer", "no-callback")
+    world_with_callbacks.sandbox.set_faults("drop-answer", "no-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.advance(minutes=61)
     world_with_callbacks.poll()
     world_with_callbacks.assert_refunded(task)
     world_with_callbacks.sandbox.finish()
-    [provider_id] = [row["task_id"] for row in world_with_callbacks.sandbox.accepted()]
+    [provider_id] = [row["task_id"] for row in world_with_callbacks.sandbox.list_accepted()]
     assert post_callback(task, token, make_body(provider_id)).status_code == 200
     world_with_callbacks.poll()
     world_with_callbacks.download()

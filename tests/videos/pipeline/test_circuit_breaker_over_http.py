@@ -57,13 +57,13 @@ def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: W
     assert second_rest > first_rest
 
     # The balance is well, the probe is not: one paid call, no more.
-    world.sandbox.order("html-502")
+    world.sandbox.set_faults("html-502")
     world.advance(seconds=70)
     world.send()
     assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
 
     # All is well: the probe closes it, and the others follow in the same job.
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(seconds=140)
     assert world.send() == 6
     assert (account().breaker, account().breaker_opened) == ("closed", 0)
@@ -90,7 +90,7 @@ def test_while_something_else_stops_all_videos_a_recovered_provider_is_asked_onc
 
 @pytest.mark.parametrize("fault", ["code-422", "code-400-policy", "code-451", "code-402", "code-429"])
 def test_refusals_and_missing_credits_never_open_the_breaker(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for number in range(8):
         world.order(alice, f"prompt {number}")
     for _ in range(8):
@@ -104,7 +104,7 @@ def test_failing_polls_open_the_breaker_too(world: World, alice: User) -> None:
     for number in range(5):
         world.order(alice, f"prompt {number}")
     world.send()
-    world.sandbox.order("record-http:500")
+    world.sandbox.set_faults("record-http:500")
     world.advance(minutes=2)
     world.poll()
     assert account().breaker == "open"

@@ -28,7 +28,7 @@ def save_until_ready(world: World, task: VideoTask, *, rounds: int = 10) -> None
 
 
 def test_f44_a_missing_file_is_retried_until_it_is_there(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404=1:6")
+    world.sandbox.set_faults("file-404=1:6")
     world.download()
     assert world.reload(task).status == "downloading"
     assert file_of(task).last_error.startswith("missing")
@@ -39,7 +39,7 @@ def test_f44_a_missing_file_is_retried_until_it_is_there(world: World, task: Vid
 
 
 def test_f44_a_file_that_never_appears_is_given_up_on_day_13_and_refunded(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404")
+    world.sandbox.set_faults("file-404")
     waits = []
     for _ in range(8):
         world.clock.ahead += timedelta(seconds=max(wait_s(world, task), 0) + 1)
@@ -71,11 +71,11 @@ def test_f44_a_file_that_moved_is_found_where_record_info_says(world: World, tas
 
 
 def test_f44_an_operator_can_retry_a_lost_file(world: World, task: VideoTask) -> None:
-    world.sandbox.order("file-404")
+    world.sandbox.set_faults("file-404")
     world.advance(days=14)
     world.download()
     world.assert_refunded(task)
-    world.sandbox.order()
+    world.sandbox.set_faults()
     assert downloads.retry(task_id=task.pk) == 1
     world.download()
     assert file_of(task).state == State.STORED
@@ -86,17 +86,17 @@ def test_f44_an_operator_can_retry_a_lost_file(world: World, task: VideoTask) ->
 
 @pytest.mark.parametrize("fault", ["file-403-until-minted", "file-expired"])
 def test_f45_a_dead_link_is_replaced_by_a_fresh_one_at_once(world: World, task: VideoTask, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.download()
     world.assert_charged(task)
-    assert world.sandbox.truth()["requests"]["POST /api/v1/common/download-url"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/common/download-url"] == 1
     assert file_of(task).fetch_url == ""
 
 
 def test_f45_without_a_fresh_link_it_is_tried_again_later(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.sandbox.order("file-403-until-minted")
+    world.sandbox.set_faults("file-403-until-minted")
     with monkeypatch.context() as patch:
         patch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
         world.download()
@@ -130,11 +130,11 @@ def test_f46_a_forbidden_address_is_never_contacted_and_operators_are_alerted(
 
 
 def test_f46_a_redirect_to_a_private_address_is_not_followed(world: World, task: VideoTask) -> None:
-    world.sandbox.order("redirect-private")
+    world.sandbox.set_faults("redirect-private")
     world.download()
     assert world.reload(task).status == "downloading"
     assert len(world.list_alerts("forbidden_address")) == 1
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -143,13 +143,13 @@ def test_f47_a_slow_host_holds_a_worker_for_seconds_only(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "SPEED_WINDOW_S", 1.0)
-    world.sandbox.order("slow-loris:0.2")
+    world.sandbox.set_faults("slow-loris:0.2")
     began = time.monotonic()
     world.download()
     assert time.monotonic() - began < 5
     assert world.reload(task).status == "downloading"
     assert file_of(task).last_error.startswith("too_slow")
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -158,7 +158,7 @@ def test_f47_a_slow_host_holds_a_worker_for_seconds_only(
 def test_f48_a_truncated_file_is_resumed_where_it_ended(
     world: World, task: VideoTask, fault: str, settings: Settings
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.download()
     assert world.reload(task).status == "downloading"
     assert file_of(task).last_error.startswith("interrupted")
@@ -175,7 +175,7 @@ def test_f48_a_truncated_file_is_resumed_where_it_ended(
 
 
 def test_f48_a_part_that_the_host_will_not_resume_is_fetched_again(world: World, task: VideoTask) -> None:
-    world.sandbox.order("truncated-file=1:1", "no-range")
+    world.sandbox.set_faults("truncated-file=1:1", "no-range")
     world.download()
     save_until_ready(world, task)
     world.assert_charged(task)
@@ -188,12 +188,12 @@ def test_f49_an_endless_file_is_stopped_at_the_limit_and_leaves_nothing(
     world: World, task: VideoTask, fault: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(downloads, "MAX_BYTES", 3 << 20)
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.download()
     assert file_of(task).last_error.startswith("too_large")
     assert incoming_names(settings) == []
     assert wait_s(world, task) > 2000
-    world.sandbox.order()
+    world.sandbox.set_faults()
     save_until_ready(world, task)
     world.assert_charged(task)
 
@@ -202,7 +202,7 @@ def test_f49_an_endless_file_is_stopped_at_the_limit_and_leaves_nothing(
 def test_f50_an_invalid_video_is_refused_retried_and_alerted_after_five_times(
     world: World, task: VideoTask, fault: str, settings: Settings
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for attempt in range(1, 6):
         assert world.list_alerts("undownloaded") == []
         world.download()
@@ -210,14 +210,14 @@ def test_f50_an_invalid_video_is_refused_retried_and_alerted_after_five_times(
         world.advance(hours=1)
     assert [alert.cause for alert in world.list_alerts("undownloaded")] == [task.reference]
     assert stored_names(settings, "videos") == incoming_names(settings) == []
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.download()
     world.assert_charged(task)
     assert not Alert.objects.filter(kind="undownloaded", resolved_at=None).exists()
 
 
 def test_f50_a_video_of_another_length_than_ordered_is_refused(world: World, alice: User) -> None:
-    world.sandbox.order("short-film")
+    world.sandbox.set_faults("short-film")
     task = world.order(alice, duration_s=8)
     world.send()
     world.sandbox.finish()

@@ -16,7 +16,7 @@ from videos.worker import sweep
 
 
 def test_f40_a_task_that_never_ends_is_delayed_then_refunded(world: World, alice: User) -> None:
-    world.sandbox.order("stuck-generating")
+    world.sandbox.set_faults("stuck-generating")
     task = world.order(alice)
     world.send()
     world.advance(minutes=16)
@@ -60,7 +60,7 @@ def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded_at_
 ) -> None:
     task = world.order(alice)
     world.send()
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     world.advance(minutes=2)
     world.poll()
     assert world.reload(task).status == "generating"
@@ -70,7 +70,7 @@ def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded_at_
         world.poll()
     assert world.list_alerts("not_visible")
     assert world.reload(task).status == "generating"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(minutes=6)
     world.run()
     world.assert_charged(task)
@@ -87,7 +87,7 @@ def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, 
         world.advance(minutes=1)
         world.poll()
     assert world.reload(task).status == "generating"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(minutes=20)
     world.run()
     world.assert_charged(task)
@@ -103,7 +103,7 @@ def test_f42_one_slow_record_does_not_hold_up_the_others(
     tasks = [world.order(alice, f"prompt {number}") for number in range(4)]
     world.send()
     world.sandbox.finish()
-    world.sandbox.order("record-slow=1:4")
+    world.sandbox.set_faults("record-slow=1:4")
     world.advance(minutes=1)
     started = clock.now()
     world.poll()
@@ -196,7 +196,7 @@ def test_f75_an_unusable_key_raises_an_alert_and_its_tasks_wait(
 
 
 def test_a_task_that_waits_for_a_day_is_refunded(world: World, alice: User) -> None:
-    world.sandbox.order("code-402")
+    world.sandbox.set_faults("code-402")
     task = world.order(alice)
     world.send()
     world.advance(hours=25)

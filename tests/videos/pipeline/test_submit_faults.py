@@ -145,7 +145,7 @@ def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
     world.send()
     world.poll()
     assert world.reload(task).status == "unconfirmed"
-    assert world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"] == 1
     assert Spend.objects.get(job_id=task.pk).state == Spend.State.PROMISED
     assert PaidCall.objects.get().outcome == "unconfirmed"
 
@@ -174,7 +174,7 @@ def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
     world.advance(minutes=1)
     world.send()
     assert world.reload(task).status == "queued"
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(minutes=5)
     provider_balances.read_all()
     world.run()

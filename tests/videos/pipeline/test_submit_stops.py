@@ -23,7 +23,7 @@ from videos.worker import sweep
 
 @pytest.mark.parametrize("fault", ["code-429", "http-429"])
 def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World, alice: User, fault: str) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     first = world.reload(task)
@@ -34,7 +34,7 @@ def test_f15_a_rate_limit_waits_at_least_one_window_and_then_longer(world: World
         world.advance(seconds=10)
         world.send()
     assert world.reload(task).submit_attempts <= 6
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(minutes=20)
     world.run()
     world.assert_charged(task)
@@ -46,17 +46,17 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = 12
     settings.MAX_CONCURRENT_VIDEOS = 12
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     for number in range(12):
         world.order(alice, f"prompt {number}")
     for _ in range(10):
         world.send()
         world.advance(seconds=1)
-    calls = world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"]
+    calls = world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"]
     assert calls <= settings.BREAKER_FAILURES
     assert ProviderAccount.objects.get().breaker == "open"
     assert world.list_alerts("provider_trouble")
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.advance(minutes=20)
     account = ProviderAccount.objects.get()
     assert provider_balances.read(account, client_for(account)).balance is not None
@@ -74,7 +74,7 @@ def test_f16_verdicts_of_running_videos_do_not_close_the_breaker(world: World, a
     settings.MAX_CONCURRENT_PER_USER = 12
     running = world.order(alice)
     world.send()
-    world.sandbox.order("code-455", "stuck-generating")
+    world.sandbox.set_faults("code-455", "stuck-generating")
     for number in range(12):
         world.order(alice, f"prompt {number}")
     for _ in range(12):
@@ -82,7 +82,7 @@ def test_f16_verdicts_of_running_videos_do_not_close_the_breaker(world: World, a
         VideoTask.objects.filter(pk=running.pk).update(due_at=clock.now())
         world.poll()
         world.advance(seconds=1)
-    calls = world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"]
+    calls = world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"]
     assert calls - 1 <= settings.BREAKER_FAILURES
     assert ProviderAccount.objects.get().breaker == "open"
 
@@ -93,7 +93,7 @@ def test_f16_a_probe_with_a_sensible_answer_closes_the_breaker(world: World, ali
     world.send()
     rested = clock.now() - timedelta(seconds=1)
     ProviderAccount.objects.update(breaker="open", breaker_opened=3, breaker_until=rested)
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     probe = world.order(alice, "the probe")
     world.send()
     assert world.reload(probe).status == "queued"
@@ -104,7 +104,7 @@ def test_f16_a_probe_with_a_sensible_answer_closes_the_breaker(world: World, ali
 def test_f18_a_revoked_key_parks_the_queue(
     world: World, alice: User, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    world.sandbox.order(fault)
+    world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()
     assert world.reload(task).status == "queued"
@@ -160,7 +160,7 @@ def test_f22_a_worker_suspended_before_the_request_sends_nothing_for_a_refunded_
     world.poll()
     world.assert_refunded(task)
     dispatch.submit(claim, client_for(account))
-    assert world.sandbox.truth()["requests"].get("POST /api/v1/veo/generate", 0) == 0
+    assert world.sandbox.read_state()["requests"].get("POST /api/v1/veo/generate", 0) == 0
     world.assert_refunded(task)
 
 
@@ -179,7 +179,7 @@ def test_f22_a_worker_that_resumes_unnoticed_returns_its_claim(world: World, ali
 
 
 def test_f23_when_the_balance_reaches_zero_in_a_batch_no_video_fails(world: World, alice: User) -> None:
-    world.sandbox.order("balance-runs-out:2")
+    world.sandbox.set_faults("balance-runs-out:2")
     tasks = [world.order(alice, f"prompt {number}") for number in range(5)]
     for _ in range(6):
         world.send()
@@ -189,7 +189,7 @@ def test_f23_when_the_balance_reaches_zero_in_a_batch_no_video_fails(world: Worl
         world.download()
     statuses = sorted(world.reload(task).status for task in tasks)
     assert statuses == ["queued", "queued", "queued", "ready", "ready"]
-    world.sandbox.order()
+    world.sandbox.set_faults()
     world.sandbox.balance(5000)
     world.advance(minutes=3)
     provider_balances.read_all()
@@ -200,7 +200,7 @@ def test_f23_when_the_balance_reaches_zero_in_a_batch_no_video_fails(world: Worl
 
 
 def test_f25_a_paid_request_is_sent_once_whatever_the_answer(world: World, alice: User) -> None:
-    world.sandbox.order("http-500")
+    world.sandbox.set_faults("http-500")
     world.order(alice)
     world.send()
-    assert world.sandbox.truth()["requests"]["POST /api/v1/veo/generate"] == 1
+    assert world.sandbox.read_state()["requests"]["POST /api/v1/veo/generate"] == 1

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from accounts.models import User
 from accounts.seams import clock
-from tests.videos import takes
+from tests.videos import video_states
 from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import VideoTask
@@ -17,7 +17,7 @@ WAIT_CODES = ("slot", "own_slot", "paused", "held", "access_denied", "balance", 
 def make_every_state(user: User) -> list[VideoTask]:
     """A queued video for each kind of wait, one without a known reason, and one video in every other state."""
     waiting = [_waiting(user, code) for code in WAIT_CODES]
-    downloading, delayed = takes.generating(user), takes.generating(user)
+    downloading, delayed = video_states.make_generating(user), video_states.make_generating(user)
     verdicts.record_success(
         task_id=downloading.pk,
         report=Report(
@@ -29,20 +29,20 @@ def make_every_state(user: User) -> list[VideoTask]:
     )
     lifecycle.mark_delayed(task_id=delayed.pk)
     others = [
-        takes.queued(user),
-        takes.submitting(user),
-        takes.unconfirmed(user),
-        takes.generating(user),
-        takes.ready(user),
-        takes.refused(user),
-        takes.cancelled(user),
-        takes.late(user),
+        video_states.make_queued(user),
+        video_states.make_submitting(user),
+        video_states.make_unconfirmed(user),
+        video_states.make_generating(user),
+        video_states.make_ready(user),
+        video_states.make_refused(user),
+        video_states.make_cancelled(user),
+        video_states.make_late(user),
     ]
     return [*waiting, downloading, delayed, *others]
 
 
 def _waiting(user: User, code: str) -> VideoTask:
-    task = takes.queued(user)
+    task = video_states.make_queued(user)
     until = clock.now() + timedelta(minutes=10)
     ends_at = until + timedelta(hours=5) if code.startswith("budget_") else until
     VideoTask.objects.filter(pk=task.pk).update(wait_code=code, wait_until=ends_at, due_at=until)

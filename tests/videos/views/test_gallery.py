@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.every_state import make_every_state
 from tests.videos.views.requests import HTMX_HEADERS
 from videos.models import VideoTask
@@ -113,7 +113,7 @@ def test_a_gallery_asks_the_database_a_fixed_number_of_times(signed_in: Client, 
         signed_in.get("/videos/")
     assert len(few) <= MAX_QUERIES, "\n".join(query["sql"] for query in few)
     for _ in range(4):
-        takes.ready(alice)
+        video_states.make_ready(alice)
     with CaptureQueriesContext(connection) as many:
         signed_in.get("/videos/")
     assert len(many) == len(few)

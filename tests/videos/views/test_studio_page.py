@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from billing.credits import ledger
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from tests.videos.views.every_state import make_every_state
 from tests.videos.views.requests import HTMX_HEADERS, studio_form
 from videos.models import VideoTask
