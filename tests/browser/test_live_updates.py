@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from accounts.models import User
 from tests.browsing import PHONE, NewPage
-from tests.videos import films, takes
+from tests.videos import media_files, video_states
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
 
@@ -17,7 +17,7 @@ PROMPT = "Paper boats drift down a rain-lit street, low tracking shot, soft rain
 
 
 def test_a_video_becomes_ready_on_the_open_studio_page_and_polling_ends(new_page: NewPage, alice: User) -> None:
-    task = takes.generating(alice, PROMPT)
+    task = video_states.make_generating(alice, PROMPT)
     page = new_page(user=alice)
     polls: list[str] = []
     page.on("request", lambda request: polls.append(request.url) if "shown=" in request.url else None)
@@ -25,7 +25,7 @@ def test_a_video_becomes_ready_on_the_open_studio_page_and_polling_ends(new_page
     page.evaluate("window.sameDocument = true")
     page.fill("#id_prompt", "typed meanwhile")
     expect(page.locator(f"#job-{task.pk}")).to_be_visible()
-    takes.finish(task)
+    video_states.finish(task)
     expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
     expect(page.locator(".job")).to_have_count(0)
     assert page.evaluate("window.sameDocument") is True
@@ -36,21 +36,21 @@ def test_a_video_becomes_ready_on_the_open_studio_page_and_polling_ends(new_page
 
 
 def test_a_gallery_tile_becomes_ready_in_place(new_page: NewPage, alice: User) -> None:
-    done, task = takes.ready(alice), takes.generating(alice)
+    done, task = video_states.make_ready(alice), video_states.make_generating(alice)
     page = new_page(user=alice)
     page.goto("/videos/")
     expect(page.locator(f"#video-{task.pk} .poster")).to_contain_text("Generating")
-    takes.finish(task)
+    video_states.finish(task)
     expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
     expect(page.locator(f"#video-{done.pk} img")).to_be_visible()
 
 
 def test_the_video_page_plays_the_finished_video(new_page: NewPage, alice: User) -> None:
-    task = takes.generating(alice)
+    task = video_states.make_generating(alice)
     page = new_page(user=alice)
     page.goto(f"/videos/{task.pk}/")
     expect(page.locator(".stage")).to_contain_text("Generating")
-    takes.finish(task, films.film(duration_s=2))
+    video_states.finish(task, media_files.make_video(duration_s=2))
     video = page.locator("video")
     expect(video).to_be_visible(timeout=8000)
     video.evaluate("video => { video.muted = true; return video.play(); }")
@@ -63,7 +63,7 @@ def test_the_video_page_plays_the_finished_video(new_page: NewPage, alice: User)
 
 
 def test_deleting_asks_in_a_dialog_that_escape_closes(new_page: NewPage, alice: User) -> None:
-    task = takes.ready(alice)
+    task = video_states.make_ready(alice)
     page = new_page(user=alice)
     page.goto(f"/videos/{task.pk}/")
     page.click("[data-dialog]")

@@ -10,7 +10,7 @@ from accounts.models import User
 from billing.credits import ledger
 from tests.browsing import DESKTOP, PHONE, NewPage
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
@@ -23,13 +23,13 @@ PROMPT = "Paper boats drift down a rain-lit street, low tracking shot, soft rain
 def make_pages(user: User) -> list[str]:
     """The addresses of every kind of page, with videos in every state."""
     tasks = [
-        takes.queued(user),
-        takes.unconfirmed(user),
-        takes.generating(user, aspect_ratio="9:16"),
-        takes.ready(user),
-        takes.refused(user),
-        takes.late(user),
-        takes.cancelled(user),
+        video_states.make_queued(user),
+        video_states.make_unconfirmed(user),
+        video_states.make_generating(user, aspect_ratio="9:16"),
+        video_states.make_ready(user),
+        video_states.make_refused(user),
+        video_states.make_late(user),
+        video_states.make_cancelled(user),
     ]
     give_credits(user, 500)
     own = [f"/videos/{task.pk}/" for task in tasks]

@@ -9,7 +9,7 @@ from accounts.models import User
 from billing.credits import ledger
 from tests.browsing import NewPage
 from tests.people import give_credits
-from tests.videos import takes
+from tests.videos import video_states
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
@@ -46,7 +46,7 @@ def test_a_double_click_makes_one_video(new_page: NewPage, alice: User) -> None:
 
 def test_a_chosen_image_is_shown_and_can_be_removed(new_page: NewPage, alice: User, tmp_path: Path) -> None:
     give_credits(alice, 100)
-    (tmp_path / "frame.png").write_bytes(takes.png())
+    (tmp_path / "frame.png").write_bytes(video_states.make_png())
     (tmp_path / "notes.png").write_text("no image")
     page = new_page(user=alice)
     page.goto("/")
