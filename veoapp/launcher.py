@@ -1,4 +1,8 @@
-"""Several programs in one terminal: their lines with a name in front, restarts, and an end that leaves nothing behind."""
+"""Runs several programs in one terminal: prefixed lines, restarts, and a stop that leaves no process behind.
+
+Honcho was tried in its place: it stops everything when the worker ends once, has no ready checks, leaves programs
+running when it is killed, and never ends while a process that a program put in its own session holds its output.
+"""
 
 import contextlib
 import errno
