@@ -29,7 +29,7 @@ def test_every_handler_that_may_log_an_address_masks_tokens() -> None:
         assert logging.getLogger(name).propagate
 
 
-def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
+def test_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(randomness, "token", lambda: SECRET)
@@ -46,7 +46,7 @@ def test_f81_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
     assert SECRET not in written
 
 
-def test_f81_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -> None:
+def test_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("videos.pipeline.callbacks")
     try:
         raise ValueError(f"https://studio.test/api/veo/callback/0b2f/{SECRET}/")
