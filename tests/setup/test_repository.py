@@ -44,3 +44,10 @@ def test_the_version_is_in_the_changelog() -> None:
 
 def test_no_local_file_is_committed() -> None:
     assert [path for path in list_tracked_files() if path == ".env" or path.startswith(("var/", ".venv/"))] == []
+
+
+def test_the_hooks_before_a_commit_are_the_checks() -> None:
+    checks = re.findall(r"^step (\S+)", (ROOT / ".ci" / "check").read_text(encoding="utf-8"), re.MULTILINE)
+    hooks = re.findall(r"entry: sh \.ci/check (\S+)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    assert len(checks) >= 8
+    assert hooks == checks

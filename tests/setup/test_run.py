@@ -1,5 +1,6 @@
 """`manage.py run` before it starts anything: ports, database, the demo account."""
 
+import io
 import os
 import socket
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from allauth.account.models import EmailAddress
+from django.core.management import call_command
 from pytest_django import Settings
 
 from accounts.models import User
@@ -16,6 +18,8 @@ from billing.credits import ledger
 from tests.mail import free_port
 from tests.services import ROOT
 from veoapp import demo
+from veoapp.launcher import Program
+from veoapp.management.commands import run as run_command
 
 
 def run(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -55,6 +59,27 @@ def test_a_database_that_does_not_answer_is_one_sentence() -> None:
     assert answer.returncode == 1
     assert "start it, or correct DATABASE_URL in .env." in answer.stderr
     assert len(answer.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.django_db(transaction=True)  # the command closes its connections before it starts programs
+@pytest.mark.parametrize(("options", "names"), [([], ["web", "worker"]), (["--no-worker"], ["web"])])
+def test_the_worker_can_be_left_out_to_run_it_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, options: list[str], names: list[str]
+) -> None:
+    started: list[str] = []
+
+    class Recorder:
+        def __init__(self, programs: list[Program], when_all_answer: object) -> None:
+            started.extend(program.name for program in programs)
+
+        def run(self) -> int:
+            return 0
+
+    monkeypatch.setattr(run_command, "Launcher", Recorder)
+    monkeypatch.setattr(run_command.Command, "_prepare", lambda self: None)
+    settings.PORT, settings.SANDBOX_PORT = free_port(), free_port()
+    call_command("run", *options, stdout=io.StringIO())
+    assert started == names
 
 
 @pytest.mark.django_db

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connections
 from django.utils.translation import gettext as _
 
@@ -29,6 +29,11 @@ class Command(BaseCommand):
     help = "Start web, worker and, without a provider key, the sandbox in this terminal. Ctrl-C stops everything."
     requires_system_checks = ()
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--no-worker", action="store_true", help="start no worker: you run one yourself, to debug it"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         self._require_ports()
         save_ports(settings.PORTS_FILE, port=settings.PORT, sandbox_port=settings.SANDBOX_PORT)
@@ -44,10 +49,9 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         started_at = clock.database_now()
         connections.close_all()
-        programs = [
-            Program("web", _web_command(), _web_answers, CYAN, is_essential=True),
-            Program("worker", _manage("worker"), lambda: _worker_answers(since=started_at), MAGENTA),
-        ]
+        programs = [Program("web", _web_command(), _web_answers, CYAN, is_essential=True)]
+        if not options["no_worker"]:
+            programs.append(Program("worker", _manage("worker"), lambda: _worker_answers(since=started_at), MAGENTA))
         if _sandbox_is_ours():
             command = _manage("sandbox", "--port", str(settings.SANDBOX_PORT), *_sandbox_options())
             programs.append(Program("sandbox", command, lambda: is_answering(settings.SANDBOX_PORT), YELLOW))
