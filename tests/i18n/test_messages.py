@@ -39,7 +39,7 @@ def test_nothing_is_untranslated_doubtful_or_left_over() -> None:
 
 def test_every_text_of_the_sources_is_in_the_catalogue_and_no_other() -> None:
     found, known = catalogue.in_the_sources(), set(catalogue.texts())
-    assert sorted(found - known) == [], "not translated: run makemessages as the .po says"
+    assert sorted(found - known) == [], "not translated: run `make messages`"
     assert sorted(known - found) == [], "no longer said"
 
 
