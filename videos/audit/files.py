@@ -53,12 +53,12 @@ def _check_files(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
     # Problems that an operator has answered are not reported again.
     answered = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
-    for film in films.exclude(wrong=""):
+    for film in films.exclude(problem=""):
         if f"video:{film.task_id}" in answered:
             continue
-        yield Problem("I7", f"video:{film.task_id}", f"{film.name}: {film.wrong}")
-    for image in images.exclude(wrong=""):
-        yield Problem("I7", f"image:{image.pk}", f"{image.name}: {image.wrong}")
+        yield Problem("I7", f"video:{film.task_id}", f"{film.name}: {film.problem}")
+    for image in images.exclude(problem=""):
+        yield Problem("I7", f"image:{image.pk}", f"{image.name}: {image.problem}")
 
 
 def _find_missing_files() -> Iterable[Problem]:
@@ -78,10 +78,10 @@ def _find_duplicate_names() -> Iterable[Problem]:
 
 def _check_rows(rows: QuerySet[Any], *, often: bool, deep: bool) -> int:
     """Ask the storage for these rows' files and record the results; returns how many. Raises StorageError."""
-    turn = rows.order_by(F("looked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
+    turn = rows.order_by(F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
     if not often:
         return _check_batches(rows, list(turn), deep=deep, until=None)
-    wrong, others = turn.exclude(wrong="")[:MAX_RECHECKED], turn.filter(wrong="")[:MAX_CHECKED]
+    wrong, others = turn.exclude(problem="")[:MAX_RECHECKED], turn.filter(problem="")[:MAX_CHECKED]
     again = _check_batches(rows, list(wrong), deep=deep, until=clock.now() + RECHECK_TIME_LIMIT)
     return again + _check_batches(rows, list(others), deep=deep, until=clock.now() + TIME_LIMIT)
 
@@ -96,15 +96,15 @@ def _check_batches(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: da
                 if until is not None and clock.now() > until:
                     return asked
                 # A problem that only a deep check found can be cleared only by a deep check.
-                text = _describe_problem(row, deep=deep or bool(row.wrong))
+                text = _describe_problem(row, deep=deep or bool(row.problem))
                 asked += 1
                 if text:
                     # Compared by name, because its owner may have deleted it meanwhile.
-                    rows.filter(pk=row.pk, name=row.name).update(looked_at=clock.now(), wrong=text)
+                    rows.filter(pk=row.pk, name=row.name).update(checked_at=clock.now(), problem=text)
                 else:
                     sound.append(row.pk)
         finally:
-            rows.filter(pk__in=sound).update(looked_at=clock.now(), wrong="")
+            rows.filter(pk__in=sound).update(checked_at=clock.now(), problem="")
     return asked
 
 

@@ -1,4 +1,4 @@
-"""What happened: the receipt of a task, and what the provider told us."""
+"""What happened to tasks: their events, and the callbacks received."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from videos.models.tasks import VideoTask
 
 
 class TaskEvent(models.Model):
-    """One step of a task: the user's receipt and the operator's audit trail. Written by `videos.lifecycle`; never changed."""
+    """One step of a task: the user's timeline and the operator's audit trail. Written by `videos.lifecycle`, never changed."""
 
     class Kind(models.TextChoices):
         CHARGED = "charged", _("Charged")
@@ -53,11 +53,11 @@ class TaskEvent(models.Model):
 
 
 class CallbackReceipt(models.Model):
-    """The inbox: a callback as it came, bounded, with what we made of it. Written by `videos.pipeline`."""
+    """A callback as received (bounded), and what it led to. Written by `videos.pipeline`."""
 
     class Verdict(models.TextChoices):
-        PENDING = "pending", _("To be looked at")
-        USED = "used", _("Led to a look")
+        PENDING = "pending", _("Not yet checked")
+        USED = "used", _("Led to a poll")
         MALFORMED = "malformed", _("Malformed")
         UNWANTED = "unwanted", _("Not needed")
         BAD_SIGNATURE = "bad_signature", _("Wrong signature")

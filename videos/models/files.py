@@ -1,4 +1,4 @@
-"""Files: the videos that were made, the images that people bring. Written by `videos.pipeline` and `videos.storage`."""
+"""Files: finished videos and uploaded source images. Written by `videos.pipeline` and `videos.storage`."""
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +10,7 @@ from videos.models.tasks import VideoTask
 
 
 class VideoFile(models.Model):
-    """One result of a task: where the provider keeps it, and, once stored, what we hold and have checked."""
+    """One result of a task: the provider's URL and, once stored, the object and its checked facts."""
 
     class State(models.TextChoices):
         PENDING = "pending", _("To be saved")
@@ -20,15 +20,15 @@ class VideoFile(models.Model):
 
     task = models.ForeignKey(VideoTask, models.CASCADE, related_name="files", verbose_name=_("task"))
     index = models.PositiveSmallIntegerField(_("number"))
-    source_url = models.TextField(_("the provider's address"))
-    fetch_url = models.TextField(_("short-lived address"), blank=True)
+    source_url = models.TextField(_("provider URL"))
+    fetch_url = models.TextField(_("short-lived URL"), blank=True)
     state = models.CharField(_("state"), max_length=8, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"), default=clock.now)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     last_error = models.CharField(_("last error"), max_length=300, blank=True)
-    created_at = models.DateTimeField(_("known since"), default=clock.now)
+    created_at = models.DateTimeField(_("created at"), default=clock.now)
 
     name = models.CharField(_("name in storage"), max_length=300, blank=True)
     poster_name = models.CharField(_("poster in storage"), max_length=300, blank=True)
@@ -41,16 +41,16 @@ class VideoFile(models.Model):
     video_codec = models.CharField(_("video codec"), max_length=20, blank=True)
     audio_codec = models.CharField(_("audio codec"), max_length=20, blank=True)
     stored_at = models.DateTimeField(_("saved at"), null=True, blank=True)
-    # When the books last looked whether its objects are there, and what was wrong. Written by `videos.audit.files`.
-    looked_at = models.DateTimeField(_("looked for at"), null=True, blank=True, editable=False)
-    wrong = models.CharField(_("what is wrong with it"), max_length=100, blank=True, editable=False)
+    # When the audit last checked its objects, and what it found wrong. Written by `videos.audit.files`.
+    checked_at = models.DateTimeField(_("checked at"), null=True, blank=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=100, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("video file")
         verbose_name_plural = _("video files")
         ordering = ("task", "index")
         indexes = (
-            # What is to be downloaded now.
+            # The download job: what is due.
             models.Index(fields=["due_at"], name="file_due", condition=Q(state="pending")),
         )
         constraints = (
@@ -67,7 +67,7 @@ class VideoFile(models.Model):
 
 
 class SourceImage(models.Model):
-    """An image a person brought: re-encoded by us, private, and for a while also at the provider's upload host."""
+    """An image that a user uploaded: re-encoded, private, and for a while also at the provider's upload host."""
 
     id = models.UUIDField(primary_key=True, default=randomness.new_uuid, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="source_images")
@@ -77,13 +77,13 @@ class SourceImage(models.Model):
     height = models.PositiveIntegerField(_("height"))
     size_bytes = models.PositiveIntegerField(_("bytes"))
     sha256 = models.CharField(_("sha256"), max_length=64)
-    created_at = models.DateTimeField(_("brought at"), default=clock.now)
+    created_at = models.DateTimeField(_("uploaded at"), default=clock.now)
     provider_account_id = models.BigIntegerField(null=True, blank=True)
-    provider_url = models.TextField(_("the provider's address"), blank=True)
-    provider_url_until = models.DateTimeField(_("there until"), null=True, blank=True)
-    # As with files.
-    looked_at = models.DateTimeField(_("looked for at"), null=True, blank=True, editable=False)
-    wrong = models.CharField(_("what is wrong with it"), max_length=100, blank=True, editable=False)
+    provider_url = models.TextField(_("provider URL"), blank=True)
+    provider_url_until = models.DateTimeField(_("available until"), null=True, blank=True)
+    # As for files.
+    checked_at = models.DateTimeField(_("checked at"), null=True, blank=True, editable=False)
+    problem = models.CharField(_("problem"), max_length=100, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("image")

@@ -1,4 +1,4 @@
-"""The video task: one row that knows what is due and when."""
+"""The video task: one row that holds the order, its state, and when it is due."""
 
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from billing.models import ProviderAccount
 
 
 class VideoTask(models.Model):
-    """One ordered video, from charge to file. Times are the database's; `due_at` says when to look at it next."""
+    """One ordered video, from charge to file. Times are the database's; `due_at` says when a job handles it next."""
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("Waiting")
@@ -45,7 +45,7 @@ class VideoTask(models.Model):
     )
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.QUEUED)
 
-    # What was ordered; never changes.
+    # The order; never changes.
     prompt = models.TextField(_("prompt"))
     model = models.CharField(_("model"), max_length=40)
     aspect_ratio = models.CharField(_("aspect ratio"), max_length=8)
@@ -62,21 +62,21 @@ class VideoTask(models.Model):
     order_hash = models.CharField(_("hash of the order"), max_length=64)
     user_credits = models.PositiveIntegerField(_("price in user credits"))
 
-    # Who makes it.
+    # The provider.
     account = models.ForeignKey(
         ProviderAccount, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("provider account")
     )
     provider_task_id = models.CharField(_("provider task id"), max_length=160, null=True, blank=True, unique=True)
     callback_token_hash = models.CharField(max_length=64, blank=True, editable=False)
 
-    # When to look, and who is looking.
+    # When it is due, and which worker holds it.
     due_at = models.DateTimeField(_("due at"), default=clock.now)
     lease_until = models.DateTimeField(_("lease until"), null=True, blank=True)
     fence = models.PositiveIntegerField(_("fence"), default=0)
     submit_attempts = models.PositiveSmallIntegerField(_("submit attempts"), default=0)
     poll_attempts = models.PositiveIntegerField(_("polls"), default=0)
     wait_code = models.CharField(_("waiting for"), max_length=20, blank=True)
-    wait_until = models.DateTimeField(_("waits until"), null=True, blank=True)
+    wait_until = models.DateTimeField(_("waiting until"), null=True, blank=True)
     trouble_since = models.DateTimeField(_("odd answers since"), null=True, blank=True)
 
     created_at = models.DateTimeField(_("ordered at"), default=clock.now, editable=False)
@@ -85,28 +85,28 @@ class VideoTask(models.Model):
     provider_done_at = models.DateTimeField(_("finished by the provider at"), null=True, blank=True)
     delayed_at = models.DateTimeField(_("delayed since"), null=True, blank=True)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
-    late_at = models.DateTimeField(_("delivered after its refund at"), null=True, blank=True)
-    notified_at = models.DateTimeField(_("mailed about at"), null=True, blank=True, editable=False)
+    late_at = models.DateTimeField(_("delivered after refund at"), null=True, blank=True)
+    notified_at = models.DateTimeField(_("notified at"), null=True, blank=True, editable=False)
     deleted_at = models.DateTimeField(_("deleted by its owner at"), null=True, blank=True)
 
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
-    failure_detail = models.CharField(_("the provider's words"), max_length=500, blank=True)
-    settled_by = models.CharField(_("verdict came by"), max_length=10, blank=True)  # callback, poll or repair
+    failure_detail = models.CharField(_("provider message"), max_length=500, blank=True)
+    settled_by = models.CharField(_("verdict source"), max_length=10, blank=True)  # callback, poll or repair
 
     class Meta:
         verbose_name = _("video task")
         verbose_name_plural = _("video tasks")
         ordering = ("-created_at",)
         indexes = (
-            # What is due: the sweep, the dispatcher and the poller, however long the history is.
+            # Due tasks, for the sweep, dispatch and polling.
             models.Index(
                 fields=["status", "due_at"],
                 name="task_due",
                 condition=~Q(status__in=["ready", "failed", "cancelled"]),
             ),
-            # Refunded tasks whose result may still come.
+            # Polling of refunded tasks whose result may still come.
             models.Index(fields=["due_at"], name="task_late_watch", condition=Q(status="failed", late_at=None)),
-            # Ends that nobody was mailed about yet.
+            # Mails to users: ended tasks not notified about.
             models.Index(
                 fields=["finished_at"],
                 name="task_to_notify",
@@ -114,11 +114,11 @@ class VideoTask(models.Model):
             ),
             # The operators' list and today's figures, newest first.
             models.Index(fields=["-created_at"], name="task_newest"),
-            # What ended lately: the watch over failures.
+            # Recently ended tasks, for the anomaly checks.
             models.Index(fields=["-finished_at"], name="task_ended", condition=Q(status__in=["ready", "failed"])),
-            # A person's gallery, newest first.
+            # A user's gallery, newest first.
             models.Index(fields=["user", "-created_at"], name="task_gallery"),
-            # The usual time of a model.
+            # A model's typical time.
             models.Index(fields=["model", "-provider_done_at"], name="task_usual_time"),
         )
         constraints = (
@@ -139,7 +139,7 @@ class VideoTask(models.Model):
 
     @property
     def reference(self) -> str:
-        """How money and alerts name this task."""
+        """How ledger entries and alerts name this task."""
         return f"video:{self.id}"
 
     @property
@@ -161,7 +161,7 @@ class VideoTask(models.Model):
 
 
 class TaskImage(models.Model):
-    """The place of an image in an order: first frame, last frame, or one of the references."""
+    """The position of an image in an order: first frame, last frame, or one of the references."""
 
     task = models.ForeignKey(VideoTask, models.CASCADE, related_name="task_images")
     image = models.ForeignKey("videos.SourceImage", models.PROTECT, related_name="+")

@@ -125,7 +125,7 @@ def test_a_slow_storage_ends_a_frequent_look_and_no_other(
     monkeypatch.setattr(media_store, "exists", slow)
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
-    assert not VideoFile.objects.filter(looked_at=None).exists(), "the second look went on where the first had ended"
+    assert not VideoFile.objects.filter(checked_at=None).exists(), "the second look went on where the first had ended"
     assert Coverage("video files", 4, 4) in audit_runner.run_audit().looked
     assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, often=True).looked
 
@@ -143,7 +143,7 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
     monkeypatch.setattr(FileSystemStorage, "size", fails)
     found = audit_runner.run_audit(often=True)
     assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
-    assert not VideoFile.objects.get(task=other).wrong
+    assert not VideoFile.objects.get(task=other).problem
     assert found.looked == []
 
 
@@ -213,6 +213,6 @@ def test_files_once_wrong_leave_time_for_the_others(
     found = audit_runner.run_audit(often=True)
     assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
     assert Coverage("video files", 2, 4) in found.looked
-    looked_at = VideoFile.objects.get(task=fresh).looked_at
-    assert looked_at == still.at
-    assert VideoFile.objects.filter(looked_at__lt=still.at - timedelta(minutes=1)).count() == 2
+    checked_at = VideoFile.objects.get(task=fresh).checked_at
+    assert checked_at == still.at
+    assert VideoFile.objects.filter(checked_at__lt=still.at - timedelta(minutes=1)).count() == 2
