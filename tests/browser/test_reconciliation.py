@@ -143,7 +143,7 @@ def test_a_decision_about_a_file_is_recorded_from_end_to_end(
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=hand_name == "finger")
     hand = hand_of(hand_name, page)
     page.goto(PATH)
-    files = page.get_by_role("region", name="Where files differ")
+    files = page.get_by_role("region", name="File differences")
     row = files.get_by_role("listitem").filter(has_text="Paid, but there is no file")
     # A single choice is selected by default.
     expect(row.get_by_role("checkbox")).to_be_checked()

@@ -15,7 +15,7 @@ from billing.common.periods import site_zone
 from billing.reports import cost_report, export
 from billing.reports.tables import Table
 
-USUAL_DAYS = 30
+DEFAULT_DAYS = 30
 HEADINGS = {
     "settled_estimate": "of settled",
     "variance_percent": "%",
@@ -26,18 +26,22 @@ HEADINGS = {
 
 class Command(BaseCommand):
     help = (
-        "What videos cost in provider credits, by the day on which they were ordered: estimate, actual, and the variance "
-        "of those whose cost is known. Days are the site's (TIME_ZONE)."
+        "Prints what videos cost in provider credits, by the day of their order: estimate, actual cost, and the variance "
+        "of settled videos. Days are in the site's time zone (TIME_ZONE)."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--from", type=_day, metavar="DATE", dest="first", help=f"the first day (default: {USUAL_DAYS} days in all)"
+            "--from",
+            type=_day,
+            metavar="DATE",
+            dest="first",
+            help=f"the first day (default: {DEFAULT_DAYS} days in all)",
         )
         parser.add_argument("--to", type=_day, metavar="DATE", dest="last", help="the last day (default: today)")
         parser.add_argument("--by", choices=cost_report.GROUPINGS, default="day")
         parser.add_argument("--format", choices=["table", *export.FORMATS], default="table")
-        parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
+        parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the terminal")
 
     def handle(
         self,
@@ -50,13 +54,13 @@ class Command(BaseCommand):
         **options: Any,
     ) -> None:
         last = last or clock.now().astimezone(site_zone()).date()
-        first = first or last - timedelta(days=USUAL_DAYS - 1)
+        first = first or last - timedelta(days=DEFAULT_DAYS - 1)
         if last < first:
             raise CommandError(f"The last day ({last}) is before the first ({first}).")
         table = cost_report.build_report(first=first, last=last, by=by).table()
         if not table.rows:
             self.stderr.write(f"Nothing was ordered from {first} to {last} ({site_zone()}).")
-        lines = _drawn(table) if format == "table" else export.FORMATS[format][1](table, (first, last))
+        lines = _format_table(table) if format == "table" else export.FORMATS[format][1](table, (first, last))
         if output is None:
             for line in lines:
                 self.stdout.write(line, ending="")
@@ -69,18 +73,18 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ArgumentTypeError(f"“{text}” is no date: write it like 2026-11-21") from None
+        raise ArgumentTypeError(f"“{text}” is not a date: write it like 2026-11-21") from None
 
 
-def _drawn(table: Table) -> Iterator[str]:
-    """Columns for people: names to the left, numbers to the right, the total under a line."""
+def _format_table(table: Table) -> Iterator[str]:
+    """Yield aligned columns: names to the left, numbers to the right, the total under a line."""
     if not table.rows:
         return
     rows: list[Sequence[Cell]] = list(table.rows)
     texts = [[HEADINGS.get(name, name) for name in table.columns], *([_text(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    for place, row in enumerate(texts):
-        if place in (1, len(texts) - 1):
+    for index, row in enumerate(texts):
+        if index in (1, len(texts) - 1):
             yield "  ".join("-" * width for width in widths) + "\n"
         cells = [row[0].ljust(widths[0]), *(text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))]
         yield "  ".join(cells) + "\n"
@@ -93,10 +97,10 @@ def _text(cell: Cell) -> str:
 
 
 def _write(output: Path, lines: Iterator[str]) -> None:
-    """The file, whole or not at all."""
+    """Write the file completely or not at all."""
     part = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
     try:
-        # CSV brings its own line ends.
+        # CSV lines have their own line ends.
         with part.open("x", encoding="utf-8", newline="") as file:
             file.writelines(lines)
         part.replace(output)

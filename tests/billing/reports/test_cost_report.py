@@ -161,8 +161,8 @@ def test_an_empty_range_prints_a_message(format: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--from", "yesterday"], "“yesterday” is no date: write it like 2026-11-21"),
-        (["--to", "2026-02-30"], "“2026-02-30” is no date"),
+        (["--from", "yesterday"], "“yesterday” is not a date: write it like 2026-11-21"),
+        (["--to", "2026-02-30"], "“2026-02-30” is not a date"),
         (["--from", "2026-09-02"], r"The last day \(2026-09-01\) is before the first \(2026-09-02\)"),
         (["--by", "weather"], "invalid choice"),
         (["--format", "xml"], "invalid choice"),
