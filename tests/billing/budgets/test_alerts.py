@@ -12,7 +12,7 @@ from billing.budgets.limits import set_limit
 from billing.costs import spend
 from billing.models import Alert, ProviderAccount, Spend
 from billing.pricing import prices
-from tests.billing.budgeting import limit, refused, told
+from tests.billing.budget_helpers import expect_refusal, list_alerts, set_test_limit
 from tests.billing.conftest import SetClock
 from tests.jobs import job_id
 
@@ -26,77 +26,77 @@ def test_the_soft_share_warns_once_for_each_window_and_ends_with_it(
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == []
+    assert list_alerts("budget_soft") == []
     spend.promise(spend=new_spend(), account=account)
     for _ in range(3):
         budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 120", 1, True)]
+    assert list_alerts("budget_soft") == [("all:day 120", 1, True)]
     assert "60 of the day's 120 provider credits are used." in Alert.objects.get().detail
     still.sleep(24 * 3600)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 120", 1, False)]
+    assert list_alerts("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 120", 1, False), ("all:day 120", 1, True)]
+    assert list_alerts("budget_soft") == [("all:day 120", 1, False), ("all:day 120", 1, True)]
 
 
 def test_a_refusal_at_the_limit_is_told_once_and_over_when_the_limit_is_raised(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("60", subject="model", model="veo3_fast")
+    set_test_limit("60", subject="model", model="veo3_fast")
     spend.promise(spend=new_spend(), account=account)
-    state = refused(new_spend(), account)
+    state = expect_refusal(new_spend(), account)
     for _ in range(3):
         budget_alerts.raise_spent_alert(state)
         budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == [("model:veo3_fast:day 60", 1, True)]
+    assert list_alerts("budget_hard") == [("model:veo3_fast:day 60", 1, True)]
     assert Alert.objects.get(kind="budget_hard").severity == alerts.Severity.CRITICAL
-    limit("600", subject="model", model="veo3_fast")
+    set_test_limit("600", subject="model", model="veo3_fast")
     budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == [("model:veo3_fast:day 60", 1, False)]
-    assert told("budget_soft") == []
+    assert list_alerts("budget_hard") == [("model:veo3_fast:day 60", 1, False)]
+    assert list_alerts("budget_soft") == []
 
 
 def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("70")
+    set_test_limit("70")
     spend.promise(spend=new_spend(), account=account)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 70", 1, True)]
-    state = refused(new_spend(), account)
+    assert list_alerts("budget_soft") == [("all:day 70", 1, True)]
+    state = expect_refusal(new_spend(), account)
     budget_alerts.raise_spent_alert(state)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 70", 1, False)]
-    assert told("budget_hard") == [("all:day 70", 1, True)]
-    limit("75")
+    assert list_alerts("budget_soft") == [("all:day 70", 1, False)]
+    assert list_alerts("budget_hard") == [("all:day 70", 1, True)]
+    set_test_limit("75")
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 70", 1, False), ("all:day 75", 1, True)]
-    assert told("budget_hard") == [("all:day 70", 1, False)]
+    assert list_alerts("budget_soft") == [("all:day 70", 1, False), ("all:day 75", 1, True)]
+    assert list_alerts("budget_hard") == [("all:day 70", 1, False)]
 
 
 def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_video(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("100", period="month")
+    set_test_limit("100", period="month")
     job = new_spend()
     spend.promise(spend=job, account=account)
     spend.promise(spend=(lite := _lite(job.user)), account=account)
-    state = refused(new_spend(), account)
+    state = expect_refusal(new_spend(), account)
     budget_alerts.raise_spent_alert(state)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == [("all:month 100", 1, True)]
+    assert list_alerts("budget_hard") == [("all:month 100", 1, True)]
     spend.answered(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
+    assert list_alerts("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
     Spend.objects.filter(state="estimated").delete()
     for _ in range(2):
         budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == [("all:month 100", 1, False)]
-    assert told("budget_soft") == []
-    budget_alerts.raise_spent_alert(refused(new_spend(), account))
-    assert told("budget_hard") == [("all:month 100", 2, True)], "the same entry, open again"
+    assert list_alerts("budget_hard") == [("all:month 100", 1, False)]
+    assert list_alerts("budget_soft") == []
+    budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
+    assert list_alerts("budget_hard") == [("all:month 100", 2, True)], "the same entry, open again"
 
 
 def _lite(user: User) -> Spend:
@@ -107,11 +107,11 @@ def _lite(user: User) -> Spend:
 def test_who_is_too_dear_for_what_is_left_spends_no_budget(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("100")
+    set_test_limit("100")
     spend.promise(spend=new_spend(), account=account)
     _lite(User.objects.get(email="alice@example.com"))
-    budget_alerts.raise_spent_alert(refused(new_spend(), account))
-    assert told("budget_hard") == []
+    budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
+    assert list_alerts("budget_hard") == []
 
 
 def test_the_soft_share_may_be_left_and_reached_again(
@@ -124,30 +124,30 @@ def test_the_soft_share_may_be_left_and_reached_again(
     spend.answered(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 120", 1, False)]
+    assert list_alerts("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
     for _ in range(2):
         budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:day 120", 2, True)]
+    assert list_alerts("budget_soft") == [("all:day 120", 2, True)]
 
 
 def test_a_limit_lowered_under_what_is_used_warns_by_itself(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
-    limit("70", period="month")
+    set_test_limit("70", period="month")
     budget_alerts.update_alerts(still.at)
-    assert told("budget_soft") == [("all:month 70", 1, True)]
+    assert list_alerts("budget_soft") == [("all:month 70", 1, True)]
 
 
 def test_what_each_user_may_spend_is_told_to_users_and_not_to_operators(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("60", subject="each_user")
+    set_test_limit("60", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.raise_spent_alert(refused(new_spend(), account))
+    budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
     budget_alerts.update_alerts(still.at)
-    assert told("budget_hard") == told("budget_soft") == []
-    limit("60", subject="user", user=alice)
-    budget_alerts.raise_spent_alert(refused(Spend.objects.get(job_id=job_id("job:2")), account))
-    assert told("budget_hard") == [(f"user:{alice.pk}:day 60", 1, True)]
+    assert list_alerts("budget_hard") == list_alerts("budget_soft") == []
+    set_test_limit("60", subject="user", user=alice)
+    budget_alerts.raise_spent_alert(expect_refusal(Spend.objects.get(job_id=job_id("job:2")), account))
+    assert list_alerts("budget_hard") == [(f"user:{alice.pk}:day 60", 1, True)]

@@ -15,7 +15,7 @@ from billing.guard import checks as guard_checks
 from billing.guard import wait_reasons
 from billing.models import Alert, BudgetWindow, ProviderAccount, Spend
 from billing.pricing import prices
-from tests.billing.budgeting import fast, limit, told
+from tests.billing.budget_helpers import fast_quote, list_alerts, set_test_limit
 from tests.billing.conftest import SetClock
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
@@ -26,7 +26,7 @@ NewSpend = Callable[..., Spend]
 
 
 def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
-    found = budget_policy.find_refusal(user=user, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=still.at)
     return None if found is None else (found.code, str(found))
 
 
@@ -38,7 +38,7 @@ def test_without_limits_every_order_is_let_through(still: SetClock, alice: User)
 def test_a_users_order_counts_what_is_used_and_what_waits(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
-    limit("200", subject="each_user")
+    set_test_limit("200", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
     new_spend()
     assert refusal(alice, still) is None
@@ -57,7 +57,7 @@ def test_a_users_order_counts_what_is_used_and_what_waits(
 def test_a_user_reads_what_is_left_when_something_cheaper_fits(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("100", subject="user", user=alice)
+    set_test_limit("100", subject="user", user=alice)
     spend.promise(spend=new_spend(), account=account)
     assert refusal(alice, still) == (
         "user_budget_spent",
@@ -70,8 +70,8 @@ def test_what_is_left_never_goes_below_nothing(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     new_spend()
-    limit("30", subject="each_user", period="hour")
-    limit("30", subject="each_user")
+    set_test_limit("30", subject="each_user", period="hour")
+    set_test_limit("30", subject="each_user")
     left = budget_usage.user_allowance(alice)
     assert left is not None
     assert (left.left, left.state.period) == (0, "day")
@@ -91,19 +91,19 @@ def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
     until: str | None,
 ) -> None:
     """This hour's budget is spent; each one that waits takes a later hour's, and an hour is what we promise."""
-    limit("60", period="hour")
+    set_test_limit("60", period="hour")
     still.at = datetime.fromisoformat(f"2026-09-01T{at}").replace(tzinfo=UTC)
     spend.promise(spend=new_spend(), account=account)
     for _ in range(waiting):
         new_spend()
-    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
     assert (found and f"{found.until:%H:%M}") == until
 
 
 def test_a_days_budget_that_is_spent_refuses_until_midnight_is_near(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("60")
+    set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
     assert refusal(alice, still) == (
         "budget_spent",
@@ -116,7 +116,7 @@ def test_a_days_budget_that_is_spent_refuses_until_midnight_is_near(
 def test_a_days_rest_that_is_too_little_names_what_still_fits(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("115")
+    set_test_limit("115")
     spend.promise(spend=new_spend(), account=account)
     code, sentence = refusal(alice, still) or ("", "")
     assert code == "budget_spent"
@@ -126,7 +126,7 @@ def test_a_days_rest_that_is_too_little_names_what_still_fits(
 def test_a_models_budget_sends_people_to_other_models(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("60", subject="model", model="veo3_fast", period="month")
+    set_test_limit("60", subject="model", model="veo3_fast", period="month")
     spend.promise(spend=new_spend(), account=account)
     assert refusal(alice, still) == (
         "budget_spent",
@@ -153,25 +153,25 @@ def test_a_models_budget_sends_people_to_other_models(
 def test_what_no_window_would_ever_hold_is_said_to_be_so(
     still: SetClock, alice: User, amount: str, sentence: str
 ) -> None:
-    limit(amount, period="hour")
-    limit("60", subject="each_user")
+    set_test_limit(amount, period="hour")
+    set_test_limit("60", subject="each_user")
     assert refusal(alice, still) == ("above_limit", sentence)
-    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
     assert found is not None
     assert found.until is None
     budget_policy.alert_operators(found)
-    assert told("budget_hard") == [], "an operator's own decision"
+    assert list_alerts("budget_hard") == [], "an operator's own decision"
 
 
 def test_orders_turned_away_are_told_to_operators(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
-    limit("60")
+    set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
-    found = budget_policy.find_refusal(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
     assert found is not None
     budget_policy.alert_operators(found)
-    assert told("budget_hard") == [("all:day 60", 1, True)]
+    assert list_alerts("budget_hard") == [("all:day 60", 1, True)]
 
 
 # What waits
@@ -180,9 +180,9 @@ def test_orders_turned_away_are_told_to_operators(
 def test_who_waits_is_named_by_what_is_left(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
-    limit("100", subject="each_user")
-    limit("90")
-    limit("70", subject="model", model="veo3_fast")
+    set_test_limit("100", subject="each_user")
+    set_test_limit("90")
+    set_test_limit("70", subject="model", model="veo3_fast")
     spend.promise(spend=new_spend(), account=account)
     mine, _his = new_spend(), new_spend(user=bob)
     states = {
@@ -198,7 +198,7 @@ def test_who_waits_is_named_by_what_is_left(
     assert not budget_usage.jobs_without_room(states["all"], above_limit=True).exists()
     assert budget_usage.blocks_every_job(states["all"])
     assert not budget_usage.blocks_every_job(states["model:veo3_fast"])
-    limit("150")
+    set_test_limit("150")
     assert not budget_usage.blocks_every_job(next(one for one in budget_usage.list_states(still.at) if one.budget_key))
 
 
@@ -215,7 +215,7 @@ def test_who_waits_is_named_by_what_is_left(
 def test_a_task_waits_for_its_budget_with_reason_and_end(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, subject: str, period: str, code: str
 ) -> None:
-    limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
+    set_test_limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
     found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
@@ -224,7 +224,7 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     assert (found.code, found.until) == (code, still.at + guard_checks.BUDGET_RECHECK_INTERVAL)
     assert found.ends_at == found.spent.window.ends_at
     assert str(wait_reasons.OWNER_TEXTS[code])
-    limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
+    set_test_limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
@@ -235,30 +235,30 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
 def test_an_order_that_would_be_taken_and_wait_is_known_before(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
 ) -> None:
-    limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
-    assert budget_policy.verdict(user=alice, quote=fast(), at=still.at) == budget_policy.Verdict(None, None)
+    set_test_limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
+    assert budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at) == budget_policy.Verdict(None, None)
     new_spend()
     expected = budget_policy.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
-    found = budget_policy.verdict(user=alice, quote=fast(), at=still.at)
+    found = budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at)
     assert found == budget_policy.Verdict(None, expected), "what waits already goes first"
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 
 def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
-    limit("1200")
+    set_test_limit("1200")
     midnight = still.at - timedelta(hours=12)
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
     )
-    delay = budget_policy.verdict(user=alice, quote=fast(), at=still.at).delay
+    delay = budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at).delay
     assert delay == budget_policy.Delay("budget_pace", still.at + timedelta(minutes=24))
     assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
 
 def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
-    limit("1200")
+    set_test_limit("1200")
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert budget_policy.find_refusal(user=alice, quote=quote, at=still.at) is None
     midnight = still.at - timedelta(hours=12)
@@ -276,7 +276,7 @@ def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.
-    limit("1200")
+    set_test_limit("1200")
     midnight = still.at - timedelta(hours=12)
     row = BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)

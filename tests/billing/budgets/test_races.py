@@ -44,7 +44,7 @@ def test_f04_eight_processes_spend_a_budget_to_the_credit_and_never_one_more(
     """20 credits x 480 attempts against 2,019: 100 fit, whichever of the three limits is looked at."""
     for subject, model in (("all", ""), ("each_user", ""), ("model", "veo3_fast")):
         set_limit(subject=subject, period="month", limit=Decimal(2019), model=model, actor=None)
-    answers = race("tests.billing.spender", alice.email, "60", "p{n}", environment=process_environment | FREE)
+    answers = race("tests.billing.race_promises", alice.email, "60", "p{n}", environment=process_environment | FREE)
     assert sum(sent for sent, _ in answers) == 100
     assert sum(waiting for _, waiting in answers) == 380
     scopes = ("all", f"user:{alice.pk}", "model:veo3_fast")
@@ -60,7 +60,7 @@ def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
     give_credits(alice, 80 * PRICE)
     set_limit(subject="each_user", period="month", limit=Decimal(10 * PRICE + 59), actor=None)
     environment = process_environment | FREE
-    answers = race("tests.billing.buyer", alice.email, "10", "p{n}", "user_budget_spent", environment=environment)
+    answers = race("tests.billing.race_orders", alice.email, "10", "p{n}", "user_budget_spent", environment=environment)
     assert sum(accepted for accepted, _ in answers) == 10
     assert sum(refused for _, refused in answers) == 70
     assert VideoTask.objects.count() == 10

@@ -14,7 +14,7 @@ from billing.budgets import usage as budget_usage
 from billing.budgets.limits import Subject, limit_key, limits_for
 from billing.costs import spend
 from billing.models import Budget, BudgetWindow, Period, ProviderAccount, Spend
-from tests.billing.budgeting import limit, refused
+from tests.billing.budget_helpers import expect_refusal, set_test_limit
 from tests.billing.conftest import SetClock
 from tests.jobs import job_id
 
@@ -55,25 +55,25 @@ def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
 def test_the_last_credit_may_be_spent_and_not_one_more(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("120.0001")
+    set_test_limit("120.0001")
     for _ in range(2):
         spend.promise(spend=new_spend(), account=account)
-    state = refused(new_spend(), account)
+    state = expect_refusal(new_spend(), account)
     assert (state.scope, state.period, state.used, state.room) == ("all", "day", 120, Decimal("0.0001"))
-    limit("180")
+    set_test_limit("180")
     spend.promise(spend=new_spend(), account=account)
     assert used() == 180
 
 
 def test_small_fractions_add_up_exactly(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
-    limit("0.3")
+    set_test_limit("0.3")
     for _ in range(3):
         job = new_spend()
         Spend.objects.filter(pk=job.pk).update(estimated=Decimal("0.1"))
         job.refresh_from_db()
         spend.promise(spend=job, account=account)
     assert used() == Decimal("0.3")
-    assert refused(new_spend(), account).is_spent
+    assert expect_refusal(new_spend(), account).is_spent
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_each_kind_of_limit_stops_what_does_not_fit(
     period: str,
     whose: dict[str, object],
 ) -> None:
-    limit("60", subject=subject, period=period, **({"user": alice} if "user" in whose else whose))
+    set_test_limit("60", subject=subject, period=period, **({"user": alice} if "user" in whose else whose))
     first = new_spend()
     spend.promise(spend=first, account=account)
-    state = refused(new_spend(), account)
+    state = expect_refusal(new_spend(), account)
     assert (state.period, state.subject) == (period, "user" if subject == "each_user" else subject)
     still.at = state.window.ends_at
     spend.promise(spend=Spend.objects.get(job_id=job_id("job:2")), account=account)
@@ -110,8 +110,8 @@ def test_each_kind_of_limit_stops_what_does_not_fit(
 def test_another_user_and_another_model_have_their_own(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, bob: User
 ) -> None:
-    limit("60", subject="each_user")
-    limit("0", subject="model", model="veo3")
+    set_test_limit("60", subject="each_user")
+    set_test_limit("0", subject="model", model="veo3")
     spend.promise(spend=new_spend(), account=account)
     spend.promise(spend=new_spend(user=bob), account=account)
     assert (used(), used(f"user:{bob.pk}")) == (120, 60)
@@ -121,8 +121,8 @@ def test_of_several_windows_without_room_the_one_that_ends_last_is_named(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     for period in Period:
-        limit("59", period=period)
-    assert refused(new_spend(), account).period == "month"
+        set_test_limit("59", period=period)
+    assert expect_refusal(new_spend(), account).period == "month"
 
 
 def test_f82_a_budget_holds_for_one_day_of_the_site_and_nothing_is_counted_twice(
@@ -130,14 +130,14 @@ def test_f82_a_budget_holds_for_one_day_of_the_site_and_nothing_is_counted_twice
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     berlin = ZoneInfo("Europe/Berlin")
-    limit("60")
+    set_test_limit("60")
     # The long day: 25 hours, one budget. Midnight in UTC changes nothing.
     still.at = datetime(2026, 10, 25, 0, 30, tzinfo=berlin).astimezone(UTC)
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
     for passed in (timedelta(hours=3), timedelta(hours=24, minutes=29)):
         still.at = datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + passed
-        assert refused(job, account).window.length_s == 25 * 3600
+        assert expect_refusal(job, account).window.length_s == 25 * 3600
     still.at += timedelta(minutes=1)
     spend.promise(spend=job, account=account)
     days = BudgetWindow.objects.filter(scope="all", period="day").order_by("starts_at")
@@ -154,7 +154,7 @@ def test_f82_a_budget_holds_for_one_day_of_the_site_and_nothing_is_counted_twice
 def test_what_was_not_sent_is_given_back_and_counted_anew(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("60")
+    set_test_limit("60")
     job = new_spend()
     spend.promise(spend=job, account=account)
     still.sleep(24 * 3600)
@@ -171,7 +171,7 @@ def test_what_was_not_sent_is_given_back_and_counted_anew(
 def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, actual: str, then: str
 ) -> None:
-    limit("60")
+    set_test_limit("60")
     job = new_spend()
     spend.promise(spend=job, account=account)
     still.sleep(3600 * 24 * 31)
@@ -185,11 +185,11 @@ def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
 def test_a_dearer_end_is_counted_past_the_limit_and_lets_nothing_more_through(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    limit("120")
+    set_test_limit("120")
     job = new_spend()
     spend.promise(spend=job, account=account)
     spend.settle(job_id=job.job_id, actual=Decimal(150), basis=Spend.Basis.REPORTED)
-    state = refused(new_spend(), account)
+    state = expect_refusal(new_spend(), account)
     assert (state.used, state.room, state.is_spent) == (150, 0, True)
 
 
@@ -245,12 +245,12 @@ def test_the_environment_is_the_default_and_the_admins_word_goes_before(alice: U
         return everybody.amount, everybody.source, mine.amount, mine.key
 
     assert said() == (100, "environment", 20, "each_user:day")
-    limit("5", subject="each_user")
-    limit("7", subject="user", user=alice)
-    limit("0")
+    set_test_limit("5", subject="each_user")
+    set_test_limit("7", subject="user", user=alice)
+    set_test_limit("0")
     assert said() == (0, "admin", 7, f"user:{alice.pk}:day")
-    limit(None)
-    limit(None, subject="user", user=alice)
+    set_test_limit(None)
+    set_test_limit(None, subject="user", user=alice)
     assert said() == (None, "admin", None, f"user:{alice.pk}:day")
     assert limits_for(["all"])["all", "hour"].amount is None
     assert Budget.objects.count() == 3, "a limit set again is the same row"
@@ -261,8 +261,8 @@ def test_zero_of_the_admins_lets_nothing_through_and_zero_of_the_environment_eve
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(0)
     spend.promise(spend=new_spend(), account=account)
-    limit("0")
-    assert refused(new_spend(), account).limit == 0
+    set_test_limit("0")
+    assert expect_refusal(new_spend(), account).limit == 0
 
 
 def test_keys_name_their_limit() -> None:
@@ -276,8 +276,8 @@ def test_states_name_what_is_limited_and_everything_together(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(100)
-    limit("50", subject="model", model="veo3", period="hour")
-    limit("70", subject="user", user=alice)
+    set_test_limit("50", subject="model", model="veo3", period="hour")
+    set_test_limit("70", subject="user", user=alice)
     spend.promise(spend=new_spend(), account=account)
     found = [
         (state.scope, str(state.period), state.used, state.limit, state.source, state.budget_key)

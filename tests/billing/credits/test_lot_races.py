@@ -24,7 +24,7 @@ def rush(environment: dict[str, str], *acts: tuple[object, ...]) -> list[str]:
     """Run each act in a process of its own, all at the same moment; what each printed."""
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", "tests.billing.rusher", *map(str, act)],
+            [sys.executable, "-m", "tests.billing.race_charges", *map(str, act)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

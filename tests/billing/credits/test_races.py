@@ -83,7 +83,9 @@ def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
     give_credits(alice, 100 * PRICE)
     # Credits alone shall decide here.
     environment = process_environment | {"HOURLY_COST_LIMIT": "0", "DAILY_COST_LIMIT": "0"}
-    answers = race("tests.billing.buyer", alice.email, "60", "p{n}", "not_enough_credits", environment=environment)
+    answers = race(
+        "tests.billing.race_orders", alice.email, "60", "p{n}", "not_enough_credits", environment=environment
+    )
     assert sum(accepted for accepted, _ in answers) == 100
     assert sum(refused for _, refused in answers) == 380
     assert VideoTask.objects.filter(user=alice).count() == 100

@@ -11,7 +11,7 @@ from billing.audit import runner as audit_runner
 from billing.costs import spend
 from billing.models import FileAnswer, ProviderAccount
 from billing.reconciliation import file_discrepancies
-from tests.billing.admin.test_pages import columns
+from tests.billing.admin.pages import columns
 from tests.billing.conftest import NewSpend
 from tests.jobs import job_id
 

@@ -1,7 +1,9 @@
-"""One process of a race: `python -m tests.billing.buyer EMAIL TIMES PREFIX REFUSAL`. Orders as fast as it can; prints how many
-it got, and how many were refused with that code.
+"""One process of a race: `python -m tests.billing.race_orders EMAIL TIMES PREFIX REFUSAL`.
 
-It waits for a line on its input, so that all begin together.
+Orders as fast as it can; prints how many
+orders were accepted, and how many were refused with that code.
+
+It waits for a line on its input, so that all start together.
 """
 
 import sys

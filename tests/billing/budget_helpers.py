@@ -1,4 +1,4 @@
-"""Limits as operators set them, the price of what most people order, what is refused and told."""
+"""Helpers of the budget tests: setting limits, a usual price, refused promises and alerts."""
 
 from decimal import Decimal
 
@@ -13,28 +13,28 @@ from billing.pricing import prices
 from billing.pricing.prices import Quote
 
 
-def limit(amount: str | None, *, period: str = "day", subject: str = "all", **whose: object) -> Budget:
+def set_test_limit(amount: str | None, *, period: str = "day", subject: str = "all", **whose: object) -> Budget:
     wanted = None if amount is None else Decimal(amount)
     return set_limit(subject=subject, period=period, limit=wanted, actor=None, **whose)  # type: ignore[arg-type]
 
 
-def fast() -> Quote:
+def fast_quote() -> Quote:
     return prices.get_quote(model="veo3_fast", resolution="720p")
 
 
-def refused(job: Spend, account: ProviderAccount) -> State:
-    """The window that has no room; nothing else may have changed."""
+def expect_refusal(job: Spend, account: ProviderAccount) -> State:
+    """Promise a job that must be refused; returns the window without room, and checks that nothing was counted."""
     before = sorted(BudgetWindow.objects.values_list("scope", "period", "used"))
     with pytest.raises(BudgetSpent) as why:
         spend.promise(spend=job, account=account)
     after = [row for row in sorted(BudgetWindow.objects.values_list("scope", "period", "used")) if row[2]]
-    assert after == [row for row in before if row[2]], "all or none"
+    assert after == [row for row in before if row[2]], "no window was changed"
     job.refresh_from_db()
     assert (job.state, job.counted, job.counted_in) == ("estimated", 0, [])
     return why.value.state
 
 
-def told(kind: str) -> list[tuple[str, int, bool]]:
+def list_alerts(kind: str) -> list[tuple[str, int, bool]]:
     """Cause, count and whether it is open, of each alert of this kind."""
     rows = Alert.objects.filter(kind=kind).order_by("id")
     return [(alert.cause, alert.count, alert.resolved_at is None) for alert in rows]

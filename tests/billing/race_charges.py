@@ -1,8 +1,10 @@
-"""One process of a race: `python -m tests.billing.rusher ACT ...`; waits for a line on its input, so that all begin together.
+"""One process of a race: `python -m tests.billing.race_charges ACT ...`.
 
-charge EMAIL TIMES PREFIX   charges 1 credit so often; prints how many it got and how many were refused
-expire LOT TIMES            expires the lot so often; prints how often it was the one
-redeem EMAIL CODE           redeems the voucher; prints the credits it got, or why none
+It waits for a line on its input, so that all start together.
+
+charge EMAIL TIMES PREFIX   charges 1 credit TIMES times; prints how many charges were made and how many were refused
+expire LOT TIMES            tries to expire the lot TIMES times; prints how often it did
+redeem EMAIL CODE           redeems the voucher; prints the credits it gave, or the reason of the refusal
 """
 
 import sys
@@ -19,7 +21,7 @@ from tests.jobs import job_id  # noqa: E402
 
 def charge(email: str, times: str, prefix: str) -> str:
     user = User.objects.get(email=email)
-    got = refused = 0
+    charged = refused = 0
     for n in range(int(times)):
         try:
             ledger.charge(
@@ -29,10 +31,10 @@ def charge(email: str, times: str, prefix: str) -> str:
                 job_id=job_id(f"job:{prefix}-{n}"),
                 reference=f"job:{prefix}-{n}",
             )
-            got += 1
+            charged += 1
         except ledger.InsufficientCredits:
             refused += 1
-    return f"{got} {refused}"
+    return f"{charged} {refused}"
 
 
 def expire(lot: str, times: str) -> str:

@@ -12,7 +12,7 @@ from billing.audit import runner as audit_runner
 from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, ProviderEntry, Spend
 from billing.pricing import prices, provider_price_changes
-from tests.billing.admin.test_pages import PRICES, SPEND, act, clerk, columns, new_price  # noqa: F401
+from tests.billing.admin.pages import PRICES, SPEND, act, columns, new_price
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.jobs import job_id
@@ -115,7 +115,7 @@ def test_what_another_decided_meanwhile_stays_decided(
     assert "has already been decided" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
 
 
-def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]  # noqa: F811
+def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]
     desk = clerk("view_priceproposal")
     assert columns(desk.get(PROPOSALS).text, "how") == ["Open"]
     act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")

@@ -1,4 +1,4 @@
-"""One process of a race: `python -m tests.billing.spender EMAIL TIMES PREFIX`. Promises as fast as it can.
+"""One process of a race: `python -m tests.billing.race_promises EMAIL TIMES PREFIX`. Promises as fast as it can.
 
 Prints how many promises were counted, and how many found no room.
 

@@ -1,0 +1,82 @@
+"""The ledger, alerts, spend and paid calls in the admin, all read-only."""
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from billing.alerts import services as alerts
+from billing.credits import ledger
+from billing.models import (
+    Alert,
+    LedgerEntry,
+    PaidCall,
+)
+from tests.billing import history
+from tests.billing.admin.pages import ALERTS, CALLS, LEDGER, PEOPLE, SPEND, act, columns
+from tests.jobs import job_id
+from tests.people import give_credits
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Client, alice: User, bob: User) -> None:
+    task = history.cancelled(alice)
+    give_credits(bob, 5)
+    text = desk.get(LEDGER).text
+    assert f"{PEOPLE}{alice.pk}/change/" in text
+    assert f'href="/admin/videos/videotask/{task.pk}/change/"' in text
+    for query in ({"q": "bob@"}, {"account__user": str(bob.pk)}):
+        text = desk.get(LEDGER, query).text
+        assert columns(text, "credits") == ["+5"]
+    assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "-60"]
+    assert columns(desk.get(LEDGER, {"kind__exact": "refund"}).text, "credits") == ["+60"]
+    ledger.charge(user=bob, user_credits=1, idempotency_key="k", job_id=job_id("film:1"), reference="film:1")
+    assert columns(desk.get(LEDGER, {"q": "film:1"}).text, "about") == ["film:1"]
+    assert columns(desk.get(LEDGER, {"account__balance": "5"}, follow=True).text, "credits") != ["+5"]
+
+
+def test_an_entry_can_be_read_and_nothing_else(desk: Client, alice: User) -> None:
+    history.cancelled(alice)
+    charge = LedgerEntry.objects.get(kind="charge")
+    text = desk.get(f"{LEDGER}{charge.pk}/change/").text
+    assert "Refund +60" in text
+    assert 'name="_save"' not in text
+    for url in (f"{LEDGER}add/", f"{LEDGER}{charge.pk}/delete/"):
+        assert desk.get(url).status_code == 403
+        assert desk.post(url, {"post": "yes"}).status_code == 403
+    assert desk.post(f"{LEDGER}{charge.pk}/change/", {"amount": "1"}).status_code == 403
+    assert "delete_selected" not in desk.get(LEDGER).text
+    assert ledger.balance_of(alice) == 60
+    assert LedgerEntry.objects.count() == 3
+
+
+def test_alerts_are_read_narrowed_down_and_marked_as_seen(desk: Client, alice: User, olga: User) -> None:
+    task = history.waiting(alice)
+    first = alerts.raise_alert(Alert.Kind.DELAYED, cause=task.reference, reference=task.reference)
+    second = alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
+    text = desk.get(ALERTS).text
+    assert f"/admin/videos/videotask/{task.pk}/change/" in text
+    assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first)
+    assert "1 alert marked." in act(desk, ALERTS, "acknowledge", first, second)
+    alerts.resolve_alerts(Alert.Kind.STORAGE)
+    first.refresh_from_db()
+    assert first.acknowledged_by == olga
+    third = alerts.raise_alert(Alert.Kind.WORKER, detail="killed")
+    assert columns(desk.get(ALERTS, {"state": "open"}).text, "what") == [third.detail]
+    assert columns(desk.get(ALERTS, {"state": "seen"}).text, "what") == ["–"]
+    assert columns(desk.get(ALERTS, {"state": "over"}).text, "what") == ["full"]
+    assert sorted(columns(desk.get(ALERTS).text, "state")) == ["Open", "Over", "Seen"]
+    assert "full" in desk.get(f"{ALERTS}{second.pk}/change/").text
+
+
+def test_spend_and_paid_calls_are_read(desk: Client, alice: User) -> None:
+    task = history.ready(alice)
+    history.waiting(alice)
+    text = desk.get(SPEND).text
+    assert columns(text, "real") == ["–", "60"]
+    assert columns(text, "usd") == ["0.3000", "0.3000"]
+    assert columns(text, "made_by") == ["–", "kie.ai"]
+    assert columns(desk.get(SPEND, {"q": task.reference}).text, "status") == ["Settled"]
+    assert columns(desk.get(CALLS, {"q": "alice@"}).text, "result") == ["Accepted"]
+    PaidCall.objects.update(answered_at=None)
+    assert columns(desk.get(CALLS).text, "answered") == ["–"]

@@ -1,0 +1,71 @@
+"""The price list in the admin."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from billing.models import (
+    Price,
+)
+from tests.billing.admin.pages import PRICES, columns, new_price
+
+pytestmark = pytest.mark.django_db
+
+
+def test_prices_show_what_they_cost_and_what_they_earn(desk: Client) -> None:
+    new_price(desk)
+    text = desk.get(PRICES, {"when": "now", "model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}).text
+    assert columns(text, "ours") == ["37.5"]
+    assert columns(text, "usd") == ["0.1875"]
+    assert columns(text, "theirs") == ["50"]
+    assert columns(text, "margin") == ["+US$ 0.0625 (25 %)"]
+    assert columns(text, "when") == ["In force"]
+    assert "provider_credits=37.5" in text
+
+
+def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
+    before = Price.objects.count()
+    new_price(desk, provider_credits="70", user_credits="60")
+    tomorrow = timezone.localtime() + timedelta(days=1)
+    new_price(desk, user_credits="99", valid_from_0=f"{tomorrow:%Y-%m-%d}")
+    assert Price.objects.count() == before + 2
+    item = {"model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}
+    assert columns(desk.get(PRICES, item).text, "when") == ["Later", "In force", "Former"]
+    assert columns(desk.get(PRICES, item).text, "margin") == [
+        "+US$ 0.3075 (62 %)",
+        "−US$ 0.0500 (−17 %)",
+        "US$ 0.0000 (0 %)",
+    ]
+    assert columns(desk.get(PRICES, {**item, "when": "later"}).text, "theirs") == ["99"]
+    assert columns(desk.get(PRICES, {**item, "when": "former"}).text, "theirs") == ["60"]
+    assert len(columns(desk.get(PRICES, {"when": "now"}).text, "item")) == before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"provider_credits": "0"},
+        {"provider_credits": "-1"},
+        {"user_credits": "0"},
+        {"user_credits": "1.5"},
+        {"model": "Veo 3"},
+        {"valid_from_0": "2026-01-01"},
+        {"kind": "gift"},
+    ],
+)
+def test_a_price_that_makes_no_sense_is_refused(desk: Client, wrong: dict[str, Any]) -> None:
+    before = Price.objects.count()
+    assert "errorlist" in new_price(desk, **wrong)
+    assert Price.objects.count() == before
+
+
+def test_a_price_is_never_edited_or_deleted(desk: Client) -> None:
+    price = Price.objects.get(kind="generate", model="veo3_fast", resolution="720p")
+    assert 'name="_save"' not in desk.get(f"{PRICES}{price.pk}/change/").text
+    assert desk.post(f"{PRICES}{price.pk}/change/", {"user_credits": "1"}).status_code == 403
+    assert desk.post(f"{PRICES}{price.pk}/delete/", {"post": "yes"}).status_code == 403
+    price.refresh_from_db()
+    assert price.user_credits == 60

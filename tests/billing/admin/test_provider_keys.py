@@ -1,0 +1,205 @@
+"""Provider keys in the admin: adding, testing and choosing one."""
+
+import re
+import socket
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from accounts.models import User
+from billing.models import (
+    Alert,
+    ProviderAccount,
+)
+from billing.provider import accounts as provider_accounts
+from billing.provider import keys as provider_keys
+from tests.accounts import steps
+from tests.billing.admin.pages import (
+    ACCOUNTS,
+    act,
+    columns,
+    journal,
+    now,
+    page,
+)
+from tests.sandbox import SandboxProcess
+
+pytestmark = pytest.mark.django_db
+
+
+FORMER = "former-key-1"
+
+
+def test_a_key_is_added_behind_a_password_and_never_shown_again(
+    client: Client, olga: User, settings: Settings, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
+    client.force_login(olga)
+    add = f"{ACCOUNTS}add/"
+    assert "/reauthenticate/" in client.get(add)["Location"]
+    assert "/reauthenticate/" in client.post(add, {"label": "Ours", "api_key": "canary-key-1"})["Location"]
+    assert not ProviderAccount.objects.exists()
+    assert "canary-key-1" not in str(dict(client.session))
+    steps.reauthenticate(client, add)
+    assert 'type="password"' in client.get(add).text
+    shown = client.post(add, {"label": "", "api_key": "canary-key-1"})
+    assert "errorlist" in shown.text
+    sandbox = new_sandbox("--api-key", "canary-key-1")
+    stored = client.post(add, {"label": "Ours", "api_key": "canary-key-1", "base_url": sandbox.url}, follow=True)
+    account = ProviderAccount.objects.get()
+    assert "The key is stored encrypted." in stored.text
+    assert "the balance is 5,000. All new videos use this key from now on." in stored.text
+    assert "Working" in stored.text
+    assert provider_accounts.get_credentials(account).api_key == "canary-key-1"
+    assert provider_accounts.get_current_account() == account
+    assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
+    assert sandbox.list_accepted() == []
+    for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
+        assert "canary-key-1" not in text
+
+
+@pytest.fixture
+def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess) -> Callable[..., str]:
+    """Adds a key as an operator does; what the next page says. The sandbox knows FORMER."""
+    sandbox.settings(api_key=FORMER)
+    settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
+    client.force_login(olga)
+    steps.reauthenticate(client, f"{ACCOUNTS}add/")
+
+    def add(key: str, base_url: str) -> str:
+        form = {"label": key.title(), "api_key": key, "base_url": base_url}
+        return client.post(f"{ACCOUNTS}add/", form, follow=True).text
+
+    return add
+
+
+def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+) -> None:
+    assert "If that succeeds, all new videos use this key" in client.get(f"{ACCOUNTS}add/").text
+    give(FORMER, sandbox.url)
+    former = provider_accounts.get_current_account()
+    text = give("wrong-key-123", sandbox.url)
+    assert "it refuses our key or address" in text
+    assert "No new videos are sent to it." in text
+    assert "Key or address refused since" in text
+    assert "The breaker stops nothing now. The reason is shown above." in text
+    for claim in ("Working", "Used for new videos", "The provider answers", "orders are sent"):
+        assert claim not in text
+    assert 'value="test_connection"' in text
+    assert 'value="activate"' in text
+    assert provider_accounts.get_current_account() == former
+    assert not Alert.objects.exists(), "nothing was sent with it, so nobody is called"
+    wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
+    assert "it refuses our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
+    assert provider_accounts.get_current_account() == former
+
+
+def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.get_current_account()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        text = give("far-away-key", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    assert "it gives no usable answer" in text
+    assert "Not reachable" in text
+    assert "The last attempt to read the balance failed." in text
+    assert "Working" not in text
+    assert provider_accounts.get_current_account() == former
+
+
+def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.get_current_account()
+    poor = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
+    assert "so new videos do not use this key yet" in give("poor-key-1", poor.url)
+    assert provider_accounts.get_current_account() == former
+    account = ProviderAccount.objects.get(base_url=poor.url)
+    assert "All new videos use this key from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
+    assert provider_accounts.get_current_account() == account
+
+
+def test_a_key_that_was_tried_and_is_not_in_use_says_both(
+    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+) -> None:
+    give(FORMER, sandbox.url)
+    former = provider_accounts.get_current_account()
+    other = new_sandbox("--api-key", "other-key-1")
+    give("other-key-1", other.url)
+    assert "The provider answers. This account is not used for new videos." in client.get(page(former)).text
+
+
+def test_a_key_added_beside_the_environments_waits_for_it_to_go(
+    give: Callable[..., str], sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.KIE_AI_API_KEY = "the-environments-key"
+    assert "New videos use the key from the environment" in give(FORMER, sandbox.url)
+    assert provider_accounts.get_current_account().source == ProviderAccount.Source.ENVIRONMENT
+
+
+def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
+    settings.STAFF_MFA_REQUIRED, settings.FIELD_ENCRYPTION_KEYS = False, []
+    client.force_login(olga)
+    steps.reauthenticate(client, f"{ACCOUNTS}add/")
+    text = client.post(f"{ACCOUNTS}add/", {"label": "Ours", "api_key": "canary-key-1"}).text
+    assert "FIELD_ENCRYPTION_KEYS is empty" in text
+    assert "The environment sets a key" in text
+    assert "canary-key-1" not in text
+    assert not ProviderAccount.objects.exists()
+
+
+def test_which_key_is_used_is_chosen_here(
+    desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
+) -> None:
+    second = provider_keys.add_key(api_key="second-key", label="Second")
+    provider_keys.activate_key(account_id=second.pk)
+    sandbox.settings(api_key="admin-key-canary")
+    ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
+    assert 'value="activate"' in desk.get(page(own_key)).text
+    assert "unless the environment sets one" in act(desk, ACCOUNTS, "activate", own_key)
+    assert provider_accounts.get_current_account() == second
+    act(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
+    assert provider_accounts.get_current_account() == own_key
+    assert 'value="deactivate"' in desk.get(page(own_key)).text
+    act(desk, ACCOUNTS, "deactivate", own_key)
+    assert provider_accounts.get_current_account() == own_key
+    act(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
+    assert columns(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
+    assert "Choose one key" in act(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
+
+
+def test_the_environments_key_is_not_chosen_here(desk: Client, account: ProviderAccount) -> None:
+    assert 'value="activate"' not in desk.get(page(account)).text
+    assert "Choose one key that was added here" in act(desk, ACCOUNTS, "activate", account, confirmed="yes")
+    assert "Choose keys that were added here" in act(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
+    assert now(account).is_active
+
+
+def test_the_connection_is_tested_by_reading_the_balance(
+    desk: Client, sandbox: SandboxProcess, settings: Settings
+) -> None:
+    settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
+    account = provider_accounts.get_current_account()
+    assert re.search(
+        r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account)
+    )
+    assert now(account).balance == 5000
+    settings.KIE_AI_API_KEY = "a-wrong-key"
+    wrong = provider_accounts.get_current_account()
+    text = act(desk, ACCOUNTS, "test_connection", account, wrong)
+    assert "it refuses our key or address" in text
+    assert "a-wrong-key" not in text
+    settings.FIELD_ENCRYPTION_KEYS = []
+    settings.KIE_AI_API_KEY = ""
+    assert "FIELD_ENCRYPTION_KEYS" in act(desk, ACCOUNTS, "test_connection", wrong)
+    assert sandbox.list_accepted() == []
+
+
+def test_a_provider_that_is_silent_is_said_to_be(desk: Client, account: ProviderAccount) -> None:
+    assert "it gives no usable answer (after" in act(desk, ACCOUNTS, "test_connection", account)
