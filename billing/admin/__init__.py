@@ -1,4 +1,7 @@
-"""Credits and cost, as operators see them: history to read, and acts that are the same as everybody's."""
+"""The admin of credits and cost: read-only lists, and actions that call the same functions as the rest of the site.
+
+No row of money is edited here. Modules above billing may extend an admin class, as videos does for provider accounts.
+"""
 
 from billing.admin.alerts import AlertAdmin
 from billing.admin.anomaly_trips import WatchTripAdmin

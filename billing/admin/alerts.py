@@ -45,7 +45,7 @@ MANUAL_KINDS = [kind for kind, words in RUNBOOK.items() if words.by_hand]
 
 
 def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
-    """What an alert waits for, by the filter's word."""
+    """The states of alerts by filter value: label and condition."""
     return {
         "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
         "snoozed": (gettext_lazy("Snoozed"), alerts.snoozed_condition(at)),
@@ -55,7 +55,7 @@ def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
 
 
 class StateFilter(admin.SimpleListFilter):
-    """What still waits for a person."""
+    """Filter by state."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -69,7 +69,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Only the kinds that there are."""
+    """Filter by the kinds that have alerts."""
 
     title = gettext_lazy("kind")
     parameter_name = "kind"
@@ -84,7 +84,7 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    """One row for each cause and window. Most end by themselves, when their cause does."""
+    """One row for each cause and window. Most alerts resolve automatically when their cause ends."""
 
     list_display = ("title", "how_bad", "state", "what", "about", "times", "last")
     list_display_links = ("title",)
@@ -136,13 +136,13 @@ class AlertAdmin(ReadOnlyAdmin):
             "resolved by an operator",
             lambda alert: alerts.resolve_by_hand(alert_id=alert.pk, actor=actor),
         )
-        said = ngettext("%(n)d alert resolved.", "%(n)d alerts resolved.", ended) % {"n": ended}
+        text = ngettext("%(n)d alert resolved.", "%(n)d alerts resolved.", ended) % {"n": ended}
         if chosen.exclude(kind__in=MANUAL_KINDS).filter(resolved_at=None).exists():
-            said += " " + _("Other alerts resolve automatically when their cause ends. Snooze them until then.")
-        self.message_user(request, said)
+            text += " " + _("Other alerts resolve automatically when their cause ends. Snooze them until then.")
+        self.message_user(request, text)
 
     def seen(self, request: HttpRequest) -> HttpResponse:
-        """The banner's button: the alerts it showed, and no newer ones, are seen; back to the page it stood on."""
+        """Mark the alerts that the banner showed as seen, and return to the page with the banner."""
         if not self.has_acknowledge_permission(request):
             raise PermissionDenied
         ids = [pk for text in request.POST.getlist("alert") if (pk := parse_row_number(text)) is not None]
@@ -162,7 +162,7 @@ class AlertAdmin(ReadOnlyAdmin):
         self.message_user(request, ngettext("%(n)d alert snoozed.", "%(n)d alerts snoozed.", aside) % {"n": aside})
 
     def _each(self, request: HttpRequest, chosen: QuerySet[Alert], word: str, act: Callable[[Alert], bool]) -> int:
-        """Do it to each, with a line in the journal; to how many it could be done."""
+        """Apply an action to each alert and log it; returns how many changed."""
         done = 0
         for alert in chosen:
             if act(alert):
@@ -175,7 +175,7 @@ class AlertAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One alert: what it means, what was done, what to do, who was told, and the buttons."""
+        """One alert: what it means, what was done, what to do, the deliveries, and the buttons."""
         alert = self.get_object(request, unquote(object_id))
         if alert is None:
             raise Http404
@@ -201,7 +201,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/billing/alert.html", context)
 
     def buttons(self, alert: Alert) -> list[tuple[str, str]]:
-        """The acts that change something about this alert as it stands: name and label."""
+        """The actions that apply to this alert: name and label."""
         if alert.resolved_at is not None:
             return []
         names = ["snooze_hour", "snooze_tomorrow", "snooze_week"]
@@ -234,7 +234,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("detail"))
     def what(self, alert: Alert) -> str:
-        # What the next column links to needs no number here.
+        # The next column already links to the reference.
         words = format_detail(alert) or (
             "" if alert.reference or action_path(alert) != alert_path(alert) else alert.cause
         )
@@ -267,6 +267,6 @@ class AlertAdmin(ReadOnlyAdmin):
 
 
 def morning_after(at: datetime, *, days: int) -> datetime:
-    """Eight in the morning on the site's clock, so many days on: nobody wants it back at midnight."""
+    """Eight in the morning in the site's time zone, `days` later, so that a snooze does not end at midnight."""
     day = window_of(Period.DAY, at).local_start.date() + timedelta(days=days)
     return datetime.combine(day, MORNING, tzinfo=site_zone())

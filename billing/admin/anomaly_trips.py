@@ -14,7 +14,7 @@ from billing.models import WatchTrip
 
 @admin.register(WatchTrip)
 class WatchTripAdmin(ReadOnlyAdmin):
-    """What the watch over spending stopped, newest first: what it saw, what is usual, and how it ended."""
+    """What the spending monitor stopped, newest first: the measured and the usual value, and how the stop ended."""
 
     list_display = ("began", "kind", "whom", "seen_here", "usual_here", "end")
     list_display_links = None

@@ -17,7 +17,7 @@ from billing.admin.cells import list_url
 
 
 class ReadOnlyAdmin(TolerantModelAdmin):
-    """Rows that only acts write: no adding, no editing, no deleting."""
+    """Rows that only actions write: no adding, no editing, no deleting."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -34,14 +34,14 @@ class ReadOnlyAdmin(TolerantModelAdmin):
 
 
 def acting_operator(request: HttpRequest) -> User:
-    """Who is acting; the operators' site lets nobody in without an account."""
+    """The operator who sent the request; the admin needs a signed-in user."""
     if not isinstance(request.user, User):
-        raise TypeError("an act needs its operator")
+        raise TypeError("an action needs an operator")
     return request.user
 
 
 def came_from_dashboard(request: HttpRequest) -> bool:
-    """Whether the act was begun on the operators' first page, where it then ends."""
+    """Whether the action was started on the dashboard, to which it then returns."""
     return request.POST.get("return_to") == "dashboard"
 
 
@@ -57,7 +57,7 @@ def ask_confirmation(
     form: Form | None = None,
     warns: bool = False,
 ) -> TemplateResponse:
-    """The page between choosing an action and doing it: whom it concerns, what will happen, what must be said."""
+    """The confirmation page of an action: the chosen rows, what will happen, and the form to fill in."""
     name = model_admin.opts.label_lower.replace(".", "_")
     context = {
         **model_admin.admin_site.each_context(request),

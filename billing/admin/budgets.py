@@ -1,4 +1,4 @@
-"""Budgets: what holds now, how much of it is used, and the limits that operators set. A limit works once it is saved."""
+"""Budgets: the limits in force, their usage, and the limits that operators set. A limit applies once it is saved."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -29,15 +29,15 @@ from billing.common.formatting import format_amount, format_percent, format_plai
 from billing.models import Budget, Period
 from billing.pricing import prices
 
-# What holds for everybody, in the order it is shown.
+# The limits for all videos and for each user, in the order they are shown.
 KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
-# The fields that say whose a limit is.
+# The fields that name the owner of a limit.
 OWNERS = ("email", "model")
 SOURCES = {"admin": gettext_lazy("set here"), "environment": gettext_lazy("from the environment")}
 
 
 class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A limit: for whom, in which window, how much, and from which share on operators are warned."""
+    """A limit: its subject and period, the amount, and the share from which operators are warned."""
 
     email = forms.EmailField(
         label=gettext_lazy("E-mail address"), required=False, help_text=gettext_lazy("Only for one user.")
@@ -74,10 +74,10 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
         if self.instance.pk is None:
-            self._clean_whose(data)
+            self._clean_owner(data)
         return data
 
-    def _clean_whose(self, data: dict[str, Any]) -> None:
+    def _clean_owner(self, data: dict[str, Any]) -> None:
         subject = data.get("subject")
         for name, owner in (("email", Subject.USER), ("model", Subject.MODEL)):
             if subject == owner and not data.get(name):
@@ -99,12 +99,12 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(None, _("This limit already exists. Change it instead."))
 
     def _post_clean(self) -> None:
-        """The row is written by `limits.set_limit`, and the database states its rules; nothing is built here."""
+        """Build no row here: `limits.set_limit` writes it, and the database enforces its rules."""
 
 
 @dataclass(frozen=True)
 class ActiveLimit:
-    """A limit that holds for everybody, whoever set it, and how its window stands; `url` is where it is set."""
+    """A limit for all videos or for each user, with the state of its window; `url` is the form that changes it."""
 
     name: str
     limit: Limit
@@ -114,7 +114,7 @@ class ActiveLimit:
 
     @property
     def used(self) -> SafeString | str:
-        """A bar and what it says; where windows are many, one for each user, the limit alone."""
+        """The usage as a bar and text; for limits with a window per user, the limit alone."""
         if self.state is None:
             return number_cell(_("no limit") if self.limit.amount is None else format_amount(self.limit.amount))
         facts = {"used": format_amount(self.state.used), "limit": format_amount(self.limit.amount)}
@@ -125,7 +125,7 @@ class ActiveLimit:
 
 @admin.register(Budget)
 class BudgetAdmin(TolerantModelAdmin):
-    """Limits that operators set. What nobody set comes from the environment, which stands beside them to be read."""
+    """The limits that operators set, with those from the environment shown above them."""
 
     form = BudgetForm
     list_display = ("what", "amount", "warn", "use", "ends", "by", "changed")
@@ -140,7 +140,7 @@ class BudgetAdmin(TolerantModelAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         if obj:
             return ["limit", "warn_percent"]
-        # Who comes to set what holds for everybody, by the button beside it, is asked for nobody's name.
+        # The button of a general limit leads to a form without owner fields.
         asked = BudgetForm.Meta.fields
         return [name for name in asked if name not in OWNERS] if _general_subject(request) else list(asked)
 
@@ -151,7 +151,7 @@ class BudgetAdmin(TolerantModelAdmin):
         return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list, under what holds for everybody now, the environment's limits included."""
+        """The list below the limits in force, including those from the environment."""
         found = {(state.scope, str(state.period)): state for state in budget_usage.list_states(clock.database_now())}
         rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
         held = limits.effective_limits(rows.values())
@@ -160,7 +160,7 @@ class BudgetAdmin(TolerantModelAdmin):
         return super().changelist_view(request, {"in_force": in_force, "may_set": may_set, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Each row of the page knows how its window stands."""
+        """Add the state of its window to each row."""
         page = super().get_changelist_instance(request)
         found = {state.budget_key: state for state in budget_usage.list_states(clock.database_now())}
         for budget in page.result_list:
@@ -168,15 +168,15 @@ class BudgetAdmin(TolerantModelAdmin):
         return page
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
-        """Saved by the same act as everywhere, and in force at once."""
-        said = form.cleaned_data
+        """Save through `limits.set_limit`; the limit applies at once."""
+        cleaned = form.cleaned_data
         saved = limits.set_limit(
-            subject=obj.subject if change else said["subject"],
-            period=obj.period if change else said["period"],
-            user=obj.user if change else said["user"],
-            model=obj.model if change else said["model"],
-            limit=said["limit"],
-            soft_share=Decimal(said["warn_percent"]) / 100,
+            subject=obj.subject if change else cleaned["subject"],
+            period=obj.period if change else cleaned["period"],
+            user=obj.user if change else cleaned["user"],
+            model=obj.model if change else cleaned["model"],
+            limit=cleaned["limit"],
+            soft_share=Decimal(cleaned["warn_percent"]) / 100,
             actor=acting_operator(request),
         )
         obj.pk = saved.pk
@@ -212,7 +212,7 @@ class BudgetAdmin(TolerantModelAdmin):
 
 
 def _general_subject(request: HttpRequest) -> Subject | None:
-    """The subject that the address names, if it is one without an owner."""
+    """The subject given in the URL, if it has no owner."""
     named = request.GET.get("subject", "")
     return Subject(named) if named in (Subject.ALL, Subject.EACH_USER) else None
 
@@ -229,7 +229,7 @@ def _active_limit(key: str, row: Budget | None, limit: Limit, found: dict[tuple[
 
 
 def _usage_bar(state: State, words: str) -> SafeString:
-    """What is used of a limit, as a bar and as a share; a limit of zero is used up."""
+    """The usage of a limit as a bar and a percentage; a limit of zero is used up."""
     share = state.used / state.limit if state.limit else Decimal(1)
     tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"
     return format_html(

@@ -29,12 +29,12 @@ REFERENCE_NAMES: dict[str, Promise] = {
 
 
 def chip(word: object, tone: str = "") -> SafeString:
-    """A state's word in its tone (good, warn, bad, info)."""
+    """A label in a tone: good, warn, bad or info."""
     return format_html('<span class="chip{}">{}</span>', f" chip-{tone}" if tone else "", word)
 
 
 def number_cell(text: object) -> SafeString:
-    """Digits under digits."""
+    """A number in tabular digits."""
     return format_html('<span class="num nowrap">{}</span>', text)
 
 
@@ -44,7 +44,7 @@ def format_signed(amount: int) -> str:
 
 
 def time_cell(at: datetime | None) -> SafeString | str:
-    """A time to the second, in the operator's zone."""
+    """A time to the second, in the operator's time zone."""
     if at is None:
         return "–"
     local = timezone.localtime(at)
@@ -57,7 +57,7 @@ def person_link(user: User) -> SafeString:
 
 
 def reference_link(reference: str) -> SafeString | str:
-    """To what a reference names, where operators can see it: `video:<id>` to the video's own page."""
+    """A link to what a reference names: `video:<id>` to the page of the video. Unknown references stay text."""
     kind, _, name = reference.partition(":")
     try:
         url = reverse(REFERENCE_PAGES[kind], args=[name])
@@ -75,6 +75,6 @@ def account_link(account: ProviderAccount | None) -> SafeString | str:
 
 
 def list_url(name: str, **filters: object) -> str:
-    """The address of a list (`billing_ledgerentry`), narrowed down."""
+    """The URL of a list (`billing_ledgerentry`) with filters."""
     query = f"?{urlencode(filters)}" if filters else ""
     return reverse(f"admin:{name}_changelist") + query

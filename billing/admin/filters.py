@@ -12,7 +12,7 @@ from billing.models import Price, Spend
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """By model, under the names people know."""
+    """Filter by model, shown by title."""
 
     title = _("model")
     parameter_name = "model"
@@ -26,7 +26,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class ItemKindFilter(admin.SimpleListFilter):
-    """By what was made, in words."""
+    """Filter by the kind of job."""
 
     title = _("kind")
     parameter_name = "kind"
@@ -39,7 +39,7 @@ class ItemKindFilter(admin.SimpleListFilter):
 
 
 class VarianceFilter(admin.SimpleListFilter):
-    """By how the cost compares with its estimate."""
+    """Filter by cost compared with the estimate."""
 
     title = _("against the estimate")
     parameter_name = "variance"

@@ -1,4 +1,4 @@
-"""Every movement of credits, to read."""
+"""The ledger entries, read-only."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.AD
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
-    """The ledger. What is wrong in it is set right by another entry, never here."""
+    """The ledger. Mistakes are corrected by further entries, never edited."""
 
     list_display = ("at", "person", "movement", "credits", "after", "about", "actor", "note")
     list_display_links = ("at",)
@@ -33,7 +33,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     )  # fmt: skip
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """One person's movements are linked from the person's page."""
+        """The user page links to the entries of one user."""
         return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -69,7 +69,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("lots"))
     def lots(self, entry: LedgerEntry) -> SafeString | str:
-        """Which lots it took from or gave to, and how much."""
+        """The lots that the entry changed, with the amounts."""
         moved = [(use.lot_id, use.amount) for use in entry.lot_uses.order_by("id")]
         moved += CreditLot.objects.filter(entry=entry).values_list("pk", "granted")
         cells = [

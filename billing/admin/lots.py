@@ -1,4 +1,4 @@
-"""What is left of each grant, to read."""
+"""Credit lots, read-only."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from billing.models import CreditLot
 
 
 class HeldFilter(admin.SimpleListFilter):
-    """Which lots still hold something, and which of them not for long."""
+    """Filter by the credits left in a lot, and by expiry within a week."""
 
     title = gettext_lazy("credits left")
     parameter_name = "held"
@@ -37,7 +37,7 @@ class HeldFilter(admin.SimpleListFilter):
 
 @admin.register(CreditLot)
 class CreditLotAdmin(ReadOnlyAdmin):
-    """Lots move with the ledger, never by hand."""
+    """Lots change only with the ledger."""
 
     list_display = ("id", "person", "left", "of", "expires", "kind", "from_")
     list_filter = (HeldFilter, "is_grace", "expires_at")
@@ -46,7 +46,7 @@ class CreditLotAdmin(ReadOnlyAdmin):
     fields = ("person", "left", "of", "expires", "expired_at", "kind", "from_", "week_warned_at", "day_warned_at")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """One person's lots are linked from the person's page."""
+        """The user page links to the lots of one user."""
         return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -79,6 +79,6 @@ class CreditLotAdmin(ReadOnlyAdmin):
         if lot.entry is None:
             return _("balance from before lots existed")
         url = list_url("billing_ledgerentry") + f"{lot.entry_id}/change/"
-        # What is noted of a refund is a code; its own page says more.
+        # The note of a refund is a code; the page of the entry explains it.
         note = "" if lot.is_grace else lot.entry.note
         return format_html('<a href="{}">{} {}</a>', url, lot.entry, note)

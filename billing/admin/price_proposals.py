@@ -27,7 +27,7 @@ KEEP_PRICE, KEEP_MARGIN, OWN = "price", "margin", "own"
 
 
 class UserPriceForm(forms.Form):
-    """What users pay once the provider's new price is in our list."""
+    """What users pay once the provider's new price applies."""
 
     users = forms.ChoiceField(
         label=gettext_lazy("What users pay"),
@@ -52,7 +52,7 @@ class UserPriceForm(forms.Form):
 
 @dataclass(frozen=True)
 class ProposalLine:
-    """A proposal as the question names it."""
+    """A proposal as the confirmation page shows it."""
 
     pk: int
     text: str
@@ -63,7 +63,7 @@ class ProposalLine:
 
 @admin.register(PriceProposal)
 class PriceProposalAdmin(ReadOnlyAdmin):
-    """Our list against what the provider charges."""
+    """Our prices compared with what the provider charges."""
 
     list_display = ("item", "how", "ours", "theirs", "pays", "margin_now", "margin_then", "source", "times", "last")
     list_display_links = None
@@ -72,11 +72,11 @@ class PriceProposalAdmin(ReadOnlyAdmin):
     actions = ("apply", "put_aside")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """A proposal applied is a new price."""
+        """Applying a proposal adds a price."""
         return request.user.has_perm("billing.add_price")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceProposal]:
-        # "open" first, whatever the alphabet says.
+        # Open proposals come first.
         return super().get_queryset(request).order_by("decided_at", "-last_at")
 
     @admin.display(description=gettext_lazy("item"))
@@ -117,7 +117,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Apply…"), permissions=["decide"])
     def apply(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
-        """Ask what users shall pay, then take the provider's price into our list."""
+        """Ask for the user price, then apply the provider's price."""
         proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
         if not proposals:
             self._nothing(request)
@@ -141,7 +141,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Dismiss…"), permissions=["decide"])
     def put_aside(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
-        """Leave our list as it is."""
+        """Keep our price."""
         proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
         if not proposals:
             self._nothing(request)
@@ -175,7 +175,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         try:
             price = provider_price_changes.apply_proposal(
                 proposal_id=proposal.pk,
-                # An item that is not sold any more has no price to keep.
+                # An item that is no longer sold has no current price.
                 user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
                 actor=acting_operator(request),
             )
@@ -206,7 +206,7 @@ def proposal_item(proposal: PriceProposal) -> Item:
 
 
 def current_user_price(proposal: PriceProposal) -> int | None:
-    """What users pay now; None for what is not sold."""
+    """The current user price; None for an item that is not sold."""
     try:
         quote = prices.get_quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
     except prices.NoPrice:
@@ -215,7 +215,7 @@ def current_user_price(proposal: PriceProposal) -> int | None:
 
 
 def price_keeping_margin(proposal: PriceProposal) -> int | None:
-    """What users would pay for the margin to stay as it is."""
+    """The user price that would keep the margin."""
     pays = current_user_price(proposal)
     if pays is None or not proposal.listed:
         return None
@@ -225,7 +225,7 @@ def price_keeping_margin(proposal: PriceProposal) -> int | None:
 
 
 def _describe_proposal(proposal: PriceProposal) -> str:
-    """What it is about, in one line."""
+    """The proposal in one line."""
     facts = {
         "item": proposal_item(proposal).name,
         "listed": format_amount(proposal.listed),

@@ -1,4 +1,4 @@
-"""What videos cost us and their users. A price is never edited: a new one takes over at its time."""
+"""The price list. A price is never edited: a new one replaces it from its start."""
 
 import math
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ MOST_ASKED = Decimal(10) ** 8
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A new price, from now on or from a time to come: what was charged in the past stays explained."""
+    """A new price, valid from now on or from a later time."""
 
     model = forms.ChoiceField(label=gettext_lazy("Model"), choices=lambda: _model_choices())
     provider_credits = forms.DecimalField(
@@ -59,7 +59,7 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         word = RegexValidator(
             r"^[a-z0-9_.-]+$", gettext_lazy("Lowercase letters, digits, dots, hyphens and underscores.")
         )
-        # Where a price is only shown there are no fields.
+        # A read-only page has no fields.
         if "resolution" in self.fields:
             self.fields["resolution"].validators.append(word)
             self.fields["user_credits"].help_text = _break_even(self.initial.get("provider_credits"))
@@ -74,14 +74,14 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _model_choices() -> list[tuple[str, str]]:
-    """Models by the names people know; those that only the price list knows by their code."""
+    """Models with their titles; models without a title by their code."""
     known = get_model_titles()
     listed = Price.objects.exclude(model__in=known).order_by("model").values_list("model", flat=True).distinct()
     return [*known.items(), *((model, model) for model in listed)]
 
 
 def _break_even(provider_credits: object) -> str:
-    """What users must pay at least, for the price that the form begins with."""
+    """The help text with the break-even price, for the initial provider price."""
     words = _("What one video costs its user; whole credits.")
     earned, paid = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
     facts = {"earned": f"{earned:f}", "paid": f"{paid:f}"}
@@ -106,7 +106,7 @@ def _break_even(provider_credits: object) -> str:
 
 
 class WhenFilter(admin.SimpleListFilter):
-    """Which prices hold now."""
+    """Filter by prices in force, later and former ones."""
 
     title = gettext_lazy("when")
     parameter_name = "when"
@@ -134,7 +134,7 @@ def current_price_id(at: datetime) -> QuerySet[Any, Any]:
 
 @admin.register(Price)
 class PriceAdmin(ReadOnlyAdmin):
-    """The price list, with what we earn."""
+    """The price list with margins."""
 
     form = PriceForm
     list_display = ("item", "when", "ours", "usd", "theirs", "margin", "valid_from", "change")
@@ -149,7 +149,7 @@ class PriceAdmin(ReadOnlyAdmin):
         return prices.annotate(in_force=Subquery(current_price_id(clock.now())))
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
-        """A new price, and what it leaves us of what its users pay."""
+        """Save a new price and show its margin."""
         super().save_model(request, obj, form, change)
         margins.update_margin_alerts()
         margin = Margin(obj.user_credits, obj.provider_credits)
@@ -184,7 +184,7 @@ class PriceAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("margin"))
     def margin(self, price: Price) -> SafeString:
-        """What is left of what the user pays, in US$ and as a share of it."""
+        """The margin in US$ and as a percentage of the user price."""
         return margin_chip(Margin(price.user_credits, price.provider_credits))
 
     @admin.display(description="")
@@ -197,14 +197,14 @@ class PriceAdmin(ReadOnlyAdmin):
 
 
 def format_margin(margin: Margin) -> str:
-    """`+US$ 0.1125 (38 %)`: what is left, and which share of what users pay."""
+    """`+US$ 0.1125 (38 %)`: the margin, and its percentage of the user price."""
     sign = "+" if margin.usd > 0 else "−" if margin.usd < 0 else ""
     share = "" if margin.percent is None else f" ({margin.percent:.0f} %)".replace("-", "−")
     return f"{sign}US$ {abs(margin.usd):.4f}{share}"
 
 
 def margin_chip(margin: Margin) -> SafeString:
-    """The same for a list; below zero it warns."""
+    """The margin as a cell; a negative one is a warning."""
     words = format_margin(margin)
     if margin.is_negative:
         return chip(words, "warn num nowrap")

@@ -1,4 +1,4 @@
-"""Our accounts at providers: balance and its history, why one is at rest, and the acts that stop, start and replace keys."""
+"""Provider accounts: balance and history, why new videos wait, and the actions that pause, resume and change keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ CURVE_WIDTH, CURVE_HEIGHT = 600, 100
 
 @dataclass(frozen=True)
 class Button:
-    """An act that the page of one account offers; it is an action of the list."""
+    """A list action offered as a button on the page of one account."""
 
     name: str
     label: str | Promise
@@ -42,7 +42,7 @@ class Button:
 
 @admin.register(ProviderAccount)
 class ProviderAccountAdmin(KeyLibraryAdmin):
-    """Accounts at providers. What needs the network joins in the app that has it."""
+    """Provider accounts. Actions that need the network are added by the app that has it."""
 
     list_display = ("label", "role", "source", "state", "credits", "read", "promise", "free", "created_at")
     list_filter = ("source",)
@@ -52,7 +52,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         return request.user.has_perm("billing.add_provideraccount")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may act: the right to change accounts, although nothing is edited by hand."""
+        """The permission to change accounts allows the actions; no account is edited by hand."""
         return request.user.has_perm("billing.change_provideraccount")
 
     # Columns
@@ -86,7 +86,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One account: what is in it, how that came, and what may be done."""
+        """One account: balance, history, state and the possible actions."""
         account = self.get_object(request, object_id)
         if account is None:
             raise Http404
@@ -118,7 +118,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         return TemplateResponse(request, "admin/billing/account.html", context)
 
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
-        """What may be done with this account as it stands."""
+        """The actions that apply to this account now."""
         paused = account.is_paused_at(clock.database_now())
         found = [Button("resume", _("Resume…")) if paused else Button("pause", _("Pause…"), warns=True)]
         if account.source == ProviderAccount.Source.ADMIN:
@@ -174,7 +174,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
 
 
 def _redirect_after(accounts: list[ProviderAccount], request: HttpRequest | None = None) -> HttpResponse | None:
-    """To the first page for an act that began there; to the page of the one account, else to the list."""
+    """Redirect to the dashboard if the action started there, to the page of a single account, else to the list."""
     if request is not None and came_from_dashboard(request):
         return HttpResponseRedirect(reverse("admin:index"))
     return HttpResponseRedirect(account_url(accounts[0])) if len(accounts) == 1 else None

@@ -1,4 +1,4 @@
-"""What an operator fills in about a provider account."""
+"""The forms of provider accounts: a new key, and a pause."""
 
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ Pause = ProviderAccount.Pause
 
 
 class KeyForm(forms.Form):
-    """A key of a provider. It is sealed when it is stored, and shown to nobody again."""
+    """A provider key. It is stored encrypted and never shown again."""
 
     label = forms.CharField(label=gettext_lazy("Label"), max_length=80, help_text=gettext_lazy("Shown in the admin."))
     api_key = forms.CharField(
@@ -40,7 +40,7 @@ class KeyForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    """Why new videos are paused: one of the reasons that have words in every language, or own words; and until when."""
+    """The reason of a pause (a preset one in every language, or own words) and its end."""
 
     code = forms.ChoiceField(label=gettext_lazy("Reason"), widget=forms.RadioSelect, initial=Pause.MAINTENANCE)
     until = forms.DateTimeField(
@@ -80,7 +80,7 @@ class PauseForm(forms.Form):
 
     @property
     def act(self) -> dict[str, Any]:
-        """What `provider_accounts.pause` takes. Own words count only when they were chosen."""
+        """The arguments of `provider_accounts.pause`. Own words count only when they were chosen."""
         code, until = Pause(self.cleaned_data["code"]), self.cleaned_data["until"]
         if code != Pause.OWN_WORDS:
             return {"code": code, "until": until}
@@ -89,7 +89,7 @@ class PauseForm(forms.Form):
 
 
 def _reason_choices() -> list[tuple[str, str]]:
-    """What an operator may choose, each with what people will read."""
+    """The reasons to choose from, each with the text that users see."""
     told = [
         (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
         for code, words in _preset_texts().items()
@@ -98,5 +98,5 @@ def _reason_choices() -> list[tuple[str, str]]:
 
 
 def _preset_texts() -> dict[Pause, str]:
-    # Unusual spending is for the watch to say.
+    # Only the spending monitor sets unusual spending.
     return {Pause(code): str(words) for code, words in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}

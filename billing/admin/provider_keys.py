@@ -1,4 +1,4 @@
-"""The library of provider keys: giving one, using one, and using it no longer. A key is tried before it takes over."""
+"""Provider keys: adding, activating and deactivating one. A key is tested before it is used."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,27 +30,27 @@ from billing.provider import keys as provider_keys
 
 @dataclass(frozen=True)
 class ConnectionTest:
-    """What came of asking for an account's balance: whether the provider told it, and a sentence to say of it."""
+    """The result of reading an account's balance, with a text for the operator."""
 
-    answers: bool
-    words: str
+    succeeded: bool
+    text: str
 
 
 class KeyLibraryAdmin(ReadOnlyAdmin):
-    """The pages and acts of keys."""
+    """The pages and actions of provider keys."""
 
-    # Asks for an account's balance. What needs the network joins in the app that has it.
-    prove: Callable[[ProviderAccount], ConnectionTest]
+    # Reads an account's balance. Set by the app that has the network.
+    test_balance: Callable[[ProviderAccount], ConnectionTest]
 
     @method_decorator(sensitive_post_parameters("api_key"))
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """A new key, asked for behind a fresh proof of who is asking."""
+        """Add a key, after the operator has confirmed their identity again."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         try:
             return self._add_key(request)
         except ReauthenticationRequired:
-            # Allauth itself would keep what was posted, the key, in the session.
+            # Allauth would keep the posted form, including the key, in the session.
             return HttpResponseRedirect(f"{reverse('account_reauthenticate')}?{urlencode({'next': request.path})}")
 
     @method_decorator(reauthentication_required)
@@ -70,21 +70,21 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/billing/key.html", context)
 
     def _try_new(self, request: HttpRequest, account: ProviderAccount) -> None:
-        """Ask with a key that was just stored, and let it take over if all is well. Says what came of it."""
-        proof = self.prove(account)
-        told = join_sentences((_("The key is stored encrypted."), f"{account.label}: {proof.words}"))
-        if not proof.answers:
-            self.message_user(request, told, messages.ERROR)
+        """Test a key that was just stored, use it if the test succeeds, and show the result."""
+        test = self.test_balance(account)
+        result = join_sentences((_("The key is stored encrypted."), f"{account.label}: {test.text}"))
+        if not test.succeeded:
+            self.message_user(request, result, messages.ERROR)
         elif not provider_keys.activate_if_funded(account_id=account.pk):
             threshold = {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
             why = _(
                 "This is at or below the critical threshold of %(threshold)s, so new videos do not use this key "
                 "yet. Top up the account, then choose “Use this key…”."
             )
-            self.message_user(request, join_sentences((told, why % threshold)), messages.WARNING)
+            self.message_user(request, join_sentences((result, why % threshold)), messages.WARNING)
         else:
             self.log_change(request, account, "activated")
-            self.message_user(request, join_sentences((told, _activation_text())))
+            self.message_user(request, join_sentences((result, _activation_text())))
 
     @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
     def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
@@ -106,14 +106,14 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
                 chosen=accounts,
             )
         account = accounts[0]
-        proof = self.prove(account)
-        told = f"{account.label}: {proof.words}"
-        if proof.answers:
+        test = self.test_balance(account)
+        result = f"{account.label}: {test.text}"
+        if test.succeeded:
             provider_keys.activate_key(account_id=account.pk)
             self.log_change(request, account, "activated")
-            self.message_user(request, join_sentences((told, _activation_text())))
+            self.message_user(request, join_sentences((result, _activation_text())))
         else:
-            self.message_user(request, told, messages.ERROR)
+            self.message_user(request, result, messages.ERROR)
         return HttpResponseRedirect(account_url(account))
 
     @admin.action(description=gettext_lazy("Stop using this key…"), permissions=["operate"])
@@ -141,7 +141,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
 
 
 def current_account_id() -> int | None:
-    """The account that new videos go to, if there is one."""
+    """The id of the account for new videos, if there is one."""
     try:
         return provider_accounts.get_current_account().pk
     except provider_accounts.NoProviderKey:
@@ -149,7 +149,7 @@ def current_account_id() -> int | None:
 
 
 def account_url(account: ProviderAccount) -> str:
-    """The address of an account's page."""
+    """The URL of an account's page."""
     return reverse("admin:billing_provideraccount_change", args=[account.pk])
 
 

@@ -1,4 +1,4 @@
-"""What the page of one provider account explains: why new videos go out or wait, and what happens next by itself."""
+"""The explanations on the page of a provider account: why new videos are sent or wait, and what happens next."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ State = ProviderAccount.Breaker
 
 @dataclass(frozen=True)
 class Blocker:
-    """Why no new video goes out (tone bad or warn), in a title and what to do; empty when all is well."""
+    """A reason why no new video is sent, with a tone (bad, warn or info), a title and what to do."""
 
     tone: str
     title: str
@@ -28,7 +28,7 @@ class Blocker:
 
 
 def status_context(account: ProviderAccount, *, is_current: bool) -> dict[str, Any]:
-    """The page's explanations. `is_current`: new videos go to it, unless something holds them up."""
+    """The template context. `is_current`: the account is used for new videos."""
     at = clock.database_now()
     found = list_blockers(account, at, is_current=is_current)
     return {
@@ -49,7 +49,7 @@ def status_context(account: ProviderAccount, *, is_current: bool) -> dict[str, A
 
 
 def list_blockers(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Blocker]:
-    """Everything that holds new videos up, what a person must do first."""
+    """All reasons why new videos wait; those that need an operator come first."""
     found = []
     if account.is_paused_at(at):
         found.append(_pause_blocker(account))
@@ -89,7 +89,7 @@ def list_blockers(account: ProviderAccount, at: datetime, *, is_current: bool) -
 
 
 def breaker_text(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_held_up: bool = False) -> str:
-    """The breaker's state and its next step, in a sentence or two. `is_held_up`: something else stops new videos."""
+    """The breaker's state and next step as text. `is_held_up`: something else stops new videos."""
     if account.breaker == State.CLOSED:
         failed = circuit_breaker.count_failures(account, at)
         if circuit_breaker.is_unreachable(account):

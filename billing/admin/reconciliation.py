@@ -1,4 +1,4 @@
-"""The provider's side of the books, to read: what moved the balance besides videos, and each look at the books."""
+"""Reconciliation with the provider, read-only: changes of the balance besides videos, file answers, and audit runs."""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
@@ -19,7 +19,7 @@ ENTRY_TONES = {
 
 @admin.register(ProviderEntry)
 class ProviderEntryAdmin(ReadOnlyAdmin):
-    """Top-ups, what came back, and corrections. Appended only: the database refuses edits."""
+    """Top-ups, returned credits and corrections. Append-only: the database refuses edits."""
 
     list_display = ("when", "what", "moved", "why", "about", "who", "made_by", "written")
     list_display_links = None
@@ -63,7 +63,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(FileAnswer)
 class FileAnswerAdmin(ReadOnlyAdmin):
-    """What operators said of files that do not agree with what was paid. Appended only: the database refuses edits."""
+    """Operators' answers about files that do not match what was paid. Append-only: the database refuses edits."""
 
     list_display = ("when", "what", "about", "cost", "reason", "actor")
     list_display_links = None
@@ -90,7 +90,7 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 
 @admin.register(BooksRun)
 class BooksRunAdmin(ReadOnlyAdmin):
-    """Each look at the books of the last 30 days."""
+    """The audit runs of the last 30 days."""
 
     list_display = ("when", "verdict", "problems", "took", "is_deep")
     list_filter = ("at", "is_deep")

@@ -1,6 +1,10 @@
-"""What jobs cost us, and every paid call, to read."""
+"""The cost of jobs, and every paid call, read-only."""
+
+from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -22,8 +26,16 @@ CALL_TONES = {
 }
 
 
+class JobSearchAdmin(ReadOnlyAdmin):
+    """A list of rows of jobs: the search accepts references such as `video:<id>` as well as bare ids."""
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        job = search_term.strip().removeprefix("video:").removeprefix("job:")
+        return super().get_search_results(request, queryset, job)
+
+
 @admin.register(Spend)
-class SpendAdmin(ReadOnlyAdmin):
+class SpendAdmin(JobSearchAdmin):
     """Estimated, promised, settled: in provider credits, at the price frozen when the job was ordered."""
 
     list_display = ("at", "about", "person", "item", "status", "planned", "real", "off", "basis", "usd", "made_by")
@@ -83,8 +95,8 @@ class SpendAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PaidCall)
-class PaidCallAdmin(ReadOnlyAdmin):
-    """Every request that may have cost something, noted before it was sent."""
+class PaidCallAdmin(JobSearchAdmin):
+    """Every request that may cost credits, recorded before it is sent."""
 
     list_display = ("started", "about", "result", "answered", "code", "detail", "made_by")
     list_display_links = ("started",)

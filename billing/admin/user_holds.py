@@ -1,4 +1,4 @@
-"""Who is held and by whom; the acts that hold a person's new videos and let go of them; and what the watch has stopped."""
+"""Holds on users' new videos: the list of holds, and the actions that hold and release users."""
 
 from datetime import datetime
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ MAX_USERS = 200
 
 
 class HoldForm(forms.Form):
-    """Why, as the person reads it, and until when."""
+    """The reason, which the user can read, and the end of a hold."""
 
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
@@ -45,7 +45,7 @@ class HoldForm(forms.Form):
 
 
 class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
-    """What the list of people offers about holds; joins it there."""
+    """The hold actions of the user list."""
 
     HOLD_ACTIONS: ClassVar[tuple[str, ...]] = ("hold_orders", "release_orders")
 
@@ -54,9 +54,9 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
 
     @admin.action(description=gettext_lazy("Hold new videos…"), permissions=["hold"])
     def hold_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
-        """Asks why and until when. What is at the provider goes on, what waits keeps its place."""
-        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
-        if not people or len(people) > MAX_USERS:
+        """Hold users after asking for the reason. Running videos continue, and waiting ones keep their place."""
+        users = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+        if not users or len(users) > MAX_USERS:
             words = _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}
             self.message_user(request, words, messages.ERROR)
             return None
@@ -72,17 +72,17 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
                     "that are being made continue. Other users are not affected."
                 ),
                 button=_("Hold"),
-                chosen=people,
+                chosen=users,
                 form=form,
                 warns=True,
             )
         with transaction.atomic():
-            for user in people:
+            for user in users:
                 user_holds.hold(
                     user=user, code=user_holds.Code.PERSON, actor=acting_operator(request), **form.cleaned_data
                 )
                 self.log_change(request, user, f"new videos held: {form.cleaned_data['reason']}")
-        for user in people:
+        for user in users:
             self.message_user(request, _("New videos are held: %(email)s") % {"email": user.email})
         return None
 
@@ -90,18 +90,18 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
     def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
         for user in chosen:
             if user_holds.release(user_id=user.pk):
-                self.log_change(request, user, "new videos held no longer")
+                self.log_change(request, user, "hold released")
                 self.message_user(request, _("Can order again: %(email)s") % {"email": user.email})
             else:
                 words = _("There was no hold on %(email)s.") % {"email": user.email}
                 self.message_user(request, words, messages.WARNING)
-        # The alert of a burst is over now, not in a minute.
+        # Resolves the alert of a burst now, instead of at the next check.
         anomalies.end_finished_trips()
 
 
 @admin.register(UserHold)
 class UserHoldAdmin(ReadOnlyAdmin):
-    """Who is held now. Holding begins in the list of people."""
+    """The holds in force. Users are held from the user list."""
 
     list_display = ("person", "why", "reason", "since", "by", "ends")
     list_display_links = None
@@ -113,7 +113,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
         return user_holds.active_holds().order_by("-held_at")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Who may act: the right to change holds, although nothing is edited by hand."""
+        """The permission to change holds also allows to release them."""
         return request.user.has_perm("billing.change_userhold")
 
     @admin.display(description=gettext_lazy("user"))
@@ -139,7 +139,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
     @admin.action(description=gettext_lazy("Release the hold"), permissions=["operate"])
     def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
         for hold in chosen.select_related("user"):
-            self.log_change(request, hold.user, "new videos held no longer")
+            self.log_change(request, hold.user, "hold released")
             user_holds.release(user_id=hold.user_id)
             self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})
         anomalies.end_finished_trips()

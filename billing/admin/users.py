@@ -1,4 +1,4 @@
-"""People with their balance, and the act that gives or takes credits."""
+"""Users with their balance, and the action that grants or removes credits."""
 
 from datetime import date
 from typing import Any, ClassVar
@@ -30,7 +30,7 @@ MAX_LOTS_SHOWN = 20
 
 
 class CreditsForm(forms.Form):
-    """How many, and why. `key` makes a form count once, however often it is sent."""
+    """Amount, reason and expiry. `key` makes a form that is sent twice count once."""
 
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
@@ -67,7 +67,7 @@ class CreditsForm(forms.Form):
 
 
 class UserAdmin(HoldActions, PersonAdmin):
-    """A person, with what they hold."""
+    """A user with balance, lots and ledger entries."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
     fieldsets: ClassVar[Any] = (
@@ -80,11 +80,11 @@ class UserAdmin(HoldActions, PersonAdmin):
     change_form_template = "admin/billing/person.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        people: QuerySet[User] = super().get_queryset(request)
-        return people.annotate(balance=Coalesce(F("credit_account__balance"), 0))
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.annotate(balance=Coalesce(F("credit_account__balance"), 0))
 
     def has_move_credits_permission(self, request: HttpRequest) -> bool:
-        """Who may move credits: the right to add to the ledger, although no entry is ever made by hand."""
+        """The permission to add ledger entries also allows to change credits."""
         return request.user.has_perm("billing.add_ledgerentry")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -98,16 +98,16 @@ class UserAdmin(HoldActions, PersonAdmin):
 
     @admin.display(description=gettext_lazy("lots"))
     def held(self, user: User) -> SafeString | str:
-        """What they hold by what expires when, in the order in which it is spent."""
+        """The user's credits by expiry, in the order they are spent."""
         rows = [
             format_html("<li>{} {}</li>", number_cell(number_format(one.user_credits)), _format_expiry(one))
             for one in lots.list_holdings(user)[:MAX_LOTS_SHOWN]
         ]
         if not rows:
             return "–"
-        every = list_url("billing_creditlot", account__user=user.pk)
+        all_lots = list_url("billing_creditlot", account__user=user.pk)
         items = format_html("{}" * len(rows), *rows)
-        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', items, every, _("All lots"))
+        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', items, all_lots, _("All lots"))
 
     @admin.display(description=gettext_lazy("ledger"))
     def movements(self, user: User) -> SafeString:
@@ -117,9 +117,9 @@ class UserAdmin(HoldActions, PersonAdmin):
 
     @admin.action(description=gettext_lazy("Give or remove credits…"), permissions=["move_credits"])
     def move_credits(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
-        """Asks how many and why; then all of them or none. The same form sent twice moves once."""
-        people = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
-        if not people or len(people) > MAX_USERS:
+        """Change the credits of all chosen users or of none, after asking for amount and reason."""
+        users = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+        if not users or len(users) > MAX_USERS:
             self.message_user(
                 request, _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}, messages.ERROR
             )
@@ -129,7 +129,7 @@ class UserAdmin(HoldActions, PersonAdmin):
         )
         if form.is_valid():
             try:
-                self._move(request, people, form.cleaned_data)
+                self._change_credits(request, users, form.cleaned_data)
             except ledger.InsufficientCredits as problem:
                 words = _("One of these users has only %(balance)d credits; nothing was changed.")
                 form.add_error("amount", words % {"balance": problem.balance})
@@ -146,15 +146,15 @@ class UserAdmin(HoldActions, PersonAdmin):
             title=_("Give or remove credits"),
             text=_("Each of these users gets an entry in their statement. It cannot be edited afterwards."),
             button=_("Change credits"),
-            chosen=people,
+            chosen=users,
             form=form,
         )
 
-    def _move(self, request: HttpRequest, people: list[User], wanted: dict[str, Any]) -> None:
+    def _change_credits(self, request: HttpRequest, users: list[User], wanted: dict[str, Any]) -> None:
         moved = []
         amount, last_day = wanted["amount"], wanted["last_day"]
         with transaction.atomic():
-            for user in people:
+            for user in users:
                 key = f"operator:{wanted['key']}:{user.pk}"
                 if not ledger.statement(user).filter(idempotency_key=key).exists():
                     moved.append(user)
@@ -167,7 +167,7 @@ class UserAdmin(HoldActions, PersonAdmin):
             for user in moved:
                 until = f", until {last_day}" if last_day else ""
                 self.log_change(request, user, f"{amount:+d} credits{until}: {wanted['reason']}")
-        for user in people:
+        for user in users:
             facts = {
                 "email": user.email,
                 "amount": format_signed(amount),

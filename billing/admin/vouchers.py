@@ -1,4 +1,4 @@
-"""Voucher codes: made one or many at once, read out again, taken away as a sheet, withdrawn; and who used them."""
+"""Vouchers: creating codes, downloading them as CSV, withdrawing them, and who redeemed them."""
 
 from typing import Any, ClassVar
 
@@ -27,7 +27,7 @@ USES_SHOWN = 20
 
 
 class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
-    """What the new codes give, how often and until when; their signs are drawn, never chosen."""
+    """The credits, uses and validity of new codes; the codes themselves are random."""
 
     number = forms.IntegerField(
         label=gettext_lazy("How many codes"), min_value=1, max_value=vouchers.MAX_BATCH, initial=1
@@ -71,7 +71,7 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class StateFilter(admin.SimpleListFilter):
-    """Which codes still give something."""
+    """Filter by state: usable, used up, expired or withdrawn."""
 
     title = gettext_lazy("state")
     parameter_name = "state"
@@ -111,7 +111,7 @@ def voucher_state(voucher: Voucher) -> str:
 
 @admin.register(Voucher)
 class VoucherAdmin(ReadOnlyAdmin):
-    """A voucher is made and withdrawn, never edited: people hold it."""
+    """Vouchers are created and withdrawn, never edited, because users have them."""
 
     form = VouchersForm
     list_display = ("code_", "credits", "state", "used", "until", "last", "note", "made")
@@ -136,11 +136,11 @@ class VoucherAdmin(ReadOnlyAdmin):
         return () if obj is None else self.get_fields(request, obj)
 
     def get_urls(self) -> list[URLPattern]:
-        sheet = path("sheet/", self.admin_site.admin_view(self.sheet), name="billing_voucher_sheet")
-        return [sheet, *super().get_urls()]
+        csv_path = path("sheet/", self.admin_site.admin_view(self.download_csv), name="billing_voucher_sheet")
+        return [csv_path, *super().get_urls()]
 
-    def sheet(self, request: HttpRequest) -> HttpResponseBase:
-        """The list as it is narrowed down, as CSV."""
+    def download_csv(self, request: HttpRequest) -> HttpResponseBase:
+        """Stream the filtered list as CSV."""
         if not self.has_view_permission(request):
             return HttpResponse(status=403)
         found: QuerySet[Voucher] = self.get_changelist_instance(request).get_queryset(request)
@@ -151,12 +151,12 @@ class VoucherAdmin(ReadOnlyAdmin):
             [one.code, one.user_credits, one.max_uses, one.uses, _format_minute(one.valid_until), one.note]
             for one in found.iterator()
         ]
-        answer = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
-        answer["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
-        return answer
+        response = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
+        return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """One button: what is made is shown in the list, however many."""
+        """Show one save button, because the new codes are shown in the list."""
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -171,7 +171,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             note=wanted["note"],
             actor=acting_operator(request),
         )
-        # The form's own row is the first of them: the journal and the answer speak of it.
+        # The log entry and the response refer to the first code.
         obj.pk, obj.code, obj.created_at = made[0].pk, made[0].code, made[0].created_at
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
@@ -179,7 +179,7 @@ class VoucherAdmin(ReadOnlyAdmin):
         return f"{wanted['number']} vouchers for {wanted['user_credits']} credits, {wanted['max_uses']} uses each"
 
     def response_add(self, request: HttpRequest, obj: Voucher, post_url_continue: str | None = None) -> HttpResponse:
-        """To the codes just made, and to nothing else."""
+        """Redirect to the list of the codes just created."""
         together = {"created_at": obj.created_at.isoformat()}
         count = Voucher.objects.filter(**together).count()
         words = ngettext("%(n)d code created.", "%(n)d codes created. Copy or download them here.", count)
@@ -188,7 +188,7 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     @admin.action(description=gettext_lazy("Withdraw…"), permissions=["withdraw"])
     def withdraw(self, request: HttpRequest, chosen: QuerySet[Voucher]) -> HttpResponse | None:
-        """Asks first. Who used a code keeps what it gave."""
+        """Withdraw vouchers after confirmation. Users who redeemed one keep the credits."""
         usable = list(chosen.filter(withdrawn_at=None).order_by("pk")[: MAX_WITHDRAWN + 1])
         if not usable or len(usable) > MAX_WITHDRAWN:
             words = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MAX_WITHDRAWN}
@@ -247,7 +247,7 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("used by"))
     def by_whom(self, voucher: Voucher) -> SafeString | str:
-        """The last who used it, and a link to all of them."""
+        """The latest users of the code, and a link to all of them."""
         uses = list(voucher.redemptions.select_related("user")[:USES_SHOWN])
         if not uses:
             return _("Not used yet.")
@@ -261,7 +261,7 @@ class VoucherAdmin(ReadOnlyAdmin):
 
 @admin.register(VoucherUse)
 class VoucherUseAdmin(ReadOnlyAdmin):
-    """Who used which code."""
+    """Redemptions of vouchers."""
 
     list_display = ("at", "person", "code", "credits")
     list_display_links = ("at",)

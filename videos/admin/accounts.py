@@ -26,7 +26,7 @@ class ProviderAccountAdmin(AccountAdmin):
 
     actions = ("test_connection", *AccountAdmin.actions)
 
-    def prove(self, account: ProviderAccount) -> ConnectionTest:
+    def test_balance(self, account: ProviderAccount) -> ConnectionTest:
         return _test_connection(account)
 
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
@@ -36,9 +36,9 @@ class ProviderAccountAdmin(AccountAdmin):
     def test_connection(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
         accounts = list(chosen[:10])
         for account in accounts:
-            proof = self.prove(account)
-            level = messages.SUCCESS if proof.answers else messages.ERROR
-            self.message_user(request, f"{account.label}: {proof.words}", level)
+            test = self.test_balance(account)
+            level = messages.SUCCESS if test.succeeded else messages.ERROR
+            self.message_user(request, f"{account.label}: {test.text}", level)
         if len(accounts) == 1:
             page = reverse("admin:billing_provideraccount_change", args=[accounts[0].pk])
             return HttpResponseRedirect(page)

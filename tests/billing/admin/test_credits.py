@@ -53,7 +53,7 @@ def test_credits_are_given_until_a_day(desk: Client, alice: User, still: SetCloc
         ({"last_day": "soon"}, "Enter a valid date."),
     ],
 )
-def test_an_end_that_makes_no_sense_is_asked_for_again(
+def test_an_invalid_expiry_date_is_rejected(
     desk: Client, alice: User, still: SetClock, fields: dict[str, Any], words: str
 ) -> None:
     assert words in give_by_hand(desk, alice, **fields)
@@ -61,7 +61,7 @@ def test_an_end_that_makes_no_sense_is_asked_for_again(
     assert not LedgerEntry.objects.exists()
 
 
-def test_a_person_s_page_shows_what_they_hold_by_date(desk: Client, alice: User, still: SetClock) -> None:
+def test_a_user_s_page_lists_credits_by_expiry(desk: Client, alice: User, still: SetClock) -> None:
     assert 'class="readonly">–' in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     give(alice, 12_000)
     give(alice, 30, days=3, clock=still)
@@ -82,7 +82,7 @@ def run(*words: str) -> str:
     return out.getvalue().strip()
 
 
-def test_the_command_gives_until_a_day_or_for_days(alice: User, still: SetClock) -> None:
+def test_the_command_grants_until_a_day_or_for_days(alice: User, still: SetClock) -> None:
     assert run("grant_credits", alice.email, "10", "--reason=x", "--expires=2026-12-31") == (
         "Gave 10 credits until 2026-12-31 23:59. alice@example.com has 10 credits."
     )
@@ -107,14 +107,14 @@ def test_the_command_gives_until_a_day_or_for_days(alice: User, still: SetClock)
         ("--days=36501", "1 to 36500 days"),
     ],
 )
-def test_the_command_says_what_is_wrong_with_an_end(alice: User, still: SetClock, option: str, words: str) -> None:
+def test_the_command_explains_an_invalid_expiry(alice: User, still: SetClock, option: str, words: str) -> None:
     with pytest.raises(CommandError, match=words):
         run("grant_credits", alice.email, "10", "--reason=x", option)
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
 
 
-def test_the_first_credits_may_have_an_end(settings: Settings, still: SetClock) -> None:
+def test_sign_up_credits_may_expire(settings: Settings, still: SetClock) -> None:
     settings.SIGNUP_CREDITS_DAYS = 30
     user = User.objects.create_user("new@example.com")
     confirm(user, user.email)
@@ -123,7 +123,7 @@ def test_the_first_credits_may_have_an_end(settings: Settings, still: SetClock) 
     assert [entry.amount for entry in ledger.statement(user)] == [100]
 
 
-def test_lots_are_found_by_person_and_by_what_is_left(desk: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_lots_are_filtered_by_user_and_credits_left(desk: Client, alice: User, bob: User, still: SetClock) -> None:
     give(bob, 7)
     give(alice, 12_345)
     give(alice, 30, days=3, clock=still)

@@ -19,7 +19,7 @@ from tests.people import give_credits
 pytestmark = pytest.mark.django_db
 
 
-def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Client, alice: User, bob: User) -> None:
+def test_the_ledger_is_searched_by_user_reference_and_kind(desk: Client, alice: User, bob: User) -> None:
     task = history.cancelled(alice)
     give_credits(bob, 5)
     text = desk.get(LEDGER).text
@@ -35,7 +35,7 @@ def test_the_ledger_is_found_by_person_reference_kind_and_links_to_both(desk: Cl
     assert columns(desk.get(LEDGER, {"account__balance": "5"}, follow=True).text, "credits") != ["+5"]
 
 
-def test_an_entry_can_be_read_and_nothing_else(desk: Client, alice: User) -> None:
+def test_an_entry_is_read_only(desk: Client, alice: User) -> None:
     history.cancelled(alice)
     charge = LedgerEntry.objects.get(kind="charge")
     text = desk.get(f"{LEDGER}{charge.pk}/change/").text
@@ -50,7 +50,7 @@ def test_an_entry_can_be_read_and_nothing_else(desk: Client, alice: User) -> Non
     assert LedgerEntry.objects.count() == 3
 
 
-def test_alerts_are_read_narrowed_down_and_marked_as_seen(desk: Client, alice: User, olga: User) -> None:
+def test_alerts_are_filtered_and_marked_as_seen(desk: Client, alice: User, olga: User) -> None:
     task = history.waiting(alice)
     first = alerts.raise_alert(Alert.Kind.DELAYED, cause=task.reference, reference=task.reference)
     second = alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
@@ -69,7 +69,7 @@ def test_alerts_are_read_narrowed_down_and_marked_as_seen(desk: Client, alice: U
     assert "full" in desk.get(f"{ALERTS}{second.pk}/change/").text
 
 
-def test_spend_and_paid_calls_are_read(desk: Client, alice: User) -> None:
+def test_spend_and_paid_calls_are_listed(desk: Client, alice: User) -> None:
     task = history.ready(alice)
     history.waiting(alice)
     text = desk.get(SPEND).text

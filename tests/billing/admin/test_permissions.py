@@ -40,7 +40,7 @@ def rows(alice: User, account: ProviderAccount) -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_without_rights_nothing_is_seen(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
+def test_without_permissions_nothing_is_shown(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
     desk = clerk()
     url = f"/admin/billing/{model._meta.model_name}/"
     for path in (url, f"{url}{rows[model].pk}/change/", f"{url}{rows[model].pk}/history/"):
@@ -49,7 +49,7 @@ def test_without_rights_nothing_is_seen(clerk: Callable[..., Client], rows: dict
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_who_may_look_may_only_look(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
+def test_a_viewer_cannot_change_anything(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
     name = model._meta.model_name
     desk = clerk(f"view_{name}")
     url, row = f"/admin/billing/{name}/", rows[model]
@@ -62,7 +62,7 @@ def test_who_may_look_may_only_look(clerk: Callable[..., Client], rows: dict[Any
     assert list(model.objects.values()) == before
 
 
-def test_who_may_not_add_keys_or_prices_is_refused(clerk: Callable[..., Client]) -> None:
+def test_adding_keys_or_prices_needs_the_permission(clerk: Callable[..., Client]) -> None:
     desk = clerk("view_provideraccount", "change_provideraccount", "view_price", "change_price")
     for url in (f"{ACCOUNTS}add/", f"{PRICES}add/"):
         assert desk.get(url).status_code == 403
@@ -71,7 +71,9 @@ def test_who_may_not_add_keys_or_prices_is_refused(clerk: Callable[..., Client])
 
 
 @pytest.mark.parametrize("stranger", ["nobody", "customer"])
-def test_strangers_see_nothing(client: Client, alice: User, rows: dict[Any, Any], stranger: str) -> None:
+def test_users_who_are_not_operators_see_nothing(
+    client: Client, alice: User, rows: dict[Any, Any], stranger: str
+) -> None:
     if stranger == "customer":
         client.force_login(alice)
     for url in (PEOPLE, LEDGER, PRICES, ACCOUNTS, ALERTS, SPEND, CALLS):
@@ -79,7 +81,7 @@ def test_strangers_see_nothing(client: Client, alice: User, rows: dict[Any, Any]
         assert client.post(url, {}).status_code in {302, 403}
 
 
-def test_looking_changes_nothing(desk: Client, alice: User, rows: dict[Any, Any]) -> None:
+def test_viewing_changes_nothing(desk: Client, alice: User, rows: dict[Any, Any]) -> None:
     def everything() -> list[Any]:
         return [list(model.objects.values()) for model in (*MODELS, CreditAccount, BalanceSnapshot)]
 
@@ -108,7 +110,7 @@ def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(desk: Client, olga:
     assert isinstance(admin.site._registry[User], billing_admin.UserAdmin)
 
 
-def test_an_act_needs_a_person() -> None:
+def test_an_action_needs_an_operator() -> None:
     class Request:
         user = None
 

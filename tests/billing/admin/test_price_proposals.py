@@ -54,7 +54,7 @@ def test_a_proposal_is_listed_with_what_it_does_to_the_margin(desk: Client, prop
     ("given", "pays"),
     [({"users": "price"}, 60), ({"users": "margin"}, 38), ({"users": "own", "user_credits": "50"}, 50)],
 )
-def test_it_is_applied_after_asking_what_users_shall_pay(
+def test_a_proposal_is_applied_after_choosing_the_user_price(
     desk: Client, proposal: PriceProposal, olga: User, given: dict[str, str], pays: int
 ) -> None:
     asked = act(desk, PROPOSALS, "apply", proposal)
@@ -69,9 +69,7 @@ def test_it_is_applied_after_asking_what_users_shall_pay(
 
 
 @pytest.mark.parametrize("given", [{"users": "own"}, {"users": "own", "user_credits": "0"}, {"users": "free"}, {}])
-def test_without_a_clear_answer_nothing_is_applied(
-    desk: Client, proposal: PriceProposal, given: dict[str, str]
-) -> None:
+def test_an_incomplete_form_applies_nothing(desk: Client, proposal: PriceProposal, given: dict[str, str]) -> None:
     assert "errorlist" in act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
     assert fast() == (60, 60)
 
@@ -85,7 +83,7 @@ def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None
     assert "−US$ 0.1500 (−50 %)" in done
 
 
-def test_what_is_not_sold_any_more_can_still_be_decided(desk: Client, proposal: PriceProposal) -> None:
+def test_a_proposal_for_an_item_no_longer_sold_can_be_decided(desk: Client, proposal: PriceProposal) -> None:
     Price.objects.filter(**FAST._asdict()).delete()
     text = desk.get(PROPOSALS).text
     assert (columns(text, "pays"), columns(text, "margin_then")) == (["–"], ["–"])
@@ -94,7 +92,7 @@ def test_what_is_not_sold_any_more_can_still_be_decided(desk: Client, proposal: 
     assert fast() == (Decimal("37.5"), 38)
 
 
-def test_it_is_put_aside_after_asking(desk: Client, proposal: PriceProposal, olga: User) -> None:
+def test_a_proposal_is_dismissed_after_confirmation(desk: Client, proposal: PriceProposal, olga: User) -> None:
     assert "Keep our price?" in act(desk, PROPOSALS, "put_aside", proposal)
     assert "Dismissed: Veo 3.1 Fast 720p" in act(desk, PROPOSALS, "put_aside", proposal, confirmed="yes")
     proposal.refresh_from_db()
@@ -105,7 +103,7 @@ def test_it_is_put_aside_after_asking(desk: Client, proposal: PriceProposal, olg
 
 
 @pytest.mark.parametrize(("action", "name"), [("apply", "apply_proposal"), ("put_aside", "dismiss_proposal")])
-def test_what_another_decided_meanwhile_stays_decided(
+def test_a_proposal_decided_by_another_operator_is_not_changed(
     desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
 ) -> None:
     def too_late(**_: object) -> None:
@@ -115,7 +113,7 @@ def test_what_another_decided_meanwhile_stays_decided(
     assert "has already been decided" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
 
 
-def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]
+def test_deciding_needs_the_permission_to_add_prices(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]
     desk = clerk("view_priceproposal")
     assert columns(desk.get(PROPOSALS).text, "how") == ["Open"]
     act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
@@ -125,7 +123,7 @@ def test_only_who_may_set_prices_decides(clerk, proposal: PriceProposal) -> None
 # Prices and spend
 
 
-def test_a_new_price_says_what_it_leaves_us(desk: Client) -> None:
+def test_a_new_price_shows_its_margin(desk: Client) -> None:
     text = new_price(desk)
     assert "Veo 3.1 Fast 720p · Video from text or frames has a margin of +US$ 0.0625 (25 %) per video." in text
     text = new_price(desk, provider_credits="70", model="veo3_lite")
@@ -133,7 +131,7 @@ def test_a_new_price_says_what_it_leaves_us(desk: Client) -> None:
     assert 'class="chip chip-warn num nowrap">−US$ 0.1000 (−40 %)' in desk.get(PRICES).text
 
 
-def test_the_form_names_models_as_people_do_and_says_where_the_margin_begins(desk: Client, settings: Settings) -> None:
+def test_the_form_shows_model_names_and_the_break_even_price(desk: Client, settings: Settings) -> None:
     text = desk.get(f"{PRICES}add/", {"provider_credits": "37.5", "model": "veo3_fast"}).text
     assert '<option value="veo3_fast" selected>Veo 3.1 Fast</option>' in text
     assert "From 38 credits on, 37.5 provider credits are paid for." in text
@@ -143,7 +141,7 @@ def test_the_form_names_models_as_people_do_and_says_where_the_margin_begins(des
     assert "US$ 0.0000</span>" not in text
 
 
-def test_where_user_credits_are_given_away_no_share_is_said(desk: Client, settings: Settings) -> None:
+def test_without_a_price_of_user_credits_no_percentage_is_shown(desk: Client, settings: Settings) -> None:
     settings.USD_PER_USER_CREDIT = Decimal(0)
     assert "has a margin of −US$ 0.1875 per video." in new_price(desk)
 
@@ -171,7 +169,7 @@ def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetC
 # Entries and looks
 
 
-def test_entries_and_looks_are_read_and_never_written(desk: Client, still: SetClock, alice: User, olga: User) -> None:
+def test_provider_entries_and_runs_are_read_only(desk: Client, still: SetClock, alice: User, olga: User) -> None:
     purse = Purse(still, alice)
     shot = purse.read()
     facts = {"account": purse.account, "happened_at": shot.taken_at}

@@ -15,7 +15,7 @@ from tests.billing.admin.pages import PRICES, columns, new_price
 pytestmark = pytest.mark.django_db
 
 
-def test_prices_show_what_they_cost_and_what_they_earn(desk: Client) -> None:
+def test_the_price_list_shows_cost_and_margin(desk: Client) -> None:
     new_price(desk)
     text = desk.get(PRICES, {"when": "now", "model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}).text
     assert columns(text, "ours") == ["37.5"]
@@ -26,7 +26,7 @@ def test_prices_show_what_they_cost_and_what_they_earn(desk: Client) -> None:
     assert "provider_credits=37.5" in text
 
 
-def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
+def test_a_new_price_applies_and_the_former_stays(desk: Client) -> None:
     before = Price.objects.count()
     new_price(desk, provider_credits="70", user_credits="60")
     tomorrow = timezone.localtime() + timedelta(days=1)
@@ -56,7 +56,7 @@ def test_a_new_price_takes_over_and_the_former_stays(desk: Client) -> None:
         {"kind": "gift"},
     ],
 )
-def test_a_price_that_makes_no_sense_is_refused(desk: Client, wrong: dict[str, Any]) -> None:
+def test_an_invalid_price_is_refused(desk: Client, wrong: dict[str, Any]) -> None:
     before = Price.objects.count()
     assert "errorlist" in new_price(desk, **wrong)
     assert Price.objects.count() == before

@@ -82,7 +82,7 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     give(FORMER, sandbox.url)
     former = provider_accounts.get_current_account()
     text = give("wrong-key-123", sandbox.url)
-    assert "it refuses our key or address" in text
+    assert "it rejects our key or address" in text
     assert "No new videos are sent to it." in text
     assert "Key or address refused since" in text
     assert "The breaker stops nothing now. The reason is shown above." in text
@@ -93,11 +93,11 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     assert provider_accounts.get_current_account() == former
     assert not Alert.objects.exists(), "nothing was sent with it, so nobody is called"
     wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
-    assert "it refuses our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
+    assert "it rejects our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
     assert provider_accounts.get_current_account() == former
 
 
-def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
+def test_a_key_with_an_unreachable_address_is_kept_and_the_former_one_stays(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess
 ) -> None:
     give(FORMER, sandbox.url)
@@ -112,7 +112,7 @@ def test_a_key_whose_address_nobody_reaches_is_kept_and_the_former_one_stays(
     assert provider_accounts.get_current_account() == former
 
 
-def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
+def test_a_key_with_a_critical_balance_leaves_the_former_in_use(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
     give(FORMER, sandbox.url)
@@ -125,7 +125,7 @@ def test_a_key_that_answers_with_too_little_leaves_the_former_in_use(
     assert provider_accounts.get_current_account() == account
 
 
-def test_a_key_that_was_tried_and_is_not_in_use_says_both(
+def test_a_tested_key_not_in_use_shows_both(
     client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
     give(FORMER, sandbox.url)
@@ -135,7 +135,7 @@ def test_a_key_that_was_tried_and_is_not_in_use_says_both(
     assert "The provider answers. This account is not used for new videos." in client.get(page(former)).text
 
 
-def test_a_key_added_beside_the_environments_waits_for_it_to_go(
+def test_a_key_is_not_used_while_the_environment_sets_one(
     give: Callable[..., str], sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.KIE_AI_API_KEY = "the-environments-key"
@@ -143,7 +143,9 @@ def test_a_key_added_beside_the_environments_waits_for_it_to_go(
     assert provider_accounts.get_current_account().source == ProviderAccount.Source.ENVIRONMENT
 
 
-def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, settings: Settings) -> None:
+def test_without_encryption_keys_a_key_is_refused_with_a_message(
+    client: Client, olga: User, settings: Settings
+) -> None:
     settings.STAFF_MFA_REQUIRED, settings.FIELD_ENCRYPTION_KEYS = False, []
     client.force_login(olga)
     steps.reauthenticate(client, f"{ACCOUNTS}add/")
@@ -154,7 +156,7 @@ def test_without_a_vault_a_key_is_refused_in_words(client: Client, olga: User, s
     assert not ProviderAccount.objects.exists()
 
 
-def test_which_key_is_used_is_chosen_here(
+def test_an_operator_chooses_the_key_in_use(
     desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
 ) -> None:
     second = provider_keys.add_key(api_key="second-key", label="Second")
@@ -174,7 +176,7 @@ def test_which_key_is_used_is_chosen_here(
     assert "Choose one key" in act(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
 
 
-def test_the_environments_key_is_not_chosen_here(desk: Client, account: ProviderAccount) -> None:
+def test_the_environment_s_key_cannot_be_chosen(desk: Client, account: ProviderAccount) -> None:
     assert 'value="activate"' not in desk.get(page(account)).text
     assert "Choose one key that was added here" in act(desk, ACCOUNTS, "activate", account, confirmed="yes")
     assert "Choose keys that were added here" in act(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
@@ -193,7 +195,7 @@ def test_the_connection_is_tested_by_reading_the_balance(
     settings.KIE_AI_API_KEY = "a-wrong-key"
     wrong = provider_accounts.get_current_account()
     text = act(desk, ACCOUNTS, "test_connection", account, wrong)
-    assert "it refuses our key or address" in text
+    assert "it rejects our key or address" in text
     assert "a-wrong-key" not in text
     settings.FIELD_ENCRYPTION_KEYS = []
     settings.KIE_AI_API_KEY = ""
@@ -201,5 +203,5 @@ def test_the_connection_is_tested_by_reading_the_balance(
     assert sandbox.list_accepted() == []
 
 
-def test_a_provider_that_is_silent_is_said_to_be(desk: Client, account: ProviderAccount) -> None:
+def test_a_provider_without_an_answer_is_reported(desk: Client, account: ProviderAccount) -> None:
     assert "it gives no usable answer (after" in act(desk, ACCOUNTS, "test_connection", account)

@@ -55,7 +55,7 @@ def test_a_pause_asks_for_its_reason_and_a_resume_ends_it(desk: Client, account:
     assert journal() == ["paused: We move house", "resumed"]
 
 
-def test_a_pause_may_have_an_end_which_must_come(desk: Client, account: ProviderAccount) -> None:
+def test_a_pause_may_have_an_end_in_the_future(desk: Client, account: ProviderAccount) -> None:
     pause = {"confirmed": "yes", "code": "maintenance", "words_en": "not chosen, not kept"}
     assert "This time is in the past." in act(desk, ACCOUNTS, "pause", account, until="2020-01-01T00:00", **pause)
     assert now(account).paused_at is None
@@ -65,7 +65,7 @@ def test_a_pause_may_have_an_end_which_must_come(desk: Client, account: Provider
     assert now(account).paused_until == datetime(2090, 1, 1, tzinfo=UTC)
 
 
-def test_a_pause_of_the_watch_says_so_and_what_it_noted(desk: Client, account: ProviderAccount) -> None:
+def test_a_pause_of_the_monitor_is_shown_with_its_note(desk: Client, account: ProviderAccount) -> None:
     code = ProviderAccount.Pause.UNUSUAL_SPEND
     provider_accounts.pause_account(account_id=account.pk, actor=None, code=code, reason="900 this hour, usually 40.")
     text = desk.get(page(account)).text
@@ -82,7 +82,7 @@ def test_several_accounts_are_paused_and_resumed_together(
     assert ProviderAccount.objects.filter(paused_at=None).count() == 2
 
 
-def test_the_page_tells_balance_history_and_state(
+def test_the_page_shows_balance_history_and_state(
     desk: Client, account: ProviderAccount, new_spend: Callable[..., Spend]
 ) -> None:
     assert "polyline" not in desk.get(page(account)).text
@@ -101,7 +101,7 @@ def test_the_page_tells_balance_history_and_state(
     assert desk.get(f"{ACCOUNTS}999999/change/").status_code == 404
 
 
-def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, own_key: ProviderAccount) -> None:
+def test_the_page_of_a_new_account_shows_that_it_is_untested(desk: Client, own_key: ProviderAccount) -> None:
     text = desk.get(page(own_key)).text
     assert "Not read yet." in text
     assert "No calls in the last day." in text
@@ -109,7 +109,7 @@ def test_the_page_of_a_new_account_says_that_nothing_is_known_yet(desk: Client, 
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Not tested yet"]
 
 
-def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account: ProviderAccount) -> None:
+def test_the_page_explains_why_videos_wait(desk: Client, account: ProviderAccount) -> None:
     parked = ProviderAccount.Parked
     provider_accounts.park_account(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
     text = desk.get(page(account)).text
@@ -129,7 +129,7 @@ def test_the_page_says_why_videos_wait_and_what_comes_next(desk: Client, account
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
 
 
-def test_the_sandboxes_page_says_how_it_is_filled(desk: Client, account: ProviderAccount) -> None:
+def test_the_sandbox_page_shows_how_to_add_credits(desk: Client, account: ProviderAccount) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
     assert "This is the sandbox" not in desk.get(page(account)).text
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
@@ -155,10 +155,10 @@ def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: Prov
         circuit_breaker.start_probe(provider_accounts.lock_account(account.pk))
     assert "One video was sent as a probe at" in desk.get(page(account)).text
     ProviderAccount.objects.update(breaker_at=None)
-    assert "as a probe since –" in desk.get(page(account)).text
+    assert "as a probe at –" in desk.get(page(account)).text
 
 
-def test_a_history_of_nothing_draws_a_flat_line(desk: Client, account: ProviderAccount) -> None:
+def test_a_history_of_zero_balances_draws_a_flat_line(desk: Client, account: ProviderAccount) -> None:
     for _ in range(2):
         provider_accounts.record_balance(account_id=account.pk, balance=Decimal(0))
     BalanceSnapshot.objects.filter(balance=5000).delete()

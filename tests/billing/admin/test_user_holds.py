@@ -57,7 +57,7 @@ def test_a_mistake_holds_nobody(desk: Client, alice: User, still: SetClock, form
     assert not UserHold.objects.exists()
 
 
-def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
+def test_closed_accounts_are_not_held_and_the_number_is_limited(
     desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.admin.user_holds.MAX_USERS", 1)
@@ -66,7 +66,7 @@ def test_nobody_with_a_closed_account_is_held_and_not_too_many_at_once(
     assert "Choose 1 to 1 users" in do(desk, PEOPLE, "hold_orders", alice)
 
 
-def test_letting_go_in_the_list_of_people(desk: Client, alice: User, bob: User, olga: User) -> None:
+def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)
     said = do(desk, PEOPLE, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in said

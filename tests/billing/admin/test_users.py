@@ -26,7 +26,7 @@ from tests.people import give_credits
 pytestmark = pytest.mark.django_db
 
 
-def test_people_are_listed_with_what_they_hold(desk: Client, alice: User, bob: User) -> None:
+def test_users_are_listed_with_their_balance(desk: Client, alice: User, bob: User) -> None:
     give_credits(alice, 70)
     text = desk.get(PEOPLE, {"o": "-3"}).text
     assert columns(text, "balance")[0] == "70"
@@ -37,7 +37,7 @@ def test_people_are_listed_with_what_they_hold(desk: Client, alice: User, bob: U
     assert 'value="move_credits"' in page
 
 
-def test_credits_are_given_after_asking_how_many_and_why(desk: Client, alice: User, olga: User) -> None:
+def test_credits_are_granted_after_confirmation_with_a_reason(desk: Client, alice: User, olga: User) -> None:
     asked = act(desk, PEOPLE, "move_credits", alice)
     assert "alice@example.com" in asked
     assert ledger.balance_of(alice) == 0
@@ -51,7 +51,7 @@ def test_credits_are_given_after_asking_how_many_and_why(desk: Client, alice: Us
     assert journal() == ["+100 credits: A gift"]
 
 
-def test_a_form_sent_twice_moves_once(desk: Client, alice: User) -> None:
+def test_a_form_sent_twice_changes_credits_once(desk: Client, alice: User) -> None:
     move(desk, alice)
     assert "nothing was changed, the balance is 100." in move(desk, alice)
     assert ledger.balance_of(alice) == 100
@@ -66,7 +66,7 @@ def test_a_form_sent_again_with_another_amount_is_refused(desk: Client, alice: U
     assert [entry.amount for entry in ledger.statement(alice)] == [100]
 
 
-def test_credits_are_taken_away_as_an_adjustment(desk: Client, alice: User, olga: User) -> None:
+def test_credits_are_removed_by_an_adjustment(desk: Client, alice: User, olga: User) -> None:
     give_credits(alice, 100)
     assert "-30 credits for alice@example.com: the balance is 70 now." in move(
         desk, alice, amount=-30, reason="Counted twice"
@@ -76,7 +76,7 @@ def test_credits_are_taken_away_as_an_adjustment(desk: Client, alice: User, olga
     assert (entry.kind, entry.amount, entry.note, entry.actor) == ("adjustment", -30, "Counted twice", olga)
 
 
-def test_of_several_people_all_or_none_are_moved(desk: Client, alice: User, bob: User) -> None:
+def test_for_several_users_all_change_or_none(desk: Client, alice: User, bob: User) -> None:
     give_credits(alice, 100)
     give_credits(bob, 10)
     assert "only 10 credits; nothing was changed" in move(desk, alice, bob, amount=-50)
@@ -89,14 +89,14 @@ def test_of_several_people_all_or_none_are_moved(desk: Client, alice: User, bob:
 @pytest.mark.parametrize(
     "wrong", [{"amount": 0}, {"amount": ""}, {"amount": "1e3"}, {"amount": 10**10}, {"reason": " "}, {"key": "x"}]
 )
-def test_a_form_that_makes_no_sense_is_shown_again(desk: Client, alice: User, wrong: dict[str, Any]) -> None:
+def test_an_invalid_form_is_shown_again(desk: Client, alice: User, wrong: dict[str, Any]) -> None:
     text = move(desk, alice, **wrong)
     assert "errorlist" in text or "alice@example.com" in text
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
 
 
-def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
+def test_a_closed_account_receives_no_credits(desk: Client, alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     assert "Choose 1 to 200 users" in move(desk, alice)
     assert 'value="move_credits"' not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
@@ -104,7 +104,7 @@ def test_a_closed_account_is_given_nothing(desk: Client, alice: User) -> None:
     assert ledger.balance_of(alice) == 0
 
 
-def test_who_may_only_look_is_offered_no_credits_and_moves_none(clerk: Callable[..., Client], alice: User) -> None:
+def test_a_viewer_cannot_change_credits(clerk: Callable[..., Client], alice: User) -> None:
     desk = clerk("view_user", "change_user", "view_ledgerentry")
     assert "Give or remove credits" not in desk.get(PEOPLE).text
     assert "Give or remove credits" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text

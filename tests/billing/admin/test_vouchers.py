@@ -33,7 +33,7 @@ def make(desk: Client, **fields: Any) -> Any:
     return desk.post(f"{VOUCHERS}add/", form, follow=True)
 
 
-def test_one_code_is_made_and_shown(desk: Client, olga: User, still: SetClock) -> None:
+def test_one_code_is_created_and_shown(desk: Client, olga: User, still: SetClock) -> None:
     text = make(desk, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair").text
     one = Voucher.objects.get()
     assert "1 code created." in text
@@ -46,7 +46,7 @@ def test_one_code_is_made_and_shown(desk: Client, olga: User, still: SetClock) -
     assert journal() == ["1 vouchers for 1500 credits, 20 uses each"]
 
 
-def test_fifty_codes_are_made_at_once_and_taken_away_as_a_sheet(desk: Client, still: SetClock) -> None:
+def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, still: SetClock) -> None:
     make(desk, note="older")
     still.sleep(1)
     answer = make(desk, number=50, note="=1+1", last_day="2026-09-30")
@@ -72,7 +72,7 @@ def test_fifty_codes_are_made_at_once_and_taken_away_as_a_sheet(desk: Client, st
         {"last_day": "2026-08-31"}, {"last_day": "soon"}, {"credits_last_days": 0},
     ],
 )  # fmt: skip
-def test_vouchers_that_make_no_sense_are_not_made(desk: Client, still: SetClock, wrong: dict[str, Any]) -> None:
+def test_invalid_vouchers_are_not_created(desk: Client, still: SetClock, wrong: dict[str, Any]) -> None:
     assert "errorlist" in make(desk, **wrong).text
     assert not Voucher.objects.exists()
 
@@ -89,7 +89,7 @@ def test_a_voucher_is_withdrawn_after_asking_and_never_edited(desk: Client, alic
     assert desk.post(f"{VOUCHERS}{one.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
-def test_what_another_operator_withdrew_meanwhile_is_no_act_of_ours(
+def test_a_voucher_withdrawn_by_another_operator_is_not_logged_twice(
     desk: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
@@ -98,7 +98,7 @@ def test_what_another_operator_withdrew_meanwhile_is_no_act_of_ours(
     assert journal() == []
 
 
-def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: User, still: SetClock) -> None:
     def one(note: str, **fields: Any) -> Voucher:
         return vouchers.create_vouchers(user_credits=50, actor=None, note=note, **fields)[0]
 
@@ -127,7 +127,7 @@ def test_codes_are_found_by_state_and_by_who_used_them(desk: Client, alice: User
     assert ledger.balance_of(alice) == 50
 
 
-def test_who_may_only_look_makes_and_withdraws_nothing(clerk: Callable[..., Client]) -> None:
+def test_a_viewer_cannot_create_or_withdraw_vouchers(clerk: Callable[..., Client]) -> None:
     (one,) = vouchers.create_vouchers(user_credits=50, actor=None)
     desk = clerk("view_voucher")
     assert desk.get(VOUCHERS).status_code == desk.get(f"{VOUCHERS}sheet/").status_code == 200
@@ -136,7 +136,7 @@ def test_who_may_only_look_makes_and_withdraws_nothing(clerk: Callable[..., Clie
     assert Voucher.objects.get().withdrawn_at is None
 
 
-def test_who_may_not_see_vouchers_downloads_none(clerk: Callable[..., Client]) -> None:
+def test_downloading_vouchers_needs_the_permission(clerk: Callable[..., Client]) -> None:
     desk = clerk("view_user")
     assert desk.get(VOUCHERS).status_code == 403
     assert desk.get(f"{VOUCHERS}sheet/").status_code == 403

@@ -21,7 +21,7 @@ NewSpend = Callable[..., Spend]
 Outcome = spend.Outcome
 
 
-def test_the_soft_share_warns_once_for_each_window_and_ends_with_it(
+def test_the_warning_is_raised_once_per_window_and_ends_with_it(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
@@ -40,7 +40,7 @@ def test_the_soft_share_warns_once_for_each_window_and_ends_with_it(
     assert list_alerts("budget_soft") == [("all:day 120", 1, False), ("all:day 120", 1, True)]
 
 
-def test_a_refusal_at_the_limit_is_told_once_and_over_when_the_limit_is_raised(
+def test_a_refusal_raises_one_alert_that_is_resolved_when_the_limit_is_raised(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("60", subject="model", model="veo3_fast")
@@ -57,7 +57,7 @@ def test_a_refusal_at_the_limit_is_told_once_and_over_when_the_limit_is_raised(
     assert list_alerts("budget_soft") == []
 
 
-def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
+def test_the_spent_alert_replaces_the_warning_until_the_limit_is_raised(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("70")
@@ -75,7 +75,7 @@ def test_a_spent_budget_is_almost_spent_no_longer_until_its_limit_is_raised(
     assert list_alerts("budget_hard") == [("all:day 70", 1, False)]
 
 
-def test_a_spent_budget_is_spent_no_longer_once_there_is_room_for_the_cheapest_video(
+def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("100", period="month")
@@ -104,9 +104,7 @@ def _lite(user: User) -> Spend:
     return spend.estimate(job_id=job_id("job:lite"), user=user, quote=quote)
 
 
-def test_who_is_too_dear_for_what_is_left_spends_no_budget(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
-) -> None:
+def test_a_refused_promise_counts_nothing(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     set_test_limit("100")
     spend.promise(spend=new_spend(), account=account)
     _lite(User.objects.get(email="alice@example.com"))
@@ -114,7 +112,7 @@ def test_who_is_too_dear_for_what_is_left_spends_no_budget(
     assert list_alerts("budget_hard") == []
 
 
-def test_the_soft_share_may_be_left_and_reached_again(
+def test_the_warning_is_raised_again_when_the_share_is_reached_again(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
@@ -131,7 +129,7 @@ def test_the_soft_share_may_be_left_and_reached_again(
     assert list_alerts("budget_soft") == [("all:day 120", 2, True)]
 
 
-def test_a_limit_lowered_under_what_is_used_warns_by_itself(
+def test_a_limit_lowered_below_the_usage_raises_a_warning(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
@@ -140,7 +138,7 @@ def test_a_limit_lowered_under_what_is_used_warns_by_itself(
     assert list_alerts("budget_soft") == [("all:month 70", 1, True)]
 
 
-def test_what_each_user_may_spend_is_told_to_users_and_not_to_operators(
+def test_the_limit_for_each_user_raises_no_alert(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60", subject="each_user")

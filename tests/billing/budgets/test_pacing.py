@@ -31,7 +31,7 @@ def test_up_to_the_warning_share_nothing_is_slowed() -> None:
     assert not pacing.is_slowed(hour(740), NINE)
 
 
-def test_past_it_what_is_left_comes_evenly_until_the_window_ends() -> None:
+def test_above_the_warning_share_the_rest_is_released_evenly() -> None:
     # 200 credits are left for 60 minutes: one more job of 60 may go after 18 of them.
     assert pacing.earliest_start(hour(800), Decimal(60), NINE) == NINE + timedelta(minutes=18)
     assert pacing.is_slowed(hour(800), NINE)
@@ -39,7 +39,7 @@ def test_past_it_what_is_left_comes_evenly_until_the_window_ends() -> None:
     assert pacing.paced_allowance(hour(0), NINE + timedelta(minutes=30)) == Decimal(900)
 
 
-def test_the_whole_limit_is_free_at_the_end_and_never_more() -> None:
+def test_pacing_releases_exactly_the_limit_by_the_end() -> None:
     assert pacing.earliest_start(hour(900), Decimal(100), NINE) == NINE + timedelta(hours=1)
     assert pacing.earliest_start(hour(901), Decimal(100), NINE) is None, (
         "what the limit forbids is not a matter of pace"
@@ -47,16 +47,16 @@ def test_the_whole_limit_is_free_at_the_end_and_never_more() -> None:
 
 
 @pytest.mark.parametrize("state", [hour(990, limit=None), hour(990, scope=user_scope(5)), hour(990, soft="1")])
-def test_no_limit_a_persons_own_and_a_share_of_all_are_never_slowed(state: State) -> None:
+def test_only_limited_windows_of_all_videos_are_paced(state: State) -> None:
     assert pacing.earliest_start(state, Decimal(10), NINE) is None
 
 
-def test_a_rest_too_small_for_two_such_jobs_goes_to_whoever_comes_first() -> None:
+def test_a_rest_too_small_for_two_jobs_is_not_paced() -> None:
     assert pacing.earliest_start(hour(800), Decimal(101), NINE) is None
     assert pacing.earliest_start(hour(0, limit=60), Decimal(60), NINE) is None
 
 
-def test_it_can_be_switched_off(settings: Settings) -> None:
+def test_pacing_can_be_switched_off(settings: Settings) -> None:
     settings.BUDGET_PACING = False
     assert pacing.earliest_start(hour(990), Decimal(10), NINE) is None
 

@@ -30,7 +30,7 @@ def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
     return None if found is None else (found.code, str(found))
 
 
-def test_without_limits_every_order_is_let_through(still: SetClock, alice: User) -> None:
+def test_without_limits_every_order_is_accepted(still: SetClock, alice: User) -> None:
     assert refusal(alice, still) is None
     assert budget_usage.user_allowance(alice) is None
 
@@ -66,7 +66,7 @@ def test_a_user_reads_what_is_left_when_something_cheaper_fits(
     )
 
 
-def test_what_is_left_never_goes_below_nothing(
+def test_the_room_is_never_negative(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     new_spend()
@@ -81,7 +81,7 @@ def test_what_is_left_never_goes_below_nothing(
     ("at", "waiting", "until"),
     [("12:00", 0, None), ("12:00", 1, "14:00"), ("12:59", 1, "14:00"), ("12:00", 9, "22:00"), ("12:59", 9, "22:00")],
 )
-def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
+def test_an_order_waits_for_the_next_hour_only_within_the_promised_wait(
     still: SetClock,
     account: ProviderAccount,
     new_spend: NewSpend,
@@ -100,7 +100,7 @@ def test_an_order_may_wait_for_the_next_hour_only_as_long_as_we_promise(
     assert (found and f"{found.until:%H:%M}") == until
 
 
-def test_a_days_budget_that_is_spent_refuses_until_midnight_is_near(
+def test_a_spent_daily_budget_refuses_until_shortly_before_midnight(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60")
@@ -113,7 +113,7 @@ def test_a_days_budget_that_is_spent_refuses_until_midnight_is_near(
     assert refusal(alice, still) is None
 
 
-def test_a_days_rest_that_is_too_little_names_what_still_fits(
+def test_a_nearly_spent_daily_budget_suggests_a_cheaper_video(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("115")
@@ -123,7 +123,7 @@ def test_a_days_rest_that_is_too_little_names_what_still_fits(
     assert "is too small for this one. Choose a cheaper model or resolution" in sentence
 
 
-def test_a_models_budget_sends_people_to_other_models(
+def test_a_spent_model_budget_suggests_other_models(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60", subject="model", model="veo3_fast", period="month")
@@ -150,7 +150,7 @@ def test_a_models_budget_sends_people_to_other_models(
         ),
     ],
 )
-def test_what_no_window_would_ever_hold_is_said_to_be_so(
+def test_a_job_above_the_whole_limit_is_refused_as_such(
     still: SetClock, alice: User, amount: str, sentence: str
 ) -> None:
     set_test_limit(amount, period="hour")
@@ -163,7 +163,7 @@ def test_what_no_window_would_ever_hold_is_said_to_be_so(
     assert list_alerts("budget_hard") == [], "an operator's own decision"
 
 
-def test_orders_turned_away_are_told_to_operators(
+def test_refused_orders_raise_an_alert(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60")
@@ -177,7 +177,7 @@ def test_orders_turned_away_are_told_to_operators(
 # What waits
 
 
-def test_who_waits_is_named_by_what_is_left(
+def test_waiting_jobs_without_room_are_listed(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
     set_test_limit("100", subject="each_user")
@@ -232,7 +232,7 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
 
 
 @pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
-def test_an_order_that_would_be_taken_and_wait_is_known_before(
+def test_the_delay_of_an_accepted_order_is_known(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
 ) -> None:
     set_test_limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
@@ -244,7 +244,7 @@ def test_an_order_that_would_be_taken_and_wait_is_known_before(
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 
-def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(still: SetClock, alice: User) -> None:
+def test_an_order_delayed_too_long_by_pacing_is_refused(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
     set_test_limit("1200")
     midnight = still.at - timedelta(hours=12)
@@ -256,7 +256,7 @@ def test_an_order_that_a_slow_budget_would_hold_for_a_while_is_known_before(stil
     assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
 
-def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock, alice: User) -> None:
+def test_an_order_delayed_shortly_by_pacing_is_accepted(still: SetClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
     set_test_limit("1200")
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
@@ -272,7 +272,7 @@ def test_an_order_that_a_slow_budget_would_let_go_soon_is_taken(still: SetClock,
     assert not Alert.objects.exists()
 
 
-def test_a_job_that_a_slow_budget_holds_says_when_its_turn_comes(
+def test_a_job_delayed_by_pacing_knows_its_start(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.

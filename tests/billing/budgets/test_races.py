@@ -38,9 +38,7 @@ def used(scope: str, period: str) -> Decimal:
     return rows.aggregate(sum=Sum("used"))["sum"] or Decimal(0)
 
 
-def test_f04_eight_processes_spend_a_budget_to_the_credit_and_never_one_more(
-    alice: User, process_environment: dict[str, str]
-) -> None:
+def test_f04_eight_processes_spend_exactly_the_budget(alice: User, process_environment: dict[str, str]) -> None:
     """20 credits x 480 attempts against 2,019: 100 fit, whichever of the three limits is looked at."""
     for subject, model in (("all", ""), ("each_user", ""), ("model", "veo3_fast")):
         set_limit(subject=subject, period="month", limit=Decimal(2019), model=model, actor=None)
@@ -54,7 +52,7 @@ def test_f04_eight_processes_spend_a_budget_to_the_credit_and_never_one_more(
     assert PaidCall.objects.count() == 100
 
 
-def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
+def test_f04_an_order_above_the_user_s_budget_is_refused_before_the_charge(
     alice: User, process_environment: dict[str, str]
 ) -> None:
     give_credits(alice, 80 * PRICE)
@@ -69,7 +67,7 @@ def test_f04_what_does_not_fit_a_users_budget_is_refused_before_the_charge(
     assert audit_runner.find_problems() == []
 
 
-def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings: Settings) -> None:
+def test_f04_concurrent_promises_settlements_and_releases_keep_the_windows_exact(settings: Settings) -> None:
     """Many users and two accounts, so that no other lock puts them into a line; windows are made in the same moment."""
     for name in FREE:
         setattr(settings, name, Decimal(0))
@@ -105,7 +103,7 @@ def test_f04_promises_ends_and_returns_race_and_the_windows_stay_exact(settings:
         assert own == used(f"user:{user.pk}", "month") == used(f"user:{user.pk}", "hour")
 
 
-def test_f04_claims_of_eight_workers_keep_a_budget_and_the_rest_waits(alice: User, settings: Settings) -> None:
+def test_f04_eight_workers_keep_within_a_budget_and_the_rest_waits(alice: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 100
     tasks = [history.waiting(alice) for _ in range(12)]
     account = provider_accounts.get_current_account()

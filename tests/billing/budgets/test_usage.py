@@ -52,9 +52,7 @@ def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
     assert every() == {2 * FAST}
 
 
-def test_the_last_credit_may_be_spent_and_not_one_more(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
-) -> None:
+def test_exactly_the_balance_can_be_spent(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     set_test_limit("120.0001")
     for _ in range(2):
         spend.promise(spend=new_spend(), account=account)
@@ -125,7 +123,7 @@ def test_of_several_windows_without_room_the_one_that_ends_last_is_named(
     assert expect_refusal(new_spend(), account).period == "month"
 
 
-def test_f82_a_budget_holds_for_one_day_of_the_site_and_nothing_is_counted_twice(
+def test_f82_a_budget_covers_one_day_of_the_site_and_nothing_is_counted_twice(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
@@ -151,7 +149,7 @@ def test_f82_a_budget_holds_for_one_day_of_the_site_and_nothing_is_counted_twice
 # Given back and corrected
 
 
-def test_what_was_not_sent_is_given_back_and_counted_anew(
+def test_an_unsent_job_is_released_and_can_be_counted_again(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("60")
@@ -182,7 +180,7 @@ def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
     assert job.counted == Decimal(actual)
 
 
-def test_a_dearer_end_is_counted_past_the_limit_and_lets_nothing_more_through(
+def test_an_actual_cost_above_the_limit_is_counted_and_blocks_further_jobs(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("120")
@@ -193,7 +191,7 @@ def test_a_dearer_end_is_counted_past_the_limit_and_lets_nothing_more_through(
     assert (state.used, state.room, state.is_spent) == (150, 0, True)
 
 
-def test_a_guess_that_turns_out_wrong_is_corrected_in_the_windows(
+def test_a_wrong_estimate_is_corrected_in_the_windows(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = new_spend()
@@ -205,7 +203,7 @@ def test_a_guess_that_turns_out_wrong_is_corrected_in_the_windows(
     assert every() == {Decimal("12.5")}
 
 
-def test_what_was_never_promised_changes_no_window(
+def test_settling_an_unpromised_job_changes_no_window(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
@@ -222,7 +220,7 @@ def test_a_window_never_goes_below_zero(still: SetClock, account: ProviderAccoun
     assert every() == {Decimal(0)}
 
 
-def test_old_windows_are_forgotten_and_young_ones_kept(
+def test_old_windows_are_deleted_and_recent_ones_kept(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
@@ -235,7 +233,7 @@ def test_old_windows_are_forgotten_and_young_ones_kept(
 # Which limit holds
 
 
-def test_the_environment_is_the_default_and_the_admins_word_goes_before(alice: User, settings: Settings) -> None:
+def test_a_limit_set_in_the_admin_overrides_the_environment(alice: User, settings: Settings) -> None:
     settings.DAILY_COST_LIMIT, settings.USER_DAILY_COST_LIMIT = Decimal(100), Decimal(20)
     me = f"user:{alice.pk}"
 
@@ -256,7 +254,7 @@ def test_the_environment_is_the_default_and_the_admins_word_goes_before(alice: U
     assert Budget.objects.count() == 3, "a limit set again is the same row"
 
 
-def test_zero_of_the_admins_lets_nothing_through_and_zero_of_the_environment_everything(
+def test_zero_in_the_admin_blocks_all_and_zero_in_the_environment_means_no_limit(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(0)
@@ -265,14 +263,14 @@ def test_zero_of_the_admins_lets_nothing_through_and_zero_of_the_environment_eve
     assert expect_refusal(new_spend(), account).limit == 0
 
 
-def test_keys_name_their_limit() -> None:
+def test_keys_identify_their_limit() -> None:
     assert limit_key(subject=Subject.ALL, period="day") == "all:day"
     assert limit_key(subject=Subject.EACH_USER, period="day") == "each_user:day"
     assert limit_key(subject=Subject.USER, period="day", user_id=5) == "user:5:day"
     assert limit_key(subject=Subject.MODEL, period="hour", model="veo3_fast") == "model:veo3_fast:hour"
 
 
-def test_states_name_what_is_limited_and_everything_together(
+def test_states_cover_all_videos_and_every_limited_scope(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(100)

@@ -36,11 +36,11 @@ def amounts(purse: Client, **query: Any) -> list[int]:
     return [entry.amount for entry in purse.get(PAGE, query).context["entries"]]
 
 
-def test_a_stranger_is_led_to_the_door(client: Client, db: None) -> None:
+def test_anonymous_visitors_are_sent_to_the_sign_in_page(client: Client, db: None) -> None:
     assert client.get(PAGE)["Location"].startswith("/accounts/login/")
 
 
-def test_the_statement_shows_balance_and_movements_of_nobody_else(purse: Client, alice: User, bob: User) -> None:
+def test_the_statement_shows_only_the_user_s_own_entries(purse: Client, alice: User, bob: User) -> None:
     give_credits(bob, 7)
     history.cancelled(alice)
     answer = purse.get(PAGE)
@@ -60,7 +60,7 @@ def test_the_statement_shows_balance_and_movements_of_nobody_else(purse: Client,
         ("nonsense", [-5, 60, -60, 60]),
     ],
 )
-def test_it_is_narrowed_down_by_kind(purse: Client, alice: User, kind: str, shown: list[int]) -> None:
+def test_the_statement_is_filtered_by_kind(purse: Client, alice: User, kind: str, shown: list[int]) -> None:
     history.cancelled(alice)
     ledger.adjust(user=alice, user_credits=-5, idempotency_key="a", note="counted twice", actor=None)
     assert amounts(purse, kind=kind) == shown
@@ -90,7 +90,7 @@ def september(alice: User, still: SetClock) -> None:
         still.sleep(12 * 3600 if n == 1 else 86400)
 
 
-def test_it_is_narrowed_down_by_days_where_the_reader_lives(purse: Client, september: None) -> None:
+def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(purse: Client, september: None) -> None:
     # The second came at midnight UTC: eight in the morning of the second day in Shanghai.
     assert amounts(purse, since="2026-09-02", until="2026-09-03") == [3, 2]
     assert amounts(purse, since="2026-09-04") == [4]
@@ -108,7 +108,7 @@ def test_it_is_narrowed_down_by_days_where_the_reader_lives(purse: Client, septe
         ({"since": "2026-09-03", "until": "2026-09-01"}, "The last day is before the first."),
     ],
 )
-def test_days_that_make_no_sense_are_named_and_narrow_nothing(
+def test_invalid_days_are_reported_and_filter_nothing(
     purse: Client, september: None, query: dict[str, str], words: str
 ) -> None:
     page = purse.get(PAGE, query)
@@ -116,7 +116,7 @@ def test_days_that_make_no_sense_are_named_and_narrow_nothing(
     assert len(page.context["entries"]) == 4
 
 
-def test_links_keep_what_was_asked_and_an_empty_answer_offers_everything(purse: Client, september: None) -> None:
+def test_links_keep_the_filters_and_an_empty_result_links_to_all_entries(purse: Client, september: None) -> None:
     asked = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
     text = purse.get(PAGE, asked).text
     assert "No matching entries" in text
@@ -125,7 +125,7 @@ def test_links_keep_what_was_asked_and_an_empty_answer_offers_everything(purse: 
     assert 'value="2026-09-30"' in text
 
 
-def test_an_empty_purse_says_what_will_stand_there(purse: Client) -> None:
+def test_an_empty_statement_says_what_it_will_show(purse: Client) -> None:
     text = purse.get(PAGE).text
     assert "No entries yet" in text
     assert "Download CSV" not in text
@@ -134,7 +134,7 @@ def test_an_empty_purse_says_what_will_stand_there(purse: Client) -> None:
 # What stands in a line
 
 
-def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, still: SetClock) -> None:
+def test_each_entry_shows_its_purpose_and_expiry(purse: Client, alice: User, still: SetClock) -> None:
     task = history.waiting(alice)
     CreditLot.objects.update(expires_at=still.at + timedelta(days=1))
     still.sleep(2 * 86400)
@@ -153,7 +153,7 @@ def test_each_line_says_what_for_and_until_when(purse: Client, alice: User, stil
     assert ledger.balance_of(alice) == 0
 
 
-def test_many_dates_are_summed_up_and_credits_without_any_say_so(purse: Client, alice: User, still: SetClock) -> None:
+def test_many_expiry_dates_are_summed_up(purse: Client, alice: User, still: SetClock) -> None:
     give_credits(alice, 7)
     assert "They do not expire." in purse.get(PAGE).text
     for n in range(views.MAX_HOLDINGS + 1):
@@ -180,7 +180,7 @@ def sheet(purse: Client, **query: str) -> list[list[str]]:
     return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))
 
 
-def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, alice: User, still: SetClock) -> None:
+def test_the_csv_contains_the_filtered_statement(purse: Client, alice: User, still: SetClock) -> None:
     task = history.cancelled(alice)
     ledger.grant(
         user=alice,
@@ -202,7 +202,7 @@ def test_the_sheet_holds_the_statement_as_it_is_narrowed_down(purse: Client, ali
     assert ledger.balance_of(alice) == 1560
 
 
-def test_the_sheet_speaks_the_reader_s_language_and_time(
+def test_the_csv_is_in_the_reader_s_language_and_zone(
     purse: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statements, "BATCH_SIZE", 2)
@@ -219,7 +219,7 @@ def test_the_sheet_speaks_the_reader_s_language_and_time(
     assert [row[4] for row in rows[1:]] == ["4", "3", "2", "1"]
 
 
-def test_the_sheet_is_its_owner_s(client: Client, purse: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_the_csv_is_only_for_its_owner(client: Client, purse: Client, alice: User, bob: User, still: SetClock) -> None:
     give_credits(bob, 7)
     assert len(sheet(purse)) == 1
     assert client.get(f"{PAGE}statement.csv")["Location"].startswith("/accounts/login/")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 DAY = 86400
 
 
-def test_a_lot_expires_when_its_time_has_come_and_once(alice: User, still: SetClock) -> None:
+def test_a_lot_expires_once_at_its_time(alice: User, still: SetClock) -> None:
     lot = give(alice, 30, days=3, clock=still)
     give(alice, 100)
     charge(alice, 10)
@@ -43,7 +43,7 @@ def test_a_lot_expires_when_its_time_has_come_and_once(alice: User, still: SetCl
     )
 
 
-def test_credits_without_an_end_never_expire(alice: User, still: SetClock) -> None:
+def test_credits_without_an_expiry_never_expire(alice: User, still: SetClock) -> None:
     lot = give(alice, 30)
     still.sleep(10_000 * DAY)
     assert expiry.expire_due() == 0
@@ -51,7 +51,7 @@ def test_credits_without_an_end_never_expire(alice: User, still: SetClock) -> No
     assert money(alice) == (30, [("grant", 30)])
 
 
-def test_what_a_balance_shows_can_be_spent_until_it_is_taken_out(alice: User, still: SetClock) -> None:
+def test_expired_credits_can_be_spent_until_they_are_removed(alice: User, still: SetClock) -> None:
     give(alice, 30, days=1, clock=still)
     still.sleep(DAY + 60)
     charge(alice, 20)
@@ -71,7 +71,7 @@ def test_a_video_that_waits_keeps_its_credits_and_its_refund_gets_grace(alice: U
     assert money(alice)[0] == 0
 
 
-def test_a_run_takes_the_longest_overdue_first_and_no_more_than_it_is_told(alice: User, still: SetClock) -> None:
+def test_a_run_expires_the_longest_overdue_lots_first_up_to_its_limit(alice: User, still: SetClock) -> None:
     later, first = give(alice, 2, days=2, clock=still), give(alice, 1, days=1, clock=still)
     still.sleep(3 * DAY)
     assert expiry.expire_due(limit=1) == 1
@@ -80,7 +80,9 @@ def test_a_run_takes_the_longest_overdue_first_and_no_more_than_it_is_told(alice
     assert money(alice) == (0, [("grant", 2), ("grant", 1), ("expiry", -1), ("expiry", -2)])
 
 
-def test_one_broken_account_keeps_nobody_else_s_lots(alice: User, bob: User, still: SetClock) -> None:
+def test_one_inconsistent_account_does_not_stop_other_lots_from_expiring(
+    alice: User, bob: User, still: SetClock
+) -> None:
     give(alice, 30, days=1, clock=still)
     give(bob, 5, days=2, clock=still)
     CreditAccount.objects.filter(user=alice).update(balance=29)
@@ -91,7 +93,7 @@ def test_one_broken_account_keeps_nobody_else_s_lots(alice: User, bob: User, sti
     assert [entry.amount for entry in ledger.statement(bob)] == [-5, 5]
 
 
-def test_the_bell_for_lots_rings_every_two_minutes(alice: User, still: SetClock) -> None:
+def test_expiry_runs_every_two_minutes(alice: User, still: SetClock) -> None:
     give(alice, 30, days=1, clock=still)
     still.sleep(DAY)
     assert "lots" in sweep.enqueue_due()
@@ -108,9 +110,7 @@ def browser(user: User) -> Client:
     return client
 
 
-def test_a_line_on_every_page_tells_what_expires_within_a_week_until_it_is_put_away(
-    alice: User, still: SetClock
-) -> None:
+def test_a_notice_on_every_page_announces_expiring_credits_until_it_is_hidden(alice: User, still: SetClock) -> None:
     give(alice, 100)
     page = browser(alice)
     assert "strip" not in page.get("/videos/").text

@@ -28,7 +28,7 @@ def mails() -> list[tuple[str, str]]:
     return sent
 
 
-def test_a_week_before_and_a_day_before_a_mail_comes_once_each(alice: User, still: SetClock) -> None:
+def test_one_mail_is_sent_a_week_before_and_one_a_day_before(alice: User, still: SetClock) -> None:
     give(alice, 30, days=30, clock=still)
     assert expiry.warn_due() == 0
     still.sleep(22.9 * DAY)
@@ -47,7 +47,7 @@ def test_a_week_before_and_a_day_before_a_mail_comes_once_each(alice: User, stil
     assert money(alice) == (20, [("grant", 30), ("charge", -10)])
 
 
-def test_the_mail_lists_every_lot_with_its_date_where_the_person_lives(alice: User, still: SetClock) -> None:
+def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User, still: SetClock) -> None:
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
     give(alice, 30, days=9, clock=still)
     give(alice, 5, days=9, clock=still)
@@ -69,7 +69,7 @@ def test_the_mail_lists_every_lot_with_its_date_where_the_person_lives(alice: Us
     assert money(alice)[0] == 45
 
 
-def test_a_person_reads_it_in_their_language(alice: User, still: SetClock) -> None:
+def test_the_mail_is_in_the_user_s_language(alice: User, still: SetClock) -> None:
     User.objects.filter(pk=alice.pk).update(language="zh-hans")
     give(alice, 30, days=1, clock=still)
     assert expiry.warn_due() == 1
@@ -90,7 +90,7 @@ def test_credits_that_last_a_week_or_less_are_announced_only_the_day_before(
     assert money(alice)[0] == 30
 
 
-def test_after_an_outage_the_last_day_is_announced_and_not_the_last_week(alice: User, still: SetClock) -> None:
+def test_after_an_outage_only_the_last_day_is_announced(alice: User, still: SetClock) -> None:
     give(alice, 30, days=30, clock=still)
     still.sleep(29.5 * DAY)
     assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
@@ -99,7 +99,7 @@ def test_after_an_outage_the_last_day_is_announced_and_not_the_last_week(alice: 
     assert money(alice)[0] == 30
 
 
-def test_spent_credits_and_people_who_left_get_no_mail(alice: User, bob: User, olga: User, still: SetClock) -> None:
+def test_spent_credits_and_closed_accounts_cause_no_mail(alice: User, bob: User, olga: User, still: SetClock) -> None:
     give(alice, 30, days=1, clock=still)
     charge(alice, 30)
     give(bob, 30, days=1, clock=still)
@@ -113,7 +113,7 @@ def test_spent_credits_and_people_who_left_get_no_mail(alice: User, bob: User, o
     assert [ledger.balance_of(user) for user in (alice, bob, olga)] == [0, 0, 0]
 
 
-def test_a_mail_server_that_is_away_is_asked_again_by_the_next_run(
+def test_mails_are_sent_by_the_next_run_after_a_mail_server_outage(
     alice: User, bob: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(alice, 30, days=1, clock=still)
@@ -138,7 +138,7 @@ def test_a_mail_server_that_is_away_is_asked_again_by_the_next_run(
     assert (money(alice)[0], money(bob)[0]) == (35, 30)
 
 
-def test_an_address_that_is_refused_is_not_tried_again_and_holds_up_nobody(
+def test_a_refused_address_is_not_tried_again_and_delays_no_other_mail(
     alice: User, bob: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(alice, 30, days=1, clock=still)
@@ -156,7 +156,7 @@ def test_an_address_that_is_refused_is_not_tried_again_and_holds_up_nobody(
     assert (money(alice)[0], money(bob)[0]) == (30, 30)
 
 
-def test_what_another_run_announced_meanwhile_is_left_to_it(
+def test_lots_announced_by_another_run_are_skipped(
     alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(alice, 30, days=1, clock=still)

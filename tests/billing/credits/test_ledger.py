@@ -30,7 +30,7 @@ def charge(user: User, key: str = "charge:1", user_credits: int = 60, reference:
     )
 
 
-def test_a_stranger_holds_nothing(alice: User) -> None:
+def test_a_user_without_credits_has_no_holdings(alice: User) -> None:
     assert ledger.balance_of(alice) == 0
     assert not ledger.statement(alice).exists()
     assert not CreditAccount.objects.exists()
@@ -59,7 +59,7 @@ def test_the_same_key_moves_credits_once(alice: User) -> None:
     assert money(alice) == (100, [("grant", 100)])
 
 
-def test_a_charge_that_comes_again_is_found_although_the_purse_is_empty_by_now(alice: User) -> None:
+def test_a_repeated_charge_returns_the_first_even_with_an_empty_balance(alice: User) -> None:
     give_credits(alice, 60)
     first = charge(alice)
     assert ledger.balance_of(alice) == 0
@@ -74,7 +74,7 @@ def test_a_charge_that_comes_again_is_found_although_the_purse_is_empty_by_now(a
         {"reference": "job:2"},
     ],
 )
-def test_f02_a_key_with_another_meaning_is_refused(alice: User, other: dict[str, object]) -> None:
+def test_f02_a_key_of_a_different_movement_is_refused(alice: User, other: dict[str, object]) -> None:
     give_credits(alice, 200)
     charge(alice)
     with pytest.raises(ledger.KeyReused):
@@ -82,7 +82,7 @@ def test_f02_a_key_with_another_meaning_is_refused(alice: User, other: dict[str,
     assert money(alice) == (140, [("grant", 200), ("charge", -60)])
 
 
-def test_a_key_of_one_person_is_refused_to_another(alice: User, bob: User) -> None:
+def test_a_key_of_one_user_is_refused_to_another(alice: User, bob: User) -> None:
     ledger.grant(user=alice, user_credits=10, idempotency_key="g", note="why")
     with pytest.raises(ledger.KeyReused):
         ledger.grant(user=bob, user_credits=10, idempotency_key="g", note="why")
@@ -98,7 +98,7 @@ def test_a_charge_that_does_not_fit_moves_nothing(alice: User) -> None:
     assert money(alice) == (59, [("grant", 59)])
 
 
-def test_a_refund_gives_the_whole_charge_back_and_names_it(alice: User) -> None:
+def test_a_refund_returns_the_whole_charge_and_references_it(alice: User) -> None:
     give_credits(alice, 100)
     charged = charge(alice)
     refund = ledger.refund(charge_key="charge:1", idempotency_key="refund:1", note="failed")
@@ -115,7 +115,7 @@ def test_a_second_refund_of_a_charge_is_the_first_under_any_key(alice: User) -> 
     assert money(alice) == (60, [("grant", 60), ("charge", -60), ("refund", 60)])
 
 
-def test_a_refund_key_does_not_pass_for_another_charges_refund(alice: User) -> None:
+def test_a_refund_key_is_not_accepted_for_another_charge(alice: User) -> None:
     give_credits(alice, 120)
     charge(alice)
     charge(alice, "charge:2")
@@ -125,7 +125,7 @@ def test_a_refund_key_does_not_pass_for_another_charges_refund(alice: User) -> N
     assert money(alice) == (60, [("grant", 120), ("charge", -60), ("charge", -60), ("refund", 60)])
 
 
-def test_what_was_never_charged_is_never_refunded(alice: User) -> None:
+def test_a_refund_without_a_charge_is_refused(alice: User) -> None:
     give_credits(alice, 60)
     key = ledger.statement(alice).get().idempotency_key
     for unknown in ("charge:1", key):
@@ -142,7 +142,7 @@ def test_adjustments_go_both_ways_with_a_reason_and_never_below_zero(alice: User
     assert money(alice) == (30, [("adjustment", 50), ("adjustment", -20)])
 
 
-def test_what_no_caller_may_ask_moves_nothing(alice: User) -> None:
+def test_invalid_arguments_move_nothing(alice: User) -> None:
     wrong: list[Callable[[], object]] = [
         lambda: ledger.grant(user=alice, user_credits=0, idempotency_key="k", note="why"),
         lambda: ledger.grant(user=alice, user_credits=-5, idempotency_key="k", note="why"),
@@ -184,7 +184,7 @@ def raw(sql: str, *values: Any) -> None:
         cursor.execute(sql, values)
 
 
-def test_no_entry_can_be_changed_or_deleted_by_any_road(entry: LedgerEntry) -> None:
+def test_no_entry_can_be_changed_or_deleted_in_any_way(entry: LedgerEntry) -> None:
     entry.amount = 1_000
     refused(entry.save)
     refused(lambda: LedgerEntry.objects.filter(pk=entry.pk).update(amount=F("amount") + 1))
@@ -235,9 +235,7 @@ def test_sqlite_cannot_replace_an_entry(entry: LedgerEntry) -> None:
         ({"amount": 5, "kind": "grant", "balance_after": 4}, "ledger_balance_after_fits"),
     ],
 )
-def test_the_database_refuses_entries_that_make_no_sense(
-    entry: LedgerEntry, fields: dict[str, object], rule: str
-) -> None:
+def test_the_database_refuses_invalid_entries(entry: LedgerEntry, fields: dict[str, object], rule: str) -> None:
     values = {"account": entry.account, "balance_after": 200, "idempotency_key": "odd", **fields}
     with pytest.raises(IntegrityError, match=rule), transaction.atomic():
         LedgerEntry.objects.create(**values)
@@ -266,7 +264,7 @@ def test_a_charge_is_reversed_at_most_once_by_the_databases_own_rule(entry: Ledg
     assert money(alice) == (100, [("grant", 100), ("charge", -60), ("refund", 60)])
 
 
-def test_f73_a_person_with_books_cannot_be_deleted(entry: LedgerEntry) -> None:
+def test_f73_a_user_with_ledger_entries_cannot_be_deleted(entry: LedgerEntry) -> None:
     with pytest.raises(IntegrityError):
         entry.account.user.delete()
     assert money(entry.account.user) == (100, [("grant", 100)])

@@ -190,7 +190,7 @@ class Ledger(RuleBasedStateMachine):
         assert [problem for check in CHECKS for problem in check(deep=False)] == []
 
 
-def test_the_ledger_and_a_purse_of_plain_numbers_hold_the_same() -> None:
+def test_the_ledger_matches_a_plain_model() -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(

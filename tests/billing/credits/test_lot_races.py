@@ -95,7 +95,7 @@ def test_refunds_race_the_expiry_of_their_lot_and_lose_nothing(alice: User) -> N
     assert lot_problems() == []
 
 
-def test_eight_processes_race_for_the_last_use_of_a_code_and_one_has_it(process_environment: dict[str, str]) -> None:
+def test_of_eight_processes_one_gets_the_last_use_of_a_code(process_environment: dict[str, str]) -> None:
     crowd = [make_person(f"p{n}@example.com") for n in range(PROCESSES)]
     (voucher,) = vouchers.create_vouchers(user_credits=50, max_uses=3, actor=None)
     for user in crowd[:2]:
@@ -108,7 +108,7 @@ def test_eight_processes_race_for_the_last_use_of_a_code_and_one_has_it(process_
     assert lot_problems() == []
 
 
-def test_one_form_with_a_code_sent_eight_times_at_once_gives_once(alice: User) -> None:
+def test_one_code_form_sent_eight_times_at_once_grants_once(alice: User) -> None:
     (voucher,) = vouchers.create_vouchers(user_credits=50, max_uses=5, actor=None)
     answers = together(*[lambda: vouchers.redeem(user=alice, typed=voucher.code)] * 8)
     refused = [answer.reason for answer in answers if isinstance(answer, vouchers.NotRedeemed)]
@@ -118,7 +118,7 @@ def test_one_form_with_a_code_sent_eight_times_at_once_gives_once(alice: User) -
     assert [entry.amount for entry in ledger.statement(alice)] == [50]
 
 
-def test_runs_that_meet_write_one_mail_and_expire_each_lot_once(alice: User, mailoutbox: list[object]) -> None:
+def test_concurrent_runs_send_one_mail_and_expire_each_lot_once(alice: User, mailoutbox: list[object]) -> None:
     soon = clock.now() + timedelta(hours=5)
     for n in range(4):
         ledger.grant(user=alice, user_credits=10, idempotency_key=f"g{n}", note="race", expires_at=soon)

@@ -56,7 +56,7 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
 # What comes
 
 
-def test_what_comes_is_a_lot_with_its_date(alice: User, olga: User, still: SetClock) -> None:
+def test_a_grant_opens_a_lot_with_its_expiry(alice: User, olga: User, still: SetClock) -> None:
     dated = give(alice, 50, days=30, clock=still)
     assert (dated.granted, dated.remaining, dated.is_grace) == (50, 50, False)
     assert dated.expires_at == still.at + timedelta(days=30)
@@ -71,13 +71,13 @@ def test_what_comes_is_a_lot_with_its_date(alice: User, olga: User, still: SetCl
     assert money(alice) == (557, [("grant", 50), ("purchase", 500), ("adjustment", 7)])
 
 
-def test_credits_that_have_expired_already_are_not_given(alice: User, still: SetClock) -> None:
+def test_credits_cannot_be_granted_with_a_past_expiry(alice: User, still: SetClock) -> None:
     with pytest.raises(ValueError, match="must expire in the future"):
         ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="late", expires_at=still.at)
     assert money(alice) == (0, [])
 
 
-def test_a_grant_that_comes_again_keeps_its_first_date(alice: User, still: SetClock) -> None:
+def test_a_repeated_grant_keeps_its_first_expiry(alice: User, still: SetClock) -> None:
     first = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
     still.sleep(86400)
     again = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
@@ -86,7 +86,7 @@ def test_a_grant_that_comes_again_keeps_its_first_date(alice: User, still: SetCl
     assert money(alice) == (5, [("grant", 5)])
 
 
-def test_a_day_ends_with_its_last_second_where_the_site_is(settings: Settings, still: SetClock) -> None:
+def test_a_day_ends_with_its_last_second_in_the_site_s_zone(settings: Settings, still: SetClock) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
     assert lots.end_of_day(date(2026, 12, 31)) == datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
     settings.TIME_ZONE = "Europe/Berlin"
@@ -121,14 +121,14 @@ def test_of_lots_with_the_same_date_the_older_goes_first(alice: User, still: Set
     assert money(alice)[0] == 10
 
 
-def test_a_correction_down_takes_the_soonest_as_well(alice: User, olga: User, still: SetClock) -> None:
+def test_an_adjustment_down_takes_the_soonest_to_expire(alice: User, olga: User, still: SetClock) -> None:
     never, soon = give(alice, 10), give(alice, 10, days=5, clock=still)
     ledger.adjust(user=alice, user_credits=-15, idempotency_key="a", note="counted twice", actor=olga)
     assert left(soon, never) == [0, 5]
     assert money(alice) == (5, [("grant", 10), ("grant", 10), ("adjustment", -15)])
 
 
-def test_what_does_not_fit_touches_no_lot(alice: User) -> None:
+def test_a_refused_charge_changes_no_lot(alice: User) -> None:
     lot = give(alice, 10)
     with pytest.raises(ledger.InsufficientCredits):
         charge(alice, 11)
@@ -168,9 +168,7 @@ def test_a_refund_goes_back_to_the_lots_it_came_from(alice: User, still: SetCloc
     assert money(alice) == (135, [("grant", 30), ("grant", 100), ("charge", -60), ("grant", 5), ("refund", 60)])
 
 
-def test_what_was_paid_with_credits_that_expired_meanwhile_comes_back_as_a_grace_lot(
-    alice: User, still: SetClock
-) -> None:
+def test_a_refund_of_expired_credits_opens_a_grace_lot(alice: User, still: SetClock) -> None:
     soon, never = give(alice, 30, days=3, clock=still), give(alice, 100)
     charge(alice, 60)
     still.sleep(3 * 86400)
@@ -194,7 +192,7 @@ def test_how_long_grace_lasts_is_a_setting(alice: User, still: SetClock, setting
     assert money(alice) == (30, [("grant", 30), ("charge", -30), ("refund", 30)])
 
 
-def test_a_grace_lot_that_expired_while_its_credits_were_away_gets_grace_anew(alice: User, still: SetClock) -> None:
+def test_an_expired_grace_lot_gets_a_new_grace_lot_on_refund(alice: User, still: SetClock) -> None:
     give(alice, 30, days=1, clock=still)
     for n in range(3):
         charge(alice, 30, f"charge:{n}")
@@ -204,7 +202,7 @@ def test_a_grace_lot_that_expired_while_its_credits_were_away_gets_grace_anew(al
     assert money(alice)[0] == 30
 
 
-def test_a_charge_from_before_there_were_lots_comes_back_without_an_end(alice: User) -> None:
+def test_a_charge_that_used_no_lot_is_refunded_without_expiry(alice: User) -> None:
     give(alice, 100)
     charge(alice, 60)
     # As the migration leaves an account: one lot of what is held, and no word about where charges came from.
@@ -221,7 +219,7 @@ def test_a_charge_from_before_there_were_lots_comes_back_without_an_end(alice: U
 # What a person reads
 
 
-def test_what_is_held_is_told_by_date_in_the_order_in_which_it_goes(alice: User, bob: User, still: SetClock) -> None:
+def test_holdings_are_listed_in_the_order_they_are_spent(alice: User, bob: User, still: SetClock) -> None:
     give(bob, 1)
     give(alice, 100)
     give(alice, 50)

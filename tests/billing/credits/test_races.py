@@ -77,9 +77,7 @@ def order(user: User, key: str, prompt: str = "a kite") -> VideoTask:
     return orders.create(user=user, order=VideoOrder(prompt=prompt), idempotency_key=key)
 
 
-def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
-    alice: User, process_environment: dict[str, str]
-) -> None:
+def test_f03_eight_processes_spend_exactly_the_balance(alice: User, process_environment: dict[str, str]) -> None:
     give_credits(alice, 100 * PRICE)
     # Credits alone shall decide here.
     environment = process_environment | {"HOURLY_COST_LIMIT": "0", "DAILY_COST_LIMIT": "0"}
@@ -96,7 +94,7 @@ def test_f03_eight_processes_spend_the_last_credits_to_the_credit(
     assert audit_runner.find_problems() == []
 
 
-def test_f01_one_form_sent_eight_times_at_once_is_one_video_and_one_charge(alice: User) -> None:
+def test_f01_one_form_sent_eight_times_at_once_makes_one_video_and_one_charge(alice: User) -> None:
     give_credits(alice, PRICE)
     found = together(*[lambda: order(alice, "form-1")] * THREADS)
     assert len({task.pk for task in found}) == 1
@@ -105,7 +103,7 @@ def test_f01_one_form_sent_eight_times_at_once_is_one_video_and_one_charge(alice
     assert audit_runner.find_problems() == []
 
 
-def test_f02_the_same_key_with_other_words_is_refused_and_charged_once(alice: User) -> None:
+def test_f02_the_same_key_with_another_prompt_is_refused_and_charged_once(alice: User) -> None:
     give_credits(alice, 10 * PRICE)
     prompts = ["a kite", "a boat"] * (THREADS // 2)
     found = together(*[lambda prompt=prompt: order(alice, "form-1", prompt) for prompt in prompts])
@@ -152,7 +150,7 @@ def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
     assert money(alice) == (PRICE, [("grant", PRICE), ("charge", -PRICE), ("refund", PRICE)])
 
 
-def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
+def test_f76_a_verdict_races_an_operator_s_decision(alice: User, olga: User) -> None:
     task = history.generating(alice)
     verdict = history.report(task, ReportState.FAILED)
 
@@ -168,7 +166,7 @@ def test_f76_a_verdict_races_an_operators_end(alice: User, olga: User) -> None:
     assert audit_runner.find_problems() == []
 
 
-def test_f78_one_payment_told_eight_times_is_one_purchase(alice: User) -> None:
+def test_f78_one_payment_reported_eight_times_is_one_purchase(alice: User) -> None:
     def told() -> LedgerEntry:
         return ledger.grant(
             user=alice,
@@ -182,7 +180,7 @@ def test_f78_one_payment_told_eight_times_is_one_purchase(alice: User) -> None:
     assert money(alice) == (500, [("purchase", 500)])
 
 
-def test_f21_one_job_is_promised_once_whoever_claims_it(alice: User, settings: Settings) -> None:
+def test_f21_one_job_is_promised_once_by_concurrent_workers(alice: User, settings: Settings) -> None:
     task = history.waiting(alice)
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
@@ -192,7 +190,7 @@ def test_f21_one_job_is_promised_once_whoever_claims_it(alice: User, settings: S
     assert PaidCall.objects.count() == 1
 
 
-def test_f24_claims_of_eight_workers_keep_the_rate(alice: User, settings: Settings) -> None:
+def test_f24_eight_workers_keep_the_rate_limit(alice: User, settings: Settings) -> None:
     settings.PROVIDER_RATE_LIMIT, settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 5, 100, 100
     for _ in range(12):
         history.waiting(alice)
@@ -204,7 +202,7 @@ def test_f24_claims_of_eight_workers_keep_the_rate(alice: User, settings: Settin
     assert spend.calls_in_window(account_id=account.pk, since=account.created_at) == 5
 
 
-def test_ten_thousand_cries_from_eight_processes_are_one_alert_and_one_mail(
+def test_ten_thousand_raises_from_eight_processes_make_one_alert_and_one_mail(
     process_environment: dict[str, str],
 ) -> None:
     environment = process_environment | {"COST_ALERT_EMAIL": "olga@example.com"}
@@ -228,7 +226,7 @@ def test_threads_that_raise_and_end_one_alert_leave_one_entry(settings: Settings
     assert Alert.objects.aggregate(sum=Sum("count"))["sum"] == THREADS * 20
 
 
-def test_of_eight_workers_one_carries_a_delivery(settings: Settings) -> None:
+def test_of_eight_workers_one_sends_a_delivery(settings: Settings) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alerts.raise_alert(Alert.Kind.STORAGE)
     [delivery] = alert_outbox.due_deliveries()
@@ -244,14 +242,14 @@ def test_of_eight_workers_one_sends_the_summary(settings: Settings) -> None:
     assert DailySummary.objects.count() == 1
 
 
-def test_of_operators_who_choose_keys_at_once_one_choice_holds() -> None:
+def test_of_concurrent_key_choices_one_is_in_force() -> None:
     accounts = [provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(THREADS)]
     found = together(*[lambda pk=account.pk: provider_keys.activate_key(account_id=pk) for account in accounts])
     assert found == [None] * THREADS
     assert ProviderAccount.objects.filter(is_active=True).count() == 1
 
 
-def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
+def test_f73_an_account_is_closed_while_its_videos_end_and_new_ones_are_ordered(
     alice: User, olga: User, settings: Settings
 ) -> None:
     """Closing cancels many in one transaction; it waits for others and others for it, but never both."""
@@ -268,7 +266,7 @@ def test_f73_a_person_leaves_while_their_videos_end_and_new_ones_are_ordered(
     assert audit_runner.find_problems() == []
 
 
-def test_operators_who_give_to_the_same_people_wait_for_each_other_in_one_order(olga: User) -> None:
+def test_operators_who_grant_to_the_same_users_do_not_deadlock(olga: User) -> None:
     crowd = [make_person(f"p{n}@example.com") for n in range(5)]
 
     def give(key: str, people_: list[User]) -> None:

@@ -27,7 +27,7 @@ def entries(user: User) -> list[tuple[str, int, str]]:
     return list(ledger.statement(user).values_list("kind", "amount", "idempotency_key"))
 
 
-def test_whoever_signs_up_and_confirms_has_credits(client: Client, settings: Settings) -> None:
+def test_a_confirmed_sign_up_grants_credits(client: Client, settings: Settings) -> None:
     settings.SIGNUP_CREDITS = 120
     steps.sign_up(client, "new@example.com")
     user = User.objects.get(email="new@example.com")
@@ -39,7 +39,7 @@ def test_whoever_signs_up_and_confirms_has_credits(client: Client, settings: Set
     assert ledger.statement(user).get().note == "Welcome"
 
 
-def test_a_confirmation_that_comes_twice_gives_once_even_if_the_setting_changed(settings: Settings) -> None:
+def test_a_repeated_confirmation_grants_once_even_if_the_setting_changed(settings: Settings) -> None:
     user = User.objects.create_user("new@example.com")
     confirm(user, user.email)
     settings.SIGNUP_CREDITS = 500
@@ -48,7 +48,7 @@ def test_a_confirmation_that_comes_twice_gives_once_even_if_the_setting_changed(
     assert len(entries(user)) == 1
 
 
-def test_a_further_address_brings_nothing_not_even_to_whom_the_first_brought_nothing(settings: Settings) -> None:
+def test_a_second_confirmed_address_grants_nothing(settings: Settings) -> None:
     user = make_person("vouched@example.com")
     confirm(user, "second@example.com")
     assert ledger.balance_of(user) == 0
@@ -56,7 +56,7 @@ def test_a_further_address_brings_nothing_not_even_to_whom_the_first_brought_not
 
 
 @pytest.mark.parametrize("credits", [0, -1])
-def test_a_site_may_give_nothing(settings: Settings, credits: int) -> None:
+def test_sign_up_credits_can_be_switched_off(settings: Settings, credits: int) -> None:
     settings.SIGNUP_CREDITS = credits
     user = User.objects.create_user("new@example.com")
     confirm(user, user.email)

@@ -48,13 +48,13 @@ def test_codes_are_readable_grouped_and_never_the_same(olga: User) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1001])
-def test_as_many_are_made_at_once_as_a_list_can_show(number: int) -> None:
+def test_a_batch_of_codes_has_an_upper_bound(number: int) -> None:
     with pytest.raises(ValueError, match="1 to 1000"):
         vouchers.create_vouchers(user_credits=5, number=number, actor=None)
     assert not Voucher.objects.exists()
 
 
-def test_the_database_knows_no_voucher_for_nothing_and_no_use_too_many() -> None:
+def test_the_database_refuses_worthless_and_overused_vouchers() -> None:
     one = voucher()
     for wrong in ({"user_credits": 0}, {"max_uses": 0}, {"uses": 2}):
         with pytest.raises(IntegrityError), transaction.atomic():
@@ -64,7 +64,7 @@ def test_the_database_knows_no_voucher_for_nothing_and_no_use_too_many() -> None
 # Redeeming
 
 
-def test_a_code_gives_its_credits_in_any_spelling(alice: User) -> None:
+def test_a_code_is_accepted_in_any_spelling(alice: User) -> None:
     code = voucher().code
     use = vouchers.redeem(user=alice, typed=f"  {code.lower().replace('-', ' – ')}\t")
     assert use.entry.idempotency_key == f"voucher:{use.voucher_id}:{alice.pk}"
@@ -75,19 +75,19 @@ def test_a_code_gives_its_credits_in_any_spelling(alice: User) -> None:
     assert money(alice) == (50, [("grant", 50)])
 
 
-def test_full_width_signs_and_no_dashes_are_understood() -> None:
+def test_full_width_characters_and_missing_dashes_are_accepted() -> None:
     assert vouchers.normalise_code("ａｂｃｄ２３４５EFGH6789") == "ABCD-2345-EFGH-6789"
     assert vouchers.normalise_code("abcd2") == "ABCD-2"
     assert vouchers.normalise_code(" -- ") == ""
 
 
-def test_what_it_gives_lasts_as_long_as_it_says(alice: User, still: SetClock) -> None:
+def test_the_credits_of_a_code_last_as_long_as_set(alice: User, still: SetClock) -> None:
     vouchers.redeem(user=alice, typed=voucher(credits_last_days=30).code)
     assert CreditLot.objects.get().expires_at == lots.days_from_now(30)
     assert money(alice) == (50, [("grant", 50)])
 
 
-def test_a_person_uses_a_code_once_and_many_people_as_often_as_it_may_be(alice: User, bob: User, olga: User) -> None:
+def test_a_code_is_used_once_per_user_up_to_its_maximum(alice: User, bob: User, olga: User) -> None:
     code = voucher(max_uses=2).code
     vouchers.redeem(user=alice, typed=code)
     assert refused(alice, code) == Reason.USED_BEFORE
@@ -98,14 +98,14 @@ def test_a_person_uses_a_code_once_and_many_people_as_often_as_it_may_be(alice: 
     assert (money(alice), money(bob), money(olga)) == ((50, [("grant", 50)]), (50, [("grant", 50)]), (0, []))
 
 
-def test_a_code_ends_with_its_time(alice: User, still: SetClock) -> None:
+def test_a_code_expires(alice: User, still: SetClock) -> None:
     code = voucher(valid_until=still.at + timedelta(days=1)).code
     still.sleep(86400)
     assert refused(alice, code) == Reason.EXPIRED
     assert money(alice) == (0, [])
 
 
-def test_a_withdrawn_code_is_as_one_that_never_was_and_who_used_it_keeps_the_credits(alice: User, bob: User) -> None:
+def test_a_withdrawn_code_counts_as_unknown_and_redeemed_credits_stay(alice: User, bob: User) -> None:
     one = voucher(max_uses=5)
     vouchers.redeem(user=alice, typed=one.code)
     assert [vouchers.withdraw(voucher_id=one.pk), vouchers.withdraw(voucher_id=one.pk)] == [True, False]
@@ -116,9 +116,7 @@ def test_a_withdrawn_code_is_as_one_that_never_was_and_who_used_it_keeps_the_cre
 # Guessing
 
 
-def test_who_guesses_is_not_heard_until_the_window_is_over_not_even_with_the_right_code(
-    alice: User, bob: User, still: SetClock
-) -> None:
+def test_after_too_many_guesses_even_a_valid_code_is_refused(alice: User, bob: User, still: SetClock) -> None:
     code = voucher().code
     for n in range(vouchers.WRONG_CODES_BY_USER.amount):
         assert refused(alice, f"ABCD-{n}") == Reason.UNKNOWN
@@ -132,7 +130,7 @@ def test_who_guesses_is_not_heard_until_the_window_is_over_not_even_with_the_rig
     assert (money(alice)[0], money(bob)[0]) == (50, 50)
 
 
-def test_one_address_is_heard_so_often_whoever_it_says_it_is(alice: User, bob: User, still: SetClock) -> None:
+def test_one_client_address_is_limited_across_users(alice: User, bob: User, still: SetClock) -> None:
     for number in range(vouchers.WRONG_CODES_BY_CLIENT.amount // vouchers.WRONG_CODES_BY_USER.amount):
         guesser = make_person(f"guesser{number}@example.com")
         for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
@@ -144,7 +142,7 @@ def test_one_address_is_heard_so_often_whoever_it_says_it_is(alice: User, bob: U
     assert money(bob) == (50, [("grant", 50)])
 
 
-def test_right_codes_and_codes_of_one_s_own_count_for_nothing(alice: User) -> None:
+def test_valid_and_already_used_codes_do_not_count_as_guesses(alice: User) -> None:
     codes = [one.code for one in vouchers.create_vouchers(user_credits=1, number=12, actor=None)]
     for code in codes:
         vouchers.redeem(user=alice, typed=code)
@@ -162,7 +160,7 @@ def purse(alice: User) -> Client:
     return client
 
 
-def test_the_page_takes_a_code_and_tells_what_it_gave(purse: Client, alice: User) -> None:
+def test_the_page_redeems_a_code_and_shows_the_credits(purse: Client, alice: User) -> None:
     done = purse.post(PAGE, {"code": voucher(credits_last_days=30).code.lower()}, follow=True)
     assert done.redirect_chain == [(PAGE, 302)]
     assert "50 credits added." in done.text
@@ -170,7 +168,7 @@ def test_the_page_takes_a_code_and_tells_what_it_gave(purse: Client, alice: User
     assert money(alice) == (50, [("grant", 50)])
 
 
-def test_the_page_says_why_a_code_gives_nothing_and_keeps_what_was_typed(
+def test_the_page_shows_why_a_code_is_refused_and_keeps_the_input(
     purse: Client, alice: User, bob: User, still: SetClock
 ) -> None:
     late, used = voucher(valid_until=still.at), voucher()
@@ -206,9 +204,7 @@ def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetC
     assert money(alice) == (0, [])
 
 
-def test_a_code_counts_where_the_caller_s_address_cannot_be_told(
-    purse: Client, alice: User, settings: Settings
-) -> None:
+def test_a_code_is_redeemed_when_the_client_address_is_unknown(purse: Client, alice: User, settings: Settings) -> None:
     purse.get(PAGE)
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     answer = purse.post(PAGE, {"code": voucher().code}, REMOTE_ADDR="")

@@ -39,7 +39,7 @@ def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
     assert now_of(account).pause_code == "unusual_spend"
 
 
-def test_after_a_trip_only_what_ended_since_counts(account: ProviderAccount, still: SetClock) -> None:
+def test_after_a_trip_only_later_jobs_count(account: ProviderAccount, still: SetClock) -> None:
     asked: list[datetime] = []
 
     def ended(since: datetime) -> RecentOutcomes:
@@ -91,7 +91,7 @@ def test_one_user_s_burst_holds_only_that_user(
 
 
 @pytest.mark.usefixtures("generous")
-def test_a_user_s_own_usual_is_no_burst(account: ProviderAccount, alice: User) -> None:
+def test_a_user_s_usual_number_of_orders_is_no_burst(account: ProviderAccount, alice: User) -> None:
     for days in (1, 2, 3):
         orders_of(alice, 8, minutes_ago=days * 24 * 60)
     orders_of(alice, 40)
@@ -101,7 +101,7 @@ def test_a_user_s_own_usual_is_no_burst(account: ProviderAccount, alice: User) -
 
 
 @pytest.mark.usefixtures("generous")
-def test_a_hold_heals_and_old_orders_are_not_held_against_the_user_twice(
+def test_a_hold_ends_and_the_same_orders_do_not_trip_again(
     account: ProviderAccount, alice: User, still: SetClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 5
@@ -118,7 +118,7 @@ def test_a_hold_heals_and_old_orders_are_not_held_against_the_user_twice(
 
 
 @pytest.mark.usefixtures("generous")
-def test_a_user_let_go_by_a_person_may_go_on_up_to_twice_as_much(
+def test_a_user_released_by_an_operator_trips_at_twice_the_orders(
     account: ProviderAccount, alice: User, still: SetClock
 ) -> None:
     orders_of(alice, 31)
@@ -134,7 +134,7 @@ def test_a_user_let_go_by_a_person_may_go_on_up_to_twice_as_much(
 
 
 @pytest.mark.usefixtures("generous")
-def test_a_hold_of_a_person_stays_theirs(account: ProviderAccount, alice: User, olga: User) -> None:
+def test_an_operator_s_hold_is_not_replaced_by_the_monitor(account: ProviderAccount, alice: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
     orders_of(alice, 31)
     assert look(account) == []
@@ -146,13 +146,13 @@ def alert_of_burst() -> Alert:
     return Alert.objects.get(kind="user_burst")
 
 
-def test_a_model_in_words(account: ProviderAccount) -> None:
+def test_trips_are_described_in_words(account: ProviderAccount) -> None:
     ordered(2001)
     (trip,) = look(account)
     assert str(WatchTrip.objects.get(pk=trip.pk)) == "spend 2001.0000 (0.0000)"
 
 
-def test_of_two_who_find_a_trip_over_one_ends_it(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_concurrent_checks_one_ends_a_trip(account: ProviderAccount, monkeypatch: pytest.MonkeyPatch) -> None:
     ordered(2001)
     (trip,) = look(account)
 

@@ -44,7 +44,7 @@ def errors(found: list[Any]) -> list[Any]:
     return [answer for answer in found if isinstance(answer, Exception)]
 
 
-def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None:
+def test_of_eight_concurrent_checks_one_pauses(account: ProviderAccount) -> None:
     spend_much()
     found = together(*[partial(look, account)] * THREADS)
     assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
@@ -54,7 +54,9 @@ def test_of_eight_watches_one_pauses_and_tells(account: ProviderAccount) -> None
     assert sorted(together(*[anomalies.end_finished_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
 
 
-def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: User, settings: Settings) -> None:
+def test_of_eight_concurrent_checks_one_holds_the_user(
+    account: ProviderAccount, alice: User, settings: Settings
+) -> None:
     settings.UNUSUAL_USER_BURST, settings.UNUSUAL_SPEND_FLOOR = 3, Decimal(1_000_000)
     for _ in range(4):
         history.waiting(alice)
@@ -64,7 +66,7 @@ def test_of_eight_watches_one_holds_and_tells(account: ProviderAccount, alice: U
     assert Alert.objects.get(kind="user_burst").count == 1
 
 
-def test_a_person_who_pauses_in_the_same_moment_has_the_last_word(account: ProviderAccount, olga: User) -> None:
+def test_an_operator_s_concurrent_pause_wins(account: ProviderAccount, olga: User) -> None:
     spend_much()
     code = ProviderAccount.Pause.MAINTENANCE
     by_person: Callable[[], Any] = partial(
@@ -75,7 +77,7 @@ def test_a_person_who_pauses_in_the_same_moment_has_the_last_word(account: Provi
     assert (account.paused_by, account.pause_code) == (olga, "maintenance")
 
 
-def test_a_hold_beside_orders_and_dispatchers_stops_what_comes_after_it(
+def test_a_hold_during_orders_and_dispatch_stops_everything_after_it(
     account: ProviderAccount, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 100

@@ -57,13 +57,13 @@ def buyer(alice: User) -> User:
     return alice
 
 
-def test_an_order_that_fits_is_let_through(buyer: User, account: ProviderAccount, settings: Settings) -> None:
+def test_an_order_that_fits_is_accepted(buyer: User, account: ProviderAccount, settings: Settings) -> None:
     check(buyer, account, wait_s=settings.MAX_QUEUE_WAIT_MINUTES * 60)
     assert ledger.balance_of(buyer) == 60
 
 
 @pytest.mark.parametrize("reason", ["We move house", "We move house.", "We move house. "])
-def test_a_pause_is_told_with_its_reason(buyer: User, account: ProviderAccount, olga: User, reason: str) -> None:
+def test_a_pause_refuses_with_its_reason(buyer: User, account: ProviderAccount, olga: User, reason: str) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=reason)
     assert refusal(buyer, account) == (
         "paused",
@@ -87,11 +87,11 @@ def test_a_critical_balance_takes_no_orders(buyer: User, account: ProviderAccoun
     check(buyer, account)
 
 
-def test_a_balance_never_read_refuses_nobody(buyer: User) -> None:
+def test_a_balance_never_read_refuses_no_order(buyer: User) -> None:
     check(buyer, provider_accounts.get_current_account())
 
 
-def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: ProviderAccount) -> None:
+def test_an_order_above_the_balance_is_refused_with_price_and_balance(alice: User, account: ProviderAccount) -> None:
     give_credits(alice, 59)
     assert refusal(alice, account) == (
         "not_enough_credits",
@@ -101,7 +101,7 @@ def test_a_purse_too_light_is_told_price_and_balance(alice: User, account: Provi
     assert ledger.balance_of(alice) == 59
 
 
-def test_nobody_is_sent_to_a_cheaper_video_that_they_cannot_pay_either(alice: User, account: ProviderAccount) -> None:
+def test_a_cheaper_video_is_suggested_only_if_the_balance_covers_it(alice: User, account: ProviderAccount) -> None:
     least = min(one.user_credits for one in prices.list_current_quotes() if one.kind == prices.Kind.GENERATE)
     give_credits(alice, least - 1)
     assert refusal(alice, account) == (
@@ -138,7 +138,7 @@ def test_unfinished_videos_are_limited_and_settled_ones_do_not_count(
     assert "1 video on the way" in refusal(buyer, account)[1]
 
 
-def test_a_wait_past_the_promise_is_refused_before_the_charge(
+def test_a_wait_above_the_promised_maximum_is_refused_before_the_charge(
     buyer: User, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = 60
@@ -150,7 +150,7 @@ def test_a_wait_past_the_promise_is_refused_before_the_charge(
     assert ledger.balance_of(buyer) == 60
 
 
-def test_every_refusal_needs_its_sentence() -> None:
+def test_every_refusal_has_a_text() -> None:
     with pytest.raises(NotImplementedError):
         str(guard_checks.Refusal())
     codes = {kind.code for kind in guard_checks.Refusal.__subclasses__() if kind.__module__ == guard_checks.__name__}
@@ -172,11 +172,11 @@ def wait(
     return found
 
 
-def test_a_job_that_fits_may_go(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_a_job_that_fits_does_not_wait(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     assert wait(new_spend(), account) is None
 
 
-def test_a_paused_job_looks_again_soon(
+def test_a_paused_job_is_checked_again_soon(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, olga: User
 ) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="moving")
@@ -191,7 +191,7 @@ def test_a_parked_account_sends_nothing(
     assert wait(new_spend(), account) == guard_checks.Wait(parked_as, still.at + timedelta(seconds=15))
 
 
-def test_nothing_goes_on_a_balance_that_is_unknown_or_old(
+def test_no_job_is_sent_with_an_unknown_or_old_balance(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = new_spend()
@@ -214,7 +214,7 @@ def test_the_balance_must_stay_above_the_threshold(
     assert found == (None if goes else guard_checks.Wait("balance", still.at + timedelta(seconds=15)))
 
 
-def test_what_is_promised_is_spent_already(
+def test_promised_credits_count_as_spent(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.CRITICAL_BALANCE_THRESHOLD = Decimal(0)
@@ -228,7 +228,7 @@ def test_what_is_promised_is_spent_already(
     assert wait(job, account) is None
 
 
-def test_places_are_limited_for_one_and_for_all(
+def test_slots_are_limited_per_user_and_in_total(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER, settings.MAX_CONCURRENT_VIDEOS = 3, 10
@@ -242,7 +242,7 @@ def test_places_are_limited_for_one_and_for_all(
     )
 
 
-def test_the_provider_is_never_asked_faster_than_it_allows(
+def test_a_job_waits_while_the_rate_limit_is_reached(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.PROVIDER_RATE_LIMIT, settings.PROVIDER_RATE_WINDOW_S = 2, 10
@@ -281,7 +281,7 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     assert (found.code, found.until) == ("breaker", still.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
 
 
-def test_no_more_paid_calls_are_under_way_than_may_fail_before_the_breaker_opens(
+def test_a_job_waits_while_as_many_calls_are_in_flight_as_may_fail(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()

@@ -50,7 +50,7 @@ def rested(account: ProviderAccount, still: SetClock) -> ProviderAccount:
     return now(account)
 
 
-def test_f16_it_opens_after_five_failures_and_tells_once(still: SetClock, account: ProviderAccount) -> None:
+def test_f16_it_opens_after_five_failures_with_one_alert(still: SetClock, account: ProviderAccount) -> None:
     assert fail(account, 4).breaker == State.CLOSED
     assert not Alert.objects.exists()
     assert fail(account).breaker == State.OPEN
@@ -59,7 +59,7 @@ def test_f16_it_opens_after_five_failures_and_tells_once(still: SetClock, accoun
     assert Alert.objects.get().cause == account.cause
 
 
-def test_five_of_the_last_ten_open_it_although_others_were_well(still: SetClock, account: ProviderAccount) -> None:
+def test_five_failures_among_the_last_ten_calls_open_it(still: SetClock, account: ProviderAccount) -> None:
     for _ in range(4):
         fail(account)
         circuit_breaker.record_success(account.pk)
@@ -67,7 +67,7 @@ def test_five_of_the_last_ten_open_it_although_others_were_well(still: SetClock,
     assert fail(account).breaker == State.OPEN
 
 
-def test_failures_among_many_good_answers_do_not_open_it(still: SetClock, account: ProviderAccount) -> None:
+def test_few_failures_among_many_successes_do_not_open_it(still: SetClock, account: ProviderAccount) -> None:
     for _ in range(10):
         fail(account)
         for _ in range(2):
@@ -84,7 +84,7 @@ def test_failures_older_than_the_window_are_forgotten(
     assert fail(account).breaker == State.OPEN
 
 
-def test_the_numbers_are_the_sites_own(still: SetClock, account: ProviderAccount, settings: Settings) -> None:
+def test_thresholds_come_from_the_settings(still: SetClock, account: ProviderAccount, settings: Settings) -> None:
     settings.BREAKER_FAILURES, settings.BREAKER_OF = 2, 2
     fail(account)
     circuit_breaker.record_success(account.pk)
@@ -105,13 +105,15 @@ def test_maintenance_opens_it_at_once(still: SetClock, account: ProviderAccount)
 # Free questions
 
 
-def test_free_questions_are_judged_among_themselves(still: SetClock, account: ProviderAccount) -> None:
+def test_free_calls_are_counted_separately(still: SetClock, account: ProviderAccount) -> None:
     fail(account, 4, call=Call.POLL)
     assert fail(account, 4).breaker == State.CLOSED
     assert fail(account, call=Call.BALANCE).breaker == State.OPEN
 
 
-def test_free_answers_outweigh_free_failures_but_no_paid_ones(still: SetClock, account: ProviderAccount) -> None:
+def test_successful_free_calls_offset_free_failures_but_not_paid_ones(
+    still: SetClock, account: ProviderAccount
+) -> None:
     for _ in range(6):
         fail(account, call=Call.POLL)
         circuit_breaker.record_success(account.pk, call=Call.POLL)
@@ -120,7 +122,7 @@ def test_free_answers_outweigh_free_failures_but_no_paid_ones(still: SetClock, a
     assert fail(account, 5).breaker == State.OPEN
 
 
-def test_while_all_is_well_a_free_answer_writes_nothing(
+def test_a_successful_free_call_without_failures_writes_nothing(
     still: SetClock, account: ProviderAccount, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(1):
@@ -140,9 +142,7 @@ def test_a_paid_answer_is_kept_for_a_day(still: SetClock, account: ProviderAccou
 # Open and half-open
 
 
-def test_what_was_under_way_when_it_opened_neither_prolongs_the_rest_nor_ends_it(
-    still: SetClock, account: ProviderAccount
-) -> None:
+def test_calls_in_flight_when_it_opened_do_not_change_the_rest(still: SetClock, account: ProviderAccount) -> None:
     until = fail(account, 5).breaker_until
     still.sleep(10)
     fail(account, 3)
@@ -162,7 +162,7 @@ def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(still: SetClock, acco
         assert rest_s(account, still) == pytest.approx(expected_s, rel=0.11)
 
 
-def test_a_balance_that_is_not_told_after_the_rest_is_a_failed_probe_that_cost_nothing(
+def test_a_failed_balance_call_after_the_rest_opens_the_breaker_again(
     still: SetClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
@@ -172,14 +172,14 @@ def test_a_balance_that_is_not_told_after_the_rest_is_a_failed_probe_that_cost_n
     assert account.breaker == State.OPEN
 
 
-def test_free_failures_beside_a_probe_are_not_the_probes(still: SetClock, account: ProviderAccount) -> None:
+def test_free_failures_during_a_probe_do_not_fail_the_probe(still: SetClock, account: ProviderAccount) -> None:
     fail(account, 5)
     circuit_breaker.start_probe(rested(account, still))
     assert fail(account, call=Call.POLL).breaker == State.HALF_OPEN
     assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
 
 
-def test_a_lost_probe_and_a_balance_that_is_not_told_after_it_let_the_provider_rest_again(
+def test_a_failed_balance_call_after_a_lost_probe_opens_the_breaker_again(
     still: SetClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
@@ -192,7 +192,7 @@ def test_a_lost_probe_and_a_balance_that_is_not_told_after_it_let_the_provider_r
     assert rest_s(again, still) == pytest.approx(60, rel=0.11)
 
 
-def test_a_good_probe_closes_it_forgets_the_failures_and_ends_the_alert(
+def test_a_successful_probe_closes_the_breaker_and_resolves_the_alert(
     still: SetClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
@@ -213,7 +213,7 @@ def test_a_good_probe_closes_it_forgets_the_failures_and_ends_the_alert(
 # Who may go
 
 
-def test_after_the_rest_the_balance_comes_first_then_one_probe_then_nobody(
+def test_after_the_rest_the_balance_is_read_then_one_probe_is_sent(
     still: SetClock, account: ProviderAccount, settings: Settings
 ) -> None:
     fail(account, 5)
@@ -233,7 +233,7 @@ def test_after_the_rest_the_balance_comes_first_then_one_probe_then_nobody(
     assert circuit_breaker.next_call_at(now(account), still.at) is None, "the probe was lost with its worker"
 
 
-def test_never_more_paid_calls_are_under_way_than_may_fail(
+def test_no_more_paid_calls_are_in_flight_than_may_fail(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     jobs = [new_spend() for _ in range(5)]
@@ -248,7 +248,7 @@ def test_never_more_paid_calls_are_under_way_than_may_fail(
     assert circuit_breaker.next_call_at(account, still.at) is None
 
 
-def test_what_a_dead_worker_left_in_flight_holds_up_nobody_for_long(
+def test_a_call_left_by_a_dead_worker_blocks_only_for_a_short_time(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     for _ in range(5):
@@ -258,7 +258,7 @@ def test_what_a_dead_worker_left_in_flight_holds_up_nobody_for_long(
     assert circuit_breaker.next_call_at(account, still.at) is None
 
 
-def test_it_counts_under_its_accounts_lock(account: ProviderAccount) -> None:
+def test_failures_are_counted_under_the_account_s_lock(account: ProviderAccount) -> None:
     circuit_breaker.record_failure(account.pk, detail="x" * 1000)
     assert len(ProviderOutcome.objects.get().detail) == 300
     assert connection.in_atomic_block, "the test's own transaction alone is left open"

@@ -29,7 +29,7 @@ def _at_noon(still: SetClock, settings: Settings) -> None:
     settings.TIME_ZONE = "UTC"
 
 
-def test_an_hour_far_above_its_usual_pauses_everything_and_says_why(account: ProviderAccount) -> None:
+def test_an_hour_far_above_the_usual_pauses_new_videos_with_a_reason(account: ProviderAccount) -> None:
     a_fortnight_of(200)
     ordered(801)
     (trip,) = look(account)
@@ -46,7 +46,7 @@ def test_an_hour_far_above_its_usual_pauses_everything_and_says_why(account: Pro
 
 
 @pytest.mark.parametrize(("usual", "now"), [(200, 800), (10, 500), (0, 500)])
-def test_what_is_usual_or_small_trips_nothing(account: ProviderAccount, usual: int, now: int) -> None:
+def test_usual_or_small_amounts_do_not_trip(account: ProviderAccount, usual: int, now: int) -> None:
     a_fortnight_of(usual)
     ordered(1, hours_ago=24 * 13 + 3)  # so that there is a history even when this hour was always idle
     ordered(now)
@@ -55,13 +55,13 @@ def test_what_is_usual_or_small_trips_nothing(account: ProviderAccount, usual: i
     assert not Alert.objects.exists()
 
 
-def test_above_the_floor_an_hour_that_is_always_idle_trips(account: ProviderAccount) -> None:
+def test_orders_above_the_floor_in_a_usually_idle_hour_trip(account: ProviderAccount) -> None:
     ordered(1, hours_ago=24 * 13 + 3)
     ordered(501)
     assert [trip.seen for trip in look(account)] == [501]
 
 
-def test_a_young_installation_knows_the_floor_and_the_factor_only(account: ProviderAccount) -> None:
+def test_without_history_the_threshold_is_floor_times_factor(account: ProviderAccount) -> None:
     ordered(10, hours_ago=24 * 2)
     ordered(2000)
     assert look(account) == []
@@ -101,7 +101,7 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
     assert measure_hour(at).usual == 70
 
 
-def test_it_heals_by_itself_and_the_same_hour_does_not_trip_again(
+def test_the_pause_ends_automatically_and_the_same_hour_does_not_trip_again(
     account: ProviderAccount, still: SetClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 10
@@ -123,7 +123,7 @@ def test_it_heals_by_itself_and_the_same_hour_does_not_trip_again(
     assert (alert.count, alert.resolved_at) == (2, None)
 
 
-def test_what_healed_is_news_again_in_the_next_hour(account: ProviderAccount, still: SetClock) -> None:
+def test_after_an_automatic_end_the_next_hour_can_trip(account: ProviderAccount, still: SetClock) -> None:
     for day in range(1, 15):
         ordered(200, hours_ago=24 * day)
         ordered(200, hours_ago=24 * day - 2)
@@ -134,7 +134,7 @@ def test_what_healed_is_news_again_in_the_next_hour(account: ProviderAccount, st
     assert [trip.seen for trip in look(account)] == [900]
 
 
-def test_what_a_person_let_pass_is_known_for_a_day(account: ProviderAccount, still: SetClock) -> None:
+def test_a_value_accepted_by_an_operator_does_not_trip_for_a_day(account: ProviderAccount, still: SetClock) -> None:
     for day in range(1, 15):
         ordered(200, hours_ago=24 * day)
         ordered(200, hours_ago=24 * day - 1)
@@ -154,7 +154,9 @@ def test_what_a_person_let_pass_is_known_for_a_day(account: ProviderAccount, sti
     assert len(look(account)) == 1
 
 
-def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetClock, settings: Settings) -> None:
+def test_a_pause_of_zero_minutes_waits_for_an_operator(
+    account: ProviderAccount, still: SetClock, settings: Settings
+) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 0
     ordered(2001)
     (trip,) = look(account)
@@ -169,7 +171,7 @@ def test_zero_minutes_wait_for_a_person(account: ProviderAccount, still: SetCloc
     assert anomalies.end_finished_trips() == 0
 
 
-def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) -> None:
+def test_an_operator_s_pause_is_not_replaced_by_the_monitor(account: ProviderAccount, olga: User) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.MAINTENANCE)
     ordered(2001)
     assert look(account) == []
@@ -178,7 +180,7 @@ def test_a_pause_of_a_person_stays_theirs(account: ProviderAccount, olga: User) 
     assert not Alert.objects.exists()
 
 
-def test_a_person_s_pause_in_its_place_ends_the_trip(account: ProviderAccount, olga: User) -> None:
+def test_an_operator_s_pause_ends_the_trip(account: ProviderAccount, olga: User) -> None:
     ordered(2001)
     (trip,) = look(account)
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.COST)
@@ -188,7 +190,7 @@ def test_a_person_s_pause_in_its_place_ends_the_trip(account: ProviderAccount, o
     assert now_of(account).pause_code == "cost"
 
 
-def test_one_look_stops_once_however_much_is_unusual(account: ProviderAccount) -> None:
+def test_one_check_stops_once_even_with_several_findings(account: ProviderAccount) -> None:
     ordered(2001)
     everything_fails = RecentOutcomes(30, {"generation": 30})
     assert [trip.kind for trip in look(account, everything_fails)] == ["spend"]
@@ -196,7 +198,7 @@ def test_one_look_stops_once_however_much_is_unusual(account: ProviderAccount) -
     assert WatchTrip.objects.count() == 1
 
 
-def test_orders_are_refused_with_words_and_an_end_and_what_waits_waits(
+def test_during_the_pause_orders_are_refused_and_waiting_jobs_keep_waiting(
     account: ProviderAccount, alice: User, new_spend: Callable[..., object]
 ) -> None:
     waiting = new_spend()

@@ -45,7 +45,7 @@ def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, 
     )
 
 
-def test_a_burst_that_waits_for_a_person_says_so(account: ProviderAccount, alice: User) -> None:
+def test_a_burst_without_an_end_waits_for_an_operator(account: ProviderAccount, alice: User) -> None:
     hold(alice)
     assert "an operator looks at it first. Nothing was charged" in refusal(alice)
 
@@ -57,7 +57,7 @@ def test_a_burst_that_waits_for_a_person_says_so(account: ProviderAccount, alice
         (1, "An operator holds your new videos until 13:00 (please call us). Nothing was charged."),
     ],
 )
-def test_a_person_s_hold_gives_their_reason(
+def test_an_operator_s_hold_refuses_with_its_reason(
     account: ProviderAccount, alice: User, olga: User, still: SetClock, hours: int | None, words: str
 ) -> None:
     until = still.at + timedelta(hours=hours) if hours else None
@@ -65,7 +65,7 @@ def test_a_person_s_hold_gives_their_reason(
     assert refusal(alice) == words
 
 
-def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, alice: User, still: SetClock) -> None:
+def test_an_expired_or_released_hold_refuses_no_order(account: ProviderAccount, alice: User, still: SetClock) -> None:
     hold(alice, until=still.at + timedelta(minutes=1))
     still.sleep(60)
     assert user_holds.find_active_hold(alice.pk) is None
@@ -79,7 +79,7 @@ def test_a_hold_that_is_over_or_lifted_holds_nobody(account: ProviderAccount, al
     assert ledger.balance_of(alice) == 0
 
 
-def test_a_person_s_hold_needs_a_reason_and_no_machine_replaces_it(alice: User, olga: User) -> None:
+def test_an_operator_s_hold_needs_a_reason_and_is_not_replaced_by_the_monitor(alice: User, olga: User) -> None:
     with pytest.raises(ValueError, match="reason"):
         hold(alice, code=user_holds.Code.PERSON, reason="  ", actor=olga)
     assert hold(alice)
@@ -90,7 +90,7 @@ def test_a_person_s_hold_needs_a_reason_and_no_machine_replaces_it(alice: User, 
     assert str(row) == f"{alice.pk} person"
 
 
-def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
+def test_waiting_jobs_of_a_held_user_keep_their_place_and_others_are_sent(
     account: ProviderAccount, alice: User, bob: User
 ) -> None:
     for user in (alice, bob):
@@ -118,7 +118,7 @@ def test_what_a_held_user_has_waiting_keeps_its_place_and_others_pass(
     assert ledger.balance_of(alice) == 0
 
 
-def test_the_studio_tells_a_held_person_and_nobody_else(
+def test_the_studio_shows_the_hold_only_to_the_held_user(
     account: ProviderAccount, alice: User, bob: User, still: SetClock
 ) -> None:
     hold(alice, until=still.at + timedelta(hours=1))

@@ -38,7 +38,7 @@ def test_a_grant_prints_the_new_balance(alice: User) -> None:
     assert ledger.balance_of(alice) == 120
 
 
-def test_each_run_gives_anew_and_a_key_gives_once(alice: User) -> None:
+def test_each_run_grants_again_but_a_key_grants_once(alice: User) -> None:
     run("grant_credits", alice.email, "10", reason="one")
     run("grant_credits", alice.email, "10", reason="two")
     run("grant_credits", alice.email, "10", reason="three", key="batch-7")
@@ -62,7 +62,7 @@ def test_each_run_gives_anew_and_a_key_gives_once(alice: User) -> None:
         ("alice@example.com", "5", {}, "--reason"),
     ],
 )
-def test_what_cannot_be_given_is_said_and_nothing_moves(
+def test_an_invalid_grant_is_refused_with_a_message(
     alice: User, email: str, credits: str, options: dict[str, str], words: str
 ) -> None:
     with pytest.raises(CommandError, match=words):
@@ -73,7 +73,7 @@ def test_what_cannot_be_given_is_said_and_nothing_moves(
     assert not ledger.statement(alice).exists()
 
 
-def test_a_key_that_stands_for_another_grant_gives_nothing(alice: User) -> None:
+def test_a_key_of_a_different_grant_gives_nothing(alice: User) -> None:
     run("grant_credits", alice.email, "10", reason="x", key="k")
     with pytest.raises(CommandError, match="already stands for another grant"):
         run("grant_credits", alice.email, "11", reason="x", key="k")
@@ -81,7 +81,7 @@ def test_a_key_that_stands_for_another_grant_gives_nothing(alice: User) -> None:
     assert [entry.amount for entry in ledger.statement(alice)] == [10]
 
 
-def test_a_closed_account_is_given_nothing(alice: User) -> None:
+def test_a_closed_account_receives_no_credits(alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     alice.refresh_from_db()
     with pytest.raises(CommandError, match="Nobody here"):
@@ -121,7 +121,7 @@ def balance_line(*words: str) -> tuple[int, str]:
         ("0", 2, "CRITICAL"),
     ],
 )
-def test_cron_reads_the_balance_by_a_line_and_an_exit_code(
+def test_the_balance_command_prints_one_line_and_sets_the_exit_code(
     provider: SandboxProcess, new_spend: Callable[[], Spend], balance: str, code: int, word: str
 ) -> None:
     provider.balance(balance)
@@ -135,7 +135,9 @@ def test_cron_reads_the_balance_by_a_line_and_an_exit_code(
     assert provider_accounts.get_current_account().balance == Decimal(balance)
 
 
-def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Callable[[], Spend]) -> None:
+def test_the_balance_command_prints_how_long_the_balance_lasts(
+    provider: SandboxProcess, new_spend: Callable[[], Spend]
+) -> None:
     provider.balance(5000)
     assert balance_line()[1].endswith(", days left >60")
     hour = clock.now()
@@ -148,7 +150,7 @@ def test_cron_reads_how_long_it_lasts(provider: SandboxProcess, new_spend: Calla
     assert balance_line()[1].endswith(", days left 0.0")
 
 
-def test_cron_hears_nothing_while_all_is_well_if_it_likes(provider: SandboxProcess) -> None:
+def test_the_balance_command_is_silent_on_request_while_all_is_well(provider: SandboxProcess) -> None:
     provider.balance(5000)
     assert balance_line("--quiet") == (0, "")
     provider.balance(900)
@@ -156,7 +158,7 @@ def test_cron_hears_nothing_while_all_is_well_if_it_likes(provider: SandboxProce
     assert balance_line("--quiet")[1].startswith("LOW kie.ai: balance 900, ")
 
 
-def test_cron_hears_of_a_parked_account_although_its_balance_reads_well(provider: SandboxProcess) -> None:
+def test_the_balance_command_reports_a_parked_account(provider: SandboxProcess) -> None:
     provider.balance(5000)
     account = provider_accounts.get_current_account()
     parked = ProviderAccount.Parked.OUT_OF_CREDITS
@@ -166,7 +168,7 @@ def test_cron_hears_of_a_parked_account_although_its_balance_reads_well(provider
     assert line.startswith("PARKED (out_of_credits) kie.ai: balance 5000, available 5000, ")
 
 
-def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount) -> None:
+def test_the_balance_command_reports_a_provider_that_does_not_answer(account: ProviderAccount) -> None:
     code, line = balance_line("--quiet")
     assert code == 2
     assert line.startswith(
@@ -174,7 +176,7 @@ def test_cron_hears_of_a_provider_that_does_not_answer(account: ProviderAccount)
     )
 
 
-def test_cron_hears_of_a_balance_never_read(settings: Settings) -> None:
+def test_the_balance_command_reports_a_balance_never_read(settings: Settings) -> None:
     assert balance_line() == (
         2,
         f"UNREACHABLE kie.ai at {settings.KIE_AI_BASE_URL}: "
@@ -182,7 +184,7 @@ def test_cron_hears_of_a_balance_never_read(settings: Settings) -> None:
     )
 
 
-def test_cron_hears_that_there_is_no_key(settings: Settings) -> None:
+def test_the_balance_command_reports_a_missing_key(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     code, line = balance_line("--quiet")
     assert code == 2

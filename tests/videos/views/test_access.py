@@ -38,7 +38,7 @@ def test_strangers_are_asked_to_sign_in(client: Client, path: str) -> None:
     assert answer["Location"].startswith("/accounts/login/?next=/")
 
 
-def test_looking_changes_nothing(signed_in: Client, alice: User) -> None:
+def test_viewing_changes_nothing(signed_in: Client, alice: User) -> None:
     done, waiting = video_states.make_ready(alice), video_states.make_queued(alice)
     paths = ["/", f"/?from={done.pk}", "/?example=dunes", "/quote/", "/images/?slot=first", "/videos/", "/credits/"]
     paths += [f"/videos/{task.pk}/" for task in (done, waiting)] + [f"/videos/{done.pk}/delete/"]
