@@ -72,7 +72,7 @@ def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: Use
     assert "Can order again: alice@example.com" in said
     assert "There was no hold on bob@example.com." in said
     assert not UserHold.objects.exists()
-    assert LogEntry.objects.get().change_message == "new videos held no longer"
+    assert LogEntry.objects.get().change_message == "hold released"
 
 
 def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
