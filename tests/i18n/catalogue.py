@@ -1,4 +1,4 @@
-"""The Simplified Chinese catalogue, as tests read it."""
+"""Reads the Simplified Chinese catalogue and the texts that the sources mark for translation."""
 
 import ast
 import re
@@ -16,67 +16,68 @@ CALL = re.compile(rf"\b(?:_|n?gettext|pgettext)\({QUOTED}(?:, {QUOTED})*")
 Key = tuple[str, str, str]
 
 
-def source() -> polib.POFile:
+def read_source() -> polib.POFile:
     return polib.pofile(str(ROOT / FOLDER / "django.po"))
 
 
-def compiled() -> polib.MOFile:
+def read_compiled() -> polib.MOFile:
     return polib.mofile(str(ROOT / FOLDER / "django.mo"))
 
 
-def key(entry: polib.POEntry) -> Key:
-    """What names an entry: context, text, plural."""
+def get_key(entry: polib.POEntry) -> Key:
+    """The identity of an entry: context, text, plural."""
     return entry.msgctxt or "", entry.msgid, entry.msgid_plural or ""
 
 
-def chinese(entry: polib.POEntry) -> str:
-    """The translation; Chinese has one form for all numbers."""
+def get_translation(entry: polib.POEntry) -> str:
+    """The translation; Chinese has one plural form."""
     return str(entry.msgstr_plural[0] if entry.msgid_plural else entry.msgstr)
 
 
-def texts() -> dict[Key, str]:
-    return {key(entry): chinese(entry) for entry in source() if not entry.obsolete}
+def read_translations() -> dict[Key, str]:
+    return {get_key(entry): get_translation(entry) for entry in read_source() if not entry.obsolete}
 
 
-def in_the_sources() -> set[Key]:
-    """Every text that code and templates mark for translation, read as gettext's own tools read them, without them."""
-    found: set[Key] = set()
+def find_marked_texts() -> set[Key]:
+    """Every text that code and templates mark for translation, like gettext's tools but without needing them."""
+    marked: set[Key] = set()
     for name in SOURCES:
         for path in sorted((ROOT / name).rglob("*")):
             if path.suffix == ".py":
-                found |= _in_code(path.read_text(encoding="utf-8"))
+                marked |= _find_in_code(path.read_text(encoding="utf-8"))
             elif path.suffix in (".html", ".txt") and "templates" in path.parts:
-                # Django turns a template into calls of gettext amid noise; each call alone is code.
+                # `templatize` turns a template into gettext calls among other text.
                 calls = CALL.finditer(templatize(path.read_text(encoding="utf-8")))
-                found |= _in_code("\n".join(f"{call[0]})" for call in calls))
-    return found
+                marked |= _find_in_code("\n".join(f"{call[0]})" for call in calls))
+    return marked
 
 
-def placeholders(text: str) -> list[str]:
-    """What is filled in, and the tags around it."""
+def list_placeholders(text: str) -> list[str]:
+    """Placeholders and tags in a text."""
     return sorted(re.findall(r"%\(\w+\)[sd]|%%|</?\w+[^>]*>", text))
 
 
-def _in_code(text: str) -> set[Key]:
+def _find_in_code(text: str) -> set[Key]:
     return {
-        named
+        key
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call) and (named := _marked(node.func, [_constant(given) for given in node.args]))
+        if isinstance(node, ast.Call)
+        and (key := _get_marked_key(node.func, [_get_constant(argument) for argument in node.args]))
     }
 
 
-def _marked(function: ast.expr, given: list[str]) -> Key | None:
-    """What a call marks for translation, if it is one of gettext's."""
+def _get_marked_key(function: ast.expr, arguments: list[str]) -> Key | None:
+    """The text that a gettext call marks for translation; None for other calls."""
     name = getattr(function, "id", getattr(function, "attr", "")).removesuffix("_lazy").removesuffix("_noop")
     if name in ("_", "gettext"):
-        # What is looked up by name was marked where it was written.
-        return ("", given[0], "") if given[0] else None
+        # A call with a variable looks up a text that is marked elsewhere.
+        return ("", arguments[0], "") if arguments[0] else None
     if name == "ngettext":
-        return "", given[0], given[1]
+        return "", arguments[0], arguments[1]
     if name == "pgettext":
-        return given[0], given[1], ""
+        return arguments[0], arguments[1], ""
     return None
 
 
-def _constant(given: ast.expr) -> str:
-    return given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else ""
+def _get_constant(argument: ast.expr) -> str:
+    return argument.value if isinstance(argument, ast.Constant) and isinstance(argument.value, str) else ""

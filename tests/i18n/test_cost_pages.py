@@ -1,4 +1,4 @@
-"""Budgets, holds, lots, vouchers, tokens and the operators' pages of costs, as a Chinese reader sees them."""
+"""Pages about credits, limits and costs contain no English text for a Chinese reader."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,11 +22,12 @@ from billing.provider import accounts as provider_accounts
 from tests.billing import weeks
 from tests.billing.conftest import SetClock, still
 from tests.billing.purse import Purse
-from tests.i18n.test_pages import CODE, FOREIGN, PROMPT, desk, english_in, lin, reader
+from tests.i18n.english import CODE, UNTRANSLATED, find_english
+from tests.i18n.test_pages import PROMPT
 from tests.people import give_credits
 from tests.videos import video_states
 
-__all__ = ["desk", "lin", "reader", "still"]
+__all__ = ["still"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -41,12 +42,12 @@ FORM = {
 }
 
 
-def budget(amount: int, subject: str = Budget.Subject.ALL, **whose: object) -> None:
-    limits.set_limit(subject=subject, period=Period.DAY, limit=Decimal(amount), actor=None, **whose)  # type: ignore[arg-type]
+def budget(amount: int, subject: str = Budget.Subject.ALL, **scope: object) -> None:
+    limits.set_limit(subject=subject, period=Period.DAY, limit=Decimal(amount), actor=None, **scope)  # type: ignore[arg-type]
 
 
-def pause(**words: object) -> None:
-    provider_accounts.pause_account(account_id=provider_accounts.get_current_account().pk, actor=None, **words)  # type: ignore[arg-type]
+def pause(**fields: object) -> None:
+    provider_accounts.pause_account(account_id=provider_accounts.get_current_account().pk, actor=None, **fields)  # type: ignore[arg-type]
 
 
 STOPS: dict[str, tuple[Callable[[], None], str]] = {
@@ -60,53 +61,53 @@ STOPS: dict[str, tuple[Callable[[], None], str]] = {
 
 
 @pytest.mark.parametrize("stop", STOPS)
-def test_who_may_not_order_reads_why_in_chinese(reader: Client, lin: User, stop: str) -> None:
-    act, says = STOPS[stop]
-    give_credits(lin, 1200)
-    video_states.make_generating(lin, PROMPT)
+def test_reasons_that_stop_orders_are_in_chinese(chinese_client: Client, chinese_user: User, stop: str) -> None:
+    act, expected = STOPS[stop]
+    give_credits(chinese_user, 1200)
+    video_states.make_generating(chinese_user, PROMPT)
     act()
-    page = reader.get("/").text + reader.get("/credits/").text + reader.post("/", FORM).text
-    assert says in page
-    assert english_in(page) == set()
+    page = chinese_client.get("/").text + chinese_client.get("/credits/").text + chinese_client.post("/", FORM).text
+    assert expected in page
+    assert find_english(page) == set()
 
 
-def test_who_is_held_reads_why_in_chinese(reader: Client, lin: User, olga: User) -> None:
-    give_credits(lin, 1200)
-    said = ""
-    for words in (
+def test_the_reason_of_a_hold_is_in_chinese(chinese_client: Client, chinese_user: User, olga: User) -> None:
+    give_credits(chinese_user, 1200)
+    pages = ""
+    for fields in (
         {"code": user_holds.Code.BURST},
         {"code": user_holds.Code.PERSON, "reason": "请先联系我", "actor": olga},
     ):
         for until in (None, clock.now() + timedelta(days=1)):
-            user_holds.hold(user=lin, until=until, **words)
-            said += reader.get("/").text + reader.post("/", FORM).text
-    assert "管理员暂缓了你的新视频（请先联系我）" in said
-    assert "短时间内下单的视频异常多" in said
-    assert english_in(said) == set()
+            user_holds.hold(user=chinese_user, until=until, **fields)
+            pages += chinese_client.get("/").text + chinese_client.post("/", FORM).text
+    assert "管理员暂缓了你的新视频（请先联系我）" in pages
+    assert "短时间内下单的视频异常多" in pages
+    assert find_english(pages) == set()
 
 
-def test_credits_with_an_end_and_vouchers_are_told_in_chinese(reader: Client, lin: User) -> None:
+def test_expiring_credits_and_vouchers_are_in_chinese(chinese_client: Client, chinese_user: User) -> None:
     for days in (2, 5, 60):
         end = clock.now() + timedelta(days=days)
-        ledger.grant(user=lin, user_credits=30, idempotency_key=f"{days}", note="Welcome", expires_at=end)
-    page = reader.get("/videos/").text
+        ledger.grant(user=chinese_user, user_credits=30, idempotency_key=f"{days}", note="Welcome", expires_at=end)
+    page = chinese_client.get("/videos/").text
     assert "一周内到期" in page
     (code,) = vouchers.create_vouchers(user_credits=50, actor=None, credits_last_days=30)
     for typed in ("", "ABCD-EFGH", code.code, code.code):
-        page += reader.post("/credits/", {"code": typed}, follow=True).text
-    page += reader.get("/credits/?since=2026-02-02&until=2026-01-01").text
-    assert "50 积分归你了" in page
-    assert english_in(page) == set()
-    sheet = b"".join(reader.get("/credits/statement.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+        page += chinese_client.post("/credits/", {"code": typed}, follow=True).text
+    page += chinese_client.get("/credits/?since=2026-02-02&until=2026-01-01").text
+    assert "已到账 50 积分" in page
+    assert find_english(page) == set()
+    sheet = b"".join(chinese_client.get("/credits/statement.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
     assert sheet.splitlines()[0] == "时间,类型,内容,积分,余额,可用至,视频"
 
 
-def test_operators_read_about_costs_in_chinese(
-    desk: Client, lin: User, olga: User, still: SetClock, settings: Settings
+def test_pages_about_costs_are_in_chinese(
+    operator: Client, chinese_user: User, olga: User, still: SetClock, settings: Settings
 ) -> None:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    account = weeks.make(at=still.at, days=7, a_day=30, users=[lin, olga])
-    purse = Purse(still, lin)
+    account = weeks.make(at=still.at, days=7, a_day=30, users=[chinese_user, olga])
+    purse = Purse(still, chinese_user)
     for stolen in (0, 0, 200):
         purse.job()
         purse.balance -= stolen
@@ -121,12 +122,12 @@ def test_operators_read_about_costs_in_chinese(
     vouchers.create_vouchers(user_credits=50, actor=olga, number=2, credits_last_days=30)
     tokens.create_token(user=olga, name="监控", scopes=list(tokens.SCOPES))
     ApiToken.objects.update(prefix="veo_0")
-    user_holds.hold(user=lin, code=user_holds.Code.BURST)
-    WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=lin, seen=20, usual=3)
+    user_holds.hold(user=chinese_user, code=user_holds.Code.BURST)
+    WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=chinese_user, seen=20, usual=3)
     end = still.at + timedelta(days=3)
-    ledger.grant(user=lin, user_credits=30, idempotency_key="soon", note="x", expires_at=end)
+    ledger.grant(user=chinese_user, user_credits=30, idempotency_key="soon", note="x", expires_at=end)
     budget(5000)
-    budget(100, Budget.Subject.USER, user=lin)
+    budget(100, Budget.Subject.USER, user=chinese_user)
     alert = alerts.raise_alert(alerts.Kind.STORAGE, cause="media")
     alerts.snooze(alert_id=alert.pk, actor=olga, until=end)
     addresses = [
@@ -138,16 +139,16 @@ def test_operators_read_about_costs_in_chinese(
         "/admin/accounts/apitoken/add/",
         f"/admin/billing/alert/{alert.pk}/change/",
         f"/admin/billing/provideraccount/{account.pk}/change/",
-        f"/admin/accounts/user/{lin.pk}/change/",
+        f"/admin/accounts/user/{chinese_user.pk}/change/",
     ]
-    said = {address: english_in(desk.get(address).text) - FOREIGN for address in addresses}
-    assert "用文字或首尾帧生成视频" in desk.get("/admin/billing/spend/?kind=generate").text
-    said["tokens"] = english_in(desk.get("/admin/accounts/apitoken/").text) - FOREIGN - {*tokens.SCOPES}
+    found = {address: find_english(operator.get(address).text) - UNTRANSLATED for address in addresses}
+    assert "用文字或首尾帧生成视频" in operator.get("/admin/billing/spend/?kind=generate").text
+    found["tokens"] = find_english(operator.get("/admin/accounts/apitoken/").text) - UNTRANSLATED - {*tokens.SCOPES}
     for name, action, pk in (
         ("billing/provideraccount", "pause", account.pk),
         ("billing/priceproposal", "apply", PriceProposal.objects.get().pk),
-        ("accounts/user", "hold_orders", lin.pk),
+        ("accounts/user", "hold_orders", chinese_user.pk),
     ):
         form = {"action": action, "_selected_action": [str(pk)]}
-        said[action] = english_in(desk.post(f"/admin/{name}/", form, follow=True).text) - FOREIGN
-    assert {(where, text) for where in said for text in said[where] if not CODE.fullmatch(text)} == set()
+        found[action] = find_english(operator.post(f"/admin/{name}/", form, follow=True).text) - UNTRANSLATED
+    assert {(where, text) for where in found for text in found[where] if not CODE.fullmatch(text)} == set()

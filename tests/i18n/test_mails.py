@@ -1,4 +1,4 @@
-"""Every mail, written to a Chinese reader."""
+"""Mails contain no English text for a Chinese reader."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -16,18 +16,17 @@ from billing.alerts import services as alerts
 from billing.credits.lots import Holding
 from billing.models import Alert, AlertDelivery
 from tests.i18n import catalogue
-from tests.i18n.test_pages import PROMPT, english_in, english_of, lin
+from tests.i18n.english import find_english, find_english_in_texts
+from tests.i18n.test_pages import PROMPT
 from tests.videos import video_states
 from videos.notifications import alert_delivery, daily_summary
 from videos.presentation.timeline import explain_failure
 
-__all__ = ["lin"]
-
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
-def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
-    """Every mail and what it is filled with."""
+def list_mails(user: User) -> Iterator[tuple[str, dict[str, object]]]:
+    """Every mail template with values for it."""
     seen = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "timestamp": datetime.now(UTC)}
     addresses = {"to_email": "a@example.com", "from_email": "b@example.com", "deleted_email": "c@example.com"}
     for notice in NOTICES.values():
@@ -36,11 +35,11 @@ def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
         yield name, {"code": "ABCD-EFGH"}
     for name in ("account_already_exists", "unknown_account"):
         yield name, {"email": "a@example.com"}
-    yield "video_ready", {"task": video_states.make_ready(person, PROMPT)}
-    failed = video_states.make_refused(person, PROMPT)
+    yield "video_ready", {"task": video_states.make_ready(user, PROMPT)}
+    failed = video_states.make_refused(user, PROMPT)
     yield "video_failed", {"task": failed, "failure": explain_failure(failed)}
-    item = told_of(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
-    over = told_of(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
+    item = build_item(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
+    over = build_item(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
     yield "alert", {"item": item}
     yield "alert", {"item": {**item, "is_again": True}}
     yield "alert_over", {"item": {**over, "is_over": True}}
@@ -51,26 +50,26 @@ def mails(person: User) -> Iterator[tuple[str, dict[str, object]]]:
     yield "credits_expire", {"holdings": soon, "total": 100}
 
 
-def told_of(alert: Alert) -> dict[str, object]:
-    """What a mail says of an alert that came, ended and came again."""
+def build_item(alert: Alert) -> dict[str, object]:
+    """A mail's values for an alert that was raised, resolved and raised again."""
     Alert.objects.filter(pk=alert.pk).update(reopened_at=clock.now(), resolved_at=clock.now(), count=3)
     alert.refresh_from_db()
     return alert_delivery.build_item(AlertDelivery(alert=alert))
 
 
-def test_every_mail_is_written_in_chinese(lin: User) -> None:
-    told = set()
-    for name, values in mails(lin):
-        mail.send(lin, name, values)
+def test_every_mail_is_in_chinese(chinese_user: User) -> None:
+    sent = set()
+    for name, values in list_mails(chinese_user):
+        mail.send(chinese_user, name, values)
         message = outbox.outbox[-1]
         assert isinstance(message, EmailMultiAlternatives)
         page, _ = message.alternatives[0]
-        assert english_in(str(page)) | english_of([str(message.subject), str(message.body)]) == set(), name
-        told.add(name)
+        assert find_english(str(page)) | find_english_in_texts([str(message.subject), str(message.body)]) == set(), name
+        sent.add(name)
     folder = Path(catalogue.ROOT, "templates", "mail")
-    assert told == {path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt")}
+    assert sent == {path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt")}
 
 
-def test_a_long_prompt_without_spaces_leaves_the_subject_short(lin: User) -> None:
-    mail.send(lin, "video_ready", {"task": video_states.make_ready(lin, "灯塔与长浪" * 300)})
+def test_a_long_prompt_without_spaces_is_cut_in_the_subject(chinese_user: User) -> None:
+    mail.send(chinese_user, "video_ready", {"task": video_states.make_ready(chinese_user, "灯塔与长浪" * 300)})
     assert len(outbox.outbox[-1].subject) < 80

@@ -1,4 +1,4 @@
-"""The Chinese texts: complete, compiled, faithful to their placeholders, set as Chinese is set."""
+"""The Chinese translations are complete and compiled, keep their placeholders, and follow Chinese typography."""
 
 import re
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import pytest
 from tests.i18n import catalogue
 
 HAN = "\u4e00-\u9fff"
-# One line of the catalogue's own rules each: what may not stand in a translation, and why.
-NEVER = {
+# Rules from the head of the catalogue: what a translation must not contain.
+FORBIDDEN = {
     "exclamation marks": re.compile(r"[!！]"),
     "您: people are addressed as 你": re.compile("您"),
     "narrow punctuation beside Chinese": re.compile(rf"[{HAN}][,;:?!()]|[,;?!()][{HAN}]"),
@@ -19,44 +19,44 @@ NEVER = {
 }
 
 
-def sentences() -> Iterator[tuple[str, str]]:
-    """Each English text with its Chinese, placeholders and tags out of the way."""
-    for (_, english, _), chinese in catalogue.texts().items():
+def list_sentences() -> Iterator[tuple[str, str]]:
+    """Each English text with its translation, in which placeholders and tags are replaced."""
+    for (_, english, _), chinese in catalogue.read_translations().items():
         yield english, re.sub(r"%\(\w+\)[sd]|</?\w+[^>]*>|`[^`]*`", "∎", chinese)
 
 
-def test_the_compiled_file_says_what_its_source_says() -> None:
-    compiled = {catalogue.key(entry): catalogue.chinese(entry) for entry in catalogue.compiled()}
-    assert compiled == catalogue.texts()
+def test_the_compiled_file_matches_its_source() -> None:
+    compiled = {catalogue.get_key(entry): catalogue.get_translation(entry) for entry in catalogue.read_compiled()}
+    assert compiled == catalogue.read_translations()
 
 
-def test_nothing_is_untranslated_doubtful_or_left_over() -> None:
-    source = catalogue.source()
-    assert [entry.msgid for entry in source if not catalogue.chinese(entry)] == []
+def test_no_entry_is_untranslated_fuzzy_or_obsolete() -> None:
+    source = catalogue.read_source()
+    assert [entry.msgid for entry in source if not catalogue.get_translation(entry)] == []
     assert [entry.msgid for entry in source if entry.fuzzy or entry.obsolete] == []
     assert source.metadata["Plural-Forms"] == "nplurals=1; plural=0;"
 
 
-def test_every_text_of_the_sources_is_in_the_catalogue_and_no_other() -> None:
-    found, known = catalogue.in_the_sources(), set(catalogue.texts())
-    assert sorted(found - known) == [], "not translated: run `make messages`"
-    assert sorted(known - found) == [], "no longer said"
+def test_the_catalogue_contains_exactly_the_texts_of_the_sources() -> None:
+    marked, known = catalogue.find_marked_texts(), set(catalogue.read_translations())
+    assert sorted(marked - known) == [], "not translated: run `make messages`"
+    assert sorted(known - marked) == [], "no longer used"
 
 
-def test_each_translation_fills_in_what_its_text_fills_in() -> None:
-    for (_, singular, plural), chinese in catalogue.texts().items():
-        assert catalogue.placeholders(chinese) == catalogue.placeholders(plural or singular), singular
+def test_translations_have_the_placeholders_of_their_texts() -> None:
+    for (_, singular, plural), chinese in catalogue.read_translations().items():
+        assert catalogue.list_placeholders(chinese) == catalogue.list_placeholders(plural or singular), singular
 
 
-@pytest.mark.parametrize("rule", NEVER)
-def test_translations_are_set_as_chinese_is_set(rule: str) -> None:
-    assert [chinese for _, chinese in sentences() if NEVER[rule].search(chinese)] == []
+@pytest.mark.parametrize("rule", FORBIDDEN)
+def test_translations_follow_chinese_typography(rule: str) -> None:
+    assert [chinese for _, chinese in list_sentences() if FORBIDDEN[rule].search(chinese)] == []
 
 
-def test_sentences_end_as_sentences_where_english_ones_do() -> None:
-    unlike = [
+def test_translations_end_with_a_full_stop_where_the_english_text_does() -> None:
+    different = [
         chinese
-        for english, chinese in sentences()
+        for english, chinese in list_sentences()
         if bool(re.search(r"[^.]\.$", english)) != chinese.endswith("。") and re.search(rf"[{HAN}]", chinese)
     ]
-    assert unlike == []
+    assert different == []

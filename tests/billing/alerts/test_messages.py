@@ -47,7 +47,7 @@ from billing.reports import summary_schedule
 from billing.templatetags.cost import percent
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
-from tests.i18n.test_pages import english_of
+from tests.i18n.english import find_english_in_texts
 from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import video_states
@@ -208,7 +208,7 @@ def restarted(house: House, *, after_s: int | None) -> None:
     house.monkeypatch.setattr(sweep, "enqueue_due", lambda: None)
     if after_s:
         house.monkeypatch.setattr(mine, "cluster", type("Cluster", (), {"poll": lambda self: None})())
-        house.monkeypatch.setattr(mine, "_end", lambda **how: None)
+        house.monkeypatch.setattr(mine, "_stop_cluster", lambda **how: None)
     mine._check()
 
 
@@ -334,7 +334,9 @@ def test_what_is_told_reads_well_in_each_language_and_zone(house: House, name: s
     assert all(part.rstrip("(") in english for part in fixed)
     assert all(part.rstrip("(") in alert.detail for part in fixed)
     words = str(alert.facts.get("words", "")) + alert.facts.get("reasons", "")
-    assert english_of([chinese]) <= english_of([words, alert.facts.get("account", "")]), "not in Chinese"
+    assert find_english_in_texts([chinese]) <= find_english_in_texts([words, alert.facts.get("account", "")]), (
+        "not in Chinese"
+    )
     for said, text in zip(SAID.get(name, ("", "")), (english, chinese), strict=True):
         assert said in text
     assert words.split("generation")[0] in chinese
