@@ -1,4 +1,4 @@
-"""The worker as real processes: killed, hung, stopped. No video is lost, none is paid twice, nothing stays behind."""
+"""The worker as real processes: killed, hung, stopped. No video is lost or paid twice, and no process is left behind."""
 
 import signal
 import sys
@@ -21,7 +21,7 @@ for number in range(20):
     orders.create(user=user, order=VideoOrder(prompt=f"Film number {number}"), idempotency_key=f"order-{number}")
 """
 
-# Whoever was killed while fetching a film holds its lease for five minutes more; here they are over.
+# A worker killed during a download leaves a lease of five minutes; this ends it now.
 LEASES_OVER = """
 from accounts.seams import clock
 from videos.models import VideoFile
@@ -36,7 +36,7 @@ def counts(stack: Stack) -> dict[str, int]:
 
 
 def canary(stack: Stack) -> list[tuple[object, ...]]:
-    """When a canary last came back."""
+    """When a canary job last started."""
     return stack.rows("SELECT started_at FROM videos_jobrequest WHERE name = 'canary' AND started_at IS NOT NULL")
 
 
@@ -52,9 +52,9 @@ def test_a_worker_killed_during_twenty_videos_loses_none_and_pays_none_twice(
         _kill_once(stack, sandbox, accepted)
     stack.script(LEASES_OVER)
     stack.start_worker()
-    # Whoever was killed between the claim and the sending left a task that nobody can know about: it is never sent again,
-    # and refunded after an hour. All that the provider accepted become films.
-    # A killed worker's places at the provider count as taken until its submissions' leases end, 75 s each time.
+    # A worker killed between claim and request leaves a task of unknown state: it is never sent again and is refunded
+    # after an hour. All that the provider accepted become ready.
+    # A killed worker's submissions count as running until their leases end, 75 s each time.
     wait_until(lambda: _settled(stack, sandbox), within_s=300)
     prompts = [row["body"]["prompt"] for row in sandbox.list_accepted()]
     assert sorted(prompts) == sorted(set(prompts)), "never paid twice"

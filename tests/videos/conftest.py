@@ -1,4 +1,4 @@
-"""Fixtures for media: a folder of the test's own, uploads as a form brings them."""
+"""Fixtures for media: a separate folder per test, and uploads as a form sends them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 @pytest.fixture
 def own_media(tmp_path: Path, settings: Settings) -> Path:
-    """The storage of this test alone, empty."""
+    """An empty storage for this test alone."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INCOMING_ROOT = tmp_path / "media" / ".incoming"
     return tmp_path / "media"
@@ -18,5 +18,5 @@ def own_media(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def image_upload() -> Callable[[bytes], "UploadedFile[bytes]"]:
-    """Turns bytes into an upload; its name and type are lies, for nobody may believe them."""
+    """Turns bytes into an upload with a false name and type, which the product must not trust."""
     return lambda content: SimpleUploadedFile("../../evil.html", content, content_type="text/html")

@@ -1,4 +1,4 @@
-"""Real little films for tests, made once per run for each shape."""
+"""Small real videos and images for tests, made once per run for each shape."""
 
 import functools
 import io
@@ -22,7 +22,7 @@ def make_video(
     sound: bool = True,
     codec: str = "h264",
 ) -> bytes:
-    """An MP4 of a square that moves over a changing ground, with the index in front."""
+    """An MP4 of a square moving over a changing background, with the index in front."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "film.mp4"
         _write_video(path, duration_s=duration_s, width=width, height=height, rate=rate, sound=sound, codec=codec)

@@ -1,4 +1,4 @@
-"""Videos in any state, for tests of pages: made by the product's own acts, without a provider."""
+"""Makes videos in any state, for tests of pages: by the product's own acts, without a provider."""
 
 import io
 import itertools
@@ -50,21 +50,21 @@ def make_generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTas
     return _reload(task)
 
 
-def finish(task: VideoTask, film: bytes = b"not really a film") -> VideoTask:
-    """generating (or given up) -> delivered, with a poster and a file of `film`'s bytes."""
+def finish(task: VideoTask, content: bytes = b"not really a film") -> VideoTask:
+    """generating (or given up) -> delivered, with a poster and a file of these bytes."""
     report = Report(
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
     verdicts.record_success(task_id=task.pk, report=report, source="callback")
     name, poster = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
-    media_store.store_bytes(film, name, mime_type="video/mp4")
+    media_store.store_bytes(content, name, mime_type="video/mp4")
     media_store.store_bytes(_make_poster(), poster, mime_type="image/webp")
     facts = {
         "state": VideoFile.State.STORED,
         "name": name,
         "poster_name": poster,
         "sha256": "a" * 64,
-        "size_bytes": len(film),
+        "size_bytes": len(content),
     }
     VideoFile.objects.filter(task=task).update(
         **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
@@ -89,7 +89,7 @@ def make_refused(user: User, prompt: str = PROMPT, reason: RefusalReason = Refus
 
 
 def make_late(user: User, prompt: str = PROMPT) -> VideoTask:
-    """Given up and refunded, then delivered after all."""
+    """Given up and refunded, then delivered late."""
     task = make_generating(user, prompt)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     return finish(_reload(task))
@@ -116,7 +116,7 @@ def _make_poster() -> bytes:
 
 
 def make_png(colour: str = "#336699") -> bytes:
-    """A small real image, as a person would bring."""
+    """A small real image, as a user would upload."""
     out = io.BytesIO()
     Image.new("RGB", (640, 360), colour).save(out, "PNG")
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""What operators are told of one video ends when it comes to rest, however that happens, and is not told any more then."""
+"""Alerts about one video end when it ends, whichever way, and are not raised after that."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ Kind = Alert.Kind
 
 @pytest.fixture
 def still() -> Iterator[SetClock]:
-    """Our clock, standing still."""
+    """The product's clock, stopped."""
     mine = SetClock()
     with clock.replaced(mine):
         yield mine

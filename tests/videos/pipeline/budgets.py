@@ -26,7 +26,7 @@ def order(user: User, model: str = "veo3_fast") -> VideoTask:
     give_credits(user, wanted.quote().user_credits)
     before = VideoTask.objects.count()
     task = orders.create(user=user, order=wanted, idempotency_key=f"{user.pk}-{before}")
-    # Our clock stands still; whoever orders first is first all the same.
+    # The clock is stopped, so the order of creation needs distinct times.
     VideoTask.objects.filter(pk=task.pk).update(created_at=task.created_at + timedelta(microseconds=before))
     return task
 

@@ -1,4 +1,4 @@
-"""Callbacks as the provider, or a stranger, makes them."""
+"""Callbacks as the provider, or anybody else, sends them."""
 
 import json
 import time
@@ -11,7 +11,7 @@ from videos.pipeline import dispatch
 
 
 def wait_for_callbacks(world: World, task: VideoTask, *, times: int = 1) -> list[CallbackReceipt]:
-    """Wait until so many callbacks came for the task."""
+    """Wait until `times` callbacks for the task have arrived."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         receipts = list(task.callbacks.order_by("id"))
@@ -22,7 +22,7 @@ def wait_for_callbacks(world: World, task: VideoTask, *, times: int = 1) -> list
 
 
 def post_callback(task: VideoTask, token: str, body: bytes, **headers: str) -> requests.Response:
-    """A call by a stranger on a task's address."""
+    """A callback to a task's address that the provider did not send."""
     headers = {"Content-Type": "application/json", **headers}
     return requests.post(dispatch.build_callback_url(task.pk, token), data=body, headers=headers, timeout=10)
 

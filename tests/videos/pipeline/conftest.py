@@ -15,7 +15,7 @@ from videos.models import VideoTask
 
 @pytest.fixture
 def token(world_with_callbacks: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The secret that the next task will get."""
+    """The callback token that the next task gets."""
     secret = "t" * 43
     monkeypatch.setattr("accounts.seams.randomness.token", lambda: secret)
     return secret
@@ -23,7 +23,7 @@ def token(world_with_callbacks: World, alice: User, monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def task(world: World, alice: User) -> VideoTask:
-    """A film that the provider has finished and we have not yet fetched."""
+    """A video that the provider has finished and we have not downloaded yet."""
     task = world.order(alice, duration_s=4)
     world.send()
     world.sandbox.finish()
@@ -35,7 +35,7 @@ def task(world: World, alice: User) -> VideoTask:
 
 @pytest.fixture
 def still() -> Iterator[SetClock]:
-    """Our clock, standing still."""
+    """The product's clock, stopped."""
     mine = SetClock()
     with clock.replaced(mine):
         yield mine
@@ -43,7 +43,7 @@ def still() -> Iterator[SetClock]:
 
 @pytest.fixture
 def provider(still: SetClock) -> int:
-    """The account that new work goes to, with a good balance."""
+    """The id of the current account, with enough balance."""
     current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     return current.pk

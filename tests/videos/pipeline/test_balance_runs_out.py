@@ -35,7 +35,7 @@ BATCH = 20
 
 @pytest.fixture(autouse=True)
 def _wide_limits(settings: Settings) -> object:
-    """Nothing but the balance holds anything up."""
+    """Nothing but the balance limits sending."""
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 6, 3
     settings.FIRST_POLL_AT_MOST_S = 5
@@ -45,13 +45,13 @@ def _wide_limits(settings: Settings) -> object:
 
 @pytest.fixture
 def batch(world: World) -> list[VideoTask]:
-    """Twenty videos of four people, charged and waiting."""
+    """Twenty videos of four users, charged and waiting."""
     people = [make_person(f"{name}@example.com") for name in ("ann", "ben", "cy", "dee")]
     return [world.order(people[number % 4], f"Film number {number}") for number in range(BATCH)]
 
 
 def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None) -> float:
-    """Let a worker work for so long, or until it holds, as it must then; how many seconds that took."""
+    """Run due jobs for `seconds`, or until the condition holds, which it must; returns the seconds passed."""
     for passed in range(0, seconds, 5):
         if until is not None and until():
             return passed
@@ -61,7 +61,7 @@ def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None)
         world.sandbox.finish()
         world.advance(seconds=5)
         if VideoTask.objects.filter(wait_code="rate_limited").exists():
-            # The sandbox's window is of real seconds, and our clock runs ahead of it.
+            # The sandbox's rate window lasts real seconds, while our clock runs ahead.
             time.sleep(1)
     assert until is None or until(), f"did not come true within {seconds} s"
     return seconds
@@ -112,7 +112,7 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
 ) -> None:
     if fault:
         work(world, seconds=60, until=lambda: world.count_submissions() >= 7)
-    # Between our last reading and the next request, so that only the refusal tells us.
+    # After our last reading, so that only the provider's refusal reveals it.
     world.sandbox.set_faults(fault or "balance-runs-out:7")
     work(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
     world.sandbox.balance(30)
@@ -127,7 +127,7 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     assert "out_of_credits" in open_alerts()
     assert [alert.severity for alert in world.list_alerts("out_of_credits")] == ["critical"]
 
-    # Who waits reads why; who orders is refused before the charge, with a sentence.
+    # Users read why their videos wait, and a new order is refused before the charge.
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
     assert (
         progress.measure_progress(waiting, at=clock.now()).wait_reason
@@ -145,8 +145,8 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     world.sandbox.set_faults()
     world.sandbox.balance(5000)
     took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.count_submissions() > accepted)
-    assert took_s <= 60, "soon after the top-up, with nobody touching anything"
-    # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
+    assert took_s <= 60, "soon after the top-up, without an operator"
+    # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
     assert_all_is_well_and_paid_once(world, batch)
     assert not open_alerts() & {"out_of_credits", "critical_balance", "low_balance", "access_denied"}
@@ -175,7 +175,7 @@ def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     world.sandbox.balance(5000)
     took_s = work(world, seconds=60, until=lambda: world.count_submissions() > 8)
     assert took_s <= 20
-    # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
+    # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
     assert_all_is_well_and_paid_once(world, batch)
     assert not open_alerts() & {"critical_balance", "low_balance"}
@@ -189,9 +189,9 @@ def test_a_small_top_up_sends_as_many_videos_as_it_pays_for(
     assert world.count_submissions() == 0
     world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD + 2 * PRICE + 1)
     work(world, seconds=120)
-    assert world.count_submissions() == 3, "each leaves more than the threshold before it goes"
+    assert world.count_submissions() == 3, "the balance stays above the threshold before each submission"
     world.sandbox.balance(5000)
-    # Our clock runs ahead of the sandbox's, which may ask some to slow down: those take longer by ours.
+    # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
     assert_all_is_well_and_paid_once(world, batch)
 

@@ -26,10 +26,10 @@ def current() -> ProviderAccount:
 
 
 def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
-    assert provider_balances.reading_interval() == timedelta(minutes=15), "nothing is under way"
+    assert provider_balances.reading_interval() == timedelta(minutes=15), "no video is running"
     world.order(alice)
     world.send()
-    assert provider_balances.reading_interval() == timedelta(minutes=1), "a video is in the making"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "a video is running"
     world.sandbox.finish()
     world.run()
     assert provider_balances.reading_interval() == timedelta(minutes=15)
@@ -75,10 +75,10 @@ def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
     provider_accounts.park_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     told = Alert.objects.filter(cause=old.cause, resolved_at=None)
     provider_balances.read_all()
-    assert told.exists(), "it has a video under way"
+    assert told.exists(), "one of its videos is running"
     lifecycle.give_up(task_id=task.pk, from_="generating", code="deadline")
     provider_balances.read_all()
-    assert told.exists(), "what it was given up for is still asked about"
+    assert told.exists(), "a refunded video is still polled"
     VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())
     provider_balances.read_all()
     assert not told.exists()
@@ -133,7 +133,7 @@ def test_f75_a_running_video_is_polled_with_the_key_that_created_it(
 
     read = first_account.snapshots.count()
     provider_balances.read_all()
-    assert first_account.snapshots.count() == read + 1, "as long as it has work of ours under way"
+    assert first_account.snapshots.count() == read + 1, "as long as one of its videos is unsettled"
     for sandbox in (world.sandbox, second):
         sandbox.finish()
     world.advance(minutes=2)

@@ -56,7 +56,7 @@ def test_a_task_waits_when_its_limit_is_lowered_and_is_sent_once_it_is_raised(
     held = reload(second)
     assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_day", wait.ends_at)
     assert held.due_at == still.at + timedelta(seconds=15)
-    assert dispatch.claim_next(provider) is None, "looked at again only in a while"
+    assert dispatch.claim_next(provider) is None, "not due again yet"
     assert Alert.objects.filter(kind="budget_hard").count() == 1
     limit(2 * FAST)
     still.sleep(15)

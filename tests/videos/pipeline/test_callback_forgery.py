@@ -112,7 +112,9 @@ def test_f30_forged_ids_neither_delay_nor_displace_the_true_one(
     assert set(forged) == {200}
     world_with_callbacks.sandbox.finish()
     true_name = world_with_callbacks.sandbox.list_accepted()[0]["task_id"]
-    assert post_callback(task, token, make_body(true_name)).status_code == 503, "what cannot be kept is not taken"
+    assert post_callback(task, token, make_body(true_name)).status_code == 503, (
+        "a callback that cannot be stored is not accepted"
+    )
     world_with_callbacks.poll()
     world_with_callbacks.advance(minutes=11)
     world_with_callbacks.poll()

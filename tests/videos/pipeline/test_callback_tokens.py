@@ -1,4 +1,4 @@
-"""The secret of a callback address is in no log line, however the call on it ends."""
+"""The token of a callback address is in no log line, whatever the response to the call."""
 
 import logging
 
@@ -16,7 +16,7 @@ SECRET = "canary-callback-token-0123456789abcdefghijk"
 
 
 def lines(records: list[logging.LogRecord]) -> str:
-    """What the site's own handler would write."""
+    """The lines that the site's log handler would write."""
     (console,) = [
         handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, SecretMaskingFormatter)
     ]

@@ -1,4 +1,4 @@
-"""The breaker against a provider that really fails: few paid calls, the free question first, one probe, then all."""
+"""The circuit breaker against a failing provider: few paid calls, a free call first, one probe, then all."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -43,7 +43,7 @@ def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: W
     assert now is not None
     assert (now.title, now.accepts_orders) == ("The provider has problems", True)
 
-    # The rest is over, but not even the balance is told: no paid call goes out, and we rest longer.
+    # The breaker may probe, but the balance call fails: no paid call is sent, and it stays open longer.
     world.sandbox.set_faults("html-502", "credit-http:500")
     first_rest = account().breaker_until
     world.advance(seconds=40)
@@ -56,13 +56,13 @@ def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: W
     assert second_rest is not None
     assert second_rest > first_rest
 
-    # The balance is well, the probe is not: one paid call, no more.
+    # The balance call succeeds, the probe fails: one paid call, no more.
     world.sandbox.set_faults("html-502")
     world.advance(seconds=70)
     world.send()
     assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
 
-    # All is well: the probe closes it, and the others follow in the same job.
+    # The probe succeeds and closes it, and the others follow in the same job.
     world.sandbox.set_faults()
     world.advance(seconds=140)
     assert world.send() == 6

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("own_media")
 
 
 def full_disk(into: io.BufferedRandom, after_bytes: int) -> Any:
-    """A file that takes so many bytes and then says that the disk is full."""
+    """A file that accepts `after_bytes` bytes and then raises that the disk is full."""
 
     class Full(io.RawIOBase):
         written = 0

@@ -23,12 +23,12 @@ State = VideoFile.State
 
 @pytest.fixture
 def bucket(s3_server: S3, settings: Settings) -> Iterator[S3]:
-    """The site's media lie in the bucket."""
+    """A bucket that holds the site's media."""
     settings.STORAGES = settings.STORAGES | {
         "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
     }
     yield s3_server
-    # boto keeps its connections; closed here, they are not found open by the next test.
+    # boto keeps connections open, which would warn in the next test.
     storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
 
 

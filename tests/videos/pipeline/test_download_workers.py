@@ -77,7 +77,7 @@ def test_f55_a_worker_killed_in_mid_download_is_replaced_within_six_minutes(
 def test_f22_a_worker_suspended_past_its_lease_changes_nothing(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sleeper has fetched and checked; while it draws the poster, another takes over and ends the work."""
+    """While a suspended worker draws the poster, another worker takes over and finishes."""
     draw = video_probe.draw_poster
 
     def sleep_first(path: Path, *, duration_s: float) -> bytes:

@@ -1,4 +1,4 @@
-"""`sync_prices` against the sandbox's feed over real HTTP, and against feeds that are not as they should be."""
+"""`sync_prices` against the sandbox's feed over real HTTP, and against malformed feeds."""
 
 import json
 import time
@@ -96,7 +96,7 @@ def test_absurd_prices_are_refused_unless_forced(at_sandbox: SandboxProcess) -> 
     assert code == 1
     assert "looks like a mistake" in text
     assert fast() == (60, 60)
-    assert not PriceProposal.objects.exists(), "nobody is bothered with a mistake"
+    assert not PriceProposal.objects.exists(), "a mistake is not proposed"
     assert sync("--apply", "--force")[0] == 0
     assert fast() == (Decimal("600.5"), 60)
 
@@ -158,7 +158,7 @@ def test_without_a_key_the_feed_is_at_the_base_url_of_the_settings(settings: Set
 
 @pytest.fixture
 def feed(settings: Settings) -> Iterator[Callable[[bytes], Loopback]]:
-    """Serves exactly these bytes as the provider."""
+    """Serves exactly these bytes as the provider's feed."""
     servers: list[Loopback] = []
 
     def serve(answer: bytes) -> Loopback:

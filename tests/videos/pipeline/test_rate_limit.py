@@ -1,4 +1,4 @@
-"""The provider's rate limit, shared by everything that sends: never more in any window than it takes."""
+"""The provider's rate limit, shared by all senders: never more requests in a window than it allows."""
 
 import pytest
 from pytest_django import Settings

@@ -1,4 +1,4 @@
-"""What the provider tests share."""
+"""Fixtures for tests of the providers."""
 
 import socket
 
@@ -19,7 +19,7 @@ def kie() -> Kie:
 
 @pytest.fixture
 def closed_port() -> int:
-    """A port on which nobody listens."""
+    """A port on which no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 

@@ -1,4 +1,4 @@
-"""Answers of kie.ai as `responses` gives them, and the requests that our tests make of it."""
+"""Answers of kie.ai for `responses`, and a request to it."""
 
 import json
 
@@ -41,7 +41,7 @@ def make_envelope(code: object = 200, msg: str = "success", data: object = None)
 
 
 def add_answer(call: tuple[str, str], body: object, *, status: int = 200) -> responses.BaseResponse:
-    """One answer to one call; a body that is text or bytes goes out as it is."""
+    """Add one answer to one call; a body of text or bytes is sent unchanged."""
     method, url = call
     if isinstance(body, str | bytes):
         return responses.add(method, url, body=body, status=status, content_type="text/html")

@@ -1,4 +1,4 @@
-"""A server on a raw loopback socket that misbehaves exactly as told, and counts what reached it."""
+"""A server on a raw loopback socket with a given misbehaviour, which records what it receives."""
 
 import contextlib
 import socket
@@ -99,22 +99,22 @@ def read_request(sock: socket.socket) -> bytes:
 def make_answer(
     status: str, body: bytes = b"", *, headers: dict[str, str] | None = None, length: int | None = None
 ) -> bytes:
-    """An HTTP answer; `length` may lie, and below zero it is left out."""
+    """An HTTP answer; `length` may be wrong, and a negative one is left out."""
     lines = [f"HTTP/1.1 {status}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    said = len(body) if length is None else length
-    if said >= 0:
-        lines.append(f"Content-Length: {said}")
+    stated = len(body) if length is None else length
+    if stated >= 0:
+        lines.append(f"Content-Length: {stated}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
 def answers_with(status: str, body: bytes = b"", **kwargs: object) -> Behaviour:
-    """Answers, and closes."""
+    """Sends this answer and closes the connection."""
     data = make_answer(status, body, **kwargs)  # type: ignore[arg-type]
     return lambda sock, request: sock.sendall(data)
 
 
 def reset_connection(sock: socket.socket, request: bytes) -> None:
-    """Takes the request and slams the door (RST)."""
+    """Reads the request and resets the connection (RST)."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()

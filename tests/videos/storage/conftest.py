@@ -20,7 +20,7 @@ def video(alice: User, tmp_path: Path) -> VideoTask:
 
 @pytest.fixture
 def get(client: Client, alice: User, video: VideoTask) -> Iterator[Callable[..., Any]]:
-    """Alice asks for her film with some headers; what she does not read to its end is closed, as a server does."""
+    """Alice requests her video with some headers; responses are closed at the end, as a server does."""
     client.force_login(alice)
     url = reverse("videos:file", args=[video.pk])
     answers: list[Any] = []

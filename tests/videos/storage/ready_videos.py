@@ -18,7 +18,7 @@ VIDEO = make_video(duration_s=4)
 
 
 def ready_video(user: User, tmp_path: Path, *, content: bytes = VIDEO, prompt: str = "A kite, 夏天!") -> VideoTask:
-    """A task that ended well, with its film in the storage, as a download leaves it."""
+    """A ready task with its video in the storage, as a download leaves it."""
     give_credits(user, 100)
     task = orders.create(user=user, order=VideoOrder(prompt=prompt), idempotency_key=prompt)
     at = clock.now()

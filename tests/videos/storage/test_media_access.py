@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("own_media")
 
 @pytest.fixture
 def routes(video: VideoTask, alice: User) -> list[str]:
-    """Every route that gives out Alice's bytes."""
+    """Every URL that serves Alice's files."""
     name = media_store.new_name("images", ".jpg")
     media_store.store_bytes(b"jpeg", name, mime_type="image/jpeg")
     image = SourceImage.objects.create(

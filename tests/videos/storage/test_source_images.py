@@ -1,4 +1,4 @@
-"""Images that people bring: what is taken, what is refused, and what becomes of them."""
+"""Source images: which uploads are accepted, how they are stored, uploaded to the provider, and deleted."""
 
 import hashlib
 import io
@@ -163,7 +163,7 @@ def test_an_unusable_image_is_refused_with_a_plain_message(
 
 
 def test_a_second_header_cannot_hide_too_many_pixels(alice: User, image_upload: Upload) -> None:
-    """Ours reads the first frame header, the decoder the last."""
+    """Our check reads the first frame header, the decoder the last."""
     content = make_image("JPEG")
     at = content.index(b"\xff\xc0")
     length = struct.unpack(">H", content[at + 2 : at + 4])[0] + 2

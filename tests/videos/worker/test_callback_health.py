@@ -1,4 +1,4 @@
-"""Operators are told once that the provider does not call back, with what may be the reason, until it does again."""
+"""Operators are alerted once when callbacks are missing, with the likely reason, until callbacks arrive again."""
 
 import pytest
 from pytest_django import Settings
@@ -12,17 +12,17 @@ from videos.worker import health as worker_health
 from videos.worker import sweep
 
 
-def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> None:
-    """Verdicts that came so, one after the other: `callback=20, poll=20`."""
+def make_verdicts(world: World, user: User, account: ProviderAccount, **counts: int) -> None:
+    """Make verdicts from these sources, one after the other: `callback=20, poll=20`."""
     made = VideoTask.objects.count()
-    for way, times in ways.items():
+    for source, times in counts.items():
         for _ in range(times):
             made += 1
             world.advance(seconds=1)
             VideoTask.objects.create(
                 user=user,
                 status="ready",
-                settled_by=way,
+                settled_by=source,
                 duration_s=8,
                 user_credits=PRICE,
                 account=account,
@@ -35,12 +35,12 @@ def settled(world: World, user: User, account: ProviderAccount, **ways: int) -> 
 
 @pytest.fixture
 def account(world: World, settings: Settings) -> ProviderAccount:
-    """With a key of the environment."""
+    """The account with the environment's key."""
     settings.CALLBACK_BASE_URL = "https://studio.example.com"
     return provider_accounts.get_current_account()
 
 
-def look() -> Alert | None:
+def check() -> Alert | None:
     worker_health.check_callbacks()
     return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
 
@@ -48,13 +48,13 @@ def look() -> Alert | None:
 def test_when_callbacks_are_missing_operators_are_alerted_once(
     world: World, account: ProviderAccount, alice: User
 ) -> None:
-    settled(world, alice, account, callback=8, poll=32)
-    assert look() is None, "four of five may be chance"
+    make_verdicts(world, alice, account, callback=8, poll=32)
+    assert check() is None, "four of five may be chance"
     task = VideoTask.objects.first()
     called_at = world.clock.now()
     CallbackReceipt.objects.create(task=task, body="{}", body_sha256="x", verdict="used", last_at=called_at)
-    settled(world, alice, account, poll=1)
-    alert = look()
+    make_verdicts(world, alice, account, poll=1)
+    alert = check()
     assert alert is not None
     assert alert.severity == "warning"
     assert alert.facts == {
@@ -66,33 +66,33 @@ def test_when_callbacks_are_missing_operators_are_alerted_once(
     }
     assert alert.detail.startswith("33 of the last 40 verdicts were found by asking, not by a call. The last call came")
     world.advance(days=3)
-    settled(world, alice, account, poll=40)
-    look()
+    make_verdicts(world, alice, account, poll=40)
+    check()
     assert Alert.objects.get(kind="callbacks_dry").count == 1, "not again each day"
 
 
 def test_the_alert_ends_when_callbacks_arrive_again(world: World, account: ProviderAccount, alice: User) -> None:
-    settled(world, alice, account, poll=40)
-    assert look() is not None
-    settled(world, alice, account, callback=19)
-    assert look() is not None
-    settled(world, alice, account, callback=1)
-    assert look() is None
-    settled(world, alice, account, poll=40)
-    assert look() is not None
+    make_verdicts(world, alice, account, poll=40)
+    assert check() is not None
+    make_verdicts(world, alice, account, callback=19)
+    assert check() is not None
+    make_verdicts(world, alice, account, callback=1)
+    assert check() is None
+    make_verdicts(world, alice, account, poll=40)
+    assert check() is not None
 
 
 def test_few_verdicts_and_repairs_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
-    settled(world, alice, account, poll=19, repair=30)
-    assert look() is None
-    settled(world, alice, account, poll=1)
-    assert look() is not None
+    make_verdicts(world, alice, account, poll=19, repair=30)
+    assert check() is None
+    make_verdicts(world, alice, account, poll=1)
+    assert check() is not None
 
 
 def test_verdicts_of_another_account_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
     other = ProviderAccount.objects.create(source="admin", label="old", key_fingerprint="x")
-    settled(world, alice, other, poll=40)
-    assert look() is None
+    make_verdicts(world, alice, other, poll=40)
+    assert check() is None
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_the_alert_names_the_setting_when_callbacks_never_arrived(
     world: World, account: ProviderAccount, alice: User, settings: Settings, address: str, reason: str
 ) -> None:
     settings.CALLBACK_BASE_URL = address
-    settled(world, alice, account, poll=40)
-    alert = look()
+    make_verdicts(world, alice, account, poll=40)
+    alert = check()
     assert alert is not None
     assert alert.facts["say"] == ["callbacks_dry", reason]
     assert address in alert.detail
@@ -112,7 +112,7 @@ def test_the_alert_names_the_setting_when_callbacks_never_arrived(
 
 
 @pytest.mark.parametrize(
-    ("address", "private"),
+    ("address", "is_private"),
     [
         ("http://localhost:8000", True),
         ("http://192.168.1.5", True),
@@ -123,22 +123,22 @@ def test_the_alert_names_the_setting_when_callbacks_never_arrived(
         ("https://studio.example.com/veo", False),
     ],
 )
-def test_private_addresses_are_recognised(address: str, private: bool) -> None:
-    assert worker_health.is_private(address) is private
+def test_private_addresses_are_recognised(address: str, is_private: bool) -> None:
+    assert worker_health.is_private(address) is is_private
 
 
 def test_the_sandbox_and_a_site_without_a_key_are_not_checked(
     world: World, account: ProviderAccount, alice: User, settings: Settings
 ) -> None:
-    settled(world, alice, account, poll=40)
+    make_verdicts(world, alice, account, poll=40)
     ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
-    assert look() is None
+    assert check() is None
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert look() is None
+    assert check() is None
 
 
 def test_the_sweep_checks_callbacks(world: World, account: ProviderAccount, alice: User) -> None:
-    settled(world, alice, account, poll=40)
+    make_verdicts(world, alice, account, poll=40)
     world.advance(minutes=2)
     sweep.tidy()
     assert Alert.objects.filter(kind="callbacks_dry").exists()

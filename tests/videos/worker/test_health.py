@@ -1,4 +1,4 @@
-"""The watch in the life of videos: whose failures count, that it looks each minute, and that no task suffers."""
+"""The check of recent outcomes: which failures count, that it runs each minute, and that no task is affected."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -21,8 +21,8 @@ from videos.worker import health as worker_health
 from videos.worker import sweep
 
 
-def ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None:
-    """Videos that ended so: by failure code, or ready with an empty one."""
+def make_ended(world: World, user: User, *codes: str, minutes_ago: float = 1) -> None:
+    """Make ended videos: failed with these codes, or ready for an empty code."""
     VideoTask.objects.bulk_create(
         VideoTask(
             user=user,
@@ -47,7 +47,7 @@ def _only_failures(settings: Settings) -> None:
 
 def test_failures_of_the_provider_pause_new_videos_only(world: World, alice: User) -> None:
     waiting = world.order(alice)
-    ended(world, alice, *["generation"] * 13, *[""] * 7)
+    make_ended(world, alice, *["generation"] * 13, *[""] * 7)
     (trip,) = worker_health.check_recent_outcomes()
     assert (trip.kind, trip.seen) == ("failures", Decimal("0.65"))
     assert world.reload(waiting).status == "queued"
@@ -63,7 +63,7 @@ def test_failures_of_the_provider_pause_new_videos_only(world: World, alice: Use
 
 @pytest.mark.parametrize("code", worker_health.UNRELATED_FAILURES)
 def test_failures_caused_by_orders_or_operators_do_not_count(world: World, alice: User, code: str) -> None:
-    ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
+    make_ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
     assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
     found = worker_health.recent_outcomes(since, account_id=provider_accounts.get_current_account().pk)
@@ -76,16 +76,16 @@ def test_every_failure_code_is_classified() -> None:
 
 
 def test_only_the_newest_outcomes_of_the_last_hour_count(world: World, alice: User) -> None:
-    ended(world, alice, *[""] * 60, minutes_ago=30)
-    ended(world, alice, *["generation"] * 30, minutes_ago=90)
+    make_ended(world, alice, *[""] * 60, minutes_ago=30)
+    make_ended(world, alice, *["generation"] * 30, minutes_ago=90)
     assert worker_health.check_recent_outcomes() == []
-    ended(world, alice, *["generation"] * 25)
+    make_ended(world, alice, *["generation"] * 25)
     assert [trip.kind for trip in worker_health.check_recent_outcomes()] == ["failures"]
 
 
 def test_the_sweep_checks_outcomes_each_minute(world: World, alice: User, settings: Settings) -> None:
     sweep.tidy()
-    ended(world, alice, *["generation"] * 20)
+    make_ended(world, alice, *["generation"] * 20)
     sweep.tidy()
     assert not WatchTrip.objects.exists()
     world.advance(seconds=61)
@@ -94,13 +94,13 @@ def test_the_sweep_checks_outcomes_each_minute(world: World, alice: User, settin
 
 
 def test_when_switched_off_it_stops_nothing_and_still_ends_trips(world: World, alice: User, settings: Settings) -> None:
-    ended(world, alice, *["generation"] * 20)
+    make_ended(world, alice, *["generation"] * 20)
     worker_health.check_recent_outcomes()
     settings.UNUSUAL_WATCH = False
     world.advance(minutes=61)
     assert worker_health.check_recent_outcomes() == []
     assert WatchTrip.objects.get().ended_at is not None
-    ended(world, alice, *["generation"] * 20)
+    make_ended(world, alice, *["generation"] * 20)
     assert worker_health.check_recent_outcomes() == []
     assert WatchTrip.objects.count() == 1
 

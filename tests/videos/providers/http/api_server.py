@@ -27,7 +27,7 @@ def never_answer(sock: socket.socket, request: bytes) -> None:
 
 
 def close_connection(sock: socket.socket, request: bytes) -> None:
-    """Takes the request and hangs up."""
+    """Reads the request and closes the connection."""
 
 
 def reset_during_answer(sock: socket.socket, request: bytes) -> None:
@@ -41,7 +41,7 @@ def stall_during_answer(sock: socket.socket, request: bytes) -> None:
 
 
 def send_slowly(data: bytes, *, after: bytes = b"") -> Behaviour:
-    """A byte every 0.1 s: each one starts the socket's own time limit again."""
+    """A byte every 0.1 s: each restarts the socket's own timeout."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
         sock.sendall(after)

@@ -32,7 +32,7 @@ def download(server: Loopback, path: str = f"/v/a.mp4?{SIGNATURE}", **kwargs: An
 
 
 def range_server(film: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
-    """A good file server: ranges, If-Range, 416."""
+    """A correct file server: ranges, If-Range, 416."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
         asked = re.search(rb"\r\nRange: bytes=(\d+)-\r\n", request)
@@ -52,13 +52,13 @@ def range_server(film: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
     return behave
 
 
-def send_slowly(head: bytes, drop: bytes) -> Behaviour:
-    """Every 0.2 s another drop: the scaled twin of one byte in five seconds."""
+def send_slowly(head: bytes, part: bytes) -> Behaviour:
+    """Sends `part` every 0.2 s: one byte in five seconds at the scale of the tests' limits."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
         sock.sendall(head)
         while True:
-            sock.sendall(drop)
+            sock.sendall(part)
             time.sleep(0.2)
 
     return behave

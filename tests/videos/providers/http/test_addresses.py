@@ -1,4 +1,4 @@
-"""Where results may be fetched from: 150 ways to say a private address, and the few that are public."""
+"""Where results may be fetched from: 150 ways to write a private address, and the few public ones."""
 
 import ipaddress
 
@@ -7,7 +7,7 @@ import pytest
 from videos.providers.http.addresses import AllowList, check_addresses, is_public, parse_url
 from videos.providers.http.download_errors import ForbiddenAddress
 
-NOBODY = AllowList()
+ALLOW_NONE = AllowList()
 
 PRIVATE = [
     # IPv4, with the edges of each block
@@ -35,19 +35,19 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "
 def test_f46_no_private_reserved_or_wrapping_address_is_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
     with pytest.raises(ForbiddenAddress):
-        check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
+        check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], ALLOW_NONE)
 
 
 @pytest.mark.parametrize("text", PUBLIC)
 def test_f46_public_addresses_are_public_up_to_the_edge_of_each_block(text: str) -> None:
     assert is_public(ipaddress.ip_address(text))
-    check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], NOBODY)
+    check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], ALLOW_NONE)
 
 
 def test_f46_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
     addresses = [ipaddress.ip_address(text) for text in ("1.1.1.1", "2606:4700::1111", "10.0.0.1")]
     with pytest.raises(ForbiddenAddress, match=r"10\.0\.0\.1"):
-        check_addresses(parse_url("https://results.test/"), addresses, NOBODY)
+        check_addresses(parse_url("https://results.test/"), addresses, ALLOW_NONE)
 
 
 DISGUISED = [
@@ -113,7 +113,7 @@ def test_a_parsed_url_does_not_show_path_and_query() -> None:
                                  "https://results.test:22/"])  # fmt: skip
 def test_f46_public_hosts_are_fetched_only_over_https_on_port_443(url: str) -> None:
     with pytest.raises(ForbiddenAddress, match="443"):
-        check_addresses(parse_url(url), [ipaddress.ip_address("1.1.1.1")], NOBODY)
+        check_addresses(parse_url(url), [ipaddress.ip_address("1.1.1.1")], ALLOW_NONE)
 
 
 # What the operator allows.
@@ -123,7 +123,7 @@ def test_the_allow_list_is_read_from_one_line() -> None:
     allow = AllowList.parse(" files.lan, 127.0.0.1,10.1.0.0/16 [::1] fd00::/8, FILES2.lan. ")
     assert allow.hosts == {"files.lan", "files2.lan"}
     assert [str(network) for network in allow.networks] == ["127.0.0.1/32", "10.1.0.0/16", "::1/128", "fd00::/8"]
-    assert AllowList.parse("") == AllowList.parse(" , ") == NOBODY
+    assert AllowList.parse("") == AllowList.parse(" , ") == ALLOW_NONE
 
 
 @pytest.mark.parametrize("text", ["http://files.lan", "files.lan:80", "10.1.2.3/16", "*", "a b/c", "10.0.0.0/33"])

@@ -25,7 +25,7 @@ from videos.providers.http.download_errors import (
 
 
 def resolver(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> list[str]:
-    """Names that resolve as told, each time to the next address; returns the list of what was asked."""
+    """Make names resolve to these addresses, each time to the next one; returns the list of resolved names."""
     asked: list[str] = []
     real = socket.getaddrinfo
 

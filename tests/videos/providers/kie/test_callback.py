@@ -1,4 +1,4 @@
-"""A callback's body may be anything; its signature is proved by the protocol's own vectors."""
+"""Parsing of callbacks with any body, and verification of their signatures by the protocol's test vectors."""
 
 import json
 import sys

@@ -68,7 +68,7 @@ def test_a_code_means_the_same_in_the_envelope_and_as_http_status(
     assert type(outcome(kie, "record-info", body, status=status)) is record
     assert type(outcome(kie, "credit", body, status=status)) is free
     assert type(outcome(kie, "download-url", body, status=status)) is free
-    # A 404 that speaks of the original task is the request's fault, not the key's.
+    # A 404 about the original task refuses the request; it does not mean a wrong key.
     assert type(outcome(kie, "extend", body, status=status)) is (Refused if code == 404 else paid)
 
 
@@ -98,7 +98,7 @@ def test_a_bare_404_means_a_wrong_address_except_where_tasks_may_be_unknown(kie:
 
 
 def expected(code: int, call: Call) -> type[ProviderError]:
-    """The design's table once more, written the other way round."""
+    """The design's table, written by error."""
     if code in (401, 403):
         return AccessDenied
     if code in (402, 433):
@@ -137,7 +137,7 @@ def test_every_http_status_without_an_envelope_is_mapped_and_never_a_refusal(cal
         error = make_error(parse_envelope(Answer(status=status, body=b"<html>"), scrub=str), call=call)
         wanted = expected(status, call)
         if call in PAID and status in (400, 422, 451, 505):
-            wanted = Unconfirmed  # whoever wrote this page, it was not the provider judging a prompt
+            wanted = Unconfirmed  # a page without an envelope is not the provider's verdict on a prompt
         if call is not Call.RECORD and status == 404:
             wanted = AccessDenied
         if call is Call.RECORD and status == 422:

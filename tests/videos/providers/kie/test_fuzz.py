@@ -1,4 +1,4 @@
-"""Whatever kie.ai answers, a call ends in its own kind of value or in its own branch of the error tree."""
+"""Whatever kie.ai answers, a call returns its kind of value or raises an error of its branch of the tree."""
 
 import json
 from collections.abc import Callable
@@ -75,7 +75,7 @@ FREE = (NoAnswer, OutOfCredits, AccessDenied)
 
 
 def asked(ask: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | None:
-    """The answer, or None for one of these errors and no other; no error shows the key."""
+    """The answer, or None for one of these errors; other errors, and errors that show the key, fail the test."""
     try:
         return ask()
     except errors as error:

@@ -274,7 +274,7 @@ def test_messages_are_kept_on_one_bounded_printable_line(kie: Kie) -> None:
 
 
 def test_every_row_of_section_8_has_a_test() -> None:
-    """One test or table above for each row of the protocol's table; their names tie them together."""
+    """Each row of the protocol's table has a test."""
     rows = {
         "task id in create reply": test_records.test_the_new_id_is_found_in_every_known_place,
         "record-info state": test_records.test_the_state_is_read_in_every_spelling,
