@@ -34,7 +34,7 @@ def still() -> Iterator[SetClock]:
         yield mine
 
 
-def tell_all(task: VideoTask) -> None:
+def raise_all_alerts(task: VideoTask) -> None:
     task.refresh_from_db()
     for kind in KINDS_WHILE_RUNNING:
         task_alerts.raise_alert(task, kind)
@@ -42,7 +42,7 @@ def tell_all(task: VideoTask) -> None:
     assert Alert.objects.filter(resolved_at=None).count() == len(KINDS_WHILE_RUNNING) + 1
 
 
-def still_told() -> list[str]:
+def open_alert_kinds() -> list[str]:
     return sorted(Alert.objects.filter(resolved_at=None).values_list("kind", flat=True))
 
 
@@ -54,25 +54,25 @@ def stored(task: VideoTask) -> None:
 
 def test_alerts_about_a_video_end_when_it_is_ready(still: SetClock, alice: User) -> None:
     task = history.downloading(alice)
-    tell_all(task)
+    raise_all_alerts(task)
     stored(task)
-    assert still_told() == []
+    assert open_alert_kinds() == []
 
 
 def test_alerts_about_a_video_end_when_it_fails(still: SetClock, alice: User) -> None:
     task = history.generating(alice)
-    tell_all(task)
+    raise_all_alerts(task)
     assert verdicts.record_failure(task_id=task.pk, report=history.report(task, ReportState.FAILED), source="poll")
-    assert still_told() == []
+    assert open_alert_kinds() == []
 
 
 def test_a_late_answer_ends_the_unconfirmed_alert(still: SetClock, alice: User) -> None:
     task = history.unconfirmed(alice)
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.UNCONFIRMED)
-    assert still_told() == ["unconfirmed"]
+    assert open_alert_kinds() == ["unconfirmed"]
     assert lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id="p-1", due_in_s=60)
-    assert still_told() == []
+    assert open_alert_kinds() == []
 
 
 def test_a_late_result_ends_alerts_raised_after_the_refund(still: SetClock, alice: User) -> None:
@@ -80,10 +80,10 @@ def test_a_late_result_ends_alerts_raised_after_the_refund(still: SetClock, alic
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
-    assert still_told() == ["not_visible", "possible_spend"]
+    assert open_alert_kinds() == ["not_visible", "possible_spend"]
     assert verdicts.record_success(task_id=task.pk, report=history.report(task, ReportState.SUCCEEDED), source="repair")
     stored(task)
-    assert still_told() == ["late_result", "possible_spend"], "these have happened"
+    assert open_alert_kinds() == ["late_result", "possible_spend"], "these report past events"
 
 
 def test_alerts_end_when_polling_stops(still: SetClock, alice: User) -> None:
@@ -92,14 +92,14 @@ def test_alerts_end_when_polling_stops(still: SetClock, alice: User) -> None:
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
     polling.apply_report(task, history.report(task, ReportState.FAILED))
-    assert still_told() == ["possible_spend"]
+    assert open_alert_kinds() == ["possible_spend"]
 
 
 def test_no_alert_is_raised_for_a_task_that_has_moved_on(still: SetClock, alice: User) -> None:
     seen = history.generating(alice)
     assert verdicts.record_failure(task_id=seen.pk, report=history.report(seen, ReportState.FAILED), source="callback")
     task_alerts.raise_alert(seen, Kind.DELAYED)
-    assert still_told() == []
+    assert open_alert_kinds() == []
 
 
 def test_the_audit_finds_a_video_in_a_grouped_alert(still: SetClock, alice: User) -> None:

@@ -83,15 +83,15 @@ def is_over(batch: list[VideoTask]) -> Callable[[], bool]:
     return lambda: statuses(batch) == {"ready": BATCH}
 
 
-def assert_nobody_was_told_failed(batch: list[VideoTask]) -> None:
+def assert_no_video_failed(batch: list[VideoTask]) -> None:
     assert set(statuses(batch)) <= {"queued", "submitting", "generating", "downloading", "ready"}
-    told = set(TaskEvent.objects.values_list("kind", flat=True))
-    assert not told & {"failed", "refused", "refunded", "cancelled", "unconfirmed"}
+    kinds = set(TaskEvent.objects.values_list("kind", flat=True))
+    assert not kinds & {"failed", "refused", "refunded", "cancelled", "unconfirmed"}
 
 
-def assert_all_is_well_and_paid_once(world: World, batch: list[VideoTask]) -> None:
+def assert_all_ready_and_paid_once(world: World, batch: list[VideoTask]) -> None:
     assert statuses(batch) == {"ready": BATCH}
-    assert_nobody_was_told_failed(batch)
+    assert_no_video_failed(batch)
     for task in batch:
         world.assert_charged(task)
     for user in User.objects.filter(pk__in={task.user_id for task in batch}):
@@ -123,7 +123,7 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     assert 7 <= sent == accepted == world.count_submissions() < BATCH, "what was accepted is finished, the rest waits"
     refused = world.sandbox.events("submission", accepted=False)
     assert len(refused) == 1, "one refusal is enough"
-    assert_nobody_was_told_failed(batch)
+    assert_no_video_failed(batch)
     assert "out_of_credits" in open_alerts()
     assert [alert.severity for alert in world.list_alerts("out_of_credits")] == ["critical"]
 
@@ -148,7 +148,7 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     assert took_s <= 60, "soon after the top-up, without an operator"
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
-    assert_all_is_well_and_paid_once(world, batch)
+    assert_all_ready_and_paid_once(world, batch)
     assert not open_alerts() & {"out_of_credits", "critical_balance", "low_balance", "access_denied"}
     assert Decimal(world.sandbox.balance()) == 5000 - (BATCH - accepted) * PRICE
 
@@ -165,7 +165,7 @@ def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     assert {"low_balance", "critical_balance"} <= open_alerts()
     assert account().parked_as == ""
     assert provider_accounts.get_available_balance(account()) == 500
-    assert_nobody_was_told_failed(batch)
+    assert_no_video_failed(batch)
     waiting = VideoTask.objects.filter(status="queued").earliest("created_at")
     assert (
         progress.measure_progress(waiting, at=clock.now()).wait_reason
@@ -177,7 +177,7 @@ def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     assert took_s <= 20
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
-    assert_all_is_well_and_paid_once(world, batch)
+    assert_all_ready_and_paid_once(world, batch)
     assert not open_alerts() & {"critical_balance", "low_balance"}
 
 
@@ -193,7 +193,7 @@ def test_a_small_top_up_sends_as_many_videos_as_it_pays_for(
     world.sandbox.balance(5000)
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
     work(world, seconds=1800, until=is_over(batch))
-    assert_all_is_well_and_paid_once(world, batch)
+    assert_all_ready_and_paid_once(world, batch)
 
 
 ORDER = f"""

@@ -40,7 +40,7 @@ def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -
     world.run(rounds=1)
     for task in alice.video_tasks.filter(status="queued"):
         lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
-    assert provider_balances.reading_interval() == timedelta(minutes=1), "critical, and nobody waits"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "critical, and no video waits"
     ProviderAccount.objects.update(balance=5000, breaker="open")
     assert provider_balances.reading_interval() == timedelta(minutes=1), "the provider has trouble"
 
@@ -73,15 +73,15 @@ def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
     settings.KIE_AI_API_KEY = "another-key-altogether"
     new = current()
     provider_accounts.park_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    told = Alert.objects.filter(cause=old.cause, resolved_at=None)
+    open_alerts = Alert.objects.filter(cause=old.cause, resolved_at=None)
     provider_balances.read_all()
-    assert told.exists(), "one of its videos is running"
+    assert open_alerts.exists(), "one of its videos is running"
     lifecycle.give_up(task_id=task.pk, from_="generating", code="deadline")
     provider_balances.read_all()
-    assert told.exists(), "a refunded video is still polled"
+    assert open_alerts.exists(), "a refunded video is still polled"
     VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())
     provider_balances.read_all()
-    assert not told.exists()
+    assert not open_alerts.exists()
     assert Alert.objects.filter(cause=new.cause, kind="access_denied", resolved_at=None).exists()
 
 

@@ -114,7 +114,7 @@ def test_f54_an_object_without_a_row_is_swept_after_a_day_and_not_before(
 ) -> None:
     world.download()
     orphan = media_store.new_name(media_store.VIDEOS, ".mp4")
-    media_store.store_bytes(b"nobody's", orphan, mime_type="video/mp4")
+    media_store.store_bytes(b"stray", orphan, mime_type="video/mp4")
     storage_cleanup.sweep_files(world.clock.now())
     assert orphan in stored_names(settings, "videos")
     world.advance(hours=25)

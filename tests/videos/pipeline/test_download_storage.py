@@ -92,7 +92,7 @@ def test_f54_a_video_in_a_bucket_is_kept_after_a_crash(world: World, alice: User
 def test_the_sweep_keeps_objects_that_rows_name_and_removes_the_rest(world: World, alice: User, bucket: S3) -> None:
     task = arrive(world, alice)
     world.download()
-    media_store.store_bytes(b"nobody's", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
+    media_store.store_bytes(b"stray", media_store.new_name(media_store.POSTERS, ".webp"), mime_type="image/webp")
     assert storage_cleanup.sweep_files(world.clock.now()) == 0
     world.advance(hours=25)
     assert storage_cleanup.sweep_files(world.clock.now()) == 1

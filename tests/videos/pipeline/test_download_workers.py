@@ -35,7 +35,7 @@ def test_f54_a_video_moved_before_a_crash_is_kept_without_fetching_it_again(
 def test_f54_a_moved_video_with_other_content_is_replaced(world: World, task: VideoTask, settings: Settings) -> None:
     world.kill_at("download.moved", world.download)
     (name,) = stored_names(settings, "videos")
-    Path(default_storage.path(name)).write_bytes(b"half of a film")
+    Path(default_storage.path(name)).write_bytes(b"half of a video")
     world.advance(minutes=6)
     world.download()
     world.assert_charged(task)

@@ -208,7 +208,7 @@ def test_a_video_in_a_bucket_is_served_by_a_short_lived_link(
     [("", "https://films.s3.eu-central-1.amazonaws.com"), ("https://s3.lan:9000/", "https://s3.lan:9000")],
 )
 def test_the_content_security_policy_allows_the_bucket_only(endpoint: str, origin: str) -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", "from veoapp import settings as s; print(s.CONTENT_SECURITY_POLICY['DIRECTIVES'])"],
         env=os.environ
         | {"AWS_STORAGE_BUCKET_NAME": "films", "AWS_S3_REGION_NAME": "eu-central-1", "AWS_S3_ENDPOINT_URL": endpoint},
@@ -216,7 +216,7 @@ def test_the_content_security_policy_allows_the_bucket_only(endpoint: str, origi
         text=True,
         check=True,
     )
-    directives = ast.literal_eval(told.stdout)
+    directives = ast.literal_eval(result.stdout)
     assert directives["media-src"] == ["'self'", origin]
     assert directives["img-src"] == ["'self'", "data:", origin]
     assert origin not in directives["script-src"]

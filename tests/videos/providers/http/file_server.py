@@ -31,7 +31,7 @@ def download(server: Loopback, path: str = f"/v/a.mp4?{SIGNATURE}", **kwargs: An
     return fetched, into.getvalue()
 
 
-def range_server(film: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
+def range_server(content: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
     """A correct file server: ranges, If-Range, 416."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
@@ -39,14 +39,16 @@ def range_server(film: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
         match = re.search(rb"\r\nIf-Range: ([^\r]+)\r\n", request)
         headers = {"Content-Type": "video/mp4", "ETag": etag}
         if asked is None or (match and match[1].decode() != etag):
-            sock.sendall(make_answer("200 OK", film, headers=headers))
+            sock.sendall(make_answer("200 OK", content, headers=headers))
             return
         start = int(asked[1])
-        if start >= len(film):
-            data = make_answer("416 Range Not Satisfiable", headers=headers | {"Content-Range": f"bytes */{len(film)}"})
+        if start >= len(content):
+            data = make_answer(
+                "416 Range Not Satisfiable", headers=headers | {"Content-Range": f"bytes */{len(content)}"}
+            )
         else:
-            span = f"bytes {start}-{len(film) - 1}/{len(film)}"
-            data = make_answer("206 Partial Content", film[start:], headers=headers | {"Content-Range": span})
+            span = f"bytes {start}-{len(content) - 1}/{len(content)}"
+            data = make_answer("206 Partial Content", content[start:], headers=headers | {"Content-Range": span})
         sock.sendall(data)
 
     return behave

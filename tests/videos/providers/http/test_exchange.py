@@ -43,7 +43,7 @@ def test_f08_a_failed_tls_handshake_was_not_sent(quick: Limits) -> None:
 
 
 def test_f08_a_handshake_that_never_ends_was_not_sent(quick: Limits) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts, nobody answers
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # the kernel accepts, no answer comes
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(NotSent):
             make_client(url, quick).submit(make_request())
