@@ -39,7 +39,7 @@ def the_sweep_comes_by(world: World) -> None:
     sweep.tidy()
 
 
-def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_first(
+def test_f73_closing_cancels_queued_videos_erases_finished_ones_and_lets_running_ones_finish(
     world: World, alice: User, olga: User
 ) -> None:
     old, new = brought(alice, "red"), brought(alice, "blue")
@@ -81,7 +81,7 @@ def test_f73_what_waits_is_cancelled_what_ended_is_forgotten_what_runs_ends_firs
     assert owner_actions.erase_closed_accounts() == 0
 
 
-def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World, alice: User) -> None:
+def test_f73_a_lost_request_of_a_closed_account_is_refunded_at_its_deadline(world: World, alice: User) -> None:
     task = unconfirmed_video(world, alice)
     user_actions.close_account(user=alice, actor=None)
     assert world.reload(task).status == "unconfirmed"
@@ -95,7 +95,7 @@ def test_f73_a_lost_request_of_one_who_left_is_refunded_in_its_time(world: World
     assert world.poll() == 0
 
 
-def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: User, olga: User) -> None:
+def test_f73_videos_of_a_disabled_user_finish_normally(world: World, alice: User, olga: User) -> None:
     running = world.order(alice)
     world.send()
     queued = world.order(alice)
@@ -107,7 +107,7 @@ def test_f73_a_disabled_person_s_videos_end_as_anybody_s(world: World, alice: Us
     assert world.count_submissions() == 2
 
 
-def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alice: User) -> None:
+def test_f73_a_failed_closing_changes_nothing(world: World, alice: User) -> None:
     image = brought(alice, "red")
     ready = world.order(alice)
     world.run()
@@ -130,7 +130,7 @@ def test_f73_when_the_closing_fails_nothing_of_theirs_is_gone(world: World, alic
     world.assert_balance(alice)
 
 
-def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sweep(world: World, alice: User) -> None:
+def test_f73_an_order_placed_while_the_account_closes_is_erased_by_the_sweep(world: World, alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     task = world.order(User.objects.get(pk=alice.pk))
     the_sweep_comes_by(world)
@@ -138,7 +138,7 @@ def test_f73_an_order_that_slips_in_while_the_account_closes_is_let_go_by_the_sw
     assert world.reload(task).prompt == ""
 
 
-def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: World, alice: User) -> None:
+def test_an_owner_deletes_finished_videos_once_and_no_unfinished_ones(world: World, alice: User) -> None:
     task = world.order(alice)
     with pytest.raises(lifecycle.NotPossible) as refusal:
         owner_actions.delete(task_id=task.pk, actor=alice)
@@ -152,7 +152,7 @@ def test_an_owner_deletes_what_has_ended_once_and_nothing_on_its_way(world: Worl
     world.assert_charged(task)
 
 
-def test_an_owner_cancels_what_waits_and_nothing_else(world: World, alice: User) -> None:
+def test_an_owner_cancels_only_queued_videos(world: World, alice: User) -> None:
     task = world.order(alice)
     owner_actions.cancel(task_id=task.pk, actor=alice)
     world.assert_refunded(task)
@@ -168,7 +168,7 @@ def test_an_owner_cancels_what_waits_and_nothing_else(world: World, alice: User)
     world.assert_charged(sent)
 
 
-def test_the_late_film_of_a_deleted_video_is_not_awaited(world: World, alice: User, olga: User) -> None:
+def test_a_late_result_of_a_deleted_video_is_not_polled_for(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     lifecycle.give_up(task_id=task.pk, from_="generating", code="operator", actor=olga)

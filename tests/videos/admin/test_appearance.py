@@ -36,7 +36,7 @@ def lost(world: World, alice: User, settings: Settings) -> VideoTask:
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_the_operators_pages_wear_our_look(
+def test_the_operators_pages_use_our_design(
     lost: VideoTask, olga: User, new_page: NewPage, theme: str, viewport: tuple[int, int]
 ) -> None:
     User.objects.filter(pk=olga.pk).update(theme=theme)
@@ -63,7 +63,7 @@ def test_the_operators_pages_wear_our_look(
         assert "Inter" in page.evaluate("getComputedStyle(document.querySelector('h1')).fontFamily")
 
 
-def test_an_operator_ends_an_unconfirmed_video_by_hand(
+def test_an_operator_marks_an_unconfirmed_video_as_lost(
     lost: VideoTask, world: World, olga: User, new_page: NewPage
 ) -> None:
     page = new_page(user=olga)
@@ -77,7 +77,7 @@ def test_an_operator_ends_an_unconfirmed_video_by_hand(
     world.assert_refunded(lost)
 
 
-def test_several_videos_are_ended_from_the_list(
+def test_several_videos_are_cancelled_from_the_list(
     lost: VideoTask, world: World, olga: User, alice: User, new_page: NewPage
 ) -> None:
     second = world.order(alice)
@@ -92,9 +92,7 @@ def test_several_videos_are_ended_from_the_list(
     world.assert_refunded(second)
 
 
-def test_the_first_page_says_whether_we_are_generating_and_what_today_cost(
-    lost: VideoTask, olga: User, new_page: NewPage
-) -> None:
+def test_the_dashboard_shows_the_state_and_the_cost_of_today(lost: VideoTask, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto("/admin/")
     expect(page.get_by_text("Generating normally.")).to_be_visible()

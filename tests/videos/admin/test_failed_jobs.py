@@ -10,14 +10,14 @@ from accounts.seams import clock
 
 
 @pytest.mark.parametrize("model", ["schedule", "success", "ormq"])
-def test_the_queues_own_pages_are_gone(client: Client, olga: User, settings: Settings, model: str) -> None:
+def test_django_q_admin_pages_are_not_registered(client: Client, olga: User, settings: Settings, model: str) -> None:
     settings.STAFF_MFA_REQUIRED = False
     client.force_login(olga)
     assert client.get(f"/admin/django_q/{model}/").status_code == 404
     assert client.get(f"/admin/django_q/{model}/add/").status_code == 404
 
 
-def test_a_failed_job_can_be_read_and_nothing_else(client: Client, olga: User, settings: Settings) -> None:
+def test_a_failed_job_is_read_only(client: Client, olga: User, settings: Settings) -> None:
     settings.STAFF_MFA_REQUIRED = False
     client.force_login(olga)
     at = clock.now()

@@ -97,7 +97,7 @@ def test_f76_two_operators_and_the_deadline_refund_once(world: World, alice: Use
 
 
 @pytest.mark.postgres
-def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_never_both(
+def test_f77_cancelling_while_the_dispatcher_claims_cancels_or_sends_but_never_both(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 20
@@ -128,7 +128,7 @@ def test_f77_cancelling_while_the_dispatcher_claims_either_cancels_or_sends_neve
             world.assert_charged(task)
 
 
-def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
+def test_f77_while_a_video_is_being_sent_the_operator_has_to_wait(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.STAFF_MFA_REQUIRED = False
@@ -151,7 +151,7 @@ def test_f77_while_it_is_being_sent_an_operator_is_told_to_wait(
     assert world.count_submissions() == 1
 
 
-def test_f77_what_became_ready_meanwhile_is_left_alone(
+def test_f77_a_video_that_became_ready_meanwhile_is_not_changed(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.STAFF_MFA_REQUIRED = False
@@ -167,7 +167,7 @@ def test_f77_what_became_ready_meanwhile_is_left_alone(
     assert world.event_kinds(task)[-1] == "ready"
 
 
-def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
+def test_f77_an_unconfirmed_video_with_a_pending_callback_is_not_given_up(
     world_with_callbacks: World, alice: User, olga: User
 ) -> None:
     task = unconfirmed_video(world_with_callbacks, alice)
@@ -185,7 +185,7 @@ def test_f77_a_lost_video_that_the_provider_has_called_about_is_not_given_up(
     assert world_with_callbacks.count_submissions() == 1
 
 
-def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_the_film(
+def test_f77_cancelling_while_a_poller_has_the_result_refunds_once_and_delivers(
     world: World, alice: User, olga: User
 ) -> None:
     task = world.order(alice)
@@ -206,7 +206,7 @@ def test_f77_cancelling_while_a_poller_holds_the_verdict_refunds_once_and_gives_
     assert world.count_submissions() == 1
 
 
-def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: World, alice: User, olga: User) -> None:
+def test_f77_retrying_a_download_in_progress_changes_nothing(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
@@ -227,7 +227,7 @@ def test_f77_retrying_a_download_that_a_worker_holds_changes_nothing(world: Worl
     assert VideoFile.objects.get(task=task).attempts == 1
 
 
-def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, alice: User, olga: User) -> None:
+def test_f77_cancelling_during_a_download_delivers_the_video_free(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
@@ -245,7 +245,7 @@ def test_f77_cancelling_while_a_download_runs_gives_the_film_free(world: World, 
     assert world.spend_state(task) == ("settled", "price_list")
 
 
-def test_f77_looking_by_hand_while_a_poller_looks_settles_once(world: World, alice: User, olga: User) -> None:
+def test_f77_checking_now_while_a_poller_checks_settles_once(world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()

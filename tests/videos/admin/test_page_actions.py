@@ -21,7 +21,7 @@ def ask(desk: Client, act: str, *tasks: VideoTask) -> str:
     return desk.post(LIST, form).text
 
 
-def test_every_act_asks_first_and_says_what_happens_to_the_money(desk: Client, world: World, alice: User) -> None:
+def test_every_action_asks_first_and_shows_its_cost(desk: Client, world: World, alice: User) -> None:
     unconfirmed, queued = unconfirmed_video(world, alice), world.order(alice)
     text = ask(desk, "cancel_with_refund", queued, unconfirmed)
     assert "60 credits will be refunded to alice@example.com. Nothing was sent" in text
@@ -33,7 +33,7 @@ def test_every_act_asks_first_and_says_what_happens_to_the_money(desk: Client, w
     assert world.ledger_entries(queued) == [("charge", -60)]
 
 
-def test_a_waiting_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_a_queued_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     assert "60 credits refunded to alice@example.com" in do(desk, "cancel_with_refund", task)
     world.assert_refunded(task)
@@ -45,7 +45,7 @@ def test_a_waiting_video_is_cancelled_and_refunded_once(desk: Client, world: Wor
     world.assert_refunded(task)
 
 
-def test_a_running_video_is_given_up_and_a_late_film_is_delivered_free(
+def test_a_running_video_is_cancelled_and_a_late_result_is_free(
     desk: Client, world: World, alice: User, olga: User
 ) -> None:
     task = world.order(alice)
@@ -64,7 +64,9 @@ def test_a_running_video_is_given_up_and_a_late_film_is_delivered_free(
     assert "Arrived late" in page(desk, task)
 
 
-def test_a_video_that_cannot_be_saved_is_cancelled_with_its_cost_known(desk: Client, world: World, alice: User) -> None:
+def test_a_video_that_cannot_be_downloaded_is_cancelled_at_its_known_cost(
+    desk: Client, world: World, alice: User
+) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
@@ -77,7 +79,7 @@ def test_a_video_that_cannot_be_saved_is_cancelled_with_its_cost_known(desk: Cli
     assert world.spend_state(task) == ("settled", "price_list")
 
 
-def test_an_unconfirmed_video_is_called_lost(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_an_unconfirmed_video_is_marked_as_lost(desk: Client, world: World, alice: User, olga: User) -> None:
     task = unconfirmed_video(world, alice)
     assert "Marked as lost" in do(desk, "mark_lost", world.reload(task))
     world.assert_refunded(task)
@@ -85,7 +87,7 @@ def test_an_unconfirmed_video_is_called_lost(desk: Client, world: World, alice: 
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
 
 
-def test_looking_now_makes_it_due_and_is_noted(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_checking_now_makes_the_video_due_and_is_recorded(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     before = world.reload(task).due_at
@@ -101,7 +103,7 @@ def test_looking_now_makes_it_due_and_is_noted(desk: Client, world: World, alice
     assert "Nothing can be done in its current state" in do(desk, "check_now", world.reload(task))
 
 
-def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -> None:
+def test_a_lost_file_is_downloaded_again(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
@@ -115,7 +117,7 @@ def test_a_lost_file_is_fetched_again(desk: Client, world: World, alice: User) -
     assert "Nothing can be done in its current state" in do(desk, "retry_download", world.reload(task))
 
 
-def test_who_may_look_may_not_act(world: World, alice: User, settings: Settings) -> None:
+def test_view_permission_alone_allows_no_action(world: World, alice: User, settings: Settings) -> None:
     settings.STAFF_MFA_REQUIRED = False
     task = world.order(alice)
     reader = make_person("rita@example.com", is_staff=True)

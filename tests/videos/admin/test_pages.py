@@ -21,7 +21,7 @@ def titles(text: str) -> int:
     return len(re.findall(r'class="field-state', text))
 
 
-def test_the_list_shows_state_person_price_and_cost(desk: Client, world: World, alice: User) -> None:
+def test_the_list_shows_state_user_price_and_cost(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.run()
     text = desk.get(LIST).text
@@ -30,7 +30,7 @@ def test_the_list_shows_state_person_price_and_cost(desk: Client, world: World, 
         assert shown in text
 
 
-def test_the_list_asks_the_database_equally_often_however_long_it_is(desk: Client, world: World, alice: User) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_list_length(desk: Client, world: World, alice: User) -> None:
     world.order(alice)
     desk.get(LIST)
     with CaptureQueriesContext(connection) as few:
@@ -43,7 +43,7 @@ def test_the_list_asks_the_database_equally_often_however_long_it_is(desk: Clien
 
 
 @pytest.mark.parametrize("term", ["lighthouse", "alice@", "{pk}", "{number}", "{provider}", "video:{pk}"])
-def test_a_video_is_found_by_its_words_its_person_and_every_number_it_has(
+def test_a_video_is_found_by_prompt_user_and_every_id(
     desk: Client, world: World, alice: User, bob: User, term: str
 ) -> None:
     task = world.order(alice)
@@ -56,7 +56,7 @@ def test_a_video_is_found_by_its_words_its_person_and_every_number_it_has(
     assert str(task.pk) in text
 
 
-def test_what_needs_a_person_is_one_click_away(desk: Client, world: World, alice: User) -> None:
+def test_a_filter_finds_videos_that_need_attention(desk: Client, world: World, alice: User) -> None:
     unconfirmed, delayed, _quiet = unconfirmed_video(world, alice), world.order(alice), world.order(alice)
     lifecycle.mark_delayed(task_id=delayed.pk)
     for code, task in (("delayed", delayed), ("unconfirmed", unconfirmed)):
@@ -72,7 +72,7 @@ def test_what_needs_a_person_is_one_click_away(desk: Client, world: World, alice
         assert titles(desk.get(LIST, query).text) == count
 
 
-def test_the_page_of_a_ready_video_tells_everything(desk: Client, world: World, alice: User) -> None:
+def test_the_page_of_a_ready_video_shows_all_details(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.run()
     file = VideoFile.objects.get(task=task)
@@ -98,7 +98,7 @@ def test_the_page_of_a_ready_video_tells_everything(desk: Client, world: World, 
     assert len(film.getvalue()) == 100
 
 
-def test_a_stranger_s_callback_is_shown_as_text_and_cut(desk: Client, world: World, alice: User) -> None:
+def test_an_untrusted_callback_body_is_escaped_and_shortened(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     body = "<script>alert(1)</script>" + "x" * 60_000
     receipt = CallbackReceipt.objects.create(task=task, body=body, body_sha256="0" * 64, verdict="malformed")
@@ -109,7 +109,7 @@ def test_a_stranger_s_callback_is_shown_as_text_and_cut(desk: Client, world: Wor
     assert "Malformed" in desk.get("/admin/videos/callbackreceipt/", {"verdict__exact": "malformed"}).text
 
 
-def test_nothing_is_added_edited_or_deleted_by_hand(desk: Client, world: World, alice: User) -> None:
+def test_videos_cannot_be_added_edited_or_deleted(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     assert desk.get(f"{LIST}add/").status_code == 403
     assert desk.get(f"{LIST}{task.pk}/delete/").status_code == 403
@@ -119,7 +119,7 @@ def test_nothing_is_added_edited_or_deleted_by_hand(desk: Client, world: World, 
     assert world.reload(task).prompt == task.prompt
 
 
-def test_f80_the_operators_pages_do_not_exist_for_others(
+def test_f80_the_operators_pages_are_a_404_for_users(
     client: Client, world: World, alice: User, settings: Settings
 ) -> None:
     task = world.order(alice)

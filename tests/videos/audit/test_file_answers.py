@@ -36,7 +36,7 @@ def explain(desk: Client, *references: str, kind: str = "paid_without_file", rea
     return desk.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
 
 
-def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
+def test_an_answered_file_no_longer_counts_as_a_difference(
     desk: Client,
     differing: VideoTask,
     made: ProviderAccount,
@@ -63,7 +63,7 @@ def test_a_file_is_answered_on_the_page_and_agrees_from_then_on(
     assert not ProviderEntry.objects.exists()
 
 
-def test_only_what_differs_is_answered_and_only_once(desk: Client, differing: VideoTask, alice: User) -> None:
+def test_only_differing_files_are_answered_and_only_once(desk: Client, differing: VideoTask, alice: User) -> None:
     sound = history.ready(alice)
     for references, kind in (
         ((sound.reference,), "paid_without_file"),
@@ -80,7 +80,7 @@ def test_only_what_differs_is_answered_and_only_once(desk: Client, differing: Vi
     assert FileAnswer.objects.get().reason == "Never made"
 
 
-def test_without_a_reason_nothing_is_answered_and_the_choice_stays(desk: Client, differing: VideoTask) -> None:
+def test_an_answer_without_a_reason_is_refused_and_keeps_the_selection(desk: Client, differing: VideoTask) -> None:
     html = explain(desk, differing.reference, reason=" ").text
     assert "This field is required." in html
     assert '<details class="file-answer" open>' in html
@@ -88,7 +88,7 @@ def test_without_a_reason_nothing_is_answered_and_the_choice_stays(desk: Client,
     assert not FileAnswer.objects.exists()
 
 
-def test_only_who_may_correct_may_answer_about_files(clerk: Callable[..., Client], differing: VideoTask) -> None:
+def test_answers_about_files_need_the_permission_to_correct(clerk: Callable[..., Client], differing: VideoTask) -> None:
     reader = clerk("view_providerentry")
     assert "Paid, but there is no file" in reader.get(PAGE).text
     assert "file-answer" not in reader.get(PAGE).text
@@ -97,7 +97,7 @@ def test_only_who_may_correct_may_answer_about_files(clerk: Callable[..., Client
     assert not FileAnswer.objects.exists()
 
 
-def test_files_that_are_gone_or_nobodys_are_answered_for_the_books_as_well(
+def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     desk: Client,
     made: ProviderAccount,
     alice: User,

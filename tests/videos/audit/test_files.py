@@ -60,7 +60,7 @@ def gone(found: AuditResult) -> set[tuple[str, str]]:
     return {(one.invariant, one.reference) for one in found.problems if one.invariant == "I7"}
 
 
-def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
+def test_a_frequent_check_asks_for_some_files_in_turn(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
@@ -82,7 +82,7 @@ def test_a_frequent_look_asks_for_some_files_and_each_has_its_turn(
     assert newest in asked, "what was never looked for goes first"
 
 
-def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
+def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
@@ -102,7 +102,7 @@ def test_what_is_gone_is_a_problem_in_every_look_until_it_is_back(
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
-def test_what_only_reading_showed_is_only_right_again_when_reading_says_so(alice: User, media: Path) -> None:
+def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, media: Path) -> None:
     (task,) = films(alice, 1)
     film = media / name_of(task)
     film.write_bytes(history.FILM[::-1])
@@ -113,7 +113,7 @@ def test_what_only_reading_showed_is_only_right_again_when_reading_says_so(alice
     assert gone(audit_runner.run_audit(often=True)) == set()
 
 
-def test_a_slow_storage_ends_a_frequent_look_and_no_other(
+def test_a_slow_storage_cuts_short_only_a_frequent_check(
     alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     films(alice, 4)
@@ -130,9 +130,7 @@ def test_a_slow_storage_ends_a_frequent_look_and_no_other(
     assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, often=True).looked
 
 
-def test_a_storage_that_fails_takes_back_nothing_that_was_found(
-    alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = films(alice, 2)
     (media / name_of(lost)).unlink()
     assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}
@@ -147,7 +145,7 @@ def test_a_storage_that_fails_takes_back_nothing_that_was_found(
     assert found.looked == []
 
 
-def test_images_have_their_turn_as_well(
+def test_images_are_checked_in_turn_as_well(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
@@ -165,7 +163,7 @@ def test_images_have_their_turn_as_well(
     assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
 
-def test_the_worker_s_look_is_the_bounded_one(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_runs_the_limited_check(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     films(alice, 2)
     worker_tasks.books()
@@ -173,7 +171,7 @@ def test_the_worker_s_look_is_the_bounded_one(alice: User, asked: list[str], mon
 
 
 @pytest.mark.parametrize("often", [True, False])
-def test_a_bucket_is_asked_twice_for_each_video(
+def test_a_bucket_gets_two_requests_for_each_video(
     alice: User, s3_server: S3, settings: Settings, often: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task, lost = films(alice, 2)
@@ -200,7 +198,7 @@ def test_a_bucket_is_asked_twice_for_each_video(
     assert sorted(calls) == ["exists", "size", "size"]
 
 
-def test_files_once_wrong_leave_time_for_the_others(
+def test_rechecked_files_leave_time_for_the_others(
     alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_RECHECKED", 1)

@@ -44,7 +44,7 @@ def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount,
     assert (kept(made).delivered, kept(made).deleted, kept(made).is_matching) == (1, 1, True)
 
 
-def test_each_kind_of_disagreement_names_its_videos(made: ProviderAccount, alice: User) -> None:
+def test_each_kind_of_difference_lists_its_videos(made: ProviderAccount, alice: User) -> None:
     missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
     media_store.delete(VideoFile.objects.get(task=missing).name)
     Spend.objects.filter(job_id=free.pk).update(actual=0)
@@ -70,7 +70,7 @@ def test_a_file_of_another_size_counts_as_missing(made: ProviderAccount, alice: 
     assert differences(kept(made)) == {"missing": [task.pk]}
 
 
-def test_what_a_look_at_the_books_found_counts_where_no_disk_is_at_hand(
+def test_without_a_local_disk_the_last_consistency_check_counts(
     made: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = history.ready(alice)
@@ -110,7 +110,7 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
     assert desk.get(link[1].replace("&amp;", "&")).status_code == 200
 
 
-def test_the_database_finds_what_a_person_would_find_video_by_video(made: ProviderAccount, alice: User) -> None:
+def test_differences_found_by_the_database_equal_a_check_video_by_video(made: ProviderAccount, alice: User) -> None:
     """Every mix of cost, files, end and lateness, sorted by plain rules and by the page."""
     expected: dict[str, set[UUID]] = {}
     mixes = product(
@@ -150,7 +150,7 @@ def new_job(user: User) -> Spend:
     return spend.estimate(job_id=job_id("job:1"), user=user, quote=quote)
 
 
-def test_it_asks_the_database_equally_often_however_many_videos_there_are(made: ProviderAccount, alice: User) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_videos(made: ProviderAccount, alice: User) -> None:
     counts = []
     for _ in range(2):
         for _ in range(3):

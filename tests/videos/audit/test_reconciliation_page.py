@@ -49,7 +49,7 @@ def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playg
     return desk.post(PAGE + query, form, follow=True)
 
 
-def test_before_two_readings_there_is_nothing_to_compare(desk: Client, purse: Purse) -> None:
+def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, purse: Purse) -> None:
     purse.read()
     text = said(desk.get(PAGE).text)
     assert "Nothing to compare yet" in text
@@ -57,12 +57,12 @@ def test_before_two_readings_there_is_nothing_to_compare(desk: Client, purse: Pu
     assert desk.post(PAGE, {}).status_code == 403
 
 
-def test_without_an_account_it_says_what_is_missing(desk: Client, settings: Settings) -> None:
+def test_without_an_account_the_page_explains_what_is_missing(desk: Client, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert "There is no provider account" in said(desk.get(PAGE).text)
 
 
-def test_what_is_explained_adds_up(desk: Client, purse: Purse) -> None:
+def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.job()
     purse.job(model="veo3", actual="37.5", charged="-22.5")
@@ -92,7 +92,7 @@ def test_what_is_explained_adds_up(desk: Client, purse: Purse) -> None:
     assert "Every balance is the sum of its entries." in text
 
 
-def test_what_is_gone_is_said_with_its_place(desk: Client, purse: Purse) -> None:
+def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, purse: Purse) -> None:
     gone(purse)
     html = desk.get(PAGE).text
     text = said(html)
@@ -102,14 +102,14 @@ def test_what_is_gone_is_said_with_its_place(desk: Client, purse: Purse) -> None
     assert 'name="amount" value="-12.5"' in html
 
 
-def test_failed_videos_that_may_explain_it_are_named(desk: Client, purse: Purse) -> None:
+def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.job(actual=0, basis="assumed")
     purse.read()
     assert "1 failed video was counted as free; charged, it would have cost 60" in said(desk.get(PAGE).text)
 
 
-def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:
+def test_a_surplus_is_no_alarm(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.job(charged=-30, actual=60)
     purse.read()
@@ -121,7 +121,7 @@ def test_more_than_is_explained_is_no_alarm(desk: Client, purse: Purse) -> None:
     assert "There are 30 credits more than our books explain." in text
 
 
-def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> None:
+def test_a_top_up_being_measured_is_shown(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.balance += 1000
     purse.read()
@@ -132,7 +132,7 @@ def test_a_top_up_that_is_being_measured_is_said(desk: Client, purse: Purse) -> 
     assert 'value="1000"' not in html
 
 
-def test_other_stretches_and_days_are_chosen(desk: Client, purse: Purse) -> None:
+def test_another_period_can_be_chosen(desk: Client, purse: Purse) -> None:
     gone(purse)
     purse.read(days=5)
     assert "Everything explained." in said(desk.get(PAGE).text)
@@ -157,7 +157,7 @@ def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Set
     assert "12.5 credits are missing" in said(desk.get(PAGE).text), "the newest account, when none is current"
 
 
-def test_problems_of_the_books_are_listed(desk: Client, purse: Purse) -> None:
+def test_consistency_problems_are_listed(desk: Client, purse: Purse) -> None:
     gone(purse)
     give_credits(purse.user, 10)
     CreditAccount.objects.update(balance=11)
@@ -191,13 +191,13 @@ def test_a_double_click_answers_once(desk: Client, purse: Purse) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
-def test_an_answer_that_says_nothing_is_refused(desk: Client, purse: Purse, wrong: dict[str, str]) -> None:
+def test_an_empty_answer_is_refused(desk: Client, purse: Purse, wrong: dict[str, str]) -> None:
     gone(purse)
     assert "errorlist" in answer(desk, **{"amount": "-12.5", **wrong}).text
     assert not ProviderEntry.objects.exists()
 
 
-def test_what_is_explained_asks_for_no_amount(desk: Client, purse: Purse) -> None:
+def test_without_a_difference_no_amount_is_asked_for(desk: Client, purse: Purse) -> None:
     purse.read()
     purse.read()
     html = desk.get(PAGE).text
@@ -206,7 +206,7 @@ def test_what_is_explained_asks_for_no_amount(desk: Client, purse: Purse) -> Non
     assert not re.search(r'name="amount"[^>]*value=', html)
 
 
-def test_only_who_may_answer_is_asked(clerk: Callable[..., Client], purse: Purse) -> None:
+def test_the_answer_form_needs_its_permission(clerk: Callable[..., Client], purse: Purse) -> None:
     gone(purse)
     assert clerk_page(clerk("view_videotask")).status_code == 403
     reader = clerk("view_providerentry")
@@ -221,7 +221,7 @@ def clerk_page(browser: Client) -> Any:
     return browser.get(PAGE)
 
 
-def test_a_stretch_has_its_bounds_and_what_was_typed_stays(desk: Client, purse: Purse) -> None:
+def test_a_period_has_limits_and_typed_values_are_kept(desk: Client, purse: Purse) -> None:
     gone(purse)
     assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
     html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text

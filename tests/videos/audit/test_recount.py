@@ -54,7 +54,7 @@ def sums() -> dict[tuple[str, str], Decimal]:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", [1, 2])
-def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
+def test_totals_counted_step_by_step_equal_a_full_recount(seed: int) -> None:
     lived(seed=seed, steps=500)
     assert TallyMark.objects.exists(), "some marks are folded, some are not"
     assert Total.objects.exists()
@@ -78,7 +78,7 @@ def test_what_was_counted_step_by_step_equals_a_full_recount(seed: int) -> None:
 
 
 @pytest.mark.django_db
-def test_a_site_that_never_counted_is_counted_from_its_rows_before_its_first_fold() -> None:
+def test_a_site_without_totals_is_recounted_before_its_first_fold() -> None:
     lived(seed=4, steps=120, folding=False)
     before = sums()
     TallyMark.objects.all().delete()
@@ -91,7 +91,7 @@ def test_a_site_that_never_counted_is_counted_from_its_rows_before_its_first_fol
 
 
 @pytest.mark.django_db
-def test_a_month_is_made_from_its_rows_while_its_newest_marks_wait() -> None:
+def test_a_month_is_recounted_while_its_newest_marks_wait() -> None:
     lived(seed=5, steps=120, folding=False)
     # The older half was ordered before the site counted anything.
     TallyMark.objects.filter(pk__lte=TallyMark.objects.order_by("pk")[TallyMark.objects.count() // 2].pk).delete()
@@ -101,7 +101,7 @@ def test_a_month_is_made_from_its_rows_while_its_newest_marks_wait() -> None:
 
 
 @pytest.mark.django_db
-def test_what_is_wrong_is_found_named_and_put_right() -> None:
+def test_wrong_totals_are_found_and_repaired() -> None:
     lived(seed=6, steps=100)
     recount.fold()
     ready = Total.objects.filter(measure=Measure.READY, period=Period.DAY, user_id=0).earliest("starts_at")
@@ -117,7 +117,7 @@ def test_what_is_wrong_is_found_named_and_put_right() -> None:
 
 
 @pytest.mark.django_db
-def test_the_books_say_when_counts_are_wrong() -> None:
+def test_the_consistency_check_reports_wrong_totals() -> None:
     moved = JumpingClock()
     with clock.replaced(moved):
         users = [make_person("life@example.com")]

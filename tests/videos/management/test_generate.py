@@ -111,14 +111,14 @@ def test_without_credits_nothing_is_ordered(alice: User, at_sandbox: SandboxProc
     assert ledger.balance_of(alice) == 59
 
 
-def test_a_disabled_person_orders_nothing(purse: User) -> None:
+def test_a_disabled_user_cannot_order(purse: User) -> None:
     User.objects.filter(pk=purse.pk).update(is_active=False)
     said = generate(PROMPT, "--user", purse.email)
     assert said.code == 2
     assert "disabled or closed" in said.err
 
 
-def test_when_nobody_answers_it_says_so_and_what_to_do(purse: User, settings: Settings) -> None:
+def test_an_unreachable_provider_is_reported_with_a_remedy(purse: User, settings: Settings) -> None:
     settings.KIE_AI_BASE_URL = "http://127.0.0.1:9"
     said = generate(PROMPT, "--user", purse.email, "--wait")
     assert said.code == 2
@@ -135,7 +135,7 @@ def test_when_nobody_answers_it_says_so_and_what_to_do(purse: User, settings: Se
     assert ledger.balance_of(purse) == 1000
 
 
-def test_a_wrong_key_is_said_and_never_shown(purse: User, settings: Settings) -> None:
+def test_a_refused_key_is_reported_and_never_shown(purse: User, settings: Settings) -> None:
     settings.KIE_AI_API_KEY = "a-very-secret-key"
     said = generate(PROMPT, "--user", purse.email, "--wait")
     assert said.code == 2
@@ -143,7 +143,7 @@ def test_a_wrong_key_is_said_and_never_shown(purse: User, settings: Settings) ->
     assert "a-very-secret-key" not in said.out + said.err
 
 
-def test_the_same_key_again_is_the_same_video_charged_once(purse: User, sandbox: SandboxProcess) -> None:
+def test_the_same_idempotency_key_returns_the_same_video_charged_once(purse: User, sandbox: SandboxProcess) -> None:
     first = generate(PROMPT, "--user", purse.email, "--key", "monday", "--wait")
     again = generate(PROMPT, "--user", purse.email, "--key", "monday", "--wait")
     other = generate("Dunes", "--user", purse.email, "--key", "monday", "--wait")
@@ -154,7 +154,7 @@ def test_the_same_key_again_is_the_same_video_charged_once(purse: User, sandbox:
     assert len(sandbox.list_accepted()) == 1
 
 
-def test_without_wait_it_orders_and_leaves(purse: User) -> None:
+def test_without_wait_the_command_only_orders(purse: User) -> None:
     said = generate(PROMPT, "--user", purse.email)
     task = VideoTask.objects.get()
     assert said.code == 0
@@ -162,7 +162,7 @@ def test_without_wait_it_orders_and_leaves(purse: User) -> None:
     assert task.status == "queued"
 
 
-def test_an_old_file_is_replaced_only_by_a_whole_new_one(purse: User, tmp_path: Path) -> None:
+def test_an_old_file_is_replaced_only_by_a_complete_new_one(purse: User, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_text("old")
     refused = generate("A thing [refuse]", "--user", purse.email, "--output", str(output))

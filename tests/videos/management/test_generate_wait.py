@@ -34,7 +34,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_when_the_time_is_up_the_video_goes_on(purse: User, sandbox: SandboxProcess) -> None:
+def test_after_the_timeout_the_video_continues(purse: User, sandbox: SandboxProcess) -> None:
     sandbox.settings(times_s=[600, 600, 600])
     said = generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
     assert said.code == 3
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
     assert VideoTask.objects.get().status == "generating"
 
 
-def test_beside_a_worker_it_only_watches(
+def test_beside_a_running_worker_the_command_only_watches(
     purse: User, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     JobRequest.objects.create(name="canary", started_at=clock.now())
@@ -92,7 +92,7 @@ def test_beside_a_worker_it_only_watches(
     assert (tmp_path / "out.mp4").exists()
 
 
-def test_in_a_terminal_one_line_is_drawn_anew(purse: User) -> None:
+def test_in_a_terminal_one_line_is_redrawn(purse: User) -> None:
     screen = Terminal()
     said = generate(PROMPT, "--user", purse.email, "--wait", out=screen)
     assert said.code == 0
@@ -104,7 +104,7 @@ def test_in_a_terminal_one_line_is_drawn_anew(purse: User) -> None:
     assert all(len(line) < 80 for line in said.out.replace("\n", "\r\x1b[K").split("\r\x1b[K"))
 
 
-def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings: Settings) -> None:
+def test_the_wait_reason_is_shown(purse: User, sandbox: SandboxProcess, settings: Settings) -> None:
     settings.MAX_CONCURRENT_PER_USER = 1
     sandbox.settings(times_s=[600, 600, 600])
     generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
@@ -114,7 +114,7 @@ def test_it_waits_in_plain_words(purse: User, sandbox: SandboxProcess, settings:
     assert "next in the queue" not in said.out
 
 
-def test_moments_speak_english_whatever_the_site_speaks(purse: User, settings: Settings) -> None:
+def test_snapshots_are_in_english_whatever_the_sites_language(purse: User, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "zh-hans"
     generate(PROMPT, "--user", purse.email)
     assert terminal.take_snapshot(VideoTask.objects.get()).label == "Waiting"

@@ -22,7 +22,7 @@ from videos.worker import sweep
 pytestmark = pytest.mark.django_db
 
 
-def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mailbox, settings: Settings) -> None:
+def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(post_office: Mailbox, settings: Settings) -> None:
     settings.APP_URL = "https://veo.example"
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, detail="balance 480")
     assert "alerts" in sweep.enqueue_due()
@@ -42,7 +42,7 @@ def test_an_alert_arrives_as_text_and_as_a_page_with_one_button(post_office: Mai
     assert alert_delivery.deliver_due() == 0
 
 
-def test_ten_thousand_triggers_are_one_mail(post_office: Mailbox) -> None:
+def test_repeated_alerts_of_one_cause_are_one_mail(post_office: Mailbox) -> None:
     for _ in range(200):
         alerts.raise_alert(Kind.STORAGE, cause="media")
     Alert.objects.update(count=10_000)
@@ -54,7 +54,7 @@ def test_ten_thousand_triggers_are_one_mail(post_office: Mailbox) -> None:
     assert "10,000 times" in steps.get_text(message)
 
 
-def test_a_mail_speaks_its_reader_s_language_and_clock(post_office: Mailbox, still: SetClock, olga: User) -> None:
+def test_a_mail_uses_the_readers_language_and_time_zone(post_office: Mailbox, still: SetClock, olga: User) -> None:
     olga.language, olga.time_zone = "zh-hans", "Asia/Shanghai"
     olga.save()
     alerts.raise_alert(Kind.STORAGE)
@@ -64,7 +64,7 @@ def test_a_mail_speaks_its_reader_s_language_and_clock(post_office: Mailbox, sti
     assert "20:00" in page
 
 
-def test_who_has_no_account_is_told_in_the_site_s_language(post_office: Mailbox, settings: Settings) -> None:
+def test_an_address_without_an_account_gets_the_sites_language(post_office: Mailbox, settings: Settings) -> None:
     settings.LANGUAGE_CODE, settings.COST_ALERT_EMAIL = "zh-hans", ["pager@example.com"]
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
@@ -82,7 +82,7 @@ def test_every_kind_can_be_mailed(post_office: Mailbox, settings: Settings, kind
     assert "%(" not in steps.get_text(message)
 
 
-def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still: SetClock) -> None:
+def test_the_end_and_the_return_of_an_alert_are_mailed(post_office: Mailbox, still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     still.sleep(120)
@@ -100,7 +100,7 @@ def test_that_it_is_over_and_that_it_is_back_is_said(post_office: Mailbox, still
     assert "over in between, again since" in steps.get_text(post_office.messages[2])
 
 
-def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
+def test_an_alert_resolved_before_its_mail_says_so(post_office: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
@@ -109,7 +109,7 @@ def test_what_was_over_before_its_mail_says_so(post_office: Mailbox) -> None:
     assert "It is over already." in steps.get_html(message)
 
 
-def test_many_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> None:
+def test_many_alerts_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> None:
     settings.COST_ALERT_EMAIL = [OLGA, "otto@example.com"]
     for n in range(100):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
@@ -118,7 +118,7 @@ def test_many_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> 
     assert "100 alerts came together" in steps.get_text(post_office.messages[0])
 
 
-def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, still: SetClock) -> None:
+def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(post_office: Mailbox, still: SetClock) -> None:
     for n in range(60):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
         alert_delivery.deliver_due()
@@ -130,7 +130,7 @@ def test_a_storm_that_goes_on_is_a_few_mails_each_while(post_office: Mailbox, st
     assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
 
 
-def test_what_is_critical_and_new_passes_a_storm(post_office: Mailbox, still: SetClock) -> None:
+def test_a_new_critical_alert_is_mailed_during_a_storm(post_office: Mailbox, still: SetClock) -> None:
     for n in range(alert_delivery.MAX_SINGLE_MAILS + 1):
         alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
         alert_delivery.deliver_due()
@@ -150,7 +150,7 @@ def test_what_is_critical_and_new_passes_a_storm(post_office: Mailbox, still: Se
     assert not AlertDelivery.objects.exclude(state="sent").exists()
 
 
-def test_a_mail_server_that_is_away_is_tried_again(
+def test_an_unreachable_mail_server_is_retried(
     smtp_server: Mailbox,
     post_office: Mailbox,
     settings: Settings,
@@ -170,7 +170,7 @@ def test_a_mail_server_that_is_away_is_tried_again(
     assert (row.state, row.error) == ("sent", "")
 
 
-def test_an_address_that_the_server_refuses_does_not_keep_others_from_hearing(
+def test_a_refused_address_does_not_stop_other_deliveries(
     post_office: Mailbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(self: Mailbox, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
@@ -186,14 +186,14 @@ def test_an_address_that_the_server_refuses_does_not_keep_others_from_hearing(
     assert AlertDelivery.objects.get(state="due").error == "the mail server refused it (SMTPRecipientsRefused)"
 
 
-def test_the_bell_carries_the_news(post_office: Mailbox) -> None:
+def test_an_alert_is_delivered_by_its_job(post_office: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     import_string(job_queue.JOBS["alerts"])()
     assert len(post_office.messages) == 1
     assert "alerts" not in sweep.enqueue_due()
 
 
-def test_pages_of_alerts_load_nothing_and_read_well_without_a_style_element(post_office: Mailbox) -> None:
+def test_alert_mails_load_nothing_and_need_no_style_element(post_office: Mailbox) -> None:
     """Gmail and others drop <style>: each text has its colour and size in place, and nothing is an image."""
     alerts.raise_alert(Kind.STORAGE, cause="media", detail="full")
     alert_delivery.deliver_due()

@@ -23,7 +23,7 @@ from videos.providers import standard_webhooks
 pytestmark = pytest.mark.django_db
 
 
-def test_the_signature_is_the_one_of_the_specification() -> None:
+def test_the_signature_matches_the_specification() -> None:
     headers = standard_webhooks.signature_headers(
         b'{"test": 2432232314}', message_id="msg_p5jXN8AQM9LWM0D4loKWxJek", timestamp=1614265330, secret=SECRET
     )
@@ -35,12 +35,12 @@ def test_the_signature_is_the_one_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_%%%", "whsec_c2hvcnQ=", SECRET.removeprefix("whsec_")])
-def test_a_secret_that_is_none_is_refused_without_being_shown(secret: str) -> None:
+def test_an_invalid_secret_is_refused_without_being_shown(secret: str) -> None:
     with pytest.raises(ValueError, match=r"^the secret must be whsec_ and the base64 of 24 to 64 bytes$"):
         standard_webhooks.parse_secret(secret)
 
 
-def test_an_alert_is_posted_signed_with_names_that_stay(hook: Callable[[str], None], still: SetClock) -> None:
+def test_an_alert_is_posted_signed_with_the_documented_fields(hook: Callable[[str], None], still: SetClock) -> None:
     with serve(answers_with("204 No Content")) as server:
         hook(f"{server.url}/alerts?room=7")
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
@@ -84,7 +84,7 @@ def redirects(sock: Any, request: bytes) -> None:
         (answers_with("400 Bad", b"x" * 100_000), "it answered 400"),
     ],
 )
-def test_a_webhook_that_does_not_take_it_gets_it_again_under_the_same_id(
+def test_a_refused_webhook_post_is_retried_with_the_same_id(
     hook: Callable[[str], None],
     still: SetClock,
     behave: Behaviour,
@@ -104,9 +104,7 @@ def test_a_webhook_that_does_not_take_it_gets_it_again_under_the_same_id(
     assert alert_due.get().due_at == still.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
 
 
-def test_a_webhook_that_is_not_there_is_named_without_its_address(
-    hook: Callable[[str], None], settings: Settings
-) -> None:
+def test_an_unreachable_webhook_error_hides_the_address(hook: Callable[[str], None], settings: Settings) -> None:
     hook(f"http://127.0.0.1:{free_port()}/services/a-secret")
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
@@ -115,7 +113,7 @@ def test_a_webhook_that_is_not_there_is_named_without_its_address(
     assert "a-secret" not in row.address
 
 
-def test_a_webhook_that_is_gone_gets_nothing_more(hook: Callable[[str], None], still: SetClock) -> None:
+def test_a_webhook_that_answers_410_gets_no_retry(hook: Callable[[str], None], still: SetClock) -> None:
     with serve(answers_with("410 Gone")) as server:
         hook(server.url)
         alerts.raise_alert(Kind.STORAGE)
@@ -126,7 +124,7 @@ def test_a_webhook_that_is_gone_gets_nothing_more(hook: Callable[[str], None], s
     assert AlertDelivery.objects.get().state == "failed"
 
 
-def test_a_webhook_that_was_taken_out_of_the_settings_is_given_up(hook: Callable[[str], None]) -> None:
+def test_deliveries_to_a_removed_webhook_are_given_up(hook: Callable[[str], None]) -> None:
     hook("http://127.0.0.1:9/")
     alerts.raise_alert(Kind.STORAGE)
     hook("")
@@ -134,7 +132,7 @@ def test_a_webhook_that_was_taken_out_of_the_settings_is_given_up(hook: Callable
     assert AlertDelivery.objects.get().state == "failed"
 
 
-def test_a_secret_that_cannot_sign_sends_nothing(hook: Callable[[str], None], settings: Settings) -> None:
+def test_an_invalid_secret_sends_nothing(hook: Callable[[str], None], settings: Settings) -> None:
     with serve(answers_with("200 OK")) as server:
         hook(server.url)
         settings.ALERT_WEBHOOK_SECRET = ""

@@ -73,7 +73,7 @@ def word(title: str) -> tuple[str, str]:
     return section.answer, section.tone
 
 
-def test_a_busy_day_is_told_to_everybody_once(
+def test_a_busy_day_is_summarised_to_every_address_once(
     post_office: Mailbox, still: SetClock, settings: Settings, alice: User
 ) -> None:
     settings.APP_URL = "https://veo.example"
@@ -107,7 +107,7 @@ def test_a_busy_day_is_told_to_everybody_once(
     assert DailySummary.objects.get().sent_at == MORNING
 
 
-def test_whom_it_did_not_reach_it_reaches_later_and_the_others_not_again(
+def test_only_addresses_it_did_not_reach_are_retried(
     smtp_server: Mailbox, post_office: Mailbox, still: SetClock, settings: Settings
 ) -> None:
     still.at = MORNING
@@ -122,7 +122,7 @@ def test_whom_it_did_not_reach_it_reaches_later_and_the_others_not_again(
     assert len(post_office.messages) == 2
 
 
-def test_a_quiet_day_says_that_all_is_well(post_office: Mailbox, still: SetClock, alice: User) -> None:
+def test_a_quiet_day_has_only_good_answers(post_office: Mailbox, still: SetClock, alice: User) -> None:
     count(still.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
     still.at = MORNING
     read_balance(7000)
@@ -132,7 +132,9 @@ def test_a_quiet_day_says_that_all_is_well(post_office: Mailbox, still: SetClock
     assert {section.tone for section in sections().values()} == {"good"}
 
 
-def test_the_words_are_the_reader_s(post_office: Mailbox, still: SetClock, olga: User, settings: Settings) -> None:
+def test_the_summary_is_in_the_readers_language(
+    post_office: Mailbox, still: SetClock, olga: User, settings: Settings
+) -> None:
     olga.language = "zh-hans"
     olga.save()
     settings.COST_ALERT_EMAIL = [OLGA]
@@ -155,7 +157,7 @@ def test_the_words_are_the_reader_s(post_office: Mailbox, still: SetClock, olga:
         (400, 0, ("0 days left", "bad")),
     ],
 )
-def test_the_balance_in_a_word(
+def test_the_answer_about_the_balance(
     still: SetClock, alice: User, credits: int, per_day: int, answer: tuple[str, str]
 ) -> None:
     if per_day:
@@ -165,7 +167,7 @@ def test_the_balance_in_a_word(
     assert word("Balance") == answer
 
 
-def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, settings: Settings) -> None:
+def test_the_answer_without_a_key_or_a_balance_reading(still: SetClock, settings: Settings) -> None:
     assert "never read" in [line.note for line in sections()["Balance"].lines]
     settings.KIE_AI_API_KEY = ""
     assert word("Balance") == ("no provider key", "bad")
@@ -180,13 +182,13 @@ def test_without_a_key_or_a_reading_the_balance_says_so(still: SetClock, setting
         (110, ("10 provider credits less", "warn")),
     ],
 )
-def test_the_variance_in_a_word(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
+def test_the_answer_about_the_variance(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
     count(still.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
     assert word("Estimate against actual") == answer
     assert sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
 
 
-def test_unusual_spend_in_a_word(still: SetClock, alice: User) -> None:
+def test_the_answer_about_unusual_spend(still: SetClock, alice: User) -> None:
     assert word("Unusual spend") == ("none", "good")
     count(still.at - DAY, alice, ordered=1, estimated=100)
     count(still.at, alice, ordered=1, estimated=300)
@@ -194,18 +196,18 @@ def test_unusual_spend_in_a_word(still: SetClock, alice: User) -> None:
     assert sections()["Unusual spend"].lines[1].note == alice.email
 
 
-def test_unusual_spend_that_was_alerted_is_named(still: SetClock) -> None:
+def test_unusual_spend_with_an_alert_is_listed(still: SetClock) -> None:
     alerts.raise_alert(Alert.Kind.USER_BURST, cause="user 1")
     section = sections()["Unusual spend"]
     assert (section.tone, section.lines[-1].name) == ("warn", "One user orders unusually much")
 
 
-def test_users_credits_in_a_word(still: SetClock, alice: User) -> None:
+def test_the_answer_about_users_credits(still: SetClock, alice: User) -> None:
     give_credits(alice, 1500)
     assert word("Users’ credits") == ("+1,500 held", "good")
 
 
-def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> None:
+def test_a_failed_video_without_a_refund_is_listed(still: SetClock, alice: User) -> None:
     assert word("Refunds for failed videos") == ("none needed", "good")
     history.failed(alice)
     assert word("Refunds for failed videos") == ("all refunded", "good")
@@ -221,7 +223,7 @@ def test_a_failure_without_a_refund_is_named(still: SetClock, alice: User) -> No
     assert find_failures(YESTERDAY - DAY).ended == 0
 
 
-def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
+def test_the_answer_about_open_alerts(still: SetClock, olga: User) -> None:
     assert word("Open alerts") == ("none", "good")
     for n in range(9):
         alert = alerts.raise_alert(Alert.Kind.UNCONFIRMED, cause=f"{n}")
@@ -236,13 +238,13 @@ def test_open_alerts_in_a_word(still: SetClock, olga: User) -> None:
 @pytest.mark.parametrize(
     ("problems", "answer"), [(0, ("they balance", "good")), (1, ("1 problem", "bad")), (7, ("7 problems", "bad"))]
 )
-def test_the_books_in_a_word(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
+def test_the_answer_about_the_books(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
     assert word("Books") == ("not checked yet", "warn")
     BooksRun.objects.create(at=still.at, took_s=1, problems=problems)
     assert word("Books") == answer
 
 
-def test_the_headline_is_what_is_worst() -> None:
+def test_the_headline_shows_the_worst_answers() -> None:
     good, warn = Section("A", "fine", "good"), Section("B", "so so", "warn")
     bad = [Section(name, "broken", "bad") for name in "CDE"]
     assert summary_text.headline([good, warn, *bad]) == "C: broken · D: broken"

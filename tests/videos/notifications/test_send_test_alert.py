@@ -26,7 +26,7 @@ def send_test(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
+def test_a_test_alert_goes_to_every_address_and_prints_the_results(
     post_office: Mailbox, hook: Callable[[str], None], settings: Settings
 ) -> None:
     settings.COST_ALERT_EMAIL = [OLGA]
@@ -41,7 +41,7 @@ def test_a_test_alert_goes_everywhere_and_says_where_it_arrived(
     assert not alert_outbox.due_deliveries()
 
 
-def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(
+def test_a_test_alert_that_fails_is_reported_and_not_retried(
     post_office: Mailbox, hook: Callable[[str], None], settings: Settings
 ) -> None:
     with serve(answers_with("500 Oops")) as server:
@@ -52,7 +52,7 @@ def test_a_test_alert_that_does_not_arrive_says_so_and_is_not_tried_again(
     assert not AlertDelivery.objects.filter(state="due").exists()
 
 
-def test_a_test_alert_may_go_to_one_place_alone(post_office: Mailbox, hook: Callable[[str], None]) -> None:
+def test_a_test_alert_can_go_to_one_address_only(post_office: Mailbox, hook: Callable[[str], None]) -> None:
     assert send_test("--email", "otto@example.com") == (0, "mail to otto@example.com: sent\n")
     for part in post_office.messages[0].walk():
         if not part.is_multipart():
@@ -65,7 +65,7 @@ def test_a_test_alert_may_go_to_one_place_alone(post_office: Mailbox, hook: Call
     assert [message["To"] for message in post_office.messages] == ["otto@example.com"]
 
 
-def test_with_nothing_set_the_command_says_what_to_set(settings: Settings) -> None:
+def test_without_addresses_the_command_names_the_settings(settings: Settings) -> None:
     settings.COST_ALERT_EMAIL, settings.ALERT_WEBHOOK_URL = [], ""
     with pytest.raises(CommandError, match="set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both"):
         send_test()

@@ -67,13 +67,13 @@ def hour(used: int, *, limit: int) -> None:
     )
 
 
-def test_an_order_that_is_made_at_once_promises_its_time(alices: Client, account: ProviderAccount) -> None:
+def test_an_order_that_starts_at_once_shows_its_typical_time(alices: Client, account: ProviderAccount) -> None:
     text = dock(alices)
     assert PROMISE in text
     assert "would wait" not in text
 
 
-def test_an_hour_without_room_is_said_before_the_order_with_its_end(
+def test_a_used_up_hour_budget_is_shown_before_the_order_with_its_end(
     alices: Client, alice: User, account: ProviderAccount
 ) -> None:
     hour(180, limit=230)
@@ -86,9 +86,7 @@ def test_an_hour_without_room_is_said_before_the_order_with_its_end(
     assert "this hour&#x27;s budget is spent" in alices.get("/").text.partition('id="on-the-way"')[2]
 
 
-def test_what_waits_already_counts_into_what_a_new_order_would_wait_for(
-    alices: Client, account: ProviderAccount
-) -> None:
+def test_queued_orders_count_towards_the_expected_wait(alices: Client, account: ProviderAccount) -> None:
     hour(110, limit=230)
     assert PROMISE in dock(alices)
     for number in range(2):
@@ -98,9 +96,7 @@ def test_what_waits_already_counts_into_what_a_new_order_would_wait_for(
     assert PROMISE not in text
 
 
-def test_a_budget_that_ends_later_than_we_promise_refuses_and_promises_nothing(
-    alices: Client, account: ProviderAccount
-) -> None:
+def test_a_budget_that_ends_too_late_refuses_and_shows_no_time(alices: Client, account: ProviderAccount) -> None:
     set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
     alices.post("/", studio_form())
     text = dock(alices)
@@ -121,7 +117,7 @@ def test_a_budget_that_ends_later_than_we_promise_refuses_and_promises_nothing(
         ),
     ],
 )
-def test_what_holds_up_everybody_is_said_beside_the_price(
+def test_a_restriction_for_everybody_is_shown_beside_the_price(
     alices: Client, account: ProviderAccount, row: dict[str, Any], words: str
 ) -> None:
     ProviderAccount.objects.filter(pk=account.pk).update(**row)
@@ -130,12 +126,12 @@ def test_what_holds_up_everybody_is_said_beside_the_price(
     assert PROMISE not in text
 
 
-def test_a_breaker_that_has_rested_holds_up_nobody(alices: Client, account: ProviderAccount) -> None:
+def test_a_rested_breaker_restricts_no_order(alices: Client, account: ProviderAccount) -> None:
     ProviderAccount.objects.filter(pk=account.pk).update(breaker="open", breaker_until=NOON)
     assert PROMISE in dock(alices)
 
 
-def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: User, account: ProviderAccount) -> None:
+def test_a_balance_reserved_for_other_videos_is_shown(alices: Client, alice: User, account: ProviderAccount) -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for number in range(2):
         spend.promise(spend=spend.estimate(job_id=job_id(f"job:{number}"), user=alice, quote=quote), account=account)
@@ -145,21 +141,21 @@ def test_a_balance_that_is_promised_to_others_is_said(alices: Client, alice: Use
     assert PROMISE not in text
 
 
-def test_without_a_key_nothing_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+def test_without_a_provider_key_no_time_is_shown(alices: Client, account: ProviderAccount, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     text = dock(alices)
     assert "No new videos right now" in text
     assert PROMISE not in text
 
 
-def test_after_a_refusal_no_time_is_promised(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+def test_after_a_refusal_no_time_is_shown(alices: Client, account: ProviderAccount, settings: Settings) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = -1
     answer = alices.post("/", studio_form())
     assert answer.status_code == 422
     assert PROMISE not in answer.text
 
 
-def test_whoever_has_as_many_on_the_way_as_one_may_is_promised_no_time(
+def test_a_user_at_the_active_limit_is_shown_no_time(
     alices: Client, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_ACTIVE_PER_USER = 1
@@ -169,7 +165,7 @@ def test_whoever_has_as_many_on_the_way_as_one_may_is_promised_no_time(
     assert PROMISE not in text
 
 
-def test_a_long_line_is_said_and_one_too_long_is_said_to_take_nobody(
+def test_a_long_queue_is_shown_and_a_full_queue_refuses_orders(
     alices: Client, bob: User, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_VIDEOS = 1
@@ -185,7 +181,7 @@ def test_a_long_line_is_said_and_one_too_long_is_said_to_take_nobody(
     assert alices.post("/", studio_form()).status_code == 422
 
 
-def test_all_of_this_costs_the_page_few_queries(alices: Client, account: ProviderAccount) -> None:
+def test_the_quote_asks_the_database_a_limited_number_of_times(alices: Client, account: ProviderAccount) -> None:
     hour(180, limit=230)
     alices.get("/quote/")
     with CaptureQueriesContext(connection) as queries:

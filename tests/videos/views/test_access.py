@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 NOBODYS = "/videos/00000000-0000-4000-8000-000000000000/"
 
 
-def test_f80_every_page_of_somebody_elses_video_does_not_exist(signed_in: Client, bob: User) -> None:
+def test_f80_every_page_of_another_users_video_is_a_404(signed_in: Client, bob: User) -> None:
     task = video_states.make_ready(bob)
     waiting = video_states.make_queued(bob)
     for path in ("", "delete/", "file", "poster", "file?download=1"):
@@ -32,13 +32,13 @@ def test_f80_every_page_of_somebody_elses_video_does_not_exist(signed_in: Client
 
 
 @pytest.mark.parametrize("path", ["/videos/", NOBODYS, "/credits/", "/quote/", "/images/?slot=first"])
-def test_strangers_are_asked_to_sign_in(client: Client, path: str) -> None:
+def test_visitors_are_asked_to_sign_in(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 302
     assert answer["Location"].startswith("/accounts/login/?next=/")
 
 
-def test_viewing_changes_nothing(signed_in: Client, alice: User) -> None:
+def test_reading_pages_changes_nothing(signed_in: Client, alice: User) -> None:
     done, waiting = video_states.make_ready(alice), video_states.make_queued(alice)
     paths = ["/", f"/?from={done.pk}", "/?example=dunes", "/quote/", "/images/?slot=first", "/videos/", "/credits/"]
     paths += [f"/videos/{task.pk}/" for task in (done, waiting)] + [f"/videos/{done.pk}/delete/"]

@@ -68,7 +68,7 @@ def failing(browser: Client, url: str, names: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("label", sorted(model._meta.label_lower for model in admin.site._registry))
-def test_every_list_answers_whatever_its_address_says(full: Client, label: str) -> None:
+def test_every_list_answers_any_query_string(full: Client, label: str) -> None:
     model, model_admin = next((one, its) for one, its in admin.site._registry.items() if one._meta.label_lower == label)
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     assert failing(full, url, parameters(model_admin)) == []
@@ -76,17 +76,17 @@ def test_every_list_answers_whatever_its_address_says(full: Client, label: str) 
 
 
 @pytest.mark.parametrize("url", PAGES)
-def test_every_page_answers_whatever_its_address_says(full: Client, url: str) -> None:
+def test_every_page_answers_any_query_string(full: Client, url: str) -> None:
     assert failing(full, url, PAGES[url]) == []
     assert full.get(url).status_code == 200
 
 
 @pytest.mark.parametrize("number", ["²", "", "-1", "9" * 5000, "٣", "\0"])
-def test_what_is_no_number_marks_no_alert(full: Client, number: str) -> None:
+def test_an_invalid_row_number_marks_no_alert(full: Client, number: str) -> None:
     assert parse_row_number(number) is None
     assert full.post("/admin/billing/alert/seen/", {"alert": number}).status_code == 302
     assert not Alert.objects.exclude(acknowledged_at=None).exists()
 
 
-def test_a_number_is_read_as_far_as_rows_go() -> None:
+def test_row_numbers_are_parsed_up_to_the_largest() -> None:
     assert (parse_row_number("12"), parse_row_number("007"), parse_row_number("9" * 19)) == (12, 7, LARGEST_ROW_NUMBER)

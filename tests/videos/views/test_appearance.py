@@ -51,14 +51,14 @@ def contrast(one: Colour, other: Colour) -> float:
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("ground", ["bg", "surface", "raised", "sunken"])
 @pytest.mark.parametrize("ink", ["text", "muted", "faint", "accent", "good", "warn", "bad", "info"])
-def test_text_reads_on_every_ground(ink: str, ground: str, theme: int) -> None:
+def test_text_has_enough_contrast_on_every_background(ink: str, ground: str, theme: int) -> None:
     tokens = colours()
     assert contrast(rgb(tokens[ink][theme]), rgb(tokens[ground][theme])) >= 4.5
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("tone", ["good", "warn", "bad", "info"])
-def test_state_words_read_on_their_own_tint(tone: str, theme: int) -> None:
+def test_state_labels_have_enough_contrast_on_their_tint(tone: str, theme: int) -> None:
     tokens = colours()
     for ground in ("bg", "surface"):
         tint = rgb(tokens[f"{tone}-soft"][theme], under=tokens[ground][theme])
@@ -66,7 +66,7 @@ def test_state_words_read_on_their_own_tint(tone: str, theme: int) -> None:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-def test_the_one_button_reads_and_controls_have_an_edge(theme: int) -> None:
+def test_the_primary_button_and_controls_have_enough_contrast(theme: int) -> None:
     tokens = colours()
     assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent"][theme])) >= 4.5
     assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent-hover"][theme])) >= 4.5
@@ -75,7 +75,7 @@ def test_the_one_button_reads_and_controls_have_an_edge(theme: int) -> None:
         assert contrast(rgb(tokens["accent"][theme]), rgb(tokens[ground][theme])) >= 3
 
 
-def test_every_icon_that_a_template_names_is_in_the_sprite_and_no_other() -> None:
+def test_the_sprite_holds_exactly_the_icons_that_templates_use() -> None:
     sprite = (ROOT / "veoapp/static/img/icons.svg").read_text(encoding="utf-8")
     drawn = set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite))
     used = set(icons())
@@ -94,7 +94,7 @@ def icons() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: str(path.relative_to(ROOT / "templates")))
-def test_templates_keep_to_the_strict_policy(path: Path) -> None:
+def test_templates_need_no_inline_scripts_or_styles(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"<style|\sstyle=|\son[a-z]+=|hx-on|javascript:", text)
     for script in re.findall(r"<script[^>]*>", text):
@@ -102,7 +102,7 @@ def test_templates_keep_to_the_strict_policy(path: Path) -> None:
     assert not re.search(r"(src|href)=\"https?://", text)
 
 
-def test_vendored_styles_name_no_map_and_no_other_host() -> None:
+def test_vendored_styles_refer_to_no_source_map_or_other_host() -> None:
     for path in (ROOT / "veoapp/static").rglob("*.css"):
         text = path.read_text(encoding="utf-8")
         assert "sourceMappingURL" not in text, path
@@ -117,7 +117,7 @@ def test_error_pages_need_no_context(code: str) -> None:
 
 
 @pytest.mark.django_db
-def test_a_missing_page_and_a_stale_form_are_our_own_pages(alice: User) -> None:
+def test_a_missing_page_and_an_expired_form_show_our_error_pages(alice: User) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.force_login(alice)
     missing = careful.get("/nothing/here")
@@ -131,7 +131,7 @@ def test_a_missing_page_and_a_stale_form_are_our_own_pages(alice: User) -> None:
     ("theme", "root"),
     [("system", 'data-theme="system"'), ("dark", 'data-bs-theme="dark"'), ("light", 'data-theme="light"')],
 )
-def test_the_theme_is_the_persons_choice(client: Client, alice: User, theme: str, root: str) -> None:
+def test_the_theme_follows_the_users_preference(client: Client, alice: User, theme: str, root: str) -> None:
     alice.theme = theme
     alice.save()
     client.force_login(alice)

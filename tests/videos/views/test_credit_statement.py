@@ -23,7 +23,7 @@ def test_the_statement_names_the_video_and_the_running_balance(signed_in: Client
     assert [entry.amount for entry in refunds.context["entries"]] == [60]
 
 
-def test_the_statement_is_read_page_by_page(signed_in: Client, alice: User) -> None:
+def test_the_statement_has_pages(signed_in: Client, alice: User) -> None:
     for number in range(60):
         ledger.grant(user=alice, user_credits=1, idempotency_key=f"n{number}", note="one more")
     first = signed_in.get("/credits/")
@@ -33,7 +33,7 @@ def test_the_statement_is_read_page_by_page(signed_in: Client, alice: User) -> N
     assert signed_in.get("/credits/", {"before": "9" * 40}).status_code == 200
 
 
-def test_alice_never_reads_bobs_statement(signed_in: Client, bob: User) -> None:
+def test_a_user_sees_only_their_own_statement(signed_in: Client, bob: User) -> None:
     give_credits(bob, 777)
     page = signed_in.get("/credits/").text
     assert "777" not in page

@@ -19,7 +19,7 @@ MAX_QUERIES = 91
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
-def test_an_empty_gallery_teaches(signed_in: Client) -> None:
+def test_an_empty_gallery_explains_itself_and_links_to_the_studio(signed_in: Client) -> None:
     page = signed_in.get("/videos/").text
     assert "Your videos will appear here" in page
     assert 'href="/"' in page
@@ -48,7 +48,7 @@ def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
 @pytest.mark.parametrize(
     ("state", "shown"), [("live", {"live"}), ("ready", {"ready", "late"}), ("failed", {"failed", "cancelled"})]
 )
-def test_the_gallery_is_sifted_by_state(signed_in: Client, alice: User, state: str, shown: set[str]) -> None:
+def test_the_gallery_is_filtered_by_state(signed_in: Client, alice: User, state: str, shown: set[str]) -> None:
     made = {
         "live": video_states.make_generating(alice),
         "ready": video_states.make_ready(alice),
@@ -73,7 +73,7 @@ def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, a
     assert _shown(signed_in, q="100%_'\"<") == []
 
 
-def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
+def test_older_pages_have_no_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
     made = [video_states.make_queued(alice, f"take {number}").pk for number in range(30)]
     VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
@@ -87,12 +87,12 @@ def test_older_pages_follow_without_gaps_or_repeats(signed_in: Client, alice: Us
 
 
 @pytest.mark.parametrize("cursor", ["x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "_", "9" * 400])
-def test_a_cursor_that_nobody_gave_out_is_the_first_page(signed_in: Client, alice: User, cursor: str) -> None:
+def test_an_invalid_cursor_shows_the_first_page(signed_in: Client, alice: User, cursor: str) -> None:
     task = video_states.make_queued(alice)
     assert _shown(signed_in, before=cursor) == [task.pk]
 
 
-def test_the_live_answer_holds_only_what_was_unfinished_and_then_stops(signed_in: Client, alice: User) -> None:
+def test_the_live_response_holds_only_unfinished_videos_and_then_stops(signed_in: Client, alice: User) -> None:
     done, task = video_states.make_ready(alice), video_states.make_generating(alice)
     live = signed_in.get("/videos/", {"live": [str(task.pk)]}, headers=HTMX_HEADERS)
     assert live.status_code == 200

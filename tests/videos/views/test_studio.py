@@ -17,7 +17,7 @@ from videos.views.landing import DRAFT_KEY
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
-def test_an_order_is_charged_once_and_shown_on_its_way(studio_client: Client, alice: User) -> None:
+def test_an_order_is_charged_once_and_shown_in_progress(studio_client: Client, alice: User) -> None:
     answer = studio_client.post("/", studio_form())
     task = VideoTask.objects.get()
     assert answer.status_code == 302
@@ -42,7 +42,9 @@ def test_a_double_click_makes_one_video_and_one_charge(studio_client: Client, al
     assert LedgerEntry.objects.filter(kind="charge").count() == 1
 
 
-def test_a_used_form_with_another_prompt_asks_first_and_keeps_the_text(studio_client: Client, alice: User) -> None:
+def test_a_resubmitted_form_with_another_prompt_asks_first_and_keeps_the_text(
+    studio_client: Client, alice: User
+) -> None:
     studio_client.post("/", studio_form())
     answer = studio_client.post("/", studio_form(prompt="Something else"))
     assert answer.status_code == 409
@@ -62,7 +64,7 @@ def test_each_fresh_form_has_its_own_key(studio_client: Client) -> None:
     assert len(keys) == 3
 
 
-def test_everything_typed_survives_an_error(studio_client: Client, alice: User) -> None:
+def test_typed_values_are_kept_after_an_error(studio_client: Client, alice: User) -> None:
     sent = studio_form(
         model="veo3_lite", resolution="1080p", duration_s="6", seed="7", watermark="night studio", seen_price="35"
     )
@@ -87,13 +89,13 @@ def test_everything_typed_survives_an_error(studio_client: Client, alice: User) 
     assert ledger.balance_of(alice) == 100
 
 
-def test_an_empty_prompt_says_what_a_prompt_needs(studio_client: Client) -> None:
+def test_an_empty_prompt_is_refused_with_advice(studio_client: Client) -> None:
     answer = studio_client.post("/", studio_form(prompt="   "))
     assert "Describe what should be seen" in answer.text
     assert 'aria-invalid="true"' in answer.text
 
 
-def test_a_prompt_that_is_too_long_is_said_and_kept_whole(studio_client: Client, client: Client) -> None:
+def test_a_prompt_that_is_too_long_is_refused_and_kept_complete(studio_client: Client, client: Client) -> None:
     long = "wave " * 500 + "end"
     answer = studio_client.post("/", studio_form(prompt=long))
     assert "The prompt is too long: at most 2,000 characters." in answer.text
@@ -104,7 +106,7 @@ def test_a_prompt_that_is_too_long_is_said_and_kept_whole(studio_client: Client,
     assert client.session[DRAFT_KEY]["prompt"] == long
 
 
-def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(studio_client: Client, alice: User) -> None:
+def test_too_few_credits_refuse_the_order_and_link_to_more(studio_client: Client, alice: User) -> None:
     answer = studio_client.post("/", studio_form(model="veo3", seen_price="250"))
     assert answer.status_code == 422
     assert "This video costs 250 credits and you have 100." in answer.text
@@ -115,7 +117,7 @@ def test_too_few_credits_are_said_with_a_way_out_and_nothing_is_charged(studio_c
     assert ledger.balance_of(alice) == 100
 
 
-def test_a_price_that_rose_while_the_page_was_open_is_asked_about(studio_client: Client, alice: User) -> None:
+def test_a_price_that_rose_meanwhile_must_be_accepted_first(studio_client: Client, alice: User) -> None:
     Price.objects.create(model="veo3_fast", resolution="720p", kind="generate", provider_credits=70, user_credits=70)
     answer = studio_client.post("/", studio_form(seen_price="60"))
     assert answer.status_code == 409

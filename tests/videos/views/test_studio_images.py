@@ -21,7 +21,7 @@ def picture(name: str = "frame.png") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, video_states.make_png(), content_type="image/png")
 
 
-def test_images_sent_with_the_form_itself_are_kept_though_the_prompt_is_missing(studio_client: Client) -> None:
+def test_images_sent_with_an_invalid_form_are_kept(studio_client: Client) -> None:
     answer = studio_client.post("/", studio_form(mode="first", prompt="", file_first=picture()))
     image = SourceImage.objects.get()
     assert answer.status_code == 422
@@ -53,7 +53,7 @@ def test_a_missing_image_is_named(studio_client: Client) -> None:
     assert VideoTask.objects.count() == 0
 
 
-def test_what_is_not_an_image_is_refused_in_words(studio_client: Client) -> None:
+def test_a_file_that_is_no_image_is_refused_with_a_message(studio_client: Client) -> None:
     answer = studio_client.post("/", studio_form(mode="first", file_first=SimpleUploadedFile("x.png", b"hello")))
     assert answer.status_code == 422
     slot = next(slot for slot in answer.context["slots"] if slot.name == "first")
@@ -62,7 +62,7 @@ def test_what_is_not_an_image_is_refused_in_words(studio_client: Client) -> None
     assert SourceImage.objects.count() == 0
 
 
-def test_an_image_can_be_taken_out_without_javascript(studio_client: Client, alice: User) -> None:
+def test_an_image_can_be_removed_without_javascript(studio_client: Client, alice: User) -> None:
     image = source_images.store(user=alice, upload=picture())
     sent = studio_form(mode="first", image_first=str(image.pk), remove="first")
     del sent["enable_translation"]
@@ -74,7 +74,7 @@ def test_an_image_can_be_taken_out_without_javascript(studio_client: Client, ali
     assert VideoTask.objects.count() == 0
 
 
-def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> None:
+def test_another_users_image_is_not_accepted(studio_client: Client, bob: User) -> None:
     image = source_images.store(user=bob, upload=picture())
     answer = studio_client.post("/", studio_form(mode="first", image_first=str(image.pk)))
     assert answer.status_code == 422
@@ -82,7 +82,7 @@ def test_somebody_elses_image_is_no_image(studio_client: Client, bob: User) -> N
     assert VideoTask.objects.count() == 0
 
 
-def test_without_javascript_an_impossible_model_is_refused_in_words(studio_client: Client, alice: User) -> None:
+def test_without_javascript_an_unsuitable_model_is_refused_with_a_message(studio_client: Client, alice: User) -> None:
     image = source_images.store(user=alice, upload=picture())
     give_credits(alice, 400)
     answer = studio_client.post(
@@ -93,7 +93,7 @@ def test_without_javascript_an_impossible_model_is_refused_in_words(studio_clien
     assert ledger.balance_of(alice) == 500
 
 
-def test_an_image_is_kept_as_soon_as_it_is_chosen(studio_client: Client, alice: User) -> None:
+def test_an_image_is_stored_as_soon_as_it_is_chosen(studio_client: Client, alice: User) -> None:
     answer = studio_client.post("/images/?slot=first", {"file_first": picture()}, headers=HTMX_HEADERS)
     image = SourceImage.objects.get(user=alice)
     assert answer.status_code == 200
@@ -103,7 +103,7 @@ def test_an_image_is_kept_as_soon_as_it_is_chosen(studio_client: Client, alice: 
         assert shown.status_code == 200
 
 
-def test_a_bad_upload_says_why_and_leaves_the_place_empty(studio_client: Client) -> None:
+def test_a_refused_upload_shows_the_reason_and_an_empty_slot(studio_client: Client) -> None:
     answer = studio_client.post(
         "/images/?slot=last", {"file_last": SimpleUploadedFile("a.png", b"GIF89a?")}, headers=HTMX_HEADERS
     )

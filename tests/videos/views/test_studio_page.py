@@ -21,7 +21,7 @@ MAX_QUERIES = 111
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
-def test_a_stranger_sees_the_landing_page_and_alice_the_studio(client: Client, alice: User) -> None:
+def test_a_visitor_sees_the_landing_page_and_a_user_the_studio(client: Client, alice: User) -> None:
     assert "What you can count on" in client.get("/").text
     client.force_login(alice)
     page = client.get("/").text
@@ -29,7 +29,7 @@ def test_a_stranger_sees_the_landing_page_and_alice_the_studio(client: Client, a
     assert "What you can count on" not in page
 
 
-def test_the_live_price_is_the_first_paints_price(studio_client: Client) -> None:
+def test_the_live_price_equals_the_page_price(studio_client: Client) -> None:
     page = studio_client.get("/").text
     assert '<span class="pay-price"><b>60</b> credits</span>' in page
     live = studio_client.get(
@@ -40,7 +40,7 @@ def test_the_live_price_is_the_first_paints_price(studio_client: Client) -> None
     assert 'hx-swap-oob="true"' in live
 
 
-def test_the_quote_shows_only_what_can_be_made_and_says_what_it_moved(studio_client: Client) -> None:
+def test_the_quote_shows_only_valid_options_and_names_its_adjustments(studio_client: Client) -> None:
     asked = {"mode": "reference", "model": "veo3", "duration_s": "4"}
     answer = studio_client.get("/quote/", asked, headers=HTMX_HEADERS)
     options = answer.context["options"]
@@ -50,21 +50,19 @@ def test_the_quote_shows_only_what_can_be_made_and_says_what_it_moved(studio_cli
     assert "always 8 seconds" in answer.text
 
 
-def test_a_quote_beyond_the_purse_says_how_much_is_missing(studio_client: Client) -> None:
+def test_a_quote_above_the_balance_shows_the_missing_credits(studio_client: Client) -> None:
     assert "150 credits short" in studio_client.get("/quote/", {"model": "veo3"}, headers=HTMX_HEADERS).text
 
 
 @pytest.mark.parametrize("odd", ["", "x" * 5000, "veo9", "<script>", "\x00"])
-def test_odd_values_in_a_quote_fall_back_to_what_works(studio_client: Client, odd: str) -> None:
+def test_invalid_values_in_a_quote_fall_back_to_valid_ones(studio_client: Client, odd: str) -> None:
     asked = dict.fromkeys(("mode", "model", "aspect_ratio", "resolution", "duration_s"), odd)
     answer = studio_client.get("/quote/", asked)
     assert answer.status_code == 200
     assert answer.context["options"].quote.user_credits == 60
 
 
-def test_the_list_stays_live_while_something_is_on_its_way_and_then_says_stop(
-    studio_client: Client, alice: User
-) -> None:
+def test_the_list_polls_while_a_video_is_unfinished_and_then_stops(studio_client: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
     live = studio_client.get("/", headers=HTMX_HEADERS)
     assert live.status_code == 200
@@ -89,7 +87,7 @@ def test_the_studio_asks_the_database_a_limited_number_of_times(
     assert len(queries) <= MAX_QUERIES, "\n".join(query["sql"] for query in queries)
 
 
-def test_the_latest_takes_are_sent_again_only_when_they_changed(studio_client: Client, alice: User) -> None:
+def test_the_latest_videos_are_sent_again_only_after_a_change(studio_client: Client, alice: User) -> None:
     video_states.make_ready(alice)
     video_states.make_generating(alice)
     shown = studio_client.get("/").context["live"].shown
@@ -97,7 +95,7 @@ def test_the_latest_takes_are_sent_again_only_when_they_changed(studio_client: C
     assert 'id="latest"' in studio_client.get("/", {"shown": "stale"}, headers=HTMX_HEADERS).text
 
 
-def test_the_first_visit_teaches_and_an_example_fills_the_form(studio_client: Client) -> None:
+def test_the_first_visit_shows_examples_that_fill_the_form(studio_client: Client) -> None:
     page = studio_client.get("/").text
     assert "Start from an example" in page
     assert "What a video costs" in page
@@ -107,7 +105,7 @@ def test_the_first_visit_teaches_and_an_example_fills_the_form(studio_client: Cl
     assert VideoTask.objects.count() == 0
 
 
-def test_run_again_brings_everything_back(studio_client: Client, alice: User) -> None:
+def test_run_again_fills_in_all_settings(studio_client: Client, alice: User) -> None:
     task = video_states.make_ready(
         alice,
         "Kelp forest",
@@ -128,11 +126,11 @@ def test_run_again_brings_everything_back(studio_client: Client, alice: User) ->
 
 
 @pytest.mark.parametrize("address", ["/?from=nonsense", "/?from=00000000-0000-4000-8000-000000000000"])
-def test_running_again_what_is_not_there_is_a_404(studio_client: Client, address: str) -> None:
+def test_running_a_missing_video_again_is_a_404(studio_client: Client, address: str) -> None:
     assert studio_client.get(address).status_code == 404
 
 
-def test_what_a_stranger_typed_waits_for_them(client: Client, alice: User) -> None:
+def test_a_visitors_prompt_is_kept_until_they_sign_in(client: Client, alice: User) -> None:
     answer = client.post("/", {"prompt": "A fox in the snow"})
     assert answer["Location"] == "/accounts/signup/"
     client.force_login(alice)
@@ -143,7 +141,7 @@ def test_what_a_stranger_typed_waits_for_them(client: Client, alice: User) -> No
     assert ledger.balance_of(alice) == 0
 
 
-def test_a_form_sent_after_the_session_ended_is_kept_through_the_sign_in(client: Client, alice: User) -> None:
+def test_a_form_sent_after_the_session_ended_is_kept_during_sign_in(client: Client, alice: User) -> None:
     answer = client.post("/", studio_form(model="veo3_lite"))
     assert answer["Location"] == "/accounts/login/"
     assert VideoTask.objects.count() == 0
@@ -153,7 +151,7 @@ def test_a_form_sent_after_the_session_ended_is_kept_through_the_sign_in(client:
     assert "Paper boats" in page.text
 
 
-def test_a_live_fragment_whose_session_ended_moves_the_whole_page(client: Client) -> None:
+def test_a_live_request_without_a_session_redirects_the_whole_page(client: Client) -> None:
     answer = client.get("/quote/", headers={**HTMX_HEADERS, "HX-Current-URL": "http://testserver/?example=dunes"})
     assert answer["HX-Redirect"] == "/accounts/login/?next=%2F%3Fexample%3Ddunes"
     assert client.get("/videos/")["Location"] == "/accounts/login/?next=/videos/"

@@ -37,7 +37,7 @@ def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, 
         assert poster["Content-Type"] == "image/webp"
 
 
-def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: Client, alice: User) -> None:
+def test_the_page_of_an_unfinished_video_polls_until_it_is_finished(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
     live = signed_in.get(f"/videos/{task.pk}/", headers=HTMX_HEADERS)
     assert live.status_code == 200
@@ -51,7 +51,7 @@ def test_the_page_of_an_unfinished_video_is_live_until_it_has_ended(signed_in: C
     assert "hx-trigger" not in last.text
 
 
-def test_a_refused_video_says_who_why_what_next_and_that_the_credits_are_back(signed_in: Client, alice: User) -> None:
+def test_a_refused_video_shows_the_reason_the_next_step_and_the_refund(signed_in: Client, alice: User) -> None:
     task = video_states.make_refused(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Refused by the provider" in page
@@ -62,7 +62,7 @@ def test_a_refused_video_says_who_why_what_next_and_that_the_credits_are_back(si
     assert ledger.balance_of(alice) == 60
 
 
-def test_an_unconfirmed_video_says_that_we_do_not_know_and_what_happens_when(signed_in: Client, alice: User) -> None:
+def test_an_unconfirmed_video_shows_its_state_and_when_it_is_refunded(signed_in: Client, alice: User) -> None:
     task = video_states.make_unconfirmed(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Unconfirmed" in page
@@ -72,7 +72,9 @@ def test_an_unconfirmed_video_says_that_we_do_not_know_and_what_happens_when(sig
     assert "Failed" not in page
 
 
-def test_a_waiting_video_says_its_place_and_is_cancelled_for_free(signed_in: Client, alice: User, bob: User) -> None:
+def test_a_queued_video_shows_its_position_and_is_cancelled_with_a_refund(
+    signed_in: Client, alice: User, bob: User
+) -> None:
     video_states.make_queued(bob)
     video_states.make_queued(alice)
     task = video_states.make_queued(alice)
@@ -86,7 +88,7 @@ def test_a_waiting_video_says_its_place_and_is_cancelled_for_free(signed_in: Cli
     assert ledger.balance_of(alice) == 60
 
 
-def test_cancelling_too_late_changes_nothing_and_says_so(signed_in: Client, alice: User) -> None:
+def test_cancelling_too_late_changes_nothing_and_shows_a_message(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
     answer = signed_in.post(f"/videos/{task.pk}/cancel/", follow=True)
     assert "Too late to cancel" in answer.text
@@ -94,7 +96,7 @@ def test_cancelling_too_late_changes_nothing_and_says_so(signed_in: Client, alic
     assert ledger.balance_of(alice) == 0
 
 
-def test_a_late_arrival_is_given_free_and_said(signed_in: Client, alice: User) -> None:
+def test_a_late_video_is_delivered_free_with_a_notice(signed_in: Client, alice: User) -> None:
     task = video_states.make_late(alice)
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "It arrived late" in page
@@ -102,7 +104,7 @@ def test_a_late_arrival_is_given_free_and_said(signed_in: Client, alice: User) -
     assert ledger.balance_of(alice) == 60
 
 
-def test_deleting_asks_first_then_the_video_is_gone_and_the_statement_stays(signed_in: Client, alice: User) -> None:
+def test_deleting_asks_first_and_keeps_the_statement(signed_in: Client, alice: User) -> None:
     task = video_states.make_ready(alice)
     assert "Delete this video?" in signed_in.get(f"/videos/{task.pk}/delete/").text
     answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
@@ -115,14 +117,14 @@ def test_deleting_asks_first_then_the_video_is_gone_and_the_statement_stays(sign
     assert ledger.statement(alice).filter(reference=task.reference).count() == 1
 
 
-def test_what_is_still_on_its_way_is_not_deleted(signed_in: Client, alice: User) -> None:
+def test_an_unfinished_video_is_not_deleted(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
     answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
     assert "still on its way" in answer.text
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
 
-def test_prompts_are_text_never_markup(signed_in: Client, alice: User) -> None:
+def test_prompts_are_escaped(signed_in: Client, alice: User) -> None:
     task = video_states.make_queued(alice, "<script>alert(1)</script>\"'><img src=x>")
     for path in ("/", f"/?from={task.pk}", "/videos/", f"/videos/{task.pk}/", "/credits/"):
         page = signed_in.get(path).text
@@ -130,7 +132,7 @@ def test_prompts_are_text_never_markup(signed_in: Client, alice: User) -> None:
         assert "<img src=x>" not in page
 
 
-def test_every_state_reason_and_event_has_words() -> None:
+def test_every_state_reason_and_event_has_a_text() -> None:
     assert set(STATES) == set(VideoTask.Status.values)
     assert set(RefusalReason) <= set(timeline.FAILURES)
     assert set(TaskEvent.Kind.values) - set(timeline.DESCRIPTIONS) == {TaskEvent.Kind.NOTE}
