@@ -81,7 +81,7 @@ def test_a_typed_prompt_survives_a_reload(new_page: NewPage, alice: User) -> Non
 def test_hints_detect_what_the_prompt_contains_and_add_what_is_missing(new_page: NewPage, alice: User) -> None:
     page = new_page(user=alice)
     page.goto("/?example=lighthouse")
-    detected = page.locator("#hints .said")
+    detected = page.locator("#hints .is-covered")
     expect(detected).to_have_count(5)
     page.fill("#id_prompt", "a fox")
     expect(detected).to_have_count(0)

@@ -1,4 +1,4 @@
-"""Olga's browser."""
+"""Olga's browser for tests of the operators' pages."""
 
 import pytest
 from django.test import Client
@@ -9,7 +9,7 @@ from accounts.models import User
 
 @pytest.fixture
 def desk(olga: User, settings: Settings) -> Client:
-    """Olga's browser, inside the operators' site."""
+    """Olga's browser, signed in to the operators' site."""
     settings.STAFF_MFA_REQUIRED = False
     client = Client()
     client.force_login(olga)

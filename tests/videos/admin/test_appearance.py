@@ -23,7 +23,7 @@ DARK, LIGHT = "rgb(12, 13, 16)", "rgb(246, 245, 242)"
 
 @pytest.fixture
 def lost(world: World, alice: User, settings: Settings) -> VideoTask:
-    """An unconfirmed video among others, an alert, and a worker that lives."""
+    """An unconfirmed video among others, an alert, and a running worker."""
     settings.STAFF_MFA_REQUIRED = False
     world.order(alice)
     world.run()
@@ -40,7 +40,7 @@ def test_the_operators_pages_use_our_design(
     lost: VideoTask, olga: User, new_page: NewPage, theme: str, viewport: tuple[int, int]
 ) -> None:
     User.objects.filter(pk=olga.pk).update(theme=theme)
-    # The device says the opposite: the person's own choice decides.
+    # The device has the opposite theme: the user's setting decides.
     page = new_page(user=olga, viewport=viewport, color_scheme="light" if theme == "dark" else "dark")
     for path in (
         "/admin/",

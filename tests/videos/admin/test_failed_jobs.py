@@ -1,4 +1,4 @@
-"""What operators see of the queue: failed jobs to read, and no page from which anybody could run a function by its name."""
+"""Operators can read failed jobs, and no admin page lets anybody run a function by its name."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""F76, F77: an operator and the machine reach for the same video at the same moment. One of them wins; money moves once."""
+"""F76, F77: an operator and the worker act on the same video at once. One of them wins, and money moves once."""
 
 import threading
 import time
@@ -24,21 +24,21 @@ from videos.providers.base import RefusalReason, Report, ReportState
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def together(*acts: Callable[[], object]) -> list[object]:
-    """Let every act begin at the same moment, each in its own thread and connection; what each returned, or its error."""
-    gate = threading.Barrier(len(acts))
-    results: list[object] = [None] * len(acts)
+def run_concurrently(*calls: Callable[[], object]) -> list[object]:
+    """Run all calls at once, each in its own thread and connection; returns each result or error."""
+    gate = threading.Barrier(len(calls))
+    results: list[object] = [None] * len(calls)
 
-    def run(place: int, act: Callable[[], object]) -> None:
+    def run(place: int, call: Callable[[], object]) -> None:
         try:
             gate.wait(10)
-            results[place] = act()
+            results[place] = call()
         except lifecycle.NotPossible as refusal:
             results[place] = refusal
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=(place, act)) for place, act in enumerate(acts)]
+    threads = [threading.Thread(target=run, args=(place, call)) for place, call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -47,7 +47,7 @@ def together(*acts: Callable[[], object]) -> list[object]:
 
 
 def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
-    """The operator's act; returns "cancelled"."""
+    """A call that cancels as an operator; it returns "cancelled"."""
 
     def act() -> object:
         operator_actions.cancel(task_id=task.pk, seen_status=seen, actor=actor)
@@ -56,7 +56,7 @@ def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
     return act
 
 
-def failure(task: VideoTask) -> Report:
+def failure_report(task: VideoTask) -> Report:
     """The provider's verdict that a task failed."""
     return Report(
         provider_task_id=task.provider_task_id or "", state=ReportState.FAILED, reason=RefusalReason.GENERATION
@@ -73,9 +73,9 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
     for each in tasks:
         task = world.reload(each)
         assert task.status == "generating"
-        by_hand, by_verdict = together(
+        by_hand, by_verdict = run_concurrently(
             cancel(task, "generating", olga),
-            lambda task=task: verdicts.record_failure(task_id=task.pk, report=failure(task), source="poll"),  # type: ignore[misc]
+            lambda task=task: verdicts.record_failure(task_id=task.pk, report=failure_report(task), source="poll"),  # type: ignore[misc]
         )
         assert (by_hand == "cancelled") != by_verdict
         world.assert_refunded(task)
@@ -90,7 +90,7 @@ def test_f76_two_operators_and_the_deadline_refund_once(world: World, alice: Use
         task = world.order(alice)
         if seen == "generating":
             world.send()
-        results = together(cancel(task, seen, olga), cancel(task, seen, bob), cancel(task, seen, olga))
+        results = run_concurrently(cancel(task, seen, olga), cancel(task, seen, bob), cancel(task, seen, olga))
         assert results.count("cancelled") == 1
         world.assert_refunded(task)
     assert LedgerEntry.objects.filter(kind="refund").count() == 2
@@ -113,10 +113,10 @@ def test_f77_cancelling_while_the_dispatcher_claims_cancels_or_sends_but_never_b
             done.append(task.prompt)
         return done
 
-    cancelled, _sent = together(cancel_all, dispatch.dispatch_due)
+    cancelled, _sent = run_concurrently(cancel_all, dispatch.dispatch_due)
     assert isinstance(cancelled, list)
     sent = {task.prompt for task in tasks} - set(cancelled)
-    # A dispatcher that found the next one taken stops for this time; the sweep rings again.
+    # A dispatcher that found the next task claimed stops; the sweep starts it again.
     world.run()
     assert world.count_submissions() == len(sent)
     for task in tasks:

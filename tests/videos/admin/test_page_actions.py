@@ -10,38 +10,38 @@ from pytest_django import Settings
 from accounts.models import User
 from billing.models import Alert
 from tests.people import make_person
-from tests.videos.admin.operator_pages import LIST, do, page, unconfirmed_video
+from tests.videos.admin.operator_pages import LIST, perform, unconfirmed_video, video_page
 from tests.videos.world import World
 from videos.models import TaskEvent, VideoFile, VideoTask
 
 
-def ask(desk: Client, act: str, *tasks: VideoTask) -> str:
-    """The page that asks before an act."""
+def open_confirmation(desk: Client, act: str, *tasks: VideoTask) -> str:
+    """The confirmation page of an action."""
     form = {"action": act, "_selected_action": [str(task.pk) for task in tasks]}
     return desk.post(LIST, form).text
 
 
 def test_every_action_asks_first_and_shows_its_cost(desk: Client, world: World, alice: User) -> None:
     unconfirmed, queued = unconfirmed_video(world, alice), world.order(alice)
-    text = ask(desk, "cancel_with_refund", queued, unconfirmed)
+    text = open_confirmation(desk, "cancel_with_refund", queued, unconfirmed)
     assert "60 credits will be refunded to alice@example.com. Nothing was sent" in text
     assert "may have charged 60 provider credits" in text
-    assert "This costs nothing by itself" in ask(desk, "check_now", queued)
-    assert "Not possible in its current state" in ask(desk, "mark_lost", queued)
-    assert "Not possible in its current state" in ask(desk, "retry_download", queued)
+    assert "This costs nothing by itself" in open_confirmation(desk, "check_now", queued)
+    assert "Not possible in its current state" in open_confirmation(desk, "mark_lost", queued)
+    assert "Not possible in its current state" in open_confirmation(desk, "retry_download", queued)
     assert world.reload(queued).status == "queued"
     assert world.ledger_entries(queued) == [("charge", -60)]
 
 
 def test_a_queued_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
-    assert "60 credits refunded to alice@example.com" in do(desk, "cancel_with_refund", task)
+    assert "60 credits refunded to alice@example.com" in perform(desk, "cancel_with_refund", task)
     world.assert_refunded(task)
     assert world.spend_state(task) == ("settled", "not_spent")
     event = TaskEvent.objects.get(task=task, kind="cancelled")
     assert event.actor == olga
     assert LogEntry.objects.get(object_id=str(task.pk)).change_message == "cancel_with_refund"
-    assert "nothing was changed" in do(desk, "cancel_with_refund", task)
+    assert "nothing was changed" in perform(desk, "cancel_with_refund", task)
     world.assert_refunded(task)
 
 
@@ -50,7 +50,7 @@ def test_a_running_video_is_cancelled_and_a_late_result_is_free(
 ) -> None:
     task = world.order(alice)
     world.send()
-    do(desk, "cancel_with_refund", world.reload(task))
+    perform(desk, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
     assert world.reload(task).failure_code == "operator"
     assert world.spend_state(task) == ("settled", "possible")
@@ -61,7 +61,7 @@ def test_a_running_video_is_cancelled_and_a_late_result_is_free(
     assert world.reload(task).late_at is not None
     world.assert_refunded(task)
     assert world.count_submissions() == 1
-    assert "Arrived late" in page(desk, task)
+    assert "Arrived late" in video_page(desk, task)
 
 
 def test_a_video_that_cannot_be_downloaded_is_cancelled_at_its_known_cost(
@@ -73,15 +73,15 @@ def test_a_video_that_cannot_be_downloaded_is_cancelled_at_its_known_cost(
     world.advance(minutes=3)
     world.poll()
     assert world.reload(task).status == "downloading"
-    assert "charged 60 provider credits" in ask(desk, "cancel_with_refund", world.reload(task))
-    do(desk, "cancel_with_refund", world.reload(task))
+    assert "charged 60 provider credits" in open_confirmation(desk, "cancel_with_refund", world.reload(task))
+    perform(desk, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
     assert world.spend_state(task) == ("settled", "price_list")
 
 
 def test_an_unconfirmed_video_is_marked_as_lost(desk: Client, world: World, alice: User, olga: User) -> None:
     task = unconfirmed_video(world, alice)
-    assert "Marked as lost" in do(desk, "mark_lost", world.reload(task))
+    assert "Marked as lost" in perform(desk, "mark_lost", world.reload(task))
     world.assert_refunded(task)
     assert world.reload(task).failure_code == "unconfirmed"
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
@@ -93,14 +93,14 @@ def test_checking_now_makes_the_video_due_and_is_recorded(desk: Client, world: W
     before = world.reload(task).due_at
     world.sandbox.finish()
     assert world.poll() == 0
-    assert "being checked now" in do(desk, "check_now", world.reload(task))
+    assert "being checked now" in perform(desk, "check_now", world.reload(task))
     assert world.reload(task).due_at < before
     assert world.poll() == 1
     assert world.reload(task).status == "downloading"
     assert TaskEvent.objects.get(task=task, kind="note").actor == olga
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "check_now", world.reload(task))
+    assert "Nothing can be done in its current state" in perform(desk, "check_now", world.reload(task))
 
 
 def test_a_lost_file_is_downloaded_again(desk: Client, world: World, alice: User) -> None:
@@ -111,10 +111,10 @@ def test_a_lost_file_is_downloaded_again(desk: Client, world: World, alice: User
     world.poll()
     VideoFile.objects.filter(task=task).update(due_at=world.clock.now() + timedelta(days=3))
     assert world.download() == 0
-    assert "1 file is being downloaded" in do(desk, "retry_download", world.reload(task))
+    assert "1 file is being downloaded" in perform(desk, "retry_download", world.reload(task))
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in do(desk, "retry_download", world.reload(task))
+    assert "Nothing can be done in its current state" in perform(desk, "retry_download", world.reload(task))
 
 
 def test_view_permission_alone_allows_no_action(world: World, alice: User, settings: Settings) -> None:
@@ -124,9 +124,9 @@ def test_view_permission_alone_allows_no_action(world: World, alice: User, setti
     reader.user_permissions.add(Permission.objects.get(codename="view_videotask"))
     client = Client()
     client.force_login(reader)
-    text = page(client, task)
+    text = video_page(client, task)
     assert "Cancel with refund" not in text
-    do(client, "cancel_with_refund", task)
+    perform(client, "cancel_with_refund", task)
     assert world.reload(task).status == "queued"
     nobody = make_person("nora@example.com", is_staff=True)
     client.force_login(nobody)

@@ -10,13 +10,13 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.people import make_person
-from tests.videos.admin.operator_pages import LIST, do, page, unconfirmed_video
+from tests.videos.admin.operator_pages import LIST, perform, unconfirmed_video, video_page
 from tests.videos.world import World
 from videos.lifecycle import acts as lifecycle
 from videos.models import CallbackReceipt, VideoFile
 
 
-def titles(text: str) -> int:
+def count_rows(text: str) -> int:
     """How many videos a list shows."""
     return len(re.findall(r'class="field-state', text))
 
@@ -25,7 +25,7 @@ def test_the_list_shows_state_user_price_and_cost(desk: Client, world: World, al
     task = world.order(alice)
     world.run()
     text = desk.get(LIST).text
-    assert titles(text) == 1
+    assert count_rows(text) == 1
     for shown in (task.prompt[:40], alice.email, ">Ready<", "Fast · 720p", "60"):
         assert shown in text
 
@@ -38,7 +38,7 @@ def test_the_number_of_queries_does_not_depend_on_the_list_length(desk: Client, 
     for _ in range(15):
         world.order(alice)
     with CaptureQueriesContext(connection) as many:
-        assert titles(desk.get(LIST).text) == 16
+        assert count_rows(desk.get(LIST).text) == 16
     assert len(many) <= len(few)
 
 
@@ -52,7 +52,7 @@ def test_a_video_is_found_by_prompt_user_and_every_id(
     provider = world.reload(task).provider_task_id
     term = term.format(pk=task.pk, number=str(task.pk)[:8].upper(), provider=provider)
     text = desk.get(LIST, {"q": term}).text
-    assert titles(text) == 1
+    assert count_rows(text) == 1
     assert str(task.pk) in text
 
 
@@ -61,7 +61,7 @@ def test_a_filter_finds_videos_that_need_attention(desk: Client, world: World, a
     lifecycle.mark_delayed(task_id=delayed.pk)
     for code, task in (("delayed", delayed), ("unconfirmed", unconfirmed)):
         text = desk.get(LIST, {"attention": code}).text
-        assert titles(text) == 1
+        assert count_rows(text) == 1
         assert str(task.pk) in text
     for query, count in (
         ({"status__exact": "queued"}, 2),
@@ -69,14 +69,14 @@ def test_a_filter_finds_videos_that_need_attention(desk: Client, world: World, a
         ({"resolution": "720p"}, 3),
         ({"attention": "odd"}, 0),
     ):
-        assert titles(desk.get(LIST, query).text) == count
+        assert count_rows(desk.get(LIST, query).text) == count
 
 
 def test_the_page_of_a_ready_video_shows_all_details(desk: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.run()
     file = VideoFile.objects.get(task=task)
-    text = page(desk, task)
+    text = video_page(desk, task)
     provider_task_id = world.reload(task).provider_task_id
     assert provider_task_id
     for shown in (
@@ -102,10 +102,10 @@ def test_an_untrusted_callback_body_is_escaped_and_shortened(desk: Client, world
     task = world.order(alice)
     body = "<script>alert(1)</script>" + "x" * 60_000
     receipt = CallbackReceipt.objects.create(task=task, body=body, body_sha256="0" * 64, verdict="malformed")
-    for text in (page(desk, task), desk.get(f"/admin/videos/callbackreceipt/{receipt.pk}/change/").text):
+    for text in (video_page(desk, task), desk.get(f"/admin/videos/callbackreceipt/{receipt.pk}/change/").text):
         assert "&lt;script&gt;alert(1)" in text
         assert "<script>alert" not in text
-    assert len(page(desk, task)) < 60_000
+    assert len(video_page(desk, task)) < 60_000
     assert "Malformed" in desk.get("/admin/videos/callbackreceipt/", {"verdict__exact": "malformed"}).text
 
 
@@ -114,7 +114,7 @@ def test_videos_cannot_be_added_edited_or_deleted(desk: Client, world: World, al
     assert desk.get(f"{LIST}add/").status_code == 403
     assert desk.get(f"{LIST}{task.pk}/delete/").status_code == 403
     desk.post(f"{LIST}{task.pk}/change/", {"status": "ready", "prompt": "other"})
-    do(desk, "delete_selected", task)
+    perform(desk, "delete_selected", task)
     assert world.reload(task).status == "queued"
     assert world.reload(task).prompt == task.prompt
 
@@ -141,5 +141,5 @@ def test_f80_the_operators_pages_are_a_404_for_users(
             answer = client.get(path)
             assert answer.status_code in (302, 403), path
             assert str(task.prompt) not in answer.text
-        do(client, "cancel_with_refund", task)
+        perform(client, "cancel_with_refund", task)
         assert world.reload(task).status == "queued"

@@ -19,7 +19,7 @@ from tests.people import make_person
 
 
 @pytest.fixture
-def clerk(settings: Settings, db: None) -> Callable[..., Client]:
+def staff_browser(settings: Settings, db: None) -> Callable[..., Client]:
     settings.STAFF_MFA_REQUIRED = False
 
     def hired(*rights: str) -> Client:
@@ -31,12 +31,12 @@ def clerk(settings: Settings, db: None) -> Callable[..., Client]:
 
 
 @pytest.fixture
-def made(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
-    """An account with a balance read before anything was made."""
+def account(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
+    """The provider account with a balance that was read before any video was ordered."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_ACTIVE_PER_USER = settings.PROVIDER_RATE_LIMIT = 100
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = Decimal(0)
-    account = provider_accounts.get_current_account()
-    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    return account
+    current = provider_accounts.get_current_account()
+    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
+    return current

@@ -16,7 +16,7 @@ from billing.audit import runner as audit_runner
 from billing.models import FileAnswer, ProviderAccount, ProviderEntry, Spend
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.videos.audit.reconciliation_page import PAGE, kept, said
+from tests.videos.audit.reconciliation_page import PAGE, page_text, summarize_files
 from videos.models import VideoFile, VideoTask
 from videos.storage import media_store
 
@@ -24,82 +24,86 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def differing(made: ProviderAccount, alice: User) -> VideoTask:
-    """Paid, and without a file."""
+def differing_video(account: ProviderAccount, alice: User) -> VideoTask:
+    """A paid video without a file."""
     task = history.failed(alice)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
-    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     return task
 
 
-def explain(desk: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:
+def post_answer(desk: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:
     return desk.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
 
 
 def test_an_answered_file_no_longer_counts_as_a_difference(
     desk: Client,
-    differing: VideoTask,
-    made: ProviderAccount,
+    differing_video: VideoTask,
+    account: ProviderAccount,
     olga: User,
 ) -> None:
     html = desk.get(PAGE).text
-    assert f'value="{differing.reference}" form="answer-paid_without_file"' in html
+    assert f'value="{differing_video.reference}" form="answer-paid_without_file"' in html
     assert 'class="chip chip-good">match' not in html
-    done = explain(desk, differing.reference)
+    done = post_answer(desk, differing_video.reference)
     assert done.redirect_chain == [(PAGE, 302)]
-    text = said(done.text)
+    text = page_text(done.text)
     assert "Decisions saved: 1." in text
     assert 'class="chip chip-good">match' in done.text
     assert "Never made · olga@example.com" in text
-    assert f"/admin/videos/videotask/{differing.pk}/change/" in done.text
+    assert f"/admin/videos/videotask/{differing_video.pk}/change/" in done.text
     one = FileAnswer.objects.get()
-    assert (one.kind, one.reference, one.provider_credits) == ("paid_without_file", differing.reference, 60)
+    assert (one.kind, one.reference, one.provider_credits) == ("paid_without_file", differing_video.reference, 60)
     assert (one.reason, one.actor) == ("Never made", olga)
-    assert LogEntry.objects.get().change_message == f"{differing.reference}: Never made"
-    found = kept(made)
+    assert LogEntry.objects.get().change_message == f"{differing_video.reference}: Never made"
+    found = summarize_files(account)
     assert (found.is_matching, found.answered, found.answers) == (True, 1, [one])
-    # The money itself is untouched.
-    assert Spend.objects.get(job_id=differing.pk).actual == 60
+    # The spend itself is unchanged.
+    assert Spend.objects.get(job_id=differing_video.pk).actual == 60
     assert not ProviderEntry.objects.exists()
 
 
-def test_only_differing_files_are_answered_and_only_once(desk: Client, differing: VideoTask, alice: User) -> None:
+def test_only_differing_files_are_answered_and_only_once(desk: Client, differing_video: VideoTask, alice: User) -> None:
     sound = history.ready(alice)
     for references, kind in (
         ((sound.reference,), "paid_without_file"),
-        ((differing.reference,), "missing"),
-        ((differing.reference, sound.reference), "paid_without_file"),
+        ((differing_video.reference,), "missing"),
+        ((differing_video.reference, sound.reference), "paid_without_file"),
         (("videos/none.mp4",), "stray"),
-        ((differing.reference,), "nonsense"),
+        ((differing_video.reference,), "nonsense"),
     ):
-        assert "One of these was decided or repaired in the meantime." in explain(desk, *references, kind=kind).text
-    assert "Select at least one file." in explain(desk).text
+        assert "One of these was decided or repaired in the meantime." in post_answer(desk, *references, kind=kind).text
+    assert "Select at least one file." in post_answer(desk).text
     assert not FileAnswer.objects.exists()
-    explain(desk, differing.reference)
-    assert "One of these was decided" in explain(desk, differing.reference, reason="Again").text
+    post_answer(desk, differing_video.reference)
+    assert "One of these was decided" in post_answer(desk, differing_video.reference, reason="Again").text
     assert FileAnswer.objects.get().reason == "Never made"
 
 
-def test_an_answer_without_a_reason_is_refused_and_keeps_the_selection(desk: Client, differing: VideoTask) -> None:
-    html = explain(desk, differing.reference, reason=" ").text
+def test_an_answer_without_a_reason_is_refused_and_keeps_the_selection(
+    desk: Client, differing_video: VideoTask
+) -> None:
+    html = post_answer(desk, differing_video.reference, reason=" ").text
     assert "This field is required." in html
     assert '<details class="file-answer" open>' in html
-    assert re.search(rf'value="{differing.reference}"[^>]* checked', html)
+    assert re.search(rf'value="{differing_video.reference}"[^>]* checked', html)
     assert not FileAnswer.objects.exists()
 
 
-def test_answers_about_files_need_the_permission_to_correct(clerk: Callable[..., Client], differing: VideoTask) -> None:
-    reader = clerk("view_providerentry")
+def test_answers_about_files_need_the_permission_to_correct(
+    staff_browser: Callable[..., Client], differing_video: VideoTask
+) -> None:
+    reader = staff_browser("view_providerentry")
     assert "Paid, but there is no file" in reader.get(PAGE).text
     assert "file-answer" not in reader.get(PAGE).text
-    assert explain(reader, differing.reference).status_code == 403
-    assert explain(Client(enforce_csrf_checks=True), differing.reference).status_code == 403
+    assert post_answer(reader, differing_video.reference).status_code == 403
+    assert post_answer(Client(enforce_csrf_checks=True), differing_video.reference).status_code == 403
     assert not FileAnswer.objects.exists()
 
 
 def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     desk: Client,
-    made: ProviderAccount,
+    account: ProviderAccount,
     alice: User,
 ) -> None:
     task = history.ready(alice)
@@ -108,13 +112,13 @@ def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     stray.parent.mkdir(parents=True)
     stray.write_bytes(b"nobody's")
     os.utime(stray, (0, 0))
-    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     assert {(one.invariant, one.reference) for one in audit_runner.run_audit().problems} >= {
         ("I7", task.reference),
         ("I15", "videos/2020/01/stray.mp4"),
     }
-    explain(desk, task.reference, kind="missing", reason="The disk broke")
-    text = said(explain(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
+    post_answer(desk, task.reference, kind="missing", reason="The disk broke")
+    text = page_text(post_answer(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files match" in text

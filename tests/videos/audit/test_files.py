@@ -1,4 +1,4 @@
-"""The frequent looks at stored files: bounded, each file in its turn, and what is gone is told of until it is back."""
+"""The frequent check of stored files: limited, each file in turn, and a missing file is reported until it is back."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -36,7 +36,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of films and images whose size the storage was asked for."""
+    """The names of files whose size the storage was asked for."""
     names: list[str] = []
     size = FileSystemStorage.size
 
@@ -52,7 +52,7 @@ def films(user: User, count: int) -> list[VideoTask]:
     return [history.ready(user) for _ in range(count)]
 
 
-def name_of(task: VideoTask) -> str:
+def file_name(task: VideoTask) -> str:
     return VideoFile.objects.get(task=task).name
 
 
@@ -64,7 +64,7 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
     alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
-    names = {name_of(task) for task in films(alice, 5)}
+    names = {file_name(task) for task in films(alice, 5)}
     seen: set[str] = set()
     for number in (1, 2, 3):
         asked.clear()
@@ -77,7 +77,7 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
     assert seen == names
     still.sleep(900)
     asked.clear()
-    newest = name_of(history.ready(alice))
+    newest = file_name(history.ready(alice))
     audit_runner.run_audit(often=True)
     assert newest in asked, "what was never looked for goes first"
 
@@ -87,7 +87,7 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     lost, *_others = films(alice, 3)
-    film = media / name_of(lost)
+    film = media / file_name(lost)
     film.unlink()
     for _ in range(4):
         still.sleep(900)
@@ -104,7 +104,7 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
 
 def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, media: Path) -> None:
     (task,) = films(alice, 1)
-    film = media / name_of(task)
+    film = media / file_name(task)
     film.write_bytes(history.FILM[::-1])
     assert gone(audit_runner.run_audit(often=True)) == set()
     assert gone(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
@@ -132,7 +132,7 @@ def test_a_slow_storage_cuts_short_only_a_frequent_check(
 
 def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = films(alice, 2)
-    (media / name_of(lost)).unlink()
+    (media / file_name(lost)).unlink()
     assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}
 
     def fails(storage: FileSystemStorage, name: str) -> int:
@@ -179,7 +179,7 @@ def test_a_bucket_gets_two_requests_for_each_video(
         "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
     }
     poster = VideoFile.objects.get(task=task).poster_name
-    for name, content in ((name_of(task), history.FILM), (poster, history.POSTER)):
+    for name, content in ((file_name(task), history.FILM), (poster, history.POSTER)):
         s3_server.client.put_object(Bucket=s3_server.bucket, Key=name, Body=content)
     calls: list[str] = []
 
@@ -203,7 +203,7 @@ def test_rechecked_files_leave_time_for_the_others(
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_RECHECKED", 1)
     for task in films(alice, 3):
-        (media / name_of(task)).unlink()
+        (media / file_name(task)).unlink()
     still.sleep(900)
     audit_runner.run_audit(often=True)
     fresh = history.ready(alice)

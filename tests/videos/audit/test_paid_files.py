@@ -20,7 +20,7 @@ from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import unguarded
 from tests.jobs import job_id
-from tests.videos.audit.reconciliation_page import PAGE, kept
+from tests.videos.audit.reconciliation_page import PAGE, summarize_files
 from videos.audit import paid_files
 from videos.models import VideoFile, VideoTask
 from videos.storage import media_store
@@ -32,19 +32,23 @@ def differences(found: paid_files.PaidFiles) -> dict[str, list[UUID]]:
     return {one.kind: [task.pk for task in one.tasks] for one in found.differences}
 
 
-def test_files_agree_when_every_paid_video_is_on_the_disk(made: ProviderAccount, alice: User) -> None:
+def test_files_agree_when_every_paid_video_is_on_the_disk(account: ProviderAccount, alice: User) -> None:
     tasks = [history.ready(alice), history.ready(alice)]
     history.failed(alice)
     history.downloading(alice)
-    found = kept(made)
+    found = summarize_files(account)
     assert (found.delivered, found.files, found.checked, found.deleted) == (2, 2, 2, 0)
     assert found.size_bytes == 2 * len(history.FILM)
     assert (found.differences, found.is_matching) == ([], True)
     VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
-    assert (kept(made).delivered, kept(made).deleted, kept(made).is_matching) == (1, 1, True)
+    assert (
+        summarize_files(account).delivered,
+        summarize_files(account).deleted,
+        summarize_files(account).is_matching,
+    ) == (1, 1, True)
 
 
-def test_each_kind_of_difference_lists_its_videos(made: ProviderAccount, alice: User) -> None:
+def test_each_kind_of_difference_lists_its_videos(account: ProviderAccount, alice: User) -> None:
     missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
     media_store.delete(VideoFile.objects.get(task=missing).name)
     Spend.objects.filter(job_id=free.pk).update(actual=0)
@@ -52,7 +56,7 @@ def test_each_kind_of_difference_lists_its_videos(made: ProviderAccount, alice: 
     failed = history.failed(alice)
     Spend.objects.filter(job_id=failed.pk).update(actual=60, basis="reported")
     spend.settle(job_id=history.waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    found = kept(made)
+    found = summarize_files(account)
     assert differences(found) == {
         "missing": [missing.pk],
         "unpaid_file": [free.pk],
@@ -64,14 +68,14 @@ def test_each_kind_of_difference_lists_its_videos(made: ProviderAccount, alice: 
     assert (paid.count, paid.provider_credits, str(paid.label)) == (1, 60, "Paid, but there is no file")
 
 
-def test_a_file_of_another_size_counts_as_missing(made: ProviderAccount, alice: User, settings: Settings) -> None:
+def test_a_file_of_another_size_counts_as_missing(account: ProviderAccount, alice: User, settings: Settings) -> None:
     task = history.ready(alice)
     (Path(settings.MEDIA_ROOT) / VideoFile.objects.get().name).write_bytes(b"half")
-    assert differences(kept(made)) == {"missing": [task.pk]}
+    assert differences(summarize_files(account)) == {"missing": [task.pk]}
 
 
 def test_without_a_local_disk_the_last_consistency_check_counts(
-    made: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
+    account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = history.ready(alice)
     monkeypatch.setattr(media_store, "local_path", lambda name: None)
@@ -81,20 +85,20 @@ def test_without_a_local_disk_the_last_consistency_check_counts(
         {"invariant": "I15", "reference": "videos/stray.mp4", "text": "no row"},
     ]
     run = BooksRun.objects.create(took_s=1, problems=3, first_problems=problems)
-    found = kept(made, run)
+    found = summarize_files(account, run)
     assert (found.checked, differences(found)) == (0, {"missing": [task.pk], "stray": []})
     assert found.differences[1].names == ["videos/stray.mp4"]
 
 
 def test_the_page_links_to_the_videos_and_offers_the_download(
     desk: Client,
-    made: ProviderAccount,
+    account: ProviderAccount,
     alice: User,
 ) -> None:
     task = history.failed(alice)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     VideoFile.objects.create(task=task, index=0, source_url="https://files.example/a.mp4", state="lost")
-    provider_accounts.record_balance(account_id=made.pk, balance=Decimal(4940))
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     BooksRun.objects.create(
         took_s=1,
         problems=1,
@@ -110,8 +114,8 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
     assert desk.get(link[1].replace("&amp;", "&")).status_code == 200
 
 
-def test_differences_found_by_the_database_equal_a_check_video_by_video(made: ProviderAccount, alice: User) -> None:
-    """Every mix of cost, files, end and lateness, sorted by plain rules and by the page."""
+def test_differences_found_by_the_database_equal_a_check_video_by_video(account: ProviderAccount, alice: User) -> None:
+    """Every combination of cost, files, status and lateness, classified by simple rules and by the page."""
     expected: dict[str, set[UUID]] = {}
     mixes = product(
         (0, 60), ((), ("stored",), ("deleted",), ("lost", "stored"), ("lost",)), (False, True), (False, True)
@@ -137,20 +141,20 @@ def test_differences_found_by_the_database_equal_a_check_video_by_video(made: Pr
     expected.pop("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media_store, "local_path", lambda name: None)
-        found = kept(made)
+        found = summarize_files(account)
         patch.setattr(paid_files, "MAX_NAMED", 100)
-        assert {kind: set(tasks) for kind, tasks in differences(kept(made)).items()} == expected
+        assert {kind: set(tasks) for kind, tasks in differences(summarize_files(account)).items()} == expected
     assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
     assert (found.delivered, found.files, found.deleted) == (16, 16, 8)
 
 
 def new_job(user: User) -> Spend:
-    """A job that is no video's."""
+    """A job without a video."""
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return spend.estimate(job_id=job_id("job:1"), user=user, quote=quote)
 
 
-def test_the_number_of_queries_does_not_depend_on_the_number_of_videos(made: ProviderAccount, alice: User) -> None:
+def test_the_number_of_queries_does_not_depend_on_the_number_of_videos(account: ProviderAccount, alice: User) -> None:
     counts = []
     for _ in range(2):
         for _ in range(3):
@@ -158,6 +162,6 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_videos(made: Pro
             Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
             history.ready(alice)
         with CaptureQueriesContext(connection) as queries:
-            kept(made)
+            summarize_files(account)
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 14

@@ -18,7 +18,7 @@ from billing.reconciliation import top_ups
 from tests.billing.conftest import SetClock
 from tests.billing.purse import Purse
 from tests.people import give_credits
-from tests.videos.audit.reconciliation_page import PAGE, said
+from tests.videos.audit.reconciliation_page import PAGE, page_text
 
 pytestmark = pytest.mark.django_db
 KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
@@ -31,7 +31,7 @@ def purse(still: SetClock, alice: User, settings: Settings) -> Purse:
 
 
 def sums(html: str) -> dict[str, str]:
-    """The reckoning: words and amount of each line."""
+    """Label and amount of each line of the calculation."""
     table = html[html.index('class="sums') :]
     rows = re.findall(r'<th scope="row">([^<]*).*?</th>\s*<td>([^<]*)</td>', table[: table.index("</table>")], re.S)
     return dict(rows)
@@ -51,7 +51,7 @@ def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playg
 
 def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, purse: Purse) -> None:
     purse.read()
-    text = said(desk.get(PAGE).text)
+    text = page_text(desk.get(PAGE).text)
     assert "Nothing to compare yet" in text
     assert "Books not checked yet" in text
     assert desk.post(PAGE, {}).status_code == 403
@@ -59,7 +59,7 @@ def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, purse: P
 
 def test_without_an_account_the_page_explains_what_is_missing(desk: Client, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert "There is no provider account" in said(desk.get(PAGE).text)
+    assert "There is no provider account" in page_text(desk.get(PAGE).text)
 
 
 def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
@@ -73,7 +73,7 @@ def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
     top_ups.reconcile_accounts()
     BooksRun.objects.create(took_s=1, problems=0, at=purse.still.at)
     html = desk.get(PAGE).text
-    text = said(html)
+    text = page_text(html)
     assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
     assert sums(html) == {
         "Balance at the beginning": "5,000",
@@ -95,7 +95,7 @@ def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
 def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, purse: Purse) -> None:
     gone(purse)
     html = desk.get(PAGE).text
-    text = said(html)
+    text = page_text(html)
     assert "12.5 credits are missing that no video explains." in text
     assert sums(html)["Not explained"] == "−12.5"
     assert "between the readings of 12:03:00 and 12:07:01 −12.5" in text
@@ -106,7 +106,7 @@ def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, purse: P
     purse.read()
     purse.job(actual=0, basis="assumed")
     purse.read()
-    assert "1 failed video was counted as free; charged, it would have cost 60" in said(desk.get(PAGE).text)
+    assert "1 failed video was counted as free; charged, it would have cost 60" in page_text(desk.get(PAGE).text)
 
 
 def test_a_surplus_is_no_alarm(desk: Client, purse: Purse) -> None:
@@ -114,10 +114,10 @@ def test_a_surplus_is_no_alarm(desk: Client, purse: Purse) -> None:
     purse.job(charged=-30, actual=60)
     purse.read()
     provider_accounts.lock_account(purse.account.pk)
-    text = said(desk.get(PAGE).text)
+    text = page_text(desk.get(PAGE).text)
     assert "Credits were added." in text
     purse.pass_(minutes=20)
-    text = said(desk.get(PAGE).text)
+    text = page_text(desk.get(PAGE).text)
     assert "There are 30 credits more than our books explain." in text
 
 
@@ -126,21 +126,21 @@ def test_a_top_up_being_measured_is_shown(desk: Client, purse: Purse) -> None:
     purse.balance += 1000
     purse.read()
     html = desk.get(PAGE).text
-    assert "They are being measured" in said(html)
-    # Nobody is led to count it twice.
-    assert "Wait for that, or they count twice" in said(html)
+    assert "They are being measured" in page_text(html)
+    # It must not be counted twice.
+    assert "Wait for that, or they count twice" in page_text(html)
     assert 'value="1000"' not in html
 
 
 def test_another_period_can_be_chosen(desk: Client, purse: Purse) -> None:
     gone(purse)
     purse.read(days=5)
-    assert "Everything explained." in said(desk.get(PAGE).text)
+    assert "Everything explained." in page_text(desk.get(PAGE).text)
     for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
-        assert "12.5 credits are missing" in said(desk.get(PAGE + query).text), query
-    assert "The last day is before the first." in said(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
-    assert "Enter a valid date." in said(desk.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
-    assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
+        assert "12.5 credits are missing" in page_text(desk.get(PAGE + query).text), query
+    assert "The last day is before the first." in page_text(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
+    assert "Enter a valid date." in page_text(desk.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
+    assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
 
 
 def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Settings) -> None:
@@ -148,13 +148,13 @@ def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Set
     other = ProviderAccount.objects.create(
         label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
     )
-    assert "Nothing to compare yet" in said(desk.get(f"{PAGE}?account={other.pk}").text)
-    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account={purse.account.pk}").text)
-    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=nonsense").text)
-    assert "12.5 credits are missing" in said(desk.get(f"{PAGE}?account=99999").text)
+    assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?account={other.pk}").text)
+    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account={purse.account.pk}").text)
+    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=nonsense").text)
+    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=99999").text)
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     other.delete()
-    assert "12.5 credits are missing" in said(desk.get(PAGE).text), "the newest account, when none is current"
+    assert "12.5 credits are missing" in page_text(desk.get(PAGE).text), "the newest account, when none is current"
 
 
 def test_consistency_problems_are_listed(desk: Client, purse: Purse) -> None:
@@ -162,7 +162,7 @@ def test_consistency_problems_are_listed(desk: Client, purse: Purse) -> None:
     give_credits(purse.user, 10)
     CreditAccount.objects.update(balance=11)
     problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
-    text = said(desk.get(PAGE).text)
+    text = page_text(desk.get(PAGE).text)
     assert "Not every balance is the sum of its entries" in text
     assert problem.text in text
 
@@ -173,8 +173,8 @@ def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: 
     done = answer(desk, "-12.5")
     assert done.redirect_chain == [(PAGE, 302)]
     assert "Correction saved: −12.5 credits." in done.text
-    assert "Everything explained." in said(done.text)
-    assert "Playground · olga@example.com" in said(done.text)
+    assert "Everything explained." in page_text(done.text)
+    assert "Playground · olga@example.com" in page_text(done.text)
     entry = ProviderEntry.objects.get()
     assert (entry.kind, entry.amount, entry.reason, entry.actor) == ("correction", Decimal("-12.5"), "Playground", olga)
     assert LogEntry.objects.get().change_message == "-12.5: Playground"
@@ -206,11 +206,11 @@ def test_without_a_difference_no_amount_is_asked_for(desk: Client, purse: Purse)
     assert not re.search(r'name="amount"[^>]*value=', html)
 
 
-def test_the_answer_form_needs_its_permission(clerk: Callable[..., Client], purse: Purse) -> None:
+def test_the_answer_form_needs_its_permission(staff_browser: Callable[..., Client], purse: Purse) -> None:
     gone(purse)
-    assert clerk_page(clerk("view_videotask")).status_code == 403
-    reader = clerk("view_providerentry")
-    assert "12.5 credits are missing" in said(clerk_page(reader).text)
+    assert clerk_page(staff_browser("view_videotask")).status_code == 403
+    reader = staff_browser("view_providerentry")
+    assert "12.5 credits are missing" in page_text(clerk_page(reader).text)
     assert "Record a correction" not in clerk_page(reader).text
     assert answer(reader, "-12.5").status_code == 403
     assert not ProviderEntry.objects.exists()

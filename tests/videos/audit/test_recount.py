@@ -1,4 +1,4 @@
-"""What is counted step by step is what the rows say when everything is counted again."""
+"""Totals counted step by step equal a recount of all rows."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def _no_limits(settings: Settings) -> None:
     lift_limits(settings)
 
 
-def lived(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> None:
+def run_lives(*, seed: int, steps: int, folding: bool = True, people: int = 3) -> None:
     users = [make_person(f"life{n}@example.com") for n in range(people)]
     lives = RandomVideos(users, seed)
     moved = JumpingClock()
@@ -55,13 +55,13 @@ def sums() -> dict[tuple[str, str], Decimal]:
 @pytest.mark.django_db
 @pytest.mark.parametrize("seed", [1, 2])
 def test_totals_counted_step_by_step_equal_a_full_recount(seed: int) -> None:
-    lived(seed=seed, steps=500)
+    run_lives(seed=seed, steps=500)
     assert TallyMark.objects.exists(), "some marks are folded, some are not"
     assert Total.objects.exists()
     assert differences() == []
     recount.fold()
     assert differences() == []
-    # The lives were rich enough to prove something, and plain counts agree.
+    # The sample covers every case, and simple counts agree.
     by = sums()
     assert by["ordered", ""] == VideoTask.objects.count() > 50
     for status in ("ready", "failed", "cancelled"):
@@ -79,7 +79,7 @@ def test_totals_counted_step_by_step_equal_a_full_recount(seed: int) -> None:
 
 @pytest.mark.django_db
 def test_a_site_without_totals_is_recounted_before_its_first_fold() -> None:
-    lived(seed=4, steps=120, folding=False)
+    run_lives(seed=4, steps=120, folding=False)
     before = sums()
     TallyMark.objects.all().delete()
     assert any(rows.exists() for rows in recount.uncounted_rows())
@@ -92,8 +92,8 @@ def test_a_site_without_totals_is_recounted_before_its_first_fold() -> None:
 
 @pytest.mark.django_db
 def test_a_month_is_recounted_while_its_newest_marks_wait() -> None:
-    lived(seed=5, steps=120, folding=False)
-    # The older half was ordered before the site counted anything.
+    run_lives(seed=5, steps=120, folding=False)
+    # The older half was ordered before the site kept totals.
     TallyMark.objects.filter(pk__lte=TallyMark.objects.order_by("pk")[TallyMark.objects.count() // 2].pk).delete()
     assert differences()
     recount.fold()
@@ -102,7 +102,7 @@ def test_a_month_is_recounted_while_its_newest_marks_wait() -> None:
 
 @pytest.mark.django_db
 def test_wrong_totals_are_found_and_repaired() -> None:
-    lived(seed=6, steps=100)
+    run_lives(seed=6, steps=100)
     recount.fold()
     ready = Total.objects.filter(measure=Measure.READY, period=Period.DAY, user_id=0).earliest("starts_at")
     Total.objects.filter(pk=ready.pk).update(amount=ready.amount + 1)
@@ -130,7 +130,7 @@ def test_the_consistency_check_reports_wrong_totals() -> None:
         wrong = [one for one in audit_runner.find_problems() if one.invariant == "I23"]
         assert wrong
         assert "99.0000 kept" in wrong[0].text
-        # What is older than two days is looked at by the deep check only.
+        # Only the deep check covers what is older than two days.
         moved.at += timedelta(days=3)
         assert [one for one in audit_runner.find_problems() if one.invariant == "I23"] == []
         assert [one for one in audit_runner.find_problems(deep=True) if one.invariant == "I23"]
@@ -138,7 +138,7 @@ def test_the_consistency_check_reports_wrong_totals() -> None:
 
 @pytest.mark.django_db
 def test_the_command_checks_and_repairs() -> None:
-    lived(seed=8, steps=60)
+    run_lives(seed=8, steps=60)
     recount.fold()
     out = StringIO()
     call_command("recount_totals", "--check", stdout=out)
@@ -172,13 +172,13 @@ def test_eight_processes_that_order_end_and_fold_at_once_count_everything(proces
         assert worker.stdin is not None
         worker.stdin.write("\n")
         worker.stdin.flush()
-    # A repair in the middle of it all disturbs nothing.
+    # A concurrent repair disturbs nothing.
     for month in recount.list_months():
         recount.repair(month)
     answers = [worker.communicate(timeout=300)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 8
-    made = [int(answer) for answer in answers]
-    assert sum(made) == Spend.objects.count() > 25
+    account = [int(answer) for answer in answers]
+    assert sum(account) == Spend.objects.count() > 25
     assert differences() == []
     recount.fold()
     assert not TallyMark.objects.exists()

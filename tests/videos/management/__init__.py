@@ -1,1 +1,1 @@
-"""."""
+"""Tests of `videos.management`."""

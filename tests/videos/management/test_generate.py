@@ -18,8 +18,8 @@ from videos.models import SourceImage, VideoFile, VideoTask
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def probed(path: Path) -> tuple[int, int, int]:
-    """Width, height and whole seconds by decoding: what a player would find."""
+def probe_video(path: Path) -> tuple[int, int, int]:
+    """Width, height and whole seconds, found by decoding."""
     with av.open(str(path)) as film:
         frames = sum(1 for _frame in film.decode(video=0))
         stream = film.streams.video[0]
@@ -29,50 +29,50 @@ def probed(path: Path) -> tuple[int, int, int]:
         return stream.width, stream.height, round(float(stream.duration * stream.time_base))
 
 
-def test_a_prompt_becomes_a_file(purse: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_prompt_becomes_a_file(buyer: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    said = generate(PROMPT, "--user", "Alice@Example.com", "--wait", "--output", str(output))
-    assert (said.code, said.err) == (0, "")
-    assert "Veo 3.1 Fast, 720p, 8 s: 60 credits; 940 left after." in said.out
-    assert "No worker is running, so this command does its work meanwhile." in said.out
-    assert "Generating" in said.out
-    assert f"Written: {output} (1280 x 720, 8.0 s," in said.out
-    assert probed(output) == (1280, 720, 8)
+    result = generate(PROMPT, "--user", "Alice@Example.com", "--wait", "--output", str(output))
+    assert (result.code, result.err) == (0, "")
+    assert "Veo 3.1 Fast, 720p, 8 s: 60 credits; 940 left after." in result.out
+    assert "No worker is running, so this command does its work meanwhile." in result.out
+    assert "Generating" in result.out
+    assert f"Written: {output} (1280 x 720, 8.0 s," in result.out
+    assert probe_video(output) == (1280, 720, 8)
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     file = VideoFile.objects.get()
     assert output.stat().st_size == file.size_bytes
-    assert ledger.balance_of(purse) == 940
-    assert [entry.kind for entry in ledger.statement(purse)] == ["charge", "grant"]
+    assert ledger.balance_of(buyer) == 940
+    assert [entry.kind for entry in ledger.statement(buyer)] == ["charge", "grant"]
     assert len(sandbox.list_accepted()) == 1
 
 
-def test_every_setting_reaches_the_provider(purse: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_every_setting_reaches_the_provider(buyer: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
     names = []
     for number in range(2):
         Image.new("RGB", (320, 320), (number * 90, 120, 40)).save(tmp_path / f"{number}.png")
         names.append(str(tmp_path / f"{number}.png"))
     options = ["--model", "veo3_lite", "--aspect-ratio", "9:16", "--resolution", "1080p", "--duration", "4"]
     output = tmp_path / "tall.mp4"
-    said = generate(
-        PROMPT, "--user", purse.email, *options, "--seed", "12345", "--image", *names, "--output", str(output)
+    result = generate(
+        PROMPT, "--user", buyer.email, *options, "--seed", "12345", "--image", *names, "--output", str(output)
     )
-    assert said.code == 0, said.err
+    assert result.code == 0, result.err
     task = VideoTask.objects.get()
     assert (task.model, task.aspect_ratio, task.resolution, task.duration_s) == ("veo3_lite", "9:16", "1080p", 4)
     assert (task.seed, task.generation_type) == (12345, VideoTask.GenerationType.FRAMES)
-    assert SourceImage.objects.filter(user=purse).count() == 2
-    assert probed(output) == (1080, 1920, 4)
+    assert SourceImage.objects.filter(user=buyer).count() == 2
+    assert probe_video(output) == (1080, 1920, 4)
 
 
-def test_a_refused_prompt_is_refunded_and_exits_with_1(purse: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
+def test_a_refused_prompt_is_refunded_and_exits_with_1(buyer: User, sandbox: SandboxProcess, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
-    said = generate("A thing [refuse]", "--user", purse.email, "--wait", "--output", str(output))
-    assert said.code == 1
-    assert "Refused by the provider." in said.err
-    assert "60 credits were refunded; the balance is 1000." in said.err
+    result = generate("A thing [refuse]", "--user", buyer.email, "--wait", "--output", str(output))
+    assert result.code == 1
+    assert "Refused by the provider." in result.err
+    assert "60 credits were refunded; the balance is 1000." in result.err
     assert not output.exists()
-    assert ledger.balance_of(purse) == 1000
-    assert [entry.kind for entry in ledger.statement(purse)] == ["refund", "charge", "grant"]
+    assert ledger.balance_of(buyer) == 1000
+    assert [entry.kind for entry in ledger.statement(buyer)] == ["refund", "charge", "grant"]
 
 
 @pytest.mark.parametrize(
@@ -90,83 +90,83 @@ def test_a_refused_prompt_is_refunded_and_exits_with_1(purse: User, sandbox: San
     ],
 )
 def test_what_cannot_be_ordered_is_refused_before_anything_is_charged(
-    purse: User, sandbox: SandboxProcess, arguments: list[str], words: str
+    buyer: User, sandbox: SandboxProcess, arguments: list[str], words: str
 ) -> None:
-    said = generate(PROMPT, *arguments)
-    assert said.code == 2
-    assert words in said.err
+    result = generate(PROMPT, *arguments)
+    assert result.code == 2
+    assert words in result.err
     assert not VideoTask.objects.exists()
     assert not SourceImage.objects.exists()
-    assert ledger.balance_of(purse) == 1000
+    assert ledger.balance_of(buyer) == 1000
     assert sandbox.list_accepted() == []
 
 
 def test_without_credits_nothing_is_ordered(alice: User, at_sandbox: SandboxProcess) -> None:
     give_credits(alice, 59)
-    said = generate(PROMPT, "--user", alice.email, "--wait")
-    assert said.code == 2
-    assert "60 credits; you have 59." in said.out
-    assert "This video costs 60 credits and you have 59." in said.err
+    result = generate(PROMPT, "--user", alice.email, "--wait")
+    assert result.code == 2
+    assert "60 credits; you have 59." in result.out
+    assert "This video costs 60 credits and you have 59." in result.err
     assert not VideoTask.objects.exists()
     assert ledger.balance_of(alice) == 59
 
 
-def test_a_disabled_user_cannot_order(purse: User) -> None:
-    User.objects.filter(pk=purse.pk).update(is_active=False)
-    said = generate(PROMPT, "--user", purse.email)
-    assert said.code == 2
-    assert "disabled or closed" in said.err
+def test_a_disabled_user_cannot_order(buyer: User) -> None:
+    User.objects.filter(pk=buyer.pk).update(is_active=False)
+    result = generate(PROMPT, "--user", buyer.email)
+    assert result.code == 2
+    assert "disabled or closed" in result.err
 
 
-def test_an_unreachable_provider_is_reported_with_a_remedy(purse: User, settings: Settings) -> None:
+def test_an_unreachable_provider_is_reported_with_a_remedy(buyer: User, settings: Settings) -> None:
     settings.KIE_AI_BASE_URL = "http://127.0.0.1:9"
-    said = generate(PROMPT, "--user", purse.email, "--wait")
-    assert said.code == 2
-    assert "The provider at http://127.0.0.1:9 does not answer. Check KIE_AI_API_KEY" in said.err
+    result = generate(PROMPT, "--user", buyer.email, "--wait")
+    assert result.code == 2
+    assert "The provider at http://127.0.0.1:9 does not answer. Check KIE_AI_API_KEY" in result.err
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
     settings.SANDBOX_URL = "http://127.0.0.1:8"
-    said = generate(PROMPT, "--user", purse.email, "--wait")
-    assert said.code == 2
-    assert "Start it with `manage.py sandbox`" in said.err
+    result = generate(PROMPT, "--user", buyer.email, "--wait")
+    assert result.code == 2
+    assert "Start it with `manage.py sandbox`" in result.err
     settings.SANDBOX_ALLOWED = False
-    said = generate(PROMPT, "--user", purse.email, "--wait")
-    assert said.code == 2
-    assert "set KIE_AI_API_KEY" in said.err
-    assert ledger.balance_of(purse) == 1000
+    result = generate(PROMPT, "--user", buyer.email, "--wait")
+    assert result.code == 2
+    assert "set KIE_AI_API_KEY" in result.err
+    assert ledger.balance_of(buyer) == 1000
 
 
-def test_a_refused_key_is_reported_and_never_shown(purse: User, settings: Settings) -> None:
+def test_a_refused_key_is_reported_and_never_shown(buyer: User, settings: Settings) -> None:
     settings.KIE_AI_API_KEY = "a-very-secret-key"
-    said = generate(PROMPT, "--user", purse.email, "--wait")
-    assert said.code == 2
-    assert "refuses our key" in said.err
-    assert "a-very-secret-key" not in said.out + said.err
+    result = generate(PROMPT, "--user", buyer.email, "--wait")
+    assert result.code == 2
+    assert "refuses our key" in result.err
+    assert "a-very-secret-key" not in result.out + result.err
 
 
-def test_the_same_idempotency_key_returns_the_same_video_charged_once(purse: User, sandbox: SandboxProcess) -> None:
-    first = generate(PROMPT, "--user", purse.email, "--key", "monday", "--wait")
-    again = generate(PROMPT, "--user", purse.email, "--key", "monday", "--wait")
-    other = generate("Dunes", "--user", purse.email, "--key", "monday", "--wait")
+def test_the_same_idempotency_key_returns_the_same_video_charged_once(buyer: User, sandbox: SandboxProcess) -> None:
+    first = generate(PROMPT, "--user", buyer.email, "--key", "monday", "--wait")
+    again = generate(PROMPT, "--user", buyer.email, "--key", "monday", "--wait")
+    other = generate("Dunes", "--user", buyer.email, "--key", "monday", "--wait")
     assert (first.code, again.code, other.code) == (0, 0, 2)
     assert "nothing more is charged" in again.out
     assert "another order" in other.err
-    assert ledger.balance_of(purse) == 940
+    assert ledger.balance_of(buyer) == 940
     assert len(sandbox.list_accepted()) == 1
 
 
-def test_without_wait_the_command_only_orders(purse: User) -> None:
-    said = generate(PROMPT, "--user", purse.email)
+def test_without_wait_the_command_only_orders(buyer: User) -> None:
+    result = generate(PROMPT, "--user", buyer.email)
     task = VideoTask.objects.get()
-    assert said.code == 0
-    assert f"Ordered: {site.APP_URL}/videos/{task.pk}/" in said.out
+    assert result.code == 0
+    assert f"Ordered: {site.APP_URL}/videos/{task.pk}/" in result.out
     assert task.status == "queued"
 
 
-def test_an_old_file_is_replaced_only_by_a_complete_new_one(purse: User, tmp_path: Path) -> None:
+def test_an_old_file_is_replaced_only_by_a_complete_new_one(buyer: User, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     output.write_text("old")
-    refused = generate("A thing [refuse]", "--user", purse.email, "--output", str(output))
+    refused = generate("A thing [refuse]", "--user", buyer.email, "--output", str(output))
     assert refused.code == 1
     assert output.read_text() == "old"
-    assert generate(PROMPT, "--user", purse.email, "--output", str(output)).code == 0
+    assert generate(PROMPT, "--user", buyer.email, "--output", str(output)).code == 0
     assert output.stat().st_size > 1000

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Terminal(io.StringIO):
-    """An output that says it is a terminal."""
+    """An output that claims to be a terminal."""
 
     encoding = "utf-8"
 
@@ -34,18 +34,18 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_after_the_timeout_the_video_continues(purse: User, sandbox: SandboxProcess) -> None:
+def test_after_the_timeout_the_video_continues(buyer: User, sandbox: SandboxProcess) -> None:
     sandbox.settings(times_s=[600, 600, 600])
-    said = generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
-    assert said.code == 3
+    result = generate(PROMPT, "--user", buyer.email, "--wait", "--timeout", "3")
+    assert result.code == 3
     task = VideoTask.objects.get()
-    assert f"it continues without this command. See {site.APP_URL}/videos/{task.pk}/" in said.err
+    assert f"it continues without this command. See {site.APP_URL}/videos/{task.pk}/" in result.err
     assert task.status == "generating"
-    assert ledger.balance_of(purse) == 940
+    assert ledger.balance_of(buyer) == 940
 
 
 def test_ctrl_c_ends_the_wait_and_not_the_video(
-    purse: User, sandbox: SandboxProcess, process_environment: dict[str, str]
+    buyer: User, sandbox: SandboxProcess, process_environment: dict[str, str]
 ) -> None:
     sandbox.settings(times_s=[600, 600, 600])
     environment = process_environment | {
@@ -53,7 +53,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
         "KIE_AI_BASE_URL": sandbox.url,
         "KIE_AI_UPLOAD_BASE_URL": sandbox.url,
     }
-    command = [sys.executable, "manage.py", "generate", PROMPT, "--user", purse.email, "--wait"]
+    command = [sys.executable, "manage.py", "generate", PROMPT, "--user", buyer.email, "--wait"]
     process = subprocess.Popen(
         command,
         cwd=site.BASE_DIR,
@@ -61,7 +61,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Where tests run in the background Ctrl-C is ignored, and children inherit that.
+        # Background processes ignore Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     until = time.monotonic() + 60
@@ -79,44 +79,44 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
 
 
 def test_beside_a_running_worker_the_command_only_watches(
-    purse: User, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    buyer: User, sandbox: SandboxProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     JobRequest.objects.create(name="canary", started_at=clock.now())
     worker = threading.Thread(target=_work_until_ready, daemon=True)
     worker.start()
     monkeypatch.setattr(inline_worker.InlineWorker, "__enter__", _must_not_work)
-    said = generate(PROMPT, "--user", purse.email, "--output", str(tmp_path / "out.mp4"))
+    result = generate(PROMPT, "--user", buyer.email, "--output", str(tmp_path / "out.mp4"))
     worker.join(60)
-    assert said.code == 0, said.err
-    assert "No worker" not in said.out
+    assert result.code == 0, result.err
+    assert "No worker" not in result.out
     assert (tmp_path / "out.mp4").exists()
 
 
-def test_in_a_terminal_one_line_is_redrawn(purse: User) -> None:
+def test_in_a_terminal_one_line_is_redrawn(buyer: User) -> None:
     screen = Terminal()
-    said = generate(PROMPT, "--user", purse.email, "--wait", out=screen)
-    assert said.code == 0
-    drawn = said.out.count("\r\x1b[K")
+    result = generate(PROMPT, "--user", buyer.email, "--wait", out=screen)
+    assert result.code == 0
+    drawn = result.out.count("\r\x1b[K")
     assert drawn > 3
-    assert "░" in said.out
-    assert "100 %" in said.out
-    assert said.out.count("\n") <= 6
-    assert all(len(line) < 80 for line in said.out.replace("\n", "\r\x1b[K").split("\r\x1b[K"))
+    assert "░" in result.out
+    assert "100 %" in result.out
+    assert result.out.count("\n") <= 6
+    assert all(len(line) < 80 for line in result.out.replace("\n", "\r\x1b[K").split("\r\x1b[K"))
 
 
-def test_the_wait_reason_is_shown(purse: User, sandbox: SandboxProcess, settings: Settings) -> None:
+def test_the_wait_reason_is_shown(buyer: User, sandbox: SandboxProcess, settings: Settings) -> None:
     settings.MAX_CONCURRENT_PER_USER = 1
     sandbox.settings(times_s=[600, 600, 600])
-    generate(PROMPT, "--user", purse.email, "--wait", "--timeout", "3")
-    said = generate("Dunes", "--user", purse.email, "--wait", "--timeout", "3")
-    assert said.code == 3
-    assert "Waiting · your other videos come first" in said.out
-    assert "next in the queue" not in said.out
+    generate(PROMPT, "--user", buyer.email, "--wait", "--timeout", "3")
+    result = generate("Dunes", "--user", buyer.email, "--wait", "--timeout", "3")
+    assert result.code == 3
+    assert "Waiting · your other videos come first" in result.out
+    assert "next in the queue" not in result.out
 
 
-def test_snapshots_are_in_english_whatever_the_sites_language(purse: User, settings: Settings) -> None:
+def test_snapshots_are_in_english_whatever_the_sites_language(buyer: User, settings: Settings) -> None:
     settings.LANGUAGE_CODE = "zh-hans"
-    generate(PROMPT, "--user", purse.email)
+    generate(PROMPT, "--user", buyer.email)
     assert terminal.take_snapshot(VideoTask.objects.get()).label == "Waiting"
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""Tests of `videos.notifications`."""

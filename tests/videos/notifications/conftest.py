@@ -13,15 +13,15 @@ from tests.videos.notifications.delivery import OLGA, SECRET
 
 @pytest.fixture
 def still() -> Iterator[SetClock]:
-    """Our clock, standing still."""
+    """A stopped clock."""
     mine = SetClock()
     with clock.replaced(mine):
         yield mine
 
 
 @pytest.fixture
-def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
-    """A real mail server, which Olga reads."""
+def mail_server(smtp_server: Mailbox, settings: Settings) -> Mailbox:
+    """A real mail server; alerts go to Olga."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
@@ -31,8 +31,8 @@ def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
 
 
 @pytest.fixture
-def hook(settings: Settings) -> Callable[[str], None]:
-    """Point the webhook at a server."""
+def webhook(settings: Settings) -> Callable[[str], None]:
+    """Set the webhook's address."""
     settings.COST_ALERT_EMAIL = []
     settings.ALERT_WEBHOOK_SECRET = SECRET
 

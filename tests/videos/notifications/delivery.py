@@ -12,7 +12,7 @@ def subjects(mailbox: Mailbox) -> list[str]:
     return [str(message["Subject"]).strip() for message in mailbox.messages]
 
 
-def parts(request: bytes) -> tuple[dict[str, str], bytes]:
+def split_request(request: bytes) -> tuple[dict[str, str], bytes]:
     head, _, body = request.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")[1:]
     return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}, body

@@ -22,14 +22,14 @@ from videos.worker import sweep
 pytestmark = pytest.mark.django_db
 
 
-def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(post_office: Mailbox, settings: Settings) -> None:
+def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(mail_server: Mailbox, settings: Settings) -> None:
     settings.APP_URL = "https://veo.example"
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, detail="balance 480")
     assert "alerts" in sweep.enqueue_due()
     assert alert_delivery.deliver_due() == 1
-    [message] = post_office.messages
+    [message] = mail_server.messages
     assert message["To"] == OLGA
-    assert subjects(post_office) == ["Critical · Provider balance is critical: new work waits"]
+    assert subjects(mail_server) == ["Critical · Provider balance is critical: new work waits"]
     text, page = steps.get_text(message), steps.get_html(message)
     words = RUNBOOK[Kind.CRITICAL_BALANCE]
     for sentence in (words.means, words.did, words.todo, "balance 480"):
@@ -42,7 +42,7 @@ def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(post_office: 
     assert alert_delivery.deliver_due() == 0
 
 
-def test_repeated_alerts_of_one_cause_are_one_mail(post_office: Mailbox) -> None:
+def test_repeated_alerts_of_one_cause_are_one_mail(mail_server: Mailbox) -> None:
     for _ in range(200):
         alerts.raise_alert(Kind.STORAGE, cause="media")
     Alert.objects.update(count=10_000)
@@ -50,39 +50,39 @@ def test_repeated_alerts_of_one_cause_are_one_mail(post_office: Mailbox) -> None
     for _ in range(200):
         alerts.raise_alert(Kind.STORAGE, cause="media")
     alert_delivery.deliver_due()
-    [message] = post_office.messages
+    [message] = mail_server.messages
     assert "10,000 times" in steps.get_text(message)
 
 
-def test_a_mail_uses_the_readers_language_and_time_zone(post_office: Mailbox, still: SetClock, olga: User) -> None:
+def test_a_mail_uses_the_readers_language_and_time_zone(mail_server: Mailbox, still: SetClock, olga: User) -> None:
     olga.language, olga.time_zone = "zh-hans", "Asia/Shanghai"
     olga.save()
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    page = steps.get_html(post_office.messages[0])
+    page = steps.get_html(mail_server.messages[0])
     assert '<html lang="zh-hans">' in page
     assert "20:00" in page
 
 
-def test_an_address_without_an_account_gets_the_sites_language(post_office: Mailbox, settings: Settings) -> None:
+def test_an_address_without_an_account_gets_the_sites_language(mail_server: Mailbox, settings: Settings) -> None:
     settings.LANGUAGE_CODE, settings.COST_ALERT_EMAIL = "zh-hans", ["pager@example.com"]
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    assert '<html lang="zh-hans">' in steps.get_html(post_office.messages[0])
+    assert '<html lang="zh-hans">' in steps.get_html(mail_server.messages[0])
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind != Kind.TEST])
-def test_every_kind_can_be_mailed(post_office: Mailbox, settings: Settings, kind: Alert.Kind) -> None:
+def test_every_kind_can_be_mailed(mail_server: Mailbox, settings: Settings, kind: Alert.Kind) -> None:
     settings.ALERT_FROM_SEVERITY = "info"
     alerts.raise_alert(kind, cause="x", detail="<b>& 'odd'\nwords")
     alert_delivery.deliver_due()
-    [message] = post_office.messages
+    [message] = mail_server.messages
     assert "<b>& 'odd'" in steps.get_text(message)
     assert "&lt;b&gt;&amp;" in steps.get_html(message)
     assert "%(" not in steps.get_text(message)
 
 
-def test_the_end_and_the_return_of_an_alert_are_mailed(post_office: Mailbox, still: SetClock) -> None:
+def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     still.sleep(120)
@@ -91,58 +91,58 @@ def test_the_end_and_the_return_of_an_alert_are_mailed(post_office: Mailbox, sti
     still.sleep(7200)
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    assert subjects(post_office) == [
+    assert subjects(mail_server) == [
         "Critical · Media storage has trouble",
         "Over · Media storage has trouble",
         "Critical, again · Media storage has trouble",
     ]
-    assert "There is nothing left to do." in steps.get_text(post_office.messages[1])
-    assert "over in between, again since" in steps.get_text(post_office.messages[2])
+    assert "There is nothing left to do." in steps.get_text(mail_server.messages[1])
+    assert "over in between, again since" in steps.get_text(mail_server.messages[2])
 
 
-def test_an_alert_resolved_before_its_mail_says_so(post_office: Mailbox) -> None:
+def test_an_alert_resolved_before_its_mail_says_so(mail_server: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
-    [message] = post_office.messages
+    [message] = mail_server.messages
     assert "It is over already." in steps.get_text(message)
     assert "It is over already." in steps.get_html(message)
 
 
-def test_many_alerts_at_once_are_one_mail(post_office: Mailbox, settings: Settings) -> None:
+def test_many_alerts_at_once_are_one_mail(mail_server: Mailbox, settings: Settings) -> None:
     settings.COST_ALERT_EMAIL = [OLGA, "otto@example.com"]
     for n in range(100):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
     assert alert_delivery.deliver_due() == 200
-    assert subjects(post_office) == ["100 alerts · A result points to a forbidden address"] * 2
-    assert "100 alerts came together" in steps.get_text(post_office.messages[0])
+    assert subjects(mail_server) == ["100 alerts · A result points to a forbidden address"] * 2
+    assert "100 alerts came together" in steps.get_text(mail_server.messages[0])
 
 
-def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(post_office: Mailbox, still: SetClock) -> None:
+def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(mail_server: Mailbox, still: SetClock) -> None:
     for n in range(60):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
         alert_delivery.deliver_due()
         still.sleep(10)
-    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS
+    assert len(mail_server.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS
     still.sleep(900)
     alert_delivery.deliver_due()
     assert not AlertDelivery.objects.exclude(state="sent").exists()
-    assert len(post_office.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
+    assert len(mail_server.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
 
 
-def test_a_new_critical_alert_is_mailed_during_a_storm(post_office: Mailbox, still: SetClock) -> None:
+def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, still: SetClock) -> None:
     for n in range(alert_delivery.MAX_SINGLE_MAILS + 1):
         alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
         alert_delivery.deliver_due()
         still.sleep(1)
-    assert len(post_office.messages) == alert_delivery.MAX_SINGLE_MAILS
+    assert len(mail_server.messages) == alert_delivery.MAX_SINGLE_MAILS
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
-    assert subjects(post_office)[-1] == "Critical · Provider balance is critical: new work waits"
+    assert subjects(mail_server)[-1] == "Critical · Provider balance is critical: new work waits"
     alerts.raise_alert(Kind.BOOKS)
     alerts.raise_alert(Kind.STORAGE)
     assert alert_delivery.deliver_due() == 2
-    assert subjects(post_office)[-1].startswith("2 alerts")
+    assert subjects(mail_server)[-1].startswith("2 alerts")
     alerts.raise_alert(Kind.STORAGE, cause="media")
     assert alert_delivery.deliver_due() == 0, "more of what was just read"
     still.sleep(600)
@@ -152,7 +152,7 @@ def test_a_new_critical_alert_is_mailed_during_a_storm(post_office: Mailbox, sti
 
 def test_an_unreachable_mail_server_is_retried(
     smtp_server: Mailbox,
-    post_office: Mailbox,
+    mail_server: Mailbox,
     settings: Settings,
     still: SetClock,
 ) -> None:
@@ -165,13 +165,13 @@ def test_an_unreachable_mail_server_is_retried(
     assert alert_delivery.deliver_due() == 0
     still.sleep(60)
     assert alert_delivery.deliver_due() == 1
-    assert len(post_office.messages) == 1
+    assert len(mail_server.messages) == 1
     row.refresh_from_db()
     assert (row.state, row.error) == ("sent", "")
 
 
 def test_a_refused_address_does_not_stop_other_deliveries(
-    post_office: Mailbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    mail_server: Mailbox, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(self: Mailbox, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:
         if address.startswith("nobody"):
@@ -186,18 +186,18 @@ def test_a_refused_address_does_not_stop_other_deliveries(
     assert AlertDelivery.objects.get(state="due").error == "the mail server refused it (SMTPRecipientsRefused)"
 
 
-def test_an_alert_is_delivered_by_its_job(post_office: Mailbox) -> None:
+def test_an_alert_is_delivered_by_its_job(mail_server: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     import_string(job_queue.JOBS["alerts"])()
-    assert len(post_office.messages) == 1
+    assert len(mail_server.messages) == 1
     assert "alerts" not in sweep.enqueue_due()
 
 
-def test_alert_mails_load_nothing_and_need_no_style_element(post_office: Mailbox) -> None:
-    """Gmail and others drop <style>: each text has its colour and size in place, and nothing is an image."""
+def test_alert_mails_load_nothing_and_need_no_style_element(mail_server: Mailbox) -> None:
+    """Gmail and others drop <style>, so each text has inline colour and size; there are no images."""
     alerts.raise_alert(Kind.STORAGE, cause="media", detail="full")
     alert_delivery.deliver_due()
-    page = steps.get_html(post_office.messages[0])
+    page = steps.get_html(mail_server.messages[0])
     assert not re.search(r"<img|<script|<link|url\(", page)
     bare = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
     for tag in re.findall(r"<(?:p|h1|span|b|a|td)\b[^>]*>", bare):

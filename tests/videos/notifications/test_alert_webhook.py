@@ -15,7 +15,7 @@ from billing.alerts import services as alerts
 from billing.models import AlertDelivery
 from tests.billing.conftest import SetClock
 from tests.mail import free_port
-from tests.videos.notifications.delivery import SECRET, Kind, parts
+from tests.videos.notifications.delivery import SECRET, Kind, split_request
 from tests.videos.providers.loopback import Behaviour, answers_with, make_answer, reset_connection, serve
 from videos.notifications import alert_delivery
 from videos.providers import standard_webhooks
@@ -40,16 +40,16 @@ def test_an_invalid_secret_is_refused_without_being_shown(secret: str) -> None:
         standard_webhooks.parse_secret(secret)
 
 
-def test_an_alert_is_posted_signed_with_the_documented_fields(hook: Callable[[str], None], still: SetClock) -> None:
+def test_an_alert_is_posted_signed_with_the_documented_fields(webhook: Callable[[str], None], still: SetClock) -> None:
     with serve(answers_with("204 No Content")) as server:
-        hook(f"{server.url}/alerts?room=7")
+        webhook(f"{server.url}/alerts?room=7")
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
         assert alert_delivery.deliver_due() == 1
         still.sleep(60)
         alerts.resolve_alerts(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 1
     assert [request.split(b"\r\n")[0] for request in server.requests] == [b"POST /alerts?room=7 HTTP/1.1"] * 2
-    headers, body = parts(server.requests[0])
+    headers, body = split_request(server.requests[0])
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
     expected = base64.b64encode(hmac.digest(key, content, "sha256")).decode()
@@ -65,7 +65,7 @@ def test_an_alert_is_posted_signed_with_the_documented_fields(hook: Callable[[st
     }  # fmt: skip
     assert (data["kind"], data["severity"], data["cause"], data["detail"]) == ("storage", "critical", "media", "full")
     assert data["title"] == "Media storage has trouble"
-    headers, body = parts(server.requests[1])
+    headers, body = split_request(server.requests[1])
     assert headers["webhook-id"] == f"alert_{alert.pk}_over_1"
     assert json.loads(body)["type"] == "alert.resolved"
     assert json.loads(body)["data"]["resolved_at"] == "2026-09-01T12:01:00+00:00"
@@ -85,14 +85,14 @@ def redirects(sock: Any, request: bytes) -> None:
     ],
 )
 def test_a_refused_webhook_post_is_retried_with_the_same_id(
-    hook: Callable[[str], None],
+    webhook: Callable[[str], None],
     still: SetClock,
     behave: Behaviour,
     error: str,
 ) -> None:
     alert_due = AlertDelivery.objects.filter(state="due")
     with serve(behave) as server:
-        hook(server.url)
+        webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 0
         assert alert_delivery.deliver_due() == 0
@@ -100,12 +100,12 @@ def test_a_refused_webhook_post_is_retried_with_the_same_id(
         still.sleep(60)
         assert alert_delivery.deliver_due() == 0
         assert len(server.requests) == 2
-    assert len({parts(request)[0]["webhook-id"] for request in server.requests}) == 1
+    assert len({split_request(request)[0]["webhook-id"] for request in server.requests}) == 1
     assert alert_due.get().due_at == still.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
 
 
-def test_an_unreachable_webhook_error_hides_the_address(hook: Callable[[str], None], settings: Settings) -> None:
-    hook(f"http://127.0.0.1:{free_port()}/services/a-secret")
+def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str], None], settings: Settings) -> None:
+    webhook(f"http://127.0.0.1:{free_port()}/services/a-secret")
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     row = AlertDelivery.objects.get()
@@ -113,9 +113,9 @@ def test_an_unreachable_webhook_error_hides_the_address(hook: Callable[[str], No
     assert "a-secret" not in row.address
 
 
-def test_a_webhook_that_answers_410_gets_no_retry(hook: Callable[[str], None], still: SetClock) -> None:
+def test_a_webhook_that_answers_410_gets_no_retry(webhook: Callable[[str], None], still: SetClock) -> None:
     with serve(answers_with("410 Gone")) as server:
-        hook(server.url)
+        webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         alert_delivery.deliver_due()
         still.sleep(100_000)
@@ -124,17 +124,17 @@ def test_a_webhook_that_answers_410_gets_no_retry(hook: Callable[[str], None], s
     assert AlertDelivery.objects.get().state == "failed"
 
 
-def test_deliveries_to_a_removed_webhook_are_given_up(hook: Callable[[str], None]) -> None:
-    hook("http://127.0.0.1:9/")
+def test_deliveries_to_a_removed_webhook_are_given_up(webhook: Callable[[str], None]) -> None:
+    webhook("http://127.0.0.1:9/")
     alerts.raise_alert(Kind.STORAGE)
-    hook("")
+    webhook("")
     assert alert_delivery.deliver_due() == 0
     assert AlertDelivery.objects.get().state == "failed"
 
 
-def test_an_invalid_secret_sends_nothing(hook: Callable[[str], None], settings: Settings) -> None:
+def test_an_invalid_secret_sends_nothing(webhook: Callable[[str], None], settings: Settings) -> None:
     with serve(answers_with("200 OK")) as server:
-        hook(server.url)
+        webhook(server.url)
         settings.ALERT_WEBHOOK_SECRET = ""
         alerts.raise_alert(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 0

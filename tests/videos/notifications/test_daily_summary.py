@@ -1,4 +1,4 @@
-"""The operators' morning mail: every question on their checklist, over a real mail server."""
+"""The operators' daily mail with every question on their checklist, over a real mail server."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -36,15 +36,15 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def still() -> Iterator[SetClock]:
-    """Our clock, standing still at noon of YESTERDAY."""
+    """A stopped clock at noon of YESTERDAY."""
     mine = SetClock()
     with clock.replaced(mine):
         yield mine
 
 
 @pytest.fixture
-def post_office(smtp_server: Mailbox, settings: Settings) -> Mailbox:
-    """A real mail server, which operators read."""
+def mail_server(smtp_server: Mailbox, settings: Settings) -> Mailbox:
+    """A real mail server for the operators' addresses."""
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
     settings.EMAIL_USE_TLS = settings.EMAIL_USE_SSL = False
@@ -68,13 +68,13 @@ def sections() -> dict[str, Section]:
     return {one.title: one for one in daily_summary.template_values(YESTERDAY)["sections"]}
 
 
-def word(title: str) -> tuple[str, str]:
+def answer_of(title: str) -> tuple[str, str]:
     section = sections()[title]
     return section.answer, section.tone
 
 
 def test_a_busy_day_is_summarised_to_every_address_once(
-    post_office: Mailbox, still: SetClock, settings: Settings, alice: User
+    mail_server: Mailbox, still: SetClock, settings: Settings, alice: User
 ) -> None:
     settings.APP_URL = "https://veo.example"
     for _ in range(2):
@@ -87,8 +87,8 @@ def test_a_busy_day_is_summarised_to_every_address_once(
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert "summary" in sweep.enqueue_due()
     import_string(job_queue.JOBS["summary"])()
-    assert sorted(str(message["To"]) for message in post_office.messages) == [OLGA, OTTO]
-    message = post_office.messages[0]
+    assert sorted(str(message["To"]) for message in mail_server.messages) == [OLGA, OTTO]
+    message = mail_server.messages[0]
     text, page = steps.get_text(message), steps.get_html(message)
     for words in (
         "Refunds for failed videos: all refunded",
@@ -108,7 +108,7 @@ def test_a_busy_day_is_summarised_to_every_address_once(
 
 
 def test_only_addresses_it_did_not_reach_are_retried(
-    smtp_server: Mailbox, post_office: Mailbox, still: SetClock, settings: Settings
+    smtp_server: Mailbox, mail_server: Mailbox, still: SetClock, settings: Settings
 ) -> None:
     still.at = MORNING
     settings.EMAIL_PORT = free_port()
@@ -119,28 +119,28 @@ def test_only_addresses_it_did_not_reach_are_retried(
     assert daily_summary.send_due() == 2
     still.sleep(900)
     assert daily_summary.send_due() == 0
-    assert len(post_office.messages) == 2
+    assert len(mail_server.messages) == 2
 
 
-def test_a_quiet_day_has_only_good_answers(post_office: Mailbox, still: SetClock, alice: User) -> None:
+def test_a_quiet_day_has_only_good_answers(mail_server: Mailbox, still: SetClock, alice: User) -> None:
     count(still.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
     still.at = MORNING
     read_balance(7000)
     BooksRun.objects.create(at=still.at, took_s=1, problems=0)
     assert daily_summary.send_due() == 2
-    assert str(post_office.messages[0]["Subject"]).endswith(" · Everything is in order · 7 days left")
+    assert str(mail_server.messages[0]["Subject"]).endswith(" · Everything is in order · 7 days left")
     assert {section.tone for section in sections().values()} == {"good"}
 
 
 def test_the_summary_is_in_the_readers_language(
-    post_office: Mailbox, still: SetClock, olga: User, settings: Settings
+    mail_server: Mailbox, still: SetClock, olga: User, settings: Settings
 ) -> None:
     olga.language = "zh-hans"
     olga.save()
     settings.COST_ALERT_EMAIL = [OLGA]
     still.at = MORNING
     assert daily_summary.send_due() == 1
-    assert '<html lang="zh-hans">' in steps.get_html(post_office.messages[0])
+    assert '<html lang="zh-hans">' in steps.get_html(mail_server.messages[0])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_the_summary_is_in_the_readers_language(
     [
         (10_000, 0, ("nothing is being spent", "good")),
         (900, 0, ("nothing is being spent", "warn")),
-        # Until the critical threshold of 500, at what 20 hours cost.
+        # Until the critical threshold of 500, at the rate of the last 20 hours.
         (10_000, 1000, ("8 days left", "good")),
         (2_900, 1000, ("2 days left", "warn")),
         (900, 100, ("3 days left", "warn")),
@@ -164,13 +164,13 @@ def test_the_answer_about_the_balance(
         count(still.at, alice, ordered=1, estimated=per_day)
     still.at = MORNING
     read_balance(credits)
-    assert word("Balance") == answer
+    assert answer_of("Balance") == answer
 
 
 def test_the_answer_without_a_key_or_a_balance_reading(still: SetClock, settings: Settings) -> None:
     assert "never read" in [line.note for line in sections()["Balance"].lines]
     settings.KIE_AI_API_KEY = ""
-    assert word("Balance") == ("no provider key", "bad")
+    assert answer_of("Balance") == ("no provider key", "bad")
 
 
 @pytest.mark.parametrize(
@@ -184,15 +184,15 @@ def test_the_answer_without_a_key_or_a_balance_reading(still: SetClock, settings
 )
 def test_the_answer_about_the_variance(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
     count(still.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
-    assert word("Estimate against actual") == answer
+    assert answer_of("Estimate against actual") == answer
     assert sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
 
 
 def test_the_answer_about_unusual_spend(still: SetClock, alice: User) -> None:
-    assert word("Unusual spend") == ("none", "good")
+    assert answer_of("Unusual spend") == ("none", "good")
     count(still.at - DAY, alice, ordered=1, estimated=100)
     count(still.at, alice, ordered=1, estimated=300)
-    assert word("Unusual spend") == ("needs a look", "warn")
+    assert answer_of("Unusual spend") == ("needs a look", "warn")
     assert sections()["Unusual spend"].lines[1].note == alice.email
 
 
@@ -204,13 +204,13 @@ def test_unusual_spend_with_an_alert_is_listed(still: SetClock) -> None:
 
 def test_the_answer_about_users_credits(still: SetClock, alice: User) -> None:
     give_credits(alice, 1500)
-    assert word("Users’ credits") == ("+1,500 held", "good")
+    assert answer_of("Users’ credits") == ("+1,500 held", "good")
 
 
 def test_a_failed_video_without_a_refund_is_listed(still: SetClock, alice: User) -> None:
-    assert word("Refunds for failed videos") == ("none needed", "good")
+    assert answer_of("Refunds for failed videos") == ("none needed", "good")
     history.failed(alice)
-    assert word("Refunds for failed videos") == ("all refunded", "good")
+    assert answer_of("Refunds for failed videos") == ("all refunded", "good")
     task = history.cancelled(alice)
     with unguarded():
         refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
@@ -218,16 +218,16 @@ def test_a_failed_video_without_a_refund_is_listed(still: SetClock, alice: User)
         refund.delete()
     found = find_failures(YESTERDAY)
     assert (found.failed, found.cancelled, found.refunded, found.missing) == (1, 1, 1, 1)
-    assert word("Refunds for failed videos") == ("1 is missing", "bad")
+    assert answer_of("Refunds for failed videos") == ("1 is missing", "bad")
     assert str(task.pk) in [line.value for line in sections()["Refunds for failed videos"].lines]
     assert find_failures(YESTERDAY - DAY).ended == 0
 
 
 def test_the_answer_about_open_alerts(still: SetClock, olga: User) -> None:
-    assert word("Open alerts") == ("none", "good")
+    assert answer_of("Open alerts") == ("none", "good")
     for n in range(9):
         alert = alerts.raise_alert(Alert.Kind.UNCONFIRMED, cause=f"{n}")
-    assert word("Open alerts") == ("9", "warn")
+    assert answer_of("Open alerts") == ("9", "warn")
     alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + DAY)
     alerts.raise_alert(Alert.Kind.STORAGE)
     section = sections()["Open alerts"]
@@ -239,9 +239,9 @@ def test_the_answer_about_open_alerts(still: SetClock, olga: User) -> None:
     ("problems", "answer"), [(0, ("they balance", "good")), (1, ("1 problem", "bad")), (7, ("7 problems", "bad"))]
 )
 def test_the_answer_about_the_books(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
-    assert word("Books") == ("not checked yet", "warn")
+    assert answer_of("Books") == ("not checked yet", "warn")
     BooksRun.objects.create(at=still.at, took_s=1, problems=problems)
-    assert word("Books") == answer
+    assert answer_of("Books") == answer
 
 
 def test_the_headline_shows_the_worst_answers() -> None:
@@ -260,13 +260,13 @@ def command(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_the_command_prints_or_sends_any_day(post_office: Mailbox, still: SetClock, settings: Settings) -> None:
+def test_the_command_prints_or_sends_any_day(mail_server: Mailbox, still: SetClock, settings: Settings) -> None:
     still.at = MORNING
     code, said = command("--print")
     assert code == 0
     assert said.startswith("Summary of 1 Sep 2026")
     assert "Summary of 15 Aug 2026" in command("--date", "2026-08-15", "--print")[1]
-    assert post_office.messages == []
+    assert mail_server.messages == []
     assert command() == (0, f"{OLGA}: sent\n{OTTO}: sent\n")
     settings.EMAIL_PORT = free_port()
     assert command() == (

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from billing.alerts import outbox as alert_outbox
 from billing.models import Alert, AlertDelivery
 from tests.mail import Mailbox
-from tests.videos.notifications.delivery import OLGA, parts, subjects
+from tests.videos.notifications.delivery import OLGA, split_request, subjects
 from tests.videos.providers.loopback import answers_with, serve
 
 pytestmark = pytest.mark.django_db
@@ -27,42 +27,42 @@ def send_test(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_test_alert_goes_to_every_address_and_prints_the_results(
-    post_office: Mailbox, hook: Callable[[str], None], settings: Settings
+    mail_server: Mailbox, webhook: Callable[[str], None], settings: Settings
 ) -> None:
     settings.COST_ALERT_EMAIL = [OLGA]
     with serve(answers_with("200 OK")) as server:
-        hook(server.url)
+        webhook(server.url)
         code, said = send_test()
         assert code == 0
         assert said == f"mail to {OLGA}: sent\nwebhook at 127.0.0.1:{server.port}: sent\n"
-        assert json.loads(parts(server.requests[0])[1])["type"] == "alert.test"
-    assert subjects(post_office) == ["Notice · A test"]
+        assert json.loads(split_request(server.requests[0])[1])["type"] == "alert.test"
+    assert subjects(mail_server) == ["Notice · A test"]
     assert not Alert.objects.filter(resolved_at=None).exists()
     assert not alert_outbox.due_deliveries()
 
 
 def test_a_test_alert_that_fails_is_reported_and_not_retried(
-    post_office: Mailbox, hook: Callable[[str], None], settings: Settings
+    mail_server: Mailbox, webhook: Callable[[str], None], settings: Settings
 ) -> None:
     with serve(answers_with("500 Oops")) as server:
-        hook(server.url)
+        webhook(server.url)
         code, said = send_test("--email", "otto@example.com", "--webhook")
     assert code == 1
     assert said == f"mail to otto@example.com: sent\nwebhook at 127.0.0.1:{server.port}: NOT SENT, it answered 500\n"
     assert not AlertDelivery.objects.filter(state="due").exists()
 
 
-def test_a_test_alert_can_go_to_one_address_only(post_office: Mailbox, hook: Callable[[str], None]) -> None:
+def test_a_test_alert_can_go_to_one_address_only(mail_server: Mailbox, webhook: Callable[[str], None]) -> None:
     assert send_test("--email", "otto@example.com") == (0, "mail to otto@example.com: sent\n")
-    for part in post_office.messages[0].walk():
+    for part in mail_server.messages[0].walk():
         if not part.is_multipart():
             text = part.get_content()
             assert "an operator sent a test to your address" in text
             assert "COST_ALERT_EMAIL" not in text
     with serve(answers_with("200 OK")) as server:
-        hook(server.url)
+        webhook(server.url)
         assert send_test("--webhook")[0] == 0
-    assert [message["To"] for message in post_office.messages] == ["otto@example.com"]
+    assert [message["To"] for message in mail_server.messages] == ["otto@example.com"]
 
 
 def test_without_addresses_the_command_names_the_settings(settings: Settings) -> None:

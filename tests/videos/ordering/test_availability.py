@@ -1,4 +1,4 @@
-"""Beside the price stands what an order would wait for, and no time is promised that cannot be kept."""
+"""The price panel shows what an order would wait for, and a typical time only if the order would start in its turn."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,7 +33,7 @@ PROMISE = "pay-time"
 
 
 @pytest.fixture
-def alices(client: Client, alice: User) -> Client:
+def signed_in(client: Client, alice: User) -> Client:
     give_credits(alice, 500)
     client.force_login(alice)
     return client
@@ -41,7 +41,7 @@ def alices(client: Client, alice: User) -> Client:
 
 @pytest.fixture
 def account(db: None) -> Iterator[ProviderAccount]:
-    """The account that new work goes to, with a good balance; our clock stands still at NOON."""
+    """The current provider account with a sufficient balance; the clock is stopped at NOON."""
     still = SetClock()
     still.at = NOON
     with clock.replaced(still):
@@ -50,16 +50,16 @@ def account(db: None) -> Iterator[ProviderAccount]:
         yield account
 
 
-def dock(client: Client) -> str:
-    """What stands beside the price; the page and the live price say the same."""
+def price_panel(client: Client) -> str:
+    """The price panel's HTML, after checking that page and live price show the same."""
     page, live = (client.get(address).text for address in ("/", "/quote/"))
     found = [text.partition('id="pay"')[2].partition("</div>")[0] for text in (page, live)]
     assert found[0].partition(">")[2] == found[1].partition(">")[2]
     return found[0]
 
 
-def hour(used: int, *, limit: int) -> None:
-    """The site's budget of this hour, and what of it is used."""
+def set_hour_budget(used: int, *, limit: int) -> None:
+    """Set the site's budget for this hour, with `used` of it used."""
     set_limit(subject="all", period="hour", limit=Decimal(limit), actor=None)
     now = window_at("hour", NOON)
     BudgetWindow.objects.create(
@@ -67,39 +67,39 @@ def hour(used: int, *, limit: int) -> None:
     )
 
 
-def test_an_order_that_starts_at_once_shows_its_typical_time(alices: Client, account: ProviderAccount) -> None:
-    text = dock(alices)
+def test_an_order_that_starts_at_once_shows_its_typical_time(signed_in: Client, account: ProviderAccount) -> None:
+    text = price_panel(signed_in)
     assert PROMISE in text
     assert "would wait" not in text
 
 
 def test_a_used_up_hour_budget_is_shown_before_the_order_with_its_end(
-    alices: Client, alice: User, account: ProviderAccount
+    signed_in: Client, alice: User, account: ProviderAccount
 ) -> None:
-    hour(180, limit=230)
-    text = dock(alices)
+    set_hour_budget(180, limit=230)
+    text = price_panel(signed_in)
     assert "It would wait until 13:00: this hour&#x27;s budget is spent." in text
     assert PROMISE not in text
-    # And so it is.
-    assert alices.post("/", studio_form()).status_code == 302
+    # The order really waits for that reason.
+    assert signed_in.post("/", studio_form()).status_code == 302
     assert ledger.balance_of(alice) == 440
-    assert "this hour&#x27;s budget is spent" in alices.get("/").text.partition('id="on-the-way"')[2]
+    assert "this hour&#x27;s budget is spent" in signed_in.get("/").text.partition('id="on-the-way"')[2]
 
 
-def test_queued_orders_count_towards_the_expected_wait(alices: Client, account: ProviderAccount) -> None:
-    hour(110, limit=230)
-    assert PROMISE in dock(alices)
+def test_queued_orders_count_towards_the_expected_wait(signed_in: Client, account: ProviderAccount) -> None:
+    set_hour_budget(110, limit=230)
+    assert PROMISE in price_panel(signed_in)
     for number in range(2):
-        alices.post("/", studio_form(key=f"key-{number}"))
-    text = dock(alices)
+        signed_in.post("/", studio_form(key=f"key-{number}"))
+    text = price_panel(signed_in)
     assert "It would wait until 13:00" in text
     assert PROMISE not in text
 
 
-def test_a_budget_that_ends_too_late_refuses_and_shows_no_time(alices: Client, account: ProviderAccount) -> None:
+def test_a_budget_that_ends_too_late_refuses_and_shows_no_time(signed_in: Client, account: ProviderAccount) -> None:
     set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
-    alices.post("/", studio_form())
-    text = dock(alices)
+    signed_in.post("/", studio_form())
+    text = price_panel(signed_in)
     assert "The budget for this is used up until" in text
     assert PROMISE not in text
 
@@ -118,72 +118,74 @@ def test_a_budget_that_ends_too_late_refuses_and_shows_no_time(alices: Client, a
     ],
 )
 def test_a_restriction_for_everybody_is_shown_beside_the_price(
-    alices: Client, account: ProviderAccount, row: dict[str, Any], words: str
+    signed_in: Client, account: ProviderAccount, row: dict[str, Any], words: str
 ) -> None:
     ProviderAccount.objects.filter(pk=account.pk).update(**row)
-    text = dock(alices)
+    text = price_panel(signed_in)
     assert words in text
     assert PROMISE not in text
 
 
-def test_a_rested_breaker_restricts_no_order(alices: Client, account: ProviderAccount) -> None:
+def test_a_rested_breaker_restricts_no_order(signed_in: Client, account: ProviderAccount) -> None:
     ProviderAccount.objects.filter(pk=account.pk).update(breaker="open", breaker_until=NOON)
-    assert PROMISE in dock(alices)
+    assert PROMISE in price_panel(signed_in)
 
 
-def test_a_balance_reserved_for_other_videos_is_shown(alices: Client, alice: User, account: ProviderAccount) -> None:
+def test_a_balance_reserved_for_other_videos_is_shown(signed_in: Client, alice: User, account: ProviderAccount) -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for number in range(2):
         spend.promise(spend=spend.estimate(job_id=job_id(f"job:{number}"), user=alice, quote=quote), account=account)
     ProviderAccount.objects.filter(pk=account.pk).update(balance=Decimal(620))
-    text = dock(alices)
+    text = price_panel(signed_in)
     assert "It would wait: the operator has to top up the provider account." in text
     assert PROMISE not in text
 
 
-def test_without_a_provider_key_no_time_is_shown(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+def test_without_a_provider_key_no_time_is_shown(
+    signed_in: Client, account: ProviderAccount, settings: Settings
+) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    text = dock(alices)
+    text = price_panel(signed_in)
     assert "No new videos right now" in text
     assert PROMISE not in text
 
 
-def test_after_a_refusal_no_time_is_shown(alices: Client, account: ProviderAccount, settings: Settings) -> None:
+def test_after_a_refusal_no_time_is_shown(signed_in: Client, account: ProviderAccount, settings: Settings) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = -1
-    answer = alices.post("/", studio_form())
+    answer = signed_in.post("/", studio_form())
     assert answer.status_code == 422
     assert PROMISE not in answer.text
 
 
 def test_a_user_at_the_active_limit_is_shown_no_time(
-    alices: Client, account: ProviderAccount, settings: Settings
+    signed_in: Client, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_ACTIVE_PER_USER = 1
-    alices.post("/", studio_form())
-    text = dock(alices)
+    signed_in.post("/", studio_form())
+    text = price_panel(signed_in)
     assert "1 of 1 in progress" in text
     assert PROMISE not in text
 
 
 def test_a_long_queue_is_shown_and_a_full_queue_refuses_orders(
-    alices: Client, bob: User, account: ProviderAccount, settings: Settings
+    signed_in: Client, bob: User, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_VIDEOS = 1
     for _ in range(3):
         video_states.make_queued(bob)
-    text = dock(alices)
+    text = price_panel(signed_in)
     assert "It would start in about 5 minutes: other videos come first." in text
     assert PROMISE not in text
     settings.MAX_QUEUE_WAIT_MINUTES = 4
-    text = dock(alices)
+    text = price_panel(signed_in)
     assert "Too many videos are waiting; no more orders are accepted right now." in text
     assert PROMISE not in text
-    assert alices.post("/", studio_form()).status_code == 422
+    assert signed_in.post("/", studio_form()).status_code == 422
 
 
-def test_the_quote_asks_the_database_a_limited_number_of_times(alices: Client, account: ProviderAccount) -> None:
-    hour(180, limit=230)
-    alices.get("/quote/")
+def test_the_quote_asks_the_database_a_limited_number_of_times(signed_in: Client, account: ProviderAccount) -> None:
+    set_hour_budget(180, limit=230)
+    signed_in.get("/quote/")
     with CaptureQueriesContext(connection) as queries:
-        alices.get("/quote/")
+        signed_in.get("/quote/")
     assert len(queries) <= 22, "\n".join(query["sql"] for query in queries)

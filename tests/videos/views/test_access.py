@@ -55,6 +55,6 @@ def test_reading_pages_changes_nothing(signed_in: Client, alice: User) -> None:
 
 
 def _writes(sql: str) -> bool:
-    """Whether a statement changes rows of ours; the cache and the list of one's browsers may remember a visit."""
+    """Whether a statement changes data, other than the cache and the list of sessions."""
     remembers = "cache_entries" in sql or "usersessions" in sql
     return bool(re.match(r"(INSERT|UPDATE|DELETE)", sql)) and not remembers

@@ -1,4 +1,4 @@
-"""Whatever an address says, the operators' pages answer: no parameter, however odd, is an error of ours."""
+"""No query string, however odd, makes a page fail with a server error."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -18,13 +18,13 @@ from billing.provider import accounts as provider_accounts
 from tests.billing import history
 from tests.billing.conftest import SetClock, desk, still  # noqa: F401
 
-# A date alone is enough for a filter; Django remarks upon it, and so would every test.
+# Django warns about naive datetimes when a filter gets a date only.
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime")]
 ODD = ("²", "9" * 5000, "0001-01-01", "9999-12-31", "\0")
-# Beside the filters' own: what every list of the admin understands, and a name that none does.
+# In addition to the filters: parameters of every admin list, and one that no list knows.
 LISTS = ("q", "p", "o", "all", "_to_field", "id__in", "nonsense")
 LOOKUPS = ("exact", "gte", "lt", "isnull", "year")
-# Of our own pages, every parameter.
+# All parameters of our own pages.
 PAGES = {
     "/admin/": ("range", "from", "to"),
     "/admin/reconciliation/": ("account", "stretch", "begin", "end"),
@@ -39,8 +39,8 @@ PAGES = {
 
 
 @pytest.fixture
-def full(desk: Client, still: SetClock, alice: User) -> Client:  # noqa: F811
-    """Olga's browser, where every list has a row at least."""
+def desk_with_rows(desk: Client, still: SetClock, alice: User) -> Client:  # noqa: F811
+    """Olga's browser; every list has at least one row."""
     desk.raise_request_exception = False
     history.failed(alice)
     still.sleep(3600)
@@ -49,8 +49,8 @@ def full(desk: Client, still: SetClock, alice: User) -> Client:  # noqa: F811
     return desk
 
 
-def parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
-    """Every name by which this list can be narrowed down."""
+def list_parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
+    """All parameters that filter this list."""
     yield from LISTS
     fields: list[Any] = [*model_admin.list_filter, model_admin.date_hierarchy]
     for one in filter(None, fields):
@@ -61,30 +61,30 @@ def parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
             yield from (f"{name}__{lookup}" for lookup in LOOKUPS)
 
 
-def failing(browser: Client, url: str, names: Iterable[str]) -> list[str]:
-    """The addresses that were answered with an error of ours."""
+def find_failing_urls(browser: Client, url: str, names: Iterable[str]) -> list[str]:
+    """The URLs that were answered with a server error."""
     asked = [f"{url}?{urlencode({name: value})}" for name in dict.fromkeys(names) for value in ODD]
     return [one[:120] for one in asked if browser.get(one).status_code >= 500]
 
 
 @pytest.mark.parametrize("label", sorted(model._meta.label_lower for model in admin.site._registry))
-def test_every_list_answers_any_query_string(full: Client, label: str) -> None:
+def test_every_list_answers_any_query_string(desk_with_rows: Client, label: str) -> None:
     model, model_admin = next((one, its) for one, its in admin.site._registry.items() if one._meta.label_lower == label)
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    assert failing(full, url, parameters(model_admin)) == []
-    assert full.get(url).status_code in (200, 403)
+    assert find_failing_urls(desk_with_rows, url, list_parameters(model_admin)) == []
+    assert desk_with_rows.get(url).status_code in (200, 403)
 
 
 @pytest.mark.parametrize("url", PAGES)
-def test_every_page_answers_any_query_string(full: Client, url: str) -> None:
-    assert failing(full, url, PAGES[url]) == []
-    assert full.get(url).status_code == 200
+def test_every_page_answers_any_query_string(desk_with_rows: Client, url: str) -> None:
+    assert find_failing_urls(desk_with_rows, url, PAGES[url]) == []
+    assert desk_with_rows.get(url).status_code == 200
 
 
 @pytest.mark.parametrize("number", ["²", "", "-1", "9" * 5000, "٣", "\0"])
-def test_an_invalid_row_number_marks_no_alert(full: Client, number: str) -> None:
+def test_an_invalid_row_number_marks_no_alert(desk_with_rows: Client, number: str) -> None:
     assert parse_row_number(number) is None
-    assert full.post("/admin/billing/alert/seen/", {"alert": number}).status_code == 302
+    assert desk_with_rows.post("/admin/billing/alert/seen/", {"alert": number}).status_code == 302
     assert not Alert.objects.exclude(acknowledged_at=None).exists()
 
 

@@ -1,4 +1,4 @@
-"""The look, measured: contrasts of the tokens, icons that exist, templates that keep to the strict CSP."""
+"""Measurable appearance: contrasts of the colour tokens, existing icons, and templates that obey the strict CSP."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ Colour = tuple[float, float, float]
 
 
 def colours() -> dict[str, tuple[str, str]]:
-    """Every token that is a plain colour: its light and its dark value."""
+    """Light and dark value of every token that is a plain colour."""
     found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{3,8}), (#[0-9a-f]{3,8})\);", TOKENS)
     return {name: (light, dark) for name, light, dark in found}
 
@@ -42,9 +42,9 @@ def luminance(colour: Colour) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def contrast(one: Colour, other: Colour) -> float:
-    """By WCAG: 1 to 21."""
-    dark, light = sorted((luminance(one), luminance(other)))
+def contrast(first: Colour, second: Colour) -> float:
+    """Contrast ratio by WCAG, 1 to 21."""
+    dark, light = sorted((luminance(first), luminance(second)))
     return (light + 0.05) / (dark + 0.05)
 
 

@@ -65,12 +65,12 @@ def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, a
         video_states.make_queued(alice, "A fox in the snow"),
         video_states.make_queued(alice, "An owl in the SNOW at night"),
     )
-    assert _shown(signed_in, q="snow") == [owl.pk, fox.pk]
-    assert _shown(signed_in, q="night snow") == [owl.pk]
+    assert _list_shown_ids(signed_in, q="snow") == [owl.pk, fox.pk]
+    assert _list_shown_ids(signed_in, q="night snow") == [owl.pk]
     nothing = signed_in.get("/videos/", {"q": "whale"}).text
     assert "Nothing found" in nothing
     assert 'value="whale"' in nothing
-    assert _shown(signed_in, q="100%_'\"<") == []
+    assert _list_shown_ids(signed_in, q="100%_'\"<") == []
 
 
 def test_older_pages_have_no_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
@@ -89,7 +89,7 @@ def test_older_pages_have_no_gaps_or_repeats(signed_in: Client, alice: User, set
 @pytest.mark.parametrize("cursor", ["x", "2026-01-01_x", "2026-01-01T00:00:00_" + "0" * 32, "_", "9" * 400])
 def test_an_invalid_cursor_shows_the_first_page(signed_in: Client, alice: User, cursor: str) -> None:
     task = video_states.make_queued(alice)
-    assert _shown(signed_in, before=cursor) == [task.pk]
+    assert _list_shown_ids(signed_in, before=cursor) == [task.pk]
 
 
 def test_the_live_response_holds_only_unfinished_videos_and_then_stops(signed_in: Client, alice: User) -> None:
@@ -119,5 +119,5 @@ def test_a_gallery_asks_the_database_a_fixed_number_of_times(signed_in: Client, 
     assert len(many) == len(few)
 
 
-def _shown(client: Client, **query: str) -> list[object]:
+def _list_shown_ids(client: Client, **query: str) -> list[object]:
     return [take.id for take in client.get("/videos/", query).context["videos"]]

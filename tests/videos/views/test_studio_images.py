@@ -17,12 +17,12 @@ from videos.storage import source_images
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
-def picture(name: str = "frame.png") -> SimpleUploadedFile:
+def image_upload(name: str = "frame.png") -> SimpleUploadedFile:
     return SimpleUploadedFile(name, video_states.make_png(), content_type="image/png")
 
 
 def test_images_sent_with_an_invalid_form_are_kept(studio_client: Client) -> None:
-    answer = studio_client.post("/", studio_form(mode="first", prompt="", file_first=picture()))
+    answer = studio_client.post("/", studio_form(mode="first", prompt="", file_first=image_upload()))
     image = SourceImage.objects.get()
     assert answer.status_code == 422
     assert f'name="image_first" value="{image.pk}"' in answer.text
@@ -35,7 +35,7 @@ def test_images_sent_with_an_invalid_form_are_kept(studio_client: Client) -> Non
 
 
 def test_first_and_last_frames_keep_their_order(studio_client: Client, alice: User) -> None:
-    first = source_images.store(user=alice, upload=picture())
+    first = source_images.store(user=alice, upload=image_upload())
     last = source_images.store(user=alice, upload=SimpleUploadedFile("b.png", video_states.make_png("#990000")))
     studio_client.post("/", studio_form(mode="both", image_first=str(first.pk), image_last=str(last.pk)))
     task = VideoTask.objects.get()
@@ -63,7 +63,7 @@ def test_a_file_that_is_no_image_is_refused_with_a_message(studio_client: Client
 
 
 def test_an_image_can_be_removed_without_javascript(studio_client: Client, alice: User) -> None:
-    image = source_images.store(user=alice, upload=picture())
+    image = source_images.store(user=alice, upload=image_upload())
     sent = studio_form(mode="first", image_first=str(image.pk), remove="first")
     del sent["enable_translation"]
     answer = studio_client.post("/", sent)
@@ -75,7 +75,7 @@ def test_an_image_can_be_removed_without_javascript(studio_client: Client, alice
 
 
 def test_another_users_image_is_not_accepted(studio_client: Client, bob: User) -> None:
-    image = source_images.store(user=bob, upload=picture())
+    image = source_images.store(user=bob, upload=image_upload())
     answer = studio_client.post("/", studio_form(mode="first", image_first=str(image.pk)))
     assert answer.status_code == 422
     assert str(image.pk) not in answer.text
@@ -83,7 +83,7 @@ def test_another_users_image_is_not_accepted(studio_client: Client, bob: User) -
 
 
 def test_without_javascript_an_unsuitable_model_is_refused_with_a_message(studio_client: Client, alice: User) -> None:
-    image = source_images.store(user=alice, upload=picture())
+    image = source_images.store(user=alice, upload=image_upload())
     give_credits(alice, 400)
     answer = studio_client.post(
         "/", studio_form(mode="reference", model="veo3", image_reference1=str(image.pk), seen_price="250")
@@ -94,7 +94,7 @@ def test_without_javascript_an_unsuitable_model_is_refused_with_a_message(studio
 
 
 def test_an_image_is_stored_as_soon_as_it_is_chosen(studio_client: Client, alice: User) -> None:
-    answer = studio_client.post("/images/?slot=first", {"file_first": picture()}, headers=HTMX_HEADERS)
+    answer = studio_client.post("/images/?slot=first", {"file_first": image_upload()}, headers=HTMX_HEADERS)
     image = SourceImage.objects.get(user=alice)
     assert answer.status_code == 200
     assert f'name="image_first" value="{image.pk}"' in answer.text

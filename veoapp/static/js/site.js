@@ -1,6 +1,6 @@
-// Small comforts on every page. Nothing here is needed to use the site.
+// Small conveniences on every page. The site works without them.
 
-// Menus close when one looks elsewhere or presses Escape.
+// Menus close on a click outside or on Escape.
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll("details[data-menu][open]")) {
     if (!menu.contains(event.target)) menu.open = false;
@@ -14,7 +14,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// A link with data-dialog asks in place what its page would ask.
+// A link with data-dialog opens its confirmation as a dialog instead of a page.
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-dialog]");
   if (opener) {
@@ -28,12 +28,12 @@ document.addEventListener("click", (event) => {
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
 });
 
-// A poster with data-preview plays its video silently while pointed at or focused.
-const calm = window.matchMedia("(prefers-reduced-motion: reduce)");
-const saving = navigator.connection && navigator.connection.saveData;
+// A poster with data-preview plays its video silently while it is hovered or focused.
+const reducedMotion = window.matchMedia("(prefers-reduced-motion: reduce)");
+const savesData = navigator.connection && navigator.connection.saveData;
 
 function play(poster) {
-  if (calm.matches || saving || poster.querySelector("video")) return;
+  if (reducedMotion.matches || savesData || poster.querySelector("video")) return;
   const video = document.createElement("video");
   video.muted = true;
   video.loop = true;

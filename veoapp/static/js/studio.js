@@ -1,4 +1,4 @@
-// The studio's comforts: word count, hints, image previews while they upload, one click is one order.
+// The studio's conveniences: word count, hints, upload progress, and protection against double clicks.
 // The form works without any of it.
 
 const form = document.getElementById("studio");
@@ -6,8 +6,8 @@ const prompt = document.getElementById("id_prompt");
 const count = document.getElementById("prompt-count");
 const hints = document.getElementById("hints");
 
-// What each hint looks for, in English and Chinese. A guess: it only colours a chip.
-const SAID = {
+// What each hint looks for, in English and Chinese. It is a guess that only colours a chip.
+const HINT_PATTERNS = {
   subject: /\S+\s+\S+\s+\S+|[\u4e00-\u9fff]{4,}/,
   action: /\b\w{2,}ing\b|\b(drifts?|runs?|walks?|falls?|rises?|turns?|opens?|rolls?|flies|grows?|lifts?|dances?|lights?)\b|[走跑飞落升转开动舞漂滚游跳涌流吹驶穿追]/i,
   camera: /\b(dolly|pan|tilt|zoom|track\w*|crane|drone|aerial|handheld|close[- ]?up|macro|wide|shot|lens|push[- ]?in|orbit|pov|\d+\s?mm)\b|[镜摄俯仰]|推进|拉远|特写|航拍|环绕/i,
@@ -15,7 +15,7 @@ const SAID = {
   sound: /\b(sounds?|music|voices?|says?|said|hum\w*|silen\w+|whisper\w*|sings?|rumble\w*|audio|hear\w*|roar\w*)\b|["“「][^"”」]+["”」]|[声音乐说唱响静]/i,
 };
 
-function words(text) {
+function countWords(text) {
   const limit = Number(count.dataset.limit);
   if (text.length > limit) return `${text.length} / ${limit} ${count.dataset.unitHan}`;
   const han = text.match(/[\u4e00-\u9fff]/g);
@@ -26,11 +26,11 @@ function words(text) {
   return `${found} ${found === 1 ? count.dataset.unitOne : count.dataset.unit}`;
 }
 
-function look() {
-  count.textContent = words(prompt.value);
+function updateCountAndHints() {
+  count.textContent = countWords(prompt.value);
   count.classList.toggle("tone-bad", prompt.value.length > Number(count.dataset.limit));
   for (const hint of hints.querySelectorAll("button")) {
-    hint.classList.toggle("said", SAID[hint.dataset.hint].test(prompt.value));
+    hint.classList.toggle("is-covered", HINT_PATTERNS[hint.dataset.hint].test(prompt.value));
   }
 }
 
@@ -41,46 +41,46 @@ for (const item of hints.querySelectorAll("li")) {
   button.dataset.hint = item.dataset.hint;
   button.addEventListener("click", () => {
     const text = prompt.value.trimEnd();
-    const glue = text === "" ? "" : /[\u3000-\u9fff]$/.test(text) ? "，" : /[,.;:，。；：]$/.test(text) ? " " : ", ";
-    const start = text.length + glue.length;
+    const separator = text === "" ? "" : /[\u3000-\u9fff]$/.test(text) ? "，" : /[,.;:，。；：]$/.test(text) ? " " : ", ";
+    const start = text.length + separator.length;
     prompt.focus();
-    prompt.setRangeText(`${glue}${item.dataset.add}`, text.length, prompt.value.length, "end");
+    prompt.setRangeText(`${separator}${item.dataset.add}`, text.length, prompt.value.length, "end");
     prompt.setSelectionRange(start, prompt.value.length);
-    look();
+    updateCountAndHints();
   });
   item.replaceChildren(button);
 }
-prompt.addEventListener("input", look);
-look();
+prompt.addEventListener("input", updateCountAndHints);
+updateCountAndHints();
 
-// A form that came back starts where something is to be changed.
-const wrong = form.querySelector('[aria-invalid="true"]');
-if (wrong) wrong.focus();
+// A form with an error focuses the first invalid field.
+const invalidField = form.querySelector('[aria-invalid="true"]');
+if (invalidField) invalidField.focus();
 
-// Ctrl+Enter in the prompt makes the video.
+// Ctrl+Enter in the prompt sends the form.
 prompt.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
 
-// The server knows an order by its key, so a second click would only show the same video; this spares the request.
-let sent = false;
+// The order's key makes a second click harmless; this saves the request.
+let isSent = false;
 form.addEventListener("submit", (event) => {
   if (event.submitter && event.submitter.name === "remove") return;
-  if (sent) event.preventDefault();
-  sent = true;
+  if (isSent) event.preventDefault();
+  isSent = true;
 });
-window.addEventListener("pageshow", () => { sent = false; });
+window.addEventListener("pageshow", () => { isSent = false; });
 
-// An answer to choices that have changed again meanwhile would undo them: it is let go, the next one is on its way.
+// A response to choices that have changed again meanwhile would undo them, so it is ignored; the next one follows.
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.target.id !== "choices") return;
   const chosen = new FormData(form);
-  const asked = event.detail.requestConfig.parameters;
+  const requested = event.detail.requestConfig.parameters;
   const names = ["mode", "model", "aspect_ratio", "resolution", "duration_s"];
-  if (names.some((name) => asked[name] !== (chosen.get(name) ?? undefined))) event.detail.shouldSwap = false;
+  if (names.some((name) => requested[name] !== (chosen.get(name) ?? undefined))) event.detail.shouldSwap = false;
 });
 
-// An image on its way shows how far it is.
+// Shows the progress of an image upload.
 document.body.addEventListener("htmx:xhr:progress", (event) => {
   const bar = event.target.closest?.(".slot")?.querySelector("progress");
   if (bar && event.detail.lengthComputable) {
@@ -89,13 +89,13 @@ document.body.addEventListener("htmx:xhr:progress", (event) => {
   }
 });
 
-// What was typed survives a closed page or a lost connection, in this tab only, until the server has it.
+// Keeps the typed prompt in this tab if the page is closed or the connection lost, until the server has it.
 const DRAFT = "veoapp.prompt";
 if (prompt.value !== "") {
   sessionStorage.removeItem(DRAFT);
 } else if (sessionStorage.getItem(DRAFT)) {
   prompt.value = sessionStorage.getItem(DRAFT);
-  look();
+  updateCountAndHints();
 }
 prompt.addEventListener("input", () => sessionStorage.setItem(DRAFT, prompt.value));
 
@@ -108,7 +108,7 @@ document.body.addEventListener("htmx:oobAfterSwap", (event) => {
   balance = now;
 });
 
-// A choice made before this page could ask for its price, or brought back by the browser, is asked about now.
+// Asks for the price of choices that were made before this script ran or that the browser restored.
 window.addEventListener("load", () => {
   const inputs = [...document.querySelectorAll("#mode input, #choices input")];
   if (inputs.some((input) => input.checked !== input.defaultChecked)) htmx.trigger("#choices", "change");

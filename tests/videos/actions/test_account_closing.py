@@ -1,4 +1,4 @@
-"""F73: a person leaves, or is locked out, while videos of theirs are on the way. They end; the books stay."""
+"""F73: an account is closed or disabled while videos are in progress. They finish, and the ledger stays."""
 
 import io
 
@@ -22,19 +22,19 @@ from videos.worker import sweep
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def brought(user: User, colour: str) -> SourceImage:
-    """An image that a person brought."""
+def store_image(user: User, colour: str) -> SourceImage:
+    """An image that a person store_image."""
     content = io.BytesIO()
     Image.new("RGB", (300, 300), colour).save(content, "PNG")
     return source_images.store(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
 
 
-def with_image(world: World, user: User, image: SourceImage) -> VideoTask:
-    """An order from a first frame."""
+def order_with_image(world: World, user: User, image: SourceImage) -> VideoTask:
+    """Order a video from a first frame."""
     return world.order(user, generation_type=VideoTask.GenerationType.FRAMES, image_ids=[image.pk])
 
 
-def the_sweep_comes_by(world: World) -> None:
+def run_sweep(world: World) -> None:
     world.advance(minutes=31)
     sweep.tidy()
 
@@ -42,10 +42,10 @@ def the_sweep_comes_by(world: World) -> None:
 def test_f73_closing_cancels_queued_videos_erases_finished_ones_and_lets_running_ones_finish(
     world: World, alice: User, olga: User
 ) -> None:
-    old, new = brought(alice, "red"), brought(alice, "blue")
-    ready = with_image(world, alice, old)
+    old, new = store_image(alice, "red"), store_image(alice, "blue")
+    ready = order_with_image(world, alice, old)
     world.run()
-    running = with_image(world, alice, new)
+    running = order_with_image(world, alice, new)
     world.send()
     queued = world.order(alice)
     CallbackReceipt.objects.create(task=ready, body='{"prompt": "what she wrote"}', body_sha256="0" * 64)
@@ -70,7 +70,7 @@ def test_f73_closing_cancels_queued_videos_erases_finished_ones_and_lets_running
     world.assert_charged(running)
     film = VideoFile.objects.get(task=running).name
     assert default_storage.exists(film)
-    the_sweep_comes_by(world)
+    run_sweep(world)
     assert world.reload(running).prompt == ""
     assert world.reload(running).deleted_at is not None
     assert not default_storage.exists(film)
@@ -88,9 +88,9 @@ def test_f73_a_lost_request_of_a_closed_account_is_refunded_at_its_deadline(worl
     world.advance(minutes=61)
     world.poll()
     world.assert_refunded(task)
-    the_sweep_comes_by(world)
+    run_sweep(world)
     assert world.reload(task).prompt == ""
-    # Nobody asks for the late film of one who left.
+    # The late result of a closed account is not polled for.
     world.advance(hours=2)
     assert world.poll() == 0
 
@@ -108,7 +108,7 @@ def test_f73_videos_of_a_disabled_user_finish_normally(world: World, alice: User
 
 
 def test_f73_a_failed_closing_changes_nothing(world: World, alice: User) -> None:
-    image = brought(alice, "red")
+    image = store_image(alice, "red")
     ready = world.order(alice)
     world.run()
     queued = world.order(alice)
@@ -133,7 +133,7 @@ def test_f73_a_failed_closing_changes_nothing(world: World, alice: User) -> None
 def test_f73_an_order_placed_while_the_account_closes_is_erased_by_the_sweep(world: World, alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     task = world.order(User.objects.get(pk=alice.pk))
-    the_sweep_comes_by(world)
+    run_sweep(world)
     world.assert_refunded(task)
     assert world.reload(task).prompt == ""
 
