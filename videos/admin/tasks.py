@@ -107,7 +107,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     def prompt_text(self, task: VideoTask) -> str:
         return Truncator(task.prompt).chars(70) or _("(erased)")
 
-    @admin.display(description=gettext_lazy("person"), ordering="user__email")
+    @admin.display(description=gettext_lazy("user"), ordering="user__email")
     def person(self, task: VideoTask) -> str:
         return task.user.email
 
