@@ -87,7 +87,7 @@ def test_hints_detect_what_the_prompt_contains_and_add_what_is_missing(new_page:
     expect(detected).to_have_count(0)
     page.click("#hints button[data-hint=camera]")
     expect(page.locator("#id_prompt")).to_have_value("a fox, slow dolly in")
-    expect(page.locator("#hints button[data-hint=camera]")).to_have_class("said")
+    expect(page.locator("#hints button[data-hint=camera]")).to_have_class("is-covered")
 
 
 def test_a_video_is_ordered_and_cancelled_without_javascript(new_page: NewPage, alice: User) -> None:
