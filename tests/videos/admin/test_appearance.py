@@ -88,7 +88,7 @@ def test_several_videos_are_cancelled_from_the_list(
     page.get_by_role("button", name="Go").click()
     expect(page.get_by_text("Nothing was sent, so it costs us nothing.")).to_have_count(2)
     page.get_by_role("button", name="Cancel with refund").click()
-    expect(page.get_by_text("Ended; 60 credits went back")).to_have_count(2)
+    expect(page.get_by_text("Cancelled; 60 credits refunded")).to_have_count(2)
     world.assert_refunded(second)
 
 

@@ -160,7 +160,7 @@ def test_f77_a_video_that_became_ready_meanwhile_is_not_changed(
     task = world.order(alice)
     world.run()
     for seen in ("queued", "generating", "downloading", "unconfirmed"):
-        assert "Meanwhile it became “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen)
+        assert "Its state is now “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen)
     world.assert_charged(task)
     with pytest.raises(lifecycle.NotPossible):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)

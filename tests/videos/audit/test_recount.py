@@ -93,7 +93,7 @@ def test_a_site_without_totals_is_recounted_before_its_first_fold() -> None:
 @pytest.mark.django_db
 def test_a_month_is_recounted_while_its_newest_marks_wait() -> None:
     run_lives(seed=5, steps=120, folding=False)
-    # The older half was ordered before the site kept totals.
+    # The older half was ordered before the site stored totals.
     TallyMark.objects.filter(pk__lte=TallyMark.objects.order_by("pk")[TallyMark.objects.count() // 2].pk).delete()
     assert differences()
     recount.fold()
@@ -108,7 +108,7 @@ def test_wrong_totals_are_found_and_repaired() -> None:
     Total.objects.filter(pk=ready.pk).update(amount=ready.amount + 1)
     (found,) = differences()
     assert found == (
-        f"day {ready.starts_at:%Y-%m-%d %H:%M} {ready.model}, ready: {ready.amount + 1} kept, {ready.amount} counted"
+        f"day {ready.starts_at:%Y-%m-%d %H:%M} {ready.model}, ready: {ready.amount + 1} stored, {ready.amount} counted"
     )
     Total.objects.filter(measure=Measure.ESTIMATED, user_id__gt=0).delete()
     assert any("user" in one for one in differences())
@@ -129,7 +129,7 @@ def test_the_consistency_check_reports_wrong_totals() -> None:
         Total.objects.filter(measure=Measure.ORDERED, period=Period.HOUR).update(amount=99)
         wrong = [one for one in audit_runner.find_problems() if one.invariant == "I23"]
         assert wrong
-        assert "99.0000 kept" in wrong[0].text
+        assert "99.0000 stored" in wrong[0].text
         # Only the deep check covers what is older than two days.
         moved.at += timedelta(days=3)
         assert [one for one in audit_runner.find_problems() if one.invariant == "I23"] == []
@@ -142,13 +142,13 @@ def test_the_command_checks_and_repairs() -> None:
     recount.fold()
     out = StringIO()
     call_command("recount_totals", "--check", stdout=out)
-    assert "Totals are what the rows say." in out.getvalue()
+    assert "All totals match the rows." in out.getvalue()
     Total.objects.filter(measure=Measure.CHARGED, user_id=0).update(amount=1)
     with pytest.raises(CommandError, match="differ"):
         call_command("recount_totals", "--check", stdout=(out := StringIO()))
-    assert "charged: 1.0000 kept" in out.getvalue()
+    assert "charged: 1.0000 stored" in out.getvalue()
     call_command("recount_totals", "--repair", stdout=(out := StringIO()))
-    assert "put right" in out.getvalue()
+    assert "corrected" in out.getvalue()
     assert differences() == []
 
 

@@ -26,7 +26,7 @@ def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, 
     assert "?download=1" in page
     for words in (
         "Ordered; 60 credits charged.",
-        "The provider's callback reported that the video is finished.",
+        "callback reported that the video is finished.",
         "Stored safely",
         "12345",
     ):
@@ -67,8 +67,8 @@ def test_an_unconfirmed_video_shows_its_state_and_when_it_is_refunded(signed_in:
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "Unconfirmed" in page
     assert "the answer was lost" in page
-    assert "the credits come back at" in page
-    assert "never send it twice" in page
+    assert "the credits are refunded at" in page
+    assert "Each order is sent only once" in page
     assert "Failed" not in page
 
 
@@ -82,7 +82,7 @@ def test_a_queued_video_shows_its_position_and_is_cancelled_with_a_refund(
     assert "2 videos ahead of it, 1 of them yours" in page
     assert "Run again" not in page, "it has not run yet"
     answer = signed_in.post(f"/videos/{task.pk}/cancel/", {"to": "studio"}, follow=True)
-    assert "Cancelled; 60 credits are back." in answer.text
+    assert "Cancelled. 60 credits refunded." in answer.text
     assert VideoTask.objects.get(pk=task.pk).status == "cancelled"
     assert [entry.amount for entry in ledger.statement(alice).filter(reference=task.reference)] == [60, -60]
     assert ledger.balance_of(alice) == 60
@@ -120,7 +120,7 @@ def test_deleting_asks_first_and_keeps_the_statement(signed_in: Client, alice: U
 def test_an_unfinished_video_is_not_deleted(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
     answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
-    assert "still on its way" in answer.text
+    assert "still in progress" in answer.text
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
 
