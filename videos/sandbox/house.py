@@ -7,7 +7,7 @@ from videos.sandbox.clock import Agenda, Clock
 from videos.sandbox.courier import Courier
 from videos.sandbox.faults import Faultbook
 from videos.sandbox.options import Options, Settings
-from videos.sandbox.studio import Studio
+from videos.sandbox.pictures.video_files import VideoFiles
 from videos.sandbox.truth import Truth
 from videos.sandbox.world import World
 
@@ -20,7 +20,7 @@ class Sandbox:
         self.settings: Settings = replace(options.settings)
         self.clock = Clock(speed=options.speed)
         self.truth = Truth(self.clock, path=options.truth)
-        self.studio = Studio()
+        self.video_files = VideoFiles()
         self.stopping = threading.Event()
         self.address = ""
         self._begin()
@@ -59,5 +59,5 @@ class Sandbox:
         self.world.over = True
         self.agenda.stop()
         self.courier.stop()
-        self.studio.close()
+        self.video_files.close()
         self.truth.close()

@@ -15,7 +15,8 @@ from typing import Any
 
 from videos.sandbox import outcome
 from videos.sandbox.house import Sandbox
-from videos.sandbox.world import GENERATING, Film, Stored, Task, Upgrade, World
+from videos.sandbox.video_spec import VideoSpec
+from videos.sandbox.world import GENERATING, Stored, Task, Upgrade, World
 
 VERSION = 1
 Row = dict[str, Any]
@@ -108,7 +109,7 @@ def _fill(box: Sandbox, known: Row) -> None:
     tasks: dict[str, Task] = {}
     for row in known["tasks"]:
         tasks[row["id"]] = Task(**_task_read(row, tasks.get))
-    files = {path: Stored(**row | {"film": Film(**row["film"])}) for path, row in known["files"].items()}
+    files = {path: Stored(**row | {"film": VideoSpec(**row["film"])}) for path, row in known["files"].items()}
     balance, accepted, minted = Decimal(known["balance"]), int(known["accepted"]), set(known["minted"])
     prices = {item: Decimal(price) for item, price in known["prices"].items()}
     # Its time never runs backwards, however fast it ran before.
@@ -123,7 +124,7 @@ def _fill(box: Sandbox, known: Row) -> None:
 def _task_read(row: Row, task_of: Callable[[str], Task | None]) -> Row:
     return row | {
         "price": Decimal(row["price"]),
-        "film": Film(**row["film"]),
+        "film": VideoSpec(**row["film"]),
         "hd": Upgrade(**row["hd"]) if row["hd"] else None,
         "uhd": Upgrade(**row["uhd"]) if row["uhd"] else None,
         "parent": task_of(row["parent"]) if row["parent"] else None,

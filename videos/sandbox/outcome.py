@@ -6,8 +6,9 @@ from dataclasses import replace
 from videos.sandbox import letters
 from videos.sandbox.courier import Letter
 from videos.sandbox.house import Sandbox
+from videos.sandbox.video_spec import VideoSpec
 from videos.sandbox.wire import INTERNAL
-from videos.sandbox.world import FAILED, FAILED_EARLY, GENERATING, SUCCESS, Film, Task, Upgrade
+from videos.sandbox.world import FAILED, FAILED_EARLY, GENERATING, SUCCESS, Task, Upgrade
 
 _NO_AUDIO = "The Google model was unable to generate audio for this request."
 _LOOK_AGAIN_S = 1.0
@@ -16,7 +17,6 @@ HD_S, UHD_S = 6.0, 15.0
 
 def begin(box: Sandbox, task: Task) -> None:
     """The task is accepted: put its end, and any lies about it, on the agenda."""
-    box.studio.prepare(task.film, quick=box.quick)
     if "[stuck]" not in task.prompt:
         box.agenda.at(task.ends_at, lambda: settle(box, task))
     half_way = (task.accepted_at + task.ends_at) / 2
@@ -216,7 +216,7 @@ def settle_uhd(box: Sandbox, task: Task) -> None:
         box.courier.send(letters.letter(box, task, letters.upgrade_body(box, task), url=upgrade.callback_url))
 
 
-def _at(film: Film, resolution: str) -> Film:
+def _at(film: VideoSpec, resolution: str) -> VideoSpec:
     return replace(film, resolution=resolution)
 
 

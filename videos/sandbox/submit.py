@@ -8,8 +8,9 @@ from videos.sandbox import outcome, wire
 from videos.sandbox.faults import Order
 from videos.sandbox.house import Sandbox
 from videos.sandbox.validation import Invalid, body_of, check_4k, check_extend, check_generate
+from videos.sandbox.video_spec import VideoSpec
 from videos.sandbox.wire import Reply, Request, refusal, success
-from videos.sandbox.world import SUCCESS, Film, Task, new_id
+from videos.sandbox.world import SUCCESS, Task, new_id
 
 Body = dict[str, Any]
 
@@ -215,11 +216,11 @@ def _create_4k(box: Sandbox, job: Job, entry: Body) -> Task:
     return world.tasks[task_id]
 
 
-def _film(box: Sandbox, job: Job, *, mark: str) -> Film:
+def _film(box: Sandbox, job: Job, *, mark: str) -> VideoSpec:
     seed = int(job.body.get("seeds") or box.world.dice.randrange(10_000, 100_000))
     if job.parent:
         film = job.parent.film
-        return Film(
+        return VideoSpec(
             prompt=str(job.body["prompt"]),
             aspect=film.aspect,
             resolution="720p",
@@ -228,7 +229,7 @@ def _film(box: Sandbox, job: Job, *, mark: str) -> Film:
             mark=mark,
         )
     aspect = job.body["aspect_ratio"]
-    return Film(
+    return VideoSpec(
         prompt=str(job.body["prompt"]),
         aspect="16:9" if aspect == "Auto" else aspect,
         resolution=job.body["resolution"],

@@ -12,21 +12,10 @@ from typing import Any
 from videos.sandbox.clock import Clock
 from videos.sandbox.prices import Prices
 from videos.sandbox.truth import Truth
+from videos.sandbox.video_spec import VideoSpec
 
 GENERATING, SUCCESS, FAILED_EARLY, FAILED = 0, 1, 2, 3
 RATE_LIMIT, RATE_WINDOW_S = 20, 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Film:
-    """A film that can be drawn: equal films are equal to the last byte. `mark` tells one task's file from another's."""
-
-    prompt: str
-    aspect: str
-    resolution: str
-    duration_s: int
-    seed: int
-    mark: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +45,7 @@ class Task:
     id: str
     kind: str  # generate, extend or upgrade-4k
     params: dict[str, Any]
-    film: Film
+    film: VideoSpec
     price: Decimal
     accepted_at: float
     ends_at: float
@@ -87,7 +76,7 @@ class Stored:
     """What a path of the file host holds: a film to draw, its still, or an uploaded file."""
 
     task_id: str = ""
-    film: Film | None = None
+    film: VideoSpec | None = None
     still: bool = False
     upload: bytes = field(default=b"", repr=False)
     content_type: str = "video/mp4"
@@ -148,7 +137,7 @@ class World:
         with self.lock:
             return next((other for other in reversed(self.tasks.values()) if other is not task), None)
 
-    def store(self, film: Film, *, task_id: str, folder: str = "v", still: bool = False) -> str:
+    def store(self, film: VideoSpec, *, task_id: str, folder: str = "v", still: bool = False) -> str:
         """Give a film (or its still) an address on the file host; the path, `/v/<32 hex>_<unix>.mp4`."""
         with self.lock:
             now = self.clock.now()

@@ -1,4 +1,4 @@
-"""The drawn films: they play, they move, they show the prompt, and they come soon."""
+"""The drawn videos: they play, they move, they show the prompt, and they come soon."""
 
 import time
 from itertools import pairwise
@@ -9,24 +9,24 @@ import pytest
 from PIL import Image, ImageChops, ImageStat
 
 from tests.sandbox import ROOT
-from videos.sandbox.art import caption, mood
-from videos.sandbox.film import FPS, draw
-from videos.sandbox.world import Film
+from videos.sandbox.pictures import caption, scene
+from videos.sandbox.pictures.drawing import FPS, draw
+from videos.sandbox.video_spec import VideoSpec
 
 # Two seconds on a quiet core; the machine that tests is seldom quiet.
 MOST_CPU_S = 4.0
 
 
-def _film(prompt: str, **other: object) -> Film:
+def _spec(prompt: str, **other: object) -> VideoSpec:
     usual = {"aspect": "16:9", "resolution": "720p", "duration_s": 4, "seed": 12345, "mark": ""}
-    return Film(**{"prompt": prompt, **usual, **other})  # type: ignore[arg-type]
+    return VideoSpec(**{"prompt": prompt, **usual, **other})  # type: ignore[arg-type]
 
 
-def _drawn(tmp_path: Path, film: Film) -> tuple[Path, list[Image.Image]]:
-    path = tmp_path / "film.mp4"
-    draw(path, film)
+def _frames(tmp_path: Path, spec: VideoSpec) -> list[Image.Image]:
+    path = tmp_path / "video.mp4"
+    draw(path, spec)
     with av.open(str(path)) as container:
-        return path, [frame.to_image() for frame in container.decode(video=0)]  # type: ignore[no-untyped-call]
+        return [frame.to_image() for frame in container.decode(video=0)]  # type: ignore[no-untyped-call]
 
 
 def _difference(one: Image.Image, other: Image.Image) -> float:
@@ -34,9 +34,9 @@ def _difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def test_eight_seconds_of_720p_come_soon_and_play(tmp_path: Path) -> None:
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     began = time.process_time()
-    draw(path, _film("Neon city street in the rain at night", duration_s=8))
+    draw(path, _spec("Neon city street in the rain at night", duration_s=8))
     assert time.process_time() - began < MOST_CPU_S
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
@@ -61,7 +61,7 @@ def test_eight_seconds_of_720p_come_soon_and_play(tmp_path: Path) -> None:
     + [("lighthouse", "9:16"), ("city in the rain", "9:16")],
 )
 def test_every_place_moves(tmp_path: Path, prompt: str, aspect: str) -> None:
-    _, frames = _drawn(tmp_path, _film(prompt, aspect=aspect, duration_s=1))
+    frames = _frames(tmp_path, _spec(prompt, aspect=aspect, duration_s=1))
     assert frames[0].size == ((1280, 720) if aspect == "16:9" else (720, 1280))
     assert _difference(frames[0], frames[-1]) > 1
     assert all(_difference(one, two) > 0.05 for one, two in pairwise(frames[10:16]))
@@ -71,18 +71,16 @@ def test_every_place_moves(tmp_path: Path, prompt: str, aspect: str) -> None:
 
 
 def test_the_prompt_is_in_the_lower_third(tmp_path: Path) -> None:
-    _, with_text = _drawn(tmp_path, _film("hills", duration_s=2))
-    brightest = [
-        frame.crop((0, 480, 1280, 720)).convert("L").histogram()[240:] for frame in (with_text[0], with_text[-1])
-    ]
+    frames = _frames(tmp_path, _spec("hills", duration_s=2))
+    brightest = [frame.crop((0, 480, 1280, 720)).convert("L").histogram()[240:] for frame in (frames[0], frames[-1])]
     assert sum(brightest[0]) == 0
     assert sum(brightest[1]) > 200
 
 
-def test_the_same_film_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp_path: Path) -> None:
+def test_the_same_video_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp_path: Path) -> None:
     def content(seed: int) -> bytes:
         path = tmp_path / f"{seed}.mp4"
-        draw(path, _film("hills", seed=seed, duration_s=1))
+        draw(path, _spec("hills", seed=seed, duration_s=1))
         return path.read_bytes()
 
     assert content(11111) == content(11111) != content(22222)
@@ -100,7 +98,7 @@ def test_the_same_film_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp_
     ],
 )
 def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str) -> None:
-    found = mood.read(prompt, seed=1)
+    found = scene.read(prompt, seed=1)
     assert (found.place, found.hour, found.weather) == (place, hour, weather)
 
 
@@ -110,7 +108,7 @@ def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str
 def test_any_prompt_can_be_drawn(text: str) -> None:
     lines = caption.lines_of(text, size=34, width=1000)
     assert len(lines) <= 3
-    assert all(caption._width(line, 34) <= 1000 for line in lines)
+    assert all(caption.width_of(line, 34) <= 1000 for line in lines)
 
 
 def test_long_prompts_end_in_an_ellipsis_and_chinese_breaks_anywhere() -> None:
@@ -128,5 +126,5 @@ def test_the_fonts_are_shipped_with_their_licences_and_draw_chinese() -> None:
         "SIL Open Font License" in (fonts / name).read_text() for name in ("OFL-Inter.txt", "OFL-NotoSansSC.txt")
     )
     assert sum(path.stat().st_size for path in fonts.iterdir()) < 6_000_000
-    shipped = caption._fonts(30)[: len(caption._SHIPPED)]
-    assert all(caption._font_of(letter, 30) in shipped for letter in "ABCéяΩ灯塔海浪，。镜")
+    shipped = [caption.font(path, 30) for path in caption.SHIPPED]
+    assert all(caption.font_of(letter, 30) in shipped for letter in "ABCéяΩ灯塔海浪，。镜")

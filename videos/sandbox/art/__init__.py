@@ -1,1 +1,0 @@
-"""The drawn films: a small landscape painter working in the planes of the video itself. Seeded, so repeatable."""

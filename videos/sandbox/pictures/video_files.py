@@ -1,0 +1,50 @@
+"""Keeps the files of drawn videos on disk, within bounds, and draws what is not there."""
+
+import contextlib
+import io
+import shutil
+import tempfile
+import threading
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import av
+
+from videos.sandbox.pictures.drawing import draw, draw_plain
+from videos.sandbox.video_spec import VideoSpec
+
+
+class VideoFiles:
+    """Videos are drawn one at a time, when they are first asked for. One deleted for room is drawn again, the same."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="sandbox-videos-"))
+        self._drawing = threading.Lock()
+
+    def video(self, spec: VideoSpec, *, plain: bool = False) -> bytes:
+        """The file, without its mark. `plain` is for load tests: all videos of one shape look the same, and are cheap."""
+        shape = (spec.aspect, spec.resolution, spec.duration_s) if plain else replace(spec, mark="")
+        path = self._folder / f"{sha256(repr(shape).encode()).hexdigest()}.mp4"
+        with contextlib.suppress(FileNotFoundError):
+            return path.read_bytes()
+        with self._drawing:
+            if not path.exists():
+                part = path.with_suffix(".part")
+                (draw_plain if plain else draw)(part, spec)
+                part.replace(path)
+                # The newest 200 are enough.
+                for old in sorted(self._folder.glob("*.mp4"), key=lambda file: file.stat().st_mtime)[:-200]:
+                    old.unlink()
+            return path.read_bytes()
+
+    def poster(self, spec: VideoSpec, *, plain: bool = False) -> bytes:
+        """A frame from the middle, as JPEG."""
+        out = io.BytesIO()
+        with av.open(io.BytesIO(self.video(spec, plain=plain)), "r") as container:
+            container.seek(spec.duration_s * av.time_base // 2)
+            next(container.decode(video=0)).to_image().save(out, "JPEG", quality=85)  # type: ignore[no-untyped-call]
+        return out.getvalue()
+
+    def close(self) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)

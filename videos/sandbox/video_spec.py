@@ -1,0 +1,22 @@
+"""The description of a video: what tasks keep, files serve and pictures are drawn from."""
+
+from dataclasses import dataclass
+
+_SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSpec:
+    """Equal descriptions give files that are equal to the last byte; `mark` tells one task's file from another's."""
+
+    prompt: str
+    aspect: str
+    resolution: str
+    duration_s: int
+    seed: int
+    mark: str
+
+    def size_at(self, resolution: str) -> tuple[int, int]:
+        """Width and height in pixels at a resolution."""
+        width, height = _SIZES[resolution]
+        return (height, width) if self.aspect == "9:16" else (width, height)
