@@ -1,4 +1,4 @@
-"""The sandbox's own time, which may run faster than ours and be pushed forward, and what is due in it."""
+"""The sandbox's own time, which may run faster than real time and be pushed forward, and what is due in it."""
 
 import heapq
 import itertools
@@ -7,11 +7,11 @@ import time
 import traceback
 from collections.abc import Callable
 
-Act = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Clock:
-    """Epoch seconds that pass `speed` times as fast as the wall's, and jump when told to."""
+    """Epoch seconds that pass `speed` times as fast as real ones, and can be advanced."""
 
     def __init__(self, *, speed: float = 1.0) -> None:
         self._lock = threading.Lock()
@@ -23,11 +23,6 @@ class Clock:
         """Sandbox time in epoch seconds."""
         with self._lock:
             return self._now()
-
-    @staticmethod
-    def wall() -> float:
-        """The real time of day, in epoch seconds: what the wire tells."""
-        return time.time()
 
     def _now(self) -> float:
         return self._base + (time.monotonic() - self._started) * self._speed
@@ -45,57 +40,48 @@ class Clock:
         with self._lock:
             self._base += seconds
 
-    def wall_s(self, sandbox_s: float) -> float:
-        """How long `sandbox_s` seconds of sandbox time take on the wall."""
-        return sandbox_s / self._speed
 
-
-class Agenda:
-    """Acts to perform at a sandbox time, one after the other, on a thread of their own. Acts must be short."""
+class Schedule:
+    """Actions to perform at a sandbox time, one after the other, on a thread of their own. They must be short."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._due: list[tuple[float, int, Act]] = []
+        self._due: list[tuple[float, int, Action]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
-        self._thread = threading.Thread(target=self._run, name="sandbox-agenda", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._run, name="sandbox-schedule", daemon=True).start()
 
-    def at(self, when: float, act: Act) -> None:
+    def at(self, when: float, action: Action) -> None:
         with self._changed:
-            heapq.heappush(self._due, (when, next(self._order), act))
+            heapq.heappush(self._due, (when, next(self._order), action))
             self._changed.notify()
 
-    def after(self, sandbox_s: float, act: Act) -> None:
-        self.at(self._clock.now() + sandbox_s, act)
+    def after(self, sandbox_s: float, action: Action) -> None:
+        self.at(self._clock.now() + sandbox_s, action)
 
     def wake(self) -> None:
-        """Look again: the clock has jumped or changed its speed."""
+        """Look again: the clock was advanced or changed its speed."""
         with self._changed:
             self._changed.notify()
 
     def stop(self) -> None:
         with self._changed:
             self._stopped = True
-            self._due.clear()
             self._changed.notify()
 
     def _run(self) -> None:
-        while (act := self._next()) is not None:
+        while (action := self._next()) is not None:
             try:
-                act()
-            except Exception:  # one act's mistake must not stop the clock for all the others
+                action()
+            except Exception:  # an error in one action must not stop all the others
                 traceback.print_exc()
 
-    def _next(self) -> Act | None:
+    def _next(self) -> Action | None:
         with self._changed:
             while not self._stopped:
-                if not self._due:
-                    self._changed.wait()
-                    continue
-                remaining_s = self._due[0][0] - self._clock.now()
-                if remaining_s <= 0:
+                remaining_s = self._due[0][0] - self._clock.now() if self._due else None
+                if remaining_s is not None and remaining_s <= 0:
                     return heapq.heappop(self._due)[2]
-                self._changed.wait(self._clock.wall_s(remaining_s))
+                self._changed.wait(None if remaining_s is None else remaining_s / self._clock.speed)
             return None

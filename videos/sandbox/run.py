@@ -7,18 +7,18 @@ import threading
 import time
 from types import FrameType
 
-from videos.sandbox.catalogue import listing
-from videos.sandbox.house import Sandbox
+from videos.sandbox.faults.catalogue import listing
 from videos.sandbox.memory import Memory
 from videos.sandbox.options import Options, read_options
+from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.server import Server
 
-# What happened within it is lost when the process is killed.
-KEEP_EVERY_S = 1.0
+# What happened since the last save is lost when the process is killed.
+SAVE_EVERY_S = 1.0
 
 
 def run(given: argparse.Namespace) -> int:
-    """Serve until told to stop; the exit code."""
+    """Serve until it is stopped; the exit code."""
     if given.list_faults:
         print(listing())
         return 0
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> int:
         return 1
     memory = Memory(box, options.memory) if options.memory else None
     if memory:
-        memory.recall()
+        memory.load()
     # Neither an Event nor a queue: a handler may find their lock held by the very thread it runs in, and a signal that
     # another thread was given does not wake the main one. A short sleep does both.
     ends: list[int] = []
@@ -46,26 +46,26 @@ def run(given: argparse.Namespace) -> int:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
     thread.start()
     print(_greeting(box, options), flush=True)
-    kept_at = time.monotonic()
+    saved_at = time.monotonic()
     while not ends:
         time.sleep(0.1)
-        if memory and time.monotonic() - kept_at > KEEP_EVERY_S:
-            memory.keep()
-            kept_at = time.monotonic()
+        if memory and time.monotonic() - saved_at > SAVE_EVERY_S:
+            memory.save()
+            saved_at = time.monotonic()
     box.stopping.set()
     server.shutdown()
     server.server_close()
     box.close()
     if memory:
-        memory.keep()
+        memory.save()
     return 0
 
 
 def _greeting(box: Sandbox, options: Options) -> str:
     key = "key: sandbox" if box.settings.api_key == "sandbox" else "with your key"
-    faults = ", ".join(map(str, options.orders)) or "none"
+    faults = ", ".join(map(str, options.faults)) or "none"
     return (
-        f"sandbox: {box.address} plays kie.ai ({key}, {box.world.balance:f} credits, speed {options.speed:g}, faults: {faults}). "
+        f"sandbox: {box.address} plays kie.ai ({key}, {box.state.balance:f} credits, speed {options.speed:g}, faults: {faults}). "
         "Videos are drawn on this machine, nothing is paid, nobody is called. Ctrl-C stops it."
     )
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies as they are meant to leave, logs bytes served."""
+"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies as they say, logs bytes served."""
 
 import contextlib
 import hashlib
@@ -9,18 +9,17 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-from videos.sandbox import wire
-from videos.sandbox.house import Sandbox
+from videos.sandbox.files.uploads import FILE_MAX
 from videos.sandbox.routes import UPLOADS, answer
-from videos.sandbox.uploads import FILE_MAX
-from videos.sandbox.wire import Reply, Request
+from videos.sandbox.sandbox import Sandbox
+from videos.sandbox.wire.messages import Reply, Request, envelope
 
 _JSON_MAX = 1024 * 1024
 _IDLE_S = 60
 
 
 class Server(ThreadingHTTPServer):
-    """One thread per connection; connections do not hold up the end."""
+    """One thread per connection; open connections do not delay the stop."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -34,13 +33,13 @@ class Server(ThreadingHTTPServer):
         box.address = f"http://{host}:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no error of ours; anything else is, and is logged where tests look."""
-        self.box.truth.append("server_error", client=str(client_address), error=repr(sys.exception()))
+        """An error of the sandbox itself is logged where tests look."""
+        self.box.log.append("server_error", client=str(client_address), error=repr(sys.exception()))
         super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-class _TooMuch(Exception):
-    """The request's body is longer than we take, or its length is not told."""
+class _TooLarge(Exception):
+    """The body of the request is longer than is taken, or has no length."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -60,11 +59,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         try:
             request = self._read()
-        except _TooMuch as too_much:
+        except _TooLarge as error:
             self.close_connection = True
-            reply = wire.refusal(too_much.status, "The request body is too large or has no length")
-            reply.status = too_much.status
-            self._send(reply)
+            self._send(envelope(error.status, "The request body is too large or has no length", status=error.status))
             return
         self._send(answer(self.server.box, request))
 
@@ -78,9 +75,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdigit():
-                raise _TooMuch(411)
+                raise _TooLarge(411)
             if int(length) > most:
-                raise _TooMuch(413)
+                raise _TooLarge(413)
             body = self.rfile.read(int(length))
         return Request(
             method=self.command, path=unquote(parts.path), query=parts.query, headers=self.headers, body=body
@@ -92,10 +89,10 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 size = int(self.rfile.readline(1024).split(b";")[0], 16)
             except ValueError:
-                raise _TooMuch(411) from None
+                raise _TooLarge(411) from None
             total += size
             if total > most:
-                raise _TooMuch(413)
+                raise _TooLarge(413)
             chunk = self.rfile.read(size)
             self.rfile.readline(1024)
             if not size:
@@ -126,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        # The real host sets a cookie on every answer; a client must not mind.
+        # The real host sets a cookie on every answer; clients must ignore it.
         self.send_header("Set-Cookie", "__cf_bm=sandbox; path=/; HttpOnly")
         if reply.cut or reply.reset:
             self.close_connection = True
@@ -149,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"0\r\n\r\n")
         finally:
             if reply.task_id:
-                self.server.box.truth.append(
+                self.server.box.log.append(
                     "served",
                     task_id=reply.task_id,
                     path=urlsplit(self.path).path,
@@ -160,7 +157,7 @@ class Handler(BaseHTTPRequestHandler):
                 )
 
     def _reset(self) -> None:
-        """End with a reset instead of a goodbye."""
+        """End the connection with a reset."""
         with contextlib.suppress(OSError):
             self.wfile.flush()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -171,4 +168,4 @@ class Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: the truth is the log."""
+        """Quiet: the event log has it."""

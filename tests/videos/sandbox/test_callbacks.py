@@ -10,7 +10,8 @@ import pytest
 
 from tests.sandbox import SandboxProcess
 from tests.videos.sandbox.conftest import Kie, Received, Receiver
-from videos.sandbox.courier import NotLoopback, loopback_address, sign
+from videos.sandbox.wire.delivery import sign
+from videos.sandbox.wire.loopback import NotLoopback, loopback_address
 
 
 def test_a_success_is_told_with_the_real_body(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:

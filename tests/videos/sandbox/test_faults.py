@@ -12,8 +12,8 @@ from PIL import Image
 
 from tests.sandbox import ROOT, SandboxProcess
 from tests.videos.sandbox.conftest import Kie
-from videos.sandbox.catalogue import CATALOGUE, NAMES, listing
-from videos.sandbox.faults import BadOrder, Faultbook, Order, parse
+from videos.sandbox.faults.catalogue import CATALOGUE, NAMES, listing
+from videos.sandbox.faults.orders import BadOrder, FaultOrders, Order, parse
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_orders_that_make_no_sense_are_refused(text: str) -> None:
 
 def test_the_same_seed_throws_the_same_dice() -> None:
     def throws(seed: int) -> list[bool]:
-        book = Faultbook(seed=seed, orders=[parse("no-callback@0.3"), parse("drop-answer@0.5")])
+        book = FaultOrders(seed=seed, orders=[parse("no-callback@0.3"), parse("drop-answer@0.5")])
         return [bool(book.strikes(name)) for _ in range(200) for name in ("no-callback", "drop-answer")]
 
     assert throws(7) == throws(7) != throws(8)
@@ -54,7 +54,7 @@ def test_the_same_seed_throws_the_same_dice() -> None:
 
 
 def test_a_count_limits_and_a_key_keeps_the_answer() -> None:
-    book = Faultbook(seed=1, orders=[parse("drop-answer=2"), parse("fail-flag-3@0.5")])
+    book = FaultOrders(seed=1, orders=[parse("drop-answer=2"), parse("fail-flag-3@0.5")])
     assert [bool(book.strikes("drop-answer")) for _ in range(4)] == [True, True, False, False]
     first = [bool(book.strikes("fail-flag-3", key=str(n))) for n in range(50)]
     assert first == [bool(book.strikes("fail-flag-3", key=str(n))) for n in range(50)]

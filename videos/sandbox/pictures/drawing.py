@@ -88,5 +88,5 @@ def _encode(out: Path, frames: Iterable[Planes], spec: VideoSpec, *, fps: int, s
         fades = graph.add("afade", "t=in:d=0.9"), graph.add("afade", f"t=out:st={spec.duration_s - 1}:d=1")
         graph.link_nodes(source, graph.add("lowpass", "f=1500"), *fades, graph.add("abuffersink")).configure()
         for _ in range(spec.duration_s * _SOUND_HZ // _SAMPLES):
-            container.mux(audio.encode(graph.pull()))
+            container.mux(audio.encode(graph.pull()))  # type: ignore[arg-type] # it ends in an audio sink
         container.mux(audio.encode(None))

@@ -1,11 +1,10 @@
 """Every fault that can be ordered: its name, its argument, its number in the fault catalogue, and one line."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """`arg` is shown after a colon in the list; `number` names the catalogue's faults it can play."""
+class Fault(NamedTuple):
+    """`arg` is shown after a colon in the list; `number` names the faults of the catalogue that it plays."""
 
     name: str
     arg: str
@@ -43,7 +42,7 @@ null-task-id||F19|submit: accepts, answers with null for an id
 repeated-task-id||F19|submit: accepts, answers with the id of another task
 task-id-key|KEY|§8|submit: the id under task_id, recordId, or `root` for the reply's own root (default task_id)
 slow-answer|SECONDS|F09|submit: accepts, answers that many wall seconds later (default 90)
-odd-code|N,accepted|F19|submit: a code never heard of (default 799)
+odd-code|N,accepted|F19|submit: an unknown code (default 799)
 redirect|URL|F12|submit: HTTP 307 to elsewhere (default a private address)
 huge-json||F43|submit: accepts, answers with 200 MB of JSON
 gzip-bomb||F43|submit: accepts, answers with 100 MB gzipped into 100 KB
@@ -71,8 +70,8 @@ callback-no-info||F34|callback: success without info
 callback-bare-string||F34 §8|callback: the list of results is one plain string
 callback-json-string||F34 §8|callback: the list of results is a JSON string
 callback-unquoted-list||F34 §8|callback: the list of results is "[address]" without quotes
-callback-unknown-code|N|F35|callback: a code never heard of (default 777)
-callback-stranger||F38|callback: one more, about a task nobody ever made
+callback-unknown-code|N|F35|callback: an unknown code (default 777)
+callback-stranger||F38|callback: one more, about a task that never existed
 callback-lies-success||F39|callback: a success half-way, while record-info still says 0
 callback-lies-failure||F39|callback: a failure half-way, while record-info still says 0
 callback-flat||§8|callback: flat body, as in the founding notes
@@ -99,7 +98,7 @@ record-gzip-bomb||F43|record-info: 100 MB gzipped into 100 KB
 record-huge||F43|record-info: 200 MB of JSON
 record-other-task||F30|record-info: answers for another task
 record-flips||F28|record-info: after the first success seen, failure
-unknown-flag|N|F35|record-info: a successFlag never heard of (default 7)
+unknown-flag|N|F35|record-info: an unknown successFlag (default 7)
 string-flag||§8|record-info: successFlag as a string
 status-words||§8|record-info: status GENERATING, SUCCESS... instead of successFlag
 state-words||§8|record-info: state generating, success, fail instead of successFlag
@@ -140,8 +139,8 @@ html-file||F50|file: an HTML page as the video
 json-file||F50|file: an error envelope as the video
 empty-file||F50|file: no bytes
 image-file||F50|file: a PNG as the video
-short-film||F50|file: a real film of one second
-polyglot||F51|file: a real film with a script inside
+short-film||F50|file: a real video of one second
+polyglot||F51|file: a real video with a script inside
 second-url-fails||F56|file: a second result is listed and answers 404
 no-range||F48|file: Range is ignored
 no-upload||F50|upload: HTTP 500

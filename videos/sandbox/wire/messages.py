@@ -1,4 +1,4 @@
-"""The shapes on the wire: a request as it came, a reply and how it leaves, envelopes, and kie.ai's own sentences."""
+"""A request as it came, a reply and how it leaves, envelopes, and the provider's own sentences."""
 
 import json
 import zlib
@@ -13,7 +13,7 @@ JSON = "application/json;charset=UTF-8"
 HOSTILE_URL = "http://169.254.169.254/latest/meta-data/"
 PRIVATE_URL = "http://10.0.0.1/private.mp4"
 
-CREDITS = "Credits insufficient : Your current balance isn't enough to run this request. Please top up to continue."
+NO_CREDITS = "Credits insufficient : Your current balance isn't enough to run this request. Please top up to continue."
 POLICY = "Your prompt was flagged by Website as violating content policies."
 NO_ACCESS = "You do not have access permissions"
 TOO_OFTEN = "Your call frequency is too high. Please try again later."
@@ -23,14 +23,14 @@ RECORD_NULL = "record is null"
 RECORD_BLANK = "record result data is blank"
 NOT_SUCCESS = "record status is not success"
 TOO_OLD = "Temporarily supports records within 14 days"
-HD_BUSY = "1080P is processing. It should be ready in 1-2 minutes. Please check back shortly."
-UHD_BUSY = "4k is processing. It should be ready in 5-10 minutes. Please check back shortly."
-UHD_DONE = "The video has been generated successfully"
-UHD_FAILED = "The 4K version of this video is unavailable. Please try a different video."
+BUSY_1080P = "1080P is processing. It should be ready in 1-2 minutes. Please check back shortly."
+BUSY_4K = "4k is processing. It should be ready in 5-10 minutes. Please check back shortly."
+DONE_4K = "The video has been generated successfully"
+FAILED_4K = "The 4K version of this video is unavailable. Please try a different video."
 
 _BOMB_BYTES = 100 * 1024 * 1024
 _HUGE_BYTES = 200 * 1024 * 1024
-_PAD = b" " * 65536
+_BLANKS = b" " * 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,11 @@ class Reply:
     silent: bool = False  # closes without a byte
     reset: bool = False  # resets the connection after the body instead of ending it
     cut: bool = False  # closes after the body whatever was promised
-    task_id: str = ""  # for the truth: whose file this is
+    task_id: str = ""  # for the event log: whose file this is
     file_sha256: str = ""
 
 
-def amount(value: Decimal) -> int | float:
+def number(value: Decimal) -> int | float:
     """A decimal as JSON numbers go over the wire: 5000, 37.5."""
     return int(value) if value == int(value) else float(value)
 
@@ -81,18 +81,13 @@ def dump(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def envelope(code: int, msg: str, data: Any = None, *, bare: bool = False) -> Reply:
-    """`{"code","msg","data"}` over HTTP 200; `bare` leaves data out, as error answers do."""
-    body = {"code": code, "msg": msg} if bare else {"code": code, "msg": msg, "data": data}
-    return Reply(body=dump(body))
+def envelope(code: int, msg: str, data: Any = None, *, status: int = 200) -> Reply:
+    """`{"code","msg","data"}`, over HTTP 200 as a rule."""
+    return Reply(status=status, body=dump({"code": code, "msg": msg, "data": data}))
 
 
 def success(data: Any) -> Reply:
     return envelope(200, "success", data)
-
-
-def refusal(code: int, msg: str, data: Any = None) -> Reply:
-    return envelope(code, msg, data)
 
 
 def html(status: int, title: str) -> Reply:
@@ -107,32 +102,21 @@ def huge(reply: Reply) -> Reply:
 
     def chunks() -> Iterator[bytes]:
         yield reply.body
-        for _ in range(_HUGE_BYTES // len(_PAD)):
-            yield _PAD
+        for _ in range(_HUGE_BYTES // len(_BLANKS)):
+            yield _BLANKS
 
     return Reply(stream=chunks(), length=len(reply.body) + _HUGE_BYTES)
 
 
-def bomb(reply: Reply) -> Reply:
+def gzip_bomb(reply: Reply) -> Reply:
     """The same JSON, followed by 100 MB of blanks, in about 100 KB of gzip."""
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
     parts = [packer.compress(reply.body)]
-    parts += [packer.compress(_PAD) for _ in range(_BOMB_BYTES // len(_PAD))]
+    parts += [packer.compress(_BLANKS) for _ in range(_BOMB_BYTES // len(_BLANKS))]
     parts.append(packer.flush())
     return Reply(body=b"".join(parts), headers={"Content-Encoding": "gzip"})
 
 
-def halved(reply: Reply) -> Reply:
+def truncated(reply: Reply) -> Reply:
     """Half of the body, as if that were all."""
     return Reply(status=reply.status, body=reply.body[: len(reply.body) // 2])
-
-
-def with_message_key(reply: Reply) -> Reply:
-    """`message` instead of `msg`, as some market pages have it."""
-    try:
-        body = json.loads(reply.body)
-    except ValueError:
-        return reply
-    if isinstance(body, dict) and "msg" in body:
-        reply.body = dump({("message" if key == "msg" else key): value for key, value in body.items()})
-    return reply

@@ -1,4 +1,4 @@
-"""What really happened at the provider: an append-only log that tests compare the client's story with."""
+"""What really happened at the provider: an append-only log that tests compare the client's account with."""
 
 import json
 import threading
@@ -10,12 +10,12 @@ from typing import IO, Any
 from videos.sandbox.clock import Clock
 
 
-class Truth:
+class EventLog:
     """Events in memory and, when a path is given, as JSON lines on disk. Nothing is ever changed or taken out.
 
-    Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (our epoch seconds) and its own fields.
-    Amounts are strings of decimals. Submissions hold whole request bodies, callback addresses included: this is a test's
-    log, not an operator's.
+    Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (real epoch seconds) and its own fields.
+    Amounts are strings of decimals. Submissions hold whole request bodies, callback addresses included: this is a log for
+    tests, not for operators.
     """
 
     def __init__(self, clock: Clock, *, path: Path | None = None) -> None:
@@ -23,19 +23,14 @@ class Truth:
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
         self._requests: Counter[str] = Counter()
-        self._first = 0
+        self._latest = 0
         self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
 
     def append(self, event: str, **fields: Any) -> None:
         with self._lock:
-            number = self._first + len(self._events) + 1
-            row = {
-                "n": number,
-                "event": event,
-                "at": round(self._clock.now(), 3),
-                "wall": round(time.time(), 3),
-                **fields,
-            }
+            self._latest += 1
+            at, wall = round(self._clock.now(), 3), round(time.time(), 3)
+            row = {"n": self._latest, "event": event, "at": at, "wall": wall, **fields}
             self._events.append(row)
             if self._file:
                 self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
@@ -53,18 +48,16 @@ class Truth:
     @property
     def latest(self) -> int:
         """The number of the last event; 0 before the first."""
-        with self._lock:
-            return self._first + len(self._events)
+        return self._latest
 
     def requests(self) -> dict[str, int]:
         with self._lock:
             return dict(self._requests)
 
-    def forget(self) -> None:
-        """Begin an empty page in memory (a test starts); the file keeps everything, and the numbers go on."""
+    def clear(self) -> None:
+        """Empty the memory (a test starts); the file keeps everything, and the numbers go on."""
         self.append("reset")
         with self._lock:
-            self._first += len(self._events)
             self._events.clear()
             self._requests.clear()
 

@@ -1,0 +1,168 @@
+"""Serves results and uploads: whole or by Range, expiring by the sandbox's clock, plain or by signed link."""
+
+import hashlib
+import io
+import itertools
+import re
+import struct
+from collections.abc import Callable, Iterator
+from email.utils import formatdate
+
+from PIL import Image
+
+from videos.sandbox.files.links import link_is_good, signed_link
+from videos.sandbox.sandbox import Sandbox
+from videos.sandbox.state.tasks import StoredFile
+from videos.sandbox.wire.messages import PRIVATE_URL, Reply, Request, envelope, html
+
+_RANGE = re.compile(r"bytes=(?!-$)(\d*)-(\d*)")
+_CHUNK = 256 * 1024
+_TEN_GB = 10 * 1024**3
+_SCRIPT = b"<html><body><script>alert(document.domain)</script></body></html>"
+
+
+def serve(box: Sandbox, request: Request) -> Reply:
+    """GET or HEAD of a file."""
+    signed = request.path.startswith("/signed/")
+    path = request.path.removeprefix("/signed") if signed else request.path
+    if signed and not link_is_good(box, path, request.query):
+        return _xml(403, "AccessDenied", "Request has expired")
+    stored = box.state.files.get(path)
+    if odd := _refused_by_fault(box, path, signed=signed):
+        return odd
+    if stored is None or (box.clock.now() - stored.made_at >= box.settings.file_life_s and not signed):
+        return _xml(404, "NoSuchKey", "The specified key does not exist.")
+    if stored.video and (odd := _no_video(box)):
+        odd.task_id = stored.task_id
+        return odd
+    reply = _ranged(box, request, _content(box, stored), stored)
+    return _hampered(box, path, reply) if request.method == "GET" else reply
+
+
+def _content(box: Sandbox, stored: StoredFile) -> bytes:
+    video = stored.video
+    if video is None:
+        return stored.upload
+    if stored.poster:
+        content = box.video_files.poster(video, plain=box.plain)
+    else:
+        content = box.video_files.video(video, plain=box.plain) + _free_box(video.mark.encode())
+    return content + _free_box(_SCRIPT) if box.faults.strikes("polyglot") else content
+
+
+def _free_box(content: bytes) -> bytes:
+    """A `free` box for the end of an MP4, which players skip. A mark in it makes each task's file unlike any other."""
+    return struct.pack(">I4s", 8 + len(content), b"free") + content
+
+
+def _ranged(box: Sandbox, request: Request, content: bytes, stored: StoredFile) -> Reply:
+    """200, or 206 and 416 for a Range; If-Range holds it to the same file."""
+    digest = hashlib.sha256(content).hexdigest()
+    etag = f'"{digest[:32]}"'
+    headers = {
+        "ETag": etag,
+        "Accept-Ranges": "bytes",
+        "Last-Modified": formatdate(stored.made_at, usegmt=True),
+        "Cache-Control": "public, max-age=14400",
+    }
+    reply = Reply(
+        body=content, content_type=stored.content_type, headers=headers, task_id=stored.task_id, file_sha256=digest
+    )
+    wanted = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if not wanted or box.faults.strikes("no-range"):
+        return reply
+    if request.headers.get("If-Range") not in (None, etag, headers["Last-Modified"]):
+        return reply
+    size, (start, end) = len(content), wanted.groups()
+    if start:
+        first, last = int(start), min(int(end or size), size - 1)
+    else:
+        first, last = max(0, size - int(end)), size - 1
+    if first > last:
+        return Reply(status=416, content_type="text/plain", headers={"Content-Range": f"bytes */{size}"})
+    reply.status, reply.body = 206, content[first : last + 1]
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return reply
+
+
+def _refused_by_fault(box: Sandbox, path: str, *, signed: bool) -> Reply | None:
+    strikes = box.faults.strikes
+    for name, status, code in (("file-404", 404, "NoSuchKey"), ("file-500", 500, "InternalError")):
+        if _first_times(box, name, path):
+            return _xml(status, code, "It did not work.")
+    if not signed and strikes("file-403-until-minted", key=path):
+        return _xml(403, "AccessDenied", "Access Denied")
+    if not signed and strikes("file-expired", key=path):
+        return _xml(404, "NoSuchKey", "The specified key does not exist.")
+    if order := strikes("redirect-private"):
+        return _redirect(order.arg or PRIVATE_URL)
+    if strikes("redirect-loop"):
+        return _redirect(box.base_url + path)
+    if not signed and strikes("redirect-once"):
+        return _redirect(signed_link(box, path))
+    return None
+
+
+def _first_times(box: Sandbox, name: str, path: str) -> bool:
+    """Whether the fault strikes; with a number for argument, only the first that many requests of each file."""
+    order = box.faults.strikes(name, key=path)
+    if order is None:
+        return False
+    return not order.arg or box.faults.times(order, path) <= order.number(0)
+
+
+def _endless() -> Reply:
+    return Reply(stream=itertools.repeat(bytes(_CHUNK)), content_type="video/mp4")
+
+
+def _huge() -> Reply:
+    return Reply(stream=itertools.repeat(bytes(_CHUNK), _TEN_GB // _CHUNK), length=_TEN_GB, content_type="video/mp4")
+
+
+def _image() -> Reply:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 36), "#345").save(out, "PNG")
+    return Reply(body=out.getvalue(), content_type="video/mp4")
+
+
+_NO_VIDEOS: dict[str, Callable[[], Reply]] = {
+    "html-file": lambda: Reply(body=html(200, "OK").body, content_type="video/mp4"),
+    "json-file": lambda: Reply(body=envelope(404, "Not Found").body, content_type="application/json"),
+    "empty-file": lambda: Reply(content_type="video/mp4"),
+    "image-file": _image,
+    "endless-file": _endless,
+    "huge-length": _huge,
+}
+
+
+def _no_video(box: Sandbox) -> Reply | None:
+    """Something else under a video's address, if that is ordered."""
+    return next((make() for name, make in _NO_VIDEOS.items() if box.faults.strikes(name)), None)
+
+
+def _hampered(box: Sandbox, path: str, reply: Reply) -> Reply:
+    """The right bytes, sent in a way that fails."""
+    half = reply.body[: len(reply.body) // 2]
+    if _first_times(box, "truncated-file", path):
+        reply.length, reply.cut, reply.body = len(reply.body), True, half
+    if _first_times(box, "aborted-chunk", path):
+        reply.stream, reply.cut = iter([half]), True
+    if order := box.faults.strikes("slow-loris"):
+        reply.length, reply.stream = len(reply.body), _byte_by_byte(box, reply.body, order.number(5))
+    return reply
+
+
+def _byte_by_byte(box: Sandbox, body: bytes, byte_s: float) -> Iterator[bytes]:
+    for byte in body:
+        yield bytes([byte])
+        if box.stopping.wait(byte_s):
+            return
+
+
+def _redirect(location: str) -> Reply:
+    return Reply(status=302, content_type="text/plain", headers={"Location": location})
+
+
+def _xml(status: int, code: str, message: str) -> Reply:
+    body = f'<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message></Error>'
+    return Reply(status=status, body=body.encode(), content_type="application/xml")

@@ -1,0 +1,62 @@
+"""What kie.ai charged on 2026-06-09, in provider credits, and its public price feed with the feed's own mistakes."""
+
+from decimal import Decimal
+from typing import Any
+
+from videos.sandbox.wire.messages import number
+
+USD_PER_CREDIT = Decimal("0.005")
+
+# `model:resolution` for generate, `extend:model`, `upgrade:resolution`. Per video; the duration never mattered.
+PRICES = {
+    "veo3:720p": Decimal(250),
+    "veo3:1080p": Decimal(255),
+    "veo3:4k": Decimal(370),
+    "veo3_fast:720p": Decimal(60),
+    "veo3_fast:1080p": Decimal(65),
+    "veo3_fast:4k": Decimal(180),
+    "veo3_lite:720p": Decimal(30),
+    "veo3_lite:1080p": Decimal(35),
+    "veo3_lite:4k": Decimal(150),
+    "extend:fast": Decimal(60),
+    "extend:quality": Decimal(250),
+    "extend:lite": Decimal(30),
+    "upgrade:1080p": Decimal(5),
+    "upgrade:4k": Decimal(120),
+}
+_NAMES = {"veo3": "Quality", "veo3_fast": "Fast", "veo3_lite": "Lite"}
+
+
+def feed(prices: dict[str, Decimal]) -> list[dict[str, Any]]:
+    """Rows of the public feed: prices are strings, some rows misspell their unit or their decimal point."""
+    return [_row(name, price) for item, price in prices.items() for name in _descriptions(item)]
+
+
+def _descriptions(item: str) -> list[str]:
+    first, second = item.split(":")
+    if first == "extend":
+        return [f"Google veo 3.1, Extend, {second.title()}"]
+    if first == "upgrade":
+        return [f"Google veo 3.1, get {second} video"]
+    ways = ["text-to-video", "image-to-video"] + ["reference-to-video"] * (first != "veo3")
+    return [f"Google veo 3.1, {way}, {_NAMES[first]}, {second}" for way in ways]
+
+
+def _row(description: str, price: Decimal) -> dict[str, Any]:
+    whole, _, cents = f"{price * USD_PER_CREDIT:.3f}".rstrip("0").partition(".")
+    usd, unit = f"{whole}.{cents:0<2}", "per video"
+    if "image-to-video" in description and "1080p" in description:
+        unit, usd = "per vedio", usd.replace(".", ",")
+    # The feed's text row of Quality at 4K really said 380 credits beside the dollars of 370.
+    shown = price + 10 if description.endswith("text-to-video, Quality, 4k") else price
+    return {
+        "modelDescription": description,
+        "interfaceType": "video",
+        "provider": "Google",
+        "creditPrice": str(number(shown)),
+        "creditUnit": unit,
+        "usdPrice": usd,
+        "falPrice": "",
+        "discountRate": 0,
+        "anchor": "https://kie.ai/veo-3-1",
+    }

@@ -1,0 +1,92 @@
+"""Everything that a reset forgets: tasks, files, money and the rate window. One lock guards all of it."""
+
+import random
+import secrets
+import threading
+import time
+from collections import deque
+from decimal import Decimal
+
+from videos.sandbox.clock import Clock
+from videos.sandbox.event_log import EventLog
+from videos.sandbox.state.prices import PRICES
+from videos.sandbox.state.tasks import GENERATING, StoredFile, Task
+from videos.sandbox.video_spec import VideoSpec
+
+RATE_LIMIT, RATE_WINDOW_S = 20, 10.0
+
+
+class ProviderState:
+    """Hold `lock` around more than one look or one change."""
+
+    def __init__(self, *, clock: Clock, log: EventLog, balance: Decimal, seed: int) -> None:
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.dice = random.Random(seed)  # noqa: S311 - dice, not secrets
+        self.prices = dict(PRICES)
+        self.balance = balance
+        self.tasks: dict[str, Task] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.minted: set[str] = set()
+        self.accepted = 0
+        self.closed = False
+        self._log = log
+        self._window: deque[float] = deque()
+
+    def within_rate(self) -> bool:
+        """Take a place in the sliding window of 20 per 10 sandbox seconds; False when it is full."""
+        with self.lock:
+            now = self.clock.now()
+            while self._window and self._window[0] <= now - RATE_WINDOW_S:
+                self._window.popleft()
+            if len(self._window) >= RATE_LIMIT:
+                return False
+            self._window.append(now)
+            return True
+
+    def change_balance(self, delta: Decimal, *, why: str, task_id: str = "") -> bool:
+        """Change the balance and log it; False, and no change, when it would fall below 0."""
+        with self.lock:
+            if self.balance + delta < 0:
+                return False
+            self.balance += delta
+            self._log.append("balance", delta=str(delta), balance=str(self.balance), why=why, task_id=task_id)
+            return True
+
+    def set_balance(self, balance: Decimal, *, why: str) -> None:
+        with self.lock:
+            self.change_balance(balance - self.balance, why=why)
+
+    def set_prices(self, changes: dict[str, Decimal]) -> None:
+        """Set prices; KeyError names an item that is not on the list."""
+        if unknown := changes.keys() - PRICES.keys():
+            raise KeyError(min(unknown))
+        with self.lock:
+            self.prices.update(changes)
+
+    def task(self, task_id: str) -> Task | None:
+        return self.tasks.get(task_id)
+
+    def running(self) -> list[Task]:
+        with self.lock:
+            return [task for task in self.tasks.values() if task.flag == GENERATING]
+
+    def other_task(self, task: Task) -> Task | None:
+        """Any other task, the newest first: for answers about the wrong one."""
+        with self.lock:
+            return next((other for other in reversed(self.tasks.values()) if other is not task), None)
+
+    def store(self, video: VideoSpec, *, task_id: str, folder: str = "v", poster: bool = False) -> str:
+        """Give a video (or its poster) an address on the file host; the path, `/v/<32 hex>_<unix>.mp4`."""
+        suffix, content_type = ("jpg", "image/jpeg") if poster else ("mp4", "video/mp4")
+        path = f"/{folder}/{new_id()}_{int(time.time())}.{suffix}"
+        with self.lock:
+            self.files[path] = StoredFile(
+                task_id=task_id, video=video, poster=poster, content_type=content_type, made_at=self.clock.now()
+            )
+        return path
+
+
+def new_id() -> str:
+    """32 hex digits. Not from the seeded dice: a client's database outlives this process and must see no id twice."""
+    return secrets.token_hex(16)

@@ -1,0 +1,99 @@
+"""Delivers callbacks: to loopback only, 15 seconds for the receiver, three retries, then never again."""
+
+import base64
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from videos.sandbox.clock import Schedule
+from videos.sandbox.event_log import EventLog
+from videos.sandbox.options import Settings
+from videos.sandbox.wire import loopback
+
+RECEIVER_S = 15.0
+_AT_ONCE = 32
+
+
+@dataclass(slots=True, kw_only=True)
+class Callback:
+    """One callback to deliver. `kind` says in the log what it is: genuine, duplicate, forged..."""
+
+    task_id: str
+    url: str
+    body: bytes
+    kind: str = "genuine"
+    headers: dict[str, str] = field(default_factory=dict)
+    stream: Iterator[bytes] | None = None  # sent chunked instead of the body
+    retried: bool = True
+
+
+def sign(task_id: str, *, key: str, at: int) -> dict[str, str]:
+    """kie.ai's headers: base64 of HMAC-SHA256 over `<task id>.<unix seconds>`. The body is not signed."""
+    digest = hmac.new(key.encode(), f"{task_id}.{at}".encode(), hashlib.sha256).digest()
+    return {"X-Webhook-Timestamp": str(at), "X-Webhook-Signature": base64.b64encode(digest).decode()}
+
+
+class Delivery:
+    """Sends callbacks, each on a thread of its own, and logs every attempt with its answer."""
+
+    def __init__(self, *, log: EventLog, schedule: Schedule, settings: Settings) -> None:
+        self._log = log
+        self._schedule = schedule
+        self._settings = settings
+        self._stopped = False
+        self._at_once = threading.Semaphore(_AT_ONCE)
+
+    def send(self, callback: Callback, attempt: int = 1) -> None:
+        """Deliver soon, with retries."""
+        threading.Thread(target=self._deliver, args=(callback, attempt), daemon=True).start()
+
+    def send_now(self, callback: Callback) -> None:
+        """Deliver and wait for the answer; retries follow by themselves."""
+        self._deliver(callback, 1)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def _deliver(self, callback: Callback, attempt: int) -> None:
+        with self._at_once:
+            if not self._stopped:
+                self._attempt(callback, attempt)
+
+    def _attempt(self, callback: Callback, attempt: int) -> None:
+        started, status, error = time.monotonic(), 0, ""
+        try:
+            status, _, _ = loopback.request(
+                "POST",
+                callback.url,
+                body=callback.stream or callback.body,
+                headers={"Content-Type": "application/json"} | callback.headers,
+                timeout_s=RECEIVER_S,
+                read_bytes=65536,
+            )
+        except loopback.NotLoopback as refused:
+            self._log.append(
+                "callback_refused", task_id=callback.task_id, url=callback.url, error=f"not loopback: {refused}"
+            )
+            return
+        except loopback.ERRORS as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        if self._stopped:
+            return
+        self._log.append(
+            "callback",
+            task_id=callback.task_id,
+            url=callback.url,
+            kind=callback.kind,
+            attempt=attempt,
+            status=status,
+            error=error,
+            body=callback.body[:4096].decode(errors="replace"),
+            body_sha256=hashlib.sha256(callback.body).hexdigest(),
+            took_s=round(time.monotonic() - started, 3),
+        )
+        retries_s = self._settings.retries_s
+        if status != 200 and callback.retried and attempt <= len(retries_s):
+            self._schedule.after(retries_s[attempt - 1], lambda: self.send(callback, attempt + 1))

@@ -1,0 +1,130 @@
+"""Which request bodies are right. The real sentences are unknown: these are neutral, rely on none of them."""
+
+from typing import Any
+
+from videos.sandbox.wire.messages import Request
+
+Body = dict[str, Any]
+
+TEXT, FRAMES, REFERENCE = "TEXT_2_VIDEO", "FIRST_AND_LAST_FRAMES_2_VIDEO", "REFERENCE_2_VIDEO"
+_GENERATE: dict[str, tuple[Any, ...]] = {
+    "model": ("veo3", "veo3_fast", "veo3_lite"),
+    "aspect_ratio": ("16:9", "9:16", "Auto"),
+    "resolution": ("720p", "1080p", "4k"),
+    "duration": (4, 6, 8),
+}
+_EXTEND: dict[str, tuple[Any, ...]] = {"model": ("fast", "quality", "lite")}
+_SEEDS = range(10_000, 100_000)
+_PROMPT_MAX = 20_000
+_URL_MAX = 2_048
+
+
+class Invalid(ValueError):
+    """The body is wrong; the text says which field."""
+
+
+def body_of(request: Request) -> Body:
+    """The JSON object a request carries."""
+    try:
+        body = request.json()
+    except ValueError:
+        raise Invalid("The request body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise Invalid("The request body must be an object")
+    return body
+
+
+def check_generate(body: Body) -> Body:
+    """The body of generate with its defaults filled in; Invalid otherwise. Unknown fields pass."""
+    filled: Body = {"model": "veo3_fast", "resolution": "720p", "duration": 8} | _given(body)
+    # The older copies of the documentation say aspectRatio, and the real server took it.
+    old_aspect = filled.pop("aspectRatio", "16:9")
+    filled.setdefault("aspect_ratio", old_aspect)
+    _check_common(filled, _GENERATE)
+    images = _count_images(filled)
+    kind = filled.setdefault("generationType", FRAMES if images else TEXT)
+    _check_choice(filled, "generationType", (TEXT, FRAMES, REFERENCE))
+    if kind == FRAMES and not 1 <= images <= 2:
+        raise Invalid("imageUrls must hold 1 or 2 images for FIRST_AND_LAST_FRAMES_2_VIDEO")
+    if kind == REFERENCE and not 1 <= images <= 3:
+        raise Invalid("imageUrls must hold 1 to 3 images for REFERENCE_2_VIDEO")
+    if kind == REFERENCE and filled["model"] == "veo3":
+        raise Invalid("model must be veo3_fast or veo3_lite for REFERENCE_2_VIDEO")
+    if kind == REFERENCE and filled["duration"] != 8:
+        raise Invalid("duration must be 8 for REFERENCE_2_VIDEO")
+    return filled
+
+
+def check_extend(body: Body) -> Body:
+    """The body of extend with its defaults; whether the task may be extended is not asked here."""
+    filled: Body = {"model": "fast"} | _given(body)
+    _check_text(filled, "taskId", required=True)
+    _check_common(filled, _EXTEND)
+    return filled
+
+
+def check_4k(body: Body) -> Body:
+    filled: Body = {"index": 0} | _given(body)
+    _check_text(filled, "taskId", required=True)
+    _check_callback(filled)
+    check_index(filled["index"])
+    return filled
+
+
+def check_index(value: Any) -> None:
+    """Which of a task's videos is meant; ours have one."""
+    if type(value) not in (int, str) or not str(value).isdigit() or int(value):
+        raise Invalid("index is out of range")
+
+
+def _given(body: Body) -> Body:
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _check_common(body: Body, choices: dict[str, tuple[Any, ...]]) -> None:
+    """The fields of paid requests: the prompt, those with a choice of values, and the optional ones."""
+    _check_text(body, "prompt", required=True)
+    if len(body["prompt"]) > _PROMPT_MAX:
+        raise Invalid("prompt is too long")
+    for name, allowed in choices.items():
+        _check_choice(body, name, allowed)
+    _check_text(body, "watermark")
+    _check_callback(body)
+    for name in ("enableTranslation", "enableFallback"):
+        if name in body and not isinstance(body[name], bool):
+            raise Invalid(f"{name} must be a boolean")
+    if "seeds" in body and (type(body["seeds"]) is not int or body["seeds"] not in _SEEDS):
+        raise Invalid("seeds must be an integer between 10000 and 99999")
+
+
+def _check_choice(body: Body, name: str, allowed: tuple[Any, ...]) -> None:
+    if type(body[name]) is not type(allowed[0]) or body[name] not in allowed:
+        raise Invalid(f"{name} must be one of {', '.join(map(str, allowed))}")
+
+
+def _check_text(body: Body, name: str, *, required: bool = False) -> None:
+    if (name in body or required) and not isinstance(body.get(name), str):
+        raise Invalid(f"{name} must be a string")
+    if required and not body[name].strip():
+        raise Invalid(f"{name} cannot be empty")
+
+
+def _check_callback(body: Body) -> None:
+    _check_text(body, "callBackUrl")
+    if body.get("callBackUrl") and not _is_url(body["callBackUrl"]):
+        raise Invalid("callBackUrl is not a valid URL")
+
+
+def _count_images(body: Body) -> int:
+    images = body.get("imageUrls", [])
+    if not isinstance(images, list) or not all(isinstance(image, str) for image in images):
+        raise Invalid("imageUrls must be a list of strings")
+    if not all(map(_is_url, images)):
+        raise Invalid("imageUrls must hold valid URLs")
+    if len(images) > 3:
+        raise Invalid("imageUrls holds too many images")
+    return len(images)
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://")) and len(text) <= _URL_MAX
