@@ -8,11 +8,7 @@ from videos.sandbox.run import run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m videos.sandbox",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(prog="python -m videos.sandbox", description=__doc__)
     add_arguments(parser)
     return run(parser.parse_args())
 

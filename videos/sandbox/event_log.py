@@ -23,14 +23,14 @@ class EventLog:
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
         self._requests: Counter[str] = Counter()
-        self._latest = 0
+        self.latest = 0  # the number of the last event
         self._file: IO[str] | None = path.open("a", encoding="utf-8") if path else None
 
     def append(self, event: str, **fields: Any) -> None:
         with self._lock:
-            self._latest += 1
+            self.latest += 1
             at, wall = round(self._clock.now(), 3), round(time.time(), 3)
-            row = {"n": self._latest, "event": event, "at": at, "wall": wall, **fields}
+            row = {"n": self.latest, "event": event, "at": at, "wall": wall, **fields}
             self._events.append(row)
             if self._file:
                 self._file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
@@ -44,11 +44,6 @@ class EventLog:
     def events(self, *, since: int = 0) -> list[dict[str, Any]]:
         with self._lock:
             return [row for row in self._events if row["n"] > since]
-
-    @property
-    def latest(self) -> int:
-        """The number of the last event; 0 before the first."""
-        return self._latest
 
     def requests(self) -> dict[str, int]:
         with self._lock:

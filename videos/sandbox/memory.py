@@ -7,7 +7,6 @@ that missed one asks record-info.
 import json
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, fields
 from decimal import Decimal
 from pathlib import Path
@@ -22,10 +21,9 @@ from videos.sandbox.video_spec import VideoSpec
 VERSION = 1
 Row = dict[str, Any]
 
-# Names in the file that differ from the fields'. Files outlive versions of the code.
-_TASK_NAMES = {"video": "film", "upgrade_1080p": "hd", "upgrade_4k": "uhd"}
-_UPGRADE_NAMES = {"video_path": "film_path"}
-_FILE_NAMES = {"video": "film", "poster": "still"}
+# Fields that have another name in the file, which outlives versions of the code.
+_NAMES = {"video": "film", "upgrade_1080p": "hd", "upgrade_4k": "uhd", "video_path": "film_path", "poster": "still"}
+_FIELDS = {name: field for field, name in _NAMES.items()}
 
 
 class Memory:
@@ -60,7 +58,7 @@ class Memory:
         """Write down what is known, if anything happened since the last time."""
         state = self._box.state
         with state.lock:
-            happened = (state, self._box.log.latest, len(state.files), len(state.minted))
+            happened = (state, self._box.log.latest, len(state.files))
             if happened == self._saved:
                 return
             text = json.dumps(_content(state), ensure_ascii=False)
@@ -87,30 +85,26 @@ def _content(state: ProviderState) -> Row:
         "prices": {item: str(price) for item, price in state.prices.items()},
         "tasks": [_task_row(task) for task in state.tasks.values()],
         "files": {path: _file_row(stored) for path, stored in state.files.items() if stored.video},
-        "minted": sorted(state.minted),
+        "minted": [],  # no longer used
     }
 
 
-def _renamed(row: Row, names: dict[str, str]) -> Row:
+def _renamed(row: Row, names: dict[str, str] = _NAMES) -> Row:
     return {names.get(key, key): value for key, value in row.items()}
-
-
-def _restored(row: Row, names: dict[str, str]) -> Row:
-    return _renamed(row, {name: field for field, name in names.items()})
 
 
 def _task_row(task: Task) -> Row:
     row: Row = {field.name: getattr(task, field.name) for field in fields(Task)}
     row |= {"price": str(task.price), "parent": task.parent.id if task.parent else None, "video": asdict(task.video)}
     for name in ("upgrade_1080p", "upgrade_4k"):
-        row[name] = _renamed(asdict(row[name]), _UPGRADE_NAMES) if row[name] else None
-    return _renamed(row, _TASK_NAMES)
+        row[name] = _renamed(asdict(row[name])) if row[name] else None
+    return _renamed(row)
 
 
 def _file_row(stored: StoredFile) -> Row:
     row = asdict(stored)
     del row["upload"]
-    return _renamed(row, _FILE_NAMES)
+    return _renamed(row)
 
 
 def _fill(box: Sandbox, known: Row) -> None:
@@ -119,9 +113,9 @@ def _fill(box: Sandbox, known: Row) -> None:
         raise ValueError(f"version {known['version']}")
     tasks: dict[str, Task] = {}
     for row in known["tasks"]:
-        tasks[row["id"]] = _task(row, tasks.get)
+        tasks[row["id"]] = _task(row, tasks)
     files = {path: _file(row) for path, row in known["files"].items()}
-    balance, accepted, minted = Decimal(known["balance"]), int(known["accepted"]), set(known["minted"])
+    balance, accepted = Decimal(known["balance"]), int(known["accepted"])
     prices = {item: Decimal(price) for item, price in known["prices"].items()}
     # Its time never runs backwards, however fast it ran before.
     box.clock.advance(max(0.0, float(known["at"]) - box.clock.now()))
@@ -129,17 +123,16 @@ def _fill(box: Sandbox, known: Row) -> None:
     box.state.balance, box.state.accepted = balance, accepted
     box.state.tasks.update(tasks)
     box.state.files.update(files)
-    box.state.minted.update(minted)
 
 
-def _task(row: Row, task_of: Callable[[str], Task | None]) -> Task:
-    row = _restored(row, _TASK_NAMES)
-    row |= {"price": Decimal(row["price"]), "parent": task_of(row["parent"]), "video": VideoSpec(**row["video"])}
+def _task(row: Row, tasks: dict[str, Task]) -> Task:
+    row = _renamed(row, _FIELDS)
+    row |= {"price": Decimal(row["price"]), "parent": tasks.get(row["parent"]), "video": VideoSpec(**row["video"])}
     for name in ("upgrade_1080p", "upgrade_4k"):
-        row[name] = Upgrade(**_restored(row[name], _UPGRADE_NAMES)) if row[name] else None
+        row[name] = Upgrade(**_renamed(row[name], _FIELDS)) if row[name] else None
     return Task(**row)
 
 
 def _file(row: Row) -> StoredFile:
-    row = _restored(row, _FILE_NAMES)
+    row = _renamed(row, _FIELDS)
     return StoredFile(**row | {"video": VideoSpec(**row["video"])})

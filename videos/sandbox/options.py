@@ -1,12 +1,13 @@
 """How a sandbox is asked for: one argument parser for both ways of starting it, and what it yields."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal, InvalidOperation
 from ipaddress import ip_address
 from pathlib import Path
 
-from videos.sandbox.faults.orders import BadOrder, Order, parse
+from videos.sandbox.faults.orders import Order, parse
 
 DAY_S = 86400
 PROMPTS = """\
@@ -56,7 +57,7 @@ class Options:
     truth: Path | None = None
     memory: Path | None = None
     until_eof: bool = False
-    faults: tuple[Order, ...] = ()
+    faults: Sequence[Order] = ()
     settings: Settings = field(default_factory=Settings)
 
 
@@ -70,7 +71,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--host", type=_loopback, default="127.0.0.1", help="address to listen on; loopback only")
     add("--port", type=int, default=8787, help="port to listen on; 0 takes a free one (default 8787)")
     add("--speed", type=_positive, default=1.0, help="how many times faster than real time its clock runs (default 1)")
-    add("--fault", type=_order, action="append", default=[], metavar="ORDER", help="order a fault; may be repeated")
+    add(
+        "--fault",
+        dest="faults",
+        type=parse,
+        action="append",
+        default=[],
+        metavar="ORDER",
+        help="order a fault; may be repeated",
+    )
     add("--list-faults", action="store_true", help="list the faults that can be ordered, and leave")
     add("--balance", type=amount, default=Decimal(5000), help="provider credits at the start (default 5000)")
     add("--api-key", help="the key clients must send (default: sandbox)")
@@ -106,8 +115,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def read_options(given: argparse.Namespace) -> Options:
     settings = Settings(**{spec.name: getattr(given, spec.name) for spec in fields(Settings)})
     settings.public_url = settings.public_url.rstrip("/")
-    own = {spec.name: getattr(given, spec.name) for spec in fields(Options) if spec.name not in ("faults", "settings")}
-    return Options(**own, faults=tuple(given.fault), settings=settings)
+    fixed = {spec.name: getattr(given, spec.name) for spec in fields(Options) if spec.name != "settings"}
+    return Options(**fixed, settings=settings)
 
 
 def amount(value: object) -> Decimal:
@@ -130,13 +139,6 @@ def _loopback(text: str) -> str:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text} is not a loopback address; the sandbox listens on 127.0.0.1 or ::1 only")
-
-
-def _order(text: str) -> Order:
-    try:
-        return parse(text)
-    except BadOrder as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> float:

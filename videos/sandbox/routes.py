@@ -21,17 +21,16 @@ API: dict[str, tuple[str, Endpoint]] = {
     "/api/v1/veo/get-1080p-video": ("GET", record_info.get_1080p),
     "/api/v1/chat/credit": ("GET", account.credit),
     "/api/v1/common/download-url": ("POST", links.download_url),
+    "/client/v1/model-pricing/page": ("POST", account.pricing_page),
+    "/client/v1/model-pricing/count": ("POST", account.pricing_count),
 }
 UPLOADS: dict[str, Endpoint] = {
     "/api/file-base64-upload": uploads.upload_base64,
     "/api/file-stream-upload": uploads.upload_stream,
     "/api/file-url-upload": uploads.upload_url,
 }
-FEED: dict[str, Endpoint] = {
-    "/client/v1/model-pricing/page": account.pricing_page,
-    "/client/v1/model-pricing/count": account.pricing_count,
-}
 _LIBRARIES = ("python-urllib", "python-requests", "python-httpx", "go-http-client", "java/")
+_PUBLIC = "/client/"
 _FILES = ("/v/", "/p/", "/kieai/", "/signed/")
 
 
@@ -78,8 +77,6 @@ def _api(box: Sandbox, request: Request) -> Reply:
 
 
 def _dispatch(box: Sandbox, request: Request) -> Reply:
-    if endpoint := FEED.get(request.path):
-        return endpoint(box, request) if request.method == "POST" else envelope(405, "Method Not Allowed")
     if endpoint := UPLOADS.get(request.path):
         return _upload(box, request, endpoint)
     if request.path not in API:
@@ -88,10 +85,14 @@ def _dispatch(box: Sandbox, request: Request) -> Reply:
     if request.method != method:
         return envelope(405, "Method Not Allowed")
     is_json = request.headers.get("Content-Type", "").lower().startswith("application/json")
-    if not _has_key(box, request) or (method == "POST" and not is_json):
+    allowed = _has_key(box, request) and (is_json or method == "GET")
+    if not allowed and not request.path.startswith(_PUBLIC):
         box.log.append("unauthorized", path=request.path)
         return envelope(401, NO_ACCESS)
-    return endpoint(box, request)
+    try:
+        return endpoint(box, request)
+    except Invalid as invalid:
+        return envelope(422, str(invalid))
 
 
 def _upload(box: Sandbox, request: Request, endpoint: Endpoint) -> Reply:

@@ -5,7 +5,6 @@ import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 from videos.sandbox.faults.catalogue import listing
 from videos.sandbox.memory import Memory
@@ -40,11 +39,11 @@ def run(given: argparse.Namespace) -> int:
     # Neither an Event nor a queue: a handler may find their lock held by the very thread it runs in, and a signal that
     # another thread was given does not wake the main one. A short sleep does both.
     ends: list[int] = []
-    _stop_on_signals(ends)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _frame: ends.append(number))
     if options.until_eof:
-        threading.Thread(target=_watch_input, args=(ends,), daemon=True).start()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-    thread.start()
+        threading.Thread(target=lambda: ends.append(len(sys.stdin.read())), daemon=True).start()
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     print(_greeting(box, options), flush=True)
     saved_at = time.monotonic()
     while not ends:
@@ -68,16 +67,3 @@ def _greeting(box: Sandbox, options: Options) -> str:
         f"sandbox: {box.address} plays kie.ai ({key}, {box.state.balance:f} credits, speed {options.speed:g}, faults: {faults}). "
         "Videos are drawn on this machine, nothing is paid, nobody is called. Ctrl-C stops it."
     )
-
-
-def _stop_on_signals(ends: list[int]) -> None:
-    def stop(number: int, _frame: FrameType | None) -> None:
-        ends.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-
-
-def _watch_input(ends: list[int]) -> None:
-    sys.stdin.read()
-    ends.append(0)

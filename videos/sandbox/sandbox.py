@@ -38,11 +38,6 @@ class Sandbox:
         """Where result addresses begin."""
         return self.settings.public_url or self.address
 
-    @property
-    def plain(self) -> bool:
-        """Whether videos are plain, for load tests."""
-        return self.settings.film == "quick"
-
     def reset(self) -> None:
         """A fresh provider on the same address: no tasks, no faults, the first balance and settings, an empty log."""
         self._end()

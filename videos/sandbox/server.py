@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from videos.sandbox.files.uploads import FILE_MAX
 from videos.sandbox.routes import UPLOADS, answer
 from videos.sandbox.sandbox import Sandbox
-from videos.sandbox.wire.messages import Reply, Request, envelope
+from videos.sandbox.wire.messages import Refused, Reply, Request, envelope
 
 _JSON_MAX = 1024 * 1024
 _IDLE_S = 60
@@ -38,14 +38,6 @@ class Server(ThreadingHTTPServer):
         super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
-class _TooLarge(Exception):
-    """The body of the request is longer than is taken, or has no length."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-
-
 class Handler(BaseHTTPRequestHandler):
     """Every method goes the same way: read, answer, send."""
 
@@ -59,9 +51,9 @@ class Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         try:
             request = self._read()
-        except _TooLarge as error:
+        except Refused as refused:
             self.close_connection = True
-            self._send(envelope(error.status, "The request body is too large or has no length", status=error.status))
+            self._send(refused.reply)
             return
         self._send(answer(self.server.box, request))
 
@@ -75,9 +67,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdigit():
-                raise _TooLarge(411)
+                raise _too_large(411)
             if int(length) > most:
-                raise _TooLarge(413)
+                raise _too_large(413)
             body = self.rfile.read(int(length))
         return Request(
             method=self.command, path=unquote(parts.path), query=parts.query, headers=self.headers, body=body
@@ -89,10 +81,10 @@ class Handler(BaseHTTPRequestHandler):
             try:
                 size = int(self.rfile.readline(1024).split(b";")[0], 16)
             except ValueError:
-                raise _TooLarge(411) from None
+                raise _too_large(411) from None
             total += size
             if total > most:
-                raise _TooLarge(413)
+                raise _too_large(413)
             chunk = self.rfile.read(size)
             self.rfile.readline(1024)
             if not size:
@@ -117,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
     def _send_head(self, reply: Reply) -> None:
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
-        if reply.stream is not None and reply.length is None:
+        if reply.chunked:
             self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
@@ -133,16 +125,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_body(self, reply: Reply) -> None:
         sent, digest = 0, hashlib.sha256()
-        chunked = reply.stream is not None and reply.length is None
         try:
-            for chunk in reply.stream if reply.stream is not None else (reply.body,):
+            for chunk in reply.chunks():
                 if not chunk or self.server.box.stopping.is_set():
                     continue
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if chunked else chunk)
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk) if reply.chunked else chunk)
                 sent += len(chunk)
-                if reply.task_id:
-                    digest.update(chunk)
-            if chunked and not reply.cut:
+                digest.update(chunk)
+            if reply.chunked and not reply.cut:
                 self.wfile.write(b"0\r\n\r\n")
         finally:
             if reply.task_id:
@@ -169,3 +159,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet: the event log has it."""
+
+
+def _too_large(status: int) -> Refused:
+    return Refused(envelope(status, "The request body is too large or has no length", status=status))

@@ -8,21 +8,16 @@ POST finish    end all running tasks      POST reset   everything as at the star
 """
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
-from videos.sandbox import options
-from videos.sandbox.faults.orders import BadOrder, parse
+from videos.sandbox.faults.orders import parse
 from videos.sandbox.lifecycle.endings import end_all
+from videos.sandbox.options import Settings, amount
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import Task
 from videos.sandbox.wire.messages import Reply, Request, dump
 
 _LONGEST_S = 366 * 86400
-
-
-class BadControl(ValueError):
-    """The request to the sandbox's own controls makes no sense; the text says why."""
 
 
 def control(box: Sandbox, request: Request) -> Reply:
@@ -31,8 +26,8 @@ def control(box: Sandbox, request: Request) -> Reply:
     if act is None:
         return _answer({"error": f"no control {request.method} {request.path}", "controls": __doc__}, status=404)
     try:
-        return _answer({"ok": True, **act(box, request)})
-    except (BadControl, BadOrder) as error:
+        return _answer({"ok": True} | (act(box, request) or {}))
+    except (TypeError, ValueError) as error:
         return _answer({"error": str(error)}, status=400)
 
 
@@ -40,25 +35,11 @@ def _answer(answer: dict[str, Any], *, status: int = 200) -> Reply:
     return Reply(status=status, body=dump(answer), content_type="application/json")
 
 
-def _body(request: Request) -> Any:
-    try:
-        return request.json() if request.body else {}
-    except ValueError:
-        raise BadControl("the body is not JSON") from None
-
-
 def _object(request: Request) -> dict[str, Any]:
-    body = _body(request)
+    body = request.json() if request.body else {}
     if not isinstance(body, dict):
-        raise BadControl("the body must be an object")
+        raise ValueError("the body must be an object")
     return body
-
-
-def _amount(value: Any) -> Decimal:
-    try:
-        return options.amount(value)
-    except ValueError as error:
-        raise BadControl(str(error)) from None
 
 
 def _truth(box: Sandbox, request: Request) -> dict[str, Any]:
@@ -71,16 +52,10 @@ def _truth(box: Sandbox, request: Request) -> dict[str, Any]:
 
 
 def _row(task: Task) -> dict[str, Any]:
-    return {
-        "task_id": task.id,
-        "kind": task.kind,
-        "flag": task.flag,
-        "price": str(task.price),
-        "prompt": task.prompt,
-        "callback_url": task.callback_url,
-        "created_at": task.created_at,
-        "completed_at": task.completed_at,
-        "files": [*task.result_paths, *task.full_paths, *task.origin_paths],
+    names = ("kind", "flag", "prompt", "callback_url", "created_at", "completed_at")
+    files = [*task.result_paths, *task.full_paths, *task.origin_paths]
+    return {"task_id": task.id, "price": str(task.price), "files": files} | {
+        name: getattr(task, name) for name in names
     }
 
 
@@ -89,26 +64,26 @@ def _show_faults(box: Sandbox, _request: Request) -> dict[str, Any]:
 
 
 def _order_faults(box: Sandbox, request: Request) -> dict[str, Any]:
-    body = _body(request)
+    body = request.json()
     if isinstance(body, dict) and isinstance(body.get("add"), list):
         box.faults.add([parse(str(text)) for text in body["add"]])
     elif isinstance(body, list):
         box.faults.replace([parse(str(text)) for text in body])
     else:
-        raise BadControl('a list of orders, or {"add": [...]}')
+        raise ValueError('a list of orders, or {"add": [...]}')
     return _show_faults(box, request)
 
 
 def _set_balance(box: Sandbox, request: Request) -> dict[str, Any]:
-    box.state.set_balance(_amount(_object(request).get("balance")), why="set by control")
+    box.state.set_balance(amount(_object(request).get("balance")), why="set by control")
     return {"balance": str(box.state.balance)}
 
 
 def _set_clock(box: Sandbox, request: Request) -> dict[str, Any]:
     body = _object(request)
-    seconds, speed = _amount(body.get("advance", 0)), _amount(body.get("speed", str(box.clock.speed)))
+    seconds, speed = amount(body.get("advance", 0)), amount(body.get("speed", str(box.clock.speed)))
     if seconds > _LONGEST_S or not speed:
-        raise BadControl("advance at most a year; a speed is more than 0")
+        raise ValueError("advance at most a year; a speed is more than 0")
     box.clock.set_speed(float(speed))
     box.clock.advance(float(seconds))
     box.schedule.wake()
@@ -116,41 +91,29 @@ def _set_clock(box: Sandbox, request: Request) -> dict[str, Any]:
 
 
 def _set_prices(box: Sandbox, request: Request) -> dict[str, Any]:
-    try:
-        box.state.set_prices({item: _amount(price) for item, price in _object(request).items()})
-    except KeyError as unknown:
-        raise BadControl(f"no price is called {unknown}") from None
+    box.state.set_prices({item: amount(price) for item, price in _object(request).items()})
     return {"prices": {item: str(price) for item, price in box.state.prices.items()}}
 
 
-def _set_settings(box: Sandbox, request: Request) -> dict[str, Any]:
+def _set_settings(box: Sandbox, request: Request) -> None:
     for name, value in _object(request).items():
-        if name not in options.Settings.__slots__:
-            raise BadControl(f"no setting is called {name!r}")
+        if name not in Settings.__slots__:
+            raise ValueError(f"no setting is called {name!r}")
         setattr(box.settings, name, _like(name, value, getattr(box.settings, name)))
-    return {}
 
 
 def _like(name: str, value: Any, present: Any) -> Any:
     """The value as the type of the present one."""
-    try:
-        if isinstance(present, tuple) and isinstance(value, list) and len(value) == len(present):
-            return tuple(float(number) for number in value)
-        if isinstance(present, float) and not isinstance(value, bool):
-            return float(value)
-    except (TypeError, ValueError):
-        raise BadControl(f"{name}: {value!r} is not a number of seconds") from None
+    if isinstance(present, tuple) and isinstance(value, list) and len(value) == len(present):
+        return tuple(float(number) for number in value)
+    if isinstance(present, float) and not isinstance(value, bool):
+        return float(value)
     if type(value) is not type(present):
-        raise BadControl(f"{name} is a {type(present).__name__}")
+        raise ValueError(f"{name} is a {type(present).__name__}")
     return value
 
 
-def _reset(box: Sandbox, _request: Request) -> dict[str, Any]:
-    box.reset()
-    return {}
-
-
-_ACTS: dict[tuple[str, str], Callable[[Sandbox, Request], dict[str, Any]]] = {
+_ACTS: dict[tuple[str, str], Callable[[Sandbox, Request], dict[str, Any] | None]] = {
     ("GET", "truth"): _truth,
     ("GET", "faults"): _show_faults,
     ("POST", "faults"): _order_faults,
@@ -159,5 +122,5 @@ _ACTS: dict[tuple[str, str], Callable[[Sandbox, Request], dict[str, Any]]] = {
     ("POST", "prices"): _set_prices,
     ("POST", "settings"): _set_settings,
     ("POST", "finish"): lambda box, _request: {"finished": end_all(box)},
-    ("POST", "reset"): _reset,
+    ("POST", "reset"): lambda box, _request: box.reset(),
 }

@@ -10,14 +10,14 @@ from videos.sandbox.state.tasks import FAILED, SUCCESS, Task
 from videos.sandbox.task_fields import urls_of
 from videos.sandbox.wire import messages
 from videos.sandbox.wire.messages import Reply, Request, envelope, success
-from videos.sandbox.wire.validation import Invalid, check_index
+from videos.sandbox.wire.validation import check_index
 
 _RECORDS_S = 14 * 86400
 
 
 def record_info(box: Sandbox, request: Request) -> Reply:
     """The authoritative state of a task."""
-    task = box.state.task(request.argument("taskId"))
+    task = box.state.tasks.get(request.argument("taskId"))
     if odd := _odd_answer(box, task):
         return odd
     if task is None or not _visible(box, task):
@@ -55,35 +55,35 @@ def _odd_answer(box: Sandbox, task: Task | None) -> Reply | None:
         return Reply(silent=True)
     if order := strikes("record-422"):
         return envelope(422, order.arg or messages.RECORD_BLANK)
-    if order := strikes("record-code"):
-        return envelope(int(order.number(500)), messages.INTERNAL)
-    if order := strikes("record-http"):
-        return envelope(int(order.number(500)), messages.INTERNAL, status=int(order.number(500)))
+    for name in ("record-code", "record-http"):
+        if order := strikes(name):
+            code = int(order.number(500))
+            return envelope(code, messages.INTERNAL, status=code if name == "record-http" else 200)
     return messages.html(502, "Bad Gateway") if strikes("record-html") else None
 
 
+_ODD_BODIES = {
+    "record-truncated": messages.truncated,
+    "record-gzip-bomb": messages.gzip_bomb,
+    "record-huge": messages.huge,
+}
+
+
 def _hampered(box: Sandbox, reply: Reply) -> Reply:
-    strikes = box.faults.strikes
-    if strikes("record-truncated"):
-        reply = messages.truncated(reply)
-    if strikes("record-gzip-bomb"):
-        reply = messages.gzip_bomb(reply)
-    if strikes("record-huge"):
-        reply = messages.huge(reply)
-    if order := strikes("record-slow"):
+    for name, change in _ODD_BODIES.items():
+        if box.faults.strikes(name):
+            reply = change(reply)
+    if order := box.faults.strikes("record-slow"):
         reply.wait_s = order.number(30)
     return reply
 
 
 def get_1080p(box: Sandbox, request: Request) -> Reply:
     """The first request begins the upgrade, for 5 credits; later ones answer busy, and then the address."""
-    task = box.state.task(request.argument("taskId"))
+    task = box.state.tasks.get(request.argument("taskId"))
     if task is None or task.kind == "upgrade-4k":
         return envelope(422, messages.RECORD_NULL)
-    try:
-        check_index(request.argument("index") or 0)
-    except Invalid as invalid:
-        return envelope(422, str(invalid))
+    check_index(request.argument("index") or 0)
     with box.state.lock:
         if task.flag != SUCCESS:
             return envelope(422, messages.NOT_SUCCESS)

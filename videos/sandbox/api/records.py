@@ -55,19 +55,14 @@ def _millis(at: float | None) -> int | None:
     return None if at is None else int(at) * 1000
 
 
-def _encoded(kind: str) -> Change:
+def _urls(encode: Callable[[Any], Any], *, at: str = "") -> Change:
+    """The addresses encoded, and moved out of the response if another place is named."""
+
     def change(data: Json, _task: Task, _arg: str) -> None:
-        if data["response"]:
-            data["response"]["resultUrls"] = encode_urls(data["response"]["resultUrls"], kind)
-
-    return change
-
-
-def _urls_at(key: str, encode: Callable[[Any], Any]) -> Change:
-    def change(data: Json, _task: Task, _arg: str) -> None:
-        if data["response"]:
-            data[key] = encode(data["response"]["resultUrls"])
-            data["response"] = None
+        if response := data["response"]:
+            if at:
+                data["response"] = None
+            (data if at else response)[at or "resultUrls"] = encode(response["resultUrls"])
 
     return change
 
@@ -80,11 +75,7 @@ def _success_no_urls(data: Json, task: Task, arg: str) -> None:
 
 
 def _words(key: str, words: dict[int, str]) -> Change:
-    def change(data: Json, task: Task, _arg: str) -> None:
-        data.pop("successFlag", None)
-        data[key] = words[task.flag]
-
-    return change
+    return lambda data, task, _arg: (data.pop("successFlag", None), data.update({key: words[task.flag]}))
 
 
 def _unknown_flag(data: Json, _task: Task, arg: str) -> None:
@@ -113,13 +104,13 @@ def _credits(data: Json, task: Task, arg: str) -> None:
 
 _VARIANTS: dict[str, Change] = {
     "success-no-urls": _success_no_urls,
-    "urls-json-string": _encoded("json"),
-    "urls-bare-string": _encoded("bare"),
-    "urls-unquoted": _encoded("unquoted"),
+    "urls-json-string": _urls(lambda urls: encode_urls(urls, "json")),
+    "urls-bare-string": _urls(lambda urls: encode_urls(urls, "bare")),
+    "urls-unquoted": _urls(lambda urls: encode_urls(urls, "unquoted")),
     "credits-consumed": _credits,
-    "urls-at-root": _urls_at("resultUrls", json.dumps),
-    "urls-result-json": _urls_at("resultJson", lambda urls: json.dumps({"resultUrls": urls})),
-    "urls-video-url": _urls_at("videoUrl", lambda urls: urls[0] if isinstance(urls, list) and urls else urls),
+    "urls-at-root": _urls(json.dumps, at="resultUrls"),
+    "urls-result-json": _urls(lambda urls: json.dumps({"resultUrls": urls}), at="resultJson"),
+    "urls-video-url": _urls(lambda urls: urls[0] if isinstance(urls, list) and urls else urls, at="videoUrl"),
     "unknown-flag": _unknown_flag,
     "string-flag": lambda data, _task, _arg: data.update(successFlag=str(data.get("successFlag"))),
     "status-words": _words("status", STATUS_WORDS),

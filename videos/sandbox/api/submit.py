@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from videos.sandbox.faults.orders import Order
@@ -13,7 +14,7 @@ from videos.sandbox.state.tasks import SUCCESS, Task
 from videos.sandbox.task_fields import urls_of
 from videos.sandbox.video_spec import VideoSpec
 from videos.sandbox.wire import messages
-from videos.sandbox.wire.messages import Reply, Request, envelope, success
+from videos.sandbox.wire.messages import Refused, Reply, Request, envelope, success
 from videos.sandbox.wire.validation import Invalid, body_of, check_4k, check_extend, check_generate
 
 Body = dict[str, Any]
@@ -47,12 +48,13 @@ _UNSURE: dict[str, Callable[[Order], Reply]] = {
     "code-501-no-id": lambda _: envelope(501, "Failed - Video generation task failed"),
     "odd-code": lambda order: envelope(int(order.arg.partition(",")[0] or 799), "Something else happened."),
 }
-# The answer to an accepted task holds this data, or none of it is usable.
+# Data of the answer to an accepted task, without an id that can be used.
 _ODD_IDS: dict[str, Body] = {
     "no-task-id": {},
     "number-task-id": {"taskId": 1776728214},
     "null-task-id": {"taskId": None},
 }
+_ODD_BODIES = {"truncated-json": messages.truncated, "huge-json": messages.huge, "gzip-bomb": messages.gzip_bomb}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,27 +68,7 @@ class Job:
     parent: Task | None = None
 
 
-class Refused(Exception):
-    """The request ends here with this reply; nothing was created."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
-
-
-def generate(box: Sandbox, request: Request) -> Reply:
-    return _submit(box, request, "generate", _check_generate)
-
-
-def extend(box: Sandbox, request: Request) -> Reply:
-    return _submit(box, request, "extend", _check_extend)
-
-
-def get_4k(box: Sandbox, request: Request) -> Reply:
-    return _submit(box, request, "upgrade-4k", _check_4k)
-
-
-def _submit(box: Sandbox, request: Request, kind: str, check: Callable[[Sandbox, Body], Job]) -> Reply:
+def _submit(box: Sandbox, request: Request, *, kind: str, check: Callable[[Sandbox, Body], Job]) -> Reply:
     """Log the submission, whatever becomes of it."""
     entry: Body = {"kind": kind, "accepted": False, "task_id": "", "charged": "0", "body": None}
     try:
@@ -164,7 +146,7 @@ def _data_4k(task_id: str) -> Body:
 
 def _finished(box: Sandbox, task_id: str) -> Task:
     """A task of ours that succeeded and made a video of its own."""
-    task = box.state.task(task_id)
+    task = box.state.tasks.get(task_id)
     if task is None or task.kind == "upgrade-4k":
         raise Refused(envelope(404, "The original task was not found"))
     if task.flag != SUCCESS:
@@ -252,14 +234,16 @@ def _answer(box: Sandbox, task: Task, job: Job) -> Reply:
         reply.body = success({"taskId": other.id}).body
     if order := strikes("slow-answer"):
         reply.wait_s = order.number(90)
-    if strikes("truncated-json"):
-        reply = messages.truncated(reply)
-    if strikes("huge-json"):
-        reply = messages.huge(reply)
-    if strikes("gzip-bomb"):
-        reply = messages.gzip_bomb(reply)
+    for name, change in _ODD_BODIES.items():
+        if strikes(name):
+            reply = change(reply)
     if strikes("reset-mid-answer"):
         reply.length, reply.reset, reply.body = len(reply.body), True, reply.body[: len(reply.body) // 2]
     if strikes("drop-answer") or "[lost]" in task.prompt:
         reply.silent = True
     return reply
+
+
+generate = partial(_submit, kind="generate", check=_check_generate)
+extend = partial(_submit, kind="extend", check=_check_extend)
+get_4k = partial(_submit, kind="upgrade-4k", check=_check_4k)

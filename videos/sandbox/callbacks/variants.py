@@ -62,10 +62,9 @@ def _vary_info(box: Sandbox, data: Json) -> None:
     for name, kind in (("json-string", "json"), ("bare-string", "bare"), ("unquoted-list", "unquoted")):
         if strikes(f"callback-{name}"):
             info["resultUrls"] = encode_urls(info["resultUrls"], kind)
-    if strikes("callback-empty-urls"):
-        info["resultUrls"] = []
-    if strikes("callback-null-urls"):
-        info["resultUrls"] = None
+    for name, urls in (("callback-empty-urls", []), ("callback-null-urls", None)):
+        if strikes(name):
+            info["resultUrls"] = urls
     if strikes("callback-no-info"):
         del data["info"]
 

@@ -1,5 +1,6 @@
 """Orders for faults: how they are written, how often they strike, and which are in force."""
 
+import argparse
 import random
 import re
 import threading
@@ -15,8 +16,8 @@ _ORDER = re.compile(
 )
 
 
-class BadOrder(ValueError):
-    """The order names no known fault, or is not written as orders are."""
+class BadOrder(argparse.ArgumentTypeError, ValueError):
+    """The order names no known fault, or is not written as orders are; argparse shows the text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class FaultOrders:
     def times(self, order: Order, key: str) -> int:
         """How often this was asked for the key and order, this time included: for "the first N times"."""
         with self._lock:
-            entry = next((entry for entry in self._in_force if entry.order is order), None)
-            if entry is None:
-                return 1
-            entry.times[key] += 1
-            return entry.times[key]
+            for entry in self._in_force:
+                if entry.order is order:
+                    entry.times[key] += 1
+                    return entry.times[key]
+        return 1

@@ -6,7 +6,9 @@ import itertools
 import re
 import struct
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from email.utils import formatdate
+from functools import partial
 
 from PIL import Image
 
@@ -32,21 +34,21 @@ def serve(box: Sandbox, request: Request) -> Reply:
         return odd
     if stored is None or (box.clock.now() - stored.made_at >= box.settings.file_life_s and not signed):
         return _xml(404, "NoSuchKey", "The specified key does not exist.")
-    if stored.video and (odd := _no_video(box)):
-        odd.task_id = stored.task_id
-        return odd
+    for name, make in _NO_VIDEOS.items():
+        if stored.video and box.faults.strikes(name):
+            return replace(make(), task_id=stored.task_id)
     reply = _ranged(box, request, _content(box, stored), stored)
     return _hampered(box, path, reply) if request.method == "GET" else reply
 
 
 def _content(box: Sandbox, stored: StoredFile) -> bytes:
-    video = stored.video
+    video, plain = stored.video, box.settings.film == "quick"
     if video is None:
         return stored.upload
     if stored.poster:
-        content = box.video_files.poster(video, plain=box.plain)
+        content = box.video_files.poster(video, plain=plain)
     else:
-        content = box.video_files.video(video, plain=box.plain) + _free_box(video.mark.encode())
+        content = box.video_files.video(video, plain=plain) + _free_box(video.mark.encode())
     return content + _free_box(_SCRIPT) if box.faults.strikes("polyglot") else content
 
 
@@ -106,38 +108,25 @@ def _refused_by_fault(box: Sandbox, path: str, *, signed: bool) -> Reply | None:
 def _first_times(box: Sandbox, name: str, path: str) -> bool:
     """Whether the fault strikes; with a number for argument, only the first that many requests of each file."""
     order = box.faults.strikes(name, key=path)
-    if order is None:
-        return False
-    return not order.arg or box.faults.times(order, path) <= order.number(0)
+    return order is not None and (not order.arg or box.faults.times(order, path) <= order.number(0))
 
 
-def _endless() -> Reply:
-    return Reply(stream=itertools.repeat(bytes(_CHUNK)), content_type="video/mp4")
-
-
-def _huge() -> Reply:
-    return Reply(stream=itertools.repeat(bytes(_CHUNK), _TEN_GB // _CHUNK), length=_TEN_GB, content_type="video/mp4")
-
-
-def _image() -> Reply:
-    out = io.BytesIO()
-    Image.new("RGB", (64, 36), "#345").save(out, "PNG")
-    return Reply(body=out.getvalue(), content_type="video/mp4")
-
-
+_video = partial(Reply, content_type="video/mp4")
+# What may be found under a video's address instead.
 _NO_VIDEOS: dict[str, Callable[[], Reply]] = {
-    "html-file": lambda: Reply(body=html(200, "OK").body, content_type="video/mp4"),
+    "html-file": lambda: _video(body=html(200, "OK").body),
     "json-file": lambda: Reply(body=envelope(404, "Not Found").body, content_type="application/json"),
-    "empty-file": lambda: Reply(content_type="video/mp4"),
-    "image-file": _image,
-    "endless-file": _endless,
-    "huge-length": _huge,
+    "empty-file": _video,
+    "image-file": lambda: _video(body=_png()),
+    "endless-file": lambda: _video(stream=itertools.repeat(bytes(_CHUNK))),
+    "huge-length": lambda: _video(stream=itertools.repeat(bytes(_CHUNK), _TEN_GB // _CHUNK), length=_TEN_GB),
 }
 
 
-def _no_video(box: Sandbox) -> Reply | None:
-    """Something else under a video's address, if that is ordered."""
-    return next((make() for name, make in _NO_VIDEOS.items() if box.faults.strikes(name)), None)
+def _png() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (64, 36), "#345").save(out, "PNG")
+    return out.getvalue()
 
 
 def _hampered(box: Sandbox, path: str, reply: Reply) -> Reply:

@@ -104,7 +104,8 @@ def _keep(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type:
     path = f"kieai/{ACCOUNT}/{folder}/{name}"
     with box.state.lock:
         box.state.files["/" + path] = StoredFile(upload=content, content_type=kind, made_at=box.clock.now())
-        _make_room(box.state.files)
+        while sum(len(stored.upload) for stored in box.state.files.values()) > _KEPT_BYTES:
+            del box.state.files[next(path for path, stored in box.state.files.items() if stored.upload)]
     box.log.append("uploaded", path="/" + path, bytes=len(content), mime_type=kind)
     data = {
         "success": True,
@@ -116,16 +117,6 @@ def _keep(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type:
         "uploadedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     return answer(data=data)
-
-
-def _make_room(files: dict[str, StoredFile]) -> None:
-    """Forget the oldest uploads beyond what is kept in memory."""
-    uploads = [path for path, stored in files.items() if stored.upload]
-    total = sum(len(files[path].upload) for path in uploads)
-    for path in uploads:
-        if total <= _KEPT_BYTES:
-            return
-        total -= len(files.pop(path).upload)
 
 
 def _sniff(content: bytes) -> str:

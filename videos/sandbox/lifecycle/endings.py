@@ -78,10 +78,11 @@ def _charge_at_end(box: Sandbox, task: Task) -> None:
 
 def end_all(box: Sandbox) -> int:
     """End everything that runs, now; how many tasks that were."""
-    running = [task for task in box.state.running() if task.kind != "upgrade-4k"]
+    tasks = list(box.state.tasks.values())
+    running = [task for task in tasks if task.flag == GENERATING and task.kind != "upgrade-4k"]
     for task in running:
         end(box, task)
-    for task in list(box.state.tasks.values()):
+    for task in tasks:
         end_1080p(box, task)
         end_4k(box, task)
     return len(running)

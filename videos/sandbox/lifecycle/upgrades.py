@@ -21,18 +21,10 @@ def begin_4k(box: Sandbox, task: Task, *, task_id: str, callback_url: str) -> No
     """Start the 4K version of a finished task, under the task's own id or a new one."""
     task.upgrade_4k = Upgrade(ready_at=box.clock.now() + TAKES_4K_S, task_id=task_id, callback_url=callback_url)
     if task_id != task.id:
-        box.state.tasks[task_id] = replace(
-            task,
-            id=task_id,
-            kind="upgrade-4k",
-            video=replace(task.video, resolution="4k"),
-            flag=GENERATING,
-            result_paths=[],
-            created_at=time.time(),
-            completed_at=None,
-            upgrade_1080p=None,
-            upgrade_4k=None,
-        )
+        own = replace(task, id=task_id, kind="upgrade-4k", video=replace(task.video, resolution="4k"))
+        own.flag, own.result_paths, own.created_at, own.completed_at = GENERATING, [], time.time(), None
+        own.upgrade_1080p = own.upgrade_4k = None
+        box.state.tasks[task_id] = own
     schedule_ends(box, task)
 
 

@@ -7,23 +7,15 @@ from videos.sandbox.wire.messages import number
 
 USD_PER_CREDIT = Decimal("0.005")
 
+_RESOLUTIONS = ("720p", "1080p", "4k")
+_GENERATE = {"veo3": (250, 255, 370), "veo3_fast": (60, 65, 180), "veo3_lite": (30, 35, 150)}
+_OTHERS = {"extend:fast": 60, "extend:quality": 250, "extend:lite": 30, "upgrade:1080p": 5, "upgrade:4k": 120}
 # `model:resolution` for generate, `extend:model`, `upgrade:resolution`. Per video; the duration never mattered.
 PRICES = {
-    "veo3:720p": Decimal(250),
-    "veo3:1080p": Decimal(255),
-    "veo3:4k": Decimal(370),
-    "veo3_fast:720p": Decimal(60),
-    "veo3_fast:1080p": Decimal(65),
-    "veo3_fast:4k": Decimal(180),
-    "veo3_lite:720p": Decimal(30),
-    "veo3_lite:1080p": Decimal(35),
-    "veo3_lite:4k": Decimal(150),
-    "extend:fast": Decimal(60),
-    "extend:quality": Decimal(250),
-    "extend:lite": Decimal(30),
-    "upgrade:1080p": Decimal(5),
-    "upgrade:4k": Decimal(120),
-}
+    f"{model}:{resolution}": Decimal(price)
+    for model, prices in _GENERATE.items()
+    for resolution, price in zip(_RESOLUTIONS, prices, strict=True)
+} | {item: Decimal(price) for item, price in _OTHERS.items()}
 _NAMES = {"veo3": "Quality", "veo3_fast": "Fast", "veo3_lite": "Lite"}
 
 

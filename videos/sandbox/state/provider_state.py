@@ -10,7 +10,7 @@ from decimal import Decimal
 from videos.sandbox.clock import Clock
 from videos.sandbox.event_log import EventLog
 from videos.sandbox.state.prices import PRICES
-from videos.sandbox.state.tasks import GENERATING, StoredFile, Task
+from videos.sandbox.state.tasks import StoredFile, Task
 from videos.sandbox.video_spec import VideoSpec
 
 RATE_LIMIT, RATE_WINDOW_S = 20, 10.0
@@ -27,7 +27,6 @@ class ProviderState:
         self.balance = balance
         self.tasks: dict[str, Task] = {}
         self.files: dict[str, StoredFile] = {}
-        self.minted: set[str] = set()
         self.accepted = 0
         self.closed = False
         self._log = log
@@ -58,18 +57,11 @@ class ProviderState:
             self.change_balance(balance - self.balance, why=why)
 
     def set_prices(self, changes: dict[str, Decimal]) -> None:
-        """Set prices; KeyError names an item that is not on the list."""
+        """Set prices; ValueError names an item that is not on the list."""
         if unknown := changes.keys() - PRICES.keys():
-            raise KeyError(min(unknown))
+            raise ValueError(f"no price is called {min(unknown)!r}")
         with self.lock:
             self.prices.update(changes)
-
-    def task(self, task_id: str) -> Task | None:
-        return self.tasks.get(task_id)
-
-    def running(self) -> list[Task]:
-        with self.lock:
-            return [task for task in self.tasks.values() if task.flag == GENERATING]
 
     def other_task(self, task: Task) -> Task | None:
         """Any other task, the newest first: for answers about the wrong one."""

@@ -48,31 +48,25 @@ class Delivery:
 
     def send(self, callback: Callback, attempt: int = 1) -> None:
         """Deliver soon, with retries."""
-        threading.Thread(target=self._deliver, args=(callback, attempt), daemon=True).start()
+        threading.Thread(target=self.send_now, args=(callback, attempt), daemon=True).start()
 
-    def send_now(self, callback: Callback) -> None:
+    def send_now(self, callback: Callback, attempt: int = 1) -> None:
         """Deliver and wait for the answer; retries follow by themselves."""
-        self._deliver(callback, 1)
+        with self._at_once:
+            self._attempt(callback, attempt)
 
     def stop(self) -> None:
         self._stopped = True
 
-    def _deliver(self, callback: Callback, attempt: int) -> None:
-        with self._at_once:
-            if not self._stopped:
-                self._attempt(callback, attempt)
-
     def _attempt(self, callback: Callback, attempt: int) -> None:
         started, status, error = time.monotonic(), 0, ""
+        headers = {"Content-Type": "application/json"} | callback.headers
+        if self._stopped:
+            return
         try:
-            status, _, _ = loopback.request(
-                "POST",
-                callback.url,
-                body=callback.stream or callback.body,
-                headers={"Content-Type": "application/json"} | callback.headers,
-                timeout_s=RECEIVER_S,
-                read_bytes=65536,
-            )
+            status = loopback.request(
+                "POST", callback.url, body=callback.stream or callback.body, headers=headers, timeout_s=RECEIVER_S
+            )[0]
         except loopback.NotLoopback as refused:
             self._log.append(
                 "callback_refused", task_id=callback.task_id, url=callback.url, error=f"not loopback: {refused}"

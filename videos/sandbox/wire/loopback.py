@@ -32,7 +32,7 @@ def request(
     body: bytes | Iterator[bytes] | None = None,
     headers: dict[str, str] | None = None,
     timeout_s: float,
-    read_bytes: int,
+    read_bytes: int = 65536,
 ) -> tuple[int, str, bytes]:
     """Status, content type and at most so many bytes of the answer. An iterator as body is sent chunked."""
     parts = urlsplit(url)

@@ -1,8 +1,9 @@
 """A request as it came, a reply and how it leaves, envelopes, and the provider's own sentences."""
 
+import gzip
+import itertools
 import json
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from email.message import Message
@@ -30,7 +31,6 @@ FAILED_4K = "The 4K version of this video is unavailable. Please try a different
 
 _BOMB_BYTES = 100 * 1024 * 1024
 _HUGE_BYTES = 200 * 1024 * 1024
-_BLANKS = b" " * 65536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,20 @@ class Reply:
     task_id: str = ""  # for the event log: whose file this is
     file_sha256: str = ""
 
+    @property
+    def chunked(self) -> bool:
+        return self.stream is not None and self.length is None
+
+    def chunks(self) -> Iterable[bytes]:
+        return self.stream if self.stream is not None else (self.body,)
+
+
+@dataclass(eq=False)
+class Refused(Exception):
+    """The request ends here with this reply; nothing was created."""
+
+    reply: Reply
+
 
 def number(value: Decimal) -> int | float:
     """A decimal as JSON numbers go over the wire: 5000, 37.5."""
@@ -100,21 +114,13 @@ def html(status: int, title: str) -> Reply:
 def huge(reply: Reply) -> Reply:
     """The same JSON, followed by 200 MB of blanks."""
 
-    def chunks() -> Iterator[bytes]:
-        yield reply.body
-        for _ in range(_HUGE_BYTES // len(_BLANKS)):
-            yield _BLANKS
-
-    return Reply(stream=chunks(), length=len(reply.body) + _HUGE_BYTES)
+    blanks = itertools.repeat(b" " * 65536, _HUGE_BYTES // 65536)
+    return Reply(stream=itertools.chain([reply.body], blanks), length=len(reply.body) + _HUGE_BYTES)
 
 
 def gzip_bomb(reply: Reply) -> Reply:
     """The same JSON, followed by 100 MB of blanks, in about 100 KB of gzip."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-    parts = [packer.compress(reply.body)]
-    parts += [packer.compress(_BLANKS) for _ in range(_BOMB_BYTES // len(_BLANKS))]
-    parts.append(packer.flush())
-    return Reply(body=b"".join(parts), headers={"Content-Encoding": "gzip"})
+    return Reply(body=gzip.compress(reply.body + b" " * _BOMB_BYTES, 6), headers={"Content-Encoding": "gzip"})
 
 
 def truncated(reply: Reply) -> Reply:

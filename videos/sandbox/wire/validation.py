@@ -44,14 +44,15 @@ def check_generate(body: Body) -> Body:
     images = _count_images(filled)
     kind = filled.setdefault("generationType", FRAMES if images else TEXT)
     _check_choice(filled, "generationType", (TEXT, FRAMES, REFERENCE))
-    if kind == FRAMES and not 1 <= images <= 2:
-        raise Invalid("imageUrls must hold 1 or 2 images for FIRST_AND_LAST_FRAMES_2_VIDEO")
-    if kind == REFERENCE and not 1 <= images <= 3:
-        raise Invalid("imageUrls must hold 1 to 3 images for REFERENCE_2_VIDEO")
-    if kind == REFERENCE and filled["model"] == "veo3":
-        raise Invalid("model must be veo3_fast or veo3_lite for REFERENCE_2_VIDEO")
-    if kind == REFERENCE and filled["duration"] != 8:
-        raise Invalid("duration must be 8 for REFERENCE_2_VIDEO")
+    wrong = {
+        "imageUrls must hold 1 or 2 images": kind == FRAMES and images not in (1, 2),
+        "imageUrls must hold 1 to 3 images": kind == REFERENCE and not images,
+        "model must be veo3_fast or veo3_lite": kind == REFERENCE and filled["model"] == "veo3",
+        "duration must be 8": kind == REFERENCE and filled["duration"] != 8,
+    }
+    for rule, broken in wrong.items():
+        if broken:
+            raise Invalid(f"{rule} for {kind}")
     return filled
 
 
