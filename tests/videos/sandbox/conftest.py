@@ -1,5 +1,8 @@
-"""A bare client and a bare receiver: they know kie.ai's documentation and nothing of our application."""
+"""A bare client and a bare receiver: they follow kie.ai's documentation and use no code of this project."""
 
+import base64
+import hashlib
+import hmac
 import json
 import threading
 import time
@@ -72,8 +75,16 @@ class Received:
         return json.loads(self.raw)
 
 
+def is_signed(call: Received, key: str) -> bool:
+    """Whether a callback has the signature of its task id."""
+    task_id = call.body["data"]["taskId"]
+    message = f"{task_id}.{call.headers['X-Webhook-Timestamp']}".encode()
+    expected = base64.b64encode(hmac.new(key.encode(), message, hashlib.sha256).digest()).decode()
+    return call.headers["X-Webhook-Signature"] == expected
+
+
 class Receiver:
-    """Takes callbacks; answers with `statuses` one by one, then 200."""
+    """Receives callbacks; answers with `statuses` one by one, then 200."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
@@ -133,6 +144,6 @@ def connect() -> Iterator[Callable[[SandboxProcess], Kie]]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    taken = Receiver()
-    yield taken
-    taken.stop()
+    receiver = Receiver()
+    yield receiver
+    receiver.stop()

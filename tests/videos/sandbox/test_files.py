@@ -18,7 +18,7 @@ PNG = base64.b64decode(
 )
 
 
-def test_the_served_bytes_are_in_the_truth_with_their_hash(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_served_bytes_are_logged_with_their_hash(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     content = kie.session.get(kie.file_of(task_id), timeout=60).content
     served = sandbox.events("served", task_id=task_id)[0]
@@ -76,7 +76,7 @@ def test_only_our_own_addresses_get_a_link(kie: Kie, url: object) -> None:
     assert answer.json() == {"code": 422, "msg": "url is wrong", "data": None}
 
 
-def test_a_made_up_address_of_ours_gets_a_link_that_leads_nowhere(kie: Kie) -> None:
+def test_an_address_without_a_file_gets_a_link_that_answers_404(kie: Kie) -> None:
     link = kie.post("/api/v1/common/download-url", {"url": kie.url + "/v/made_up.mp4"}).json()["data"]
     assert kie.session.get(link, timeout=10).status_code == 404
 
@@ -143,7 +143,7 @@ def test_bad_uploads_are_http_400(kie: Kie, path: str, body: dict[str, str]) -> 
     assert (reply.json()["success"], reply.json()["code"]) == (False, 400)
 
 
-def test_uploads_want_the_key_too(kie: Kie) -> None:
+def test_uploads_need_the_key(kie: Kie) -> None:
     kie.session.headers["Authorization"] = "Bearer wrong"
     reply = kie.post("/api/file-base64-upload", {"base64Data": "aGk=", "uploadPath": "a"})
     assert (reply.status_code, reply.json()["code"]) == (401, 401)
@@ -151,7 +151,7 @@ def test_uploads_want_the_key_too(kie: Kie) -> None:
 
 @pytest.mark.parametrize("resolution", ["720p", "1080p", "4k"])
 @pytest.mark.parametrize("aspect", ["16:9", "9:16"])
-def test_quick_films_have_the_asked_size_and_length(kie: Kie, resolution: str, aspect: str) -> None:
+def test_plain_videos_have_the_ordered_size_and_length(kie: Kie, resolution: str, aspect: str) -> None:
     url = kie.file_of(kie.task(resolution=resolution, aspect_ratio=aspect, duration=4))
     with av.open(io.BytesIO(kie.session.get(url, timeout=60).content), "r") as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
@@ -170,7 +170,7 @@ def test_an_upload_is_overwritten_by_the_same_name(kie: Kie) -> None:
     assert kie.session.get(upload("three"), timeout=10).text == "three"
 
 
-def test_the_art_film_comes_over_the_wire(
+def test_a_drawn_video_is_served(
     new_sandbox: Callable[..., SandboxProcess], connect: Callable[[SandboxProcess], Kie]
 ) -> None:
     process = new_sandbox(film="art")

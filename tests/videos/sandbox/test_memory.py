@@ -1,4 +1,4 @@
-"""A sandbox with a memory is the same provider after a restart: tasks, files, money, and what was under way."""
+"""A sandbox with a memory is the same provider after a restart: tasks, files, money, and what was running."""
 
 import json
 import os
@@ -22,12 +22,14 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "kept" / "sandbox.json"
 
 
-def test_it_goes_on_where_it_was_stopped(new_sandbox: Start, connect: Connect, receiver: Receiver, file: Path) -> None:
+def test_a_restart_continues_with_all_tasks_files_and_credits(
+    new_sandbox: Start, connect: Connect, receiver: Receiver, file: Path
+) -> None:
     first = new_sandbox("--memory", str(file))
     kie = connect(first)
     done = kie.task("A quiet sea")
     url = kie.file_of(done)
-    film = kie.session.get(url, timeout=20).content
+    content = kie.session.get(url, timeout=20).content
     assert kie.get("/api/v1/veo/get-1080p-video", taskId=done, index=0).json()["code"] != 200
     longer = kie.task("Longer", callBackUrl=receiver.url)
     parent = kie.task("Sea")
@@ -46,12 +48,12 @@ def test_it_goes_on_where_it_was_stopped(new_sandbox: Start, connect: Connect, r
     kie = connect(second)
     assert kie.info(done)["data"]["successFlag"] == 1
     again = kie.session.get(second.url + urlsplit(url).path, timeout=20)
-    assert again.content == film
+    assert again.content == content
     assert kie.info(running)["data"]["successFlag"] == 0
-    heard = len(receiver.received)
+    received = len(receiver.received)
     second.advance(900)
     assert kie.done(running)["successFlag"] == 1
-    receiver.wait(heard + 1)
+    receiver.wait(received + 1)
     assert receiver.received[-1].body["data"]["taskId"] == running
     assert kie.get("/api/v1/veo/get-1080p-video", taskId=done, index=0).json()["code"] == 200
     kie.task("Lite", model="veo3_lite")
@@ -59,7 +61,7 @@ def test_it_goes_on_where_it_was_stopped(new_sandbox: Start, connect: Connect, r
     assert len(kie.done(extended)["response"]["fullResultUrls"]) == 1
 
 
-def test_what_was_taken_survives_a_kill(new_sandbox: Start, connect: Connect, file: Path) -> None:
+def test_an_accepted_task_survives_a_kill(new_sandbox: Start, connect: Connect, file: Path) -> None:
     first = new_sandbox("--memory", str(file))
     task = connect(first).task()
     until = time.monotonic() + 20
@@ -74,7 +76,7 @@ def test_what_was_taken_survives_a_kill(new_sandbox: Start, connect: Connect, fi
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"version": 2}', '{"version": 1, "tasks": [{"id": "x"}]}'])
-def test_a_file_that_makes_no_sense_is_put_aside(new_sandbox: Start, connect: Connect, file: Path, text: str) -> None:
+def test_an_unreadable_file_is_renamed(new_sandbox: Start, connect: Connect, file: Path, text: str) -> None:
     file.parent.mkdir()
     file.write_text(text)
     process = new_sandbox("--memory", str(file))
@@ -86,7 +88,7 @@ def test_a_file_that_makes_no_sense_is_put_aside(new_sandbox: Start, connect: Co
     assert [row["id"] for row in json.loads(file.read_text())["tasks"]] == [task]
 
 
-def test_a_reset_is_kept_as_well(new_sandbox: Start, connect: Connect, file: Path) -> None:
+def test_a_reset_is_saved(new_sandbox: Start, connect: Connect, file: Path) -> None:
     process = new_sandbox("--memory", str(file))
     connect(process).task()
     process.reset()

@@ -1,4 +1,4 @@
-"""Credits: what is taken, when, and what comes back."""
+"""Credits: what is charged, when, and what is refunded."""
 
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ def _moves(sandbox: SandboxProcess) -> list[tuple[str, str]]:
         ({"duration": 4}, 60),
     ],
 )
-def test_prices_of_june_are_taken_at_acceptance(
+def test_the_price_is_charged_at_acceptance(
     sandbox: SandboxProcess, kie: Kie, fields: dict[str, str], price: int
 ) -> None:
     kie.task(**fields)
@@ -36,7 +36,7 @@ def test_prices_of_june_are_taken_at_acceptance(
     assert _moves(sandbox) == [("charge", str(-price))]
 
 
-def test_too_few_credits_are_402_before_anything_is_made(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_too_few_credits_are_402_and_create_nothing(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.balance("59.99")
     answer = kie.generate()
     assert answer["code"] == 402
@@ -54,7 +54,7 @@ def test_too_few_credits_are_402_before_anything_is_made(sandbox: SandboxProcess
         ("success", "refunded", "5000"),
     ],
 )
-def test_what_a_failed_task_costs_is_a_switch(
+def test_the_cost_of_a_failed_task_is_a_setting(
     sandbox: SandboxProcess, kie: Kie, charge: str, failed: str, left: str
 ) -> None:
     sandbox.settings(charge=charge, failed=failed)
@@ -62,7 +62,7 @@ def test_what_a_failed_task_costs_is_a_switch(
     assert sandbox.balance() == left
 
 
-def test_charging_at_success_takes_nothing_before(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_nothing_is_charged_before_success_if_so_set(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(charge="success", times_s=[60, 60, 60])
     task_id = kie.task()
     assert kie.credit() == 5000
@@ -71,7 +71,7 @@ def test_charging_at_success_takes_nothing_before(sandbox: SandboxProcess, kie: 
     assert kie.credit() == 4940
 
 
-def test_the_balance_can_run_out_in_the_middle(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_the_balance_runs_out_after_some_tasks(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.set_faults("balance-runs-out:2")
     answers = [kie.generate()["code"] for _ in range(4)]
     assert answers == [200, 200, 402, 402]

@@ -1,4 +1,4 @@
-"""The drawn videos: they play, they move, they show the prompt, and they come soon."""
+"""The drawn videos: they play, move, show the prompt, and are drawn quickly."""
 
 import time
 from itertools import pairwise
@@ -33,7 +33,7 @@ def _difference(one: Image.Image, other: Image.Image) -> float:
     return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean)
 
 
-def test_eight_seconds_of_720p_come_soon_and_play(tmp_path: Path) -> None:
+def test_eight_seconds_of_720p_are_drawn_quickly_and_play(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     began = time.process_time()
     draw(path, _spec("Neon city street in the rain at night", duration_s=8))

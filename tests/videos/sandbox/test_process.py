@@ -1,4 +1,4 @@
-"""The sandbox as a process: how it is started, told, watched and stopped; and what a second client finds."""
+"""The sandbox as a process: how it is started, controlled, watched and stopped."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -33,18 +34,18 @@ def test_the_greeting_is_one_line_with_the_address(new_sandbox: Start) -> None:
     assert "nothing is paid" in process.greeting
 
 
-def test_a_key_of_ones_own_is_not_printed(new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]) -> None:
+def test_another_key_is_not_printed(new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]) -> None:
     process = new_sandbox("--api-key", "very-own-key")
     assert "very-own-key" not in process.greeting
     kie = connect(process)
     assert kie.get("/api/v1/chat/credit").json()["code"] == 401
     kie.session.headers["Authorization"] = "Bearer very-own-key"
     assert kie.credit() == 5000
-    assert "very-own-key" not in json.dumps(process.read_state())
+    assert "very-own-key" not in json.dumps(process.truth())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_stop_it_cleanly_even_in_the_middle_of_things(
+def test_signals_stop_it_cleanly_while_a_file_is_served(
     new_sandbox: Start, connect: Callable[[SandboxProcess], Kie], number: signal.Signals
 ) -> None:
     process = new_sandbox("--fault", "slow-loris:5")
@@ -57,7 +58,7 @@ def test_signals_stop_it_cleanly_even_in_the_middle_of_things(
         assert time.monotonic() - began < 5
 
 
-def test_it_ends_with_its_standard_input(new_sandbox: Start) -> None:
+def test_it_stops_when_standard_input_ends(new_sandbox: Start) -> None:
     process = new_sandbox()
     assert process._process.stdin
     process._process.stdin.close()
@@ -71,7 +72,7 @@ def test_it_listens_on_loopback_only(host: str) -> None:
     assert "is not a loopback address" in done.stderr
 
 
-def test_a_taken_port_is_said_in_a_sentence() -> None:
+def test_a_port_in_use_is_reported_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = _run("--port", str(taken.getsockname()[1]))
     assert done.returncode == 1
@@ -96,7 +97,7 @@ def test_wrong_options_are_refused(options: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_help_and_the_list_of_faults_teach() -> None:
+def test_help_and_the_list_of_faults_explain_the_orders() -> None:
     shown = _run("--help").stdout
     for word in (
         "[refuse]",
@@ -112,7 +113,7 @@ def test_help_and_the_list_of_faults_teach() -> None:
     assert len(listed.splitlines()) > 100
 
 
-def test_the_command_of_manage_py_is_the_same() -> None:
+def test_the_command_of_manage_py_has_the_same_options() -> None:
     out = StringIO()
     original, sys.stdout = sys.stdout, out
     try:
@@ -124,7 +125,7 @@ def test_the_command_of_manage_py_is_the_same() -> None:
         call_command("sandbox", "--host", "0.0.0.0")
 
 
-def test_the_truth_is_appended_to_a_file(
+def test_events_are_appended_to_a_file(
     new_sandbox: Start, connect: Callable[[SandboxProcess], Kie], tmp_path: Path
 ) -> None:
     path = tmp_path / "truth.jsonl"
@@ -133,7 +134,7 @@ def test_the_truth_is_appended_to_a_file(
     connect(process).task("A cat")
     process.reset()
     connect(process).task("A dog")
-    events = process.read_state()["events"]
+    events = process.truth()["events"]
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["older", "balance", "submission", "reset", "balance", "submission"]
     assert [row["n"] for row in rows[1:]] == [1, 2, 3, 4, 5]
@@ -141,7 +142,7 @@ def test_the_truth_is_appended_to_a_file(
     assert rows[2]["body"] == {"prompt": "A cat"}
 
 
-def test_speed_makes_its_clock_run_and_the_wire_tells_real_time(
+def test_speed_shortens_a_task_and_the_wire_has_real_times(
     new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]
 ) -> None:
     process = new_sandbox("--speed", "100", times="60,60,60")
@@ -153,7 +154,7 @@ def test_speed_makes_its_clock_run_and_the_wire_tells_real_time(
     assert abs(record["completeTime"] / 1000 - time.time()) < 3
 
 
-def test_reset_forgets_everything(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_reset_clears_everything(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.set_faults("down@0")
     sandbox.settings(hmac_key="x", failed="refunded")
     task_id = kie.task()
@@ -165,7 +166,7 @@ def test_reset_forgets_everything(sandbox: SandboxProcess, kie: Kie) -> None:
     assert requests.get(sandbox.url + "/_sandbox/faults", timeout=10).json()["faults"] == []
 
 
-def test_truth_counts_requests_by_path(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_requests_are_counted_by_path(sandbox: SandboxProcess, kie: Kie) -> None:
     task_id = kie.task()
     kie.session.get(kie.file_of(task_id), timeout=60)
     requested = sandbox.read_state()["requests"]
@@ -192,24 +193,35 @@ def test_truth_counts_requests_by_path(sandbox: SandboxProcess, kie: Kie) -> Non
         ("settings", {"times_s": [1]}),
     ],
 )
-def test_controls_that_make_no_sense_are_http_400(sandbox: SandboxProcess, control: str, body: object) -> None:
+def test_invalid_controls_are_http_400(sandbox: SandboxProcess, control: str, body: object) -> None:
     reply = requests.post(f"{sandbox.url}/_sandbox/{control}", json=body, timeout=10)
     assert reply.status_code == 400
     assert reply.json()["error"]
 
 
-def test_unknown_controls_tell_the_known_ones(sandbox: SandboxProcess) -> None:
+def test_an_unknown_control_answers_with_the_known_ones(sandbox: SandboxProcess) -> None:
     reply = requests.get(sandbox.url + "/_sandbox/nothing", timeout=10)
     assert reply.status_code == 404
     assert "POST faults" in reply.json()["controls"]
 
 
-def test_many_clients_at_once(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_sixty_tasks_run_at_once(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(film="quick")
     for round_of in range(3):
-        ids = {kie.task(f"film {round_of}.{number}") for number in range(20)}
+        ids = {kie.task(f"video {round_of}.{number}") for number in range(20)}
         assert len(ids) == 20
         sandbox.advance(11)
     sandbox.finish()
     assert {task["flag"] for task in sandbox.read_state()["tasks"]} == {1}
     assert sandbox.balance() == str(5000 - 60 * 60)
+
+
+def test_a_connection_is_kept_alive(sandbox: SandboxProcess) -> None:
+    parts = urlsplit(sandbox.url)
+    with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=10) as raw:
+        for _ in range(2):
+            raw.sendall(b"GET /api/v1/chat/credit HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox\r\n\r\n")
+            head = b""
+            while not head.endswith(b'"data":5000}'):
+                head += raw.recv(4096)
+            assert head.startswith(b"HTTP/1.1 200")

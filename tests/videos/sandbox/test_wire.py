@@ -1,4 +1,4 @@
-"""The wire, as protocols/kie.md tells it."""
+"""The wire of kie.ai: requests, answers, limits and the price feed."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from tests.videos.sandbox.conftest import AGENT, Kie
 HEX_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def test_generate_answers_a_real_looking_task_id(kie: Kie) -> None:
+def test_generate_answers_with_a_task_id(kie: Kie) -> None:
     reply = kie.post("/api/v1/veo/generate", {"prompt": "A quiet sea"})
     assert reply.status_code == 200
     assert reply.headers["Content-Type"] == "application/json;charset=UTF-8"
@@ -74,7 +74,7 @@ def test_records_are_served_for_fourteen_days(sandbox: SandboxProcess, kie: Kie)
         {"Authorization": "Bearer sandbox", "Content-Type": "text/plain"},
     ],
 )
-def test_missing_or_wrong_headers_have_no_access(sandbox: SandboxProcess, headers: dict[str, str]) -> None:
+def test_missing_or_wrong_headers_are_refused(sandbox: SandboxProcess, headers: dict[str, str]) -> None:
     sent = {"Content-Type": "application/json", "User-Agent": AGENT, **headers}
     reply = requests.post(sandbox.url + "/api/v1/veo/generate", data=b'{"prompt":"x"}', headers=sent, timeout=10)
     assert reply.status_code == 200
@@ -82,7 +82,7 @@ def test_missing_or_wrong_headers_have_no_access(sandbox: SandboxProcess, header
     assert sandbox.list_accepted() == []
 
 
-def test_error_codes_are_http_statuses_when_asked_for(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_error_codes_are_http_statuses_if_so_set(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(http_errors=True)
     assert kie.post("/api/v1/veo/generate", {}).status_code == 422
     kie.session.headers["Authorization"] = "Bearer wrong"
@@ -136,7 +136,7 @@ def test_bodies_that_are_no_object_are_422(sandbox: SandboxProcess, kie: Kie, bo
     assert (reply.status_code, reply.json()["code"]) == (200, 422)
 
 
-def test_both_spellings_of_the_aspect_are_taken_and_the_new_one_wins(kie: Kie) -> None:
+def test_both_spellings_of_the_aspect_ratio_are_accepted_and_the_new_one_wins(kie: Kie) -> None:
     old = kie.done(kie.task(aspectRatio="9:16"))
     both = kie.done(kie.task(aspectRatio="9:16", aspect_ratio="16:9"))
     assert '"aspectRatio":"9:16"' in old["paramJson"]
@@ -170,7 +170,7 @@ def test_twenty_per_ten_seconds_then_http_429(sandbox: SandboxProcess, kie: Kie)
     assert kie.post("/api/v1/veo/get-4k-video", {"taskId": "x"}).status_code == 200
 
 
-def test_words_in_the_prompt_make_it_fail(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_words_in_the_prompt_order_a_failure(sandbox: SandboxProcess, kie: Kie) -> None:
     refused = kie.generate("A cat [refuse]")
     assert (refused["code"], refused["msg"]) == (
         400,
@@ -230,7 +230,7 @@ def test_4k_ends_in_a_422_that_carries_the_result(sandbox: SandboxProcess, kie: 
     assert before - kie.credit() == 120
 
 
-def test_4k_may_have_an_id_of_its_own(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_4k_can_have_its_own_task_id(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.set_faults("4k-new-id")
     task_id = kie.task()
     kie.done(task_id)
@@ -244,7 +244,7 @@ def test_4k_may_have_an_id_of_its_own(sandbox: SandboxProcess, kie: Kie) -> None
     assert "fallbackFlag" not in record
 
 
-def test_extend_wants_a_successful_task_and_joins_the_pieces(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_extend_needs_a_successful_task_and_joins_the_videos(sandbox: SandboxProcess, kie: Kie) -> None:
     path = "/api/v1/veo/extend"
     assert kie.post(path, {"taskId": "0" * 32, "prompt": "more"}).json()["code"] == 404
     running = kie.task()
@@ -259,7 +259,7 @@ def test_extend_wants_a_successful_task_and_joins_the_pieces(sandbox: SandboxPro
     assert len(response["resultUrls"]) == len(response["fullResultUrls"]) == 1
 
 
-def test_credit_is_a_bare_number_that_may_be_fractional(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_credit_is_a_number_that_may_be_fractional(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.balance("5916.25")
     sandbox.prices(veo3_fast_720p="37.5")
     assert kie.get("/api/v1/chat/credit").json() == {"code": 200, "msg": "success", "data": 5916.25}
