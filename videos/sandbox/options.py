@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--hmac-key", metavar="KEY", help="sign callbacks with this key (default: no signature)")
     add("--truth", type=Path, metavar="FILE", help="append what really happens to FILE, as JSON lines")
     add("--memory", type=Path, metavar="FILE", help="go on where FILE ends, and keep it (default: forget)")
-    add("--seed", type=int, default=1, help="seed of the dice and of the videos (default 1)")
+    add("--seed", type=int, default=1, help="seed of the random numbers and of the videos (default 1)")
     add(
         "--times",
         dest="times_s",

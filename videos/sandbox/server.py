@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies as they say, logs bytes served."""
+"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies whole or broken as they ask, logs bytes served."""
 
 import contextlib
 import hashlib

@@ -196,7 +196,7 @@ def _create_4k(box: Sandbox, job: Job, parent: Task, entry: Body) -> Task:
 
 
 def _video(box: Sandbox, job: Job, *, mark: str) -> VideoSpec:
-    prompt, seed = str(job.body["prompt"]), int(job.body.get("seeds") or box.state.dice.randrange(10_000, 100_000))
+    prompt, seed = str(job.body["prompt"]), int(job.body.get("seeds") or box.state.rng.randrange(10_000, 100_000))
     if job.parent:
         return replace(job.parent.video, prompt=prompt, resolution="720p", duration_s=_EXTENSION_S, mark=mark)
     aspect = job.body["aspect_ratio"]
@@ -214,7 +214,7 @@ def _takes_s(box: Sandbox, job: Job) -> float:
     lite, fast, quality = box.settings.times_s
     usual = {"veo3_lite": lite, "veo3_fast": fast, "veo3": quality}[job.model]
     slow = 5 if "[slow]" in str(job.body.get("prompt")) else 1
-    return usual * slow * box.state.dice.uniform(0.85, 1.15)
+    return usual * slow * box.state.rng.uniform(0.85, 1.15)
 
 
 def _answer(box: Sandbox, task: Task, job: Job) -> Reply:

@@ -33,7 +33,7 @@ def send(box: Sandbox, task: Task, *, at_once: bool = False) -> None:
         box.schedule.after(1.0, partial(box.delivery.send, contradiction))
 
 
-def schedule_lies(box: Sandbox, task: Task) -> None:
+def schedule_false_endings(box: Sandbox, task: Task) -> None:
     """Half-way through a task, callbacks about an ending that has not come, if that is ordered."""
     half_way = (task.accepted_at + task.ends_at) / 2
     for name, flag in (("callback-lies-success", SUCCESS), ("callback-lies-failure", FAILED)):

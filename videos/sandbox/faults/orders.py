@@ -56,17 +56,17 @@ def parse(text: str) -> Order:
 
 @dataclass(slots=True)
 class _InForce:
-    """An order with its own seeded dice, what it has decided for each key, and how often it has struck."""
+    """An order with its own seeded random numbers, what it has decided for each key, and how often it has struck."""
 
     order: Order
-    dice: random.Random
+    rng: random.Random
     struck: int = 0
     decided: dict[str, bool] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
 
     def decide(self) -> bool:
         spent = self.order.count is not None and self.struck >= self.order.count
-        if spent or (self.order.chance < 1 and self.dice.random() >= self.order.chance):
+        if spent or (self.order.chance < 1 and self.rng.random() >= self.order.chance):
             return False
         self.struck += 1
         return True
@@ -93,8 +93,8 @@ class FaultOrders:
     def add(self, orders: Iterable[Order]) -> None:
         with self._lock:
             for order in orders:
-                dice = random.Random(f"{self._seed}:{len(self._in_force)}:{order}")  # noqa: S311 - dice, not secrets
-                self._in_force.append(_InForce(order, dice))
+                rng = random.Random(f"{self._seed}:{len(self._in_force)}:{order}")  # noqa: S311 - no secrets
+                self._in_force.append(_InForce(order, rng))
 
     def orders(self) -> list[Order]:
         with self._lock:
@@ -103,8 +103,8 @@ class FaultOrders:
     def strikes(self, name: str, *, key: str = "") -> Order | None:
         """The order that makes this event go wrong, or None.
 
-        With a key (a task's id, a file's path) the dice are thrown once for that key and the answer stays,
-        until the order is lifted; without one, each event throws anew.
+        With a key (a task's id, a file's path) chance decides once for that key and the answer stays,
+        until the order is lifted; without one, it decides for each event anew.
         """
         with self._lock:
             for entry in self._in_force:

@@ -4,7 +4,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from videos.sandbox.callbacks.sending import schedule_lies, send
+from videos.sandbox.callbacks.sending import schedule_false_endings, send
 from videos.sandbox.lifecycle.upgrades import end_4k, end_1080p
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import FAILED, FAILED_EARLY, GENERATING, SUCCESS, Task
@@ -15,10 +15,10 @@ _LOOK_AGAIN_S = 1.0
 
 
 def begin(box: Sandbox, task: Task) -> None:
-    """The task is accepted: schedule its end, and any lies about it."""
+    """The task is accepted: schedule its end, and false callbacks about it."""
     if "[stuck]" not in task.prompt:
         box.schedule.at(task.ends_at, partial(end, box, task))
-    schedule_lies(box, task)
+    schedule_false_endings(box, task)
 
 
 def end(box: Sandbox, task: Task, *, at_once: bool = False) -> None:

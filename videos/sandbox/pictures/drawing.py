@@ -14,7 +14,7 @@ from videos.sandbox.pictures.scene import Scene, read
 from videos.sandbox.video_spec import VideoSpec
 
 FPS, _PLAIN_FPS = 20, 5
-_SOUND_HZ, _SAMPLES = 8000, 500  # all that is heard lies below 1500 Hz
+_SOUND_HZ, _SAMPLES = 8000, 500  # all of it lies below 1500 Hz
 # BT.709 in video range, as players assume for HD: y, u and v of red, green, blue and 1.
 _YUV = ((0.1826, 0.6142, 0.0620, 16), (-0.1006, -0.3386, 0.4392, 128), (0.4392, -0.3989, -0.0403, 128))
 _ROOTS_HZ = {"dawn": 146.8, "day": 174.6, "dusk": 130.8, "night": 110.0, "aurora": 98.0}
@@ -36,11 +36,11 @@ def draw_plain(out: Path, spec: VideoSpec) -> None:
 
 def _frames(found: Scene, spec: VideoSpec) -> Iterator[Planes]:
     size = spec.size_at("720p" if spec.resolution == "720p" else "1080p")
-    dice = random.Random(f"{spec.seed}:{spec.prompt}")  # noqa: S311 - dice, not secrets
-    landscape, write = Landscape(found, size, duration_s=spec.duration_s, dice=dice), caption(spec.prompt, size)
+    rng = random.Random(f"{spec.seed}:{spec.prompt}")  # noqa: S311 - no secrets
+    landscape, write = Landscape(found, size, duration_s=spec.duration_s, rng=rng), caption(spec.prompt, size)
     tables, canvas = _tables(found.ramp), Image.new("L", size)
     # Grain hides the steps of slow gradients; a darker foot carries the caption.
-    grain = noise(size, dice).point([126 + value // 52 for value in range(256)])
+    grain = noise(size, rng).point([126 + value // 52 for value in range(256)])
     grain = ImageChops.subtract(grain, column(size, (0, 0), (0.5, 0), (1, 60)))
     for number in range(spec.duration_s * FPS):
         for layer in landscape.layers:

@@ -32,8 +32,8 @@ def faded(mask: Image.Image, strength: float) -> Image.Image:
     return mask.point([round(value * strength) for value in range(256)])
 
 
-def noise(size: Size, dice: random.Random) -> Image.Image:
-    return Image.frombytes("L", size, dice.randbytes(math.prod(size)))
+def noise(size: Size, rng: random.Random) -> Image.Image:
+    return Image.frombytes("L", size, rng.randbytes(math.prod(size)))
 
 
 def _filled(size: Size, polygons: Iterable[Iterable[tuple[float, float]]]) -> Image.Image:
@@ -50,9 +50,9 @@ def _glow(radius: float, *, hard: float = 1) -> Image.Image:
     return Image.radial_gradient("L").point(falloff).resize((round(2 * radius),) * 2, Resampling.BICUBIC)
 
 
-def _hill(size: Size, dice: random.Random, *, sharp: bool = False) -> Silhouette:
+def _hill(size: Size, rng: random.Random, *, sharp: bool = False) -> Silhouette:
     """Rolling land, or sharp mountains with snow."""
-    waves = [(size[1] * (2.6 if sharp else 6) / 1.9**n, 0.46**n, dice.uniform(0, 6.28)) for n in range(6)]
+    waves = [(size[1] * (2.6 if sharp else 6) / 1.9**n, 0.46**n, rng.uniform(0, 6.28)) for n in range(6)]
     crest = []
     for x in range(0, size[0] + 4, 4):
         swing = sum(weight * math.sin(6.28 * x / length + phase) for length, weight, phase in waves) / 1.84
@@ -61,27 +61,27 @@ def _hill(size: Size, dice: random.Random, *, sharp: bool = False) -> Silhouette
     return _filled(size, [[(0, size[1]), *crest, size]]), snow
 
 
-def _pines(size: Size, dice: random.Random) -> Silhouette:
+def _pines(size: Size, rng: random.Random) -> Silhouette:
     tiers, x, high = [], 0.0, size[1]
     while x < size[0]:
-        tree = high * dice.uniform(0.5, 1.0)
+        tree = high * rng.uniform(0.5, 1.0)
         for tier in range(9):
-            top, reach = high - tree * (1 - 0.1 * tier), tree * 0.16 * (tier + 0.8) / 9 * dice.uniform(0.8, 1.2)
+            top, reach = high - tree * (1 - 0.1 * tier), tree * 0.16 * (tier + 0.8) / 9 * rng.uniform(0.8, 1.2)
             tiers.append([(x, top), (x + reach, top + tree * 0.2), (x - reach, top + tree * 0.2)])
-        x += high * dice.uniform(0.08, 0.3)
+        x += high * rng.uniform(0.08, 0.3)
     return _filled(size, tiers), Image.new("L", size)
 
 
-def _houses(size: Size, dice: random.Random) -> Silhouette:
+def _houses(size: Size, rng: random.Random) -> Silhouette:
     """Houses on a grid of panes, some of which are lit."""
     pane, left = max(4, 3600 // size[1]), 0
     columns, rows, walls = size[0] // pane + 1, size[1] // pane + 1, Image.new("L", size)
-    lit = noise((columns, rows), dice).point([max(0, 250 - 2 * value) for value in range(256)])
+    lit = noise((columns, rows), rng).point([max(0, 250 - 2 * value) for value in range(256)])
     frames = Image.frombytes("L", (2 * columns, 2 * rows), (bytes((0, 255)) * columns + bytes(2 * columns)) * rows)
     panes = ImageChops.multiply(lit.resize(frames.size, Resampling.NEAREST), frames)
     windows = panes.resize((columns * pane, rows * pane), Resampling.NEAREST).crop((0, 0, *size))
     while left < columns:
-        right, top = left + dice.randint(4, 9), size[1] * dice.choice((0, 0.15, 0.35, 0.5, 0.7))
+        right, top = left + rng.randint(4, 9), size[1] * rng.choice((0, 0.15, 0.35, 0.5, 0.7))
         ImageDraw.Draw(walls).rectangle((left * pane, top, right * pane, size[1]), fill=255)
         left = right
     return walls, windows
@@ -103,8 +103,8 @@ _PLACES: dict[str, tuple[float, float, list[tuple[Callable[[Size, random.Random]
 class Landscape:
     """One scene in motion. Lengths are in units, pixels of 720p, so that 1080p looks the same."""
 
-    def __init__(self, scene: Scene, size: Size, *, duration_s: int, dice: random.Random) -> None:
-        self._dice, self._duration_s = dice, duration_s
+    def __init__(self, scene: Scene, size: Size, *, duration_s: int, rng: random.Random) -> None:
+        self._rng, self._duration_s = rng, duration_s
         self._width, self._height = size
         self._unit = unit = min(size) / 720
         night, indoors = scene.hour in ("night", "aurora"), scene.place == "lights"
@@ -112,7 +112,7 @@ class Landscape:
         self._horizon, step, rows = _PLACES[scene.place]
         sky = column(size, (0, top), (self._horizon, self._haze))
         self.layers: list[Layer] = [lambda canvas, _t: canvas.paste(sky)]
-        radius, sun_x = (26 if night else 38) * unit, dice.uniform(0.28, 0.6)
+        radius, sun_x = (26 if night else 38) * unit, rng.uniform(0.28, 0.6)
         lights = [(faded(_glow(8 * radius), 0.5 if night else 0.7), 244), (_glow(radius, hard=12), 252)]
         for mask, tone in lights[: 2 - indoors]:
             left, top = round(sun_x * size[0] - mask.width / 2), round(sun_y * size[1] - mask.height / 2)
@@ -127,7 +127,7 @@ class Landscape:
         else:
             self._bank(self._horizon - 0.44, 260, (18, 8), tone=100 if night else 236, speed=12)
         for n, (shape, high) in enumerate(rows):
-            mask, bright = shape((self._wide(4 + 4 * n * n), round(high * unit)), dice)
+            mask, bright = shape((self._wide(4 + 4 * n * n), round(high * unit)), rng)
             y = self._horizon + (n * step if step else -high * unit / size[1])
             # Land is hazier the farther it is, and at its foot.
             depth = 0.8 * (1 - n / max(1, len(rows) - 1))
@@ -169,17 +169,17 @@ class Landscape:
         total = Image.new("L", size)
         for scale, weight in ((1, 0.6), (2, 0.3), (4, 0.15)):
             grid = (cells[0] * scale, cells[1] * scale if cells[1] > 2 else 2)
-            total = ImageChops.add(total, faded(noise(grid, self._dice).resize(size, Resampling.BICUBIC), weight))
+            total = ImageChops.add(total, faded(noise(grid, self._rng).resize(size, Resampling.BICUBIC), weight))
         mask = total.point([round(255 * max(0.0, min(1.0, (value - 118) / 90))) for value in range(256)])
         self._strip(ImageChops.multiply(mask, column(size, (0, 0), (0.7, 205), (1, 0))), Image.new("L", size, tone), y)
 
     def _particles(self, mask: Image.Image, count: int, tone: int, *, fall: float = 0, pulse: bool = False) -> None:
         """Stars, snow, rain, dust, lamps: small masks on their own ways, coming back on the other side."""
-        dice, edge, sway = self._dice, 2 * mask.height, 24 * self._unit if 0 < abs(fall) < 100 else 0
+        rng, edge, sway = self._rng, 2 * mask.height, 24 * self._unit if 0 < abs(fall) < 100 else 0
         sizes = [mask.resize((max(2, int(mask.width * k)), max(2, int(mask.height * k)))) for k in (0.6, 1, 1.6)]
         levels = [[faded(size, level / 6) for level in range(7)] for size in sizes]
         places = [
-            (dice.random(), dice.random(), dice.choice((0, 0, 0, 1, 1, 2)), 6.28 * dice.random()) for _ in range(count)
+            (rng.random(), rng.random(), rng.choice((0, 0, 0, 1, 1, 2)), 6.28 * rng.random()) for _ in range(count)
         ]
 
         def draw(canvas: Image.Image, t: float) -> None:

@@ -47,7 +47,7 @@ class Scene:
 
 def read(prompt: str, *, seed: int) -> Scene:
     """The scene of a prompt; the seed decides what the prompt leaves open."""
-    dice = random.Random(f"{seed}:{prompt}")  # noqa: S311 - dice, not secrets
+    rng = random.Random(f"{seed}:{prompt}")  # noqa: S311 - no secrets
     words = set("".join(letter if letter.isalnum() else " " for letter in prompt.lower()).split())
 
     def best(table: dict[str, str]) -> str:
@@ -58,8 +58,8 @@ def read(prompt: str, *, seed: int) -> Scene:
         }
         return max(scores, key=lambda name: scores[name]) if any(scores.values()) else ""
 
-    place = best(PLACES) or dice.choice(("hills", "sea", "peaks", "dunes", "lights"))
-    hour = best(HOURS) or _USUAL_HOUR.get(place) or dice.choice(("dawn", "dusk", "day"))
+    place = best(PLACES) or rng.choice(("hills", "sea", "peaks", "dunes", "lights"))
+    hour = best(HOURS) or _USUAL_HOUR.get(place) or rng.choice(("dawn", "dusk", "day"))
     weather = best(WEATHERS) or "clear"
     ramps = RAMPS.get(f"{place} {hour}") or RAMPS[hour]
-    return Scene(place, hour, weather, dice.choice(ramps))
+    return Scene(place, hour, weather, rng.choice(ramps))

@@ -39,7 +39,7 @@ def _row(description: str, price: Decimal) -> dict[str, Any]:
     usd, unit = f"{whole}.{cents:0<2}", "per video"
     if "image-to-video" in description and "1080p" in description:
         unit, usd = "per vedio", usd.replace(".", ",")
-    # The feed's text row of Quality at 4K really said 380 credits beside the dollars of 370.
+    # The feed's text row of Quality at 4K really had 380 credits beside the dollars of 370.
     shown = price + 10 if description.endswith("text-to-video, Quality, 4k") else price
     return {
         "modelDescription": description,

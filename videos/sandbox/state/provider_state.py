@@ -22,7 +22,7 @@ class ProviderState:
     def __init__(self, *, clock: Clock, log: EventLog, balance: Decimal, seed: int) -> None:
         self.clock = clock
         self.lock = threading.RLock()
-        self.dice = random.Random(seed)  # noqa: S311 - dice, not secrets
+        self.rng = random.Random(seed)  # noqa: S311 - no secrets
         self.prices = dict(PRICES)
         self.balance = balance
         self.tasks: dict[str, Task] = {}
@@ -80,5 +80,5 @@ class ProviderState:
 
 
 def new_id() -> str:
-    """32 hex digits. Not from the seeded dice: a client's database outlives this process and must see no id twice."""
+    """32 hex digits. Not from the seeded random numbers: a client's database outlives this process and must see no id twice."""
     return secrets.token_hex(16)

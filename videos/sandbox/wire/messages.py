@@ -120,7 +120,7 @@ def huge(reply: Reply) -> Reply:
 
 def gzip_bomb(reply: Reply) -> Reply:
     """The same JSON, followed by 100 MB of blanks, in about 100 KB of gzip."""
-    return Reply(body=gzip.compress(reply.body + b" " * _BOMB_BYTES, 6), headers={"Content-Encoding": "gzip"})
+    return Reply(body=gzip.compress(reply.body + b" " * _BOMB_BYTES, 6, mtime=0), headers={"Content-Encoding": "gzip"})
 
 
 def truncated(reply: Reply) -> Reply:
