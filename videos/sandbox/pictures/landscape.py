@@ -120,12 +120,12 @@ class Landscape:
         if night:
             self._particles(_glow(2.6 * unit), 90, 248, pulse=True)
         if scene.hour == "aurora":
-            self._bank(0.02, 330, (60, 2), tone=190, speed=26)
+            self._clouds(0.02, 330, (60, 2), tone=190, speed=26)
         if indoors:
             for tone, fall in ((120, 9), (170, -12), (215, 16)):
                 self._particles(faded(_glow(64 * unit, hard=12), 0.6), 9, tone, fall=fall)
         else:
-            self._bank(self._horizon - 0.44, 260, (18, 8), tone=100 if night else 236, speed=12)
+            self._clouds(self._horizon - 0.44, 260, (18, 8), tone=100 if night else 236, speed=12)
         for n, (shape, high) in enumerate(rows):
             mask, bright = shape((self._wide(4 + 4 * n * n), round(high * unit)), rng)
             y = self._horizon + (n * step if step else -high * unit / size[1])
@@ -163,7 +163,7 @@ class Landscape:
 
         self.layers.append(draw)
 
-    def _bank(self, y: float, high: float, cells: Size, *, tone: int, speed: float) -> None:
+    def _clouds(self, y: float, high: float, cells: Size, *, tone: int, speed: float) -> None:
         """Clouds; of many narrow cells, a curtain of light."""
         size = (self._wide(speed), round(high * self._unit))
         total = Image.new("L", size)

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 PLACES = {
-    "sea": "sea ocean wave waves beach coast lighthouse boat ship sail harbour island lake river 海 浪 沙滩 灯塔 船 湖 河 岛",
+    "sea": "sea ocean wave waves beach coast lighthouse boat ship sail harbour island lake river 海 浪 沙滩 灯塔 船 湖 河流 岛",
     "city": "city street neon skyline tokyo shanghai york london paris car train cyberpunk 城 街 霓虹 高楼 车 上海 北京 东京",
     "forest": "forest tree trees woods jungle garden leaf leaves moss pine deer fox bear bamboo 森林 树 竹 花园 鹿 林 叶",
     "peaks": "mountain mountains peak snow alps ice glacier winter ski cliff arctic penguin wolf 山 雪 冰 冬 峰",
