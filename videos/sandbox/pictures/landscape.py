@@ -127,8 +127,9 @@ class Landscape:
         else:
             self._clouds(self._horizon - 0.44, 260, (18, 8), tone=100 if night else 236, speed=12)
         for n, (shape, high) in enumerate(rows):
-            mask, bright = shape((self._wide(4 + 4 * n * n), round(high * unit)), rng)
-            y = self._horizon + (n * step if step else -high * unit / size[1])
+            size = (self._wide(4 + 4 * n * n), round(high * unit))
+            mask, bright = (part.resize(size) for part in shape((round(size[0] / unit), high), rng))
+            y = self._horizon + (n * step if step else -size[1] / self._height)
             # Land is hazier the farther it is, and at its foot.
             depth = 0.8 * (1 - n / max(1, len(rows) - 1))
             tone, foot = (round(6 + (self._haze - 6) * share**1.25) for share in (depth, depth + 0.1))
@@ -178,9 +179,7 @@ class Landscape:
         rng, edge, sway = self._rng, 2 * mask.height, 24 * self._unit if 0 < abs(fall) < 100 else 0
         sizes = [mask.resize((max(2, int(mask.width * k)), max(2, int(mask.height * k)))) for k in (0.6, 1, 1.6)]
         levels = [[faded(size, level / 6) for level in range(7)] for size in sizes]
-        places = [
-            (rng.random(), rng.random(), rng.choice((0, 0, 0, 1, 1, 2)), 6.28 * rng.random()) for _ in range(count)
-        ]
+        places = [(rng.random(), rng.random(), rng.choice((0, 0, 1, 2)), 6.28 * rng.random()) for _ in range(count)]
 
         def draw(canvas: Image.Image, t: float) -> None:
             for x, y, size, phase in places:

@@ -42,8 +42,8 @@ class VideoFiles:
         """A frame from the middle, as JPEG."""
         out = io.BytesIO()
         with av.open(io.BytesIO(self.video(spec, plain=plain)), "r") as container:
-            container.seek(spec.duration_s * av.time_base // 2)
-            next(container.decode(video=0)).to_image().save(out, "JPEG", quality=85)  # type: ignore[no-untyped-call]
+            middle = next(frame for frame in container.decode(video=0) if frame.time >= spec.duration_s / 2)
+            middle.to_image().save(out, "JPEG", quality=85)  # type: ignore[no-untyped-call]
         return out.getvalue()
 
     def close(self) -> None:
