@@ -41,7 +41,7 @@ def test_another_key_is_not_printed(new_sandbox: Start, connect: Callable[[Sandb
     assert kie.get("/api/v1/chat/credit").json()["code"] == 401
     kie.session.headers["Authorization"] = "Bearer very-own-key"
     assert kie.credit() == 5000
-    assert "very-own-key" not in json.dumps(process.truth())
+    assert "very-own-key" not in json.dumps(process.read_state())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -134,7 +134,7 @@ def test_events_are_appended_to_a_file(
     connect(process).task("A cat")
     process.reset()
     connect(process).task("A dog")
-    events = process.truth()["events"]
+    events = process.read_state()["events"]
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["older", "balance", "submission", "reset", "balance", "submission"]
     assert [row["n"] for row in rows[1:]] == [1, 2, 3, 4, 5]
