@@ -41,7 +41,7 @@ DELIVERY_TONES = {
 MORNING = time(8)
 
 # Each kind that only a person can end.
-MANUAL_KINDS = [kind for kind, words in RUNBOOK.items() if words.by_hand]
+MANUAL_KINDS = [kind for kind, entry in RUNBOOK.items() if entry.resolved_by_hand]
 
 
 def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
@@ -188,9 +188,9 @@ class AlertAdmin(ReadOnlyAdmin):
             "original": alert,
             "alert": alert,
             "title": alert.get_kind_display(),
-            "words": runbook_entry(alert),
+            "entry": runbook_entry(alert),
             "about": describe_subject(alert),
-            "told": format_message(alert),
+            "message": format_message(alert),
             "page": page if page != alert_path(alert) else "",
             "tone": TONES[Alert.Severity(alert.severity)],
             "state": self.state(alert),
@@ -207,7 +207,7 @@ class AlertAdmin(ReadOnlyAdmin):
         names = ["snooze_hour", "snooze_tomorrow", "snooze_week"]
         if alert.acknowledged_at is None:
             names.insert(0, "acknowledge")
-        if runbook_entry(alert).by_hand:
+        if runbook_entry(alert).resolved_by_hand:
             names.append("end")
         return [(name, str(getattr(self, name).short_description)) for name in names]
 
@@ -229,7 +229,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return format_html(
             '<span class="alert-title">{}</span><span class="xs muted alert-todo">{}</span>',
             alert.get_kind_display(),
-            runbook_entry(alert).todo,
+            runbook_entry(alert).operator_action,
         )
 
     @admin.display(description=gettext_lazy("detail"))

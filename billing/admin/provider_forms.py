@@ -80,7 +80,7 @@ class PauseForm(forms.Form):
 
     @property
     def act(self) -> dict[str, Any]:
-        """The arguments of `provider_accounts.pause`. Own words count only when they were chosen."""
+        """The arguments of `provider_accounts.pause_account`. Own words count only when they were chosen."""
         code, until = Pause(self.cleaned_data["code"]), self.cleaned_data["until"]
         if code != Pause.OWN_WORDS:
             return {"code": code, "until": until}

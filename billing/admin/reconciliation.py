@@ -42,7 +42,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("reason"))
     def why(self, entry: ProviderEntry) -> str:
-        return entry.words
+        return entry.reason_text
 
     @admin.display(description=_("reference"), ordering="job_id")
     def about(self, entry: ProviderEntry) -> SafeString | str:

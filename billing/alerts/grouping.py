@@ -1,7 +1,7 @@
-"""Alerts about single jobs: told one by one while they are few, and by one alert of their kind for all others when they are many.
+"""Alerts about single jobs: one alert each while they are few, and one grouped alert for the others of their kind.
 
-Whoever is told of by that one has a row all the same, so that its number is true and nothing is lost. It ends with the
-last of them, or when a person says so.
+Each grouped job has a row (`GatheredCause`), so that the number in the grouped alert is exact. The grouped alert is
+resolved with the last of its jobs, or by an operator.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.models import Alert, GatheredCause
 
-# So many open ones of a kind stand alone. Processes that tell in one moment may each add one.
+# Open alerts of a kind before the next ones are grouped. Concurrent processes may exceed it by one each.
 MAX_SEPARATE = 10
 
 
@@ -25,44 +25,44 @@ def raise_job_alert(
     detail: str = "",
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note an alert about the job that `reference` names; `cause` is that too, unless the job has several."""
+    """Raise an alert about the job with this reference; give a `cause` if the job may have several of this kind."""
     cause = cause or reference
     with transaction.atomic():
-        if _stands_alone(kind, cause):
+        if _is_separate(kind, cause):
             alerts.raise_alert(kind, cause=cause, detail=detail, facts=facts, reference=reference)
             return
-        # This holds the row of the one for all until we are done: who comes next counts ours as well.
+        # Locks the grouped alert's row until the commit, so that a concurrent process counts this job too.
         alerts.raise_alert(kind, cause=alerts.GROUP_CAUSE)
         GatheredCause.objects.update_or_create(
             kind=kind, cause=cause, defaults={"reference": reference, "ended_at": None}
         )
-        _recount(kind)
+        _update_group(kind)
 
 
 def resolve_job_alerts(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
-    """End what is told in these kinds of one job."""
-    told = {"kind__in": list(kinds), "reference": reference}
-    for kind, cause in Alert.objects.filter(resolved_at=None, **told).values_list("kind", "cause"):
+    """Resolve the alerts of these kinds about one job."""
+    of_job = {"kind__in": list(kinds), "reference": reference}
+    for kind, cause in Alert.objects.filter(resolved_at=None, **of_job).values_list("kind", "cause"):
         alerts.resolve_alerts(Alert.Kind(kind), cause=cause)
-    gathered = GatheredCause.objects.filter(ended_at=None, **told)
-    # In one order for all, so that nobody waits in a circle.
+    gathered = GatheredCause.objects.filter(ended_at=None, **of_job)
+    # Always in the same order, so that two processes cannot deadlock.
     for kind in sorted(set(gathered.values_list("kind", flat=True))):
         with transaction.atomic():
             list(Alert.objects.select_for_update().filter(kind=kind, cause=alerts.GROUP_CAUSE, resolved_at=None))
             gathered.filter(kind=kind).update(ended_at=clock.now())
-            _recount(Alert.Kind(kind))
+            _update_group(Alert.Kind(kind))
 
 
-def _stands_alone(kind: Alert.Kind, cause: str) -> bool:
+def _is_separate(kind: Alert.Kind, cause: str) -> bool:
     if GatheredCause.objects.filter(kind=kind, cause=cause, ended_at=None).exists():
         return False
-    alone = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
-    return alone.filter(cause=cause).exists() or alone.count() < MAX_SEPARATE
+    separate = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
+    return separate.filter(cause=cause).exists() or separate.count() < MAX_SEPARATE
 
 
-def _recount(kind: Alert.Kind) -> None:
-    many = GatheredCause.objects.filter(kind=kind, ended_at=None).count()
-    if many:
-        alerts.update_facts(kind, cause=alerts.GROUP_CAUSE, facts={"say": ["many"], "videos": many})
+def _update_group(kind: Alert.Kind) -> None:
+    count = GatheredCause.objects.filter(kind=kind, ended_at=None).count()
+    if count:
+        alerts.update_facts(kind, cause=alerts.GROUP_CAUSE, facts={"say": ["many"], "videos": count})
     else:
         alerts.resolve_alerts(kind, cause=alerts.GROUP_CAUSE)

@@ -1,11 +1,12 @@
-"""The only writer of alert deliveries: which news goes to whom, who carries it, and what becomes of it.
+"""The only writer of alert deliveries: which notification goes to which address, and what became of it.
 
-    raised   each WARNING or CRITICAL alert, once for each address; an alert that was over before it could be said says so
-    again    a CRITICAL alert that opened again, an hour after its last mail at the earliest and only if it is open then
-    over     a CRITICAL alert that was told and ended: whoever was woken may go back to sleep
+    raised    for each alert that is severe enough, once for each address; it says so if the alert is resolved by then
+    reopened  for a CRITICAL alert, at the earliest an hour after its last mail and only if it is still open then
+    resolved  for a CRITICAL alert that was reported
 
-A delivery is claimed by conditional update for a while; if its worker dies, another carries it on. So two workers never
-send one news, and only a death between sending and noting it could repeat it, which is better than silence.
+A delivery is claimed for a while by a conditional update; if its worker dies, another one takes it. Two workers never
+send the same delivery. It can only be sent twice if a worker dies between sending and recording it, which is better than
+not sending it.
 """
 
 import logging
@@ -28,31 +29,31 @@ Event = AlertDelivery.Event
 State = AlertDelivery.State
 
 SEVERITIES = (Alert.Severity.INFO, Alert.Severity.WARNING, Alert.Severity.CRITICAL)
-_BADNESS = Case(*(When(alert__severity=severity, then=Value(rank)) for rank, severity in enumerate(SEVERITIES)))
-# A critical alert that goes to and fro is mailed again no sooner than this.
-AGAIN_AFTER = timedelta(hours=1)
-# Whoever claimed a delivery and has not said by then what became of it is dead.
+_SEVERITY_RANK = Case(*(When(alert__severity=severity, then=Value(rank)) for rank, severity in enumerate(SEVERITIES)))
+# The earliest repeated mail about a critical alert that opens and closes repeatedly.
+MIN_REPEAT_INTERVAL = timedelta(hours=1)
+# A claim expires after this time: its worker is considered dead.
 LEASE = timedelta(minutes=5)
-# From one attempt to the next; after the last of them it is given up, about a day later.
+# Waits between attempts; after the last, about a day later, the delivery has failed.
 BACKOFF_S = (60, 300, 900, 3_600, 10_800, 21_600, 43_200)
 ERROR_LENGTH = 300
 
 
 class Recipient(NamedTuple):
-    """Where news goes: a mail address, or the webhook's host."""
+    """Where notifications go: a mail address, or the webhook's host."""
 
     channel: AlertDelivery.Channel
     address: str
 
 
 def list_recipients() -> list[Recipient]:
-    """Everybody who is told, as the settings stand."""
+    """All recipients of the settings."""
     mails = dict.fromkeys(address.strip() for address in settings.COST_ALERT_EMAIL)
     return [*(Recipient(Channel.EMAIL, address) for address in mails), *webhook_recipients()]
 
 
 def webhook_recipients() -> list[Recipient]:
-    """The webhook, if there is one, by its host alone: the rest of its address may be a secret."""
+    """The webhook, if one is set; only its host, because the rest of its address may be secret."""
     return (
         [Recipient(Channel.WEBHOOK, urlsplit(settings.ALERT_WEBHOOK_URL).netloc.rpartition("@")[2])]
         if settings.ALERT_WEBHOOK_URL
@@ -61,132 +62,137 @@ def webhook_recipients() -> list[Recipient]:
 
 
 def queue_raised(alert: Alert) -> None:
-    """Let it be told, in the caller's transaction, if it is serious enough. A test goes where its command sends it."""
+    """Queue the notifications of a new alert, in the caller's transaction, if it is severe enough.
+
+    A test alert is not queued: its command chooses the recipients.
+    """
     least = SEVERITIES.index(Alert.Severity(settings.ALERT_FROM_SEVERITY))
     if alert.kind != Alert.Kind.TEST and SEVERITIES.index(Alert.Severity(alert.severity)) >= least:
         _queue(alert.pk, Event.RAISED, list_recipients())
 
 
 def queue_reopened(alert: Alert) -> None:
-    """It opened again: a critical one is told anew when an hour has passed since its last news."""
-    told = alert.deliveries.filter(event=Event.RAISED, state=State.SENT)
+    """Notify again about a critical alert that was reopened, an hour after its last mail at the earliest."""
     if alert.severity != Alert.Severity.CRITICAL:
         return
+    sent = alert.deliveries.filter(event=Event.RAISED, state=State.SENT)
     at = clock.now()
-    for delivery in told.order_by("pk"):
-        due_at = max(at, (delivery.sent_at or at) + AGAIN_AFTER)
-        told.filter(pk=delivery.pk).update(state=State.DUE, due_at=due_at, attempts=0, error="", round=F("round") + 1)
+    for delivery in sent.order_by("pk"):
+        due_at = max(at, (delivery.sent_at or at) + MIN_REPEAT_INTERVAL)
+        sent.filter(pk=delivery.pk).update(state=State.DUE, due_at=due_at, attempts=0, error="", round=F("round") + 1)
 
 
 def queue_resolved(alert_id: int) -> None:
-    """It ended: those who were told that a critical one is there learn it; what was only put aside is never told."""
+    """Notify everyone who was told about a critical alert that it is resolved; drop what was not sent while snoozed."""
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     raised = alert.deliveries.filter(event=Event.RAISED)
     if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
         raised.filter(state=State.DUE, sent_at=None).delete()
-    # That it opened again was not told yet: there is nothing to take back.
-    unsaid = raised.filter(state=State.DUE, sent_at__isnull=False)
-    unsaid.update(state=State.SENT, round=F("round") - 1)
+    # The mail that it was reopened was not sent yet and is no longer needed.
+    repeated = raised.filter(state=State.DUE, sent_at__isnull=False)
+    repeated.update(state=State.SENT, round=F("round") - 1)
     if alert.severity == Alert.Severity.CRITICAL:
         for delivery in raised.filter(state=State.SENT):
-            _take_back(delivery)
+            _queue_over(delivery)
 
 
 def drop_superseded(alerts: QuerySet[Alert]) -> None:
-    """These go on in another entry, which speaks for them: what was not told yet is not told any more."""
-    waiting = AlertDelivery.objects.filter(alert__in=alerts, state=State.DUE)
-    waiting.filter(sent_at=None).delete()
-    waiting.update(state=State.SENT)
+    """Cancel the pending notifications of alerts that a new entry replaces: the new entry is reported instead."""
+    pending = AlertDelivery.objects.filter(alert__in=alerts, state=State.DUE)
+    pending.filter(sent_at=None).delete()
+    pending.update(state=State.SENT)
 
 
 def due_deliveries() -> QuerySet[AlertDelivery]:
-    """What is to be carried now, the worst and oldest first; nothing of what a person put aside."""
+    """Deliveries to send now, the most severe and oldest first, without those of snoozed alerts."""
     at = clock.now()
-    waiting = AlertDelivery.objects.filter(state=State.DUE, due_at__lte=at)
-    put_aside = Q(alert__snoozed_until__gt=at, alert__snoozed_until__isnull=False)
-    return waiting.exclude(put_aside).select_related("alert").order_by(_BADNESS.desc(), "due_at", "pk")
+    due = AlertDelivery.objects.filter(state=State.DUE, due_at__lte=at)
+    snoozed = Q(alert__snoozed_until__gt=at, alert__snoozed_until__isnull=False)
+    return due.exclude(snoozed).select_related("alert").order_by(_SEVERITY_RANK.desc(), "due_at", "pk")
 
 
-def claim_test_deliveries(alert: Alert, wanted: Iterable[Recipient]) -> list[AlertDelivery]:
-    """Deliveries that the caller carries at once and no worker touches meanwhile: for a test by hand."""
+def claim_test_deliveries(alert: Alert, recipients: Iterable[Recipient]) -> list[AlertDelivery]:
+    """Deliveries that the caller sends at once, claimed so that no worker sends them: for a test by hand."""
     with transaction.atomic():
-        _queue(alert.pk, Event.RAISED, wanted)
+        _queue(alert.pk, Event.RAISED, recipients)
         return [delivery for delivery in alert.deliveries.order_by("pk") if claim_delivery(delivery)]
 
 
 def claim_delivery(delivery: AlertDelivery) -> bool:
-    """Take it on for LEASE; False if another has. The attempt counts from here on."""
+    """Claim a delivery for LEASE and count the attempt; False if another worker has claimed it."""
     at = clock.now()
-    mine = AlertDelivery.objects.filter(
+    claimed = AlertDelivery.objects.filter(
         pk=delivery.pk, state=State.DUE, attempts=delivery.attempts, round=delivery.round, due_at__lte=at
     ).update(attempts=F("attempts") + 1, due_at=at + LEASE)
-    if mine:
+    if claimed:
         delivery.attempts += 1
-    return bool(mine)
+    return bool(claimed)
 
 
 def postpone_deliveries(deliveries: Iterable[AlertDelivery], *, for_: timedelta) -> None:
-    """Not now: too much was sent to this address just before."""
+    """Send these later: their address was sent too much just before."""
     ids = [delivery.pk for delivery in deliveries]
     AlertDelivery.objects.filter(pk__in=ids, state=State.DUE).update(due_at=clock.now() + for_)
 
 
 def record_sent(delivery: AlertDelivery, *, at: datetime) -> None:
-    """It arrived; news in one mail have one `at`. If a critical alert ended while it was on the way, that is told next."""
+    """Mark as sent; deliveries in one mail share `at`. Queues the next one if a critical alert was resolved meanwhile."""
     with transaction.atomic():
         alert = Alert.objects.select_for_update().get(pk=delivery.alert_id)
-        _mine(delivery).update(state=State.SENT, sent_at=at, error="", round=delivery.round)
-        said_open = delivery.event == Event.RAISED and delivery.alert.resolved_at is None
-        if said_open and alert.resolved_at is not None and alert.severity == Alert.Severity.CRITICAL:
-            _take_back(delivery)
+        _claimed_row(delivery).update(state=State.SENT, sent_at=at, error="", round=delivery.round)
+        reported_open = delivery.event == Event.RAISED and delivery.alert.resolved_at is None
+        if reported_open and alert.resolved_at is not None and alert.severity == Alert.Severity.CRITICAL:
+            _queue_over(delivery)
 
 
 def record_failed(delivery: AlertDelivery, *, error: str, for_good: bool = False) -> None:
-    """It did not arrive: try later, or give up, visibly."""
-    mine = _mine(delivery).filter(state=State.DUE)
+    """Schedule the next attempt, or mark the delivery as failed after the last one or when it is `for_good`."""
+    row = _claimed_row(delivery).filter(state=State.DUE)
     if for_good or delivery.attempts > len(BACKOFF_S):
-        mine.update(state=State.FAILED, error=error[:ERROR_LENGTH])
-        log.error("alert %s was not told by %s: %s", delivery.alert_id, delivery.channel, error)
+        row.update(state=State.FAILED, error=error[:ERROR_LENGTH])
+        log.error("alert %s could not be delivered by %s: %s", delivery.alert_id, delivery.channel, error)
         return
-    later = clock.now() + timedelta(seconds=BACKOFF_S[delivery.attempts - 1])
-    mine.update(due_at=later, error=error[:ERROR_LENGTH])
+    next_at = clock.now() + timedelta(seconds=BACKOFF_S[delivery.attempts - 1])
+    row.update(due_at=next_at, error=error[:ERROR_LENGTH])
 
 
 def count_recent_mails(address: str, *, within: timedelta) -> int:
-    """How many mails an address was sent; one that carried much counts once."""
-    lately = AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
-    return lately.order_by().values("sent_at").distinct().count()
+    """How many mails this address was sent; a mail about several alerts counts once."""
+    return _recent_mails(address, within).order_by().values("sent_at").distinct().count()
 
 
 def recent_kinds(address: str, *, within: timedelta) -> set[str]:
-    """Which kinds of alerts an address was sent mails about."""
-    lately = AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
-    return set(lately.values_list("alert__kind", flat=True))
+    """The kinds of alerts that this address was sent mails about."""
+    return set(_recent_mails(address, within).values_list("alert__kind", flat=True))
 
 
-def _mine(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
-    """The row, as long as nobody else has claimed it since."""
+def _recent_mails(address: str, within: timedelta) -> QuerySet[AlertDelivery]:
+    return AlertDelivery.objects.filter(channel=Channel.EMAIL, address=address, sent_at__gt=clock.now() - within)
+
+
+def _claimed_row(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
+    """The row, unless another worker has claimed it since."""
     return AlertDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts)
 
 
-def _queue(alert_id: int, event: AlertDelivery.Event, wanted: Iterable[Recipient]) -> None:
+def _queue(alert_id: int, event: AlertDelivery.Event, recipients: Iterable[Recipient]) -> None:
     at = clock.now()
     AlertDelivery.objects.bulk_create(
-        [AlertDelivery(alert_id=alert_id, event=event, due_at=at, **place._asdict()) for place in wanted],
+        [AlertDelivery(alert_id=alert_id, event=event, due_at=at, **recipient._asdict()) for recipient in recipients],
         ignore_conflicts=True,
     )
 
 
-def _take_back(told: AlertDelivery) -> None:
-    """Tell where it was told that it is over, each time anew."""
+def _queue_over(raised: AlertDelivery) -> None:
+    """Queue the mail that the alert is resolved, once for each time that it was reported."""
     over, created = AlertDelivery.objects.get_or_create(
-        alert_id=told.alert_id,
-        channel=told.channel,
-        address=told.address,
+        alert_id=raised.alert_id,
+        channel=raised.channel,
+        address=raised.address,
         event=Event.OVER,
-        defaults={"due_at": clock.now(), "round": told.round},
+        defaults={"due_at": clock.now(), "round": raised.round},
     )
-    if not created and over.round < told.round:
+    if not created and over.round < raised.round:
         AlertDelivery.objects.filter(pk=over.pk).update(
-            state=State.DUE, due_at=clock.now(), attempts=0, error="", round=told.round
+            state=State.DUE, due_at=clock.now(), attempts=0, error="", round=raised.round
         )

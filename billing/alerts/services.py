@@ -1,8 +1,8 @@
-"""Tells operators, once for each cause and window, however often it happens.
+"""Raises, counts and resolves alerts to operators: one entry for each cause and window, however often it is triggered.
 
-An entry opens with its first trigger, counts the others, and ends when its cause does. If the cause comes back within
-the window, the same entry opens again and says so; in the next window a new one takes over and the old one ends.
-`billing.alerts.outbox` carries the news.
+The first trigger creates an entry, later ones count it up, and it is resolved when its cause ends. If the cause returns
+within the window, the same entry is reopened; in a later window a new entry replaces it. `billing.alerts.outbox` queues
+the notifications.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ from billing.models import Alert, GatheredCause, Period
 Kind = Alert.Kind
 Severity = Alert.Severity
 
-# The cause of an alert that speaks for many of its kind (`billing.alerts.grouping`).
+# The cause of a grouped alert (`billing.alerts.grouping`).
 GROUP_CAUSE = ""
 CAUSE_LENGTH = 200
 DETAIL_LENGTH = 4000
 
-# What is not named here is a notice.
+# Other kinds are INFO.
 SEVERITY = {
     Kind.LOW_BALANCE: Severity.WARNING,
     Kind.CRITICAL_BALANCE: Severity.CRITICAL,
@@ -69,16 +69,16 @@ def raise_alert(
     window: Period | str = Period.DAY,
     severity: Alert.Severity | None = None,
 ) -> Alert:
-    """Note an alert: the first of its kind, cause and window makes an entry; the others count it up, with the newest words.
+    """Create an entry for this kind, cause and window, or count up the one that exists and replace its text.
 
-    The words are `facts`, which `billing.alerts.messages` has sentences for, or else a `detail` of somebody else's.
-    Windows are the site's hours, days and months. May be called inside a transaction: the entry and its news belong to it.
+    The text is `facts`, which `billing.alerts.messages` has sentences for, or a `detail` from elsewhere. Windows are the
+    site's hours, days and months. In a transaction, the entry and its notifications are part of it.
     """
     at = clock.now()
     cause = cause[:CAUSE_LENGTH]
     key = f"{kind}:{cause}:{window}:{window_of(window, at).starts_at:%Y-%m-%dT%H%M}"
-    words = _words(kind, detail, facts or {})
-    while not _count_up(key, at, words) and not _open_again(key, at, words):
+    text = _text_fields(kind, detail, facts or {})
+    while not _count_up(key, at, text) and not _reopen(key, at, text):
         try:
             with transaction.atomic():
                 alert = Alert.objects.create(
@@ -89,41 +89,41 @@ def raise_alert(
                     window_key=key,
                     first_at=at,
                     last_at=at,
-                    **words,
+                    **text,
                 )
-                _take_over(alert)
+                _replace_earlier(alert)
                 alert_outbox.queue_raised(alert)
                 return alert
         except IntegrityError:
-            # Another process was first by a moment; ours counts as the second.
+            # Another process created the entry first, so this trigger is counted.
             continue
     return Alert.objects.get(window_key=key)
 
 
 def resolve_alerts(kind: Alert.Kind, *, cause: str | None = None) -> int:
-    """Mark open alerts of a kind (and cause) as over; returns how many."""
+    """Resolve the open alerts of a kind (and cause); returns how many."""
     alerts = Alert.objects.filter(kind=kind, resolved_at=None)
     if cause is not None:
         alerts = alerts.filter(cause=cause[:CAUSE_LENGTH])
-    return sum(_end(alert_id) for alert_id in alerts.order_by("pk").values_list("pk", flat=True))
+    return sum(_resolve(alert_id) for alert_id in alerts.order_by("pk").values_list("pk", flat=True))
 
 
 def update_facts(kind: Alert.Kind, *, cause: str, facts: Mapping[str, Any]) -> None:
-    """Newer words for what is open."""
-    Alert.objects.filter(kind=kind, cause=cause, resolved_at=None).update(**_words(kind, "", facts))
+    """Replace the text of an open alert without counting it up."""
+    Alert.objects.filter(kind=kind, cause=cause, resolved_at=None).update(**_text_fields(kind, "", facts))
 
 
 def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
-    """A person says that it is over, and so has seen it, and all that it speaks for; False when it was over already."""
+    """Acknowledge and resolve an alert for an operator, with all jobs it groups; False when it was resolved already."""
     acknowledge(alert_id=alert_id, actor=actor)
     with transaction.atomic():
-        spoken_for = Alert.objects.filter(pk=alert_id, cause=GROUP_CAUSE).values("kind")
-        GatheredCause.objects.filter(kind__in=spoken_for, ended_at=None).update(ended_at=clock.now())
-        return _end(alert_id)
+        grouped_kinds = Alert.objects.filter(pk=alert_id, cause=GROUP_CAUSE).values("kind")
+        GatheredCause.objects.filter(kind__in=grouped_kinds, ended_at=None).update(ended_at=clock.now())
+        return _resolve(alert_id)
 
 
 def acknowledge(*, alert_id: int, actor: User) -> bool:
-    """A person has seen it; False when somebody had already."""
+    """Mark an alert as seen by an operator; False when it was already."""
     return bool(
         Alert.objects.filter(id=alert_id, acknowledged_at=None).update(
             acknowledged_at=clock.now(), acknowledged_by=actor
@@ -132,7 +132,7 @@ def acknowledge(*, alert_id: int, actor: User) -> bool:
 
 
 def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
-    """Put an open alert aside until then, with all that follows it in later windows; it comes back by itself."""
+    """Hide an open alert, and its successors in later windows, until then; it reappears automatically."""
     return bool(
         Alert.objects.filter(id=alert_id, resolved_at=None).update(
             snoozed_until=until, snoozed_by=actor, acknowledged_at=None, acknowledged_by=None
@@ -141,48 +141,46 @@ def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
 
 
 def waiting_condition(at: datetime) -> Q:
-    """What waits for a person: open, not seen, not put aside."""
+    """Alerts that wait for an operator: open, not seen, not snoozed."""
     return Q(resolved_at=None, acknowledged_at=None) & ~snoozed_condition(at)
 
 
 def snoozed_condition(at: datetime) -> Q:
-    """Open, and put aside for now."""
+    """Open alerts that are snoozed now."""
     return Q(resolved_at=None, snoozed_until__gt=at, snoozed_until__isnull=False)
 
 
-def _words(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that hold them; none for an alert that says nothing of its own, which leaves what was said before."""
+def _text_fields(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the text fields; empty when there is no text, which keeps the previous one."""
     english = alert_messages.format_english(kind, facts) or detail
     return {"detail": english[:DETAIL_LENGTH], "facts": facts} if english else {}
 
 
-def _count_up(key: str, at: datetime, words: dict[str, Any]) -> bool:
-    """One statement and no lookup: a flood passes through here."""
-    return bool(
-        Alert.objects.filter(window_key=key, resolved_at=None).update(count=F("count") + 1, last_at=at, **words)
-    )
+def _count_up(key: str, at: datetime, text: dict[str, Any]) -> bool:
+    """One statement without a lookup, because floods of triggers pass through here."""
+    return bool(Alert.objects.filter(window_key=key, resolved_at=None).update(count=F("count") + 1, last_at=at, **text))
 
 
-def _open_again(key: str, at: datetime, words: dict[str, Any]) -> bool:
-    """It was over, and is not: whoever had seen it has not seen this."""
-    ended = Alert.objects.filter(window_key=key, resolved_at__isnull=False)
+def _reopen(key: str, at: datetime, text: dict[str, Any]) -> bool:
+    """Reopen the resolved entry of this window and clear its acknowledgement; False when there is none."""
+    resolved = Alert.objects.filter(window_key=key, resolved_at__isnull=False)
     with transaction.atomic():
-        opened = ended.update(
+        reopened = resolved.update(
             count=F("count") + 1,
             last_at=at,
             reopened_at=at,
             resolved_at=None,
             acknowledged_at=None,
             acknowledged_by=None,
-            **words,
+            **text,
         )
-        if opened:
+        if reopened:
             alert_outbox.queue_reopened(Alert.objects.get(window_key=key))
-    return bool(opened)
+    return bool(reopened)
 
 
-def _take_over(alert: Alert) -> None:
-    """End what earlier windows left open of the same cause; if a person put that aside, this stays aside as well."""
+def _replace_earlier(alert: Alert) -> None:
+    """Resolve open entries of earlier windows with the same cause; the new alert inherits a snooze of theirs."""
     earlier = Alert.objects.filter(kind=alert.kind, cause=alert.cause, resolved_at=None).exclude(pk=alert.pk)
     snoozed = earlier.filter(snoozed_condition(alert.first_at)).order_by("-snoozed_until").first()
     if snoozed is not None:
@@ -192,21 +190,21 @@ def _take_over(alert: Alert) -> None:
     earlier.update(resolved_at=alert.first_at)
 
 
-def _end(alert_id: int) -> bool:
+def _resolve(alert_id: int) -> bool:
     with transaction.atomic():
-        ended = Alert.objects.filter(pk=alert_id, resolved_at=None).update(resolved_at=clock.now())
-        if ended:
+        resolved = Alert.objects.filter(pk=alert_id, resolved_at=None).update(resolved_at=clock.now())
+        if resolved:
             alert_outbox.queue_resolved(alert_id)
-    return bool(ended)
+    return bool(resolved)
 
 
-# So many are named and marked by one click; the rest come with the next page.
+# Alerts that the banner links to and acknowledges at once.
 BANNER_LIMIT = 20
 
 
 @dataclass(frozen=True)
 class BannerItem:
-    """One alert: what it is called, where it is answered, and where all are."""
+    """A critical alert in the banner: its title, its own page, and the inbox of all critical alerts."""
 
     id: int
     title: str
@@ -215,19 +213,17 @@ class BannerItem:
 
 
 def list_banner_items(request: HttpRequest) -> list[BannerItem]:
-    """What this person is to be told, the newest first; nothing for others than operators. One query for an operator.
-
-    Rights are looked at only when there is something to tell.
-    """
+    """The critical alerts that wait for this operator, newest first; empty for other users. One query for an operator."""
     user = request.user
     if not user.is_staff:
         return []
-    open_ones = Alert.objects.filter(waiting_condition(clock.now()), severity=Alert.Severity.CRITICAL)
-    found = list(open_ones.order_by("-last_at").only("kind")[:BANNER_LIMIT])
+    critical = Alert.objects.filter(waiting_condition(clock.now()), severity=Alert.Severity.CRITICAL)
+    found = list(critical.order_by("-last_at").only("kind")[:BANNER_LIMIT])
+    # Permissions cost queries, so they are checked only when there is something to show.
     if not found or not user.has_perm("billing.change_alert") or not admin.site.has_permission(request):
         return []
     inbox = f"{reverse('admin:billing_alert_changelist')}?state=open&severity__exact=critical"
     return [
-        BannerItem(one.pk, one.get_kind_display(), reverse("admin:billing_alert_change", args=[one.pk]), inbox)
-        for one in found
+        BannerItem(alert.pk, alert.get_kind_display(), reverse("admin:billing_alert_change", args=[alert.pk]), inbox)
+        for alert in found
     ]

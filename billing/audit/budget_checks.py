@@ -1,4 +1,4 @@
-"""What must hold between budget windows and the jobs that are counted in them: I6, or a limit holds something else."""
+"""Checks that budget windows count exactly their jobs (I6), because otherwise their limits are wrong."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,44 +17,44 @@ from billing.models import BudgetWindow, Period, Spend
 State = Spend.State
 ZERO = Decimal(0)
 
-# So many rows are in memory at once.
-AT_ONCE = 5000
-# SQLite adds up in floating point.
-EXACTLY = Decimal("0.0001")
+# Rows in memory at a time.
+CHUNK_SIZE = 5000
+# SQLite sums in floating point.
+ROUNDING = Decimal("0.0001")
 
 
 def windows_hold_what_counts(*, deep: bool) -> Iterable[Problem]:
-    """I6: what is used of a window is what its jobs count in it: of this month and yesterday, or, deeply, of all time.
+    """I6: a window's use is the sum of its jobs; checked since yesterday's month, or for all time if `deep`.
 
-    Windows and jobs are read in one statement, which sees each promise in both or in neither.
+    One statement reads windows and jobs, so that it sees each promise in both or in neither.
     """
     windows, jobs = BudgetWindow.objects.order_by(), Spend.objects.filter(promised_at__isnull=False)
     if not deep:
         since = window_at(Period.MONTH, clock.now() - timedelta(days=1)).starts_at
-        # Whatever counts in a window was promised after its start.
+        # A job in a window was promised after the window's start.
         windows, jobs = windows.filter(starts_at__gte=since), jobs.filter(promised_at__gte=since)
-    no_places = Value(None, output_field=JSONField())
-    rows = jobs.values_list("pk", "counted", "counted_in").union(windows.values_list("pk", "used", no_places), all=True)
+    no_windows = Value(None, output_field=JSONField())
+    rows = jobs.values_list("pk", "counted", "counted_in").union(
+        windows.values_list("pk", "used", no_windows), all=True
+    )
     used: dict[int, Decimal] = {}
     counted: dict[int, Decimal] = defaultdict(Decimal)
-    for pk, amount, places in rows.iterator(chunk_size=AT_ONCE):
-        if places is None:
+    for pk, amount, window_ids in rows.iterator(chunk_size=CHUNK_SIZE):
+        if window_ids is None:
             used[pk] = amount
         else:
-            for place in places:
-                counted[place] += amount
-    wrong = [pk for pk, amount in used.items() if abs(amount - counted[pk]) >= EXACTLY]
-    for one in BudgetWindow.objects.filter(pk__in=wrong):
-        name = f"budget window {one.scope} {one.period} {one.starts_at:%Y-%m-%d %H:%M}"
-        yield Problem(
-            "I6", name, f"holds {format_plain(used[one.pk])} where its jobs count {format_plain(counted[one.pk])}"
-        )
+            for window_id in window_ids:
+                counted[window_id] += amount
+    wrong = [pk for pk, amount in used.items() if abs(amount - counted[pk]) >= ROUNDING]
+    for row in BudgetWindow.objects.filter(pk__in=wrong):
+        name = f"budget window {row.scope} {row.period} {row.starts_at:%Y-%m-%d %H:%M}"
+        yield Problem("I6", name, f"holds {format_plain(used[row.pk])}, its jobs count {format_plain(counted[row.pk])}")
 
 
 def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
-    """I6: a job counts its estimate while it is promised, its cost once that is known, and nothing before.
+    """I6: a job counts nothing before it is sent, then its estimate, and its cost once that is known.
 
-    What was sent before there were budget windows counts nowhere.
+    Jobs that were sent before there were budget windows count nowhere.
     """
     cost = Case(
         When(state=State.ESTIMATED, then=Value(ZERO)),
@@ -63,11 +63,11 @@ def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
         output_field=DecimalField(max_digits=12, decimal_places=4),
     )
     windows = BudgetWindow.objects.filter(scope=ALL, period=Period.MONTH).order_by("starts_at")
-    due = Q(promised_at__gte=Subquery(windows.values("starts_at")[:1])) | ~Q(counted=ZERO)
-    nowhere = Q(counted_in=[]) & ~Q(counted=ZERO)
-    jobs = Spend.objects.filter(due).annotate(cost=cost).filter(~Q(counted=F("cost")) | nowhere)
-    for job_id, state, counted, places, expected in jobs.values_list(
+    relevant = Q(promised_at__gte=Subquery(windows.values("starts_at")[:1])) | ~Q(counted=ZERO)
+    without_window = Q(counted_in=[]) & ~Q(counted=ZERO)
+    jobs = Spend.objects.filter(relevant).annotate(cost=cost).filter(~Q(counted=F("cost")) | without_window)
+    for job_id, state, counted, window_ids, expected in jobs.values_list(
         "job_id", "state", "counted", "counted_in", "cost"
     ):
-        text = f"{state}, counts {format_plain(counted)} in {len(places)} budget windows where it costs {format_plain(expected)}"
+        text = f"{state}, counts {format_plain(counted)} in {len(window_ids)} budget windows but costs {format_plain(expected)}"
         yield Problem("I6", f"job:{job_id}", text)

@@ -1,6 +1,6 @@
-"""What must hold in billing's own tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6).
+"""Checks of billing's tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6).
 
-Budgets: `billing.audit.budget_checks`.
+The checks of budgets are in `billing.audit.budget_checks`.
 """
 
 from collections.abc import Iterable
@@ -16,15 +16,15 @@ Kind = LedgerEntry.Kind
 Outcome = PaidCall.Outcome
 State = Spend.State
 
-GUARDS: TriggerNames = {
+LEDGER_TRIGGERS: TriggerNames = {
     "postgresql": ("veoapp_ledger_no_change", "veoapp_ledger_no_truncate"),
     "sqlite": ("veoapp_ledger_no_update", "veoapp_ledger_no_delete", "veoapp_ledger_no_replace"),
 }
-PROVIDER_GUARDS: TriggerNames = {
+PROVIDER_ENTRY_TRIGGERS: TriggerNames = {
     "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
     "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
 }
-ANSWER_GUARDS: TriggerNames = {
+FILE_ANSWER_TRIGGERS: TriggerNames = {
     "postgresql": ("veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"),
     "sqlite": tuple(f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")),
 }
@@ -35,7 +35,7 @@ register_check(jobs_count_what_they_cost)
 
 @register_check
 def balances(*, deep: bool) -> Iterable[Problem]:
-    """I1: a balance is the sum of its entries, what the last of them says, and what its lots hold; not below zero."""
+    """I1: a balance equals the sum of its entries, the last entry's balance and the sum of its lots, and is not negative."""
     last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
     lots = CreditLot.objects.filter(account=OuterRef("pk")).order_by().values("account").annotate(held=Sum("remaining"))
     accounts = CreditAccount.objects.annotate(
@@ -43,8 +43,8 @@ def balances(*, deep: bool) -> Iterable[Problem]:
         last=Coalesce(Subquery(last), 0),
         held=Coalesce(Subquery(lots.values("held")), 0),
     )
-    sound = Q(balance=F("total")) & Q(balance=F("last")) & Q(balance=F("held")) & Q(balance__gte=0)
-    wrong = accounts.filter(~sound).values_list("pk", "balance", "total", "last", "held")
+    is_consistent = Q(balance=F("total")) & Q(balance=F("last")) & Q(balance=F("held")) & Q(balance__gte=0)
+    wrong = accounts.filter(~is_consistent).values_list("pk", "balance", "total", "last", "held")
     for pk, balance, total, after, held in wrong:
         text = f"balance {balance}, entries sum to {total}, the last says {after}, lots hold {held}"
         yield Problem("I1", f"credit account {pk}", text)
@@ -52,28 +52,28 @@ def balances(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def running_balances(*, deep: bool) -> Iterable[Problem]:
-    """I1: each entry goes on from the balance that the one before it left."""
+    """I1: each entry continues from the balance of the previous one."""
     before = Coalesce(Window(Lag("balance_after"), partition_by="account", order_by="id"), 0)
     entries = LedgerEntry.objects.order_by("id").annotate(expected=before + F("amount"))
     for pk, after, expected in entries.exclude(balance_after=F("expected")).values_list(
         "pk", "balance_after", "expected"
     ):
-        yield Problem("I1", f"ledger entry {pk}", f"leaves {after} where {expected} was due")
+        yield Problem("I1", f"ledger entry {pk}", f"has balance {after}, expected {expected}")
 
 
 @register_check
 def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
-    """I1: what is left of a lot is what it was given, less what movements took, and what refunds gave back."""
+    """I1: a lot's rest is its grant minus what entries used plus what refunds returned."""
     moved = Case(When(entry__amount__gt=0, then=F("amount")), default=F("amount") * -1, output_field=BigIntegerField())
     uses = LotUse.objects.filter(lot=OuterRef("pk")).order_by().values("lot").annotate(moved=Sum(moved))
     lots = CreditLot.objects.annotate(expected=F("granted") + Coalesce(Subquery(uses.values("moved")), 0))
     for pk, left, expected in lots.exclude(remaining=F("expected")).values_list("pk", "remaining", "expected"):
-        yield Problem("I1", f"credit lot {pk}", f"holds {left} where its uses leave {expected}")
+        yield Problem("I1", f"credit lot {pk}", f"holds {left}, its uses leave {expected}")
 
 
 @register_check
 def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
-    """I1: a movement is what it took from lots, or gave to them; those from before there were lots touched none."""
+    """I1: an entry's amount is what it used from lots or added to them. Entries older than lots have none."""
     used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
     entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
     entries = entries.filter(Q(used__isnull=False) | Q(lot__isnull=False)).annotate(
@@ -81,36 +81,36 @@ def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
         in_lots=Coalesce(F("used"), 0) + Coalesce(F("lot__granted"), 0),
     )
     for pk, size, in_lots in entries.exclude(size=F("in_lots")).values_list("pk", "size", "in_lots"):
-        yield Problem("I1", f"ledger entry {pk}", f"moves {size}, its lots {in_lots}")
+        yield Problem("I1", f"ledger entry {pk}", f"moves {size}, its lots move {in_lots}")
 
 
 @register_check
 def ledger_guards(*, deep: bool) -> Iterable[Problem]:
-    """I2: the database itself refuses to change or delete an entry."""
-    return find_missing_triggers(invariant="I2", names=GUARDS)
+    """I2: the database refuses to change or delete ledger entries."""
+    return find_missing_triggers(invariant="I2", names=LEDGER_TRIGGERS)
 
 
 @register_check
 def provider_entries(*, deep: bool) -> Iterable[Problem]:
-    """I2, I22: the database refuses to change the provider's entries and answers as well; each correction has its actor."""
-    yield from find_missing_triggers(invariant="I2", names=PROVIDER_GUARDS)
-    yield from find_missing_triggers(invariant="I2", names=ANSWER_GUARDS)
-    nameless = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
-    for pk, amount in nameless.values_list("pk", "amount"):
-        yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} by nobody")
+    """I2, I22: the database refuses to change provider entries and file answers; each correction has an actor."""
+    yield from find_missing_triggers(invariant="I2", names=PROVIDER_ENTRY_TRIGGERS)
+    yield from find_missing_triggers(invariant="I2", names=FILE_ANSWER_TRIGGERS)
+    without_actor = ProviderEntry.objects.filter(kind=ProviderEntry.Kind.CORRECTION, actor=None)
+    for pk, amount in without_actor.values_list("pk", "amount"):
+        yield Problem("I22", f"provider entry {pk}", f"a correction of {amount} without an actor")
 
 
 @register_check
 def refunds_once(*, deep: bool) -> Iterable[Problem]:
     """I3: no charge is refunded twice."""
-    twice = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
-    for charge, times in twice.filter(times__gt=1).values_list("reverses", "times"):
+    refunds = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
+    for charge, times in refunds.filter(times__gt=1).values_list("reverses", "times"):
         yield Problem("I3", f"ledger entry {charge}", f"refunded {times} times")
 
 
 @register_check
 def refunds_whole(*, deep: bool) -> Iterable[Problem]:
-    """I4: a refund gives back what its charge took, to whom it was taken from."""
+    """I4: a refund returns the amount of its charge to the same account."""
     charge = LedgerEntry.objects.filter(
         pk=OuterRef("reverses"),
         kind=Kind.CHARGE,
@@ -120,21 +120,21 @@ def refunds_whole(*, deep: bool) -> Iterable[Problem]:
     )
     refunds = LedgerEntry.objects.filter(~Exists(charge), kind=Kind.REFUND)
     for pk, amount, charged in refunds.values_list("pk", "amount", "reverses__amount"):
-        yield Problem("I4", f"ledger entry {pk}", f"gives back {amount} of a charge of {charged}")
+        yield Problem("I4", f"ledger entry {pk}", f"refunds {amount} of a charge of {charged}")
 
 
 @register_check
 def calls_once(*, deep: bool) -> Iterable[Problem]:
     """I5: no job has two paid calls that may have been accepted."""
     live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
-    counted = live.order_by().values("spend__job_id").annotate(calls=Count("id"))
-    for job_id, calls in counted.filter(calls__gt=1).values_list("spend__job_id", "calls"):
+    counts = live.order_by().values("spend__job_id").annotate(calls=Count("id"))
+    for job_id, calls in counts.filter(calls__gt=1).values_list("spend__job_id", "calls"):
         yield Problem("I5", f"job:{job_id}", f"{calls} paid calls may have been accepted")
 
 
 @register_check
 def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
-    """I6: what is promised has its paid call, and a call has its promise: budgets count on it."""
+    """I6: promised spend has a paid call and vice versa, which budgets rely on."""
     calls = PaidCall.objects.filter(spend=OuterRef("pk"))
     spends = Spend.objects.annotate(
         in_flight=Exists(calls.filter(outcome=Outcome.IN_FLIGHT)),
@@ -151,7 +151,7 @@ def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def causes(*, deep: bool) -> Iterable[Problem]:
-    """I22: each entry says why: its job, at its price, or a reason."""
+    """I22: each entry has a cause: its job at its price, or a reason."""
     jobs = Spend.objects.filter(job_id=OuterRef("job_id"), user=OuterRef("account__user"))
     entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
     unexplained = entries.filter(
@@ -163,7 +163,7 @@ def causes(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def charges(*, deep: bool) -> Iterable[Problem]:
-    """I22: no job is done that was not charged."""
+    """I22: every job was charged."""
     charged = LedgerEntry.objects.filter(
         kind=Kind.CHARGE,
         job_id=OuterRef("job_id"),

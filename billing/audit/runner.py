@@ -1,7 +1,7 @@
-"""Do the books balance? Every invariant that can be read from our own rows and files, with the name it has in its catalogue.
+"""Runs the checks of the books: every invariant that our own rows and files can prove, by its catalogue name.
 
-Each app registers its own from a module `book_checks`, which is found by its name. A check reads in single statements,
-each of which sees one moment, so that it may run beside everything else.
+Each app registers its checks in a module `audit.checks`, which is found by that name. A check reads with single
+statements, each of which sees a consistent snapshot, so that it can run during normal work.
 """
 
 import logging
@@ -22,14 +22,14 @@ log = logging.getLogger(__name__)
 
 AUDIT_INTERVAL = timedelta(minutes=15)
 KEEP_RUNS_FOR = timedelta(days=30)
-# So many problems are kept with a look, some of each invariant; the alert names what its text can hold, the command all.
-PROBLEMS_KEPT = 50
-LINES_TOLD = 3900
+# Problems stored with a run and named in the alert, some of each invariant. The command prints all.
+MAX_STORED_PROBLEMS = 50
+MAX_ALERT_TEXT = 3900
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """Something that must never be. `invariant` as in the catalogue (I1 to I22), `reference` names row or file."""
+    """A broken invariant: its catalogue name (I1 to I22), and the row or file as `reference`."""
 
     invariant: str
     reference: str
@@ -41,125 +41,125 @@ class Problem:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How far a check went that cannot always look at everything: `seen` of `of` things, named for the command's reader."""
+    """How much a check covered that cannot always cover everything: `checked` of `total` things, for the command's output."""
 
     what: str
-    seen: int
-    of: int
+    checked: int
+    total: int
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.seen} of {self.of} looked at"
+        return f"{self.what}: {self.checked} of {self.total} checked"
 
 
 class Check(Protocol):
-    """Reads and reports, changes nothing that it reports on. `deep` allows what takes long: reading every file."""
+    """Yields problems and changes nothing that it checks. `deep` allows slow work such as reading every file."""
 
     def __call__(self, *, deep: bool) -> Iterable[Problem | Coverage]: ...
 
 
 class AuditResult(NamedTuple):
-    """What a look found: the problems, sorted, and how far it went where it may not have looked at everything."""
+    """The sorted problems of a run, and the coverage of checks that may not have checked everything."""
 
     problems: list[Problem]
-    looked: list[Coverage]
+    coverage: list[Coverage]
 
 
-# The names of triggers that must be there, by the database's vendor.
+# The names of required triggers, by the database's vendor.
 TriggerNames = dict[str, tuple[str, ...]]
 
 _checks: dict[str, Check] = {}
-# What stands in for a check in the looks that come often, by the check's name.
-_often: dict[str, Check] = {}
+# Faster substitutes for the frequent runs, by the name of the check that they replace.
+_frequent_checks: dict[str, Check] = {}
 
 
-def register_check(check: Check, *, often: Check | None = None) -> Check:
-    """Let a check be part of every look at the books; a decorator. `often` takes its place in those of every quarter."""
+def register_check(check: Check, *, frequent: Check | None = None) -> Check:
+    """Add a check to every run; usable as a decorator. `frequent` replaces it in the runs of the worker."""
     name = f"{check.__module__}.{getattr(check, '__name__', check)}"
     _checks[name] = check
-    if often is not None:
-        _often[name] = often
+    if frequent is not None:
+        _frequent_checks[name] = frequent
     return check
 
 
 def find_problems(*, deep: bool = False) -> list[Problem]:
-    """Every problem, sorted; raises the alert BOOKS when there is one, ends it when there is none."""
-    return _examine(deep=deep, often=False).problems
+    """All problems, sorted. Raises the alert BOOKS if there are any, else resolves it."""
+    return _run_checks(deep=deep, frequent=False).problems
 
 
-def run_audit(*, deep: bool = False, often: bool = False) -> AuditResult:
-    """`check`, written down for whoever asks later how the books stood; looks older than RUNS_KEPT are forgotten.
+def run_audit(*, deep: bool = False, frequent: bool = False) -> AuditResult:
+    """Run all checks and store the result as a BooksRun; delete runs older than KEEP_RUNS_FOR.
 
-    `often` is for the worker, who looks every quarter of an hour: what takes long is then looked at a part at a time.
+    `frequent` is for the worker, which runs this every AUDIT_INTERVAL: slow checks then cover a part at a time.
     """
-    began = clock.now()
-    found = _examine(deep=deep, often=often)
+    started_at = clock.now()
+    result = _run_checks(deep=deep, frequent=frequent)
     at = clock.now()
     BooksRun.objects.create(
         at=at,
-        took_s=(at - began).total_seconds(),
+        took_s=(at - started_at).total_seconds(),
         is_deep=deep,
-        problems=len(found.problems),
-        counts=Counter(problem.invariant for problem in found.problems),
-        first_problems=[asdict(problem) for problem in sample_problems(found.problems, PROBLEMS_KEPT)],
+        problems=len(result.problems),
+        counts=Counter(problem.invariant for problem in result.problems),
+        first_problems=[asdict(problem) for problem in sample_problems(result.problems, MAX_STORED_PROBLEMS)],
     )
     BooksRun.objects.filter(at__lt=at - KEEP_RUNS_FOR).delete()
     alerts.resolve_alerts(alerts.Kind.BOOKS_LATE)
-    return found
+    return result
 
 
-def sample_problems(problems: Sequence[Problem], most: int) -> list[Problem]:
-    """So many problems at most, sorted, and of each invariant some: many of one must not hide the only one of another."""
+def sample_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
+    """At most `limit` problems, sorted, with some of each invariant, so that many of one do not hide those of another."""
     ranks: dict[str, int] = defaultdict(int)
     ranked = []
     for problem in sorted(problems):
         ranked.append((ranks[problem.invariant], problem))
         ranks[problem.invariant] += 1
-    return sorted(problem for _rank, problem in sorted(ranked)[:most])
+    return sorted(problem for _rank, problem in sorted(ranked)[:limit])
 
 
 def is_late(at: datetime) -> bool:
-    """Whether the next look should have ended long ago, or the first: since there is something to look at."""
+    """Whether a run is overdue since the last one, or since the first ledger entry if there was none."""
     run = get_last_run()
     since = run.at if run else LedgerEntry.objects.order_by("pk").values_list("created_at", flat=True).first()
     return since is not None and at - since > BooksRun.LATE_AFTER
 
 
 def raise_late_alert() -> None:
-    """Raise the alert BOOKS_LATE, which the next look that comes to its end takes back."""
+    """Raise the alert BOOKS_LATE, which the next finished run resolves."""
     run = get_last_run()
     facts = {"say": ["books_late"], "looked_at": run.at.isoformat()} if run else {"say": ["books_never"]}
     alerts.raise_alert(alerts.Kind.BOOKS_LATE, facts=facts)
 
 
 def get_last_run() -> BooksRun | None:
-    """The newest look at the books; None before the first. Its `tone` and words are in `admin/_books_badge.html`."""
+    """The newest run; None before the first."""
     return BooksRun.objects.first()
 
 
-def _examine(*, deep: bool, often: bool) -> AuditResult:
+def _run_checks(*, deep: bool, frequent: bool) -> AuditResult:
     autodiscover_modules("audit.checks")
-    stand_ins = _often if often and not deep else {}
-    chosen = [stand_ins.get(name, one) for name, one in _checks.items()]
-    reports = {report for one in chosen for report in one(deep=deep)}
+    substitutes = _frequent_checks if frequent and not deep else {}
+    chosen = [substitutes.get(name, check) for name, check in _checks.items()]
+    reports = {report for check in chosen for report in check(deep=deep)}
     problems = sorted(report for report in reports if isinstance(report, Problem))
-    looked = sorted((report for report in reports if isinstance(report, Coverage)), key=str)
+    coverage = sorted((report for report in reports if isinstance(report, Coverage)), key=str)
     if problems:
         log.error("the books have %d problems, first %s", len(problems), problems[0])
-        lines = "\n".join(map(str, sample_problems(problems, PROBLEMS_KEPT)))
-        alerts.raise_alert(alerts.Kind.BOOKS, facts={"problems": len(problems), "words": lines[:LINES_TOLD]})
+        text = "\n".join(map(str, sample_problems(problems, MAX_STORED_PROBLEMS)))
+        alerts.raise_alert(alerts.Kind.BOOKS, facts={"problems": len(problems), "words": text[:MAX_ALERT_TEXT]})
     else:
         alerts.resolve_alerts(alerts.Kind.BOOKS)
-    return AuditResult(problems, looked)
+    return AuditResult(problems, coverage)
 
 
 def find_missing_triggers(*, invariant: str, names: TriggerNames) -> Iterable[Problem]:
-    """Problems for triggers that are gone, switched off or toothless."""
+    """Yield a problem for each required trigger that is missing, disabled or without effect."""
     with connection.cursor() as cursor:
         cursor.execute(_TRIGGERS[connection.vendor])
         present = {row[0] for row in cursor.fetchall()}
     for name in names[connection.vendor]:
         if name not in present:
-            yield Problem(invariant, name, "the trigger that guards history is gone or switched off")
+            yield Problem(invariant, name, "the trigger that protects history is missing or disabled")
 
 
 _TRIGGERS = {

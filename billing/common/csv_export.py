@@ -1,4 +1,4 @@
-"""Rows as CSV that a spreadsheet opens without running anything, line by line, however long."""
+"""CSV that is generated line by line and that no spreadsheet runs as formulas."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,30 +10,30 @@ from billing.common.formatting import format_plain
 
 Cell = str | int | float | Decimal | datetime | None
 
-# What a spreadsheet takes for a formula when a cell begins with it, also in full width.
-DANGEROUS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Spreadsheets take a file without it for the system's old encoding.
+# A spreadsheet reads a cell with one of these first characters as a formula; the last four are full-width forms.
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+# Without it spreadsheets assume the system's legacy encoding.
 BOM = "\ufeff"
 
 
 class _Echo:
-    """A file that gives back what is written to it."""
+    """A file for `csv.writer` that returns each line instead of storing it."""
 
     def write(self, text: str) -> str:
         return text
 
 
 def csv_lines(rows: Iterable[Sequence[Cell]]) -> Iterator[str]:
-    """A line for each row. Words that could be a formula get an apostrophe; numbers stay numbers, with a point."""
+    """Yield a line for each row. Text that looks like a formula gets an apostrophe; numbers keep a decimal point."""
     writer: Any = csv.writer(_Echo())
     yield BOM
     for row in rows:
-        yield writer.writerow([_written(cell) for cell in row])
+        yield writer.writerow([_format_cell(cell) for cell in row])
 
 
-def _written(cell: Cell) -> str | int | float:
+def _format_cell(cell: Cell) -> str | int | float:
     if isinstance(cell, str):
-        return f"'{cell}" if cell.startswith(DANGEROUS) else cell
+        return f"'{cell}" if cell.startswith(FORMULA_PREFIXES) else cell
     if isinstance(cell, Decimal):
         return format_plain(cell)
     if isinstance(cell, datetime):

@@ -1,4 +1,4 @@
-"""What addresses and forms ask for, typed by people and by machines: days, and numbers of rows."""
+"""Days and row numbers as they come in forms and addresses."""
 
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ LARGEST_ROW_NUMBER = 2**63 - 1
 
 
 def day_field(label: Any, *, required: bool = False) -> forms.DateField:
-    """A day of this millennium. Other years are slips, and some are beyond what a clock or a database can reckon with."""
+    """A day in the years 2000 to 2999. Others are typing errors, and some overflow dates or the database."""
     return forms.DateField(
         label=label,
         required=required,
@@ -20,8 +20,8 @@ def day_field(label: Any, *, required: bool = False) -> forms.DateField:
 
 
 def parse_row_number(text: str) -> int | None:
-    """The number of a row as an address writes it; None for whatever no row can have."""
-    # Other digits than these are digits to Python as well; and so many of them are no number to it.
+    """Parse a row's number from an address; None for anything that no row can have."""
+    # `isdigit` also accepts digits of other scripts, and `int` refuses very long numbers.
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ROW_NUMBER))):
         return None
     return min(int(text), LARGEST_ROW_NUMBER)

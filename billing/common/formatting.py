@@ -1,4 +1,4 @@
-"""Amounts as people read them."""
+"""Amounts, times and sentences as people read them."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,38 +12,38 @@ from django.utils.translation import gettext as _
 from accounts.seams import clock
 
 
-def format_plain(provider_credits: Decimal) -> str:
-    """Without the zeros that a column of four decimals brings: `60`, `37.5`."""
-    return f"{provider_credits.normalize():f}"
+def format_plain(amount: Decimal) -> str:
+    """Without trailing zeros, for machines, logs and facts: `60`, `37.5`."""
+    return f"{amount.normalize():f}"
 
 
-def format_amount(provider_credits: Decimal | None) -> str:
-    """The same with the reader's separators; a dash for what is not known."""
-    if provider_credits is None:
+def format_amount(amount: Decimal | None) -> str:
+    """Without trailing zeros and with the separators of the active language; a dash for None."""
+    if amount is None:
         return "–"
-    return _grouped(format_plain(provider_credits), get_language())
+    return _group_digits(format_plain(amount), get_language())
 
 
 def format_percent(share: Decimal) -> str:
-    """A share of one as `30 %`, rounded down: what has begun is not 0 %, and what is not full is not 100 %."""
+    """A share of one as `30 %`, rounded down; shares between 0 and 1 % are `<1 %`."""
     percent = int(share * 100)
     return format_below("1 %") if share > 0 and not percent else f"{format_amount(Decimal(percent))} %"
 
 
 def format_below(least: str) -> str:
-    """For what is more than nothing and would be written as nothing: `<1 %`."""
+    """For amounts above zero that would be rounded to zero: `<1 %`."""
     return _("<%(least)s") % {"least": least}
 
 
-# A page of figures writes the same small numbers hundreds of times.
+# A page formats the same small numbers hundreds of times.
 @lru_cache(maxsize=4096)
-def _grouped(number: str, language: str | None) -> str:
-    """In the active language, which is named so that each has its own."""
+def _group_digits(number: str, language: str | None) -> str:
+    """Format in the active language; `language` is only a key of the cache."""
     return formats.number_format(number, use_l10n=True, force_grouping=True)
 
 
 def format_moment(at: datetime) -> str:
-    """The time alone when it is of today, else with its day."""
+    """The time if it is today, else the day and the time."""
     local = timezone.localtime(at)
     time = formats.time_format(local, "TIME_FORMAT")
     if local.date() == timezone.localtime(clock.now()).date():
@@ -52,7 +52,7 @@ def format_moment(at: datetime) -> str:
 
 
 def join_sentences(sentences: Iterable[str]) -> str:
-    """One after the other, set apart as the language does: Chinese leaves no space. Empty ones are left out."""
+    """Join the sentences that are not empty as the language does: Chinese uses no space."""
     text = ""
     for sentence in filter(None, sentences):
         text = _("%(before)s %(after)s") % {"before": text, "after": sentence} if text else sentence

@@ -1,6 +1,6 @@
-"""Calendar windows in the site's time zone: the hour, the day, the month that a moment falls into.
+"""Calendar windows (hours, days, months) in the site's time zone.
 
-The hour that daylight saving repeats is two windows; the day it shortens or lengthens is one, of 23 or 25 hours.
+An hour that daylight saving repeats is two windows; a day that it shortens or lengthens is one of 23 or 25 hours.
 """
 
 from collections.abc import Iterator
@@ -34,50 +34,54 @@ class Window:
 
 
 def site_zone() -> ZoneInfo:
-    """Where the site's days begin."""
+    """The time zone in which the site's days begin."""
     return ZoneInfo(settings.TIME_ZONE)
 
 
 def window_at(period: Period | str, at: datetime) -> Window:
-    """The window of this kind that `at` falls into."""
+    """The window of this period that contains `at`."""
     period = Period(period)
     local = at.astimezone(site_zone())
     if period == Period.HOUR:
-        # Counted back from the moment itself, so that a repeated hour stays two.
+        # Subtracted from the UTC time, so that a repeated hour gives two windows.
         start = at.astimezone(UTC) - timedelta(
             minutes=local.minute, seconds=local.second, microseconds=local.microsecond
         )
-        return Window(_turn(start, at + _INSTANT) or start, _turn(at, start + _HOUR) or start + _HOUR, period)
+        return Window(
+            _find_offset_change(start, at + _INSTANT) or start,
+            _find_offset_change(at, start + _HOUR) or start + _HOUR,
+            period,
+        )
     first = local.date() if period == Period.DAY else local.date().replace(day=1)
-    return Window(_midnight(first), _midnight(_after(first, period)), period)
+    return Window(_day_start(first), _day_start(_next_start(first, period)), period)
 
 
-def next_window(one: Window) -> Window:
-    """The next window of the same kind."""
-    return window_at(one.period, one.ends_at)
+def next_window(window: Window) -> Window:
+    """The next window of the same period."""
+    return window_at(window.period, window.ends_at)
 
 
 def windows_between(period: Period | str, since: datetime, until: datetime) -> Iterator[Window]:
-    """Every window of this kind that has a part in [since, until), in order."""
-    one = window_at(period, since)
-    while one.starts_at < until:
-        yield one
-        one = next_window(one)
+    """Yield every window of this period that overlaps [since, until), in order."""
+    window = window_at(period, since)
+    while window.starts_at < until:
+        yield window
+        window = next_window(window)
 
 
 def day_window(day: date) -> Window:
-    """The window of one calendar day of the site."""
-    return Window(_midnight(day), _midnight(day + timedelta(days=1)), Period.DAY)
+    """The window of a calendar day."""
+    return Window(_day_start(day), _day_start(day + timedelta(days=1)), Period.DAY)
 
 
-def _after(first: date, period: Period) -> date:
+def _next_start(first: date, period: Period) -> date:
     if period == Period.DAY:
         return first + timedelta(days=1)
     return (first + timedelta(days=32)).replace(day=1)
 
 
-def _turn(since: datetime, until: datetime) -> datetime | None:
-    """When the clock is turned in [since, until), to the second: where it is turned by half an hour, the hour ends there."""
+def _find_offset_change(since: datetime, until: datetime) -> datetime | None:
+    """When the UTC offset changes in [since, until), to the second. An hour ends there if it changes by half an hour."""
     since, until, zone = since.astimezone(UTC), until.astimezone(UTC), site_zone()
     before = since.astimezone(zone).utcoffset()
     if (until - _INSTANT).astimezone(zone).utcoffset() == before:
@@ -88,6 +92,6 @@ def _turn(since: datetime, until: datetime) -> datetime | None:
     return until.replace(microsecond=0)
 
 
-def _midnight(day: date) -> datetime:
-    """When a day begins. Where the clock jumps over midnight, its first moment is the jump."""
+def _day_start(day: date) -> datetime:
+    """When a day begins: at midnight, or at the clock change where that skips midnight."""
     return datetime.combine(day, time(), tzinfo=site_zone()).astimezone(UTC)

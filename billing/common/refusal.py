@@ -1,10 +1,10 @@
-"""What every refusal of an order is."""
+"""The base of all refusals of orders."""
 
 from typing import Any
 
 
 class Refusal(Exception):
-    """An order that is not taken. `code` is stable; `str()` is a sentence in the reader's language."""
+    """An order is refused. `code` is stable; `str()` is a sentence in the active language."""
 
     code = "refused"
 

@@ -1,4 +1,4 @@
-"""Chores that have nothing to do with each other: one that fails holds up none of the others, and is heard of all the same."""
+"""Runs several independent callables, so that one that fails does not stop the others."""
 
 import logging
 from collections.abc import Callable
@@ -7,17 +7,17 @@ log = logging.getLogger(__name__)
 
 
 class SomeCallsFailed(Exception):
-    """Some of several chores failed; all of them were tried. Each is in the log with its own trace."""
+    """At least one callable failed after all were run. Each failure is in the log with its traceback."""
 
 
-def run_all_then_raise(*chores: Callable[[], object]) -> None:
-    """Do all of them, in order; ChoresFailed once all are tried, so that the job is noted as failed."""
+def run_all_then_raise(*callables: Callable[[], object]) -> None:
+    """Run all in order and log failures; then raise SomeCallsFailed, so that the job is recorded as failed."""
     failed = []
-    for chore in chores:
+    for call in callables:
         try:
-            chore()
+            call()
         except Exception as problem:
-            log.exception("a chore failed")
-            failed.append(f"{type(problem).__name__}")
+            log.exception("a call failed")
+            failed.append(type(problem).__name__)
     if failed:
-        raise SomeCallsFailed(f"{len(failed)} of {len(chores)}: {', '.join(failed)}")
+        raise SomeCallsFailed(f"{len(failed)} of {len(callables)}: {', '.join(failed)}")

@@ -20,7 +20,7 @@ ZERO = Decimal(0)
 
 
 def estimate(*, job_id: UUID, user: User, quote: Quote) -> Spend:
-    """Note what an order will cost us, before anything is sent. Part of the order's transaction."""
+    """Create the spend of an order with its estimate, in the order's transaction."""
     spend = Spend.objects.create(
         job_id=job_id,
         user=user,
@@ -42,11 +42,11 @@ def estimate(*, job_id: UUID, user: User, quote: Quote) -> Spend:
 
 
 class NotEstimated(Exception):
-    """A paid call was about to be made for a job that is promised or settled already."""
+    """The job is promised or settled already, so it must not be sent."""
 
 
 def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
-    """Note the paid call before it is sent, counted in its budgets; BudgetSpent when one of them has no room.
+    """Store the paid call before it is sent and count it in its budgets. Raises BudgetSpent when one has no room.
 
     Never pay twice: NotEstimated, or IntegrityError when a call is live.
     """
@@ -61,8 +61,8 @@ def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
         return PaidCall.objects.create(spend=spend, account=account, started_at=at)
 
 
-def answered(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
-    """Note how the live call ended. A call that was not begun takes its promise back."""
+def record_answer(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
+    """Store the outcome of the live call. A call that was not sent releases its promise."""
     with transaction.atomic():
         live = PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.IN_FLIGHT)
         live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
@@ -72,13 +72,13 @@ def answered(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail:
             budget_usage.release(Spend.objects.get(job_id=job_id))
 
 
-def confirmed(*, job_id: UUID) -> None:
-    """An unconfirmed call turned out to have been accepted."""
+def confirm_call(*, job_id: UUID) -> None:
+    """Mark an unconfirmed call as accepted."""
     PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.UNCONFIRMED).update(outcome=Outcome.ACCEPTED)
 
 
 def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Write the actual cost, once; False when it was written before. `correct` changes a guess to a fact."""
+    """Store the actual cost once; False when it was stored before. `correct` replaces an assumed cost."""
     with transaction.atomic():
         settled = (
             Spend.objects.filter(job_id=job_id)
@@ -86,7 +86,7 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
             .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
         )
         if settled:
-            # As the row holds it, rounded: what is counted must be what a recount finds.
+            # Read again, because the database rounds: a recount must find the same amount.
             job = Spend.objects.get(job_id=job_id)
             counts: list[rollups.Count] = [
                 (Measure.SETTLED, 1),
@@ -99,15 +99,15 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
 
 
 def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Replace what was only possible or assumed by what is known now; the balance may show it from now on."""
-    guessed = Spend.objects.filter(
+    """Replace a possible or assumed cost by the known one; the balance may show it from now on."""
+    assumed = Spend.objects.filter(
         job_id=job_id, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
     )
     with transaction.atomic():
-        before = guessed.select_for_update().values_list("actual", flat=True).first()
-        # The condition decides on SQLite, where nothing locks a row.
+        before = assumed.select_for_update().values_list("actual", flat=True).first()
+        # SQLite has no row locks, so the condition on `actual` decides.
         changes = {"actual": actual, "basis": basis, "settled_at": clock.database_now()}
-        if before is None or not guessed.filter(actual=before).update(**changes):
+        if before is None or not assumed.filter(actual=before).update(**changes):
             return False
         job = Spend.objects.get(job_id=job_id)
         rollups.record_job_counts(job_id=job_id, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
@@ -115,19 +115,19 @@ def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
         return True
 
 
-def known_cost(*, job_id: UUID, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
-    """What a finished job cost: the provider's word, else the price it was ordered at."""
+def get_known_cost(*, job_id: UUID, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
+    """The cost of a finished job and its basis: as reported, else the price at which it was ordered."""
     if reported is not None:
         return reported, Basis.REPORTED
     return Spend.objects.values_list("estimated", flat=True).get(job_id=job_id), Basis.PRICE_LIST
 
 
-def calls_in_window(*, account_id: int, since: datetime) -> int:
-    """Paid calls that may have reached the provider after `since`.
+def count_calls_in_window(*, account_id: int, since: datetime) -> int:
+    """Count the paid calls that may have reached the provider after `since`.
 
-    A call arrives somewhere between its start and its answer, so one counts until a whole window has passed since its
-    answer; that way no window at the provider can hold more than the limit, however slow the network is. All times are
-    the database's, for the clocks of two hosts differ.
+    A call arrives at some time between its start and its answer, so it counts until a whole window has passed since its
+    answer. This way no window at the provider exceeds the limit, however slow the network is. All times come from the
+    database, because the clocks of two hosts differ.
     """
     calls = PaidCall.objects.filter(account_id=account_id)
     return (

@@ -209,7 +209,7 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     if running >= settings.MAX_CONCURRENT_VIDEOS:
         return Wait("slot", at + timedelta(seconds=2))
     window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
-    if spend.calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
+    if spend.count_calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
         return Wait("rate", at + timedelta(seconds=1))
     return None
 

@@ -1,4 +1,4 @@
-"""The tables of money: credits, prices, provider, spend, budgets, alerts. Each has one writer, named in its docstring."""
+"""The tables of credits, prices, provider accounts, spend, budgets and alerts. Each docstring names the table's only writer."""
 
 from billing.models.alerts import Alert, AlertDelivery, DailySummary, GatheredCause
 from billing.models.budgets import Budget, BudgetWindow, Period

@@ -1,4 +1,4 @@
-"""What operators must know. Written by `billing.alerts.services` alone."""
+"""Alerts to operators and their deliveries. Only `billing.alerts` writes them."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from accounts.seams import clock
 
 
 class Alert(models.Model):
-    """One cause in one window, however often it was triggered."""
+    """One cause in one window; `count` says how often it was triggered."""
 
     class Severity(models.TextChoices):
         INFO = "info", _("Notice")
@@ -18,40 +18,40 @@ class Alert(models.Model):
 
     class Kind(models.TextChoices):
         LOW_BALANCE = "low_balance", _("Provider balance is low")
-        CRITICAL_BALANCE = "critical_balance", _("Provider balance is critical: new work waits")
-        OUT_OF_CREDITS = "out_of_credits", _("Provider says: out of credits")
+        CRITICAL_BALANCE = "critical_balance", _("Provider balance is critical: new videos wait")
+        OUT_OF_CREDITS = "out_of_credits", _("Provider account is out of credits")
         ACCESS_DENIED = "access_denied", _("Provider refuses our key or address")
-        PROVIDER_TROUBLE = "provider_trouble", _("Provider trouble: breaker open")
+        PROVIDER_TROUBLE = "provider_trouble", _("Provider trouble: circuit breaker open")
         UNCONFIRMED = "unconfirmed", _("A paid request is unconfirmed")
         POSSIBLE_SPEND = "possible_spend", _("Refunded although the provider may have charged")
         DELAYED = "delayed", _("A video takes unusually long")
-        NOT_VISIBLE = "not_visible", _("The provider does not know a task of ours")
-        ODD_ANSWER = "odd_answer", _("The provider answers in a way we do not know")
+        NOT_VISIBLE = "not_visible", _("The provider does not know one of our tasks")
+        ODD_ANSWER = "odd_answer", _("The provider sent an unknown answer")
         FORBIDDEN_ADDRESS = "forbidden_address", _("A result points to a forbidden address")
         UNDOWNLOADED = "undownloaded", _("A result cannot be downloaded")
-        ORPHAN_CALLBACK = "orphan_callback", _("A callback for no task of ours")
+        ORPHAN_CALLBACK = "orphan_callback", _("A callback for an unknown task")
         BAD_SIGNATURE = "bad_signature", _("A callback's signature is wrong")
         STORAGE = "storage", _("Media storage has trouble")
         WORKER = "worker", _("The worker was restarted")
         BOOKS = "books", _("The books do not balance")
-        BOOKS_LATE = "books_late", _("The books were not looked at for long")
-        LATE_RESULT = "late_result", _("A video came after its refund")
-        BUDGET_SOFT = "budget_soft", _("A budget is almost spent")
-        BUDGET_HARD = "budget_hard", _("A budget is spent: new work waits")
+        BOOKS_LATE = "books_late", _("The books have not been checked for long")
+        LATE_RESULT = "late_result", _("A video arrived after its refund")
+        BUDGET_SOFT = "budget_soft", _("A budget is almost used up")
+        BUDGET_HARD = "budget_hard", _("A budget is used up: new videos wait")
         UNUSUAL_SPEND = "unusual_spend", _("Unusual spending")
-        FAILURE_RATE = "failure_rate", _("Unusually many videos fail")
-        USER_BURST = "user_burst", _("One user orders unusually much")
-        UNEXPLAINED_SPEND = "unexplained_spend", _("Provider credits are gone that no video explains")
-        PRICE_CHANGED = "price_changed", _("The provider charges another price")
-        NEGATIVE_MARGIN = "negative_margin", _("A price is below what it costs us")
-        CALLBACKS_DRY = "callbacks_dry", _("Callbacks stopped coming")
+        FAILURE_RATE = "failure_rate", _("Unusually many videos failed")
+        USER_BURST = "user_burst", _("One user ordered unusually many videos")
+        UNEXPLAINED_SPEND = "unexplained_spend", _("Provider credits are missing without explanation")
+        PRICE_CHANGED = "price_changed", _("The provider charges a different price")
+        NEGATIVE_MARGIN = "negative_margin", _("A price is below its cost")
+        CALLBACKS_DRY = "callbacks_dry", _("Callbacks stopped arriving")
         SUMMARY_UNSENT = "summary_unsent", _("The daily summary was not sent")
-        TEST = "test", _("A test")
+        TEST = "test", _("Test")
 
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     cause = models.CharField(_("cause"), max_length=200, blank=True)
-    # In English, as it was told; `facts` say the same in any language (`billing.alerts.messages`), if they are ours to say.
+    # In English; `billing.alerts.messages` makes the same text of `facts` in any language.
     detail = models.TextField(_("detail"), blank=True)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
@@ -59,7 +59,7 @@ class Alert(models.Model):
     count = models.PositiveIntegerField(_("times"), default=1)
     first_at = models.DateTimeField(_("first at"), default=clock.now)
     last_at = models.DateTimeField(_("last at"), default=clock.now)
-    reopened_at = models.DateTimeField(_("open again since"), null=True, blank=True)
+    reopened_at = models.DateTimeField(_("reopened at"), null=True, blank=True)
     acknowledged_at = models.DateTimeField(_("acknowledged at"), null=True, blank=True)
     acknowledged_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
@@ -75,9 +75,9 @@ class Alert(models.Model):
         verbose_name_plural = _("alerts")
         ordering = ("-last_at",)
         indexes = (
-            # The inbox and the banner: what is open, however long the history is.
+            # The inbox and the banner read open alerts only.
             models.Index(fields=["-last_at"], name="alert_open", condition=Q(resolved_at=None, acknowledged_at=None)),
-            # What ends with its cause.
+            # Resolving the alerts of a cause.
             models.Index(fields=["kind", "cause"], name="alert_open_kind", condition=Q(resolved_at=None)),
         )
 
@@ -86,12 +86,12 @@ class Alert(models.Model):
 
 
 class GatheredCause(models.Model):
-    """A job of which the one alert for many of a kind tells. Written by `billing.alerts`."""
+    """A job that the grouped alert of its kind includes. Written by `billing.alerts.grouping`."""
 
     kind = models.CharField(max_length=24)
     cause = models.CharField(max_length=200)
     reference = models.CharField(max_length=200, db_index=True)
-    told_at = models.DateTimeField(default=clock.now)
+    reported_at = models.DateTimeField(default=clock.now)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -103,14 +103,14 @@ class GatheredCause(models.Model):
 
 
 class AlertDelivery(models.Model):
-    """News of an alert on its way to one address: that it began, and that it is over. Written by `billing.alerts.outbox`."""
+    """A notification for one address that an alert was raised or resolved. Written by `billing.alerts.outbox`."""
 
     class Channel(models.TextChoices):
         EMAIL = "email", _("E-mail")
         WEBHOOK = "webhook", _("Webhook")
 
     class Event(models.TextChoices):
-        RAISED = "raised", _("Began")
+        RAISED = "raised", _("Raised")
         OVER = "over", _("Over")
 
     class State(models.TextChoices):
@@ -120,10 +120,10 @@ class AlertDelivery(models.Model):
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries", verbose_name=_("alert"))
     channel = models.CharField(_("by"), max_length=10, choices=Channel)
-    event = models.CharField(_("news"), max_length=6, choices=Event, default=Event.RAISED)
-    # A mail address, or the host of a webhook, whose path may be a secret.
+    event = models.CharField(_("event"), max_length=6, choices=Event, default=Event.RAISED)
+    # A mail address, or only the host of a webhook, because its path may be secret.
     address = models.CharField(_("to"), max_length=300)
-    # Counts up when the same news is due anew: a critical alert that opened again.
+    # Counts up when the same notification is due again, for a critical alert that was reopened.
     round = models.PositiveSmallIntegerField(_("time"), default=1)
     state = models.CharField(_("state"), max_length=6, choices=State, default=State.DUE)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -137,7 +137,7 @@ class AlertDelivery(models.Model):
         ordering = ("-id",)
         indexes = (
             models.Index(fields=["due_at"], name="alert_delivery_due", condition=Q(state="due")),
-            # How many mails an address was sent lately.
+            # Recent mails to an address.
             models.Index(fields=["address", "-sent_at"], name="alert_delivery_lately"),
         )
         constraints = (
@@ -151,10 +151,10 @@ class AlertDelivery(models.Model):
 
 
 class DailySummary(models.Model):
-    """The operators' morning mail about one day: whoever makes its row sends it. Written by `reports.summary_schedule`."""
+    """The operators' daily mail about one day. Inserting the row claims it. Written by `reports.summary_schedule`."""
 
     day = models.DateField(_("day"), unique=True)
-    # Whom it has not reached yet.
+    # Addresses that it was not delivered to yet.
     waiting = models.JSONField(_("still to be sent to"), default=list)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"), default=clock.now)

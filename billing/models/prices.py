@@ -1,4 +1,4 @@
-"""What a video costs. Edited in the admin; read by `billing.pricing.prices`."""
+"""The price list. Edited in the admin; read by `billing.pricing.prices`."""
 
 from django.db import models
 from django.db.models import Q
@@ -8,7 +8,7 @@ from accounts.seams import clock
 
 
 class Price(models.Model):
-    """From `valid_from` on: what one job costs us (provider credits) and its user (user credits)."""
+    """What a job costs us (provider credits) and its user (user credits) from `valid_from` on."""
 
     class Kind(models.TextChoices):
         GENERATE = "generate", _("Video from text or frames")

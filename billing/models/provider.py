@@ -12,7 +12,7 @@ from accounts.seams import clock
 
 
 class ProviderAccount(models.Model):
-    """One key at one provider: its balance, whether generation is paused, parked or broken. Locked by every dispatch."""
+    """A key at a provider: its balance, and whether new work is paused, parked or stopped by the breaker. Dispatches lock it."""
 
     class Source(models.TextChoices):
         ENVIRONMENT = "environment", _("Environment")
@@ -20,19 +20,19 @@ class ProviderAccount(models.Model):
         SANDBOX = "sandbox", _("Sandbox")
 
     class Parked(models.TextChoices):
-        """Why the provider's side stopped us; each ends by itself when the provider is well again."""
+        """Why the provider refuses us; ends automatically once the provider works again."""
 
         OUT_OF_CREDITS = "out_of_credits", _("Out of provider credits")
         ACCESS_DENIED = "access_denied", _("Key or address refused")
 
     class Pause(models.TextChoices):
-        """Why a person, or the watch over spending, stopped new work."""
+        """Why an operator or the spending watch stopped new work."""
 
         MAINTENANCE = "maintenance", _("Maintenance")
-        PROVIDER = "provider", _("Trouble at the provider")
-        COST = "cost", _("Costs are being looked at")
+        PROVIDER = "provider", _("Problems at the provider")
+        COST = "cost", _("Costs are being checked")
         UNUSUAL_SPEND = "unusual_spend", _("Unusual spending")
-        OWN_WORDS = "own_words", _("In own words")
+        OWN_WORDS = "own_words", _("Own text")
 
     class Breaker(models.TextChoices):
         CLOSED = "closed", _("Closed")
@@ -51,7 +51,7 @@ class ProviderAccount(models.Model):
 
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False)
     balance_at = models.DateTimeField(_("balance read at"), null=True, blank=True, editable=False)
-    # What nobody could explain when last looked: below zero when credits are gone. Written by `billing.reconciliation.reconcile`.
+    # The result of the last search (negative: credits are missing). Written by `billing.reconciliation.reconcile`.
     unexplained = models.DecimalField(
         _("unexplained"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False
     )
@@ -61,17 +61,17 @@ class ProviderAccount(models.Model):
     paused_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
-    # What people read: a reason we have words for in every language, or the operator's own words.
+    # Shown to users: a reason with a text in every language, or the operator's own text.
     pause_code = models.CharField(_("pause"), max_length=20, choices=Pause, blank=True, editable=False)
     pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True, editable=False)
-    # The operator's own words in other languages, by language code.
+    # The operator's own text in other languages, by language code.
     pause_words = models.JSONField(_("pause reason in other languages"), default=dict, blank=True, editable=False)
-    # Empty: until a person resumes it.
+    # Empty: until an operator resumes it.
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
     breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
-    # When it came into this state. Since it closed, for only what happened after that counts.
+    # When the breaker entered this state. While closed, only later outcomes count.
     breaker_at = models.DateTimeField(_("breaker changed at"), null=True, blank=True, editable=False)
     breaker_opened = models.PositiveIntegerField(_("openings in a row"), default=0, editable=False)
     breaker_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
@@ -93,12 +93,12 @@ class ProviderAccount(models.Model):
         return self.label
 
     def is_paused_at(self, at: datetime) -> bool:
-        """Whether new work is stopped then; a pause may have an end."""
+        """Whether a pause stops new work at this time."""
         return self.paused_at is not None and (self.paused_until is None or self.paused_until > at)
 
     @property
     def cause(self) -> str:
-        """How alerts name this account: two may bear the same label."""
+        """The cause of alerts about this account; not the label, which may not be unique."""
         return self.cause_of(self.pk)
 
     @staticmethod
@@ -107,14 +107,14 @@ class ProviderAccount(models.Model):
 
 
 class ProviderOutcome(models.Model):
-    """How one call to the provider ended. Rows of the breaker's window; only ever inserted, and forgotten after a day.
+    """The outcome of a call to the provider, for the breaker's window. Inserted, never changed, and deleted after a day.
 
-    Every paid call is here; of the free ones the failures, and what went well while failures are near.
+    Holds all paid calls, failed free calls, and successful free calls while failures are recent.
     """
 
     class Call(models.TextChoices):
         PAID = "paid", _("Order")
-        POLL = "poll", _("Question")
+        POLL = "poll", _("Poll")
         BALANCE = "balance", _("Balance")
 
     account = models.ForeignKey(ProviderAccount, models.CASCADE, related_name="outcomes", verbose_name=_("account"))
@@ -128,7 +128,7 @@ class ProviderOutcome(models.Model):
         verbose_name_plural = _("provider outcomes")
         ordering = ("-id",)
         indexes = (
-            # The breaker's window: one account's last calls.
+            # The breaker's window: an account's last calls.
             models.Index(fields=["account", "-at"], name="outcome_window"),
         )
 
@@ -137,7 +137,7 @@ class ProviderOutcome(models.Model):
 
 
 class UserHold(models.Model):
-    """One user's new videos are held: by a person, or because of a burst that nobody expected."""
+    """A hold on a user's new videos, by an operator or after an unusual burst of orders."""
 
     class Code(models.TextChoices):
         BURST = "burst", _("Unusually many videos at once")
@@ -152,7 +152,7 @@ class UserHold(models.Model):
     held_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    # Empty: until a person lets go.
+    # Empty: until an operator ends it.
     until = models.DateTimeField(_("until"), null=True, blank=True)
 
     class Meta:
@@ -165,7 +165,7 @@ class UserHold(models.Model):
 
 
 class BalanceSnapshot(models.Model):
-    """What the provider said we had, and what we had promised, at one moment."""
+    """The provider's balance and the promised credits at the time of a reading."""
 
     account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="snapshots", verbose_name=_("account"))
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4)
@@ -177,7 +177,7 @@ class BalanceSnapshot(models.Model):
         verbose_name_plural = _("balance snapshots")
         ordering = ("-taken_at",)
         indexes = (
-            # The balance's history of one account, newest first.
+            # An account's balance history, newest first.
             models.Index(fields=["account", "-taken_at"], name="snapshot_history"),
         )
 

@@ -1,4 +1,4 @@
-"""The provider's side of the books: entries, looks, prices that changed. Each table has one writer among `billing`'s modules."""
+"""Provider entries, answers about files, book checks and price proposals. Each table has one writer in `billing`."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -14,17 +14,17 @@ from billing.models.provider import BalanceSnapshot, ProviderAccount
 
 
 class ProviderEntry(models.Model):
-    """What moved our balance at the provider besides our jobs. Append-only, as the ledger: the database refuses edits."""
+    """A change of our provider balance that is not a job's cost. Append-only, like the ledger: the database refuses edits."""
 
     class Kind(models.TextChoices):
         TOP_UP = "top_up", _("Top-up")
-        RETURNED = "returned", _("Given back by the provider")
+        RETURNED = "returned", _("Returned by the provider")
         CORRECTION = "correction", _("Correction")
 
     account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="entries", verbose_name=_("account"))
     kind = models.CharField(_("kind"), max_length=12, choices=Kind)
     amount = models.DecimalField(
-        _("amount"), max_digits=14, decimal_places=4, help_text=_("Provider credits; negative when they left.")
+        _("amount"), max_digits=14, decimal_places=4, help_text=_("Provider credits; debits are negative.")
     )
     reason = models.CharField(_("reason"), max_length=500)
     actor = models.ForeignKey(
@@ -35,7 +35,7 @@ class ProviderEntry(models.Model):
     )
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
-    # When it moved the balance (in which stretch it counts), and when it was written down.
+    # When it changed the balance, and when it was recorded.
     happened_at = models.DateTimeField(_("happened at"))
     created_at = models.DateTimeField(_("written at"), default=clock.now, editable=False)
 
@@ -44,7 +44,7 @@ class ProviderEntry(models.Model):
         verbose_name_plural = _("provider entries")
         ordering = ("-happened_at", "-id")
         indexes = (
-            # What moved one account's balance in a stretch of time.
+            # An account's entries in a time range.
             models.Index(fields=["account", "-happened_at"], name="provider_entry_history"),
         )
         constraints = (
@@ -56,23 +56,23 @@ class ProviderEntry(models.Model):
         return f"{self.get_kind_display()} {self.amount:+}"
 
     @property
-    def words(self) -> str:
-        """The reason: a person's words as they are, our own in the reader's language."""
+    def reason_text(self) -> str:
+        """The reason: a person's text unchanged, an automatic one in the active language."""
         return self.reason if self.actor_id else gettext(self.reason)
 
 
 class FileAnswer(models.Model):
-    """Why a file does not agree with what was paid for it: an operator's answer to one difference. Append-only, as entries are.
+    """An operator's explanation of a file that does not match what was paid for it. Append-only, like entries.
 
-    `reference` is the job's, or the name of a file that is no job's. Written by `billing.reconciliation.file_discrepancies`.
+    `reference` is the job's, or the name of a file without a job. Written by `billing.reconciliation.file_discrepancies`.
     """
 
     class Kind(models.TextChoices):
         MISSING = "missing", _("Stored, but the file is not there")
-        UNPAID_FILE = "unpaid_file", _("Delivered, and cost us nothing")
+        UNPAID_FILE = "unpaid_file", _("Delivered, but without cost")
         PAID_WITHOUT_FILE = "paid_without_file", _("Paid, but there is no file")
         LATE = "late", _("Delivered free, after its refund")
-        STRAY = "stray", _("On the disk, but no video’s")
+        STRAY = "stray", _("On the disk, but belongs to no video")
 
     reference = models.CharField(_("reference"), max_length=300)
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
@@ -81,7 +81,7 @@ class FileAnswer(models.Model):
         _("provider credits"),
         max_digits=12,
         decimal_places=4,
-        help_text=_("What the job had cost when it was answered."),
+        help_text=_("The cost of the job when the answer was given."),
     )
     reason = models.CharField(_("reason"), max_length=500)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("actor"))
@@ -101,15 +101,15 @@ class FileAnswer(models.Model):
 
 
 class BooksRun(models.Model):
-    """One look at the books: when, and what it found."""
+    """A check of the books: when it ran and what it found."""
 
     at = models.DateTimeField(_("at"), default=clock.now)
     took_s = models.FloatField(_("took, in seconds"))
     is_deep = models.BooleanField(_("files read"), default=False)
     problems = models.PositiveIntegerField(_("problems"))
-    # How many break each invariant; empty where nothing does, and in looks of before this was kept.
+    # Problems by invariant; empty without problems, and in runs older than this field.
     counts = models.JSONField(_("by invariant"), default=dict)
-    first_problems = models.JSONField(_("the first of them"), default=list)
+    first_problems = models.JSONField(_("first problems"), default=list)
 
     class Meta:
         verbose_name = _("book check")
@@ -117,33 +117,33 @@ class BooksRun(models.Model):
         ordering = ("-at",)
         indexes = (models.Index(fields=["-at"], name="books_run_newest"),)
 
-    # A look comes every 15 minutes: three that did not come are news.
+    # A check runs every 15 minutes, so three have been missed by then.
     LATE_AFTER = timedelta(minutes=45)
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
 
     def count_of(self, invariant: str) -> int:
-        """How many problems break this invariant; of a look from before counts were kept, as many as it names."""
+        """How many problems break this invariant; runs without `counts` know only those in `first_problems`."""
         if self.counts:
             return int(self.counts.get(invariant, 0))
-        return sum(one["invariant"] == invariant for one in self.first_problems)
+        return sum(problem["invariant"] == invariant for problem in self.first_problems)
 
     @property
     def is_late(self) -> bool:
-        """Whether the next look should have come long ago, so that this one says little about now."""
+        """Whether the next check is overdue, so that this result may be outdated."""
         return clock.now() - self.at > self.LATE_AFTER
 
     @property
     def tone(self) -> str:
-        """good, warn (looked long ago) or bad."""
+        """good, warn (overdue) or bad."""
         if self.problems:
             return "bad"
         return "warn" if self.is_late else "good"
 
 
 class PriceProposal(models.Model):
-    """The provider seems to charge another price than our list says. A person applies it or puts it aside."""
+    """A price that the provider seems to charge instead of ours. An operator applies or dismisses it."""
 
     class Source(models.TextChoices):
         REPORTED = "reported", _("What finished videos cost")

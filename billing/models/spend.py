@@ -1,4 +1,4 @@
-"""What jobs cost us at the provider. Written by `billing.costs.spend` alone."""
+"""What jobs cost us at the provider. Only `billing.costs.spend` writes it."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from billing.models.provider import ProviderAccount
 
 
 class Spend(models.Model):
-    """The cost of one job in provider credits: estimated when ordered, promised when sent, actual when settled."""
+    """The cost of a job in provider credits: estimated when ordered, promised when sent, actual when settled."""
 
     class State(models.TextChoices):
         ESTIMATED = "estimated", _("Estimated")
@@ -40,7 +40,7 @@ class Spend(models.Model):
     usd_per_credit = models.DecimalField(_("US$ per provider credit"), max_digits=10, decimal_places=6)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ESTIMATED)
     basis = models.CharField(_("basis"), max_length=12, choices=Basis, blank=True)
-    # The budget windows it is counted in, and with how much: written by `billing.budgets.usage`.
+    # The budget windows that count this job, and the amount. Written by `billing.budgets.usage`.
     counted_in = models.JSONField(default=list, editable=False)
     counted = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0), editable=False)
     created_at = models.DateTimeField(_("estimated at"), default=clock.now)
@@ -51,13 +51,13 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spend")
         indexes = (
-            # What is open: active limits, promises. Small, whatever the history's size.
+            # Open jobs, for active limits and promises; small however long the history is.
             models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
             models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
             models.Index(fields=["created_at"], name="spend_by_time"),
-            # What left the balance in a stretch of time.
+            # What left the balance in a time range.
             models.Index(fields=["account", "settled_at"], name="spend_settled", condition=Q(state="settled")),
-            # What the provider took for each item lately.
+            # Recent costs of each item that the provider reported.
             models.Index(
                 fields=["model", "resolution", "kind", "-settled_at"],
                 name="spend_reported",
@@ -78,18 +78,18 @@ class Spend(models.Model):
 
     @property
     def difference(self) -> Decimal | None:
-        """How much dearer it was than estimated, in provider credits; None while its cost is not known."""
+        """Actual minus estimated provider credits; None while the cost is not known."""
         return None if self.actual is None else self.actual - self.estimated
 
 
 class PaidCall(models.Model):
-    """One paid request to the provider, written before it is sent. The database allows one live call for each spend."""
+    """A paid request to the provider, stored before it is sent. The database allows one live call for each spend."""
 
     class Outcome(models.TextChoices):
         IN_FLIGHT = "in_flight", _("In flight")
         ACCEPTED = "accepted", _("Accepted")
         REFUSED = "refused", _("Refused")
-        NOT_SENT = "not_sent", _("Not begun")
+        NOT_SENT = "not_sent", _("Not sent")
         UNCONFIRMED = "unconfirmed", _("Unconfirmed")
 
     spend = models.ForeignKey(Spend, models.PROTECT, related_name="calls", verbose_name=_("spend"))
@@ -108,7 +108,7 @@ class PaidCall(models.Model):
             models.Index(fields=["account", "answered_at"], name="paid_call_window"),
         )
         constraints = (
-            # Never pay twice, said by the database: a second request for the same spend cannot even be noted.
+            # Never pay twice: a second live request for the same spend cannot be stored.
             models.UniqueConstraint(
                 fields=["spend"],
                 condition=Q(outcome__in=["in_flight", "accepted", "unconfirmed"]),

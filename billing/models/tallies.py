@@ -1,7 +1,7 @@
-"""Counts that pages read instead of counting rows. Written by `billing.costs.rollups` alone.
+"""Counts that pages read instead of counting rows. Only `billing.costs.rollups` writes them.
 
-A mark is inserted in the transaction of what it counts: it waits for nobody and nobody waits for it. Marks are folded into
-totals a moment later; whoever reads adds the marks that are not folded yet, so a sum is exact at every moment.
+A mark is inserted in the transaction of what it counts and needs no lock. Marks are folded into totals soon after; readers
+add the unfolded marks, so that sums are always exact.
 """
 
 from django.db import models
@@ -12,12 +12,12 @@ from billing.models.budgets import Period
 
 
 class Measure(models.TextChoices):
-    """What is counted. Every measure belongs to the hour in which its job was *ordered*, so that sums compare equals."""
+    """What is counted. A job's measures all belong to the hour in which it was *ordered*, so that sums are comparable."""
 
     ORDERED = "ordered"  # jobs
     ESTIMATED = "estimated"  # provider credits
-    SETTLED = "settled"  # jobs whose cost is known
-    SETTLED_ESTIMATE = "settled_estimate"  # provider credits those were estimated at
+    SETTLED = "settled"  # jobs with a known cost
+    SETTLED_ESTIMATE = "settled_estimate"  # provider credits: the estimates of settled jobs
     ACTUAL = "actual"  # provider credits
     CHARGED = "charged"  # user credits
     REFUNDED = "refunded"  # user credits
@@ -25,13 +25,13 @@ class Measure(models.TextChoices):
     FAILED = "failed"
     CANCELLED = "cancelled"
     FAILURE = "failure"  # by reason: the label is the failure code
-    VERDICT = "verdict"  # by way: callback, poll or repair
+    VERDICT = "verdict"  # by source: callback, poll or repair
     GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.costs.histogram`
-    WAIT = "wait"  # likewise: from order to sending
+    WAIT = "wait"  # likewise, from order to sending
 
 
 class TallyMark(models.Model):
-    """One thing to be counted, not folded yet."""
+    """A count that is not folded yet."""
 
     hour = models.DateTimeField()
     model = models.CharField(max_length=40)
@@ -57,13 +57,13 @@ class Total(models.Model):
 
     class Meta:
         constraints = (
-            # In this order: all users' sums of a stretch of time stand together, and so do one user's.
+            # This field order keeps the sums of a time range together, for all users and for each user.
             models.UniqueConstraint(
                 fields=["user_id", "period", "starts_at", "measure", "model", "label"], name="total_one"
             ),
         )
         indexes = (
-            # Who counts most in one measure.
+            # Ranking users by a measure.
             models.Index(
                 fields=["period", "measure", "starts_at", "user_id", "amount"],
                 name="total_ranking",

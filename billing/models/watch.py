@@ -1,4 +1,4 @@
-"""What the watch over spending stopped, and when that ended. Written by `billing.guard.anomalies` alone."""
+"""Stops by the spending watch. Only `billing.guard.anomalies` writes them."""
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +10,7 @@ from billing.models.provider import ProviderAccount
 
 
 class WatchTrip(models.Model):
-    """One time that the watch tripped. What was seen then is the measure of what may be seen before it trips again."""
+    """One stop by the spending watch. After it, the watch stops again only above what was `seen` then."""
 
     class Kind(models.TextChoices):
         SPEND = "spend", _("Unusual spending")  # `seen`, `usual`: provider credits ordered in the hour
@@ -21,28 +21,28 @@ class WatchTrip(models.Model):
     account = models.ForeignKey(
         ProviderAccount, models.CASCADE, related_name="trips", verbose_name=_("provider account")
     )
-    # Whose burst; empty for the kinds that stop everybody.
+    # The user of a burst; empty for kinds that stop everybody.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, null=True, blank=True, related_name="+", verbose_name=_("user")
     )
     seen = models.DecimalField(_("seen"), max_digits=16, decimal_places=4)
     usual = models.DecimalField(_("usual"), max_digits=16, decimal_places=4)
     at = models.DateTimeField(_("at"), default=clock.now)
-    # When it heals by itself; empty: a person ends it.
+    # When it ends automatically; empty: an operator ends it.
     until = models.DateTimeField(_("until"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
-    by_person = models.BooleanField(_("ended by a person"), default=False)
+    by_person = models.BooleanField(_("ended by an operator"), default=False)
 
     class Meta:
-        verbose_name = _("stop by the spending watch")
-        verbose_name_plural = _("stops by the spending watch")
+        verbose_name = _("spending watch stop")
+        verbose_name_plural = _("spending watch stops")
         ordering = ("-at", "-id")
         constraints = (
             models.CheckConstraint(
                 condition=Q(kind="burst", user__isnull=False) | (~Q(kind="burst") & Q(user__isnull=True)),
                 name="watch_trip_burst_has_user",
             ),
-            # Two watches at once stop once.
+            # Concurrent runs of the watch stop only once.
             models.UniqueConstraint(
                 fields=["account"], condition=Q(ended_at=None, user=None), name="watch_trip_one_open_of_account"
             ),

@@ -1,4 +1,4 @@
-"""What users pay against what we pay, item by item, and a word when we pay more."""
+"""The margin of each price: what users pay against what we pay, with an alert when we pay more."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +15,7 @@ Kind = alerts.Kind
 
 @dataclass(frozen=True)
 class Margin:
-    """What is left of a price, or of the prices of many jobs, in US$ and as a share of what users pay."""
+    """The margin of a price, or of the prices of many jobs, in US$ and as a percentage of what users pay."""
 
     user_credits: int
     provider_credits: Decimal
@@ -27,18 +27,18 @@ class Margin:
 
     @property
     def percent(self) -> Decimal | None:
-        """Of what the user pays; None where user credits are given away."""
+        """Of what the user pays; None when user credits are free."""
         earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
         return self.usd / earned * 100 if earned else None
 
     @property
     def is_negative(self) -> bool:
-        """Whether we pay more than we get. Who gives user credits away knows that."""
+        """Whether we pay more than we earn; never while user credits are free."""
         return self.usd < 0 and settings.USD_PER_USER_CREDIT > 0
 
 
 def update_margin_alerts() -> list[prices.Quote]:
-    """Alert for each price in force that is below its cost, end the alerts of the others; returns the former."""
+    """Raise an alert for each current price below its cost, resolve those of the others; returns the prices below cost."""
     below = []
     for quote in prices.list_current_quotes():
         item = Item(quote.model, quote.resolution, quote.kind)

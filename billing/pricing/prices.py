@@ -1,4 +1,4 @@
-"""Prices: what one job costs us and its user, at a moment. A missing price refuses the job."""
+"""The price list: what a job costs us and its user at a given time. An order without a price is refused."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,17 +11,17 @@ from accounts.seams import clock
 from billing.models import Price
 
 Kind = Price.Kind
-# What can be ordered by itself; the others are made of a video that is there already, and some cost next to nothing.
+# Items that can be ordered by themselves; the others need an existing video.
 NEW_VIDEOS = (Kind.GENERATE, Kind.REFERENCE)
 
 
 class NoPrice(Exception):
-    """Nothing is sold under that model, resolution and kind today."""
+    """There is no price for this model, resolution and kind."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """The price of one job: whole user credits, decimal provider credits, and those in US$."""
+    """The price of a job: whole user credits, decimal provider credits, and those in US$."""
 
     model: str
     resolution: str
@@ -56,7 +56,7 @@ def list_current_prices(*, at: datetime | None = None) -> list[Price]:
 
 
 def list_current_quotes(*, at: datetime | None = None) -> list[Quote]:
-    """Every item's price valid at `at`, cheapest first within a kind."""
+    """The price of every item at `at`, cheapest first within a kind."""
     return [
         _quote(price)
         for price in sorted(list_current_prices(at=at), key=lambda price: (price.kind, price.user_credits))
@@ -64,16 +64,16 @@ def list_current_quotes(*, at: datetime | None = None) -> list[Quote]:
 
 
 def get_lowest_cost(*, at: datetime | None = None, model: str = "") -> Decimal | None:
-    """The least that a new video, of this model if one is named, costs us at `at` in provider credits; None if none is sold.
+    """The lowest cost of a new video (of this model) at `at`, in provider credits; None if none is sold.
 
-    A budget or a balance that has less room than this stops all of them.
+    A budget or a balance with less room than this stops all of them.
     """
-    sold = new_video_prices(at=at).values_list("model", "provider_credits")
-    return min((cost for name, cost in sold if model in ("", name)), default=None)
+    costs = new_video_prices(at=at).values_list("model", "provider_credits")
+    return min((cost for name, cost in costs if model in ("", name)), default=None)
 
 
 def new_video_prices(*, at: datetime | None = None) -> QuerySet[Price]:
-    """The newest price of each new video that is valid at `at` (now unless given), for a statement that reads more."""
+    """The newest prices of new videos at `at` (now unless given), as a query to combine with others."""
     known = Price.objects.filter(valid_from__lte=at or clock.now(), kind__in=NEW_VIDEOS).order_by()
     same = {name: OuterRef(name) for name in ("model", "resolution", "kind")}
     return known.filter(~Exists(known.filter(**same, valid_from__gt=OuterRef("valid_from"))))

@@ -1,7 +1,7 @@
-"""What the provider charges by now, against our list: proposals that a person applies or puts aside.
+"""Proposals to change our price list when the provider charges other prices. An operator applies or dismisses them.
 
-A proposal comes from what finished videos cost that were ordered at the price in force, or from the provider's feed. Prices
-are never edited: a new one takes over.
+They come from the reported costs of videos that were ordered at the current price, or from the provider's price feed.
+Prices are never edited: a new row replaces them.
 """
 
 from collections import Counter
@@ -22,25 +22,25 @@ from billing.pricing import margins, prices
 State = PriceProposal.State
 Source = PriceProposal.Source
 
-# So many of an item's last costs are looked at, and so many of them must agree.
+# A proposal needs MIN_EQUAL_COSTS equal costs among the last COMPARED_COSTS of an item.
 COMPARED_COSTS, MIN_EQUAL_COSTS = 3, 2
 REPORTED_WITHIN = timedelta(days=7)
-# A price that is so many times ours, or so small a part of it, is a mistake until somebody says otherwise.
+# A price that is more than this many times higher or lower than ours is taken for a mistake.
 IMPLAUSIBLE_FACTOR = 10
 
 
 class AlreadyDecided(Exception):
-    """Somebody has applied the proposal or put it aside already."""
+    """The proposal was applied or dismissed already."""
 
 
 def propose_from_reported_costs() -> list[PriceProposal]:
-    """Compare what the last videos of each item cost with its price; returns the proposals that stand."""
-    standing = []
+    """Compare the last reported costs of each item with its price; returns the open proposals."""
+    proposals = []
     for price in prices.list_current_prices():
         item, listed = Item(price.model, price.resolution, price.kind), price.provider_credits
-        reported = _reported(price)
-        last = Counter(reported.values_list("actual", flat=True)[:COMPARED_COSTS]).most_common(1)
-        seen, times = last[0] if last else (None, 0)
+        reported = _reported_costs(price)
+        most_common = Counter(reported.values_list("actual", flat=True)[:COMPARED_COSTS]).most_common(1)
+        seen, times = most_common[0] if most_common else (None, 0)
         if seen is None or times < MIN_EQUAL_COSTS:
             continue
         if seen == listed:
@@ -48,22 +48,22 @@ def propose_from_reported_costs() -> list[PriceProposal]:
             continue
         times = reported.filter(actual=seen).count()
         if proposal := propose_price(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=times):
-            standing.append(proposal)
-    return standing
+            proposals.append(proposal)
+    return proposals
 
 
 def propose_price(
     *, item: Item, listed: Decimal, seen: Decimal, source: PriceProposal.Source, times: int = 1
 ) -> PriceProposal | None:
-    """Note that the provider charges `seen`, and alert. None when a person has put exactly this aside."""
+    """Create or update the proposal that the provider charges `seen`, and alert. None if a person dismissed exactly this."""
     at = clock.now()
     same = PriceProposal.objects.filter(**item._asdict(), seen=seen)
     if same.filter(state=State.DISMISSED, listed=listed, decided_by__isnull=False).exists():
         return None
     with transaction.atomic():
-        former = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN).exclude(seen=seen)
-        former.update(state=State.DISMISSED, decided_at=at)
-        # One open proposal for each item and price, says the database; two who look at once make one.
+        outdated = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN).exclude(seen=seen)
+        outdated.update(state=State.DISMISSED, decided_at=at)
+        # The database allows one open proposal for each item and price, so concurrent calls create only one.
         proposal, _ = PriceProposal.objects.update_or_create(
             **item._asdict(),
             seen=seen,
@@ -80,16 +80,16 @@ def propose_price(
 
 
 def withdraw_proposals(*, item: Item, source: PriceProposal.Source) -> int:
-    """The provider charges what our list says: end what was proposed from this source; returns how many."""
-    open_ones = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN)
-    ended = open_ones.update(state=State.DISMISSED, decided_at=clock.now())
-    if ended:
-        _resolve(item)
-    return ended
+    """Dismiss this source's open proposals because the provider charges our price again; returns how many."""
+    proposals = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN)
+    dismissed = proposals.update(state=State.DISMISSED, decided_at=clock.now())
+    if dismissed:
+        _resolve_alert(item)
+    return dismissed
 
 
 def apply_proposal(*, proposal_id: int, user_credits: int, actor: User) -> Price:
-    """Take the provider's price into our list from now on, at this price for users. Raises Decided."""
+    """Add the provider's price to our list, with this price for users. Raises AlreadyDecided."""
     with transaction.atomic():
         proposal = _decide(proposal_id, State.APPLIED, actor)
         item = Item(proposal.model, proposal.resolution, proposal.kind)
@@ -99,36 +99,36 @@ def apply_proposal(*, proposal_id: int, user_credits: int, actor: User) -> Price
 
 
 def dismiss_proposal(*, proposal_id: int, actor: User) -> None:
-    """Leave our list as it is, and do not propose this again. Raises Decided."""
+    """Keep our price and do not propose this one again. Raises AlreadyDecided."""
     proposal = _decide(proposal_id, State.DISMISSED, actor)
-    _resolve(Item(proposal.model, proposal.resolution, proposal.kind))
+    _resolve_alert(Item(proposal.model, proposal.resolution, proposal.kind))
 
 
 def set_price(*, item: Item, provider_credits: Decimal, user_credits: int) -> Price:
-    """A new price, from now on; whoever had proposed just this has it."""
+    """Add a price that is valid from now on; open proposals of the same cost become applied."""
     at = clock.now()
     with transaction.atomic():
-        proposed = PriceProposal.objects.filter(**item._asdict(), seen=provider_credits, state=State.OPEN)
-        proposed.update(state=State.APPLIED, decided_at=at)
+        matching = PriceProposal.objects.filter(**item._asdict(), seen=provider_credits, state=State.OPEN)
+        matching.update(state=State.APPLIED, decided_at=at)
         price = Price.objects.create(
             **item._asdict(), provider_credits=provider_credits, user_credits=user_credits, valid_from=at
         )
-    _resolve(item)
+    _resolve_alert(item)
     return price
 
 
 def user_credits_for_same_margin(*, user_credits: int, listed: Decimal, seen: Decimal) -> int:
-    """What users would pay so that as large a share of it remains as before; whole credits, at least one."""
+    """The price in whole user credits (at least one) that keeps the margin's share at the new cost."""
     return max(1, int((user_credits * seen / listed).to_integral_value(ROUND_CEILING)))
 
 
 def is_implausible(*, listed: Decimal, seen: Decimal) -> bool:
-    """Whether a price looks like a mistake: nothing or less, or out of all proportion to ours."""
+    """Whether a price is likely a mistake: not above zero, or out of proportion to ours."""
     return seen <= 0 or seen > listed * IMPLAUSIBLE_FACTOR or seen * IMPLAUSIBLE_FACTOR < listed
 
 
-def _reported(price: Price) -> QuerySet[Spend]:
-    """What the provider reported lately for videos that were ordered at this price, newest first. By an index."""
+def _reported_costs(price: Price) -> QuerySet[Spend]:
+    """Recent jobs ordered at this price with a cost reported by the provider, newest first. Uses an index."""
     return Spend.objects.filter(
         model=price.model,
         resolution=price.resolution,
@@ -150,7 +150,7 @@ def _decide(proposal_id: int, state: PriceProposal.State, actor: User) -> PriceP
     return PriceProposal.objects.get(pk=proposal_id)
 
 
-def _resolve(item: Item) -> None:
-    """End the alert unless another proposal for the item stands."""
+def _resolve_alert(item: Item) -> None:
+    """Resolve the item's alert unless another proposal is open."""
     if not PriceProposal.objects.filter(**item._asdict(), state=State.OPEN).exists():
         alerts.resolve_alerts(alerts.Kind.PRICE_CHANGED, cause=str(item))

@@ -1,4 +1,4 @@
-"""Our accounts at providers: which is current, its key, its balance, and why it may be at rest."""
+"""Our accounts at providers: which is used, its key, its balance, and what stops it (a pause, or being parked)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,27 +21,27 @@ from billing.models import BalanceSnapshot, ProviderAccount, Spend
 from billing.provider import balance_alerts, encryption
 
 SANDBOX_KEY = "sandbox"
-# What keys are sealed for: a text sealed for anything else does not open as one.
+# Bound to the sealed text, so that a text sealed for another purpose cannot be opened as a key.
 KEY_PURPOSE = "provider-key"
-# A balance older than this is read again before it decides anything; the poller reads it each minute anyway.
+# An older balance is read again before a decision uses it; the poller reads it every minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
 
 Pause = ProviderAccount.Pause
 REASON_LENGTH = 300
-# What users read, after "paused": no capital, no stop.
+# Shown to users after "paused": without a capital letter and a full stop.
 PAUSE_TEXTS: dict[str, Promise] = {
     Pause.MAINTENANCE: gettext_lazy("maintenance; it will not take long"),
-    Pause.PROVIDER: gettext_lazy("the provider has trouble, and we wait until it is well again"),
-    Pause.COST: gettext_lazy("the operator is looking at what videos cost"),
+    Pause.PROVIDER: gettext_lazy("the provider has a problem, and we wait until it is solved"),
+    Pause.COST: gettext_lazy("the operator is checking what videos cost"),
     Pause.UNUSUAL_SPEND: gettext_lazy("more is being spent than usual, and the operator is looking into it"),
 }
 
-# A provider may refuse for want of credits while its balance reads well (a sub-key's own limit): do not flap.
+# A key may have a limit of its own, so the provider can refuse it while the balance is sufficient. This avoids flapping.
 MIN_PARKED_TIME = timedelta(seconds=30)
 
 
 class NoProviderKey(Exception):
-    """Nobody told us a key: neither the environment nor the admin, and the sandbox is not allowed. `facts` are an alert's."""
+    """No usable key: none in the environment or the admin, and the sandbox is not allowed. `facts` are for the alert."""
 
     def __init__(self, text: str, *, say: str, **facts: str) -> None:
         super().__init__(text)
@@ -50,7 +50,7 @@ class NoProviderKey(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a client needs to speak for an account. Its repr shows no key."""
+    """What a client needs to send requests for an account. The repr omits the key."""
 
     account_id: int
     base_url: str
@@ -62,12 +62,12 @@ class Credentials:
 
 
 def fingerprint(api_key: str) -> str:
-    """A name for a key that does not give it away."""
+    """A stable name for a key that does not reveal it."""
     return hashlib.sha256(b"veoapp provider key:" + api_key.encode()).hexdigest()[:32]
 
 
 def get_current_account() -> ProviderAccount:
-    """The account that new work goes to: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
+    """The account that new work uses: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
     if settings.KIE_AI_API_KEY:
         return _account_of(
             settings.KIE_AI_API_KEY,
@@ -76,13 +76,13 @@ def get_current_account() -> ProviderAccount:
             base_url=settings.KIE_AI_BASE_URL,
             upload_base_url=settings.KIE_AI_UPLOAD_BASE_URL,
         )
-    # Both in one query: every page of operators asks.
+    # One query for both, because every operators' page calls this.
     sandbox = Q(provider="kie", base_url=settings.SANDBOX_URL, key_fingerprint=fingerprint(SANDBOX_KEY))
     in_use = Q(source=ProviderAccount.Source.ADMIN, is_active=True)
-    at_hand = list(ProviderAccount.objects.select_related("paused_by").filter(in_use | sandbox))
-    for one in at_hand:
-        if one.source == ProviderAccount.Source.ADMIN and one.is_active:
-            return one
+    candidates = list(ProviderAccount.objects.select_related("paused_by").filter(in_use | sandbox))
+    for account in candidates:
+        if account.source == ProviderAccount.Source.ADMIN and account.is_active:
+            return account
     if settings.SANDBOX_ALLOWED:
         return _account_of(
             SANDBOX_KEY,
@@ -90,13 +90,13 @@ def get_current_account() -> ProviderAccount:
             label="Sandbox",
             base_url=settings.SANDBOX_URL,
             upload_base_url=settings.SANDBOX_URL,
-            known=next(iter(at_hand), None),
+            known=next(iter(candidates), None),
         )
     raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.", say="no_key")
 
 
 def get_credentials(account: ProviderAccount) -> Credentials:
-    """What speaks for this account, even after another key became current. Raises NoProviderKey, VaultError."""
+    """The credentials of an account, even if another one is current now. Raises NoProviderKey, EncryptionError."""
     if account.source == ProviderAccount.Source.SANDBOX:
         api_key = SANDBOX_KEY
     elif settings.KIE_AI_API_KEY and fingerprint(settings.KIE_AI_API_KEY) == account.key_fingerprint:
@@ -104,23 +104,23 @@ def get_credentials(account: ProviderAccount) -> Credentials:
     elif account.sealed_key:
         api_key = encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
     else:
-        text = f"The key of {account.label} is gone: it was never sealed."
+        text = f"The key of {account.label} is no longer available: it was never stored."
         raise NoProviderKey(text, say="key_gone", account=account.label)
     return Credentials(account.pk, account.base_url, account.upload_base_url, api_key)
 
 
 def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
-    """Write down what the provider says we have; a healthy balance ends a parking, a low one alerts."""
+    """Store the balance and a snapshot of it. A sufficient balance ends a parking, a low one raises an alert."""
     with transaction.atomic():
         account = lock_account(account_id)
         at = clock.database_now()
         account.balance, account.balance_at = balance, at
-        rested = account.parked_at is not None and at - account.parked_at >= MIN_PARKED_TIME
-        if account.parked_as and rested and balance > settings.CRITICAL_BALANCE_THRESHOLD:
+        may_unpark = account.parked_at is not None and at - account.parked_at >= MIN_PARKED_TIME
+        if account.parked_as and may_unpark and balance > settings.CRITICAL_BALANCE_THRESHOLD:
             account.parked_as, account.parked_at = "", None
         account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
         balance_alerts.update_balance_alerts(account, balance)
-        # Who reads a balance has a key.
+        # Reading a balance proves that there is a key.
         alerts.resolve_alerts(alerts.Kind.ACCESS_DENIED, cause=NO_KEY)
         return BalanceSnapshot.objects.create(
             account=account, balance=balance, promised=sum_promised(account_id), taken_at=at
@@ -128,13 +128,13 @@ def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
 
 
 def sum_promised(account_id: int) -> Decimal:
-    """Provider credits of jobs that were sent and are not settled."""
+    """The estimated provider credits of jobs that were sent and are not settled."""
     total = Spend.objects.filter(account_id=account_id, state=Spend.State.PROMISED).aggregate(sum=Sum("estimated"))
     return total["sum"] or Decimal(0)
 
 
 def sum_committed(account: ProviderAccount) -> Decimal:
-    """What the balance as last read may not show yet: promised, or settled since it was read. In provider credits."""
+    """Provider credits that the last read balance may not show yet: promised, or settled since it was read."""
     sent, settled = (
         jobs.values("account").annotate(sum=Sum("amount")).values_list("sum") for jobs in committed_jobs(account)
     )
@@ -142,7 +142,7 @@ def sum_committed(account: ProviderAccount) -> Decimal:
 
 
 def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
-    """The jobs behind `committed`, each with its `amount`: those promised, and those settled since. By an index each."""
+    """The jobs behind `sum_committed` with their `amount`: those promised, and those settled since. Each uses an index."""
     jobs = Spend.objects.filter(account_id=account.pk).order_by()
     since = account.balance_at or account.created_at
     return (
@@ -151,18 +151,18 @@ def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[
     )
 
 
-def get_available_balance(account: ProviderAccount, *, less: Decimal | None = None) -> Decimal | None:
-    """What may still be promised: the balance as last read, less what it may not show yet. None: never read.
+def get_available_balance(account: ProviderAccount, *, committed: Decimal | None = None) -> Decimal | None:
+    """Provider credits that may still be promised: the last read balance minus `sum_committed`. None: never read.
 
-    Everybody asks here. `less`: what is `committed`, from who has read it in a statement of its own.
+    Pass `committed` if it was read already.
     """
     if account.balance is None:
         return None
-    return account.balance - (sum_committed(account) if less is None else less)
+    return account.balance - (sum_committed(account) if committed is None else committed)
 
 
 def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
-    """Whether what is free at the provider is too little for a job of this cost, or for any. False while it is unknown."""
+    """Whether the available balance is too small for a job of this cost, or for any job. False while it is unknown."""
     free = get_available_balance(provider)
     if free is None:
         return False
@@ -170,7 +170,7 @@ def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
 
 
 def is_critical(provider: ProviderAccount) -> bool:
-    """Whether the provider's balance, as last read, is at or below the threshold that stops new work."""
+    """Whether the last read balance is at or below the threshold that stops new work."""
     return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
@@ -183,61 +183,61 @@ def pause_account(
     words: Mapping[str, str] | None = None,
     until: datetime | None = None,
 ) -> bool:
-    """Stop new work: for a reason that `pause_sentence` has words for, or in own words (also by language code).
+    """Stop new work, for one of the reasons in PAUSE_TEXTS or with a text of the operator's own.
 
-    `until`: resumes by itself then; else a person resumes it. For a code that has words, `reason` is a note (also by
-    language code) that only operators read. Nobody (`actor` None: the watch over spending) does not replace a person's
-    pause: False then. Own words without words: ValueError.
+    `reason` is that text (`words`: the same by language code); with one of PAUSE_TEXTS it is a note for operators only.
+    The pause ends at `until`, or when a person resumes it. Without an `actor` (the spending watch) a person's pause is
+    not replaced, which returns False. Raises ValueError if the operator's own text is empty.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Pause.OWN_WORDS and not reason:
-        raise ValueError("a pause in own words needs a reason")
-    kept = {language: text.strip()[:REASON_LENGTH] for language, text in (words or {}).items() if text.strip()}
+        raise ValueError("a pause without a code needs a reason")
+    texts = {language: text.strip()[:REASON_LENGTH] for language, text in (words or {}).items() if text.strip()}
     accounts = ProviderAccount.objects.filter(pk=account_id)
     at = clock.now()
     if actor is None:
         accounts = accounts.filter(Q(paused_at=None) | Q(paused_by=None) | Q(paused_until__lte=at))
     return bool(
         accounts.update(
-            paused_at=at, paused_by=actor, pause_code=code, pause_reason=reason, pause_words=kept, paused_until=until
+            paused_at=at, paused_by=actor, pause_code=code, pause_reason=reason, pause_words=texts, paused_until=until
         )
     )
 
 
 def resume_account(*, account_id: int) -> bool:
-    """Let new work go on; False when nothing was paused."""
-    return bool(_end_pauses(ProviderAccount.objects.filter(pk=account_id, paused_at__isnull=False)))
+    """End the pause; False when there was none."""
+    return bool(_clear_pauses(ProviderAccount.objects.filter(pk=account_id, paused_at__isnull=False)))
 
 
 def end_expired_pauses() -> int:
-    """Forget the pauses whose time is over (they stop nobody any more); returns how many."""
-    return _end_pauses(ProviderAccount.objects.filter(paused_until__lte=clock.now()))
+    """Clear pauses that have expired; returns how many."""
+    return _clear_pauses(ProviderAccount.objects.filter(paused_until__lte=clock.now()))
 
 
-def _end_pauses(accounts: QuerySet[ProviderAccount]) -> int:
+def _clear_pauses(accounts: QuerySet[ProviderAccount]) -> int:
     return accounts.update(
         paused_at=None, paused_by=None, pause_code="", pause_reason="", pause_words={}, paused_until=None
     )
 
 
 def format_pause_reason(account: ProviderAccount, language: str | None = None) -> str:
-    """Why new videos are paused, as users read it, in this language or the active one; it ends without a stop."""
+    """Why new videos are paused, as users read it, in this or the active language; without a full stop."""
     with translation.override(language or translation.get_language()):
-        if words := PAUSE_TEXTS.get(account.pause_code):
-            return str(words)
+        if text := PAUSE_TEXTS.get(account.pause_code):
+            return str(text)
         return format_pause_note(account)
 
 
 def format_pause_note(account: ProviderAccount) -> str:
-    """The words that were noted with the pause, in the active language if they are known in it; without a stop."""
-    spoken = translation.get_language() or settings.LANGUAGE_CODE
-    return str(account.pause_words.get(spoken) or account.pause_reason).rstrip(" .。")
+    """The text given with the pause, in the active language if it has one; without a full stop."""
+    language = translation.get_language() or settings.LANGUAGE_CODE
+    return str(account.pause_words.get(language) or account.pause_reason).rstrip(" .。")
 
 
 def park_account(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
-    """The provider will not serve us (credits, key): new work waits until a healthy balance is read.
+    """Stop new work because the provider refuses the account, until a sufficient balance is read.
 
-    Of an account that nothing is sent with (not `is_used`) nobody needs to be told.
+    Raises an alert unless the account is not in use (`is_used`).
     """
     ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.database_now())
     if is_used:
@@ -245,10 +245,10 @@ def park_account(*, account_id: int, parked_as: ProviderAccount.Parked, detail: 
 
 
 def lock_account(account_id: int) -> ProviderAccount:
-    """The account, locked until the transaction ends: whoever decides about spending holds it.
+    """The account, locked until the transaction ends, so that decisions about spending run one at a time.
 
-    Only against others who decide: a job that names its account (a foreign key's check, at its commit) never waits here,
-    for it may hold the budget windows that the decision needs.
+    The lock does not block foreign key checks: a job that refers to the account may hold budget windows that the
+    decision needs, so waiting here could deadlock.
     """
     return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_id)
 
@@ -262,7 +262,7 @@ def _account_of(
     upload_base_url: str,
     known: ProviderAccount | None = None,
 ) -> ProviderAccount:
-    # With who paused it, whom pages name.
+    # Pages show who paused it.
     account = (
         known
         or ProviderAccount.objects.select_related("paused_by").get_or_create(
@@ -274,7 +274,7 @@ def _account_of(
     )
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and encryption.is_configured():
-        # So that tasks under way can still be asked about once the environment names another key.
+        # So that running tasks can still be polled once the environment has another key.
         changes["sealed_key"] = encryption.seal(api_key, purpose=KEY_PURPOSE)
     if account.upload_base_url != upload_base_url:
         changes["upload_base_url"] = upload_base_url

@@ -1,4 +1,4 @@
-"""Tells operators how an account at the provider stands by its balance, and ends what a balance proves over."""
+"""Raises and resolves the alerts that depend on the balance of a provider account."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -9,8 +9,8 @@ from billing.alerts import services as alerts
 from billing.common.formatting import format_plain
 from billing.models import ProviderAccount
 
-# What is told of an account as long as something is sent with it or asked of it.
-_TOLD_IN_USE = (
+# Alerts about an account that make sense only while it is in use.
+_WHILE_IN_USE = (
     alerts.Kind.LOW_BALANCE,
     alerts.Kind.CRITICAL_BALANCE,
     alerts.Kind.OUT_OF_CREDITS,
@@ -20,7 +20,7 @@ _TOLD_IN_USE = (
 
 
 def update_balance_alerts(account: ProviderAccount, balance: Decimal) -> None:
-    """Alert at the threshold that the balance is under; end the alerts that this balance proves over."""
+    """Raise the alert for the threshold that is reached; resolve the alerts that this balance disproves."""
     critical, low = balance <= settings.CRITICAL_BALANCE_THRESHOLD, balance <= settings.LOW_BALANCE_THRESHOLD
     if critical:
         kind, threshold = alerts.Kind.CRITICAL_BALANCE, settings.CRITICAL_BALANCE_THRESHOLD
@@ -29,19 +29,19 @@ def update_balance_alerts(account: ProviderAccount, balance: Decimal) -> None:
     if critical or low:
         facts = {"balance": format_plain(balance), "threshold": format_plain(threshold)}
         alerts.raise_alert(kind, cause=account.cause, facts=facts)
-    over = {
+    resolved = {
         alerts.Kind.CRITICAL_BALANCE: not critical,
         alerts.Kind.LOW_BALANCE: not low,
         alerts.Kind.OUT_OF_CREDITS: not account.parked_as,
         alerts.Kind.ACCESS_DENIED: not account.parked_as,
     }
-    for kind, is_over in over.items():
-        if is_over:
+    for kind, is_resolved in resolved.items():
+        if is_resolved:
             alerts.resolve_alerts(kind, cause=account.cause)
 
 
 def resolve_unused(accounts: Iterable[ProviderAccount]) -> None:
-    """Nothing is sent with these or asked of them any more: end the alerts that no reading of a balance would ever end."""
+    """Resolve the alerts of accounts that are no longer in use: their balance is not read any more."""
     for account in accounts:
-        for kind in _TOLD_IN_USE:
+        for kind in _WHILE_IN_USE:
             alerts.resolve_alerts(kind, cause=account.cause)

@@ -1,4 +1,4 @@
-"""The history of balances, thinned out with age: every reading of a week, then one an hour, then one a day."""
+"""Thins out the balance history with age: all readings of a week, then one an hour, then one a day."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,15 +12,15 @@ KEEP_HOURLY_FOR = timedelta(days=90)
 
 
 def delete_old_readings(at: datetime) -> int:
-    """Delete readings that nobody needs so closely any more, the last of each hour or day stays; returns how many.
+    """Delete all but the last reading of each hour or day of the older periods; returns how many.
 
-    What an entry of the provider's books refers to is evidence, and stays.
+    Readings that a provider entry refers to are kept as evidence.
     """
-    # Whole hours and days: which reading is the last of one that is only partly old is not known yet.
+    # Only whole hours and days: the last reading of the others is not known yet.
     week = (at - KEEP_ALL_FOR).replace(minute=0, second=0, microsecond=0)
-    quarter = (at - KEEP_HOURLY_FOR).replace(hour=0, minute=0, second=0, microsecond=0)
-    return _keep_last_of(TruncHour, Q(taken_at__gte=quarter, taken_at__lt=week)) + _keep_last_of(
-        TruncDay, Q(taken_at__lt=quarter)
+    three_months = (at - KEEP_HOURLY_FOR).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _keep_last_of(TruncHour, Q(taken_at__gte=three_months, taken_at__lt=week)) + _keep_last_of(
+        TruncDay, Q(taken_at__lt=three_months)
     )
 
 
@@ -28,6 +28,6 @@ def _keep_last_of(truncated: type[TruncHour | TruncDay], stretch: Q) -> int:
     rows = BalanceSnapshot.objects.filter(stretch).order_by()
     spans = rows.values("account", span=truncated("taken_at", tzinfo=UTC)).annotate(last=Max("pk"))
     evidence = ProviderEntry.objects.filter(snapshot__isnull=False)
-    unneeded = rows.exclude(pk__in=spans.values("last")).exclude(pk__in=evidence.values("snapshot"))
-    deleted, _ = unneeded.delete()
+    deletable = rows.exclude(pk__in=spans.values("last")).exclude(pk__in=evidence.values("snapshot"))
+    deleted, _ = deletable.delete()
     return deleted

@@ -1,4 +1,4 @@
-"""Seals provider keys at rest: AES-256-GCM, a key id in front, so that keys can be rotated without losing the old.
+"""Encrypts provider keys at rest with AES-256-GCM. Each text starts with the id of its key, so that keys can be rotated.
 
 A sealed text reads `v1:<key id>:<base64 of nonce and ciphertext>`; the purpose is bound to it as associated data.
 """
@@ -15,11 +15,11 @@ _NONCE_BYTES = 12
 
 
 class EncryptionError(Exception):
-    """A secret cannot be sealed or opened; says which key id is missing, never the secret."""
+    """A secret cannot be sealed or unsealed. The text names the missing key id, never the secret."""
 
 
 def is_configured() -> bool:
-    """Whether there is a key to seal with."""
+    """Whether there is an encryption key."""
     return bool(settings.FIELD_ENCRYPTION_KEYS)
 
 
@@ -41,10 +41,10 @@ def load_keys() -> dict[str, bytes]:
 
 
 def newest_key_id() -> str:
-    """The id of the key that seals. Raises VaultError when there is none."""
+    """The id of the key that new texts are sealed with. Raises VaultError when there is none."""
     available = load_keys()
     if not available:
-        raise EncryptionError("FIELD_ENCRYPTION_KEYS is empty: nothing can be sealed")
+        raise EncryptionError("FIELD_ENCRYPTION_KEYS is empty: keys cannot be stored")
     return next(iter(available))
 
 
@@ -56,7 +56,7 @@ def read_key_id(sealed: str) -> str:
 def seal(secret: str, *, purpose: str) -> str:
     """Encrypt with the newest key. Raises VaultError when there is none."""
     newest = newest_key_id()
-    # A nonce must never repeat, not even under a test's seed: it is drawn from the system itself.
+    # A nonce must never repeat, not even under a test's seed, so it does not come from our seedable randomness.
     nonce = os.urandom(_NONCE_BYTES)
     sealed = nonce + AESGCM(load_keys()[newest]).encrypt(nonce, secret.encode(), purpose.encode())
     return f"v1:{newest}:{base64.b64encode(sealed).decode()}"

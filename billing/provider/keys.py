@@ -1,4 +1,4 @@
-"""The keys that operators give in the admin: kept sealed, and used for new videos once the provider has answered with them."""
+"""Provider keys that operators enter in the admin: stored sealed, and used once the provider has accepted them."""
 
 from dataclasses import dataclass, field
 
@@ -15,35 +15,32 @@ Source = ProviderAccount.Source
 
 
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
-    """Keep a key, sealed. New work goes to it only by `take_over` or `activate`. Raises VaultError without an encryption key.
+    """Store a key, sealed; `activate_if_funded` or `activate_key` puts it to use. Raises EncryptionError.
 
-    Without an upload address images go where the given address is; where neither is given, the settings say both.
+    The upload address defaults to the given base address, and both default to the settings.
     """
     sealed = encryption.seal(api_key, purpose=KEY_PURPOSE)
     base_url = base_url.rstrip("/") or settings.KIE_AI_BASE_URL
-    usual = settings.KIE_AI_UPLOAD_BASE_URL if base_url == settings.KIE_AI_BASE_URL else base_url
-    given = {
+    default_upload_url = settings.KIE_AI_UPLOAD_BASE_URL if base_url == settings.KIE_AI_BASE_URL else base_url
+    values = {
         "source": Source.ADMIN,
         "label": label,
-        "upload_base_url": upload_base_url.rstrip("/") or usual,
+        "upload_base_url": upload_base_url.rstrip("/") or default_upload_url,
         "sealed_key": sealed,
     }
-    one = {"provider": "kie", "base_url": base_url, "key_fingerprint": fingerprint(api_key)}
+    identity = {"provider": "kie", "base_url": base_url, "key_fingerprint": fingerprint(api_key)}
     with transaction.atomic():
-        # A key of the environment that is also given here is not chosen here by that.
-        ProviderAccount.objects.filter(**one).exclude(source=Source.ADMIN).update(is_active=False)
-        # A key known from the environment, or given before, keeps its account: its tasks and its books go on.
+        # Adding a key that is also in the environment does not activate it here.
+        ProviderAccount.objects.filter(**identity).exclude(source=Source.ADMIN).update(is_active=False)
+        # A key that is already known keeps its account, with its tasks and its books.
         account, _ = ProviderAccount.objects.update_or_create(
-            **one, defaults=given, create_defaults={**given, "is_active": False}
+            **identity, defaults=values, create_defaults={**values, "is_active": False}
         )
     return account
 
 
 def activate_if_funded(*, account_id: int) -> bool:
-    """Send new work to a key that the provider has just answered with; False when its balance would stop all work.
-
-    Where no other key is at hand, a small balance is no reason to leave it.
-    """
+    """Activate a key that the provider has just accepted, unless its balance is critical and another key is available."""
     account = ProviderAccount.objects.get(pk=account_id)
     if provider_accounts.is_critical(account) and _has_another(account):
         return False
@@ -52,19 +49,19 @@ def activate_if_funded(*, account_id: int) -> bool:
 
 
 def activate_key(*, account_id: int) -> None:
-    """Send new work to this key, which was tried, and to no other of them. Tasks under way keep the key that sent them."""
+    """Use only this key, which was tested, for new work. Running tasks keep the key that they were sent with."""
     with transaction.atomic():
-        given = ProviderAccount.objects.filter(source=Source.ADMIN)
-        # One order for all who do this, or two of them would wait for each other for ever.
-        list(given.select_for_update().order_by("pk"))
-        given.exclude(pk=account_id).update(is_active=False)
-        given.filter(pk=account_id).update(is_active=True)
-        # What stopped it before it answered is over.
-        given.filter(pk=account_id, parked_at__lt=F("balance_at")).update(parked_as="", parked_at=None)
+        accounts = ProviderAccount.objects.filter(source=Source.ADMIN)
+        # Always in the same order, so that two processes cannot deadlock.
+        list(accounts.select_for_update().order_by("pk"))
+        accounts.exclude(pk=account_id).update(is_active=False)
+        accounts.filter(pk=account_id).update(is_active=True)
+        # The provider accepted it after it was parked.
+        accounts.filter(pk=account_id, parked_at__lt=F("balance_at")).update(parked_as="", parked_at=None)
 
 
 def deactivate_key(*, account_id: int) -> None:
-    """Send no new work to this key; what it has under way is finished with it."""
+    """Stop using this key for new work; its running tasks are finished with it."""
     ProviderAccount.objects.filter(pk=account_id, source=Source.ADMIN).update(is_active=False)
 
 
@@ -77,7 +74,7 @@ def _has_another(account: ProviderAccount) -> bool:
 
 @dataclass(frozen=True)
 class Rotation:
-    """What a rotation did: how many keys it sealed anew, how many were so already, and which it could not open."""
+    """The outcome of `reseal_keys`: how many were resealed, how many were current already, and which failed."""
 
     resealed: int = 0
     current: int = 0
@@ -85,10 +82,10 @@ class Rotation:
 
 
 def reseal_keys() -> Rotation:
-    """Seal every stored key with the newest encryption key. Again does nothing more. Raises VaultError without a key."""
+    """Seal every stored key with the newest encryption key. Idempotent. Raises EncryptionError without a key."""
     newest = encryption.newest_key_id()
     resealed, current, problems = 0, 0, []
-    for account in _sealed():
+    for account in _accounts_with_keys():
         if encryption.read_key_id(account.sealed_key) == newest:
             current += 1
             continue
@@ -97,7 +94,7 @@ def reseal_keys() -> Rotation:
         except encryption.EncryptionError as error:
             problems.append(f"{account.label}: {error}")
             continue
-        # Not over what was sealed meanwhile: that is newer.
+        # The condition keeps a key that was stored meanwhile.
         resealed += ProviderAccount.objects.filter(pk=account.pk, sealed_key=account.sealed_key).update(
             sealed_key=sealed
         )
@@ -105,9 +102,9 @@ def reseal_keys() -> Rotation:
 
 
 def list_unreadable_keys() -> list[str]:
-    """The stored keys that cannot be opened, each with the reason; it names the key id, never the key."""
+    """The stored keys that cannot be unsealed, each with the reason, which never contains the key."""
     found = []
-    for account in _sealed():
+    for account in _accounts_with_keys():
         try:
             encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
         except encryption.EncryptionError as error:
@@ -116,9 +113,9 @@ def list_unreadable_keys() -> list[str]:
 
 
 def require_readable_keys() -> None:
-    """Refuse to start with encryption keys that do not open what is stored: VaultError, with what to do.
+    """Raise EncryptionError with instructions if a stored key cannot be unsealed; called at start.
 
-    Without a database, or before its tables are made, there is nothing to refuse.
+    Passes without a database or before the tables exist.
     """
     try:
         found = list_unreadable_keys()
@@ -126,16 +123,16 @@ def require_readable_keys() -> None:
         return
     if found:
         raise encryption.EncryptionError(
-            f"FIELD_ENCRYPTION_KEYS does not open the stored provider keys ({'; '.join(found)}). Put the missing key "
-            "back behind the newest. If it is lost, `manage.py rotate_keys --forget` removes what nobody can open; "
-            "then enter those provider keys anew in the admin."
+            f"FIELD_ENCRYPTION_KEYS does not open the stored provider keys ({'; '.join(found)}). Add the missing key "
+            "after the newest one. If it is lost, `manage.py rotate_keys --forget` removes the keys that cannot be opened; "
+            "then enter those provider keys again in the admin."
         )
 
 
 def remove_unreadable_keys() -> list[str]:
-    """Remove the sealed keys that cannot be opened; whose they were. Their tasks wait until the key is given again."""
+    """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their tasks wait for the key."""
     found = []
-    for account in _sealed():
+    for account in _accounts_with_keys():
         try:
             encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
         except encryption.EncryptionError:
@@ -144,5 +141,5 @@ def remove_unreadable_keys() -> list[str]:
     return found
 
 
-def _sealed() -> list[ProviderAccount]:
+def _accounts_with_keys() -> list[ProviderAccount]:
     return list(ProviderAccount.objects.exclude(sealed_key="").order_by("pk"))

@@ -1,9 +1,9 @@
-"""What a balance did that jobs and entries do not explain: reckoning alone, no rows, no clock. In provider credits.
+"""Computes which changes of a balance no job or entry explains, without database and clock. In provider credits.
 
-A provider takes a job's credits somewhere between our sending it and our learning its cost. Until then a reading may show
-it or not, so each reading allows a *range* of what may be unexplained. The track holds what all readings so far allow in
-common; a reading that allows none of it is a jump, no larger than it must be. Hence a provider that does as it says
-never makes one, at whatever moment it charges, and what is taken besides is found in full at the first quiet reading.
+A provider charges a job at some time between our sending it and our learning its cost. Until then a reading may or may
+not include it, so each reading allows a *range* of unexplained amounts. The track keeps the intersection of all ranges so
+far. A reading outside it is a jump, of the smallest size that is possible. A provider that charges correctly therefore
+never causes a jump, whenever it charges, and other losses are found in full at the first reading without open jobs.
 """
 
 from bisect import bisect_left
@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Reading:
-    """A balance as read, and the number of the row it comes from."""
+    """A balance that was read, and the id of its row."""
 
     at: datetime
     balance: Decimal
@@ -26,7 +26,7 @@ class Reading:
 
 
 class Job(NamedTuple):
-    """From `since` on it may have taken up to `most`; from `known_at` on it has taken `actual`. None: never known."""
+    """May have cost up to `most` from `since` on, and has cost `actual` from `known_at` on (None: never known)."""
 
     since: datetime
     known_at: datetime | None
@@ -36,7 +36,7 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Movement:
-    """What else moved the balance: a top-up, something given back."""
+    """Another change of the balance: a top-up, or credits given back."""
 
     at: datetime
     amount: Decimal
@@ -44,7 +44,7 @@ class Movement:
 
 @dataclass(frozen=True)
 class Jump:
-    """Between two readings the balance fell (below zero) or rose by `amount` more than anything explains, at the least."""
+    """An unexplained change between two readings, of at least `amount` (negative: credits are missing)."""
 
     before: Reading
     after: Reading
@@ -53,10 +53,10 @@ class Jump:
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """What came of it, at the last reading.
+    """The result at the last reading.
 
-    `settled` is what known jobs took since the first reading, `movements` what else moved. `open_before` may have been taken
-    before the first reading, `open_now` is what jobs not known yet may have taken. `room`: so much more than the jumps say
+    `settled` is what known jobs cost since the first reading, `movements` the sum of other changes. Open jobs may have cost
+    up to `open_before` before the first reading and up to `open_now` by the last one. Up to `room` more than the jumps say
     may have come in.
     """
 
@@ -71,24 +71,24 @@ class Track:
 
     @property
     def found(self) -> Decimal:
-        """All jumps together: below zero when credits are gone."""
+        """The sum of all jumps: negative when credits are missing."""
         return sum((jump.amount for jump in self.jumps), ZERO)
 
     @property
     def in_flight(self) -> Decimal:
-        """What jobs not known yet must have taken (less what they had taken before), for the sum to be right."""
+        """What open jobs must have cost since the first reading for the sum to be right."""
         return self.first.balance + self.movements - self.settled + self.found - self.last.balance
 
 
 def follow_balance(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[Movement]) -> Track:
-    """Follow one balance through its readings, at least one, in order of time.
+    """Follow a balance through its readings: at least one, in order of time.
 
-    `jobs` are those that may have taken something after the first reading, in any order: there may be a million, and
-    each is needed only as it passes. Movements up to the first reading are left out.
+    `jobs` are all that may have been charged after the first reading, in any order. They are consumed one by one, because
+    there may be a million. Movements up to the first reading are ignored.
     """
     first, last = readings[0], readings[-1]
     times = [reading.at for reading in readings]
-    # What each reading is the first to show, added to what is known and to the part that is not; then what none shows.
+    # Changes of the known and of the unknown amount, by the first reading that shows them; the last place is after all.
     to_known, to_unknown = ([ZERO] * (len(readings) + 1) for _ in range(2))
     for job in jobs:
         to_unknown[bisect_left(times, job.since)] += job.most
@@ -97,10 +97,10 @@ def follow_balance(readings: Sequence[Reading], jobs: Iterable[Job], movements: 
             to_known[place] -= job.actual
             to_unknown[place] -= job.most
     received = ZERO
-    for one in movements:
-        if first.at < one.at <= last.at:
-            to_known[bisect_left(times, one.at)] += one.amount
-            received += one.amount
+    for movement in movements:
+        if first.at < movement.at <= last.at:
+            to_known[bisect_left(times, movement.at)] += movement.amount
+            received += movement.amount
 
     known, unknown = first.balance, ZERO
     jumps: list[Jump] = []

@@ -1,4 +1,4 @@
-"""What operators say of files that do not agree with what was paid: one answer for each difference, and it stands."""
+"""Operators' explanations of files that do not match what was paid: one for each discrepancy, never changed."""
 
 from uuid import UUID
 
@@ -12,7 +12,10 @@ REASON_LENGTH = 500
 def record_answer(
     *, reference: str, job_id: UUID | None, kind: Kind, reason: str, actor: User
 ) -> tuple[FileAnswer, bool]:
-    """Write down why; and whether this is the answer: the first one to a difference stands. ValueError without a reason."""
+    """Store the explanation of a discrepancy; returns it, or the earlier one, and whether it was created.
+
+    Raises ValueError without a reason.
+    """
     if not reason.strip():
         raise ValueError("an answer needs a reason")
     cost = Spend.objects.filter(job_id=job_id).values_list("actual", flat=True).first() if job_id else None
@@ -29,5 +32,5 @@ def record_answer(
 
 
 def list_answered(kind: Kind) -> set[str]:
-    """The references of every difference of this kind that was answered."""
+    """The references of all explained discrepancies of this kind."""
     return set(FileAnswer.objects.filter(kind=kind).order_by().values_list("reference", flat=True))

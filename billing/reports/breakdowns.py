@@ -78,7 +78,7 @@ def build_model_rows(totals: CostTotals) -> list[ModelRow]:
 def read_user_rows(date_range: DateRange, *, limit: int = USERS_SHOWN) -> list[UserRow]:
     """Read the users with the highest estimates in one query."""
     rows = rollups.rank_users(
-        date_range.sum_period, since=date_range.since, until=date_range.until, by=Measure.ESTIMATED, most=limit
+        date_range.sum_period, since=date_range.since, until=date_range.until, by=Measure.ESTIMATED, limit=limit
     )
     return [UserRow(row.user_id, row.email, Sums(row.amounts)) for row in rows]
 

@@ -80,7 +80,7 @@ def _group_name(by: str, row: rollups.TotalRow) -> str:
 
 def _read_users(since: datetime, until: datetime) -> Iterable[tuple[str, Sums]]:
     """Yield users, the highest estimate first."""
-    rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, most=_ALL_USERS)
+    rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, limit=_ALL_USERS)
     emails = dict(User.objects.filter(pk__in=[row.user_id for row in rows]).values_list("pk", "email"))
     for row in rows:
         sums = Sums()

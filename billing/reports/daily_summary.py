@@ -191,7 +191,7 @@ def _read_balance(usual: Decimal) -> Balance | None:
 def _read_cost(day: date, daily: DailySums) -> Cost:
     sums, usual = daily[day], _mean_cost(daily, until=day)
     window = day_window(day)
-    top = rollups.rank_users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, most=1)
+    top = rollups.rank_users(Period.DAY, since=window.starts_at, until=window.ends_at, by=Measure.ESTIMATED, limit=1)
     return Cost(
         ordered=int(sums[Measure.ORDERED]),
         settled=int(sums[Measure.SETTLED]),

@@ -1,8 +1,7 @@
-"""What tests of money share: an operator's browser, a clock to set, history without its guards, prices and accounts."""
+"""Fixtures for tests of billing: an operator's client, a manual clock, an account, new spend, disabled triggers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -17,36 +16,25 @@ from billing.costs import spend
 from billing.models import ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
+from tests.clocks import ManualClock
 from tests.database import triggers_disabled
 from tests.jobs import job_id
 
 NewSpend = Callable[..., Spend]
-
-
-class SetClock:
-    """Stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
+SetClock = ManualClock
 
 
 @pytest.fixture
-def still() -> Iterator[SetClock]:
-    """Our clock, standing still."""
-    mine = SetClock()
-    with clock.replaced(mine):
-        yield mine
+def still() -> Iterator[ManualClock]:
+    """The application's clock, which moves only when the test moves it."""
+    manual = ManualClock()
+    with clock.replaced(manual):
+        yield manual
 
 
 @pytest.fixture
 def account(db: None) -> ProviderAccount:
-    """The account that new work goes to, with a good balance."""
+    """The current account, with a sufficient balance."""
     current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     current.refresh_from_db()
@@ -55,7 +43,7 @@ def account(db: None) -> ProviderAccount:
 
 @pytest.fixture
 def new_spend(alice: User) -> Callable[..., Spend]:
-    """An estimated job of Alice's."""
+    """Creates estimated jobs, by default of Alice."""
     made = 0
 
     def new(*, job: str = "", user: User = alice) -> Spend:
@@ -69,7 +57,7 @@ def new_spend(alice: User) -> Callable[..., Spend]:
 
 @pytest.fixture
 def desk(olga: User, settings: Settings) -> Client:
-    """Olga's browser, inside the operators' site."""
+    """Olga's client, signed in to the operators' site."""
     settings.STAFF_MFA_REQUIRED = False
     return browser_of(olga)
 
@@ -82,7 +70,7 @@ def browser_of(user: User) -> Client:
 
 @contextmanager
 def unguarded() -> Iterator[None]:
-    """History can be rewritten within the block: to plant what must be found."""
+    """Lift the triggers that protect history, so that a test can break it."""
     # PostgreSQL alters no table with checks still to do.
     connection.check_constraints()
     with connection.cursor() as cursor, triggers_disabled(connection, cursor):
@@ -92,14 +80,14 @@ def unguarded() -> Iterator[None]:
 
 @pytest.fixture
 def english() -> Iterator[None]:
-    """Sentences as their source writes them."""
+    """Activate English."""
     with translation.override("en"):
         yield
 
 
 @pytest.fixture
 def unlimited(settings: Settings) -> None:
-    """No budget of the environment, and days that begin at midnight UTC."""
+    """Remove the environment's budgets; days begin at midnight UTC."""
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.USER_DAILY_COST_LIMIT = Decimal(0)

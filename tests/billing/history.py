@@ -1,4 +1,4 @@
-"""Videos with a past, made by the product's own acts but without a provider: for tests of the books."""
+"""Creates videos in every state with the product's own functions, but without a provider."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -25,13 +25,13 @@ FILM, POSTER = b"a film", b"a poster"
 
 
 def waiting(user: User) -> VideoTask:
-    """Charged and queued; its price is given first."""
+    """Give the user its price and order it: charged and queued."""
     give_credits(user, 60)
     return orders.create(user=user, order=VideoOrder(prompt="a kite"), idempotency_key=str(uuid4()))
 
 
 def submitting(user: User) -> VideoTask:
-    """Its paid request is on its way."""
+    """The paid request is being sent."""
     waiting(user)
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
@@ -60,7 +60,7 @@ def downloading(user: User) -> VideoTask:
 
 
 def ready(user: User) -> VideoTask:
-    """Stored, with files that are no films but are what their rows say."""
+    """Stored, with files that are no real videos but match their rows."""
     task = downloading(user)
     file = VideoFile.objects.get(task=task)
     file.name, file.poster_name = (
@@ -79,7 +79,7 @@ def ready(user: User) -> VideoTask:
 
 
 def failed(user: User) -> VideoTask:
-    """The provider's verdict; refunded."""
+    """Failed at the provider and refunded."""
     task = generating(user)
     assert verdicts.record_failure(task_id=task.pk, report=report(task, ReportState.FAILED), source="poll")
     return task
@@ -92,7 +92,7 @@ def cancelled(user: User) -> VideoTask:
 
 
 def requeued(user: User) -> VideoTask:
-    """Sent back without a trace at the provider."""
+    """Put back into the queue because it was not sent."""
     task = submitting(user)
     wait = Wait("not_sent", clock.database_now() + timedelta(seconds=5))
     assert lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=wait)

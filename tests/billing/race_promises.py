@@ -1,8 +1,7 @@
-"""One process of a race: `python -m tests.billing.race_promises EMAIL TIMES PREFIX`. Promises as fast as it can.
+"""A process of a race: `python -m tests.billing.race_promises EMAIL TIMES PREFIX` promises jobs as fast as it can.
 
-Prints how many promises were counted, and how many found no room.
-
-It estimates its jobs first, 20 provider credits each, and waits for a line on its input, so that all begin together.
+It prints how many promises were counted, and how many exceeded a budget. It estimates its jobs first, 20 provider credits
+each, and waits for a line on its input, so that all processes begin together.
 """
 
 import sys
@@ -12,7 +11,7 @@ import django
 
 django.setup()
 
-from accounts.models import User  # noqa: E402  the models are there only now
+from accounts.models import User  # noqa: E402  needs the models
 from billing.budgets import usage as budget_usage  # noqa: E402
 from billing.costs import spend  # noqa: E402
 from billing.pricing.prices import Kind, Quote  # noqa: E402

@@ -1,4 +1,4 @@
-"""Races of real processes: all are ready before the first begins."""
+"""Runs several processes at the same time: all are ready before the first begins."""
 
 import subprocess
 import sys
@@ -7,12 +7,12 @@ PROCESSES = 8
 
 
 def race(module: str, *arguments: str, environment: dict[str, str], within_s: float = 240) -> list[tuple[int, int]]:
-    """Run `python -m module ARGUMENTS` eight times at once ("{n}" in an argument is the process's own number).
+    """Run `python -m module ARGUMENTS` eight times at once ("{n}" in an argument is the process's number).
 
-    Returns the two numbers that each printed at its end.
+    Returns the two numbers that each prints at its end.
     """
     environment = {**environment, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
-    runners = [
+    processes = [
         subprocess.Popen(
             [sys.executable, "-m", module, *(argument.replace("{n}", str(n)) for argument in arguments)],
             stdin=subprocess.PIPE,
@@ -23,16 +23,16 @@ def race(module: str, *arguments: str, environment: dict[str, str], within_s: fl
         for n in range(PROCESSES)
     ]
     try:
-        for runner in runners:
-            assert runner.stdout is not None
-            assert runner.stdout.readline() == "ready\n"
-        for runner in runners:
-            assert runner.stdin is not None
-            runner.stdin.write("go\n")
-            runner.stdin.flush()
-        answers = [runner.communicate(timeout=within_s)[0].split() for runner in runners]
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        outputs = [process.communicate(timeout=within_s)[0].split() for process in processes]
     finally:
-        for runner in runners:
-            runner.kill()
-            runner.wait()
-    return [(int(first), int(second)) for first, second in answers]
+        for process in processes:
+            process.kill()
+            process.wait()
+    return [(int(first), int(second)) for first, second in outputs]

@@ -12,7 +12,7 @@ from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.models import BooksRun
 from billing.provider import accounts as provider_accounts
-from tests.billing import weeks
+from tests.billing import generated_history
 from tests.billing.conftest import SetClock
 from tests.browser.test_pages import find_violations
 from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
@@ -38,7 +38,9 @@ def at(settings: Settings) -> Iterator[datetime]:
 @pytest.fixture
 def week(at: datetime) -> datetime:
     """A week of videos, with alerts, a worker and balanced books."""
-    weeks.make(at=at, days=7, a_day=40, users=[make_person(f"person{number}@example.com") for number in range(4)])
+    generated_history.generate(
+        at=at, days=7, a_day=40, users=[make_person(f"person{number}@example.com") for number in range(4)]
+    )
     JobRequest.objects.create(name="canary", started_at=at)
     BooksRun.objects.create(at=at - timedelta(minutes=2), took_s=1, problems=0)
     alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day 10000")

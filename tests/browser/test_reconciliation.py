@@ -13,7 +13,7 @@ from accounts.seams import clock
 from billing.models import BooksRun, FileAnswer, ProviderEntry, Spend
 from tests.billing import history
 from tests.billing.conftest import SetClock
-from tests.billing.purse import Purse
+from tests.billing.simulated_provider import SimulatedProvider
 from tests.browser.input_devices import InputDevice, Keyboard, Mouse, Touch
 from tests.browser.test_pages import find_violations
 from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
@@ -27,39 +27,39 @@ REASON = "Somebody tried the provider's playground"
 
 
 @pytest.fixture
-def purse(settings: Settings, alice: User) -> Iterator[Purse]:
+def provider(settings: Settings, alice: User) -> Iterator[SimulatedProvider]:
     """Our account at the provider on a Wednesday afternoon, looked at by whoever may."""
     settings.STAFF_MFA_REQUIRED = False
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
     mine = SetClock()
     mine.at = AT
     with clock.replaced(mine):
-        yield Purse(mine, alice)
+        yield SimulatedProvider(mine, alice)
 
 
 @pytest.fixture
-def missing_credits(purse: Purse) -> Purse:
+def missing_credits(provider: SimulatedProvider) -> SimulatedProvider:
     """Two videos, and 12.5 provider credits missing that no video explains."""
-    purse.read()
-    purse.job()
-    purse.job(model="veo3", actual="37.5", charged="-22.5")
-    purse.balance -= Decimal("12.5")
-    purse.read()
-    BooksRun.objects.create(at=purse.still.at, took_s=1, problems=0)
-    return purse
+    provider.read_balance()
+    provider.run_job()
+    provider.run_job(model="veo3", actual="37.5", charged="-22.5")
+    provider.balance -= Decimal("12.5")
+    provider.read_balance()
+    BooksRun.objects.create(at=provider.clock.at, took_s=1, problems=0)
+    return provider
 
 
 @pytest.fixture
-def without_file(purse: Purse) -> VideoTask:
+def without_file(provider: SimulatedProvider) -> VideoTask:
     """A paid video without a file, and a file without a video."""
-    purse.read()
-    purse.pass_(minutes=1)
-    task = history.failed(purse.user)
+    provider.read_balance()
+    provider.advance(minutes=1)
+    task = history.failed(provider.user)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
-    purse.balance -= 60
-    purse.read()
+    provider.balance -= 60
+    provider.read_balance()
     stray = {"invariant": "I15", "reference": "videos/2026/09/stray.mp4", "text": "is stored, but no row speaks of it"}
-    BooksRun.objects.create(at=purse.still.at, took_s=1, problems=1, first_problems=[stray])
+    BooksRun.objects.create(at=provider.clock.at, took_s=1, problems=1, first_problems=[stray])
     return task
 
 
@@ -71,7 +71,7 @@ def hand_of(name: str, page: Page) -> InputDevice:
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_the_page_is_accessible(
-    missing_credits: Purse, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
+    missing_credits: SimulatedProvider, olga: User, new_page: NewPage, scheme: str, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
@@ -79,7 +79,7 @@ def test_the_page_is_accessible(
         assert find_violations(page, preload=False) == [], query
 
 
-def test_the_page_before_two_readings_is_accessible(purse: Purse, olga: User, new_page: NewPage) -> None:
+def test_the_page_before_two_readings_is_accessible(provider: SimulatedProvider, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga, viewport=PHONE, reduced_motion="reduce")
     page.goto(PATH)
     expect(page.get_by_role("heading", name="Nothing to compare yet")).to_be_visible()
@@ -88,7 +88,9 @@ def test_the_page_before_two_readings_is_accessible(purse: Purse, olga: User, ne
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1100, 1440])
-def test_the_page_never_scrolls_sideways(missing_credits: Purse, olga: User, new_page: NewPage, width: int) -> None:
+def test_the_page_never_scrolls_sideways(
+    missing_credits: SimulatedProvider, olga: User, new_page: NewPage, width: int
+) -> None:
     page = new_page(user=olga, viewport=(width, 844))
     for query in ("", "?stretch=month", "?begin=2026-09-02&end=2026-09-01"):
         page.goto(PATH + query)
@@ -101,7 +103,7 @@ def test_the_page_never_scrolls_sideways(missing_credits: Purse, olga: User, new
     ids=["mouse", "finger", "keyboard"],
 )
 def test_a_correction_is_recorded_from_end_to_end(
-    missing_credits: Purse, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
+    missing_credits: SimulatedProvider, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport, has_touch=hand_name == "finger")
     hand = hand_of(hand_name, page)

@@ -19,9 +19,9 @@ from billing.guard import user_holds
 from billing.models import BooksRun, Budget, Period, PriceProposal, ProviderAccount, WatchTrip
 from billing.pricing import provider_price_changes
 from billing.provider import accounts as provider_accounts
-from tests.billing import weeks
+from tests.billing import generated_history
 from tests.billing.conftest import SetClock, still
-from tests.billing.purse import Purse
+from tests.billing.simulated_provider import SimulatedProvider
 from tests.i18n.english import CODE, UNTRANSLATED, find_english
 from tests.i18n.test_pages import PROMPT
 from tests.people import give_credits
@@ -106,13 +106,13 @@ def test_pages_about_costs_are_in_chinese(
     operator: Client, chinese_user: User, olga: User, still: SetClock, settings: Settings
 ) -> None:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    account = weeks.make(at=still.at, days=7, a_day=30, users=[chinese_user, olga])
-    purse = Purse(still, chinese_user)
+    account = generated_history.generate(at=still.at, days=7, a_day=30, users=[chinese_user, olga])
+    provider = SimulatedProvider(still, chinese_user)
     for stolen in (0, 0, 200):
-        purse.job()
-        purse.balance -= stolen
-        purse.read(minutes=20)
-    purse.send()
+        provider.run_job()
+        provider.balance -= stolen
+        provider.read_balance(minutes=20)
+    provider.send_job()
     problem = {"invariant": "I3", "reference": "video:1", "text": ""}
     BooksRun.objects.create(at=still.at, took_s=0.4, problems=2, first_problems=[problem])
     item = Item("veo3_fast", "720p", "video")

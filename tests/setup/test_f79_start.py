@@ -52,7 +52,7 @@ def test_f79_neither_web_nor_worker_starts_without_the_encryption_key(folder: Pa
         result = run_python(folder, keys, *command)
         assert result.returncode == 1
         assert "FIELD_ENCRYPTION_KEYS does not open the stored provider keys (Ours: " in result.stderr.splitlines()[-1]
-        assert "Put the missing key back behind the newest." in result.stderr
+        assert "Add the missing key after the newest one." in result.stderr
 
 
 def test_f79_migrating_and_rotating_keys_still_work(folder: Path, tmp_path: Path) -> None:

@@ -1,25 +1,30 @@
-"""The maps at the head of the large packages name every module, and nothing that is not there."""
+"""Every package says at its head what it is responsible for."""
 
+import pkgutil
 import re
+from collections.abc import Iterator
 from importlib import import_module
-from pathlib import Path
 
 import pytest
 
-# Django finds these by their names.
-FOUND_BY_NAME = {"__init__", "apps"}
-# Where a line of a map begins to name modules.
-LABEL_WIDTH = 23
+APPS = ("accounts", "billing", "videos", "veoapp")
+# A capital letter, at least four words, and a full stop.
+SENTENCE = re.compile(r"^[A-Z`\"'](?:\S*\s+){3,}\S*[.:]", re.MULTILINE)
+# Django finds these packages by their names.
+NAMED_BY_DJANGO = {"admin", "management", "commands", "migrations", "templatetags", "formats"}
 
 
-@pytest.mark.parametrize("package", ["billing", "videos"])
-def test_the_map_of_a_package_names_its_modules(package: str) -> None:
-    module = import_module(package)
-    folder = Path(str(module.__file__)).parent
-    places = re.search(r"Where to go:\n\n(.*?)\n\n", str(module.__doc__), re.DOTALL)
-    assert places is not None
-    listed = " ".join(line[LABEL_WIDTH:] for line in places[1].splitlines())
-    named = re.sub(r"\([^)]*\)", "", listed).replace(" and ", " ").replace(",", " ").split()
-    modules = {path.stem for path in folder.glob("*.py")} - FOUND_BY_NAME
-    assert sorted(name for name in named if not name.endswith("/")) == sorted(modules)
-    assert all((folder / name).is_dir() for name in named if name.endswith("/"))
+def packages() -> Iterator[str]:
+    for app in APPS:
+        yield app
+        folders = import_module(app).__path__
+        yield from (
+            found.name
+            for found in pkgutil.walk_packages(folders, f"{app}.")
+            if found.ispkg and NAMED_BY_DJANGO.isdisjoint(found.name.split("."))
+        )
+
+
+@pytest.mark.parametrize("package", sorted(packages()))
+def test_a_package_has_a_head_of_at_least_one_sentence(package: str) -> None:
+    assert SENTENCE.search(import_module(package).__doc__ or "")

@@ -64,7 +64,7 @@ def list_balance_lines(found: Reconciliation) -> list[BalanceLine]:
             is_total=True,
         ),
         BalanceLine(_("Top-ups"), signed_credits(found.top_ups)),
-        BalanceLine(_("Given back by the provider"), signed_credits(found.returned)),
+        BalanceLine(_("Returned by the provider"), signed_credits(found.returned)),
         BalanceLine(
             _("Videos whose cost is known"),
             signed_credits(-found.settled.actual),

@@ -10,10 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
+from billing.common.formatting import format_amount, join_sentences
 from billing.models import Spend
 from videos.actions import operator as operator_actions
 from videos.lifecycle import acts as lifecycle
-from videos.lifecycle.costs import format_credits
 from videos.models import VideoTask
 from videos.presentation.tiles import STATES
 
@@ -55,9 +55,7 @@ def _format_credits(task: VideoTask) -> str:
 def _format_provider_credits(spend: Spend | None) -> str:
     if spend is None:
         return _("an unknown amount")
-    return _("%(n)s provider credits") % {
-        "n": format_credits(spend.estimated if spend.actual is None else spend.actual)
-    }
+    return _("%(n)s provider credits") % {"n": format_amount(spend.estimated if spend.actual is None else spend.actual)}
 
 
 def _check_consequence(task: VideoTask, spend: Spend | None) -> str:
@@ -97,8 +95,7 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
         ),
     }
     words = after.get(Status(task.status), "")
-    # Translated, because some languages put no space after a full stop.
-    return _("%(back)s %(after)s") % {"back": back, "after": words % {"amount": _format_provider_credits(spend)}}
+    return join_sentences([back, words % {"amount": _format_provider_credits(spend)}])
 
 
 def _perform_check(task: VideoTask, seen_status: str, actor: User) -> str:

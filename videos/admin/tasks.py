@@ -21,6 +21,7 @@ from accounts.admin.lists import TolerantChangeList
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin, acting_operator
 from billing.admin.cells import chip
+from billing.common.formatting import format_amount
 from billing.guard import wait_reasons
 from billing.models import Alert, Spend
 from videos.admin import task_actions
@@ -32,7 +33,7 @@ from videos.admin.filters import (
     ResolutionFilter,
     search_tasks,
 )
-from videos.lifecycle.costs import format_credits, read_money, read_spends
+from videos.lifecycle.costs import read_money, read_spends
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_LABELS
@@ -123,12 +124,12 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("estimated"))
     def estimated(self, task: VideoTask) -> SafeString:
         spend = _spend(task)
-        return _number(format_credits(spend.estimated if spend else None))
+        return _number(format_amount(spend.estimated if spend else None))
 
     @admin.display(description=gettext_lazy("actual"))
     def actual(self, task: VideoTask) -> SafeString:
         spend = _spend(task)
-        return _number(format_credits(spend.actual if spend else None))
+        return _number(format_amount(spend.actual if spend else None))
 
     @admin.display(description=gettext_lazy("age"), ordering="-created_at")
     def age(self, task: VideoTask) -> SafeString:

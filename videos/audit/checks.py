@@ -63,7 +63,7 @@ DOWNLOAD_ALERT_AFTER = timedelta(hours=1)
 # Batch size for `IN (...)`.
 BATCH_SIZE = 500
 
-register_check(check_all_files, often=check_some_files)
+register_check(check_all_files, frequent=check_some_files)
 register_check(totals_equal_rows)
 
 

@@ -137,7 +137,7 @@ def _find_differences(month: Window, since: datetime, until: datetime) -> Iterat
 def _compare(stored: Sums, recounted: Sums) -> Iterator[Difference]:
     for key in sorted(stored.keys() | recounted.keys()):
         # SQLite sums in floating point; both are exact once rounded to the smallest stored amount.
-        amounts = [sums.get(key, ZERO).quantize(rollups.SMALLEST) for sums in (stored, recounted)]
+        amounts = [sums.get(key, ZERO).quantize(rollups.QUANTUM) for sums in (stored, recounted)]
         if amounts[0] != amounts[1]:
             yield Difference(key, *amounts)
 
@@ -207,7 +207,7 @@ def _parse_time(value: Any) -> datetime:
 
 
 def _parse_amount(value: Any) -> Decimal:
-    return Decimal(str(value or 0)).quantize(rollups.SMALLEST)
+    return Decimal(str(value or 0)).quantize(rollups.QUANTUM)
 
 
 def _filter_jobs(month: Window) -> Any:

@@ -92,8 +92,8 @@ def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float)
                 due_at=at + timedelta(seconds=due_in_s),
             )
             if moved:
-                spend.answered(job_id=task_id, outcome=spend.Outcome.ACCEPTED)
-                spend.confirmed(job_id=task_id)
+                spend.record_answer(job_id=task_id, outcome=spend.Outcome.ACCEPTED)
+                spend.confirm_call(job_id=task_id)
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
@@ -119,7 +119,7 @@ def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
             due_at=wait.until,
         )
         if moved:
-            spend.answered(job_id=task_id, outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail)
+            spend.record_answer(job_id=task_id, outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail)
         return moved
 
 
@@ -165,7 +165,7 @@ def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
             due_at=clock.database_now(),
         )
         if moved:
-            spend.answered(job_id=task_id, outcome=spend.Outcome.UNCONFIRMED, detail=detail)
+            spend.record_answer(job_id=task_id, outcome=spend.Outcome.UNCONFIRMED, detail=detail)
         return moved
 
 
@@ -182,7 +182,7 @@ def refuse(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
             detail=detail,
         )
         if moved:
-            spend.answered(job_id=task_id, outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
+            spend.record_answer(job_id=task_id, outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
             spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.NOT_SPENT)
         return moved
 
@@ -206,7 +206,7 @@ def adopt(*, task_id: UUID, provider_task_id: str) -> bool:
             due_at=at,
         )
         if moved:
-            spend.confirmed(job_id=task_id)
+            spend.confirm_call(job_id=task_id)
             alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return True
         late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_task_id=None)
@@ -224,7 +224,7 @@ def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: Us
         )
         if moved:
             reference = reference_of(task_id)
-            actual, _ = spend.known_cost(job_id=task_id, reported=None)
+            actual, _ = spend.get_known_cost(job_id=task_id, reported=None)
             if spend.settle(job_id=task_id, actual=actual, basis=spend.Basis.POSSIBLE):
                 facts = {
                     "say": ["given_up_by_hand" if actor else f"given_up_{code}"],

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
-from django.utils import formats
-
 from billing.models import LedgerEntry, PaidCall, Spend
 from videos.models import VideoTask
 
@@ -14,14 +12,6 @@ from videos.models import VideoTask
 def read_spends(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
     """The spends of these tasks by task id, in one query."""
     return {spend.job_id: spend for spend in Spend.objects.filter(job_id__in=[task.pk for task in tasks])}
-
-
-def format_credits(provider_credits: Decimal | None) -> str:
-    """Provider credits for display: `60`, `37.5`; a dash when unknown."""
-    if provider_credits is None:
-        return "–"
-    places = max(0, -int(provider_credits.normalize().as_tuple().exponent))
-    return formats.number_format(provider_credits, decimal_pos=places)
 
 
 @dataclass(frozen=True)

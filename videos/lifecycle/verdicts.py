@@ -45,7 +45,7 @@ def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
         if not moved and not _lock_late_task(task_id):
             return False
         _create_files(task_id, report.result_urls)
-        actual, basis = spend.known_cost(job_id=task_id, reported=report.provider_credits)
+        actual, basis = spend.get_known_cost(job_id=task_id, reported=report.provider_credits)
         if moved:
             spend.settle(job_id=task_id, actual=actual, basis=basis)
         else:
@@ -72,7 +72,7 @@ def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
             if report.provider_credits is not None:
                 spend.settle(job_id=task_id, actual=report.provider_credits, basis=spend.Basis.REPORTED)
             elif settings.CHARGED_WHEN_FAILED:
-                actual, _ = spend.known_cost(job_id=task_id, reported=None)
+                actual, _ = spend.get_known_cost(job_id=task_id, reported=None)
                 spend.settle(job_id=task_id, actual=actual, basis=spend.Basis.ASSUMED)
             else:
                 spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.ASSUMED)

@@ -93,7 +93,7 @@ def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
     """The webhook's JSON body. The names are a documented contract; times are ISO 8601 in UTC, texts are English."""
     alert = delivery.alert
     kind = "alert.test" if alert.kind == Alert.Kind.TEST else f"alert.{_EVENT_NAMES[Event(delivery.event)]}"
-    words = runbook_entry(alert)
+    entry = runbook_entry(alert)
     with translation.override("en"):
         return {
             "type": kind,
@@ -103,9 +103,9 @@ def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
                 "kind": alert.kind,
                 "severity": alert.severity,
                 "title": alert.get_kind_display(),
-                "meaning": str(words.means),
-                "done_by_itself": str(words.did),
-                "to_do": str(words.todo),
+                "meaning": str(entry.meaning),
+                "done_by_itself": str(entry.automatic_action),
+                "to_do": str(entry.operator_action),
                 "cause": alert.cause,
                 "detail": alert.detail,
                 "facts": alert.facts,
@@ -128,14 +128,14 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
     alert = delivery.alert
     return {
         "alert": alert,
-        "details": partial(format_message, alert),
-        "words": runbook_entry(alert),
+        "message": partial(format_message, alert),
+        "entry": runbook_entry(alert),
         "about": partial(describe_subject, alert),
         "is_over": delivery.event == Event.OVER,
         "is_again": delivery.round > 1,
-        "page": f"{settings.APP_URL}{action_path(alert)}",
-        "own_page": f"{settings.APP_URL}{alert_path(alert)}",
-        "is_test_address": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
+        "action_url": f"{settings.APP_URL}{action_path(alert)}",
+        "alert_url": f"{settings.APP_URL}{alert_path(alert)}",
+        "is_test_copy": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
     }
 
 

@@ -12,9 +12,9 @@ from django.utils.text import capfirst
 
 from billing.admin.cells import reference_link
 from billing.alerts.messages import format_detail
+from billing.common.formatting import format_amount
 from billing.models import Alert
 from videos.actions import operator as operator_actions
-from videos.lifecycle.costs import format_credits
 from videos.models import VideoTask
 
 register = template.Library()
@@ -41,7 +41,7 @@ _SCHEDULE_TIMES = ("due_at", "lease_until", "wait_until", "trouble_since")
 @register.filter
 def provider_credits(value: Decimal | None) -> str:
     """`60`, `37.5`, or a dash if the amount is unknown."""
-    return format_credits(value)
+    return format_amount(value)
 
 
 @register.filter

@@ -76,7 +76,7 @@ def canary() -> None:
 def books() -> None:
     """Audit the books."""
     job_queue.mark_started("books")
-    billing_books.run_audit(often=True)
+    billing_books.run_audit(frequent=True)
 
 
 def reconcile() -> None:

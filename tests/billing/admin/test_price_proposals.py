@@ -14,7 +14,7 @@ from billing.models import Price, PriceProposal, ProviderEntry, Spend
 from billing.pricing import prices, provider_price_changes
 from tests.billing.admin.pages import PRICES, SPEND, act, columns, new_price
 from tests.billing.conftest import SetClock
-from tests.billing.purse import Purse
+from tests.billing.simulated_provider import SimulatedProvider
 from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
@@ -153,10 +153,10 @@ def test_models_without_a_name_stay_on_the_list(desk: Client) -> None:
 
 
 def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetClock, alice: User) -> None:
-    purse = Purse(still, alice)
+    provider = SimulatedProvider(still, alice)
     for cost in ("60", "37.5", "65"):
-        purse.job(actual=cost)
-    purse.send()
+        provider.run_job(actual=cost)
+    provider.send_job()
     assert columns(desk.get(SPEND).text, "off") == ["–", "+5", "-22.5", "0"]
     assert columns(desk.get(SPEND, {"variance": "dearer"}).text, "off") == ["+5"]
     assert columns(desk.get(SPEND, {"variance": "cheaper"}).text, "off") == ["-22.5"]
@@ -170,9 +170,9 @@ def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetC
 
 
 def test_provider_entries_and_runs_are_read_only(desk: Client, still: SetClock, alice: User, olga: User) -> None:
-    purse = Purse(still, alice)
-    shot = purse.read()
-    facts = {"account": purse.account, "happened_at": shot.taken_at}
+    provider = SimulatedProvider(still, alice)
+    shot = provider.read_balance()
+    facts = {"account": provider.account, "happened_at": shot.taken_at}
     ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **facts)
     ProviderEntry.objects.create(
         kind="correction", amount=Decimal("-12.5"), reason="Playground", actor=olga, idempotency_key="2",

@@ -1,4 +1,4 @@
-"""The operators' inbox of alerts, one alert's page, and the banner on every page."""
+"""The operators' inbox of alerts, an alert's page, and the banner on every page."""
 
 import re
 from datetime import timedelta
@@ -47,7 +47,7 @@ def journal(alert: Alert) -> list[str]:
         ("snooze_week", timedelta(days=6, hours=20)),
     ],
 )
-def test_alerts_are_put_aside_and_come_back_by_themselves(
+def test_snoozed_alerts_reappear_automatically(
     desk: Client, still: SetClock, olga: User, action: str, until: timedelta
 ) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
@@ -62,7 +62,7 @@ def test_alerts_are_put_aside_and_come_back_by_themselves(
     assert journal(alert)[0].startswith("snoozed until 2026-09-0")
 
 
-def test_what_only_a_person_can_end_a_person_ends(desk: Client, olga: User) -> None:
+def test_an_alert_without_automatic_end_is_resolved_by_a_person(desk: Client, olga: User) -> None:
     event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
     assert "Mark as resolved" in page_of(desk, event)
     assert "Mark as resolved" not in page_of(desk, state)
@@ -76,9 +76,7 @@ def test_what_only_a_person_can_end_a_person_ends(desk: Client, olga: User) -> N
     assert journal(event) == ["resolved by an operator"]
 
 
-def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
-    desk: Client, settings: Settings, olga: User, still: SetClock
-) -> None:
+def test_an_alert_s_page_shows_its_runbook_entry(desk: Client, settings: Settings, olga: User, still: SetClock) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
     text = page_of(desk, alert)
@@ -97,7 +95,7 @@ def test_an_alert_s_page_says_what_it_means_what_was_done_and_what_to_do(
     assert "Snooze for an hour" not in page_of(desk, alert)
 
 
-def test_buttons_name_the_ten_thousandth_alert_as_a_machine_reads_it(desk: Client, olga: User) -> None:
+def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: User) -> None:
     alert = Alert.objects.create(pk=12_346, kind=Kind.BOOKS, severity=Alert.Severity.CRITICAL, window_key="a late one")
     text = page_of(desk, alert)
     assert '<input type="hidden" name="_selected_action" value="12346">' in text
@@ -111,7 +109,7 @@ def test_buttons_name_the_ten_thousandth_alert_as_a_machine_reads_it(desk: Clien
     assert alert.acknowledged_by == olga
 
 
-def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, still: SetClock) -> None:
+def test_a_page_shows_the_deliveries(desk: Client, settings: Settings, still: SetClock) -> None:
     quiet = alerts.raise_alert(Kind.DELAYED)
     assert "No one was notified." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
@@ -123,7 +121,7 @@ def test_a_page_says_who_was_told_and_when(desk: Client, settings: Settings, sti
     assert "Not delivered" not in desk.get(INBOX).text
 
 
-def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) -> None:
+def test_the_list_takes_as_many_queries_for_many_alerts_as_for_few(desk: Client) -> None:
     alerts.raise_alert(Kind.STORAGE)
     desk.get(INBOX)
     with CaptureQueriesContext(connection) as few:
@@ -135,7 +133,7 @@ def test_the_list_reads_as_many_rows_for_many_alerts_as_for_few(desk: Client) ->
     assert len(many) == len(few)
 
 
-def test_the_list_offers_the_kinds_that_there_are(desk: Client) -> None:
+def test_the_list_filters_by_existing_kinds(desk: Client) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.raise_alert(Kind.UNCONFIRMED)
     assert "?kind=storage" in desk.get(INBOX).text
@@ -143,14 +141,14 @@ def test_the_list_offers_the_kinds_that_there_are(desk: Client) -> None:
     assert "1 alert" in desk.get(INBOX, {"kind": "storage"}).text
 
 
-def test_an_alert_that_is_not_there_is_not_found(desk: Client) -> None:
+def test_a_missing_alert_is_not_found(desk: Client) -> None:
     assert desk.get(f"{INBOX}999/change/").status_code == 404
 
 
 # The banner
 
 
-def test_operators_read_on_every_page_what_is_critical_and_one_click_says_seen(
+def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
     desk: Client, olga: User, still: SetClock
 ) -> None:
     assert "alert-banner" not in desk.get("/").text
@@ -173,7 +171,7 @@ def test_operators_read_on_every_page_what_is_critical_and_one_click_says_seen(
     assert "alert-banner" not in desk.get("/").text
 
 
-def test_warnings_and_what_is_put_aside_or_over_make_no_banner(desk: Client, olga: User, still: SetClock) -> None:
+def test_warnings_snoozed_and_resolved_alerts_show_no_banner(desk: Client, olga: User, still: SetClock) -> None:
     alerts.raise_alert(Kind.WORKER)
     aside = alerts.raise_alert(Kind.STORAGE)
     alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + timedelta(hours=1))
@@ -196,7 +194,7 @@ def test_the_banner_costs_operators_one_query_and_others_none(desk: Client, alic
     assert "Media storage" not in browser_of(alice).get("/credits/").text
 
 
-def test_who_may_not_answer_alerts_is_not_shown_the_banner(settings: Settings, olga: User) -> None:
+def test_staff_without_the_permission_see_no_banner(settings: Settings, olga: User) -> None:
     alerts.raise_alert(Kind.STORAGE)
     settings.STAFF_MFA_REQUIRED = False
     clerk = make_person("clerk@example.com", is_staff=True)
@@ -209,7 +207,7 @@ def test_who_may_not_answer_alerts_is_not_shown_the_banner(settings: Settings, o
     assert "alert-banner" not in browser_of(olga).get("/credits/").text
 
 
-def test_whoever_asks_nobody_but_an_operator_is_told(rf: RequestFactory, alice: User) -> None:
+def test_only_operators_get_banner_items(rf: RequestFactory, alice: User) -> None:
     alerts.raise_alert(Kind.STORAGE)
     request = rf.get("/")
     request.user = alice
@@ -220,6 +218,6 @@ def test_the_button_is_no_link(desk: Client) -> None:
     assert desk.get(f"{INBOX}seen/").status_code == 405
 
 
-def test_strangers_see_no_banner(client: Client) -> None:
+def test_anonymous_visitors_see_no_banner(client: Client) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert "alert-banner" not in client.get("/").text

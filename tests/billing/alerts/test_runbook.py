@@ -1,4 +1,4 @@
-"""Every kind of alert has plain words and leads somewhere."""
+"""Every kind of alert has a runbook entry and links to a page."""
 
 import pytest
 from django.utils import translation
@@ -17,9 +17,9 @@ Kind = Alert.Kind
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_says_what_it_means_what_was_done_and_what_to_do(kind: Alert.Kind) -> None:
-    words = RUNBOOK[kind]
-    for sentence in (words.means, words.did, words.todo):
+def test_every_kind_has_three_short_sentences(kind: Alert.Kind) -> None:
+    entry = RUNBOOK[kind]
+    for sentence in (entry.meaning, entry.automatic_action, entry.operator_action):
         assert str(sentence)[0].isupper()
         assert str(sentence).endswith(".")
         assert len(str(sentence)) < 200
@@ -35,7 +35,7 @@ def test_every_kind_leads_to_a_page(still: SetClock, kind: Alert.Kind) -> None:
     )
 
 
-def test_what_is_about_a_row_leads_to_it_and_names_it(alice: User, account: ProviderAccount) -> None:
+def test_an_alert_about_a_row_links_to_it_and_names_it(alice: User, account: ProviderAccount) -> None:
     task = history.waiting(alice)
     video = alerts.raise_alert(Kind.DELAYED, cause=task.reference, reference=task.reference)
     assert runbook.action_path(video) == f"/admin/videos/videotask/{task.pk}/change/"
@@ -60,7 +60,7 @@ def test_what_is_about_a_row_leads_to_it_and_names_it(alice: User, account: Prov
     assert runbook.describe_subject(gone) == "provider account 999"
 
 
-def test_who_has_left_goes_by_number(alice: User) -> None:
+def test_deleted_users_are_named_by_number(alice: User) -> None:
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
     user_actions.close_account(user=alice, actor=None)
     assert runbook.describe_subject(burst) == f"User {alice.pk}"
@@ -68,6 +68,6 @@ def test_who_has_left_goes_by_number(alice: User) -> None:
     assert runbook.describe_subject(nobody) == "User 999999"
 
 
-def test_what_leads_nowhere_leads_to_the_alert_itself(still: SetClock) -> None:
+def test_an_alert_without_a_page_links_to_itself(still: SetClock) -> None:
     alert = alerts.raise_alert(Kind.WORKER, cause="video:no-number")
     assert runbook.action_path(alert) == runbook.alert_path(alert) == f"/admin/billing/alert/{alert.pk}/change/"

@@ -1,4 +1,4 @@
-"""One alert for each cause and window, however often it happens."""
+"""One alert for each cause and window, however often it is triggered."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ Kind = Alert.Kind
 DAY_S = timedelta(days=1).total_seconds()
 
 
-def test_a_thousand_triggers_make_one_alert_that_counts_them(still: SetClock) -> None:
+def test_a_thousand_triggers_make_one_alert_with_a_count(still: SetClock) -> None:
     for n in range(1_000):
         alerts.raise_alert(Kind.STORAGE, cause="media", detail=f"trouble {n}")
     alert = Alert.objects.get()
@@ -23,7 +23,7 @@ def test_a_thousand_triggers_make_one_alert_that_counts_them(still: SetClock) ->
     assert str(alert) == "Media storage has trouble · media"
 
 
-def test_words_stay_when_a_later_trigger_has_none(still: SetClock) -> None:
+def test_the_text_stays_when_a_later_trigger_has_none(still: SetClock) -> None:
     alerts.raise_alert(Kind.WORKER, detail="killed")
     assert alerts.raise_alert(Kind.WORKER).detail == "killed"
     assert str(Alert.objects.get()) == "The worker was restarted"
@@ -53,7 +53,7 @@ def test_a_cause_of_any_length_keeps_its_window(still: SetClock) -> None:
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
-def test_a_new_window_s_entry_takes_over_from_the_one_before(still: SetClock, olga: User) -> None:
+def test_a_new_window_s_entry_replaces_the_previous_one(still: SetClock, olga: User) -> None:
     first = alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
     still.sleep(DAY_S)
@@ -81,11 +81,11 @@ def test_a_window_may_be_an_hour_or_a_month(still: SetClock) -> None:
     assert Alert.objects.get(cause="month").count == 3
 
 
-def test_a_caller_may_know_better_how_bad_it_is(still: SetClock) -> None:
+def test_a_caller_can_set_the_severity(still: SetClock) -> None:
     assert alerts.raise_alert(Kind.DELAYED, severity=alerts.Severity.CRITICAL).severity == "critical"
 
 
-def test_an_alert_that_is_over_opens_again_with_its_cause(still: SetClock) -> None:
+def test_a_resolved_alert_is_reopened_by_its_cause(still: SetClock) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
     assert alerts.resolve_alerts(Kind.STORAGE, cause="media") == 1
@@ -95,7 +95,7 @@ def test_an_alert_that_is_over_opens_again_with_its_cause(still: SetClock) -> No
     assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, still.at)
 
 
-def test_who_had_seen_what_is_over_has_not_seen_that_it_is_back(still: SetClock, olga: User) -> None:
+def test_reopening_clears_the_acknowledgement(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     alerts.acknowledge(alert_id=alert.pk, actor=olga)
     alerts.raise_alert(Kind.STORAGE)
@@ -105,7 +105,7 @@ def test_who_had_seen_what_is_over_has_not_seen_that_it_is_back(still: SetClock,
     assert Alert.objects.get(alerts.waiting_condition(still.at)).acknowledged_by is None
 
 
-def test_what_is_put_aside_comes_back_by_itself(still: SetClock, olga: User) -> None:
+def test_a_snoozed_alert_reappears(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     assert alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + timedelta(hours=1))
     assert Alert.objects.get(alerts.snoozed_condition(still.at)).snoozed_by == olga
@@ -115,7 +115,7 @@ def test_what_is_put_aside_comes_back_by_itself(still: SetClock, olga: User) -> 
     assert not Alert.objects.filter(alerts.snoozed_condition(still.at)).exists()
 
 
-def test_what_is_put_aside_for_a_week_stays_aside_in_each_day_s_entry(still: SetClock, olga: User) -> None:
+def test_a_snooze_of_a_week_covers_each_day_s_entry(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
     until = still.at + timedelta(days=7)
     alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
@@ -125,7 +125,7 @@ def test_what_is_put_aside_for_a_week_stays_aside_in_each_day_s_entry(still: Set
     assert not alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
 
 
-def test_a_person_may_say_that_it_is_over(still: SetClock, olga: User) -> None:
+def test_a_person_can_resolve_an_alert(still: SetClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.LATE_RESULT)
     assert alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
     assert not alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
@@ -133,20 +133,20 @@ def test_a_person_may_say_that_it_is_over(still: SetClock, olga: User) -> None:
     assert (alert.resolved_at, alert.acknowledged_by) == (still.at, olga)
 
 
-def test_whoever_loses_the_race_to_be_first_is_counted(still: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_race_to_create_the_entry_is_counted(still: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
-    look = Alert.objects.filter
+    original_filter = Alert.objects.filter
 
-    def saw_none_yet(**wanted: object) -> object:
-        monkeypatch.setattr(Alert.objects, "filter", look)
+    def find_none_once(**conditions: object) -> object:
+        monkeypatch.setattr(Alert.objects, "filter", original_filter)
         return Alert.objects.none()
 
-    monkeypatch.setattr(Alert.objects, "filter", saw_none_yet)
+    monkeypatch.setattr(Alert.objects, "filter", find_none_once)
     assert alerts.raise_alert(Kind.STORAGE, cause="media").count == 2
     assert Alert.objects.count() == 1
 
 
-def test_an_alert_is_seen_once_by_the_first_who_says_so(still: SetClock, olga: User, bob: User) -> None:
+def test_only_the_first_acknowledgement_counts(still: SetClock, olga: User, bob: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     assert alerts.acknowledge(alert_id=alert.pk, actor=olga)
     assert not alerts.acknowledge(alert_id=alert.pk, actor=bob)

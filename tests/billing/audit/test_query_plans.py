@@ -29,7 +29,7 @@ TASKS = 4_000
 Statement = tuple[str, Any]
 
 autodiscover_modules("audit.checks")
-CHECKS = {**audit_runner._checks, **{f"{name}, often": check for name, check in audit_runner._often.items()}}
+CHECKS = {**audit_runner._checks, **{f"{name}, often": check for name, check in audit_runner._frequent_checks.items()}}
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("long_history")
-def test_no_check_reads_a_table_anew_for_each_row_of_another() -> None:
+def test_no_check_scans_a_table_for_each_row_of_another() -> None:
     bad: dict[str, list[str]] = {}
     for name, check in CHECKS.items():
         asked = statements_of(lambda check=check: list(check(deep=False)))  # type: ignore[misc]
@@ -114,7 +114,7 @@ def test_no_check_reads_a_table_anew_for_each_row_of_another() -> None:
 
 
 @pytest.mark.usefixtures("long_history")
-def test_what_would_be_read_anew_is_seen() -> None:
+def test_a_scan_for_each_row_is_detected() -> None:
     names = VideoTask.objects.order_by().annotate(name=Concat(Value("video:"), Cast("pk", CharField()))).values("name")
     charges = LedgerEntry.objects.filter(amount__lt=0).values("pk")
     unindexed = LedgerEntry.objects.filter(note=OuterRef("prompt")).values("pk")

@@ -1,4 +1,4 @@
-"""Each look at the books is written down, and what operators are shown of the newest one."""
+"""Each check of the books is recorded, and operators see the newest."""
 
 from datetime import timedelta
 from io import StringIO
@@ -24,12 +24,12 @@ def badge() -> str:
     return " ".join(render_to_string("admin/_books_badge.html", {"books": audit_runner.get_last_run()}).split())
 
 
-def test_before_the_first_look_the_badge_says_so() -> None:
+def test_the_badge_shows_that_there_was_no_check_yet() -> None:
     assert audit_runner.get_last_run() is None
     assert "not checked yet" in badge()
 
 
-def test_a_look_is_written_down_with_what_it_found(alice: User) -> None:
+def test_a_run_is_stored_with_its_problems(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
     (problem,) = audit_runner.run_audit().problems
@@ -43,7 +43,7 @@ def test_a_look_is_written_down_with_what_it_found(alice: User) -> None:
     assert Alert.objects.get(kind="books").resolved_at is None
 
 
-def test_the_newest_look_counts_and_ends_the_alert(alice: User) -> None:
+def test_the_newest_run_is_shown_and_ends_the_alert(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
     audit_runner.run_audit()
@@ -56,7 +56,7 @@ def test_the_newest_look_counts_and_ends_the_alert(alice: User) -> None:
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
-def test_a_look_of_long_ago_says_little_about_now() -> None:
+def test_an_overdue_run_is_shown_as_outdated() -> None:
     BooksRun.objects.create(at=clock.now() - timedelta(minutes=46), took_s=0.1, problems=0)
     run = audit_runner.get_last_run()
     assert run is not None
@@ -64,7 +64,7 @@ def test_a_look_of_long_ago_says_little_about_now() -> None:
     assert "balanced when last checked" in badge()
 
 
-def test_looks_are_forgotten_after_thirty_days() -> None:
+def test_runs_are_deleted_after_thirty_days() -> None:
     at = clock.now()
     old = BooksRun.objects.create(at=at - timedelta(days=30, minutes=1), took_s=0.1, problems=0)
     kept = BooksRun.objects.create(at=at - timedelta(days=29), took_s=0.1, problems=0)
@@ -73,14 +73,14 @@ def test_looks_are_forgotten_after_thirty_days() -> None:
     assert BooksRun.objects.filter(pk=kept.pk).exists()
 
 
-def test_the_command_s_look_counts_too() -> None:
+def test_the_command_stores_a_run_too() -> None:
     call_command("check_books", "--deep", stdout=StringIO())
     run = audit_runner.get_last_run()
     assert run is not None
     assert run.is_deep
 
 
-def test_the_books_are_looked_at_every_15_minutes_by_a_bell_of_their_own() -> None:
+def test_the_books_are_checked_every_15_minutes_by_a_job_of_their_own() -> None:
     assert "books" in sweep.enqueue_due()
     worker_tasks.books()
     assert BooksRun.objects.count() == 1
@@ -94,7 +94,7 @@ def raised(*kinds: str) -> set[str]:
     return set(Alert.objects.filter(kind__in=kinds, resolved_at=None).values_list("kind", flat=True))
 
 
-def test_many_problems_of_one_rule_hide_none_of_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_problems_of_one_invariant_do_not_hide_another(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [audit_runner.Problem("I1", f"credit account {number:03}", "odd") for number in range(400)]
     few = [audit_runner.Problem("I3", "video:1", "no refund"), audit_runner.Problem("I7", "video:2", "is not there")]
     monkeypatch.setattr(audit_runner, "_checks", {"one": lambda *, deep: [*many, *few]})
@@ -110,15 +110,15 @@ def test_many_problems_of_one_rule_hide_none_of_another(monkeypatch: pytest.Monk
     assert "I7 video:2: is not there" in said
 
 
-def test_a_look_from_before_counts_were_kept_counts_what_it_names() -> None:
+def test_a_run_without_counts_counts_its_stored_problems() -> None:
     first = [{"invariant": "I3", "reference": f"video:{number}", "text": "no refund"} for number in range(2)]
     run = BooksRun.objects.create(took_s=1, problems=2, first_problems=first)
     assert (run.counts, run.count_of("I3"), run.count_of("I7")) == ({}, 2, 0)
 
 
-def test_a_check_may_be_stood_in_for_in_the_frequent_look_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_is_replaced_in_frequent_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_runner, "_checks", {})
-    monkeypatch.setattr(audit_runner, "_often", {})
+    monkeypatch.setattr(audit_runner, "_frequent_checks", {})
 
     def whole(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Coverage]:
         return [audit_runner.Coverage("shelves", 9, 9), audit_runner.Problem("I99", "shelf 9", "is bent")]
@@ -126,17 +126,17 @@ def test_a_check_may_be_stood_in_for_in_the_frequent_look_only(monkeypatch: pyte
     def part(*, deep: bool) -> list[audit_runner.Problem | audit_runner.Coverage]:
         return [audit_runner.Coverage("shelves", 3, 9)]
 
-    audit_runner.register_check(whole, often=part)
-    assert audit_runner.run_audit(often=True) == ([], [audit_runner.Coverage("shelves", 3, 9)])
-    for found in (audit_runner.run_audit(), audit_runner.run_audit(deep=True, often=True)):
+    audit_runner.register_check(whole, frequent=part)
+    assert audit_runner.run_audit(frequent=True) == ([], [audit_runner.Coverage("shelves", 3, 9)])
+    for found in (audit_runner.run_audit(), audit_runner.run_audit(deep=True, frequent=True)):
         assert found == ([audit_runner.Problem("I99", "shelf 9", "is bent")], [audit_runner.Coverage("shelves", 9, 9)])
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("check_books", stdout=out)
-    assert out.getvalue().splitlines() == ["I99 shelf 9: is bent", "shelves: 9 of 9 looked at", "1 problems"]
+    assert out.getvalue().splitlines() == ["I99 shelf 9: is bent", "shelves: 9 of 9 checked", "1 problems"]
 
 
-def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_that_ends(still: SetClock) -> None:
+def test_overdue_checks_raise_an_alert_that_the_next_run_ends(still: SetClock) -> None:
     audit_runner.run_audit()
     still.sleep(46 * 60)
     for _ in range(3):
@@ -145,19 +145,19 @@ def test_late_books_are_told_of_by_the_sweep_and_taken_back_by_the_next_look_tha
     assert raised("books", "books_late") == {"books_late"}
     alert = Alert.objects.get(kind="books_late")
     assert (alert.severity, alert.count) == (Alert.Severity.WARNING, 2)
-    assert alert.detail.endswith("came to its end at 2026-09-01 12:00 UTC.")
-    audit_runner.run_audit(often=True)
+    assert alert.detail.endswith("check finished at 2026-09-01 12:00 UTC.")
+    audit_runner.run_audit(frequent=True)
     assert raised("books", "books_late") == set()
     still.sleep(301)
     sweep.tidy()
     assert raised("books_late") == set()
 
 
-def test_a_worker_that_comes_back_after_hours_looks_before_it_tells(still: SetClock) -> None:
+def test_a_worker_that_was_down_for_hours_checks_before_it_alerts(still: SetClock) -> None:
     audit_runner.run_audit()
     still.sleep(10 * 3600)
     sweep.tidy()
-    audit_runner.run_audit(often=True)
+    audit_runner.run_audit(frequent=True)
     still.sleep(301)
     sweep.tidy()
     still.sleep(301)
@@ -165,17 +165,17 @@ def test_a_worker_that_comes_back_after_hours_looks_before_it_tells(still: SetCl
     assert not Alert.objects.filter(kind="books_late").exists()
 
 
-def test_books_that_hold_something_and_were_never_looked_at_are_late(still: SetClock, alice: User) -> None:
+def test_books_with_entries_that_were_never_checked_are_late(still: SetClock, alice: User) -> None:
     assert not audit_runner.is_late(still.at)
     give_credits(alice, 10)
     assert not audit_runner.is_late(still.at)
     still.sleep(46 * 60)
     assert audit_runner.is_late(still.at)
     audit_runner.raise_late_alert()
-    assert Alert.objects.get(kind="books_late").detail == "No look has ever come to its end."
+    assert Alert.objects.get(kind="books_late").detail == "No check has ever finished."
 
 
-def test_books_that_balance_leave_the_alert_of_late_ones_to_the_look_s_end(still: SetClock) -> None:
+def test_the_late_alert_ends_only_when_a_run_finishes(still: SetClock) -> None:
     audit_runner.raise_late_alert()
     assert audit_runner.find_problems() == []
     assert raised("books_late") == {"books_late"}

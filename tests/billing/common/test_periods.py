@@ -1,4 +1,4 @@
-"""Calendar windows in the site's zone: each moment falls into exactly one hour, one day, one month, whatever the clock does."""
+"""Calendar windows in the site's time zone: each time falls into exactly one hour, one day and one month."""
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -40,7 +40,7 @@ def around(one: Window) -> tuple[str, str]:
 
 @pytest.mark.parametrize("zone", ZONES)
 @given(seconds=st.integers(0, 25 * 365 * 86_400), period=st.sampled_from(Period))
-def test_windows_lie_side_by_side_without_a_gap(zone: str, seconds: int, period: Period) -> None:
+def test_windows_follow_each_other_without_a_gap(zone: str, seconds: int, period: Period) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("billing.common.periods.settings.TIME_ZONE", zone)
         moment = datetime(2011, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
@@ -53,7 +53,7 @@ def test_windows_lie_side_by_side_without_a_gap(zone: str, seconds: int, period:
         assert window_at(Period.MONTH, moment).ends_at >= day.ends_at
 
 
-def test_the_short_and_the_long_day_of_berlin(settings: Settings) -> None:
+def test_the_days_of_23_and_25_hours_in_berlin(settings: Settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     short, long = day_window(date(2026, 3, 29)), day_window(date(2026, 10, 25))
     assert (around(short), hours(short)) == (("2026-03-28 23:00", "2026-03-29 22:00"), 23)
@@ -65,7 +65,7 @@ def test_the_short_and_the_long_day_of_berlin(settings: Settings) -> None:
     assert twice[0] != twice[1]
 
 
-def test_a_day_that_begins_at_one_because_midnight_was_skipped(settings: Settings) -> None:
+def test_a_day_begins_at_one_where_midnight_is_skipped(settings: Settings) -> None:
     settings.TIME_ZONE = "America/Sao_Paulo"
     jump = utc("2018-11-04T03:00")
     assert window_at(Period.DAY, jump) == day_window(date(2018, 11, 4))
@@ -76,7 +76,7 @@ def test_a_day_that_begins_at_one_because_midnight_was_skipped(settings: Setting
     assert hours(day_window(date(2018, 2, 17))) == 25
 
 
-def test_the_half_hour_of_lord_howe(settings: Settings) -> None:
+def test_the_half_hour_clock_change_of_lord_howe(settings: Settings) -> None:
     settings.TIME_ZONE = "Australia/Lord_Howe"
     autumn, spring = day_window(date(2026, 4, 5)), day_window(date(2026, 10, 4))
     assert (hours(autumn), hours(spring)) == (24.5, 23.5)
@@ -87,7 +87,7 @@ def test_the_half_hour_of_lord_howe(settings: Settings) -> None:
         assert sorted({hours(one) for one in parts}) == [0.5, 1]
 
 
-def test_a_day_that_never_was(settings: Settings) -> None:
+def test_a_skipped_day(settings: Settings) -> None:
     settings.TIME_ZONE = "Pacific/Apia"
     last = window_at(Period.DAY, utc("2011-12-30T09:59"))
     assert next_window(last).local_start.date() == date(2011, 12, 31)
@@ -108,12 +108,12 @@ def test_months_end_with_their_last_day(settings: Settings, day: str, days: int)
     assert len(list(windows_between(Period.DAY, month.starts_at, month.ends_at))) == days
 
 
-def test_a_month_is_the_sites_not_utcs(settings: Settings) -> None:
+def test_months_are_in_the_site_s_time_zone(settings: Settings) -> None:
     settings.TIME_ZONE = "Asia/Tokyo"
     assert around(window_at("month", utc("2026-09-30T15:00"))) == ("2026-09-30 15:00", "2026-10-31 15:00")
 
 
-def test_f82_there_is_one_day_rule_and_no_second_that_belongs_to_two_days(settings: Settings) -> None:
+def test_f82_no_second_belongs_to_two_days(settings: Settings) -> None:
     """Our clocks know no 23:59:60: the machine repeats or smears that second, and either way it is of one day."""
     settings.TIME_ZONE = "Europe/Berlin"
     for midnight in ("2016-12-31T23:00", "2026-03-28T23:00", "2026-10-24T22:00"):

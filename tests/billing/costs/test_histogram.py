@@ -1,4 +1,4 @@
-"""Durations in buckets: what is read from them is what was counted, within a twentieth."""
+"""Duration buckets give percentiles within five percent."""
 
 from collections import Counter
 from math import ceil
@@ -13,7 +13,7 @@ DAY_S = 86_400
 
 
 @given(st.lists(st.floats(1, 7 * DAY_S), min_size=1, max_size=60), st.floats(0, 1))
-def test_a_percentile_is_a_duration_that_was_counted_within_five_percent(durations: list[float], share: float) -> None:
+def test_a_percentile_is_within_five_percent_of_a_counted_duration(durations: list[float], share: float) -> None:
     found = duration_percentile(Counter(map(duration_bucket, durations)), share)
     assert found is not None
     exact = sorted(durations)[max(ceil(share * len(durations)) - 1, 0)]
@@ -21,12 +21,12 @@ def test_a_percentile_is_a_duration_that_was_counted_within_five_percent(duratio
     assert exact / 1.05 <= found <= exact * 1.05
 
 
-def test_what_nobody_counted_has_no_percentile() -> None:
+def test_an_empty_histogram_has_no_percentile() -> None:
     assert duration_percentile({}, 0.5) is None
     assert duration_percentile({"40": 0, "50": -1}, 0.5) is None
 
 
-def test_a_bucket_that_was_taken_back_counts_nothing() -> None:
+def test_a_bucket_with_a_sum_of_zero_is_ignored() -> None:
     counts = {duration_bucket(10): 5, duration_bucket(1000): -3}
     assert duration_percentile(counts, 1) == pytest.approx(10, rel=0.05)
 

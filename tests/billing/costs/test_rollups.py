@@ -1,4 +1,4 @@
-"""Counts are exact at every moment, folded or not."""
+"""Counts are always exact, folded or not."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -49,7 +49,7 @@ def test_a_sum_is_the_same_before_during_and_after_folding() -> None:
 
 
 @pytest.mark.django_db
-def test_hours_hold_no_labels_and_days_do() -> None:
+def test_labels_are_kept_by_day_and_not_by_hour() -> None:
     count()
     rollups.fold_marks()
     assert ("veo3_fast", "failure", "moderation") not in sums(Period.HOUR)
@@ -58,28 +58,28 @@ def test_hours_hold_no_labels_and_days_do() -> None:
 
 
 @pytest.mark.django_db
-def test_the_users_who_spent_most_come_first_with_folded_and_unfolded_sums() -> None:
+def test_users_are_ranked_by_folded_and_unfolded_sums() -> None:
     count(user_id=1, credits="60")
     count(user_id=2, credits="250")
     rollups.fold_marks()
     count(user_id=1, credits="200", model="veo3")
-    found = rollups.rank_users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, most=2)
+    found = rollups.rank_users(Period.DAY, since=DAY, until=DAY + timedelta(days=1), by=Measure.ESTIMATED, limit=2)
     assert [(row.user_id, row.amounts["estimated"]) for row in found] == [(1, Decimal(260)), (2, Decimal(250))]
     assert found[0].amounts["ordered"] == 2
 
 
 @pytest.mark.django_db
-def test_no_more_is_folded_at_once_than_wanted() -> None:
+def test_folding_stops_at_the_limit() -> None:
     count()
     assert rollups.has_unfolded_marks()
-    assert rollups.fold_marks(most=0) == 0
+    assert rollups.fold_marks(limit=0) == 0
     assert rollups.fold_marks() == 3
     assert not rollups.has_unfolded_marks()
     assert rollups.fold_marks() == 0
 
 
 @pytest.mark.django_db
-def test_what_counts_nothing_leaves_no_mark() -> None:
+def test_counts_of_zero_leave_no_mark() -> None:
     rollups.record_counts(
         ordered_at=AT, model="veo3", user_id=1, counts=[(Measure.ACTUAL, 0)], labelled=[(Measure.WAIT, "3", 0)]
     )
@@ -87,7 +87,7 @@ def test_what_counts_nothing_leaves_no_mark() -> None:
 
 
 @pytest.mark.django_db
-def test_sums_kept_hold_what_is_folded_and_what_waits_and_can_be_set() -> None:
+def test_sums_include_unfolded_marks_and_totals_can_be_overwritten() -> None:
     count()
     rollups.fold_marks()
     count(user_id=2, credits="40")
@@ -106,14 +106,14 @@ def test_sums_kept_hold_what_is_folded_and_what_waits_and_can_be_set() -> None:
 
 
 @pytest.mark.django_db
-def test_sums_are_read_for_the_measures_asked_for() -> None:
+def test_sums_are_read_for_the_given_measures() -> None:
     count()
     found = rollups.read_totals(Period.DAY, since=DAY, until=DAY + timedelta(days=1), measures=[Measure.ORDERED])
     assert [(row.measure, row.amount) for row in found] == [("ordered", 1)]
 
 
 @pytest.mark.django_db
-def test_rows_are_called_by_what_they_count() -> None:
+def test_rows_have_readable_names() -> None:
     count(credits="37.5")
     assert str(TallyMark.objects.get(measure=Measure.ESTIMATED)) == "estimated +37.5000"
     rollups.fold_marks()

@@ -1,4 +1,4 @@
-"""What jobs cost us: promised before it is sent, never sent twice, settled once, and never faster than is allowed."""
+"""The cost of jobs: promised before sending, never sent twice, settled once, within the rate limit."""
 
 import random
 from collections.abc import Callable
@@ -32,11 +32,11 @@ def test_an_estimate_freezes_the_price(new_spend: NewSpend, alice: User) -> None
     assert (job.state, job.user, job.user_credits, job.estimated) == ("estimated", alice, 60, Decimal(60))
     assert job.usd_per_credit == Decimal("0.005")
     assert str(job) == f"{job.job_id}: 60.0000"
-    assert spend.known_cost(job_id=job_id("job:7"), reported=None) == (Decimal(60), Basis.PRICE_LIST)
-    assert spend.known_cost(job_id=job_id("job:7"), reported=Decimal("37.5")) == (Decimal("37.5"), Basis.REPORTED)
+    assert spend.get_known_cost(job_id=job_id("job:7"), reported=None) == (Decimal(60), Basis.PRICE_LIST)
+    assert spend.get_known_cost(job_id=job_id("job:7"), reported=Decimal("37.5")) == (Decimal("37.5"), Basis.REPORTED)
 
 
-def test_the_paid_call_is_written_before_it_is_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
+def test_the_paid_call_is_stored_before_it_is_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     call = spend.promise(spend=job, account=account)
     assert (call.outcome, call.answered_at) == ("in_flight", None)
@@ -44,7 +44,7 @@ def test_the_paid_call_is_written_before_it_is_sent(new_spend: NewSpend, account
     assert (now(job).state, now(job).account) == ("promised", account)
 
 
-def test_f21_a_second_paid_call_for_a_job_cannot_even_be_noted(new_spend: NewSpend, account: ProviderAccount) -> None:
+def test_f21_a_second_paid_call_for_a_job_cannot_be_stored(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
     with pytest.raises(spend.NotEstimated), transaction.atomic():
@@ -60,15 +60,15 @@ def call_time(job: Spend) -> datetime:
     return PaidCall.objects.get(spend=job).started_at
 
 
-def test_f08_a_call_that_was_not_begun_takes_its_promise_back_and_may_go_again(
+def test_f08_a_call_that_was_not_sent_releases_its_promise_and_may_be_sent_again(
     new_spend: NewSpend, account: ProviderAccount
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.answered(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
+    spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
     assert now(job).state == "estimated"
     spend.promise(spend=now(job), account=account)
-    spend.answered(job_id=job.job_id, outcome=Outcome.ACCEPTED)
+    spend.record_answer(job_id=job.job_id, outcome=Outcome.ACCEPTED)
     assert now(job).state == "promised"
     assert list(PaidCall.objects.order_by("id").values_list("outcome", "code")) == [
         ("not_sent", "dns"),
@@ -76,7 +76,7 @@ def test_f08_a_call_that_was_not_begun_takes_its_promise_back_and_may_go_again(
     ]
 
 
-def test_what_is_settled_is_never_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
+def test_a_settled_job_is_never_sent(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     assert spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
     with pytest.raises(spend.NotEstimated), transaction.atomic():
@@ -84,16 +84,16 @@ def test_what_is_settled_is_never_sent(new_spend: NewSpend, account: ProviderAcc
     assert not PaidCall.objects.exists()
 
 
-def test_a_lost_answer_may_turn_out_to_be_accepted(new_spend: NewSpend, account: ProviderAccount) -> None:
+def test_an_unconfirmed_call_may_turn_out_to_be_accepted(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.answered(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
+    spend.record_answer(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
     assert now(job).state == "promised"
-    spend.confirmed(job_id=job.job_id)
+    spend.confirm_call(job_id=job.job_id)
     assert PaidCall.objects.get().outcome == "accepted"
 
 
-def test_a_cost_is_settled_once_and_only_a_guess_is_corrected(new_spend: NewSpend) -> None:
+def test_a_cost_is_settled_once_and_only_an_assumption_is_corrected(new_spend: NewSpend) -> None:
     job = new_spend()
     assert spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Basis.POSSIBLE)
     assert not spend.settle(job_id=job.job_id, actual=Decimal(1), basis=Basis.REPORTED)
@@ -112,7 +112,7 @@ def test_a_difference_is_known_with_the_cost(new_spend: NewSpend) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arrive(
+def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
     seed: int, new_spend: NewSpend, account: ProviderAccount, still: SetClock, settings: Settings
 ) -> None:
     """Calls take from 0 to 8 s and reach the provider anywhere in between; counted there, in every window."""
@@ -126,8 +126,8 @@ def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arriv
         for ends_at, job in [call for call in in_flight if call[0] <= still.at]:
             in_flight.remove((ends_at, job))
             outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
-            spend.answered(job_id=job, outcome=outcome)
-        if spend.calls_in_window(account_id=account.pk, since=still.at - window) >= limit:
+            spend.record_answer(job_id=job, outcome=outcome)
+        if spend.count_calls_in_window(account_id=account.pk, since=still.at - window) >= limit:
             continue
         sent_job = new_spend()
         spend.promise(spend=sent_job, account=account)
@@ -144,11 +144,11 @@ def test_no_window_of_ten_seconds_holds_more_than_the_limit_wherever_calls_arriv
 def test_another_accounts_calls_do_not_count(new_spend: NewSpend, account: ProviderAccount, still: SetClock) -> None:
     spend.promise(spend=new_spend(), account=account)
     other = ProviderAccount.objects.create(label="Other", base_url="https://other.example")
-    assert spend.calls_in_window(account_id=other.pk, since=still.at - timedelta(seconds=10)) == 0
-    assert spend.calls_in_window(account_id=account.pk, since=still.at - timedelta(seconds=10)) == 1
+    assert spend.count_calls_in_window(account_id=other.pk, since=still.at - timedelta(seconds=10)) == 0
+    assert spend.count_calls_in_window(account_id=account.pk, since=still.at - timedelta(seconds=10)) == 1
 
 
-def test_an_estimate_of_nothing_cannot_be_stored(alice: User) -> None:
+def test_an_estimate_of_zero_cannot_be_stored(alice: User) -> None:
     free = prices.Quote(
         model="m",
         resolution="r",

@@ -199,14 +199,14 @@ def test_f24_eight_workers_keep_the_rate_limit(alice: User, settings: Settings) 
     found = together(*[lambda: [dispatch.claim_next(account.pk) for _ in range(3)]] * THREADS)
     claimed = [step for steps in found for step in steps if isinstance(step, dispatch.Claim)]
     assert len(claimed) == 5
-    assert spend.calls_in_window(account_id=account.pk, since=account.created_at) == 5
+    assert spend.count_calls_in_window(account_id=account.pk, since=account.created_at) == 5
 
 
 def test_ten_thousand_raises_from_eight_processes_make_one_alert_and_one_mail(
     process_environment: dict[str, str],
 ) -> None:
     environment = process_environment | {"COST_ALERT_EMAIL": "olga@example.com"}
-    seen = race("tests.billing.crier", "1250", environment=environment, within_s=900)
+    seen = race("tests.billing.race_alerts", "1250", environment=environment, within_s=900)
     assert sum(times for times, _ in seen) == 10_000
     # A run over midnight is two windows.
     assert sum(alert.count for alert in Alert.objects.all()) == 10_000

@@ -34,7 +34,7 @@ def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
     assert (trip.kind, trip.seen, trip.usual) == ("failures", Decimal("0.65"), Decimal("0.6"))
     alert = Alert.objects.get(kind="failure_rate")
     assert alert.detail.startswith(
-        "13 of the last 20 videos failed at the provider (generation 10, timed_out 3); the watch stops above 60 %. It ends"
+        "13 of the last 20 videos failed at the provider (generation 10, timed_out 3); the limit is 60 %. It ends"
     )
     assert now_of(account).pause_code == "unusual_spend"
 
@@ -85,7 +85,7 @@ def test_one_user_s_burst_holds_only_that_user(
     assert not is_paused(account)
     alert = Alert.objects.get(kind="user_burst")
     assert alert.cause == f"user {alice.pk}"
-    assert alert.detail.startswith("31 videos were ordered in ten minutes by one user, whose usual is 0;")
+    assert alert.detail.startswith("One user ordered 31 videos in ten minutes; 0 are usual for them")
     assert look(account) == []
     assert WatchTrip.objects.count() == 1
 

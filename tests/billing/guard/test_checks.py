@@ -254,7 +254,7 @@ def test_a_job_waits_while_the_rate_limit_is_reached(
     still.sleep(60)
     assert wait(third, account), "as long as they are in flight they may still arrive"
     for job in (first, second):
-        spend.answered(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
+        spend.record_answer(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
     still.sleep(9.99)
     assert wait(third, account)
     still.sleep(0.02)

@@ -244,7 +244,7 @@ def test_no_more_paid_calls_are_in_flight_than_may_fail(
     assert circuit_breaker.next_call_at(account, still.at) is None
     spend.promise(spend=jobs[3], account=account)
     assert circuit_breaker.next_call_at(account, still.at) == still.at + timedelta(seconds=1)
-    spend.answered(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
+    spend.record_answer(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
     assert circuit_breaker.next_call_at(account, still.at) is None
 
 

@@ -39,10 +39,10 @@ def test_an_hour_far_above_the_usual_pauses_new_videos_with_a_reason(account: Pr
     alert = Alert.objects.get(kind="unusual_spend")
     assert (alert.severity, alert.cause, alert.count) == ("critical", account.cause, 1)
     assert alert.detail == (
-        "801 provider credits were ordered this hour, where 200 are usual; the watch stops at 800. "
-        "It ends by itself at 2026-09-01 13:20 UTC."
+        "801 provider credits were ordered this hour; 200 are usual and the limit is 800. "
+        "It ends automatically at 2026-09-01 13:20 UTC."
     )
-    assert "watch stops at 800" in paused.pause_reason
+    assert "the limit is 800" in paused.pause_reason
 
 
 @pytest.mark.parametrize(("usual", "now"), [(200, 800), (10, 500), (0, 500)])
@@ -68,7 +68,7 @@ def test_without_history_the_threshold_is_floor_times_factor(account: ProviderAc
     ordered("0.5")
     (trip,) = look(account)
     assert (trip.seen, trip.usual) == (Decimal("2000.5"), 0)
-    assert "What is usual is not known yet, so the watch stops at 2,000." in Alert.objects.get().detail
+    assert "What is usual is not known yet, so the limit is 2,000." in Alert.objects.get().detail
 
 
 def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
@@ -162,7 +162,7 @@ def test_a_pause_of_zero_minutes_waits_for_an_operator(
     (trip,) = look(account)
     assert trip.until is None
     assert now_of(account).paused_until is None
-    assert "It waits for a person." in Alert.objects.get().detail
+    assert "It stays until an operator ends it." in Alert.objects.get().detail
     still.sleep(30 * 24 * 3600)
     assert is_paused(account, still.at)
     assert anomalies.end_finished_trips() == 0

@@ -13,7 +13,7 @@ from billing.alerts import services as alerts
 from billing.budgets import limits
 from billing.models import BooksRun, ProviderAccount
 from billing.provider import accounts as provider_accounts
-from tests.billing import history, weeks
+from tests.billing import generated_history, history
 from tests.billing.conftest import browser_of
 from tests.billing.operator_pages.dashboard_page import AT
 from tests.people import make_person
@@ -30,7 +30,7 @@ def test_the_page_takes_at_most_eleven_queries_whatever_the_history(
 ) -> None:
     settings.STAFF_MFA_REQUIRED = False
     people = [make_person(f"person{number}@example.com") for number in range(25)]
-    weeks.make(at=AT, days=9, users=people)
+    generated_history.generate(at=AT, days=9, users=people)
     JobRequest.objects.create(name="canary", started_at=AT)
     BooksRun.objects.create(at=AT, took_s=1, problems=0)
     history.generating(alice)

@@ -1,4 +1,4 @@
-"""What a video costs, at its time."""
+"""Prices at a given time."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -34,14 +34,14 @@ FEED = {
 
 
 @pytest.mark.parametrize("item", FEED, ids=" ".join)
-def test_a_new_site_knows_the_prices_of_2026_06_09(item: tuple[str, str, str]) -> None:
+def test_a_new_site_has_the_prices_of_2026_06_09(item: tuple[str, str, str]) -> None:
     kind, model, resolution = item
     price = Price.objects.get(kind=kind, model=model, resolution=resolution)
     assert (price.provider_credits, price.valid_from) == (Decimal(FEED[item]), FEED_OF)
     assert price.user_credits == FEED[item]
 
 
-def test_a_quote_tells_both_currencies_and_dollars() -> None:
+def test_a_quote_has_both_credits_and_dollars() -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.user_credits, quote.provider_credits, quote.usd) == (60, Decimal(60), Decimal("0.30"))
     assert str(Price.objects.get(kind="generate", model="veo3_fast", resolution="720p"))
@@ -57,7 +57,7 @@ def set_price(provider_credits: str, user_credits: int, at: datetime) -> Price:
     )
 
 
-def test_a_price_takes_over_at_its_time_and_not_before(still: SetClock) -> None:
+def test_a_price_is_valid_from_its_time_on(still: SetClock) -> None:
     set_price("37.5", 45, still.at + timedelta(hours=1))
     assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
     still.sleep(3600)
@@ -70,7 +70,7 @@ def test_a_price_takes_over_at_its_time_and_not_before(still: SetClock) -> None:
     ("model", "resolution", "kind"),
     [("veo4", "720p", "generate"), ("veo3_fast", "8k", "generate"), ("veo3", "720p", "reference")],
 )
-def test_what_has_no_price_is_not_sold(model: str, resolution: str, kind: str) -> None:
+def test_an_item_without_a_price_is_not_sold(model: str, resolution: str, kind: str) -> None:
     with pytest.raises(prices.NoPrice):
         prices.get_quote(model=model, resolution=resolution, kind=kind)
 
@@ -81,14 +81,14 @@ def test_before_its_first_price_nothing_is_sold() -> None:
 
 
 @pytest.mark.parametrize(("provider_credits", "user_credits"), [("0", 60), ("-1", 60), ("60", 0)])
-def test_a_price_of_nothing_cannot_be_stored(provider_credits: str, user_credits: int, still: SetClock) -> None:
+def test_a_zero_price_cannot_be_stored(provider_credits: str, user_credits: int, still: SetClock) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
         set_price(provider_credits, user_credits, still.at)
     assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
 
 
 @pytest.mark.parametrize(("provider_credits", "user_credits"), [("0", 60), ("60", 0)])
-def test_a_price_of_nothing_sells_nothing_even_if_it_came_in(
+def test_a_zero_price_sells_nothing_even_if_stored(
     provider_credits: str, user_credits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -122,7 +122,7 @@ def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(still: SetC
     assert prices.list_current_quotes(at=FEED_OF - timedelta(days=1)) == []
 
 
-def test_the_cheapest_is_a_video_of_its_own_at_the_price_of_the_moment(still: SetClock) -> None:
+def test_the_lowest_cost_is_that_of_a_new_video_at_the_given_time(still: SetClock) -> None:
     assert prices.get_lowest_cost() == 30, "what is made of another video costs less and stops nothing"
     assert prices.get_lowest_cost(model="veo3_fast") == 60
     set_price("12.5", 45, still.at + timedelta(hours=1))

@@ -1,4 +1,4 @@
-"""Which of our accounts at the provider speaks, with which key, and what its balance does."""
+"""Which provider account is used, with which key, and what its balance causes."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -34,7 +34,7 @@ def open_alerts(account: ProviderAccount) -> set[str]:
     return set(Alert.objects.filter(cause=account.cause, resolved_at=None).values_list("kind", flat=True))
 
 
-def test_the_environments_key_comes_before_the_admins_before_the_sandbox(settings: Settings) -> None:
+def test_the_environment_s_key_precedes_the_admin_s_and_the_sandbox(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
     sandbox = provider_accounts.get_current_account()
     assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
@@ -49,13 +49,13 @@ def test_the_environments_key_comes_before_the_admins_before_the_sandbox(setting
     assert provider_accounts.get_current_account() == named
 
 
-def test_with_no_key_anywhere_the_error_says_what_to_do(settings: Settings) -> None:
+def test_without_any_key_the_error_says_what_to_do(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     with pytest.raises(provider_accounts.NoProviderKey, match=r"KIE_AI_API_KEY.*admin"):
         provider_accounts.get_current_account()
 
 
-def test_f75_after_the_key_changed_the_old_account_still_speaks_for_its_tasks(settings: Settings) -> None:
+def test_f75_after_a_key_change_the_old_account_keeps_its_credentials(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
     old = provider_accounts.get_current_account()
     settings.KIE_AI_API_KEY = "another-key"
@@ -66,13 +66,13 @@ def test_f75_after_the_key_changed_the_old_account_still_speaks_for_its_tasks(se
     assert key_of(old) == ENV_KEY
 
 
-def test_f75_a_key_first_seen_without_a_vault_is_sealed_once_there_is_one(settings: Settings) -> None:
+def test_f75_a_key_first_used_without_encryption_is_sealed_once_it_is_configured(settings: Settings) -> None:
     keys, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, []
     settings.KIE_AI_API_KEY = ENV_KEY
     old = provider_accounts.get_current_account()
     assert (old.sealed_key, key_of(old)) == ("", ENV_KEY)
     settings.KIE_AI_API_KEY = "another-key"
-    with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
+    with pytest.raises(provider_accounts.NoProviderKey, match="never stored"):
         provider_accounts.get_credentials(old)
     settings.KIE_AI_API_KEY, settings.FIELD_ENCRYPTION_KEYS = ENV_KEY, keys
     provider_accounts.get_current_account()
@@ -91,7 +91,7 @@ def test_f79_a_lost_encryption_key_is_an_error_that_names_it_and_no_secret(setti
         provider_keys.add_key(api_key="third-key", label="Third")
 
 
-def test_keys_stand_nowhere_in_the_open() -> None:
+def test_keys_are_nowhere_in_plain_text() -> None:
     account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours", base_url="https://veo.example/")
     row = ProviderAccount.objects.filter(pk=account.pk).values().get()
     assert ADMIN_KEY not in repr(row)
@@ -100,7 +100,7 @@ def test_keys_stand_nowhere_in_the_open() -> None:
     assert provider_accounts.get_credentials(account).base_url == "https://veo.example"
 
 
-def test_of_the_admins_keys_one_is_in_use_the_one_that_took_over_last(settings: Settings) -> None:
+def test_only_the_last_activated_key_of_the_admin_is_used(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     first = provider_keys.add_key(api_key=ADMIN_KEY, label="First")
     with pytest.raises(provider_accounts.NoProviderKey):
@@ -123,7 +123,7 @@ def test_of_the_admins_keys_one_is_in_use_the_one_that_took_over_last(settings: 
         provider_accounts.get_current_account()
 
 
-def test_the_environments_key_may_move_to_the_admin_and_keeps_its_account(settings: Settings) -> None:
+def test_an_environment_key_added_in_the_admin_keeps_its_account(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
     named = provider_accounts.get_current_account()
     assert provider_keys.add_key(api_key=ENV_KEY, label="Ours now") == named
@@ -135,7 +135,7 @@ def test_the_environments_key_may_move_to_the_admin_and_keeps_its_account(settin
     assert provider_accounts.get_current_account() == named
 
 
-def test_a_key_with_a_balance_that_stops_all_work_takes_over_only_where_there_is_no_other(settings: Settings) -> None:
+def test_a_key_with_a_critical_balance_is_activated_only_without_another(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     first, second = (provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2))
     for one in (first, second):
@@ -146,7 +146,7 @@ def test_a_key_with_a_balance_that_stops_all_work_takes_over_only_where_there_is
     assert provider_accounts.get_current_account() == first
 
 
-def test_what_stopped_a_key_before_it_answered_is_over_once_it_takes_over(settings: Settings) -> None:
+def test_activating_a_key_that_was_accepted_ends_its_parking(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     denied = ProviderAccount.Parked.ACCESS_DENIED
@@ -167,7 +167,7 @@ def test_what_stopped_a_key_before_it_answered_is_over_once_it_takes_over(settin
         ("http://127.0.0.1:8412", "http://127.0.0.1:8413/", "http://127.0.0.1:8413"),
     ],
 )
-def test_uploads_follow_the_address_that_was_given(
+def test_the_upload_address_defaults_to_the_base_address(
     base_url: str, upload_base_url: str, expected: str, settings: Settings
 ) -> None:
     settings.KIE_AI_BASE_URL, settings.KIE_AI_UPLOAD_BASE_URL = "https://kie.example", "https://upload.kie.example"
@@ -175,7 +175,7 @@ def test_uploads_follow_the_address_that_was_given(
     assert added.upload_base_url == expected
 
 
-def test_another_upload_address_is_taken_over(settings: Settings) -> None:
+def test_a_changed_upload_address_is_stored(settings: Settings) -> None:
     account = provider_accounts.get_current_account()
     settings.KIE_AI_UPLOAD_BASE_URL = "https://upload.example"
     assert provider_accounts.get_current_account() == account
@@ -188,7 +188,7 @@ def test_another_upload_address_is_taken_over(settings: Settings) -> None:
 # Balance
 
 
-def test_a_reading_is_kept_with_what_was_promised(account: ProviderAccount, alice: User, new_spend: object) -> None:
+def test_a_snapshot_stores_the_promised_credits(account: ProviderAccount, alice: User, new_spend: object) -> None:
     job: Spend = new_spend()  # type: ignore[operator]
     spend.promise(spend=job, account=account)
     snapshot = provider_accounts.record_balance(account_id=account.pk, balance=Decimal("4940.25"))
@@ -199,7 +199,7 @@ def test_a_reading_is_kept_with_what_was_promised(account: ProviderAccount, alic
     assert BalanceSnapshot.objects.filter(account=account).count() == 2
 
 
-def test_what_settled_since_the_reading_counts_until_the_next(
+def test_costs_settled_since_the_reading_count_until_the_next(
     still: SetClock, account: ProviderAccount, new_spend: object
 ) -> None:
     job: Spend = new_spend()  # type: ignore[operator]
@@ -215,7 +215,7 @@ def test_what_settled_since_the_reading_counts_until_the_next(
     assert provider_accounts.sum_committed(account) == 0
 
 
-def test_a_sinking_balance_warns_then_stops_and_a_healthy_one_ends_both(account: ProviderAccount) -> None:
+def test_a_falling_balance_warns_then_stops_and_a_sufficient_one_ends_both(account: ProviderAccount) -> None:
     for balance, kinds in [
         ("1000.0001", set()),
         ("1000", {"low_balance"}),
@@ -228,7 +228,7 @@ def test_a_sinking_balance_warns_then_stops_and_a_healthy_one_ends_both(account:
         assert open_alerts(account) == kinds, balance
 
 
-def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, account: ProviderAccount) -> None:
+def test_a_parked_account_resumes_automatically_after_a_while(still: SetClock, account: ProviderAccount) -> None:
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     assert open_alerts(account) == {"out_of_credits"}
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
@@ -244,14 +244,14 @@ def test_a_parked_account_goes_on_by_itself_but_not_at_once(still: SetClock, acc
     assert open_alerts(account) == set()
 
 
-def test_one_accounts_health_does_not_end_anothers_trouble(account: ProviderAccount) -> None:
+def test_one_account_s_balance_does_not_end_another_s_alerts(account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key=ADMIN_KEY, label=account.label)
     provider_accounts.park_account(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert open_alerts(other) == {"access_denied"}
 
 
-def test_what_is_available_is_the_balance_less_what_it_may_not_show_yet(
+def test_the_available_balance_excludes_committed_credits(
     still: SetClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     assert provider_accounts.get_available_balance(account) == 5000
@@ -270,7 +270,7 @@ def test_a_stale_reading_is_older_than_two_minutes() -> None:
     assert timedelta(minutes=2) == provider_accounts.BALANCE_FRESH_FOR
 
 
-def test_of_an_account_out_of_use_nothing_more_is_told(account: ProviderAccount) -> None:
+def test_alerts_of_an_unused_account_are_resolved(account: ProviderAccount) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(1))
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     assert Alert.objects.filter(cause=account.cause, resolved_at=None).count() == 2

@@ -1,4 +1,4 @@
-"""The history of balances grows thin with age, and keeps what the books refer to."""
+"""The balance history is thinned out with age and keeps readings that entries refer to."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -29,7 +29,7 @@ def empty(still: SetClock, account: ProviderAccount) -> ProviderAccount:
     return account
 
 
-def test_all_of_a_week_one_an_hour_for_a_quarter_then_one_a_day(still: SetClock, empty: ProviderAccount) -> None:
+def test_readings_are_kept_for_a_week_then_hourly_then_daily(still: SetClock, empty: ProviderAccount) -> None:
     week, quarter, ancient = (still.at - timedelta(days=days) for days in (6, 30, 200))
     every = [
         start.replace(minute=0) + timedelta(minutes=20 * step)
@@ -42,7 +42,7 @@ def test_all_of_a_week_one_an_hour_for_a_quarter_then_one_a_day(still: SetClock,
     assert balance_history.delete_old_readings(still.at) == 0
 
 
-def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: ProviderAccount) -> None:
+def test_a_reading_that_an_entry_refers_to_is_kept(still: SetClock, empty: ProviderAccount) -> None:
     old = still.at - timedelta(days=30)
     read_at(empty, *(old + timedelta(minutes=step) for step in range(5)))
     evidence = empty.snapshots.order_by("taken_at")[1]
@@ -59,7 +59,7 @@ def test_a_reading_that_the_books_refer_to_stays(still: SetClock, empty: Provide
     assert kept(empty) == [old + timedelta(minutes=1), old + timedelta(minutes=4)]
 
 
-def test_each_account_keeps_its_own(still: SetClock, empty: ProviderAccount) -> None:
+def test_each_account_keeps_its_own_readings(still: SetClock, empty: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key="another-key", label="Another")
     old = still.at - timedelta(days=30)
     for account in (empty, other):
@@ -68,7 +68,7 @@ def test_each_account_keeps_its_own(still: SetClock, empty: ProviderAccount) -> 
     assert kept(empty) == kept(other) == [old + timedelta(minutes=1)]
 
 
-def test_an_hour_that_is_only_partly_old_is_left_whole(still: SetClock, empty: ProviderAccount) -> None:
+def test_an_hour_that_is_only_partly_old_is_not_thinned(still: SetClock, empty: ProviderAccount) -> None:
     still.at = still.at.replace(minute=30)
     edge = still.at - balance_history.KEEP_ALL_FOR
     read_at(empty, edge - timedelta(minutes=20), edge - timedelta(minutes=10), edge + timedelta(minutes=10))

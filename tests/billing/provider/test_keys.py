@@ -1,4 +1,4 @@
-"""The stored keys as a whole: sealed anew by one command, and refused at the start when they cannot be opened."""
+"""Stored keys are resealed by one command, and the start is refused if they cannot be unsealed."""
 
 import base64
 from io import StringIO
@@ -52,7 +52,7 @@ def rotate(**options: bool) -> str:
     return out.getvalue()
 
 
-def test_f79_a_rotation_seals_all_with_the_newest_and_then_the_old_may_go(settings: Settings) -> None:
+def test_f79_after_a_rotation_the_old_encryption_key_may_be_removed(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     said = rotate()
     assert "2 sealed anew, 0 were already." in said
@@ -63,7 +63,7 @@ def test_f79_a_rotation_seals_all_with_the_newest_and_then_the_old_may_go(settin
     assert speaks() == SECRETS
 
 
-def test_a_rotation_may_run_again_and_changes_nothing(settings: Settings) -> None:
+def test_a_second_rotation_changes_nothing(settings: Settings) -> None:
     assert rotate() == "0 sealed anew, 2 were already.\n"
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     rotate()
@@ -72,7 +72,7 @@ def test_a_rotation_may_run_again_and_changes_nothing(settings: Settings) -> Non
     assert list(ProviderAccount.objects.values_list("sealed_key", flat=True)) == before
 
 
-def test_an_account_without_a_stored_key_is_no_trouble(settings: Settings) -> None:
+def test_accounts_without_a_stored_key_are_skipped(settings: Settings) -> None:
     ProviderAccount.objects.filter(label="First").update(sealed_key="")
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     assert "1 sealed anew" in rotate()
@@ -80,7 +80,7 @@ def test_an_account_without_a_stored_key_is_no_trouble(settings: Settings) -> No
 
 
 @pytest.mark.parametrize("keys", [[NEW], [WRONG], [NEW, WRONG], []])
-def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(settings: Settings, keys: list[str]) -> None:
+def test_f79_a_missing_or_wrong_key_refuses_the_start_with_instructions(settings: Settings, keys: list[str]) -> None:
     settings.FIELD_ENCRYPTION_KEYS = keys
     with pytest.raises(encryption.EncryptionError) as refused:
         provider_keys.require_readable_keys()
@@ -88,11 +88,11 @@ def test_f79_a_missing_or_wrong_key_refuses_the_start_and_names_what_to_do(setti
     assert "First" in words
     assert "Second" in words
     assert "'a'" in words
-    assert "Put the missing key back" in words
+    assert "Add the missing key after the newest one" in words
     assert "sk-canary" not in words
 
 
-def test_f79_a_rotation_does_what_it_can_and_says_what_it_cannot(settings: Settings) -> None:
+def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     unreadable = encryption.seal("sk-canary-lost", purpose="another purpose")
     ProviderAccount.objects.filter(label="First").update(sealed_key=unreadable.replace("v1:b", "v1:a"))
@@ -104,13 +104,13 @@ def test_f79_a_rotation_does_what_it_can_and_says_what_it_cannot(settings: Setti
         provider_keys.require_readable_keys()
 
 
-def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(settings: Settings) -> None:
+def test_f79_a_lost_key_can_be_removed_and_entered_again(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     said = rotate(forget=True)
     assert "First: forgotten." in said
     assert "Second: forgotten." in said
     provider_keys.require_readable_keys()
-    with pytest.raises(provider_accounts.NoProviderKey, match="never sealed"):
+    with pytest.raises(provider_accounts.NoProviderKey, match="never stored"):
         provider_accounts.get_credentials(ProviderAccount.objects.get(label="First"))
     provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
@@ -118,15 +118,13 @@ def test_f79_a_key_that_is_lost_for_good_can_be_forgotten_and_given_anew(setting
     assert "1 were already" in rotate(forget=True)
 
 
-def test_nothing_can_be_sealed_without_a_key(settings: Settings) -> None:
+def test_sealing_needs_a_key(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = []
     with pytest.raises(CommandError, match="FIELD_ENCRYPTION_KEYS is empty"):
         rotate()
 
 
-def test_a_key_given_anew_in_the_meantime_is_not_overwritten(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_stored_meanwhile_is_not_overwritten(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     unseal = encryption.unseal
 
@@ -148,7 +146,7 @@ def test_a_key_given_anew_in_the_meantime_is_not_overwritten(
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:mended"}
 
 
-def test_before_there_are_tables_there_is_nothing_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_is_not_refused_before_the_tables_exist(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_table() -> list[str]:
         raise DatabaseError("no such table")
 

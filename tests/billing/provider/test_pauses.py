@@ -1,4 +1,4 @@
-"""A pause: who made it, what users read of it in their language, and how it ends."""
+"""A pause: who set it, what users read of it in their language, and how it ends."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ def now(account: ProviderAccount) -> ProviderAccount:
     return ProviderAccount.objects.get(pk=account.pk)
 
 
-def test_a_pause_has_a_person_and_own_words_and_ends_by_a_person(account: ProviderAccount, olga: User) -> None:
+def test_a_person_can_pause_with_a_text_and_resume(account: ProviderAccount, olga: User) -> None:
     with pytest.raises(ValueError, match="reason"):
         provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=" ")
     assert provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=" cleaning up ")
@@ -43,7 +43,7 @@ def test_a_pause_has_a_person_and_own_words_and_ends_by_a_person(account: Provid
 
 
 @pytest.mark.parametrize("code", [code for code in Pause if code != Pause.OWN_WORDS])
-def test_every_reason_but_own_words_has_words_for_users(account: ProviderAccount, olga: User, code: Pause) -> None:
+def test_every_pause_code_but_own_words_has_a_text_for_users(account: ProviderAccount, olga: User, code: Pause) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=code, reason="for operators' eyes")
     sentence = provider_accounts.format_pause_reason(now(account))
     assert sentence == str(provider_accounts.PAUSE_TEXTS[code])
@@ -51,7 +51,7 @@ def test_every_reason_but_own_words_has_words_for_users(account: ProviderAccount
     assert not sentence.endswith(".")
 
 
-def test_own_words_are_read_in_the_readers_language_else_in_the_sites(account: ProviderAccount, olga: User) -> None:
+def test_an_own_text_is_shown_in_the_reader_s_language_or_the_site_s(account: ProviderAccount, olga: User) -> None:
     provider_accounts.pause_account(
         account_id=account.pk, actor=olga, reason="We move house.", words={"zh-hans": "我们在搬家。", "en": " "}
     )
@@ -63,7 +63,7 @@ def test_own_words_are_read_in_the_readers_language_else_in_the_sites(account: P
         assert provider_accounts.format_pause_reason(paused) == "We move house"
 
 
-def test_a_pause_with_an_end_ends_by_itself(
+def test_a_pause_with_an_end_ends_automatically(
     still: SetClock, account: ProviderAccount, olga: User, new_spend: NewSpend
 ) -> None:
     until = still.at + timedelta(hours=1)
@@ -82,7 +82,9 @@ def test_a_pause_with_an_end_ends_by_itself(
     assert (now(account).paused_at, now(account).paused_until) == (None, None)
 
 
-def test_the_watch_never_replaces_what_a_person_said(still: SetClock, account: ProviderAccount, olga: User) -> None:
+def test_the_spending_watch_never_replaces_a_person_s_pause(
+    still: SetClock, account: ProviderAccount, olga: User
+) -> None:
     until = still.at + timedelta(hours=1)
     watch = partial(provider_accounts.pause_account, account_id=account.pk, actor=None, code=Pause.UNUSUAL_SPEND)
     assert watch(until=until, reason="900 this hour, usually 40")
@@ -95,7 +97,7 @@ def test_the_watch_never_replaces_what_a_person_said(still: SetClock, account: P
     assert (now(account).paused_by, now(account).paused_until) == (None, None)
 
 
-def test_a_refused_user_reads_the_reason_and_the_end() -> None:
+def test_a_refusal_shows_the_reason_and_the_end() -> None:
     at = SetClock().at.replace(year=2031)
     assert str(guard_checks.Paused(reason="maintenance", until=None)) == (
         "New videos are paused (maintenance). Nothing was charged; please try again later."
@@ -105,6 +107,6 @@ def test_a_refused_user_reads_the_reason_and_the_end() -> None:
     )
 
 
-def test_a_moment_of_today_is_said_by_its_time_alone(still: SetClock) -> None:
+def test_a_time_of_today_is_formatted_without_its_day(still: SetClock) -> None:
     assert formatting.format_moment(still.at) == "12:00"
     assert formatting.format_moment(still.at + timedelta(days=1)) == "2 Sep, 12:00"

@@ -1,4 +1,4 @@
-"""The reckoning behind reconciliation: a provider that does as it says makes no jump, and what is taken besides is found."""
+"""Correct charges cause no jump, and every loss is track."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,61 +26,61 @@ def job(since: int, known: int | None, actual: object = 60, most: object = 60) -
     return Job(at(since), None if known is None else at(known), Decimal(str(actual)), Decimal(str(most)))
 
 
-# By hand
+# Examples
 
 
-def test_a_job_s_price_may_leave_at_any_moment_until_it_is_known() -> None:
+def test_a_job_may_be_charged_at_any_time_until_its_cost_is_known() -> None:
     for balances in ([5000, 4940, 4940, 4940], [5000, 5000, 4940, 4940], [5000, 5000, 5000, 4940]):
         readings = [reading(minute, balance) for minute, balance in enumerate(balances)]
-        found = follow_balance(readings, [job(1, 3)], [])
-        assert (found.jumps, found.settled, found.in_flight, found.open_now) == ((), 60, 0, 0)
+        track = follow_balance(readings, [job(1, 3)], [])
+        assert (track.jumps, track.settled, track.in_flight, track.open_now) == ((), 60, 0, 0)
 
 
-def test_what_is_taken_besides_is_found_in_full_at_the_first_quiet_reading() -> None:
+def test_a_loss_is_found_in_full_at_the_first_reading_without_open_jobs() -> None:
     readings = [reading(0, 5000), reading(1, "4927.5"), reading(2, "4927.5"), reading(3, "4927.5")]
-    found = follow_balance(readings, [job(1, 3)], [])
-    (jump,) = found.jumps
+    track = follow_balance(readings, [job(1, 3)], [])
+    (jump,) = track.jumps
     assert (jump.amount, jump.before, jump.after) == (Decimal("-12.5"), readings[0], readings[1])
-    assert (found.settled, found.in_flight) == (60, 0)
+    assert (track.settled, track.in_flight) == (60, 0)
 
 
-def test_a_theft_smaller_than_what_is_in_flight_waits_until_it_is_quiet() -> None:
+def test_a_loss_smaller_than_the_open_jobs_is_found_once_they_are_known() -> None:
     readings = [reading(0, 5000), reading(1, "4987.5"), reading(2, "4927.5"), reading(3, "4927.5")]
-    found = follow_balance(readings[:2], [job(1, 2)], [])
-    assert (found.jumps, found.open_now, found.in_flight) == ((), 60, Decimal("12.5"))
-    found = follow_balance(readings, [job(1, 2)], [])
-    assert [jump.amount for jump in found.jumps] == [Decimal("-12.5")]
-    assert found.jumps[0].after == readings[2]
+    track = follow_balance(readings[:2], [job(1, 2)], [])
+    assert (track.jumps, track.open_now, track.in_flight) == ((), 60, Decimal("12.5"))
+    track = follow_balance(readings, [job(1, 2)], [])
+    assert [jump.amount for jump in track.jumps] == [Decimal("-12.5")]
+    assert track.jumps[0].after == readings[2]
 
 
-def test_a_difference_once_found_is_not_forgotten_when_jobs_start_again() -> None:
+def test_a_found_difference_stays_when_jobs_start_again() -> None:
     readings = [reading(0, 5000), reading(1, 4990), reading(2, 4990)]
-    found = follow_balance(readings, [job(2, None, 0, 600)], [])
-    assert found.found == -10
+    track = follow_balance(readings, [job(2, None, 0, 600)], [])
+    assert track.found == -10
 
 
 def test_jobs_in_flight_at_the_beginning_may_have_been_charged_before_it() -> None:
     for opening in (5000, 4940):
-        found = follow_balance([reading(0, opening), reading(5, 4940)], [job(-3, 2)], [])
-        assert (found.found, found.open_before) == (0, 60)
-        assert found.in_flight == opening - 5000, "less what had been taken before"
+        track = follow_balance([reading(0, opening), reading(5, 4940)], [job(-3, 2)], [])
+        assert (track.found, track.open_before) == (0, 60)
+        assert track.in_flight == opening - 5000, "less what had been taken before"
 
 
-def test_movements_up_to_the_first_reading_are_in_it() -> None:
+def test_movements_up_to_the_first_reading_are_ignored() -> None:
     moved = [Movement(at(0), Decimal(1)), Movement(at(1), Decimal(1000)), Movement(at(9), Decimal(5))]
-    found = follow_balance([reading(0, 10), reading(1, 1010)], [], moved)
-    assert (found.jumps, found.movements) == ((), 1000)
+    track = follow_balance([reading(0, 10), reading(1, 1010)], [], moved)
+    assert (track.jumps, track.movements) == ((), 1000)
 
 
-def test_a_top_up_under_way_jobs_is_at_least_what_is_seen_and_room_says_how_much_more() -> None:
+def test_a_top_up_with_open_jobs_has_a_least_amount_and_room_for_more() -> None:
     # 1000 came, and two jobs of 60 were charged when they were sent.
     readings = [reading(0, 500), reading(1, 1380)]
-    found = follow_balance(readings, [job(1, 5), job(1, 9)], [])
-    assert (found.found, found.room) == (880, 120)
-    found = follow_balance([*readings, reading(6, 1380)], [job(1, 5), job(1, 9)], [])
-    assert (found.found, found.room) == (940, 60)
-    found = follow_balance([*readings, reading(10, 1380)], [job(1, 5), job(1, 9)], [])
-    assert (found.found, found.room) == (1000, 0)
+    track = follow_balance(readings, [job(1, 5), job(1, 9)], [])
+    assert (track.found, track.room) == (880, 120)
+    track = follow_balance([*readings, reading(6, 1380)], [job(1, 5), job(1, 9)], [])
+    assert (track.found, track.room) == (940, 60)
+    track = follow_balance([*readings, reading(10, 1380)], [job(1, 5), job(1, 9)], [])
+    assert (track.found, track.room) == (1000, 0)
 
 
 # Any provider
@@ -94,8 +94,8 @@ class Provider:
     minute: int = 0
     readings: list[Reading] = field(default_factory=list)
     jobs: list[Job] = field(default_factory=list)
-    topped_up: list[Movement] = field(default_factory=list)
-    stolen: Decimal = Decimal(0)
+    top_ups: list[Movement] = field(default_factory=list)
+    lost: Decimal = Decimal(0)
     running: list[tuple[int, Decimal, Decimal, bool]] = field(default_factory=list)
 
     def read(self) -> None:
@@ -105,7 +105,7 @@ class Provider:
     def order(self, estimated: Decimal, actual: Decimal, charges_at_once: bool) -> None:
         self.minute += 1
         if charges_at_once:
-            # Whatever a failed job will get back in the end is taken first.
+            # A failed job is charged first and refunded at its end.
             self.balance -= max(estimated, actual)
         self.running.append((self.minute, estimated, actual, charges_at_once))
 
@@ -120,24 +120,24 @@ class Provider:
     def top_up(self, amount: Decimal) -> None:
         self.minute += 1
         self.balance += amount
-        self.topped_up.append(Movement(at(self.minute), amount))
+        self.top_ups.append(Movement(at(self.minute), amount))
 
-    def steal(self, amount: Decimal) -> None:
+    def lose(self, amount: Decimal) -> None:
         self.balance -= amount
-        self.stolen += amount
+        self.lost += amount
 
     def end(self) -> None:
-        """All jobs end, and somebody reads."""
+        """Finish all jobs and read the balance."""
         while self.running:
             self.finish()
         self.read()
 
     def all_jobs(self) -> list[Job]:
-        under_way = [Job(at(since), None, Decimal(0), max(est, actual)) for since, est, actual, _ in self.running]
-        return self.jobs + under_way
+        running = [Job(at(since), None, Decimal(0), max(est, actual)) for since, est, actual, _ in self.running]
+        return self.jobs + running
 
-    def tracked(self, *, told: bool = True) -> Track:
-        return follow_balance(self.readings, self.all_jobs(), self.topped_up if told else [])
+    def follow(self, *, recorded: bool = True) -> Track:
+        return follow_balance(self.readings, self.all_jobs(), self.top_ups if recorded else [])
 
 
 cost = st.sampled_from(COSTS)
@@ -146,7 +146,7 @@ usual = st.one_of(st.just(("read",)), ordered, st.just(("finish",)))
 topped = st.tuples(st.just("top_up"), st.sampled_from([Decimal(500), Decimal(1000), Decimal("37.5")]))
 
 
-def lived(steps: list[tuple]) -> Provider:  # type: ignore[type-arg]
+def run_steps(steps: list[tuple]) -> Provider:  # type: ignore[type-arg]
     provider = Provider()
     provider.read()
     for name, *arguments in steps:
@@ -155,13 +155,13 @@ def lived(steps: list[tuple]) -> Provider:  # type: ignore[type-arg]
 
 
 @given(st.lists(st.one_of(usual, topped), max_size=40))
-def test_a_provider_that_does_as_it_says_leaves_nothing_unexplained(steps: list[tuple]) -> None:  # type: ignore[type-arg]
-    provider = lived(steps)
-    assert provider.tracked().jumps == ()
+def test_correct_charges_leave_nothing_unexplained(steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    provider = run_steps(steps)
+    assert provider.follow().jumps == ()
     provider.end()
-    found = provider.tracked()
-    assert (found.jumps, found.in_flight, found.open_now) == ((), 0, 0)
-    assert found.last.balance == found.first.balance + found.movements - found.settled
+    track = provider.follow()
+    assert (track.jumps, track.in_flight, track.open_now) == ((), 0, 0)
+    assert track.last.balance == track.first.balance + track.movements - track.settled
 
 
 @given(
@@ -169,42 +169,42 @@ def test_a_provider_that_does_as_it_says_leaves_nothing_unexplained(steps: list[
     st.lists(usual, max_size=25),
     st.decimals(min_value="0.5", max_value=400, places=2),
 )
-def test_any_theft_shows_as_itself(before: list[tuple], after: list[tuple], theft: Decimal) -> None:  # type: ignore[type-arg]
-    provider = lived(before)
-    provider.steal(theft)
+def test_any_loss_is_found_in_full(before: list[tuple], after: list[tuple], loss: Decimal) -> None:  # type: ignore[type-arg]
+    provider = run_steps(before)
+    provider.lose(loss)
     for name, *arguments in after:
         getattr(provider, name)(*arguments)
-        assert -theft <= provider.tracked().found <= 0, "never more than is gone"
+        assert -loss <= provider.follow().found <= 0, "never more than was lost"
     provider.end()
-    assert provider.tracked().found == -theft
-    assert provider.tracked().in_flight == 0
+    assert provider.follow().found == -loss
+    assert provider.follow().in_flight == 0
 
 
 @given(st.lists(st.one_of(usual, topped), max_size=40))
-def test_top_ups_nobody_wrote_down_come_to_light_in_full(steps: list[tuple]) -> None:  # type: ignore[type-arg]
-    provider = lived(steps)
-    total = sum((one.amount for one in provider.topped_up), Decimal(0))
-    found = provider.tracked(told=False)
-    assert 0 <= found.found <= total
+def test_unrecorded_top_ups_are_found_in_full(steps: list[tuple]) -> None:  # type: ignore[type-arg]
+    provider = run_steps(steps)
+    total = sum((movement.amount for movement in provider.top_ups), Decimal(0))
+    track = provider.follow(recorded=False)
+    assert 0 <= track.found <= total
     provider.end()
-    assert provider.tracked(told=False).found == total
+    assert provider.follow(recorded=False).found == total
 
 
 @given(st.lists(st.one_of(usual, topped), max_size=40), st.randoms(use_true_random=False))
-def test_jobs_may_pass_in_any_order(steps: list[tuple], chance: Random) -> None:  # type: ignore[type-arg]
-    provider = lived(steps)
-    jobs, moved = provider.all_jobs(), list(provider.topped_up)
+def test_the_order_of_jobs_does_not_matter(steps: list[tuple], chance: Random) -> None:  # type: ignore[type-arg]
+    provider = run_steps(steps)
+    jobs, moved = provider.all_jobs(), list(provider.top_ups)
     chance.shuffle(jobs)
     chance.shuffle(moved)
-    assert follow_balance(provider.readings, iter(jobs), iter(moved)) == provider.tracked()
+    assert follow_balance(provider.readings, iter(jobs), iter(moved)) == provider.follow()
 
 
 @given(st.lists(usual, min_size=1, max_size=30), st.integers(min_value=1, max_value=20))
-def test_a_stretch_may_begin_in_the_middle(steps: list[tuple], skipped: int) -> None:  # type: ignore[type-arg]
-    provider = lived(steps)
+def test_a_track_may_begin_at_any_reading(steps: list[tuple], skipped: int) -> None:  # type: ignore[type-arg]
+    provider = run_steps(steps)
     provider.end()
     readings = provider.readings[min(skipped, len(provider.readings) - 1) :]
-    jobs = [one for one in provider.jobs if one.known_at is None or one.known_at > readings[0].at]
-    found = follow_balance(readings, jobs, [])
-    assert found.jumps == ()
-    assert -found.open_now <= -found.in_flight <= found.open_before
+    jobs = [job for job in provider.jobs if job.known_at is None or job.known_at > readings[0].at]
+    track = follow_balance(readings, jobs, [])
+    assert track.jumps == ()
+    assert -track.open_now <= -track.in_flight <= track.open_before

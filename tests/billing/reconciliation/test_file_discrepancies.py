@@ -1,4 +1,4 @@
-"""Answers to differences of files: one for each, with reason and actor, and never an edit."""
+"""Explanations of file discrepancies: one for each, with reason and actor, never changed."""
 
 from decimal import Decimal
 
@@ -28,9 +28,7 @@ def answered(
     return is_new
 
 
-def test_an_answer_says_why_by_whom_and_what_it_had_cost(
-    olga: User, account: ProviderAccount, new_spend: NewSpend
-) -> None:
+def test_an_answer_stores_reason_actor_and_cost(olga: User, account: ProviderAccount, new_spend: NewSpend) -> None:
     job = new_spend(job="job:1")
     spend.promise(spend=job, account=account)
     spend.settle(job_id=job_id("job:1"), actual=Decimal("37.5"), basis=spend.Basis.REPORTED)
@@ -41,7 +39,7 @@ def test_an_answer_says_why_by_whom_and_what_it_had_cost(
     assert str(one) == "job:1 missing"
 
 
-def test_the_first_answer_to_a_difference_stands(olga: User) -> None:
+def test_the_first_answer_is_kept(olga: User) -> None:
     assert answered(olga, reason="The disk broke")
     assert not answered(olga, reason="Another story")
     assert answered(olga, kind=Kind.LATE)
@@ -75,7 +73,7 @@ def test_an_answer_is_never_changed_or_removed(olga: User) -> None:
     assert FileAnswer.objects.get().reason == "The disk broke"
 
 
-def test_i2_books_without_the_guards_of_answers_are_told_of(db: None) -> None:
+def test_i2_missing_triggers_of_answers_are_reported(db: None) -> None:
     names = {
         "postgresql": ["veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"],
         "sqlite": [f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")],
@@ -87,7 +85,7 @@ def test_i2_books_without_the_guards_of_answers_are_told_of(db: None) -> None:
         assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.find_problems()}
 
 
-def test_answers_are_read_and_never_written_by_hand(desk: Client, olga: User) -> None:
+def test_answers_are_read_only_in_the_admin(desk: Client, olga: User) -> None:
     answered(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
     text = desk.get("/admin/billing/fileanswer/").text
     assert columns(text, "what") == ["Stored, but the file is not there"]

@@ -1,4 +1,4 @@
-"""Many who answer, or recognise, the same difference at once on PostgreSQL: it is written down once."""
+"""Concurrent processes record a top-up or a correction once on PostgreSQL."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -34,11 +34,11 @@ def account_that_read(place: int, *balances: int) -> ProviderAccount:
     return account
 
 
-def test_f78_eight_processes_recognise_one_top_up_once(process_environment: dict[str, str]) -> None:
+def test_f78_eight_processes_record_one_top_up_once(process_environment: dict[str, str]) -> None:
     accounts = [account_that_read(place, 500, 1500, 1500) for place in range(TIMES)]
     named = ",".join(str(account.pk) for account in accounts)
-    answers = race("tests.billing.accountant", "recognise", named, environment=process_environment)
-    assert [looked for _, looked in answers] == [TIMES] * PROCESSES
+    answers = race("tests.billing.race_reconciliation", "record", named, environment=process_environment)
+    assert [count for _, count in answers] == [TIMES] * PROCESSES
     assert sum(written for written, _ in answers) == TIMES
     for account in accounts:
         assert list(account.entries.values_list("kind", "amount")) == [("top_up", 1000)]
@@ -48,13 +48,13 @@ def test_f78_eight_processes_recognise_one_top_up_once(process_environment: dict
         assert (found.unexplained, found.jumps) == (0, ())
 
 
-def test_eight_processes_answer_a_difference_under_one_key_once(
+def test_eight_processes_record_a_correction_under_one_key_once(
     olga: User, process_environment: dict[str, str]
 ) -> None:
     account = account_that_read(1, 500, 500 - TIMES, 500 - TIMES)
     keys = ",".join(f"form-{n}" for n in range(TIMES))
     arguments = ("correct", str(account.pk), olga.email, keys)
-    answers = race("tests.billing.accountant", *arguments, environment=process_environment)
+    answers = race("tests.billing.race_reconciliation", *arguments, environment=process_environment)
     entries = ProviderEntry.objects.filter(kind="correction")
     ids = entries.values_list("pk", flat=True)
     assert answers == [(TIMES, sum(ids))] * PROCESSES, "each got the same entries"

@@ -69,8 +69,8 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
     for number in (1, 2, 3):
         asked.clear()
         still.sleep(900)
-        found = audit_runner.run_audit(often=True)
-        assert found.looked == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
+        found = audit_runner.run_audit(frequent=True)
+        assert found.coverage == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
         assert len(asked) == 2
         seen |= set(asked)
         assert len(seen) == min(2 * number, 5)
@@ -78,7 +78,7 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
     still.sleep(900)
     asked.clear()
     newest = file_name(history.ready(alice))
-    audit_runner.run_audit(often=True)
+    audit_runner.run_audit(frequent=True)
     assert newest in asked, "what was never looked for goes first"
 
 
@@ -91,14 +91,16 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
     film.unlink()
     for _ in range(4):
         still.sleep(900)
-        assert gone(audit_runner.run_audit(often=True)) <= {("I7", lost.reference)}
+        assert gone(audit_runner.run_audit(frequent=True)) <= {("I7", lost.reference)}
     for _ in range(3):
         still.sleep(900)
-        assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}, "whichever other file had its turn"
+        assert gone(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}, (
+            "whichever other file had its turn"
+        )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
     film.write_bytes(history.FILM)
     still.sleep(900)
-    assert gone(audit_runner.run_audit(often=True)) == set()
+    assert gone(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
@@ -106,11 +108,11 @@ def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, medi
     (task,) = films(alice, 1)
     film = media / file_name(task)
     film.write_bytes(history.FILM[::-1])
-    assert gone(audit_runner.run_audit(often=True)) == set()
+    assert gone(audit_runner.run_audit(frequent=True)) == set()
     assert gone(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
-    assert gone(audit_runner.run_audit(often=True)) == {("I7", task.reference)}
+    assert gone(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
     film.write_bytes(history.FILM)
-    assert gone(audit_runner.run_audit(often=True)) == set()
+    assert gone(audit_runner.run_audit(frequent=True)) == set()
 
 
 def test_a_slow_storage_cuts_short_only_a_frequent_check(
@@ -123,26 +125,26 @@ def test_a_slow_storage_cuts_short_only_a_frequent_check(
         return True
 
     monkeypatch.setattr(media_store, "exists", slow)
-    assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
-    assert Coverage("video files", 2, 4) in audit_runner.run_audit(often=True).looked
+    assert Coverage("video files", 2, 4) in audit_runner.run_audit(frequent=True).coverage
+    assert Coverage("video files", 2, 4) in audit_runner.run_audit(frequent=True).coverage
     assert not VideoFile.objects.filter(checked_at=None).exists(), "the second look went on where the first had ended"
-    assert Coverage("video files", 4, 4) in audit_runner.run_audit().looked
-    assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, often=True).looked
+    assert Coverage("video files", 4, 4) in audit_runner.run_audit().coverage
+    assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, frequent=True).coverage
 
 
 def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = films(alice, 2)
     (media / file_name(lost)).unlink()
-    assert gone(audit_runner.run_audit(often=True)) == {("I7", lost.reference)}
+    assert gone(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}
 
     def fails(storage: FileSystemStorage, name: str) -> int:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(FileSystemStorage, "size", fails)
-    found = audit_runner.run_audit(often=True)
+    found = audit_runner.run_audit(frequent=True)
     assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
     assert not VideoFile.objects.get(task=other).problem
-    assert found.looked == []
+    assert found.coverage == []
 
 
 def test_images_are_checked_in_turn_as_well(
@@ -156,9 +158,9 @@ def test_images_are_checked_in_turn_as_well(
         )
     default_storage.delete("images/1.webp")
     still.sleep(900)
-    assert Coverage("images", 1, 2) in audit_runner.run_audit(often=True).looked
+    assert Coverage("images", 1, 2) in audit_runner.run_audit(frequent=True).coverage
     still.sleep(900)
-    found = audit_runner.run_audit(often=True)
+    found = audit_runner.run_audit(frequent=True)
     assert set(asked) == {"images/0.webp", "images/1.webp"}
     assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
@@ -194,7 +196,7 @@ def test_a_bucket_gets_two_requests_for_each_video(
 
     count("exists")
     count("size")
-    assert gone(audit_runner.run_audit(often=often)) == {("I7", lost.reference)}
+    assert gone(audit_runner.run_audit(frequent=often)) == {("I7", lost.reference)}
     assert sorted(calls) == ["exists", "size", "size"]
 
 
@@ -205,12 +207,12 @@ def test_rechecked_files_leave_time_for_the_others(
     for task in films(alice, 3):
         (media / file_name(task)).unlink()
     still.sleep(900)
-    audit_runner.run_audit(often=True)
+    audit_runner.run_audit(frequent=True)
     fresh = history.ready(alice)
     still.sleep(900)
-    found = audit_runner.run_audit(often=True)
+    found = audit_runner.run_audit(frequent=True)
     assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
-    assert Coverage("video files", 2, 4) in found.looked
+    assert Coverage("video files", 2, 4) in found.coverage
     checked_at = VideoFile.objects.get(task=fresh).checked_at
     assert checked_at == still.at
     assert VideoFile.objects.filter(checked_at__lt=still.at - timedelta(minutes=1)).count() == 2

@@ -16,7 +16,7 @@ from billing.models import Alert, BooksRun, CreditAccount, ProviderAccount, Prov
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import top_ups
 from tests.billing.conftest import SetClock
-from tests.billing.purse import Purse
+from tests.billing.simulated_provider import SimulatedProvider
 from tests.people import give_credits
 from tests.videos.audit.reconciliation_page import PAGE, page_text
 
@@ -25,9 +25,9 @@ KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
 
 
 @pytest.fixture
-def purse(still: SetClock, alice: User, settings: Settings) -> Purse:
+def provider(still: SetClock, alice: User, settings: Settings) -> SimulatedProvider:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    return Purse(still, alice)
+    return SimulatedProvider(still, alice)
 
 
 def sums(html: str) -> dict[str, str]:
@@ -37,11 +37,11 @@ def sums(html: str) -> dict[str, str]:
     return dict(rows)
 
 
-def gone(purse: Purse, amount: object = "12.5") -> None:
-    purse.read()
-    purse.job()
-    purse.balance -= Decimal(str(amount))
-    purse.read()
+def gone(provider: SimulatedProvider, amount: object = "12.5") -> None:
+    provider.read_balance()
+    provider.run_job()
+    provider.balance -= Decimal(str(amount))
+    provider.read_balance()
 
 
 def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
@@ -49,8 +49,8 @@ def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playg
     return desk.post(PAGE + query, form, follow=True)
 
 
-def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, purse: Purse) -> None:
-    purse.read()
+def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
     text = page_text(desk.get(PAGE).text)
     assert "Nothing to compare yet" in text
     assert "Books not checked yet" in text
@@ -62,23 +62,23 @@ def test_without_an_account_the_page_explains_what_is_missing(desk: Client, sett
     assert "There is no provider account" in page_text(desk.get(PAGE).text)
 
 
-def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
-    purse.read()
-    purse.job()
-    purse.job(model="veo3", actual="37.5", charged="-22.5")
-    purse.balance += 1000
-    purse.read()
-    purse.send()
-    purse.read()
+def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
+    provider.run_job()
+    provider.run_job(model="veo3", actual="37.5", charged="-22.5")
+    provider.balance += 1000
+    provider.read_balance()
+    provider.send_job()
+    provider.read_balance()
     top_ups.reconcile_accounts()
-    BooksRun.objects.create(took_s=1, problems=0, at=purse.still.at)
+    BooksRun.objects.create(took_s=1, problems=0, at=provider.clock.at)
     html = desk.get(PAGE).text
     text = page_text(html)
     assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
     assert sums(html) == {
         "Balance at the beginning": "5,000",
         "Top-ups": "+1,000",
-        "Given back by the provider": "0",
+        "Returned by the provider": "0",
         "Videos whose cost is known": "−97.5",
         "Videos in progress": "−60",
         "Corrections by operators": "0",
@@ -92,8 +92,8 @@ def test_an_explained_difference_adds_up(desk: Client, purse: Purse) -> None:
     assert "Every balance is the sum of its entries." in text
 
 
-def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, purse: Purse) -> None:
-    gone(purse)
+def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, provider: SimulatedProvider) -> None:
+    gone(provider)
     html = desk.get(PAGE).text
     text = page_text(html)
     assert "12.5 credits are missing that no video explains." in text
@@ -102,29 +102,29 @@ def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, purse: Purse) 
     assert 'name="amount" value="-12.5"' in html
 
 
-def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, purse: Purse) -> None:
-    purse.read()
-    purse.job(actual=0, basis="assumed")
-    purse.read()
+def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
+    provider.run_job(actual=0, basis="assumed")
+    provider.read_balance()
     assert "1 failed video was counted as free; charged, it would have cost 60" in page_text(desk.get(PAGE).text)
 
 
-def test_a_surplus_is_no_alarm(desk: Client, purse: Purse) -> None:
-    purse.read()
-    purse.job(charged=-30, actual=60)
-    purse.read()
-    provider_accounts.lock_account(purse.account.pk)
+def test_a_surplus_is_no_alarm(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
+    provider.run_job(charged=-30, actual=60)
+    provider.read_balance()
+    provider_accounts.lock_account(provider.account.pk)
     text = page_text(desk.get(PAGE).text)
     assert "Credits were added." in text
-    purse.pass_(minutes=20)
+    provider.advance(minutes=20)
     text = page_text(desk.get(PAGE).text)
     assert "There are 30 credits more than our books explain." in text
 
 
-def test_a_top_up_being_measured_is_shown(desk: Client, purse: Purse) -> None:
-    purse.read()
-    purse.balance += 1000
-    purse.read()
+def test_a_top_up_being_measured_is_shown(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
+    provider.balance += 1000
+    provider.read_balance()
     html = desk.get(PAGE).text
     assert "They are being measured" in page_text(html)
     # It must not be counted twice.
@@ -132,9 +132,9 @@ def test_a_top_up_being_measured_is_shown(desk: Client, purse: Purse) -> None:
     assert 'value="1000"' not in html
 
 
-def test_another_period_can_be_chosen(desk: Client, purse: Purse) -> None:
-    gone(purse)
-    purse.read(days=5)
+def test_another_period_can_be_chosen(desk: Client, provider: SimulatedProvider) -> None:
+    gone(provider)
+    provider.read_balance(days=5)
     assert "Everything explained." in page_text(desk.get(PAGE).text)
     for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
         assert "12.5 credits are missing" in page_text(desk.get(PAGE + query).text), query
@@ -143,13 +143,13 @@ def test_another_period_can_be_chosen(desk: Client, purse: Purse) -> None:
     assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
 
 
-def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Settings) -> None:
-    gone(purse)
+def test_each_account_has_its_own_page(desk: Client, provider: SimulatedProvider, settings: Settings) -> None:
+    gone(provider)
     other = ProviderAccount.objects.create(
         label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
     )
     assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?account={other.pk}").text)
-    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account={purse.account.pk}").text)
+    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account={provider.account.pk}").text)
     assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=nonsense").text)
     assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=99999").text)
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
@@ -157,9 +157,9 @@ def test_each_account_has_its_own_page(desk: Client, purse: Purse, settings: Set
     assert "12.5 credits are missing" in page_text(desk.get(PAGE).text), "the newest account, when none is current"
 
 
-def test_consistency_problems_are_listed(desk: Client, purse: Purse) -> None:
-    gone(purse)
-    give_credits(purse.user, 10)
+def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvider) -> None:
+    gone(provider)
+    give_credits(provider.user, 10)
     CreditAccount.objects.update(balance=11)
     problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
     text = page_text(desk.get(PAGE).text)
@@ -167,8 +167,8 @@ def test_consistency_problems_are_listed(desk: Client, purse: Purse) -> None:
     assert problem.text in text
 
 
-def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: User) -> None:
-    gone(purse)
+def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedProvider, olga: User) -> None:
+    gone(provider)
     top_ups.reconcile_accounts()
     done = answer(desk, "-12.5")
     assert done.redirect_chain == [(PAGE, 302)]
@@ -181,8 +181,8 @@ def test_a_difference_is_answered_on_the_page(desk: Client, purse: Purse, olga: 
     assert Alert.objects.get(kind="unexplained_spend").resolved_at is not None
 
 
-def test_a_double_click_answers_once(desk: Client, purse: Purse) -> None:
-    gone(purse)
+def test_a_double_click_answers_once(desk: Client, provider: SimulatedProvider) -> None:
+    gone(provider)
     answer(desk, "-12.5")
     answer(desk, "-12.5")
     assert ProviderEntry.objects.count() == 1
@@ -191,23 +191,25 @@ def test_a_double_click_answers_once(desk: Client, purse: Purse) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
-def test_an_empty_answer_is_refused(desk: Client, purse: Purse, wrong: dict[str, str]) -> None:
-    gone(purse)
+def test_an_empty_answer_is_refused(desk: Client, provider: SimulatedProvider, wrong: dict[str, str]) -> None:
+    gone(provider)
     assert "errorlist" in answer(desk, **{"amount": "-12.5", **wrong}).text
     assert not ProviderEntry.objects.exists()
 
 
-def test_without_a_difference_no_amount_is_asked_for(desk: Client, purse: Purse) -> None:
-    purse.read()
-    purse.read()
+def test_without_a_difference_no_amount_is_asked_for(desk: Client, provider: SimulatedProvider) -> None:
+    provider.read_balance()
+    provider.read_balance()
     html = desk.get(PAGE).text
     keys = {re.search(r'name="key" value="([^"]+)"', desk.get(PAGE).text)[1] for _ in range(2)}  # type: ignore[index]
     assert len(keys) == 2
     assert not re.search(r'name="amount"[^>]*value=', html)
 
 
-def test_the_answer_form_needs_its_permission(staff_browser: Callable[..., Client], purse: Purse) -> None:
-    gone(purse)
+def test_the_answer_form_needs_its_permission(
+    staff_browser: Callable[..., Client], provider: SimulatedProvider
+) -> None:
+    gone(provider)
     assert clerk_page(staff_browser("view_videotask")).status_code == 403
     reader = staff_browser("view_providerentry")
     assert "12.5 credits are missing" in page_text(clerk_page(reader).text)
@@ -221,8 +223,8 @@ def clerk_page(browser: Client) -> Any:
     return browser.get(PAGE)
 
 
-def test_a_period_has_limits_and_typed_values_are_kept(desk: Client, purse: Purse) -> None:
-    gone(purse)
+def test_a_period_has_limits_and_typed_values_are_kept(desk: Client, provider: SimulatedProvider) -> None:
+    gone(provider)
     assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
     html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
     assert "This is too long to compare at once: choose at most 92 days." in html

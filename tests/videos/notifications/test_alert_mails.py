@@ -29,10 +29,10 @@ def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(mail_server: 
     assert alert_delivery.deliver_due() == 1
     [message] = mail_server.messages
     assert message["To"] == OLGA
-    assert subjects(mail_server) == ["Critical · Provider balance is critical: new work waits"]
+    assert subjects(mail_server) == ["Critical · Provider balance is critical: new videos wait"]
     text, page = steps.get_text(message), steps.get_html(message)
-    words = RUNBOOK[Kind.CRITICAL_BALANCE]
-    for sentence in (words.means, words.did, words.todo, "balance 480"):
+    entry = RUNBOOK[Kind.CRITICAL_BALANCE]
+    for sentence in (entry.meaning, entry.automatic_action, entry.operator_action, "balance 480"):
         assert str(sentence) in text
         assert str(sentence) in page
     assert f"https://veo.example/admin/billing/alert/{alert.pk}/change/" in text
@@ -93,11 +93,11 @@ def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, sti
     alert_delivery.deliver_due()
     assert subjects(mail_server) == [
         "Critical · Media storage has trouble",
-        "Over · Media storage has trouble",
+        "Resolved · Media storage has trouble",
         "Critical, again · Media storage has trouble",
     ]
-    assert "There is nothing left to do." in steps.get_text(mail_server.messages[1])
-    assert "over in between, again since" in steps.get_text(mail_server.messages[2])
+    assert "No action is needed." in steps.get_text(mail_server.messages[1])
+    assert "resolved in between, reopened at" in steps.get_text(mail_server.messages[2])
 
 
 def test_an_alert_resolved_before_its_mail_says_so(mail_server: Mailbox) -> None:
@@ -105,8 +105,8 @@ def test_an_alert_resolved_before_its_mail_says_so(mail_server: Mailbox) -> None
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
     [message] = mail_server.messages
-    assert "It is over already." in steps.get_text(message)
-    assert "It is over already." in steps.get_html(message)
+    assert "It is already resolved." in steps.get_text(message)
+    assert "It is already resolved." in steps.get_html(message)
 
 
 def test_many_alerts_at_once_are_one_mail(mail_server: Mailbox, settings: Settings) -> None:
@@ -115,7 +115,7 @@ def test_many_alerts_at_once_are_one_mail(mail_server: Mailbox, settings: Settin
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
     assert alert_delivery.deliver_due() == 200
     assert subjects(mail_server) == ["100 alerts · A result points to a forbidden address"] * 2
-    assert "100 alerts came together" in steps.get_text(mail_server.messages[0])
+    assert "100 alerts at once" in steps.get_text(mail_server.messages[0])
 
 
 def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(mail_server: Mailbox, still: SetClock) -> None:
@@ -138,7 +138,7 @@ def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, sti
     assert len(mail_server.messages) == alert_delivery.MAX_SINGLE_MAILS
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
-    assert subjects(mail_server)[-1] == "Critical · Provider balance is critical: new work waits"
+    assert subjects(mail_server)[-1] == "Critical · Provider balance is critical: new videos wait"
     alerts.raise_alert(Kind.BOOKS)
     alerts.raise_alert(Kind.STORAGE)
     assert alert_delivery.deliver_due() == 2

@@ -199,7 +199,7 @@ def test_the_answer_about_unusual_spend(still: SetClock, alice: User) -> None:
 def test_unusual_spend_with_an_alert_is_listed(still: SetClock) -> None:
     alerts.raise_alert(Alert.Kind.USER_BURST, cause="user 1")
     section = sections()["Unusual spend"]
-    assert (section.tone, section.lines[-1].name) == ("warn", "One user orders unusually much")
+    assert (section.tone, section.lines[-1].name) == ("warn", "One user ordered unusually many videos")
 
 
 def test_the_answer_about_users_credits(still: SetClock, alice: User) -> None:

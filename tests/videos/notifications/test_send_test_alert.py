@@ -36,7 +36,7 @@ def test_a_test_alert_goes_to_every_address_and_prints_the_results(
         assert code == 0
         assert said == f"mail to {OLGA}: sent\nwebhook at 127.0.0.1:{server.port}: sent\n"
         assert json.loads(split_request(server.requests[0])[1])["type"] == "alert.test"
-    assert subjects(mail_server) == ["Notice · A test"]
+    assert subjects(mail_server) == ["Notice · Test"]
     assert not Alert.objects.filter(resolved_at=None).exists()
     assert not alert_outbox.due_deliveries()
 

@@ -64,7 +64,9 @@ def test_when_callbacks_are_missing_operators_are_alerted_once(
         "address": "https://studio.example.com",
         "called_at": called_at.isoformat(),
     }
-    assert alert.detail.startswith("33 of the last 40 verdicts were found by asking, not by a call. The last call came")
+    assert alert.detail.startswith(
+        "33 of the last 40 results came from polling, not from a callback. The last callback arrived"
+    )
     world.advance(days=3)
     make_verdicts(world, alice, account, poll=40)
     check()
@@ -108,7 +110,7 @@ def test_the_alert_names_the_setting_when_callbacks_never_arrived(
     assert alert is not None
     assert alert.facts["say"] == ["callbacks_dry", reason]
     assert address in alert.detail
-    assert "mark this as seen" in alert.detail
+    assert "mark this alert as seen" in alert.detail
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def build_alert_row(alert: Alert) -> AlertRow:
         about="" if is_of_account else runbook.describe_subject(alert),
         message="" if is_of_account else alert_messages.format_message(alert).sentences,
         tone=TONES[Alert.Severity(alert.severity)],
-        todo=runbook.runbook_entry(alert).todo,
+        todo=runbook.runbook_entry(alert).operator_action,
         page=runbook.action_path(alert),
         own_page=runbook.alert_path(alert),
     )

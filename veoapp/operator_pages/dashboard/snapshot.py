@@ -92,7 +92,7 @@ def read_dashboard(
     curve = read_balance_curve(account, range_query, at=at) if "balance" in tables else BalanceCurve()
     pace = forecasts.measure_pace(totals.recent_hours, at=at)
     live = read_live_status(at, account)
-    available = provider_accounts.get_available_balance(account, less=live.reserved) if account else None
+    available = provider_accounts.get_available_balance(account, committed=live.reserved) if account else None
     usable_balance = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
     # One more than is shown, to know whether there are more.
     open_alerts = list_open_alerts(ALERTS_SHOWN + 1, at=at) if "alerts" in tables else []

@@ -1,6 +1,6 @@
-"""One process of a race: `python -m tests.billing.crier TIMES`. Raises one alert; prints how often, and the count it saw.
+"""A process of a race: `python -m tests.billing.race_alerts TIMES` raises one alert; prints how often, and its count.
 
-It waits for a line on its input, so that all begin together.
+It waits for a line on its input, so that all processes begin together.
 """
 
 import sys
@@ -9,7 +9,7 @@ import django
 
 django.setup()
 
-from billing.alerts import services as alerts  # noqa: E402  the models are there only now
+from billing.alerts import services as alerts  # noqa: E402  needs the models
 
 
 def main(times: int) -> None:

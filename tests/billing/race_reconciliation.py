@@ -1,7 +1,9 @@
-"""One process of a race: `python -m tests.billing.accountant ACT ...`; waits for a line on its input, so that all begin together.
+"""A process of a race: `python -m tests.billing.race_reconciliation ACTION ...`.
 
-correct ACCOUNT EMAIL KEY,KEY...   answers a difference of 1 credit under each key; prints how many, and their entries' sum of ids
-recognise ACCOUNT,ACCOUNT...       recognises what came in; prints how many entries it wrote, and how many accounts it looked at
+correct ACCOUNT EMAIL KEY,KEY...   records a correction of 1 credit under each key; prints how many, and the sum of their ids
+record ACCOUNT,ACCOUNT...          records what came in; prints how many entries it wrote, and how many accounts it read
+
+It waits for a line on its input, so that all processes begin together.
 """
 
 import sys
@@ -13,7 +15,7 @@ import django
 django.setup()
 
 from accounts.models import User  # noqa: E402
-from accounts.seams import clock  # noqa: E402  the models are there only now
+from accounts.seams import clock  # noqa: E402  needs the models
 from billing.models import ProviderAccount  # noqa: E402
 from billing.reconciliation import reconcile, top_ups  # noqa: E402
 
@@ -34,14 +36,14 @@ def correct(account: str, email: str, keys: str) -> tuple[int, int]:
     return len(entries), sum(entry.pk for entry in entries)
 
 
-def recognise(accounts: str) -> tuple[int, int]:
-    looked_at = [ProviderAccount.objects.get(pk=pk) for pk in accounts.split(",")]
-    return sum(len(top_ups.record_rises(account)) for account in looked_at), len(looked_at)
+def record(accounts: str) -> tuple[int, int]:
+    found = [ProviderAccount.objects.get(pk=pk) for pk in accounts.split(",")]
+    return sum(len(top_ups.record_rises(account)) for account in found), len(found)
 
 
-ACTS: dict[str, Callable[..., tuple[int, int]]] = {"correct": correct, "recognise": recognise}
+ACTIONS: dict[str, Callable[..., tuple[int, int]]] = {"correct": correct, "record": record}
 
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    print(*ACTS[sys.argv[1]](*sys.argv[2:]), flush=True)
+    print(*ACTIONS[sys.argv[1]](*sys.argv[2:]), flush=True)

@@ -1,0 +1,31 @@
+"""A process of a race: `python -m tests.billing.race_grouping N JOBS` raises alerts about so many jobs of its own,
+resolves those of the last five, and prints how many it raised and resolved.
+
+It waits for a line on its input, so that all processes begin together.
+"""
+
+import sys
+
+import django
+
+django.setup()
+
+from billing.alerts import grouping as alert_grouping  # noqa: E402  needs the models
+from billing.models import Alert  # noqa: E402
+
+RESOLVED = 5
+
+
+def main(number: str, jobs: int) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    references = [f"job:{number}:{job}" for job in range(jobs)]
+    for reference in references:
+        alert_grouping.raise_job_alert(Alert.Kind.UNCONFIRMED, reference=reference)
+    for reference in references[-RESOLVED:]:
+        alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference)
+    print(len(references), RESOLVED, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
