@@ -116,7 +116,7 @@ def test_failure_reasons_are_in_plain_words(desk: Client, working_account: Provi
     counts = [(Measure.FAILURE, "content_policy", 2), (Measure.FAILURE, "new_code", 1), (Measure.FAILURE, "", 1)]
     rollups.record_counts(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
     html = desk.get("/admin/").content.decode()
-    assert "The prompt touches something that the provider&#x27;s rules do not allow." in html
+    assert "The prompt contains something that the provider&#x27;s rules do not allow." in html
     assert "new_code" in html
     assert "No reason was given." in html
 

@@ -238,6 +238,6 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
     rested = availability.check_availability(user=alice, quote=None).restriction
     assert rested is not None
     assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)
-    assert "goes first" in rested.text
+    assert "the next order is sent first" in rested.text
     history.waiting(alice)
     assert read_headline(desk)[0].startswith("Waiting for the provider.")
