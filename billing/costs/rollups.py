@@ -140,11 +140,6 @@ def rank_users(period: Period, *, since: datetime, until: datetime, by: Measure,
     return [UserTotals(user_id, amounts[user_id], emails[user_id]) for user_id in ranked]
 
 
-def has_unfolded_marks() -> bool:
-    """Whether there are unfolded marks."""
-    return TallyMark.objects.exists()
-
-
 def fold_marks(*, limit: int = 100_000) -> int:
     """Fold marks into totals until none is left or `limit` is reached; returns how many. May run concurrently."""
     folded = 0

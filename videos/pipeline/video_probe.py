@@ -25,6 +25,13 @@ MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.5, 2.0
 # The last frame may start this long before the end: it is shown longer, or the sound outlasts the picture.
 END_TOLERANCE_S = 0.75
 
+POSTER_POSITION = 1 / 3
+POSTER_MAX_SIDE = 1280
+# The first that fits the limit is used, else the last.
+POSTER_QUALITIES = (80, 65, 50)
+POSTER_MAX_BYTES = 150_000
+POSTER_MIME_TYPE = "image/webp"
+
 
 class InvalidVideo(Exception):
     """The file is not the video that was ordered; the text is a short phrase of ours."""
@@ -124,14 +131,6 @@ def _check_boxes(content: BinaryIO) -> None:
         at += length
     if not {b"moov", b"mdat"} <= seen:
         raise InvalidVideo("no video in it" if size else "no bytes")
-
-
-POSTER_POSITION = 1 / 3
-POSTER_MAX_SIDE = 1280
-# The first that fits the limit is used, else the last.
-POSTER_QUALITIES = (80, 65, 50)
-POSTER_MAX_BYTES = 150_000
-POSTER_MIME_TYPE = "image/webp"
 
 
 def draw_poster(path: Path, *, duration_s: float) -> bytes:
