@@ -32,10 +32,12 @@ class PriceComparison:
         return self.list_price is not None and self.feed_price is not None and self.list_price != self.feed_price
 
     @property
-    def is_absurd(self) -> bool:
+    def is_implausible(self) -> bool:
         """Whether the feed's price looks like a mistake."""
         return (
-            self.list_price is not None and self.feed_price is not None and is_absurd(self.list_price, self.feed_price)
+            self.list_price is not None
+            and self.feed_price is not None
+            and provider_price_changes.is_implausible(listed=self.list_price, seen=self.feed_price)
         )
 
     @property
@@ -45,10 +47,6 @@ class PriceComparison:
     @property
     def after(self) -> Margin | None:
         return None if self.feed_price is None or self.user_price is None else Margin(self.user_price, self.feed_price)
-
-
-def is_absurd(ours: Decimal, theirs: Decimal) -> bool:
-    return provider_price_changes.is_implausible(listed=ours, seen=theirs)
 
 
 def feed_url() -> str:
@@ -101,7 +99,7 @@ def propose(lines: Iterable[PriceComparison]) -> int:
             continue
         if not line.differs:
             provider_price_changes.withdraw_proposals(item=line.item, source=FEED)
-        elif not line.is_absurd:
+        elif not line.is_implausible:
             proposal = provider_price_changes.propose_price(
                 item=line.item, listed=line.list_price, seen=line.feed_price, source=FEED
             )
@@ -118,7 +116,7 @@ def apply(lines: Iterable[PriceComparison], *, force: bool = False) -> tuple[lis
     for line in lines:
         if not line.differs or line.feed_price is None or line.user_price is None:
             continue
-        if line.feed_price <= 0 or (line.is_absurd and not force):
+        if line.feed_price <= 0 or (line.is_implausible and not force):
             refused.append(replace(line, notes=(*line.notes, "refused")))
         else:
             adopted.append(

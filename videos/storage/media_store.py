@@ -172,14 +172,14 @@ def _upload(content: BinaryIO, name: str, *, mime_type: str) -> None:
 
 def _move_across(path: Path, target: Path) -> None:
     """Move from another disk: copied beside the target first, so that the target appears whole."""
-    beside = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(f".{target.name}.tmp")
     try:
-        shutil.copyfile(path, beside)
-        shutil.copymode(path, beside)
-        _sync_to_disk(beside)
-        beside.replace(target)
+        shutil.copyfile(path, temporary)
+        shutil.copymode(path, temporary)
+        _sync_to_disk(temporary)
+        temporary.replace(target)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 

@@ -64,7 +64,7 @@ def _cells(line: PriceComparison) -> tuple[str, ...]:
     ours, theirs = line.list_price, line.feed_price
     differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + format_plain(theirs - ours)
     notes = [*line.notes]
-    if line.is_absurd:
+    if line.is_implausible:
         notes.insert(0, "looks like a mistake: --force takes it" if theirs and theirs > 0 else "cannot be a price")
     if line.after and line.after.is_negative:
         notes.insert(0, "BELOW COST")
@@ -96,7 +96,7 @@ def _to_json(line: PriceComparison) -> dict[str, Any]:
         "feed_provider_credits": text(line.feed_price),
         "user_credits": line.user_price,
         "differs": line.differs,
-        "absurd": line.is_absurd,
+        "absurd": line.is_implausible,
         "margin_usd": text(line.before and line.before.usd),
         "margin_usd_then": text(line.after and line.after.usd),
         "notes": list(line.notes),

@@ -53,10 +53,10 @@ def parse_callback(body: bytes, content_type: str) -> CallbackHint:
     if not isinstance(value, dict):
         return _malformed("not an object")
     data = as_mapping(value.get("data"))
-    named = read_task_id(data.get("taskId"), data.get("task_id"), value.get("taskId"), value.get("task_id"))
-    problem = flaws.found or ("" if named else "no task id")
+    provider_task_id = read_task_id(data.get("taskId"), data.get("task_id"), value.get("taskId"), value.get("task_id"))
+    problem = flaws.found or ("" if provider_task_id else "no task id")
     return CallbackHint(
-        provider_task_id=named, claims=_read_claim(value, data), well_formed=not problem, problem=problem
+        provider_task_id=provider_task_id, claims=_read_claim(value, data), well_formed=not problem, problem=problem
     )
 
 
