@@ -99,7 +99,7 @@ def test_expiring_credits_and_vouchers_are_in_chinese(chinese_client: Client, ch
     assert "已到账 50 积分" in page
     assert find_english(page) == set()
     sheet = b"".join(chinese_client.get("/credits/statement.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
-    assert sheet.splitlines()[0] == "时间,类型,内容,积分,余额,可用至,视频"
+    assert sheet.splitlines()[0] == "时间,类型,内容,积分,余额,有效期至,视频"
 
 
 def test_pages_about_costs_are_in_chinese(

@@ -1,4 +1,4 @@
-"""Every package says at its head what it is responsible for."""
+"""Every package states its responsibility in the docstring of its `__init__.py`."""
 
 import pkgutil
 import re
@@ -14,17 +14,17 @@ SENTENCE = re.compile(r"^[A-Z`\"'](?:\S*\s+){3,}\S*[.:]", re.MULTILINE)
 NAMED_BY_DJANGO = {"admin", "management", "commands", "migrations", "templatetags", "formats"}
 
 
-def packages() -> Iterator[str]:
+def list_packages() -> Iterator[str]:
     for app in APPS:
         yield app
         folders = import_module(app).__path__
         yield from (
-            found.name
-            for found in pkgutil.walk_packages(folders, f"{app}.")
-            if found.ispkg and NAMED_BY_DJANGO.isdisjoint(found.name.split("."))
+            package.name
+            for package in pkgutil.walk_packages(folders, f"{app}.")
+            if package.ispkg and NAMED_BY_DJANGO.isdisjoint(package.name.split("."))
         )
 
 
-@pytest.mark.parametrize("package", sorted(packages()))
-def test_a_package_has_a_head_of_at_least_one_sentence(package: str) -> None:
+@pytest.mark.parametrize("package", sorted(list_packages()))
+def test_a_package_states_its_responsibility(package: str) -> None:
     assert SENTENCE.search(import_module(package).__doc__ or "")
