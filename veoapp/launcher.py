@@ -21,14 +21,14 @@ import psutil
 
 STOP_WITHIN_S = 8.0
 POLL_S = 0.1
-ASK_EVERY_S = 0.5
+HEALTH_CHECK_EVERY_S = 0.5
 FIRST_RESTART_AFTER_S = 1.0
-# A program that ends so often in a row, each time before it lived `STEADY_AFTER_S`, will not get better by itself.
-ENDS_AT_MOST = 5
+# A program that ends this often in a row, each time within `STEADY_AFTER_S`, is not restarted again.
+MAX_ENDS_IN_A_ROW = 5
 STEADY_AFTER_S = 30.0
 
-# Reads the ids of process groups; ends them when its input ends without "done", that is when we were killed by SIGKILL.
-UNDERTAKER = """
+# Reads the ids of process groups, and ends them when its input ends without "done": when the launcher was killed.
+CLEANUP_SCRIPT = """
 groups=
 while read -r line; do
     [ "$line" = done ] && exit 0
@@ -41,24 +41,24 @@ for group in $groups; do kill -KILL "-$group"; done
 
 
 class PortTaken(Exception):
-    """Somebody listens there already, or we may not."""
+    """Another program uses the port, or it needs more rights."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """One program. `answers` says whether it does its work by now; it is asked until it says yes once."""
+    """A program to run. `answers` is called until it returns True once, when the program is ready."""
 
     name: str
     command: list[str]
     answers: Callable[[], bool]
     colour: int
-    # Without it nothing works: if it ends before it answered, everything ends.
+    # If an essential program ends before it is ready, everything is stopped.
     is_essential: bool = False
 
 
 @dataclass
 class Child:
-    """A program and its process of the moment."""
+    """A program and its current process."""
 
     program: Program
     process: "subprocess.Popen[str]"
@@ -70,7 +70,7 @@ class Child:
 
 @dataclass
 class Launcher:
-    """Runs programs until a signal comes or one of them cannot live. `run` returns an exit code."""
+    """Runs programs until a signal arrives or one of them cannot run. `run` returns an exit code."""
 
     programs: list[Program]
     when_all_answer: Callable[[], None]
@@ -79,13 +79,13 @@ class Launcher:
     _signals: int = 0
     _failed: bool = False
     _print_lock: threading.Lock = field(default_factory=threading.Lock)
-    _undertaker: "subprocess.Popen[str] | None" = None
+    _cleanup_process: "subprocess.Popen[str] | None" = None
 
     def run(self) -> int:
-        """Start everything, watch it, and stop it. 0 after a signal, 1 when a program could not live."""
+        """Start, watch and stop the programs. Returns 0 after a signal, 1 when a program could not run."""
         before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
-        self._undertaker = subprocess.Popen(
-            ["/bin/sh", "-c", UNDERTAKER],
+        self._cleanup_process = subprocess.Popen(
+            ["/bin/sh", "-c", CLEANUP_SCRIPT],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -101,26 +101,26 @@ class Launcher:
         return 1 if self._failed else 0
 
     def say(self, text: str) -> None:
-        """A line of our own between those of the programs."""
+        """Print a line of the launcher itself."""
         with self._print_lock:
             print(text, flush=True)
 
     def _watch(self) -> None:
-        announced, ask_at = False, 0.0
+        is_announced, next_check_at = False, 0.0
         while not self._signals and not self._failed:
             now = time.monotonic()
             for child in self._children:
-                self._look_after(child, now)
-            if not announced and now >= ask_at:
-                ask_at = now + ASK_EVERY_S
+                self._check_child(child, now)
+            if not is_announced and now >= next_check_at:
+                next_check_at = now + HEALTH_CHECK_EVERY_S
                 for child in self._children:
                     child.has_answered = child.has_answered or (child.restart_at is None and child.program.answers())
                 if all(child.has_answered for child in self._children):
-                    announced = True
+                    is_announced = True
                     self.when_all_answer()
             time.sleep(POLL_S)
 
-    def _look_after(self, child: Child, now: float) -> None:
+    def _check_child(self, child: Child, now: float) -> None:
         name = child.program.name
         if child.restart_at is not None:
             if now >= child.restart_at:
@@ -130,18 +130,22 @@ class Launcher:
         code = child.process.poll()
         if code is None:
             return
-        _end_group(child.process.pid)
+        _kill_group(child.process.pid)
         if child.program.is_essential and not child.has_answered:
-            self.say(f"{name} {_how(code)} before it could answer: the lines above say why. Stopping everything.")
+            self.say(
+                f"{name} {_describe_exit(code)} before it could answer: the lines above say why. Stopping everything."
+            )
             self._failed = True
             return
         child.ends = 1 if now - child.started_at >= STEADY_AFTER_S else child.ends + 1
-        if child.ends >= ENDS_AT_MOST:
-            self.say(f"{name} {_how(code)}, {child.ends} times in a row: the lines above say why. Stopping everything.")
+        if child.ends >= MAX_ENDS_IN_A_ROW:
+            self.say(
+                f"{name} {_describe_exit(code)}, {child.ends} times in a row: the lines above say why. Stopping everything."
+            )
             self._failed = True
             return
         wait_s = FIRST_RESTART_AFTER_S * 2 ** (child.ends - 1)
-        self.say(f"{name} {_how(code)}; starting it again in {wait_s:.0f} s.")
+        self.say(f"{name} {_describe_exit(code)}; starting it again in {wait_s:.0f} s.")
         child.restart_at = now + wait_s
 
     def _start(self, program: Program) -> "subprocess.Popen[str]":
@@ -153,10 +157,10 @@ class Launcher:
             text=True,
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
+            start_new_session=True,  # Ctrl-C reaches only the launcher, which stops them in order
         )
         threading.Thread(target=self._pump, args=[program, process.stdout], daemon=True).start()
-        self._tell_undertaker(str(process.pid))
+        self._send_to_cleanup(str(process.pid))
         return process
 
     def _pump(self, program: Program, lines: Iterable[str]) -> None:
@@ -168,33 +172,33 @@ class Launcher:
             self.say(f"{prefix} {line.rstrip()}")
 
     def _stop(self) -> None:
-        """Ask all to end, wait, and kill what is left, with everything that they started."""
+        """Terminate all programs, wait, and kill what remains, including their descendants."""
         running = [child.process for child in self._children if child.process.poll() is None]
-        offspring = [process for each in running for process in _offspring(each.pid)]
+        descendants = [process for each in running for process in _list_descendants(each.pid)]
         if running:
             self.say("Stopping ...")
         for process in running:
             process.terminate()
-        signals, give_up_at = self._signals, time.monotonic() + STOP_WITHIN_S
+        signals, deadline = self._signals, time.monotonic() + STOP_WITHIN_S
         while any(process.poll() is None for process in running):
-            if time.monotonic() > give_up_at or self._signals > signals:  # a second Ctrl-C
+            if time.monotonic() > deadline or self._signals > signals:  # a second Ctrl-C
                 break
             time.sleep(POLL_S)
         for process in running:
-            _end_group(process.pid)
+            _kill_group(process.pid)
             process.wait()
-        for left in offspring:
+        for process in descendants:
             with contextlib.suppress(psutil.NoSuchProcess):
-                left.kill()
-        self._tell_undertaker("done")
+                process.kill()
+        self._send_to_cleanup("done")
         if running:
             self.say("Stopped.")
 
-    def _tell_undertaker(self, line: str) -> None:
-        if self._undertaker is not None and self._undertaker.stdin is not None:
+    def _send_to_cleanup(self, line: str) -> None:
+        if self._cleanup_process is not None and self._cleanup_process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
-                self._undertaker.stdin.write(f"{line}\n")
-                self._undertaker.stdin.flush()
+                self._cleanup_process.stdin.write(f"{line}\n")
+                self._cleanup_process.stdin.flush()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signals += 1
@@ -204,7 +208,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def require_free_port(port: int) -> None:
-    """Raise `PortTaken`, with the reason, unless a server could listen on 127.0.0.1:`port` now."""
+    """Raise PortTaken with the reason unless a server could listen on 127.0.0.1:`port` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -216,18 +220,18 @@ def require_free_port(port: int) -> None:
                 raise
             raise PortTaken(f"port {port} is taken by another program") from None
         except OverflowError:
-            raise PortTaken(f"{port} is no port") from None
+            raise PortTaken(f"{port} is not a port") from None
 
 
 def is_answering(port: int) -> bool:
-    """Whether somebody accepts connections on 127.0.0.1:`port`."""
+    """Whether a server accepts connections on 127.0.0.1:`port`."""
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
-def next_free_port(port: int) -> int:
-    """The first free port after `port`, to suggest."""
+def find_free_port(port: int) -> int:
+    """The first free port after `port`; 0 if there is none."""
     for candidate in range(port + 1, 65536):
         with contextlib.suppress(PortTaken):
             require_free_port(candidate)
@@ -235,18 +239,18 @@ def next_free_port(port: int) -> int:
     return 0
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
 
 
-def _offspring(pid: int) -> list[psutil.Process]:
-    """All processes below this one, so that those in groups of their own are known before their parent is gone."""
+def _list_descendants(pid: int) -> list[psutil.Process]:
+    """All descendants; listed before their parent ends, because some are in other process groups."""
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
 
 
-def _end_group(pid: int) -> None:
+def _kill_group(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)

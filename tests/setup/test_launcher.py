@@ -1,4 +1,4 @@
-"""The terminal of `make run`: prefixes, restarts, and an end that leaves nothing behind."""
+"""The launcher of `make run`: prefixes, restarts, and stopping every process."""
 
 import signal
 import socket
@@ -13,7 +13,7 @@ import pytest
 
 from tests.mail import free_port
 from tests.services import ROOT
-from veoapp.launcher import PortTaken, next_free_port, require_free_port
+from veoapp.launcher import PortTaken, find_free_port, require_free_port
 
 SCRIPT = """
 import sys
@@ -27,7 +27,7 @@ launcher = Launcher(programs, when_all_answer=lambda: launcher.say("ALL ANSWER")
 sys.exit(launcher.run())
 """
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
-DEAF = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+IGNORES_SIGTERM = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 WITH_CHILD = (
     "import subprocess, sys, time; "
     "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "
@@ -36,7 +36,7 @@ WITH_CHILD = (
 
 
 class Terminal:
-    """A launcher in a process of its own, and what it has printed so far."""
+    """A launcher in a separate process, and its output."""
 
     def __init__(self, codes: dict[str, str], output: Path, ready: str) -> None:
         self.output = output
@@ -53,12 +53,12 @@ class Terminal:
         return self.output.read_text()
 
     def wait_for(self, text: str, within_s: float = 15) -> None:
-        give_up_at = time.monotonic() + within_s
+        deadline = time.monotonic() + within_s
         while text not in self.text():
-            assert time.monotonic() < give_up_at, f"{text!r} not in:\n{self.text()}"
+            assert time.monotonic() < deadline, f"{text!r} not in:\n{self.text()}"
             time.sleep(0.05)
 
-    def offspring(self) -> list[psutil.Process]:
+    def list_descendants(self) -> list[psutil.Process]:
         return [each for each in psutil.Process(self.process.pid).children(recursive=True) if "-c" in each.cmdline()]
 
 
@@ -69,66 +69,66 @@ Start = Callable[..., Terminal]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Terminal] = []
 
-    def go(ready: str = "True", **codes: str) -> Terminal:
+    def start_terminal(ready: str = "True", **codes: str) -> Terminal:
         terminal = Terminal(codes, tmp_path / f"{len(started)}.txt", ready)
         started.append(terminal)
         return terminal
 
-    yield go
+    yield start_terminal
     for terminal in started:
         if terminal.process.poll() is None:
             terminal.process.terminate()
             terminal.process.wait(20)
 
 
-def gone(processes: list[psutil.Process], within_s: float) -> bool:
+def have_ended(processes: list[psutil.Process], within_s: float) -> bool:
     return not psutil.wait_procs(processes, timeout=within_s)[1]
 
 
-def test_lines_carry_the_name_of_their_program(start: Start) -> None:
+def test_lines_begin_with_the_name_of_their_program(start: Start) -> None:
     terminal = start(web=SLEEP, worker=SLEEP)
     terminal.wait_for("web    | up\n")
     terminal.wait_for("worker | up\n")
     terminal.wait_for("ALL ANSWER\n")
 
 
-def test_ctrl_c_stops_everything_quickly_and_well(start: Start) -> None:
+def test_ctrl_c_stops_everything_within_seconds(start: Start) -> None:
     terminal = start(web=WITH_CHILD, worker=SLEEP)
     terminal.wait_for("child")
     terminal.wait_for("worker | up")
-    processes = terminal.offspring()
+    processes = terminal.list_descendants()
     assert len(processes) >= 3
-    began = time.monotonic()
+    start_time = time.monotonic()
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.wait(10) == 0
-    assert time.monotonic() - began < 5
-    assert gone(processes, 2)
+    assert time.monotonic() - start_time < 5
+    assert have_ended(processes, 2)
     assert terminal.text().endswith("Stopping ...\nStopped.\n")
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_deaf(start: Start) -> None:
-    terminal = start(web=DEAF)
-    terminal.wait_for("deaf")
-    processes = terminal.offspring()
+def test_a_second_ctrl_c_kills_programs_that_ignore_sigterm(start: Start) -> None:
+    terminal = start(web=IGNORES_SIGTERM)
+    terminal.wait_for("web | up")
+    processes = terminal.list_descendants()
     terminal.process.send_signal(signal.SIGINT)
     terminal.wait_for("Stopping")
-    began = time.monotonic()
+    start_time = time.monotonic()
     terminal.process.send_signal(signal.SIGINT)
     terminal.process.wait(10)
-    assert time.monotonic() - began < 3
-    assert gone(processes, 2)
+    assert time.monotonic() - start_time < 3
+    assert have_ended(processes, 2)
 
 
-def test_nothing_outlives_a_launcher_that_was_killed(start: Start) -> None:
+def test_no_program_outlives_a_killed_launcher(start: Start) -> None:
     terminal = start(web=SLEEP, worker=SLEEP)
     terminal.wait_for("ALL ANSWER")
-    processes = terminal.offspring()
+    processes = terminal.list_descendants()
     terminal.process.kill()
     terminal.process.wait(5)
-    assert gone(processes, 15)
+    assert have_ended(processes, 15)
 
 
-def test_a_worker_that_dies_is_started_again(start: Start, tmp_path: Path) -> None:
+def test_a_killed_worker_is_restarted(start: Start, tmp_path: Path) -> None:
     once = f"import os, pathlib, signal, time; p = pathlib.Path({str(tmp_path / 'died')!r}); "
     once += "again = p.exists(); p.touch(); print('again' if again else 'first', flush=True); "
     once += "time.sleep(60) if again else os.kill(os.getpid(), signal.SIGKILL)"
@@ -137,7 +137,7 @@ def test_a_worker_that_dies_is_started_again(start: Start, tmp_path: Path) -> No
     terminal.wait_for("worker | again")
 
 
-def test_a_web_server_that_cannot_start_ends_everything(start: Start) -> None:
+def test_a_web_server_that_cannot_start_stops_everything(start: Start) -> None:
     terminal = start(ready="name != 'web'", web="import sys; print('no database'); sys.exit(3)", worker=SLEEP)
     assert terminal.process.wait(15) == 1
     assert "web    | no database\n" in terminal.text()
@@ -152,12 +152,12 @@ def test_a_taken_port_is_found_before_anything_starts() -> None:
         other.listen()
         with pytest.raises(PortTaken, match=f"port {port} is taken"):
             require_free_port(port)
-        assert next_free_port(port) > port
-    with pytest.raises(PortTaken, match="is no port"):
+        assert find_free_port(port) > port
+    with pytest.raises(PortTaken, match="is not a port"):
         require_free_port(70_000)
 
 
-def test_a_port_of_the_system_needs_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_privileged_port_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: socket.socket, address: object) -> None:
         raise PermissionError
 

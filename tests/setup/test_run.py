@@ -35,17 +35,17 @@ def debug(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
-def test_a_taken_port_is_one_sentence_with_a_way_out(name: str) -> None:
+def test_a_taken_port_is_reported_with_another_port(name: str) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         others = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
-        answer = run(**{**others, name: str(port)})
-    assert answer.returncode == 1
-    assert answer.stderr.startswith(f"CommandError: Port {port} is taken by another program")
-    assert f"`make run {name}=" in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+        result = run(**{**others, name: str(port)})
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"CommandError: Port {port} is taken by another program")
+    assert f"`make run {name}=" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 def test_two_servers_cannot_share_a_port() -> None:
@@ -53,12 +53,12 @@ def test_two_servers_cannot_share_a_port() -> None:
     assert "PORT and SANDBOX_PORT are the same" in run(PORT=port, SANDBOX_PORT=port).stderr
 
 
-def test_a_database_that_does_not_answer_is_one_sentence() -> None:
+def test_a_database_that_does_not_answer_is_reported_in_one_sentence() -> None:
     url = "postgres://veoapp@/veoapp?host=/no/such/place"
-    answer = run(DATABASE_URL=url, PORT=str(free_port()), SANDBOX_PORT=str(free_port()))
-    assert answer.returncode == 1
-    assert "start it, or correct DATABASE_URL in .env." in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+    result = run(DATABASE_URL=url, PORT=str(free_port()), SANDBOX_PORT=str(free_port()))
+    assert result.returncode == 1
+    assert "start it, or correct DATABASE_URL in .env." in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
 
 
 @pytest.mark.django_db(transaction=True)  # the command closes its connections before it starts programs
@@ -83,9 +83,7 @@ def test_the_worker_can_be_left_out_to_run_it_elsewhere(
 
 
 @pytest.mark.django_db
-def test_the_demo_account_is_an_operator_with_credits_and_a_password_of_this_machine(
-    debug: None, settings: Settings
-) -> None:
+def test_the_demo_account_is_an_operator_with_credits_and_a_random_password(debug: None, settings: Settings) -> None:
     account = demo.ensure_demo_account()
     user = User.objects.get(email="demo@example.com")
     assert (user.is_staff, user.is_superuser, user.is_active) == (True, True, True)

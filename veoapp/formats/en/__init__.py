@@ -1,1 +1,1 @@
-"""English formats."""
+"""Date and time formats of English."""

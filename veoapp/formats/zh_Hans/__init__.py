@@ -1,1 +1,1 @@
-"""Chinese formats."""
+"""Date and number formats of Chinese."""

@@ -1,4 +1,4 @@
-"""`manage.py run` (`make run`): everything on one machine, in one terminal."""
+"""`manage.py run` (`make run`): starts the whole product in one terminal."""
 
 import http.client
 import sys
@@ -19,7 +19,7 @@ from billing.provider import encryption
 from billing.provider import keys as provider_keys
 from veoapp import demo
 from veoapp.environment import save_ports
-from veoapp.launcher import Launcher, PortTaken, Program, is_answering, next_free_port, require_free_port
+from veoapp.launcher import Launcher, PortTaken, Program, find_free_port, is_answering, require_free_port
 from videos.models import JobRequest
 
 CYAN, MAGENTA, YELLOW = 36, 35, 33
@@ -49,11 +49,13 @@ class Command(BaseCommand):
             raise CommandError(str(problem)) from None
         started_at = clock.database_now()
         connections.close_all()
-        programs = [Program("web", _web_command(), _web_answers, CYAN, is_essential=True)]
+        programs = [Program("web", _build_web_command(), _is_web_ready, CYAN, is_essential=True)]
         if not options["no_worker"]:
-            programs.append(Program("worker", _manage("worker"), lambda: _worker_answers(since=started_at), MAGENTA))
-        if _sandbox_is_ours():
-            command = _manage("sandbox", "--port", str(settings.SANDBOX_PORT), *_sandbox_options())
+            programs.append(
+                Program("worker", _build_manage_command("worker"), lambda: _is_worker_ready(since=started_at), MAGENTA)
+            )
+        if _runs_sandbox():
+            command = _build_manage_command("sandbox", "--port", str(settings.SANDBOX_PORT), *_build_sandbox_options())
             programs.append(Program("sandbox", command, lambda: is_answering(settings.SANDBOX_PORT), YELLOW))
         self.stdout.write(_("Starting: %(names)s ...") % {"names": ", ".join(each.name for each in programs)})
         self.stdout.flush()
@@ -63,18 +65,18 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _require_ports(self) -> None:
-        """Before anything starts; the provider is asked for later, since that needs tables."""
-        wanted = {"PORT": settings.PORT}
-        if settings.SANDBOX_ALLOWED and _own_sandbox_url() == settings.SANDBOX_URL:
-            wanted["SANDBOX_PORT"] = settings.SANDBOX_PORT
-        if len(set(wanted.values())) < len(wanted):
-            raise CommandError(_("PORT and SANDBOX_PORT are the same: give one of them another number."))
-        for name, port in wanted.items():
+        """Check the ports before anything starts; the provider is checked later, because that needs tables."""
+        ports = {"PORT": settings.PORT}
+        if settings.SANDBOX_ALLOWED and _get_local_sandbox_url() == settings.SANDBOX_URL:
+            ports["SANDBOX_PORT"] = settings.SANDBOX_PORT
+        if len(set(ports.values())) < len(ports):
+            raise CommandError(_("PORT and SANDBOX_PORT are the same: change one of them."))
+        for name, port in ports.items():
             try:
                 require_free_port(port)
             except PortTaken as error:
-                advice = f"make run {name}={next_free_port(port if port < 65536 else 8000)}"
-                text = _("%(what)s (perhaps veoapp runs already): stop that, or take another with `%(advice)s`.")
+                advice = f"make run {name}={find_free_port(port if port < 65536 else 8000)}"
+                text = _("%(what)s (veoapp may already be running): stop it, or use another port with `%(advice)s`.")
                 raise CommandError(text % {"what": str(error).capitalize(), "advice": advice}) from None
 
     def _prepare(self) -> None:
@@ -85,22 +87,22 @@ class Command(BaseCommand):
         lines = [_("veoapp is running:  %(url)s") % {"url": f"{settings.APP_URL}/"}]
         if settings.DEBUG:
             account = demo.ensure_demo_account()
-            password = account.password or _("(the password you gave it)")
+            password = account.password or _("(the password you set)")
             lines.append(_("Sign in as          %(email)s  %(password)s") % {"email": demo.EMAIL, "password": password})
         else:
             call_command("collectstatic", verbosity=0, interactive=False)
-        lines += _what_is_simulated()
+        lines += _describe_simulation()
         lines.append(_("Ctrl-C stops everything."))
         self.welcome = "\n" + "\n".join(f"    {line}" for line in lines) + "\n"
 
 
-def _what_is_simulated() -> list[str]:
+def _describe_simulation() -> list[str]:
     lines = []
     try:
-        if _sandbox_is_ours():
-            lines.append(_("No provider key:    the sandbox makes the videos, nothing is paid."))
+        if _runs_sandbox():
+            lines.append(_("No provider key:    the sandbox makes the videos; nothing is charged."))
         elif provider_accounts.get_current_account().source == ProviderAccount.Source.SANDBOX:
-            lines.append(_("No provider key:    %(url)s plays the provider.") % {"url": settings.SANDBOX_URL})
+            lines.append(_("No provider key:    the sandbox at %(url)s is used.") % {"url": settings.SANDBOX_URL})
     except provider_accounts.NoProviderKey:
         lines.append(_("No provider key:    videos wait until you add one in the admin, or KIE_AI_API_KEY."))
     if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
@@ -108,36 +110,36 @@ def _what_is_simulated() -> list[str]:
     return lines
 
 
-def _own_sandbox_url() -> str:
+def _get_local_sandbox_url() -> str:
     return f"http://127.0.0.1:{settings.SANDBOX_PORT}"
 
 
-def _sandbox_is_ours() -> bool:
-    """Whether the sandbox is the provider and lives here, not at a SANDBOX_URL of somebody's."""
+def _runs_sandbox() -> bool:
+    """Whether the provider is a sandbox that this command starts, not one at another SANDBOX_URL."""
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return False
-    return account.source == ProviderAccount.Source.SANDBOX and _own_sandbox_url() == settings.SANDBOX_URL
+    return account.source == ProviderAccount.Source.SANDBOX and _get_local_sandbox_url() == settings.SANDBOX_URL
 
 
-def _sandbox_options() -> list[str]:
-    # It keeps or returns the credits of failures as our books expect; else the first failure would look like a theft.
+def _build_sandbox_options() -> list[str]:
+    # The sandbox must charge or refund failures as the settings say, or reconciliation would report missing credits.
     failed = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
     options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", failed]
-    # What it was paid for outlives a Ctrl-C, as our own books do.
+    # Its state must survive a restart, as the database does.
     options += ["--memory", str(settings.VAR_DIR / "sandbox.json")]
     if settings.KIE_AI_WEBHOOK_HMAC_KEY:
         options += ["--hmac-key", settings.KIE_AI_WEBHOOK_HMAC_KEY]
     return options
 
 
-def _manage(*arguments: str) -> list[str]:
+def _build_manage_command(*arguments: str) -> list[str]:
     return [sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments]
 
 
-def _web_command() -> list[str]:
-    # No access log: its lines would carry the secret tokens of callback addresses.
+def _build_web_command() -> list[str]:
+    # No access log, because its lines would contain the secret tokens of callback addresses.
     return [
         *(sys.executable, "-m", "gunicorn", "veoapp.wsgi", "--chdir", str(settings.BASE_DIR)),
         *("--bind", f"127.0.0.1:{settings.PORT}", "--worker-class", "gthread", "--workers", "2", "--threads", "8"),
@@ -145,7 +147,7 @@ def _web_command() -> list[str]:
     ]
 
 
-def _web_answers() -> bool:
+def _is_web_ready() -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=2)
     try:
         connection.request("GET", "/healthz", headers={"Host": urlsplit(settings.APP_URL).netloc})
@@ -156,8 +158,8 @@ def _web_answers() -> bool:
         connection.close()
 
 
-def _worker_answers(*, since: datetime) -> bool:
-    """A canary job rung after our start has come back: the worker takes jobs."""
+def _is_worker_ready(*, since: datetime) -> bool:
+    """Whether the worker has run a canary job since the start."""
     try:
         return JobRequest.objects.filter(name="canary", started_at__gte=since).exists()
     except DatabaseError:
