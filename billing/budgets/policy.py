@@ -47,15 +47,13 @@ class UserBudgetSpent(BudgetRefusal):
         if self.facts["smaller"]:
             return (
                 gettext(
-                    "This video costs %(price)d credits, and until %(time)s you may order for about %(left)d more. "
-                    "Choose a cheaper model or resolution, or come back then. Nothing was charged."
+                    "This video costs %(price)d credits, but your limit until %(time)s has only about %(left)d "
+                    "credits left. Choose a cheaper model or resolution, or try again then. Nothing was charged."
                 )
                 % self.formatted_facts()
             )
         return (
-            gettext(
-                "You have ordered as much as one person may until %(time)s. Nothing was charged; please come back then."
-            )
+            gettext("You have reached your limit until %(time)s. Nothing was charged; please try again then.")
             % self.formatted_facts()
         )
 
@@ -96,8 +94,8 @@ class SlowedDown(BudgetRefusal):
     def sentence(self) -> str:
         return (
             gettext(
-                "Most of the budget for new videos is spent, so the rest starts slowly: this one at %(time)s. "
-                "Nothing was charged; please come back then."
+                "Most of the budget for new videos is spent, so new videos start slowly; this one could start at "
+                "%(time)s. Nothing was charged; please try again then."
             )
             % self.formatted_facts()
         )
@@ -115,8 +113,7 @@ class AboveLimit(BudgetRefusal):
                 "Choose a cheaper model or resolution; nothing was charged."
             )
         return gettext(
-            "The operator allows no new videos just now: the limit is below what any of them costs. "
-            "Nothing was charged."
+            "No new videos can be made now: the operator's limit is below the cost of every video. Nothing was charged."
         )
 
 

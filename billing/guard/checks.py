@@ -59,13 +59,14 @@ class Held(Refusal):
             )
         if until is None:
             return gettext(
-                "You ordered unusually many videos in a short time; an operator looks at it first. "
-                "Nothing was charged, and what you have stays as it is."
+                "You ordered unusually many videos in a short time; an operator has to review this first. Nothing "
+                "was charged, and your existing videos are not affected."
             )
         return (
             gettext(
-                "You ordered unusually many videos in a short time; you can order again from %(time)s, or as soon as "
-                "an operator has looked at it. Nothing was charged, and what you have stays as it is."
+                "You ordered unusually many videos in a short time; you can order again from %(time)s, or as soon "
+                "as an operator has reviewed this. Nothing was charged, and your existing videos are not "
+                "affected."
             )
             % facts
         )
@@ -83,8 +84,8 @@ class ProviderUnavailable(Refusal):
 
     def sentence(self) -> str:
         return gettext(
-            "No new videos can be made just now: the operator has to look after the account at the provider, "
-            "and has been told. Nothing was charged; please try again later."
+            "No new videos can be made now: there is a problem with the account at the provider, and the operator "
+            "has been notified. Nothing was charged; please try again later."
         )
 
 
@@ -128,8 +129,8 @@ class QueueTooLong(Refusal):
     def sentence(self) -> str:
         return (
             gettext(
-                "So many videos are waiting that yours would start in about %(minutes)d minutes; "
-                "we promise at most %(promise)d. Nothing was charged; please try again later."
+                "Many videos are waiting: yours would start in about %(minutes)d minutes, and the maximum wait is "
+                "%(promise)d. Nothing was charged; please try again later."
             )
             % self.facts
         )

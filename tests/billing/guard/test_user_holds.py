@@ -109,7 +109,7 @@ def test_waiting_jobs_of_a_held_user_keep_their_place_and_others_are_sent(
     assert wait is not None
     assert (wait.code, str(wait_reasons.OWNER_TEXTS[wait.code])) == (
         "held",
-        "an operator has a look at your orders first",
+        "an operator is reviewing your orders",
     )
     user_holds.release(user_id=alice.pk)
     claim = dispatch.claim_next(account.pk)

@@ -89,7 +89,7 @@ def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(still: SetClock,
     assert expect_wait(provider).code == "budget_day"
     assert reload(last).wait_code == "budget_day"
     assert tiles.describe_progress(progress.measure_progress(reload(big), at=still.at))[0] == (
-        "it costs more than the operator's limit allows; it goes on when that is raised"
+        "it costs more than the operator's limit; it continues when the limit is raised"
     )
 
 
