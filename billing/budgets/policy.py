@@ -68,7 +68,7 @@ class SiteBudgetSpent(BudgetRefusal):
             return (
                 gettext(
                     "The budget for this model is spent until %(time)s. "
-                    "Nothing was charged; choose another model, or come back then."
+                    "Nothing was charged; choose another model, or try again then."
                 )
                 % self.formatted_facts()
             )
@@ -76,12 +76,12 @@ class SiteBudgetSpent(BudgetRefusal):
             return (
                 gettext(
                     "Until %(time)s the budget for new videos is too small for this one. "
-                    "Choose a cheaper model or resolution, or come back then. Nothing was charged."
+                    "Choose a cheaper model or resolution, or try again then. Nothing was charged."
                 )
                 % self.formatted_facts()
             )
         return (
-            gettext("The budget for new videos is spent until %(time)s. Nothing was charged; please come back then.")
+            gettext("The budget for new videos is spent until %(time)s. Nothing was charged; please try again then.")
             % self.formatted_facts()
         )
 

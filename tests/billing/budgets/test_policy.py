@@ -49,7 +49,7 @@ def test_a_users_order_counts_what_is_used_and_what_waits(
     with timezone.override("America/New_York"):
         assert refusal(alice, still) == (
             "user_budget_spent",
-            "You have ordered as much as one person may until 20:00. Nothing was charged; please come back then.",
+            "You have reached your limit until 20:00. Nothing was charged; please try again then.",
         )
     assert refusal(bob, still) is None
 
@@ -61,8 +61,8 @@ def test_a_user_reads_what_is_left_when_something_cheaper_fits(
     spend.promise(spend=new_spend(), account=account)
     assert refusal(alice, still) == (
         "user_budget_spent",
-        "This video costs 60 credits, and until 2 Sep, 00:00 you may order for about 40 more. "
-        "Choose a cheaper model or resolution, or come back then. Nothing was charged.",
+        "This video costs 60 credits, but your limit until 2 Sep, 00:00 has only about 40 credits left. "
+        "Choose a cheaper model or resolution, or try again then. Nothing was charged.",
     )
 
 
@@ -107,7 +107,7 @@ def test_a_spent_daily_budget_refuses_until_shortly_before_midnight(
     spend.promise(spend=new_spend(), account=account)
     assert refusal(alice, still) == (
         "budget_spent",
-        "The budget for new videos is spent until 2 Sep, 00:00. Nothing was charged; please come back then.",
+        "The budget for new videos is spent until 2 Sep, 00:00. Nothing was charged; please try again then.",
     )
     still.at = datetime(2026, 9, 1, 23, 0, tzinfo=UTC)
     assert refusal(alice, still) is None
@@ -131,7 +131,7 @@ def test_a_spent_model_budget_suggests_other_models(
     assert refusal(alice, still) == (
         "budget_spent",
         "The budget for this model is spent until 1 Oct, 00:00. "
-        "Nothing was charged; choose another model, or come back then.",
+        "Nothing was charged; choose another model, or try again then.",
     )
 
 
@@ -145,7 +145,7 @@ def test_a_spent_model_budget_suggests_other_models(
         ),
         (
             "0",
-            "The operator allows no new videos just now: the limit is below what any of them costs. "
+            "No new videos can be made now: the operator's limit is below the cost of every video. "
             "Nothing was charged.",
         ),
     ],

@@ -76,7 +76,7 @@ def test_a_parked_account_takes_no_orders(buyer: User, account: ProviderAccount,
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
     code, sentence = refusal(buyer, account)
     assert code == "provider_at_rest"
-    assert "the operator has to look after the account at the provider" in sentence
+    assert "there is a problem with the account at the provider" in sentence
     assert "Nothing was charged" in sentence
 
 
@@ -144,8 +144,8 @@ def test_a_wait_above_the_promised_maximum_is_refused_before_the_charge(
     settings.MAX_QUEUE_WAIT_MINUTES = 60
     assert refusal(buyer, account, wait_s=3601) == (
         "queue_too_long",
-        "So many videos are waiting that yours would start in about 61 minutes; "
-        "we promise at most 60. Nothing was charged; please try again later.",
+        "Many videos are waiting: yours would start in about 61 minutes, "
+        "and the maximum wait is 60. Nothing was charged; please try again later.",
     )
     assert ledger.balance_of(buyer) == 60
 

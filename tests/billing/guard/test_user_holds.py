@@ -41,13 +41,13 @@ def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, 
     hold(alice, until=still.at + timedelta(hours=1))
     assert refusal(alice) == (
         "You ordered unusually many videos in a short time; you can order again from 13:00, or as soon as an operator has "
-        "looked at it. Nothing was charged, and what you have stays as it is."
+        "reviewed this. Nothing was charged, and your existing videos are not affected."
     )
 
 
 def test_a_burst_without_an_end_waits_for_an_operator(account: ProviderAccount, alice: User) -> None:
     hold(alice)
-    assert "an operator looks at it first. Nothing was charged" in refusal(alice)
+    assert "an operator has to review this first. Nothing was charged" in refusal(alice)
 
 
 @pytest.mark.parametrize(
