@@ -97,7 +97,7 @@ def breaker_text(account: ProviderAccount, at: datetime, *, is_current: bool = T
         if account.balance_at is None and not is_held_up:
             return _("Not tested yet: no call has been answered.")
         if is_held_up:
-            return _("The breaker stops nothing now. The reason is shown above.")
+            return _("The breaker is not stopping new videos; the reasons are shown above.")
         if not is_current:
             return _("The provider answers. This account is not used for new videos.")
         if not failed:

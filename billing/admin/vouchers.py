@@ -30,7 +30,7 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
     """The credits, uses and validity of new codes; the codes themselves are random."""
 
     number = forms.IntegerField(
-        label=gettext_lazy("How many codes"), min_value=1, max_value=vouchers.MAX_BATCH, initial=1
+        label=gettext_lazy("Number of codes"), min_value=1, max_value=vouchers.MAX_BATCH, initial=1
     )
     user_credits = forms.IntegerField(
         label=gettext_lazy("Credits"),
@@ -39,7 +39,7 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
         help_text=gettext_lazy("Per use."),
     )
     max_uses = forms.IntegerField(
-        label=gettext_lazy("Uses of each code"),
+        label=gettext_lazy("Uses per code"),
         min_value=1,
         max_value=1_000_000,
         initial=1,
@@ -94,7 +94,7 @@ class StateFilter(admin.SimpleListFilter):
 STATES = {
     "usable": gettext_lazy("Usable"),
     "used_up": gettext_lazy("Used up"),
-    "over": gettext_lazy("Expired code"),
+    "over": gettext_lazy("Expired"),
     "withdrawn": gettext_lazy("Withdrawn"),
 }
 TONES = {"usable": "good", "withdrawn": "bad"}
@@ -241,7 +241,7 @@ class VoucherAdmin(ReadOnlyAdmin):
         days = voucher.credits_last_days
         return ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else _("no expiry")
 
-    @admin.display(description=gettext_lazy("made at"), ordering="created_at")
+    @admin.display(description=gettext_lazy("created at"), ordering="created_at")
     def made(self, voucher: Voucher) -> SafeString | str:
         return time_cell(voucher.created_at)
 

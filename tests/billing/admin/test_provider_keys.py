@@ -85,7 +85,7 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     assert "it rejects our key or address" in text
     assert "No new videos are sent to it." in text
     assert "Key or address refused since" in text
-    assert "The breaker stops nothing now. The reason is shown above." in text
+    assert "The breaker is not stopping new videos; the reasons are shown above." in text
     for claim in ("Working", "Used for new videos", "The provider answers", "orders are sent"):
         assert claim not in text
     assert 'value="test_connection"' in text
