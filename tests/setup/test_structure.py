@@ -1,0 +1,71 @@
+"""The structure that a newcomer relies on: few packages on the first level, no cycle, no long file, a map that is true."""
+
+import re
+import subprocess
+from functools import cache
+
+import grimp
+import pytest
+
+from tests.services import ROOT
+
+APPS = ("accounts", "billing", "videos", "veoapp")
+MOST_ENTRIES, MOST_LEVELS, MOST_EDGES, MOST_LINES = 22, 10, 90, 300
+
+
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph(*APPS, include_external_packages=False)
+
+
+def first_level_imports(app: str) -> dict[str, set[str]]:
+    """Each entry of the app's first level with the entries it imports; migrations are left out."""
+    graph = import_graph()
+    entries = {entry for entry in graph.find_children(app) if not entry.endswith(".migrations")}
+    imports: dict[str, set[str]] = {entry: set() for entry in entries}
+    for entry in entries:
+        for module in {entry, *graph.find_descendants(entry)}:
+            targets = graph.find_modules_directly_imported_by(module)
+            imports[entry] |= {".".join(target.split(".")[:2]) for target in targets} & entries
+        imports[entry].discard(entry)
+    return imports
+
+
+def levels(imports: dict[str, set[str]]) -> dict[str, int]:
+    """The level of each entry: one above the highest that it imports. Fails on a cycle."""
+    found: dict[str, int] = {}
+    while len(found) < len(imports):
+        ready = {entry for entry, targets in imports.items() if entry not in found and targets <= found.keys()}
+        assert ready, f"a cycle among {sorted(imports.keys() - found.keys())}"
+        found |= {entry: 1 + max((found[target] for target in imports[entry]), default=0) for entry in ready}
+    return found
+
+
+@pytest.mark.parametrize("app", APPS)
+def test_the_first_level_of_an_app_fits_on_one_screen(app: str) -> None:
+    imports = first_level_imports(app)
+    assert len(imports) <= MOST_ENTRIES
+    assert sum(map(len, imports.values())) <= MOST_EDGES
+    assert max(levels(imports).values()) <= MOST_LEVELS
+
+
+def test_no_python_file_is_longer_than_300_lines() -> None:
+    command = ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "*.py"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\0")
+    lengths = {
+        name: len((ROOT / name).read_text(encoding="utf-8").splitlines())
+        for name in names
+        if name and "/migrations/" not in name
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_the_map_in_the_readme_names_files_that_exist() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = text.partition("## Where to find what")[2].partition("\n## ")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| ") and not row.startswith("| to change")]
+    assert len(rows) >= 12
+    for row in rows:
+        paths = [path for path in re.findall(r"`([\w./]+)`", row.split("|")[2]) if "/" in path]
+        assert paths, f"{row} names no file"
+        assert [path for path in paths if not (ROOT / path).exists()] == []
