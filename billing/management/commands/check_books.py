@@ -18,8 +18,8 @@ class Command(BaseCommand):
         problems, looked = audit_runner.run_audit(deep=options["deep"])
         for problem in problems:
             self.stdout.write(str(problem))
-        for one in looked:
-            self.stdout.write(str(one))
+        for check in looked:
+            self.stdout.write(str(check))
         self.stdout.write(f"{len(problems)} problems")
         if problems:
             raise SystemExit(1)

@@ -13,22 +13,22 @@ MOST_DAYS = 36_500
 
 
 class Command(BaseCommand):
-    help = "Gives credits to a person, with a reason that stands in their statement, and prints the new balance."
+    help = "Grants credits to a user, with a reason shown in their statement, and prints the new balance."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("email", help="whose")
-        parser.add_argument("credits", type=int, help="how many, at least 1")
-        parser.add_argument("--reason", required=True, help="why; the person can read it")
+        parser.add_argument("email", help="the user's e-mail address")
+        parser.add_argument("credits", type=int, help="the number of credits, at least 1")
+        parser.add_argument("--reason", required=True, help="the reason, shown to the user")
         end = parser.add_mutually_exclusive_group()
         end.add_argument("--expires", metavar="YYYY-MM-DD", type=_day, help="the last day on which they can be used")
-        end.add_argument("--days", type=int, help="for how many days from now they can be used; default: for ever")
-        parser.add_argument("--key", help="of several runs with the same key only the first gives anything")
+        end.add_argument("--days", type=int, help="for how many days from now they can be used; default: no expiry")
+        parser.add_argument("--key", help="of several runs with the same key only the first grants credits")
 
     def handle(self, *args: Any, email: str, credits: int, reason: str, key: str | None, **options: Any) -> None:
         expires_at = _end_of(options["expires"], options["days"])
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
-            raise CommandError(f"Nobody here has the address {email}.")
+            raise CommandError(f"No user has the address {email}.")
         if not 1 <= credits <= ledger.MAX_MOVEMENT:
             raise CommandError(f"Give at least 1 credit and at most {ledger.MAX_MOVEMENT}, not {credits}.")
         if not reason.strip():

@@ -1,4 +1,4 @@
-"""`manage.py rotate_keys`: after a new key stands first in FIELD_ENCRYPTION_KEYS."""
+"""`manage.py rotate_keys`: run after adding a new first key to FIELD_ENCRYPTION_KEYS."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from billing.provider import keys as provider_keys
 
 class Command(BaseCommand):
     help = (
-        "Seals the stored provider keys anew with the first key of FIELD_ENCRYPTION_KEYS. Put a new key first, restart "
+        "Encrypts the stored provider keys again with the first key of FIELD_ENCRYPTION_KEYS. Put a new key first, restart "
         "web and worker, run this, and then the keys behind it may go. Safe to run again. "
         "Exit code 1 when a stored key cannot be opened."
     )

@@ -27,13 +27,13 @@ def _environment(settings: Settings) -> None:
     settings.MONTHLY_COST_LIMIT = settings.USER_DAILY_COST_LIMIT = Decimal(0)
 
 
-def said(**changes: str) -> dict[str, str]:
+def form_data(**changes: str) -> dict[str, str]:
     usual = {"subject": "all", "period": "day", "email": "", "model": "", "limit": "500", "warn_percent": "80"}
     return usual | changes
 
 
 def errors(client: Client, **changes: str) -> dict[str, list[str]]:
-    answer = client.post(ADD, said(**changes))
+    answer = client.post(ADD, form_data(**changes))
     assert answer.status_code == 200
     assert not Budget.objects.filter(limit=500).exclude(subject="model", model="veo3").exists()
     found: dict[str, list[str]] = answer.context["adminform"].form.errors
@@ -90,7 +90,7 @@ def test_the_page_asks_the_database_no_more_for_more_budgets(
 def test_a_limit_that_is_saved_is_in_force(
     desk: Client, alice: User, olga: User, asked: dict[str, str], key: str
 ) -> None:
-    answer = desk.post(ADD, said(**asked))
+    answer = desk.post(ADD, form_data(**asked))
     assert (answer.status_code, answer["Location"]) == (302, LIST)
     budget = Budget.objects.get()
     assert (budget.key, budget.limit, budget.soft_share) == (key.format(alice=alice.pk), 500, Decimal("0.8"))
@@ -117,7 +117,7 @@ def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk
     assert limits_for(["all"])["all", "day"].amount == 120
 
 
-def test_what_does_not_fit_is_said(desk: Client) -> None:
+def test_invalid_limits_are_reported(desk: Client) -> None:
     set_limit(subject="model", period="day", model="veo3", limit=Decimal(500), actor=None)
     assert errors(desk, subject="user") == {"email": ["Choose one."]}
     assert errors(desk, subject="model") == {"model": ["Choose one."]}

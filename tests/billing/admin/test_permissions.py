@@ -103,7 +103,7 @@ def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(desk: Client, olga:
         method = "POST"
 
     for model, site in admin.site._registry.items():
-        # A limit is a person's own word, kept by nobody's books: it may be changed and taken back.
+        # Limits are settings, not records: they may be changed and deleted.
         if model._meta.app_label == "billing" and model is not Budget:
             assert not site.has_delete_permission(Request())  # type: ignore[arg-type]
             assert not site.has_change_permission(Request())  # type: ignore[arg-type]

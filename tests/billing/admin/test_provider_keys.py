@@ -91,7 +91,7 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     assert 'value="test_connection"' in text
     assert 'value="activate"' in text
     assert provider_accounts.get_current_account() == former
-    assert not Alert.objects.exists(), "nothing was sent with it, so nobody is called"
+    assert not Alert.objects.exists(), "nothing was sent with it, so there is no alert"
     wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
     assert "it rejects our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
     assert provider_accounts.get_current_account() == former

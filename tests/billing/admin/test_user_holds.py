@@ -36,8 +36,8 @@ def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend])
 def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
     assert "Videos that are being made continue" in do(desk, PEOPLE, "hold_orders", alice)
     assert not UserHold.objects.exists()
-    said = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
-    assert "New videos are held: alice@example.com" in said
+    text = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
+    assert "New videos are held: alice@example.com" in text
     hold = UserHold.objects.get()
     assert (hold.user, hold.code, hold.reason, hold.held_by) == (alice, "person", "please call us", olga)
     assert hold.until == still.at + timedelta(hours=20)
@@ -52,7 +52,9 @@ def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, 
         ({"reason": "x", "until": "soon"}, "Enter a valid date/time"),
     ],
 )
-def test_a_mistake_holds_nobody(desk: Client, alice: User, still: SetClock, form: dict[str, str], words: str) -> None:
+def test_an_invalid_form_holds_no_user(
+    desk: Client, alice: User, still: SetClock, form: dict[str, str], words: str
+) -> None:
     assert words in do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", **form)
     assert not UserHold.objects.exists()
 
@@ -68,9 +70,9 @@ def test_closed_accounts_are_not_held_and_the_number_is_limited(
 
 def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)
-    said = do(desk, PEOPLE, "release_orders", alice, bob)
-    assert "Can order again: alice@example.com" in said
-    assert "There was no hold on bob@example.com." in said
+    text = do(desk, PEOPLE, "release_orders", alice, bob)
+    assert "Can order again: alice@example.com" in text
+    assert "There was no hold on bob@example.com." in text
     assert not UserHold.objects.exists()
     assert LogEntry.objects.get().change_message == "hold released"
 
@@ -123,7 +125,7 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
         assert words in text
 
 
-def test_without_the_right_nobody_is_held(settings: Settings, alice: User) -> None:
+def test_holding_needs_the_permission(settings: Settings, alice: User) -> None:
     settings.STAFF_MFA_REQUIRED = False
     clerk = make_person("clerk@example.com", is_staff=True)
     names = ["view_user", "change_user", "view_userhold"]

@@ -1,4 +1,4 @@
-"""What operators are told of budgets: once for each window and limit, and over once it is."""
+"""Alerts about budgets: one for each window and limit, resolved when the window ends or has room."""
 
 from collections.abc import Callable
 from decimal import Decimal

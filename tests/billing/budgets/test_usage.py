@@ -237,19 +237,19 @@ def test_a_limit_set_in_the_admin_overrides_the_environment(alice: User, setting
     settings.DAILY_COST_LIMIT, settings.USER_DAILY_COST_LIMIT = Decimal(100), Decimal(20)
     me = f"user:{alice.pk}"
 
-    def said() -> tuple[Decimal | None, str, Decimal | None, str]:
+    def read_state() -> tuple[Decimal | None, str, Decimal | None, str]:
         found = limits_for(["all", me])
         everybody, mine = found["all", "day"], found[me, "day"]
         return everybody.amount, everybody.source, mine.amount, mine.key
 
-    assert said() == (100, "environment", 20, "each_user:day")
+    assert read_state() == (100, "environment", 20, "each_user:day")
     set_test_limit("5", subject="each_user")
     set_test_limit("7", subject="user", user=alice)
     set_test_limit("0")
-    assert said() == (0, "admin", 7, f"user:{alice.pk}:day")
+    assert read_state() == (0, "admin", 7, f"user:{alice.pk}:day")
     set_test_limit(None)
     set_test_limit(None, subject="user", user=alice)
-    assert said() == (None, "admin", None, f"user:{alice.pk}:day")
+    assert read_state() == (None, "admin", None, f"user:{alice.pk}:day")
     assert limits_for(["all"])["all", "hour"].amount is None
     assert Budget.objects.count() == 3, "a limit set again is the same row"
 

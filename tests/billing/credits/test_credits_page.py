@@ -24,28 +24,28 @@ PAGE = "/credits/"
 
 
 @pytest.fixture
-def purse(alice: User) -> Client:
+def credits_page(alice: User) -> Client:
     """Alice's browser."""
     client = Client()
     client.force_login(alice)
     return client
 
 
-def amounts(purse: Client, **query: Any) -> list[int]:
+def amounts(credits_page: Client, **query: Any) -> list[int]:
     """The amounts that the page shows, from its top."""
-    return [entry.amount for entry in purse.get(PAGE, query).context["entries"]]
+    return [entry.amount for entry in credits_page.get(PAGE, query).context["entries"]]
 
 
 def test_anonymous_visitors_are_sent_to_the_sign_in_page(client: Client, db: None) -> None:
     assert client.get(PAGE)["Location"].startswith("/accounts/login/")
 
 
-def test_the_statement_shows_only_the_user_s_own_entries(purse: Client, alice: User, bob: User) -> None:
+def test_the_statement_shows_only_the_user_s_own_entries(credits_page: Client, alice: User, bob: User) -> None:
     give_credits(bob, 7)
     history.cancelled(alice)
-    answer = purse.get(PAGE)
+    answer = credits_page.get(PAGE)
     assert answer.context["balance"] == ledger.balance_of(alice) == 60
-    assert amounts(purse) == [60, -60, 60]
+    assert amounts(credits_page) == [60, -60, 60]
     assert "a kite" in answer.text
 
 
@@ -60,22 +60,22 @@ def test_the_statement_shows_only_the_user_s_own_entries(purse: Client, alice: U
         ("nonsense", [-5, 60, -60, 60]),
     ],
 )
-def test_the_statement_is_filtered_by_kind(purse: Client, alice: User, kind: str, shown: list[int]) -> None:
+def test_the_statement_is_filtered_by_kind(credits_page: Client, alice: User, kind: str, shown: list[int]) -> None:
     history.cancelled(alice)
     ledger.adjust(user=alice, user_credits=-5, idempotency_key="a", note="counted twice", actor=None)
-    assert amounts(purse, kind=kind) == shown
+    assert amounts(credits_page, kind=kind) == shown
     assert ledger.balance_of(alice) == 55
 
 
-def test_a_long_statement_has_pages(purse: Client, alice: User) -> None:
+def test_a_long_statement_has_pages(credits_page: Client, alice: User) -> None:
     for n in range(statements.PAGE_SIZE + 2):
         ledger.grant(user=alice, user_credits=n + 1, idempotency_key=f"g{n}", note="for a test")
-    first = purse.get(PAGE)
+    first = credits_page.get(PAGE)
     assert [entry.amount for entry in first.context["entries"]] == list(range(statements.PAGE_SIZE + 2, 2, -1))
-    second = purse.get(f"{PAGE}?{first.context['older_query']}")
+    second = credits_page.get(f"{PAGE}?{first.context['older_query']}")
     assert [entry.amount for entry in second.context["entries"]] == [2, 1]
     assert second.context["older_query"] is None
-    assert len(amounts(purse, before="x")) == len(amounts(purse, before=10**30)) == statements.PAGE_SIZE
+    assert len(amounts(credits_page, before="x")) == len(amounts(credits_page, before=10**30)) == statements.PAGE_SIZE
 
 
 # Days
@@ -90,12 +90,12 @@ def september(alice: User, still: SetClock) -> None:
         still.sleep(12 * 3600 if n == 1 else 86400)
 
 
-def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(purse: Client, september: None) -> None:
+def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(credits_page: Client, september: None) -> None:
     # The second came at midnight UTC: eight in the morning of the second day in Shanghai.
-    assert amounts(purse, since="2026-09-02", until="2026-09-03") == [3, 2]
-    assert amounts(purse, since="2026-09-04") == [4]
-    assert amounts(purse, until="2026-09-01") == [1]
-    assert amounts(purse, since="2026-09-02", until="2026-09-02", kind="videos") == []
+    assert amounts(credits_page, since="2026-09-02", until="2026-09-03") == [3, 2]
+    assert amounts(credits_page, since="2026-09-04") == [4]
+    assert amounts(credits_page, until="2026-09-01") == [1]
+    assert amounts(credits_page, since="2026-09-02", until="2026-09-02", kind="videos") == []
 
 
 @pytest.mark.parametrize(
@@ -109,24 +109,24 @@ def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(purse: Client, s
     ],
 )
 def test_invalid_days_are_reported_and_filter_nothing(
-    purse: Client, september: None, query: dict[str, str], words: str
+    credits_page: Client, september: None, query: dict[str, str], words: str
 ) -> None:
-    page = purse.get(PAGE, query)
+    page = credits_page.get(PAGE, query)
     assert words in page.text
     assert len(page.context["entries"]) == 4
 
 
-def test_links_keep_the_filters_and_an_empty_result_links_to_all_entries(purse: Client, september: None) -> None:
+def test_links_keep_the_filters_and_an_empty_result_links_to_all_entries(credits_page: Client, september: None) -> None:
     asked = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
-    text = purse.get(PAGE, asked).text
+    text = credits_page.get(PAGE, asked).text
     assert "No matching entries" in text
     assert 'href="/credits/?kind=refunds&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'href="/credits/statement.csv?kind=videos&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'value="2026-09-30"' in text
 
 
-def test_an_empty_statement_says_what_it_will_show(purse: Client) -> None:
-    text = purse.get(PAGE).text
+def test_an_empty_statement_says_what_it_will_show(credits_page: Client) -> None:
+    text = credits_page.get(PAGE).text
     assert "No entries yet" in text
     assert "Download CSV" not in text
 
@@ -134,28 +134,28 @@ def test_an_empty_statement_says_what_it_will_show(purse: Client) -> None:
 # What stands in a line
 
 
-def test_each_entry_shows_its_purpose_and_expiry(purse: Client, alice: User, still: SetClock) -> None:
+def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: User, still: SetClock) -> None:
     task = history.waiting(alice)
     CreditLot.objects.update(expires_at=still.at + timedelta(days=1))
     still.sleep(2 * 86400)
     lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
-    text = " ".join(purse.get(PAGE).text.split())
+    text = " ".join(credits_page.get(PAGE).text.split())
     assert text.count(f'href="/videos/{task.pk}/"') == 2
     assert "its credits had expired, so they can be used until 10 Sep 12:00" in text
     assert "Grant · until 2 Sep 12:00" in text
     assert "refunded after they expired" in text
     still.sleep(8 * 86400)
     expiry.expire_due()
-    text = purse.get(PAGE, {"kind": "expired"}).text
+    text = credits_page.get(PAGE, {"kind": "expired"}).text
     assert "Not used before they expired" in text
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
-    assert "Deleted video" in purse.get(PAGE).text
+    assert "Deleted video" in credits_page.get(PAGE).text
     assert ledger.balance_of(alice) == 0
 
 
-def test_many_expiry_dates_are_summed_up(purse: Client, alice: User, still: SetClock) -> None:
+def test_many_expiry_dates_are_summed_up(credits_page: Client, alice: User, still: SetClock) -> None:
     give_credits(alice, 7)
-    assert "They do not expire." in purse.get(PAGE).text
+    assert "They do not expire." in credits_page.get(PAGE).text
     for n in range(views.MAX_HOLDINGS + 1):
         ledger.grant(
             user=alice,
@@ -164,7 +164,7 @@ def test_many_expiry_dates_are_summed_up(purse: Client, alice: User, still: SetC
             note="for a test",
             expires_at=still.at + timedelta(days=5 + n),
         )
-    page = purse.get(PAGE)
+    page = credits_page.get(PAGE)
     assert page.text.count("chip-warn") == 3
     assert (len(page.context["holdings"]), page.context["later_credits"]) == (views.MAX_HOLDINGS, 107)
     assert ledger.balance_of(alice) == 1307
@@ -173,14 +173,14 @@ def test_many_expiry_dates_are_summed_up(purse: Client, alice: User, still: SetC
 # The sheet
 
 
-def sheet(purse: Client, **query: str) -> list[list[str]]:
-    answer = purse.get(f"{PAGE}statement.csv", query)
+def sheet(credits_page: Client, **query: str) -> list[list[str]]:
+    answer = credits_page.get(f"{PAGE}statement.csv", query)
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"].startswith('attachment; filename="credits-2026-09-')
     return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))
 
 
-def test_the_csv_contains_the_filtered_statement(purse: Client, alice: User, still: SetClock) -> None:
+def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: User, still: SetClock) -> None:
     task = history.cancelled(alice)
     ledger.grant(
         user=alice,
@@ -189,28 +189,28 @@ def test_the_csv_contains_the_filtered_statement(purse: Client, alice: User, sti
         note="=cmd|'/c calc'!A1",
         expires_at=still.at + timedelta(days=9),
     )
-    rows = sheet(purse)
+    rows = sheet(credits_page)
     assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Valid until", "Video"]
     video = f"http://testserver/videos/{task.pk}/"
     assert rows[1] == ["2026-09-01 12:00:00", "Grant", "'=cmd|'/c calc'!A1", "1500", "1560", "2026-09-10 12:00:00", ""]
     assert rows[2] == ["2026-09-01 12:00:00", "Refund", task.prompt, "60", "60", "", video]
     assert rows[3] == ["2026-09-01 12:00:00", "Charge", task.prompt, "-60", "0", "", video]
-    assert [row[3] for row in sheet(purse, kind="videos")] == ["Credits", "-60"]
-    assert len(sheet(purse, until="2026-08-31")) == 1
+    assert [row[3] for row in sheet(credits_page, kind="videos")] == ["Credits", "-60"]
+    assert len(sheet(credits_page, until="2026-08-31")) == 1
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
-    assert [row[2] for row in sheet(purse)[2:4]] == ["Deleted video"] * 2
+    assert [row[2] for row in sheet(credits_page)[2:4]] == ["Deleted video"] * 2
     assert ledger.balance_of(alice) == 1560
 
 
 def test_the_csv_is_in_the_reader_s_language_and_zone(
-    purse: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    credits_page: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statements, "BATCH_SIZE", 2)
     User.objects.filter(pk=alice.pk).update(language="zh-hans", time_zone="Asia/Shanghai")
     for _ in range(4):
         give_credits(alice, 1)
     with translation.override("en"):
-        rows = sheet(purse)
+        rows = sheet(credits_page)
     assert [row[0] for row in rows[1:]] == ["2026-09-01 20:00:00"] * 4
     with translation.override("zh-hans"):
         kind = str(LedgerEntry.Kind.GRANT.label)
@@ -219,9 +219,11 @@ def test_the_csv_is_in_the_reader_s_language_and_zone(
     assert [row[4] for row in rows[1:]] == ["4", "3", "2", "1"]
 
 
-def test_the_csv_is_only_for_its_owner(client: Client, purse: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_the_csv_is_only_for_its_owner(
+    client: Client, credits_page: Client, alice: User, bob: User, still: SetClock
+) -> None:
     give_credits(bob, 7)
-    assert len(sheet(purse)) == 1
+    assert len(sheet(credits_page)) == 1
     assert client.get(f"{PAGE}statement.csv")["Location"].startswith("/accounts/login/")
-    assert purse.post(f"{PAGE}statement.csv").status_code == 405
-    assert purse.get(f"{PAGE}expiring/hide/").status_code == 405
+    assert credits_page.post(f"{PAGE}statement.csv").status_code == 405
+    assert credits_page.get(f"{PAGE}expiring/hide/").status_code == 405

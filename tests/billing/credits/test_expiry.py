@@ -119,13 +119,13 @@ def test_a_notice_on_every_page_announces_expiring_credits_until_it_is_hidden(al
     assert "<b>30 credits</b> expire on 6 Sep 12:00." in " ".join(text.split())
     give(alice, 12, days=6, clock=still)
     assert "42 credits</b> expire within a week, 30 of them on" in " ".join(page.get("/videos/").text.split())
-    assert "strip" not in page.get("/credits/").text, "that page tells more"
+    assert "strip" not in page.get("/credits/").text, "that page shows the details"
     put_away = page.post("/credits/expiring/hide/", {"next": "/videos/?q=kite"})
     assert put_away["Location"] == "/videos/?q=kite"
     assert "strip" not in page.get("/videos/").text
     still.sleep(4.5 * DAY)
     text = page.get("/videos/").text
-    assert "strip-warn" in text, "the last day is told again"
+    assert "strip-warn" in text, "the last day is announced again"
     assert page.post("/credits/expiring/hide/", {"next": "https://elsewhere.example/"})["Location"] == "/credits/"
     still.sleep(10 * DAY)
     assert page.post("/credits/expiring/hide/")["Location"] == "/credits/"

@@ -1,4 +1,4 @@
-"""The ledger with its lots against a purse of plain numbers: whatever is done in whatever order, both hold the same."""
+"""The ledger and its lots compared with a plain model, under random sequences of movements."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,7 +54,7 @@ class PlainLot:
 
 
 @dataclass
-class PlainPurse:
+class PlainAccount:
     lots: list[PlainLot] = field(default_factory=list)
     taken: dict[str, list[tuple[PlainLot, int]]] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class Ledger(RuleBasedStateMachine):
         self.block = transaction.atomic()
         self.block.__enter__()
         self.user: User = make_person("alice@example.com")
-        self.purse = PlainPurse()
+        self.plain = PlainAccount()
         self.steps = self.numbers()
 
     def teardown(self) -> None:
@@ -124,12 +124,12 @@ class Ledger(RuleBasedStateMachine):
         key = f"grant:{next(self.steps)}"
         for _ in range(2):
             ledger.grant(user=self.user, user_credits=amount, idempotency_key=key, note="x", expires_at=until)
-        self.purse.lots.append(PlainLot(amount, until))
+        self.plain.lots.append(PlainLot(amount, until))
 
     @rule(target=charges, amount=AMOUNTS)
     def charge(self, amount: int) -> str | MultipleResults[str]:
         key = f"charge:{next(self.steps)}"
-        fits = amount <= self.purse.balance
+        fits = amount <= self.plain.balance
         try:
             for _ in range(2):
                 ledger.charge(
@@ -143,18 +143,18 @@ class Ledger(RuleBasedStateMachine):
             assert not fits
             return multiple()
         assert fits
-        self.purse.taken[key] = self.purse.take(amount)
+        self.plain.taken[key] = self.plain.take(amount)
         return key
 
     @rule(key=charges)
     def refund(self, key: str) -> None:
         ledger.refund(charge_key=key, idempotency_key=f"refund:{key}:{next(self.steps)}")
-        if key in self.purse.taken:
-            self.purse.give_back(key, self.time.at)
+        if key in self.plain.taken:
+            self.plain.give_back(key, self.time.at)
 
     @rule(amount=st.integers(-60, 60).filter(bool))
     def adjust(self, amount: int) -> None:
-        fits = self.purse.balance + amount >= 0
+        fits = self.plain.balance + amount >= 0
         try:
             ledger.adjust(
                 user=self.user, user_credits=amount, idempotency_key=f"a:{next(self.steps)}", note="x", actor=None
@@ -164,29 +164,29 @@ class Ledger(RuleBasedStateMachine):
             return
         assert fits
         if amount > 0:
-            self.purse.lots.append(PlainLot(amount, None))
+            self.plain.lots.append(PlainLot(amount, None))
         else:
-            self.purse.take(-amount)
+            self.plain.take(-amount)
 
     @rule(hours=st.integers(1, 24 * 9))
     def wait(self, hours: int) -> None:
         self.time.sleep(hours * 3600)
 
-    @precondition(lambda self: self.purse.lots)
+    @precondition(lambda self: self.plain.lots)
     @rule()
     def expire(self) -> None:
-        assert expiry.expire_due() == self.purse.expire(self.time.at)
+        assert expiry.expire_due() == self.plain.expire(self.time.at)
 
     @invariant()
     def both_hold_the_same(self) -> None:
-        assert ledger.balance_of(self.user) == self.purse.balance
+        assert ledger.balance_of(self.user) == self.plain.balance
         held: dict[tuple[datetime | None, bool], int] = {}
-        for lot in self.purse.lots:
+        for lot in self.plain.lots:
             if lot.left:
                 held[lot.until, lot.is_grace] = held.get((lot.until, lot.is_grace), 0) + lot.left
         assert {(one.expires_at, one.is_grace): one.user_credits for one in lots.list_holdings(self.user)} == held
         entries = ledger.statement(self.user)
-        assert sum(entry.amount for entry in entries) == self.purse.balance
+        assert sum(entry.amount for entry in entries) == self.plain.balance
         assert [problem for check in CHECKS for problem in check(deep=False)] == []
 
 

@@ -167,7 +167,7 @@ def test_f76_a_verdict_races_an_operator_s_decision(alice: User, olga: User) -> 
 
 
 def test_f78_one_payment_reported_eight_times_is_one_purchase(alice: User) -> None:
-    def told() -> LedgerEntry:
+    def report_payment() -> LedgerEntry:
         return ledger.grant(
             user=alice,
             user_credits=500,
@@ -176,7 +176,7 @@ def test_f78_one_payment_reported_eight_times_is_one_purchase(alice: User) -> No
             kind=LedgerEntry.Kind.PURCHASE,
         )
 
-    assert len({entry.pk for entry in together(*[told] * THREADS)}) == 1
+    assert len({entry.pk for entry in together(*[report_payment] * THREADS)}) == 1
     assert money(alice) == (500, [("purchase", 500)])
 
 

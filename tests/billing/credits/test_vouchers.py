@@ -154,14 +154,14 @@ def test_valid_and_already_used_codes_do_not_count_as_guesses(alice: User) -> No
 
 
 @pytest.fixture
-def purse(alice: User) -> Client:
+def credits_page(alice: User) -> Client:
     client = Client()
     client.force_login(alice)
     return client
 
 
-def test_the_page_redeems_a_code_and_shows_the_credits(purse: Client, alice: User) -> None:
-    done = purse.post(PAGE, {"code": voucher(credits_last_days=30).code.lower()}, follow=True)
+def test_the_page_redeems_a_code_and_shows_the_credits(credits_page: Client, alice: User) -> None:
+    done = credits_page.post(PAGE, {"code": voucher(credits_last_days=30).code.lower()}, follow=True)
     assert done.redirect_chain == [(PAGE, 302)]
     assert "50 credits added." in done.text
     assert "Voucher" in done.text
@@ -169,44 +169,46 @@ def test_the_page_redeems_a_code_and_shows_the_credits(purse: Client, alice: Use
 
 
 def test_the_page_shows_why_a_code_is_refused_and_keeps_the_input(
-    purse: Client, alice: User, bob: User, still: SetClock
+    credits_page: Client, alice: User, bob: User, still: SetClock
 ) -> None:
     late, used = voucher(valid_until=still.at), voucher()
     gone, mine = voucher(), voucher(max_uses=2)
     vouchers.withdraw(voucher_id=gone.pk)
     vouchers.redeem(user=bob, typed=used.code)
     vouchers.redeem(user=alice, typed=mine.code)
-    told = {}
+    errors = {}
     for name, code in {
         "late": late.code, "used": used.code, "gone": gone.code, "mine": mine.code, "odd": "<b>odd", "empty": " ",
     }.items():  # fmt: skip
-        answer = purse.post(PAGE, {"code": code})
+        answer = credits_page.post(PAGE, {"code": code})
         assert answer.status_code == 422
         form = answer.context["voucher_form"]
         assert form["code"].value() == code
-        told[name] = form.errors["code"][0]
+        errors[name] = form.errors["code"][0]
         assert "&lt;b&gt;odd" in answer.text if name == "odd" else code in answer.text
-    assert told["late"].startswith("This code has expired")
-    assert told["used"].startswith("This code has no uses left")
-    assert told["mine"].startswith("You have already used this code")
-    assert told["gone"] == told["odd"]
-    assert told["empty"] == "Enter a code."
-    assert all(one != other for one, other in pairwise(sorted(set(told.values()))))
+    assert errors["late"].startswith("This code has expired")
+    assert errors["used"].startswith("This code has no uses left")
+    assert errors["mine"].startswith("You have already used this code")
+    assert errors["gone"] == errors["odd"]
+    assert errors["empty"] == "Enter a code."
+    assert all(one != other for one, other in pairwise(sorted(set(errors.values()))))
     assert money(alice) == (50, [("grant", 50)])
 
 
-def test_the_page_says_when_to_try_again(purse: Client, alice: User, still: SetClock) -> None:
+def test_the_page_says_when_to_try_again(credits_page: Client, alice: User, still: SetClock) -> None:
     for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
-        purse.post(PAGE, {"code": "ABCD"})
+        credits_page.post(PAGE, {"code": "ABCD"})
     still.sleep(60)
-    answer = purse.post(PAGE, {"code": voucher().code})
+    answer = credits_page.post(PAGE, {"code": voucher().code})
     assert "Try again in 14 minutes." in answer.text
     assert money(alice) == (0, [])
 
 
-def test_a_code_is_redeemed_when_the_client_address_is_unknown(purse: Client, alice: User, settings: Settings) -> None:
-    purse.get(PAGE)
+def test_a_code_is_redeemed_when_the_client_address_is_unknown(
+    credits_page: Client, alice: User, settings: Settings
+) -> None:
+    credits_page.get(PAGE)
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
-    answer = purse.post(PAGE, {"code": voucher().code}, REMOTE_ADDR="")
+    answer = credits_page.post(PAGE, {"code": voucher().code}, REMOTE_ADDR="")
     assert answer.status_code == 302
     assert money(alice) == (50, [("grant", 50)])

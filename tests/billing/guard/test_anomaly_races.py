@@ -1,4 +1,4 @@
-"""Watches that look at once, beside operators, orders and dispatchers: one stop, one alert, and nobody waits for ever."""
+"""The spending monitor under concurrency: parallel checks, operators, orders and dispatch make one stop and one alert."""
 
 from collections.abc import Callable
 from decimal import Decimal

@@ -51,7 +51,7 @@ def test_each_run_grants_again_but_a_key_grants_once(alice: User) -> None:
 @pytest.mark.parametrize(
     ("email", "credits", "options", "words"),
     [
-        ("nobody@example.com", "5", {"reason": "x"}, "Nobody here has the address nobody@example.com"),
+        ("nobody@example.com", "5", {"reason": "x"}, "No user has the address nobody@example.com"),
         ("alice@example.com", "0", {"reason": "x"}, "at least 1 credit"),
         ("alice@example.com", "-5", {"reason": "x"}, "at least 1 credit"),
         ("alice@example.com", str(10**12), {"reason": "x"}, "at most 1000000000"),
