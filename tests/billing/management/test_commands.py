@@ -84,7 +84,7 @@ def test_a_key_of_a_different_grant_gives_nothing(alice: User) -> None:
 def test_a_closed_account_receives_no_credits(alice: User) -> None:
     user_actions.close_account(user=alice, actor=None)
     alice.refresh_from_db()
-    with pytest.raises(CommandError, match="Nobody here"):
+    with pytest.raises(CommandError, match="No user has"):
         run("grant_credits", alice.email, "10", reason="x")
     assert ledger.balance_of(alice) == 0
     assert not ledger.statement(alice).exists()
