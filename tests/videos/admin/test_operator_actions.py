@@ -101,7 +101,7 @@ def test_f77_cancelling_while_the_dispatcher_claims_cancels_or_sends_but_never_b
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 20
-    tasks = [world.order(alice, f"take {number}") for number in range(12)]
+    tasks = [world.order(alice, f"video {number}") for number in range(12)]
 
     def cancel_all() -> list[str]:
         done = []
@@ -135,17 +135,17 @@ def test_f77_while_a_video_is_being_sent_the_operator_has_to_wait(
     desk = Client()
     desk.force_login(olga)
     task = world.order(alice)
-    said: list[str] = []
+    messages: list[str] = []
 
     def visit(name: str) -> None:
         if name == "submit.claimed":
             for seen in ("queued", "submitting"):
-                said.append(_cancel_by_page(desk, task, seen))
+                messages.append(_cancel_by_page(desk, task, seen))
 
     with failpoints.replaced(visit):
         world.send()
-    assert "Its state is now “Sending”; nothing was changed." in said[0]
-    assert "A worker is handling it right now; nothing was changed." in said[1]
+    assert "Its state is now “Sending”; nothing was changed." in messages[0]
+    assert "A worker is handling it right now; nothing was changed." in messages[1]
     world.run()
     world.assert_charged(task)
     assert world.count_submissions() == 1

@@ -35,7 +35,7 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def asked_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of files whose size the storage was asked for."""
     names: list[str] = []
     size = FileSystemStorage.size
@@ -56,30 +56,30 @@ def file_name(task: VideoTask) -> str:
     return VideoFile.objects.get(task=task).name
 
 
-def gone(found: AuditResult) -> set[tuple[str, str]]:
+def find_missing(found: AuditResult) -> set[tuple[str, str]]:
     return {(one.invariant, one.reference) for one in found.problems if one.invariant == "I7"}
 
 
 def test_a_frequent_check_asks_for_some_files_in_turn(
-    alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, still: SetClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
     names = {file_name(task) for task in films(alice, 5)}
     seen: set[str] = set()
     for number in (1, 2, 3):
-        asked.clear()
+        asked_names.clear()
         still.sleep(900)
         found = audit_runner.run_audit(frequent=True)
         assert found.coverage == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
-        assert len(asked) == 2
-        seen |= set(asked)
+        assert len(asked_names) == 2
+        seen |= set(asked_names)
         assert len(seen) == min(2 * number, 5)
     assert seen == names
     still.sleep(900)
-    asked.clear()
+    asked_names.clear()
     newest = file_name(history.ready(alice))
     audit_runner.run_audit(frequent=True)
-    assert newest in asked, "what was never looked for goes first"
+    assert newest in asked_names, "what was never looked for goes first"
 
 
 def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
@@ -91,16 +91,16 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
     film.unlink()
     for _ in range(4):
         still.sleep(900)
-        assert gone(audit_runner.run_audit(frequent=True)) <= {("I7", lost.reference)}
+        assert find_missing(audit_runner.run_audit(frequent=True)) <= {("I7", lost.reference)}
     for _ in range(3):
         still.sleep(900)
-        assert gone(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}, (
+        assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}, (
             "whichever other file had its turn"
         )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
     film.write_bytes(history.FILM)
     still.sleep(900)
-    assert gone(audit_runner.run_audit(frequent=True)) == set()
+    assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
@@ -108,11 +108,11 @@ def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, medi
     (task,) = films(alice, 1)
     film = media / file_name(task)
     film.write_bytes(history.FILM[::-1])
-    assert gone(audit_runner.run_audit(frequent=True)) == set()
-    assert gone(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
-    assert gone(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
+    assert find_missing(audit_runner.run_audit(frequent=True)) == set()
+    assert find_missing(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
+    assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
     film.write_bytes(history.FILM)
-    assert gone(audit_runner.run_audit(frequent=True)) == set()
+    assert find_missing(audit_runner.run_audit(frequent=True)) == set()
 
 
 def test_a_slow_storage_cuts_short_only_a_frequent_check(
@@ -135,20 +135,20 @@ def test_a_slow_storage_cuts_short_only_a_frequent_check(
 def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, other = films(alice, 2)
     (media / file_name(lost)).unlink()
-    assert gone(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}
+    assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}
 
     def fails(storage: FileSystemStorage, name: str) -> int:
         raise PermissionError(13, "no")
 
     monkeypatch.setattr(FileSystemStorage, "size", fails)
     found = audit_runner.run_audit(frequent=True)
-    assert gone(found) == {("I7", lost.reference), ("I7", "storage")}
+    assert find_missing(found) == {("I7", lost.reference), ("I7", "storage")}
     assert not VideoFile.objects.get(task=other).problem
     assert found.coverage == []
 
 
 def test_images_are_checked_in_turn_as_well(
-    alice: User, still: SetClock, asked: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, still: SetClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     for number in range(2):
@@ -161,15 +161,17 @@ def test_images_are_checked_in_turn_as_well(
     assert Coverage("images", 1, 2) in audit_runner.run_audit(frequent=True).coverage
     still.sleep(900)
     found = audit_runner.run_audit(frequent=True)
-    assert set(asked) == {"images/0.webp", "images/1.webp"}
-    assert gone(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
+    assert set(asked_names) == {"images/0.webp", "images/1.webp"}
+    assert find_missing(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
 
-def test_the_worker_runs_the_limited_check(alice: User, asked: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_worker_runs_the_limited_check(
+    alice: User, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     films(alice, 2)
     worker_tasks.books()
-    assert len(asked) == 1
+    assert len(asked_names) == 1
 
 
 @pytest.mark.parametrize("often", [True, False])
@@ -196,7 +198,7 @@ def test_a_bucket_gets_two_requests_for_each_video(
 
     count("exists")
     count("size")
-    assert gone(audit_runner.run_audit(frequent=often)) == {("I7", lost.reference)}
+    assert find_missing(audit_runner.run_audit(frequent=often)) == {("I7", lost.reference)}
     assert sorted(calls) == ["exists", "size", "size"]
 
 
@@ -211,7 +213,7 @@ def test_rechecked_files_leave_time_for_the_others(
     fresh = history.ready(alice)
     still.sleep(900)
     found = audit_runner.run_audit(frequent=True)
-    assert len(gone(found)) == 3, "all that is known to be wrong is told, whatever was asked for again"
+    assert len(find_missing(found)) == 3, "all known problems are reported, whichever files were asked for again"
     assert Coverage("video files", 2, 4) in found.coverage
     checked_at = VideoFile.objects.get(task=fresh).checked_at
     assert checked_at == still.at

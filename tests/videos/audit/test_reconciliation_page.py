@@ -30,21 +30,21 @@ def provider(still: SetClock, alice: User, settings: Settings) -> SimulatedProvi
     return SimulatedProvider(still, alice)
 
 
-def sums(html: str) -> dict[str, str]:
+def read_sums(html: str) -> dict[str, str]:
     """Label and amount of each line of the calculation."""
     table = html[html.index('class="sums') :]
     rows = re.findall(r'<th scope="row">([^<]*).*?</th>\s*<td>([^<]*)</td>', table[: table.index("</table>")], re.S)
     return dict(rows)
 
 
-def gone(provider: SimulatedProvider, amount: object = "12.5") -> None:
+def lose_credits(provider: SimulatedProvider, amount: object = "12.5") -> None:
     provider.read_balance()
     provider.run_job()
     provider.balance -= Decimal(str(amount))
     provider.read_balance()
 
 
-def answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
+def post_answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
     form = {"amount": str(amount), "reason": reason, "key": key}
     return desk.post(PAGE + query, form, follow=True)
 
@@ -75,7 +75,7 @@ def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvid
     html = desk.get(PAGE).text
     text = page_text(html)
     assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
-    assert sums(html) == {
+    assert read_sums(html) == {
         "Balance at the beginning": "5,000",
         "Top-ups": "+1,000",
         "Returned by the provider": "0",
@@ -93,11 +93,11 @@ def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvid
 
 
 def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, provider: SimulatedProvider) -> None:
-    gone(provider)
+    lose_credits(provider)
     html = desk.get(PAGE).text
     text = page_text(html)
     assert "12.5 credits are missing that no video explains." in text
-    assert sums(html)["Not explained"] == "−12.5"
+    assert read_sums(html)["Not explained"] == "−12.5"
     assert "between the readings of 12:03:00 and 12:07:01 −12.5" in text
     assert 'name="amount" value="-12.5"' in html
 
@@ -133,7 +133,7 @@ def test_a_top_up_being_measured_is_shown(desk: Client, provider: SimulatedProvi
 
 
 def test_another_period_can_be_chosen(desk: Client, provider: SimulatedProvider) -> None:
-    gone(provider)
+    lose_credits(provider)
     provider.read_balance(days=5)
     assert "Everything explained." in page_text(desk.get(PAGE).text)
     for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
@@ -144,7 +144,7 @@ def test_another_period_can_be_chosen(desk: Client, provider: SimulatedProvider)
 
 
 def test_each_account_has_its_own_page(desk: Client, provider: SimulatedProvider, settings: Settings) -> None:
-    gone(provider)
+    lose_credits(provider)
     other = ProviderAccount.objects.create(
         label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
     )
@@ -158,7 +158,7 @@ def test_each_account_has_its_own_page(desk: Client, provider: SimulatedProvider
 
 
 def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvider) -> None:
-    gone(provider)
+    lose_credits(provider)
     give_credits(provider.user, 10)
     CreditAccount.objects.update(balance=11)
     problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
@@ -168,9 +168,9 @@ def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvid
 
 
 def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedProvider, olga: User) -> None:
-    gone(provider)
+    lose_credits(provider)
     top_ups.reconcile_accounts()
-    done = answer(desk, "-12.5")
+    done = post_answer(desk, "-12.5")
     assert done.redirect_chain == [(PAGE, 302)]
     assert "Correction saved: −12.5 credits." in done.text
     assert "Everything explained." in page_text(done.text)
@@ -182,18 +182,18 @@ def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedP
 
 
 def test_a_double_click_answers_once(desk: Client, provider: SimulatedProvider) -> None:
-    gone(provider)
-    answer(desk, "-12.5")
-    answer(desk, "-12.5")
+    lose_credits(provider)
+    post_answer(desk, "-12.5")
+    post_answer(desk, "-12.5")
     assert ProviderEntry.objects.count() == 1
-    assert "This form was already used" in answer(desk, "-12").text
+    assert "This form was already used" in post_answer(desk, "-12").text
     assert ProviderEntry.objects.count() == 1
 
 
 @pytest.mark.parametrize("wrong", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
 def test_an_empty_answer_is_refused(desk: Client, provider: SimulatedProvider, wrong: dict[str, str]) -> None:
-    gone(provider)
-    assert "errorlist" in answer(desk, **{"amount": "-12.5", **wrong}).text
+    lose_credits(provider)
+    assert "errorlist" in post_answer(desk, **{"amount": "-12.5", **wrong}).text
     assert not ProviderEntry.objects.exists()
 
 
@@ -209,12 +209,12 @@ def test_without_a_difference_no_amount_is_asked_for(desk: Client, provider: Sim
 def test_the_answer_form_needs_its_permission(
     staff_browser: Callable[..., Client], provider: SimulatedProvider
 ) -> None:
-    gone(provider)
+    lose_credits(provider)
     assert clerk_page(staff_browser("view_videotask")).status_code == 403
     reader = staff_browser("view_providerentry")
     assert "12.5 credits are missing" in page_text(clerk_page(reader).text)
     assert "Record a correction" not in clerk_page(reader).text
-    assert answer(reader, "-12.5").status_code == 403
+    assert post_answer(reader, "-12.5").status_code == 403
     assert not ProviderEntry.objects.exists()
     assert Client().get(PAGE).status_code == 302
 
@@ -224,7 +224,7 @@ def clerk_page(browser: Client) -> Any:
 
 
 def test_a_period_has_limits_and_typed_values_are_kept(desk: Client, provider: SimulatedProvider) -> None:
-    gone(provider)
+    lose_credits(provider)
     assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
     html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
     assert "This is too long to compare at once: choose at most 92 days." in html

@@ -75,11 +75,11 @@ def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, a
 
 def test_older_pages_have_no_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
-    made = [video_states.make_queued(alice, f"take {number}").pk for number in range(30)]
+    made = [video_states.make_queued(alice, f"video {number}").pk for number in range(30)]
     VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
     first = signed_in.get("/videos/")
     second = signed_in.get("/videos/", {"before": first.context["older_cursor"]})
-    ids = [take.id for page in (first, second) for take in page.context["videos"]]
+    ids = [video.id for page in (first, second) for video in page.context["videos"]]
     assert len(ids) == 30
     assert set(ids) == set(made)
     assert second.context["older_cursor"] == ""
@@ -120,4 +120,4 @@ def test_a_gallery_asks_the_database_a_fixed_number_of_times(signed_in: Client, 
 
 
 def _list_shown_ids(client: Client, **query: str) -> list[object]:
-    return [take.id for take in client.get("/videos/", query).context["videos"]]
+    return [video.id for video in client.get("/videos/", query).context["videos"]]

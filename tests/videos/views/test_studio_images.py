@@ -49,7 +49,7 @@ def test_first_and_last_frames_keep_their_order(studio_client: Client, alice: Us
 def test_a_missing_image_is_named(studio_client: Client) -> None:
     answer = studio_client.post("/", studio_form(mode="both"))
     assert answer.status_code == 422
-    assert answer.text.count("Add a first and a last frame") == 1, "said where the image is missing, and only there"
+    assert answer.text.count("Add a first and a last frame") == 1, "shown at the missing image, and only there"
     assert VideoTask.objects.count() == 0
 
 
