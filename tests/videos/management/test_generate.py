@@ -34,7 +34,7 @@ def test_a_prompt_becomes_a_file(buyer: User, sandbox: SandboxProcess, tmp_path:
     result = generate(PROMPT, "--user", "Alice@Example.com", "--wait", "--output", str(output))
     assert (result.code, result.err) == (0, "")
     assert "Veo 3.1 Fast, 720p, 8 s: 60 credits; 940 left after." in result.out
-    assert "No worker is running, so this command does its work meanwhile." in result.out
+    assert "No worker is running, so this command does the work itself." in result.out
     assert "Generating" in result.out
     assert f"Written: {output} (1280 x 720, 8.0 s," in result.out
     assert probe_video(output) == (1280, 720, 8)

@@ -72,7 +72,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
     assert "Still on its way" in err
-    assert "Leaving once what was begun is done" in err
+    assert "Finishing the current step first" in err
     assert "Traceback" not in err
     assert "Generating" in out
     assert VideoTask.objects.get().status == "generating"

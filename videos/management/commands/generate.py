@@ -54,8 +54,8 @@ class Command(BaseCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._trouble_since: float | None = None
-        self._told = False
+        self._provider_wait_since: float | None = None
+        self._wait_reported = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("prompt", help="what should be seen and heard")
@@ -188,37 +188,37 @@ class Command(BaseCommand):
         """Show the task's progress until it is finished, the time is up, or Ctrl-C; returns its last state."""
         progress_line = ProgressLine(self.stdout)
         until = monotonic() + timeout_s
-        works_here = False
+        is_working_here = False
         with ExitStack() as stack:
             stack.callback(progress_line.finish)
             try:
                 while not task.is_final and monotonic() < until:
-                    if not works_here and not inline_worker.is_worker_alive():
+                    if not is_working_here and not inline_worker.is_worker_alive():
                         progress_line.finish()
-                        self.stdout.write("No worker is running, so this command does its work meanwhile.")
+                        self.stdout.write("No worker is running, so this command does the work itself.")
                         stack.enter_context(inline_worker.InlineWorker(task.pk))
-                        works_here = True
-                    moment = take_snapshot(task)
-                    progress_line.show(moment)
-                    self._notice_trouble(moment, progress_line)
+                        is_working_here = True
+                    snapshot = take_snapshot(task)
+                    progress_line.show(snapshot)
+                    self._report_provider_wait(snapshot, progress_line)
                     clock.sleep(CHECK_INTERVAL_S)
                     task.refresh_from_db()
                 progress_line.show(take_snapshot(task))
             except KeyboardInterrupt:
                 progress_line.finish()
-                if works_here:
-                    self.stderr.write("Leaving once what was begun is done; Ctrl-C again leaves at once.")
+                if is_working_here:
+                    self.stderr.write("Finishing the current step first; press Ctrl-C again to leave at once.")
         task.refresh_from_db()
         return task
 
-    def _notice_trouble(self, moment: Snapshot, progress_line: ProgressLine) -> None:
+    def _report_provider_wait(self, snapshot: Snapshot, progress_line: ProgressLine) -> None:
         """Report once, after REPORT_WAIT_AFTER_S, that the provider cannot be reached and what to do."""
-        if moment.wait_code not in PROVIDER_WAITS:
-            self._trouble_since = None
+        if snapshot.wait_code not in PROVIDER_WAITS:
+            self._provider_wait_since = None
             return
-        self._trouble_since = self._trouble_since or monotonic()
-        if not self._told and monotonic() - self._trouble_since >= REPORT_WAIT_AFTER_S:
-            self._told = True
+        self._provider_wait_since = self._provider_wait_since or monotonic()
+        if not self._wait_reported and monotonic() - self._provider_wait_since >= REPORT_WAIT_AFTER_S:
+            self._wait_reported = True
             progress_line.finish()
             self.stderr.write(
                 f"{_describe_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
