@@ -54,36 +54,36 @@ def _test_connection(account: ProviderAccount) -> ConnectionTest:
         return ConnectionTest(False, str(problem))
     took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
-        words = {"took": took, "balance": format_amount(reading.balance)}
-        return ConnectionTest(True, _("it answers in %(took)s, the balance is %(balance)s.") % words)
-    words = {"took": took, "detail": reading.error.detail if reading.error else ""}
+        values = {"took": took, "balance": format_amount(reading.balance)}
+        return ConnectionTest(True, _("it answers in %(took)s, the balance is %(balance)s.") % values)
+    values = {"took": took, "detail": reading.error.detail if reading.error else ""}
     return ConnectionTest(
         False,
         join_sentences(
             (
-                _describe_error(reading.error) % words,
+                _describe_error(reading.error) % values,
                 _describe_effect(reading.error) if is_used else _describe_unused(),
             )
         ),
     )
 
 
-def _describe_error(trouble: errors.ProviderError | None) -> str:
-    if isinstance(trouble, errors.AccessDenied):
+def _describe_error(error: errors.ProviderError | None) -> str:
+    if isinstance(error, errors.AccessDenied):
         return _(
             "it rejects our key or address (after %(took)s: %(detail)s). Compare them with the provider's API key page."
         )
-    if isinstance(trouble, errors.OutOfCredits):
+    if isinstance(error, errors.OutOfCredits):
         return _("it reports that our account cannot pay (after %(took)s: %(detail)s).")
     return _(
         "it gives no usable answer (after %(took)s: %(detail)s). Check the address, and whether this machine can reach it."
     )
 
 
-def _describe_effect(trouble: errors.ProviderError | None) -> str:
-    if isinstance(trouble, errors.AccessDenied):
+def _describe_effect(error: errors.ProviderError | None) -> str:
+    if isinstance(error, errors.AccessDenied):
         return _("New videos wait until it answers.")
-    if isinstance(trouble, errors.OutOfCredits):
+    if isinstance(error, errors.OutOfCredits):
         return _("New videos wait until you top it up.")
     return _("We keep trying.")
 

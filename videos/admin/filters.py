@@ -40,7 +40,7 @@ class AttentionFilter(admin.SimpleListFilter):
     parameter_name = "attention"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        return [(code, str(words)) for code, (words, _condition) in ATTENTION.items()]
+        return [(code, str(label)) for code, (label, _condition) in ATTENTION.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         wanted = ATTENTION.get(self.value() or "")

@@ -94,8 +94,8 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
             "the video; if it arrives, its owner gets it free."
         ),
     }
-    words = after.get(Status(task.status), "")
-    return join_sentences([back, words % {"amount": _format_provider_credits(spend)}])
+    consequence = after.get(Status(task.status), "")
+    return join_sentences([back, consequence % {"amount": _format_provider_credits(spend)}])
 
 
 def _perform_check(task: VideoTask, seen_status: str, actor: User) -> str:

@@ -135,8 +135,8 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     def age(self, task: VideoTask) -> SafeString:
         age_s = (clock.now() - task.created_at).total_seconds()
         ordered_at = timezone.localtime(task.created_at)
-        words = duration(age_s) if age_s < 24 * 3600 else f"{ordered_at:%Y-%m-%d}"
-        return format_html('<time class="num nowrap" datetime="{}">{}</time>', ordered_at.isoformat(), words)
+        text = duration(age_s) if age_s < 24 * 3600 else f"{ordered_at:%Y-%m-%d}"
+        return format_html('<time class="num nowrap" datetime="{}">{}</time>', ordered_at.isoformat(), text)
 
     @admin.display(description=gettext_lazy("waiting for"))
     def waits_for(self, task: VideoTask) -> str:

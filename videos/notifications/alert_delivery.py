@@ -79,8 +79,8 @@ def post_webhook(delivery: AlertDelivery) -> str:
             headers={**headers, "Content-Type": "application/json"},
             limits=LIMITS,
         )
-    except (exchange.ExchangeError, ValueError) as trouble:
-        return _record_failure([delivery], str(trouble))
+    except (exchange.ExchangeError, ValueError) as problem:
+        return _record_failure([delivery], str(problem))
     if 200 <= answer.status < 300:
         alert_outbox.record_sent(delivery, at=clock.now())
         return ""
@@ -146,10 +146,10 @@ def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
     mail.send(person or address, template, values, language=language, address=address)
 
 
-def describe_smtp_error(trouble: OSError) -> str:
+def describe_smtp_error(problem: OSError) -> str:
     """The kind and code of a mail error; the server's own text may hold secrets and is left out."""
-    name, code = type(trouble).__name__, getattr(trouble, "smtp_code", None)
-    if isinstance(trouble, SMTPException):
+    name, code = type(problem).__name__, getattr(problem, "smtp_code", None)
+    if isinstance(problem, SMTPException):
         return f"the mail server refused it ({name}{f' {code}' if code else ''})"
     return f"the mail server cannot be reached ({name})"
 
@@ -189,8 +189,8 @@ def _select_urgent(address: str, deliveries: Sequence[AlertDelivery]) -> list[Al
 def _mail_deliveries(deliveries: Sequence[AlertDelivery], template: str, values: dict[str, Any]) -> str:
     try:
         mail_operator(deliveries[0].address, template, values)
-    except OSError as trouble:
-        return _record_failure(deliveries, describe_smtp_error(trouble))
+    except OSError as problem:
+        return _record_failure(deliveries, describe_smtp_error(problem))
     at = clock.now()
     for delivery in deliveries:
         alert_outbox.record_sent(delivery, at=at)

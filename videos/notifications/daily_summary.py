@@ -25,8 +25,8 @@ def send_due() -> int:
         return 0
     reached, error = 0, ""
     for address in list(row.waiting):
-        if trouble := send(row.day, address):
-            error = trouble
+        if error_text := send(row.day, address):
+            error = error_text
         else:
             summary_schedule.record_delivery(row, address)
             reached += 1
@@ -39,8 +39,8 @@ def send(day: date, address: str) -> str:
     """Mail it to one address; returns "" if the server accepted it, else the error."""
     try:
         alert_delivery.mail_operator(address, "daily_summary", template_values(day))
-    except OSError as trouble:
-        error = alert_delivery.describe_smtp_error(trouble)
+    except OSError as problem:
+        error = alert_delivery.describe_smtp_error(problem)
         log.warning("daily summary of %s not sent: %s", day, error)
         return error
     return ""

@@ -40,8 +40,8 @@ def send_due(*, most: int = MAX_PER_JOB) -> int:
         template = "video_ready" if task.status == Status.READY else "video_failed"
         try:
             mail.send(task.user, template, {"task": task, "failure": explain_failure(task)})
-        except OSError as trouble:
-            log.warning("mail about %s not sent: %s", task.pk, type(trouble).__name__)
+        except OSError as problem:
+            log.warning("mail about %s not sent: %s", task.pk, type(problem).__name__)
         else:
             sent += 1
     return sent

@@ -87,8 +87,8 @@ def content_disposition(title: str, *, suffix: str, attached: bool) -> str:
 
 def _file_name(title: str) -> str:
     """Letters, digits and hyphens only, which are safe in headers, shells and file systems."""
-    words = re.sub(r"[^\w]+|_+", "-", unicodedata.normalize("NFC", title))
-    return words[:TITLE_LENGTH].strip("-") or "video"
+    name = re.sub(r"[^\w]+|_+", "-", unicodedata.normalize("NFC", title))
+    return name[:TITLE_LENGTH].strip("-") or "video"
 
 
 def _title(file: VideoFile) -> str:

@@ -164,8 +164,8 @@ class Command(BaseCommand):
             self._stop(REFUSED, f"{path} cannot be read: {problem.strerror}.")
         except ImageRefused as refusal:
             self._stop(REFUSED, f"{path}: {refusal}")
-        except media_store.StorageError as trouble:
-            self._stop(REFUSED, f"{path} cannot be stored: {trouble}.")
+        except media_store.StorageError as error:
+            self._stop(REFUSED, f"{path} cannot be stored: {error}.")
 
     def _print_price(self, order: VideoOrder, balance: int) -> None:
         price = order.quote().user_credits
@@ -180,8 +180,8 @@ class Command(BaseCommand):
             client_for(account).balance()
         except AccessDenied:
             self._stop(REFUSED, _describe_remedy(account, "refuses our key"), "Nothing was charged.")
-        except ProviderError as trouble:
-            if trouble.status is None:
+        except ProviderError as error:
+            if error.status is None:
                 self._stop(REFUSED, _describe_remedy(account, "does not answer"), "Nothing was charged.")
 
     def _watch(self, task: VideoTask, *, timeout_s: float) -> VideoTask:
@@ -229,9 +229,9 @@ class Command(BaseCommand):
             self._stop(STILL_RUNNING, f"Still in progress; it continues without this command. See {_video_url(task)}")
         if task.status != VideoTask.Status.READY:
             failure = timeline.explain_failure(task)
-            words = f"{failure.title}. {failure.reason} {failure.next_step}" if failure else "It failed."
-            back = f"{task.user_credits} credits were refunded; the balance is {ledger.balance_of(task.user)}."
-            self._stop(FAILED, words, back)
+            explanation = f"{failure.title}. {failure.reason} {failure.next_step}" if failure else "It failed."
+            refund = f"{task.user_credits} credits were refunded; the balance is {ledger.balance_of(task.user)}."
+            self._stop(FAILED, explanation, refund)
         self.stdout.write(f"Ready: {_video_url(task)}")
         if output is not None:
             self._write(task, output)

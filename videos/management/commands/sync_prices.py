@@ -34,8 +34,8 @@ class Command(BaseCommand):
             raise CommandError("--force goes with --apply.", returncode=ERROR)
         try:
             lines = price_sync.compare()
-        except ProviderError as trouble:
-            raise CommandError(f"The price feed at {price_sync.feed_url()}: {trouble}", returncode=ERROR) from None
+        except ProviderError as error:
+            raise CommandError(f"The price feed at {price_sync.feed_url()}: {error}", returncode=ERROR) from None
         applied = 0
         left = [line for line in lines if line.differs]
         if apply:
