@@ -26,7 +26,7 @@ INBOX = "/admin/billing/alert/"
 
 
 def act(desk: Client, action: str, *chosen: Alert) -> str:
-    """Choose alerts and an action; what the page says then."""
+    """Run an action for these alerts; returns the page."""
     form: dict[str, Any] = {"action": action, "_selected_action": [alert.pk for alert in chosen]}
     return desk.post(INBOX, form, follow=True).text
 
@@ -66,8 +66,8 @@ def test_an_alert_without_automatic_end_is_resolved_by_a_person(desk: Client, ol
     event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
     assert "Mark as resolved" in page_of(desk, event)
     assert "Mark as resolved" not in page_of(desk, state)
-    said = act(desk, "end", event, state)
-    assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in said
+    page = act(desk, "end", event, state)
+    assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in page
     event.refresh_from_db()
     state.refresh_from_db()
     assert event.resolved_at is not None
@@ -80,8 +80,8 @@ def test_an_alert_s_page_shows_its_runbook_entry(desk: Client, settings: Setting
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
     text = page_of(desk, alert)
-    for words in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
-        assert words in text
+    for text_part in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
+        assert text_part in text
     assert "next 09-01 12:00 · tried 0×" in text
     assert "Mark as seen" in text
     [delivery] = alert_outbox.due_deliveries()

@@ -42,8 +42,8 @@ def test_an_alert_about_a_row_links_to_it_and_names_it(alice: User, account: Pro
     assert runbook.describe_subject(video) == f"Video {str(task.pk).partition('-')[0].upper()}"
     low = alerts.raise_alert(Kind.LOW_BALANCE, cause=account.cause)
     assert runbook.action_path(low) == f"/admin/billing/provideraccount/{account.pk}/change/"
-    gone = alerts.raise_alert(Kind.UNEXPLAINED_SPEND, cause=account.cause)
-    assert runbook.action_path(gone) == f"/admin/reconciliation/?account={account.pk}"
+    alert = alerts.raise_alert(Kind.UNEXPLAINED_SPEND, cause=account.cause)
+    assert runbook.action_path(alert) == f"/admin/reconciliation/?account={account.pk}"
     assert runbook.describe_subject(low) == account.label
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
     assert runbook.action_path(burst) == f"/admin/accounts/user/{alice.pk}/change/"
@@ -56,16 +56,16 @@ def test_an_alert_about_a_row_links_to_it_and_names_it(alice: User, account: Pro
         assert runbook.describe_subject(dearer) == "Veo 3.1 Fast 720p · 用文字或首尾帧生成视频"
     keyless = alerts.raise_alert(Kind.ACCESS_DENIED, cause="no key")
     assert runbook.describe_subject(keyless) == ""
-    gone = alerts.raise_alert(Kind.LOW_BALANCE, cause=ProviderAccount.cause_of(999))
-    assert runbook.describe_subject(gone) == "provider account 999"
+    alert = alerts.raise_alert(Kind.LOW_BALANCE, cause=ProviderAccount.cause_of(999))
+    assert runbook.describe_subject(alert) == "provider account 999"
 
 
 def test_deleted_users_are_named_by_number(alice: User) -> None:
     burst = alerts.raise_alert(Kind.USER_BURST, cause=f"user {alice.pk}")
     user_actions.close_account(user=alice, actor=None)
     assert runbook.describe_subject(burst) == f"User {alice.pk}"
-    nobody = alerts.raise_alert(Kind.USER_BURST, cause="user 999999")
-    assert runbook.describe_subject(nobody) == "User 999999"
+    alert = alerts.raise_alert(Kind.USER_BURST, cause="user 999999")
+    assert runbook.describe_subject(alert) == "User 999999"
 
 
 def test_an_alert_without_a_page_links_to_itself(still: SetClock) -> None:

@@ -23,7 +23,7 @@ def test_i7_a_missing_shorter_or_different_video_file(alice: User, media: Path) 
     task = history.ready(alice)
     path = media / VideoFile.objects.get().name
     path.write_bytes(b"b film")
-    assert find_references() == set(), "a look at the size sees nothing"
+    assert find_references() == set(), "the size alone does not show it"
     assert find_references(deep=True) == {("I7", task.reference)}
     path.write_bytes(b"a fil")
     assert find_references() == {("I7", task.reference)}
@@ -87,7 +87,7 @@ def test_i8_a_video_not_stored_for_an_hour_without_an_alert(alice: User) -> None
     assert find_references() == set()
     age(task, provider_done_at=timedelta(minutes=61))
     assert find_references() == {("I8", task.reference)}
-    Alert.objects.create(kind="undownloaded", severity="warning", reference=task.reference, window_key="told")
+    Alert.objects.create(kind="undownloaded", severity="warning", reference=task.reference, window_key="reported")
     assert find_invariants() == set()
 
 

@@ -56,7 +56,7 @@ def test_i12_a_video_past_its_deadline_without_an_alert(
     task = make(alice)
     age(task, **times)
     assert find_references() == {("I12", task.reference)}
-    Alert.objects.create(kind="delayed", severity="info", reference=task.reference, window_key="told")
+    Alert.objects.create(kind="delayed", severity="info", reference=task.reference, window_key="reported")
     assert find_references() == set()
 
 

@@ -67,10 +67,10 @@ def test_an_overdue_run_is_shown_as_outdated() -> None:
 def test_runs_are_deleted_after_thirty_days() -> None:
     at = clock.now()
     old = BooksRun.objects.create(at=at - timedelta(days=30, minutes=1), took_s=0.1, problems=0)
-    kept = BooksRun.objects.create(at=at - timedelta(days=29), took_s=0.1, problems=0)
+    recent = BooksRun.objects.create(at=at - timedelta(days=29), took_s=0.1, problems=0)
     audit_runner.run_audit()
     assert not BooksRun.objects.filter(pk=old.pk).exists()
-    assert BooksRun.objects.filter(pk=kept.pk).exists()
+    assert BooksRun.objects.filter(pk=recent.pk).exists()
 
 
 def test_the_command_stores_a_run_too() -> None:
@@ -105,9 +105,9 @@ def test_many_problems_of_one_invariant_do_not_hide_another(monkeypatch: pytest.
     assert (run.problems, run.counts) == (402, {"I1": 400, "I3": 1, "I7": 1})
     assert [run.count_of(name) for name in ("I1", "I3", "I5", "I7")] == [400, 1, 0, 1]
     assert [one["invariant"] for one in run.first_problems] == ["I1"] * 48 + ["I3", "I7"]
-    said = Alert.objects.get(kind="books").detail
-    assert "I3 video:1: no refund" in said
-    assert "I7 video:2: is not there" in said
+    detail = Alert.objects.get(kind="books").detail
+    assert "I3 video:1: no refund" in detail
+    assert "I7 video:2: is not there" in detail
 
 
 def test_a_run_without_counts_counts_its_stored_problems() -> None:

@@ -92,17 +92,17 @@ def test_sums_include_unfolded_marks_and_totals_can_be_overwritten() -> None:
     rollups.fold_marks()
     count(user_id=2, credits="40")
     tomorrow = DAY + timedelta(days=1)
-    kept = rollups.read_sums(Period.HOUR, Period.DAY, since=DAY, until=tomorrow)
-    assert kept["day", DAY, 0, "veo3_fast", "estimated", ""] == 100
-    assert kept["day", DAY, 2, "", "estimated", ""] == 40
-    assert kept["hour", AT.replace(minute=0), 0, "veo3_fast", "ordered", ""] == 2
-    assert not any(key[0] == "month" for key in kept)
+    sums_read = rollups.read_sums(Period.HOUR, Period.DAY, since=DAY, until=tomorrow)
+    assert sums_read["day", DAY, 0, "veo3_fast", "estimated", ""] == 100
+    assert sums_read["day", DAY, 2, "", "estimated", ""] == 40
+    assert sums_read["hour", AT.replace(minute=0), 0, "veo3_fast", "ordered", ""] == 2
+    assert not any(key[0] == "month" for key in sums_read)
     rollups.set_totals(
         {("day", DAY, 0, "veo3_fast", Measure.ORDERED, ""): Decimal(7), ("day", DAY, 9, "", "ready", ""): Decimal(1)}
     )
-    kept = rollups.read_sums(Period.DAY, since=DAY, until=tomorrow)
-    assert kept["day", DAY, 0, "veo3_fast", "ordered", ""] == 8, "the mark that waits comes on top"
-    assert kept["day", DAY, 9, "", "ready", ""] == 1
+    sums_read = rollups.read_sums(Period.DAY, since=DAY, until=tomorrow)
+    assert sums_read["day", DAY, 0, "veo3_fast", "ordered", ""] == 8, "the unfolded mark is added"
+    assert sums_read["day", DAY, 9, "", "ready", ""] == 1
 
 
 @pytest.mark.django_db

@@ -138,7 +138,7 @@ def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
     arrivals.sort()
     busiest = max(sum(1 for at in arrivals if first <= at < first + window) for first in arrivals)
     assert busiest <= limit
-    assert busiest == limit, "the limit is used, not only kept"
+    assert busiest == limit, "the limit is reached, not only respected"
 
 
 def test_another_accounts_calls_do_not_count(new_spend: NewSpend, account: ProviderAccount, still: SetClock) -> None:

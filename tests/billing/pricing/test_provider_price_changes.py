@@ -113,7 +113,7 @@ def test_applying_adds_a_price_valid_from_now_on(provider: SimulatedProvider, ol
     assert (price.provider_credits, price.user_credits, price.valid_from) == (30, 60, provider.clock.at)
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.provider_credits, quote.user_credits) == (30, 60)
-    assert Price.objects.filter(**FAST._asdict()).count() == 2, "the former price stands in the history"
+    assert Price.objects.filter(**FAST._asdict()).count() == 2, "the former price stays in the history"
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by, proposal.decided_at) == ("applied", olga, provider.clock.at)
     assert open_alerts() == []
@@ -171,11 +171,11 @@ def test_jobs_ordered_at_the_former_price_are_not_compared_with_the_new_one(prov
 def test_a_rarely_sold_item_is_compared_however_many_others_are_sold(provider: SimulatedProvider) -> None:
     for _ in range(2):
         provider.run_job(actual=400, model="veo3")
-    crowd = [provider.run_job() for _ in range(2)]
+    jobs = [provider.run_job() for _ in range(2)]
     for _ in range(6_000):
-        crowd[0].pk, crowd[0].job_id = None, uuid4()
-        crowd.append(copy(crowd[0]))
-    Spend.objects.bulk_create(crowd[2:])
+        jobs[0].pk, jobs[0].job_id = None, uuid4()
+        jobs.append(copy(jobs[0]))
+    Spend.objects.bulk_create(jobs[2:])
     (proposal,) = provider_price_changes.propose_from_reported_costs()
     assert (proposal.model, proposal.seen, proposal.listed, proposal.times) == ("veo3", 400, 250, 2)
 
@@ -189,14 +189,14 @@ def test_both_sources_of_one_price_are_one_proposal(provider: SimulatedProvider)
 
 
 @pytest.mark.parametrize(
-    ("user_credits", "listed", "seen", "kept"),
+    ("user_credits", "listed", "seen", "expected"),
     [(60, 60, 30, 30), (90, 60, 30, 45), (60, 60, "37.5", 38), (50, "37.5", 60, 80), (1, 60, 1, 1)],
 )
 def test_the_price_for_the_same_margin_is_rounded_up(
-    user_credits: int, listed: object, seen: object, kept: int
+    user_credits: int, listed: object, seen: object, expected: int
 ) -> None:
     numbers = {"listed": Decimal(str(listed)), "seen": Decimal(str(seen))}
-    assert provider_price_changes.user_credits_for_same_margin(user_credits=user_credits, **numbers) == kept
+    assert provider_price_changes.user_credits_for_same_margin(user_credits=user_credits, **numbers) == expected
 
 
 @pytest.mark.parametrize(("seen", "absurd"), [(60, False), (600, False), (601, True), (6, False), (5, True), (0, True)])
@@ -229,8 +229,8 @@ def test_a_price_below_its_cost_raises_an_alert_until_it_changes(still: SetClock
     (below,) = margins.update_margin_alerts()
     assert (below.model, below.user_credits) == ("veo3_fast", 60)
     assert open_alerts("negative_margin") == [str(FAST)]
-    words = "The user pays 60 credits and we pay 80 provider credits: a loss of 0.1 US$ per video."
-    assert Alert.objects.get().detail == words
+    message = "The user pays 60 credits and we pay 80 provider credits: a loss of 0.1 US$ per video."
+    assert Alert.objects.get().detail == message
     still.sleep(1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=80)
     assert margins.update_margin_alerts() == []

@@ -39,7 +39,7 @@ def test_the_environment_s_key_precedes_the_admin_s_and_the_sandbox(settings: Se
     sandbox = provider_accounts.get_current_account()
     assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
-    assert provider_accounts.get_current_account() == sandbox, "nobody has tried it"
+    assert provider_accounts.get_current_account() == sandbox, "it was not activated"
     provider_keys.activate_key(account_id=added.pk)
     assert provider_accounts.get_current_account() == added
     assert key_of(added) == ADMIN_KEY

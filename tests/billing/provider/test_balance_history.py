@@ -19,7 +19,7 @@ def read_at(account: ProviderAccount, *times: datetime) -> None:
     )
 
 
-def kept(account: ProviderAccount) -> list[datetime]:
+def kept_times(account: ProviderAccount) -> list[datetime]:
     return list(account.snapshots.order_by("taken_at").values_list("taken_at", flat=True))
 
 
@@ -38,7 +38,7 @@ def test_readings_are_kept_for_a_week_then_hourly_then_daily(still: SetClock, em
     ]
     read_at(empty, *every)
     assert balance_history.delete_old_readings(still.at) == 11 + 8
-    assert kept(empty) == [every[11], *every[14:24:3], *every[24:]]
+    assert kept_times(empty) == [every[11], *every[14:24:3], *every[24:]]
     assert balance_history.delete_old_readings(still.at) == 0
 
 
@@ -56,7 +56,7 @@ def test_a_reading_that_an_entry_refers_to_is_kept(still: SetClock, empty: Provi
         happened_at=old,
     )
     assert balance_history.delete_old_readings(still.at) == 3
-    assert kept(empty) == [old + timedelta(minutes=1), old + timedelta(minutes=4)]
+    assert kept_times(empty) == [old + timedelta(minutes=1), old + timedelta(minutes=4)]
 
 
 def test_each_account_keeps_its_own_readings(still: SetClock, empty: ProviderAccount) -> None:
@@ -65,7 +65,7 @@ def test_each_account_keeps_its_own_readings(still: SetClock, empty: ProviderAcc
     for account in (empty, other):
         read_at(account, old, old + timedelta(minutes=1))
     assert balance_history.delete_old_readings(still.at) == 2
-    assert kept(empty) == kept(other) == [old + timedelta(minutes=1)]
+    assert kept_times(empty) == kept_times(other) == [old + timedelta(minutes=1)]
 
 
 def test_an_hour_that_is_only_partly_old_is_not_thinned(still: SetClock, empty: ProviderAccount) -> None:

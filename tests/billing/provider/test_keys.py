@@ -39,7 +39,7 @@ def sealed_with() -> list[str]:
     return [encryption.read_key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
 
 
-def speaks() -> dict[str, str]:
+def usable_keys() -> dict[str, str]:
     return {
         account.label: provider_accounts.get_credentials(account).api_key for account in ProviderAccount.objects.all()
     }
@@ -54,13 +54,13 @@ def rotate(**options: bool) -> str:
 
 def test_f79_after_a_rotation_the_old_encryption_key_may_be_removed(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
-    said = rotate()
-    assert "2 sealed anew, 0 were already." in said
-    assert "Nothing is sealed with a any more." in said
+    output = rotate()
+    assert "2 sealed anew, 0 were already." in output
+    assert "Nothing is sealed with a any more." in output
     assert sealed_with() == ["b", "b"]
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     provider_keys.require_readable_keys()
-    assert speaks() == SECRETS
+    assert usable_keys() == SECRETS
 
 
 def test_a_second_rotation_changes_nothing(settings: Settings) -> None:
@@ -84,12 +84,12 @@ def test_f79_a_missing_or_wrong_key_refuses_the_start_with_instructions(settings
     settings.FIELD_ENCRYPTION_KEYS = keys
     with pytest.raises(encryption.EncryptionError) as refused:
         provider_keys.require_readable_keys()
-    words = str(refused.value)
-    assert "First" in words
-    assert "Second" in words
-    assert "'a'" in words
-    assert "Add the missing key after the newest one" in words
-    assert "sk-canary" not in words
+    message = str(refused.value)
+    assert "First" in message
+    assert "Second" in message
+    assert "'a'" in message
+    assert "Add the missing key after the newest one" in message
+    assert "sk-canary" not in message
 
 
 def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: Settings) -> None:
@@ -106,15 +106,15 @@ def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: S
 
 def test_f79_a_lost_key_can_be_removed_and_entered_again(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
-    said = rotate(forget=True)
-    assert "First: forgotten." in said
-    assert "Second: forgotten." in said
+    output = rotate(forget=True)
+    assert "First: forgotten." in output
+    assert "Second: forgotten." in output
     provider_keys.require_readable_keys()
     with pytest.raises(provider_accounts.NoProviderKey, match="never stored"):
         provider_accounts.get_credentials(ProviderAccount.objects.get(label="First"))
     provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
-    assert speaks() == {"First": SECRETS["First"]}
+    assert usable_keys() == {"First": SECRETS["First"]}
     assert "1 were already" in rotate(forget=True)
 
 
