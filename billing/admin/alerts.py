@@ -50,7 +50,7 @@ def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
         "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
         "snoozed": (gettext_lazy("Snoozed"), alerts.snoozed_condition(at)),
         "seen": (gettext_lazy("Seen, not resolved"), Q(resolved_at=None, acknowledged_at__isnull=False)),
-        "over": (gettext_lazy("Over"), Q(resolved_at__isnull=False)),
+        "over": (gettext_lazy("Resolved"), Q(resolved_at__isnull=False)),
     }
 
 
@@ -260,7 +260,7 @@ class AlertAdmin(ReadOnlyAdmin):
 
     def _standing(self, alert: Alert) -> SafeString:
         if alert.resolved_at is not None:
-            return chip(_("Over"), "good")
+            return chip(_("Resolved"), "good")
         if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
             return chip(_("Snoozed"))
         return chip(_("Seen")) if alert.acknowledged_at is not None else chip(_("Open"), "warn")

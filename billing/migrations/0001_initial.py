@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('channel', models.CharField(choices=[('email', 'E-mail'), ('webhook', 'Webhook')], max_length=10, verbose_name='by')),
-                ('event', models.CharField(choices=[('raised', 'Raised'), ('over', 'Over')], default='raised', max_length=6, verbose_name='event')),
+                ('event', models.CharField(choices=[('raised', 'Raised'), ('over', 'Resolved')], default='raised', max_length=6, verbose_name='event')),
                 ('address', models.CharField(max_length=300, verbose_name='to')),
                 ('round', models.PositiveSmallIntegerField(default=1, verbose_name='time')),
                 ('state', models.CharField(choices=[('due', 'Due'), ('sent', 'Sent'), ('failed', 'Given up')], default='due', max_length=6, verbose_name='state')),

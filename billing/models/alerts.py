@@ -111,7 +111,7 @@ class AlertDelivery(models.Model):
 
     class Event(models.TextChoices):
         RAISED = "raised", _("Raised")
-        OVER = "over", _("Over")
+        OVER = "over", _("Resolved")
 
     class State(models.TextChoices):
         DUE = "due", _("Due")

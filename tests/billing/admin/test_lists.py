@@ -65,7 +65,7 @@ def test_alerts_are_filtered_and_marked_as_seen(desk: Client, alice: User, olga:
     assert columns(desk.get(ALERTS, {"state": "open"}).text, "what") == [third.detail]
     assert columns(desk.get(ALERTS, {"state": "seen"}).text, "what") == ["–"]
     assert columns(desk.get(ALERTS, {"state": "over"}).text, "what") == ["full"]
-    assert sorted(columns(desk.get(ALERTS).text, "state")) == ["Open", "Over", "Seen"]
+    assert sorted(columns(desk.get(ALERTS).text, "state")) == ["Open", "Resolved", "Seen"]
     assert "full" in desk.get(f"{ALERTS}{second.pk}/change/").text
 
 
