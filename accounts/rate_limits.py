@@ -3,17 +3,25 @@
 The times of the last failures are kept in Django's cache, which all processes share, with the keys, the lock and the
 sliding window of allauth's rate limiter. Its `consume` is not used because it reads the machine's clock, and because
 even its dry run takes the lock, so that every correct request would write to a cache in the database.
+
+A cache server that does not answer lifts the limits: the secrets are too long to guess, and a callback must not be lost.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import ceil
 
 from allauth.core.internal import ratelimit
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
 from django.http import HttpRequest
 
 from accounts.seams import clock
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,14 +35,16 @@ class FailureLimit:
     def retry_after_s(self, key: str) -> int:
         """Seconds until the key may try again, 0 while it is below the limit. Costs one read of the cache."""
         now = clock.now().timestamp()
-        failures = cache.get(self._cache_key(key), [])
+        failures: list[float] = []
+        with _without_cache_errors():
+            failures = cache.get(self._cache_key(key), [])
         is_allowed, failures = ratelimit.apply_rate(failures, now, self._rate, dry_run=True)
         return 0 if is_allowed else ceil(failures[-1] + self.window_s - now)
 
     def record_failure(self, key: str) -> None:
         """Count a failure. It is not counted when the lock stays taken for a second, which only softens the limit."""
         cache_key = self._cache_key(key)
-        with ratelimit.cache_lock(cache_key) as is_locked:
+        with _without_cache_errors(), ratelimit.cache_lock(cache_key) as is_locked:
             if is_locked:
                 failures = cache.get(cache_key, [])
                 _is_allowed, failures = ratelimit.apply_rate(failures, clock.now().timestamp(), self._rate)
@@ -46,6 +56,17 @@ class FailureLimit:
 
     def _cache_key(self, key: str) -> str:
         return str(ratelimit.get_cache_key(None, app="veoapp", action=self.name, rate=self._rate, key=key))
+
+
+@contextmanager
+def _without_cache_errors() -> Iterator[None]:
+    """Log what a cache server raises and go on; errors of the database are the caller's to answer."""
+    try:
+        yield
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("the cache does not answer: failed tries are not limited")
 
 
 def client_address(request: HttpRequest) -> str:

@@ -71,3 +71,16 @@ def test_an_address_that_proxies_did_not_report_is_empty(settings: Settings) -> 
 def test_an_ipv6_client_is_counted_by_its_network() -> None:
     addresses = {client_address(RequestFactory().get("/", REMOTE_ADDR=f"2001:db8::{end}")) for end in (1, 2)}
     assert addresses == {"2001:db8::"}
+
+
+def test_a_cache_that_does_not_answer_limits_nobody(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object, **options: object) -> None:
+        raise ConnectionError("no cache server")
+
+    for method in ("get", "add", "set"):
+        monkeypatch.setattr(caches["default"], method, fail)
+    LIMIT.record_failure("192.0.2.1")
+    assert LIMIT.retry_after_s("192.0.2.1") == 0
+    assert "the cache does not answer" in caplog.text
