@@ -10,7 +10,7 @@ from billing.models.provider import ProviderAccount
 
 
 class WatchTrip(models.Model):
-    """One stop by the spending watch. After it, the watch stops again only above what was `seen` then."""
+    """One stop by the spending monitor. After it, the monitor stops again only above what was `seen` then."""
 
     class Kind(models.TextChoices):
         SPEND = "spend", _("Unusual spending")  # `seen`, `usual`: provider credits ordered in the hour
@@ -42,7 +42,7 @@ class WatchTrip(models.Model):
                 condition=Q(kind="burst", user__isnull=False) | (~Q(kind="burst") & Q(user__isnull=True)),
                 name="watch_trip_burst_has_user",
             ),
-            # Concurrent runs of the watch stop only once.
+            # Concurrent runs of the monitor stop only once.
             models.UniqueConstraint(
                 fields=["account"], condition=Q(ended_at=None, user=None), name="watch_trip_one_open_of_account"
             ),

@@ -1,1 +1,1 @@
-"""."""
+"""Tests of the management commands of billing."""
