@@ -41,7 +41,7 @@ SENTENCES: dict[str, Promise] = {
     "budget_month": gettext_lazy(
         "%(scope)s: %(used)s of the month's %(limit)s provider credits are used. The next month begins on %(next_at)s."
     ),
-    # The spending watch: what it saw, then how its stop ends.
+    # The spending monitor: what it saw, then how its stop ends.
     "usual_hour": gettext_lazy(
         "%(ordered)s provider credits were ordered this hour; %(usual)s are usual and the limit is %(bar)s."
     ),

@@ -179,7 +179,7 @@ RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
     ),
     Kind.UNUSUAL_SPEND: RunbookEntry(
         _("Spending is much higher than usual for this hour."),
-        _("The spending watch acted as configured; the text above says whether new videos wait."),
+        _("The spending monitor acted as configured; the text above says whether new videos wait."),
         _("Check who orders what. If it is intended, resume; otherwise pause and contact them."),
         _ACCOUNTS,
     ),

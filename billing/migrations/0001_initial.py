@@ -501,8 +501,8 @@ class Migration(migrations.Migration):
                 ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
-                'verbose_name': 'spending watch stop',
-                'verbose_name_plural': 'spending watch stops',
+                'verbose_name': 'spending monitor stop',
+                'verbose_name_plural': 'spending monitor stops',
                 'ordering': ('-at', '-id'),
             },
         ),

@@ -26,7 +26,7 @@ class ProviderAccount(models.Model):
         ACCESS_DENIED = "access_denied", _("Key or address refused")
 
     class Pause(models.TextChoices):
-        """Why an operator or the spending watch stopped new work."""
+        """Why an operator or the spending monitor stopped new work."""
 
         MAINTENANCE = "maintenance", _("Maintenance")
         PROVIDER = "provider", _("Problems at the provider")

@@ -1,4 +1,4 @@
-"""Stops by the spending watch. Only `billing.guard.anomalies` writes them."""
+"""Stops by the spending monitor. Only `billing.guard.anomalies` writes them."""
 
 from django.conf import settings
 from django.db import models
@@ -34,8 +34,8 @@ class WatchTrip(models.Model):
     by_person = models.BooleanField(_("ended by an operator"), default=False)
 
     class Meta:
-        verbose_name = _("spending watch stop")
-        verbose_name_plural = _("spending watch stops")
+        verbose_name = _("spending monitor stop")
+        verbose_name_plural = _("spending monitor stops")
         ordering = ("-at", "-id")
         constraints = (
             models.CheckConstraint(

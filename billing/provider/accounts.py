@@ -186,7 +186,7 @@ def pause_account(
     """Stop new work, for one of the reasons in PAUSE_TEXTS or with a text of the operator's own.
 
     `reason` is that text (`words`: the same by language code); with one of PAUSE_TEXTS it is a note for operators only.
-    The pause ends at `until`, or when a person resumes it. Without an `actor` (the spending watch) a person's pause is
+    The pause ends at `until`, or when a person resumes it. Without an `actor` (the spending monitor) a person's pause is
     not replaced, which returns False. Raises ValueError if the operator's own text is empty.
     """
     reason = reason.strip()[:REASON_LENGTH]
