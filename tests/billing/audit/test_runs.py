@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.template.loader import render_to_string
+from django.utils.module_loading import autodiscover_modules
 
 from accounts.models import User
 from accounts.seams import clock
@@ -18,6 +19,12 @@ from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _registered_checks() -> None:
+    """All checks must be registered before a test replaces them, whichever test runs first."""
+    autodiscover_modules("audit.checks")
 
 
 def badge() -> str:
