@@ -78,10 +78,10 @@ def test_a_refused_prompt_is_refunded_and_exits_with_1(buyer: User, sandbox: San
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--user", "nobody@example.com"], "Nobody here has the address nobody@example.com"),
+        (["--user", "nobody@example.com"], "No user has the address nobody@example.com"),
         (["--user", "alice@example.com", "--model", "veo9"], "model: Choose one of the models."),
         (["--user", "alice@example.com", "--duration", "5"], "duration_s: Choose 4, 6 or 8 seconds."),
-        (["--user", "alice@example.com", "--image", "a", "b", "c"], "images: Bring a first frame"),
+        (["--user", "alice@example.com", "--image", "a", "b", "c"], "images: Add a first frame"),
         (["--user", "alice@example.com", "--image", "/no/such.png"], "/no/such.png cannot be read: No such file"),
         (["--user", "alice@example.com", "--image", __file__], "Only JPEG, PNG and WebP"),
         (["--user", "alice@example.com", "--output", "/no/such/out.mp4"], "Nothing can be written into /no/such."),
@@ -149,7 +149,7 @@ def test_the_same_idempotency_key_returns_the_same_video_charged_once(buyer: Use
     other = generate("Dunes", "--user", buyer.email, "--key", "monday", "--wait")
     assert (first.code, again.code, other.code) == (0, 0, 2)
     assert "nothing more is charged" in again.out
-    assert "another order" in other.err
+    assert "a different order" in other.err
     assert ledger.balance_of(buyer) == 940
     assert len(sandbox.list_accepted()) == 1
 

@@ -71,7 +71,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 3, err
-    assert "Still on its way" in err
+    assert "Still in progress" in err
     assert "Finishing the current step first" in err
     assert "Traceback" not in err
     assert "Generating" in out
