@@ -86,7 +86,7 @@ class KindFilter(admin.SimpleListFilter):
 class AlertAdmin(ReadOnlyAdmin):
     """One row for each cause and window. Most alerts resolve automatically when their cause ends."""
 
-    list_display = ("title", "how_bad", "state", "what", "about", "times", "last")
+    list_display = ("title", "severity_chip", "state", "details", "about", "times", "last_raised")
     list_display_links = ("title",)
     list_filter = (StateFilter, "severity", KindFilter, "last_at")
     list_select_related = ("acknowledged_by",)
@@ -214,14 +214,14 @@ class AlertAdmin(ReadOnlyAdmin):
     # Columns
 
     @admin.display(description=gettext_lazy("last at"), ordering="last_at")
-    def last(self, alert: Alert) -> SafeString:
+    def last_raised(self, alert: Alert) -> SafeString:
         local = timezone.localtime(alert.last_at)
         return format_html(
             '<time class="num nowrap" datetime="{}">{}</time>', local.isoformat(), f"{local:%m-%d %H:%M}"
         )
 
     @admin.display(description=gettext_lazy("severity"), ordering="severity")
-    def how_bad(self, alert: Alert) -> SafeString:
+    def severity_chip(self, alert: Alert) -> SafeString:
         return chip(alert.get_severity_display(), TONES[Alert.Severity(alert.severity)])
 
     @admin.display(description=gettext_lazy("kind"), ordering="kind")
@@ -233,7 +233,7 @@ class AlertAdmin(ReadOnlyAdmin):
         )
 
     @admin.display(description=gettext_lazy("detail"))
-    def what(self, alert: Alert) -> str:
+    def details(self, alert: Alert) -> str:
         # The next column already links to the reference.
         words = format_detail(alert) or (
             "" if alert.reference or action_path(alert) != alert_path(alert) else alert.cause

@@ -5,7 +5,6 @@ from urllib.parse import urlencode
 
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -36,11 +35,6 @@ def chip(word: object, tone: str = "") -> SafeString:
 def number_cell(text: object) -> SafeString:
     """A number in tabular digits."""
     return format_html('<span class="num nowrap">{}</span>', text)
-
-
-def format_signed(amount: int) -> str:
-    """A movement of user credits: `+1,200`, `-60`."""
-    return f"{'+' if amount > 0 else ''}{number_format(amount)}"
 
 
 def time_cell(at: datetime | None) -> SafeString | str:

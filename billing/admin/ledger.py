@@ -10,7 +10,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, format_signed, list_url, number_cell, person_link, reference_link, time_cell
+from billing.admin.cells import chip, list_url, number_cell, person_link, reference_link, time_cell
+from billing.common.formatting import format_signed
 from billing.models import CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind

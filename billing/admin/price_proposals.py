@@ -65,7 +65,18 @@ class ProposalLine:
 class PriceProposalAdmin(ReadOnlyAdmin):
     """Our prices compared with what the provider charges."""
 
-    list_display = ("item", "how", "ours", "theirs", "pays", "margin_now", "margin_then", "source", "times", "last")
+    list_display = (
+        "item",
+        "state_chip",
+        "listed_cost",
+        "seen_cost",
+        "user_price",
+        "margin_now",
+        "margin_then",
+        "source",
+        "times",
+        "last",
+    )
     list_display_links = None
     list_filter = ("state", "source", ModelFilter)
     ordering = ("state", "-last_at")
@@ -84,19 +95,19 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         return proposal_item(proposal).name
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
-    def how(self, proposal: PriceProposal) -> SafeString:
+    def state_chip(self, proposal: PriceProposal) -> SafeString:
         return chip(proposal.get_state_display(), TONES[PriceProposal.State(proposal.state)])
 
     @admin.display(description=gettext_lazy("our list"), ordering="listed")
-    def ours(self, proposal: PriceProposal) -> SafeString:
+    def listed_cost(self, proposal: PriceProposal) -> SafeString:
         return number_cell(format_amount(proposal.listed))
 
     @admin.display(description=gettext_lazy("the provider"), ordering="seen")
-    def theirs(self, proposal: PriceProposal) -> SafeString:
+    def seen_cost(self, proposal: PriceProposal) -> SafeString:
         return number_cell(format_amount(proposal.seen))
 
     @admin.display(description=gettext_lazy("users pay"))
-    def pays(self, proposal: PriceProposal) -> SafeString:
+    def user_price(self, proposal: PriceProposal) -> SafeString:
         return number_cell(current_user_price(proposal) or "–")
 
     @admin.display(description=gettext_lazy("listed margin"))

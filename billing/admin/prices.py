@@ -137,7 +137,7 @@ class PriceAdmin(ReadOnlyAdmin):
     """The price list with margins."""
 
     form = PriceForm
-    list_display = ("item", "when", "ours", "usd", "theirs", "margin", "valid_from", "change")
+    list_display = ("item", "validity", "provider_cost", "usd", "user_price", "margin", "valid_from", "change")
     list_filter = (WhenFilter, "kind", ModelFilter, "resolution")
     ordering = ("kind", "model", "resolution", "-valid_from")
 
@@ -165,13 +165,13 @@ class PriceAdmin(ReadOnlyAdmin):
         return price_item(price).name
 
     @admin.display(description=gettext_lazy("when"))
-    def when(self, price: Any) -> SafeString:
+    def validity(self, price: Any) -> SafeString:
         if price.valid_from > clock.now():
             return chip(_("Later"), "info")
         return chip(_("In force"), "good") if price.in_force == price.pk else chip(_("Former"))
 
     @admin.display(description=gettext_lazy("provider credits"), ordering="provider_credits")
-    def ours(self, price: Price) -> SafeString:
+    def provider_cost(self, price: Price) -> SafeString:
         return number_cell(format_amount(price.provider_credits))
 
     @admin.display(description=gettext_lazy("in US$"))
@@ -179,7 +179,7 @@ class PriceAdmin(ReadOnlyAdmin):
         return number_cell(f"{price.provider_credits * settings.USD_PER_PROVIDER_CREDIT:.4f}")
 
     @admin.display(description=gettext_lazy("user credits"), ordering="user_credits")
-    def theirs(self, price: Price) -> SafeString:
+    def user_price(self, price: Price) -> SafeString:
         return number_cell(price.user_credits)
 
     @admin.display(description=gettext_lazy("margin"))

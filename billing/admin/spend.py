@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from billing.admin.base import ReadOnlyAdmin
 from billing.admin.cells import account_link, chip, number_cell, person_link, reference_link, time_cell
 from billing.admin.filters import ItemKindFilter, ModelFilter, VarianceFilter
-from billing.common.formatting import format_amount
+from billing.common.formatting import format_amount, format_signed
 from billing.common.item_names import get_model_title
 from billing.models import PaidCall, Spend
 
@@ -38,7 +38,19 @@ class JobSearchAdmin(ReadOnlyAdmin):
 class SpendAdmin(JobSearchAdmin):
     """Estimated, promised, settled: in provider credits, at the price frozen when the job was ordered."""
 
-    list_display = ("at", "about", "person", "item", "status", "planned", "real", "off", "basis", "usd", "made_by")
+    list_display = (
+        "at",
+        "about",
+        "person",
+        "item",
+        "status",
+        "estimated_cost",
+        "actual_cost",
+        "cost_difference",
+        "basis",
+        "usd",
+        "made_by",
+    )
     list_display_links = ("at",)
     list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", ItemKindFilter, "created_at")
     list_select_related = ("user", "account")
@@ -67,21 +79,20 @@ class SpendAdmin(JobSearchAdmin):
         return chip(spend.get_state_display(), SPEND_TONES[Spend.State(spend.state)])
 
     @admin.display(description=_("estimated"), ordering="estimated")
-    def planned(self, spend: Spend) -> SafeString:
+    def estimated_cost(self, spend: Spend) -> SafeString:
         return number_cell(format_amount(spend.estimated))
 
     @admin.display(description=_("actual"), ordering="actual")
-    def real(self, spend: Spend) -> SafeString:
+    def actual_cost(self, spend: Spend) -> SafeString:
         return number_cell(format_amount(spend.actual))
 
     @admin.display(description=_("difference"))
-    def off(self, spend: Spend) -> SafeString:
+    def cost_difference(self, spend: Spend) -> SafeString:
         """How far the cost was from its estimate."""
         if spend.difference is None:
             return number_cell("–")
-        sign = "+" if spend.difference > 0 else ""
         tone = "warn" if spend.difference > 0 else "good" if spend.difference < 0 else "muted"
-        words = f"{sign}{format_amount(spend.difference)}"
+        words = format_signed(spend.difference)
         return format_html('<span class="num nowrap text-{}">{}</span>', tone, words)
 
     @admin.display(description=_("in US$"))

@@ -19,8 +19,9 @@ from accounts.admin.users import UserAdmin as PersonAdmin
 from accounts.models import User
 from accounts.seams import clock, randomness
 from billing.admin.base import acting_operator, ask_confirmation
-from billing.admin.cells import chip, format_signed, list_url, number_cell, time_cell
+from billing.admin.cells import chip, list_url, number_cell, time_cell
 from billing.admin.user_holds import HoldActions
+from billing.common.formatting import format_signed
 from billing.credits import ledger, lots
 from billing.credits.lots import Holding
 from billing.models import LedgerEntry

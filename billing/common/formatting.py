@@ -24,6 +24,15 @@ def format_amount(amount: Decimal | None) -> str:
     return _group_digits(format_plain(amount), get_language())
 
 
+def format_signed(amount: Decimal | int) -> str:
+    """A difference or a movement: `+2.5`, `−52.5` with a true minus sign, `0`."""
+    return f"{sign_of(amount)}{format_amount(abs(Decimal(amount)))}"
+
+
+def sign_of(amount: Decimal | int) -> str:
+    return "+" if amount > 0 else "−" if amount < 0 else ""
+
+
 def format_percent(share: Decimal) -> str:
     """A share of one as `30 %`, rounded down; shares between 0 and 1 % are `<1 %`."""
     percent = int(share * 100)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import template
 from django.utils import formats
 
-from billing.common.formatting import format_amount, format_below
+from billing.common.formatting import format_amount, format_below, format_signed, sign_of
 
 register = template.Library()
 
@@ -18,10 +18,7 @@ def credits(amount: Decimal | int | None) -> str:
     return format_amount(Decimal(amount) if amount or amount == 0 else None)
 
 
-@register.filter
-def signed_credits(amount: Decimal) -> str:
-    """Format a difference: `+2.5`, `−52.5` with a true minus sign, `0`."""
-    return f"{_sign(amount)}{format_amount(abs(amount))}"
+register.filter("signed_credits", format_signed)
 
 
 @register.filter
@@ -41,13 +38,9 @@ def signed_percent(share: float | None) -> str:
     if share is None:
         return "–"
     tenths = _round_to_tenths(share)
-    return f"{_sign(tenths)}{formats.number_format(abs(tenths))} %"
+    return f"{sign_of(tenths)}{formats.number_format(abs(tenths))} %"
 
 
 def _round_to_tenths(share: float) -> Decimal:
     tenths = Decimal(str(round(share * 100, 1)))
     return tenths.quantize(Decimal(1)) if tenths == tenths.to_integral_value() else tenths
-
-
-def _sign(amount: Decimal) -> str:
-    return "+" if amount > 0 else "−" if amount < 0 else ""

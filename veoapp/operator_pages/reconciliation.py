@@ -21,14 +21,13 @@ from accounts.models import User
 from accounts.seams import clock, randomness
 from billing.audit import runner as audit_runner
 from billing.common.form_fields import day_field, parse_row_number
-from billing.common.formatting import format_amount, format_plain
+from billing.common.formatting import format_amount, format_plain, format_signed
 from billing.common.item_names import get_model_title
 from billing.common.periods import day_window, site_zone, window_at
 from billing.models import CreditAccount, Period, ProviderAccount, ProviderEntry, Spend
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import reconcile, top_ups
 from billing.reconciliation.reconcile import Reconciliation
-from billing.templatetags.cost import signed_credits
 from veoapp.operator_pages import file_decisions
 from veoapp.operator_pages.file_decisions import FileDecisionForm
 from veoapp.operator_pages.reconciliation_text import (
@@ -158,7 +157,7 @@ def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
         "result": describe_result(found, is_measuring=is_measuring),
         "lines": list_balance_lines(found),
         "jumps": [
-            (jump.before.at, jump.after.at, signed_credits(jump.amount))
+            (jump.before.at, jump.after.at, format_signed(jump.amount))
             for jump in sorted(found.jumps, key=lambda jump: -abs(jump.amount))[:JUMPS_SHOWN]
         ],
         "settled": build_spend_row("", found.settled, spends_url(found)),
@@ -168,7 +167,7 @@ def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
             for name, jobs in found.by_basis.items()
         ],
         "entries": [
-            (entry, TONES[ProviderEntry.Kind(entry.kind)], signed_credits(entry.amount))
+            (entry, TONES[ProviderEntry.Kind(entry.kind)], format_signed(entry.amount))
             for entry in entries[:ENTRIES_SHOWN]
         ],
         "user_credits": CreditAccount.objects.aggregate(accounts=Count("pk"), credits=Sum("balance")),
@@ -254,7 +253,7 @@ def _save_correction(request: HttpRequest, found: Reconciliation, form: Correcti
         form.add_error(None, _("This form was already used for another amount. Reload the page."))
         return False
     LogEntry.objects.log_actions(entry.actor_id or 0, [entry], ADDITION, f"{entry.amount:+f}: {entry.reason}")
-    messages.success(request, _("Correction saved: %(amount)s credits.") % {"amount": signed_credits(entry.amount)})
+    messages.success(request, _("Correction saved: %(amount)s credits.") % {"amount": format_signed(entry.amount)})
     return True
 
 

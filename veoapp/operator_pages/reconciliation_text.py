@@ -10,12 +10,11 @@ from django.utils.http import urlencode
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from billing.common.formatting import format_amount
+from billing.common.formatting import format_amount, format_signed
 from billing.common.periods import site_zone
 from billing.models import Spend
 from billing.reconciliation import reconcile
 from billing.reconciliation.reconcile import Jobs, Reconciliation
-from billing.templatetags.cost import signed_credits
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,11 @@ def list_balance_lines(found: Reconciliation) -> list[BalanceLine]:
             _format_time(found.opening.taken_at),
             is_total=True,
         ),
-        BalanceLine(_("Top-ups"), signed_credits(found.top_ups)),
-        BalanceLine(_("Returned by the provider"), signed_credits(found.returned)),
+        BalanceLine(_("Top-ups"), format_signed(found.top_ups)),
+        BalanceLine(_("Returned by the provider"), format_signed(found.returned)),
         BalanceLine(
             _("Videos whose cost is known"),
-            signed_credits(-found.settled.actual),
+            format_signed(-found.settled.actual),
             ngettext("%(n)d video", "%(n)d videos", found.settled.count) % {"n": found.settled.count},
             url=spends_url(found),
         ),
@@ -75,13 +74,13 @@ def list_balance_lines(found: Reconciliation) -> list[BalanceLine]:
     if found.in_flight or found.in_flight_least or found.in_flight_most:
         note = _("between %(least)s and %(most)s; %(n)d in progress at the last reading") % {
             "n": found.open.count,
-            "least": signed_credits(found.in_flight_least),
-            "most": signed_credits(found.in_flight_most),
+            "least": format_signed(found.in_flight_least),
+            "most": format_signed(found.in_flight_most),
         }
-        lines.append(BalanceLine(_("Videos in progress"), signed_credits(found.in_flight), note))
-    lines.append(BalanceLine(_("Corrections by operators"), signed_credits(found.corrections)))
+        lines.append(BalanceLine(_("Videos in progress"), format_signed(found.in_flight), note))
+    lines.append(BalanceLine(_("Corrections by operators"), format_signed(found.corrections)))
     tone = "good" if found.is_explained else "bad" if found.is_gone else "warn"
-    lines.append(BalanceLine(_("Not explained"), signed_credits(found.unexplained), tone=tone))
+    lines.append(BalanceLine(_("Not explained"), format_signed(found.unexplained), tone=tone))
     lines.append(
         BalanceLine(
             _("Balance at the end"),
@@ -100,7 +99,7 @@ def build_spend_row(label: str | Promise, jobs: Jobs, url: str = "") -> dict[str
         "count": jobs.count,
         "estimated": format_amount(jobs.estimated),
         "actual": format_amount(jobs.actual),
-        "difference": signed_credits(jobs.actual - jobs.estimated),
+        "difference": format_signed(jobs.actual - jobs.estimated),
         "url": url,
     }
 

@@ -10,12 +10,11 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts.seams import clock
-from billing.common.formatting import format_amount
+from billing.common.formatting import format_amount, format_signed
 from billing.models import Alert
 from billing.reports import forecasts
 from billing.reports.daily_summary import Balance, Cost, CreditTrend, Summary
 from videos.notifications.daily_failures import Failures
-from videos.templatetags.veo import signed
 
 GOOD, WARN, BAD = "good", "warn", "bad"
 # Fewer days than this are a warning, whatever the threshold says.
@@ -136,9 +135,12 @@ def _unusual(summary: Summary) -> Section:
 def _credits(trends: list[CreditTrend]) -> Section:
     before = _("day before: %(credits)s")
     *movements, held = trends
-    lines = [Line(trend.name, signed(trend.day), before % {"credits": signed(trend.before)}) for trend in movements]
+    lines = [
+        Line(trend.name, format_signed(trend.day), before % {"credits": format_signed(trend.before)})
+        for trend in movements
+    ]
     lines.append(Line(held.name, _count(held.day), before % {"credits": _count(held.before)}))
-    return Section(_("Users’ credits"), _("%(change)s held") % {"change": signed(held.change)}, GOOD, lines)
+    return Section(_("Users’ credits"), _("%(change)s held") % {"change": format_signed(held.change)}, GOOD, lines)
 
 
 def _refunds(failures: Failures) -> Section:

@@ -49,10 +49,7 @@ def player_time(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-@register.filter
-def signed(amount: int) -> str:
-    """A signed amount as in a statement: `+60`, `−60` with a true minus sign."""
-    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{formats.number_format(abs(amount))}"
+register.filter("signed", formatting.format_signed)
 
 
 @register.filter

@@ -62,9 +62,9 @@ def test_alerts_are_filtered_and_marked_as_seen(desk: Client, alice: User, olga:
     first.refresh_from_db()
     assert first.acknowledged_by == olga
     third = alerts.raise_alert(Alert.Kind.WORKER, detail="killed")
-    assert columns(desk.get(ALERTS, {"state": "open"}).text, "what") == [third.detail]
-    assert columns(desk.get(ALERTS, {"state": "seen"}).text, "what") == ["–"]
-    assert columns(desk.get(ALERTS, {"state": "over"}).text, "what") == ["full"]
+    assert columns(desk.get(ALERTS, {"state": "open"}).text, "details") == [third.detail]
+    assert columns(desk.get(ALERTS, {"state": "seen"}).text, "details") == ["–"]
+    assert columns(desk.get(ALERTS, {"state": "over"}).text, "details") == ["full"]
     assert sorted(columns(desk.get(ALERTS).text, "state")) == ["Open", "Resolved", "Seen"]
     assert "full" in desk.get(f"{ALERTS}{second.pk}/change/").text
 
@@ -73,7 +73,7 @@ def test_spend_and_paid_calls_are_listed(desk: Client, alice: User) -> None:
     task = history.ready(alice)
     history.waiting(alice)
     text = desk.get(SPEND).text
-    assert columns(text, "real") == ["–", "60"]
+    assert columns(text, "actual_cost") == ["–", "60"]
     assert columns(text, "usd") == ["0.3000", "0.3000"]
     assert columns(text, "made_by") == ["–", "kie.ai"]
     assert columns(desk.get(SPEND, {"q": task.reference}).text, "status") == ["Settled"]

@@ -44,8 +44,12 @@ def fast() -> tuple[Decimal, int]:
 def test_a_proposal_is_listed_with_what_it_does_to_the_margin(desk: Client, proposal: PriceProposal) -> None:
     text = desk.get(PROPOSALS).text
     assert columns(text, "item") == ["Veo 3.1 Fast 720p · Video from text or frames"]
-    assert columns(text, "how") == ["Open"]
-    assert (columns(text, "ours"), columns(text, "theirs"), columns(text, "pays")) == (["60"], ["37.5"], ["60"])
+    assert columns(text, "state_chip") == ["Open"]
+    assert (columns(text, "listed_cost"), columns(text, "seen_cost"), columns(text, "user_price")) == (
+        ["60"],
+        ["37.5"],
+        ["60"],
+    )
     assert columns(text, "margin_now") == ["US$ 0.0000 (0 %)"]
     assert columns(text, "margin_then") == ["+US$ 0.1125 (38 %)"]
 
@@ -86,7 +90,7 @@ def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None
 def test_a_proposal_for_an_item_no_longer_sold_can_be_decided(desk: Client, proposal: PriceProposal) -> None:
     Price.objects.filter(**FAST._asdict()).delete()
     text = desk.get(PROPOSALS).text
-    assert (columns(text, "pays"), columns(text, "margin_then")) == (["–"], ["–"])
+    assert (columns(text, "user_price"), columns(text, "margin_then")) == (["–"], ["–"])
     assert "Users pay –; to keep the margin they would pay –." in act(desk, PROPOSALS, "apply", proposal)
     act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="margin")
     assert fast() == (Decimal("37.5"), 38)
@@ -115,7 +119,7 @@ def test_a_proposal_decided_by_another_operator_is_not_changed(
 
 def test_deciding_needs_the_permission_to_add_prices(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]
     desk = clerk("view_priceproposal")
-    assert columns(desk.get(PROPOSALS).text, "how") == ["Open"]
+    assert columns(desk.get(PROPOSALS).text, "state_chip") == ["Open"]
     act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
     assert fast() == (60, 60)
 
@@ -157,11 +161,11 @@ def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetC
     for cost in ("60", "37.5", "65"):
         provider.run_job(actual=cost)
     provider.send_job()
-    assert columns(desk.get(SPEND).text, "off") == ["–", "+5", "-22.5", "0"]
-    assert columns(desk.get(SPEND, {"variance": "dearer"}).text, "off") == ["+5"]
-    assert columns(desk.get(SPEND, {"variance": "cheaper"}).text, "off") == ["-22.5"]
-    assert columns(desk.get(SPEND, {"variance": "same"}).text, "off") == ["0"]
-    assert columns(desk.get(SPEND, {"model": "veo3"}).text, "off") == []
+    assert columns(desk.get(SPEND).text, "cost_difference") == ["–", "+5", "−22.5", "0"]
+    assert columns(desk.get(SPEND, {"variance": "dearer"}).text, "cost_difference") == ["+5"]
+    assert columns(desk.get(SPEND, {"variance": "cheaper"}).text, "cost_difference") == ["−22.5"]
+    assert columns(desk.get(SPEND, {"variance": "same"}).text, "cost_difference") == ["0"]
+    assert columns(desk.get(SPEND, {"model": "veo3"}).text, "cost_difference") == []
     assert columns(desk.get(SPEND).text, "item")[0] == "Veo 3.1 Fast 720p"
     assert Spend.objects.count() == 4
 

@@ -14,12 +14,11 @@ from billing.alerts import messages as alert_messages
 from billing.alerts import runbook
 from billing.budgets.limits import ALL
 from billing.budgets.state import State
-from billing.common.formatting import format_amount
+from billing.common.formatting import format_amount, format_signed
 from billing.models import Alert, Measure, Period
 from billing.reports import breakdowns, forecasts
 from billing.reports.breakdowns import LabelRow
 from billing.reports.date_ranges import DateRange
-from billing.templatetags.cost import signed_credits
 from veoapp.operator_pages.dashboard import actions, outlook
 from veoapp.operator_pages.dashboard.headline import StatusFacts
 from veoapp.operator_pages.dashboard.snapshot import DashboardData
@@ -165,7 +164,7 @@ def build_audit_figures(data: DashboardData) -> AuditFigures:
         # Extra credits are no loss, so only missing ones are alarming.
         tone = "bad" if unexplained < 0 else "warn"
     return AuditFigures(
-        unexplained=signed_credits(unexplained) if unexplained and unexplained < 0 else format_amount(unexplained),
+        unexplained=format_signed(unexplained) if unexplained and unexplained < 0 else format_amount(unexplained),
         tone=tone,
         checked_at=books.at if books else None,
         refunds_due=int(sums[Measure.FAILED] + sums[Measure.CANCELLED]),
