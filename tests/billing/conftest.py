@@ -21,11 +21,10 @@ from tests.database import triggers_disabled
 from tests.jobs import job_id
 
 NewSpend = Callable[..., Spend]
-SetClock = ManualClock
 
 
 @pytest.fixture
-def still() -> Iterator[ManualClock]:
+def manual_clock() -> Iterator[ManualClock]:
     """The application's clock, which moves only when the test moves it."""
     manual = ManualClock()
     with clock.replaced(manual):

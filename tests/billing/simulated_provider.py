@@ -9,14 +9,14 @@ from billing.costs import spend
 from billing.models import BalanceSnapshot, ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 
 class SimulatedProvider:
     """The balance that the provider holds for us. By default it charges a job when the job is sent."""
 
-    def __init__(self, clock: SetClock, user: User, balance: object = 5000) -> None:
+    def __init__(self, clock: ManualClock, user: User, balance: object = 5000) -> None:
         self.clock, self.user = clock, user
         self.account: ProviderAccount = provider_accounts.get_current_account()
         self.balance = Decimal(str(balance))

@@ -13,9 +13,9 @@ from billing.alerts import services as alerts
 from billing.models import BooksRun
 from billing.provider import accounts as provider_accounts
 from tests.billing import generated_history
-from tests.billing.conftest import SetClock
 from tests.browser.test_pages import find_violations
 from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
+from tests.clocks import ManualClock
 from tests.people import make_person
 from videos.models import JobRequest
 
@@ -29,7 +29,7 @@ OPEN_ALL = "document.querySelectorAll('details').forEach(details => { details.op
 def at(settings: Settings) -> Iterator[datetime]:
     """A Wednesday afternoon."""
     settings.STAFF_MFA_REQUIRED = False
-    fixed = SetClock()
+    fixed = ManualClock()
     fixed.at = AT
     with clock.replaced(fixed):
         yield AT

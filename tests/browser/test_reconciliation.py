@@ -12,11 +12,11 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.models import BooksRun, FileAnswer, ProviderEntry, Spend
 from tests.billing import history
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
 from tests.browser.input_devices import InputDevice, Keyboard, Mouse, Touch
 from tests.browser.test_pages import find_violations
 from tests.browsing import DESKTOP, PHONE, NewPage, measure_overflow
+from tests.clocks import ManualClock
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
@@ -31,7 +31,7 @@ def provider(settings: Settings, alice: User) -> Iterator[SimulatedProvider]:
     """Our account at the provider on a Wednesday afternoon, looked at by whoever may."""
     settings.STAFF_MFA_REQUIRED = False
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    mine = SetClock()
+    mine = ManualClock()
     mine.at = AT
     with clock.replaced(mine):
         yield SimulatedProvider(mine, alice)

@@ -20,14 +20,15 @@ from billing.models import BooksRun, Budget, Period, PriceProposal, ProviderAcco
 from billing.pricing import provider_price_changes
 from billing.provider import accounts as provider_accounts
 from tests.billing import generated_history
-from tests.billing.conftest import SetClock, still
+from tests.billing.conftest import manual_clock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from tests.i18n.english import CODE, UNTRANSLATED, find_english
 from tests.i18n.test_pages import PROMPT
 from tests.people import give_credits
 from tests.videos import video_states
 
-__all__ = ["still"]
+__all__ = ["manual_clock"]
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
@@ -103,18 +104,18 @@ def test_expiring_credits_and_vouchers_are_in_chinese(chinese_client: Client, ch
 
 
 def test_pages_about_costs_are_in_chinese(
-    operator: Client, chinese_user: User, olga: User, still: SetClock, settings: Settings
+    operator: Client, chinese_user: User, olga: User, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    account = generated_history.generate(at=still.at, days=7, a_day=30, users=[chinese_user, olga])
-    provider = SimulatedProvider(still, chinese_user)
+    account = generated_history.generate(at=manual_clock.at, days=7, a_day=30, users=[chinese_user, olga])
+    provider = SimulatedProvider(manual_clock, chinese_user)
     for stolen in (0, 0, 200):
         provider.run_job()
         provider.balance -= stolen
         provider.read_balance(minutes=20)
     provider.send_job()
     problem = {"invariant": "I3", "reference": "video:1", "text": ""}
-    BooksRun.objects.create(at=still.at, took_s=0.4, problems=2, first_problems=[problem])
+    BooksRun.objects.create(at=manual_clock.at, took_s=0.4, problems=2, first_problems=[problem])
     item = Item("veo3_fast", "720p", "video")
     provider_price_changes.propose_price(
         item=item, listed=Decimal(60), seen=Decimal(75), source=PriceProposal.Source.FEED
@@ -124,7 +125,7 @@ def test_pages_about_costs_are_in_chinese(
     ApiToken.objects.update(prefix="veo_0")
     user_holds.hold(user=chinese_user, code=user_holds.Code.BURST)
     WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=chinese_user, seen=20, usual=3)
-    end = still.at + timedelta(days=3)
+    end = manual_clock.at + timedelta(days=3)
     ledger.grant(user=chinese_user, user_credits=30, idempotency_key="soon", note="x", expires_at=end)
     budget(5000)
     budget(100, Budget.Subject.USER, user=chinese_user)

@@ -95,7 +95,7 @@ def _cost(cost: Cost) -> Section:
     settled = ngettext("%(n)d video", "%(n)d videos", cost.settled) % {"n": cost.settled}
     still = ngettext("%(n)d still open", "%(n)d still open", cost.still_open) % {"n": cost.still_open}
     percent = cost.variance_percent
-    share = "" if percent is None else f"{_signed(percent.quantize(Decimal('0.1')))} %"
+    share = "" if percent is None else f"{format_signed(percent.quantize(Decimal('0.1')))} %"
     lines = [
         Line(
             _("Estimated"),
@@ -104,7 +104,7 @@ def _cost(cost: Cost) -> Section:
         ),
         Line(_("Settled cost"), format_amount(cost.actual), f"{settled} · {still}" if cost.still_open else settled),
         Line(_("Their estimate"), format_amount(cost.settled_estimate)),
-        Line(_("Difference"), _signed(cost.variance), share),
+        Line(_("Difference"), format_signed(cost.variance), share),
     ]
     if not cost.variance:
         return Section(title, _("as estimated"), GOOD, lines)
@@ -200,8 +200,3 @@ def _count(number: int) -> str:
 def _rounded(amount: Decimal) -> str:
     """An average, rounded to a tenth."""
     return format_amount(amount.quantize(Decimal("0.1")))
-
-
-def _signed(amount: Decimal) -> str:
-    """A difference with its sign; a true minus sign."""
-    return f"{'+' if amount > 0 else '−' if amount < 0 else ''}{format_amount(abs(amount))}"

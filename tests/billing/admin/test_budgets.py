@@ -14,7 +14,7 @@ from accounts.models import User
 from billing.budgets.limits import limits_for, set_limit
 from billing.costs import spend
 from billing.models import Budget, ProviderAccount, Spend
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 NewSpend = Callable[..., Spend]
@@ -41,7 +41,7 @@ def errors(client: Client, **changes: str) -> dict[str, list[str]]:
 
 
 def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
-    desk: Client, still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
+    desk: Client, manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     set_limit(subject="user", period="day", user=alice, limit=Decimal(100), soft_share=Decimal("0.6"), actor=olga)
@@ -70,7 +70,7 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
 
 
 def test_the_page_asks_the_database_no_more_for_more_budgets(
-    desk: Client, still: SetClock, django_assert_max_num_queries: Callable[[int], object]
+    desk: Client, manual_clock: ManualClock, django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
     for n in range(20):
         set_limit(subject="model", period="day", model=f"model-{n}", limit=Decimal(n), actor=None)

@@ -14,9 +14,9 @@ from accounts.models import User
 from billing.credits import ledger, lots
 from billing.models import CreditLot, LedgerEntry
 from tests.billing.admin.pages import LEDGER, PEOPLE, act, columns, journal
-from tests.billing.conftest import SetClock
 from tests.billing.credits.test_lots import charge, give, refund
 from tests.billing.credits.test_signup import confirm
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 LOTS = "/admin/billing/creditlot/"
@@ -33,7 +33,9 @@ def give_by_hand(desk: Client, user: User, **fields: Any) -> str:
     return act(desk, PEOPLE, "move_credits", user, **form)
 
 
-def test_credits_are_given_until_a_day(desk: Client, alice: User, still: SetClock, settings: Settings) -> None:
+def test_credits_are_given_until_a_day(
+    desk: Client, alice: User, manual_clock: ManualClock, settings: Settings
+) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
     assert "+1,000 credits for alice@example.com: the balance is 1,000 now." in give_by_hand(
         desk, alice, amount=1000, last_day="2026-12-31"
@@ -54,19 +56,19 @@ def test_credits_are_given_until_a_day(desk: Client, alice: User, still: SetCloc
     ],
 )
 def test_an_invalid_expiry_date_is_rejected(
-    desk: Client, alice: User, still: SetClock, fields: dict[str, Any], words: str
+    desk: Client, alice: User, manual_clock: ManualClock, fields: dict[str, Any], words: str
 ) -> None:
     assert words in give_by_hand(desk, alice, **fields)
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
 
 
-def test_a_user_s_page_lists_credits_by_expiry(desk: Client, alice: User, still: SetClock) -> None:
+def test_a_user_s_page_lists_credits_by_expiry(desk: Client, alice: User, manual_clock: ManualClock) -> None:
     assert 'class="readonly">–' in desk.get(f"{PEOPLE}{alice.pk}/change/").text
     give(alice, 12_000)
-    give(alice, 30, days=3, clock=still)
+    give(alice, 30, days=3, clock=manual_clock)
     charge(alice, 30)
-    still.sleep(4 * 86400)
+    manual_clock.sleep(4 * 86400)
     refund()
     page = desk.get(f"{PEOPLE}{alice.pk}/change/").text
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
@@ -82,17 +84,17 @@ def run(*words: str) -> str:
     return out.getvalue().strip()
 
 
-def test_the_command_grants_until_a_day_or_for_days(alice: User, still: SetClock) -> None:
+def test_the_command_grants_until_a_day_or_for_days(alice: User, manual_clock: ManualClock) -> None:
     assert run("grant_credits", alice.email, "10", "--reason=x", "--expires=2026-12-31") == (
         "Gave 10 credits until 2026-12-31 23:59. alice@example.com has 10 credits."
     )
     assert "Gave 5 credits until 2026-10-01 12:00." in run(
         "grant_credits", alice.email, "5", "--reason=x", "--days=30", "--key=september"
     )
-    still.sleep(86400)
+    manual_clock.sleep(86400)
     assert "Given before" in run("grant_credits", alice.email, "5", "--reason=x", "--days=30", "--key=september")
     assert list(CreditLot.objects.values_list("remaining", "expires_at")) == [
-        (5, still.at + timedelta(days=29)), (10, lots.end_of_day(still.at.date().replace(month=12, day=31)))
+        (5, manual_clock.at + timedelta(days=29)), (10, lots.end_of_day(manual_clock.at.date().replace(month=12, day=31)))
     ]  # fmt: skip
     assert ledger.balance_of(alice) == 15
     assert [entry.amount for entry in ledger.statement(alice)] == [5, 10]
@@ -107,14 +109,16 @@ def test_the_command_grants_until_a_day_or_for_days(alice: User, still: SetClock
         ("--days=36501", "1 to 36500 days"),
     ],
 )
-def test_the_command_explains_an_invalid_expiry(alice: User, still: SetClock, option: str, words: str) -> None:
+def test_the_command_explains_an_invalid_expiry(
+    alice: User, manual_clock: ManualClock, option: str, words: str
+) -> None:
     with pytest.raises(CommandError, match=words):
         run("grant_credits", alice.email, "10", "--reason=x", option)
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
 
 
-def test_sign_up_credits_may_expire(settings: Settings, still: SetClock) -> None:
+def test_sign_up_credits_may_expire(settings: Settings, manual_clock: ManualClock) -> None:
     settings.SIGNUP_CREDITS_DAYS = 30
     user = User.objects.create_user("new@example.com")
     confirm(user, user.email)
@@ -123,13 +127,15 @@ def test_sign_up_credits_may_expire(settings: Settings, still: SetClock) -> None
     assert [entry.amount for entry in ledger.statement(user)] == [100]
 
 
-def test_lots_are_filtered_by_user_and_credits_left(desk: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_lots_are_filtered_by_user_and_credits_left(
+    desk: Client, alice: User, bob: User, manual_clock: ManualClock
+) -> None:
     give(bob, 7)
     give(alice, 12_345)
-    give(alice, 30, days=3, clock=still)
-    give(alice, 5, days=1, clock=still)
+    give(alice, 30, days=3, clock=manual_clock)
+    give(alice, 5, days=1, clock=manual_clock)
     charge(alice, 35)
-    still.sleep(2 * 86400)
+    manual_clock.sleep(2 * 86400)
     refund()
     CreditLot.objects.filter(account__user=bob).update(entry=None)
 
@@ -147,23 +153,23 @@ def test_lots_are_filtered_by_user_and_credits_left(desk: Client, alice: User, b
     grace = CreditLot.objects.get(is_grace=True)
     assert "2026-09-10 12:00:00" in desk.get(f"{LOTS}{grace.pk}/change/").text
     assert desk.post(f"{LOTS}{grace.pk}/change/", {"remaining": "9"}).status_code == 403
-    still.sleep(30 * 86400)
+    manual_clock.sleep(30 * 86400)
     ledger.expire(lot_id=grace.pk)
     assert "Expired" in desk.get(f"{LOTS}{grace.pk}/change/").text
     assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (12_375, 7)
 
 
-def test_an_entry_names_its_lots(desk: Client, alice: User, still: SetClock) -> None:
-    first, second = give(alice, 30, days=3, clock=still), give(alice, 1200)
+def test_an_entry_names_its_lots(desk: Client, alice: User, manual_clock: ManualClock) -> None:
+    first, second = give(alice, 30, days=3, clock=manual_clock), give(alice, 1200)
     entry = charge(alice, 60)
     text = desk.get(f"{LEDGER}{entry.pk}/change/").text
     assert f'<a href="{LOTS}{first.pk}/change/">30</a>, <a href="{LOTS}{second.pk}/change/">30</a>' in text
     assert f'{second.pk}/change/">1,200</a>' in desk.get(f"{LEDGER}{second.entry_id}/change/").text
     assert columns(desk.get(LEDGER).text, "credits") == ["-60", "+1,200", "+30"]
     assert columns(desk.get(LEDGER).text, "after") == ["1,170", "1,230", "30"]
-    still.sleep(3 * 86400)
+    manual_clock.sleep(3 * 86400)
     refund()
-    still.sleep(8 * 86400)
+    manual_clock.sleep(8 * 86400)
     gone = ledger.expire(lot_id=CreditLot.objects.get(is_grace=True).pk)
     assert gone is not None
     assert f'href="{LOTS}' in desk.get(LEDGER).text, "an expiry links to its lot"

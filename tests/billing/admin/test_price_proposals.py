@@ -13,8 +13,8 @@ from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, ProviderEntry, Spend
 from billing.pricing import prices, provider_price_changes
 from tests.billing.admin.pages import PRICES, SPEND, act, columns, new_price
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
@@ -156,8 +156,8 @@ def test_models_without_a_name_stay_on_the_list(desk: Client) -> None:
     assert '<option value="veo9">veo9</option>' in desk.get(f"{PRICES}add/").text
 
 
-def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetClock, alice: User) -> None:
-    provider = SimulatedProvider(still, alice)
+def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, manual_clock: ManualClock, alice: User) -> None:
+    provider = SimulatedProvider(manual_clock, alice)
     for cost in ("60", "37.5", "65"):
         provider.run_job(actual=cost)
     provider.send_job()
@@ -173,8 +173,10 @@ def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, still: SetC
 # Entries and looks
 
 
-def test_provider_entries_and_runs_are_read_only(desk: Client, still: SetClock, alice: User, olga: User) -> None:
-    provider = SimulatedProvider(still, alice)
+def test_provider_entries_and_runs_are_read_only(
+    desk: Client, manual_clock: ManualClock, alice: User, olga: User
+) -> None:
+    provider = SimulatedProvider(manual_clock, alice)
     shot = provider.read_balance()
     facts = {"account": provider.account, "happened_at": shot.taken_at}
     ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **facts)

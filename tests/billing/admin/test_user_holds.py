@@ -15,7 +15,8 @@ from billing.guard import anomalies, user_holds
 from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock, browser_of
+from tests.billing.conftest import browser_of
+from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -33,14 +34,14 @@ def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend])
     assert anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
-def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, still: SetClock) -> None:
+def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, manual_clock: ManualClock) -> None:
     assert "Videos that are being made continue" in do(desk, PEOPLE, "hold_orders", alice)
     assert not UserHold.objects.exists()
     text = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
     assert "New videos are held: alice@example.com" in text
     hold = UserHold.objects.get()
     assert (hold.user, hold.code, hold.reason, hold.held_by) == (alice, "person", "please call us", olga)
-    assert hold.until == still.at + timedelta(hours=20)
+    assert hold.until == manual_clock.at + timedelta(hours=20)
     assert LogEntry.objects.get().change_message == "new videos held: please call us"
 
 
@@ -53,7 +54,7 @@ def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, 
     ],
 )
 def test_an_invalid_form_holds_no_user(
-    desk: Client, alice: User, still: SetClock, form: dict[str, str], words: str
+    desk: Client, alice: User, manual_clock: ManualClock, form: dict[str, str], words: str
 ) -> None:
     assert words in do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", **form)
     assert not UserHold.objects.exists()
@@ -92,12 +93,12 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
     olga: User,
     account: ProviderAccount,
     new_spend: Callable[..., Spend],
-    still: SetClock,
+    manual_clock: ManualClock,
 ) -> None:
     burst(alice, account, new_spend)
     user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
     over = make_person("over@example.com")
-    user_holds.hold(user=over, code=user_holds.Code.BURST, until=still.at)
+    user_holds.hold(user=over, code=user_holds.Code.BURST, until=manual_clock.at)
     text = desk.get(HOLDS).text
     for words in ("Unusually many videos at once", "the spending monitor", "please call us", "released by an operator"):
         assert words in text
@@ -108,11 +109,11 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
 
 
 def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
-    desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], still: SetClock
+    desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock
 ) -> None:
     burst(alice, account, new_spend)
     assert "Still in force" in desk.get(TRIPS).text
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     anomalies.end_finished_trips()
     trips = anomalies.check_anomalies(
         account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(20, {"generation": 20})

@@ -13,7 +13,7 @@ from accounts.models import User
 from billing.credits import ledger, vouchers
 from billing.models import Voucher
 from tests.billing.admin.pages import LEDGER, act, columns, journal
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 VOUCHERS = "/admin/billing/voucher/"
@@ -33,7 +33,7 @@ def make(desk: Client, **fields: Any) -> Any:
     return desk.post(f"{VOUCHERS}add/", form, follow=True)
 
 
-def test_one_code_is_created_and_shown(desk: Client, olga: User, still: SetClock) -> None:
+def test_one_code_is_created_and_shown(desk: Client, olga: User, manual_clock: ManualClock) -> None:
     text = make(desk, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair").text
     one = Voucher.objects.get()
     assert "1 code created." in text
@@ -46,9 +46,9 @@ def test_one_code_is_created_and_shown(desk: Client, olga: User, still: SetClock
     assert journal() == ["1 vouchers for 1500 credits, 20 uses each"]
 
 
-def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, still: SetClock) -> None:
+def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, manual_clock: ManualClock) -> None:
     make(desk, note="older")
-    still.sleep(1)
+    manual_clock.sleep(1)
     answer = make(desk, number=50, note="=1+1", last_day="2026-09-30")
     assert "50 codes created. Copy or download them here." in answer.text
     assert len(columns(answer.text, "code_")) == 50
@@ -72,7 +72,7 @@ def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, sti
         {"last_day": "2026-08-31"}, {"last_day": "soon"}, {"credits_last_days": 0},
     ],
 )  # fmt: skip
-def test_invalid_vouchers_are_not_created(desk: Client, still: SetClock, wrong: dict[str, Any]) -> None:
+def test_invalid_vouchers_are_not_created(desk: Client, manual_clock: ManualClock, wrong: dict[str, Any]) -> None:
     assert "errorlist" in make(desk, **wrong).text
     assert not Voucher.objects.exists()
 
@@ -98,13 +98,13 @@ def test_a_voucher_withdrawn_by_another_operator_is_not_logged_twice(
     assert journal() == []
 
 
-def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: User, still: SetClock) -> None:
+def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: User, manual_clock: ManualClock) -> None:
     def one(note: str, **fields: Any) -> Voucher:
         return vouchers.create_vouchers(user_credits=50, actor=None, note=note, **fields)[0]
 
     one("usable")
     used, gone = one("used up"), one("withdrawn")
-    one("over", valid_until=still.at)
+    one("over", valid_until=manual_clock.at)
     vouchers.redeem(user=alice, typed=used.code)
     vouchers.withdraw(voucher_id=gone.pk)
     states = {"usable": "Usable", "used_up": "Used up", "over": "Expired code", "withdrawn": "Withdrawn"}

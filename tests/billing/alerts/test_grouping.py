@@ -11,8 +11,8 @@ from billing.alerts import runbook
 from billing.alerts import services as alerts
 from billing.alerts.grouping import MAX_SEPARATE
 from billing.models import Alert, AlertDelivery, GatheredCause
-from tests.billing.conftest import SetClock
 from tests.billing.racing import PROCESSES, race
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -38,7 +38,7 @@ def grouped_count() -> int:
     return group.facts["videos"] if group else 0
 
 
-def test_few_jobs_have_separate_alerts(still: SetClock) -> None:
+def test_few_jobs_have_separate_alerts(manual_clock: ManualClock) -> None:
     raise_alerts(*range(MAX_SEPARATE))
     raise_alerts(3)
     assert separate_causes() == [f"job:{n}" for n in range(MAX_SEPARATE)]
@@ -46,7 +46,9 @@ def test_few_jobs_have_separate_alerts(still: SetClock) -> None:
     assert (grouped_count(), GatheredCause.objects.count()) == (0, 0)
 
 
-def test_three_hundred_jobs_make_eleven_alerts_and_eleven_deliveries(still: SetClock, settings: Settings) -> None:
+def test_three_hundred_jobs_make_eleven_alerts_and_eleven_deliveries(
+    manual_clock: ManualClock, settings: Settings
+) -> None:
     settings.ALERT_WEBHOOK_URL = "https://hook.example/x"
     for _ in range(2):
         raise_alerts(*range(300))
@@ -61,7 +63,7 @@ def test_three_hundred_jobs_make_eleven_alerts_and_eleven_deliveries(still: SetC
     assert str(GatheredCause.objects.get(reference="job:299")) == "unconfirmed job:299"
 
 
-def test_each_kind_has_its_own_group(still: SetClock) -> None:
+def test_each_kind_has_its_own_group(manual_clock: ManualClock) -> None:
     raise_alerts(*range(11))
     raise_alerts(*range(11), kind=Kind.POSSIBLE_SPEND)
     resolve_alerts_of(10)
@@ -69,7 +71,7 @@ def test_each_kind_has_its_own_group(still: SetClock) -> None:
     assert grouped_count() == 1
 
 
-def test_the_group_counts_down_and_ends_with_the_last_job(still: SetClock) -> None:
+def test_the_group_counts_down_and_ends_with_the_last_job(manual_clock: ManualClock) -> None:
     raise_alerts(*range(13))
     resolve_alerts_of(0, 10, 99)
     assert grouped_count() == 2
@@ -83,7 +85,7 @@ def test_the_group_counts_down_and_ends_with_the_last_job(still: SetClock) -> No
     assert "job:10" in separate_causes(), "there is room for it now"
 
 
-def test_a_grouped_job_stays_grouped_until_it_is_resolved(still: SetClock) -> None:
+def test_a_grouped_job_stays_grouped_until_it_is_resolved(manual_clock: ManualClock) -> None:
     raise_alerts(*range(12))
     resolve_alerts_of(0)
     raise_alerts(11)
@@ -95,15 +97,15 @@ def test_a_grouped_job_stays_grouped_until_it_is_resolved(still: SetClock) -> No
     assert grouped_count() == 2
 
 
-def test_the_next_day_s_entry_continues_the_group(still: SetClock) -> None:
+def test_the_next_day_s_entry_continues_the_group(manual_clock: ManualClock) -> None:
     raise_alerts(*range(15))
-    still.sleep(timedelta(days=1).total_seconds())
+    manual_clock.sleep(timedelta(days=1).total_seconds())
     raise_alerts(15)
     assert grouped_count() == 6
     assert Alert.objects.filter(cause="").count() == 2
 
 
-def test_resolving_the_group_by_hand_resolves_all_jobs(still: SetClock, olga: User) -> None:
+def test_resolving_the_group_by_hand_resolves_all_jobs(manual_clock: ManualClock, olga: User) -> None:
     raise_alerts(*range(12), kind=Kind.POSSIBLE_SPEND)
     raise_alerts(*range(11))
     assert alerts.resolve_by_hand(alert_id=Alert.objects.get(kind="possible_spend", cause="").pk, actor=olga)
@@ -112,7 +114,7 @@ def test_resolving_the_group_by_hand_resolves_all_jobs(still: SetClock, olga: Us
     assert Alert.objects.get(kind="possible_spend", cause="").facts["videos"] == 1
 
 
-def test_one_job_may_have_several_causes(still: SetClock) -> None:
+def test_one_job_may_have_several_causes(manual_clock: ManualClock) -> None:
     alert_grouping.raise_job_alert(Kind.ODD_ANSWER, reference="job:1")
     alert_grouping.raise_job_alert(Kind.ODD_ANSWER, reference="job:1", cause="callback of job:1")
     assert separate_causes() == ["job:1", "callback of job:1"]

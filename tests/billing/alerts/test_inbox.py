@@ -17,7 +17,8 @@ from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
 from billing.alerts import services as banner
 from billing.models import Alert
-from tests.billing.conftest import SetClock, browser_of
+from tests.billing.conftest import browser_of
+from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -48,16 +49,16 @@ def journal(alert: Alert) -> list[str]:
     ],
 )
 def test_snoozed_alerts_reappear_automatically(
-    desk: Client, still: SetClock, olga: User, action: str, until: timedelta
+    desk: Client, manual_clock: ManualClock, olga: User, action: str, until: timedelta
 ) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     assert "1 alert snoozed." in act(desk, action, alert)
     alert.refresh_from_db()
-    assert (alert.snoozed_until, alert.snoozed_by) == (still.at + until, olga)
+    assert (alert.snoozed_until, alert.snoozed_by) == (manual_clock.at + until, olga)
     assert "Snoozed" in page_of(desk, alert)
     assert "1 alert" in desk.get(INBOX, {"state": "snoozed"}).text
     assert "0 alerts" in desk.get(INBOX, {"state": "open"}).text
-    still.sleep(until.total_seconds())
+    manual_clock.sleep(until.total_seconds())
     assert "1 alert" in desk.get(INBOX, {"state": "open"}).text
     assert journal(alert)[0].startswith("snoozed until 2026-09-0")
 
@@ -76,7 +77,9 @@ def test_an_alert_without_automatic_end_is_resolved_by_a_person(desk: Client, ol
     assert journal(event) == ["resolved by an operator"]
 
 
-def test_an_alert_s_page_shows_its_runbook_entry(desk: Client, settings: Settings, olga: User, still: SetClock) -> None:
+def test_an_alert_s_page_shows_its_runbook_entry(
+    desk: Client, settings: Settings, olga: User, manual_clock: ManualClock
+) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
     text = page_of(desk, alert)
@@ -109,14 +112,14 @@ def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: U
     assert alert.acknowledged_by == olga
 
 
-def test_a_page_shows_the_deliveries(desk: Client, settings: Settings, still: SetClock) -> None:
+def test_a_page_shows_the_deliveries(desk: Client, settings: Settings, manual_clock: ManualClock) -> None:
     quiet = alerts.raise_alert(Kind.DELAYED)
     assert "No one was notified." in page_of(desk, quiet)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     loud = alerts.raise_alert(Kind.STORAGE)
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
-    alert_outbox.record_sent(delivery, at=still.at)
+    alert_outbox.record_sent(delivery, at=manual_clock.at)
     assert "09-01 12:00:00" in page_of(desk, loud)
     assert "Not delivered" not in desk.get(INBOX).text
 
@@ -149,7 +152,7 @@ def test_a_missing_alert_is_not_found(desk: Client) -> None:
 
 
 def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
-    desk: Client, olga: User, still: SetClock
+    desk: Client, olga: User, manual_clock: ManualClock
 ) -> None:
     assert "alert-banner" not in desk.get("/").text
     first = alerts.raise_alert(Kind.STORAGE)
@@ -158,7 +161,7 @@ def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
         text = desk.get(path).text
         assert text.count('class="alert-banner"') == 1, path
         assert "Media storage has trouble" in text
-    still.sleep(1)
+    manual_clock.sleep(1)
     second = alerts.raise_alert(Kind.BOOKS)
     assert "2 critical alerts: The books do not balance and others" in desk.get("/credits/").text
     answer = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
@@ -171,14 +174,16 @@ def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
     assert "alert-banner" not in desk.get("/").text
 
 
-def test_warnings_snoozed_and_resolved_alerts_show_no_banner(desk: Client, olga: User, still: SetClock) -> None:
+def test_warnings_snoozed_and_resolved_alerts_show_no_banner(
+    desk: Client, olga: User, manual_clock: ManualClock
+) -> None:
     alerts.raise_alert(Kind.WORKER)
     aside = alerts.raise_alert(Kind.STORAGE)
-    alerts.snooze(alert_id=aside.pk, actor=olga, until=still.at + timedelta(hours=1))
+    alerts.snooze(alert_id=aside.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
     alerts.raise_alert(Kind.BOOKS)
     alerts.resolve_alerts(Kind.BOOKS)
     assert "alert-banner" not in desk.get("/credits/").text
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     assert "alert-banner" in desk.get("/credits/").text
 
 

@@ -18,7 +18,7 @@ from billing.models import (
 )
 from billing.provider import accounts as provider_accounts
 from tests.billing.alerts.triggers import TRIGGERS, Fixtures, order_in_this_hour, read_balance
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.i18n.english import find_english_in_texts
 from tests.videos.conftest import own_media
 from videos.notifications import alert_delivery
@@ -34,10 +34,10 @@ TOKYO = ZoneInfo("Asia/Tokyo")
 
 
 @pytest.fixture
-def fixtures(still: SetClock, alice: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Fixtures:
+def fixtures(manual_clock: ManualClock, alice: User, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Fixtures:
     settings.TIME_ZONE = "UTC"
-    still.sleep(30 * 60)
-    return Fixtures(still, alice, settings, monkeypatch)
+    manual_clock.sleep(30 * 60)
+    return Fixtures(manual_clock, alice, settings, monkeypatch)
 
 
 # Parts of the messages in English and in Chinese, with times in Tokyo.
@@ -114,7 +114,7 @@ def test_stored_text_is_english_and_in_utc(fixtures: Fixtures) -> None:
         {},
     ],
 )
-def test_facts_that_fit_no_sentence_show_the_detail(still: SetClock, facts: object) -> None:
+def test_facts_that_fit_no_sentence_show_the_detail(manual_clock: ManualClock, facts: object) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, detail="the bucket does not answer")
     Alert.objects.update(facts=facts)
     alert.refresh_from_db()
@@ -122,7 +122,7 @@ def test_facts_that_fit_no_sentence_show_the_detail(still: SetClock, facts: obje
     assert alert_messages.format_detail(alert) == "the bucket does not answer"
 
 
-def test_the_newest_text_replaces_the_previous_one(still: SetClock) -> None:
+def test_the_newest_text_replaces_the_previous_one(manual_clock: ManualClock) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     assert "is free on the disk" in alert_messages.format_detail(alert)
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="ENOSPC")

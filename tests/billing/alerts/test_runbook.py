@@ -10,7 +10,7 @@ from billing.alerts import services as alerts
 from billing.alerts.runbook import RUNBOOK
 from billing.models import Alert, ProviderAccount
 from tests.billing import history
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
@@ -26,7 +26,7 @@ def test_every_kind_has_three_short_sentences(kind: Alert.Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_leads_to_a_page(still: SetClock, kind: Alert.Kind) -> None:
+def test_every_kind_leads_to_a_page(manual_clock: ManualClock, kind: Alert.Kind) -> None:
     alert = alerts.raise_alert(kind, cause="something")
     assert runbook.action_path(alert).startswith("/admin/")
     ours = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
@@ -68,6 +68,6 @@ def test_deleted_users_are_named_by_number(alice: User) -> None:
     assert runbook.describe_subject(alert) == "User 999999"
 
 
-def test_an_alert_without_a_page_links_to_itself(still: SetClock) -> None:
+def test_an_alert_without_a_page_links_to_itself(manual_clock: ManualClock) -> None:
     alert = alerts.raise_alert(Kind.WORKER, cause="video:no-number")
     assert runbook.action_path(alert) == runbook.alert_path(alert) == f"/admin/billing/alert/{alert.pk}/change/"

@@ -8,14 +8,14 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.alerts import services as alerts
 from billing.models import Alert, Period
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 Kind = Alert.Kind
 DAY_S = timedelta(days=1).total_seconds()
 
 
-def test_a_thousand_triggers_make_one_alert_with_a_count(still: SetClock) -> None:
+def test_a_thousand_triggers_make_one_alert_with_a_count(manual_clock: ManualClock) -> None:
     for n in range(1_000):
         alerts.raise_alert(Kind.STORAGE, cause="media", detail=f"trouble {n}")
     alert = Alert.objects.get()
@@ -23,17 +23,17 @@ def test_a_thousand_triggers_make_one_alert_with_a_count(still: SetClock) -> Non
     assert str(alert) == "Media storage has trouble · media"
 
 
-def test_the_text_stays_when_a_later_trigger_has_none(still: SetClock) -> None:
+def test_the_text_stays_when_a_later_trigger_has_none(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.WORKER, detail="killed")
     assert alerts.raise_alert(Kind.WORKER).detail == "killed"
     assert str(Alert.objects.get()) == "The worker was restarted"
 
 
-def test_another_cause_kind_or_window_is_another_alert(still: SetClock) -> None:
+def test_another_cause_kind_or_window_is_another_alert(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.DELAYED, cause="a")
     alerts.raise_alert(Kind.DELAYED, cause="b")
     alerts.raise_alert(Kind.LATE_RESULT, cause="a")
-    still.sleep(timedelta(days=1).total_seconds())
+    manual_clock.sleep(timedelta(days=1).total_seconds())
     alerts.raise_alert(Kind.DELAYED, cause="a", reference="video:1")
     assert list(Alert.objects.order_by("id").values_list("kind", "cause", "count")) == [
         ("delayed", "a", 1),
@@ -44,96 +44,96 @@ def test_another_cause_kind_or_window_is_another_alert(still: SetClock) -> None:
     assert Alert.objects.latest("id").severity == "info"
 
 
-def test_a_cause_of_any_length_keeps_its_window(still: SetClock) -> None:
+def test_a_cause_of_any_length_keeps_its_window(manual_clock: ManualClock) -> None:
     for _ in range(2):
         alerts.raise_alert(Kind.STORAGE, cause="x" * 500)
-        still.sleep(timedelta(days=1).total_seconds())
+        manual_clock.sleep(timedelta(days=1).total_seconds())
     assert Alert.objects.count() == 2
     assert alerts.resolve_alerts(Kind.STORAGE, cause="x" * 500) == 1
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
-def test_a_new_window_s_entry_replaces_the_previous_one(still: SetClock, olga: User) -> None:
+def test_a_new_window_s_entry_replaces_the_previous_one(manual_clock: ManualClock, olga: User) -> None:
     first = alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
-    still.sleep(DAY_S)
+    manual_clock.sleep(DAY_S)
     second = alerts.raise_alert(Kind.STORAGE, cause="media")
     first.refresh_from_db()
-    assert (first.resolved_at, second.resolved_at) == (still.at, None)
+    assert (first.resolved_at, second.resolved_at) == (manual_clock.at, None)
     assert Alert.objects.filter(resolved_at=None).count() == 2
 
 
-def test_windows_are_the_site_s_days(still: SetClock, settings: Settings) -> None:
+def test_windows_are_the_site_s_days(manual_clock: ManualClock, settings: Settings) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
-    still.at = datetime(2026, 9, 1, 15, 59, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 9, 1, 15, 59, tzinfo=UTC)
     for _ in range(3):
         alerts.raise_alert(Kind.STORAGE)
-        still.sleep(60)
+        manual_clock.sleep(60)
     assert list(Alert.objects.order_by("id").values_list("count", flat=True)) == [1, 2]
 
 
-def test_a_window_may_be_an_hour_or_a_month(still: SetClock) -> None:
+def test_a_window_may_be_an_hour_or_a_month(manual_clock: ManualClock) -> None:
     for _ in range(3):
         alerts.raise_alert(Kind.BUDGET_HARD, cause="hour", window=Period.HOUR)
         alerts.raise_alert(Kind.BUDGET_HARD, cause="month", window="month")
-        still.sleep(3600)
+        manual_clock.sleep(3600)
     assert Alert.objects.filter(cause="hour").count() == 3
     assert Alert.objects.get(cause="month").count == 3
 
 
-def test_a_caller_can_set_the_severity(still: SetClock) -> None:
+def test_a_caller_can_set_the_severity(manual_clock: ManualClock) -> None:
     assert alerts.raise_alert(Kind.DELAYED, severity=alerts.Severity.CRITICAL).severity == "critical"
 
 
-def test_a_resolved_alert_is_reopened_by_its_cause(still: SetClock) -> None:
+def test_a_resolved_alert_is_reopened_by_its_cause(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
     assert alerts.resolve_alerts(Kind.STORAGE, cause="media") == 1
     assert alerts.resolve_alerts(Kind.STORAGE) == 1
     assert alerts.resolve_alerts(Kind.STORAGE) == 0
     again = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, still.at)
+    assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, manual_clock.at)
 
 
-def test_reopening_clears_the_acknowledgement(still: SetClock, olga: User) -> None:
+def test_reopening_clears_the_acknowledgement(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     alerts.acknowledge(alert_id=alert.pk, actor=olga)
     alerts.raise_alert(Kind.STORAGE)
-    assert not Alert.objects.filter(alerts.waiting_condition(still.at)).exists()
+    assert not Alert.objects.filter(alerts.waiting_condition(manual_clock.at)).exists()
     alerts.resolve_alerts(Kind.STORAGE)
     alerts.raise_alert(Kind.STORAGE)
-    assert Alert.objects.get(alerts.waiting_condition(still.at)).acknowledged_by is None
+    assert Alert.objects.get(alerts.waiting_condition(manual_clock.at)).acknowledged_by is None
 
 
-def test_a_snoozed_alert_reappears(still: SetClock, olga: User) -> None:
+def test_a_snoozed_alert_reappears(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
-    assert alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + timedelta(hours=1))
-    assert Alert.objects.get(alerts.snoozed_condition(still.at)).snoozed_by == olga
-    assert not Alert.objects.filter(alerts.waiting_condition(still.at)).exists()
-    still.sleep(3600)
-    assert Alert.objects.get(alerts.waiting_condition(still.at)) == alert
-    assert not Alert.objects.filter(alerts.snoozed_condition(still.at)).exists()
+    assert alerts.snooze(alert_id=alert.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
+    assert Alert.objects.get(alerts.snoozed_condition(manual_clock.at)).snoozed_by == olga
+    assert not Alert.objects.filter(alerts.waiting_condition(manual_clock.at)).exists()
+    manual_clock.sleep(3600)
+    assert Alert.objects.get(alerts.waiting_condition(manual_clock.at)) == alert
+    assert not Alert.objects.filter(alerts.snoozed_condition(manual_clock.at)).exists()
 
 
-def test_a_snooze_of_a_week_covers_each_day_s_entry(still: SetClock, olga: User) -> None:
+def test_a_snooze_of_a_week_covers_each_day_s_entry(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
-    until = still.at + timedelta(days=7)
+    until = manual_clock.at + timedelta(days=7)
     alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
-    still.sleep(DAY_S)
+    manual_clock.sleep(DAY_S)
     tomorrow = alerts.raise_alert(Kind.STORAGE, cause="media")
     assert (tomorrow.snoozed_until, tomorrow.snoozed_by) == (until, olga)
     assert not alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
 
 
-def test_a_person_can_resolve_an_alert(still: SetClock, olga: User) -> None:
+def test_a_person_can_resolve_an_alert(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.LATE_RESULT)
     assert alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
     assert not alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
     alert.refresh_from_db()
-    assert (alert.resolved_at, alert.acknowledged_by) == (still.at, olga)
+    assert (alert.resolved_at, alert.acknowledged_by) == (manual_clock.at, olga)
 
 
-def test_a_lost_race_to_create_the_entry_is_counted(still: SetClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_race_to_create_the_entry_is_counted(manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
     original_filter = Alert.objects.filter
 
@@ -146,12 +146,12 @@ def test_a_lost_race_to_create_the_entry_is_counted(still: SetClock, monkeypatch
     assert Alert.objects.count() == 1
 
 
-def test_only_the_first_acknowledgement_counts(still: SetClock, olga: User, bob: User) -> None:
+def test_only_the_first_acknowledgement_counts(manual_clock: ManualClock, olga: User, bob: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
     assert alerts.acknowledge(alert_id=alert.pk, actor=olga)
     assert not alerts.acknowledge(alert_id=alert.pk, actor=bob)
     alert.refresh_from_db()
-    assert (alert.acknowledged_by, alert.acknowledged_at, alert.resolved_at) == (olga, still.at, None)
+    assert (alert.acknowledged_by, alert.acknowledged_at, alert.resolved_at) == (olga, manual_clock.at, None)
 
 
 def test_every_severity_belongs_to_a_kind() -> None:

@@ -38,8 +38,8 @@ from billing.provider import accounts as provider_accounts
 from billing.provider import balance_alerts
 from billing.reconciliation import reconcile
 from billing.reports import summary_schedule
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import video_states
@@ -59,7 +59,7 @@ ITEM = Item("veo3_fast", "720p", "generate")
 class Fixtures:
     """The fixtures that the triggers need."""
 
-    still: SetClock
+    manual_clock: ManualClock
     user: User
     settings: Settings
     monkeypatch: pytest.MonkeyPatch
@@ -111,7 +111,7 @@ def run_spending_watch(ended: RecentOutcomes | None = None) -> None:
 def order_in_this_hour(fixtures: Fixtures, *, days_before: int) -> None:
     for day in range(days_before + 1):
         rollups.record_counts(
-            ordered_at=fixtures.still.at - timedelta(days=day),
+            ordered_at=fixtures.manual_clock.at - timedelta(days=day),
             model="veo3_fast",
             user_id=1,
             counts=[(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(1200 if day else 98_765))],
@@ -133,7 +133,7 @@ def order_burst(fixtures: Fixtures) -> None:
 
 
 def lose_credits(fixtures: Fixtures, *, explained: bool = False) -> None:
-    provider = SimulatedProvider(fixtures.still, fixtures.user, 12_345)
+    provider = SimulatedProvider(fixtures.manual_clock, fixtures.user, 12_345)
     provider.read_balance()
     provider.balance -= 0 if explained else 1234
     provider.read_balance()
@@ -144,7 +144,7 @@ def lose_credits(fixtures: Fixtures, *, explained: bool = False) -> None:
             reason="explained",
             actor=fixtures.user,
             idempotency_key="6a1f5c3e-0000-4000-8000-000000000001",
-            happened_at=fixtures.still.at,
+            happened_at=fixtures.manual_clock.at,
         )
     reconcile.update_unexplained(provider.account)
 
@@ -255,7 +255,7 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
     "given_up_no_file": lambda fixtures: give_up(fixtures, "no_file"),
     "given_up_by_hand": lambda fixtures: give_up(fixtures, "operator", by_hand=True),
     "summary_unsent": lambda fixtures: summary_schedule.record_failure(
-        DailySummary(day=fixtures.still.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1), "it is away"
+        DailySummary(day=fixtures.manual_clock.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1), "it is away"
     ),
     "callbacks_dry": lambda fixtures: raise_with_facts(
         Kind.CALLBACKS_DRY, say=["callbacks_dry"], polled=38, verdicts=40
@@ -267,7 +267,10 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
         Kind.CALLBACKS_DRY, say=["callbacks_never"], address="https://127.1"
     ),
     "callbacks_ended": lambda fixtures: raise_with_facts(
-        Kind.CALLBACKS_DRY, say=["callbacks_ended"], address="https://127.1", called_at=fixtures.still.at.isoformat()
+        Kind.CALLBACKS_DRY,
+        say=["callbacks_ended"],
+        address="https://127.1",
+        called_at=fixtures.manual_clock.at.isoformat(),
     ),
     "many": lambda fixtures: raise_with_facts(Kind.DELAYED, say=["many"], videos=1234),
     "download_failed": lambda fixtures: raise_with_facts(Kind.UNDOWNLOADED, say=["download_failed"], attempts=3),

@@ -14,7 +14,8 @@ from billing.budgets.limits import set_limit
 from billing.costs import spend
 from billing.models import BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing import history
-from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.conftest import NewSpend
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 Basis, Outcome = Spend.Basis, spend.Outcome
@@ -58,13 +59,13 @@ def test_windows_are_correct_for_every_state_of_a_video(alice: User, settings: S
 
 
 def test_windows_stay_correct_across_the_end_of_hour_day_and_month(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, bob: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, bob: User
 ) -> None:
-    still.at = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
     below, above, possible, free, returned, later = (send_job(new_spend, account) for _ in range(6))
     spend.promise(spend=new_spend(user=bob), account=account)
     for hours in (0, 1, 24):
-        still.at += timedelta(hours=hours)
+        manual_clock.at += timedelta(hours=hours)
         assert has_no_problems()
         send_job(new_spend, account)
         assert has_no_problems()
@@ -88,7 +89,7 @@ def test_windows_stay_correct_across_the_end_of_hour_day_and_month(
 
 
 def test_raising_or_removing_a_limit_keeps_windows_correct(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(60), actor=None)
     send_job(new_spend, account)
@@ -102,34 +103,36 @@ def test_raising_or_removing_a_limit_keeps_windows_correct(
 
 
 def test_windows_stay_correct_after_a_change_of_the_time_zone(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     for zone in ("UTC", "Asia/Shanghai", "Asia/Kathmandu", "America/New_York", "UTC"):
         settings.TIME_ZONE = zone
         job = send_job(new_spend, account)
-        still.at += timedelta(minutes=20)
+        manual_clock.at += timedelta(minutes=20)
         spend.settle(job_id=job.job_id, actual=Decimal(50), basis=Basis.REPORTED)
         assert has_no_problems()
 
 
-def test_deleted_windows_are_no_problem(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_deleted_windows_are_no_problem(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     job = send_job(new_spend, account)
-    still.at += timedelta(days=40)
-    assert budget_usage.delete_old_windows(still.at) == 3
+    manual_clock.at += timedelta(days=40)
+    assert budget_usage.delete_old_windows(manual_clock.at) == 3
     spend.settle(job_id=job.job_id, actual=Decimal(10), basis=Basis.REPORTED)
     assert has_no_problems()
 
 
 def test_jobs_sent_before_there_were_windows_are_no_problem(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    still.at = datetime(2026, 9, 30, 23, 50, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 9, 30, 23, 50, tzinfo=UTC)
     before, under_way = send_job(new_spend, account), send_job(new_spend, account)
     BudgetWindow.objects.all().delete()
     Spend.objects.update(counted=0, counted_in=[])
     assert has_no_problems()
     spend.settle(job_id=before.job_id, actual=Decimal(60), basis=Basis.REPORTED)
-    still.at += timedelta(minutes=10)
+    manual_clock.at += timedelta(minutes=10)
     send_job(new_spend, account)
     assert has_no_problems()
     spend.settle(job_id=under_way.job_id, actual=Decimal(60), basis=Basis.REPORTED)
@@ -142,7 +145,7 @@ def test_jobs_sent_before_there_were_windows_are_no_problem(
 @pytest.mark.parametrize("scope", ["all", "model:veo3_fast", "user"])
 @pytest.mark.parametrize("period", Period)
 def test_i6_a_window_that_differs_from_the_sum_of_its_jobs(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, scope: str, period: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, scope: str, period: str
 ) -> None:
     send_job(new_spend, account)
     row = BudgetWindow.objects.get(scope=f"user:{alice.pk}" if scope == "user" else scope, period=period)
@@ -152,27 +155,29 @@ def test_i6_a_window_that_differs_from_the_sum_of_its_jobs(
     assert problem in map(str, audit_runner.find_problems())
 
 
-def test_i6_a_window_without_jobs(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_i6_a_window_without_jobs(manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend) -> None:
     send_job(new_spend, account)
     BudgetWindow.objects.create(
-        scope="all", period="hour", starts_at=still.at + timedelta(hours=1), ends_at=still.at, used=5
+        scope="all", period="hour", starts_at=manual_clock.at + timedelta(hours=1), ends_at=manual_clock.at, used=5
     )
     (problem,) = list_problems()
     assert problem.endswith("holds 5, its jobs count 0")
 
 
-def test_i6_old_windows_are_checked_if_deep(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_i6_old_windows_are_checked_if_deep(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     send_job(new_spend, account)
     BudgetWindow.objects.filter(scope="all", period="month").update(used=1)
-    still.at = datetime(2026, 10, 1, 23, 59, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 10, 1, 23, 59, tzinfo=UTC)
     assert len(list_problems()) == 1, "of yesterday's month"
-    still.at += timedelta(minutes=1)
+    manual_clock.at += timedelta(minutes=1)
     assert list_problems() == set()
     assert len(list_problems(deep=True)) == 1
 
 
 def test_i6_a_job_that_counts_another_amount_than_its_cost(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     promised, settled = send_job(new_spend, account), send_job(new_spend, account)
     spend.settle(job_id=settled.job_id, actual=Decimal(12), basis=Basis.REPORTED)
@@ -184,13 +189,17 @@ def test_i6_a_job_that_counts_another_amount_than_its_cost(
     }
 
 
-def test_i6_a_waiting_job_that_counts_already(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_i6_a_waiting_job_that_counts_already(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     job = send_job(new_spend, account)
     Spend.objects.update(state="estimated", promised_at=None)
     assert f"I6 job:{job.job_id}: estimated, counts 60 in 9 budget windows but costs 0" in list_problems()
 
 
-def test_i6_a_job_that_counts_in_no_window(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_i6_a_job_that_counts_in_no_window(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     job = send_job(new_spend, account)
     BudgetWindow.objects.update(used=0)
     Spend.objects.update(counted_in=[])

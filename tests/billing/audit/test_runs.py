@@ -12,7 +12,7 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.audit import runner as audit_runner
 from billing.models import Alert, BooksRun, CreditAccount
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.people import give_credits
 from videos.models import JobRequest
 from videos.worker import sweep
@@ -143,46 +143,46 @@ def test_a_check_is_replaced_in_frequent_runs_only(monkeypatch: pytest.MonkeyPat
     assert out.getvalue().splitlines() == ["I99 shelf 9: is bent", "shelves: 9 of 9 checked", "1 problems"]
 
 
-def test_overdue_checks_raise_an_alert_that_the_next_run_ends(still: SetClock) -> None:
+def test_overdue_checks_raise_an_alert_that_the_next_run_ends(manual_clock: ManualClock) -> None:
     audit_runner.run_audit()
-    still.sleep(46 * 60)
+    manual_clock.sleep(46 * 60)
     for _ in range(3):
         sweep.tidy()
-        still.sleep(6 * 60)
+        manual_clock.sleep(6 * 60)
     assert raised("books", "books_late") == {"books_late"}
     alert = Alert.objects.get(kind="books_late")
     assert (alert.severity, alert.count) == (Alert.Severity.WARNING, 2)
     assert alert.detail.endswith("check finished at 2026-09-01 12:00 UTC.")
     audit_runner.run_audit(frequent=True)
     assert raised("books", "books_late") == set()
-    still.sleep(301)
+    manual_clock.sleep(301)
     sweep.tidy()
     assert raised("books_late") == set()
 
 
-def test_a_worker_that_was_down_for_hours_checks_before_it_alerts(still: SetClock) -> None:
+def test_a_worker_that_was_down_for_hours_checks_before_it_alerts(manual_clock: ManualClock) -> None:
     audit_runner.run_audit()
-    still.sleep(10 * 3600)
+    manual_clock.sleep(10 * 3600)
     sweep.tidy()
     audit_runner.run_audit(frequent=True)
-    still.sleep(301)
+    manual_clock.sleep(301)
     sweep.tidy()
-    still.sleep(301)
+    manual_clock.sleep(301)
     sweep.tidy()
     assert not Alert.objects.filter(kind="books_late").exists()
 
 
-def test_books_with_entries_that_were_never_checked_are_late(still: SetClock, alice: User) -> None:
-    assert not audit_runner.is_late(still.at)
+def test_books_with_entries_that_were_never_checked_are_late(manual_clock: ManualClock, alice: User) -> None:
+    assert not audit_runner.is_late(manual_clock.at)
     give_credits(alice, 10)
-    assert not audit_runner.is_late(still.at)
-    still.sleep(46 * 60)
-    assert audit_runner.is_late(still.at)
+    assert not audit_runner.is_late(manual_clock.at)
+    manual_clock.sleep(46 * 60)
+    assert audit_runner.is_late(manual_clock.at)
     audit_runner.raise_late_alert()
     assert Alert.objects.get(kind="books_late").detail == "No check has ever finished."
 
 
-def test_the_late_alert_ends_only_when_a_run_finishes(still: SetClock) -> None:
+def test_the_late_alert_ends_only_when_a_run_finishes(manual_clock: ManualClock) -> None:
     audit_runner.raise_late_alert()
     assert audit_runner.find_problems() == []
     assert raised("books_late") == {"books_late"}

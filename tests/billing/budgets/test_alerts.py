@@ -13,7 +13,7 @@ from billing.costs import spend
 from billing.models import Alert, ProviderAccount, Spend
 from billing.pricing import prices
 from tests.billing.budget_helpers import expect_refusal, list_alerts, set_test_limit
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
@@ -22,61 +22,61 @@ Outcome = spend.Outcome
 
 
 def test_the_warning_is_raised_once_per_window_and_ends_with_it(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == []
     spend.promise(spend=new_spend(), account=account)
     for _ in range(3):
-        budget_alerts.update_alerts(still.at)
+        budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 1, True)]
     assert "60 of the day's 120 provider credits are used." in Alert.objects.get().detail
-    still.sleep(24 * 3600)
-    budget_alerts.update_alerts(still.at)
+    manual_clock.sleep(24 * 3600)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 1, False), ("all:day 120", 1, True)]
 
 
 def test_a_refusal_raises_one_alert_that_is_resolved_when_the_limit_is_raised(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("60", subject="model", model="veo3_fast")
     spend.promise(spend=new_spend(), account=account)
     state = expect_refusal(new_spend(), account)
     for _ in range(3):
         budget_alerts.raise_spent_alert(state)
-        budget_alerts.update_alerts(still.at)
+        budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("model:veo3_fast:day 60", 1, True)]
     assert Alert.objects.get(kind="budget_hard").severity == alerts.Severity.CRITICAL
     set_test_limit("600", subject="model", model="veo3_fast")
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("model:veo3_fast:day 60", 1, False)]
     assert list_alerts("budget_soft") == []
 
 
 def test_the_spent_alert_replaces_the_warning_until_the_limit_is_raised(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("70")
     spend.promise(spend=new_spend(), account=account)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 70", 1, True)]
     state = expect_refusal(new_spend(), account)
     budget_alerts.raise_spent_alert(state)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 70", 1, False)]
     assert list_alerts("budget_hard") == [("all:day 70", 1, True)]
     set_test_limit("75")
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 70", 1, False), ("all:day 75", 1, True)]
     assert list_alerts("budget_hard") == [("all:day 70", 1, False)]
 
 
 def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("100", period="month")
     job = new_spend()
@@ -84,15 +84,15 @@ def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
     spend.promise(spend=(lite := _lite(job.user)), account=account)
     state = expect_refusal(new_spend(), account)
     budget_alerts.raise_spent_alert(state)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, True)]
     spend.record_answer(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
     Spend.objects.filter(state="estimated").delete()
     for _ in range(2):
-        budget_alerts.update_alerts(still.at)
+        budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, False)]
     assert list_alerts("budget_soft") == []
     budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
@@ -104,7 +104,9 @@ def _lite(user: User) -> Spend:
     return spend.estimate(job_id=job_id("job:lite"), user=user, quote=quote)
 
 
-def test_a_refused_promise_counts_nothing(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_a_refused_promise_counts_nothing(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     set_test_limit("100")
     spend.promise(spend=new_spend(), account=account)
     _lite(User.objects.get(email="alice@example.com"))
@@ -113,38 +115,38 @@ def test_a_refused_promise_counts_nothing(still: SetClock, account: ProviderAcco
 
 
 def test_the_warning_is_raised_again_when_the_share_is_reached_again(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)
     job = new_spend()
     spend.promise(spend=job, account=account)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     spend.record_answer(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 1, False)]
     spend.promise(spend=new_spend(), account=account)
     for _ in range(2):
-        budget_alerts.update_alerts(still.at)
+        budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 2, True)]
 
 
 def test_a_limit_lowered_below_the_usage_raises_a_warning(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     set_test_limit("70", period="month")
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:month 70", 1, True)]
 
 
 def test_the_limit_for_each_user_raises_no_alert(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
     budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
-    budget_alerts.update_alerts(still.at)
+    budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == list_alerts("budget_soft") == []
     set_test_limit("60", subject="user", user=alice)
     budget_alerts.raise_spent_alert(expect_refusal(Spend.objects.get(job_id=job_id("job:2")), account))

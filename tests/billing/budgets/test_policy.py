@@ -16,7 +16,7 @@ from billing.guard import wait_reasons
 from billing.models import Alert, BudgetWindow, ProviderAccount, Spend
 from billing.pricing import prices
 from tests.billing.budget_helpers import fast_quote, list_alerts, set_test_limit
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
 NewSpend = Callable[..., Spend]
@@ -25,41 +25,41 @@ NewSpend = Callable[..., Spend]
 # Before an order
 
 
-def refusal(user: User, still: SetClock) -> tuple[str, str] | None:
-    found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=still.at)
+def refusal(user: User, manual_clock: ManualClock) -> tuple[str, str] | None:
+    found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=manual_clock.at)
     return None if found is None else (found.code, str(found))
 
 
-def test_without_limits_every_order_is_accepted(still: SetClock, alice: User) -> None:
-    assert refusal(alice, still) is None
+def test_without_limits_every_order_is_accepted(manual_clock: ManualClock, alice: User) -> None:
+    assert refusal(alice, manual_clock) is None
     assert budget_usage.user_allowance(alice) is None
 
 
 def test_a_users_order_counts_what_is_used_and_what_waits(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
     set_test_limit("200", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
     new_spend()
-    assert refusal(alice, still) is None
+    assert refusal(alice, manual_clock) is None
     new_spend()
     left = budget_usage.user_allowance(alice)
     assert left is not None
     assert (left.state.limit, left.state.used, left.unsent, left.left) == (200, 60, 120, 20)
     with timezone.override("America/New_York"):
-        assert refusal(alice, still) == (
+        assert refusal(alice, manual_clock) == (
             "user_budget_spent",
             "You have reached your limit until 20:00. Nothing was charged; please try again then.",
         )
-    assert refusal(bob, still) is None
+    assert refusal(bob, manual_clock) is None
 
 
 def test_a_user_reads_what_is_left_when_something_cheaper_fits(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("100", subject="user", user=alice)
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, still) == (
+    assert refusal(alice, manual_clock) == (
         "user_budget_spent",
         "This video costs 60 credits, but your limit until 2 Sep, 00:00 has only about 40 credits left. "
         "Choose a cheaper model or resolution, or try again then. Nothing was charged.",
@@ -67,7 +67,7 @@ def test_a_user_reads_what_is_left_when_something_cheaper_fits(
 
 
 def test_the_room_is_never_negative(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     new_spend()
     set_test_limit("30", subject="each_user", period="hour")
@@ -82,7 +82,7 @@ def test_the_room_is_never_negative(
     [("12:00", 0, None), ("12:00", 1, "14:00"), ("12:59", 1, "14:00"), ("12:00", 9, "22:00"), ("12:59", 9, "22:00")],
 )
 def test_an_order_waits_for_the_next_hour_only_within_the_promised_wait(
-    still: SetClock,
+    manual_clock: ManualClock,
     account: ProviderAccount,
     new_spend: NewSpend,
     alice: User,
@@ -92,43 +92,43 @@ def test_an_order_waits_for_the_next_hour_only_within_the_promised_wait(
 ) -> None:
     """This hour's budget is spent; each one that waits takes a later hour's, and an hour is what we promise."""
     set_test_limit("60", period="hour")
-    still.at = datetime.fromisoformat(f"2026-09-01T{at}").replace(tzinfo=UTC)
+    manual_clock.at = datetime.fromisoformat(f"2026-09-01T{at}").replace(tzinfo=UTC)
     spend.promise(spend=new_spend(), account=account)
     for _ in range(waiting):
         new_spend()
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
     assert (found and f"{found.until:%H:%M}") == until
 
 
 def test_a_spent_daily_budget_refuses_until_shortly_before_midnight(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, still) == (
+    assert refusal(alice, manual_clock) == (
         "budget_spent",
         "The budget for new videos is spent until 2 Sep, 00:00. Nothing was charged; please try again then.",
     )
-    still.at = datetime(2026, 9, 1, 23, 0, tzinfo=UTC)
-    assert refusal(alice, still) is None
+    manual_clock.at = datetime(2026, 9, 1, 23, 0, tzinfo=UTC)
+    assert refusal(alice, manual_clock) is None
 
 
 def test_a_nearly_spent_daily_budget_suggests_a_cheaper_video(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("115")
     spend.promise(spend=new_spend(), account=account)
-    code, sentence = refusal(alice, still) or ("", "")
+    code, sentence = refusal(alice, manual_clock) or ("", "")
     assert code == "budget_spent"
     assert "is too small for this one. Choose a cheaper model or resolution" in sentence
 
 
 def test_a_spent_model_budget_suggests_other_models(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60", subject="model", model="veo3_fast", period="month")
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, still) == (
+    assert refusal(alice, manual_clock) == (
         "budget_spent",
         "The budget for this model is spent until 1 Oct, 00:00. "
         "Nothing was charged; choose another model, or try again then.",
@@ -151,12 +151,12 @@ def test_a_spent_model_budget_suggests_other_models(
     ],
 )
 def test_a_job_above_the_whole_limit_is_refused_as_such(
-    still: SetClock, alice: User, amount: str, sentence: str
+    manual_clock: ManualClock, alice: User, amount: str, sentence: str
 ) -> None:
     set_test_limit(amount, period="hour")
     set_test_limit("60", subject="each_user")
-    assert refusal(alice, still) == ("above_limit", sentence)
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
+    assert refusal(alice, manual_clock) == ("above_limit", sentence)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
     assert found is not None
     assert found.until is None
     budget_policy.alert_operators(found)
@@ -164,11 +164,11 @@ def test_a_job_above_the_whole_limit_is_refused_as_such(
 
 
 def test_refused_orders_raise_an_alert(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=still.at)
+    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
     assert found is not None
     budget_policy.alert_operators(found)
     assert list_alerts("budget_hard") == [("all:day 60", 1, True)]
@@ -178,7 +178,7 @@ def test_refused_orders_raise_an_alert(
 
 
 def test_waiting_jobs_without_room_are_listed(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
     set_test_limit("100", subject="each_user")
     set_test_limit("90")
@@ -187,7 +187,7 @@ def test_waiting_jobs_without_room_are_listed(
     mine, _his = new_spend(), new_spend(user=bob)
     states = {
         state.scope: state
-        for state in budget_usage.states_for(["all", f"user:{alice.pk}", "model:veo3_fast"], still.at)
+        for state in budget_usage.states_for(["all", f"user:{alice.pk}", "model:veo3_fast"], manual_clock.at)
         if state.period == "day"
     }
     assert [job.pk for job in budget_usage.jobs_without_room(states[f"user:{alice.pk}"], above_limit=False)] == [
@@ -199,7 +199,9 @@ def test_waiting_jobs_without_room_are_listed(
     assert budget_usage.blocks_every_job(states["all"])
     assert not budget_usage.blocks_every_job(states["model:veo3_fast"])
     set_test_limit("150")
-    assert not budget_usage.blocks_every_job(next(one for one in budget_usage.list_states(still.at) if one.budget_key))
+    assert not budget_usage.blocks_every_job(
+        next(one for one in budget_usage.list_states(manual_clock.at) if one.budget_key)
+    )
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_waiting_jobs_without_room_are_listed(
     ],
 )
 def test_a_task_waits_for_its_budget_with_reason_and_end(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, subject: str, period: str, code: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, subject: str, period: str, code: str
 ) -> None:
     set_test_limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     spend.promise(spend=new_spend(), account=account)
@@ -221,7 +223,7 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert found is not None
     assert found.spent is not None
-    assert (found.code, found.until) == (code, still.at + guard_checks.BUDGET_RECHECK_INTERVAL)
+    assert (found.code, found.until) == (code, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL)
     assert found.ends_at == found.spent.window.ends_at
     assert str(wait_reasons.OWNER_TEXTS[code])
     set_test_limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
@@ -233,39 +235,43 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
 
 @pytest.mark.parametrize(("subject", "code"), [("all", "budget_hour"), ("model", "budget_model")])
 def test_the_delay_of_an_accepted_order_is_known(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
 ) -> None:
     set_test_limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
-    assert budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at) == budget_policy.Verdict(None, None)
+    assert budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at) == budget_policy.Verdict(
+        None, None
+    )
     new_spend()
-    expected = budget_policy.Delay(code, still.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1))
-    found = budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at)
+    expected = budget_policy.Delay(
+        code, manual_clock.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    )
+    found = budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at)
     assert found == budget_policy.Verdict(None, expected), "what waits already goes first"
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 
-def test_an_order_delayed_too_long_by_pacing_is_refused(still: SetClock, alice: User) -> None:
+def test_an_order_delayed_too_long_by_pacing_is_refused(manual_clock: ManualClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
     set_test_limit("1200")
-    midnight = still.at - timedelta(hours=12)
+    midnight = manual_clock.at - timedelta(hours=12)
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
     )
-    delay = budget_policy.verdict(user=alice, quote=fast_quote(), at=still.at).delay
-    assert delay == budget_policy.Delay("budget_pace", still.at + timedelta(minutes=24))
+    delay = budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at).delay
+    assert delay == budget_policy.Delay("budget_pace", manual_clock.at + timedelta(minutes=24))
     assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
 
-def test_an_order_delayed_shortly_by_pacing_is_accepted(still: SetClock, alice: User) -> None:
+def test_an_order_delayed_shortly_by_pacing_is_accepted(manual_clock: ManualClock, alice: User) -> None:
     # At noon 1,080 of 1,200 are free; 60 more are in six hours.
     set_test_limit("1200")
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
-    assert budget_policy.find_refusal(user=alice, quote=quote, at=still.at) is None
-    midnight = still.at - timedelta(hours=12)
+    assert budget_policy.find_refusal(user=alice, quote=quote, at=manual_clock.at) is None
+    midnight = manual_clock.at - timedelta(hours=12)
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
-    refusal = budget_policy.find_refusal(user=alice, quote=quote, at=still.at)
+    refusal = budget_policy.find_refusal(user=alice, quote=quote, at=manual_clock.at)
     assert isinstance(refusal, budget_policy.SlowedDown)
     assert "Nothing was charged" in str(refusal)
     budget_policy.alert_operators(refusal)
@@ -273,21 +279,23 @@ def test_an_order_delayed_shortly_by_pacing_is_accepted(still: SetClock, alice: 
 
 
 def test_a_job_delayed_by_pacing_knows_its_start(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.
     set_test_limit("1200")
-    midnight = still.at - timedelta(hours=12)
+    midnight = manual_clock.at - timedelta(hours=12)
     row = BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
     assert str(row) == "all day 2026-09-01 00:00: 1075"
     job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
     held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
-    assert held == guard_checks.Wait(guard_checks.SLOWED, still.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=turn)
-    still.at = turn - timedelta(seconds=1)
-    account.balance_at = still.at
+    assert held == guard_checks.Wait(
+        guard_checks.SLOWED, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=turn
+    )
+    manual_clock.at = turn - timedelta(seconds=1)
+    account.balance_at = manual_clock.at
     held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
     assert held == guard_checks.Wait(guard_checks.SLOWED, turn, ends_at=turn)
-    still.at = turn
+    manual_clock.at = turn
     assert guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None

@@ -15,7 +15,7 @@ from billing.budgets.limits import Subject, limit_key, limits_for
 from billing.costs import spend
 from billing.models import Budget, BudgetWindow, Period, ProviderAccount, Spend
 from tests.billing.budget_helpers import expect_refusal, set_test_limit
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimited")]
@@ -38,7 +38,7 @@ def every() -> set[Decimal]:
 
 
 def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
@@ -52,7 +52,9 @@ def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
     assert every() == {2 * FAST}
 
 
-def test_exactly_the_balance_can_be_spent(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_exactly_the_balance_can_be_spent(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     set_test_limit("120.0001")
     for _ in range(2):
         spend.promise(spend=new_spend(), account=account)
@@ -63,7 +65,9 @@ def test_exactly_the_balance_can_be_spent(still: SetClock, account: ProviderAcco
     assert used() == 180
 
 
-def test_small_fractions_add_up_exactly(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_small_fractions_add_up_exactly(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     set_test_limit("0.3")
     for _ in range(3):
         job = new_spend()
@@ -87,7 +91,7 @@ def test_small_fractions_add_up_exactly(still: SetClock, account: ProviderAccoun
     ],
 )
 def test_each_kind_of_limit_stops_what_does_not_fit(
-    still: SetClock,
+    manual_clock: ManualClock,
     account: ProviderAccount,
     new_spend: NewSpend,
     alice: User,
@@ -100,13 +104,13 @@ def test_each_kind_of_limit_stops_what_does_not_fit(
     spend.promise(spend=first, account=account)
     state = expect_refusal(new_spend(), account)
     assert (state.period, state.subject) == (period, "user" if subject == "each_user" else subject)
-    still.at = state.window.ends_at
+    manual_clock.at = state.window.ends_at
     spend.promise(spend=Spend.objects.get(job_id=job_id("job:2")), account=account)
     assert used(state.scope, period) == 60
 
 
 def test_another_user_and_another_model_have_their_own(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, bob: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, bob: User
 ) -> None:
     set_test_limit("60", subject="each_user")
     set_test_limit("0", subject="model", model="veo3")
@@ -116,7 +120,7 @@ def test_another_user_and_another_model_have_their_own(
 
 
 def test_of_several_windows_without_room_the_one_that_ends_last_is_named(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     for period in Period:
         set_test_limit("59", period=period)
@@ -124,19 +128,19 @@ def test_of_several_windows_without_room_the_one_that_ends_last_is_named(
 
 
 def test_f82_a_budget_covers_one_day_of_the_site_and_nothing_is_counted_twice(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     berlin = ZoneInfo("Europe/Berlin")
     set_test_limit("60")
     # The long day: 25 hours, one budget. Midnight in UTC changes nothing.
-    still.at = datetime(2026, 10, 25, 0, 30, tzinfo=berlin).astimezone(UTC)
+    manual_clock.at = datetime(2026, 10, 25, 0, 30, tzinfo=berlin).astimezone(UTC)
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
     for passed in (timedelta(hours=3), timedelta(hours=24, minutes=29)):
-        still.at = datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + passed
+        manual_clock.at = datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + passed
         assert expect_refusal(job, account).window.length_s == 25 * 3600
-    still.at += timedelta(minutes=1)
+    manual_clock.at += timedelta(minutes=1)
     spend.promise(spend=job, account=account)
     days = BudgetWindow.objects.filter(scope="all", period="day").order_by("starts_at")
     assert [(row.used, row.ends_at - row.starts_at) for row in days] == [
@@ -150,12 +154,12 @@ def test_f82_a_budget_covers_one_day_of_the_site_and_nothing_is_counted_twice(
 
 
 def test_an_unsent_job_is_released_and_can_be_counted_again(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("60")
     job = new_spend()
     spend.promise(spend=job, account=account)
-    still.sleep(24 * 3600)
+    manual_clock.sleep(24 * 3600)
     spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="unavailable")
     job.refresh_from_db()
     assert (every(), job.state, job.counted, job.counted_in) == ({Decimal(0)}, "estimated", 0, [])
@@ -167,12 +171,12 @@ def test_an_unsent_job_is_released_and_can_be_counted_again(
 
 @pytest.mark.parametrize(("actual", "then"), [("0", "0"), ("37.5", "37.5"), ("60", "60"), ("75.25", "75.25")])
 def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, actual: str, then: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, actual: str, then: str
 ) -> None:
     set_test_limit("60")
     job = new_spend()
     spend.promise(spend=job, account=account)
-    still.sleep(3600 * 24 * 31)
+    manual_clock.sleep(3600 * 24 * 31)
     assert spend.settle(job_id=job.job_id, actual=Decimal(actual), basis=Spend.Basis.REPORTED)
     assert every() == {Decimal(then)}
     assert used() == 0, "another day was not touched"
@@ -181,7 +185,7 @@ def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
 
 
 def test_an_actual_cost_above_the_limit_is_counted_and_blocks_further_jobs(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("120")
     job = new_spend()
@@ -192,7 +196,7 @@ def test_an_actual_cost_above_the_limit_is_counted_and_blocks_further_jobs(
 
 
 def test_a_wrong_estimate_is_corrected_in_the_windows(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
@@ -204,7 +208,7 @@ def test_a_wrong_estimate_is_corrected_in_the_windows(
 
 
 def test_settling_an_unpromised_job_changes_no_window(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
@@ -212,7 +216,9 @@ def test_settling_an_unpromised_job_changes_no_window(
     assert every() == {FAST}
 
 
-def test_a_window_never_goes_below_zero(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_a_window_never_goes_below_zero(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
     BudgetWindow.objects.filter(period="hour").update(used=Decimal(10))
@@ -221,12 +227,12 @@ def test_a_window_never_goes_below_zero(still: SetClock, account: ProviderAccoun
 
 
 def test_old_windows_are_deleted_and_recent_ones_kept(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
-    assert budget_usage.delete_old_windows(still.at + timedelta(days=30)) == 0
-    assert budget_usage.delete_old_windows(still.at + timedelta(days=32)) == 3
-    assert budget_usage.delete_old_windows(still.at + timedelta(days=402)) == 3
+    assert budget_usage.delete_old_windows(manual_clock.at + timedelta(days=30)) == 0
+    assert budget_usage.delete_old_windows(manual_clock.at + timedelta(days=32)) == 3
+    assert budget_usage.delete_old_windows(manual_clock.at + timedelta(days=402)) == 3
     assert set(BudgetWindow.objects.values_list("period", flat=True)) == {"month"}
 
 
@@ -255,7 +261,7 @@ def test_a_limit_set_in_the_admin_overrides_the_environment(alice: User, setting
 
 
 def test_zero_in_the_admin_blocks_all_and_zero_in_the_environment_means_no_limit(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(0)
     spend.promise(spend=new_spend(), account=account)
@@ -271,7 +277,7 @@ def test_keys_identify_their_limit() -> None:
 
 
 def test_states_cover_all_videos_and_every_limited_scope(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, alice: User, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(100)
     set_test_limit("50", subject="model", model="veo3", period="hour")
@@ -279,7 +285,7 @@ def test_states_cover_all_videos_and_every_limited_scope(
     spend.promise(spend=new_spend(), account=account)
     found = [
         (state.scope, str(state.period), state.used, state.limit, state.source, state.budget_key)
-        for state in budget_usage.list_states(still.at)
+        for state in budget_usage.list_states(manual_clock.at)
     ]
     me = f"user:{alice.pk}"
     assert found == [
@@ -289,7 +295,7 @@ def test_states_cover_all_videos_and_every_limited_scope(
         ("model:veo3", "hour", 0, 50, "admin", "model:veo3:hour"),
         (me, "day", 60, 70, "admin", f"{me}:day"),
     ]
-    hour, day, *_rest = budget_usage.list_states(still.at)
+    hour, day, *_rest = budget_usage.list_states(manual_clock.at)
     assert (hour.room, hour.is_soft, hour.is_spent, hour.has_room_for(Decimal(10**6))) == (None, False, False, True)
     assert (day.room, day.is_soft, day.is_spent) == (40, False, False)
-    assert budget_usage.list_states(still.at)[-1].is_soft
+    assert budget_usage.list_states(manual_clock.at)[-1].is_soft

@@ -14,7 +14,7 @@ from accounts.models import User
 from billing.costs import spend
 from billing.models import PaidCall, ProviderAccount, Spend
 from billing.pricing import prices
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
@@ -113,7 +113,7 @@ def test_a_difference_is_known_with_the_cost(new_spend: NewSpend) -> None:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
-    seed: int, new_spend: NewSpend, account: ProviderAccount, still: SetClock, settings: Settings
+    seed: int, new_spend: NewSpend, account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
     """Calls take from 0 to 8 s and reach the provider anywhere in between; counted there, in every window."""
     settings.HOURLY_COST_LIMIT = Decimal(0)
@@ -122,18 +122,18 @@ def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
     in_flight: list[tuple[datetime, UUID]] = []
     sent = 0
     while sent < 40:
-        still.sleep(chance.choice([0.0, 0.1, 0.5, 1.0]))
-        for ends_at, job in [call for call in in_flight if call[0] <= still.at]:
+        manual_clock.sleep(chance.choice([0.0, 0.1, 0.5, 1.0]))
+        for ends_at, job in [call for call in in_flight if call[0] <= manual_clock.at]:
             in_flight.remove((ends_at, job))
             outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
             spend.record_answer(job_id=job, outcome=outcome)
-        if spend.count_calls_in_window(account_id=account.pk, since=still.at - window) >= limit:
+        if spend.count_calls_in_window(account_id=account.pk, since=manual_clock.at - window) >= limit:
             continue
         sent_job = new_spend()
         spend.promise(spend=sent_job, account=account)
         takes_s = chance.uniform(0, 8)
-        arrivals.append(still.at + timedelta(seconds=chance.choice([0.0, takes_s, chance.uniform(0, takes_s)])))
-        in_flight.append((still.at + timedelta(seconds=takes_s), sent_job.job_id))
+        arrivals.append(manual_clock.at + timedelta(seconds=chance.choice([0.0, takes_s, chance.uniform(0, takes_s)])))
+        in_flight.append((manual_clock.at + timedelta(seconds=takes_s), sent_job.job_id))
         sent += 1
     arrivals.sort()
     busiest = max(sum(1 for at in arrivals if first <= at < first + window) for first in arrivals)
@@ -141,11 +141,13 @@ def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
     assert busiest == limit, "the limit is reached, not only respected"
 
 
-def test_another_accounts_calls_do_not_count(new_spend: NewSpend, account: ProviderAccount, still: SetClock) -> None:
+def test_another_accounts_calls_do_not_count(
+    new_spend: NewSpend, account: ProviderAccount, manual_clock: ManualClock
+) -> None:
     spend.promise(spend=new_spend(), account=account)
     other = ProviderAccount.objects.create(label="Other", base_url="https://other.example")
-    assert spend.count_calls_in_window(account_id=other.pk, since=still.at - timedelta(seconds=10)) == 0
-    assert spend.count_calls_in_window(account_id=account.pk, since=still.at - timedelta(seconds=10)) == 1
+    assert spend.count_calls_in_window(account_id=other.pk, since=manual_clock.at - timedelta(seconds=10)) == 0
+    assert spend.count_calls_in_window(account_id=account.pk, since=manual_clock.at - timedelta(seconds=10)) == 1
 
 
 def test_an_estimate_of_zero_cannot_be_stored(alice: User) -> None:

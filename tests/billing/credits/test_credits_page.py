@@ -14,7 +14,7 @@ from billing import views
 from billing.credits import expiry, ledger, statements
 from billing.models import CreditLot, LedgerEntry
 from tests.billing import history
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.people import give_credits
 from videos.lifecycle import acts as lifecycle
 from videos.models import VideoTask
@@ -82,12 +82,12 @@ def test_a_long_statement_has_pages(credits_page: Client, alice: User) -> None:
 
 
 @pytest.fixture
-def september(alice: User, still: SetClock) -> None:
+def september(alice: User, manual_clock: ManualClock) -> None:
     """A credit each noon in UTC, from the first: 1, 2, 3, 4."""
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
     for n in range(1, 5):
         ledger.grant(user=alice, user_credits=n, idempotency_key=f"g{n}", note="for a test")
-        still.sleep(12 * 3600 if n == 1 else 86400)
+        manual_clock.sleep(12 * 3600 if n == 1 else 86400)
 
 
 def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(credits_page: Client, september: None) -> None:
@@ -134,26 +134,26 @@ def test_an_empty_statement_says_what_it_will_show(credits_page: Client) -> None
 # What stands in a line
 
 
-def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: User, still: SetClock) -> None:
+def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
     task = history.waiting(alice)
-    CreditLot.objects.update(expires_at=still.at + timedelta(days=1))
-    still.sleep(2 * 86400)
+    CreditLot.objects.update(expires_at=manual_clock.at + timedelta(days=1))
+    manual_clock.sleep(2 * 86400)
     lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
     text = " ".join(credits_page.get(PAGE).text.split())
     assert text.count(f'href="/videos/{task.pk}/"') == 2
     assert "its credits had expired, so they can be used until 10 Sep 12:00" in text
     assert "Grant · until 2 Sep 12:00" in text
     assert "refunded after they expired" in text
-    still.sleep(8 * 86400)
+    manual_clock.sleep(8 * 86400)
     expiry.expire_due()
     text = credits_page.get(PAGE, {"kind": "expired"}).text
     assert "Not used before they expired" in text
-    VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
+    VideoTask.objects.filter(pk=task.pk).update(deleted_at=manual_clock.at)
     assert "Deleted video" in credits_page.get(PAGE).text
     assert ledger.balance_of(alice) == 0
 
 
-def test_many_expiry_dates_are_summed_up(credits_page: Client, alice: User, still: SetClock) -> None:
+def test_many_expiry_dates_are_summed_up(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
     give_credits(alice, 7)
     assert "They do not expire." in credits_page.get(PAGE).text
     for n in range(views.MAX_HOLDINGS + 1):
@@ -162,7 +162,7 @@ def test_many_expiry_dates_are_summed_up(credits_page: Client, alice: User, stil
             user_credits=100,
             idempotency_key=f"d{n}",
             note="for a test",
-            expires_at=still.at + timedelta(days=5 + n),
+            expires_at=manual_clock.at + timedelta(days=5 + n),
         )
     page = credits_page.get(PAGE)
     assert page.text.count("chip-warn") == 3
@@ -180,14 +180,14 @@ def sheet(credits_page: Client, **query: str) -> list[list[str]]:
     return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))
 
 
-def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: User, still: SetClock) -> None:
+def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
     task = history.cancelled(alice)
     ledger.grant(
         user=alice,
         user_credits=1500,
         idempotency_key="x",
         note="=cmd|'/c calc'!A1",
-        expires_at=still.at + timedelta(days=9),
+        expires_at=manual_clock.at + timedelta(days=9),
     )
     rows = sheet(credits_page)
     assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Valid until", "Video"]
@@ -197,13 +197,13 @@ def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: Us
     assert rows[3] == ["2026-09-01 12:00:00", "Charge", task.prompt, "-60", "0", "", video]
     assert [row[3] for row in sheet(credits_page, kind="videos")] == ["Credits", "-60"]
     assert len(sheet(credits_page, until="2026-08-31")) == 1
-    VideoTask.objects.filter(pk=task.pk).update(deleted_at=still.at)
+    VideoTask.objects.filter(pk=task.pk).update(deleted_at=manual_clock.at)
     assert [row[2] for row in sheet(credits_page)[2:4]] == ["Deleted video"] * 2
     assert ledger.balance_of(alice) == 1560
 
 
 def test_the_csv_is_in_the_reader_s_language_and_zone(
-    credits_page: Client, alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    credits_page: Client, alice: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(statements, "BATCH_SIZE", 2)
     User.objects.filter(pk=alice.pk).update(language="zh-hans", time_zone="Asia/Shanghai")
@@ -220,7 +220,7 @@ def test_the_csv_is_in_the_reader_s_language_and_zone(
 
 
 def test_the_csv_is_only_for_its_owner(
-    client: Client, credits_page: Client, alice: User, bob: User, still: SetClock
+    client: Client, credits_page: Client, alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
     give_credits(bob, 7)
     assert len(sheet(credits_page)) == 1

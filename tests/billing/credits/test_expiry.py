@@ -10,8 +10,8 @@ from billing.audit import runner as audit_runner
 from billing.credits import expiry, ledger
 from billing.models import CreditAccount, CreditLot
 from tests.billing import history
-from tests.billing.conftest import SetClock
 from tests.billing.credits.test_lots import charge, give, left, money, refund
+from tests.clocks import ManualClock
 from videos.models import VideoTask
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.django_db
 DAY = 86400
 
 
-def test_a_lot_expires_once_at_its_time(alice: User, still: SetClock) -> None:
-    lot = give(alice, 30, days=3, clock=still)
+def test_a_lot_expires_once_at_its_time(alice: User, manual_clock: ManualClock) -> None:
+    lot = give(alice, 30, days=3, clock=manual_clock)
     give(alice, 100)
     charge(alice, 10)
     assert expiry.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
-    still.sleep(3 * DAY)
+    manual_clock.sleep(3 * DAY)
     assert expiry.expire_due() == 1
     assert expiry.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
@@ -36,44 +36,44 @@ def test_a_lot_expires_once_at_its_time(alice: User, still: SetClock) -> None:
     assert (entry.idempotency_key, entry.amount) == (f"expiry:lot:{lot.pk}", -20)
     assert (entry.note, entry.reference) == (ledger.EXPIRY_NOTE, f"lot:{lot.pk}")
     lot.refresh_from_db()
-    assert (lot.remaining, lot.expired_at) == (0, still.at)
+    assert (lot.remaining, lot.expired_at) == (0, manual_clock.at)
     assert money(alice) == (100, [("grant", 30), ("grant", 100), ("charge", -10), ("expiry", -20)])
     assert {problem.invariant for problem in audit_runner.find_problems()} == {"I22"}, (
         "only that the job of this test is no video"
     )
 
 
-def test_credits_without_an_expiry_never_expire(alice: User, still: SetClock) -> None:
+def test_credits_without_an_expiry_never_expire(alice: User, manual_clock: ManualClock) -> None:
     lot = give(alice, 30)
-    still.sleep(10_000 * DAY)
+    manual_clock.sleep(10_000 * DAY)
     assert expiry.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
     assert money(alice) == (30, [("grant", 30)])
 
 
-def test_expired_credits_can_be_spent_until_they_are_removed(alice: User, still: SetClock) -> None:
-    give(alice, 30, days=1, clock=still)
-    still.sleep(DAY + 60)
+def test_expired_credits_can_be_spent_until_they_are_removed(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 30, days=1, clock=manual_clock)
+    manual_clock.sleep(DAY + 60)
     charge(alice, 20)
     assert expiry.expire_due() == 1
     assert money(alice) == (0, [("grant", 30), ("charge", -20), ("expiry", -10)])
 
 
-def test_a_video_that_waits_keeps_its_credits_and_its_refund_gets_grace(alice: User, still: SetClock) -> None:
-    give(alice, 60, days=1, clock=still)
+def test_a_video_that_waits_keeps_its_credits_and_its_refund_gets_grace(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 60, days=1, clock=manual_clock)
     charge(alice, 60)
-    still.sleep(2 * DAY)
+    manual_clock.sleep(2 * DAY)
     assert expiry.expire_due() == 0
     refund()
     assert money(alice) == (60, [("grant", 60), ("charge", -60), ("refund", 60)])
-    still.sleep(7 * DAY)
+    manual_clock.sleep(7 * DAY)
     assert expiry.expire_due() == 1
     assert money(alice)[0] == 0
 
 
-def test_a_run_expires_the_longest_overdue_lots_first_up_to_its_limit(alice: User, still: SetClock) -> None:
-    later, first = give(alice, 2, days=2, clock=still), give(alice, 1, days=1, clock=still)
-    still.sleep(3 * DAY)
+def test_a_run_expires_the_longest_overdue_lots_first_up_to_its_limit(alice: User, manual_clock: ManualClock) -> None:
+    later, first = give(alice, 2, days=2, clock=manual_clock), give(alice, 1, days=1, clock=manual_clock)
+    manual_clock.sleep(3 * DAY)
     assert expiry.expire_due(limit=1) == 1
     assert left(first, later) == [0, 2]
     assert expiry.expire_due(limit=1) == 1
@@ -81,26 +81,26 @@ def test_a_run_expires_the_longest_overdue_lots_first_up_to_its_limit(alice: Use
 
 
 def test_one_inconsistent_account_does_not_stop_other_lots_from_expiring(
-    alice: User, bob: User, still: SetClock
+    alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
-    give(alice, 30, days=1, clock=still)
-    give(bob, 5, days=2, clock=still)
+    give(alice, 30, days=1, clock=manual_clock)
+    give(bob, 5, days=2, clock=manual_clock)
     CreditAccount.objects.filter(user=alice).update(balance=29)
-    still.sleep(3 * DAY)
+    manual_clock.sleep(3 * DAY)
     assert expiry.expire_due() == 1
     assert ledger.balance_of(alice) == 29
     assert ledger.balance_of(bob) == 0
     assert [entry.amount for entry in ledger.statement(bob)] == [-5, 5]
 
 
-def test_expiry_runs_every_two_minutes(alice: User, still: SetClock) -> None:
-    give(alice, 30, days=1, clock=still)
-    still.sleep(DAY)
+def test_expiry_runs_every_two_minutes(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 30, days=1, clock=manual_clock)
+    manual_clock.sleep(DAY)
     assert "lots" in sweep.enqueue_due()
     worker_tasks.lots()
     assert money(alice)[0] == 0
     assert "lots" not in sweep.enqueue_due()
-    still.sleep(121)
+    manual_clock.sleep(121)
     assert "lots" in sweep.enqueue_due()
 
 
@@ -110,33 +110,37 @@ def browser(user: User) -> Client:
     return client
 
 
-def test_a_notice_on_every_page_announces_expiring_credits_until_it_is_hidden(alice: User, still: SetClock) -> None:
+def test_a_notice_on_every_page_announces_expiring_credits_until_it_is_hidden(
+    alice: User, manual_clock: ManualClock
+) -> None:
     give(alice, 100)
     page = browser(alice)
     assert "strip" not in page.get("/videos/").text
-    give(alice, 30, days=5, clock=still)
+    give(alice, 30, days=5, clock=manual_clock)
     text = page.get("/videos/").text
     assert "<b>30 credits</b> expire on 6 Sep 12:00." in " ".join(text.split())
-    give(alice, 12, days=6, clock=still)
+    give(alice, 12, days=6, clock=manual_clock)
     assert "42 credits</b> expire within a week, 30 of them on" in " ".join(page.get("/videos/").text.split())
     assert "strip" not in page.get("/credits/").text, "that page shows the details"
     put_away = page.post("/credits/expiring/hide/", {"next": "/videos/?q=kite"})
     assert put_away["Location"] == "/videos/?q=kite"
     assert "strip" not in page.get("/videos/").text
-    still.sleep(4.5 * DAY)
+    manual_clock.sleep(4.5 * DAY)
     text = page.get("/videos/").text
     assert "strip-warn" in text, "the last day is announced again"
     assert page.post("/credits/expiring/hide/", {"next": "https://elsewhere.example/"})["Location"] == "/credits/"
-    still.sleep(10 * DAY)
+    manual_clock.sleep(10 * DAY)
     assert page.post("/credits/expiring/hide/")["Location"] == "/credits/"
     assert "strip" not in page.get("/videos/").text
     assert money(alice)[0] == 142
 
 
-def test_a_video_ordered_in_time_is_made_although_its_credits_would_have_expired(alice: User, still: SetClock) -> None:
+def test_a_video_ordered_in_time_is_made_although_its_credits_would_have_expired(
+    alice: User, manual_clock: ManualClock
+) -> None:
     task = history.waiting(alice)
-    CreditLot.objects.update(expires_at=still.at + timedelta(hours=1))
-    still.sleep(2 * 3600)
+    CreditLot.objects.update(expires_at=manual_clock.at + timedelta(hours=1))
+    manual_clock.sleep(2 * 3600)
     assert expiry.expire_due() == 0
     assert VideoTask.objects.get(pk=task.pk).status == VideoTask.Status.QUEUED
     assert money(alice) == (0, [("grant", 60), ("charge", -60)])

@@ -12,8 +12,8 @@ from accounts import user_actions
 from accounts.models import User
 from billing.credits import expiry, ledger
 from billing.models import CreditLot
-from tests.billing.conftest import SetClock
 from tests.billing.credits.test_lots import charge, give, money
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 
@@ -28,32 +28,32 @@ def mails() -> list[tuple[str, str]]:
     return sent
 
 
-def test_one_mail_is_sent_a_week_before_and_one_a_day_before(alice: User, still: SetClock) -> None:
-    give(alice, 30, days=30, clock=still)
+def test_one_mail_is_sent_a_week_before_and_one_a_day_before(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 30, days=30, clock=manual_clock)
     assert expiry.warn_due() == 0
-    still.sleep(22.9 * DAY)
+    manual_clock.sleep(22.9 * DAY)
     assert expiry.warn_due() == 0
-    still.sleep(0.2 * DAY)
+    manual_clock.sleep(0.2 * DAY)
     assert expiry.warn_due() == 1
     assert mails() == [(alice.email, "30 credits expire soon")]
-    still.sleep(4 * DAY)
+    manual_clock.sleep(4 * DAY)
     charge(alice, 10)
     assert expiry.warn_due() == 0
-    still.sleep(2 * DAY)
+    manual_clock.sleep(2 * DAY)
     assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
     assert mails() == [(alice.email, "20 credits expire soon")]
-    still.sleep(DAY)
+    manual_clock.sleep(DAY)
     assert expiry.warn_due() == 0
     assert money(alice) == (20, [("grant", 30), ("charge", -10)])
 
 
-def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User, still: SetClock) -> None:
+def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User, manual_clock: ManualClock) -> None:
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
-    give(alice, 30, days=9, clock=still)
-    give(alice, 5, days=9, clock=still)
-    give(alice, 1, days=8, clock=still)
-    give(alice, 9, days=3, clock=still)
-    still.sleep(2.5 * DAY)
+    give(alice, 30, days=9, clock=manual_clock)
+    give(alice, 5, days=9, clock=manual_clock)
+    give(alice, 1, days=8, clock=manual_clock)
+    give(alice, 9, days=3, clock=manual_clock)
+    manual_clock.sleep(2.5 * DAY)
     assert expiry.warn_due() == 1
     (message,) = outbox.outbox
     assert isinstance(message, EmailMultiAlternatives)
@@ -69,9 +69,9 @@ def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User
     assert money(alice)[0] == 45
 
 
-def test_the_mail_is_in_the_user_s_language(alice: User, still: SetClock) -> None:
+def test_the_mail_is_in_the_user_s_language(alice: User, manual_clock: ManualClock) -> None:
     User.objects.filter(pk=alice.pk).update(language="zh-hans")
-    give(alice, 30, days=1, clock=still)
+    give(alice, 30, days=1, clock=manual_clock)
     assert expiry.warn_due() == 1
     (message,) = outbox.outbox
     assert isinstance(message, EmailMultiAlternatives)
@@ -81,45 +81,47 @@ def test_the_mail_is_in_the_user_s_language(alice: User, still: SetClock) -> Non
 
 @pytest.mark.parametrize("days", [6, 7])
 def test_credits_that_last_a_week_or_less_are_announced_only_the_day_before(
-    alice: User, still: SetClock, days: int
+    alice: User, manual_clock: ManualClock, days: int
 ) -> None:
-    give(alice, 30, days=days, clock=still)
+    give(alice, 30, days=days, clock=manual_clock)
     assert expiry.warn_due() == 0
-    still.sleep((days - 1) * DAY)
+    manual_clock.sleep((days - 1) * DAY)
     assert expiry.warn_due() == 1
     assert money(alice)[0] == 30
 
 
-def test_after_an_outage_only_the_last_day_is_announced(alice: User, still: SetClock) -> None:
-    give(alice, 30, days=30, clock=still)
-    still.sleep(29.5 * DAY)
+def test_after_an_outage_only_the_last_day_is_announced(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 30, days=30, clock=manual_clock)
+    manual_clock.sleep(29.5 * DAY)
     assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
-    still.sleep(DAY)
+    manual_clock.sleep(DAY)
     assert expiry.warn_due() == 0, "what is gone is not announced"
     assert money(alice)[0] == 30
 
 
-def test_spent_credits_and_closed_accounts_cause_no_mail(alice: User, bob: User, olga: User, still: SetClock) -> None:
-    give(alice, 30, days=1, clock=still)
+def test_spent_credits_and_closed_accounts_cause_no_mail(
+    alice: User, bob: User, olga: User, manual_clock: ManualClock
+) -> None:
+    give(alice, 30, days=1, clock=manual_clock)
     charge(alice, 30)
-    give(bob, 30, days=1, clock=still)
+    give(bob, 30, days=1, clock=manual_clock)
     user_actions.close_account(user=bob, actor=None)
-    give(olga, 30, days=1, clock=still)
+    give(olga, 30, days=1, clock=manual_clock)
     user_actions.disable(user=olga, actor=None)
     assert expiry.warn_due() == 0
-    still.sleep(DAY)
+    manual_clock.sleep(DAY)
     assert expiry.expire_due() == 2, "their books go on"
     assert outbox.outbox == []
     assert [ledger.balance_of(user) for user in (alice, bob, olga)] == [0, 0, 0]
 
 
 def test_mails_are_sent_by_the_next_run_after_a_mail_server_outage(
-    alice: User, bob: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, bob: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(alice, 30, days=1, clock=still)
-    give(alice, 5, days=5, clock=still)
-    CreditLot.objects.filter(granted=5).update(created_at=still.at - timedelta(days=20))
-    give(bob, 30, days=1, clock=still)
+    give(alice, 30, days=1, clock=manual_clock)
+    give(alice, 5, days=5, clock=manual_clock)
+    CreditLot.objects.filter(granted=5).update(created_at=manual_clock.at - timedelta(days=20))
+    give(bob, 30, days=1, clock=manual_clock)
     asked = []
 
     def away(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -139,10 +141,10 @@ def test_mails_are_sent_by_the_next_run_after_a_mail_server_outage(
 
 
 def test_a_refused_address_is_not_tried_again_and_delays_no_other_mail(
-    alice: User, bob: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, bob: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(alice, 30, days=1, clock=still)
-    give(bob, 30, days=1, clock=still)
+    give(alice, 30, days=1, clock=manual_clock)
+    give(bob, 30, days=1, clock=manual_clock)
     send = EmailMultiAlternatives.send
 
     def refused(self: Any, *args: Any, **kwargs: Any) -> int:
@@ -157,9 +159,9 @@ def test_a_refused_address_is_not_tried_again_and_delays_no_other_mail(
 
 
 def test_lots_announced_by_another_run_are_skipped(
-    alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    give(alice, 30, days=1, clock=still)
+    give(alice, 30, days=1, clock=manual_clock)
     claim = expiry._mark_announced
 
     def overtaken(user: User) -> Any:

@@ -23,7 +23,7 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.audit import checks
 from billing.credits import expiry, ledger, lots
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 from tests.people import make_person
 
@@ -97,7 +97,7 @@ class Ledger(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.time = SetClock()
+        self.time = ManualClock()
         self.clock_replaced = clock.replaced(self.time)
         self.clock_replaced.__enter__()
         self.block = transaction.atomic()

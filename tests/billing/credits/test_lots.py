@@ -11,7 +11,7 @@ from billing.audit import runner as audit_runner
 from billing.credits import ledger, lots
 from billing.credits.lots import Holding
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 given = 0
 
 
-def give(user: User, user_credits: int, *, days: float | None = None, clock: SetClock | None = None) -> CreditLot:
+def give(user: User, user_credits: int, *, days: float | None = None, clock: ManualClock | None = None) -> CreditLot:
     """A grant that lasts so long, and its lot."""
     global given
     given += 1
@@ -56,10 +56,10 @@ def money(user: User) -> tuple[int, list[tuple[str, int]]]:
 # What comes
 
 
-def test_a_grant_opens_a_lot_with_its_expiry(alice: User, olga: User, still: SetClock) -> None:
-    dated = give(alice, 50, days=30, clock=still)
+def test_a_grant_opens_a_lot_with_its_expiry(alice: User, olga: User, manual_clock: ManualClock) -> None:
+    dated = give(alice, 50, days=30, clock=manual_clock)
     assert (dated.granted, dated.remaining, dated.is_grace) == (50, 50, False)
-    assert dated.expires_at == still.at + timedelta(days=30)
+    assert dated.expires_at == manual_clock.at + timedelta(days=30)
     assert str(dated) == "50 of 50"
     ledger.grant(
         user=alice, user_credits=500, idempotency_key="p", reference="payment:1", kind=LedgerEntry.Kind.PURCHASE
@@ -71,38 +71,40 @@ def test_a_grant_opens_a_lot_with_its_expiry(alice: User, olga: User, still: Set
     assert money(alice) == (557, [("grant", 50), ("purchase", 500), ("adjustment", 7)])
 
 
-def test_credits_cannot_be_granted_with_a_past_expiry(alice: User, still: SetClock) -> None:
+def test_credits_cannot_be_granted_with_a_past_expiry(alice: User, manual_clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="must expire in the future"):
-        ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="late", expires_at=still.at)
+        ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="late", expires_at=manual_clock.at)
     assert money(alice) == (0, [])
 
 
-def test_a_repeated_grant_keeps_its_first_expiry(alice: User, still: SetClock) -> None:
+def test_a_repeated_grant_keeps_its_first_expiry(alice: User, manual_clock: ManualClock) -> None:
     first = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
-    still.sleep(86400)
+    manual_clock.sleep(86400)
     again = ledger.grant(user=alice, user_credits=5, idempotency_key="g", note="x", expires_at=lots.days_from_now(30))
     assert again == first
     assert CreditLot.objects.get().expires_at == datetime(2026, 10, 1, 12, tzinfo=UTC)
     assert money(alice) == (5, [("grant", 5)])
 
 
-def test_a_day_ends_with_its_last_second_in_the_site_s_zone(settings: Settings, still: SetClock) -> None:
+def test_a_day_ends_with_its_last_second_in_the_site_s_zone(settings: Settings, manual_clock: ManualClock) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
     assert lots.end_of_day(date(2026, 12, 31)) == datetime(2026, 12, 31, 15, 59, 59, tzinfo=UTC)
     settings.TIME_ZONE = "Europe/Berlin"
     # The day on which clocks go back is an hour longer, and is used to its end.
     assert lots.end_of_day(date(2026, 10, 25)) == datetime(2026, 10, 25, 22, 59, 59, tzinfo=UTC)
     assert lots.days_from_now(0) is None
-    assert lots.days_from_now(2) == still.at + timedelta(days=2)
+    assert lots.days_from_now(2) == manual_clock.at + timedelta(days=2)
 
 
 # What goes
 
 
-def test_the_soonest_to_expire_is_spent_first_and_what_never_expires_last(alice: User, still: SetClock) -> None:
+def test_the_soonest_to_expire_is_spent_first_and_what_never_expires_last(
+    alice: User, manual_clock: ManualClock
+) -> None:
     never = give(alice, 100)
-    late = give(alice, 40, days=30, clock=still)
-    soon = give(alice, 30, days=3, clock=still)
+    late = give(alice, 40, days=30, clock=manual_clock)
+    soon = give(alice, 30, days=3, clock=manual_clock)
     entry = charge(alice, 60)
     assert left(soon, late, never) == [0, 10, 100]
     assert [(use.lot_id, use.amount) for use in LotUse.objects.filter(entry=entry).order_by("id")] == [
@@ -114,15 +116,15 @@ def test_the_soonest_to_expire_is_spent_first_and_what_never_expires_last(alice:
     assert money(alice)[0] == 99
 
 
-def test_of_lots_with_the_same_date_the_older_goes_first(alice: User, still: SetClock) -> None:
-    older, younger = give(alice, 10, days=5, clock=still), give(alice, 10, days=5, clock=still)
+def test_of_lots_with_the_same_date_the_older_goes_first(alice: User, manual_clock: ManualClock) -> None:
+    older, younger = give(alice, 10, days=5, clock=manual_clock), give(alice, 10, days=5, clock=manual_clock)
     charge(alice, 10)
     assert left(older, younger) == [0, 10]
     assert money(alice)[0] == 10
 
 
-def test_an_adjustment_down_takes_the_soonest_to_expire(alice: User, olga: User, still: SetClock) -> None:
-    never, soon = give(alice, 10), give(alice, 10, days=5, clock=still)
+def test_an_adjustment_down_takes_the_soonest_to_expire(alice: User, olga: User, manual_clock: ManualClock) -> None:
+    never, soon = give(alice, 10), give(alice, 10, days=5, clock=manual_clock)
     ledger.adjust(user=alice, user_credits=-15, idempotency_key="a", note="counted twice", actor=olga)
     assert left(soon, never) == [0, 5]
     assert money(alice) == (5, [("grant", 10), ("grant", 10), ("adjustment", -15)])
@@ -158,45 +160,45 @@ def test_a_lot_can_hold_neither_less_than_nothing_nor_more_than_it_was_given(ali
 # What comes back
 
 
-def test_a_refund_goes_back_to_the_lots_it_came_from(alice: User, still: SetClock) -> None:
-    soon, never = give(alice, 30, days=3, clock=still), give(alice, 100)
+def test_a_refund_goes_back_to_the_lots_it_came_from(alice: User, manual_clock: ManualClock) -> None:
+    soon, never = give(alice, 30, days=3, clock=manual_clock), give(alice, 100)
     charge(alice, 60)
-    later = give(alice, 5, days=1, clock=still)
+    later = give(alice, 5, days=1, clock=manual_clock)
     refund()
     assert left(soon, never, later) == [30, 100, 5]
     assert CreditLot.objects.count() == 3
     assert money(alice) == (135, [("grant", 30), ("grant", 100), ("charge", -60), ("grant", 5), ("refund", 60)])
 
 
-def test_a_refund_of_expired_credits_opens_a_grace_lot(alice: User, still: SetClock) -> None:
-    soon, never = give(alice, 30, days=3, clock=still), give(alice, 100)
+def test_a_refund_of_expired_credits_opens_a_grace_lot(alice: User, manual_clock: ManualClock) -> None:
+    soon, never = give(alice, 30, days=3, clock=manual_clock), give(alice, 100)
     charge(alice, 60)
-    still.sleep(3 * 86400)
+    manual_clock.sleep(3 * 86400)
     entry = refund()
     assert left(soon, never) == [0, 100]
     grace = CreditLot.objects.get(is_grace=True)
     assert (grace.entry, grace.granted, grace.remaining) == (entry, 30, 30)
-    assert grace.expires_at == still.at + timedelta(days=7)
+    assert grace.expires_at == manual_clock.at + timedelta(days=7)
     assert money(alice)[0] == 130
     charge(alice, 40, "charge:2")
     assert left(grace, never) == [0, 90]
 
 
-def test_how_long_grace_lasts_is_a_setting(alice: User, still: SetClock, settings: Settings) -> None:
+def test_how_long_grace_lasts_is_a_setting(alice: User, manual_clock: ManualClock, settings: Settings) -> None:
     settings.GRACE_DAYS = 2
-    give(alice, 30, days=3, clock=still)
+    give(alice, 30, days=3, clock=manual_clock)
     charge(alice, 30)
-    still.sleep(5 * 86400)
+    manual_clock.sleep(5 * 86400)
     refund()
-    assert CreditLot.objects.get(is_grace=True).expires_at == still.at + timedelta(days=2)
+    assert CreditLot.objects.get(is_grace=True).expires_at == manual_clock.at + timedelta(days=2)
     assert money(alice) == (30, [("grant", 30), ("charge", -30), ("refund", 30)])
 
 
-def test_an_expired_grace_lot_gets_a_new_grace_lot_on_refund(alice: User, still: SetClock) -> None:
-    give(alice, 30, days=1, clock=still)
+def test_an_expired_grace_lot_gets_a_new_grace_lot_on_refund(alice: User, manual_clock: ManualClock) -> None:
+    give(alice, 30, days=1, clock=manual_clock)
     for n in range(3):
         charge(alice, 30, f"charge:{n}")
-        still.sleep(8 * 86400)
+        manual_clock.sleep(8 * 86400)
         refund(f"charge:{n}")
     assert CreditLot.objects.filter(is_grace=True).count() == 3
     assert money(alice)[0] == 30
@@ -219,15 +221,15 @@ def test_a_charge_that_used_no_lot_is_refunded_without_expiry(alice: User) -> No
 # What a person reads
 
 
-def test_holdings_are_listed_in_the_order_they_are_spent(alice: User, bob: User, still: SetClock) -> None:
+def test_holdings_are_listed_in_the_order_they_are_spent(alice: User, bob: User, manual_clock: ManualClock) -> None:
     give(bob, 1)
     give(alice, 100)
     give(alice, 50)
-    give(alice, 10, days=9, clock=still)
-    give(alice, 20, days=9, clock=still)
-    give(alice, 5, days=2, clock=still)
+    give(alice, 10, days=9, clock=manual_clock)
+    give(alice, 20, days=9, clock=manual_clock)
+    give(alice, 5, days=2, clock=manual_clock)
     charge(alice, 6)
     assert lots.list_holdings(alice) == [
-        Holding(29, still.at + timedelta(days=9), is_grace=False), Holding(150, None, is_grace=False)
+        Holding(29, manual_clock.at + timedelta(days=9), is_grace=False), Holding(150, None, is_grace=False)
     ]  # fmt: skip
     assert money(alice)[0] == 179

@@ -13,7 +13,7 @@ from accounts.models import User
 from billing.credits import ledger, lots, vouchers
 from billing.credits.vouchers import Reason
 from billing.models import CreditLot, Voucher, VoucherUse
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +81,7 @@ def test_full_width_characters_and_missing_dashes_are_accepted() -> None:
     assert vouchers.normalise_code(" -- ") == ""
 
 
-def test_the_credits_of_a_code_last_as_long_as_set(alice: User, still: SetClock) -> None:
+def test_the_credits_of_a_code_last_as_long_as_set(alice: User, manual_clock: ManualClock) -> None:
     vouchers.redeem(user=alice, typed=voucher(credits_last_days=30).code)
     assert CreditLot.objects.get().expires_at == lots.days_from_now(30)
     assert money(alice) == (50, [("grant", 50)])
@@ -98,9 +98,9 @@ def test_a_code_is_used_once_per_user_up_to_its_maximum(alice: User, bob: User, 
     assert (money(alice), money(bob), money(olga)) == ((50, [("grant", 50)]), (50, [("grant", 50)]), (0, []))
 
 
-def test_a_code_expires(alice: User, still: SetClock) -> None:
-    code = voucher(valid_until=still.at + timedelta(days=1)).code
-    still.sleep(86400)
+def test_a_code_expires(alice: User, manual_clock: ManualClock) -> None:
+    code = voucher(valid_until=manual_clock.at + timedelta(days=1)).code
+    manual_clock.sleep(86400)
     assert refused(alice, code) == Reason.EXPIRED
     assert money(alice) == (0, [])
 
@@ -116,21 +116,21 @@ def test_a_withdrawn_code_counts_as_unknown_and_redeemed_credits_stay(alice: Use
 # Guessing
 
 
-def test_after_too_many_guesses_even_a_valid_code_is_refused(alice: User, bob: User, still: SetClock) -> None:
+def test_after_too_many_guesses_even_a_valid_code_is_refused(alice: User, bob: User, manual_clock: ManualClock) -> None:
     code = voucher().code
     for n in range(vouchers.WRONG_CODES_BY_USER.amount):
         assert refused(alice, f"ABCD-{n}") == Reason.UNKNOWN
-    still.sleep(60)
+    manual_clock.sleep(60)
     with pytest.raises(vouchers.TooManyWrongCodes, match="again in 14 min") as answer:
         vouchers.redeem(user=alice, typed=code)
     assert answer.value.minutes == 14
     vouchers.redeem(user=bob, typed=voucher().code)
-    still.sleep(14 * 60)
+    manual_clock.sleep(14 * 60)
     vouchers.redeem(user=alice, typed=code)
     assert (money(alice)[0], money(bob)[0]) == (50, 50)
 
 
-def test_one_client_address_is_limited_across_users(alice: User, bob: User, still: SetClock) -> None:
+def test_one_client_address_is_limited_across_users(alice: User, bob: User, manual_clock: ManualClock) -> None:
     for number in range(vouchers.WRONG_CODES_BY_CLIENT.amount // vouchers.WRONG_CODES_BY_USER.amount):
         guesser = make_person(f"guesser{number}@example.com")
         for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
@@ -169,9 +169,9 @@ def test_the_page_redeems_a_code_and_shows_the_credits(credits_page: Client, ali
 
 
 def test_the_page_shows_why_a_code_is_refused_and_keeps_the_input(
-    credits_page: Client, alice: User, bob: User, still: SetClock
+    credits_page: Client, alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
-    late, used = voucher(valid_until=still.at), voucher()
+    late, used = voucher(valid_until=manual_clock.at), voucher()
     gone, mine = voucher(), voucher(max_uses=2)
     vouchers.withdraw(voucher_id=gone.pk)
     vouchers.redeem(user=bob, typed=used.code)
@@ -195,10 +195,10 @@ def test_the_page_shows_why_a_code_is_refused_and_keeps_the_input(
     assert money(alice) == (50, [("grant", 50)])
 
 
-def test_the_page_says_when_to_try_again(credits_page: Client, alice: User, still: SetClock) -> None:
+def test_the_page_says_when_to_try_again(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
     for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
         credits_page.post(PAGE, {"code": "ABCD"})
-    still.sleep(60)
+    manual_clock.sleep(60)
     answer = credits_page.post(PAGE, {"code": voucher().code})
     assert "Try again in 14 minutes." in answer.text
     assert money(alice) == (0, [])

@@ -14,16 +14,16 @@ from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, ProviderAccount, Spend, UserHold, WatchTrip
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
 from tests.billing.guard.unusual_spending import NOON, NOTHING, is_paused, look, now_of, ordered
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _at_noon(still: SetClock, settings: Settings) -> None:
-    still.at = NOON
+def _at_noon(manual_clock: ManualClock, settings: Settings) -> None:
+    manual_clock.at = NOON
     settings.TIME_ZONE = "UTC"
 
 
@@ -39,7 +39,7 @@ def test_failures_at_the_provider_pause_it(account: ProviderAccount) -> None:
     assert now_of(account).pause_code == "unusual_spend"
 
 
-def test_after_a_trip_only_later_jobs_count(account: ProviderAccount, still: SetClock) -> None:
+def test_after_a_trip_only_later_jobs_count(account: ProviderAccount, manual_clock: ManualClock) -> None:
     asked: list[datetime] = []
 
     def ended(since: datetime) -> RecentOutcomes:
@@ -47,16 +47,16 @@ def test_after_a_trip_only_later_jobs_count(account: ProviderAccount, still: Set
         return RecentOutcomes(20, {"generation": 20}) if len(asked) == 1 else NOTHING
 
     anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
-    still.sleep(5 * 60)
+    manual_clock.sleep(5 * 60)
     provider_accounts.resume_account(account_id=account.pk)
     anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
-    still.sleep(60)
+    manual_clock.sleep(60)
     anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
     resumed = NOON + timedelta(minutes=5)
     assert asked == [NOON - timedelta(hours=1), resumed, resumed]
-    still.sleep(2 * 3600)
+    manual_clock.sleep(2 * 3600)
     anomalies.check_anomalies(account_id=account.pk, outcomes_since=ended)
-    assert asked[-1] == still.at - timedelta(hours=1)
+    assert asked[-1] == manual_clock.at - timedelta(hours=1)
 
 
 def orders_of(user: User, count: int, *, minutes_ago: float = 1) -> None:
@@ -102,16 +102,16 @@ def test_a_user_s_usual_number_of_orders_is_no_burst(account: ProviderAccount, a
 
 @pytest.mark.usefixtures("generous")
 def test_a_hold_ends_and_the_same_orders_do_not_trip_again(
-    account: ProviderAccount, alice: User, still: SetClock, settings: Settings
+    account: ProviderAccount, alice: User, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 5
     orders_of(alice, 31)
     look(account)
-    still.sleep(5 * 60)
+    manual_clock.sleep(5 * 60)
     assert user_holds.find_active_hold(alice.pk) is None
     assert look(account) == []
     trip = WatchTrip.objects.get()
-    assert (trip.ended_at, trip.by_person) == (still.at, False)
+    assert (trip.ended_at, trip.by_person) == (manual_clock.at, False)
     assert Alert.objects.get().resolved_at is not None
     assert user_holds.delete_expired() == 1
     assert not UserHold.objects.exists()
@@ -119,14 +119,14 @@ def test_a_hold_ends_and_the_same_orders_do_not_trip_again(
 
 @pytest.mark.usefixtures("generous")
 def test_a_user_released_by_an_operator_trips_at_twice_the_orders(
-    account: ProviderAccount, alice: User, still: SetClock
+    account: ProviderAccount, alice: User, manual_clock: ManualClock
 ) -> None:
     orders_of(alice, 31)
     look(account)
     assert user_holds.release(user_id=alice.pk)
     assert look(account) == []
     assert WatchTrip.objects.get().by_person
-    still.sleep(60)
+    manual_clock.sleep(60)
     orders_of(alice, 62, minutes_ago=-0.5)
     assert look(account) == []
     orders_of(alice, 1, minutes_ago=-0.5)

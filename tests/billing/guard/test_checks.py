@@ -18,7 +18,7 @@ from billing.guard import circuit_breaker, wait_reasons
 from billing.models import PaidCall, ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
@@ -172,50 +172,52 @@ def wait(
     return found
 
 
-def test_a_job_that_fits_does_not_wait(still: SetClock, account: ProviderAccount, new_spend: NewSpend) -> None:
+def test_a_job_that_fits_does_not_wait(
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
+) -> None:
     assert wait(new_spend(), account) is None
 
 
 def test_a_paused_job_is_checked_again_soon(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, olga: User
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, olga: User
 ) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="moving")
-    assert wait(new_spend(), account) == guard_checks.Wait("paused", still.at + timedelta(seconds=15))
+    assert wait(new_spend(), account) == guard_checks.Wait("paused", manual_clock.at + timedelta(seconds=15))
 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
 def test_a_parked_account_sends_nothing(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
 ) -> None:
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
-    assert wait(new_spend(), account) == guard_checks.Wait(parked_as, still.at + timedelta(seconds=15))
+    assert wait(new_spend(), account) == guard_checks.Wait(parked_as, manual_clock.at + timedelta(seconds=15))
 
 
 def test_no_job_is_sent_with_an_unknown_or_old_balance(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = new_spend()
-    still.sleep(120)
+    manual_clock.sleep(120)
     assert wait(job, account) is None
-    still.sleep(1)
-    assert wait(job, account) == guard_checks.Wait("balance_unknown", still.at + timedelta(seconds=2))
+    manual_clock.sleep(1)
+    assert wait(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
     ProviderAccount.objects.update(balance=None)
-    assert wait(job, account) == guard_checks.Wait("balance_unknown", still.at + timedelta(seconds=2))
+    assert wait(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
 
 
 @pytest.mark.parametrize(
     ("balance", "goes"), [("500", False), ("500.01", True), ("560", True), ("60", False), ("0", False)]
 )
 def test_the_balance_must_stay_above_the_threshold(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, balance: str, goes: bool
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, balance: str, goes: bool
 ) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
     found = wait(new_spend(), account)
-    assert found == (None if goes else guard_checks.Wait("balance", still.at + timedelta(seconds=15)))
+    assert found == (None if goes else guard_checks.Wait("balance", manual_clock.at + timedelta(seconds=15)))
 
 
 def test_promised_credits_count_as_spent(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.CRITICAL_BALANCE_THRESHOLD = Decimal(0)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(100))
@@ -229,48 +231,48 @@ def test_promised_credits_count_as_spent(
 
 
 def test_slots_are_limited_per_user_and_in_total(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER, settings.MAX_CONCURRENT_VIDEOS = 3, 10
     job = new_spend()
     assert wait(job, account, running=9, running_of_user=2) is None
     assert wait(job, account, running=9, running_of_user=3) == guard_checks.Wait(
-        "own_slot", still.at + timedelta(seconds=2)
+        "own_slot", manual_clock.at + timedelta(seconds=2)
     )
     assert wait(job, account, running=10, running_of_user=2) == guard_checks.Wait(
-        "slot", still.at + timedelta(seconds=2)
+        "slot", manual_clock.at + timedelta(seconds=2)
     )
 
 
 def test_a_job_waits_while_the_rate_limit_is_reached(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     settings.PROVIDER_RATE_LIMIT, settings.PROVIDER_RATE_WINDOW_S = 2, 10
     first, second, third = new_spend(), new_spend(), new_spend()
     spend.promise(spend=first, account=account)
     assert wait(third, account) is None
     spend.promise(spend=second, account=account)
-    assert wait(third, account) == guard_checks.Wait("rate", still.at + timedelta(seconds=1))
-    still.sleep(60)
+    assert wait(third, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
+    manual_clock.sleep(60)
     assert wait(third, account), "as long as they are in flight they may still arrive"
     for job in (first, second):
         spend.record_answer(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
-    still.sleep(9.99)
+    manual_clock.sleep(9.99)
     assert wait(third, account)
-    still.sleep(0.02)
+    manual_clock.sleep(0.02)
     assert wait(third, account) is None
 
 
 def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
     circuit_breaker.record_failure(account.pk, detail="503", at_once=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
     assert wait(job, account) == guard_checks.Wait("breaker", account.breaker_until)
-    still.at = account.breaker_until
-    assert wait(job, account) == guard_checks.Wait("breaker", still.at + timedelta(seconds=2)), (
+    manual_clock.at = account.breaker_until
+    assert wait(job, account) == guard_checks.Wait("breaker", manual_clock.at + timedelta(seconds=2)), (
         "the balance comes first"
     )
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
@@ -278,18 +280,18 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     circuit_breaker.start_probe(account)
     found = wait(job, account)
     assert found is not None
-    assert (found.code, found.until) == ("breaker", still.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
+    assert (found.code, found.until) == ("breaker", manual_clock.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
 
 
 def test_a_job_waits_while_as_many_calls_are_in_flight_as_may_fail(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
     for _ in range(settings.BREAKER_FAILURES):
         spend.promise(spend=new_spend(), account=account)
-    assert wait(job, account) == guard_checks.Wait("rate", still.at + timedelta(seconds=1))
+    assert wait(job, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
 
 
 def test_a_wait_is_a_value() -> None:
-    at = SetClock().at
+    at = ManualClock().at
     assert guard_checks.Wait("slot", at) == replace(guard_checks.Wait("rate", at), code="slot")

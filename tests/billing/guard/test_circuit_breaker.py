@@ -13,7 +13,8 @@ from billing.guard import circuit_breaker
 from billing.models import Alert, PaidCall, ProviderAccount, ProviderOutcome
 from billing.provider import accounts as provider_accounts
 from billing.provider import keys as provider_keys
-from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.conftest import NewSpend
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 State = ProviderAccount.Breaker
@@ -37,29 +38,29 @@ def fail(account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, at
     return now(account)
 
 
-def rest_s(account: ProviderAccount, still: SetClock) -> float:
+def rest_s(account: ProviderAccount, manual_clock: ManualClock) -> float:
     assert account.breaker_until is not None
-    return (account.breaker_until - still.at) / timedelta(seconds=1)
+    return (account.breaker_until - manual_clock.at) / timedelta(seconds=1)
 
 
-def rested(account: ProviderAccount, still: SetClock) -> ProviderAccount:
+def rested(account: ProviderAccount, manual_clock: ManualClock) -> ProviderAccount:
     """The rest is over and the free balance call was well."""
     assert account.breaker_until is not None
-    still.at = account.breaker_until
+    manual_clock.at = account.breaker_until
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     return now(account)
 
 
-def test_f16_it_opens_after_five_failures_with_one_alert(still: SetClock, account: ProviderAccount) -> None:
+def test_f16_it_opens_after_five_failures_with_one_alert(manual_clock: ManualClock, account: ProviderAccount) -> None:
     assert fail(account, 4).breaker == State.CLOSED
     assert not Alert.objects.exists()
     assert fail(account).breaker == State.OPEN
-    assert account.breaker_at == still.at
-    assert rest_s(account, still) == pytest.approx(30, rel=0.11)
+    assert account.breaker_at == manual_clock.at
+    assert rest_s(account, manual_clock) == pytest.approx(30, rel=0.11)
     assert Alert.objects.get().cause == account.cause
 
 
-def test_five_failures_among_the_last_ten_calls_open_it(still: SetClock, account: ProviderAccount) -> None:
+def test_five_failures_among_the_last_ten_calls_open_it(manual_clock: ManualClock, account: ProviderAccount) -> None:
     for _ in range(4):
         fail(account)
         circuit_breaker.record_success(account.pk)
@@ -67,7 +68,7 @@ def test_five_failures_among_the_last_ten_calls_open_it(still: SetClock, account
     assert fail(account).breaker == State.OPEN
 
 
-def test_few_failures_among_many_successes_do_not_open_it(still: SetClock, account: ProviderAccount) -> None:
+def test_few_failures_among_many_successes_do_not_open_it(manual_clock: ManualClock, account: ProviderAccount) -> None:
     for _ in range(10):
         fail(account)
         for _ in range(2):
@@ -76,15 +77,17 @@ def test_few_failures_among_many_successes_do_not_open_it(still: SetClock, accou
 
 
 def test_failures_older_than_the_window_are_forgotten(
-    still: SetClock, account: ProviderAccount, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, settings: Settings
 ) -> None:
     fail(account, 4)
-    still.sleep(settings.BREAKER_WINDOW_S)
+    manual_clock.sleep(settings.BREAKER_WINDOW_S)
     assert fail(account, 4).breaker == State.CLOSED
     assert fail(account).breaker == State.OPEN
 
 
-def test_thresholds_come_from_the_settings(still: SetClock, account: ProviderAccount, settings: Settings) -> None:
+def test_thresholds_come_from_the_settings(
+    manual_clock: ManualClock, account: ProviderAccount, settings: Settings
+) -> None:
     settings.BREAKER_FAILURES, settings.BREAKER_OF = 2, 2
     fail(account)
     circuit_breaker.record_success(account.pk)
@@ -92,27 +95,27 @@ def test_thresholds_come_from_the_settings(still: SetClock, account: ProviderAcc
     assert fail(account).breaker == State.OPEN
 
 
-def test_one_accounts_failures_do_not_open_anothers(still: SetClock, account: ProviderAccount) -> None:
+def test_one_accounts_failures_do_not_open_anothers(manual_clock: ManualClock, account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key="another-key", label="Another")
     fail(other, 4)
     assert fail(account).breaker == State.CLOSED
 
 
-def test_maintenance_opens_it_at_once(still: SetClock, account: ProviderAccount) -> None:
+def test_maintenance_opens_it_at_once(manual_clock: ManualClock, account: ProviderAccount) -> None:
     assert fail(account, at_once=True).breaker == State.OPEN
 
 
 # Free questions
 
 
-def test_free_calls_are_counted_separately(still: SetClock, account: ProviderAccount) -> None:
+def test_free_calls_are_counted_separately(manual_clock: ManualClock, account: ProviderAccount) -> None:
     fail(account, 4, call=Call.POLL)
     assert fail(account, 4).breaker == State.CLOSED
     assert fail(account, call=Call.BALANCE).breaker == State.OPEN
 
 
 def test_successful_free_calls_offset_free_failures_but_not_paid_ones(
-    still: SetClock, account: ProviderAccount
+    manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     for _ in range(6):
         fail(account, call=Call.POLL)
@@ -123,28 +126,30 @@ def test_successful_free_calls_offset_free_failures_but_not_paid_ones(
 
 
 def test_a_successful_free_call_without_failures_writes_nothing(
-    still: SetClock, account: ProviderAccount, django_assert_num_queries: DjangoAssertNumQueries
+    manual_clock: ManualClock, account: ProviderAccount, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     with django_assert_num_queries(1):
         circuit_breaker.record_success(account.pk, call=Call.POLL)
     assert not ProviderOutcome.objects.exists()
 
 
-def test_a_paid_answer_is_kept_for_a_day(still: SetClock, account: ProviderAccount) -> None:
+def test_a_paid_answer_is_kept_for_a_day(manual_clock: ManualClock, account: ProviderAccount) -> None:
     circuit_breaker.record_success(account.pk)
     fail(account)
     assert [str(row) for row in ProviderOutcome.objects.all()] == ["12:00:00 502", "12:00:00 ok"]
     assert circuit_breaker.delete_old_outcomes() == 0
-    still.sleep(86_401)
+    manual_clock.sleep(86_401)
     assert circuit_breaker.delete_old_outcomes() == 2
 
 
 # Open and half-open
 
 
-def test_calls_in_flight_when_it_opened_do_not_change_the_rest(still: SetClock, account: ProviderAccount) -> None:
+def test_calls_in_flight_when_it_opened_do_not_change_the_rest(
+    manual_clock: ManualClock, account: ProviderAccount
+) -> None:
     until = fail(account, 5).breaker_until
-    still.sleep(10)
+    manual_clock.sleep(10)
     fail(account, 3)
     fail(account, 6, call=Call.POLL)
     fail(account, call=Call.BALANCE)
@@ -152,110 +157,112 @@ def test_calls_in_flight_when_it_opened_do_not_change_the_rest(still: SetClock, 
     assert (now(account).breaker, account.breaker_until, account.breaker_opened) == (State.OPEN, until, 1)
 
 
-def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(still: SetClock, account: ProviderAccount) -> None:
+def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(manual_clock: ManualClock, account: ProviderAccount) -> None:
     fail(account, 5)
     for expected_s in (60, 120, 240, 480, 600, 600):
-        circuit_breaker.start_probe(rested(account, still))
+        circuit_breaker.start_probe(rested(account, manual_clock))
         assert now(account).breaker == State.HALF_OPEN
         fail(account)
         assert account.breaker == State.OPEN
-        assert rest_s(account, still) == pytest.approx(expected_s, rel=0.11)
+        assert rest_s(account, manual_clock) == pytest.approx(expected_s, rel=0.11)
 
 
 def test_a_failed_balance_call_after_the_rest_opens_the_breaker_again(
-    still: SetClock, account: ProviderAccount
+    manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
     assert account.breaker_until is not None
-    still.at = account.breaker_until
-    assert rest_s(fail(account, call=Call.BALANCE), still) == pytest.approx(60, rel=0.11)
+    manual_clock.at = account.breaker_until
+    assert rest_s(fail(account, call=Call.BALANCE), manual_clock) == pytest.approx(60, rel=0.11)
     assert account.breaker == State.OPEN
 
 
-def test_free_failures_during_a_probe_do_not_fail_the_probe(still: SetClock, account: ProviderAccount) -> None:
+def test_free_failures_during_a_probe_do_not_fail_the_probe(
+    manual_clock: ManualClock, account: ProviderAccount
+) -> None:
     fail(account, 5)
-    circuit_breaker.start_probe(rested(account, still))
+    circuit_breaker.start_probe(rested(account, manual_clock))
     assert fail(account, call=Call.POLL).breaker == State.HALF_OPEN
     assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
 
 
 def test_a_failed_balance_call_after_a_lost_probe_opens_the_breaker_again(
-    still: SetClock, account: ProviderAccount
+    manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
-    circuit_breaker.start_probe(rested(account, still))
+    circuit_breaker.start_probe(rested(account, manual_clock))
     lost = now(account)
     assert lost.breaker_until is not None
-    still.at = lost.breaker_until
+    manual_clock.at = lost.breaker_until
     again = fail(account, call=Call.BALANCE)
     assert again.breaker == State.OPEN
-    assert rest_s(again, still) == pytest.approx(60, rel=0.11)
+    assert rest_s(again, manual_clock) == pytest.approx(60, rel=0.11)
 
 
 def test_a_successful_probe_closes_the_breaker_and_resolves_the_alert(
-    still: SetClock, account: ProviderAccount
+    manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     fail(account, 5)
-    circuit_breaker.start_probe(rested(account, still))
+    circuit_breaker.start_probe(rested(account, manual_clock))
     circuit_breaker.record_success(account.pk, call=Call.POLL)
     assert now(account).breaker == State.HALF_OPEN
     circuit_breaker.record_success(account.pk)
     assert (now(account).breaker, account.breaker_opened, account.breaker_until) == (State.CLOSED, 0, None)
-    assert account.breaker_at == still.at
-    assert Alert.objects.get().resolved_at == still.at
-    assert circuit_breaker.count_failures(account, still.at) == 0
-    still.sleep(1)
+    assert account.breaker_at == manual_clock.at
+    assert Alert.objects.get().resolved_at == manual_clock.at
+    assert circuit_breaker.count_failures(account, manual_clock.at) == 0
+    manual_clock.sleep(1)
     assert fail(account, 4).breaker == State.CLOSED
     assert fail(account).breaker == State.OPEN
-    assert rest_s(account, still) == pytest.approx(30, rel=0.11)
+    assert rest_s(account, manual_clock) == pytest.approx(30, rel=0.11)
 
 
 # Who may go
 
 
 def test_after_the_rest_the_balance_is_read_then_one_probe_is_sent(
-    still: SetClock, account: ProviderAccount, settings: Settings
+    manual_clock: ManualClock, account: ProviderAccount, settings: Settings
 ) -> None:
     fail(account, 5)
-    assert circuit_breaker.next_call_at(account, still.at) == account.breaker_until
+    assert circuit_breaker.next_call_at(account, manual_clock.at) == account.breaker_until
     assert account.breaker_until is not None
-    still.at = account.breaker_until
-    assert circuit_breaker.next_call_at(account, still.at) == still.at + timedelta(seconds=2)
+    manual_clock.at = account.breaker_until
+    assert circuit_breaker.next_call_at(account, manual_clock.at) == manual_clock.at + timedelta(seconds=2)
     ProviderAccount.objects.update(balance_at=None)
-    assert circuit_breaker.next_call_at(now(account), still.at) == still.at + timedelta(seconds=2)
+    assert circuit_breaker.next_call_at(now(account), manual_clock.at) == manual_clock.at + timedelta(seconds=2)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_call_at(now(account), still.at) is None
+    assert circuit_breaker.next_call_at(now(account), manual_clock.at) is None
     circuit_breaker.start_probe(account)
     lease = timedelta(seconds=settings.SUBMIT_LEASE_S)
-    assert circuit_breaker.next_call_at(now(account), still.at) == still.at + lease
-    still.at += lease
+    assert circuit_breaker.next_call_at(now(account), manual_clock.at) == manual_clock.at + lease
+    manual_clock.at += lease
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_call_at(now(account), still.at) is None, "the probe was lost with its worker"
+    assert circuit_breaker.next_call_at(now(account), manual_clock.at) is None, "the probe was lost with its worker"
 
 
 def test_no_more_paid_calls_are_in_flight_than_may_fail(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     jobs = [new_spend() for _ in range(5)]
     for job in jobs[:3]:
         spend.promise(spend=job, account=account)
-    assert circuit_breaker.next_call_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, manual_clock.at) is None
     fail(account)
-    assert circuit_breaker.next_call_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, manual_clock.at) is None
     spend.promise(spend=jobs[3], account=account)
-    assert circuit_breaker.next_call_at(account, still.at) == still.at + timedelta(seconds=1)
+    assert circuit_breaker.next_call_at(account, manual_clock.at) == manual_clock.at + timedelta(seconds=1)
     spend.record_answer(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
-    assert circuit_breaker.next_call_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, manual_clock.at) is None
 
 
 def test_a_call_left_by_a_dead_worker_blocks_only_for_a_short_time(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     for _ in range(5):
         spend.promise(spend=new_spend(), account=account)
-    assert circuit_breaker.next_call_at(account, still.at) is not None
-    still.at += circuit_breaker.MAX_IN_FLIGHT
-    assert circuit_breaker.next_call_at(account, still.at) is None
+    assert circuit_breaker.next_call_at(account, manual_clock.at) is not None
+    manual_clock.at += circuit_breaker.MAX_IN_FLIGHT
+    assert circuit_breaker.next_call_at(account, manual_clock.at) is None
 
 
 def test_failures_are_counted_under_the_account_s_lock(account: ProviderAccount) -> None:

@@ -16,16 +16,16 @@ from billing.guard.anomalies import RecentOutcomes, measure_hour
 from billing.models import Alert, Measure, ProviderAccount, WatchTrip
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
 from tests.billing.guard.unusual_spending import NOON, a_fortnight_of, is_paused, look, now_of, ordered
+from tests.clocks import ManualClock
 from tests.people import give_credits
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def _at_noon(still: SetClock, settings: Settings) -> None:
-    still.at = NOON
+def _at_noon(manual_clock: ManualClock, settings: Settings) -> None:
+    manual_clock.at = NOON
     settings.TIME_ZONE = "UTC"
 
 
@@ -71,7 +71,7 @@ def test_without_history_the_threshold_is_floor_times_factor(account: ProviderAc
     assert "What is usual is not known yet, so the limit is 2,000." in Alert.objects.get().detail
 
 
-def test_a_weekend_is_compared_with_weekends(still: SetClock) -> None:
+def test_a_weekend_is_compared_with_weekends(manual_clock: ManualClock) -> None:
     saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
     for days in range(1, 15):
         at = saturday - timedelta(days=days)
@@ -102,14 +102,14 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
 
 
 def test_the_pause_ends_automatically_and_the_same_hour_does_not_trip_again(
-    account: ProviderAccount, still: SetClock, settings: Settings
+    account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 10
     a_fortnight_of(200)
     ordered(900)
     (trip,) = look(account)
-    still.sleep(11 * 60)
-    assert not is_paused(account, still.at)
+    manual_clock.sleep(11 * 60)
+    assert not is_paused(account, manual_clock.at)
     assert look(account) == []
     trip.refresh_from_db()
     assert (trip.ended_at, trip.by_person) == (NOON + timedelta(minutes=10), False)
@@ -123,18 +123,20 @@ def test_the_pause_ends_automatically_and_the_same_hour_does_not_trip_again(
     assert (alert.count, alert.resolved_at) == (2, None)
 
 
-def test_after_an_automatic_end_the_next_hour_can_trip(account: ProviderAccount, still: SetClock) -> None:
+def test_after_an_automatic_end_the_next_hour_can_trip(account: ProviderAccount, manual_clock: ManualClock) -> None:
     for day in range(1, 15):
         ordered(200, hours_ago=24 * day)
         ordered(200, hours_ago=24 * day - 2)
     ordered(900)
     look(account)
-    still.sleep(2 * 3600)
+    manual_clock.sleep(2 * 3600)
     ordered(900, hours_ago=-2)
     assert [trip.seen for trip in look(account)] == [900]
 
 
-def test_a_value_accepted_by_an_operator_does_not_trip_for_a_day(account: ProviderAccount, still: SetClock) -> None:
+def test_a_value_accepted_by_an_operator_does_not_trip_for_a_day(
+    account: ProviderAccount, manual_clock: ManualClock
+) -> None:
     for day in range(1, 15):
         ordered(200, hours_ago=24 * day)
         ordered(200, hours_ago=24 * day - 1)
@@ -145,17 +147,17 @@ def test_a_value_accepted_by_an_operator_does_not_trip_for_a_day(account: Provid
     trip.refresh_from_db()
     assert (trip.ended_at, trip.by_person) == (NOON, True)
     assert Alert.objects.get().resolved_at == NOON
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     ordered(1500, hours_ago=-1)
     assert look(account) == []
-    assert not is_paused(account, still.at)
-    still.sleep(24 * 3600)
+    assert not is_paused(account, manual_clock.at)
+    manual_clock.sleep(24 * 3600)
     ordered(1500, hours_ago=-25)
     assert len(look(account)) == 1
 
 
 def test_a_pause_of_zero_minutes_waits_for_an_operator(
-    account: ProviderAccount, still: SetClock, settings: Settings
+    account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 0
     ordered(2001)
@@ -163,8 +165,8 @@ def test_a_pause_of_zero_minutes_waits_for_an_operator(
     assert trip.until is None
     assert now_of(account).paused_until is None
     assert "It stays until an operator ends it." in Alert.objects.get().detail
-    still.sleep(30 * 24 * 3600)
-    assert is_paused(account, still.at)
+    manual_clock.sleep(30 * 24 * 3600)
+    assert is_paused(account, manual_clock.at)
     assert anomalies.end_finished_trips() == 0
     provider_accounts.resume_account(account_id=account.pk)
     assert anomalies.end_finished_trips() == 1

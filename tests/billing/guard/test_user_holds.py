@@ -10,7 +10,8 @@ from billing.credits import ledger
 from billing.guard import checks as guard_checks
 from billing.guard import user_holds, wait_reasons
 from billing.models import ProviderAccount, Spend, UserHold
-from tests.billing.conftest import SetClock, browser_of
+from tests.billing.conftest import browser_of
+from tests.clocks import ManualClock
 from tests.people import give_credits
 from videos.models import VideoTask
 from videos.ordering import availability, orders
@@ -37,8 +38,8 @@ def refusal(user: User) -> str:
     return str(refused.value)
 
 
-def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, still: SetClock) -> None:
-    hold(alice, until=still.at + timedelta(hours=1))
+def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, manual_clock: ManualClock) -> None:
+    hold(alice, until=manual_clock.at + timedelta(hours=1))
     assert refusal(alice) == (
         "You ordered unusually many videos in a short time; you can order again from 13:00, or as soon as an operator has "
         "reviewed this. Nothing was charged, and your existing videos are not affected."
@@ -58,16 +59,18 @@ def test_a_burst_without_an_end_waits_for_an_operator(account: ProviderAccount, 
     ],
 )
 def test_an_operator_s_hold_refuses_with_its_reason(
-    account: ProviderAccount, alice: User, olga: User, still: SetClock, hours: int | None, words: str
+    account: ProviderAccount, alice: User, olga: User, manual_clock: ManualClock, hours: int | None, words: str
 ) -> None:
-    until = still.at + timedelta(hours=hours) if hours else None
+    until = manual_clock.at + timedelta(hours=hours) if hours else None
     hold(alice, code=user_holds.Code.PERSON, reason=" please call us. ", actor=olga, until=until)
     assert refusal(alice) == words
 
 
-def test_an_expired_or_released_hold_refuses_no_order(account: ProviderAccount, alice: User, still: SetClock) -> None:
-    hold(alice, until=still.at + timedelta(minutes=1))
-    still.sleep(60)
+def test_an_expired_or_released_hold_refuses_no_order(
+    account: ProviderAccount, alice: User, manual_clock: ManualClock
+) -> None:
+    hold(alice, until=manual_clock.at + timedelta(minutes=1))
+    manual_clock.sleep(60)
     assert user_holds.find_active_hold(alice.pk) is None
     assert user_holds.delete_expired() == 1
     hold(alice)
@@ -119,9 +122,9 @@ def test_waiting_jobs_of_a_held_user_keep_their_place_and_others_are_sent(
 
 
 def test_the_studio_shows_the_hold_only_to_the_held_user(
-    account: ProviderAccount, alice: User, bob: User, still: SetClock
+    account: ProviderAccount, alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
-    hold(alice, until=still.at + timedelta(hours=1))
+    hold(alice, until=manual_clock.at + timedelta(hours=1))
     pages = {user: browser_of(user).get("/").text for user in (alice, bob)}
     assert "Your new videos are on hold" in pages[alice]
     assert "you can order again from" in pages[alice]

@@ -4,15 +4,15 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from billing.models import ProviderAccount
-from tests.billing.conftest import SetClock
 from tests.billing.operator_pages.dashboard_page import AT
+from tests.clocks import ManualClock
 from videos.models import JobRequest
 
 
 @pytest.fixture
-def fixed_time(still: SetClock, settings: Settings) -> None:
+def fixed_time(manual_clock: ManualClock, settings: Settings) -> None:
     """Stop the clock at AT, on a site whose time zone is UTC."""
-    still.at = AT
+    manual_clock.at = AT
     settings.TIME_ZONE = "UTC"
 
 

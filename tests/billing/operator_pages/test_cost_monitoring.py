@@ -17,7 +17,6 @@ from billing.budgets import usage as budget_usage
 from billing.costs import rollups, spend
 from billing.models import Budget, Measure, Period, ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
 from tests.billing.operator_pages.cost_monitoring_client import (
     ADDRESS,
     Json,
@@ -26,6 +25,7 @@ from tests.billing.operator_pages.cost_monitoring_client import (
     read_figures,
     read_figures_again,
 )
+from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -44,19 +44,21 @@ def test_a_new_site_has_zeros_and_no_balance(olga: User, settings: Settings) -> 
     assert figures["kieCreditsBalance"] is None
 
 
-def test_each_window_sums_its_orders(olga: User, account: ProviderAccount, still: SetClock, settings: Settings) -> None:
+def test_each_window_sums_its_orders(
+    olga: User, account: ProviderAccount, manual_clock: ManualClock, settings: Settings
+) -> None:
     settings.TIME_ZONE = "UTC"
 
     def job(hours_ago: int, estimated: str, actual: str | None = None) -> None:
         known = [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))] if actual else []
         rollups.record_counts(
-            ordered_at=still.at - timedelta(hours=hours_ago),
+            ordered_at=manual_clock.at - timedelta(hours=hours_ago),
             model="veo3_fast",
             user_id=olga.pk,
             counts=[(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(estimated)), *known],
         )
 
-    still.at += timedelta(days=13)
+    manual_clock.at += timedelta(days=13)
     job(0, "60")
     job(0, "37.5", "30.25")
     job(3, "250", "250")
@@ -77,7 +79,7 @@ def test_each_window_sums_its_orders(olga: User, account: ProviderAccount, still
 
 
 def test_balance_and_available_credits(
-    olga: User, account: ProviderAccount, new_spend: Callable[..., Spend], still: SetClock
+    olga: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock
 ) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal("2500.5"))
     job = new_spend()
@@ -91,18 +93,18 @@ def test_balance_and_available_credits(
 
 
 def test_the_forecast_gives_the_time_of_the_critical_balance(
-    olga: User, account: ProviderAccount, still: SetClock
+    olga: User, account: ProviderAccount, manual_clock: ManualClock
 ) -> None:
     assert read_figures(olga)["balanceCriticalAt"] is None
     for hours in range(1, 25):
-        at = still.at - timedelta(hours=hours)
+        at = manual_clock.at - timedelta(hours=hours)
         rollups.record_counts(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
     soon = datetime.fromisoformat(read_figures_again(olga)["balanceCriticalAt"])
-    assert timedelta(hours=4) < soon - still.at < timedelta(hours=5)
+    assert timedelta(hours=4) < soon - manual_clock.at < timedelta(hours=5)
 
 
 def test_limits_have_used_left_and_reset_time(
-    olga: User, account: ProviderAccount, new_spend: Callable[..., Spend], still: SetClock, settings: Settings
+    olga: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "UTC"
     limits.set_limit(subject=Budget.Subject.ALL, period=Period.HOUR, limit=Decimal(75), actor=olga)
@@ -116,15 +118,17 @@ def test_limits_have_used_left_and_reset_time(
     assert figures["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
     model = figures["model:veo3_fast", "day"]
     assert (model["isSpent"], model["left"], model["spentAt"]) == (True, 0, None)
-    assert len(figures) == len(budget_usage.list_states(still.at))
+    assert len(figures) == len(budget_usage.list_states(manual_clock.at))
 
 
-def test_the_generation_state_gives_the_reason_of_a_stop(olga: User, account: ProviderAccount, still: SetClock) -> None:
+def test_the_generation_state_gives_the_reason_of_a_stop(
+    olga: User, account: ProviderAccount, manual_clock: ManualClock
+) -> None:
     def read_generation() -> Json:
         return read_figures_again(olga)["generation"]  # type: ignore[no-any-return]
 
     assert read_figures(olga)["generation"] == {"state": "working", "account": "kie.ai", "breaker": "closed"}
-    until = still.at + timedelta(hours=1)
+    until = manual_clock.at + timedelta(hours=1)
     provider_accounts.pause_account(
         account_id=account.pk, actor=None, code=ProviderAccount.Pause.UNUSUAL_SPEND, reason="801 of 200", until=until
     )
@@ -140,19 +144,19 @@ def test_the_generation_state_gives_the_reason_of_a_stop(olga: User, account: Pr
     rows.update(breaker="open", breaker_until=until)
     broken = read_generation()
     assert (broken["state"], broken["until"], broken["rested"]) == ("breaker", "2026-09-01T13:00:00+00:00", False)
-    rows.update(breaker_until=still.at)
+    rows.update(breaker_until=manual_clock.at)
     assert (read_generation()["state"], read_generation()["rested"]) == ("breaker", True)
     rows.update(balance=400)
     assert read_generation()["state"] == "critical_balance"
-    rows.update(parked_as="out_of_credits", parked_at=still.at)
+    rows.update(parked_as="out_of_credits", parked_at=manual_clock.at)
     assert (read_generation()["state"], read_generation()["code"]) == ("parked", "out_of_credits")
 
 
 def test_open_alerts_are_listed_and_resolved_ones_are_not(
-    olga: User, account: ProviderAccount, still: SetClock
+    olga: User, account: ProviderAccount, manual_clock: ManualClock
 ) -> None:
     alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause="a", detail="balance 900")
-    still.sleep(60)
+    manual_clock.sleep(60)
     alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause="a", detail="balance 800")
     alerts.raise_alert(alerts.Kind.BOOKS, cause="b")
     alerts.resolve_alerts(alerts.Kind.BOOKS)

@@ -13,8 +13,9 @@ from accounts.models import User
 from accounts.tokens import services as tokens
 from billing.models import ProviderAccount
 from tests.accounts import steps
-from tests.billing.conftest import SetClock, browser_of
+from tests.billing.conftest import browser_of
 from tests.billing.operator_pages.cost_monitoring_client import ADDRESS, create_secret, get_with_token
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 
@@ -98,14 +99,14 @@ def test_only_get_and_head_are_allowed(olga: User, method: str) -> None:
     assert response["Allow"] == "GET, HEAD"
 
 
-def test_after_too_many_wrong_tokens_the_retry_time_is_returned(olga: User, still: SetClock) -> None:
+def test_after_too_many_wrong_tokens_the_retry_time_is_returned(olga: User, manual_clock: ManualClock) -> None:
     secret = create_secret(olga)
     for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
         assert read_refusal(get_with_token("veo_wrong")) == (401, "invalid_token")
     response = get_with_token(secret)
     assert read_refusal(response) == (429, "too_many_tries")
     assert response["Retry-After"] == "60"
-    still.sleep(60)
+    manual_clock.sleep(60)
     assert get_with_token(secret).status_code == 200
 
 

@@ -16,7 +16,8 @@ from accounts.tokens import services as tokens
 from billing.alerts import services as alerts
 from billing.costs import rollups
 from billing.models import Measure, ProviderAccount
-from tests.billing.conftest import SetClock, browser_of
+from tests.billing.conftest import browser_of
+from tests.clocks import ManualClock
 from tests.people import make_person
 from veoapp.operator_pages.dashboard import exports, permissions, view_model
 from videos.models import JobRequest
@@ -38,9 +39,11 @@ CreateOperator = Callable[..., User]
 
 
 @pytest.fixture
-def create_operator(still: SetClock, settings: Settings, account: ProviderAccount, alice: User) -> CreateOperator:
+def create_operator(
+    manual_clock: ManualClock, settings: Settings, account: ProviderAccount, alice: User
+) -> CreateOperator:
     """Prepare a site with data, and create operators with the named permissions."""
-    still.at = AT
+    manual_clock.at = AT
     settings.TIME_ZONE = "UTC"
     settings.STAFF_MFA_REQUIRED = False
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, 60)]

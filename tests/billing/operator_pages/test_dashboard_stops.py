@@ -19,8 +19,9 @@ from billing.guard import checks as guard_checks
 from billing.models import Alert, BalanceSnapshot, BudgetWindow, Price, ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.conftest import NewSpend
 from tests.billing.operator_pages.dashboard_page import AT, count_order, read_headline, read_page_text, use_budget
+from tests.clocks import ManualClock
 from videos.models import VideoTask
 from videos.ordering import availability
 from videos.pipeline import dispatch
@@ -31,8 +32,8 @@ ADDRESS = "/api/admin/cost-monitoring"
 
 
 @pytest.fixture(autouse=True)
-def _fixed_site(still: SetClock, settings: Settings) -> None:
-    still.at = AT
+def _fixed_site(manual_clock: ManualClock, settings: Settings) -> None:
+    manual_clock.at = AT
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.DAILY_COST_LIMIT = Decimal(1000)
@@ -196,10 +197,10 @@ def test_the_current_status_does_not_depend_on_the_range(
 
 
 def test_credits_reserved_since_the_last_reading_are_not_available(
-    desk: Client, working_account: ProviderAccount, still: SetClock, new_spend: NewSpend
+    desk: Client, working_account: ProviderAccount, manual_clock: ManualClock, new_spend: NewSpend
 ) -> None:
     provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(540))
-    still.sleep(1)
+    manual_clock.sleep(1)
     job = new_spend()
     spend.promise(spend=job, account=working_account)
     for _ in range(2):

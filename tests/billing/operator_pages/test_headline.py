@@ -12,8 +12,8 @@ from billing.alerts import services as alerts
 from billing.guard import circuit_breaker
 from billing.models import Budget, ProviderAccount
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
 from tests.billing.operator_pages.dashboard_page import AT, count_order, read_headline, use_budget
+from tests.clocks import ManualClock
 from videos.models import JobRequest
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fixed_time")]
@@ -70,12 +70,12 @@ def test_a_pause_is_described_with_person_time_reason_and_end(
 
 
 def test_an_expired_pause_stops_nothing(
-    desk: Client, working_account: ProviderAccount, olga: User, still: SetClock
+    desk: Client, working_account: ProviderAccount, olga: User, manual_clock: ManualClock
 ) -> None:
     provider_accounts.pause_account(
         account_id=working_account.pk, actor=olga, code=Pause.COST, until=AT + timedelta(minutes=1)
     )
-    still.at += timedelta(minutes=1, seconds=5)
+    manual_clock.at += timedelta(minutes=1, seconds=5)
     assert read_headline(desk)[0].startswith("Generating normally.")
 
 

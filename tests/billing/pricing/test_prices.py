@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from billing.models import Price
 from billing.pricing import prices
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 
@@ -57,10 +57,10 @@ def set_price(provider_credits: str, user_credits: int, at: datetime) -> Price:
     )
 
 
-def test_a_price_is_valid_from_its_time_on(still: SetClock) -> None:
-    set_price("37.5", 45, still.at + timedelta(hours=1))
+def test_a_price_is_valid_from_its_time_on(manual_clock: ManualClock) -> None:
+    set_price("37.5", 45, manual_clock.at + timedelta(hours=1))
     assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert (quote.user_credits, quote.provider_credits) == (45, Decimal("37.5"))
     assert prices.get_quote(model="veo3_fast", resolution="720p", at=FEED_OF).user_credits == 60
@@ -81,9 +81,9 @@ def test_before_its_first_price_nothing_is_sold() -> None:
 
 
 @pytest.mark.parametrize(("provider_credits", "user_credits"), [("0", 60), ("-1", 60), ("60", 0)])
-def test_a_zero_price_cannot_be_stored(provider_credits: str, user_credits: int, still: SetClock) -> None:
+def test_a_zero_price_cannot_be_stored(provider_credits: str, user_credits: int, manual_clock: ManualClock) -> None:
     with pytest.raises(IntegrityError), transaction.atomic():
-        set_price(provider_credits, user_credits, still.at)
+        set_price(provider_credits, user_credits, manual_clock.at)
     assert prices.get_quote(model="veo3_fast", resolution="720p").user_credits == 60
 
 
@@ -113,20 +113,20 @@ class Nothing:
         return self.price
 
 
-def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(still: SetClock) -> None:
-    set_price("37.5", 45, still.at)
-    set_price("1", 1, still.at + timedelta(days=1))
+def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(manual_clock: ManualClock) -> None:
+    set_price("37.5", 45, manual_clock.at)
+    set_price("1", 1, manual_clock.at + timedelta(days=1))
     generate = [quote for quote in prices.list_current_quotes() if quote.kind == "generate"]
     assert [quote.user_credits for quote in generate] == [30, 35, 45, 65, 150, 180, 250, 255, 380]
     assert len(prices.list_current_quotes(at=FEED_OF)) == Price.objects.filter(valid_from=FEED_OF).count()
     assert prices.list_current_quotes(at=FEED_OF - timedelta(days=1)) == []
 
 
-def test_the_lowest_cost_is_that_of_a_new_video_at_the_given_time(still: SetClock) -> None:
+def test_the_lowest_cost_is_that_of_a_new_video_at_the_given_time(manual_clock: ManualClock) -> None:
     assert prices.get_lowest_cost() == 30, "what is made of another video costs less and stops nothing"
     assert prices.get_lowest_cost(model="veo3_fast") == 60
-    set_price("12.5", 45, still.at + timedelta(hours=1))
-    assert prices.get_lowest_cost(at=still.at) == 30
-    still.sleep(3600)
+    set_price("12.5", 45, manual_clock.at + timedelta(hours=1))
+    assert prices.get_lowest_cost(at=manual_clock.at) == 30
+    manual_clock.sleep(3600)
     assert prices.get_lowest_cost() == Decimal("12.5")
     assert prices.get_lowest_cost(at=FEED_OF - timedelta(days=1)) is None

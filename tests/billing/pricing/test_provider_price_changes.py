@@ -11,8 +11,8 @@ from accounts.models import User
 from billing.common.item_names import Item, get_model_title
 from billing.models import Alert, Price, PriceProposal, Spend
 from billing.pricing import margins, prices, provider_price_changes
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from videos.worker import tasks as worker_tasks
 
 pytestmark = pytest.mark.django_db
@@ -21,9 +21,9 @@ FEED = PriceProposal.Source.FEED
 
 
 @pytest.fixture
-def provider(still: SetClock, alice: User, settings: Settings) -> SimulatedProvider:
+def provider(manual_clock: ManualClock, alice: User, settings: Settings) -> SimulatedProvider:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    return SimulatedProvider(still, alice)
+    return SimulatedProvider(manual_clock, alice)
 
 
 def proposals() -> list[tuple[str, Decimal, Decimal | None, int]]:
@@ -224,14 +224,14 @@ def test_free_user_credits_have_no_margin(settings: Settings) -> None:
     assert open_alerts("negative_margin") == []
 
 
-def test_a_price_below_its_cost_raises_an_alert_until_it_changes(still: SetClock) -> None:
+def test_a_price_below_its_cost_raises_an_alert_until_it_changes(manual_clock: ManualClock) -> None:
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=60)
     (below,) = margins.update_margin_alerts()
     assert (below.model, below.user_credits) == ("veo3_fast", 60)
     assert open_alerts("negative_margin") == [str(FAST)]
     message = "The user pays 60 credits and we pay 80 provider credits: a loss of 0.1 US$ per video."
     assert Alert.objects.get().detail == message
-    still.sleep(1)
+    manual_clock.sleep(1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=80)
     assert margins.update_margin_alerts() == []
     assert open_alerts("negative_margin") == []

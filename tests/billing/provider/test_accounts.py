@@ -19,7 +19,8 @@ from billing.provider import (
 from billing.provider import (
     keys as provider_keys,
 )
-from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.conftest import NewSpend
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 ENV_KEY = "env-key-canary-1111"
@@ -200,16 +201,16 @@ def test_a_snapshot_stores_the_promised_credits(account: ProviderAccount, alice:
 
 
 def test_costs_settled_since_the_reading_count_until_the_next(
-    still: SetClock, account: ProviderAccount, new_spend: object
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: object
 ) -> None:
     job: Spend = new_spend()  # type: ignore[operator]
     spend.promise(spend=job, account=account)
     assert provider_accounts.sum_committed(account) == 60
-    still.sleep(10)
+    manual_clock.sleep(10)
     spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     assert provider_accounts.sum_promised(account.pk) == 0
     assert provider_accounts.sum_committed(account) == 60
-    still.sleep(10)
+    manual_clock.sleep(10)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     account.refresh_from_db()
     assert provider_accounts.sum_committed(account) == 0
@@ -228,13 +229,15 @@ def test_a_falling_balance_warns_then_stops_and_a_sufficient_one_ends_both(accou
         assert open_alerts(account) == kinds, balance
 
 
-def test_a_parked_account_resumes_automatically_after_a_while(still: SetClock, account: ProviderAccount) -> None:
+def test_a_parked_account_resumes_automatically_after_a_while(
+    manual_clock: ManualClock, account: ProviderAccount
+) -> None:
     provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
     assert open_alerts(account) == {"out_of_credits"}
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
-    still.sleep(provider_accounts.MIN_PARKED_TIME.total_seconds())
+    manual_clock.sleep(provider_accounts.MIN_PARKED_TIME.total_seconds())
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
@@ -252,14 +255,14 @@ def test_one_account_s_balance_does_not_end_another_s_alerts(account: ProviderAc
 
 
 def test_the_available_balance_excludes_committed_credits(
-    still: SetClock, account: ProviderAccount, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     assert provider_accounts.get_available_balance(account) == 5000
     first, second = new_spend(), new_spend()
     for job in (first, second):
         spend.promise(spend=job, account=account)
     assert provider_accounts.get_available_balance(account) == 4880
-    still.sleep(1)
+    manual_clock.sleep(1)
     spend.settle(job_id=first.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     assert provider_accounts.get_available_balance(account) == 4880
     account.balance = None

@@ -13,7 +13,8 @@ from billing.guard import checks as guard_checks
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from billing.provider.accounts import Pause
-from tests.billing.conftest import NewSpend, SetClock
+from tests.billing.conftest import NewSpend
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.django_db
 
@@ -64,18 +65,18 @@ def test_an_own_text_is_shown_in_the_reader_s_language_or_the_site_s(account: Pr
 
 
 def test_a_pause_with_an_end_ends_automatically(
-    still: SetClock, account: ProviderAccount, olga: User, new_spend: NewSpend
+    manual_clock: ManualClock, account: ProviderAccount, olga: User, new_spend: NewSpend
 ) -> None:
-    until = still.at + timedelta(hours=1)
+    until = manual_clock.at + timedelta(hours=1)
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=Pause.MAINTENANCE, until=until)
     job = new_spend()
 
     def wait() -> guard_checks.Wait | None:
         return guard_checks.check_dispatch(estimate=job, provider=now(account), running=0, running_of_user=0)
 
-    assert wait() == guard_checks.Wait("paused", still.at + timedelta(seconds=15), ends_at=until)
+    assert wait() == guard_checks.Wait("paused", manual_clock.at + timedelta(seconds=15), ends_at=until)
     assert provider_accounts.end_expired_pauses() == 0
-    still.at = until
+    manual_clock.at = until
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert wait() is None
     assert provider_accounts.end_expired_pauses() == 1
@@ -83,22 +84,22 @@ def test_a_pause_with_an_end_ends_automatically(
 
 
 def test_the_spending_watch_never_replaces_a_person_s_pause(
-    still: SetClock, account: ProviderAccount, olga: User
+    manual_clock: ManualClock, account: ProviderAccount, olga: User
 ) -> None:
-    until = still.at + timedelta(hours=1)
+    until = manual_clock.at + timedelta(hours=1)
     watch = partial(provider_accounts.pause_account, account_id=account.pk, actor=None, code=Pause.UNUSUAL_SPEND)
     assert watch(until=until, reason="900 this hour, usually 40")
     assert watch(until=until + timedelta(hours=1)), "its own it may prolong"
     assert provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="looking", until=until)
     assert not watch()
     assert now(account).pause_reason == "looking"
-    still.at = until
+    manual_clock.at = until
     assert watch(), "a person's pause that is over stops nobody"
     assert (now(account).paused_by, now(account).paused_until) == (None, None)
 
 
 def test_a_refusal_shows_the_reason_and_the_end() -> None:
-    at = SetClock().at.replace(year=2031)
+    at = ManualClock().at.replace(year=2031)
     assert str(guard_checks.Paused(reason="maintenance", until=None)) == (
         "New videos are paused (maintenance). Nothing was charged; please try again later."
     )
@@ -107,6 +108,6 @@ def test_a_refusal_shows_the_reason_and_the_end() -> None:
     )
 
 
-def test_a_time_of_today_is_formatted_without_its_day(still: SetClock) -> None:
-    assert formatting.format_moment(still.at) == "12:00"
-    assert formatting.format_moment(still.at + timedelta(days=1)) == "2 Sep, 12:00"
+def test_a_time_of_today_is_formatted_without_its_day(manual_clock: ManualClock) -> None:
+    assert formatting.format_moment(manual_clock.at) == "12:00"
+    assert formatting.format_moment(manual_clock.at + timedelta(days=1)) == "2 Sep, 12:00"

@@ -6,11 +6,11 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 
 
 @pytest.fixture
-def provider(still: SetClock, alice: User, settings: Settings) -> SimulatedProvider:
+def provider(manual_clock: ManualClock, alice: User, settings: Settings) -> SimulatedProvider:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    return SimulatedProvider(still, alice)
+    return SimulatedProvider(manual_clock, alice)

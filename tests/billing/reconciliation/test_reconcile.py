@@ -13,9 +13,9 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.models import Alert, ProviderAccount
 from billing.reconciliation import reconcile, top_ups
-from tests.billing.conftest import SetClock
 from tests.billing.reconciliation.helpers import reconcile_day, unexplained_alert
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
@@ -180,10 +180,10 @@ def test_an_account_without_recent_readings_is_skipped(provider: SimulatedProvid
     st.one_of(st.just(Decimal(0)), st.decimals(min_value="5.5", max_value=300, places=1)),
 )
 def test_correct_charges_are_always_explained_and_any_loss_is_found_in_full(
-    provider: SimulatedProvider, still: SetClock, alice: User, steps: list[str], loss: Decimal
+    provider: SimulatedProvider, manual_clock: ManualClock, alice: User, steps: list[str], loss: Decimal
 ) -> None:
     with transaction.atomic():
-        provider = SimulatedProvider(still, alice)
+        provider = SimulatedProvider(manual_clock, alice)
         provider.read_balance()
         running, topped_up = [], Decimal(0)
         for step in steps:

@@ -15,7 +15,7 @@ from accounts.models import User
 from billing.costs import rollups
 from billing.models import Measure
 from billing.reports import cost_report
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +23,7 @@ NOON = datetime(2026, 9, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _utc(settings: Settings, still: SetClock) -> None:
+def _utc(settings: Settings, manual_clock: ManualClock) -> None:
     settings.TIME_ZONE = "UTC"
 
 
@@ -105,10 +105,10 @@ def test_rows_are_named_and_sorted() -> None:
 
 
 def test_days_are_those_of_the_site_and_a_repeated_hour_is_two(
-    alice: User, settings: Settings, still: SetClock
+    alice: User, settings: Settings, manual_clock: ManualClock
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
-    still.at = datetime(2026, 10, 25, 12, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 10, 25, 12, tzinfo=UTC)
     for hour in (0, 1):  # 2:00 summer time, 2:00 winter time
         counts = [(Measure.ORDERED, 1)]
         at = datetime(2026, 10, 25, hour, 30, tzinfo=UTC)

@@ -14,8 +14,8 @@ from billing.models import Alert, Measure, ProviderAccount
 from billing.reports import cost_totals, date_ranges, export, tables
 from billing.reports.balance_curve import BalanceCurve, Point
 from billing.reports.tables import Table
-from tests.billing.conftest import SetClock
 from tests.billing.reports.conftest import AT, BERLIN, count_job
+from tests.clocks import ManualClock
 
 pytestmark = pytest.mark.usefixtures("in_berlin")
 
@@ -52,7 +52,7 @@ def test_export_files_are_named_after_table_and_dates() -> None:
 
 
 @pytest.mark.django_db
-def test_tables_have_the_figures_of_the_page(alice: User, account: ProviderAccount, still: SetClock) -> None:
+def test_tables_have_the_figures_of_the_page(alice: User, account: ProviderAccount, manual_clock: ManualClock) -> None:
     count_job(user_id=alice.pk)
     count_job(user_id=alice.pk, settled=None)
     rollups.record_counts(

@@ -14,14 +14,15 @@ from billing.audit import runner as audit_runner
 from billing.audit.runner import AuditResult, Coverage
 from billing.models import Alert
 from tests.billing import history
-from tests.billing.conftest import SetClock, still
+from tests.billing.conftest import manual_clock
+from tests.clocks import ManualClock
 from tests.s3 import S3, s3_server
 from videos.audit import files as file_audit
 from videos.models import SourceImage, VideoFile, VideoTask
 from videos.storage import media_store
 from videos.worker import tasks as worker_tasks
 
-__all__ = ["s3_server", "still"]
+__all__ = ["manual_clock", "s3_server"]
 
 pytestmark = pytest.mark.django_db
 
@@ -61,21 +62,21 @@ def find_missing(found: AuditResult) -> set[tuple[str, str]]:
 
 
 def test_a_frequent_check_asks_for_some_files_in_turn(
-    alice: User, still: SetClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
     names = {file_name(task) for task in films(alice, 5)}
     seen: set[str] = set()
     for number in (1, 2, 3):
         asked_names.clear()
-        still.sleep(900)
+        manual_clock.sleep(900)
         found = audit_runner.run_audit(frequent=True)
         assert found.coverage == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
         assert len(asked_names) == 2
         seen |= set(asked_names)
         assert len(seen) == min(2 * number, 5)
     assert seen == names
-    still.sleep(900)
+    manual_clock.sleep(900)
     asked_names.clear()
     newest = file_name(history.ready(alice))
     audit_runner.run_audit(frequent=True)
@@ -83,23 +84,23 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
 
 
 def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
-    alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     lost, *_others = films(alice, 3)
     film = media / file_name(lost)
     film.unlink()
     for _ in range(4):
-        still.sleep(900)
+        manual_clock.sleep(900)
         assert find_missing(audit_runner.run_audit(frequent=True)) <= {("I7", lost.reference)}
     for _ in range(3):
-        still.sleep(900)
+        manual_clock.sleep(900)
         assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}, (
             "whichever other file had its turn"
         )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
     film.write_bytes(history.FILM)
-    still.sleep(900)
+    manual_clock.sleep(900)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
@@ -116,12 +117,12 @@ def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, medi
 
 
 def test_a_slow_storage_cuts_short_only_a_frequent_check(
-    alice: User, still: SetClock, monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     films(alice, 4)
 
     def slow(name: str) -> bool:
-        still.sleep(30)
+        manual_clock.sleep(30)
         return True
 
     monkeypatch.setattr(media_store, "exists", slow)
@@ -148,7 +149,7 @@ def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, mo
 
 
 def test_images_are_checked_in_turn_as_well(
-    alice: User, still: SetClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     for number in range(2):
@@ -157,9 +158,9 @@ def test_images_are_checked_in_turn_as_well(
             user=alice, name=f"images/{number}.webp", mime_type="image/webp", width=1, height=1, size_bytes=5
         )
     default_storage.delete("images/1.webp")
-    still.sleep(900)
+    manual_clock.sleep(900)
     assert Coverage("images", 1, 2) in audit_runner.run_audit(frequent=True).coverage
-    still.sleep(900)
+    manual_clock.sleep(900)
     found = audit_runner.run_audit(frequent=True)
     assert set(asked_names) == {"images/0.webp", "images/1.webp"}
     assert find_missing(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
@@ -203,18 +204,18 @@ def test_a_bucket_gets_two_requests_for_each_video(
 
 
 def test_rechecked_files_leave_time_for_the_others(
-    alice: User, still: SetClock, media: Path, monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_RECHECKED", 1)
     for task in films(alice, 3):
         (media / file_name(task)).unlink()
-    still.sleep(900)
+    manual_clock.sleep(900)
     audit_runner.run_audit(frequent=True)
     fresh = history.ready(alice)
-    still.sleep(900)
+    manual_clock.sleep(900)
     found = audit_runner.run_audit(frequent=True)
     assert len(find_missing(found)) == 3, "all known problems are reported, whichever files were asked for again"
     assert Coverage("video files", 2, 4) in found.coverage
     checked_at = VideoFile.objects.get(task=fresh).checked_at
-    assert checked_at == still.at
-    assert VideoFile.objects.filter(checked_at__lt=still.at - timedelta(minutes=1)).count() == 2
+    assert checked_at == manual_clock.at
+    assert VideoFile.objects.filter(checked_at__lt=manual_clock.at - timedelta(minutes=1)).count() == 2

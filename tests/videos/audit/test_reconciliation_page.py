@@ -15,8 +15,8 @@ from billing.audit import runner as audit_runner
 from billing.models import Alert, BooksRun, CreditAccount, ProviderAccount, ProviderEntry
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import top_ups
-from tests.billing.conftest import SetClock
 from tests.billing.simulated_provider import SimulatedProvider
+from tests.clocks import ManualClock
 from tests.people import give_credits
 from tests.videos.audit.reconciliation_page import PAGE, page_text
 
@@ -25,9 +25,9 @@ KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
 
 
 @pytest.fixture
-def provider(still: SetClock, alice: User, settings: Settings) -> SimulatedProvider:
+def provider(manual_clock: ManualClock, alice: User, settings: Settings) -> SimulatedProvider:
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    return SimulatedProvider(still, alice)
+    return SimulatedProvider(manual_clock, alice)
 
 
 def read_sums(html: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from billing.alerts.grouping import MAX_SEPARATE
 from billing.audit.runner import Problem
 from billing.models import Alert, GatheredCause
 from tests.billing import history
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.videos import video_states
 from videos.audit import checks
 from videos.lifecycle import acts as lifecycle
@@ -27,9 +27,9 @@ Kind = Alert.Kind
 
 
 @pytest.fixture
-def still() -> Iterator[SetClock]:
+def manual_clock() -> Iterator[ManualClock]:
     """The product's clock, stopped."""
-    mine = SetClock()
+    mine = ManualClock()
     with clock.replaced(mine):
         yield mine
 
@@ -52,21 +52,21 @@ def stored(task: VideoTask) -> None:
     assert verdicts.complete_if_stored(task_id=task.pk)
 
 
-def test_alerts_about_a_video_end_when_it_is_ready(still: SetClock, alice: User) -> None:
+def test_alerts_about_a_video_end_when_it_is_ready(manual_clock: ManualClock, alice: User) -> None:
     task = history.downloading(alice)
     raise_all_alerts(task)
     stored(task)
     assert open_alert_kinds() == []
 
 
-def test_alerts_about_a_video_end_when_it_fails(still: SetClock, alice: User) -> None:
+def test_alerts_about_a_video_end_when_it_fails(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     raise_all_alerts(task)
     assert verdicts.record_failure(task_id=task.pk, report=history.report(task, ReportState.FAILED), source="poll")
     assert open_alert_kinds() == []
 
 
-def test_a_late_answer_ends_the_unconfirmed_alert(still: SetClock, alice: User) -> None:
+def test_a_late_answer_ends_the_unconfirmed_alert(manual_clock: ManualClock, alice: User) -> None:
     task = history.unconfirmed(alice)
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.UNCONFIRMED)
@@ -75,7 +75,7 @@ def test_a_late_answer_ends_the_unconfirmed_alert(still: SetClock, alice: User) 
     assert open_alert_kinds() == []
 
 
-def test_a_late_result_ends_alerts_raised_after_the_refund(still: SetClock, alice: User) -> None:
+def test_a_late_result_ends_alerts_raised_after_the_refund(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
@@ -86,7 +86,7 @@ def test_a_late_result_ends_alerts_raised_after_the_refund(still: SetClock, alic
     assert open_alert_kinds() == ["late_result", "possible_spend"], "these report past events"
 
 
-def test_alerts_end_when_polling_stops(still: SetClock, alice: User) -> None:
+def test_alerts_end_when_polling_stops(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
@@ -95,18 +95,18 @@ def test_alerts_end_when_polling_stops(still: SetClock, alice: User) -> None:
     assert open_alert_kinds() == ["possible_spend"]
 
 
-def test_no_alert_is_raised_for_a_task_that_has_moved_on(still: SetClock, alice: User) -> None:
+def test_no_alert_is_raised_for_a_task_that_has_moved_on(manual_clock: ManualClock, alice: User) -> None:
     seen = history.generating(alice)
     assert verdicts.record_failure(task_id=seen.pk, report=history.report(seen, ReportState.FAILED), source="callback")
     task_alerts.raise_alert(seen, Kind.DELAYED)
     assert open_alert_kinds() == []
 
 
-def test_the_audit_finds_a_video_in_a_grouped_alert(still: SetClock, alice: User) -> None:
+def test_the_audit_finds_a_video_in_a_grouped_alert(manual_clock: ManualClock, alice: User) -> None:
     for n in range(MAX_SEPARATE):
         alert_grouping.raise_job_alert(Kind.DELAYED, reference=f"video:{n}")
     task = video_states.make_generating(alice)
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     late = [found.reference for found in checks.deadlines(deep=False) if isinstance(found, Problem)]
     assert late == [task.reference]
     task_alerts.raise_alert(task, Kind.DELAYED)

@@ -6,15 +6,15 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from accounts.seams import clock
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.mail import Mailbox
 from tests.videos.notifications.delivery import OLGA, SECRET
 
 
 @pytest.fixture
-def still() -> Iterator[SetClock]:
+def manual_clock() -> Iterator[ManualClock]:
     """A stopped clock."""
-    mine = SetClock()
+    mine = ManualClock()
     with clock.replaced(mine):
         yield mine
 

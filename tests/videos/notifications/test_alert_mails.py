@@ -12,7 +12,7 @@ from billing.alerts import services as alerts
 from billing.alerts.runbook import RUNBOOK
 from billing.models import Alert, AlertDelivery
 from tests.accounts import steps
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.mail import Mailbox, free_port
 from tests.videos.notifications.delivery import OLGA, Kind, subjects
 from videos import job_queue
@@ -54,7 +54,9 @@ def test_repeated_alerts_of_one_cause_are_one_mail(mail_server: Mailbox) -> None
     assert "10,000 times" in steps.get_text(message)
 
 
-def test_a_mail_uses_the_readers_language_and_time_zone(mail_server: Mailbox, still: SetClock, olga: User) -> None:
+def test_a_mail_uses_the_readers_language_and_time_zone(
+    mail_server: Mailbox, manual_clock: ManualClock, olga: User
+) -> None:
     olga.language, olga.time_zone = "zh-hans", "Asia/Shanghai"
     olga.save()
     alerts.raise_alert(Kind.STORAGE)
@@ -82,13 +84,13 @@ def test_every_kind_can_be_mailed(mail_server: Mailbox, settings: Settings, kind
     assert "%(" not in steps.get_text(message)
 
 
-def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, still: SetClock) -> None:
+def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    still.sleep(120)
+    manual_clock.sleep(120)
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
-    still.sleep(7200)
+    manual_clock.sleep(7200)
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     assert subjects(mail_server) == [
@@ -118,23 +120,23 @@ def test_many_alerts_at_once_are_one_mail(mail_server: Mailbox, settings: Settin
     assert "100 alerts at once" in steps.get_text(mail_server.messages[0])
 
 
-def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(mail_server: Mailbox, still: SetClock) -> None:
+def test_a_lasting_storm_of_alerts_is_a_few_mails_per_window(mail_server: Mailbox, manual_clock: ManualClock) -> None:
     for n in range(60):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
         alert_delivery.deliver_due()
-        still.sleep(10)
+        manual_clock.sleep(10)
     assert len(mail_server.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS
-    still.sleep(900)
+    manual_clock.sleep(900)
     alert_delivery.deliver_due()
     assert not AlertDelivery.objects.exclude(state="sent").exists()
     assert len(mail_server.messages) <= 2 * alert_delivery.MAX_SINGLE_MAILS + 1
 
 
-def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, still: SetClock) -> None:
+def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, manual_clock: ManualClock) -> None:
     for n in range(alert_delivery.MAX_SINGLE_MAILS + 1):
         alerts.raise_alert(Kind.POSSIBLE_SPEND, cause=f"video {n}")
         alert_delivery.deliver_due()
-        still.sleep(1)
+        manual_clock.sleep(1)
     assert len(mail_server.messages) == alert_delivery.MAX_SINGLE_MAILS
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
@@ -145,7 +147,7 @@ def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, sti
     assert subjects(mail_server)[-1].startswith("2 alerts")
     alerts.raise_alert(Kind.STORAGE, cause="media")
     assert alert_delivery.deliver_due() == 0, "more of what was just read"
-    still.sleep(600)
+    manual_clock.sleep(600)
     assert alert_delivery.deliver_due() == 2
     assert not AlertDelivery.objects.exclude(state="sent").exists()
 
@@ -154,7 +156,7 @@ def test_an_unreachable_mail_server_is_retried(
     smtp_server: Mailbox,
     mail_server: Mailbox,
     settings: Settings,
-    still: SetClock,
+    manual_clock: ManualClock,
 ) -> None:
     settings.EMAIL_PORT = free_port()
     alerts.raise_alert(Kind.STORAGE)
@@ -163,7 +165,7 @@ def test_an_unreachable_mail_server_is_retried(
     assert (row.state, row.error) == ("due", "the mail server cannot be reached (ConnectionRefusedError)")
     settings.EMAIL_PORT = smtp_server.port
     assert alert_delivery.deliver_due() == 0
-    still.sleep(60)
+    manual_clock.sleep(60)
     assert alert_delivery.deliver_due() == 1
     assert len(mail_server.messages) == 1
     row.refresh_from_db()

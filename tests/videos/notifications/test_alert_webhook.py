@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
 from billing.models import AlertDelivery
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.mail import free_port
 from tests.videos.notifications.delivery import SECRET, Kind, split_request
 from tests.videos.providers.loopback import Behaviour, answers_with, make_answer, reset_connection, serve
@@ -40,12 +40,14 @@ def test_an_invalid_secret_is_refused_without_being_shown(secret: str) -> None:
         standard_webhooks.parse_secret(secret)
 
 
-def test_an_alert_is_posted_signed_with_the_documented_fields(webhook: Callable[[str], None], still: SetClock) -> None:
+def test_an_alert_is_posted_signed_with_the_documented_fields(
+    webhook: Callable[[str], None], manual_clock: ManualClock
+) -> None:
     with serve(answers_with("204 No Content")) as server:
         webhook(f"{server.url}/alerts?room=7")
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
         assert alert_delivery.deliver_due() == 1
-        still.sleep(60)
+        manual_clock.sleep(60)
         alerts.resolve_alerts(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 1
     assert [request.split(b"\r\n")[0] for request in server.requests] == [b"POST /alerts?room=7 HTTP/1.1"] * 2
@@ -86,7 +88,7 @@ def redirects(sock: Any, request: bytes) -> None:
 )
 def test_a_refused_webhook_post_is_retried_with_the_same_id(
     webhook: Callable[[str], None],
-    still: SetClock,
+    manual_clock: ManualClock,
     behave: Behaviour,
     error: str,
 ) -> None:
@@ -97,11 +99,11 @@ def test_a_refused_webhook_post_is_retried_with_the_same_id(
         assert alert_delivery.deliver_due() == 0
         assert alert_delivery.deliver_due() == 0
         assert alert_due.get().error == error
-        still.sleep(60)
+        manual_clock.sleep(60)
         assert alert_delivery.deliver_due() == 0
         assert len(server.requests) == 2
     assert len({split_request(request)[0]["webhook-id"] for request in server.requests}) == 1
-    assert alert_due.get().due_at == still.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
+    assert alert_due.get().due_at == manual_clock.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
 
 
 def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str], None], settings: Settings) -> None:
@@ -113,12 +115,12 @@ def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str],
     assert "a-secret" not in row.address
 
 
-def test_a_webhook_that_answers_410_gets_no_retry(webhook: Callable[[str], None], still: SetClock) -> None:
+def test_a_webhook_that_answers_410_gets_no_retry(webhook: Callable[[str], None], manual_clock: ManualClock) -> None:
     with serve(answers_with("410 Gone")) as server:
         webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         alert_delivery.deliver_due()
-        still.sleep(100_000)
+        manual_clock.sleep(100_000)
         alert_delivery.deliver_due()
     assert len(server.requests) == 1
     assert AlertDelivery.objects.get().state == "failed"

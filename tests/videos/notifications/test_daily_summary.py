@@ -18,7 +18,8 @@ from billing.models import Alert, BooksRun, DailySummary, LedgerEntry, LotUse, M
 from billing.provider import accounts as provider_accounts
 from tests.accounts import steps
 from tests.billing import history
-from tests.billing.conftest import SetClock, unguarded
+from tests.billing.conftest import unguarded
+from tests.clocks import ManualClock
 from tests.mail import Mailbox, free_port
 from tests.people import give_credits
 from videos import job_queue
@@ -35,9 +36,9 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def still() -> Iterator[SetClock]:
+def manual_clock() -> Iterator[ManualClock]:
     """A stopped clock at noon of YESTERDAY."""
-    mine = SetClock()
+    mine = ManualClock()
     with clock.replaced(mine):
         yield mine
 
@@ -74,7 +75,7 @@ def answer_of(title: str) -> tuple[str, str]:
 
 
 def test_a_busy_day_is_summarised_to_every_address_once(
-    mail_server: Mailbox, still: SetClock, settings: Settings, alice: User
+    mail_server: Mailbox, manual_clock: ManualClock, settings: Settings, alice: User
 ) -> None:
     settings.APP_URL = "https://veo.example"
     for _ in range(2):
@@ -82,9 +83,9 @@ def test_a_busy_day_is_summarised_to_every_address_once(
     history.failed(alice)
     history.cancelled(alice)
     alerts.raise_alert(Alert.Kind.STORAGE, cause="media")
-    still.at = MORNING
+    manual_clock.at = MORNING
     read_balance(900)
-    BooksRun.objects.create(at=still.at, took_s=1, problems=0)
+    BooksRun.objects.create(at=manual_clock.at, took_s=1, problems=0)
     assert "summary" in sweep.enqueue_due()
     import_string(job_queue.JOBS["summary"])()
     assert sorted(str(message["To"]) for message in mail_server.messages) == [OLGA, OTTO]
@@ -102,43 +103,43 @@ def test_a_busy_day_is_summarised_to_every_address_once(
     assert page.count('class="button"') == 1
     assert "Open alerts" in str(message["Subject"])
     assert daily_summary.send_due() == 0
-    still.sleep(3600)
+    manual_clock.sleep(3600)
     assert "summary" not in sweep.enqueue_due()
     assert DailySummary.objects.get().sent_at == MORNING
 
 
 def test_only_addresses_it_did_not_reach_are_retried(
-    smtp_server: Mailbox, mail_server: Mailbox, still: SetClock, settings: Settings
+    smtp_server: Mailbox, mail_server: Mailbox, manual_clock: ManualClock, settings: Settings
 ) -> None:
-    still.at = MORNING
+    manual_clock.at = MORNING
     settings.EMAIL_PORT = free_port()
     assert daily_summary.send_due() == 0
     settings.EMAIL_PORT = smtp_server.port
     assert daily_summary.send_due() == 0
-    still.sleep(900)
+    manual_clock.sleep(900)
     assert daily_summary.send_due() == 2
-    still.sleep(900)
+    manual_clock.sleep(900)
     assert daily_summary.send_due() == 0
     assert len(mail_server.messages) == 2
 
 
-def test_a_quiet_day_has_only_good_answers(mail_server: Mailbox, still: SetClock, alice: User) -> None:
-    count(still.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
-    still.at = MORNING
+def test_a_quiet_day_has_only_good_answers(mail_server: Mailbox, manual_clock: ManualClock, alice: User) -> None:
+    count(manual_clock.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
+    manual_clock.at = MORNING
     read_balance(7000)
-    BooksRun.objects.create(at=still.at, took_s=1, problems=0)
+    BooksRun.objects.create(at=manual_clock.at, took_s=1, problems=0)
     assert daily_summary.send_due() == 2
     assert str(mail_server.messages[0]["Subject"]).endswith(" · Everything is in order · 7 days left")
     assert {section.tone for section in sections().values()} == {"good"}
 
 
 def test_the_summary_is_in_the_readers_language(
-    mail_server: Mailbox, still: SetClock, olga: User, settings: Settings
+    mail_server: Mailbox, manual_clock: ManualClock, olga: User, settings: Settings
 ) -> None:
     olga.language = "zh-hans"
     olga.save()
     settings.COST_ALERT_EMAIL = [OLGA]
-    still.at = MORNING
+    manual_clock.at = MORNING
     assert daily_summary.send_due() == 1
     assert '<html lang="zh-hans">' in steps.get_html(mail_server.messages[0])
 
@@ -158,16 +159,16 @@ def test_the_summary_is_in_the_readers_language(
     ],
 )
 def test_the_answer_about_the_balance(
-    still: SetClock, alice: User, credits: int, per_day: int, answer: tuple[str, str]
+    manual_clock: ManualClock, alice: User, credits: int, per_day: int, answer: tuple[str, str]
 ) -> None:
     if per_day:
-        count(still.at, alice, ordered=1, estimated=per_day)
-    still.at = MORNING
+        count(manual_clock.at, alice, ordered=1, estimated=per_day)
+    manual_clock.at = MORNING
     read_balance(credits)
     assert answer_of("Balance") == answer
 
 
-def test_the_answer_without_a_key_or_a_balance_reading(still: SetClock, settings: Settings) -> None:
+def test_the_answer_without_a_key_or_a_balance_reading(manual_clock: ManualClock, settings: Settings) -> None:
     assert "never read" in [line.note for line in sections()["Balance"].lines]
     settings.KIE_AI_API_KEY = ""
     assert answer_of("Balance") == ("no provider key", "bad")
@@ -182,32 +183,34 @@ def test_the_answer_without_a_key_or_a_balance_reading(still: SetClock, settings
         (110, ("10 provider credits less", "warn")),
     ],
 )
-def test_the_answer_about_the_variance(still: SetClock, alice: User, actual: int, answer: tuple[str, str]) -> None:
-    count(still.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
+def test_the_answer_about_the_variance(
+    manual_clock: ManualClock, alice: User, actual: int, answer: tuple[str, str]
+) -> None:
+    count(manual_clock.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
     assert answer_of("Estimate against actual") == answer
     assert sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
 
 
-def test_the_answer_about_unusual_spend(still: SetClock, alice: User) -> None:
+def test_the_answer_about_unusual_spend(manual_clock: ManualClock, alice: User) -> None:
     assert answer_of("Unusual spend") == ("none", "good")
-    count(still.at - DAY, alice, ordered=1, estimated=100)
-    count(still.at, alice, ordered=1, estimated=300)
+    count(manual_clock.at - DAY, alice, ordered=1, estimated=100)
+    count(manual_clock.at, alice, ordered=1, estimated=300)
     assert answer_of("Unusual spend") == ("needs a look", "warn")
     assert sections()["Unusual spend"].lines[1].note == alice.email
 
 
-def test_unusual_spend_with_an_alert_is_listed(still: SetClock) -> None:
+def test_unusual_spend_with_an_alert_is_listed(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Alert.Kind.USER_BURST, cause="user 1")
     section = sections()["Unusual spend"]
     assert (section.tone, section.lines[-1].name) == ("warn", "One user ordered unusually many videos")
 
 
-def test_the_answer_about_users_credits(still: SetClock, alice: User) -> None:
+def test_the_answer_about_users_credits(manual_clock: ManualClock, alice: User) -> None:
     give_credits(alice, 1500)
     assert answer_of("Users’ credits") == ("+1,500 held", "good")
 
 
-def test_a_failed_video_without_a_refund_is_listed(still: SetClock, alice: User) -> None:
+def test_a_failed_video_without_a_refund_is_listed(manual_clock: ManualClock, alice: User) -> None:
     assert answer_of("Refunds for failed videos") == ("none needed", "good")
     history.failed(alice)
     assert answer_of("Refunds for failed videos") == ("all refunded", "good")
@@ -223,12 +226,12 @@ def test_a_failed_video_without_a_refund_is_listed(still: SetClock, alice: User)
     assert find_failures(YESTERDAY - DAY).ended == 0
 
 
-def test_the_answer_about_open_alerts(still: SetClock, olga: User) -> None:
+def test_the_answer_about_open_alerts(manual_clock: ManualClock, olga: User) -> None:
     assert answer_of("Open alerts") == ("none", "good")
     for n in range(9):
         alert = alerts.raise_alert(Alert.Kind.UNCONFIRMED, cause=f"{n}")
     assert answer_of("Open alerts") == ("9", "warn")
-    alerts.snooze(alert_id=alert.pk, actor=olga, until=still.at + DAY)
+    alerts.snooze(alert_id=alert.pk, actor=olga, until=manual_clock.at + DAY)
     alerts.raise_alert(Alert.Kind.STORAGE)
     section = sections()["Open alerts"]
     assert (section.answer, section.tone) == ("9, 1 of them critical", "bad")
@@ -238,9 +241,9 @@ def test_the_answer_about_open_alerts(still: SetClock, olga: User) -> None:
 @pytest.mark.parametrize(
     ("problems", "answer"), [(0, ("they balance", "good")), (1, ("1 problem", "bad")), (7, ("7 problems", "bad"))]
 )
-def test_the_answer_about_the_books(still: SetClock, problems: int, answer: tuple[str, str]) -> None:
+def test_the_answer_about_the_books(manual_clock: ManualClock, problems: int, answer: tuple[str, str]) -> None:
     assert answer_of("Books") == ("not checked yet", "warn")
-    BooksRun.objects.create(at=still.at, took_s=1, problems=problems)
+    BooksRun.objects.create(at=manual_clock.at, took_s=1, problems=problems)
     assert answer_of("Books") == answer
 
 
@@ -260,8 +263,10 @@ def command(*arguments: str) -> tuple[int, str]:
     return 0, out.getvalue()
 
 
-def test_the_command_prints_or_sends_any_day(mail_server: Mailbox, still: SetClock, settings: Settings) -> None:
-    still.at = MORNING
+def test_the_command_prints_or_sends_any_day(
+    mail_server: Mailbox, manual_clock: ManualClock, settings: Settings
+) -> None:
+    manual_clock.at = MORNING
     code, said = command("--print")
     assert code == 0
     assert said.startswith("Summary of 1 Sep 2026")

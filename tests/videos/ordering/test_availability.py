@@ -20,7 +20,7 @@ from billing.credits import ledger
 from billing.models import BudgetWindow, ProviderAccount
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import video_states
@@ -42,9 +42,9 @@ def signed_in(client: Client, alice: User) -> Client:
 @pytest.fixture
 def account(db: None) -> Iterator[ProviderAccount]:
     """The current provider account with a sufficient balance; the clock is stopped at NOON."""
-    still = SetClock()
-    still.at = NOON
-    with clock.replaced(still):
+    manual_clock = ManualClock()
+    manual_clock.at = NOON
+    with clock.replaced(manual_clock):
         account = provider_accounts.get_current_account()
         provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
         yield account

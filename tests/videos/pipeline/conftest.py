@@ -8,7 +8,7 @@ import pytest
 from accounts.models import User
 from accounts.seams import clock
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.videos.world import World
 from videos.models import VideoTask
 
@@ -34,15 +34,15 @@ def task(world: World, alice: User) -> VideoTask:
 
 
 @pytest.fixture
-def still() -> Iterator[SetClock]:
+def manual_clock() -> Iterator[ManualClock]:
     """The product's clock, stopped."""
-    mine = SetClock()
+    mine = ManualClock()
     with clock.replaced(mine):
         yield mine
 
 
 @pytest.fixture
-def provider(still: SetClock) -> int:
+def provider(manual_clock: ManualClock) -> int:
     """The id of the current account, with enough balance."""
     current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))

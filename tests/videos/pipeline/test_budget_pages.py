@@ -12,7 +12,7 @@ from accounts.models import User
 from billing.budgets import policy as budget_policy
 from billing.credits import ledger
 from billing.models import Alert
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.videos.pipeline.budgets import FAST, claim, expect_wait, limit, order, reload
 from videos.models import VideoTask
 from videos.presentation import progress, tiles
@@ -35,37 +35,37 @@ def _nothing_is_limited(settings: Settings) -> None:
 
 
 def test_users_read_when_their_video_is_sent_and_another_text_once_the_limit_was_raised(
-    still: SetClock, provider: int, alice: User, settings: Settings
+    manual_clock: ManualClock, provider: int, alice: User, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "UTC"
     order(alice)
     second = order(alice)
-    still.sleep(1)
+    manual_clock.sleep(1)
     third = order(alice)
     limit(FAST)
     claim(provider)
     expect_wait(provider)
-    moment = progress.measure_progress(reload(second), at=still.at)
+    moment = progress.measure_progress(reload(second), at=manual_clock.at)
     assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     assert moment.starts_in_s == 12 * 3600 - 1
     assert tiles.describe_progress(moment) == ["today's budget is spent", "continues at 2 Sep, 00:00"]
     assert (
-        tiles.summarize_video(reload(second), at=still.at).wait_reason
+        tiles.summarize_video(reload(second), at=manual_clock.at).wait_reason
         == "today's budget is spent · continues at 2 Sep, 00:00"
     )
     assert (
-        tiles.describe_progress(progress.measure_progress(reload(third), at=still.at))[-1]
+        tiles.describe_progress(progress.measure_progress(reload(third), at=manual_clock.at))[-1]
         == "1 video ahead of it, 1 of them yours"
     )
     limit(None)
-    still.sleep(16)
-    moment = progress.measure_progress(reload(second), at=still.at)
+    manual_clock.sleep(16)
+    moment = progress.measure_progress(reload(second), at=manual_clock.at)
     assert (moment.wait_code, moment.resumes_at) == ("", None)
     assert tiles.describe_progress(moment)[0] == "next in the queue"
 
 
 def test_an_order_that_no_budget_has_room_for_is_refused_and_operators_are_alerted(
-    still: SetClock, provider: int, alice: User
+    manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     limit(FAST)
     order(alice)
@@ -78,7 +78,7 @@ def test_an_order_that_no_budget_has_room_for_is_refused_and_operators_are_alert
     assert Alert.objects.get(kind="budget_hard").resolved_at is None
 
 
-def test_the_studio_says_how_many_more_and_why_none(still: SetClock, provider: int, alice: User) -> None:
+def test_the_studio_says_how_many_more_and_why_none(manual_clock: ManualClock, provider: int, alice: User) -> None:
     client = Client()
     client.force_login(alice)
 
@@ -107,7 +107,7 @@ def test_the_studio_says_how_many_more_and_why_none(still: SetClock, provider: i
 
 
 def test_a_users_limits_are_on_the_credits_page(
-    still: SetClock, provider: int, alice: User, settings: Settings
+    manual_clock: ManualClock, provider: int, alice: User, settings: Settings
 ) -> None:
     client = Client()
     client.force_login(alice)
@@ -132,7 +132,7 @@ def test_a_users_limits_are_on_the_credits_page(
 
 
 def test_an_order_that_would_wait_too_long_for_a_slowed_budget_is_refused_with_a_time(
-    still: SetClock, provider: int, alice: User
+    manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     limit(20 * FAST)
     for _ in range(18):

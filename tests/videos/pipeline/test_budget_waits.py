@@ -14,7 +14,7 @@ from billing.credits import ledger
 from billing.guard import checks as guard_checks
 from billing.models import Alert, BudgetWindow, PaidCall, Spend
 from billing.provider import accounts as provider_accounts
-from tests.billing.conftest import SetClock
+from tests.clocks import ManualClock
 from tests.videos.pipeline.budgets import FAST, claim, expect_wait, limit, order, reload
 from videos.lifecycle import acts as lifecycle
 from videos.lifecycle.transitions import task_id_of
@@ -46,7 +46,7 @@ def used(scope: str = "all") -> Decimal:
 
 
 def test_a_task_waits_when_its_limit_is_lowered_and_is_sent_once_it_is_raised(
-    still: SetClock, provider: int, alice: User
+    manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
@@ -55,32 +55,36 @@ def test_a_task_waits_when_its_limit_is_lowered_and_is_sent_once_it_is_raised(
     assert (wait.code, wait.ends_at) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
     held = reload(second)
     assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_day", wait.ends_at)
-    assert held.due_at == still.at + timedelta(seconds=15)
+    assert held.due_at == manual_clock.at + timedelta(seconds=15)
     assert dispatch.claim_next(provider) is None, "not due again yet"
     assert Alert.objects.filter(kind="budget_hard").count() == 1
     limit(2 * FAST)
-    still.sleep(15)
+    manual_clock.sleep(15)
     assert claim(provider) == second
     assert reload(second).wait_code == ""
     assert used() == 2 * FAST
     assert ledger.balance_of(alice) == 0
 
 
-def test_a_waiting_task_is_sent_when_the_budget_window_ends(still: SetClock, provider: int, alice: User) -> None:
+def test_a_waiting_task_is_sent_when_the_budget_window_ends(
+    manual_clock: ManualClock, provider: int, alice: User
+) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
     assert claim(provider) == first
     expect_wait(provider)
-    still.at = datetime(2026, 9, 1, 23, 59, 59, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 9, 1, 23, 59, 59, tzinfo=UTC)
     provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
     expect_wait(provider)
-    still.at = datetime(2026, 9, 2, 0, 0, 14, tzinfo=UTC)
+    manual_clock.at = datetime(2026, 9, 2, 0, 0, 14, tzinfo=UTC)
     assert claim(provider) == second
     sweep.tidy()
     assert not Alert.objects.filter(kind="budget_hard", resolved_at=None).exists()
 
 
-def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(still: SetClock, provider: int, alice: User) -> None:
+def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(
+    manual_clock: ManualClock, provider: int, alice: User
+) -> None:
     big, small = order(alice), order(alice, "veo3_lite")
     last = order(alice, "veo3_lite")
     limit(int(Spend.objects.get(job_id=small.pk).estimated))
@@ -88,7 +92,7 @@ def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(still: SetClock,
     assert reload(big).wait_code == "budget_limit"
     assert expect_wait(provider).code == "budget_day"
     assert reload(last).wait_code == "budget_day"
-    assert tiles.describe_progress(progress.measure_progress(reload(big), at=still.at))[0] == (
+    assert tiles.describe_progress(progress.measure_progress(reload(big), at=manual_clock.at))[0] == (
         "it costs more than the operator's limit; it continues when the limit is raised"
     )
 
@@ -98,7 +102,7 @@ def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(still: SetClock,
     [("each_user", {}, "budget_user"), ("model", {"model": "veo3_fast"}, "budget_model")],
 )
 def test_others_are_not_held_up_by_one_users_or_one_models_budget(
-    still: SetClock, provider: int, alice: User, bob: User, subject: str, whose: dict[str, str], code: str
+    manual_clock: ManualClock, provider: int, alice: User, bob: User, subject: str, whose: dict[str, str], code: str
 ) -> None:
     mine = [order(alice) for _ in range(3)]
     other = order(bob, "veo3_lite")
@@ -113,7 +117,7 @@ def waits_or_none(provider: int) -> bool:
 
 
 def test_a_claim_skips_a_bounded_number_of_tasks(
-    still: SetClock, provider: int, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    manual_clock: ManualClock, provider: int, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "MAX_BUDGET_SKIPS", 1)
     mine, his = order(alice), order(bob)
@@ -126,7 +130,7 @@ def test_a_claim_skips_a_bounded_number_of_tasks(
 
 
 def test_a_budget_that_is_used_up_between_check_and_promise_makes_the_task_wait(
-    still: SetClock, provider: int, alice: User, monkeypatch: pytest.MonkeyPatch
+    manual_clock: ManualClock, provider: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = order(alice), order(alice)
     limit(FAST)
@@ -138,29 +142,29 @@ def test_a_budget_that_is_used_up_between_check_and_promise_makes_the_task_wait(
     assert Spend.objects.get(job_id=second.pk).state == "estimated"
 
 
-def test_unsent_and_failed_videos_release_their_budget(still: SetClock, provider: int, alice: User) -> None:
+def test_unsent_and_failed_videos_release_their_budget(manual_clock: ManualClock, provider: int, alice: User) -> None:
     first, second, third = order(alice), order(alice), order(alice)
     limit(FAST)
     task = claim(provider)
     assert task == first
     expect_wait(provider)
     assert lifecycle.requeue(
-        task_id=task.pk, fence=task.fence, wait=guard_checks.Wait("not_sent", still.at + timedelta(hours=1))
+        task_id=task.pk, fence=task.fence, wait=guard_checks.Wait("not_sent", manual_clock.at + timedelta(hours=1))
     )
     assert used() == 0
-    still.sleep(15)
+    manual_clock.sleep(15)
     task = claim(provider)
     assert task == second
     assert lifecycle.refuse(task_id=task.pk, fence=task.fence, reason="policy", detail="no")
     assert used() == 0
-    still.sleep(15)
+    manual_clock.sleep(15)
     assert claim(provider) == third
     assert used() == FAST
     assert ledger.balance_of(alice) == FAST
 
 
 def test_a_task_that_waits_for_a_budget_does_not_count_as_forgotten(
-    still: SetClock, provider: int, alice: User
+    manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     order(alice)
     task = order(alice)
@@ -168,7 +172,7 @@ def test_a_task_that_waits_for_a_budget_does_not_count_as_forgotten(
     claim(provider)
     for _ in range(3):
         expect_wait(provider)
-        still.sleep(24 * 3600)
+        manual_clock.sleep(24 * 3600)
         provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
         sweep.tidy()
     assert reload(task).status == "queued"
@@ -178,7 +182,7 @@ def test_a_task_that_waits_for_a_budget_does_not_count_as_forgotten(
 
 
 def test_the_number_in_progress_is_shown_once_half_of_the_limit_is_used(
-    still: SetClock, provider: int, alice: User, settings: Settings
+    manual_clock: ManualClock, provider: int, alice: User, settings: Settings
 ) -> None:
     client = Client()
     client.force_login(alice)
@@ -191,14 +195,14 @@ def test_the_number_in_progress_is_shown_once_half_of_the_limit_is_used(
     assert "· 2 of 3 in progress" in client.get("/").content.decode()
 
 
-def test_a_reference_names_a_task_or_something_else(still: SetClock, provider: int, alice: User) -> None:
+def test_a_reference_names_a_task_or_something_else(manual_clock: ManualClock, provider: int, alice: User) -> None:
     task = order(alice)
     assert task_id_of(task.reference) == task.pk
     assert task_id_of("job:1") is None
 
 
 def test_past_the_warning_share_videos_are_slowed_down_before_they_stop(
-    still: SetClock, provider: int, alice: User, settings: Settings
+    manual_clock: ManualClock, provider: int, alice: User, settings: Settings
 ) -> None:
     # At noon 1,080 of 1,200 are free: 18 videos. The next is due when three quarters of the day are over.
     settings.BREAKER_FAILURES = settings.BREAKER_OF = 50  # so many under way at once
@@ -211,8 +215,8 @@ def test_past_the_warning_share_videos_are_slowed_down_before_they_stop(
     (left,) = waiting
     held = reload(left)
     assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_pace", wait.ends_at)
-    assert held.due_at <= still.at, "it stays due"
-    still.sleep(6 * 3600)
+    assert held.due_at <= manual_clock.at, "it stays due"
+    manual_clock.sleep(6 * 3600)
     provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
     assert claim(provider) == left
     assert used() == 19 * FAST
