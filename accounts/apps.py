@@ -7,4 +7,4 @@ class AccountsConfig(AppConfig):
 
     default_auto_field = "django.db.models.BigAutoField"
     name = "accounts"
-    verbose_name = _("People")
+    verbose_name = _("Users")

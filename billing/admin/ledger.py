@@ -22,14 +22,14 @@ TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.AD
 class LedgerEntryAdmin(ReadOnlyAdmin):
     """The ledger. Mistakes are corrected by further entries, never edited."""
 
-    list_display = ("at", "person", "movement", "credits", "after", "about", "actor", "note")
+    list_display = ("at", "user_link", "movement", "credits", "after", "about", "actor", "note")
     list_display_links = ("at",)
     list_filter = ("kind", "created_at")
     list_select_related = ("account__user", "actor")
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (
-        "at", "person", "movement", "credits", "after", "about", "reverses", "refund", "lots", "actor", "note",
+        "at", "user_link", "movement", "credits", "after", "about", "reverses", "refund", "lots", "actor", "note",
         "idempotency_key",
     )  # fmt: skip
 
@@ -44,8 +44,8 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     def at(self, entry: LedgerEntry) -> SafeString | str:
         return time_cell(entry.created_at)
 
-    @admin.display(description=_("person"), ordering="account__user__email")
-    def person(self, entry: LedgerEntry) -> SafeString:
+    @admin.display(description=_("user"), ordering="account__user__email")
+    def user_link(self, entry: LedgerEntry) -> SafeString:
         return person_link(entry.account.user)
 
     @admin.display(description=_("kind"), ordering="kind")

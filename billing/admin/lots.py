@@ -39,11 +39,11 @@ class HeldFilter(admin.SimpleListFilter):
 class CreditLotAdmin(ReadOnlyAdmin):
     """Lots change only with the ledger."""
 
-    list_display = ("id", "person", "left", "of", "expires", "kind", "from_")
+    list_display = ("id", "user_link", "left", "of", "expires", "kind", "from_")
     list_filter = (HeldFilter, "is_grace", "expires_at")
     list_select_related = ("account__user", "entry")
     search_fields = ("account__user__email", "entry__note", "entry__reference")
-    fields = ("person", "left", "of", "expires", "expired_at", "kind", "from_", "week_warned_at", "day_warned_at")
+    fields = ("user_link", "left", "of", "expires", "expired_at", "kind", "from_", "week_warned_at", "day_warned_at")
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The user page links to the lots of one user."""
@@ -52,8 +52,8 @@ class CreditLotAdmin(ReadOnlyAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
 
-    @admin.display(description=gettext_lazy("person"), ordering="account__user__email")
-    def person(self, lot: CreditLot) -> SafeString:
+    @admin.display(description=gettext_lazy("user"), ordering="account__user__email")
+    def user_link(self, lot: CreditLot) -> SafeString:
         return person_link(lot.account.user)
 
     @admin.display(description=gettext_lazy("left"), ordering="remaining")

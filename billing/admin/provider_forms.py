@@ -90,11 +90,11 @@ class PauseForm(forms.Form):
 
 def _reason_choices() -> list[tuple[str, str]]:
     """The reasons to choose from, each with the text that users see."""
-    told = [
+    choices = [
         (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
         for code, words in _preset_texts().items()
     ]
-    return [*told, (Pause.OWN_WORDS, gettext("In your own words"))]
+    return [*choices, (Pause.OWN_WORDS, gettext("In your own words"))]
 
 
 def _preset_texts() -> dict[Pause, str]:

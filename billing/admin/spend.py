@@ -41,7 +41,7 @@ class SpendAdmin(JobSearchAdmin):
     list_display = (
         "at",
         "about",
-        "person",
+        "user_link",
         "item",
         "status",
         "estimated_cost",
@@ -66,8 +66,8 @@ class SpendAdmin(JobSearchAdmin):
     def about(self, spend: Spend) -> SafeString | str:
         return reference_link(f"job:{spend.job_id}")
 
-    @admin.display(description=_("person"), ordering="user__email")
-    def person(self, spend: Spend) -> SafeString:
+    @admin.display(description=_("user"), ordering="user__email")
+    def user_link(self, spend: Spend) -> SafeString:
         return person_link(spend.user)
 
     @admin.display(description=_("item"))

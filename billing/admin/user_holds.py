@@ -103,7 +103,7 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
 class UserHoldAdmin(ReadOnlyAdmin):
     """The holds in force. Users are held from the user list."""
 
-    list_display = ("person", "why", "reason", "since", "by", "ends")
+    list_display = ("user_link", "why", "reason", "since", "by", "ends")
     list_display_links = None
     list_select_related = ("user", "held_by")
     search_fields = ("user__email",)
@@ -117,7 +117,7 @@ class UserHoldAdmin(ReadOnlyAdmin):
         return request.user.has_perm("billing.change_userhold")
 
     @admin.display(description=gettext_lazy("user"))
-    def person(self, hold: UserHold) -> SafeString:
+    def user_link(self, hold: UserHold) -> SafeString:
         return person_link(hold.user)
 
     @admin.display(description=gettext_lazy("why"))

@@ -263,13 +263,13 @@ class VoucherAdmin(ReadOnlyAdmin):
 class VoucherUseAdmin(ReadOnlyAdmin):
     """Redemptions of vouchers."""
 
-    list_display = ("at", "person", "code", "credits")
+    list_display = ("at", "user_link", "code", "credits")
     list_display_links = ("at",)
     list_select_related = ("voucher", "user", "entry")
     list_filter = ("used_at",)
     date_hierarchy = "used_at"
     search_fields = ("voucher__code", "user__email")
-    fields = ("at", "person", "code", "credits")
+    fields = ("at", "user_link", "code", "credits")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.fields
@@ -278,8 +278,8 @@ class VoucherUseAdmin(ReadOnlyAdmin):
     def at(self, use: VoucherUse) -> SafeString | str:
         return time_cell(use.used_at)
 
-    @admin.display(description=gettext_lazy("person"), ordering="user__email")
-    def person(self, use: VoucherUse) -> SafeString:
+    @admin.display(description=gettext_lazy("user"), ordering="user__email")
+    def user_link(self, use: VoucherUse) -> SafeString:
         return person_link(use.user)
 
     @admin.display(description=gettext_lazy("voucher"), ordering="voucher__code")

@@ -15,7 +15,7 @@ OWNER_TEXTS: dict[str, Promise] = {
     "access_denied": _("the operator has to restore access to the provider"),
     "balance": _("the operator has to top up the provider account"),
     "balance_unknown": _("checking the provider balance"),
-    "breaker": _("the provider has trouble; we try again soon"),
+    "breaker": _("the provider has problems; we try again soon"),
     "rate_limited": _("the provider asked us to slow down; we try again soon"),
     "unavailable": _("the provider is under maintenance; we try again soon"),
     "not_sent": _("the provider could not be reached; we try again soon"),

@@ -119,7 +119,7 @@ def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: Us
     assert f"{USES}?voucher__id__exact={used.pk}" in page
     assert "Not used yet." in desk.get(f"{VOUCHERS}{gone.pk}/change/").text
     uses = desk.get(USES, {"voucher__id__exact": used.pk}).text
-    assert (columns(uses, "code"), columns(uses, "credits"), columns(uses, "person")) == (
+    assert (columns(uses, "code"), columns(uses, "credits"), columns(uses, "user_link")) == (
         [used.code], ["50"], ["alice@example.com"]
     )  # fmt: skip
     assert used.code in desk.get(f"{USES}{used.redemptions.get().pk}/change/").text
