@@ -165,7 +165,7 @@ def test_an_entry_names_its_lots(desk: Client, alice: User, manual_clock: Manual
     text = desk.get(f"{LEDGER}{entry.pk}/change/").text
     assert f'<a href="{LOTS}{first.pk}/change/">30</a>, <a href="{LOTS}{second.pk}/change/">30</a>' in text
     assert f'{second.pk}/change/">1,200</a>' in desk.get(f"{LEDGER}{second.entry_id}/change/").text
-    assert columns(desk.get(LEDGER).text, "credits") == ["-60", "+1,200", "+30"]
+    assert columns(desk.get(LEDGER).text, "credits") == ["−60", "+1,200", "+30"]
     assert columns(desk.get(LEDGER).text, "after") == ["1,170", "1,230", "30"]
     manual_clock.sleep(3 * 86400)
     refund()

@@ -28,7 +28,7 @@ def test_the_ledger_is_searched_by_user_reference_and_kind(desk: Client, alice: 
     for query in ({"q": "bob@"}, {"account__user": str(bob.pk)}):
         text = desk.get(LEDGER, query).text
         assert columns(text, "credits") == ["+5"]
-    assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "-60"]
+    assert columns(desk.get(LEDGER, {"q": task.reference}).text, "credits") == ["+60", "−60"]
     assert columns(desk.get(LEDGER, {"kind__exact": "refund"}).text, "credits") == ["+60"]
     ledger.charge(user=bob, user_credits=1, idempotency_key="k", job_id=job_id("film:1"), reference="film:1")
     assert columns(desk.get(LEDGER, {"q": "film:1"}).text, "about") == ["film:1"]

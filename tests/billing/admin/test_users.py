@@ -68,7 +68,7 @@ def test_a_form_sent_again_with_another_amount_is_refused(desk: Client, alice: U
 
 def test_credits_are_removed_by_an_adjustment(desk: Client, alice: User, olga: User) -> None:
     give_credits(alice, 100)
-    assert "-30 credits for alice@example.com: the balance is 70 now." in move(
+    assert "−30 credits for alice@example.com: the balance is 70 now." in move(
         desk, alice, amount=-30, reason="Counted twice"
     )
     assert ledger.balance_of(alice) == 70

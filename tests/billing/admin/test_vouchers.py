@@ -107,7 +107,7 @@ def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: Us
     one("over", valid_until=manual_clock.at)
     vouchers.redeem(user=alice, typed=used.code)
     vouchers.withdraw(voucher_id=gone.pk)
-    states = {"usable": "Usable", "used_up": "Used up", "over": "Expired code", "withdrawn": "Withdrawn"}
+    states = {"usable": "Usable", "used_up": "Used up", "over": "Expired", "withdrawn": "Withdrawn"}
     for name, word in states.items():
         text = desk.get(VOUCHERS, {"state": name}).text
         assert columns(text, "note") == [name.replace("_", " ")]

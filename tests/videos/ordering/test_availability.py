@@ -113,7 +113,7 @@ def test_a_budget_that_ends_too_late_refuses_and_shows_no_time(signed_in: Client
         ({"balance": Decimal(500)}, "No new videos right now"),
         (
             {"breaker": "open", "breaker_until": NOON + timedelta(minutes=1)},
-            "It would wait: the provider has trouble; we try again soon.",
+            "It would wait: the provider has problems; we try again soon.",
         ),
     ],
 )
