@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.rate_limits import client_address
 from accounts.seams import clock
 from billing.common import csv_export
-from billing.credits import expiry, ledger, lots, vouchers
+from billing.credits import expired_lots, ledger, lots, vouchers
 from billing.credits.statements import KIND_FILTERS, Statement
 from billing.credits.vouchers import Reason
 
@@ -71,9 +71,9 @@ def statement_csv(request: HttpRequest) -> HttpResponseBase:
 @require_POST
 def hide_expiring(request: HttpRequest) -> HttpResponse:
     """Hide the notice about expiring credits until other credits expire next or the user signs in again."""
-    expiring = expiry.find_expiring_soon(cast(User, request.user))
+    expiring = expired_lots.find_expiring_soon(cast(User, request.user))
     if expiring is not None:
-        request.session[expiry.HIDDEN_SESSION_KEY] = expiring.key
+        request.session[expired_lots.HIDDEN_SESSION_KEY] = expiring.key
     back = request.POST.get("next", "")
     return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "billing:credits")
 
@@ -113,7 +113,7 @@ def _render_page(request: HttpRequest, voucher_form: VoucherForm, status: int = 
             "balance": ledger.balance_of(user),
             "holdings": holdings[:MAX_HOLDINGS],
             "later_credits": sum(holding.user_credits for holding in holdings[MAX_HOLDINGS:]),
-            "expiring_before": clock.now() + expiry.WEEK,
+            "expiring_before": clock.now() + expired_lots.WEEK,
             "entries": entries,
             "older_query": older and statement.query(before=str(older)),
             "has_newer": bool(request.GET.get("before")),

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from billing.alerts import services as alerts
-from billing.credits import expiry, ledger
+from billing.credits import expired_lots, ledger
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -19,5 +19,5 @@ def site(request: HttpRequest) -> dict[str, Any]:
     if user is not None and user.is_authenticated:
         context["BALANCE"] = lru_cache(maxsize=1)(partial(ledger.balance_of, user))
         context["OPERATOR_ALERTS"] = lru_cache(maxsize=1)(partial(alerts.list_banner_items, request))
-        context["EXPIRING"] = lru_cache(maxsize=1)(partial(expiry.find_expiring_soon, user))
+        context["EXPIRING"] = lru_cache(maxsize=1)(partial(expired_lots.find_expiring_soon, user))
     return context

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
 from billing.admin.cells import chip, list_url, number_cell, person_link, time_cell
-from billing.credits import expiry
+from billing.credits import expired_lots
 from billing.models import CreditLot
 
 
@@ -31,7 +31,7 @@ class HeldFilter(admin.SimpleListFilter):
         if self.value() == "no":
             return queryset.filter(remaining=0)
         if self.value() == "week":
-            return queryset.filter(remaining__gt=0, expires_at__lte=clock.now() + expiry.WEEK)
+            return queryset.filter(remaining__gt=0, expires_at__lte=clock.now() + expired_lots.WEEK)
         return queryset.filter(remaining__gt=0) if self.value() == "yes" else queryset
 
 

@@ -12,7 +12,7 @@ from accounts.seams import clock
 from billing.guard.checks import Wait
 from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import VideoFile, VideoTask
 from videos.ordering import orders

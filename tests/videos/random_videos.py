@@ -25,7 +25,7 @@ from billing.guard.checks import Wait
 from billing.models import ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
 from videos.audit import recount
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, VideoFile, VideoTask
 from videos.ordering import catalogue, orders

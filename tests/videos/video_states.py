@@ -11,7 +11,7 @@ from accounts.models import User
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from tests.people import give_credits
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.ordering import orders

@@ -24,7 +24,7 @@ from billing.provider import accounts as provider_accounts
 from veoapp.benchmark import history, scratch_database
 from veoapp.benchmark.timing import Timing, measure_time
 from videos.audit import recount
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.pipeline import dispatch
 
 RANGES = {"today": 1, "7d": 7, "30d": 30, "year": 365}

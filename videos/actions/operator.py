@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from accounts.models import User
 from accounts.seams import clock
 from videos import job_queue
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoFile, VideoTask
 from videos.pipeline import adoption, downloads, polling
 

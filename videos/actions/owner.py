@@ -9,7 +9,7 @@ from django.db.models import Exists, Max, OuterRef
 
 from accounts.models import User
 from accounts.seams import clock
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, SourceImage, TaskEvent, VideoTask
 from videos.storage import cleanup as storage_cleanup
 from videos.storage import source_images

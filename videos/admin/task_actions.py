@@ -13,7 +13,7 @@ from accounts.models import User
 from billing.common.formatting import format_amount, join_sentences
 from billing.models import Spend
 from videos.actions import operator as operator_actions
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoTask
 from videos.presentation.tiles import STATES
 

@@ -1,4 +1,4 @@
-"""The mechanics of a transition: compare-and-set, event, and the refund at an end. For `acts` and `verdicts` alone."""
+"""The mechanics of a transition: compare-and-set, event, and the refund at an end. For `status_changes` and `verdicts` alone."""
 
 from collections.abc import Iterable
 from typing import Any

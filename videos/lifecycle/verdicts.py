@@ -1,4 +1,4 @@
-"""Records the provider's verdict and the stored files: the other half of `acts`, by the same rules.
+"""Records the provider's verdict and the stored files: the other half of `status_changes`, by the same rules.
 
 Nothing else moves a task to downloading or ready, or to failed by the provider's verdict. No network here.
 """

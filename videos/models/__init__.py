@@ -1,4 +1,4 @@
-"""The tables of videos. `videos.lifecycle.acts` alone writes a task's status."""
+"""The tables of videos. `videos.lifecycle.status_changes` alone writes a task's status."""
 
 from videos.models.events import CallbackReceipt, TaskEvent
 from videos.models.files import SourceImage, VideoFile

@@ -23,7 +23,7 @@ from billing.pricing import prices
 from billing.pricing.prices import Quote
 from billing.provider import accounts as provider_accounts
 from videos import job_queue
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import SourceImage, VideoTask
 from videos.models.tasks import TaskImage
 from videos.ordering import catalogue, queue

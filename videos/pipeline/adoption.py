@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from accounts.seams import clock
 from billing.models import Alert
-from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, VideoTask
 from videos.providers import errors
 from videos.providers.base import Provider, Report

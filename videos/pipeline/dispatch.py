@@ -25,7 +25,7 @@ from billing.guard import circuit_breaker, user_holds
 from billing.guard.checks import Wait
 from billing.models import ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import UserTurn, VideoTask
 from videos.ordering import queue
 from videos.ordering.typical_times import typical_time

@@ -12,8 +12,8 @@ from django.db.models import F, Q, QuerySet
 from accounts.seams import clock, randomness
 from billing.alerts import grouping as alert_grouping
 from billing.alerts import services as alerts
-from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoFile, VideoTask
 from videos.pipeline import result_links
 from videos.pipeline.video_probe import InvalidVideo

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from accounts.seams import clock, failpoints
 from billing.alerts import services as alerts
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.pipeline import concurrency, download_rows, result_links, video_probe

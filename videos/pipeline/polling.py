@@ -11,8 +11,8 @@ from billing.alerts import services as alerts
 from billing.guard import circuit_breaker
 from billing.provider.accounts import NoProviderKey
 from videos import job_queue
-from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.pipeline import adoption, concurrency

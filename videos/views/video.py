@@ -15,7 +15,7 @@ from django_htmx.http import HTMX_STOP_POLLING
 
 from accounts.seams import clock
 from videos.actions import owner as owner_actions
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import SourceImage, VideoTask
 from videos.ordering.input_modes import SLOT_LABELS, SLOTS, mode_of
 from videos.presentation import timeline

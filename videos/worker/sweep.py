@@ -24,7 +24,7 @@ from billing.reports import summary_schedule
 from videos import job_queue
 from videos.actions import owner as owner_actions
 from videos.audit import recount
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, JobRequest, VideoFile, VideoTask
 from videos.notifications import user_mails
 from videos.ordering import queue

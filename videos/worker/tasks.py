@@ -2,7 +2,7 @@
 
 from billing.audit import runner as billing_books
 from billing.common import run_all
-from billing.credits import expiry
+from billing.credits import expired_lots
 from billing.pricing import margins, provider_price_changes
 from billing.reconciliation import top_ups
 from videos import job_queue
@@ -90,4 +90,4 @@ def reconcile() -> None:
 def lots() -> None:
     """Remove expired credits and announce the next to expire."""
     job_queue.mark_started("lots")
-    expiry.run()
+    expired_lots.run()

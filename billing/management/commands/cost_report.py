@@ -12,7 +12,7 @@ from accounts.seams import clock, randomness
 from billing.common.csv_export import Cell
 from billing.common.formatting import format_plain
 from billing.common.periods import site_zone
-from billing.reports import cost_report, export
+from billing.reports import cost_report, table_files
 from billing.reports.tables import Table
 
 DEFAULT_DAYS = 30
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--to", type=_day, metavar="DATE", dest="last", help="the last day (default: today)")
         parser.add_argument("--by", choices=cost_report.GROUPINGS, default="day")
-        parser.add_argument("--format", choices=["table", *export.FORMATS], default="table")
+        parser.add_argument("--format", choices=["table", *table_files.FORMATS], default="table")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the terminal")
 
     def handle(
@@ -60,7 +60,7 @@ class Command(BaseCommand):
         table = cost_report.build_report(first=first, last=last, by=by).table()
         if not table.rows:
             self.stderr.write(f"Nothing was ordered from {first} to {last} ({site_zone()}).")
-        lines = _format_table(table) if format == "table" else export.FORMATS[format][1](table, (first, last))
+        lines = _format_table(table) if format == "table" else table_files.FORMATS[format][1](table, (first, last))
         if output is None:
             for line in lines:
                 self.stdout.write(line, ending="")

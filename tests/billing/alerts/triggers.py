@@ -43,7 +43,7 @@ from tests.clocks import ManualClock
 from tests.jobs import job_id
 from tests.people import give_credits
 from tests.videos import video_states
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.ordering import orders
 from videos.pipeline import clients as provider_clients
 from videos.pipeline import dispatch, polling

@@ -20,7 +20,7 @@ from tests.billing.audit.breakage import (
     remove_raw,
     set_raw,
 )
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 
 __all__ = ["media"]

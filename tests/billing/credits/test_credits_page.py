@@ -11,12 +11,12 @@ from django.utils import translation
 
 from accounts.models import User
 from billing import views
-from billing.credits import expiry, ledger, statements
+from billing.credits import expired_lots, ledger, statements
 from billing.models import CreditLot, LedgerEntry
 from tests.billing import history
 from tests.clocks import ManualClock
 from tests.people import give_credits
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoTask
 
 pytestmark = pytest.mark.django_db
@@ -145,7 +145,7 @@ def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: Us
     assert "Grant · until 2 Sep 12:00" in text
     assert "refunded after they expired" in text
     manual_clock.sleep(8 * 86400)
-    expiry.expire_due()
+    expired_lots.expire_due()
     text = credits_page.get(PAGE, {"kind": "expired"}).text
     assert "Not used before they expired" in text
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=manual_clock.at)

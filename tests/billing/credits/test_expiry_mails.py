@@ -10,7 +10,7 @@ from django.core.mail import EmailMultiAlternatives
 
 from accounts import user_actions
 from accounts.models import User
-from billing.credits import expiry, ledger
+from billing.credits import expired_lots, ledger
 from billing.models import CreditLot
 from tests.billing.credits.test_lots import charge, give, money
 from tests.clocks import ManualClock
@@ -30,20 +30,20 @@ def mails() -> list[tuple[str, str]]:
 
 def test_one_mail_is_sent_a_week_before_and_one_a_day_before(alice: User, manual_clock: ManualClock) -> None:
     give(alice, 30, days=30, clock=manual_clock)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     manual_clock.sleep(22.9 * DAY)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     manual_clock.sleep(0.2 * DAY)
-    assert expiry.warn_due() == 1
+    assert expired_lots.warn_due() == 1
     assert mails() == [(alice.email, "30 credits expire soon")]
     manual_clock.sleep(4 * DAY)
     charge(alice, 10)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     manual_clock.sleep(2 * DAY)
-    assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
+    assert [expired_lots.warn_due(), expired_lots.warn_due()] == [1, 0]
     assert mails() == [(alice.email, "20 credits expire soon")]
     manual_clock.sleep(DAY)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     assert money(alice) == (20, [("grant", 30), ("charge", -10)])
 
 
@@ -54,7 +54,7 @@ def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User
     give(alice, 1, days=8, clock=manual_clock)
     give(alice, 9, days=3, clock=manual_clock)
     manual_clock.sleep(2.5 * DAY)
-    assert expiry.warn_due() == 1
+    assert expired_lots.warn_due() == 1
     (message,) = outbox.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert message.subject == "45 credits expire soon"
@@ -72,7 +72,7 @@ def test_the_mail_lists_every_lot_with_its_expiry_in_the_user_s_zone(alice: User
 def test_the_mail_is_in_the_user_s_language(alice: User, manual_clock: ManualClock) -> None:
     User.objects.filter(pk=alice.pk).update(language="zh-hans")
     give(alice, 30, days=1, clock=manual_clock)
-    assert expiry.warn_due() == 1
+    assert expired_lots.warn_due() == 1
     (message,) = outbox.outbox
     assert isinstance(message, EmailMultiAlternatives)
     assert 'lang="zh-hans"' in str(message.alternatives[0][0])
@@ -84,18 +84,18 @@ def test_credits_that_last_a_week_or_less_are_announced_only_the_day_before(
     alice: User, manual_clock: ManualClock, days: int
 ) -> None:
     give(alice, 30, days=days, clock=manual_clock)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     manual_clock.sleep((days - 1) * DAY)
-    assert expiry.warn_due() == 1
+    assert expired_lots.warn_due() == 1
     assert money(alice)[0] == 30
 
 
 def test_after_an_outage_only_the_last_day_is_announced(alice: User, manual_clock: ManualClock) -> None:
     give(alice, 30, days=30, clock=manual_clock)
     manual_clock.sleep(29.5 * DAY)
-    assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
+    assert [expired_lots.warn_due(), expired_lots.warn_due()] == [1, 0]
     manual_clock.sleep(DAY)
-    assert expiry.warn_due() == 0, "what is gone is not announced"
+    assert expired_lots.warn_due() == 0, "what is gone is not announced"
     assert money(alice)[0] == 30
 
 
@@ -108,9 +108,9 @@ def test_spent_credits_and_closed_accounts_cause_no_mail(
     user_actions.close_account(user=bob, actor=None)
     give(olga, 30, days=1, clock=manual_clock)
     user_actions.disable(user=olga, actor=None)
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     manual_clock.sleep(DAY)
-    assert expiry.expire_due() == 2, "their books go on"
+    assert expired_lots.expire_due() == 2, "their books go on"
     assert outbox.outbox == []
     assert [ledger.balance_of(user) for user in (alice, bob, olga)] == [0, 0, 0]
 
@@ -130,13 +130,13 @@ def test_mails_are_sent_by_the_next_run_after_a_mail_server_outage(
 
     with monkeypatch.context() as patch:
         patch.setattr(EmailMultiAlternatives, "send", away)
-        assert expiry.warn_due() == 0
+        assert expired_lots.warn_due() == 0
     assert len(asked) == 1, "the others are not tried in vain"
-    assert expiry.warn_due() == 2
+    assert expired_lots.warn_due() == 2
     assert mails() == [
         (alice.email, "35 credits expire soon"), (bob.email, "30 credits expire soon")
     ]  # fmt: skip
-    assert expiry.warn_due() == 0
+    assert expired_lots.warn_due() == 0
     assert (money(alice)[0], money(bob)[0]) == (35, 30)
 
 
@@ -153,7 +153,7 @@ def test_a_refused_address_is_not_tried_again_and_delays_no_other_mail(
         return send(self)
 
     monkeypatch.setattr(EmailMultiAlternatives, "send", refused)
-    assert [expiry.warn_due(), expiry.warn_due()] == [1, 0]
+    assert [expired_lots.warn_due(), expired_lots.warn_due()] == [1, 0]
     assert mails() == [(bob.email, "30 credits expire soon")]
     assert (money(alice)[0], money(bob)[0]) == (30, 30)
 
@@ -162,13 +162,13 @@ def test_lots_announced_by_another_run_are_skipped(
     alice: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(alice, 30, days=1, clock=manual_clock)
-    claim = expiry._mark_announced
+    claim = expired_lots._mark_announced
 
     def overtaken(user: User) -> Any:
         claim(user)
         return claim(user)
 
-    monkeypatch.setattr(expiry, "_mark_announced", overtaken)
-    assert expiry.warn_due() == 0
+    monkeypatch.setattr(expired_lots, "_mark_announced", overtaken)
+    assert expired_lots.warn_due() == 0
     assert outbox.outbox == []
     assert money(alice)[0] == 30

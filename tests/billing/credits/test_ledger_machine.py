@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from accounts.models import User
 from accounts.seams import clock
 from billing.audit import checks
-from billing.credits import expiry, ledger, lots
+from billing.credits import expired_lots, ledger, lots
 from tests.clocks import ManualClock
 from tests.jobs import job_id
 from tests.people import make_person
@@ -175,7 +175,7 @@ class Ledger(RuleBasedStateMachine):
     @precondition(lambda self: self.plain.lots)
     @rule()
     def expire(self) -> None:
-        assert expiry.expire_due() == self.plain.expire(self.time.at)
+        assert expired_lots.expire_due() == self.plain.expire(self.time.at)
 
     @invariant()
     def both_hold_the_same(self) -> None:

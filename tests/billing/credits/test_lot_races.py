@@ -9,7 +9,7 @@ import pytest
 from accounts.models import User
 from accounts.seams import clock
 from billing.audit import runner as audit_runner
-from billing.credits import expiry, ledger, vouchers
+from billing.credits import expired_lots, ledger, vouchers
 from billing.models import CreditLot, LedgerEntry, LotUse, Voucher, VoucherUse
 from tests.billing.credits.test_races import together
 from tests.jobs import job_id
@@ -124,7 +124,7 @@ def test_concurrent_runs_send_one_mail_and_expire_each_lot_once(alice: User, mai
         ledger.grant(user=alice, user_credits=10, idempotency_key=f"g{n}", note="race", expires_at=soon)
     over = ledger.grant(user=alice, user_credits=7, idempotency_key="over", note="race", expires_at=soon)
     CreditLot.objects.filter(entry=over).update(expires_at=clock.now() - timedelta(seconds=1))
-    assert together(*[expiry.run] * PROCESSES) == [None] * PROCESSES
+    assert together(*[expired_lots.run] * PROCESSES) == [None] * PROCESSES
     assert len(mailoutbox) == 1
     assert ledger.balance_of(alice) == 40
     assert [entry.amount for entry in ledger.statement(alice)] == [-7, 7, 10, 10, 10, 10]

@@ -36,7 +36,7 @@ from billing.reports import summary_schedule
 from tests.billing import history
 from tests.billing.racing import race
 from tests.people import give_credits, make_person
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import VideoTask
 from videos.ordering import orders

@@ -11,7 +11,7 @@ import pytest
 from accounts.models import User
 from billing.costs import rollups
 from billing.models import Alert, Measure, ProviderAccount
-from billing.reports import cost_totals, date_ranges, export, tables
+from billing.reports import cost_totals, date_ranges, table_files, tables
 from billing.reports.balance_curve import BalanceCurve, Point
 from billing.reports.tables import Table
 from tests.billing.reports.conftest import AT, BERLIN, count_job
@@ -25,12 +25,12 @@ DAYS = (date(2026, 8, 1), date(2026, 8, 31))
 def test_csv_cells_are_never_formulas_and_numbers_stay_numbers() -> None:
     dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
     table = Table("users", ("name", "amount", "more", "at"), [(name, Decimal("-2.5000"), 3, AT) for name in dangerous])
-    text = "".join(export.as_csv(table, DAYS))
+    text = "".join(table_files.as_csv(table, DAYS))
     assert text.startswith("\ufeffname,")
     rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
     assert [row[0] for row in rows[1:]] == [f"'{name}" for name in dangerous]
     assert rows[1][1:] == ["-2.5", "3", "2026-09-01 12:30:00+00:00"]
-    assert "".join(export.as_csv(Table("x", ("a", "b"), [("fine", None)]), DAYS)).endswith("fine,\r\n")
+    assert "".join(table_files.as_csv(Table("x", ("a", "b"), [("fine", None)]), DAYS)).endswith("fine,\r\n")
 
 
 def test_json_exports_are_valid_with_numbers_as_numbers() -> None:
@@ -39,16 +39,16 @@ def test_json_exports_are_valid_with_numbers_as_numbers() -> None:
         ("model", "actual", "whole", "share", "at"),
         [("=a", Decimal("52.5"), Decimal("60.0000"), None, AT)] * 2,
     )
-    found = json.loads("".join(export.as_json(table, DAYS)))
+    found = json.loads("".join(table_files.as_json(table, DAYS)))
     row = {"model": "=a", "actual": 52.5, "whole": 60, "share": None, "at": "2026-09-01T12:30:00+00:00"}
     assert found == {"table": "models", "from": "2026-08-01", "to": "2026-08-31", "rows": [row, row]}
-    assert json.loads("".join(export.as_json(Table("models", (), []), DAYS)))["rows"] == []
+    assert json.loads("".join(table_files.as_json(Table("models", (), []), DAYS)))["rows"] == []
 
 
 def test_export_files_are_named_after_table_and_dates() -> None:
     table = Table("models", (), [])
-    assert export.file_name(table, DAYS, "csv") == "veoapp-models-2026-08-01-2026-08-31.csv"
-    assert export.file_name(table, (DAYS[0], DAYS[0]), "json") == "veoapp-models-2026-08-01.json"
+    assert table_files.file_name(table, DAYS, "csv") == "veoapp-models-2026-08-01-2026-08-31.csv"
+    assert table_files.file_name(table, (DAYS[0], DAYS[0]), "json") == "veoapp-models-2026-08-01.json"
 
 
 @pytest.mark.django_db

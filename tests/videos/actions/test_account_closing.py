@@ -14,7 +14,7 @@ from billing.credits import ledger
 from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.actions import owner as owner_actions
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, SourceImage, VideoFile, VideoTask
 from videos.storage import source_images
 from videos.worker import sweep

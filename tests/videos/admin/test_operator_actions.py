@@ -15,7 +15,7 @@ from billing.models import LedgerEntry, PaidCall
 from tests.videos.admin.operator_pages import unconfirmed_video
 from tests.videos.world import World
 from videos.actions import operator as operator_actions
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, VideoFile, VideoTask
 from videos.pipeline import dispatch

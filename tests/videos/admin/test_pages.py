@@ -12,7 +12,7 @@ from accounts.models import User
 from tests.people import make_person
 from tests.videos.admin.operator_pages import LIST, perform, unconfirmed_video, video_page
 from tests.videos.world import World
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, VideoFile
 
 

@@ -14,8 +14,8 @@ from tests.billing import history
 from tests.clocks import ManualClock
 from tests.videos import video_states
 from videos.audit import checks
-from videos.lifecycle import acts as lifecycle
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.lifecycle.alerts import KINDS_WHILE_RUNNING
 from videos.models import VideoFile, VideoTask

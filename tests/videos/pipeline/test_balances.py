@@ -14,7 +14,7 @@ from billing.provider import accounts as provider_accounts
 from billing.provider import keys as provider_keys
 from tests.sandbox import SandboxProcess
 from tests.videos.world import World
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoTask
 from videos.pipeline import balances as provider_balances
 from videos.worker import sweep

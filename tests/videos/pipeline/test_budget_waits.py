@@ -16,7 +16,7 @@ from billing.models import Alert, BudgetWindow, PaidCall, Spend
 from billing.provider import accounts as provider_accounts
 from tests.clocks import ManualClock
 from tests.videos.pipeline.budgets import FAST, claim, expect_wait, limit, order, reload
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle.transitions import task_id_of
 from videos.models import VideoTask
 from videos.pipeline import dispatch

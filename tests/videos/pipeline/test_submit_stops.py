@@ -13,7 +13,7 @@ from billing.guard.checks import Wait
 from billing.models import PaidCall, ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
 from tests.videos.world import World
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoTask
 from videos.pipeline import balances as provider_balances
 from videos.pipeline import dispatch

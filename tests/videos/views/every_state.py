@@ -5,7 +5,7 @@ from datetime import timedelta
 from accounts.models import User
 from accounts.seams import clock
 from tests.videos import video_states
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.lifecycle import verdicts
 from videos.models import VideoTask
 from videos.providers.base import Report, ReportState

@@ -15,7 +15,7 @@ from billing.budgets import alerts as budget_alerts
 from billing.budgets import usage as budget_usage
 from billing.common import run_all
 from billing.common.periods import site_zone
-from billing.credits import expiry
+from billing.credits import expired_lots
 from billing.guard import circuit_breaker
 from billing.models import DailySummary
 from billing.pricing import margins, provider_price_changes
@@ -27,7 +27,7 @@ from tests.videos.world import World
 from videos import job_queue
 from videos.actions import owner as owner_actions
 from videos.audit import checks
-from videos.lifecycle import acts as lifecycle
+from videos.lifecycle import status_changes as lifecycle
 from videos.models import JobRequest, VideoTask
 from videos.notifications import user_mails
 from videos.storage import cleanup as storage_cleanup
@@ -160,8 +160,8 @@ def test_reconciliation_prices_and_margins_do_not_depend_on_each_other(
 
 def test_expiring_credits_are_announced_although_removal_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[str] = []
-    monkeypatch.setattr(expiry, "expire_due", raise_error)
-    monkeypatch.setattr(expiry, "warn_due", record_call(called, "warned"))
+    monkeypatch.setattr(expired_lots, "expire_due", raise_error)
+    monkeypatch.setattr(expired_lots, "warn_due", record_call(called, "warned"))
     with pytest.raises(run_all.SomeCallsFailed):
         worker_tasks.lots()
     assert called == ["warned"]

@@ -13,7 +13,7 @@ from billing.budgets import usage as budget_usage
 from billing.common.csv_export import Cell
 from billing.common.periods import site_zone
 from billing.models import Measure
-from billing.reports import breakdowns, cost_totals, date_ranges, export, tables
+from billing.reports import breakdowns, cost_totals, date_ranges, table_files, tables
 from billing.reports.cost_totals import CostTotals
 from billing.reports.date_ranges import RangeQuery
 from billing.reports.tables import Table
@@ -89,7 +89,7 @@ def export_table(request: HttpRequest, table_name: str, suffix: str) -> HttpResp
 
     The URL admits only operators.
     """
-    if table_name not in TABLE_BUILDERS or suffix not in export.FORMATS:
+    if table_name not in TABLE_BUILDERS or suffix not in table_files.FORMATS:
         raise Http404
     if table_name not in permissions.visible_tables(request.user):
         raise PermissionDenied
@@ -98,11 +98,11 @@ def export_table(request: HttpRequest, table_name: str, suffix: str) -> HttpResp
     if query.errors:
         errors = "\n".join(query.errors.values())
         return HttpResponse(f"{errors}\n", status=400, content_type="text/plain; charset=utf-8")
-    content_type, write = export.FORMATS[suffix]
+    content_type, write = table_files.FORMATS[suffix]
     with timezone.override(site_zone()):
         table = TABLE_BUILDERS[table_name](query, at)
     response = StreamingHttpResponse(write(table, query.range.days), content_type=content_type)
-    name = export.file_name(table, query.range.days, suffix)
+    name = table_files.file_name(table, query.range.days, suffix)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.models import User
 from billing.audit import runner as audit_runner
-from billing.credits import expiry, ledger
+from billing.credits import expired_lots, ledger
 from billing.models import CreditAccount, CreditLot
 from tests.billing import history
 from tests.billing.credits.test_lots import charge, give, left, money, refund
@@ -26,11 +26,11 @@ def test_a_lot_expires_once_at_its_time(alice: User, manual_clock: ManualClock) 
     lot = give(alice, 30, days=3, clock=manual_clock)
     give(alice, 100)
     charge(alice, 10)
-    assert expiry.expire_due() == 0
+    assert expired_lots.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
     manual_clock.sleep(3 * DAY)
-    assert expiry.expire_due() == 1
-    assert expiry.expire_due() == 0
+    assert expired_lots.expire_due() == 1
+    assert expired_lots.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
     entry = ledger.statement(alice).latest("id")
     assert (entry.idempotency_key, entry.amount) == (f"expiry:lot:{lot.pk}", -20)
@@ -46,7 +46,7 @@ def test_a_lot_expires_once_at_its_time(alice: User, manual_clock: ManualClock) 
 def test_credits_without_an_expiry_never_expire(alice: User, manual_clock: ManualClock) -> None:
     lot = give(alice, 30)
     manual_clock.sleep(10_000 * DAY)
-    assert expiry.expire_due() == 0
+    assert expired_lots.expire_due() == 0
     assert ledger.expire(lot_id=lot.pk) is None
     assert money(alice) == (30, [("grant", 30)])
 
@@ -55,7 +55,7 @@ def test_expired_credits_can_be_spent_until_they_are_removed(alice: User, manual
     give(alice, 30, days=1, clock=manual_clock)
     manual_clock.sleep(DAY + 60)
     charge(alice, 20)
-    assert expiry.expire_due() == 1
+    assert expired_lots.expire_due() == 1
     assert money(alice) == (0, [("grant", 30), ("charge", -20), ("expiry", -10)])
 
 
@@ -63,20 +63,20 @@ def test_a_video_that_waits_keeps_its_credits_and_its_refund_gets_grace(alice: U
     give(alice, 60, days=1, clock=manual_clock)
     charge(alice, 60)
     manual_clock.sleep(2 * DAY)
-    assert expiry.expire_due() == 0
+    assert expired_lots.expire_due() == 0
     refund()
     assert money(alice) == (60, [("grant", 60), ("charge", -60), ("refund", 60)])
     manual_clock.sleep(7 * DAY)
-    assert expiry.expire_due() == 1
+    assert expired_lots.expire_due() == 1
     assert money(alice)[0] == 0
 
 
 def test_a_run_expires_the_longest_overdue_lots_first_up_to_its_limit(alice: User, manual_clock: ManualClock) -> None:
     later, first = give(alice, 2, days=2, clock=manual_clock), give(alice, 1, days=1, clock=manual_clock)
     manual_clock.sleep(3 * DAY)
-    assert expiry.expire_due(limit=1) == 1
+    assert expired_lots.expire_due(limit=1) == 1
     assert left(first, later) == [0, 2]
-    assert expiry.expire_due(limit=1) == 1
+    assert expired_lots.expire_due(limit=1) == 1
     assert money(alice) == (0, [("grant", 2), ("grant", 1), ("expiry", -1), ("expiry", -2)])
 
 
@@ -87,7 +87,7 @@ def test_one_inconsistent_account_does_not_stop_other_lots_from_expiring(
     give(bob, 5, days=2, clock=manual_clock)
     CreditAccount.objects.filter(user=alice).update(balance=29)
     manual_clock.sleep(3 * DAY)
-    assert expiry.expire_due() == 1
+    assert expired_lots.expire_due() == 1
     assert ledger.balance_of(alice) == 29
     assert ledger.balance_of(bob) == 0
     assert [entry.amount for entry in ledger.statement(bob)] == [-5, 5]
@@ -141,6 +141,6 @@ def test_a_video_ordered_in_time_is_made_although_its_credits_would_have_expired
     task = history.waiting(alice)
     CreditLot.objects.update(expires_at=manual_clock.at + timedelta(hours=1))
     manual_clock.sleep(2 * 3600)
-    assert expiry.expire_due() == 0
+    assert expired_lots.expire_due() == 0
     assert VideoTask.objects.get(pk=task.pk).status == VideoTask.Status.QUEUED
     assert money(alice) == (0, [("grant", 60), ("charge", -60)])
