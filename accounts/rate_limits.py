@@ -58,6 +58,13 @@ class FailureLimit:
         return str(ratelimit.get_cache_key(None, app="veoapp", action=self.name, rate=self._rate, key=key))
 
 
+WRONG_API_TOKENS = FailureLimit("api_token", amount=30, window_s=60)
+WRONG_CALLBACK_TOKENS = FailureLimit("callback_token", amount=30, window_s=60)
+WRONG_VOUCHERS_BY_USER = FailureLimit("voucher_user", amount=10, window_s=15 * 60)
+# An office or a school shares one address.
+WRONG_VOUCHERS_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15 * 60)
+
+
 @contextmanager
 def _without_cache_errors() -> Iterator[None]:
     """Log what a cache server raises and go on; errors of the database are the caller's to answer."""

@@ -10,4 +10,4 @@ class SecretMaskingFormatter(logging.Formatter):
     """Masks secrets in the finished line, because Django logs request paths and tracebacks may contain one too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return secret.mask_tokens(callback_tokens.hide_tokens(super().format(record)))
+        return secret.mask_tokens(callback_tokens.mask_tokens(super().format(record)))

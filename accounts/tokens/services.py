@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import ApiToken, User
-from accounts.rate_limits import FailureLimit, client_address
+from accounts.rate_limits import WRONG_API_TOKENS, client_address
 from accounts.seams import clock, randomness
 from accounts.tokens.secret import PREFIX, SHOWN_LENGTH
 
@@ -26,8 +26,6 @@ LAST_USED_PRECISION = timedelta(minutes=1)
 
 COST_READ = "cost:read"
 SCOPES: dict[str, Promise] = {COST_READ: _("Read costs, limits and alerts (operators only)")}
-
-WRONG_TOKENS_BY_CLIENT = FailureLimit("api_token", amount=30, window_s=60)
 
 
 class TokenRefused(Exception):
@@ -97,12 +95,12 @@ def revoke_token(*, token_id: int, actor: User | None) -> bool:
 def authenticate(request: HttpRequest, *, scope: str) -> User:
     """The owner of the token in `Authorization: Bearer`. Raises TokenRefused, TooManyTries or ScopeMissing."""
     client, now = client_address(request), clock.now()
-    if retry_after_s := WRONG_TOKENS_BY_CLIENT.retry_after_s(client):
+    if retry_after_s := WRONG_API_TOKENS.retry_after_s(client):
         raise TooManyTries(retry_after_s)
     scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
     token = _find_token(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None or not is_usable(token, now):
-        WRONG_TOKENS_BY_CLIENT.record_failure(client)
+        WRONG_API_TOKENS.record_failure(client)
         raise TokenRefused()
     if scope not in token.scopes:
         raise ScopeMissing()

@@ -14,7 +14,7 @@ from django.db.models import F
 from django.utils.translation import gettext_noop
 
 from accounts.models import User
-from accounts.rate_limits import FailureLimit
+from accounts.rate_limits import WRONG_VOUCHERS_BY_CLIENT, WRONG_VOUCHERS_BY_USER
 from accounts.seams import clock, randomness
 from billing.credits import ledger, lots
 from billing.models import Voucher, VoucherUse
@@ -25,9 +25,6 @@ GROUP_COUNT, GROUP_LENGTH = 4, 4
 MAX_BATCH = 1000
 # Translated when the statement is shown.
 NOTE = gettext_noop("Voucher")
-WRONG_CODES_BY_USER = FailureLimit("voucher_user", amount=10, window_s=15 * 60)
-# An office or a school shares one address.
-WRONG_CODES_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15 * 60)
 
 
 class Reason(Enum):
@@ -94,7 +91,7 @@ def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
 
     Raises NotRedeemed, or TooManyWrongCodes before the code is looked up.
     """
-    limits = [(WRONG_CODES_BY_USER, str(user.pk)), *([(WRONG_CODES_BY_CLIENT, client)] if client else [])]
+    limits = [(WRONG_VOUCHERS_BY_USER, str(user.pk)), *([(WRONG_VOUCHERS_BY_CLIENT, client)] if client else [])]
     if retry_after_s := max(limit.retry_after_s(key) for limit, key in limits):
         raise TooManyWrongCodes(ceil(retry_after_s / 60))
     try:

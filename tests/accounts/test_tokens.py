@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 from pytest_django.fixtures import Settings
 
-from accounts import user_actions
+from accounts import rate_limits, user_actions
 from accounts.models import ApiToken, User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
@@ -113,7 +113,7 @@ def test_the_last_use_is_written_at_most_once_a_minute(olga: User, manual_clock:
 
 def test_a_client_with_too_many_wrong_tokens_is_refused_for_a_minute(olga: User, manual_clock: ManualClock) -> None:
     secret = create(olga).secret
-    for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
+    for _ in range(rate_limits.WRONG_API_TOKENS.amount):
         with pytest.raises(tokens.TokenRefused):
             authenticate("veo_wrong")
     with pytest.raises(tokens.TooManyTries) as refused:

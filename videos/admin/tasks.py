@@ -33,11 +33,11 @@ from videos.admin.filters import (
     ResolutionFilter,
     search_tasks,
 )
+from videos.lifecycle import deadlines
 from videos.lifecycle.costs import read_money, read_spends
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_LABELS
-from videos.pipeline import polling
 from videos.presentation.tiles import get_display_state
 from videos.templatetags.veo import duration
 
@@ -241,7 +241,7 @@ def describe_wait(task: VideoTask) -> str:
     if task.status == Status.SUBMITTING:
         return _("the provider's answer")
     if task.status == Status.UNCONFIRMED:
-        until = timezone.localtime((task.submitted_at or task.created_at) + polling.UNCONFIRMED_REFUND_AFTER)
+        until = timezone.localtime((task.submitted_at or task.created_at) + deadlines.UNCONFIRMED_REFUND_AFTER)
         return _("the provider's call, until %(time)s") % {"time": f"{until:%H:%M}"}
     if task.status == Status.GENERATING:
         return _("the provider's result")

@@ -14,10 +14,10 @@ from billing.common.periods import window_at
 from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
 from videos.audit import recount
 from videos.audit.files import check_all_files, check_some_files
+from videos.lifecycle import deadlines
 from videos.lifecycle.transitions import reference_of
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.ordering import queue
-from videos.pipeline import polling
 
 # More differing totals are not listed; `manage.py recount_totals` lists all.
 MAX_REPORTED = 20
@@ -128,19 +128,19 @@ def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
     tasks = VideoTask.objects.filter(
         Exists(unread), ~Exists(by_operator), status=Status.FAILED, failure_code="unconfirmed"
     )
-    early = tasks.filter(finished_at__lt=F("submitted_at") + polling.hard_deadline())
+    early = tasks.filter(finished_at__lt=F("submitted_at") + deadlines.hard_deadline())
     yield from _report_tasks("I10", early, "given up as unconfirmed with a callback unread")
 
 
 @register_check
-def deadlines(*, deep: bool) -> Iterable[Problem]:
+def deadlines_kept(*, deep: bool) -> Iterable[Problem]:
     """I12: no task stays in a status past its deadline without an alert."""
     at = clock.database_now()
     late = (
         Q(pk__in=queue.list_overdue(at - SLACK).values("pk"))
         | Q(status=Status.SUBMITTING, lease_until__lt=at - SLACK)
-        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - polling.UNCONFIRMED_ALERT_AFTER - SLACK)
-        | Q(status=Status.GENERATING, submitted_at__lt=at - polling.SOFT_DEADLINE - SLACK)
+        | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - deadlines.UNCONFIRMED_ALERT_AFTER - SLACK)
+        | Q(status=Status.GENERATING, submitted_at__lt=at - deadlines.SOFT_DEADLINE - SLACK)
     )
     yield from _unreported("I12", VideoTask.objects.filter(late), "past its deadline, and not reported to operators")
 

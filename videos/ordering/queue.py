@@ -6,13 +6,11 @@ from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from accounts.seams import clock
+from videos.lifecycle.deadlines import MAX_QUEUE_WAIT
 from videos.models import VideoTask
 from videos.ordering.typical_times import typical_times
 
 Status = VideoTask.Status
-
-# A task that waited this long in the queue is cancelled and refunded by the sweep.
-MAX_WAIT = timedelta(days=1)
 
 
 def count_waiting() -> int:
@@ -51,6 +49,6 @@ def list_overdue(at: datetime) -> QuerySet[VideoTask]:
     A task that waits for a budget shows until when and can be cancelled at any time, so it is overdue only a day after
     that time: when the budget's next window begins, the tasks that waited for it do not all start at once.
     """
-    cutoff = at - MAX_WAIT
+    cutoff = at - MAX_QUEUE_WAIT
     waits_for_budget = Q(wait_code__startswith="budget_", wait_until__gt=cutoff)
     return VideoTask.objects.filter(status=Status.QUEUED, created_at__lt=cutoff).exclude(waits_for_budget)

@@ -6,7 +6,6 @@ callbacks are stored (the provider calls again, and polling goes on).
 """
 
 import hashlib
-import hmac
 import logging
 import socket
 from collections.abc import Iterator
@@ -22,13 +21,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from accounts.rate_limits import FailureLimit, client_address
+from accounts.rate_limits import WRONG_CALLBACK_TOKENS, client_address
 from accounts.seams import clock
 from billing.alerts import services as alerts
 from videos import job_queue
 from videos.models import CallbackReceipt, VideoTask
-from videos.pipeline.callback_tokens import hide_tokens
-from videos.pipeline.dispatch import hash_token
+from videos.pipeline.callback_tokens import is_valid_token, mask_tokens
 from videos.providers.base import CallbackHint
 from videos.providers.kie.client import parse_callback, verify_signature
 
@@ -43,8 +41,6 @@ STORED_BODY_CHARS = 8 * 1024
 MAX_PER_TASK = 20
 MAX_ORPHANS = 1000
 
-WRONG_TOKENS_BY_CLIENT = FailureLimit("callback_token", amount=30, window_s=60)
-
 
 @csrf_exempt
 @require_POST
@@ -52,16 +48,16 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
     """A callback to a task's own secret address."""
     client = client_address(request)
     try:
-        if WRONG_TOKENS_BY_CLIENT.retry_after_s(client):
+        if WRONG_CALLBACK_TOKENS.retry_after_s(client):
             return JsonResponse({"error": "too many wrong addresses"}, status=429)
         body = _read_body(request)
         if body is None:
             return JsonResponse({"error": "body too large"}, status=413)
         # The same work for a wrong token and an unknown task, so that timing does not tell which it was.
         task = VideoTask.objects.filter(pk=task_id).first()
-        known = task.callback_token_hash if task is not None else ""
-        if not hmac.compare_digest(hash_token(token), known or "-" * 64) or task is None:
-            WRONG_TOKENS_BY_CLIENT.record_failure(client)
+        stored_hash = task.callback_token_hash if task is not None else ""
+        if not is_valid_token(token, stored_hash=stored_hash or "") or task is None:
+            WRONG_CALLBACK_TOKENS.record_failure(client)
             return JsonResponse({"error": "not found"}, status=404)
         return _receive(request, body, task)
     except DatabaseError:
@@ -226,7 +222,7 @@ def _store_receipt(
 def to_printable(body: bytes) -> str:
     """The body as text that any database can store: bounded, without our secret and without NUL."""
     # The provider echoes our request, and with it our own callback address.
-    text = hide_tokens(body.replace(b"\\/", b"/").decode("utf-8", "replace"))
+    text = mask_tokens(body.replace(b"\\/", b"/").decode("utf-8", "replace"))
     return text[:STORED_BODY_CHARS].replace("\x00", "\ufffd")
 
 

@@ -3,7 +3,6 @@
 Claims are made one at a time, under the provider account's lock; the POSTs themselves may run in parallel.
 """
 
-import hashlib
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from videos.ordering import queue
 from videos.ordering.typical_times import typical_time
 from videos.pipeline import balances as provider_balances
 from videos.pipeline import concurrency
+from videos.pipeline.callback_tokens import hash_token
 from videos.pipeline.clients import client_for
 from videos.providers import errors
 from videos.providers.base import GenerationType, Provider, VideoRequest
@@ -172,11 +172,6 @@ def submit(claim: Claim, client: Provider) -> None:
         )
         failpoints.reach("submit.recorded")
         _record_provider_success(task)
-
-
-def hash_token(token: str) -> str:
-    """The hash of a callback's secret, which is all we store of it."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def build_callback_url(task_id: UUID, token: str) -> str:

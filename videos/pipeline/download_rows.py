@@ -13,6 +13,7 @@ from accounts.seams import clock, randomness
 from billing.alerts import grouping as alert_grouping
 from billing.alerts import services as alerts
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import deadlines
 from videos.lifecycle import status_changes as lifecycle
 from videos.models import VideoFile, VideoTask
 from videos.pipeline import result_links
@@ -27,8 +28,6 @@ State = VideoFile.State
 LEASE = timedelta(minutes=5)
 BACKOFF_S = (30, 60, 120, 300, 600, 1800)
 LONG_WAIT_S = 3600
-# The provider keeps results for 14 days.
-GIVE_UP_AFTER = timedelta(days=13)
 ALERT_AFTER_ATTEMPTS = 5
 
 
@@ -106,7 +105,7 @@ def _is_free(at: datetime) -> Q:
 
 
 def _is_past_deadline(file: VideoFile) -> bool:
-    return clock.database_now() >= (file.task.provider_done_at or file.created_at) + GIVE_UP_AFTER
+    return clock.database_now() >= (file.task.provider_done_at or file.created_at) + deadlines.DOWNLOAD_GIVE_UP_AFTER
 
 
 def _mark_lost(file: VideoFile, problem: Exception) -> None:

@@ -12,8 +12,8 @@ from billing.guard import circuit_breaker
 from billing.provider.accounts import NoProviderKey
 from videos import job_queue
 from videos.lifecycle import alerts as task_alerts
+from videos.lifecycle import deadlines, verdicts
 from videos.lifecycle import status_changes as lifecycle
-from videos.lifecycle import verdicts
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.pipeline import adoption, concurrency
 from videos.pipeline.clients import free_call_client_for
@@ -27,18 +27,6 @@ Status = VideoTask.Status
 MAX_PER_JOB = 200
 # Longer than one call may take; the poll of a killed worker is repeated soon after.
 POLL_LEASE = timedelta(seconds=30)
-SOFT_DEADLINE = timedelta(minutes=15)
-UNCONFIRMED_ALERT_AFTER = timedelta(minutes=15)
-UNCONFIRMED_REFUND_AFTER = timedelta(minutes=60)
-# A success without URLs is polled for so long before the task is given up.
-MISSING_FILE_TIMEOUT = timedelta(minutes=30)
-NOT_VISIBLE_ALERT_AFTER = timedelta(minutes=10)
-LATE_RESULT_PERIOD = timedelta(days=1)
-
-
-def hard_deadline() -> timedelta:
-    """How long after it was sent a task without a verdict is refunded."""
-    return timedelta(hours=settings.HARD_DEADLINE_HOURS)
 
 
 def poll_due(*, limit: int = MAX_PER_JOB) -> int:
@@ -122,12 +110,12 @@ def _schedule_next_poll(task: VideoTask) -> None:
     since = task.submitted_at or task.created_at
     age = at - since
     if task.status == Status.FAILED:
-        if age > hard_deadline() + LATE_RESULT_PERIOD:
+        if age > deadlines.hard_deadline() + deadlines.LATE_RESULT_PERIOD:
             _stop_watching(task)
         else:
             _set_due(task, at + timedelta(hours=1))
         return
-    if age >= hard_deadline():
+    if age >= deadlines.hard_deadline():
         lifecycle.give_up(
             task_id=task.pk,
             from_=task.status,
@@ -135,7 +123,7 @@ def _schedule_next_poll(task: VideoTask) -> None:
             detail=f"no verdict within {settings.HARD_DEADLINE_HOURS:g} hours",
         )
         return
-    if age >= SOFT_DEADLINE:
+    if age >= deadlines.SOFT_DEADLINE:
         if lifecycle.mark_delayed(task_id=task.pk):
             task_alerts.raise_alert(task, alerts.Kind.DELAYED)
         _set_due(task, at + timedelta(seconds=randomness.jitter(300)))
@@ -151,14 +139,18 @@ def _await_callback(task: VideoTask) -> None:
         return
     at = clock.database_now()
     since = task.submitted_at or task.created_at
-    if at - since >= UNCONFIRMED_REFUND_AFTER:
+    if at - since >= deadlines.UNCONFIRMED_REFUND_AFTER:
         lifecycle.give_up(
             task_id=task.pk, from_=Status.UNCONFIRMED, code="unconfirmed", detail="no callback within an hour"
         )
         return
-    if at - since >= UNCONFIRMED_ALERT_AFTER:
+    if at - since >= deadlines.UNCONFIRMED_ALERT_AFTER:
         task_alerts.raise_alert(task, alerts.Kind.UNCONFIRMED)
-    next_step = since + (UNCONFIRMED_ALERT_AFTER if at - since < UNCONFIRMED_ALERT_AFTER else UNCONFIRMED_REFUND_AFTER)
+    next_step = since + (
+        deadlines.UNCONFIRMED_ALERT_AFTER
+        if at - since < deadlines.UNCONFIRMED_ALERT_AFTER
+        else deadlines.UNCONFIRMED_REFUND_AFTER
+    )
     _set_due(task, next_step)
 
 
@@ -166,7 +158,7 @@ def _handle_not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
     """The provider does not know the task (yet): operators are alerted after ten minutes; this alone is no reason to refund."""
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
-    if clock.database_now() - since >= NOT_VISIBLE_ALERT_AFTER:
+    if clock.database_now() - since >= deadlines.NOT_VISIBLE_ALERT_AFTER:
         task_alerts.raise_alert(task, alerts.Kind.NOT_VISIBLE, detail=unseen.detail)
     _poll_later(task)
 
@@ -183,7 +175,7 @@ def _handle_error(task: VideoTask, error: errors.ProviderError) -> None:
 def _poll_later(task: VideoTask) -> None:
     """Poll again soon while stored callbacks wait to be checked; otherwise as usual."""
     age = clock.database_now() - (task.submitted_at or task.created_at)
-    if task.provider_task_id is None and age < hard_deadline() and adoption.pending_receipts(task):
+    if task.provider_task_id is None and age < deadlines.hard_deadline() and adoption.pending_receipts(task):
         # A callback that we answered with 200 is checked before the task is refunded.
         _set_due(task, clock.database_now() + timedelta(seconds=randomness.jitter(5)))
     elif task.provider_task_id is None:
@@ -197,7 +189,11 @@ def _handle_odd_answer(task: VideoTask, what: str, *, give_up_as: str, say: str,
     since = task.trouble_since or clock.database_now()
     _mark_trouble(task, since)
     task_alerts.raise_alert(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": words})
-    if give_up_as and clock.database_now() - since >= MISSING_FILE_TIMEOUT and task.status == Status.GENERATING:
+    if (
+        give_up_as
+        and clock.database_now() - since >= deadlines.MISSING_FILE_TIMEOUT
+        and task.status == Status.GENERATING
+    ):
         lifecycle.give_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
         return
     _schedule_next_poll(task)

@@ -11,10 +11,10 @@ from billing.guard import checks as guard_checks
 from billing.guard import wait_reasons
 from billing.models import ProviderAccount, Spend
 from billing.provider import accounts as provider_accounts
+from videos.lifecycle import deadlines
 from videos.models import VideoTask
 from videos.ordering import queue
 from videos.ordering.typical_times import TypicalTime, typical_time
-from videos.pipeline import polling
 
 Status = VideoTask.Status
 
@@ -69,8 +69,8 @@ def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress
         typical=typical,
         is_live=not task.is_final,
         is_delayed=task.delayed_at is not None,
-        alert_at=since + polling.UNCONFIRMED_ALERT_AFTER if is_unconfirmed else None,
-        refund_at=since + polling.UNCONFIRMED_REFUND_AFTER if is_unconfirmed else None,
+        alert_at=since + deadlines.UNCONFIRMED_ALERT_AFTER if is_unconfirmed else None,
+        refund_at=since + deadlines.UNCONFIRMED_REFUND_AFTER if is_unconfirmed else None,
     )
 
 

@@ -22,9 +22,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimit
 NewSpend = Callable[..., Spend]
 
 
-# Before an order
-
-
 def refusal(user: User, manual_clock: ManualClock) -> tuple[str, str] | None:
     found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=manual_clock.at)
     return None if found is None else (found.code, str(found))

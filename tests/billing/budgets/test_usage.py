@@ -34,9 +34,6 @@ def every() -> set[Decimal]:
     return set(BudgetWindow.objects.values_list("used", flat=True))
 
 
-# Counting
-
-
 def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:

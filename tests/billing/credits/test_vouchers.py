@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from accounts import rate_limits
 from accounts.models import User
 from billing.credits import ledger, lots, vouchers
 from billing.credits.vouchers import Reason
@@ -118,7 +119,7 @@ def test_a_withdrawn_code_counts_as_unknown_and_redeemed_credits_stay(alice: Use
 
 def test_after_too_many_guesses_even_a_valid_code_is_refused(alice: User, bob: User, manual_clock: ManualClock) -> None:
     code = voucher().code
-    for n in range(vouchers.WRONG_CODES_BY_USER.amount):
+    for n in range(rate_limits.WRONG_VOUCHERS_BY_USER.amount):
         assert refused(alice, f"ABCD-{n}") == Reason.UNKNOWN
     manual_clock.sleep(60)
     with pytest.raises(vouchers.TooManyWrongCodes, match="again in 14 min") as answer:
@@ -131,9 +132,9 @@ def test_after_too_many_guesses_even_a_valid_code_is_refused(alice: User, bob: U
 
 
 def test_one_client_address_is_limited_across_users(alice: User, bob: User, manual_clock: ManualClock) -> None:
-    for number in range(vouchers.WRONG_CODES_BY_CLIENT.amount // vouchers.WRONG_CODES_BY_USER.amount):
+    for number in range(rate_limits.WRONG_VOUCHERS_BY_CLIENT.amount // rate_limits.WRONG_VOUCHERS_BY_USER.amount):
         guesser = make_person(f"guesser{number}@example.com")
-        for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
+        for _ in range(rate_limits.WRONG_VOUCHERS_BY_USER.amount):
             with pytest.raises(vouchers.NotRedeemed):
                 vouchers.redeem(user=guesser, typed="ABCD", client="192.0.2.1")
     with pytest.raises(vouchers.TooManyWrongCodes):
@@ -196,7 +197,7 @@ def test_the_page_shows_why_a_code_is_refused_and_keeps_the_input(
 
 
 def test_the_page_says_when_to_try_again(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
-    for _ in range(vouchers.WRONG_CODES_BY_USER.amount):
+    for _ in range(rate_limits.WRONG_VOUCHERS_BY_USER.amount):
         credits_page.post(PAGE, {"code": "ABCD"})
     manual_clock.sleep(60)
     answer = credits_page.post(PAGE, {"code": voucher().code})

@@ -8,7 +8,7 @@ from allauth.mfa.utils import decrypt
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from accounts import user_actions
+from accounts import rate_limits, user_actions
 from accounts.models import User
 from accounts.tokens import services as tokens
 from billing.models import ProviderAccount
@@ -101,7 +101,7 @@ def test_only_get_and_head_are_allowed(olga: User, method: str) -> None:
 
 def test_after_too_many_wrong_tokens_the_retry_time_is_returned(olga: User, manual_clock: ManualClock) -> None:
     secret = create_secret(olga)
-    for _ in range(tokens.WRONG_TOKENS_BY_CLIENT.amount):
+    for _ in range(rate_limits.WRONG_API_TOKENS.amount):
         assert read_refusal(get_with_token("veo_wrong")) == (401, "invalid_token")
     response = get_with_token(secret)
     assert read_refusal(response) == (429, "too_many_tries")

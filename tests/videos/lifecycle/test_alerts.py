@@ -107,8 +107,8 @@ def test_the_audit_finds_a_video_in_a_grouped_alert(manual_clock: ManualClock, a
         alert_grouping.raise_job_alert(Kind.DELAYED, reference=f"video:{n}")
     task = video_states.make_generating(alice)
     manual_clock.sleep(3600)
-    late = [found.reference for found in checks.deadlines(deep=False) if isinstance(found, Problem)]
+    late = [found.reference for found in checks.deadlines_kept(deep=False) if isinstance(found, Problem)]
     assert late == [task.reference]
     task_alerts.raise_alert(task, Kind.DELAYED)
     assert GatheredCause.objects.get().reference == task.reference
-    assert list(checks.deadlines(deep=False)) == []
+    assert list(checks.deadlines_kept(deep=False)) == []

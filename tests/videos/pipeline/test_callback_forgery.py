@@ -3,6 +3,7 @@
 import pytest
 from pytest_django import Settings
 
+from accounts import rate_limits
 from accounts.models import User
 from accounts.seams import clock
 from tests.videos.pipeline.callback_calls import make_body, post_callback, wait_for_callbacks
@@ -36,7 +37,7 @@ def test_f29_a_client_that_guesses_addresses_is_blocked_for_a_minute(
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     right = make_body(world_with_callbacks.reload(task).provider_task_id or "")
-    for _ in range(callbacks.WRONG_TOKENS_BY_CLIENT.amount):
+    for _ in range(rate_limits.WRONG_CALLBACK_TOKENS.amount):
         assert post_callback(task, "w" * 43, right).status_code == 404
     assert post_callback(task, "w" * 43, right).status_code == 429
     assert post_callback(task, token, right).status_code == 429

@@ -10,7 +10,7 @@ from accounts.models import User
 from accounts.seams import randomness
 from tests.videos.world import World
 from veoapp.logs import SecretMaskingFormatter
-from videos.pipeline.callback_tokens import hide_tokens
+from videos.pipeline.callback_tokens import mask_tokens
 
 SECRET = "canary-callback-token-0123456789abcdefghijk"
 
@@ -57,4 +57,4 @@ def test_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -
 
 
 def test_text_without_an_address_stays_as_it_is() -> None:
-    assert hide_tokens("GET /api/veo/callback and more") == "GET /api/veo/callback and more"
+    assert mask_tokens("GET /api/veo/callback and more") == "GET /api/veo/callback and more"
