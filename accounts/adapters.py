@@ -1,4 +1,4 @@
-"""allauth's adapter: error texts, mails, and what happens around signing up and confirming an address."""
+"""allauth's adapter: error texts, e-mails, and what a sign-up and a confirmed address change."""
 
 import logging
 from typing import Any
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """allauth's behaviour with our mails; a new user keeps the language they signed up in."""
+    """Sends allauth's e-mails from our templates; a new user keeps the language they signed up in."""
 
     error_messages = DefaultAccountAdapter.error_messages | {
         "email_password_mismatch": _("The address or the password is wrong. Check both, or reset the password."),
@@ -38,17 +38,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         user.language = translation.get_language() or ""
         try:
             with transaction.atomic():
-                saved: User = super().save_user(request, user, form, commit)
+                saved_user: User = super().save_user(request, user, form, commit)
         except IntegrityError:
-            # Two forms for one address at the same time: the second gets the answer for an existing account.
+            # Two simultaneous sign-ups with one address: the second gets the response for an existing account.
             response = prevent_enumeration(request, email=form.cleaned_data["email"])
             raise ImmediateHttpResponse(response) from None
-        return saved
+        return saved_user
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
         """Confirm the address. A user's first one is confirmed in one transaction with what depends on it (sign-up credits)."""
         if EmailAddress.objects.filter(user_id=email_address.user_id).exclude(pk=email_address.pk).exists():
-            # Changing the address sends mail to the old one, which must not happen inside a transaction.
+            # Changing the address sends an e-mail to the old one, which must not happen inside a transaction.
             return bool(super().confirm_email(request, email_address))
         with transaction.atomic():
             return bool(super().confirm_email(request, email_address))
@@ -60,7 +60,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send allauth's mail from our templates. When the mail server fails, the page shows a message instead."""
-        # The mails for confirming at sign-up and confirming a changed address are the same.
+        # Confirming an address at sign-up and confirming a changed address use the same e-mail.
         name = template_prefix.rpartition("/")[2].replace("_signup", "")
         user = context.get("user") or User.objects.filter(email=email.lower()).first()
         values = {**context, "email": email}

@@ -1,4 +1,4 @@
-"""Short names of browsers, so that users recognise their sessions. Never used for decisions."""
+"""Short names of browsers, so that users recognise their sessions. Used for display only."""
 
 # The first match wins: Edge's user agent also contains Chrome, and Chrome's also contains Safari.
 BROWSERS = (
@@ -24,6 +24,6 @@ SYSTEMS = (
 
 
 def name_browser(user_agent: str) -> str:
-    """`Firefox · Linux`, or the shortened user agent when neither browser nor system is known."""
-    known = [next((name for mark, name in table if mark in user_agent), "") for table in (BROWSERS, SYSTEMS)]
-    return " · ".join(name for name in known if name) or user_agent[:40]
+    """Returns `Firefox · Linux`, or the shortened user agent if neither browser nor system is known."""
+    names = [next((name for token, name in table if token in user_agent), "") for table in (BROWSERS, SYSTEMS)]
+    return " · ".join(name for name in names if name) or user_agent[:40]

@@ -12,7 +12,7 @@ from accounts.time_zones import list_zones_by_region
 
 
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Name, language, time zone, theme, and which mails to get."""
+    """Name, language, time zone, theme, and which e-mails to receive."""
 
     language = forms.ChoiceField(label=_("Language"), required=False)
     time_zone = forms.ChoiceField(
@@ -35,20 +35,20 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Each language under its own name, so that everybody can read theirs.
+        # Each language is named in that language, so that its speakers can read it.
         languages = [(code, translation.get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
         self.fields["language"].choices = [("", _("Same as my browser")), *languages]  # type: ignore[attr-defined]
-        current = self.instance.time_zone
+        saved_zone = self.instance.time_zone
         zones = list_zones_by_region()
-        known = {name for _region, group in zones for name, _city in group}
+        listed = {name for _region, group in zones for name, _city in group}
         # A zone that is not in the list (an alias) stays selectable, so that saving does not lose it.
-        unlisted = [(current, current)] if current and current not in known else []
+        unlisted = [(saved_zone, saved_zone)] if saved_zone and saved_zone not in listed else []
         site_default = _("Site default (%(zone)s)") % {"zone": settings.TIME_ZONE}
         self.fields["time_zone"].choices = [("", site_default), *unlisted, *zones]  # type: ignore[attr-defined]
         self.fields["display_name"].widget.attrs["autocomplete"] = "name"
 
 
 class CloseAccountForm(forms.Form):
-    """A tick to confirm what cannot be undone."""
+    """A checkbox to confirm that the account is closed permanently."""
 
     understood = forms.BooleanField(label=_("I understand that this cannot be undone."))

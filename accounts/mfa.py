@@ -1,4 +1,4 @@
-"""The second factor: who has one, and whether it was shown in this session.
+"""The second factor: whether a user has one, and whether they used it in this session.
 
 `veoapp.operator_pages.admin_site` imports this module, which connects the receiver below.
 """
@@ -16,7 +16,7 @@ from django.http import HttpRequest
 
 from accounts.models import User
 
-# Recovery codes do not count: they only replace one of these.
+# Recovery codes do not count, because they only replace one of these.
 FACTORS = [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
 
 
@@ -25,12 +25,12 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
     return bool(is_mfa_enabled(user, FACTORS))
 
 
-def has_shown_second_factor(request: HttpRequest) -> bool:
-    """Whether a second factor was shown in this session (signing in, reauthenticating or adding it) and still exists."""
+def has_used_second_factor(request: HttpRequest) -> bool:
+    """Whether the user signed in, reauthenticated or set up in this session with a second factor that still exists."""
     records = get_authentication_records(request, request.user)
     if not any(record["method"] == "mfa" for record in records):
         return False
-    # One page asks several times; the answer is cached on the request.
+    # One page calls this several times, so the result is cached on the request.
     cached = vars(request)
     if "has_second_factor" not in cached:
         cached["has_second_factor"] = has_second_factor(request.user)
@@ -39,6 +39,6 @@ def has_shown_second_factor(request: HttpRequest) -> bool:
 
 @receiver(authenticator_added, dispatch_uid="accounts.mfa")
 def record_new_factor(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    """Adding a factor counts as showing it, so that the next page does not ask for another code."""
+    """Adding a factor counts as using it, so that the next page does not ask for another code."""
     if authenticator.type in FACTORS:
         record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)

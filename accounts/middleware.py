@@ -23,9 +23,11 @@ class PreferencesMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         user = request.user
-        chosen = user.language if user.is_authenticated else ""
+        preferred = user.language if user.is_authenticated else ""
         # A language that is no longer offered is ignored.
-        language = chosen if chosen in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
+        language = (
+            preferred if preferred in dict(settings.LANGUAGES) else translation.get_language_from_request(request)
+        )
         zone = user.time_zone if user.is_authenticated else ""
         request.LANGUAGE_CODE = language
         with translation.override(language), timezone.override(get_zone(zone)):
@@ -36,7 +38,7 @@ class PreferencesMiddleware:
 
 
 class SessionActivityMiddleware:
-    """Updates when a session was last seen, at most once a minute, so that polling pages write nothing."""
+    """Updates `last_seen_at` of a session at most once a minute, so that pages that poll do not write each time."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -47,9 +49,9 @@ class SessionActivityMiddleware:
         return self.get_response(request)
 
     def _is_due(self, request: HttpRequest) -> bool:
-        seen = (
+        last_seen_at = (
             UserSession.objects.filter(session_key=request.session.session_key, user_id=request.user.pk)
             .values_list("last_seen_at", flat=True)
             .first()
         )
-        return seen is None or clock.now() - seen >= LAST_SEEN_PRECISION
+        return last_seen_at is None or clock.now() - last_seen_at >= LAST_SEEN_PRECISION

@@ -4,7 +4,8 @@ The times of the last failures are kept in Django's cache, which all processes s
 sliding window of allauth's rate limiter. Its `consume` is not used because it reads the machine's clock, and because
 even its dry run takes the lock, so that every correct request would write to a cache in the database.
 
-A cache server that does not answer lifts the limits: the secrets are too long to guess, and a callback must not be lost.
+While a cache server does not respond, nothing is limited: the secrets are too long to guess, and no callback must be
+lost.
 """
 
 import logging
@@ -33,7 +34,7 @@ class FailureLimit:
     window_s: int
 
     def retry_after_s(self, key: str) -> int:
-        """Seconds until the key may try again, 0 while it is below the limit. Costs one read of the cache."""
+        """Seconds until the key may try again, 0 while it is below the limit. Reads the cache once."""
         now = clock.now().timestamp()
         failures: list[float] = []
         with _without_cache_errors():
@@ -42,7 +43,7 @@ class FailureLimit:
         return 0 if is_allowed else ceil(failures[-1] + self.window_s - now)
 
     def record_failure(self, key: str) -> None:
-        """Count a failure. It is not counted when the lock stays taken for a second, which only softens the limit."""
+        """Count a failure, unless another process holds the lock for a second: then the limit is reached a little later."""
         cache_key = self._cache_key(key)
         with _without_cache_errors(), ratelimit.cache_lock(cache_key) as is_locked:
             if is_locked:
@@ -67,17 +68,17 @@ WRONG_VOUCHERS_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15
 
 @contextmanager
 def _without_cache_errors() -> Iterator[None]:
-    """Log what a cache server raises and go on; errors of the database are the caller's to answer."""
+    """Log errors of a cache server instead of raising them. Errors of a cache in the database are raised."""
     try:
         yield
     except DatabaseError:
         raise
     except Exception:
-        log.exception("the cache does not answer: failed tries are not limited")
+        log.exception("the cache does not respond: failed attempts are not limited")
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's address through the trusted proxies, an IPv6 one as its network; empty when it cannot be known."""
+    """The client's address through the trusted proxies, an IPv6 one as its network; empty if it is unknown."""
     try:
         return str(ratelimit.get_ip(request))
     except PermissionDenied:

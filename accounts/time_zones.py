@@ -12,7 +12,7 @@ REGIONS = ("Africa", "America", "Asia", "Atlantic", "Australia", "Europe", "Indi
 
 
 def get_zone(name: str) -> ZoneInfo:
-    """The zone of that name, or the site's when the name is empty or unknown."""
+    """The zone of that name, or the site's zone if the name is empty or unknown."""
     try:
         return ZoneInfo(name or settings.TIME_ZONE)
     except (ZoneInfoNotFoundError, ValueError):
@@ -21,10 +21,10 @@ def get_zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=1)
 def list_zones_by_region() -> Sequence[tuple[str, Sequence[tuple[str, str]]]]:
-    """Grouped choices of a form: (region, ((zone name, city), ...)), UTC first."""
-    places: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    """Grouped choices for a form field: (region, ((zone name, city), ...)), with UTC first."""
+    cities: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for name in sorted(available_timezones()):
         region, _, city = name.partition("/")
         if city and region in REGIONS:
-            places[region].append((name, city.replace("_", " ").replace("/", " · ")))
-    return (("UTC", (("UTC", "UTC"),)), *((region, tuple(places[region])) for region in REGIONS))
+            cities[region].append((name, city.replace("_", " ").replace("/", " · ")))
+    return (("UTC", (("UTC", "UTC"),)), *((region, tuple(cities[region])) for region in REGIONS))

@@ -38,7 +38,7 @@ def end_sessions(user: User) -> int:
 
 @transaction.atomic
 def disable(*, user: User, actor: User | None) -> User:
-    """Block the user from the next request on. Nothing that belongs to them changes."""
+    """Sign the user out and refuse them from the next request on. Their credits and videos stay."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     user.is_active = False
     user.save(update_fields=["is_active"])
@@ -49,7 +49,7 @@ def disable(*, user: User, actor: User | None) -> User:
 
 @transaction.atomic
 def enable(*, user: User, actor: User | None) -> User:
-    """Unblock a disabled user; a closed account stays closed."""
+    """Allow a disabled user to sign in again; a closed account stays closed."""
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is None:
         user.is_active = True

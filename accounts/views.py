@@ -65,7 +65,7 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 @reauthentication_required  # type: ignore[untyped-decorator]
 @require_http_methods(["GET", "HEAD", "POST"])
-def delete(request: HttpRequest) -> HttpResponse:
+def close_account(request: HttpRequest) -> HttpResponse:
     form = CloseAccountForm(request.POST or None)
     if form.is_valid():
         user = cast(User, request.user)
@@ -76,5 +76,5 @@ def delete(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def closed(request: HttpRequest) -> HttpResponse:
+def account_closed(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/closed.html")

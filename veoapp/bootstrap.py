@@ -2,7 +2,7 @@
 
     python -I veoapp/bootstrap.py [--dev]
 
-Skips the steps that are done. Every error ends in one sentence that says what to do.
+Skips the steps that are done. Every error is reported as one sentence that says what to do.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-# The hashes of the locks that this environment was built from.
+# Stores the hashes of the locks that this environment was built from.
 STAMP = VENV / "veoapp-locks.json"
 ENV_FILE = ROOT / ".env"
 
 RUNTIME_LOCK = "requirements.lock"
-DEV_LOCK = "requirements-dev.lock"  # includes the runtime lock at the same versions; a test proves it
+DEV_LOCK = "requirements-dev.lock"  # includes the runtime lock at the same versions; a test checks this
 
-# Reading the settings finds their mistakes; only our own sentence is shown.
+# Loads the settings, which raises an error for an invalid value, and prints only the error's text.
 READ_SETTINGS_SCRIPT = """
 import sys
 from django.conf import settings
@@ -71,9 +71,9 @@ def main() -> None:
 
 
 def build_environment() -> None:
-    """Create a working `.venv` of the Python that runs this script, unless it is the one inside."""
-    inside = Path(sys.prefix).resolve() == VENV.resolve()
-    if inside or (_succeeds([VENV_PYTHON, "-c", ""]) and _read_venv_version() == sys.version_info[:2]):
+    """Create `.venv` with the Python that runs this script, unless a working one exists or runs it."""
+    runs_in_venv = Path(sys.prefix).resolve() == VENV.resolve()
+    if runs_in_venv or (_succeeds([VENV_PYTHON, "-c", ""]) and _read_venv_version() == sys.version_info[:2]):
         return
     if importlib.util.find_spec("venv") is None:
         raise SetupError("this Python has no `venv`. Install it (Debian, Ubuntu: apt install python3-venv).")
@@ -129,15 +129,21 @@ def read_settings() -> None:
 
 def _find_pip() -> list[str | Path]:
     """The command that runs pip for `.venv`: its own pip, or that of the Python it was built with."""
-    own: list[str | Path] = [VENV_PYTHON, "-m", "pip"]
-    if _succeeds([*own, "--version"]) or (
-        _succeeds([VENV_PYTHON, "-m", "ensurepip"]) and _succeeds([*own, "--version"])
+    venv_pip: list[str | Path] = [VENV_PYTHON, "-m", "pip"]
+    if _succeeds([*venv_pip, "--version"]) or (
+        _succeeds([VENV_PYTHON, "-m", "ensurepip"]) and _succeeds([*venv_pip, "--version"])
     ):
-        return own
+        return venv_pip
     # Debian without python3-venv has no ensurepip, but its pip can install into another environment.
-    outside: list[str | Path] = [getattr(sys, "_base_executable", sys.executable), "-m", "pip", "--python", VENV_PYTHON]
-    if _succeeds([*outside, "--version"]):
-        return outside
+    base_pip: list[str | Path] = [
+        getattr(sys, "_base_executable", sys.executable),
+        "-m",
+        "pip",
+        "--python",
+        VENV_PYTHON,
+    ]
+    if _succeeds([*base_pip, "--version"]):
+        return base_pip
     raise SetupError("this Python has no pip. Install it (Debian, Ubuntu: apt install python3-pip python3-venv).")
 
 

@@ -39,7 +39,7 @@ Apps = Sequence[AppConfig] | None
 
 
 def check_secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Secrets that a production site must not run without."""
+    """Report missing, weak or malformed secrets."""
     messages: list[CheckMessage] = []
     try:
         keys = encryption.load_keys()
@@ -59,7 +59,7 @@ def check_secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_site_addresses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The base addresses of links in mails and of callbacks."""
+    """Report an invalid base address for links in mails or for callbacks."""
     return [
         Error(
             f"{name} is not a valid address: {value}",
@@ -72,7 +72,7 @@ def check_site_addresses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
 
 
 def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Limits of zero would stop the site; limits out of order hide each other."""
+    """Report limits of zero, which would stop the site, and limits that make another one ineffective."""
     messages: list[CheckMessage] = [
         Error(
             f"{name} is {getattr(settings, name)}, so no video could be made.",
@@ -100,7 +100,7 @@ def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_provider(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """The provider's key, and an address that the provider can call back."""
+    """Warn about a missing provider key and about a callback address that the provider cannot reach."""
     messages: list[CheckMessage] = []
     if not settings.KIE_AI_API_KEY:
         hint = "Set KIE_AI_API_KEY, or ignore this if you added the key in the admin."
@@ -114,7 +114,7 @@ def check_provider(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_alert_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Settings that would keep alerts and summaries from reaching operators."""
+    """Report settings that would keep alerts and summaries from reaching operators."""
     messages: list[CheckMessage] = []
     if settings.ALERT_FROM_SEVERITY not in SEVERITIES:
         hint = f"Set it to one of: {', '.join(SEVERITIES)}."
@@ -136,7 +136,7 @@ def check_alert_settings(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
 
 
 def check_mail_backend(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Signing up requires mail."""
+    """Warn if mail is only printed, because signing up requires a confirmation code sent by mail."""
     if not settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
         return []
     hint = "Set EMAIL_URL, such as smtp+tls://USER:PASSWORD@HOST:587."

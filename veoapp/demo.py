@@ -47,10 +47,10 @@ def ensure_demo_account() -> DemoAccount:
 
 
 def _read_or_create_password(file: Path) -> str:
-    """A random password, stored in a file that only its owner can read."""
+    """The password stored in the file, which only its owner can read; a random one is created if there is no file."""
     file.parent.mkdir(exist_ok=True)
     if not file.exists():
-        words = ["".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3)]
+        groups = ["".join(secrets.choice(ALPHABET) for _ in range(4)) for _ in range(3)]
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as handle:
-            handle.write("-".join(words))
+            handle.write("-".join(groups))
     return file.read_text().strip()

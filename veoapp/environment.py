@@ -1,4 +1,4 @@
-"""Reads settings from the environment and `.env`; every error names the place and the remedy."""
+"""Reads settings from the environment and `.env`; every error says which setting or line to correct."""
 
 import builtins
 import os
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 TRUE = frozenset({"true", "yes", "on", "1"})
 FALSE = frozenset({"false", "no", "off", "0"})
-LINE = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*")
+ASSIGNMENT = re.compile(r"(?:export\s+)?[A-Za-z_][A-Za-z0-9_]*=.*")
 DATABASES = ("postgres", "postgresql", "sqlite")
 
 
@@ -31,7 +31,7 @@ def env_file(default: Path) -> Path | None:
 
 
 def ports_file(var: Path) -> Path | None:
-    """Where `make run` stores its ports, so that every command of this checkout finds the same site.
+    """Where `make run` stores its ports, so that every command of this checkout uses the same addresses.
 
     None if `VEOAPP_ENV_FILE` is set, because that file then defines every setting.
     """
@@ -52,7 +52,9 @@ class Environment(environ.Env):  # type: ignore[misc]
     """
 
     def read_file(self, path: Path | None) -> None:
-        """Add the file's values to the environment, which wins. A missing file is ignored, a broken one raises."""
+        """Add the file's values for variables that the environment does not set. Raises SettingsError for a malformed file;
+        a missing file is ignored.
+        """
         if path is None:
             return
         try:
@@ -64,7 +66,7 @@ class Environment(environ.Env):  # type: ignore[misc]
                 f"{path} cannot be read ({error}): correct it, or delete it and run `make setup`."
             ) from None
         for number, line in enumerate(lines, start=1):
-            if line.strip() and not line.startswith("#") and not LINE.fullmatch(line):
+            if line.strip() and not line.startswith("#") and not ASSIGNMENT.fullmatch(line):
                 # The line itself is not shown, because it may contain a secret.
                 raise SettingsError(f"{path}, line {number} is not of the form NAME=value: correct or remove it.")
         self.read_env(path)
@@ -85,10 +87,10 @@ class Environment(environ.Env):  # type: ignore[misc]
         """`true yes on 1` or `false no off 0`, in any case."""
         value = self.get_value(var, default=default)
         if isinstance(value, str):
-            word = value.strip().lower()
-            if word not in TRUE | FALSE:
+            normalised = value.strip().lower()
+            if normalised not in TRUE | FALSE:
                 raise SettingsError(f"{var} must be true or false, not {value!r}: correct it in .env.")
-            return word in TRUE
+            return normalised in TRUE
         return builtins.bool(value)
 
     def list(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET) -> Any:
@@ -105,7 +107,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return number
 
     def db_url(self, var: str, default: Any = environ.Env.NOTSET, engine: Any = None) -> Any:
-        """Django's database settings from an address such as postgres://user:password@host/name; {} without one."""
+        """Django's database settings from an address such as postgres://user:password@host/name; {} if it is empty."""
         value = self.get_value(var, default=default)
         if not value:
             return {}

@@ -8,5 +8,5 @@ from django.views.decorators.http import require_safe
 @never_cache
 @require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
-    """Answers 200 while the process runs, with no further information because the address is public."""
+    """Return status 200 while the process runs, and nothing else, because the address is public."""
     return JsonResponse({"status": "ok"})

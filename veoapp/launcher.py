@@ -1,7 +1,7 @@
 """Runs several programs in one terminal: prefixed lines, restarts, and a stop that leaves no process behind.
 
-Honcho was tried in its place: it stops everything when the worker ends once, has no ready checks, leaves programs
-running when it is killed, and never ends while a process that a program put in its own session holds its output.
+Honcho is not used, because it stops everything when the worker ends once, cannot check whether a program is ready,
+leaves programs running when it is killed, and does not end while a descendant in another session keeps its output open.
 """
 
 import contextlib
@@ -23,11 +23,12 @@ STOP_WITHIN_S = 8.0
 POLL_S = 0.1
 HEALTH_CHECK_EVERY_S = 0.5
 FIRST_RESTART_AFTER_S = 1.0
-# A program that ends this often in a row, each time within `STEADY_AFTER_S`, is not restarted again.
-MAX_ENDS_IN_A_ROW = 5
+# A program that ends this many times in a row, each time within `STEADY_AFTER_S`, is not restarted again.
+MAX_EXITS_IN_A_ROW = 5
 STEADY_AFTER_S = 30.0
 
-# Reads the ids of process groups, and ends them when its input ends without "done": when the launcher was killed.
+# Reads ids of process groups from its input. If the input ends without "done", the launcher was killed, and this script
+# ends the groups.
 CLEANUP_SCRIPT = """
 groups=
 while read -r line; do
@@ -41,16 +42,16 @@ for group in $groups; do kill -KILL "-$group"; done
 
 
 class PortTaken(Exception):
-    """Another program uses the port, or it needs more rights."""
+    """The port cannot be used: another program has it, or it needs administrator rights."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program to run. `answers` is called until it returns True once, when the program is ready."""
+    """A program to run. `is_ready` is called repeatedly until it returns True."""
 
     name: str
     command: list[str]
-    answers: Callable[[], bool]
+    is_ready: Callable[[], bool]
     colour: int
     # If an essential program ends before it is ready, everything is stopped.
     is_essential: bool = False
@@ -63,8 +64,8 @@ class Child:
     program: Program
     process: "subprocess.Popen[str]"
     started_at: float
-    has_answered: bool = False
-    ends: int = 0
+    was_ready: bool = False
+    exits_in_a_row: int = 0
     restart_at: float | None = None
 
 
@@ -73,7 +74,7 @@ class Launcher:
     """Runs programs until a signal arrives or one of them cannot run. `run` returns an exit code."""
 
     programs: list[Program]
-    when_all_answer: Callable[[], None]
+    on_all_ready: Callable[[], None]
     is_colourful: bool = field(default_factory=lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     _children: list[Child] = field(default_factory=list)
     _signals: int = 0
@@ -83,7 +84,7 @@ class Launcher:
 
     def run(self) -> int:
         """Start, watch and stop the programs. Returns 0 after a signal, 1 when a program could not run."""
-        before = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
+        previous_handlers = {number: signal.signal(number, self._on_signal) for number in STOP_SIGNALS}
         self._cleanup_process = subprocess.Popen(
             ["/bin/sh", "-c", CLEANUP_SCRIPT],
             stdin=subprocess.PIPE,
@@ -96,12 +97,12 @@ class Launcher:
             self._watch()
         finally:
             self._stop()
-            for number, handler in before.items():
+            for number, handler in previous_handlers.items():
                 signal.signal(number, handler)
         return 1 if self._failed else 0
 
-    def say(self, text: str) -> None:
-        """Print a line of the launcher itself."""
+    def print_line(self, text: str) -> None:
+        """Print one line, never mixed with that of another thread."""
         with self._print_lock:
             print(text, flush=True)
 
@@ -114,10 +115,10 @@ class Launcher:
             if not is_announced and now >= next_check_at:
                 next_check_at = now + HEALTH_CHECK_EVERY_S
                 for child in self._children:
-                    child.has_answered = child.has_answered or (child.restart_at is None and child.program.answers())
-                if all(child.has_answered for child in self._children):
+                    child.was_ready = child.was_ready or (child.restart_at is None and child.program.is_ready())
+                if all(child.was_ready for child in self._children):
                     is_announced = True
-                    self.when_all_answer()
+                    self.on_all_ready()
             time.sleep(POLL_S)
 
     def _check_child(self, child: Child, now: float) -> None:
@@ -131,21 +132,22 @@ class Launcher:
         if code is None:
             return
         _kill_group(child.process.pid)
-        if child.program.is_essential and not child.has_answered:
-            self.say(
+        if child.program.is_essential and not child.was_ready:
+            self.print_line(
                 f"{name} {_describe_exit(code)} before it could answer: the lines above say why. Stopping everything."
             )
             self._failed = True
             return
-        child.ends = 1 if now - child.started_at >= STEADY_AFTER_S else child.ends + 1
-        if child.ends >= MAX_ENDS_IN_A_ROW:
-            self.say(
-                f"{name} {_describe_exit(code)}, {child.ends} times in a row: the lines above say why. Stopping everything."
+        child.exits_in_a_row = 1 if now - child.started_at >= STEADY_AFTER_S else child.exits_in_a_row + 1
+        if child.exits_in_a_row >= MAX_EXITS_IN_A_ROW:
+            self.print_line(
+                f"{name} {_describe_exit(code)}, {child.exits_in_a_row} times in a row: the lines above say why. "
+                "Stopping everything."
             )
             self._failed = True
             return
-        wait_s = FIRST_RESTART_AFTER_S * 2 ** (child.ends - 1)
-        self.say(f"{name} {_describe_exit(code)}; starting it again in {wait_s:.0f} s.")
+        wait_s = FIRST_RESTART_AFTER_S * 2 ** (child.exits_in_a_row - 1)
+        self.print_line(f"{name} {_describe_exit(code)}; starting it again in {wait_s:.0f} s.")
         child.restart_at = now + wait_s
 
     def _start(self, program: Program) -> "subprocess.Popen[str]":
@@ -157,26 +159,26 @@ class Launcher:
             text=True,
             errors="replace",
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            start_new_session=True,  # Ctrl-C reaches only the launcher, which stops them in order
+            start_new_session=True,  # Ctrl-C reaches only the launcher, which then stops all programs
         )
-        threading.Thread(target=self._pump, args=[program, process.stdout], daemon=True).start()
+        threading.Thread(target=self._forward_output, args=[program, process.stdout], daemon=True).start()
         self._send_to_cleanup(str(process.pid))
         return process
 
-    def _pump(self, program: Program, lines: Iterable[str]) -> None:
-        width = max(len(each.name) for each in self.programs)
+    def _forward_output(self, program: Program, lines: Iterable[str]) -> None:
+        width = max(len(other.name) for other in self.programs)
         prefix = f"{program.name:<{width}} |"
         if self.is_colourful:
             prefix = f"\033[{program.colour}m{prefix}\033[0m"
         for line in lines:
-            self.say(f"{prefix} {line.rstrip()}")
+            self.print_line(f"{prefix} {line.rstrip()}")
 
     def _stop(self) -> None:
         """Terminate all programs, wait, and kill what remains, including their descendants."""
         running = [child.process for child in self._children if child.process.poll() is None]
-        descendants = [process for each in running for process in _list_descendants(each.pid)]
+        descendants = [descendant for process in running for descendant in _list_descendants(process.pid)]
         if running:
-            self.say("Stopping ...")
+            self.print_line("Stopping ...")
         for process in running:
             process.terminate()
         signals, deadline = self._signals, time.monotonic() + STOP_WITHIN_S
@@ -192,7 +194,7 @@ class Launcher:
                 process.kill()
         self._send_to_cleanup("done")
         if running:
-            self.say("Stopped.")
+            self.print_line("Stopped.")
 
     def _send_to_cleanup(self, line: str) -> None:
         if self._cleanup_process is not None and self._cleanup_process.stdin is not None:

@@ -17,7 +17,7 @@ from accounts.models import User
 
 @contextmanager
 def _reject_invalid_lookups() -> Iterator[None]:
-    """Turn errors of impossible values (dates, characters) into the error that the admin handles by dropping the filters."""
+    """Replace errors caused by invalid values in the URL by the error for which the admin drops all filters."""
     try:
         yield
     except (ValueError, OverflowError, ValidationError, DataError) as error:
@@ -25,7 +25,7 @@ def _reject_invalid_lookups() -> Iterator[None]:
 
 
 class TolerantChangeList(ChangeList):
-    """A list that shows all rows when a filter in its URL makes no sense."""
+    """A list that shows all rows if a filter in its URL has an invalid value."""
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         with _reject_invalid_lookups():
@@ -44,7 +44,7 @@ class TolerantModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def get_operator(request: HttpRequest) -> User:
-    """The signed-in operator. Raises TypeError without one, which the admin site has already refused."""
+    """The signed-in operator. Raises TypeError for other requests, which the admin site refuses before."""
     if not isinstance(request.user, User):
         raise TypeError("the admin site admits only users with an account")
     return request.user

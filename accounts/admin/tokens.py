@@ -1,4 +1,4 @@
-"""API tokens in the admin: list them, create one's own (the secret is shown once), revoke any."""
+"""API tokens in the admin: operators list and revoke them, and create their own, whose secret is shown once."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -68,7 +68,7 @@ class TokenForm(forms.Form):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(TolerantModelAdmin):
-    """Tokens by their first characters. A secret is never shown again, and operators create tokens only for themselves."""
+    """Shows the first characters of tokens, never the secret again. Operators create tokens only for themselves."""
 
     list_display: Any = (
         "shown_prefix",
@@ -114,17 +114,17 @@ class ApiTokenAdmin(TolerantModelAdmin):
     @admin.display(description=gettext_lazy("state"))
     def state(self, token: ApiToken) -> SafeString:
         if token.revoked_at is not None:
-            label, tone = _("Revoked"), ""
+            label, css_class = _("Revoked"), ""
         elif token.expires_at is not None and token.expires_at <= clock.now():
-            label, tone = _("Expired"), ""
+            label, css_class = _("Expired"), ""
         elif not token.user.is_active:
-            label, tone = _("Owner disabled"), " chip-warn"
+            label, css_class = _("Owner disabled"), " chip-warn"
         else:
-            label, tone = _("Active"), " chip-good"
-        return format_html('<span class="chip{}">{}</span>', tone, label)
+            label, css_class = _("Active"), " chip-good"
+        return format_html('<span class="chip{}">{}</span>', css_class, label)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """The form for a token of the operator's own; asks for the password or second factor again first."""
+        """Show the form for a new token of the operator, after they enter the password or second factor again."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         response: HttpResponse = self._create(request)
@@ -132,7 +132,7 @@ class ApiTokenAdmin(TolerantModelAdmin):
 
     @method_decorator(reauthentication_required)
     def _create(self, request: HttpRequest) -> HttpResponse:
-        """The form, then the secret on this response only; no cache stores pages of the admin."""
+        """Show the form, then the secret, which appears only on this page; pages of the admin are not cached."""
         owner = get_operator(request)
         form = TokenForm(request.POST or None, owner=owner)
         new_token = None
@@ -157,10 +157,10 @@ class ApiTokenAdmin(TolerantModelAdmin):
         return TemplateResponse(request, "accounts/admin_token.html", context)
 
     @admin.action(description=gettext_lazy("Revoke…"), permissions=["revoke"])
-    def revoke(self, request: HttpRequest, selected: QuerySet[ApiToken]) -> HttpResponse | None:
-        """Ask for confirmation, then revoke; the next request with the token is refused."""
-        live = list(selected.filter(revoked_at=None).order_by("pk"))
-        if not live:
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiToken]) -> HttpResponse | None:
+        """Ask for confirmation, then revoke the tokens; they are refused from the next request on."""
+        unrevoked = list(queryset.filter(revoked_at=None).order_by("pk"))
+        if not unrevoked:
             self.message_user(request, _("These tokens are already revoked."), messages.WARNING)
             return None
         if "confirmed" not in request.POST:
@@ -173,13 +173,13 @@ class ApiTokenAdmin(TolerantModelAdmin):
                 ),
                 "button": _("Revoke"),
                 "action": "revoke",
-                "chosen": live,
+                "chosen": unrevoked,
                 "warns": True,
                 "checkbox_name": ACTION_CHECKBOX_NAME,
                 "back": reverse("admin:accounts_apitoken_changelist"),
             }
             return TemplateResponse(request, "admin/billing/ask.html", context)
-        for token in live:
+        for token in unrevoked:
             tokens.revoke_token(token_id=token.pk, actor=get_operator(request))
             self.log_change(request, token, "revoked")
             self.message_user(request, _("Revoked: %(token)s") % {"token": token})

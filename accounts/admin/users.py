@@ -67,7 +67,7 @@ class SessionInline(ReadOnlyInline):
 
 
 class UserAdmin(TolerantModelAdmin):
-    """A user. Other apps add columns, inlines and actions in a subclass and register that instead."""
+    """The page of a user. Other apps add columns, inlines and actions in a subclass, which they register instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")
     list_filter: ClassVar[Any] = ("is_active", "is_staff", "date_joined")
@@ -80,7 +80,7 @@ class UserAdmin(TolerantModelAdmin):
         (_("Rights"), {"fields": ("is_staff", "is_superuser", "groups", "user_permissions"), "classes": ("collapse",)}),
         (_("Dates"), {"fields": ("date_joined", "last_login", "anonymised_at")}),
     )
-    # Users set these themselves; operators only read them.
+    # Operators only read these: users set them, or actions change them.
     readonly_fields: ClassVar[Any] = (
         "email",
         "display_name",
@@ -113,15 +113,15 @@ class UserAdmin(TolerantModelAdmin):
         return readonly if request.user.is_superuser else (*readonly, *self.RIGHTS)
 
     @admin.action(description=_("Disable (sign out and block)"), permissions=["change"])
-    def disable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        for user in self._exclude_operator(request, selected):
+    def disable(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, queryset):
             user_actions.disable(user=user, actor=get_operator(request))
             self.log_change(request, user, "disabled")
             self._show_message(request, _("Disabled: %(email)s") % {"email": user.email})
 
     @admin.action(description=_("Enable again"), permissions=["change"])
-    def enable(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        for user in self._exclude_operator(request, selected):
+    def enable(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, queryset):
             if user_actions.enable(user=user, actor=get_operator(request)).is_active:
                 self.log_change(request, user, "enabled")
                 self._show_message(request, _("Enabled: %(email)s") % {"email": user.email})
@@ -131,24 +131,24 @@ class UserAdmin(TolerantModelAdmin):
                 )
 
     @admin.action(description=_("End all sessions"), permissions=["change"])
-    def end_sessions(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        for user in selected:
-            ended = user_actions.end_sessions(user)
-            self.log_change(request, user, f"ended {ended} sessions")
-            text = ngettext("%(n)d session ended: %(email)s", "%(n)d sessions ended: %(email)s", ended)
-            self._show_message(request, str(text % {"email": user.email, "n": ended}))
+    def end_sessions(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            count = user_actions.end_sessions(user)
+            self.log_change(request, user, f"ended {count} sessions")
+            text = ngettext("%(n)d session ended: %(email)s", "%(n)d sessions ended: %(email)s", count)
+            self._show_message(request, str(text % {"email": user.email, "n": count}))
 
     @admin.action(description=_("Remove second factor (device lost)"), permissions=["change"])
-    def remove_second_factor(self, request: HttpRequest, selected: QuerySet[User]) -> None:
-        for user in self._exclude_operator(request, selected):
+    def remove_second_factor(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in self._exclude_operator(request, queryset):
             user_actions.remove_second_factor(user=user, actor=get_operator(request))
             self.log_change(request, user, "second factor removed")
             self._show_message(request, _("Second factor removed: %(email)s") % {"email": user.email})
 
     @admin.action(description=_("Close account permanently…"), permissions=["change"])
-    def close_account(self, request: HttpRequest, selected: QuerySet[User]) -> HttpResponse | None:
-        """Ask for confirmation on a page that explains the consequences, then close."""
-        users = self._exclude_operator(request, selected)
+    def close_account(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Ask for confirmation on a page that explains the consequences, then close the accounts."""
+        users = self._exclude_operator(request, queryset)
         if "confirmed" not in request.POST:
             return TemplateResponse(
                 request,
@@ -161,10 +161,10 @@ class UserAdmin(TolerantModelAdmin):
             self._show_message(request, _("Account closed: %(email)s") % {"email": closed.email})
         return None
 
-    def _exclude_operator(self, request: HttpRequest, selected: QuerySet[User]) -> list[User]:
-        """The selected users without the operator, who would lock themselves out and gets a message instead."""
-        others = [user for user in selected if user.pk != request.user.pk]
-        if len(others) < len(selected):
+    def _exclude_operator(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
+        """The selected users except the operator, who would lock themselves out. A message tells them."""
+        others = [user for user in queryset if user.pk != request.user.pk]
+        if len(others) < len(queryset):
             self._show_message(request, str(_("Your own account was not changed.")), messages.WARNING)
         return others
 

@@ -1,4 +1,4 @@
-"""Prints mail to the console, for machines without a mail server."""
+"""Prints e-mails to the console, for machines without a mail server."""
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.console import EmailBackend as ConsoleBackend
@@ -7,7 +7,7 @@ _RULE = "-" * 79
 
 
 class EmailBackend(ConsoleBackend):
-    """Prints address, subject and plain text, without headers and HTML."""
+    """Prints address, subject and plain text, without headers or HTML."""
 
     def write_message(self, message: EmailMessage) -> None:
         self.stream.write(f"{_RULE}\nMail to {', '.join(message.recipients())}: {message.subject}\n\n{message.body}")

@@ -1,4 +1,4 @@
-"""Mails about changes to an account's security: password, address, second factor."""
+"""E-mails about changes to an account's security: password, address, second factor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Notice:
-    """A subject, and a sentence with placeholders for values of the mail's context."""
+    """A subject, and a sentence with placeholders for values of the e-mail's context."""
 
     subject: Promise
     sentence: Promise
@@ -20,7 +20,7 @@ class Notice:
         return str(self.sentence) % values
 
 
-# Keyed by allauth's name of the mail.
+# Keyed by allauth's template name of the e-mail.
 NOTICES: dict[str, Notice] = {
     "email_changed": Notice(
         _("Your e-mail address was changed"),

@@ -1,4 +1,4 @@
-"""Sends every mail: in the reader's language and time zone, as plain text and HTML."""
+"""Sends every e-mail: in the reader's language and time zone, as plain text and HTML."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,11 +20,11 @@ def send(
     *,
     address: str = "",
 ) -> None:
-    """Mail `templates/mail/<template>.{subject.txt,txt,html}` to a user (at another `address` of theirs, if given).
+    """Send `templates/mail/<template>.{subject.txt,txt,html}` to a user, at their other `address` if one is given.
 
-    The language is the one given, else the user's, else the active one. Templates get `app_url` (without a trailing
+    The language is `language`, else the user's, else the active one. Templates get `app_url` (without a trailing
     slash), `recipient` (a user or None) and `LANGUAGE_CODE`. Raises OSError when the mail server does not accept the
-    mail; never call it inside a transaction.
+    e-mail; never call it inside a transaction.
     """
     user = to if isinstance(to, User) else None
     code = language or (user.language if user else "") or translation.get_language() or settings.LANGUAGE_CODE
@@ -36,7 +36,7 @@ def send(
             render_to_string(f"mail/{template}.txt", values).strip() + "\n",
             settings.DEFAULT_FROM_EMAIL,
             [address or (user.email if user else str(to))],
-            # Keeps auto-responders from answering.
+            # Keeps automatic responders from replying.
             headers={"Auto-Submitted": "auto-generated"},
         )
         message.attach_alternative(render_to_string(f"mail/{template}.html", values), "text/html")

@@ -1,5 +1,6 @@
-"""Seams: places where a test takes over what a process gets from outside, so that a run can be repeated exactly.
+"""Time, randomness and crashes, which tests replace so that a run can be repeated exactly.
 
-`clock` is time, `randomness` is chance, and `failpoints` are named places where a test stops the process. Every app
-reads them here and nowhere else. The network's seam is `videos.providers.http.exchange`.
+`clock` is the time, `randomness` creates secrets and ids, and `failpoints` are named points where a test stops the process.
+Every app uses these modules instead of the machine's clock and Python's random modules. Tests replace the network at
+`videos.providers.http.exchange`.
 """

@@ -1,4 +1,4 @@
-"""Time. Nothing else reads the machine's clock; a test replaces it with `replaced`."""
+"""The only module that reads the machine's clock. A test replaces the clock with `replaced`."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from django.db import connection
 
 
 class Clock(Protocol):
-    """What a clock provides: the wall time (aware, UTC) and a wait in seconds."""
+    """A source of the current time (aware, in UTC) that can also wait for some seconds."""
 
     def now(self) -> datetime: ...
     def sleep(self, seconds: float) -> None: ...
@@ -31,12 +31,12 @@ _clock: Clock = _machine
 
 
 def now() -> datetime:
-    """The wall time, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return _clock.now()
 
 
 def database_now() -> datetime:
-    """The database's wall time, which all hosts share; leases and due times are measured with it."""
+    """The database's current time, which all hosts share; leases and due times are measured with it."""
     if _clock is _machine and connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT clock_timestamp()")
@@ -55,8 +55,8 @@ def sleep(seconds: float) -> None:
 def replaced(clock: Clock) -> Iterator[None]:
     """Use a test's clock until the block ends."""
     global _clock
-    before, _clock = _clock, clock
+    previous, _clock = _clock, clock
     try:
         yield
     finally:
-        _clock = before
+        _clock = previous

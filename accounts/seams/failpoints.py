@@ -1,4 +1,4 @@
-"""Named places between transactions. In production `reach` does nothing; a test may stop the process there."""
+"""Named points in the code between two transactions. In production `reach` does nothing; a test may stop the process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ _visit: Callable[[str], None] | None = None
 
 
 def reach(name: str) -> None:
-    """Mark that the process is between two transactions, e.g. `submit.claimed`."""
+    """Call the test's `visit`, if there is one, with the name of this point, e.g. `submit.claimed`."""
     if _visit is not None:
         _visit(name)
 
@@ -16,8 +16,8 @@ def reach(name: str) -> None:
 def replaced(visit: Callable[[str], None]) -> Iterator[None]:
     """Call `visit(name)` at each failpoint until the block ends; it may raise to simulate a crash."""
     global _visit
-    before, _visit = _visit, visit
+    previous, _visit = _visit, visit
     try:
         yield
     finally:
-        _visit = before
+        _visit = previous

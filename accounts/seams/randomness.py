@@ -1,4 +1,4 @@
-"""Randomness: secrets, ids, jitter. A simulation replaces it with a seeded source through `seeded`."""
+"""Randomness: secrets, ids, jitter. A simulation replaces the source with `seeded`."""
 
 import random
 import secrets
@@ -18,21 +18,21 @@ def token() -> str:
 
 
 def new_uuid() -> uuid.UUID:
-    """A random UUID (version 4): an identifier, never a secret."""
+    """A random UUID (version 4), for identifiers that need not be secret."""
     return uuid.UUID(int=_source.getrandbits(128), version=4)
 
 
 def jitter(seconds: float, share: float = 0.2) -> float:
-    """`seconds`, changed by up to `share` either way, so that many waits do not end at once."""
+    """`seconds`, randomly longer or shorter by up to `share`, so that many waits do not end at the same moment."""
     return seconds * _source.uniform(1 - share, 1 + share)
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from a seeded source until the block ends."""
+    """Use a seeded source until the block ends."""
     global _source
-    before, _source = _source, random.Random(seed)  # noqa: S311  only simulations use this source
+    previous, _source = _source, random.Random(seed)  # noqa: S311  only simulations use this source
     try:
         yield
     finally:
-        _source = before
+        _source = previous

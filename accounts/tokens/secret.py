@@ -1,4 +1,4 @@
-"""The format of a token, and how it is masked in logs. Knows no Django."""
+"""The format of a token, and how it is masked in logs. Does not import Django."""
 
 import re
 
@@ -9,5 +9,5 @@ _SECRET = re.compile(rf"\b({PREFIX}[A-Za-z0-9_-]{{{SHOWN_LENGTH - len(PREFIX)}}}
 
 
 def mask_tokens(text: str) -> str:
-    """The text with every token cut to the characters that the list shows."""
+    """The text, in which every token is cut to the characters that the admin's list shows."""
     return _SECRET.sub(r"\1***", text)

@@ -21,7 +21,7 @@ from accounts.tokens.secret import PREFIX, SHOWN_LENGTH
 log = logging.getLogger(__name__)
 
 NAME_LENGTH = 80
-# Using a token writes a row at most this often.
+# `last_used_at` is updated at most this often.
 LAST_USED_PRECISION = timedelta(minutes=1)
 
 COST_READ = "cost:read"
@@ -34,8 +34,8 @@ class TokenRefused(Exception):
     code = "invalid_token"
 
 
-class TooManyTries(TokenRefused):
-    """The client sent too many wrong tokens; its tokens are not looked up until `retry_after_s` has passed."""
+class TooManyAttempts(TokenRefused):
+    """The client sent too many wrong tokens; all its tokens are refused for `retry_after_s` seconds."""
 
     code = "too_many_tries"
 
@@ -62,12 +62,12 @@ class NewToken:
 
 
 def create_token(*, user: User, name: str, scopes: Sequence[str], expires_at: datetime | None = None) -> NewToken:
-    """Create a token for an active user. Raises ValueError for a missing name, a wrong scope or an expiry in the past."""
+    """Create a token for an active user. Raises ValueError for a missing name, an unknown scope or an expiry in the past."""
     name = name.strip()
     if not 1 <= len(name) <= NAME_LENGTH:
         raise ValueError(f"a token needs a name of 1 to {NAME_LENGTH} characters")
     if not scopes or set(scopes) - set(SCOPES):
-        raise ValueError(f"a token needs scopes of these: {', '.join(SCOPES)}")
+        raise ValueError(f"a token needs at least one of these scopes: {', '.join(SCOPES)}")
     if expires_at is not None and expires_at <= clock.now():
         raise ValueError("a token cannot expire before it is created")
     if not user.is_active:
@@ -86,17 +86,17 @@ def create_token(*, user: User, name: str, scopes: Sequence[str], expires_at: da
 
 
 def revoke_token(*, token_id: int, actor: User | None) -> bool:
-    """Refuse the token from the next request on. Returns False when it was revoked before."""
+    """Revoke the token: it is refused from the next request on. Returns False if it already was revoked."""
     count = ApiToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=clock.now())
     log.info("API token %s revoked by %s", token_id, actor and actor.pk)
     return bool(count)
 
 
 def authenticate(request: HttpRequest, *, scope: str) -> User:
-    """The owner of the token in `Authorization: Bearer`. Raises TokenRefused, TooManyTries or ScopeMissing."""
+    """The owner of the token in `Authorization: Bearer`. Raises TokenRefused, TooManyAttempts or ScopeMissing."""
     client, now = client_address(request), clock.now()
     if retry_after_s := WRONG_API_TOKENS.retry_after_s(client):
-        raise TooManyTries(retry_after_s)
+        raise TooManyAttempts(retry_after_s)
     scheme, _space, secret = request.headers.get("Authorization", "").partition(" ")
     token = _find_token(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None or not is_usable(token, now):
@@ -121,7 +121,7 @@ def hash_secret(secret: str) -> str:
 
 
 def _find_token(secret: str) -> ApiToken | None:
-    # A lookup by the hash leaks nothing about the secret through its timing.
     if not secret.startswith(PREFIX):
         return None
+    # A lookup by the hash leaks nothing about the secret through its timing.
     return ApiToken.objects.select_related("user").filter(digest=hash_secret(secret)).first()

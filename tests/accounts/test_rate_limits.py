@@ -83,4 +83,4 @@ def test_a_cache_that_does_not_answer_limits_nobody(
         monkeypatch.setattr(caches["default"], method, fail)
     LIMIT.record_failure("192.0.2.1")
     assert LIMIT.retry_after_s("192.0.2.1") == 0
-    assert "the cache does not answer" in caplog.text
+    assert "the cache does not respond" in caplog.text

@@ -116,7 +116,7 @@ def test_a_client_with_too_many_wrong_tokens_is_refused_for_a_minute(olga: User,
     for _ in range(rate_limits.WRONG_API_TOKENS.amount):
         with pytest.raises(tokens.TokenRefused):
             authenticate("veo_wrong")
-    with pytest.raises(tokens.TooManyTries) as refused:
+    with pytest.raises(tokens.TooManyAttempts) as refused:
         authenticate(secret)
     assert (refused.value.code, refused.value.retry_after_s) == ("too_many_tries", 60)
     assert authenticate(secret, ip="203.0.113.8") == olga

@@ -23,7 +23,7 @@ programs = [
     Program(name, [sys.executable, "-c", code], lambda name=name: {ready}, 36, is_essential=name == "web")
     for name, code in {codes!r}.items()
 ]
-launcher = Launcher(programs, when_all_answer=lambda: launcher.say("ALL ANSWER"))
+launcher = Launcher(programs, on_all_ready=lambda: launcher.print_line("ALL ANSWER"))
 sys.exit(launcher.run())
 """
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"

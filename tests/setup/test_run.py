@@ -69,7 +69,7 @@ def test_the_worker_can_be_left_out_to_run_it_elsewhere(
     started: list[str] = []
 
     class Recorder:
-        def __init__(self, programs: list[Program], when_all_answer: object) -> None:
+        def __init__(self, programs: list[Program], on_all_ready: object) -> None:
             started.extend(program.name for program in programs)
 
         def run(self) -> int:

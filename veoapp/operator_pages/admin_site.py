@@ -51,7 +51,7 @@ class VeoappAdminSite(AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether this is an operator with a strong enough session. Other views for operators may call it too."""
         return super().has_permission(request) and (
-            not settings.STAFF_MFA_REQUIRED or mfa.has_shown_second_factor(request)
+            not settings.STAFF_MFA_REQUIRED or mfa.has_used_second_factor(request)
         )
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[dict[str, Any]]:

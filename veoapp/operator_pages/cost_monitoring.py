@@ -80,7 +80,7 @@ def _authorize(request: HttpRequest) -> User | AnonymousUser:
 def _authorize_token(request: HttpRequest) -> User:
     try:
         owner = tokens.authenticate(request, scope=tokens.COST_READ)
-    except tokens.TooManyTries as refusal:
+    except tokens.TooManyAttempts as refusal:
         message = _("Too many wrong tokens were sent from your address. Wait a minute.")
         raise _Refused(429, refusal.code, message, Retry_After=str(refusal.retry_after_s)) from None
     except tokens.ScopeMissing as refusal:

@@ -1,5 +1,14 @@
 """Django's settings, one module for each concern, all read from the environment or `.env` through `base.env`.
 
+- `videos`: how many videos may be made or ordered at once, the longest expected wait, and retention.
+- `provider`: the provider's addresses and keys, its time limits, its rate limit, and when a video without result fails.
+- `jobs`: the worker's processes and its job queue, which never retries a job.
+- `billing`: credits, budgets, the circuit breaker and the spending monitor.
+- `files`: where files are stored, and how much disk space stays free.
+- `accounts`, `base`, `database`, `localization`, `logs`, `mail`, `security`: as their names say.
+
+How often a download is retried and when it gives up are constants, not settings: see `videos.pipeline.download_rows`.
+
 No module here imports an application. `.env.example` and the README document every name; a test compares them.
 """
 

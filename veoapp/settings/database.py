@@ -29,13 +29,13 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default="")
 CACHES: dict[str, dict[str, Any]] = {
-    # Rate limits live in the cache, so all processes must share one: Redis, or a table.
+    # Rate limits are stored in the cache, so all processes must share it: Redis, or a database table.
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
     if REDIS_URL
     else {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
         "LOCATION": "cache_entries",
-        # The default of 300 would let a few hundred clients push each other's limits out.
+        # With the default of 300 entries, a few hundred clients would evict each other's rate limits.
         "OPTIONS": {"MAX_ENTRIES": 10_000},
     }
 }

@@ -12,8 +12,10 @@ STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "veoapp" / "static"]
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
-# Downloads are written here, checked, then moved into storage; on the same disk as MEDIA_ROOT the move is a rename.
+# Downloads are written to this folder, checked, then moved into storage. On the same disk as MEDIA_ROOT the move is a
+# rename. When downloads are retried is not a setting: see `videos.pipeline.download_rows`.
 INCOMING_ROOT = Path(env.str("INCOMING_ROOT", default=str(MEDIA_ROOT / ".incoming")))
+# Downloads wait while less disk space than this would stay free.
 DISK_RESERVE_MB = env.int("DISK_RESERVE_MB", default=1024)
 X_ACCEL_PREFIX = env.str("X_ACCEL_PREFIX", default="")  # e.g. /protected/: nginx then serves the files
 AWS_STORAGE_BUCKET_NAME = env.str("AWS_STORAGE_BUCKET_NAME", default="")
@@ -30,11 +32,11 @@ if AWS_STORAGE_BUCKET_NAME:
     _region = env.str("AWS_S3_REGION_NAME", default="")
     _endpoint = env.str("AWS_S3_ENDPOINT_URL", default="").rstrip("/")
     # A signed Amazon link must name the region's host: the global one redirects, which breaks the signature.
-    _amazon = f"s3.{_region}.amazonaws.com" if _region else "s3.amazonaws.com"
+    _amazon_host = f"s3.{_region}.amazonaws.com" if _region else "s3.amazonaws.com"
     MEDIA_ORIGINS = [
         "{0.scheme}://{0.netloc}".format(urlsplit(_endpoint))
         if _endpoint
-        else f"https://{AWS_STORAGE_BUCKET_NAME}.{_amazon}"
+        else f"https://{AWS_STORAGE_BUCKET_NAME}.{_amazon_host}"
     ]
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -43,7 +45,7 @@ if AWS_STORAGE_BUCKET_NAME:
             "access_key": env.str("AWS_ACCESS_KEY_ID", default="") or None,
             "secret_key": env.str("AWS_SECRET_ACCESS_KEY", default="") or None,
             "region_name": _region or None,
-            "endpoint_url": _endpoint or f"https://{_amazon}",
+            "endpoint_url": _endpoint or f"https://{_amazon_host}",
             "default_acl": None,
             "querystring_auth": True,
             "querystring_expire": 600,

@@ -1,4 +1,4 @@
-"""The job queue and its workers."""
+"""The job queue (django-q) and its worker processes. Retries of downloads and of polls are not set here."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from django.utils.translation import gettext_lazy as _
 
 from veoapp.settings.base import env
 
-# A job only says "look now": it may run twice, late or never. The rows state what is due (videos.worker.sweep).
+# A job only tells the worker to check for due work now: it may run twice, late or never. What is due is stored in the
+# database, and `videos.worker.sweep` finds it again.
 Q_CLUSTER: dict[str, Any] = {
     "name": "veoapp",
     "orm": "default",
@@ -15,7 +16,7 @@ Q_CLUSTER: dict[str, Any] = {
     "poll": 0.5,
     "timeout": 300,
     "retry": 1200,  # far above timeout, because it counts from when a job is dequeued
-    "max_attempts": 1,
+    "max_attempts": 1,  # a failed job is not repeated, because the sweep finds what is still due
     "ack_failures": True,
     "save_limit": -1,
     "catch_up": False,
@@ -24,5 +25,5 @@ Q_CLUSTER: dict[str, Any] = {
     "label": _("Jobs"),
     "has_replica": False,
 }
-# Concurrent network calls inside one job; 0 runs them one after another.
+# How many network calls one job runs at once; 0: one after another.
 JOB_THREADS = env.int("JOB_THREADS", default=8)

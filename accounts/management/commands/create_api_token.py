@@ -8,7 +8,7 @@ from accounts.models import User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
 
-LONGEST_DAYS = 3650
+MAX_DAYS = 3650
 
 
 class Command(BaseCommand):
@@ -29,15 +29,15 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
             raise CommandError(f"No user has the address {email}.")
-        if not 0 <= days <= LONGEST_DAYS:
-            raise CommandError(f"--days must be 1 to {LONGEST_DAYS}, or 0 for a token that does not expire.")
+        if not 0 <= days <= MAX_DAYS:
+            raise CommandError(f"--days must be 1 to {MAX_DAYS}, or 0 for a token that does not expire.")
         expires_at = clock.now() + timedelta(days=days) if days else None
         try:
             new_token = tokens.create_token(
                 user=user, name=name, scopes=scope or [tokens.COST_READ], expires_at=expires_at
             )
-        except ValueError as problem:
-            raise CommandError(f"No token was created: {problem}.") from None
+        except ValueError as error:
+            raise CommandError(f"No token was created: {error}.") from None
         self.stdout.write(new_token.secret)
         expiry = f"expires {expires_at:%Y-%m-%d %H:%M} UTC" if expires_at else "does not expire"
         scopes = ", ".join(new_token.token.scopes)

@@ -45,8 +45,8 @@ class Command(BaseCommand):
                 _("The database cannot be used (%(reason)s): start it, or correct DATABASE_URL in .env.")
                 % {"reason": reason}
             ) from None
-        except encryption.EncryptionError as problem:
-            raise CommandError(str(problem)) from None
+        except encryption.EncryptionError as error:
+            raise CommandError(str(error)) from None
         started_at = clock.database_now()
         connections.close_all()
         programs = [Program("web", _build_web_command(), _is_web_ready, CYAN, is_essential=True)]
@@ -57,9 +57,9 @@ class Command(BaseCommand):
         if _runs_sandbox():
             command = _build_manage_command("sandbox", "--port", str(settings.SANDBOX_PORT), *_build_sandbox_options())
             programs.append(Program("sandbox", command, lambda: is_answering(settings.SANDBOX_PORT), YELLOW))
-        self.stdout.write(_("Starting: %(names)s ...") % {"names": ", ".join(each.name for each in programs)})
+        self.stdout.write(_("Starting: %(names)s ...") % {"names": ", ".join(program.name for program in programs)})
         self.stdout.flush()
-        launcher = Launcher(programs, when_all_answer=lambda: launcher.say(self.welcome))
+        launcher = Launcher(programs, on_all_ready=lambda: launcher.print_line(self.welcome))
         code = launcher.run()
         if code:
             sys.exit(code)
@@ -91,12 +91,13 @@ class Command(BaseCommand):
             lines.append(_("Sign in as          %(email)s  %(password)s") % {"email": demo.EMAIL, "password": password})
         else:
             call_command("collectstatic", verbosity=0, interactive=False)
-        lines += _describe_simulation()
+        lines += _describe_missing_services()
         lines.append(_("Ctrl-C stops everything."))
         self.welcome = "\n" + "\n".join(f"    {line}" for line in lines) + "\n"
 
 
-def _describe_simulation() -> list[str]:
+def _describe_missing_services() -> list[str]:
+    """Lines of the welcome text about what replaces a missing provider key or mail server."""
     lines = []
     try:
         if _runs_sandbox():
@@ -124,9 +125,9 @@ def _runs_sandbox() -> bool:
 
 
 def _build_sandbox_options() -> list[str]:
-    # The sandbox must charge or refund failures as the settings say, or reconciliation would report missing credits.
-    failed = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
-    options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", failed]
+    # The sandbox must charge or refund failures as the settings say; otherwise reconciliation would report missing credits.
+    charge_policy = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
+    options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", charge_policy]
     # Its state must survive a restart, as the database does.
     options += ["--memory", str(settings.VAR_DIR / "sandbox.json")]
     if settings.KIE_AI_WEBHOOK_HMAC_KEY:
