@@ -1,4 +1,4 @@
-"""In every test, an alert raised with facts must have a sentence that they fit."""
+"""Fails every test that raises an alert with facts for which no sentence exists."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ def _require_sentence_for_facts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages leave out facts without a sentence; in tests that is an error."""
     format_english = alert_messages.format_english
 
-    def strict(kind: Alert.Kind, facts: dict[str, Any]) -> str:
+    def format_or_fail(kind: Alert.Kind, facts: dict[str, Any]) -> str:
         english = format_english(kind, facts)
         assert english or not facts, f"{kind} has no sentence for {facts}"
         return english
 
-    monkeypatch.setattr(alert_messages, "format_english", strict)
+    monkeypatch.setattr(alert_messages, "format_english", format_or_fail)

@@ -20,7 +20,7 @@ PHONE = (390, 844)
 
 NewPage = Callable[..., Page]
 
-DRAIN_WITHIN_S = 15
+IDLE_TIMEOUT_S = 15
 
 
 class ConnectionCounter:
@@ -33,25 +33,25 @@ class ConnectionCounter:
     def install(self, patch: pytest.MonkeyPatch) -> None:
         serve = ThreadedWSGIServer.process_request_thread
 
-        def counted(server: ThreadedWSGIServer, *connection: Any) -> None:
+        def process_and_count(server: ThreadedWSGIServer, *connection: Any) -> None:
             self._count(1)
             try:
                 serve(server, *connection)
             finally:
                 self._count(-1)
 
-        patch.setattr(ThreadedWSGIServer, "process_request_thread", counted)
+        patch.setattr(ThreadedWSGIServer, "process_request_thread", process_and_count)
 
     def wait_until_idle(self) -> None:
-        """Wait, so that no late response writes into the next test's database or locks a table that is being emptied."""
-        deadline = time.monotonic() + DRAIN_WITHIN_S
+        """Wait until no connection is open, so that no late response writes into the next test's database or locks a table that is being emptied."""
+        deadline = time.monotonic() + IDLE_TIMEOUT_S
         with self.changed:
-            while self.open and (left := deadline - time.monotonic()) > 0:
-                self.changed.wait(left)
+            while self.open and (remaining_s := deadline - time.monotonic()) > 0:
+                self.changed.wait(remaining_s)
 
-    def _count(self, step: int) -> None:
+    def _count(self, change: int) -> None:
         with self.changed:
-            self.open += step
+            self.open += change
             self.changed.notify_all()
 
 
@@ -129,7 +129,7 @@ def _record_console_error(message: ConsoleMessage, errors: list[str]) -> None:
 
 
 def measure_overflow(page: Page) -> int:
-    """By how many pixels the page is wider than its window, once styles and fonts are loaded."""
+    """The number of pixels by which the page is wider than its window, once styles and fonts are loaded."""
     page.wait_for_load_state("load")
     page.evaluate("document.fonts.ready.then(() => true)")
     overflow: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

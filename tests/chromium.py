@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-DOWNLOAD_WITHIN_S = 300
+DOWNLOAD_TIMEOUT_S = 300
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 APP_PATHS = (
@@ -25,7 +25,7 @@ class NoChromium(Exception):
 
 
 def launch_arguments() -> list[str]:
-    """Flags without background activity; Chromium's sandbox is off only for root, where it cannot work."""
+    """Flags that disable background activity, and for root also Chromium's sandbox, which does not work for root."""
     flags = [
         "--disable-gpu",
         "--disable-quic",
@@ -49,25 +49,25 @@ def find() -> str | None:
 
 
 def find_or_download() -> str:
-    """As `find`, else let Playwright download one. Raises NoChromium with the reason."""
+    """The path from `find`, else of a Chromium that Playwright downloads. Raises NoChromium with the reason."""
     driver = subprocess.run(
         [sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True, check=False
     )
     if driver.returncode:
         reason = (driver.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise NoChromium(f"Playwright's driver does not start: {reason[-300:]} (Debian: apt install libatomic1)")
-    if found := find():
-        return found
+    if path := find():
+        return path
     try:
         result = subprocess.run(
             [sys.executable, "-m", "playwright", "install", "chromium"],
             capture_output=True,
             text=True,
-            timeout=DOWNLOAD_WITHIN_S,
+            timeout=DOWNLOAD_TIMEOUT_S,
         )
     except subprocess.TimeoutExpired:
-        raise NoChromium(f"no Chromium found, and its download took longer than {DOWNLOAD_WITHIN_S} s") from None
-    if found := find():
-        return found
+        raise NoChromium(f"no Chromium found, and its download took longer than {DOWNLOAD_TIMEOUT_S} s") from None
+    if path := find():
+        return path
     lines = (result.stderr or result.stdout).strip().splitlines() or ["no reason given"]
     raise NoChromium(f"no Chromium found, and its download failed: {lines[-1][:300]}")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class ManualClock:
-    """Begins at noon of 1 September 2026, UTC; waiting moves it and returns at once."""
+    """Starts at noon of 1 September 2026, UTC. `sleep` advances it and returns immediately."""
 
     def __init__(self) -> None:
         self.at = datetime(2026, 9, 1, 12, tzinfo=UTC)

@@ -1,7 +1,7 @@
-"""Cleans up after transactional tests despite triggers that forbid deleting and rows that migrations inserted.
+"""Empties the database after transactional tests, and restores the rows that migrations inserted.
 
-Append-only tables refuse UPDATE, DELETE and TRUNCATE, so Django's flush would fail. Here the flush disables the triggers
-within its own transaction and restores the rows of the migrations (prices, content types).
+The triggers of append-only tables refuse UPDATE, DELETE and TRUNCATE, so Django's flush would fail. Here the flush
+disables the triggers within its own transaction and restores the rows of the migrations (prices, content types).
 """
 
 import os
@@ -19,19 +19,20 @@ from django.db.backends.base.operations import BaseDatabaseOperations
 from django.db.backends.utils import CursorWrapper
 from pytest_django import DjangoDbBlocker
 
+# Tables with this prefix are copies that hold the rows inserted by migrations.
 SEED_PREFIX = "seed_of_"
-ATTEMPTS = 4
+FLUSH_ATTEMPTS = 4
 
 _flush = BaseDatabaseOperations.execute_sql_flush
 
 
 def _flush_with_retries(operations: BaseDatabaseOperations, sql_list: Sequence[str]) -> None:
     """Flush in one transaction, retried because a thread or process that a test left behind may hold a lock."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, FLUSH_ATTEMPTS + 1):
         try:
             _flush_once(operations, sql_list)
         except OperationalError:
-            if attempt == ATTEMPTS:
+            if attempt == FLUSH_ATTEMPTS:
                 raise
             time.sleep(attempt)
         else:

@@ -1,4 +1,4 @@
-"""Job ids for tests of the money, which know no videos: the same name always gives the same id."""
+"""Job ids for tests of billing, which does not know videos: the same name always gives the same id."""
 
 from uuid import NAMESPACE_OID, UUID, uuid5
 

@@ -1,4 +1,4 @@
-"""An SMTP server on a free port, for tests of outgoing mail."""
+"""An SMTP server on a free port, for tests of outgoing e-mail."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 @dataclass
 class Mailbox:
-    """The mails received, in order. The server listens on 127.0.0.1 at `port`."""
+    """The e-mails received, in order. The server listens on 127.0.0.1 at `port`."""
 
     port: int = 0
     messages: list[EmailMessage] = field(default_factory=list)

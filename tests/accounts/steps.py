@@ -1,4 +1,4 @@
-"""Steps of signing up and signing in, and what the mails contain."""
+"""Steps of signing up and signing in, and what the e-mails contain."""
 
 import re
 import time
@@ -37,12 +37,12 @@ def reauthenticate(client: Client, path: str, password: str = PASSWORD) -> "Resp
 
 
 def enter_code(client: Client, code: str, path: str = "/accounts/confirm-email/") -> "Response":
-    """Enter a code from a mail."""
+    """Enter a code from an e-mail."""
     return client.post(path, {"code": code})
 
 
 def find_code(message: EmailMessage | EmailMultiAlternatives) -> str:
-    """The code in a mail's plain text."""
+    """The code in an e-mail's plain text."""
     text = str(message.body) if isinstance(message, EmailMultiAlternatives) else get_text(message)
     match = CODE.search(text)
     assert match, text
@@ -50,29 +50,29 @@ def find_code(message: EmailMessage | EmailMultiAlternatives) -> str:
 
 
 def last_mail() -> EmailMultiAlternatives:
-    """The newest mail in Django's outbox."""
+    """The newest e-mail in Django's outbox."""
     message = mail.outbox[-1]
     assert isinstance(message, EmailMultiAlternatives)
     return message
 
 
 def get_text(message: EmailMessage) -> str:
-    """The plain text of a mail received by SMTP."""
+    """The plain text of an e-mail received by SMTP."""
     part = message.get_body(("plain",))
     assert part is not None
     return str(part.get_content())
 
 
 def get_html(message: EmailMessage) -> str:
-    """The HTML of a mail received by SMTP."""
+    """The HTML of an e-mail received by SMTP."""
     part = message.get_body(("html",))
     assert part is not None
     return str(part.get_content())
 
 
-def totp_code(secret: str, later_s: int = 0) -> str:
-    """The code of an authenticator app with this secret, now or later."""
-    return str(format_hotp_value(hotp_value(secret, int(time.time() + later_s) // 30)))
+def totp_code(secret: str, delay_s: int = 0) -> str:
+    """The code that an authenticator app with this secret shows in `delay_s` seconds."""
+    return str(format_hotp_value(hotp_value(secret, int(time.time() + delay_s) // 30)))
 
 
 def is_signed_in(client: Client) -> bool:
@@ -81,12 +81,12 @@ def is_signed_in(client: Client) -> bool:
 
 
 def list_personal_data(user: User) -> str:
-    """Everything in the row that could identify the user."""
+    """The columns of the user's row that could identify them, as one text."""
     return " ".join([user.email, user.display_name, user.language, user.time_zone])
 
 
 def get_html_alternative(message: EmailMultiAlternatives) -> str:
-    """The HTML of a mail in Django's outbox."""
-    [(page, kind)] = message.alternatives
-    assert kind == "text/html"
+    """The HTML of an e-mail in Django's outbox."""
+    [(page, content_type)] = message.alternatives
+    assert content_type == "text/html"
     return str(page)

@@ -30,7 +30,7 @@ def signals() -> Iterator[list[dict[str, Any]]]:
     received: list[dict[str, Any]] = []
 
     def receive(**kwargs: Any) -> None:
-        received.append({**kwargs, "email_then": kwargs["user"].email})
+        received.append({**kwargs, "email_at_signal": kwargs["user"].email})
 
     account_closing.connect(receive, weak=False)
     yield received
@@ -42,8 +42,8 @@ def test_f73_closing_an_account_erases_the_personal_data(client: Client, alice: 
     alice.save()
     steps.sign_in(client, alice.email)
     assert steps.reauthenticate(client, "/settings/delete/").status_code == 200
-    answer = client.post("/settings/delete/", {"understood": "on"})
-    assert answer["Location"] == "/settings/closed/"
+    response = client.post("/settings/delete/", {"understood": "on"})
+    assert response["Location"] == "/settings/closed/"
 
     alice.refresh_from_db()
     assert steps.list_personal_data(alice) == f"deleted-{alice.pk}@deleted.invalid   "
@@ -56,24 +56,24 @@ def test_f73_closing_an_account_erases_the_personal_data(client: Client, alice: 
 
 
 def test_f73_closing_ends_every_session(client: Client, alice: User) -> None:
-    elsewhere, unlisted = Client(), Client()
-    for browser in (client, elsewhere, unlisted):
+    other_browser, unlisted_browser = Client(), Client()
+    for browser in (client, other_browser, unlisted_browser):
         steps.sign_in(browser, alice.email)
     # A session that is not in the list ends because the password hash changes.
-    UserSession.objects.filter(session_key=unlisted.session.session_key).delete()
+    UserSession.objects.filter(session_key=unlisted_browser.session.session_key).delete()
     user_actions.close_account(user=alice, actor=None)
-    assert [steps.is_signed_in(browser) for browser in (client, elsewhere, unlisted)] == [False] * 3
+    assert [steps.is_signed_in(browser) for browser in (client, other_browser, unlisted_browser)] == [False] * 3
     assert not UserSession.objects.filter(user=alice).exists()
     assert Session.objects.count() <= 1
     assert "is wrong" in steps.sign_in(Client(), "alice@example.com").text
 
 
-def test_f73_the_ledger_stays_and_protects_its_owner(alice: User) -> None:
+def test_f73_the_ledger_stays_and_its_owner_cannot_be_deleted(alice: User) -> None:
     give_credits(alice, 100)
-    before = list(ledger.statement(alice).values_list("pk", "amount", "balance_after"))
+    entries = list(ledger.statement(alice).values_list("pk", "amount", "balance_after"))
     user_actions.close_account(user=alice, actor=None)
-    assert list(ledger.statement(alice).values_list("pk", "amount", "balance_after")) == before
-    assert len(before) == 1
+    assert list(ledger.statement(alice).values_list("pk", "amount", "balance_after")) == entries
+    assert len(entries) == 1
     with pytest.raises(ProtectedError):
         alice.delete()
 
@@ -85,7 +85,7 @@ def test_f73_the_signal_is_sent_before_the_user_is_anonymised(
     [signal] = signals
     assert signal["user"].pk == alice.pk
     assert signal["actor"] == olga
-    assert signal["email_then"] == "alice@example.com"
+    assert signal["email_at_signal"] == "alice@example.com"
 
 
 def test_f73_an_exception_in_a_receiver_keeps_the_account_open(alice: User) -> None:
@@ -105,8 +105,8 @@ def test_f73_an_exception_in_a_receiver_keeps_the_account_open(alice: User) -> N
 
 def test_f73_closing_twice_changes_nothing(alice: User, signals: list[dict[str, Any]]) -> None:
     first = user_actions.close_account(user=alice, actor=None)
-    again = user_actions.close_account(user=alice, actor=None)
-    assert again.anonymised_at == first.anonymised_at
+    second = user_actions.close_account(user=alice, actor=None)
+    assert second.anonymised_at == first.anonymised_at
     assert len(signals) == 1
 
 
@@ -133,8 +133,8 @@ def test_closing_asks_for_the_password_again_after_ten_minutes(client: Client, a
     steps.sign_in(client, alice.email)
     steps.reauthenticate(client, "/settings/delete/")
     with time_machine.travel(clock.now() + timedelta(minutes=10), tick=False):
-        answer = client.post("/settings/delete/", {"understood": "on"})
-        assert answer["Location"].startswith("/accounts/reauthenticate/?next=")
+        response = client.post("/settings/delete/", {"understood": "on"})
+        assert response["Location"].startswith("/accounts/reauthenticate/?next=")
         alice.refresh_from_db()
         assert alice.is_active
         page = client.get("/settings/delete/")

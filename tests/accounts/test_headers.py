@@ -37,12 +37,12 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("path", PUBLIC)
-def test_public_pages_carry_the_policy_and_our_layout(client: Client, path: str) -> None:
+def test_public_pages_have_the_policy_and_our_layout(client: Client, path: str) -> None:
     check_page(client, path)
 
 
 @pytest.mark.parametrize("path", PRIVATE)
-def test_private_pages_carry_the_policy_and_our_layout_and_are_not_cached(
+def test_private_pages_have_the_policy_and_our_layout_and_are_not_cached(
     client: Client, alice: User, path: str
 ) -> None:
     steps.sign_in(client, alice.email)
@@ -79,7 +79,7 @@ def check_page(client: Client, path: str) -> str:
 
 
 def test_cookies_are_limited_to_the_host_on_https() -> None:
-    """In another process, because settings are read once."""
+    """The settings are loaded in another process, because a process reads them once."""
     script = """
 import json, django
 django.setup()
@@ -98,10 +98,10 @@ print(json.dumps({
         "DJANGO_SETTINGS_MODULE": "veoapp.settings",
         "APP_URL": "https://veo.example",
         "ALLOWED_HOSTS": "veo.example",
-        "DEBUG": "true",  # static files without a manifest; the rest is as on https
+        "DEBUG": "true",  # static files without a manifest; everything else is as on https
     }
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script],
         env=environment,
         cwd=root,
@@ -110,13 +110,13 @@ print(json.dumps({
         check=True,
         timeout=120,
     )
-    seen = json.loads(done.stdout.splitlines()[-1])
-    assert seen["status"] == 200
-    cookie = seen["cookies"]["__Host-csrftoken"]
+    output = json.loads(result.stdout.splitlines()[-1])
+    assert output["status"] == 200
+    cookie = output["cookies"]["__Host-csrftoken"]
     assert cookie["secure"]
     assert cookie["httponly"]
     assert cookie["samesite"] == "Lax"
     assert (cookie["domain"], cookie["path"]) == ("", "/")
-    assert seen["session"] == ["__Host-sessionid", True, True, "Lax", None, "/"]
-    assert "max-age=63072000" in seen["hsts"]
-    assert "includeSubDomains" in seen["hsts"]
+    assert output["session"] == ["__Host-sessionid", True, True, "Lax", None, "/"]
+    assert "max-age=63072000" in output["hsts"]
+    assert "includeSubDomains" in output["hsts"]

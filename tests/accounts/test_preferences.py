@@ -1,4 +1,4 @@
-"""A user's preferences: name, language, time zone, theme, mails."""
+"""A user's preferences: name, language, time zone, theme, e-mails."""
 
 from datetime import UTC, datetime
 
@@ -26,16 +26,16 @@ FORM = {
 
 def test_preferences_are_saved_and_shown(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.post("/settings/", FORM, follow=True)
-    assert "Saved." in answer.text
-    assert 'data-theme="dark"' in answer.text
+    response = client.post("/settings/", FORM, follow=True)
+    assert "Saved." in response.text
+    assert 'data-theme="dark"' in response.text
     alice.refresh_from_db()
     assert (alice.display_name, alice.time_zone, alice.theme) == ("Ada L", "Asia/Shanghai", "dark")
     assert (alice.notify_ready, alice.notify_failed) == (True, False)
 
 
 def test_only_fields_of_the_form_can_be_changed(client: Client, alice: User) -> None:
-    """ASVS 15.3.3: fields that are not on the page are ignored."""
+    """OWASP ASVS 15.3.3: fields that are not on the page are ignored."""
     client.force_login(alice)
     client.post("/settings/", {**FORM, "is_staff": "on", "is_superuser": "on", "email": "boss@example.com"})
     alice.refresh_from_db()
@@ -45,30 +45,30 @@ def test_only_fields_of_the_form_can_be_changed(client: Client, alice: User) -> 
 def test_a_new_language_is_used_from_the_next_page_on(client: Client, alice: User) -> None:
     client.force_login(alice)
     assert client.get("/settings/")["Content-Language"] == "en"
-    answer = client.post("/settings/", {**FORM, "language": "zh-hans"}, follow=True)
-    assert answer["Content-Language"] == "zh-hans"
-    assert '<html lang="zh-hans"' in answer.text
+    response = client.post("/settings/", {**FORM, "language": "zh-hans"}, follow=True)
+    assert response["Content-Language"] == "zh-hans"
+    assert '<html lang="zh-hans"' in response.text
 
 
-def test_an_unknown_language_zone_or_theme_is_refused(client: Client, alice: User) -> None:
+def test_an_unknown_language_time_zone_or_theme_is_refused(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.post("/settings/", {**FORM, "language": "tlh", "time_zone": "Moon/Base", "theme": "pink"})
-    assert set(answer.context["form"].errors) == {"language", "time_zone", "theme"}
+    response = client.post("/settings/", {**FORM, "language": "tlh", "time_zone": "Moon/Base", "theme": "pink"})
+    assert set(response.context["form"].errors) == {"language", "time_zone", "theme"}
     alice.refresh_from_db()
     assert alice.display_name == "Alice"
 
 
 def test_the_language_switch_works_without_an_account_and_returns_to_the_page(client: Client) -> None:
-    answer = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "/accounts/login/"})
-    assert answer["Location"] == "/accounts/login/"
+    response = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "/accounts/login/"})
+    assert response["Location"] == "/accounts/login/"
     assert client.get("/accounts/login/")["Content-Language"] == "zh-hans"
     client.post("/i18n/setlang/", {"language": "en", "next": "/accounts/login/"})
     assert client.get("/accounts/login/", headers={"Accept-Language": "zh-CN"})["Content-Language"] == "en"
 
 
 def test_the_language_switch_does_not_redirect_to_another_site(client: Client) -> None:
-    answer = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "https://evil.example/"})
-    assert answer["Location"] == "/"
+    response = client.post("/i18n/setlang/", {"language": "zh-hans", "next": "https://evil.example/"})
+    assert response["Location"] == "/"
 
 
 def test_the_language_switch_saves_the_preference_of_a_signed_in_user(client: Client, alice: User) -> None:
@@ -82,7 +82,7 @@ def test_the_language_switch_saves_the_preference_of_a_signed_in_user(client: Cl
     assert alice.language == "zh-hans"
 
 
-def test_choosing_the_browser_s_language_forgets_an_earlier_switch(client: Client, alice: User) -> None:
+def test_choosing_the_browser_s_language_overrides_an_earlier_switch(client: Client, alice: User) -> None:
     client.post("/i18n/setlang/", {"language": "zh-hans"})
     client.force_login(alice)
     client.post("/settings/", FORM)
@@ -94,9 +94,9 @@ def test_choosing_the_browser_s_language_forgets_an_earlier_switch(client: Clien
     [("zh-CN,zh;q=0.9,en;q=0.8", "zh-hans"), ("de-DE,de", "en"), ("en-GB", "en"), ("", "en"), ("*;;q=x", "en")],
 )
 def test_the_browser_s_language_is_used_without_an_account(client: Client, requested: str, language: str) -> None:
-    answer = client.get("/accounts/login/", headers={"Accept-Language": requested})
-    assert answer["Content-Language"] == language
-    assert "Accept-Language" in answer["Vary"]
+    response = client.get("/accounts/login/", headers={"Accept-Language": requested})
+    assert response["Content-Language"] == language
+    assert "Accept-Language" in response["Vary"]
 
 
 def test_a_language_that_is_no_longer_offered_is_ignored(client: Client, alice: User) -> None:
@@ -108,10 +108,10 @@ def test_a_language_that_is_no_longer_offered_is_ignored(client: Client, alice: 
 
 def test_times_are_shown_in_the_user_s_time_zone(alice: User, rf: RequestFactory) -> None:
     noon = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-    seen = []
+    results = []
 
     def view(request: object) -> object:
-        seen.append((get_current_timezone_name(), Template("{{ t|date:'H:i' }}").render(Context({"t": noon}))))
+        results.append((get_current_timezone_name(), Template("{{ t|date:'H:i' }}").render(Context({"t": noon}))))
         return Client().get("/healthz")
 
     for zone in ("Asia/Shanghai", "", "Moon/Base"):
@@ -119,7 +119,7 @@ def test_times_are_shown_in_the_user_s_time_zone(alice: User, rf: RequestFactory
         request = rf.get("/")
         request.user = alice
         PreferencesMiddleware(view)(request)  # type: ignore[arg-type]
-    assert seen == [("Asia/Shanghai", "20:00"), ("UTC", "12:00"), ("UTC", "12:00")]
+    assert results == [("Asia/Shanghai", "20:00"), ("UTC", "12:00"), ("UTC", "12:00")]
 
 
 def test_the_language_does_not_leak_into_the_next_request(client: Client, alice: User) -> None:
@@ -147,5 +147,5 @@ def test_a_zone_that_is_not_in_the_list_is_kept_on_saving(alice: User) -> None:
 
 def test_private_pages_redirect_to_sign_in(client: Client) -> None:
     for path in ("/settings/", "/settings/delete/", "/accounts/sessions/", "/accounts/email/", "/accounts/2fa/"):
-        answer = client.get(path)
-        assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={path}")
+        response = client.get(path)
+        assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={path}")

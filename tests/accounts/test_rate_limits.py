@@ -18,40 +18,44 @@ LIMIT = FailureLimit("test", amount=3, window_s=60)
 
 
 @pytest.fixture
-def time() -> Iterator[ManualClock]:
-    manual = ManualClock()
-    with clock.replaced(manual):
-        yield manual
+def manual_clock() -> Iterator[ManualClock]:
+    replacement = ManualClock()
+    with clock.replaced(replacement):
+        yield replacement
 
 
-def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the_window(time: ManualClock) -> None:
+def test_a_client_is_refused_after_too_many_failures_until_the_oldest_leaves_the_window(
+    manual_clock: ManualClock,
+) -> None:
     for _ in range(LIMIT.amount - 1):
         LIMIT.record_failure("192.0.2.1")
     assert LIMIT.retry_after_s("192.0.2.1") == 0
-    time.sleep(20)
+    manual_clock.sleep(20)
     LIMIT.record_failure("192.0.2.1")
     assert LIMIT.retry_after_s("192.0.2.1") == 40
     assert LIMIT.retry_after_s("192.0.2.2") == 0
-    time.sleep(39.5)
+    manual_clock.sleep(39.5)
     assert LIMIT.retry_after_s("192.0.2.1") == 1
-    time.sleep(0.5)
+    manual_clock.sleep(0.5)
     assert LIMIT.retry_after_s("192.0.2.1") == 0
 
 
-def test_a_refused_client_costs_one_read(time: ManualClock, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_refusing_a_client_costs_one_query(
+    manual_clock: ManualClock, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     for _ in range(LIMIT.amount):
         LIMIT.record_failure("192.0.2.1")
     with django_assert_num_queries(1):
         assert LIMIT.retry_after_s("192.0.2.1")
 
 
-def test_limits_of_different_names_are_counted_apart(time: ManualClock) -> None:
+def test_limits_of_different_names_are_counted_separately(manual_clock: ManualClock) -> None:
     for _ in range(LIMIT.amount):
         LIMIT.record_failure("192.0.2.1")
     assert FailureLimit("another", amount=3, window_s=60).retry_after_s("192.0.2.1") == 0
 
 
-def test_a_flood_from_many_clients_fills_no_more_than_the_cache_may_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failures_of_many_clients_do_not_exceed_the_size_of_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caches["default"], "_max_entries", 20)
     for number in range(30):
         LIMIT.record_failure(f"192.0.2.{number}")
@@ -69,11 +73,11 @@ def test_an_address_that_proxies_did_not_report_is_empty(settings: Settings) -> 
 
 
 def test_an_ipv6_client_is_counted_by_its_network() -> None:
-    addresses = {client_address(RequestFactory().get("/", REMOTE_ADDR=f"2001:db8::{end}")) for end in (1, 2)}
+    addresses = {client_address(RequestFactory().get("/", REMOTE_ADDR=f"2001:db8::{host}")) for host in (1, 2)}
     assert addresses == {"2001:db8::"}
 
 
-def test_a_cache_that_does_not_answer_limits_nobody(
+def test_nobody_is_limited_while_the_cache_does_not_respond(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*args: object, **options: object) -> None:

@@ -31,10 +31,10 @@ def set_up_totp(client: Client) -> str:
     if page.status_code == 302:
         page = steps.reauthenticate(client, SET_UP)
     secret = page.context["form"].secret
-    # allauth acts after the commit, and the test's own transaction never commits.
+    # allauth works in on-commit hooks, and the test's transaction never commits.
     with TestCase.captureOnCommitCallbacks(execute=True):
-        answer = client.post(SET_UP, {"code": steps.totp_code(secret)})
-    assert answer["Location"] == "/accounts/2fa/recovery-codes/"
+        response = client.post(SET_UP, {"code": steps.totp_code(secret)})
+    assert response["Location"] == "/accounts/2fa/recovery-codes/"
     return str(secret)
 
 
@@ -52,15 +52,15 @@ def test_setting_up_an_app_shows_a_qr_code_allowed_by_the_policy_and_then_recove
 
 def test_setting_up_an_app_asks_for_the_password_first(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.get(SET_UP)
-    assert answer["Location"].startswith("/accounts/reauthenticate/")
-    assert "This password is wrong" in client.post(answer["Location"], {"password": "wrong"}).text
+    response = client.get(SET_UP)
+    assert response["Location"].startswith("/accounts/reauthenticate/")
+    assert "This password is wrong" in client.post(response["Location"], {"password": "wrong"}).text
     assert steps.reauthenticate(client, SET_UP).status_code == 200
 
 
 def test_signing_in_asks_for_the_code_of_the_app(client: Client, olga: User) -> None:
-    answer = steps.sign_in(client, olga.email)
-    assert answer["Location"].startswith("/accounts/2fa/authenticate/")
+    response = steps.sign_in(client, olga.email)
+    assert response["Location"].startswith("/accounts/2fa/authenticate/")
     assert not steps.is_signed_in(client)
     assert "Incorrect code" in client.post("/accounts/2fa/authenticate/", {"code": "000000"}).text
     client.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
@@ -69,23 +69,23 @@ def test_signing_in_asks_for_the_code_of_the_app(client: Client, olga: User) -> 
 
 def test_a_code_of_the_app_works_once(olga: User) -> None:
     code = steps.totp_code(get_totp_secret(olga))
-    for browser, accepted in ((Client(), True), (Client(), False)):
+    for browser, is_accepted in ((Client(), True), (Client(), False)):
         steps.sign_in(browser, olga.email)
         browser.post("/accounts/2fa/authenticate/", {"code": code})
-        assert steps.is_signed_in(browser) is accepted
+        assert steps.is_signed_in(browser) is is_accepted
 
 
 def test_a_recovery_code_signs_in_once(client: Client, alice: User) -> None:
     steps.sign_in(client, alice.email)
     set_up_totp(client)
     code = re.findall(r"<li>(\d{8})</li>", client.get("/accounts/2fa/recovery-codes/").text)[0]
-    for browser, accepted in ((Client(), True), (Client(), False)):
+    for browser, is_accepted in ((Client(), True), (Client(), False)):
         steps.sign_in(browser, alice.email)
         browser.post("/accounts/2fa/authenticate/", {"code": code})
-        assert steps.is_signed_in(browser) is accepted
+        assert steps.is_signed_in(browser) is is_accepted
 
 
-def test_removing_the_app_is_reported_by_mail(client: Client, alice: User) -> None:
+def test_removing_the_app_is_reported_by_e_mail(client: Client, alice: User) -> None:
     steps.sign_in(client, alice.email)
     set_up_totp(client)
     client.post("/accounts/2fa/totp/deactivate/")
@@ -95,20 +95,20 @@ def test_removing_the_app_is_reported_by_mail(client: Client, alice: User) -> No
 
 class TestAdmin:
     def test_the_admin_redirects_to_the_common_sign_in_page(self, client: Client) -> None:
-        answer = client.get("/admin/")
-        answer = client.get(answer["Location"])
-        assert answer["Location"].startswith("/accounts/login/?next=")
-        assert "admin" in answer["Location"]
+        response = client.get("/admin/")
+        response = client.get(response["Location"])
+        assert response["Location"].startswith("/accounts/login/?next=")
+        assert "admin" in response["Location"]
 
     def test_the_admin_s_own_login_accepts_no_password(self, client: Client, olga: User) -> None:
-        answer = client.post("/admin/login/", {"username": olga.email, "password": PASSWORD})
-        assert answer["Location"].startswith("/accounts/login/")
+        response = client.post("/admin/login/", {"username": olga.email, "password": PASSWORD})
+        assert response["Location"].startswith("/accounts/login/")
         assert not steps.is_signed_in(client)
 
     def test_a_customer_is_refused(self, client: Client, alice: User) -> None:
         client.force_login(alice)
-        answer = client.get("/admin/", follow=True)
-        assert answer.status_code == 403
+        response = client.get("/admin/", follow=True)
+        assert response.status_code == 403
 
     # With real commits, because allauth records the new factor in the session after the commit and before the response.
     @pytest.mark.django_db(transaction=True)
@@ -118,24 +118,24 @@ class TestAdmin:
         assert settings.STAFF_MFA_REQUIRED
         make_person("oskar@example.com", is_staff=True, is_superuser=True)
         steps.sign_in(client, "oskar@example.com")
-        answer = client.get("/admin/", follow=True)
-        assert SET_UP in [path for path, _status in answer.redirect_chain]
-        assert "Operators can spend money and see the videos of all users" in answer.text
+        response = client.get("/admin/", follow=True)
+        assert SET_UP in [path for path, _status in response.redirect_chain]
+        assert "Operators can spend money and see the videos of all users" in response.text
 
         set_up_totp(client)
         assert "Continue to the operators" in client.get("/accounts/2fa/recovery-codes/").text
         assert client.get("/admin/").status_code == 200
 
-    def test_a_session_without_the_second_factor_must_show_it(self, client: Client, olga: User) -> None:
+    def test_a_session_without_the_second_factor_must_enter_it(self, client: Client, olga: User) -> None:
         client.force_login(olga)
-        answer = client.get("/admin/accounts/user/", follow=True)
-        page, _status = answer.redirect_chain[-1]
+        response = client.get("/admin/accounts/user/", follow=True)
+        page, _status = response.redirect_chain[-1]
         assert page.startswith("/accounts/2fa/reauthenticate/")
-        answer = client.post(
+        response = client.post(
             page, {"code": steps.totp_code(get_totp_secret(olga)), "next": "/admin/accounts/user/"}, follow=True
         )
-        assert answer.redirect_chain[-1][0] == "/admin/accounts/user/"
-        assert answer.status_code == 200
+        assert response.redirect_chain[-1][0] == "/admin/accounts/user/"
+        assert response.status_code == 200
 
     def test_an_operator_who_signed_in_with_both_steps_is_admitted(self, client: Client, olga: User) -> None:
         steps.sign_in(client, olga.email)
@@ -143,11 +143,11 @@ class TestAdmin:
         assert client.get("/admin/").status_code == 200
 
     def test_removing_the_second_factor_revokes_access(self, client: Client, olga: User) -> None:
-        other = Client()
-        steps.sign_in(other, olga.email)
-        other.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
+        browser = Client()
+        steps.sign_in(browser, olga.email)
+        browser.post("/accounts/2fa/authenticate/", {"code": steps.totp_code(get_totp_secret(olga))})
         Authenticator.objects.all().delete()
-        assert other.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/")
+        assert browser.get("/admin/", follow=True).redirect_chain[-1][0].startswith("/accounts/")
 
     def test_the_second_factor_can_be_optional_in_development(self, client: Client, settings: Settings) -> None:
         settings.STAFF_MFA_REQUIRED = False

@@ -18,46 +18,46 @@ pytestmark = pytest.mark.django_db
 
 def test_signing_in_returns_to_the_requested_page(client: Client, alice: User) -> None:
     redirect = client.get("/settings/")
-    answer = steps.sign_in(client, alice.email, path=redirect["Location"])
-    assert (answer.status_code, answer["Location"]) == (302, "/settings/")
+    response = steps.sign_in(client, alice.email, path=redirect["Location"])
+    assert (response.status_code, response["Location"]) == (302, "/settings/")
 
 
-@pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
-def test_signing_in_does_not_redirect_to_another_site(client: Client, alice: User, elsewhere: str) -> None:
-    answer = client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD, "next": elsewhere})
-    assert (answer.status_code, answer["Location"]) == (302, "/")
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example/", "javascript:alert(1)"])
+def test_signing_in_does_not_redirect_to_another_site(client: Client, alice: User, target: str) -> None:
+    response = client.post("/accounts/login/", {"login": alice.email, "password": PASSWORD, "next": target})
+    assert (response.status_code, response["Location"]) == (302, "/")
 
 
 def test_after_five_wrong_passwords_even_the_right_one_is_refused(client: Client, alice: User) -> None:
     for _ in range(5):
         assert "is wrong" in steps.sign_in(client, alice.email, "wrong").text
-    # From another address too: the limit is for the account.
-    answer = steps.sign_in(Client(REMOTE_ADDR="192.0.2.7"), alice.email)
-    assert "Too many attempts" in answer.text
+    # The limit is for the account, so it also applies to another client address.
+    response = steps.sign_in(Client(REMOTE_ADDR="192.0.2.7"), alice.email)
+    assert "Too many attempts" in response.text
     assert not steps.is_signed_in(client)
 
 
-class CountedHasher(MD5PasswordHasher):
+class CountingHasher(MD5PasswordHasher):
     """Counts how often a password is hashed, the slow part of signing in that an attacker could measure."""
 
-    hashed = 0
+    count = 0
 
     def encode(self, password: str, salt: str) -> str:
-        CountedHasher.hashed += 1
+        CountingHasher.count += 1
         return super().encode(password, salt)
 
 
-def test_a_wrong_password_costs_one_hash_whether_or_not_the_address_is_known(
+def test_a_wrong_password_is_hashed_once_whether_or_not_the_address_is_known(
     client: Client, alice: User, settings: Settings
 ) -> None:
-    """ASVS 6.3.8, for timing."""
-    settings.PASSWORD_HASHERS = [f"{__name__}.CountedHasher"]
-    costs = []
+    """OWASP ASVS 6.3.8, for timing."""
+    settings.PASSWORD_HASHERS = [f"{__name__}.CountingHasher"]
+    counts = []
     for email in (alice.email, "nobody@example.com"):
-        CountedHasher.hashed = 0
+        CountingHasher.count = 0
         steps.sign_in(client, email, "wrong")
-        costs.append(CountedHasher.hashed)
-    assert costs == [1, 1]
+        counts.append(CountingHasher.count)
+    assert counts == [1, 1]
 
 
 def test_one_ip_address_cannot_try_many_accounts(client: Client, db: None) -> None:
@@ -68,7 +68,7 @@ def test_one_ip_address_cannot_try_many_accounts(client: Client, db: None) -> No
 
 
 def test_the_ip_address_is_the_one_the_trusted_proxy_reported(alice: User, settings: Settings) -> None:
-    """ASVS 15.3.4: what the client itself writes into X-Forwarded-For is ignored."""
+    """OWASP ASVS 15.3.4: what the client itself writes into X-Forwarded-For is ignored."""
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
     browser = Client(headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.4"})
     steps.sign_in(browser, alice.email)
@@ -83,63 +83,65 @@ def test_without_a_trusted_proxy_the_header_is_ignored(alice: User) -> None:
 def test_too_many_sign_ups_from_one_ip_address_are_refused_with_a_page(client: Client, db: None) -> None:
     for n in range(20):
         steps.sign_up(client, f"p{n}@example.com", "short")
-    answer = steps.sign_up(client, "p20@example.com", "short")
-    assert answer.status_code == 429
-    assert "Too many attempts" in answer.text
-    assert "tokens.css" in answer.text
+    response = steps.sign_up(client, "p20@example.com", "short")
+    assert response.status_code == 429
+    assert "Too many attempts" in response.text
+    assert "tokens.css" in response.text
 
 
 def test_signing_in_changes_the_session_key(client: Client, alice: User) -> None:
     client.get("/accounts/login/")
     session = client.session
-    session["before"] = True
+    session["before_signing_in"] = True
     session.save()
     client.cookies["sessionid"] = str(session.session_key)
     steps.sign_in(client, alice.email)
     assert client.session.session_key != session.session_key
 
 
-def test_a_password_is_reset_with_the_code_from_the_mail(
+def test_a_password_is_reset_with_the_code_from_the_e_mail(
     client: Client, alice: User, smtp_server: Mailbox, settings: Settings
 ) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", smtp_server.port
-    elsewhere = Client()
-    steps.sign_in(elsewhere, alice.email)
+    other_browser = Client()
+    steps.sign_in(other_browser, alice.email)
 
-    step = client.post("/accounts/password/reset/", {"email": alice.email})
+    response = client.post("/accounts/password/reset/", {"email": alice.email})
     [message] = smtp_server.messages
     code = steps.find_code(message)
     assert message["Subject"] == f"{code} resets your veoapp password"
-    step = steps.enter_code(client, code, step["Location"])
-    fresh = "a brand new horse battery"
-    step = client.post(step["Location"], {"password1": fresh, "password2": fresh})
-    assert (step.status_code, step["Location"]) == (302, "/")
+    response = steps.enter_code(client, code, response["Location"])
+    new_password = "a brand new horse battery"
+    response = client.post(response["Location"], {"password1": new_password, "password2": new_password})
+    assert (response.status_code, response["Location"]) == (302, "/")
 
     assert steps.is_signed_in(client)
-    assert not steps.is_signed_in(elsewhere)
+    assert not steps.is_signed_in(other_browser)
     alice.refresh_from_db()
-    assert alice.check_password(fresh)
+    assert alice.check_password(new_password)
     notice = smtp_server.messages[-1]
     assert notice["Subject"] == "Your password was reset"
     assert "127.0.0.1" in steps.get_text(notice)
 
 
-def test_changing_the_password_ends_other_sessions_and_sends_a_mail(client: Client, alice: User) -> None:
-    elsewhere = Client()
-    steps.sign_in(elsewhere, alice.email)
+def test_changing_the_password_ends_other_sessions_and_sends_an_e_mail(client: Client, alice: User) -> None:
+    other_browser = Client()
+    steps.sign_in(other_browser, alice.email)
     steps.sign_in(client, alice.email)
-    fresh = "a brand new horse battery"
-    client.post("/accounts/password/change/", {"oldpassword": PASSWORD, "password1": fresh, "password2": fresh})
+    new_password = "a brand new horse battery"
+    client.post(
+        "/accounts/password/change/", {"oldpassword": PASSWORD, "password1": new_password, "password2": new_password}
+    )
     assert steps.is_signed_in(client)
-    assert not steps.is_signed_in(elsewhere)
+    assert not steps.is_signed_in(other_browser)
     assert steps.last_mail().subject == "Your password was changed"
 
 
 def test_changing_the_address_asks_for_the_password_first(client: Client, alice: User) -> None:
     client.force_login(alice)
-    answer = client.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
-    assert answer["Location"].startswith("/accounts/reauthenticate/")
+    response = client.post("/accounts/email/", {"email": "new@example.com", "action_add": ""})
+    assert response["Location"].startswith("/accounts/reauthenticate/")
     assert mail.outbox == []
 
 
@@ -178,12 +180,12 @@ def test_ending_the_session_in_use_signs_out(client: Client, alice: User) -> Non
     assert not steps.is_signed_in(client)
 
 
-def test_all_other_sessions_end_at_once(client: Client, alice: User) -> None:
-    others = [Client(), Client()]
-    for browser in [*others, client]:
+def test_all_other_sessions_can_be_ended_together(client: Client, alice: User) -> None:
+    other_browsers = [Client(), Client()]
+    for browser in [*other_browsers, client]:
         steps.sign_in(browser, alice.email)
     client.post("/accounts/sessions/")
-    assert [steps.is_signed_in(browser) for browser in [*others, client]] == [False, False, True]
+    assert [steps.is_signed_in(browser) for browser in [*other_browsers, client]] == [False, False, True]
 
 
 def test_f80_a_user_cannot_end_another_user_s_session(client: Client, alice: User, bob: User) -> None:
@@ -198,18 +200,18 @@ def test_f80_a_user_cannot_end_another_user_s_session(client: Client, alice: Use
 def test_pages_do_not_write_the_session_row_within_a_minute(client: Client, alice: User) -> None:
     steps.sign_in(client, alice.email)
     client.get("/settings/")
-    seen = UserSession.objects.get().last_seen_at
+    first_seen_at = UserSession.objects.get().last_seen_at
     client.get("/settings/")
-    assert UserSession.objects.get().last_seen_at == seen
+    assert UserSession.objects.get().last_seen_at == first_seen_at
 
 
-def test_a_disabled_user_is_signed_out_at_once_and_cannot_sign_in(client: Client, alice: User) -> None:
+def test_a_disabled_user_is_signed_out_immediately_and_cannot_sign_in(client: Client, alice: User) -> None:
     steps.sign_in(client, alice.email)
     user_actions.disable(user=alice, actor=None)
     assert not steps.is_signed_in(client)
     assert not UserSession.objects.exists()
-    answer = steps.sign_in(client, alice.email)
-    assert answer["Location"] == "/accounts/inactive/"
+    response = steps.sign_in(client, alice.email)
+    assert response["Location"] == "/accounts/inactive/"
     assert "An operator of this site has disabled it" in client.get("/accounts/inactive/").text
 
     user_actions.enable(user=alice, actor=None)

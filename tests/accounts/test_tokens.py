@@ -29,9 +29,9 @@ LIST = "/admin/accounts/apitoken/"
 
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
-    manual = ManualClock()
-    with clock.replaced(manual):
-        yield manual
+    replacement = ManualClock()
+    with clock.replaced(replacement):
+        yield replacement
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_a_token_authenticates_its_owner_and_only_its_hash_is_stored(olga: User)
 
 
 @pytest.mark.parametrize("header", ["", "{}", "Basic {}", "Token {}", "Bearer", "Bearer x{}", "Bearer {}x"])
-def test_any_other_header_is_refused(olga: User, header: str) -> None:
+def test_any_other_authorization_header_is_refused(olga: User, header: str) -> None:
     with pytest.raises(tokens.TokenRefused) as refused:
         authenticate(create(olga).secret, header=header)
     assert refused.value.code == "invalid_token"
@@ -80,19 +80,19 @@ def test_any_other_header_is_refused(olga: User, header: str) -> None:
 def test_expired_and_revoked_tokens_and_tokens_of_disabled_users_are_refused(
     olga: User, manual_clock: ManualClock
 ) -> None:
-    short = create(olga, expires_at=manual_clock.at + timedelta(days=1))
-    gone, owned = create(olga), create(olga)
-    assert tokens.revoke_token(token_id=gone.token.pk, actor=olga)
-    assert not tokens.revoke_token(token_id=gone.token.pk, actor=None)
-    assert authenticate(short.secret) == olga
+    expiring = create(olga, expires_at=manual_clock.at + timedelta(days=1))
+    revoked, usable = create(olga), create(olga)
+    assert tokens.revoke_token(token_id=revoked.token.pk, actor=olga)
+    assert not tokens.revoke_token(token_id=revoked.token.pk, actor=None)
+    assert authenticate(expiring.secret) == olga
     manual_clock.sleep(86400)
-    for secret in (short.secret, gone.secret):
+    for secret in (expiring.secret, revoked.secret):
         with pytest.raises(tokens.TokenRefused):
             authenticate(secret)
-    assert authenticate(owned.secret) == olga
+    assert authenticate(usable.secret) == olga
     user_actions.disable(user=olga, actor=None)
     with pytest.raises(tokens.TokenRefused):
-        authenticate(owned.secret)
+        authenticate(usable.secret)
 
 
 def test_a_token_without_the_scope_is_refused(olga: User) -> None:
@@ -102,13 +102,13 @@ def test_a_token_without_the_scope_is_refused(olga: User) -> None:
 
 def test_the_last_use_is_written_at_most_once_a_minute(olga: User, manual_clock: ManualClock) -> None:
     new_token = create(olga)
-    used = []
+    times = []
     for seconds in (0, 59, 1):
         manual_clock.sleep(seconds)
         authenticate(new_token.secret)
-        used.append(ApiToken.objects.get().last_used_at)
+        times.append(ApiToken.objects.get().last_used_at)
     start = datetime(2026, 9, 1, 12, tzinfo=UTC)
-    assert used == [start, start, start + timedelta(seconds=60)]
+    assert times == [start, start, start + timedelta(seconds=60)]
 
 
 def test_a_client_with_too_many_wrong_tokens_is_refused_for_a_minute(olga: User, manual_clock: ManualClock) -> None:
@@ -161,10 +161,10 @@ def test_no_log_line_shows_a_token(olga: User) -> None:
 
 
 def run_command(*arguments: str, **options: object) -> tuple[str, str]:
-    """Standard output and standard error of the command."""
-    out, err = StringIO(), StringIO()
-    call_command("create_api_token", *arguments, stdout=out, stderr=err, **options)
-    return out.getvalue().strip(), err.getvalue()
+    """Run the command; returns its standard output and standard error."""
+    output, errors = StringIO(), StringIO()
+    call_command("create_api_token", *arguments, stdout=output, stderr=errors, **options)
+    return output.getvalue().strip(), errors.getvalue()
 
 
 def test_the_command_prints_only_the_secret_on_standard_output(olga: User, manual_clock: ManualClock) -> None:
@@ -198,7 +198,7 @@ def test_the_command_creates_a_token_without_expiry_and_warns_about_an_owner_who
         (["olga@example.com", "--scope", "root"], "invalid choice"),
     ],
 )
-def test_the_command_explains_what_is_wrong(olga: User, arguments: list[str], message: str) -> None:
+def test_the_command_explains_invalid_arguments(olga: User, arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         run_command(*arguments)
     assert not ApiToken.objects.exists()
@@ -213,17 +213,17 @@ def submit_form(operator: Client, **form: object) -> str:
 
 def test_an_operator_creates_a_token_and_sees_it_once(operator: Client, olga: User) -> None:
     assert "within the permissions chosen here" in operator.get(f"{LIST}add/").text
-    answer = operator.post(f"{LIST}add/", {"name": "grafana", "scopes": ["cost:read"], "days": "90"})
-    assert "no-store" in answer["Cache-Control"]
-    secret = re.search(r'value="(veo_[A-Za-z0-9_-]{43})"', answer.text)
+    response = operator.post(f"{LIST}add/", {"name": "grafana", "scopes": ["cost:read"], "days": "90"})
+    assert "no-store" in response["Cache-Control"]
+    secret = re.search(r'value="(veo_[A-Za-z0-9_-]{43})"', response.text)
     assert secret is not None
     assert authenticate(secret[1]) == olga
     token = ApiToken.objects.get()
     assert token.expires_at is not None
     assert timedelta(days=89) < token.expires_at - clock.now() <= timedelta(days=90)
-    listed = operator.get(LIST).text
-    assert secret[1] not in listed
-    assert secret[1][:12] in listed
+    list_page = operator.get(LIST).text
+    assert secret[1] not in list_page
+    assert secret[1][:12] in list_page
     assert LogEntry.objects.get().change_message == "created: cost:read"
 
 
@@ -286,11 +286,11 @@ def test_an_operator_with_few_rights_sees_only_their_own_tokens(olga: User, sett
     settings.STAFF_MFA_REQUIRED = False
     clerk = make_person("clerk@example.com", is_staff=True)
     clerk.user_permissions.set(Permission.objects.filter(codename__in=["view_apitoken"]))
-    create(olga, name="of olga")
-    create(clerk, name="of the clerk")
+    create(olga, name="token of olga")
+    create(clerk, name="token of the clerk")
     client = Client()
     client.force_login(clerk)
     text = client.get(LIST).text
-    assert "of the clerk" in text
-    assert "of olga" not in text
+    assert "token of the clerk" in text
+    assert "token of olga" not in text
     assert client.get(f"{LIST}add/").status_code == 403

@@ -47,13 +47,13 @@ def test_a_user_s_page_shows_sessions_and_factors_but_no_secret(operator: Client
 
 
 def test_disabling_signs_out_and_enabling_allows_signing_in(operator: Client, alice: User) -> None:
-    victim = Client()
-    steps.sign_in(victim, alice.email)
+    browser = Client()
+    steps.sign_in(browser, alice.email)
     assert "Disabled: alice@example.com" in run_action(operator, "disable", alice)
-    assert not steps.is_signed_in(victim)
+    assert not steps.is_signed_in(browser)
     run_action(operator, "enable", alice)
-    steps.sign_in(victim, alice.email)
-    assert steps.is_signed_in(victim)
+    steps.sign_in(browser, alice.email)
+    assert steps.is_signed_in(browser)
     assert set(LogEntry.objects.values_list("change_message", flat=True)) == {"disabled", "enabled"}
 
 
@@ -101,19 +101,19 @@ def test_the_form_does_not_change_the_address_or_the_state(operator: Client, ali
     assert alice.is_active
 
 
-def test_an_operator_who_is_no_superuser_cannot_grant_rights(settings: Settings, alice: User) -> None:
+def test_an_operator_who_is_not_a_superuser_cannot_grant_rights(settings: Settings, alice: User) -> None:
     settings.STAFF_MFA_REQUIRED = False
-    helper = make_person("helper@example.com", is_staff=True)
-    helper.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
+    assistant = make_person("helper@example.com", is_staff=True)
+    assistant.user_permissions.set(Permission.objects.filter(codename__in=["change_user", "view_user"]))
     operator = Client()
-    operator.force_login(helper)
-    assert operator.get(f"{LIST}{helper.pk}/change/").status_code == 200
+    operator.force_login(assistant)
+    assert operator.get(f"{LIST}{assistant.pk}/change/").status_code == 200
     operator.post(
-        f"{LIST}{helper.pk}/change/",
+        f"{LIST}{assistant.pk}/change/",
         {"display_name": "H", "theme": "system", "is_staff": "on", "is_superuser": "on"},
     )
-    helper.refresh_from_db()
-    assert not helper.is_superuser
+    assistant.refresh_from_db()
+    assert not assistant.is_superuser
 
 
 def test_allauth_s_own_tables_are_not_in_the_admin() -> None:

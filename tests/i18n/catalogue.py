@@ -39,7 +39,7 @@ def read_translations() -> dict[Key, str]:
 
 
 def find_marked_texts() -> set[Key]:
-    """Every text that code and templates mark for translation, like gettext's tools but without needing them."""
+    """Every text that code and templates mark for translation, found without gettext's tools, which need not be installed."""
     marked: set[Key] = set()
     for name in SOURCES:
         for path in sorted((ROOT / name).rglob("*")):

@@ -43,30 +43,30 @@ FORM = {
 }
 
 
-def budget(amount: int, subject: str = Budget.Subject.ALL, **scope: object) -> None:
+def set_budget(amount: int, subject: str = Budget.Subject.ALL, **scope: object) -> None:
     limits.set_limit(subject=subject, period=Period.DAY, limit=Decimal(amount), actor=None, **scope)  # type: ignore[arg-type]
 
 
-def pause(**fields: object) -> None:
+def pause_generation(**fields: object) -> None:
     provider_accounts.pause_account(account_id=provider_accounts.get_current_account().pk, actor=None, **fields)  # type: ignore[arg-type]
 
 
-STOPS: dict[str, tuple[Callable[[], None], str]] = {
-    "a person's limit": (lambda: budget(70, Budget.Subject.EACH_USER), "个人用量已满"),
-    "the limit of one video": (lambda: budget(40), "超过管理员允许的上限"),
-    "a budget of nothing": (lambda: budget(0), "上限低于任何一个视频的费用"),
-    "a model's budget": (lambda: budget(70, Budget.Subject.MODEL, model="veo3_fast"), "这个模型的预算已用完"),
-    "maintenance": (lambda: pause(code=ProviderAccount.Pause.MAINTENANCE), "正在维护"),
-    "unusual spend": (lambda: pause(code=ProviderAccount.Pause.UNUSUAL_SPEND), "支出比平时多"),
+ORDER_STOPS: dict[str, tuple[Callable[[], None], str]] = {
+    "a person's limit": (lambda: set_budget(70, Budget.Subject.EACH_USER), "个人用量已满"),
+    "the limit of one video": (lambda: set_budget(40), "超过管理员允许的上限"),
+    "a budget of zero": (lambda: set_budget(0), "上限低于任何一个视频的费用"),
+    "a model's budget": (lambda: set_budget(70, Budget.Subject.MODEL, model="veo3_fast"), "这个模型的预算已用完"),
+    "maintenance": (lambda: pause_generation(code=ProviderAccount.Pause.MAINTENANCE), "正在维护"),
+    "unusual spend": (lambda: pause_generation(code=ProviderAccount.Pause.UNUSUAL_SPEND), "支出比平时多"),
 }
 
 
-@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("stop", ORDER_STOPS)
 def test_reasons_that_stop_orders_are_in_chinese(chinese_client: Client, chinese_user: User, stop: str) -> None:
-    act, expected = STOPS[stop]
+    apply_stop, expected = ORDER_STOPS[stop]
     give_credits(chinese_user, 1200)
     video_states.make_generating(chinese_user, PROMPT)
-    act()
+    apply_stop()
     page = chinese_client.get("/").text + chinese_client.get("/credits/").text + chinese_client.post("/", FORM).text
     assert expected in page
     assert find_english(page) == set()
@@ -89,18 +89,20 @@ def test_the_reason_of_a_hold_is_in_chinese(chinese_client: Client, chinese_user
 
 def test_expiring_credits_and_vouchers_are_in_chinese(chinese_client: Client, chinese_user: User) -> None:
     for days in (2, 5, 60):
-        end = clock.now() + timedelta(days=days)
-        ledger.grant(user=chinese_user, user_credits=30, idempotency_key=f"{days}", note="Welcome", expires_at=end)
+        expires_at = clock.now() + timedelta(days=days)
+        ledger.grant(
+            user=chinese_user, user_credits=30, idempotency_key=f"{days}", note="Welcome", expires_at=expires_at
+        )
     page = chinese_client.get("/videos/").text
     assert "一周内到期" in page
     (code,) = vouchers.create_vouchers(user_credits=50, actor=None, credits_last_days=30)
-    for typed in ("", "ABCD-EFGH", code.code, code.code):
-        page += chinese_client.post("/credits/", {"code": typed}, follow=True).text
+    for entered_code in ("", "ABCD-EFGH", code.code, code.code):
+        page += chinese_client.post("/credits/", {"code": entered_code}, follow=True).text
     page += chinese_client.get("/credits/?since=2026-02-02&until=2026-01-01").text
     assert "已到账 50 积分" in page
     assert find_english(page) == set()
-    sheet = b"".join(chinese_client.get("/credits/statement.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
-    assert sheet.splitlines()[0] == "时间,类型,内容,积分,余额,有效期至,视频"
+    csv_text = b"".join(chinese_client.get("/credits/statement.csv").streaming_content).decode("utf-8-sig")  # type: ignore[attr-defined]
+    assert csv_text.splitlines()[0] == "时间,类型,内容,积分,余额,有效期至,视频"
 
 
 def test_pages_about_costs_are_in_chinese(
@@ -109,9 +111,9 @@ def test_pages_about_costs_are_in_chinese(
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
     account = generated_history.generate(at=manual_clock.at, days=7, a_day=30, users=[chinese_user, olga])
     provider = SimulatedProvider(manual_clock, chinese_user)
-    for stolen in (0, 0, 200):
+    for unexplained in (0, 0, 200):
         provider.run_job()
-        provider.balance -= stolen
+        provider.balance -= unexplained
         provider.read_balance(minutes=20)
     provider.send_job()
     problem = {"invariant": "I3", "reference": "video:1", "text": ""}
@@ -125,12 +127,12 @@ def test_pages_about_costs_are_in_chinese(
     ApiToken.objects.update(prefix="veo_0")
     user_holds.hold(user=chinese_user, code=user_holds.Code.BURST)
     WatchTrip.objects.create(kind=WatchTrip.Kind.BURST, account=account, user=chinese_user, seen=20, usual=3)
-    end = manual_clock.at + timedelta(days=3)
-    ledger.grant(user=chinese_user, user_credits=30, idempotency_key="soon", note="x", expires_at=end)
-    budget(5000)
-    budget(100, Budget.Subject.USER, user=chinese_user)
+    in_three_days = manual_clock.at + timedelta(days=3)
+    ledger.grant(user=chinese_user, user_credits=30, idempotency_key="soon", note="x", expires_at=in_three_days)
+    set_budget(5000)
+    set_budget(100, Budget.Subject.USER, user=chinese_user)
     alert = alerts.raise_alert(alerts.Kind.STORAGE, cause="media")
-    alerts.snooze(alert_id=alert.pk, actor=olga, until=end)
+    alerts.snooze(alert_id=alert.pk, actor=olga, until=in_three_days)
     addresses = [
         *(f"/admin/{query}" for query in ("", "?range=7d", "?range=year", "?from=x&to=2026-01-01")),
         "/admin/reconciliation/?stretch=week",
@@ -142,14 +144,16 @@ def test_pages_about_costs_are_in_chinese(
         f"/admin/billing/provideraccount/{account.pk}/change/",
         f"/admin/accounts/user/{chinese_user.pk}/change/",
     ]
-    found = {address: find_english(operator.get(address).text) - UNTRANSLATED for address in addresses}
+    english_texts = {address: find_english(operator.get(address).text) - UNTRANSLATED for address in addresses}
     assert "用文字或首尾帧生成视频" in operator.get("/admin/billing/spend/?kind=generate").text
-    found["tokens"] = find_english(operator.get("/admin/accounts/apitoken/").text) - UNTRANSLATED - {*tokens.SCOPES}
+    english_texts["tokens"] = (
+        find_english(operator.get("/admin/accounts/apitoken/").text) - UNTRANSLATED - {*tokens.SCOPES}
+    )
     for name, action, pk in (
         ("billing/provideraccount", "pause", account.pk),
         ("billing/priceproposal", "apply", PriceProposal.objects.get().pk),
         ("accounts/user", "hold_orders", chinese_user.pk),
     ):
         form = {"action": action, "_selected_action": [str(pk)]}
-        found[action] = find_english(operator.post(f"/admin/{name}/", form, follow=True).text) - UNTRANSLATED
-    assert {(where, text) for where in found for text in found[where] if not CODE.fullmatch(text)} == set()
+        english_texts[action] = find_english(operator.post(f"/admin/{name}/", form, follow=True).text) - UNTRANSLATED
+    assert {(page, text) for page in english_texts for text in english_texts[page] if not CODE.fullmatch(text)} == set()

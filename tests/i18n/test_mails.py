@@ -1,4 +1,4 @@
-"""Mails contain no English text for a Chinese reader."""
+"""E-mails contain no English text for a Chinese reader."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -26,11 +26,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 
 
 def list_mails(user: User) -> Iterator[tuple[str, dict[str, object]]]:
-    """Every mail template with values for it."""
-    seen = {"ip": "192.0.2.1", "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0", "timestamp": datetime.now(UTC)}
+    """Every e-mail template with values for it."""
+    request_values = {
+        "ip": "192.0.2.1",
+        "user_agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0",
+        "timestamp": datetime.now(UTC),
+    }
     addresses = {"to_email": "a@example.com", "from_email": "b@example.com", "deleted_email": "c@example.com"}
     for notice in NOTICES.values():
-        yield "notice", {**seen, **addresses, "notice": notice}
+        yield "notice", {**request_values, **addresses, "notice": notice}
     for name in ("email_confirmation", "password_reset_code"):
         yield name, {"code": "ABCD-EFGH"}
     for name in ("account_already_exists", "unknown_account"):
@@ -39,25 +43,25 @@ def list_mails(user: User) -> Iterator[tuple[str, dict[str, object]]]:
     failed = video_states.make_refused(user, PROMPT)
     yield "video_failed", {"task": failed, "failure": explain_failure(failed)}
     item = build_item(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
-    over = build_item(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
+    resolved_item = build_item(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
     yield "alert", {"item": item}
     yield "alert", {"item": {**item, "is_again": True}}
-    yield "alert_over", {"item": {**over, "is_over": True}}
-    yield "alerts", {"items": [item, over]}
+    yield "alert_over", {"item": {**resolved_item, "is_over": True}}
+    yield "alerts", {"items": [item, resolved_item]}
     yield "daily_summary", daily_summary.template_values(date(2026, 9, 1))
     yield "daily_summary", daily_summary.template_values(clock.now().date())
-    soon = [Holding(50, clock.now() + timedelta(days=days), is_grace=False) for days in (2, 6)]
-    yield "credits_expire", {"holdings": soon, "total": 100}
+    holdings = [Holding(50, clock.now() + timedelta(days=days), is_grace=False) for days in (2, 6)]
+    yield "credits_expire", {"holdings": holdings, "total": 100}
 
 
 def build_item(alert: Alert) -> dict[str, object]:
-    """A mail's values for an alert that was raised, resolved and raised again."""
+    """The template values of an alert that was raised, resolved and raised again."""
     Alert.objects.filter(pk=alert.pk).update(reopened_at=clock.now(), resolved_at=clock.now(), count=3)
     alert.refresh_from_db()
     return alert_delivery.build_item(AlertDelivery(alert=alert))
 
 
-def test_every_mail_is_in_chinese(chinese_user: User) -> None:
+def test_every_e_mail_is_in_chinese(chinese_user: User) -> None:
     sent = set()
     for name, values in list_mails(chinese_user):
         mail.send(chinese_user, name, values)

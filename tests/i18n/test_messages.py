@@ -38,9 +38,9 @@ def test_no_entry_is_untranslated_fuzzy_or_obsolete() -> None:
 
 
 def test_the_catalogue_contains_exactly_the_texts_of_the_sources() -> None:
-    marked, known = catalogue.find_marked_texts(), set(catalogue.read_translations())
-    assert sorted(marked - known) == [], "not translated: run `make messages`"
-    assert sorted(known - marked) == [], "no longer used"
+    marked, translated = catalogue.find_marked_texts(), set(catalogue.read_translations())
+    assert sorted(marked - translated) == [], "not translated: run `make messages`"
+    assert sorted(translated - marked) == [], "no longer used"
 
 
 def test_translations_have_the_placeholders_of_their_texts() -> None:
@@ -54,9 +54,9 @@ def test_translations_follow_chinese_typography(rule: str) -> None:
 
 
 def test_translations_end_with_a_full_stop_where_the_english_text_does() -> None:
-    different = [
+    mismatched = [
         chinese
         for english, chinese in list_sentences()
         if bool(re.search(r"[^.]\.$", english)) != chinese.endswith("。") and re.search(rf"[{HAN}]", chinese)
     ]
-    assert different == []
+    assert mismatched == []

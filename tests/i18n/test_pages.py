@@ -46,9 +46,11 @@ def test_public_pages_are_in_chinese(chinese_visitor: Client, address: str, expe
 def test_signing_up_is_in_chinese(chinese_visitor: Client) -> None:
     page = chinese_visitor.post("/accounts/signup/", {"email": "lin", "password1": "12345678"}).text
     assert find_english(page) == set()
-    answer = chinese_visitor.post("/accounts/signup/", {"email": "lin@example.com", "password1": PASSWORD}, follow=True)
-    assert "输入验证码" in answer.text
-    assert find_english(answer.text) == set()
+    response = chinese_visitor.post(
+        "/accounts/signup/", {"email": "lin@example.com", "password1": PASSWORD}, follow=True
+    )
+    assert "输入验证码" in response.text
+    assert find_english(response.text) == set()
     assert "是你的 veoapp 验证码" in outbox.outbox[-1].subject
 
 
@@ -152,10 +154,12 @@ def test_pages_of_operators_are_in_chinese(operator: Client) -> None:
     assert len(lists) >= 8
     pages = ["/admin/", *lists, *(f"/admin/videos/videotask/{task.pk}/change/" for task in tasks)]
     pages += [f"/admin/accounts/user/{person.pk}/change/", f"{lists[0]}?q=nothing"]
-    found = {address: find_english(operator.get(address).text) - UNTRANSLATED for address in pages}
-    assert {(address, text) for address in found for text in found[address] if not CODE.fullmatch(text)} == set()
+    english_texts = {address: find_english(operator.get(address).text) - UNTRANSLATED for address in pages}
+    assert {
+        (address, text) for address in english_texts for text in english_texts[address] if not CODE.fullmatch(text)
+    } == set()
 
 
-def test_the_language_does_not_outlive_the_request(chinese_user: User, chinese_client: Client) -> None:
+def test_the_language_is_reset_after_the_request(chinese_user: User, chinese_client: Client) -> None:
     chinese_client.get("/")
     assert translation.get_language() == "en"
