@@ -43,7 +43,10 @@ class ConnectionCounter:
         patch.setattr(ThreadedWSGIServer, "process_request_thread", process_and_count)
 
     def wait_until_idle(self) -> None:
-        """Wait until no connection is open, so that no late response writes into the next test's database or locks a table that is being emptied."""
+        """Wait until no connection is open.
+
+        Otherwise a late response could write into the next test's database or lock a table that is being emptied.
+        """
         deadline = time.monotonic() + IDLE_TIMEOUT_S
         with self.changed:
             while self.open and (remaining_s := deadline - time.monotonic()) > 0:

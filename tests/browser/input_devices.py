@@ -4,7 +4,7 @@ from typing import Protocol
 
 from playwright.sync_api import Locator, Page
 
-# More than any page has tab stops.
+# More than the tab stops of any page.
 MAX_TAB_PRESSES = 120
 
 
@@ -18,14 +18,14 @@ class InputDevice(Protocol):
         """Replace the text of a field."""
 
     def choose(self, radio: Locator) -> None:
-        """Choose a radio button, of which users see the label."""
+        """Choose a radio button by its label, because the button itself is hidden."""
 
     def play(self, video: Locator) -> None:
         """Play a video with its own controls."""
 
 
 class Mouse:
-    """Clicks."""
+    """Clicks with the mouse."""
 
     def press(self, target: Locator) -> None:
         target.click()
@@ -41,7 +41,7 @@ class Mouse:
 
 
 class Touch(Mouse):
-    """Taps; the page's context needs `has_touch`."""
+    """Taps on a touch screen; the page's context needs `has_touch`."""
 
     def press(self, target: Locator) -> None:
         target.tap()

@@ -1,4 +1,4 @@
-"""From signing up to a downloaded video: the whole product as processes, Chromium, and mail over SMTP.
+"""From signing up to a downloaded video, with the whole product as processes, Chromium, and e-mail over SMTP.
 
 JOURNEY_PICTURES=DIR saves a screenshot of every step.
 """
@@ -26,23 +26,23 @@ pytestmark = pytest.mark.browser
 
 PASSWORD = "seven quiet lighthouses"
 # The worker may still be starting, on a machine that is busy with other tests.
-WITHIN_MS = 60_000
-# A mark on the window object, which a reload would remove.
-MARK = "() => { window.neverReloaded = true; }"
-MARKED = "() => window.neverReloaded === true"
+TIMEOUT_MS = 60_000
+# Sets a property of the window object, which a reload would remove.
+MARK_WINDOW = "() => { window.neverReloaded = true; }"
+IS_WINDOW_MARKED = "() => window.neverReloaded === true"
 IS_PLAYING = "video => video.currentTime > 0.3"
 
 
 @dataclass
 class Product:
-    """The running product as `make run` starts it (web, worker, sandbox, SQLite), and the mail that it sends."""
+    """The running product as `make run` starts it (web, worker, sandbox, SQLite), and the e-mails that it sends."""
 
     stack: Stack
     sandbox: SandboxProcess
     mailbox: Mailbox
 
     def find_code(self, address: str, subject: str) -> str:
-        """The confirmation code mailed to this address, whose subject contains `subject`."""
+        """The confirmation code in the only e-mail to this address; its subject must contain `subject`."""
         wait_until(lambda: self._list_mails(address) != [], within_s=10, every_s=0.1)
         (message,) = self._list_mails(address)
         assert subject in message["Subject"]
@@ -104,7 +104,7 @@ class Screenshots:
 def profiles(browser: Browser, product: Product, page_errors: list[str]) -> Iterator[Any]:
     """Opens pages on the product: `profiles(locale="zh-CN", viewport=PHONE)`; an error on a page fails the test."""
     product.sandbox.reset()
-    # A video takes longer than the test, which finishes it itself.
+    # Videos would take longer than the test, which ends them with `sandbox.finish`.
     product.sandbox.settings(times_s=[600, 600, 600])
     contexts = []
 
@@ -112,7 +112,7 @@ def profiles(browser: Browser, product: Product, page_errors: list[str]) -> Iter
         size = {"width": viewport[0], "height": viewport[1]}
         context = browser.new_context(base_url=product.stack.url, viewport=size, **options)  # type: ignore[arg-type]
         contexts.append(context)
-        context.set_default_timeout(WITHIN_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         page = context.new_page()
         record_page_errors(page, page_errors)
         return page
@@ -126,7 +126,7 @@ def profiles(browser: Browser, product: Product, page_errors: list[str]) -> Iter
 def sign_up(
     page: Page, device: InputDevice, product: Product, texts: PageTexts, address: str, screenshots: Screenshots
 ) -> None:
-    """Sign up with the code from the mail, up to the studio."""
+    """Sign up with the code from the e-mail, up to the studio."""
     expect(page.get_by_role("heading", level=1)).to_have_text(texts.sign_up)
     device.write(page.get_by_label(texts.email, exact=True), address)
     device.write(page.get_by_label(texts.password, exact=True), PASSWORD)
@@ -144,27 +144,27 @@ def make_video(page: Page, device: InputDevice, product: Product, texts: PageTex
     screenshots.add("studio")
     device.choose(page.locator("#id_model_veo3_lite"))
     expect(page.locator("#pay")).to_contain_text(texts.remaining)
-    lite = page.locator(".choice", has=page.locator("#id_model_veo3_lite")).locator(".num").first.inner_text()
-    expect(page.locator(".pay-price b")).to_have_text(lite)
-    price = int(lite)
-    left = 100 - price
-    expect(page.locator(".pay-left")).to_have_text(f"{texts.remaining} {left}")
+    price_text = page.locator(".choice", has=page.locator("#id_model_veo3_lite")).locator(".num").first.inner_text()
+    expect(page.locator(".pay-price b")).to_have_text(price_text)
+    price = int(price_text)
+    remaining = 100 - price
+    expect(page.locator(".pay-left")).to_have_text(f"{texts.remaining} {remaining}")
     device.write(page.locator("#id_prompt"), texts.prompt)
     screenshots.add("prompt")
     device.press(page.get_by_role("button", name=texts.make, exact=True))
 
-    expect(page.locator("#balance")).to_have_text(str(left))
-    page.evaluate(MARK)
+    expect(page.locator("#balance")).to_have_text(str(remaining))
+    page.evaluate(MARK_WINDOW)
     job = page.locator("#live .job")
-    expect(job).to_contain_text(texts.generating, timeout=WITHIN_MS)
+    expect(job).to_contain_text(texts.generating, timeout=TIMEOUT_MS)
     expect(job.locator("progress")).not_to_have_attribute("value", "0")
     job.scroll_into_view_if_needed()
     screenshots.add("progress")
     assert product.sandbox.finish() == 1
     tile = page.locator("#latest .tile")
-    expect(tile).to_contain_text(texts.prompt, timeout=WITHIN_MS)
+    expect(tile).to_contain_text(texts.prompt, timeout=TIMEOUT_MS)
     expect(page.locator("#live .job")).to_have_count(0)
-    assert page.evaluate(MARKED), "the page was reloaded"
+    assert page.evaluate(IS_WINDOW_MARKED), "the page was reloaded"
     tile.scroll_into_view_if_needed()
     screenshots.add("ready")
 
@@ -186,18 +186,18 @@ def make_video(page: Page, device: InputDevice, product: Product, texts: PageTex
     assert download.value.suggested_filename.endswith(".mp4")
 
     receipt = page.get_by_role("region", name=texts.receipt)
-    expect(receipt.locator(".receipt-head")).to_contain_text(lite)
+    expect(receipt.locator(".receipt-head")).to_contain_text(price_text)
     expect(receipt).to_contain_text(texts.charged.format(n=price))
     expect(receipt).to_contain_text(texts.checked)
     receipt.scroll_into_view_if_needed()
     screenshots.add("receipt")
 
     device.press(page.get_by_role("link", name=texts.credits, exact=True))
-    expect(page.locator(".credits-balance")).to_have_text(str(left))
+    expect(page.locator(".credits-balance")).to_have_text(str(remaining))
     charge, grant = page.locator(".entries tbody tr").all()
     expect(charge).to_contain_text(texts.prompt)
     expect(charge.locator(".entry-amount")).to_have_text(f"−{price}")
-    expect(charge.locator(".entry-balance")).to_have_text(str(left))
+    expect(charge.locator(".entry-balance")).to_have_text(str(remaining))
     expect(grant).to_contain_text(texts.sign_up_credits)
     expect(grant.locator(".entry-amount")).to_have_text("+100")
     screenshots.add("credits")
@@ -250,7 +250,7 @@ def test_a_refused_prompt_is_explained_refunded_and_can_be_edited(
     price = page.locator(".pay-price b").inner_text()
     device.press(page.get_by_role("button", name=texts.make, exact=True))
     tile = page.locator("#latest .tile")
-    expect(tile).to_contain_text(texts.refused, timeout=WITHIN_MS)
+    expect(tile).to_contain_text(texts.refused, timeout=TIMEOUT_MS)
     expect(page.locator("#balance")).to_have_text("100")
     # The price bar was rendered before the refund.
     expect(page.locator(".pay-left")).to_have_text(f"{texts.remaining} {100 - int(price)}")
@@ -260,8 +260,8 @@ def test_a_refused_prompt_is_explained_refunded_and_can_be_edited(
     expect(page.get_by_role("heading", name=texts.refused)).to_be_visible()
     expect(page.get_by_text(texts.refusal_reason, exact=True)).to_be_visible()
     expect(page.get_by_text(texts.refunded.format(n=price))).to_be_visible()
-    screenshots.add("why")
+    screenshots.add("refusal")
     device.press(page.get_by_role("link", name=texts.retry, exact=True))
     expect(page.locator("#id_prompt")).to_have_value(prompt)
-    screenshots.add("again")
+    screenshots.add("retry")
     assert product.sandbox.list_accepted() == []

@@ -1,4 +1,4 @@
-"""Pages in Chromium that update while they are open, dialogs and menus."""
+"""In Chromium: pages that update while they are open, dialogs and menus."""
 
 import pytest
 from playwright.sync_api import expect
@@ -23,26 +23,26 @@ def test_a_video_becomes_ready_on_the_open_studio_page_and_polling_ends(new_page
     page.on("request", lambda request: polls.append(request.url) if "shown=" in request.url else None)
     page.goto("/")
     page.evaluate("window.sameDocument = true")
-    page.fill("#id_prompt", "typed meanwhile")
+    page.fill("#id_prompt", "typed while waiting")
     expect(page.locator(f"#job-{task.pk}")).to_be_visible()
     video_states.finish(task)
     expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
     expect(page.locator(".job")).to_have_count(0)
     assert page.evaluate("window.sameDocument") is True
-    expect(page.locator("#id_prompt")).to_have_value("typed meanwhile")
+    expect(page.locator("#id_prompt")).to_have_value("typed while waiting")
     count = len(polls)
     page.wait_for_timeout(4500)
     assert len(polls) == count
 
 
 def test_a_gallery_tile_becomes_ready_in_place(new_page: NewPage, alice: User) -> None:
-    done, task = video_states.make_ready(alice), video_states.make_generating(alice)
+    ready_task, task = video_states.make_ready(alice), video_states.make_generating(alice)
     page = new_page(user=alice)
     page.goto("/videos/")
     expect(page.locator(f"#video-{task.pk} .poster")).to_contain_text("Generating")
     video_states.finish(task)
     expect(page.locator(f"#video-{task.pk} img")).to_be_visible(timeout=8000)
-    expect(page.locator(f"#video-{done.pk} img")).to_be_visible()
+    expect(page.locator(f"#video-{ready_task.pk} img")).to_be_visible()
 
 
 def test_the_video_page_plays_the_finished_video(new_page: NewPage, alice: User) -> None:

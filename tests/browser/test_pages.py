@@ -1,4 +1,4 @@
-"""Accessibility and size of the pages in Chromium. `new_page` fails a test whose console shows an error or a CSP violation."""
+"""Accessibility and size of the pages in Chromium. `new_page` fails a test if the page's console shows an error."""
 
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,15 @@ def make_pages(user: User) -> list[str]:
         video_states.make_cancelled(user),
     ]
     give_credits(user, 500)
-    own = [f"/videos/{task.pk}/" for task in tasks]
+    video_pages = [f"/videos/{task.pk}/" for task in tasks]
     return [
         "/",
         "/?example=street",
         "/videos/",
         "/videos/?q=nothing",
         "/credits/",
-        *own,
-        f"{own[3]}delete/",
+        *video_pages,
+        f"{video_pages[3]}delete/",
         "/nothing",
     ]
 
@@ -99,7 +99,7 @@ def test_controls_are_large_enough_on_a_phone(new_page: NewPage, alice: User) ->
     page = new_page(user=alice, viewport=PHONE)
     for address in make_pages(alice):
         page.goto(address)
-        small = page.evaluate(
+        too_small = page.evaluate(
             """pressable => [...document.querySelectorAll(pressable)]
                 .filter(e => e.checkVisibility() && !['hidden', 'checkbox'].includes(e.type))
                 .map(e => [e.getBoundingClientRect(), e])
@@ -107,7 +107,7 @@ def test_controls_are_large_enough_on_a_phone(new_page: NewPage, alice: User) ->
                 .map(([box, e]) => `${e.outerHTML.slice(0, 90)} ${Math.round(box.width)}x${Math.round(box.height)}`)""",
             CONTROLS,
         )
-        assert small == [], address
+        assert too_small == [], address
         primary = page.locator(".btn-primary, .dock a").all()
         heights = [box["height"] for control in primary if (box := control.bounding_box())]
         assert min(heights, default=44) >= 44, address
@@ -143,9 +143,11 @@ def tab_to(page: Page, selector: str) -> None:
         page.keyboard.press("Tab")
         has_focus_ring = page.evaluate(
             """() => {
-                const at = document.activeElement;
-                const drawn = [at, at.nextElementSibling, at.parentElement, ...at.parentElement.children].filter(Boolean);
-                return drawn.some(e => getComputedStyle(e).outlineStyle !== 'none' && getComputedStyle(e).outlineWidth !== '0px');
+                const focused = document.activeElement;
+                const parent = focused.parentElement;
+                const candidates = [focused, focused.nextElementSibling, parent, ...parent.children].filter(Boolean);
+                const styles = candidates.map(element => getComputedStyle(element));
+                return styles.some(style => style.outlineStyle !== 'none' && style.outlineWidth !== '0px');
             }"""
         )
         assert has_focus_ring, page.evaluate("document.activeElement.outerHTML.slice(0, 200)")

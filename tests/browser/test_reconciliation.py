@@ -22,19 +22,19 @@ from videos.models import VideoTask
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_media")]
 
 PATH = "/admin/reconciliation/"
-AT = datetime(2026, 9, 2, 14, 20, tzinfo=UTC)
+AFTERNOON = datetime(2026, 9, 2, 14, 20, tzinfo=UTC)
 REASON = "Somebody tried the provider's playground"
 
 
 @pytest.fixture
 def provider(settings: Settings, alice: User) -> Iterator[SimulatedProvider]:
-    """Our account at the provider on a Wednesday afternoon, looked at by whoever may."""
+    """Our account at the provider on a Wednesday afternoon."""
     settings.STAFF_MFA_REQUIRED = False
     settings.HOURLY_COST_LIMIT = Decimal(100_000)
-    mine = ManualClock()
-    mine.at = AT
-    with clock.replaced(mine):
-        yield SimulatedProvider(mine, alice)
+    manual_clock = ManualClock()
+    manual_clock.at = AFTERNOON
+    with clock.replaced(manual_clock):
+        yield SimulatedProvider(manual_clock, alice)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def missing_credits(provider: SimulatedProvider) -> SimulatedProvider:
 
 
 @pytest.fixture
-def without_file(provider: SimulatedProvider) -> VideoTask:
+def paid_video_without_file(provider: SimulatedProvider) -> VideoTask:
     """A paid video without a file, and a file without a video."""
     provider.read_balance()
     provider.advance(minutes=1)
@@ -58,14 +58,18 @@ def without_file(provider: SimulatedProvider) -> VideoTask:
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     provider.balance -= 60
     provider.read_balance()
-    stray = {"invariant": "I15", "reference": "videos/2026/09/stray.mp4", "text": "is stored, but no row speaks of it"}
-    BooksRun.objects.create(at=provider.clock.at, took_s=1, problems=1, first_problems=[stray])
+    unknown_file = {
+        "invariant": "I15",
+        "reference": "videos/2026/09/stray.mp4",
+        "text": "is stored, but no row speaks of it",
+    }
+    BooksRun.objects.create(at=provider.clock.at, took_s=1, problems=1, first_problems=[unknown_file])
     return task
 
 
-def hand_of(name: str, page: Page) -> InputDevice:
-    hands: dict[str, InputDevice] = {"mouse": Mouse(), "finger": Touch(), "keyboard": Keyboard(page)}
-    return hands[name]
+def make_device(name: str, page: Page) -> InputDevice:
+    devices: dict[str, InputDevice] = {"mouse": Mouse(), "touch": Touch(), "keyboard": Keyboard(page)}
+    return devices[name]
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -98,15 +102,15 @@ def test_the_page_never_scrolls_sideways(
 
 
 @pytest.mark.parametrize(
-    ("hand_name", "viewport"),
-    [("mouse", DESKTOP), ("finger", PHONE), ("keyboard", DESKTOP)],
-    ids=["mouse", "finger", "keyboard"],
+    ("device_name", "viewport"),
+    [("mouse", DESKTOP), ("touch", PHONE), ("keyboard", DESKTOP)],
+    ids=["mouse", "touch", "keyboard"],
 )
 def test_a_correction_is_recorded_from_end_to_end(
-    missing_credits: SimulatedProvider, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int]
+    missing_credits: SimulatedProvider, olga: User, new_page: NewPage, device_name: str, viewport: tuple[int, int]
 ) -> None:
-    page = new_page(user=olga, viewport=viewport, has_touch=hand_name == "finger")
-    hand = hand_of(hand_name, page)
+    page = new_page(user=olga, viewport=viewport, has_touch=device_name == "touch")
+    device = make_device(device_name, page)
     page.goto(PATH)
     result = page.get_by_role("region", name="Result")
     expect(result).to_contain_text("12.5")
@@ -114,15 +118,15 @@ def test_a_correction_is_recorded_from_end_to_end(
     expect(amount).to_have_value("-12.5")
 
     # Zero is refused at its field, and the typed reason stays.
-    hand.write(amount, "0")
-    hand.write(reason, REASON)
-    hand.press(page.get_by_role("button", name="Save"))
+    device.write(amount, "0")
+    device.write(reason, REASON)
+    device.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Enter an amount other than zero.")).to_be_visible()
     expect(reason).to_have_value(REASON)
     assert not ProviderEntry.objects.exists()
 
-    hand.write(amount, "-12.5")
-    hand.press(page.get_by_role("button", name="Save"))
+    device.write(amount, "-12.5")
+    device.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Correction saved: −12.5 credits.")).to_be_visible()
     expect(result).to_contain_text("Everything explained.")
     entries = page.get_by_role("region", name="Balance changes other than videos")
@@ -135,30 +139,35 @@ def test_a_correction_is_recorded_from_end_to_end(
 
 
 @pytest.mark.parametrize(
-    ("hand_name", "viewport", "scheme"),
-    [("mouse", DESKTOP, "light"), ("finger", PHONE, "dark")],
-    ids=["mouse", "finger"],
+    ("device_name", "viewport", "scheme"),
+    [("mouse", DESKTOP, "light"), ("touch", PHONE, "dark")],
+    ids=["mouse", "touch"],
 )
 def test_a_decision_about_a_file_is_recorded_from_end_to_end(
-    without_file: VideoTask, olga: User, new_page: NewPage, hand_name: str, viewport: tuple[int, int], scheme: str
+    paid_video_without_file: VideoTask,
+    olga: User,
+    new_page: NewPage,
+    device_name: str,
+    viewport: tuple[int, int],
+    scheme: str,
 ) -> None:
-    page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=hand_name == "finger")
-    hand = hand_of(hand_name, page)
+    page = new_page(user=olga, viewport=viewport, color_scheme=scheme, has_touch=device_name == "touch")
+    device = make_device(device_name, page)
     page.goto(PATH)
     files = page.get_by_role("region", name="File differences")
     row = files.get_by_role("listitem").filter(has_text="Paid, but there is no file")
     # A single choice is selected by default.
     expect(row.get_by_role("checkbox")).to_be_checked()
-    hand.press(row.get_by_text("Record a decision…"))
+    device.press(row.get_by_text("Record a decision…"))
     assert find_violations(page, preload=False) == []
     assert measure_overflow(page) <= 0
-    hand.write(row.get_by_label("Reason"), REASON)
-    hand.press(row.get_by_role("button", name="Save"))
+    device.write(row.get_by_label("Reason"), REASON)
+    device.press(row.get_by_role("button", name="Save"))
     expect(page.get_by_text("Decisions saved: 1.")).to_be_visible()
     expect(row).to_have_count(1)
     expect(row).to_contain_text(f"{REASON} · olga@example.com")
     expect(row.get_by_role("checkbox")).to_have_count(0)
-    assert FileAnswer.objects.get().reference == without_file.reference
+    assert FileAnswer.objects.get().reference == paid_video_without_file.reference
     # The other file still needs a decision.
     expect(files.get_by_text("videos/2026/09/stray.mp4")).to_be_visible()
     assert find_violations(page, preload=False) == []

@@ -55,13 +55,13 @@ def test_a_chosen_image_is_shown_and_can_be_removed(new_page: NewPage, alice: Us
     page.set_input_files("#file-first", tmp_path / "notes.png")
     expect(page.locator("#slot-first .errorlist")).to_be_visible()
     page.set_input_files("#file-first", tmp_path / "frame.png")
-    shown = page.locator("#slot-first img")
-    expect(shown).to_be_visible()
-    assert shown.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+    preview = page.locator("#slot-first img")
+    expect(preview).to_be_visible()
+    assert preview.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
     page.click("#slot-first .slot-remove")
     expect(page.locator("#file-first")).to_be_attached()
     page.set_input_files("#file-first", tmp_path / "frame.png")
-    expect(shown).to_be_visible()
+    expect(preview).to_be_visible()
     page.click("#make")
     page.wait_for_url("**/?from=*")
     assert VideoTask.objects.get().task_images.count() == 1

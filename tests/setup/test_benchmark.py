@@ -1,4 +1,4 @@
-"""`manage.py benchmark` works in a scratch database, leaves nothing behind and touches no real row."""
+"""`manage.py benchmark` works in a temporary database, which it drops, and changes no real row."""
 
 import json
 import subprocess
@@ -21,15 +21,15 @@ def list_scratch_databases() -> list[str]:
 
 def test_the_dashboard_is_measured_in_a_scratch_database(process_environment: dict[str, str]) -> None:
     command = [sys.executable, str(ROOT / "manage.py"), "benchmark", "dashboard", "--tasks", "300", "--json"]
-    finished = subprocess.run(command, env=process_environment, capture_output=True, text=True, timeout=600)
-    assert finished.returncode == 0, finished.stderr[-2000:]
-    report = json.loads(finished.stdout)
+    result = subprocess.run(command, env=process_environment, capture_output=True, text=True, timeout=600)
+    assert result.returncode == 0, result.stderr[-2000:]
+    report = json.loads(result.stdout)
     assert report["tasks"] == 300
     assert report["totals"] > 300
     assert set(report["pages"]) == set(report["empty"]) == set(report["direct"]) == {"today", "7d", "30d", "year"}
     assert all(0 < page["queries"] <= 12 for page in report["pages"].values()), report["pages"]
     assert report["claim"]["queries"] > 0
-    assert "dropped at the end" in finished.stderr
+    assert "dropped at the end" in result.stderr
     assert (User.objects.count(), Spend.objects.count(), Total.objects.count()) == (0, 0, 0)
     if connection.vendor == "postgresql":
         assert list_scratch_databases() == []

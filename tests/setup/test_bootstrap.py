@@ -31,14 +31,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def find_python(*arguments: str, path: str, root: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """`.ci/find-python` with this PATH."""
+    """Run `.ci/find-python` with this PATH."""
     environment = {"PATH": path, "HOME": os.environ.get("HOME", "/")}
     command = ["/bin/sh", str(ROOT / ".ci" / "find-python"), *arguments]
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
 
 
 def fake_python(folder: Path, name: str, *, fits: bool) -> None:
-    """A program that passes or fails the version test like a new or an old Python."""
+    """Write a program that passes or fails the version test like a new or an old Python."""
     file = folder / name
     file.write_text(f'#!/bin/sh\n[ "$1" = -V ] && echo Python 3.9.2 && exit\nexit {0 if fits else 1}\n')
     file.chmod(0o755)
@@ -59,13 +59,13 @@ def test_the_version_of_an_old_python_is_reported(tmp_path: Path) -> None:
     assert "and here is Python 3.9.2." in result.stderr
 
 
-def test_a_newer_python_is_found_beside_an_old_one(tmp_path: Path) -> None:
+def test_a_newer_python_is_preferred_to_an_old_one(tmp_path: Path) -> None:
     fake_python(tmp_path, "python3", fits=False)
     fake_python(tmp_path, "python3.12", fits=True)
     assert find_python("", path=str(tmp_path), root=tmp_path).stdout.strip() == "python3.12"
 
 
-def test_a_missing_python_named_by_the_user_is_refused(tmp_path: Path) -> None:
+def test_a_python_chosen_by_the_user_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     result = find_python("/no/such/python", path="/usr/bin:/bin")
     assert result.returncode == 1
     assert "PYTHON=/no/such/python is not one" in result.stderr
@@ -74,9 +74,9 @@ def test_a_missing_python_named_by_the_user_is_refused(tmp_path: Path) -> None:
 def test_a_working_environment_is_built_once(folder: Path) -> None:
     bootstrap.build_environment()
     assert bootstrap.VENV_PYTHON.exists()
-    first = (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
+    first_built_at = (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns
     bootstrap.build_environment()
-    assert (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns == first
+    assert (folder / ".venv" / "pyvenv.cfg").stat().st_mtime_ns == first_built_at
 
 
 def test_a_broken_environment_is_rebuilt(folder: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_broken_environment_is_rebuilt(folder: Path) -> None:
 
 
 def list_installed_locks(record: Path) -> list[str]:
-    """The locks that the fake pip installed."""
+    """The locks that the fake pip installed, which wrote them to `record`."""
     return [Path(line).name for line in record.read_text().splitlines()]
 
 
@@ -98,9 +98,9 @@ def test_nothing_is_installed_twice(folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / ".venv").mkdir()
     fake_pip = f'echo "$@" | sed "s/.* //" >> "{record}"'
     monkeypatch.setattr(bootstrap, "_find_pip", lambda: ["/bin/sh", "-c", fake_pip, "pip"])
-    both = [bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK]
-    bootstrap.install(both)
-    bootstrap.install(both)
+    locks = [bootstrap.RUNTIME_LOCK, bootstrap.DEV_LOCK]
+    bootstrap.install(locks)
+    bootstrap.install(locks)
     bootstrap.install([bootstrap.RUNTIME_LOCK])
     assert list_installed_locks(record) == [bootstrap.DEV_LOCK]
     (folder / bootstrap.RUNTIME_LOCK).write_text("# changed\n")

@@ -12,7 +12,7 @@ GOOD_KEY = "1:" + base64.b64encode(bytes(32)).decode()
 
 
 def run_our_checks(**kwargs: Any) -> dict[str, str]:
-    """The hints of our checks by id."""
+    """Run the system checks; returns the hints of ours by id."""
     messages = [message for message in run_checks(**kwargs) if str(message.id).startswith("veoapp.")]
     return {str(message.id): str(message.hint) for message in messages}
 
@@ -94,13 +94,13 @@ def test_a_private_callback_address_causes_a_warning(settings: Settings, url: st
     assert "Polling will finish" in run_our_checks(include_deployment_checks=True)["veoapp.W004"]
 
 
-def test_printing_mail_causes_a_warning_in_deployment(settings: Settings) -> None:
+def test_printing_e_mails_causes_a_warning_in_deployment(settings: Settings) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
     assert "EMAIL_URL" in run_our_checks(include_deployment_checks=True)["veoapp.W005"]
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "message"),
+    ("name", "value", "check_id"),
     [
         ("ALERT_FROM_SEVERITY", "loud", "veoapp.E008"),
         ("DAILY_SUMMARY_HOUR", 24, "veoapp.E009"),
@@ -109,10 +109,10 @@ def test_printing_mail_causes_a_warning_in_deployment(settings: Settings) -> Non
     ],
 )
 def test_settings_that_would_keep_alerts_from_operators_are_refused(
-    settings: Settings, name: str, value: object, message: str
+    settings: Settings, name: str, value: object, check_id: str
 ) -> None:
     settings.ALERT_WEBHOOK_URL = "https://hooks.example.com/alerts"
     settings.ALERT_WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
     assert run_our_checks() == {}
     setattr(settings, name, value)
-    assert list(run_our_checks()) == [message]
+    assert list(run_our_checks()) == [check_id]

@@ -48,7 +48,7 @@ def test_every_setting_is_documented_and_no_other(document: str) -> None:
 
 def test_every_setting_of_the_example_has_a_comment() -> None:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
-    for before, line in itertools.pairwise(lines):
+    for previous, line in itertools.pairwise(lines):
         if re.match(r"(# )?[A-Z][A-Z0-9_]+=", line):
-            assert before.startswith("# "), f"{line} has no comment above it"
-            assert not re.match(r"# [A-Z][A-Z0-9_]+=", before), f"{line} has no comment above it"
+            assert previous.startswith("# "), f"{line} has no comment above it"
+            assert not re.match(r"# [A-Z][A-Z0-9_]+=", previous), f"{line} has no comment above it"

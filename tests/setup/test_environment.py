@@ -26,11 +26,11 @@ def read(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Environm
 
 
 def load_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The settings as a new process would read them; Django keeps the ones it has."""
+    """The settings as a new process would read them. Django's own settings do not change."""
     for name in [name for name in sys.modules if name.startswith("veoapp.settings")]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.MonkeyPatch.context() as loading:
-        loading.setattr(veoapp, "settings", None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(veoapp, "settings", None)
         return dict(vars(importlib.import_module("veoapp.settings")))
 
 
@@ -77,7 +77,7 @@ def test_blanks_in_lists_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("value", ["TRUE", "yes", "on", "1"])
-def test_true_has_several_spellings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_several_spellings_mean_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert read(tmp_path, f"DEBUG={value}", monkeypatch).bool("DEBUG", default=False) is True
 
 
@@ -143,9 +143,9 @@ def test_commands_use_the_ports_of_the_last_run(
 ) -> None:
     first = checkout(DEBUG="true", PORT="8411", SANDBOX_PORT="8412")
     save_ports(first["PORTS_FILE"], port=first["PORT"], sandbox_port=first["SANDBOX_PORT"])
-    later = checkout(DEBUG="true")
-    assert (later["APP_URL"], later["SANDBOX_URL"]) == ("http://127.0.0.1:8411", "http://127.0.0.1:8412")
-    assert checkout(DEBUG="true", PORT="8500")["PORT"] == 8500, "an explicit port wins"
+    second = checkout(DEBUG="true")
+    assert (second["APP_URL"], second["SANDBOX_URL"]) == ("http://127.0.0.1:8411", "http://127.0.0.1:8412")
+    assert checkout(DEBUG="true", PORT="8500")["PORT"] == 8500, "an explicit port is used"
     assert checkout(DEBUG="false")["PORT"] == 8000, "production ignores the saved ports"
 
 

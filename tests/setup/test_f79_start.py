@@ -37,7 +37,7 @@ def run_python(folder: Path, keys: str, *command: str) -> "subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a database that holds a provider key, encrypted with the key `a`."""
+    """A folder with a database that contains a provider key, encrypted with the key `a`."""
     folder = tmp_path_factory.mktemp("product")
     assert run_python(folder, OLD, "-c", WEB).stdout == "web is up\n", "without tables there is nothing to check"
     for command in (("migrate", "-v0"), ("shell", "-v0", "-c", ADD_KEY)):
@@ -58,9 +58,9 @@ def test_f79_neither_web_nor_worker_starts_without_the_encryption_key(folder: Pa
 def test_f79_migrating_and_rotating_keys_still_work(folder: Path, tmp_path: Path) -> None:
     folder = copytree(folder, tmp_path / "copy")
     assert run_python(folder, NEW, "manage.py", "migrate", "-v0").returncode == 0
-    refused = run_python(folder, NEW, "manage.py", "rotate_keys")
-    assert refused.returncode == 1
-    assert "the key 'a' is not in FIELD_ENCRYPTION_KEYS" in refused.stderr
+    result = run_python(folder, NEW, "manage.py", "rotate_keys")
+    assert result.returncode == 1
+    assert "the key 'a' is not in FIELD_ENCRYPTION_KEYS" in result.stderr
     assert run_python(folder, f"{NEW},{OLD}", "-c", WEB).stdout == "web is up\n"
     assert "1 sealed anew" in run_python(folder, f"{NEW},{OLD}", "manage.py", "rotate_keys").stdout
     assert run_python(folder, NEW, "-c", WEB).stdout == "web is up\n"

@@ -1,4 +1,4 @@
-"""The launcher of `make run`: prefixes, restarts, and stopping every process."""
+"""The launcher of `make run`: line prefixes, restarts, and stopping every process."""
 
 import signal
 import socket
@@ -23,7 +23,7 @@ programs = [
     Program(name, [sys.executable, "-c", code], lambda name=name: {ready}, 36, is_essential=name == "web")
     for name, code in {codes!r}.items()
 ]
-launcher = Launcher(programs, on_all_ready=lambda: launcher.print_line("ALL ANSWER"))
+launcher = Launcher(programs, on_all_ready=lambda: launcher.print_line("ALL READY"))
 sys.exit(launcher.run())
 """
 SLEEP = "import time; print('up', flush=True); time.sleep(60)"
@@ -59,7 +59,11 @@ class Terminal:
             time.sleep(0.05)
 
     def list_descendants(self) -> list[psutil.Process]:
-        return [each for each in psutil.Process(self.process.pid).children(recursive=True) if "-c" in each.cmdline()]
+        return [
+            process
+            for process in psutil.Process(self.process.pid).children(recursive=True)
+            if "-c" in process.cmdline()
+        ]
 
 
 Start = Callable[..., Terminal]
@@ -89,7 +93,7 @@ def test_lines_begin_with_the_name_of_their_program(start: Start) -> None:
     terminal = start(web=SLEEP, worker=SLEEP)
     terminal.wait_for("web    | up\n")
     terminal.wait_for("worker | up\n")
-    terminal.wait_for("ALL ANSWER\n")
+    terminal.wait_for("ALL READY\n")
 
 
 def test_ctrl_c_stops_everything_within_seconds(start: Start) -> None:
@@ -121,7 +125,7 @@ def test_a_second_ctrl_c_kills_programs_that_ignore_sigterm(start: Start) -> Non
 
 def test_no_program_outlives_a_killed_launcher(start: Start) -> None:
     terminal = start(web=SLEEP, worker=SLEEP)
-    terminal.wait_for("ALL ANSWER")
+    terminal.wait_for("ALL READY")
     processes = terminal.list_descendants()
     terminal.process.kill()
     terminal.process.wait(5)
@@ -129,10 +133,10 @@ def test_no_program_outlives_a_killed_launcher(start: Start) -> None:
 
 
 def test_a_killed_worker_is_restarted(start: Start, tmp_path: Path) -> None:
-    once = f"import os, pathlib, signal, time; p = pathlib.Path({str(tmp_path / 'died')!r}); "
-    once += "again = p.exists(); p.touch(); print('again' if again else 'first', flush=True); "
-    once += "time.sleep(60) if again else os.kill(os.getpid(), signal.SIGKILL)"
-    terminal = start(web=SLEEP, worker=once)
+    dies_once = f"import os, pathlib, signal, time; p = pathlib.Path({str(tmp_path / 'died')!r}); "
+    dies_once += "again = p.exists(); p.touch(); print('again' if again else 'first', flush=True); "
+    dies_once += "time.sleep(60) if again else os.kill(os.getpid(), signal.SIGKILL)"
+    terminal = start(web=SLEEP, worker=dies_once)
     terminal.wait_for("worker was killed by SIGKILL; starting it again in 1 s.")
     terminal.wait_for("worker | again")
 
@@ -144,12 +148,12 @@ def test_a_web_server_that_cannot_start_stops_everything(start: Start) -> None:
     assert "web ended with exit code 3 before it could answer: the lines above say why." in terminal.text()
 
 
-def test_a_taken_port_is_found_before_anything_starts() -> None:
+def test_a_taken_port_is_reported_before_anything_starts() -> None:
     port = free_port()
     require_free_port(port)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", port))
-        other.listen()
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", port))
+        server.listen()
         with pytest.raises(PortTaken, match=f"port {port} is taken"):
             require_free_port(port)
         assert find_free_port(port) > port

@@ -11,7 +11,7 @@ RUNTIME, DEV = "requirements.lock", "requirements-dev.lock"
 REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==(\S+)(?: ; ([^\\]*))?", flags=re.MULTILINE)
 
 
-def canonical(name: str) -> str:
+def normalise_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -21,7 +21,7 @@ def read_lock(lock: str) -> str:
 
 def list_pins(lock: str) -> set[tuple[str, str]]:
     """Name and version of every package in a lock."""
-    return {(canonical(name), version) for name, version, _ in REQUIREMENT.findall(read_lock(lock))}
+    return {(normalise_name(name), version) for name, version, _ in REQUIREMENT.findall(read_lock(lock))}
 
 
 def list_dependencies(*, dev: bool) -> set[str]:
@@ -30,7 +30,7 @@ def list_dependencies(*, dev: bool) -> set[str]:
     lines = list(project["project"]["dependencies"])
     if dev:
         lines += project["dependency-groups"]["dev"]
-    return {canonical(re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0]) for line in lines}
+    return {normalise_name(re.split(r"[\[<>=!~; ]", line, maxsplit=1)[0]) for line in lines}
 
 
 @pytest.mark.parametrize(("lock", "dev"), [(RUNTIME, False), (DEV, True)])
@@ -45,9 +45,9 @@ def test_the_dev_lock_includes_the_runtime_lock_at_the_same_versions() -> None:
 
 @pytest.mark.parametrize("lock", [RUNTIME, DEV])
 def test_every_package_has_its_hashes(lock: str) -> None:
-    blocks = re.split(r"\n(?=[A-Za-z0-9])", read_lock(lock).strip())
-    assert blocks
-    assert [block.splitlines()[0] for block in blocks if "--hash=sha256:" not in block] == []
+    packages = re.split(r"\n(?=[A-Za-z0-9])", read_lock(lock).strip())
+    assert packages
+    assert [package.splitlines()[0] for package in packages if "--hash=sha256:" not in package] == []
 
 
 @pytest.mark.parametrize("lock", [RUNTIME, DEV])

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# Ids and sizes. Task ids are UUIDs and field ids are words, which localisation does not change.
+# Ids and sizes. Task ids are UUIDs and field ids are text, which localisation does not change.
 NUMBER = r"(?:pk|id|\w+_id|width|height)"
 NOT_NUMBERS = r"(?!task\.|row\.task\.|video\.|slot\.image\.pk|[\w.]*auto_id)"
 LOCALISED = re.compile(r'="[^"]*\{\{ *' + NOT_NUMBERS + r"[\w.]+\." + NUMBER + r" *\}\}")

@@ -10,7 +10,7 @@ TOP_LEVEL = {
     *("manage.py", "pyproject.toml", "veoapp", "accounts", "billing", "videos", "templates", "tests", "README.md"),
     *("requirements.lock", "requirements-dev.lock", "Makefile", "LICENSE", "CHANGELOG.md"),
 }
-# Joined here, so that this file does not contain the names either.
+# Joined at run time, because this file must not contain the names either.
 REGISTRIES = tuple(
     ".".join(parts)
     for parts in (("pypi", "org"), ("pythonhosted", "org"), ("npmjs", "org"), ("npmjs", "com"), ("jsdelivr", "net"))
@@ -24,17 +24,17 @@ def list_tracked_files() -> list[str]:
     return [name for name in result.stdout.split("\0") if name]
 
 
-def test_the_top_level_is_closed() -> None:
+def test_the_top_level_contains_only_listed_files() -> None:
     names = {path.partition("/")[0] for path in list_tracked_files()}
     assert {name for name in names if not name.startswith(".")} - TOP_LEVEL == set()
 
 
 def test_no_file_names_a_package_registry() -> None:
-    named = []
+    matches = []
     for path in list_tracked_files():
         content = (ROOT / path).read_bytes()
-        named += [f"{path}: {host}" for host in REGISTRIES if host.encode() in content]
-    assert named == []
+        matches += [f"{path}: {host}" for host in REGISTRIES if host.encode() in content]
+    assert matches == []
 
 
 def test_the_version_is_in_the_changelog() -> None:
@@ -46,7 +46,7 @@ def test_no_local_file_is_committed() -> None:
     assert [path for path in list_tracked_files() if path == ".env" or path.startswith(("var/", ".venv/"))] == []
 
 
-def test_the_hooks_before_a_commit_are_the_checks() -> None:
+def test_the_hooks_before_a_commit_run_the_same_checks_as_ci() -> None:
     checks = re.findall(r"^step (\S+)", (ROOT / ".ci" / "check").read_text(encoding="utf-8"), re.MULTILINE)
     hooks = re.findall(r"entry: sh \.ci/check (\S+)", (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
     assert len(checks) >= 8

@@ -35,13 +35,13 @@ def debug(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["PORT", "SANDBOX_PORT"])
-def test_a_taken_port_is_reported_with_another_port(name: str) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
-        others = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
-        result = run(**{**others, name: str(port)})
+def test_a_taken_port_is_reported_and_a_free_one_suggested(name: str) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        free_ports = {"PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}
+        result = run(**{**free_ports, name: str(port)})
     assert result.returncode == 1
     assert result.stderr.startswith(f"CommandError: Port {port} is taken by another program")
     assert f"`make run {name}=" in result.stderr
@@ -53,7 +53,7 @@ def test_two_servers_cannot_share_a_port() -> None:
     assert "PORT and SANDBOX_PORT are the same" in run(PORT=port, SANDBOX_PORT=port).stderr
 
 
-def test_a_database_that_does_not_answer_is_reported_in_one_sentence() -> None:
+def test_an_unavailable_database_is_reported_in_one_sentence() -> None:
     url = "postgres://veoapp@/veoapp?host=/no/such/place"
     result = run(DATABASE_URL=url, PORT=str(free_port()), SANDBOX_PORT=str(free_port()))
     assert result.returncode == 1
@@ -68,14 +68,14 @@ def test_the_worker_can_be_left_out_to_run_it_elsewhere(
 ) -> None:
     started: list[str] = []
 
-    class Recorder:
+    class FakeLauncher:
         def __init__(self, programs: list[Program], on_all_ready: object) -> None:
             started.extend(program.name for program in programs)
 
         def run(self) -> int:
             return 0
 
-    monkeypatch.setattr(run_command, "Launcher", Recorder)
+    monkeypatch.setattr(run_command, "Launcher", FakeLauncher)
     monkeypatch.setattr(run_command.Command, "_prepare", lambda self: None)
     settings.PORT, settings.SANDBOX_PORT = free_port(), free_port()
     call_command("run", *options, stdout=io.StringIO())

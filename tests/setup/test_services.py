@@ -20,12 +20,14 @@ from tests.s3 import S3
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("round_", [1, 2])
-def test_a_transactional_test_starts_with_an_empty_ledger_and_the_migrations_prices(alice: User, round_: int) -> None:
+@pytest.mark.parametrize("repetition", [1, 2])
+def test_a_transactional_test_starts_with_an_empty_ledger_and_the_migrations_prices(
+    alice: User, repetition: int
+) -> None:
     assert Price.objects.exists()
-    assert cache.get("round") is None
+    assert cache.get("repetition") is None
     assert ledger.balance_of(alice) == 0
-    cache.set("round", round_)
+    cache.set("repetition", repetition)
     give_credits(alice, 10)
     Price.objects.all().delete()
 
@@ -47,7 +49,7 @@ def test_postgres_tests_run_on_postgres() -> None:
     assert connection.vendor == "postgresql"
 
 
-def test_a_mail_arrives_at_the_smtp_server(smtp_server: Mailbox) -> None:
+def test_an_e_mail_arrives_at_the_smtp_server(smtp_server: Mailbox) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = "a@example.com", "b@example.com", "Bonjour"
     message.set_content("été")
@@ -91,22 +93,22 @@ def test_a_missing_postgresql_fails_in_ci_and_is_reported_elsewhere(
 
 
 @pytest.mark.parametrize("binaries", ["system", "wheel"])
-def test_a_postgresql_server_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch, binaries: str) -> None:
+def test_a_postgresql_server_removes_its_folder(monkeypatch: pytest.MonkeyPatch, binaries: str) -> None:
     if binaries == "wheel":
         monkeypatch.setattr(postgres, "_system_binaries", lambda: None)
     server = postgres.start()
-    home = Path(server.url.partition("?host=")[2])
-    with psycopg.connect(server.url.replace("postgres:", "postgresql:", 1)) as link:
-        assert link.execute("SELECT 1").fetchone() == (1,)
+    folder = Path(server.url.partition("?host=")[2])
+    with psycopg.connect(server.url.replace("postgres:", "postgresql:", 1)) as server_connection:
+        assert server_connection.execute("SELECT 1").fetchone() == (1,)
     server.stop()
-    assert not home.exists()
+    assert not folder.exists()
 
 
 @pytest.mark.browser
 def test_a_browser_plays_h264(browser: Browser) -> None:
     page = browser.new_page()
-    answer = page.evaluate(
+    support = page.evaluate(
         """document.createElement("video").canPlayType('video/mp4; codecs="avc1.64001F, mp4a.40.2"')"""
     )
-    assert answer == "probably"
+    assert support == "probably"
     page.close()

@@ -1,4 +1,4 @@
-"""The structure that a newcomer relies on: few packages on the first level, no cycle, no long file, a map that is true."""
+"""The structure of the code: few packages on the first level, no cycle, no long file, and a correct map in the README."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 from tests.services import ROOT
 
 APPS = ("accounts", "billing", "videos", "veoapp")
-MOST_ENTRIES, MOST_LEVELS, MOST_EDGES, MOST_LINES = 22, 10, 90, 300
+MAX_ENTRIES, MAX_LEVELS, MAX_EDGES, MAX_LINES = 22, 10, 90, 300
 
 
 @cache
@@ -18,7 +18,7 @@ def import_graph() -> grimp.ImportGraph:
     return grimp.build_graph(*APPS, include_external_packages=False)
 
 
-def first_level_imports(app: str) -> dict[str, set[str]]:
+def find_first_level_imports(app: str) -> dict[str, set[str]]:
     """Each entry of the app's first level with the entries it imports; migrations are left out."""
     graph = import_graph()
     entries = {entry for entry in graph.find_children(app) if not entry.endswith(".migrations")}
@@ -31,22 +31,22 @@ def first_level_imports(app: str) -> dict[str, set[str]]:
     return imports
 
 
-def levels(imports: dict[str, set[str]]) -> dict[str, int]:
+def compute_levels(imports: dict[str, set[str]]) -> dict[str, int]:
     """The level of each entry: one above the highest that it imports. Fails on a cycle."""
-    found: dict[str, int] = {}
-    while len(found) < len(imports):
-        ready = {entry for entry, targets in imports.items() if entry not in found and targets <= found.keys()}
-        assert ready, f"a cycle among {sorted(imports.keys() - found.keys())}"
-        found |= {entry: 1 + max((found[target] for target in imports[entry]), default=0) for entry in ready}
-    return found
+    levels: dict[str, int] = {}
+    while len(levels) < len(imports):
+        ready = {entry for entry, targets in imports.items() if entry not in levels and targets <= levels.keys()}
+        assert ready, f"a cycle among {sorted(imports.keys() - levels.keys())}"
+        levels |= {entry: 1 + max((levels[target] for target in imports[entry]), default=0) for entry in ready}
+    return levels
 
 
 @pytest.mark.parametrize("app", APPS)
 def test_the_first_level_of_an_app_fits_on_one_screen(app: str) -> None:
-    imports = first_level_imports(app)
-    assert len(imports) <= MOST_ENTRIES
-    assert sum(map(len, imports.values())) <= MOST_EDGES
-    assert max(levels(imports).values()) <= MOST_LEVELS
+    imports = find_first_level_imports(app)
+    assert len(imports) <= MAX_ENTRIES
+    assert sum(map(len, imports.values())) <= MAX_EDGES
+    assert max(compute_levels(imports).values()) <= MAX_LEVELS
 
 
 def test_no_python_file_is_longer_than_300_lines() -> None:
@@ -57,7 +57,7 @@ def test_no_python_file_is_longer_than_300_lines() -> None:
         for name in names
         if name and "/migrations/" not in name
     }
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
 
 
 def test_the_map_in_the_readme_names_files_that_exist() -> None:

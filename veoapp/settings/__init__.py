@@ -7,7 +7,8 @@
 - `files`: where files are stored, and how much disk space stays free.
 - `accounts`, `base`, `database`, `localization`, `logs`, `mail`, `security`: as their names say.
 
-How often a download is retried and when it gives up are constants, not settings: see `videos.pipeline.download_rows`.
+Constants rather than settings: how long a video may stay in each status and when a download gives up
+(`videos.lifecycle.deadlines`), and the waits between two attempts of a download (`videos.pipeline.download_rows`).
 
 No module here imports an application. `.env.example` and the README document every name; a test compares them.
 """

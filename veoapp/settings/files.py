@@ -13,7 +13,7 @@ STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "veoapp" / "static"]
 MEDIA_ROOT = Path(env.str("MEDIA_ROOT", default=str(VAR_DIR / "media")))
 # Downloads are written to this folder, checked, then moved into storage. On the same disk as MEDIA_ROOT the move is a
-# rename. When downloads are retried is not a setting: see `videos.pipeline.download_rows`.
+# rename. The retries of downloads are not settings: see `videos.pipeline.download_rows`.
 INCOMING_ROOT = Path(env.str("INCOMING_ROOT", default=str(MEDIA_ROOT / ".incoming")))
 # Downloads wait while less disk space than this would stay free.
 DISK_RESERVE_MB = env.int("DISK_RESERVE_MB", default=1024)

@@ -1,6 +1,6 @@
 """The schema of a new database as text, independent of how the migrations build it.
 
-`describe(connection)` lists columns, constraints, indexes, triggers and trigger functions, one a line and sorted.
+`describe(connection)` lists columns, constraints, indexes, triggers and trigger functions, one on each line, sorted.
 `postgresql.txt` and `sqlite.txt` contain the expected lines.
 """
 
@@ -16,17 +16,17 @@ APPS = ("accounts_", "billing_", "videos_")
 GENERATED_HASH = re.compile(r"_[0-9a-f]{8}(?=_|\b)")
 
 
-def expected(vendor: str) -> list[str]:
+def read_expected(vendor: str) -> list[str]:
     return (FOLDER / f"{vendor}.txt").read_text(encoding="utf-8").splitlines()
 
 
 def describe(connection: BaseDatabaseWrapper) -> list[str]:
     """The schema of our tables in this database, as sorted lines."""
-    lines = _postgresql(connection) if connection.vendor == "postgresql" else _sqlite(connection)
+    lines = _describe_postgresql(connection) if connection.vendor == "postgresql" else _describe_sqlite(connection)
     return sorted(" ".join(GENERATED_HASH.sub("_#", line).split()) for line in lines)
 
 
-def _postgresql(connection: BaseDatabaseWrapper) -> Iterator[str]:
+def _describe_postgresql(connection: BaseDatabaseWrapper) -> Iterator[str]:
     statements = {
         "column": """
             SELECT table_name, column_name || ' ' || data_type || coalesce('(' || character_maximum_length || ')', '')
@@ -50,7 +50,7 @@ def _postgresql(connection: BaseDatabaseWrapper) -> Iterator[str]:
                     yield f"{table}: {kind} {definition}"
 
 
-def _sqlite(connection: BaseDatabaseWrapper) -> Iterator[str]:
+def _describe_sqlite(connection: BaseDatabaseWrapper) -> Iterator[str]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT type, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         for kind, table, sql in cursor.fetchall():
@@ -65,12 +65,12 @@ def _sqlite(connection: BaseDatabaseWrapper) -> Iterator[str]:
 
 def _split_at_commas(text: str) -> Iterator[str]:
     """The parts of a list in SQL, not split inside parentheses and quotes."""
-    depth, quoted, start = 0, "", 0
+    depth, quote, start = 0, "", 0
     for position, character in enumerate(text):
-        if quoted:
-            quoted = "" if character == quoted else quoted
+        if quote:
+            quote = "" if character == quote else quote
         elif character in "'\"":
-            quoted = character
+            quote = character
         elif character in "()":
             depth += 1 if character == "(" else -1
         elif character == "," and depth == 0:
