@@ -79,7 +79,7 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
         with transaction.atomic():
             for user in users:
                 user_holds.hold(
-                    user=user, code=user_holds.Code.PERSON, actor=acting_operator(request), **form.cleaned_data
+                    user=user, code=user_holds.Code.OPERATOR, actor=acting_operator(request), **form.cleaned_data
                 )
                 self.log_change(request, user, f"new videos held: {form.cleaned_data['reason']}")
         for user in users:

@@ -1,7 +1,7 @@
-"""Alerts about single jobs: one alert each while they are few, and one grouped alert for the others of their kind.
+"""Alerts about single jobs. A kind has at most MAX_SEPARATE of them; one grouped alert stands for all further jobs.
 
-Each grouped job has a row (`GatheredCause`), so that the number in the grouped alert is exact. The grouped alert is
-resolved with the last of its jobs, or by an operator.
+A `GatheredCause` is the row of one job in a grouped alert. The rows are counted, so that the number in the alert is
+exact. The grouped alert is resolved when the last of its jobs is, or by an operator.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,8 @@ from accounts.seams import clock
 from billing.alerts import services as alerts
 from billing.models import Alert, GatheredCause
 
-# Open alerts of a kind before the next ones are grouped. Concurrent processes may exceed it by one each.
+# Maximum number of open alerts of a kind about single jobs; later ones are grouped. Each concurrent process may add one
+# more.
 MAX_SEPARATE = 10
 
 
@@ -25,7 +26,10 @@ def raise_job_alert(
     detail: str = "",
     facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raise an alert about the job with this reference; give a `cause` if the job may have several of this kind."""
+    """Raise an alert about the job with this reference.
+
+    Pass a `cause` if a job can have several alerts of this kind; by default the cause is the reference.
+    """
     cause = cause or reference
     with transaction.atomic():
         if _is_separate(kind, cause):
@@ -41,23 +45,23 @@ def raise_job_alert(
 
 def resolve_job_alerts(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
     """Resolve the alerts of these kinds about one job."""
-    of_job = {"kind__in": list(kinds), "reference": reference}
-    for kind, cause in Alert.objects.filter(resolved_at=None, **of_job).values_list("kind", "cause"):
+    job_filter = {"kind__in": list(kinds), "reference": reference}
+    for kind, cause in Alert.objects.filter(resolved_at=None, **job_filter).values_list("kind", "cause"):
         alerts.resolve_alerts(Alert.Kind(kind), cause=cause)
-    gathered = GatheredCause.objects.filter(ended_at=None, **of_job)
+    grouped = GatheredCause.objects.filter(ended_at=None, **job_filter)
     # Always in the same order, so that two processes cannot deadlock.
-    for kind in sorted(set(gathered.values_list("kind", flat=True))):
+    for kind in sorted(set(grouped.values_list("kind", flat=True))):
         with transaction.atomic():
             list(Alert.objects.select_for_update().filter(kind=kind, cause=alerts.GROUP_CAUSE, resolved_at=None))
-            gathered.filter(kind=kind).update(ended_at=clock.now())
+            grouped.filter(kind=kind).update(ended_at=clock.now())
             _update_group(Alert.Kind(kind))
 
 
 def _is_separate(kind: Alert.Kind, cause: str) -> bool:
     if GatheredCause.objects.filter(kind=kind, cause=cause, ended_at=None).exists():
         return False
-    separate = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
-    return separate.filter(cause=cause).exists() or separate.count() < MAX_SEPARATE
+    separate_alerts = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
+    return separate_alerts.filter(cause=cause).exists() or separate_alerts.count() < MAX_SEPARATE
 
 
 def _update_group(kind: Alert.Kind) -> None:

@@ -1,9 +1,10 @@
 """The text of an alert: sentences with its figures and times, in the language and time zone of their reader.
 
-Code that raises an alert passes facts, which are plain JSON: `say` names the sentences where a kind has several, and
-`words` is text of others (the provider's, an error's), which is added unchanged. Amounts are strings
-(`formatting.format_plain`), times are ISO 8601 under names that end in `_at`, shares of one have names that end in
-`_share`, and `scope` names a budget's scope. The webhook sends the facts as they are, so their names must not change.
+Code that raises an alert passes facts, which are plain JSON. `say` lists the names of the sentences, if a kind has
+several. `words` is third-party text (from the provider or an exception), which is added unchanged. Amounts are strings
+(`formatting.format_plain`). Names that end in `_at` hold times in ISO 8601, and names that end in `_share` hold fractions
+between 0 and 1. `scope` is a budget's scope. The webhook sends the facts as they are, and stored alerts keep them, so no
+name of a fact or a sentence may change.
 """
 
 import re
@@ -24,7 +25,7 @@ from billing.models import Alert, Budget
 
 Facts = Mapping[str, Any]
 
-# By the names in `say`; a kind with a single sentence has it under its own name.
+# Keyed by the names in `say`; the sentence of a kind with only one has the name of the kind.
 SENTENCES: dict[str, Promise] = {
     "low_balance": gettext_lazy("%(balance)s provider credits are left; the warning threshold is %(threshold)s."),
     "critical_balance": gettext_lazy("%(balance)s provider credits are left; new videos stop at %(threshold)s."),
@@ -41,7 +42,7 @@ SENTENCES: dict[str, Promise] = {
     "budget_month": gettext_lazy(
         "%(scope)s: %(used)s of the month's %(limit)s provider credits are used. The next month begins on %(next_at)s."
     ),
-    # The spending monitor: what it saw, then how its stop ends.
+    # The spending monitor: first what was measured (`bar` is the limit), then how the pause ends.
     "usual_hour": gettext_lazy(
         "%(ordered)s provider credits were ordered this hour; %(usual)s are usual and the limit is %(bar)s."
     ),
@@ -57,7 +58,7 @@ SENTENCES: dict[str, Promise] = {
     ),
     "heals": gettext_lazy("It ends automatically at %(until_at)s."),
     "waits": gettext_lazy("It stays until an operator ends it."),
-    # The books, prices and the provider's balance.
+    # The books, prices and the provider's balance: `gone` is the missing amount, `seen` the measured cost.
     "unexplained_spend": gettext_lazy("%(gone)s provider credits are missing and no video explains them."),
     "unexplained_worst": gettext_lazy(
         "%(gone)s provider credits are missing and no video explains them. Most of them left between %(since_at)s and "
@@ -80,7 +81,7 @@ SENTENCES: dict[str, Promise] = {
     "worker_silent": gettext_lazy("No job was finished for %(silent_s)s seconds."),
     "no_room": gettext_lazy("Less than the reserve of %(reserve_mb)s MB is free on the disk."),
     "unreadable": gettext_lazy("A stored file cannot be opened."),
-    # Callbacks: how many are missing, then the likely reason.
+    # Callbacks: first how many are missing, then the likely reason.
     "callbacks_dry": gettext_lazy(
         "%(polled)s of the last %(verdicts)s results came from polling, not from a callback."
     ),
@@ -109,33 +110,33 @@ SENTENCES: dict[str, Promise] = {
 
 
 class AlertMessage(NamedTuple):
-    """Our sentences, and the text of others as it was recorded; either may be empty."""
+    """Our sentences, and the third-party text (the fact `words`) as it was recorded; either may be empty."""
 
     sentences: str
-    quote: str
+    third_party_text: str
 
     def __str__(self) -> str:
         return "\n".join(filter(None, self))
 
 
 def format_message(alert: Alert) -> AlertMessage:
-    """In the active language and time zone. An alert without usable facts shows its detail."""
+    """Return the message in the active language and time zone; an alert without usable facts shows its detail."""
     return _format_facts(alert.kind, alert.facts, formatting.format_moment) or AlertMessage("", alert.detail)
 
 
 def format_detail(alert: Alert) -> str:
-    """The message as a single text, for a line in a list."""
+    """Return the message as a single text, for a row of a list."""
     return str(format_message(alert))
 
 
 def format_english(kind: Alert.Kind, facts: Facts) -> str:
-    """For machines and logs: English, times in UTC; "" for facts that fit no sentence."""
+    """Return the text for machines and logs, in English with times in UTC; "" if the facts fit no sentence."""
     with translation.override("en"):
         return str(_format_facts(kind, facts, _format_utc) or "")
 
 
-def format_in_each_language(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
-    """The text by language code, for rows that store text instead of facts."""
+def format_in_all_languages(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
+    """Return the text by language code, for rows that store text instead of facts."""
     texts = {}
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
@@ -144,7 +145,10 @@ def format_in_each_language(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
 
 
 def _format_facts(kind: str, facts: Facts, format_time: Callable[[datetime], str]) -> AlertMessage | None:
-    """None for facts that fit no sentence: a page must not fail over facts that another release wrote."""
+    """Return the message, or None if the facts fit no sentence.
+
+    A page must not fail because of facts that another release wrote.
+    """
     if not facts:
         return None
     try:

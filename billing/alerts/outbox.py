@@ -1,12 +1,16 @@
-"""The only writer of alert deliveries: which notification goes to which address, and what became of it.
+"""The only writer of alert deliveries: which notification goes to which address, and whether it was sent.
 
-    raised    for each alert that is severe enough, once for each address; it says so if the alert is resolved by then
-    reopened  for a CRITICAL alert, at the earliest an hour after its last mail and only if it is still open then
+    raised    for each alert that is severe enough, once for each address; the mail says so if the alert is resolved by
+              the time it is sent
+    reopened  for a CRITICAL alert, at least an hour after its last mail and only if it is still open then
     resolved  for a CRITICAL alert that was reported
 
-A delivery is claimed for a while by a conditional update; if its worker dies, another one takes it. Two workers never
-send the same delivery. It can only be sent twice if a worker dies between sending and recording it, which is better than
-not sending it.
+A reopened alert uses the same delivery again. The field `round` counts how often the alert was reported with it: 1 for
+the first report, and one more each time that it is reopened.
+
+A worker claims a delivery for the time LEASE by a conditional update; if it dies, another worker claims it later. Two
+workers never send the same delivery at once. It is sent twice only if a worker dies between sending and recording, which
+is better than not sending it.
 """
 
 import logging
@@ -30,9 +34,9 @@ State = AlertDelivery.State
 
 SEVERITIES = (Alert.Severity.INFO, Alert.Severity.WARNING, Alert.Severity.CRITICAL)
 _SEVERITY_RANK = Case(*(When(alert__severity=severity, then=Value(rank)) for rank, severity in enumerate(SEVERITIES)))
-# The earliest repeated mail about a critical alert that opens and closes repeatedly.
+# Minimum time between two mails about a critical alert that keeps reopening.
 MIN_REPEAT_INTERVAL = timedelta(hours=1)
-# A claim expires after this time: its worker is considered dead.
+# A claim expires after this time, because its worker is considered dead.
 LEASE = timedelta(minutes=5)
 # Waits between attempts; after the last, about a day later, the delivery has failed.
 BACKOFF_S = (60, 300, 900, 3_600, 10_800, 21_600, 43_200)
@@ -40,16 +44,16 @@ ERROR_LENGTH = 300
 
 
 class Recipient(NamedTuple):
-    """Where notifications go: a mail address, or the webhook's host."""
+    """Where notifications go: an e-mail address, or the webhook's host."""
 
     channel: AlertDelivery.Channel
     address: str
 
 
 def list_recipients() -> list[Recipient]:
-    """All recipients of the settings."""
-    mails = dict.fromkeys(address.strip() for address in settings.COST_ALERT_EMAIL)
-    return [*(Recipient(Channel.EMAIL, address) for address in mails), *webhook_recipients()]
+    """All recipients in the settings."""
+    addresses = dict.fromkeys(address.strip() for address in settings.COST_ALERT_EMAIL)
+    return [*(Recipient(Channel.EMAIL, address) for address in addresses), *webhook_recipients()]
 
 
 def webhook_recipients() -> list[Recipient]:
@@ -66,40 +70,46 @@ def queue_raised(alert: Alert) -> None:
 
     A test alert is not queued: its command chooses the recipients.
     """
-    least = SEVERITIES.index(Alert.Severity(settings.ALERT_FROM_SEVERITY))
-    if alert.kind != Alert.Kind.TEST and SEVERITIES.index(Alert.Severity(alert.severity)) >= least:
-        _queue(alert.pk, Event.RAISED, list_recipients())
+    minimum = SEVERITIES.index(Alert.Severity(settings.ALERT_FROM_SEVERITY))
+    if alert.kind != Alert.Kind.TEST and SEVERITIES.index(Alert.Severity(alert.severity)) >= minimum:
+        _queue_deliveries(alert.pk, Event.RAISED, list_recipients())
 
 
 def queue_reopened(alert: Alert) -> None:
     """Notify again about a critical alert that was reopened, an hour after its last mail at the earliest."""
     if alert.severity != Alert.Severity.CRITICAL:
         return
-    sent = alert.deliveries.filter(event=Event.RAISED, state=State.SENT)
+    sent_deliveries = alert.deliveries.filter(event=Event.RAISED, state=State.SENT)
     at = clock.now()
-    for delivery in sent.order_by("pk"):
+    for delivery in sent_deliveries.order_by("pk"):
         due_at = max(at, (delivery.sent_at or at) + MIN_REPEAT_INTERVAL)
-        sent.filter(pk=delivery.pk).update(state=State.DUE, due_at=due_at, attempts=0, error="", round=F("round") + 1)
+        sent_deliveries.filter(pk=delivery.pk).update(
+            state=State.DUE, due_at=due_at, attempts=0, error="", round=F("round") + 1
+        )
 
 
 def queue_resolved(alert_id: int) -> None:
-    """Notify everyone who was told about a critical alert that it is resolved; drop what was not sent while snoozed."""
+    """Tell everyone who was notified of a critical alert that it is resolved.
+
+    Notifications that were held back because the alert is snoozed are deleted.
+    """
     alert = Alert.objects.select_for_update().get(pk=alert_id)
     raised = alert.deliveries.filter(event=Event.RAISED)
     if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
         raised.filter(state=State.DUE, sent_at=None).delete()
-    # The mail that it was reopened was not sent yet and is no longer needed.
-    repeated = raised.filter(state=State.DUE, sent_at__isnull=False)
-    repeated.update(state=State.SENT, round=F("round") - 1)
+    # The mail about the reopening was not sent yet and is no longer needed, so the previous report is the last one again.
+    unsent_repeats = raised.filter(state=State.DUE, sent_at__isnull=False)
+    unsent_repeats.update(state=State.SENT, round=F("round") - 1)
     if alert.severity == Alert.Severity.CRITICAL:
         for delivery in raised.filter(state=State.SENT):
-            _queue_over(delivery)
+            _queue_resolved_notice(delivery)
 
 
 def drop_superseded(alerts: QuerySet[Alert]) -> None:
-    """Cancel the pending notifications of alerts that a new entry replaces: the new entry is reported instead."""
+    """Cancel the pending notifications of alerts that a new alert replaces: the new one is reported instead."""
     pending = AlertDelivery.objects.filter(alert__in=alerts, state=State.DUE)
     pending.filter(sent_at=None).delete()
+    # The others were sent before and are pending again because of a reopening.
     pending.update(state=State.SENT)
 
 
@@ -112,9 +122,9 @@ def due_deliveries() -> QuerySet[AlertDelivery]:
 
 
 def claim_test_deliveries(alert: Alert, recipients: Iterable[Recipient]) -> list[AlertDelivery]:
-    """Deliveries that the caller sends at once, claimed so that no worker sends them: for a test by hand."""
+    """Deliveries that the caller sends itself, claimed so that no worker sends them. For a manual test."""
     with transaction.atomic():
-        _queue(alert.pk, Event.RAISED, recipients)
+        _queue_deliveries(alert.pk, Event.RAISED, recipients)
         return [delivery for delivery in alert.deliveries.order_by("pk") if claim_delivery(delivery)]
 
 
@@ -129,26 +139,29 @@ def claim_delivery(delivery: AlertDelivery) -> bool:
     return bool(claimed)
 
 
-def postpone_deliveries(deliveries: Iterable[AlertDelivery], *, for_: timedelta) -> None:
-    """Send these later: their address was sent too much just before."""
+def postpone_deliveries(deliveries: Iterable[AlertDelivery], *, delay: timedelta) -> None:
+    """Send these later: their address received too many mails recently."""
     ids = [delivery.pk for delivery in deliveries]
-    AlertDelivery.objects.filter(pk__in=ids, state=State.DUE).update(due_at=clock.now() + for_)
+    AlertDelivery.objects.filter(pk__in=ids, state=State.DUE).update(due_at=clock.now() + delay)
 
 
 def record_sent(delivery: AlertDelivery, *, at: datetime) -> None:
-    """Mark as sent; deliveries in one mail share `at`. Queues the next one if a critical alert was resolved meanwhile."""
+    """Mark a delivery as sent; deliveries in one mail share `at`.
+
+    If a critical alert was resolved while its mail was being sent, the mail about that is queued.
+    """
     with transaction.atomic():
         alert = Alert.objects.select_for_update().get(pk=delivery.alert_id)
         _claimed_row(delivery).update(state=State.SENT, sent_at=at, error="", round=delivery.round)
-        reported_open = delivery.event == Event.RAISED and delivery.alert.resolved_at is None
-        if reported_open and alert.resolved_at is not None and alert.severity == Alert.Severity.CRITICAL:
-            _queue_over(delivery)
+        was_reported_as_open = delivery.event == Event.RAISED and delivery.alert.resolved_at is None
+        if was_reported_as_open and alert.resolved_at is not None and alert.severity == Alert.Severity.CRITICAL:
+            _queue_resolved_notice(delivery)
 
 
-def record_failed(delivery: AlertDelivery, *, error: str, for_good: bool = False) -> None:
-    """Schedule the next attempt, or mark the delivery as failed after the last one or when it is `for_good`."""
+def record_failed(delivery: AlertDelivery, *, error: str, is_permanent: bool = False) -> None:
+    """Schedule the next attempt, or mark the delivery as failed if the error is permanent or no attempt is left."""
     row = _claimed_row(delivery).filter(state=State.DUE)
-    if for_good or delivery.attempts > len(BACKOFF_S):
+    if is_permanent or delivery.attempts > len(BACKOFF_S):
         row.update(state=State.FAILED, error=error[:ERROR_LENGTH])
         log.error("alert %s could not be delivered by %s: %s", delivery.alert_id, delivery.channel, error)
         return
@@ -157,12 +170,12 @@ def record_failed(delivery: AlertDelivery, *, error: str, for_good: bool = False
 
 
 def count_recent_mails(address: str, *, within: timedelta) -> int:
-    """How many mails this address was sent; a mail about several alerts counts once."""
+    """Count the mails sent to this address within that time; a mail about several alerts counts once."""
     return _recent_mails(address, within).order_by().values("sent_at").distinct().count()
 
 
 def recent_kinds(address: str, *, within: timedelta) -> set[str]:
-    """The kinds of alerts that this address was sent mails about."""
+    """The kinds of alerts that the mails to this address within that time were about."""
     return set(_recent_mails(address, within).values_list("alert__kind", flat=True))
 
 
@@ -175,7 +188,7 @@ def _claimed_row(delivery: AlertDelivery) -> QuerySet[AlertDelivery]:
     return AlertDelivery.objects.filter(pk=delivery.pk, attempts=delivery.attempts)
 
 
-def _queue(alert_id: int, event: AlertDelivery.Event, recipients: Iterable[Recipient]) -> None:
+def _queue_deliveries(alert_id: int, event: AlertDelivery.Event, recipients: Iterable[Recipient]) -> None:
     at = clock.now()
     AlertDelivery.objects.bulk_create(
         [AlertDelivery(alert_id=alert_id, event=event, due_at=at, **recipient._asdict()) for recipient in recipients],
@@ -183,16 +196,16 @@ def _queue(alert_id: int, event: AlertDelivery.Event, recipients: Iterable[Recip
     )
 
 
-def _queue_over(raised: AlertDelivery) -> None:
-    """Queue the mail that the alert is resolved, once for each time that it was reported."""
-    over, created = AlertDelivery.objects.get_or_create(
+def _queue_resolved_notice(raised: AlertDelivery) -> None:
+    """Queue the mail saying that the alert is resolved, once for each time that the alert was reported."""
+    notice, created = AlertDelivery.objects.get_or_create(
         alert_id=raised.alert_id,
         channel=raised.channel,
         address=raised.address,
-        event=Event.OVER,
+        event=Event.RESOLVED,
         defaults={"due_at": clock.now(), "round": raised.round},
     )
-    if not created and over.round < raised.round:
-        AlertDelivery.objects.filter(pk=over.pk).update(
+    if not created and notice.round < raised.round:
+        AlertDelivery.objects.filter(pk=notice.pk).update(
             state=State.DUE, due_at=clock.now(), attempts=0, error="", round=raised.round
         )

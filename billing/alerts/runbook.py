@@ -23,7 +23,7 @@ class RunbookEntry:
     """Texts for one kind of alert.
 
     `page` is the admin's name of the page where operators can act on the whole kind. An alert that is
-    `resolved_by_hand` reports an event, so only a person ends it.
+    `resolved_by_hand` reports an event, so only an operator can resolve it.
     """
 
     meaning: Promise
@@ -113,7 +113,7 @@ RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
         _VIDEOS,
         resolved_by_hand=True,
     ),
-    Kind.UNDOWNLOADED: RunbookEntry(
+    Kind.DOWNLOAD_FAILED: RunbookEntry(
         _("A video is ready at the provider but could not be downloaded yet."),
         _("Attempts continue. The provider keeps results for a few days only."),
         _("Read the last error on the video's page. Once it is fixed, retry the download there."),
@@ -145,7 +145,7 @@ RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
         _("A single restart is no reason to worry. If it repeats, check the machine's memory and the log."),
         resolved_by_hand=True,
     ),
-    Kind.BOOKS: RunbookEntry(
+    Kind.BOOKS_UNBALANCED: RunbookEntry(
         _("The books break one of their rules."),
         _("Nothing was changed. History is never edited."),
         _("Read the list of problems and correct each with a compensating entry. Ask a developer if one is unclear."),
@@ -212,7 +212,7 @@ RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
         _("Raise its price in credits, unless the loss is intended."),
         _PRICES,
     ),
-    Kind.CALLBACKS_DRY: RunbookEntry(
+    Kind.CALLBACKS_STOPPED: RunbookEntry(
         _("The provider's callbacks have stopped arriving."),
         _("Polling replaces them, so videos still arrive, only a little later."),
         _("Check that our callback address can be reached from outside."),
@@ -232,6 +232,7 @@ RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
 
 
 def runbook_entry(alert: Alert) -> RunbookEntry:
+    """The texts for the alert's kind."""
     return RUNBOOK[Alert.Kind(alert.kind)]
 
 
@@ -254,7 +255,7 @@ def action_path(alert: Alert) -> str:
 
 
 def describe_subject(alert: Alert) -> str:
-    """What the alert is about, as people know it: an account's label, a user's address, a video's short number."""
+    """What the alert is about, for people: an account's label, a user's e-mail address, a video's short number."""
     page, row = _find_row(alert)
     if page == "billing_provideraccount_change":
         return ProviderAccount.objects.filter(pk=row).values_list("label", flat=True).first() or alert.cause
@@ -263,9 +264,9 @@ def describe_subject(alert: Alert) -> str:
     if page == "accounts_user_change":
         return _describe_user(row)
     if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD):
-        # The sentences name every other scope; they show users by number only.
-        owner = _USER_SCOPE.match(alert.cause)
-        return _describe_user(owner["row"]) if owner else ""
+        # The message names all other scopes itself, but it names users by number only.
+        user_scope = _USER_SCOPE.match(alert.cause)
+        return _describe_user(user_scope["row"]) if user_scope else ""
     if alert.kind in (Kind.PRICE_CHANGED, Kind.NEGATIVE_MARGIN):
         parts = alert.cause.split(" ")
         return Item(*parts).name if len(parts) == len(Item._fields) else alert.cause
@@ -273,16 +274,16 @@ def describe_subject(alert: Alert) -> str:
 
 
 def _describe_user(row: str) -> str:
-    """The user's address, or the number once the account is deleted."""
+    """The user's e-mail address, or the number once the account is deleted."""
     address = User.objects.filter(pk=row, anonymised_at=None).values_list("email", flat=True).first()
     return address or gettext("User %(id)s") % {"id": row}
 
 
 def _find_row(alert: Alert) -> tuple[str, str]:
-    """The admin page's name and the row's id; empty when the alert is about no row."""
+    """The name of the admin page and the id of the row that the alert is about; empty if it is about no row."""
     for text in (alert.reference, alert.cause):
-        if found := _ROW_NAME.fullmatch(text):
-            return _PAGES[found["kind"]], found["row"]
+        if match := _ROW_NAME.fullmatch(text):
+            return _PAGES[match["kind"]], match["row"]
     return "", ""
 
 
@@ -290,7 +291,7 @@ def _find_row(alert: Alert) -> tuple[str, str]:
 _INTERNAL_CAUSES = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
 _USER_SCOPE = re.compile(r"user:(?P<row>[0-9]+):")
 
-# How causes and references name rows.
+# The form in which causes and references name rows.
 _ROW_NAME = re.compile(r"(?P<kind>video|user|provider account)[: ](?P<row>[0-9a-f-]+)")
 _PAGES = {
     "video": "videos_videotask_change",

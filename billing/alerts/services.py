@@ -1,8 +1,8 @@
-"""Raises, counts and resolves alerts to operators: one entry for each cause and window, however often it is triggered.
+"""Raises, counts and resolves alerts to operators: one alert for each cause and window, however often it is triggered.
 
-The first trigger creates an entry, later ones count it up, and it is resolved when its cause ends. If the cause returns
-within the window, the same entry is reopened; in a later window a new entry replaces it. `billing.alerts.outbox` queues
-the notifications.
+A window is a calendar hour, day or month in the site's time zone. The first trigger creates an alert, later ones increment
+its count, and it is resolved when its cause ends. If the cause returns within the window, the same alert is reopened; in
+a later window a new alert replaces it. `billing.alerts.outbox` queues the notifications.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import messages as alert_messages
 from billing.alerts import outbox as alert_outbox
-from billing.common.periods import window_at as window_of
+from billing.common.periods import window_at
 from billing.models import Alert, GatheredCause, Period
 
 Kind = Alert.Kind
@@ -41,10 +41,10 @@ SEVERITY = {
     Kind.UNCONFIRMED: Severity.WARNING,
     Kind.POSSIBLE_SPEND: Severity.WARNING,
     Kind.FORBIDDEN_ADDRESS: Severity.CRITICAL,
-    Kind.UNDOWNLOADED: Severity.WARNING,
+    Kind.DOWNLOAD_FAILED: Severity.WARNING,
     Kind.STORAGE: Severity.CRITICAL,
     Kind.WORKER: Severity.WARNING,
-    Kind.BOOKS: Severity.CRITICAL,
+    Kind.BOOKS_UNBALANCED: Severity.CRITICAL,
     Kind.BOOKS_LATE: Severity.WARNING,
     Kind.BUDGET_SOFT: Severity.WARNING,
     Kind.BUDGET_HARD: Severity.CRITICAL,
@@ -54,7 +54,7 @@ SEVERITY = {
     Kind.UNEXPLAINED_SPEND: Severity.WARNING,
     Kind.PRICE_CHANGED: Severity.WARNING,
     Kind.NEGATIVE_MARGIN: Severity.WARNING,
-    Kind.CALLBACKS_DRY: Severity.WARNING,
+    Kind.CALLBACKS_STOPPED: Severity.WARNING,
     Kind.SUMMARY_UNSENT: Severity.WARNING,
 }
 
@@ -69,16 +69,16 @@ def raise_alert(
     window: Period | str = Period.DAY,
     severity: Alert.Severity | None = None,
 ) -> Alert:
-    """Create an entry for this kind, cause and window, or count up the one that exists and replace its text.
+    """Create an alert for this kind, cause and window, or increment the existing one and replace its text.
 
-    The text is `facts`, which `billing.alerts.messages` has sentences for, or a `detail` from elsewhere. Windows are the
-    site's hours, days and months. In a transaction, the entry and its notifications are part of it.
+    The text is built from `facts` (see `billing.alerts.messages`), or given as `detail`. `window` is the period in which
+    the cause has one alert. The alert and its notifications are written in the caller's transaction, if there is one.
     """
     at = clock.now()
     cause = cause[:CAUSE_LENGTH]
-    key = f"{kind}:{cause}:{window}:{window_of(window, at).starts_at:%Y-%m-%dT%H%M}"
+    key = f"{kind}:{cause}:{window}:{window_at(window, at).starts_at:%Y-%m-%dT%H%M}"
     text = _text_fields(kind, detail, facts or {})
-    while not _count_up(key, at, text) and not _reopen(key, at, text):
+    while not _increment(key, at, text) and not _reopen(key, at, text):
         try:
             with transaction.atomic():
                 alert = Alert.objects.create(
@@ -95,7 +95,7 @@ def raise_alert(
                 alert_outbox.queue_raised(alert)
                 return alert
         except IntegrityError:
-            # Another process created the entry first, so this trigger is counted.
+            # Another process created the alert first, so this trigger increments it.
             continue
     return Alert.objects.get(window_key=key)
 
@@ -109,12 +109,12 @@ def resolve_alerts(kind: Alert.Kind, *, cause: str | None = None) -> int:
 
 
 def update_facts(kind: Alert.Kind, *, cause: str, facts: Mapping[str, Any]) -> None:
-    """Replace the text of an open alert without counting it up."""
+    """Replace the text of an open alert without incrementing its count."""
     Alert.objects.filter(kind=kind, cause=cause, resolved_at=None).update(**_text_fields(kind, "", facts))
 
 
 def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
-    """Acknowledge and resolve an alert for an operator, with all jobs it groups; False when it was resolved already."""
+    """Acknowledge and resolve an alert and all jobs that it groups, for an operator; False if it already was resolved."""
     acknowledge(alert_id=alert_id, actor=actor)
     with transaction.atomic():
         grouped_kinds = Alert.objects.filter(pk=alert_id, cause=GROUP_CAUSE).values("kind")
@@ -123,7 +123,7 @@ def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
 
 
 def acknowledge(*, alert_id: int, actor: User) -> bool:
-    """Mark an alert as seen by an operator; False when it was already."""
+    """Record that an operator acknowledged an alert; False if it already was."""
     return bool(
         Alert.objects.filter(id=alert_id, acknowledged_at=None).update(
             acknowledged_at=clock.now(), acknowledged_by=actor
@@ -132,7 +132,7 @@ def acknowledge(*, alert_id: int, actor: User) -> bool:
 
 
 def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
-    """Hide an open alert, and its successors in later windows, until then; it reappears automatically."""
+    """Hide an open alert, and its successors in later windows, until `until`; then it reappears automatically."""
     return bool(
         Alert.objects.filter(id=alert_id, resolved_at=None).update(
             snoozed_until=until, snoozed_by=actor, acknowledged_at=None, acknowledged_by=None
@@ -141,7 +141,7 @@ def snooze(*, alert_id: int, actor: User, until: datetime) -> bool:
 
 
 def waiting_condition(at: datetime) -> Q:
-    """Alerts that wait for an operator: open, not seen, not snoozed."""
+    """Alerts that wait for an operator: open, not acknowledged, not snoozed."""
     return Q(resolved_at=None, acknowledged_at=None) & ~snoozed_condition(at)
 
 
@@ -156,13 +156,13 @@ def _text_fields(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dic
     return {"detail": english[:DETAIL_LENGTH], "facts": facts} if english else {}
 
 
-def _count_up(key: str, at: datetime, text: dict[str, Any]) -> bool:
-    """One statement without a lookup, because floods of triggers pass through here."""
+def _increment(key: str, at: datetime, text: dict[str, Any]) -> bool:
+    """Increment the open alert in one statement without a lookup, because this may run very often."""
     return bool(Alert.objects.filter(window_key=key, resolved_at=None).update(count=F("count") + 1, last_at=at, **text))
 
 
 def _reopen(key: str, at: datetime, text: dict[str, Any]) -> bool:
-    """Reopen the resolved entry of this window and clear its acknowledgement; False when there is none."""
+    """Reopen the resolved alert of this window and clear its acknowledgement; False if there is none."""
     resolved = Alert.objects.filter(window_key=key, resolved_at__isnull=False)
     with transaction.atomic():
         reopened = resolved.update(
@@ -180,7 +180,7 @@ def _reopen(key: str, at: datetime, text: dict[str, Any]) -> bool:
 
 
 def _replace_earlier(alert: Alert) -> None:
-    """Resolve open entries of earlier windows with the same cause; the new alert inherits a snooze of theirs."""
+    """Resolve the open alerts of earlier windows with the same cause; the new alert inherits their snooze."""
     earlier = Alert.objects.filter(kind=alert.kind, cause=alert.cause, resolved_at=None).exclude(pk=alert.pk)
     snoozed = earlier.filter(snoozed_condition(alert.first_at)).order_by("-snoozed_until").first()
     if snoozed is not None:
@@ -198,7 +198,7 @@ def _resolve(alert_id: int) -> bool:
     return bool(resolved)
 
 
-# Alerts that the banner links to and acknowledges at once.
+# The banner links to and acknowledges at most this many alerts together.
 BANNER_LIMIT = 20
 
 
@@ -218,12 +218,12 @@ def list_banner_items(request: HttpRequest) -> list[BannerItem]:
     if not user.is_staff:
         return []
     critical = Alert.objects.filter(waiting_condition(clock.now()), severity=Alert.Severity.CRITICAL)
-    found = list(critical.order_by("-last_at").only("kind")[:BANNER_LIMIT])
+    listed = list(critical.order_by("-last_at").only("kind")[:BANNER_LIMIT])
     # Permissions cost queries, so they are checked only when there is something to show.
-    if not found or not user.has_perm("billing.change_alert") or not admin.site.has_permission(request):
+    if not listed or not user.has_perm("billing.change_alert") or not admin.site.has_permission(request):
         return []
     inbox = f"{reverse('admin:billing_alert_changelist')}?state=open&severity__exact=critical"
     return [
         BannerItem(alert.pk, alert.get_kind_display(), reverse("admin:billing_alert_change", args=[alert.pk]), inbox)
-        for alert in found
+        for alert in listed
     ]

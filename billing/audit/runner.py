@@ -146,9 +146,11 @@ def _run_checks(*, deep: bool, frequent: bool) -> AuditResult:
     if problems:
         log.error("the books have %d problems, first %s", len(problems), problems[0])
         text = "\n".join(map(str, sample_problems(problems, MAX_STORED_PROBLEMS)))
-        alerts.raise_alert(alerts.Kind.BOOKS, facts={"problems": len(problems), "words": text[:MAX_ALERT_TEXT]})
+        alerts.raise_alert(
+            alerts.Kind.BOOKS_UNBALANCED, facts={"problems": len(problems), "words": text[:MAX_ALERT_TEXT]}
+        )
     else:
-        alerts.resolve_alerts(alerts.Kind.BOOKS)
+        alerts.resolve_alerts(alerts.Kind.BOOKS_UNBALANCED)
     return AuditResult(problems, coverage)
 
 

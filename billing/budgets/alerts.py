@@ -17,25 +17,28 @@ KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
 
 
 def raise_spent_alert(state: State) -> None:
-    """Raise the alert for a window that turned a job away, unless the window still has room for other jobs."""
+    """Raise the alert for a window that had no room for a job, unless it still has room for the cheapest job."""
     if state.budget_key.startswith(f"{Subject.EACH_USER}:") or _is_reported(alerts.Kind.BUDGET_HARD, state):
         return
     for current in budget_usage.list_states(clock.database_now()):
         if (current.scope, current.window) == (state.scope, state.window) and current.is_spent:
             _raise_alert(alerts.Kind.BUDGET_HARD, current)
-            # The warning is superseded.
+            # The alert replaces the warning.
             alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT, cause=alert_cause(current))
 
 
 def update_alerts(at: datetime) -> None:
-    """Warn of windows that reached their warning share; resolve alerts of windows that ended, have room again or changed."""
-    limited = [state for state in budget_usage.list_states(at) if state.limit is not None]
+    """Warn about windows that reached their warning threshold; resolve alerts that no longer apply.
+
+    An alert no longer applies if its window ended or has room again, or if its limit was changed.
+    """
+    limited_states = [state for state in budget_usage.list_states(at) if state.limit is not None]
     for alert in Alert.objects.filter(kind__in=KINDS, resolved_at=None):
-        states = _matching_states(alert, limited)
+        states = _matching_states(alert, limited_states)
         is_hard = alert.kind == alerts.Kind.BUDGET_HARD
         if not any(state.is_spent if is_hard else state.is_soft for state in states):
             alerts.resolve_alerts(alerts.Kind(alert.kind), cause=alert.cause)
-    for state in limited:
+    for state in limited_states:
         if state.is_soft and not any(_is_reported(kind, state) for kind in KINDS):
             _raise_alert(alerts.Kind.BUDGET_SOFT, state)
 
@@ -56,7 +59,7 @@ def _is_reported(kind: alerts.Kind, state: State) -> bool:
 
 
 def _raise_alert(kind: alerts.Kind, state: State) -> None:
-    """Raise the one alert of the window, which reopens if it was resolved."""
+    """Raise the alert of the window; if it was resolved, it is reopened."""
     facts = {
         "say": [f"budget_{state.period}"],
         "scope": state.scope,

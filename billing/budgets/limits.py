@@ -1,7 +1,9 @@
 """Spending limits in provider credits: those set in the admin, otherwise those of the environment.
 
-A limit set in the admin replaces the one from the environment: empty means no limit, zero means that nothing may be
-spent. In the environment zero means no limit. Limits are read each time, so that a change applies as soon as it is saved.
+A limit applies to one scope and one period. The scope is all videos (`all`), one user (`user:5`) or one model
+(`model:veo3_fast`). A limit set in the admin replaces the one from the environment: empty means no limit, zero means
+that nothing may be spent. In the environment zero means no limit. Limits are read each time, so that a change applies as
+soon as it is saved.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,12 +19,16 @@ from billing.models import Budget, Period
 Subject = Budget.Subject
 
 ALL = "all"
+# The default warning threshold: the fraction of a limit from which on operators are warned and new jobs are slowed down.
 SOFT_SHARE = Decimal("0.8")
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How much may be spent in one window (None: no limit), from which share on it warns, and where it is set."""
+    """How much may be spent in one window, the warning threshold as a fraction of it, and where the limit is set.
+
+    `amount` is None if there is no limit.
+    """
 
     amount: Decimal | None
     soft_share: Decimal = SOFT_SHARE
@@ -36,7 +42,7 @@ def user_scope(user_id: int) -> str:
 
 
 def model_scope(model: str) -> str:
-    """The scope of one model's cost."""
+    """The scope of one model's spending."""
     return f"{Subject.MODEL}:{model}"
 
 
@@ -56,7 +62,7 @@ def set_limit(
     model: str = "",
     actor: User | None,
 ) -> Budget:
-    """Set a limit, replacing the one in force."""
+    """Set a limit in the admin, replacing the one set before."""
     budget, _ = Budget.objects.update_or_create(
         key=limit_key(subject=subject, period=period, user_id=user.pk if user else None, model=model),
         defaults={"limit": limit, "soft_share": soft_share, "changed_at": clock.now(), "changed_by": actor},
@@ -88,8 +94,8 @@ def environment_limits() -> dict[str, Limit]:
 def limits_for(scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
     """The limits in force for these scopes, by (scope, period). One query."""
     scopes = list(scopes)
-    wanted = {key for scope in scopes for period in Period.values for key in _candidate_keys(scope, period)}
-    return resolve_limits(effective_limits(Budget.objects.filter(key__in=wanted)), scopes)
+    keys = {key for scope in scopes for period in Period.values for key in _candidate_keys(scope, period)}
+    return resolve_limits(effective_limits(Budget.objects.filter(key__in=keys)), scopes)
 
 
 def effective_limits(budgets: Iterable[Budget]) -> dict[str, Limit]:
@@ -100,7 +106,7 @@ def effective_limits(budgets: Iterable[Budget]) -> dict[str, Limit]:
 
 
 def resolve_limits(limits: Mapping[str, Limit], scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
-    """The limits in force for these scopes, by (scope, period), chosen from limits by key."""
+    """Choose the limits in force for these scopes, by (scope, period), from `limits` by key."""
     return {
         (scope, period): next((limits[key] for key in _candidate_keys(scope, period) if key in limits), Limit(None))
         for scope in scopes
@@ -109,8 +115,8 @@ def resolve_limits(limits: Mapping[str, Limit], scopes: Iterable[str]) -> dict[t
 
 
 def _candidate_keys(scope: str, period: str) -> list[str]:
-    """Keys of the budgets that may limit a window, the most specific first."""
-    own = [f"{scope}:{period}"]
+    """Keys of the limits that may apply to a window, the most specific first."""
+    keys = [f"{scope}:{period}"]
     if scope.startswith(f"{Subject.USER}:"):
-        own.append(limit_key(subject=Subject.EACH_USER, period=period))
-    return own
+        keys.append(limit_key(subject=Subject.EACH_USER, period=period))
+    return keys

@@ -1,8 +1,9 @@
-"""Slows new jobs down before a budget stops them: past the warning share, the rest of a limit is released over time.
+"""Slows new jobs down before a budget stops them.
 
-At the start of a window jobs may use the warning share; the rest is released evenly until its end. An early rush is thus
-slowed down instead of stopping all work until the next window. Only budgets for all videos are paced: users may spend
-their own limit at any time.
+At the start of a window (the hour, day or month of a budget) jobs may use the limit up to the warning threshold
+(`soft_share`, usually 80 %). The remainder is released evenly until the end of the window. Early heavy use is thus slowed
+down instead of stopping all work until the next window. Only budgets for all videos are paced: users may spend their own
+limit at any time.
 """
 
 from collections.abc import Iterable
@@ -16,12 +17,12 @@ from billing.budgets.limits import ALL
 from billing.budgets.state import State
 
 ONE = Decimal(1)
-# A rest for fewer jobs than this is not paced: the first jobs get it.
+# If the remainder is enough for fewer jobs than this, it is not paced.
 MIN_PACED_JOBS = 2
 
 
 def paced_allowance(state: State, at: datetime) -> Decimal | None:
-    """How much of this window may be used by now, in provider credits; None when it is not paced."""
+    """How much of this window's limit may be used by now, in provider credits; None if the window is not paced."""
     if not settings.BUDGET_PACING or state.scope != ALL or state.limit is None:
         return None
     elapsed = Decimal((at - state.window.starts_at).total_seconds()) / Decimal(state.window.length_s)
@@ -31,26 +32,29 @@ def paced_allowance(state: State, at: datetime) -> Decimal | None:
 def earliest_start(
     state: State, provider_credits: Decimal, at: datetime, *, ahead: Decimal = Decimal(0)
 ) -> datetime | None:
-    """When a job of this cost may start, after those `ahead`; None: now, or never because of the limit itself."""
+    """When a job of this cost may start, after waiting jobs worth `ahead` provider credits. None if pacing does not delay it.
+
+    Pacing delays neither a job that may start now nor a job that exceeds the limit itself.
+    """
     allowance = paced_allowance(state, at)
     needed = state.used + ahead + provider_credits
     if allowance is None or state.limit is None or needed <= allowance or needed > state.limit:
         return None
     if state.limit * (ONE - state.soft_share) < MIN_PACED_JOBS * provider_credits:
         return None
-    # The warning share is below one here, or the whole limit would have been allowed.
+    # `soft_share` is below 1 here; otherwise the allowance would have been the whole limit.
     elapsed = (needed / state.limit - state.soft_share) / (ONE - state.soft_share)
     seconds = ceil(elapsed * Decimal(state.window.length_s))
     return min(state.window.starts_at + timedelta(seconds=seconds), state.window.ends_at)
 
 
 def slowed_until(states: Iterable[State], provider_credits: Decimal, at: datetime) -> datetime | None:
-    """When every window allows this cost; None when none of them delays it."""
-    times = [until for state in states if (until := earliest_start(state, provider_credits, at)) is not None]
-    return max(times, default=None)
+    """When pacing allows this cost in every window; None if no window delays it."""
+    start_times = [start for state in states if (start := earliest_start(state, provider_credits, at)) is not None]
+    return max(start_times, default=None)
 
 
 def is_slowed(state: State, at: datetime) -> bool:
-    """Whether pacing delays the next job of this window: everything released so far is used."""
+    """Whether pacing delays the next job of this window, because everything released so far is used."""
     allowance = paced_allowance(state, at)
     return allowance is not None and state.used >= allowance

@@ -1,7 +1,8 @@
-"""What budgets mean for a new order: a job that could not be sent within the promised wait is refused.
+"""What budgets mean for a new order: it is refused if its job could not be sent within the maximum wait.
 
-A user's own limit refuses at once, because the user decides how to use the rest. A limit for all videos or a model lets an
-order wait for the next window if that starts soon enough. Nothing is counted here: that happens when the job is sent.
+The maximum wait is MAX_QUEUE_WAIT_MINUTES. A user's own limit refuses immediately, because the user decides how to use
+the remainder. A limit for all videos or for a model lets an order wait for the next window (the next hour, day or month)
+if that starts soon enough. Nothing is counted here: that happens when the job is sent.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,10 @@ from billing.pricing.prices import Quote
 
 
 class BudgetRefusal(Refusal):
-    """A budget has no room for an order before `until` (None: never); `smaller` tells whether a cheaper video would fit."""
+    """A budget has no room for an order before `until`, or never if that is None.
+
+    `smaller` is whether a cheaper video would fit.
+    """
 
     def __init__(self, *, state: State, until: datetime | None, smaller: bool, **facts: Any) -> None:
         super().__init__(until=until, smaller=smaller, **facts)
@@ -39,7 +43,7 @@ class BudgetRefusal(Refusal):
 
 
 class UserBudgetSpent(BudgetRefusal):
-    """The user's own limit is spent or ordered."""
+    """The user's own limit is spent, or will be by the jobs that wait."""
 
     code = "user_budget_spent"
 
@@ -59,7 +63,7 @@ class UserBudgetSpent(BudgetRefusal):
 
 
 class SiteBudgetSpent(BudgetRefusal):
-    """The limit for all videos or for this model is spent or ordered for longer than the promised wait."""
+    """The limit for all videos or for this model has no room within the maximum wait."""
 
     code = "budget_spent"
 
@@ -87,7 +91,7 @@ class SiteBudgetSpent(BudgetRefusal):
 
 
 class SlowedDown(BudgetRefusal):
-    """Pacing would start this order later than the promised wait."""
+    """Pacing would delay this order beyond the maximum wait."""
 
     code = "budget_pace"
 
@@ -102,7 +106,7 @@ class SlowedDown(BudgetRefusal):
 
 
 class AboveLimit(BudgetRefusal):
-    """The estimate exceeds a whole limit: waiting would not help."""
+    """The estimate exceeds a whole limit, so waiting would not help."""
 
     code = "above_limit"
 
@@ -119,78 +123,78 @@ class AboveLimit(BudgetRefusal):
 
 @dataclass(frozen=True)
 class Delay:
-    """The order is accepted, and its job waits for a budget until `until`. `code` is the code of that wait."""
+    """The order is accepted, and its job waits for a budget until `until`; `code` is its wait code."""
 
     code: str
     until: datetime
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The effect of budgets on an order: a refusal, a delay, or neither. Of several the one that lasts longest."""
+class Decision:
+    """The effect of budgets on an order: a refusal, a delay, or neither. If there are several, the longest one is given."""
 
     refusal: BudgetRefusal | None
     delay: Delay | None
 
 
 def find_refusal(*, user: User, quote: Quote, at: datetime) -> BudgetRefusal | None:
-    """Why budgets refuse this order now; None when they allow it.
+    """Why budgets refuse this order now; None if they allow it.
 
     The caller has locked the user's credit account, so that parallel orders of one user cannot exceed the user's limit.
     """
-    return verdict(user=user, quote=quote, at=at).refusal
+    return decide(user=user, quote=quote, at=at).refusal
 
 
-def verdict(*, user: User, quote: Quote, at: datetime) -> Verdict:
-    """The effect of budgets on this order now, after all jobs that already wait."""
+def decide(*, user: User, quote: Quote, at: datetime) -> Decision:
+    """Decide the effect of budgets on this order now, assuming that all waiting jobs are sent first."""
     scopes = budget_usage.job_scopes(user_id=user.pk, model=quote.model)
     ahead = budget_usage.waiting_estimates(user_id=user.pk, model=quote.model)
-    reasons = [
+    effects = [
         _check_window(state, quote=quote, ahead=ahead[state.scope], at=at)
         for state in budget_usage.states_for(scopes, at)
     ]
-    refusals = [reason for reason in reasons if isinstance(reason, BudgetRefusal)]
-    delays = [reason for reason in reasons if isinstance(reason, Delay)]
-    return Verdict(
-        max(refusals, key=lambda reason: (reason.until is None, reason.until or at), default=None),
-        max(delays, key=lambda reason: reason.until, default=None),
+    refusals = [effect for effect in effects if isinstance(effect, BudgetRefusal)]
+    delays = [effect for effect in effects if isinstance(effect, Delay)]
+    return Decision(
+        max(refusals, key=lambda refusal: (refusal.until is None, refusal.until or at), default=None),
+        max(delays, key=lambda delay: delay.until, default=None),
     )
 
 
 def wait_code(state: State) -> str:
-    """The wait code for this budget."""
+    """The code of a wait for this budget (see `wait_reasons`)."""
     return f"budget_{state.period if state.subject == Subject.ALL else state.subject}"
 
 
 def alert_operators(refusal: BudgetRefusal) -> None:
-    """Raise an alert that a budget refuses orders, except for refusals that follow from the operators' own settings."""
+    """Raise an alert that a budget refuses orders, unless the refusal simply follows from how operators set the limit."""
     if not isinstance(refusal, AboveLimit | SlowedDown):
         budget_alerts.raise_spent_alert(refusal.state)
 
 
 def _check_window(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | Delay | None:
     amount = quote.provider_credits
-    promise = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
+    latest_start = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
     if state.limit is None or state.room is None:
         return None
     if state.room >= ahead + amount:
         freed_at = pacing.earliest_start(state, amount, at, ahead=ahead)
         if freed_at is None:
             return None
-        if freed_at <= promise:
+        if freed_at <= latest_start:
             return Delay(SlowedDown.code, freed_at)
         return SlowedDown(state=state, until=freed_at, smaller=False)
-    left = max(state.room - ahead, Decimal(0))
+    remaining = max(state.room - ahead, Decimal(0))
     if amount > state.limit:
         return AboveLimit(state=state, until=None, smaller=_cheaper_option_fits(quote, state, state.limit))
-    smaller = _cheaper_option_fits(quote, state, left)
+    smaller = _cheaper_option_fits(quote, state, remaining)
     if state.subject == Subject.USER:
-        credits_left = int(left * quote.user_credits / amount)
+        credits_left = int(remaining * quote.user_credits / amount)
         return UserBudgetSpent(
             state=state, until=state.window.ends_at, smaller=smaller, left=credits_left, price=quote.user_credits
         )
     starts_at = _room_available_at(state, state.limit, missing=ahead + amount - state.room)
-    if starts_at <= promise:
+    if starts_at <= latest_start:
         return Delay(wait_code(state), starts_at)
     return SiteBudgetSpent(state=state, until=starts_at, smaller=smaller)
 
@@ -203,10 +207,10 @@ def _room_available_at(state: State, limit: Decimal, *, missing: Decimal) -> dat
     return window.starts_at
 
 
-def _cheaper_option_fits(quote: Quote, state: State, left: Decimal) -> bool:
-    """Whether a cheaper video of the same kind fits into what is left."""
+def _cheaper_option_fits(quote: Quote, state: State, remaining: Decimal) -> bool:
+    """Whether a cheaper video of the same kind costs no more than `remaining`, or uses a model without this limit."""
     return any(
         other.kind == quote.kind and other.user_credits < quote.user_credits
         for other in prices.list_current_quotes()
-        if other.provider_credits <= left or (state.subject == Subject.MODEL and other.model != quote.model)
+        if other.provider_credits <= remaining or (state.subject == Subject.MODEL and other.model != quote.model)
     )

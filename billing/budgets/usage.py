@@ -1,8 +1,9 @@
 """The only writer of budget windows: provider credits promised and spent in each hour, day and month.
 
-A promise is counted when a job is sent, in all its windows: those of all videos, of its user and of its model. Windows
-without a limit are counted too, so that a limit set later starts from the real usage. Either every window has room, or
-nothing is counted and nothing is sent. When the cost is known, the difference goes into the same windows.
+A promise reserves the estimated cost of a job when it is sent. It is counted in all windows of the job: those of all
+videos, of its user and of its model. Windows without a limit are counted too, so that a limit set later starts from the
+actual usage. Either every window has room, or nothing is counted and nothing is sent. When the cost is known, the
+difference to the estimate is counted in the same windows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,13 +28,16 @@ from billing.pricing import prices
 Used = dict[tuple[str, str], Decimal]
 Costs = list[tuple[str, Decimal]]  # by model
 
-# Reports read the totals; a window is only needed while a job may still be settled in it.
+# A window is kept while a job may still be settled in it. Reports do not need it: they read totals.
 RETENTION = {Period.HOUR: timedelta(days=31), Period.DAY: timedelta(days=400)}
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """What a user may still order: the tightest window, and the estimates not sent yet, in provider credits."""
+    """What a user may still order: the window with the least room, and the estimates of jobs not sent yet.
+
+    Amounts are provider credits.
+    """
 
     state: State
     unsent: Decimal
@@ -44,7 +48,7 @@ class Allowance:
 
 
 class BudgetSpent(Exception):
-    """A promise was not counted: `state` has no room for it; of several such windows the one that ends last."""
+    """A promise was not counted, because `state` has no room for it; of several such windows the one that ends last."""
 
     def __init__(self, state: State) -> None:
         super().__init__(f"{state.scope} {state.period}")
@@ -57,9 +61,9 @@ def job_scopes(*, user_id: int, model: str) -> tuple[str, ...]:
 
 
 def list_states(at: datetime) -> list[State]:
-    """The windows of all videos, and those of models and single users that have a limit of their own.
+    """The current windows of all videos, and those of models and users that have their own limit. Two queries.
 
-    They include the cheapest jobs. Ordered by scope, then hour, day, month. Two queries.
+    They include the costs of the cheapest jobs, and are ordered by scope, then hour, day, month.
     """
     set_limits = effective_limits(Budget.objects.exclude(subject=Budget.Subject.EACH_USER))
     prefixes = (f"{Budget.Subject.USER}:", f"{Budget.Subject.MODEL}:")
@@ -67,13 +71,13 @@ def list_states(at: datetime) -> list[State]:
     limits = resolve_limits(set_limits, scopes)
     used, costs, waiting = _read_usage_and_costs(scopes, at)
     states = [
-        _state(
+        _build_state(
             scope,
             window_at(period, at),
             used.get((scope, period), ZERO),
             limits[scope, period],
             cheapest_new=_lowest_cost(costs, scope),
-            # The owners of waiting jobs are not read, so a single user's window knows only the price list.
+            # The owners of waiting jobs are not read, so it stays unknown for the window of a user.
             cheapest_waiting=None
             if scope.startswith(f"{Budget.Subject.USER}:")
             else _lowest_cost(waiting, scope, maximum=limits[scope, period].amount),
@@ -85,41 +89,41 @@ def list_states(at: datetime) -> list[State]:
 
 
 def states_for(scopes: Iterable[str], at: datetime) -> list[State]:
-    """The windows of these scopes, with or without a limit. Two queries."""
-    return _states(limits_for(set(scopes)), at)
+    """The current windows of these scopes, with or without a limit. Two queries."""
+    return _read_states(limits_for(set(scopes)), at)
 
 
-def _states(limits: dict[tuple[str, str], Limit], at: datetime) -> list[State]:
+def _read_states(limits: dict[tuple[str, str], Limit], at: datetime) -> list[State]:
     scopes = sorted({scope for scope, _period in limits})
     rows = BudgetWindow.objects.filter(_current_windows(at), scope__in=scopes)
     used = {(row.scope, row.period): row.used for row in rows}
     return [
-        _state(scope, window_at(period, at), used.get((scope, period), ZERO), limits[scope, period])
+        _build_state(scope, window_at(period, at), used.get((scope, period), ZERO), limits[scope, period])
         for scope in scopes
         for period in Period
     ]
 
 
 def user_allowance(user: User, *, at: datetime | None = None) -> Allowance | None:
-    """What a user may still order, by the window with the least room; None when the user has no limit."""
+    """What a user may still order; None if the user has no limit."""
     states = states_for([user_scope(user.pk)], at or clock.database_now())
-    limited = [state for state in states if state.room is not None]
-    if not limited:
+    limited_states = [state for state in states if state.room is not None]
+    if not limited_states:
         return None
     unsent = Spend.objects.filter(state=Spend.State.ESTIMATED, user=user).aggregate(sum=Sum("estimated"))["sum"]
     # Of windows with the same room, the user has to wait for the one that ends last.
-    tightest = min(limited, key=lambda state: (state.room, -state.window.ends_at.timestamp()))
+    tightest = min(limited_states, key=lambda state: (state.room, -state.window.ends_at.timestamp()))
     return Allowance(tightest, unsent or ZERO)
 
 
 def find_shortage(states: Iterable[State], provider_credits: Decimal) -> State | None:
-    """The window that has no room for this cost; of several the one that ends last."""
-    short = [state for state in states if not state.has_room_for(provider_credits)]
-    return max(short, key=lambda state: state.window.ends_at, default=None)
+    """The window that has no room for this cost, or None; of several the one that ends last."""
+    full_states = [state for state in states if not state.has_room_for(provider_credits)]
+    return max(full_states, key=lambda state: state.window.ends_at, default=None)
 
 
 def reserve(*, spend: Spend, at: datetime) -> None:
-    """Count the estimate in all windows, or raise BudgetSpent and count nothing. Runs in the transaction of the promise."""
+    """Count the estimate in all windows, or raise BudgetSpent and count nothing. Called in the transaction of the promise."""
     amount = spend.estimated
     scopes = job_scopes(user_id=spend.user_id, model=spend.model)
     limits = limits_for(scopes)
@@ -127,28 +131,31 @@ def reserve(*, spend: Spend, at: datetime) -> None:
         rows = _lock_windows(BudgetWindow.objects.filter(pk__in=_ensure_windows(scopes, at)))
         # One conditional update decides: a window without room is not changed, and the exception undoes the others.
         if BudgetWindow.objects.filter(_with_room(rows, limits, amount)).update(used=_used_plus(amount)) < len(rows):
-            short = find_shortage(
-                [_state(row.scope, window_at(row.period, at), row.used, limits[row.scope, row.period]) for row in rows],
+            shortage = find_shortage(
+                [
+                    _build_state(row.scope, window_at(row.period, at), row.used, limits[row.scope, row.period])
+                    for row in rows
+                ],
                 amount,
             )
-            assert short is not None, "a window that was not updated has no room"  # noqa: S101  an invariant that stays on in production
-            raise BudgetSpent(short)
+            assert shortage is not None, "a window that was not updated has no room"  # noqa: S101  an invariant that stays on in production
+            raise BudgetSpent(shortage)
         Spend.objects.filter(pk=spend.pk).update(counted_in=[row.pk for row in rows], counted=amount)
 
 
 def release(spend: Spend) -> None:
-    """Give back everything counted for a job that was not sent. The caller changes the row in the same transaction."""
-    _recount(spend, ZERO)
+    """Subtract what was counted for a job that was not sent. The caller changes the job in the same transaction."""
+    _change_counted(spend, ZERO)
     Spend.objects.filter(pk=spend.pk).update(counted_in=[])
 
 
 def recount(spend: Spend) -> None:
-    """Count the actual cost instead of the estimate, in the windows of the promise and in the transaction that wrote it.
+    """Count the actual cost instead of the estimate, in the windows of the promise. Called in the transaction that stores it.
 
     An actual cost above the estimate may push a window past its limit: the credits are spent at the provider, and hiding
-    them would let the next promises overshoot even more. No new promise fits until the window ends.
+    them would let the next promises exceed the limit even more. No new promise fits until the window ends.
     """
-    _recount(spend, spend.actual or ZERO)
+    _change_counted(spend, spend.actual or ZERO)
 
 
 def waiting_estimates(*, user_id: int, model: str) -> dict[str, Decimal]:
@@ -164,10 +171,10 @@ def waiting_estimates(*, user_id: int, model: str) -> dict[str, Decimal]:
 
 
 def jobs_without_room(state: State, *, above_limit: bool) -> QuerySet[Spend]:
-    """Waiting jobs of this scope that exceed the whole limit (`above_limit`), or only the room that is left."""
+    """Waiting jobs of this scope that exceed the whole limit (`above_limit`), or those that only exceed the room."""
     name = state.scope.partition(":")[2]
-    owner = {Budget.Subject.USER: {"user_id": name}, Budget.Subject.MODEL: {"model": name}}
-    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED, **owner.get(state.subject, {}))
+    scope_filters = {Budget.Subject.USER: {"user_id": name}, Budget.Subject.MODEL: {"model": name}}
+    jobs = Spend.objects.filter(state=Spend.State.ESTIMATED, **scope_filters.get(state.subject, {}))
     return (
         jobs.filter(estimated__gt=state.limit)
         if above_limit
@@ -176,29 +183,30 @@ def jobs_without_room(state: State, *, above_limit: bool) -> QuerySet[Spend]:
 
 
 def blocks_every_job(state: State) -> bool:
-    """Whether the room is too small for the cheapest waiting job."""
+    """Whether this is a window of all videos without room for the cheapest waiting job."""
     if state.scope != ALL:
         return False
-    cheapest = Spend.objects.filter(state=Spend.State.ESTIMATED).aggregate(least=Min("estimated"))["least"]
+    cheapest = Spend.objects.filter(state=Spend.State.ESTIMATED).aggregate(minimum=Min("estimated"))["minimum"]
     return cheapest is not None and not state.has_room_for(cheapest)
 
 
 def delete_old_windows(at: datetime) -> int:
-    """Delete windows that are long over; returns how many."""
+    """Delete windows past their retention; returns how many."""
     return sum(
-        BudgetWindow.objects.filter(period=one, ends_at__lt=at - kept).delete()[0] for one, kept in RETENTION.items()
+        BudgetWindow.objects.filter(period=period, ends_at__lt=at - retention).delete()[0]
+        for period, retention in RETENTION.items()
     )
 
 
 def _current_windows(at: datetime) -> Q:
-    """The windows that `at` falls into."""
-    current = [window_at(period, at) for period in Period]
-    return reduce(or_, (Q(period=one.period, starts_at=one.starts_at) for one in current))
+    """The condition for windows that contain `at`."""
+    windows = [window_at(period, at) for period in Period]
+    return reduce(or_, (Q(period=window.period, starts_at=window.starts_at) for window in windows))
 
 
-def _state(
+def _build_state(
     scope: str,
-    current: Window,
+    window: Window,
     used: Decimal,
     limit: Limit,
     *,
@@ -206,7 +214,7 @@ def _state(
     cheapest_waiting: Decimal | None = None,
 ) -> State:
     return State(
-        scope, current, used, limit.amount, limit.soft_share, limit.source, limit.key, cheapest_new, cheapest_waiting
+        scope, window, used, limit.amount, limit.soft_share, limit.source, limit.key, cheapest_new, cheapest_waiting
     )
 
 
@@ -222,62 +230,65 @@ def _read_usage_and_costs(scopes: Iterable[str], at: datetime) -> tuple[Used, Co
     )
     used: Used = {}
     costs: dict[str, Costs] = {"cost": [], "wait": []}
-    for part, name, period, amount in rows:
-        if part == "used":
+    for source, name, period, amount in rows:
+        if source == "used":
             used[name, period] = amount
         else:
-            costs[part].append((name, amount))
+            costs[source].append((name, amount))
     return used, costs["cost"], costs["wait"]
 
 
 def _lowest_cost(costs: Costs, scope: str, *, maximum: Decimal | None = None) -> Decimal | None:
     """The lowest cost that counts in this scope and is not above `maximum`."""
     subject, _colon, name = scope.partition(":")
-    fitting = [
+    costs_in_scope = [
         cost
         for model, cost in costs
         if (maximum is None or cost <= maximum) and (subject != Budget.Subject.MODEL or model == name)
     ]
-    return min(fitting, default=None)
+    return min(costs_in_scope, default=None)
 
 
 def _ensure_windows(scopes: Sequence[str], at: datetime) -> list[int]:
-    """The ids of the current windows of these scopes, creating those that are missing."""
+    """Create the current windows of these scopes that are missing; returns the ids of all."""
     rows = _current_windows(at) & Q(scope__in=scopes)
-    found = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
-    wanted = sorted((scope, window_at(period, at)) for scope in scopes for period in Period)
-    if len(found) < len(wanted):
+    ids = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
+    needed = sorted((scope, window_at(period, at)) for scope in scopes for period in Period)
+    if len(ids) < len(needed):
         # Sorted, so that concurrent inserts of the same windows wait for each other instead of deadlocking.
         BudgetWindow.objects.bulk_create(
             (
-                BudgetWindow(scope=scope, period=span.period, starts_at=span.starts_at, ends_at=span.ends_at)
-                for scope, span in wanted
+                BudgetWindow(scope=scope, period=window.period, starts_at=window.starts_at, ends_at=window.ends_at)
+                for scope, window in needed
             ),
             ignore_conflicts=True,
         )
-        found = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
-    return found
+        ids = list(BudgetWindow.objects.filter(rows).values_list("pk", flat=True))
+    return ids
 
 
 def _lock_windows(rows: QuerySet[BudgetWindow]) -> list[BudgetWindow]:
-    """Lock the rows in one order, so that concurrent transactions do not deadlock."""
+    """Lock the rows, always in the same order, so that concurrent transactions cannot deadlock."""
     return list(rows.select_for_update().order_by("pk"))
 
 
 def _with_room(rows: list[BudgetWindow], limits: dict[tuple[str, str], Limit], amount: Decimal) -> Q:
-    def room(row: BudgetWindow) -> Q:
+    """The condition for those of the rows that have room for this amount."""
+
+    def has_room(row: BudgetWindow) -> Q:
         limit = limits[row.scope, row.period].amount
         return Q(pk=row.pk) if limit is None else Q(pk=row.pk, used__lte=limit - amount)
 
-    return reduce(or_, map(room, rows))
+    return reduce(or_, map(has_room, rows))
 
 
 def _used_plus(difference: Decimal) -> Round:
-    """`used + difference`, never below zero; rounded, because SQLite calculates in floating point."""
+    """The SQL expression `used + difference`, never below zero; rounded because SQLite uses floating point."""
     return Round(Greatest(F("used") + difference, Value(ZERO)), precision=4)
 
 
-def _recount(spend: Spend, amount: Decimal) -> None:
+def _change_counted(spend: Spend, amount: Decimal) -> None:
+    """Replace the amount that is counted for a job, in the windows of its promise."""
     if spend.counted_in and amount != spend.counted:
         rows = _lock_windows(BudgetWindow.objects.filter(pk__in=spend.counted_in))
         BudgetWindow.objects.filter(pk__in=[row.pk for row in rows]).update(used=_used_plus(amount - spend.counted))

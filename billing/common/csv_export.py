@@ -1,4 +1,4 @@
-"""CSV that is generated line by line and that no spreadsheet runs as formulas."""
+"""Writes CSV line by line, so that no spreadsheet runs a cell as a formula."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ Cell = str | int | float | Decimal | datetime | None
 
 # A spreadsheet reads a cell with one of these first characters as a formula; the last four are full-width forms.
 FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-# Without it spreadsheets assume the system's legacy encoding.
+# The byte order mark: without it spreadsheets assume the system's legacy encoding instead of UTF-8.
 BOM = "\ufeff"
 
 

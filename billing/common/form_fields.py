@@ -1,4 +1,4 @@
-"""Days and row numbers as they come in forms and addresses."""
+"""Form fields for days, and row numbers from URLs."""
 
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ LARGEST_ROW_NUMBER = 2**63 - 1
 
 
 def day_field(label: Any, *, required: bool = False) -> forms.DateField:
-    """A day in the years 2000 to 2999. Others are typing errors, and some overflow dates or the database."""
+    """A form field for a day in the years 2000 to 2999. Other years are typing errors, and some overflow the database."""
     return forms.DateField(
         label=label,
         required=required,
@@ -20,7 +20,7 @@ def day_field(label: Any, *, required: bool = False) -> forms.DateField:
 
 
 def parse_row_number(text: str) -> int | None:
-    """Parse a row's number from an address; None for anything that no row can have."""
+    """Parse a row's number from a URL; None for a text that is no row number."""
     # `isdigit` also accepts digits of other scripts, and `int` refuses very long numbers.
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ROW_NUMBER))):
         return None

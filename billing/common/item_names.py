@@ -27,12 +27,12 @@ class Item(NamedTuple):
 
 
 def register_model_titles(titles: Mapping[str, str]) -> None:
-    """Set the titles of models, by their code."""
+    """Register the titles of models, by the model's code."""
     _titles.update(titles)
 
 
 def get_model_title(model: str) -> str:
-    """`Veo 3.1 Fast`; the code of a model without a title."""
+    """The title of a model, such as `Veo 3.1 Fast`, or its code if it has no title."""
     return _titles.get(model, model)
 
 

@@ -1,4 +1,4 @@
-"""Calendar windows (hours, days, months) in the site's time zone.
+"""Calendar windows in the site's time zone: a window is one hour, one day or one month, for example of a budget.
 
 An hour that daylight saving repeats is two windows; a day that it shortens or lengthens is one of 23 or 25 hours.
 """
@@ -17,7 +17,7 @@ _HOUR, _SECOND, _INSTANT = timedelta(hours=1), timedelta(seconds=1), timedelta(m
 
 @dataclass(frozen=True, order=True)
 class Window:
-    """From `starts_at` (included) until `ends_at` (not), both in UTC."""
+    """One hour, day or month: from `starts_at` (inclusive) to `ends_at` (exclusive), both in UTC."""
 
     starts_at: datetime
     ends_at: datetime
@@ -25,7 +25,7 @@ class Window:
 
     @property
     def local_start(self) -> datetime:
-        """The start on the site's clock."""
+        """The start in the site's time zone."""
         return self.starts_at.astimezone(site_zone())
 
     @property
@@ -43,7 +43,7 @@ def window_at(period: Period | str, at: datetime) -> Window:
     period = Period(period)
     local = at.astimezone(site_zone())
     if period == Period.HOUR:
-        # Subtracted from the UTC time, so that a repeated hour gives two windows.
+        # The minutes are subtracted from the UTC time, so that a repeated hour gives two windows.
         start = at.astimezone(UTC) - timedelta(
             minutes=local.minute, seconds=local.second, microseconds=local.microsecond
         )
@@ -52,8 +52,8 @@ def window_at(period: Period | str, at: datetime) -> Window:
             _find_offset_change(at, start + _HOUR) or start + _HOUR,
             period,
         )
-    first = local.date() if period == Period.DAY else local.date().replace(day=1)
-    return Window(_day_start(first), _day_start(_next_start(first, period)), period)
+    first_day = local.date() if period == Period.DAY else local.date().replace(day=1)
+    return Window(_day_start(first_day), _day_start(_next_first_day(first_day, period)), period)
 
 
 def next_window(window: Window) -> Window:
@@ -74,24 +74,27 @@ def day_window(day: date) -> Window:
     return Window(_day_start(day), _day_start(day + timedelta(days=1)), Period.DAY)
 
 
-def _next_start(first: date, period: Period) -> date:
+def _next_first_day(first_day: date, period: Period) -> date:
     if period == Period.DAY:
-        return first + timedelta(days=1)
-    return (first + timedelta(days=32)).replace(day=1)
+        return first_day + timedelta(days=1)
+    return (first_day + timedelta(days=32)).replace(day=1)
 
 
 def _find_offset_change(since: datetime, until: datetime) -> datetime | None:
-    """When the UTC offset changes in [since, until), to the second. An hour ends there if it changes by half an hour."""
+    """The second at which the UTC offset changes in [since, until), or None.
+
+    An hour ends there if the offset changes by half an hour.
+    """
     since, until, zone = since.astimezone(UTC), until.astimezone(UTC), site_zone()
-    before = since.astimezone(zone).utcoffset()
-    if (until - _INSTANT).astimezone(zone).utcoffset() == before:
+    old_offset = since.astimezone(zone).utcoffset()
+    if (until - _INSTANT).astimezone(zone).utcoffset() == old_offset:
         return None
     while until - since > _SECOND:
         middle = since + (until - since) / 2
-        since, until = (middle, until) if middle.astimezone(zone).utcoffset() == before else (since, middle)
+        since, until = (middle, until) if middle.astimezone(zone).utcoffset() == old_offset else (since, middle)
     return until.replace(microsecond=0)
 
 
 def _day_start(day: date) -> datetime:
-    """When a day begins: at midnight, or at the clock change where that skips midnight."""
+    """When a day begins: at midnight, or at the clock change if that skips midnight."""
     return datetime.combine(day, time(), tzinfo=site_zone()).astimezone(UTC)

@@ -4,7 +4,7 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """An order is refused. `code` is stable; `str()` is a sentence in the active language."""
+    """An order is refused. `code` never changes; `str()` is a sentence in the active language with values of `facts`."""
 
     code = "refused"
 
@@ -16,4 +16,5 @@ class Refusal(Exception):
         return self.sentence()
 
     def sentence(self) -> str:
+        """The reason as a sentence for the user. Each refusal implements it."""
         raise NotImplementedError

@@ -16,8 +16,8 @@ def run_all_then_raise(*callables: Callable[[], object]) -> None:
     for call in callables:
         try:
             call()
-        except Exception as problem:
+        except Exception as error:
             log.exception("a call failed")
-            failed.append(type(problem).__name__)
+            failed.append(type(error).__name__)
     if failed:
         raise SomeCallsFailed(f"{len(failed)} of {len(callables)}: {', '.join(failed)}")

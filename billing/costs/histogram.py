@@ -15,7 +15,7 @@ def duration_bucket(seconds: float) -> str:
 
 
 def duration_percentile(counts: Mapping[str, float], share: float) -> float | None:
-    """The duration in seconds that `share` (0 to 1) of the counted durations do not exceed; None without any."""
+    """The duration in seconds that `share` (0 to 1) of the counted durations do not exceed; None if none is counted."""
     labels = sorted((label for label, count in counts.items() if count > 0), key=int)
     if not labels:
         return None

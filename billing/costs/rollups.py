@@ -1,6 +1,8 @@
-"""The only writer of counts: marks are inserted with what they count, and folded into totals soon after.
+"""The only writer of totals: how many jobs were ordered, what they cost and so on, by hour, day and month.
 
-Sums are always exact, because totals and unfolded marks are read in one statement.
+Counting an event inserts a mark: one row with the amount to add (`TallyMark`). A mark is inserted in the transaction of
+its event. Soon after, a job folds the marks: it adds them to the totals and deletes them. Sums are always exact, because
+totals and unfolded marks are read in one statement.
 """
 
 from collections import defaultdict
@@ -17,7 +19,8 @@ from django.db import connection, transaction
 from billing.common.periods import window_at
 from billing.models import Measure, Period, Spend, TallyMark, Total
 
-# Measures with a label (reasons, histograms) have no hourly totals; users' totals exist for USER_MEASURES only.
+# Measures with a label (a failure reason, a histogram bucket) have no hourly totals. Totals by user exist for
+# USER_MEASURES only, and by day and month.
 LABELLED = frozenset({Measure.FAILURE, Measure.VERDICT, Measure.GENERATION, Measure.WAIT})
 USER_MEASURES = (
     Measure.ORDERED,
@@ -31,7 +34,7 @@ USER_MEASURES = (
 )
 # The scale of stored amounts.
 QUANTUM = Decimal("0.0001")
-# Marks folded in one transaction, and rows written by one statement.
+# Maximum number of marks folded in one transaction, and of rows written by one statement.
 FOLD_BATCH = 5_000
 WRITE_BATCH = 2_000
 
@@ -53,7 +56,7 @@ class UserTotals:
 
     user_id: int
     amounts: dict[str, Decimal]
-    email: str = ""  # empty when the account was deleted
+    email: str = ""  # empty if the account was deleted
 
 
 Count = tuple[Measure, Decimal | int]
@@ -68,7 +71,7 @@ def record_counts(
     counts: Iterable[Count] = (),
     labelled: Iterable[LabelledCount] = (),
 ) -> None:
-    """Insert marks, in the caller's transaction. All counts of a job belong to the hour in which it was ordered."""
+    """Insert marks in the caller's transaction. All counts of a job belong to the hour in which it was ordered."""
     hour = window_at(Period.HOUR, ordered_at).starts_at
     marks = [*((measure, "", amount) for measure, amount in counts), *labelled]
     TallyMark.objects.bulk_create(
@@ -79,7 +82,7 @@ def record_counts(
 
 
 def record_job_counts(*, job_id: UUID, counts: Iterable[Count] = (), labelled: Iterable[LabelledCount] = ()) -> None:
-    """Insert marks for the job of this spend."""
+    """Insert marks for a job that was ordered before."""
     job = Spend.objects.only("created_at", "model", "user_id").get(job_id=job_id)
     record_counts(ordered_at=job.created_at, model=job.model, user_id=job.user_id, counts=counts, labelled=labelled)
 
@@ -87,12 +90,12 @@ def record_job_counts(*, job_id: UUID, counts: Iterable[Count] = (), labelled: I
 def read_totals(
     period: Period, *, since: datetime, until: datetime, measures: Iterable[Measure] | None = None
 ) -> list[TotalRow]:
-    """Sums over all users by window and model in [since, until), which must be window bounds. One query."""
+    """Sums over all users by window and model in [since, until), which must be starts of windows. One query."""
     totals = Total.objects.filter(period=period, user_id=0, starts_at__gte=since, starts_at__lt=until)
     marks = TallyMark.objects.filter(hour__gte=since, hour__lt=until)
     if measures is not None:
-        wanted = list(measures)
-        totals, marks = totals.filter(measure__in=wanted), marks.filter(measure__in=wanted)
+        codes = list(measures)
+        totals, marks = totals.filter(measure__in=codes), marks.filter(measure__in=codes)
     if period == Period.HOUR:
         marks = marks.exclude(measure__in=LABELLED)
     fields = ("model", "measure", "label", "amount")
@@ -104,36 +107,38 @@ def read_totals(
 
 
 def rank_users(period: Period, *, since: datetime, until: datetime, by: Measure, limit: int) -> list[UserTotals]:
-    """The users with the largest sums of `by` (one of USER_MEASURES), with all their sums. `period`: DAY or MONTH. One query.
+    """The users with the largest sums of `by` (one of USER_MEASURES), with all their sums. One query.
 
-    It ranks by one measure first, so that the other sums are read for few users only.
+    `period` is DAY or MONTH. The users are ranked first, so that the other sums are read for few users only.
     """
-    parts = """
+    amounts_sql = """
         SELECT user_id, measure, amount FROM billing_total
-        WHERE period = %s AND measure IN ({measures}) AND starts_at >= %s AND starts_at < %s AND user_id {who}
+        WHERE period = %s AND measure IN ({measures}) AND starts_at >= %s AND starts_at < %s AND user_id {user_condition}
         UNION ALL
         SELECT user_id, measure, amount FROM billing_tallymark
-        WHERE measure IN ({measures}) AND hour >= %s AND hour < %s AND user_id {who}
+        WHERE measure IN ({measures}) AND hour >= %s AND hour < %s AND user_id {user_condition}
     """
-    ranking = parts.format(measures="%s", who="> 0")
-    sums = parts.format(measures=", ".join(["%s"] * len(USER_MEASURES)), who="IN (SELECT user_id FROM ranked)")
-    at = [_sql_time(since), _sql_time(until)]
+    ranking = amounts_sql.format(measures="%s", user_condition="> 0")
+    sums = amounts_sql.format(
+        measures=", ".join(["%s"] * len(USER_MEASURES)), user_condition="IN (SELECT user_id FROM ranked)"
+    )
+    bounds = [_sql_time(since), _sql_time(until)]
     with connection.cursor() as cursor:
         cursor.execute(
             f"""
             WITH ranked AS (
-                SELECT user_id, SUM(amount) AS place FROM ({ranking}) AS amounts
-                GROUP BY user_id ORDER BY place DESC, user_id LIMIT %s
+                SELECT user_id, SUM(amount) AS ranking_sum FROM ({ranking}) AS amounts
+                GROUP BY user_id ORDER BY ranking_sum DESC, user_id LIMIT %s
             )
             SELECT user_id, measure, SUM(amount), (SELECT email FROM accounts_user WHERE id = user_id)
             FROM ({sums}) AS sums GROUP BY user_id, measure
             """,  # noqa: S608  only constants are formatted; all values are parameters
-            [period, by, *at, by, *at, limit, period, *USER_MEASURES, *at, *USER_MEASURES, *at],
+            [period, by, *bounds, by, *bounds, limit, period, *USER_MEASURES, *bounds, *USER_MEASURES, *bounds],
         )
-        found = cursor.fetchall()
+        rows = cursor.fetchall()
     amounts: dict[int, dict[str, Decimal]] = defaultdict(lambda: dict.fromkeys(USER_MEASURES, Decimal(0)))
     emails: dict[int, str] = {}
-    for user_id, measure, amount, email in found:
+    for user_id, measure, amount, email in rows:
         emails[user_id] = email or ""
         amounts[user_id][measure] = Decimal(str(amount)).quantize(QUANTUM)
     ranked = sorted(amounts, key=lambda user_id: (-amounts[user_id][by], user_id))
@@ -141,7 +146,7 @@ def rank_users(period: Period, *, since: datetime, until: datetime, by: Measure,
 
 
 def fold_marks(*, limit: int = 100_000) -> int:
-    """Fold marks into totals until none is left or `limit` is reached; returns how many. May run concurrently."""
+    """Add marks to the totals until none is left or `limit` is reached; returns how many. May run concurrently."""
     folded = 0
     while folded < limit and (count := _fold_batch()):
         folded += count
@@ -151,18 +156,18 @@ def fold_marks(*, limit: int = 100_000) -> int:
 def _fold_batch() -> int:
     with transaction.atomic():
         marks = list(TallyMark.objects.select_for_update(skip_locked=True).order_by("pk")[:FOLD_BATCH])
-        _write(totals_of(marks), "billing_total.amount + EXCLUDED.amount")
+        _write_totals(sum_marks(marks), "billing_total.amount + EXCLUDED.amount")
         TallyMark.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
     return len(marks)
 
 
-# Period, window start, user (0: all users), model, measure, label.
+# Period, start of the window, user (0 means all users), model (empty for all models), measure, label.
 Key = tuple[str, datetime, int, str, str, str]
 _KEY_FIELDS = ("period", "starts_at", "user_id", "model", "measure", "label")
 
 
-def totals_of(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
-    """What these marks add to each total: by model for all users, and by user for all models."""
+def sum_marks(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
+    """What these marks add to each total. Totals are kept by model for all users, and by user for all models."""
     sums: dict[Key, Decimal] = defaultdict(Decimal)
     for mark in marks:
         for period in Period:
@@ -179,45 +184,45 @@ def read_sums(*periods: Period, since: datetime, until: datetime) -> dict[Key, D
     """All sums of these periods in [since, until): totals and unfolded marks. For `videos.audit.recount`."""
     totals = Total.objects.filter(period__in=periods, starts_at__gte=since, starts_at__lt=until)
     sums: dict[Key, Decimal] = {}
-    # Two queries, because each part has an index of its own.
-    for part in (totals.filter(user_id=0), totals.filter(user_id__gt=0, measure__in=USER_MEASURES)):
-        sums |= {tuple(key): amount for *key, amount in part.values_list(*_KEY_FIELDS, "amount")}
-    for key, amount in unfolded_sums(since=since, until=until).items():
+    # Two queries, because each can use an index.
+    for selection in (totals.filter(user_id=0), totals.filter(user_id__gt=0, measure__in=USER_MEASURES)):
+        sums |= {tuple(key): amount for *key, amount in selection.values_list(*_KEY_FIELDS, "amount")}
+    for key, amount in sum_unfolded_marks(since=since, until=until).items():
         if key[0] in periods:
             sums[key] = sums.get(key, Decimal(0)) + amount
     return sums
 
 
-def unfolded_sums(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
+def sum_unfolded_marks(*, since: datetime, until: datetime) -> dict[Key, Decimal]:
     """What the unfolded marks of these hours add to totals."""
-    return totals_of(TallyMark.objects.filter(hour__gte=since, hour__lt=until))
+    return sum_marks(TallyMark.objects.filter(hour__gte=since, hour__lt=until))
 
 
 def set_totals(sums: dict[Key, Decimal]) -> None:
     """Overwrite totals. For `videos.audit.recount`, in its transaction."""
-    _write(sums, "EXCLUDED.amount")
+    _write_totals(sums, "EXCLUDED.amount")
 
 
-def _write(sums: dict[Key, Decimal], amount: str) -> None:
-    """Insert sums, or set existing ones to the SQL expression `amount`."""
+def _write_totals(sums: dict[Key, Decimal], update_sql: str) -> None:
+    """Insert totals, or set the amount of existing ones to the SQL expression `update_sql`."""
     # Always in the same order, so that concurrent writers cannot deadlock.
-    rows = [_values(key, sums[key]) for key in sorted(sums)]
+    rows = [_row_values(key, sums[key]) for key in sorted(sums)]
     row = "(%s, %s, %s, %s, %s, %s, %s)"
     with connection.cursor() as cursor:
         for begin in range(0, len(rows), WRITE_BATCH):
-            part = rows[begin : begin + WRITE_BATCH]
+            batch = rows[begin : begin + WRITE_BATCH]
             # One statement for many rows is much faster than one for each.
             cursor.execute(
                 f"""
                 INSERT INTO billing_total (period, starts_at, user_id, model, measure, label, amount)
-                VALUES {", ".join([row] * len(part))}
-                ON CONFLICT (user_id, period, starts_at, measure, model, label) DO UPDATE SET amount = {amount}
+                VALUES {", ".join([row] * len(batch))}
+                ON CONFLICT (user_id, period, starts_at, measure, model, label) DO UPDATE SET amount = {update_sql}
                 """,  # noqa: S608  only constants are formatted
-                list(chain.from_iterable(part)),
+                list(chain.from_iterable(batch)),
             )
 
 
-def _values(key: Key, amount: Decimal) -> tuple[Any, ...]:
+def _row_values(key: Key, amount: Decimal) -> tuple[Any, ...]:
     period, start, user_id, model, measure, label = key
     stored_amount = connection.ops.adapt_decimalfield_value(amount, 18, 4)
     return str(period), _sql_time(start), user_id, model, str(measure), label, stored_amount

@@ -1,4 +1,8 @@
-"""The only writer of spend: estimated when ordered, promised when sent, settled when known. In provider credits."""
+"""The only writer of spend: what each job costs us at the provider, in provider credits.
+
+The cost is estimated when the job is ordered. It is promised when the job is sent: the estimate is reserved in the budgets
+and in the provider balance. It is settled when the actual cost is known.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -42,13 +46,14 @@ def estimate(*, job_id: UUID, user: User, quote: Quote) -> Spend:
 
 
 class NotEstimated(Exception):
-    """The job is promised or settled already, so it must not be sent."""
+    """The job must not be sent, because its cost is already promised or settled."""
 
 
 def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
-    """Store the paid call before it is sent and count it in its budgets. Raises BudgetSpent when one has no room.
+    """Promise the cost of a job: store the paid call before it is sent, and reserve the estimate in its budgets.
 
-    Never pay twice: NotEstimated, or IntegrityError when a call is live.
+    Raises BudgetSpent if a budget has no room. A job is never paid twice: raises NotEstimated if it is promised already, and
+    IntegrityError if it has another paid call that may have reached the provider.
     """
     with transaction.atomic():
         at = clock.database_now()
@@ -61,11 +66,11 @@ def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
         return PaidCall.objects.create(spend=spend, account=account, started_at=at)
 
 
-def record_answer(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
-    """Store the outcome of the live call. A call that was not sent releases its promise."""
+def record_response(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
+    """Store the outcome of the call in flight. The promise of a call that was not sent is released."""
     with transaction.atomic():
-        live = PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.IN_FLIGHT)
-        live.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
+        calls = PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.IN_FLIGHT)
+        calls.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
         if outcome == Outcome.NOT_SENT and Spend.objects.filter(job_id=job_id, state=Spend.State.PROMISED).update(
             state=Spend.State.ESTIMATED, promised_at=None
         ):
@@ -78,7 +83,7 @@ def confirm_call(*, job_id: UUID) -> None:
 
 
 def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Store the actual cost once; False when it was stored before. `correct` replaces an assumed cost."""
+    """Store the actual cost; False if it was stored before. Only `correct` can replace a stored cost."""
     with transaction.atomic():
         settled = (
             Spend.objects.filter(job_id=job_id)
@@ -86,7 +91,7 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
             .update(state=Spend.State.SETTLED, actual=actual, basis=basis, settled_at=clock.database_now())
         )
         if settled:
-            # Read again, because the database rounds: a recount must find the same amount.
+            # Read again because the database rounds: a recount must find the same amount.
             job = Spend.objects.get(job_id=job_id)
             counts: list[rollups.Count] = [
                 (Measure.SETTLED, 1),
@@ -99,24 +104,27 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
 
 
 def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Replace a possible or assumed cost by the known one; the balance may show it from now on."""
+    """Replace a possible or assumed cost by the actual one; False if the cost is known already.
+
+    The time of settling becomes now, because the balance may show the change only from now on.
+    """
     assumed = Spend.objects.filter(
         job_id=job_id, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]
     )
     with transaction.atomic():
-        before = assumed.select_for_update().values_list("actual", flat=True).first()
+        previous = assumed.select_for_update().values_list("actual", flat=True).first()
         # SQLite has no row locks, so the condition on `actual` decides.
         changes = {"actual": actual, "basis": basis, "settled_at": clock.database_now()}
-        if before is None or not assumed.filter(actual=before).update(**changes):
+        if previous is None or not assumed.filter(actual=previous).update(**changes):
             return False
         job = Spend.objects.get(job_id=job_id)
-        rollups.record_job_counts(job_id=job_id, counts=[(Measure.ACTUAL, (job.actual or ZERO) - before)])
+        rollups.record_job_counts(job_id=job_id, counts=[(Measure.ACTUAL, (job.actual or ZERO) - previous)])
         budget_usage.recount(job)
         return True
 
 
 def get_known_cost(*, job_id: UUID, reported: Decimal | None) -> tuple[Decimal, Spend.Basis]:
-    """The cost of a finished job and its basis: as reported, else the price at which it was ordered."""
+    """The cost of a finished job and its basis: the reported cost, or the price at which it was ordered."""
     if reported is not None:
         return reported, Basis.REPORTED
     return Spend.objects.values_list("estimated", flat=True).get(job_id=job_id), Basis.PRICE_LIST
@@ -125,9 +133,9 @@ def get_known_cost(*, job_id: UUID, reported: Decimal | None) -> tuple[Decimal, 
 def count_calls_in_window(*, account_id: int, since: datetime) -> int:
     """Count the paid calls that may have reached the provider after `since`.
 
-    A call arrives at some time between its start and its answer, so it counts until a whole window has passed since its
-    answer. This way no window at the provider exceeds the limit, however slow the network is. All times come from the
-    database, because the clocks of two hosts differ.
+    A call reaches the provider at some time between its start and its response, so it counts until a whole window of the
+    rate limit has passed since its response. This way no window at the provider exceeds the limit, however slow the
+    network is. All times come from the database, because the clocks of two hosts differ.
     """
     calls = PaidCall.objects.filter(account_id=account_id)
     return (

@@ -1,7 +1,7 @@
 """The spending monitor: stops new jobs on unusual spending in an hour, unusual failures, or a burst of one user's orders.
 
-It pauses the provider account or holds the user, and never changes a job. Each stop is recorded as a trip with what was
-measured, so that an operator who lifts it is not overruled by the same numbers.
+It pauses the provider account or holds one user's new videos, and never changes a job. Each such stop is recorded as a
+trip (`WatchTrip`) with what was measured, so that after an operator lifts it the same numbers do not cause another one.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ from django.db.models import Count, QuerySet
 from accounts.models import User
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.alerts.messages import Facts, format_english, format_in_each_language
+from billing.alerts.messages import Facts, format_english, format_in_all_languages
 from billing.common.formatting import format_plain
 from billing.common.periods import site_zone, window_at
 from billing.costs import rollups
@@ -39,9 +39,9 @@ BURST_FACTOR = 5
 BURST_HISTORY = timedelta(days=14)
 MAX_BURST_HISTORY = 5_000
 
-# For a day after an operator lifted a trip, it takes twice as much to trip again.
-KNOWN_PERIOD = timedelta(days=1)
-KNOWN_FACTOR = 2
+# After an operator lifted a stop, its value counts as accepted: for a day only twice the value causes another stop.
+ACCEPTED_PERIOD = timedelta(days=1)
+ACCEPTED_FACTOR = 2
 
 ALERTS = {
     Kind.SPEND: alerts.Kind.UNUSUAL_SPEND,
@@ -52,7 +52,7 @@ ALERTS = {
 
 @dataclass(frozen=True)
 class RecentOutcomes:
-    """How the latest jobs ended (at most MAX_JOBS_FOR_FAILURES), with the failures that are the provider's."""
+    """How many of the latest jobs (at most MAX_JOBS_FOR_FAILURES) failed because of the provider."""
 
     jobs: int
     failed: Mapping[str, int]  # by failure code
@@ -64,21 +64,24 @@ class RecentOutcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something unusual: the measured and the usual value, and the facts of the alert."""
+    """Something unusual: the measured and the usual value, and the facts for the alert."""
 
     kind: WatchTrip.Kind
-    seen: Decimal
+    measured: Decimal
     usual: Decimal
     facts: Facts
     user: User | None = None
 
 
 def check_anomalies(*, account_id: int, outcomes_since: Callable[[datetime], RecentOutcomes]) -> list[WatchTrip]:
-    """Check once and stop what is unusual; returns the new trips. `outcomes_since` returns how jobs ended after a moment."""
+    """Check once and stop what is unusual; returns the new trips.
+
+    `outcomes_since` returns how jobs ended after a given time.
+    """
     end_finished_trips()
     at = clock.database_now()
     findings = [*_find_unusual_spend(at), *_find_unusual_failures(at, outcomes_since), *_find_bursts(at)]
-    trips = [_trip(account_id, finding) for finding in findings]
+    trips = [_record_trip(account_id, finding) for finding in findings]
     return [trip for trip in trips if trip is not None]
 
 
@@ -90,7 +93,7 @@ def end_finished_trips() -> int:
         if not has_expired and _is_in_force(trip, at):
             continue
         ended_at = trip.until if has_expired else at
-        # Compare-and-set: of two concurrent checks, one ends the trip.
+        # Of two concurrent checks only one ends the trip.
         if WatchTrip.objects.filter(pk=trip.pk, ended_at=None).update(ended_at=ended_at, by_person=not has_expired):
             alerts.resolve_alerts(ALERTS[Kind(trip.kind)], cause=_alert_cause(trip.account, trip.user))
             count += 1
@@ -98,7 +101,7 @@ def end_finished_trips() -> int:
 
 
 def release_user(user: User) -> None:
-    """Remove the hold of a user whose account is being closed. Trips stay: they contain no personal data."""
+    """Remove the hold of a user whose account is being closed. Trips are kept, because they contain no personal data."""
     user_holds.release(user_id=user.pk)
 
 
@@ -111,9 +114,11 @@ def _is_in_force(trip: WatchTrip, at: datetime) -> bool:
 
 
 def _find_unusual_spend(at: datetime) -> Iterator[Finding]:
-    """The orders of this hour against the usual amount for such an hour."""
+    """Compare the orders of this hour with the usual amount for such an hour."""
     hour = measure_hour(at)
-    threshold = max(hour.threshold, *(trip.seen * KNOWN_FACTOR for trip in _known_trips(Kind.SPEND, at)), Decimal(0))
+    threshold = max(
+        hour.threshold, *(trip.seen * ACCEPTED_FACTOR for trip in _accepted_trips(Kind.SPEND, at)), Decimal(0)
+    )
     if hour.ordered > threshold:
         facts = {
             "say": ["young_hour" if hour.lacks_history else "usual_hour"],
@@ -121,12 +126,12 @@ def _find_unusual_spend(at: datetime) -> Iterator[Finding]:
             "usual": format_plain(hour.usual),
             "bar": format_plain(threshold),
         }
-        yield Finding(kind=Kind.SPEND, seen=hour.ordered, usual=hour.usual, facts=facts)
+        yield Finding(kind=Kind.SPEND, measured=hour.ordered, usual=hour.usual, facts=facts)
 
 
 def _find_unusual_failures(at: datetime, outcomes_since: Callable[[datetime], RecentOutcomes]) -> Iterator[Finding]:
-    """The share of jobs that failed because of the provider, counted after the last trip."""
-    recent = outcomes_since(_measure_since(at - FAILURE_WINDOW, WatchTrip.objects.filter(kind=Kind.FAILURES)))
+    """Check the share of jobs that failed because of the provider, counted from the end of the last trip."""
+    recent = outcomes_since(_counting_start(at - FAILURE_WINDOW, WatchTrip.objects.filter(kind=Kind.FAILURES)))
     if recent.jobs >= MIN_JOBS_FOR_FAILURES and recent.failure_share > settings.UNUSUAL_FAILURE_SHARE:
         usual = Decimal(str(settings.UNUSUAL_FAILURE_SHARE))
         facts = {
@@ -138,22 +143,22 @@ def _find_unusual_failures(at: datetime, outcomes_since: Callable[[datetime], Re
             ),
             "bar_share": format_plain(usual),
         }
-        yield Finding(kind=Kind.FAILURES, seen=recent.failure_share, usual=usual, facts=facts)
+        yield Finding(kind=Kind.FAILURES, measured=recent.failure_share, usual=usual, facts=facts)
 
 
 def _find_bursts(at: datetime) -> Iterator[Finding]:
-    """Users who order far more in ten minutes than the limit for anybody, and than they usually do."""
+    """Find users who ordered more in ten minutes than any user may, and far more than they usually do."""
     recent = Spend.objects.filter(created_at__gt=at - BURST_WINDOW, created_at__lte=at)
-    busy = recent.values("user").annotate(orders=Count("pk")).filter(orders__gt=settings.UNUSUAL_USER_BURST)
-    for user in User.objects.filter(pk__in=busy.values("user")):
+    busy_users = recent.values("user").annotate(orders=Count("pk")).filter(orders__gt=settings.UNUSUAL_USER_BURST)
+    for user in User.objects.filter(pk__in=busy_users.values("user")):
         trips = WatchTrip.objects.filter(user=user)
-        orders = recent.filter(user=user, created_at__gt=_measure_since(at - BURST_WINDOW, trips)).count()
+        orders = recent.filter(user=user, created_at__gt=_counting_start(at - BURST_WINDOW, trips)).count()
         usual = _usual_orders(user, at)
-        known = (trip.seen * KNOWN_FACTOR for trip in _known_trips(Kind.BURST, at).filter(user=user))
-        threshold = max(Decimal(settings.UNUSUAL_USER_BURST), usual * BURST_FACTOR, *known)
+        accepted_values = (trip.seen * ACCEPTED_FACTOR for trip in _accepted_trips(Kind.BURST, at).filter(user=user))
+        threshold = max(Decimal(settings.UNUSUAL_USER_BURST), usual * BURST_FACTOR, *accepted_values)
         if orders > threshold:
             facts = {"say": ["burst"], "orders": orders, "usual": format_plain(usual), "bar": format_plain(threshold)}
-            yield Finding(kind=Kind.BURST, seen=Decimal(orders), usual=usual, facts=facts, user=user)
+            yield Finding(kind=Kind.BURST, measured=Decimal(orders), usual=usual, facts=facts, user=user)
 
 
 def _usual_orders(user: User, at: datetime) -> Decimal:
@@ -166,44 +171,45 @@ def _usual_orders(user: User, at: datetime) -> Decimal:
     return Decimal(median(slots.values())) if slots else Decimal(0)
 
 
-def _known_trips(kind: WatchTrip.Kind, at: datetime) -> QuerySet[WatchTrip]:
-    """Trips whose values are already known: lifted by an operator within a day, or of the current hour."""
+def _accepted_trips(kind: WatchTrip.Kind, at: datetime) -> QuerySet[WatchTrip]:
+    """Trips whose values count as accepted: lifted by an operator within a day, or ended and of the current hour."""
     hour = window_at(Period.HOUR, at).starts_at
     ended = WatchTrip.objects.filter(kind=kind, ended_at__isnull=False)
-    return ended.filter(by_person=True, ended_at__gt=at - KNOWN_PERIOD) | ended.filter(at__gte=hour)
+    return ended.filter(by_person=True, ended_at__gt=at - ACCEPTED_PERIOD) | ended.filter(at__gte=hour)
 
 
-def _measure_since(earliest: datetime, trips: QuerySet[WatchTrip]) -> datetime:
-    """`earliest`, or the end of the last trip if that is later, so that nothing counts twice."""
+def _counting_start(earliest: datetime, trips: QuerySet[WatchTrip]) -> datetime:
+    """The later of `earliest` and the end of the last trip, so that nothing counts for two trips."""
     last = trips.filter(ended_at__isnull=False).order_by("-ended_at").values_list("ended_at", flat=True).first()
     return max(earliest, last) if last else earliest
 
 
-def _trip(account_id: int, finding: Finding) -> WatchTrip | None:
-    """Stop new jobs and raise the alert, under the account's lock. None when they are stopped already."""
+def _record_trip(account_id: int, finding: Finding) -> WatchTrip | None:
+    """Stop new jobs, record the trip and raise the alert, under the account's lock. None if they are stopped already."""
     with transaction.atomic():
         account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
         minutes = settings.UNUSUAL_PAUSE_MINUTES
         until = at + timedelta(minutes=minutes) if minutes else None
-        if not _stop(account, finding, at, until):
+        if not _stop_new_jobs(account, finding, at, until):
             return None
         trip = WatchTrip.objects.create(
             kind=finding.kind,
             account=account,
             user=finding.user,
-            seen=finding.seen,
+            seen=finding.measured,
             usual=finding.usual,
             at=at,
             until=until,
         )
-        ends = {"until_at": until.isoformat()} if until else {}
-        facts = {**finding.facts, **ends, "say": [*finding.facts["say"], "heals" if until else "waits"]}
+        end_facts = {"until_at": until.isoformat()} if until else {}
+        facts = {**finding.facts, **end_facts, "say": [*finding.facts["say"], "heals" if until else "waits"]}
         alerts.raise_alert(ALERTS[finding.kind], cause=_alert_cause(account, finding.user), facts=facts)
         return trip
 
 
-def _stop(account: ProviderAccount, finding: Finding, at: datetime, until: datetime | None) -> bool:
+def _stop_new_jobs(account: ProviderAccount, finding: Finding, at: datetime, until: datetime | None) -> bool:
+    """Hold the user or pause the account; False if an existing hold or pause stops the jobs already."""
     if finding.user is not None:
         if user_holds.find_active_hold(finding.user.pk) is not None:
             return False
@@ -215,29 +221,25 @@ def _stop(account: ProviderAccount, finding: Finding, at: datetime, until: datet
         actor=None,
         code=ProviderAccount.Pause.UNUSUAL_SPEND,
         reason=format_english(ALERTS[finding.kind], finding.facts),
-        words=format_in_each_language(ALERTS[finding.kind], finding.facts),
+        texts=format_in_all_languages(ALERTS[finding.kind], finding.facts),
         until=until,
     )
 
 
 def _alert_cause(account: ProviderAccount, user: User | None) -> str:
-    return account.cause if user is None else _user_cause(user)
-
-
-def _user_cause(user: User) -> str:
-    return f"user {user.pk}"
+    return account.cause if user is None else f"user {user.pk}"
 
 
 HISTORY_DAYS = 14
-# With less history than this, no hour counts as usual.
+# With less history than this, the usual spending is unknown.
 MIN_HISTORY = timedelta(days=3)
 # With this many days of the same kind (working day, weekend), only those are compared.
-MIN_ALIKE_DAYS = 3
+MIN_COMPARABLE_DAYS = 3
 
 
 @dataclass(frozen=True)
 class HourSpend:
-    """Orders of this hour so far, the threshold and the usual amount, in provider credits."""
+    """The orders of an hour so far, the threshold and the usual amount, in provider credits."""
 
     ordered: Decimal
     threshold: Decimal
@@ -246,31 +248,34 @@ class HourSpend:
 
 
 def measure_hour(at: datetime) -> HourSpend:
-    """Measure the hour of `at`. One query."""
+    """Measure the hour that contains `at`. One query."""
     hour = window_at(Period.HOUR, at)
     since = hour.starts_at - timedelta(days=HISTORY_DAYS)
     rows = rollups.read_totals(Period.HOUR, since=since, until=hour.ends_at, measures=[Measure.ESTIMATED])
     ordered = sum((row.amount for row in rows if row.starts_at == hour.starts_at), Decimal(0))
-    before = [row for row in rows if row.starts_at < hour.starts_at]
+    earlier_rows = [row for row in rows if row.starts_at < hour.starts_at]
     factor, floor = settings.UNUSUAL_SPEND_FACTOR, settings.UNUSUAL_SPEND_FLOOR
-    if not before or hour.starts_at - before[0].starts_at < MIN_HISTORY:
+    if not earlier_rows or hour.starts_at - earlier_rows[0].starts_at < MIN_HISTORY:
         return HourSpend(ordered, floor * factor, Decimal(0), lacks_history=True)
-    usual = _usual_spend(before, hour.local_start)
+    usual = _usual_spend(earlier_rows, hour.local_start)
     return HourSpend(ordered, max(usual * factor, floor), usual, lacks_history=False)
 
 
 def _usual_spend(rows: Sequence[TotalRow], local: datetime) -> Decimal:
-    """The median of that hour over the days since the first row; a day without orders counts as zero."""
+    """The median spending in the hour of day of `local`, over the days since the first row.
+
+    A day without orders counts as zero.
+    """
     zone = site_zone()
     by_day: dict[date, Decimal] = defaultdict(Decimal)
     for row in rows:
         started = row.starts_at.astimezone(zone)
         if started.hour == local.hour:
             by_day[started.date()] += row.amount
-    first = rows[0].starts_at.astimezone(zone).date()
-    days = [local.date() - timedelta(days=back) for back in range(1, (local.date() - first).days + 1)]
-    alike = [day for day in days if _is_weekend(day) == _is_weekend(local.date())]
-    return median(by_day[day] for day in (alike if len(alike) >= MIN_ALIKE_DAYS else days))
+    first_day = rows[0].starts_at.astimezone(zone).date()
+    days = [local.date() - timedelta(days=days_ago) for days_ago in range(1, (local.date() - first_day).days + 1)]
+    comparable = [day for day in days if _is_weekend(day) == _is_weekend(local.date())]
+    return median(by_day[day] for day in (comparable if len(comparable) >= MIN_COMPARABLE_DAYS else days))
 
 
 def _is_weekend(day: date) -> bool:

@@ -1,7 +1,8 @@
 """The guard before every paid call, in two places.
 
-When a video is ordered it raises a `Refusal`: nothing is charged, and the text says what to do. Before a job is sent it
-returns a `Wait`: the job keeps its place, with the reason, the time of the next check and the probable start.
+When a video is ordered, `check_order` may raise a `Refusal`: nothing is charged, and its text says what to do. Before a
+job is sent, `check_dispatch` may return a `Wait`: the job stays in the queue, with the reason, the time of the next check
+and the probable start.
 """
 
 from dataclasses import dataclass
@@ -44,7 +45,7 @@ class Paused(Refusal):
 
 
 class Held(Refusal):
-    """This user's new videos are held by the spending monitor, or by an operator who gave a reason."""
+    """The new videos of this user are held by the spending monitor, or by an operator with a reason."""
 
     code = "held"
 
@@ -78,7 +79,7 @@ def refusal_for_hold(hold: UserHold) -> Held:
 
 
 class ProviderUnavailable(Refusal):
-    """The provider account is out of credits or refused."""
+    """The provider account is out of credits, or the provider refuses it."""
 
     code = "provider_at_rest"
 
@@ -122,7 +123,7 @@ class TooManyActive(Refusal):
 
 
 class QueueTooLong(Refusal):
-    """The expected wait exceeds the promised maximum."""
+    """The expected wait exceeds the maximum wait (MAX_QUEUE_WAIT_MINUTES)."""
 
     code = "queue_too_long"
 
@@ -137,68 +138,74 @@ class QueueTooLong(Refusal):
 
 
 def check_order(
-    *, user: User, account: CreditAccount, quote: Quote, provider: ProviderAccount, expected_wait_s: float
+    *,
+    user: User,
+    credit_account: CreditAccount,
+    quote: Quote,
+    provider_account: ProviderAccount,
+    expected_wait_s: float,
 ) -> None:
-    """Raise a Refusal unless the order may be charged. `account` is locked by the caller."""
-    if provider.is_paused_at(clock.database_now()):
-        raise Paused(reason=format_pause_reason(provider), until=provider.paused_until)
+    """Raise a Refusal unless the order may be charged. The caller has locked `credit_account`."""
+    if provider_account.is_paused_at(clock.database_now()):
+        raise Paused(reason=format_pause_reason(provider_account), until=provider_account.paused_until)
     if (hold := user_holds.find_active_hold(user.pk)) is not None:
         raise refusal_for_hold(hold)
-    if provider.parked_as or is_critical(provider):
+    if provider_account.parked_as or is_critical(provider_account):
         raise ProviderUnavailable()
-    active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
-    if active >= settings.MAX_ACTIVE_PER_USER:
+    unfinished = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
+    if unfinished >= settings.MAX_ACTIVE_PER_USER:
         raise TooManyActive(limit=settings.MAX_ACTIVE_PER_USER)
-    if account.balance < quote.user_credits:
+    if credit_account.balance < quote.user_credits:
         cheaper = any(
-            other.kind == quote.kind and other.user_credits <= account.balance for other in prices.list_current_quotes()
+            other.kind == quote.kind and other.user_credits <= credit_account.balance
+            for other in prices.list_current_quotes()
         )
-        raise NotEnoughCredits(price=quote.user_credits, balance=account.balance, cheaper=cheaper)
+        raise NotEnoughCredits(price=quote.user_credits, balance=credit_account.balance, cheaper=cheaper)
     if (refusal := budget_policy.find_refusal(user=user, quote=quote, at=clock.database_now())) is not None:
         raise refusal
     if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
         raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
 
 
-# A waiting job starts within this time after an operator raised the limit.
+# A job that waits for a budget starts within this time after an operator raised the limit.
 BUDGET_RECHECK_INTERVAL = timedelta(seconds=15)
 ABOVE_LIMIT, SLOWED = "budget_limit", budget_policy.SlowedDown.code
 
 
 @dataclass(frozen=True)
 class Wait:
-    """Why a queued job does not start now, and when to check again. `code` is stable; `wait_reasons` has its texts.
+    """Why a queued job does not start now, and when to check again. `wait_reasons` has the texts of the codes.
 
-    `ends_at` is the probable end of the reason, where that is known to be later. `spent` is the budget window without
-    room for this job.
+    `ends_at` is the probable end of the reason, if it is known and later than `until`. `exhausted_budget` is the budget
+    window that has no room for this job.
     """
 
     code: str
-    until: datetime
+    until: datetime  # the next check
     ends_at: datetime | None = None
-    spent: State | None = None
+    exhausted_budget: State | None = None
 
 
-def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
-    """The reason why the job cannot be sent now; None when it can.
+def check_dispatch(*, estimate: Spend, account: ProviderAccount, running: int, running_of_user: int) -> Wait | None:
+    """The reason why the job cannot be sent now; None if it can.
 
-    To send a job the caller must hold the account's lock; to show the reason it need not. When the breaker is open and
-    its rest is over, None means that one probe may be sent (`circuit_breaker.start_probe`).
+    A caller that sends the job must hold the account's lock; a caller that shows the reason need not. If the circuit
+    breaker is open and its cooldown is over, None means that one probe may be sent (`circuit_breaker.start_probe`).
     """
     at = clock.database_now()
-    if provider.is_paused_at(at):
-        return Wait("paused", at + timedelta(seconds=15), ends_at=provider.paused_until)
+    if account.is_paused_at(at):
+        return Wait("paused", at + timedelta(seconds=15), ends_at=account.paused_until)
     if (hold := user_holds.find_active_hold(estimate.user_id)) is not None:
         return Wait("held", at + timedelta(seconds=15), ends_at=hold.until)
-    if provider.parked_as:
-        return Wait(provider.parked_as, at + timedelta(seconds=15))
-    if (next_at := circuit_breaker.next_call_at(provider, at)) is not None:
-        return Wait("rate" if provider.breaker == circuit_breaker.State.CLOSED else "breaker", next_at)
-    if provider.balance is None or provider.balance_at is None or at - provider.balance_at > BALANCE_FRESH_FOR:
+    if account.parked_as:
+        return Wait(account.parked_as, at + timedelta(seconds=15))
+    if (next_at := circuit_breaker.next_call_at(account, at)) is not None:
+        return Wait("rate" if account.breaker == circuit_breaker.State.CLOSED else "breaker", next_at)
+    if account.balance is None or account.balance_at is None or at - account.balance_at > BALANCE_FRESH_FOR:
         return Wait("balance_unknown", at + timedelta(seconds=2))
-    if lacks_balance(provider, estimate.estimated):
+    if lacks_balance(account, estimate.estimated):
         return Wait("balance", at + timedelta(seconds=15))
-    # Only a first check: the conditional update of the promise decides, in this same transaction.
+    # This is only a first check: the conditional update in `spend.promise` decides, in the same transaction.
     states = budget_usage.states_for(budget_usage.job_scopes(user_id=estimate.user_id, model=estimate.model), at)
     shortage = budget_usage.find_shortage(states, estimate.estimated)
     if shortage is not None:
@@ -210,14 +217,14 @@ def check_dispatch(*, estimate: Spend, provider: ProviderAccount, running: int, 
     if running >= settings.MAX_CONCURRENT_VIDEOS:
         return Wait("slot", at + timedelta(seconds=2))
     window = timedelta(seconds=settings.PROVIDER_RATE_WINDOW_S)
-    if spend.count_calls_in_window(account_id=provider.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
+    if spend.count_calls_in_window(account_id=account.pk, since=at - window) >= settings.PROVIDER_RATE_LIMIT:
         return Wait("rate", at + timedelta(seconds=1))
     return None
 
 
 def budget_wait(state: State, *, estimate: Spend, at: datetime) -> Wait:
-    """The wait for a budget without room. It is checked again soon, because an operator may raise the limit."""
+    """The wait of a job for a budget without room. It is checked again soon, because an operator may raise the limit."""
     until = at + BUDGET_RECHECK_INTERVAL
     if state.limit is not None and estimate.estimated > state.limit:
-        return Wait(ABOVE_LIMIT, until, spent=state)
-    return Wait(budget_policy.wait_code(state), until, ends_at=state.window.ends_at, spent=state)
+        return Wait(ABOVE_LIMIT, until, exhausted_budget=state)
+    return Wait(budget_policy.wait_code(state), until, ends_at=state.window.ends_at, exhausted_budget=state)

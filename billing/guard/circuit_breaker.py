@@ -1,8 +1,8 @@
-"""The circuit breaker of a provider account.
+"""The circuit breaker of a provider account: after repeated failures nothing new is sent for a while, the cooldown.
 
     closed --BREAKER_FAILURES of the last BREAKER_OF calls within BREAKER_WINDOW_S failed, or maintenance--> open
-    open   --rest is over and the free balance call succeeds; one waiting video is sent as the probe--> half-open
-    half-open --probe is answered--> closed        half-open --probe or balance call fails--> open, twice as long
+    open   --cooldown is over and the free balance call succeeds; one waiting video is sent as the probe--> half-open
+    half-open --probe succeeds--> closed        half-open --probe or balance call fails--> open, twice as long
 
 Paid and free calls are counted separately: during maintenance orders fail while free calls still succeed. Only failures
 of the provider count, never errors in a user's request.
@@ -19,10 +19,10 @@ from billing.alerts import services as alerts
 from billing.models import PaidCall, ProviderAccount, ProviderOutcome
 from billing.provider.accounts import lock_account
 
-FIRST_REST = timedelta(seconds=30)
-LONGEST_REST = timedelta(minutes=10)
+FIRST_COOLDOWN = timedelta(seconds=30)
+LONGEST_COOLDOWN = timedelta(minutes=10)
 OUTCOME_RETENTION = timedelta(days=1)
-# A POST ends within a minute; a call in flight for longer belongs to a dead worker and is ignored.
+# A paid request ends within a minute; a call in flight for longer belongs to a dead worker and is ignored.
 MAX_IN_FLIGHT = timedelta(seconds=75)
 
 State = ProviderAccount.Breaker
@@ -33,7 +33,7 @@ _DETAIL_LENGTH = 300
 
 
 def record_success(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -> None:
-    """Record a successful call. A successful probe closes the breaker; free calls never do."""
+    """Record a successful call. A successful probe closes the breaker; a free call never does."""
     at = clock.database_now()
     if call == Call.PAID:
         ProviderOutcome.objects.create(account_id=account_id, call=call, is_ok=True, at=at)
@@ -48,23 +48,26 @@ def record_success(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -
 
 
 def record_failure(
-    account_id: int, *, detail: str, call: ProviderOutcome.Call = Call.PAID, at_once: bool = False
+    account_id: int, *, detail: str, call: ProviderOutcome.Call = Call.PAID, opens_immediately: bool = False
 ) -> None:
-    """Record a failure of the provider. `at_once`: it announced that it takes no orders (maintenance)."""
+    """Record a failure of the provider.
+
+    Pass `opens_immediately` if the provider announced that it accepts no orders (maintenance).
+    """
     with transaction.atomic():
         account = lock_account(account_id)
         at = clock.database_now()
         detail = detail[:_DETAIL_LENGTH]
         ProviderOutcome.objects.create(account=account, call=call, is_ok=False, detail=detail, at=at)
-        if _should_open(account, call, at, at_once=at_once):
+        if _should_open(account, call, at, opens_immediately=opens_immediately):
             _open(account, at, detail)
 
 
 def next_call_at(account: ProviderAccount, at: datetime) -> datetime | None:
-    """When to check again whether a paid call may be sent; None: now. When the breaker is open, that call is the probe.
+    """When to check again whether a paid call may be sent, or None if it may be sent now.
 
-    Never more calls are in flight, over all processes, than may still fail before the breaker opens: the caller holds
-    the account's lock.
+    While the breaker is open, that call is the probe. The number of calls in flight in all processes never exceeds the
+    number of failures that would open the breaker, because the caller holds the account's lock.
     """
     if account.breaker == State.CLOSED:
         return (
@@ -74,19 +77,22 @@ def next_call_at(account: ProviderAccount, at: datetime) -> datetime | None:
         )
     if account.breaker_until is not None and account.breaker_until > at:
         return account.breaker_until
-    # The rest is over. A balance read since then comes before the probe.
+    # The cooldown is over. The balance must be read once more before the probe is sent.
     if account.balance_at is None or (account.breaker_until is not None and account.balance_at < account.breaker_until):
         return at + timedelta(seconds=2)
     return None
 
 
-def has_rested(account: ProviderAccount, at: datetime) -> bool:
-    """Whether the breaker is open but its rest is over, so that the next job is sent as the probe."""
+def is_cooldown_over(account: ProviderAccount, at: datetime) -> bool:
+    """Whether the breaker is open but its cooldown is over, so that the next job is sent as the probe."""
     return account.breaker != State.CLOSED and (account.breaker_until is None or account.breaker_until <= at)
 
 
 def start_probe(account: ProviderAccount) -> None:
-    """Allow one call as a probe; if it is lost, another may follow after its lease. The caller holds the lock."""
+    """Allow one call as a probe; the caller holds the account's lock.
+
+    If its worker dies, another probe may follow once the time for sending (SUBMIT_LEASE_S) has passed.
+    """
     at = clock.database_now()
     account.breaker, account.breaker_at = State.HALF_OPEN, at
     account.breaker_until = at + timedelta(seconds=settings.SUBMIT_LEASE_S)
@@ -96,7 +102,7 @@ def start_probe(account: ProviderAccount) -> None:
 def count_failures(
     account: ProviderAccount, at: datetime, calls: Collection[ProviderOutcome.Call] = (Call.PAID,)
 ) -> int:
-    """How many of the last calls failed, within the window and since the breaker closed."""
+    """Count the failures among the last BREAKER_OF calls, within `failure_window` and since the breaker closed."""
     since = at - failure_window()
     if account.breaker == State.CLOSED and account.breaker_at is not None:
         since = max(since, account.breaker_at)
@@ -123,30 +129,33 @@ def delete_old_outcomes() -> int:
     return deleted
 
 
-def _should_open(account: ProviderAccount, call: ProviderOutcome.Call, at: datetime, *, at_once: bool) -> bool:
+def _should_open(
+    account: ProviderAccount, call: ProviderOutcome.Call, at: datetime, *, opens_immediately: bool
+) -> bool:
     """Whether the failure just recorded opens the breaker, or opens it again."""
     if account.breaker == State.CLOSED:
         return (
-            at_once or count_failures(account, at, (Call.PAID,) if call == Call.PAID else FREE) >= _failures_to_open()
+            opens_immediately
+            or count_failures(account, at, (Call.PAID,) if call == Call.PAID else FREE) >= _failures_to_open()
         )
     if account.breaker == State.HALF_OPEN and call == Call.PAID:
         return True
-    # Calls in flight when it opened do not prolong the rest. A failed balance call after the rest, or after a lost
-    # probe, does.
+    # Calls that were in flight when the breaker opened do not prolong the cooldown. A failed balance call after the
+    # cooldown or after a lost probe does.
     return call == Call.BALANCE and (account.breaker_until is None or account.breaker_until <= at)
 
 
 def _open(account: ProviderAccount, at: datetime, detail: str) -> None:
     account.breaker_opened += 1
-    rest = min(FIRST_REST * 2 ** min(account.breaker_opened - 1, 10), LONGEST_REST)
+    cooldown = min(FIRST_COOLDOWN * 2 ** min(account.breaker_opened - 1, 10), LONGEST_COOLDOWN)
     account.breaker, account.breaker_at = State.OPEN, at
-    account.breaker_until = at + timedelta(seconds=randomness.jitter(rest.total_seconds(), 0.1))
+    account.breaker_until = at + timedelta(seconds=randomness.jitter(cooldown.total_seconds(), 0.1))
     account.save(update_fields=["breaker", "breaker_at", "breaker_opened", "breaker_until"])
     alerts.raise_alert(alerts.Kind.PROVIDER_TROUBLE, cause=account.cause, detail=detail)
 
 
 def _count_in_flight(account: ProviderAccount, at: datetime) -> int:
-    """Paid calls without an answer yet, over all processes."""
+    """Count the paid calls of all processes that have no response yet."""
     calls = PaidCall.objects.filter(account_id=account.pk, answered_at=None, outcome=PaidCall.Outcome.IN_FLIGHT)
     return calls.filter(started_at__gt=at - MAX_IN_FLIGHT).count()
 

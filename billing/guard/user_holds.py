@@ -1,6 +1,6 @@
 """Holds on one user's new videos. The only writer of `UserHold`.
 
-Orders of a held user are refused, and waiting jobs keep their place. Dispatch checks for holds under the provider
+Orders of a held user are refused, and their waiting jobs stay in the queue. Dispatch checks for holds under the provider
 account's lock, so a hold applies as soon as it is committed.
 """
 
@@ -20,15 +20,15 @@ REASON_LENGTH = 300
 def hold(
     *, user: User, code: UserHold.Code, reason: str = "", actor: User | None = None, until: datetime | None = None
 ) -> bool:
-    """Hold a user until a moment, or until an operator releases the hold.
+    """Hold a user's new videos until `until`, or until an operator releases the hold.
 
-    An operator's hold needs a reason, which the user can read (ValueError without one). Returns False if the spending
-    monitor (no actor) found an operator's hold, which it does not replace.
+    An operator's hold needs a reason, which the user can read; raises ValueError without one. The spending monitor passes
+    no actor and does not replace an operator's hold: then the result is False.
     """
     reason = reason.strip()[:REASON_LENGTH]
-    if code == Code.PERSON and not reason:
+    if code == Code.OPERATOR and not reason:
         raise ValueError("an operator's hold needs a reason")
-    if actor is None and active_holds().filter(user=user, code=Code.PERSON).exists():
+    if actor is None and active_holds().filter(user=user, code=Code.OPERATOR).exists():
         return False
     values = {"code": code, "reason": reason, "held_at": clock.now(), "held_by": actor, "until": until}
     UserHold.objects.update_or_create(user=user, defaults=values)
@@ -36,7 +36,7 @@ def hold(
 
 
 def release(*, user_id: int) -> bool:
-    """Release a user's hold; False when there was none."""
+    """Release a user's hold; False if there was none."""
     return bool(UserHold.objects.filter(user_id=user_id).delete()[0])
 
 

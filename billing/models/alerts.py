@@ -28,12 +28,12 @@ class Alert(models.Model):
         NOT_VISIBLE = "not_visible", _("The provider does not know one of our tasks")
         ODD_ANSWER = "odd_answer", _("The provider sent an unknown answer")
         FORBIDDEN_ADDRESS = "forbidden_address", _("A result points to a forbidden address")
-        UNDOWNLOADED = "undownloaded", _("A result cannot be downloaded")
+        DOWNLOAD_FAILED = "undownloaded", _("A result cannot be downloaded")
         ORPHAN_CALLBACK = "orphan_callback", _("A callback for an unknown task")
         BAD_SIGNATURE = "bad_signature", _("A callback's signature is wrong")
         STORAGE = "storage", _("Media storage has trouble")
         WORKER = "worker", _("The worker was restarted")
-        BOOKS = "books", _("The books do not balance")
+        BOOKS_UNBALANCED = "books", _("The books do not balance")
         BOOKS_LATE = "books_late", _("The books have not been checked for long")
         LATE_RESULT = "late_result", _("A video arrived after its refund")
         BUDGET_SOFT = "budget_soft", _("A budget is almost used up")
@@ -44,7 +44,7 @@ class Alert(models.Model):
         UNEXPLAINED_SPEND = "unexplained_spend", _("Provider credits are missing without explanation")
         PRICE_CHANGED = "price_changed", _("The provider charges a different price")
         NEGATIVE_MARGIN = "negative_margin", _("A price is below its cost")
-        CALLBACKS_DRY = "callbacks_dry", _("Callbacks stopped arriving")
+        CALLBACKS_STOPPED = "callbacks_dry", _("Callbacks stopped arriving")
         SUMMARY_UNSENT = "summary_unsent", _("The daily summary was not sent")
         TEST = "test", _("Test")
 
@@ -111,7 +111,7 @@ class AlertDelivery(models.Model):
 
     class Event(models.TextChoices):
         RAISED = "raised", _("Raised")
-        OVER = "over", _("Resolved")
+        RESOLVED = "over", _("Resolved")
 
     class State(models.TextChoices):
         DUE = "due", _("Due")

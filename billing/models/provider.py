@@ -141,7 +141,7 @@ class UserHold(models.Model):
 
     class Code(models.TextChoices):
         BURST = "burst", _("Unusually many videos at once")
-        PERSON = "person", _("By an operator")
+        OPERATOR = "person", _("By an operator")
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="spend_hold", verbose_name=_("user")

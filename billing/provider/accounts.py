@@ -1,4 +1,9 @@
-"""Our accounts at providers: which is used, its key, its balance, and what stops it (a pause, or being parked)."""
+"""Our accounts at providers: which one is used, its key, its balance, and what stops its new work.
+
+An account is paused by an operator or the spending monitor. It is blocked (stored as `parked_as`) when the provider
+refuses it, until a sufficient balance is read. An estimated cost is promised (reserved) from the sending of a job until
+its cost is known.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -36,12 +41,13 @@ PAUSE_TEXTS: dict[str, Promise] = {
     Pause.UNUSUAL_SPEND: gettext_lazy("more is being spent than usual, and the operator is looking into it"),
 }
 
-# A key may have a limit of its own, so the provider can refuse it while the balance is sufficient. This avoids flapping.
-MIN_PARKED_TIME = timedelta(seconds=30)
+# The provider can refuse a key that has a limit although the balance is sufficient. Without this minimum such an account
+# would be blocked and unblocked in turn.
+MIN_BLOCKED_TIME = timedelta(seconds=30)
 
 
 class NoProviderKey(Exception):
-    """No usable key: none in the environment or the admin, and the sandbox is not allowed. `facts` are for the alert."""
+    """No usable key is set in the environment or the admin, and the sandbox is not allowed. `facts` are for the alert."""
 
     def __init__(self, text: str, *, say: str, **facts: str) -> None:
         super().__init__(text)
@@ -69,34 +75,34 @@ def fingerprint(api_key: str) -> str:
 def get_current_account() -> ProviderAccount:
     """The account that new work uses: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
     if settings.KIE_AI_API_KEY:
-        return _account_of(
+        return _get_or_create_account(
             settings.KIE_AI_API_KEY,
             source=ProviderAccount.Source.ENVIRONMENT,
             label="kie.ai",
             base_url=settings.KIE_AI_BASE_URL,
             upload_base_url=settings.KIE_AI_UPLOAD_BASE_URL,
         )
-    # One query for both, because every operators' page calls this.
+    # One query for both, because every operator page calls this.
     sandbox = Q(provider="kie", base_url=settings.SANDBOX_URL, key_fingerprint=fingerprint(SANDBOX_KEY))
-    in_use = Q(source=ProviderAccount.Source.ADMIN, is_active=True)
-    candidates = list(ProviderAccount.objects.select_related("paused_by").filter(in_use | sandbox))
+    active_key = Q(source=ProviderAccount.Source.ADMIN, is_active=True)
+    candidates = list(ProviderAccount.objects.select_related("paused_by").filter(active_key | sandbox))
     for account in candidates:
         if account.source == ProviderAccount.Source.ADMIN and account.is_active:
             return account
     if settings.SANDBOX_ALLOWED:
-        return _account_of(
+        return _get_or_create_account(
             SANDBOX_KEY,
             source=ProviderAccount.Source.SANDBOX,
             label="Sandbox",
             base_url=settings.SANDBOX_URL,
             upload_base_url=settings.SANDBOX_URL,
-            known=next(iter(candidates), None),
+            existing=next(iter(candidates), None),
         )
     raise NoProviderKey("No provider key: set KIE_AI_API_KEY or add a provider account in the admin.", say="no_key")
 
 
 def get_credentials(account: ProviderAccount) -> Credentials:
-    """The credentials of an account, even if another one is current now. Raises NoProviderKey, EncryptionError."""
+    """The credentials of an account, even if another account is current now. Raises NoProviderKey or EncryptionError."""
     if account.source == ProviderAccount.Source.SANDBOX:
         api_key = SANDBOX_KEY
     elif settings.KIE_AI_API_KEY and fingerprint(settings.KIE_AI_API_KEY) == account.key_fingerprint:
@@ -110,13 +116,13 @@ def get_credentials(account: ProviderAccount) -> Credentials:
 
 
 def record_balance(*, account_id: int, balance: Decimal) -> BalanceSnapshot:
-    """Store the balance and a snapshot of it. A sufficient balance ends a parking, a low one raises an alert."""
+    """Store the balance and a snapshot of it. A sufficient balance unblocks the account, a low one raises an alert."""
     with transaction.atomic():
         account = lock_account(account_id)
         at = clock.database_now()
         account.balance, account.balance_at = balance, at
-        may_unpark = account.parked_at is not None and at - account.parked_at >= MIN_PARKED_TIME
-        if account.parked_as and may_unpark and balance > settings.CRITICAL_BALANCE_THRESHOLD:
+        may_unblock = account.parked_at is not None and at - account.parked_at >= MIN_BLOCKED_TIME
+        if account.parked_as and may_unblock and balance > settings.CRITICAL_BALANCE_THRESHOLD:
             account.parked_as, account.parked_at = "", None
         account.save(update_fields=["balance", "balance_at", "parked_as", "parked_at"])
         balance_alerts.update_balance_alerts(account, balance)
@@ -142,7 +148,10 @@ def sum_committed(account: ProviderAccount) -> Decimal:
 
 
 def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
-    """The jobs behind `sum_committed` with their `amount`: those promised, and those settled since. Each uses an index."""
+    """The jobs that `sum_committed` adds up, with their `amount`: those promised, and those settled since the reading.
+
+    They are two querysets, because each can use an index.
+    """
     jobs = Spend.objects.filter(account_id=account.pk).order_by()
     since = account.balance_at or account.created_at
     return (
@@ -152,26 +161,26 @@ def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[
 
 
 def get_available_balance(account: ProviderAccount, *, committed: Decimal | None = None) -> Decimal | None:
-    """Provider credits that may still be promised: the last read balance minus `sum_committed`. None: never read.
+    """Provider credits that may still be promised: the last read balance minus `sum_committed`.
 
-    Pass `committed` if it was read already.
+    Returns None if no balance was ever read. Pass `committed` if it was read already.
     """
     if account.balance is None:
         return None
     return account.balance - (sum_committed(account) if committed is None else committed)
 
 
-def lacks_balance(provider: ProviderAccount, provider_credits: Decimal) -> bool:
+def lacks_balance(account: ProviderAccount, provider_credits: Decimal) -> bool:
     """Whether the available balance is too small for a job of this cost, or for any job. False while it is unknown."""
-    free = get_available_balance(provider)
-    if free is None:
+    available = get_available_balance(account)
+    if available is None:
         return False
-    return is_critical(provider) or free < provider_credits or free <= settings.CRITICAL_BALANCE_THRESHOLD
+    return is_critical(account) or available < provider_credits or available <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
-def is_critical(provider: ProviderAccount) -> bool:
+def is_critical(account: ProviderAccount) -> bool:
     """Whether the last read balance is at or below the threshold that stops new work."""
-    return provider.balance is not None and provider.balance <= settings.CRITICAL_BALANCE_THRESHOLD
+    return account.balance is not None and account.balance <= settings.CRITICAL_BALANCE_THRESHOLD
 
 
 def pause_account(
@@ -180,32 +189,38 @@ def pause_account(
     actor: User | None,
     code: ProviderAccount.Pause = Pause.OWN_WORDS,
     reason: str = "",
-    words: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
     until: datetime | None = None,
 ) -> bool:
-    """Stop new work, for one of the reasons in PAUSE_TEXTS or with a text of the operator's own.
+    """Stop new work, either for one of the reasons in PAUSE_TEXTS or with a custom text (code OWN_WORDS).
 
-    `reason` is that text (`words`: the same by language code); with one of PAUSE_TEXTS it is a note for operators only.
-    The pause ends at `until`, or when a person resumes it. Without an `actor` (the spending monitor) a person's pause is
-    not replaced, which returns False. Raises ValueError if the operator's own text is empty.
+    `reason` is the custom text, and `texts` has its translations by language code. With a reason in PAUSE_TEXTS it is a
+    note that only operators read. The pause ends at `until`, or when an operator resumes the account. Without an `actor`
+    (the spending monitor) it does not replace an operator's pause and returns False. Raises ValueError if a custom text is
+    empty.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Pause.OWN_WORDS and not reason:
         raise ValueError("a pause without a code needs a reason")
-    texts = {language: text.strip()[:REASON_LENGTH] for language, text in (words or {}).items() if text.strip()}
+    stored_texts = {language: text.strip()[:REASON_LENGTH] for language, text in (texts or {}).items() if text.strip()}
     accounts = ProviderAccount.objects.filter(pk=account_id)
     at = clock.now()
     if actor is None:
         accounts = accounts.filter(Q(paused_at=None) | Q(paused_by=None) | Q(paused_until__lte=at))
     return bool(
         accounts.update(
-            paused_at=at, paused_by=actor, pause_code=code, pause_reason=reason, pause_words=texts, paused_until=until
+            paused_at=at,
+            paused_by=actor,
+            pause_code=code,
+            pause_reason=reason,
+            pause_words=stored_texts,
+            paused_until=until,
         )
     )
 
 
 def resume_account(*, account_id: int) -> bool:
-    """End the pause; False when there was none."""
+    """End the pause; False if there was none."""
     return bool(_clear_pauses(ProviderAccount.objects.filter(pk=account_id, paused_at__isnull=False)))
 
 
@@ -234,10 +249,10 @@ def format_pause_note(account: ProviderAccount) -> str:
     return str(account.pause_words.get(language) or account.pause_reason).rstrip(" .。")
 
 
-def park_account(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
+def block_account(*, account_id: int, parked_as: ProviderAccount.Parked, detail: str, is_used: bool = True) -> None:
     """Stop new work because the provider refuses the account, until a sufficient balance is read.
 
-    Raises an alert unless the account is not in use (`is_used`).
+    Raises an alert if the account is in use (`is_used`).
     """
     ProviderAccount.objects.filter(pk=account_id).update(parked_as=parked_as, parked_at=clock.database_now())
     if is_used:
@@ -253,18 +268,18 @@ def lock_account(account_id: int) -> ProviderAccount:
     return ProviderAccount.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
-def _account_of(
+def _get_or_create_account(
     api_key: str,
     *,
     source: ProviderAccount.Source,
     label: str,
     base_url: str,
     upload_base_url: str,
-    known: ProviderAccount | None = None,
+    existing: ProviderAccount | None = None,
 ) -> ProviderAccount:
-    # Pages show who paused it.
+    # `paused_by` is loaded with it, because pages show who paused the account.
     account = (
-        known
+        existing
         or ProviderAccount.objects.select_related("paused_by").get_or_create(
             provider="kie",
             base_url=base_url,
@@ -274,7 +289,7 @@ def _account_of(
     )
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and encryption.is_configured():
-        # So that running tasks can still be polled once the environment has another key.
+        # Sealed so that running tasks can still be polled once the environment has another key.
         changes["sealed_key"] = encryption.seal(api_key, purpose=KEY_PURPOSE)
     if account.upload_base_url != upload_base_url:
         changes["upload_base_url"] = upload_base_url

@@ -16,18 +16,18 @@ def delete_old_readings(at: datetime) -> int:
 
     Readings that a provider entry refers to are kept as evidence.
     """
-    # Only whole hours and days: the last reading of the others is not known yet.
-    week = (at - KEEP_ALL_FOR).replace(minute=0, second=0, microsecond=0)
-    three_months = (at - KEEP_HOURLY_FOR).replace(hour=0, minute=0, second=0, microsecond=0)
-    return _keep_last_of(TruncHour, Q(taken_at__gte=three_months, taken_at__lt=week)) + _keep_last_of(
-        TruncDay, Q(taken_at__lt=three_months)
+    # Only whole hours and days are thinned out, because the last reading of the others is not known yet.
+    week_ago = (at - KEEP_ALL_FOR).replace(minute=0, second=0, microsecond=0)
+    three_months_ago = (at - KEEP_HOURLY_FOR).replace(hour=0, minute=0, second=0, microsecond=0)
+    return _keep_last_of(TruncHour, Q(taken_at__gte=three_months_ago, taken_at__lt=week_ago)) + _keep_last_of(
+        TruncDay, Q(taken_at__lt=three_months_ago)
     )
 
 
-def _keep_last_of(truncated: type[TruncHour | TruncDay], stretch: Q) -> int:
-    rows = BalanceSnapshot.objects.filter(stretch).order_by()
-    spans = rows.values("account", span=truncated("taken_at", tzinfo=UTC)).annotate(last=Max("pk"))
-    evidence = ProviderEntry.objects.filter(snapshot__isnull=False)
-    deletable = rows.exclude(pk__in=spans.values("last")).exclude(pk__in=evidence.values("snapshot"))
+def _keep_last_of(truncate: type[TruncHour | TruncDay], age: Q) -> int:
+    rows = BalanceSnapshot.objects.filter(age).order_by()
+    last_readings = rows.values("account", span=truncate("taken_at", tzinfo=UTC)).annotate(last=Max("pk"))
+    entries = ProviderEntry.objects.filter(snapshot__isnull=False)
+    deletable = rows.exclude(pk__in=last_readings.values("last")).exclude(pk__in=entries.values("snapshot"))
     deleted, _ = deletable.delete()
     return deleted

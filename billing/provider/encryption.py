@@ -1,4 +1,4 @@
-"""Encrypts provider keys at rest with AES-256-GCM. Each text starts with the id of its key, so that keys can be rotated.
+"""Encrypts provider keys at rest with AES-256-GCM. Sealed texts name their key, so that keys can be rotated.
 
 A sealed text reads `v1:<key id>:<base64 of nonce and ciphertext>`; the purpose is bound to it as associated data.
 """
@@ -24,24 +24,24 @@ def is_configured() -> bool:
 
 
 def load_keys() -> dict[str, bytes]:
-    """The keys by id, newest first, from FIELD_ENCRYPTION_KEYS ("ID:BASE64 of 32 bytes"). Raises VaultError."""
-    found: dict[str, bytes] = {}
-    for item in settings.FIELD_ENCRYPTION_KEYS:
-        name, _, text = item.strip().partition(":")
+    """The keys by id, newest first, from FIELD_ENCRYPTION_KEYS ("ID:BASE64 of 32 bytes"). Raises EncryptionError."""
+    keys: dict[str, bytes] = {}
+    for pair in settings.FIELD_ENCRYPTION_KEYS:
+        name, _, text = pair.strip().partition(":")
         try:
             key = base64.b64decode(text, validate=True)
         except (binascii.Error, ValueError):
             key = b""
         if not name or len(key) != 32:
             raise EncryptionError("FIELD_ENCRYPTION_KEYS must list ID:BASE64 pairs, each of 32 random bytes")
-        if name in found:
+        if name in keys:
             raise EncryptionError(f"FIELD_ENCRYPTION_KEYS names the id {name!r} twice: give a new key a new id")
-        found[name] = key
-    return found
+        keys[name] = key
+    return keys
 
 
 def newest_key_id() -> str:
-    """The id of the key that new texts are sealed with. Raises VaultError when there is none."""
+    """The id of the key that new texts are sealed with. Raises EncryptionError if there is none."""
     available = load_keys()
     if not available:
         raise EncryptionError("FIELD_ENCRYPTION_KEYS is empty: keys cannot be stored")
@@ -54,23 +54,23 @@ def read_key_id(sealed: str) -> str:
 
 
 def seal(secret: str, *, purpose: str) -> str:
-    """Encrypt with the newest key. Raises VaultError when there is none."""
+    """Encrypt a secret with the newest key. Raises EncryptionError if there is none."""
     newest = newest_key_id()
-    # A nonce must never repeat, not even under a test's seed, so it does not come from our seedable randomness.
+    # A nonce must never repeat, not even under a test's seed, so it is not taken from `accounts.seams.randomness`.
     nonce = os.urandom(_NONCE_BYTES)
     sealed = nonce + AESGCM(load_keys()[newest]).encrypt(nonce, secret.encode(), purpose.encode())
     return f"v1:{newest}:{base64.b64encode(sealed).decode()}"
 
 
 def unseal(sealed: str, *, purpose: str) -> str:
-    """Decrypt with the key that the text names. Raises VaultError."""
+    """Decrypt a sealed text with the key that it names. Raises EncryptionError."""
     version, _, rest = sealed.partition(":")
-    needed, _, text = rest.partition(":")
-    key = load_keys().get(needed)
+    key_id, _, text = rest.partition(":")
+    key = load_keys().get(key_id)
     if version != "v1" or key is None:
-        raise EncryptionError(f"the key {needed!r} is not in FIELD_ENCRYPTION_KEYS")
+        raise EncryptionError(f"the key {key_id!r} is not in FIELD_ENCRYPTION_KEYS")
     try:
         raw = base64.b64decode(text, validate=True)
         return AESGCM(key).decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], purpose.encode()).decode()
     except (InvalidTag, binascii.Error, ValueError) as error:
-        raise EncryptionError(f"a text sealed with the key {needed!r} cannot be opened") from error
+        raise EncryptionError(f"a text sealed with the key {key_id!r} cannot be opened") from error

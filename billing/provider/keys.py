@@ -15,7 +15,7 @@ Source = ProviderAccount.Source
 
 
 def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: str = "") -> ProviderAccount:
-    """Store a key, sealed; `activate_if_funded` or `activate_key` puts it to use. Raises EncryptionError.
+    """Store a key, sealed and inactive (see `activate_if_funded` and `activate_key`). Raises EncryptionError.
 
     The upload address defaults to the given base address, and both default to the settings.
     """
@@ -32,7 +32,7 @@ def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: st
     with transaction.atomic():
         # Adding a key that is also in the environment does not activate it here.
         ProviderAccount.objects.filter(**identity).exclude(source=Source.ADMIN).update(is_active=False)
-        # A key that is already known keeps its account, with its tasks and its books.
+        # A key that is already known keeps its account, with its tasks and its balance history.
         account, _ = ProviderAccount.objects.update_or_create(
             **identity, defaults=values, create_defaults={**values, "is_active": False}
         )
@@ -42,30 +42,30 @@ def add_key(*, api_key: str, label: str, base_url: str = "", upload_base_url: st
 def activate_if_funded(*, account_id: int) -> bool:
     """Activate a key that the provider has just accepted, unless its balance is critical and another key is available."""
     account = ProviderAccount.objects.get(pk=account_id)
-    if provider_accounts.is_critical(account) and _has_another(account):
+    if provider_accounts.is_critical(account) and _is_another_key_used(account):
         return False
     activate_key(account_id=account_id)
     return True
 
 
 def activate_key(*, account_id: int) -> None:
-    """Use only this key, which was tested, for new work. Running tasks keep the key that they were sent with."""
+    """Use only this key, which was tested, for new work. Tasks already sent keep the key that they were sent with."""
     with transaction.atomic():
         accounts = ProviderAccount.objects.filter(source=Source.ADMIN)
         # Always in the same order, so that two processes cannot deadlock.
         list(accounts.select_for_update().order_by("pk"))
         accounts.exclude(pk=account_id).update(is_active=False)
         accounts.filter(pk=account_id).update(is_active=True)
-        # The provider accepted it after it was parked.
+        # The provider has accepted the key since the account was blocked.
         accounts.filter(pk=account_id, parked_at__lt=F("balance_at")).update(parked_as="", parked_at=None)
 
 
 def deactivate_key(*, account_id: int) -> None:
-    """Stop using this key for new work; its running tasks are finished with it."""
+    """Stop using this key for new work. Tasks already sent with it continue to use it until they finish."""
     ProviderAccount.objects.filter(pk=account_id, source=Source.ADMIN).update(is_active=False)
 
 
-def _has_another(account: ProviderAccount) -> bool:
+def _is_another_key_used(account: ProviderAccount) -> bool:
     try:
         return provider_accounts.get_current_account() != account
     except provider_accounts.NoProviderKey:
@@ -74,7 +74,7 @@ def _has_another(account: ProviderAccount) -> bool:
 
 @dataclass(frozen=True)
 class Rotation:
-    """The outcome of `reseal_keys`: how many were resealed, how many were current already, and which failed."""
+    """The result of `reseal_keys`: how many keys were resealed or already current, and the error of each other key."""
 
     resealed: int = 0
     current: int = 0
@@ -94,7 +94,7 @@ def reseal_keys() -> Rotation:
         except encryption.EncryptionError as error:
             problems.append(f"{account.label}: {error}")
             continue
-        # The condition keeps a key that was stored meanwhile.
+        # The condition prevents overwriting a key that was stored meanwhile.
         resealed += ProviderAccount.objects.filter(pk=account.pk, sealed_key=account.sealed_key).update(
             sealed_key=sealed
         )
@@ -102,28 +102,28 @@ def reseal_keys() -> Rotation:
 
 
 def list_unreadable_keys() -> list[str]:
-    """The stored keys that cannot be unsealed, each with the reason, which never contains the key."""
-    found = []
+    """Return the account and the reason for each stored key that cannot be unsealed. The reason never contains the key."""
+    problems = []
     for account in _accounts_with_keys():
         try:
             encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
         except encryption.EncryptionError as error:
-            found.append(f"{account.label}: {error}")
-    return found
+            problems.append(f"{account.label}: {error}")
+    return problems
 
 
 def require_readable_keys() -> None:
     """Raise EncryptionError with instructions if a stored key cannot be unsealed; called at start.
 
-    Passes without a database or before the tables exist.
+    Does nothing if there is no database or its tables do not exist yet.
     """
     try:
-        found = list_unreadable_keys()
+        problems = list_unreadable_keys()
     except DatabaseError:
         return
-    if found:
+    if problems:
         raise encryption.EncryptionError(
-            f"FIELD_ENCRYPTION_KEYS does not open the stored provider keys ({'; '.join(found)}). Add the missing key "
+            f"FIELD_ENCRYPTION_KEYS does not open the stored provider keys ({'; '.join(problems)}). Add the missing key "
             "after the newest one. If it is lost, `manage.py rotate_keys --forget` removes the keys that cannot be opened; "
             "then enter those provider keys again in the admin."
         )
@@ -131,14 +131,14 @@ def require_readable_keys() -> None:
 
 def remove_unreadable_keys() -> list[str]:
     """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their tasks wait for the key."""
-    found = []
+    removed_labels = []
     for account in _accounts_with_keys():
         try:
             encryption.unseal(account.sealed_key, purpose=KEY_PURPOSE)
         except encryption.EncryptionError:
             if ProviderAccount.objects.filter(pk=account.pk, sealed_key=account.sealed_key).update(sealed_key=""):
-                found.append(account.label)
-    return found
+                removed_labels.append(account.label)
+    return removed_labels
 
 
 def _accounts_with_keys() -> list[ProviderAccount]:

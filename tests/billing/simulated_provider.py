@@ -40,7 +40,7 @@ class SimulatedProvider:
         quote = prices.get_quote(model=model, resolution="720p")
         job = spend.estimate(job_id=job_id(f"job:{self._jobs}"), user=self.user, quote=quote)
         spend.promise(spend=job, account=account or self.account)
-        spend.record_answer(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
+        spend.record_response(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         self.balance -= Decimal(str(charged))
         return job
 

@@ -77,7 +77,7 @@ def test_the_reason_of_a_hold_is_in_chinese(chinese_client: Client, chinese_user
     pages = ""
     for fields in (
         {"code": user_holds.Code.BURST},
-        {"code": user_holds.Code.PERSON, "reason": "请先联系我", "actor": olga},
+        {"code": user_holds.Code.OPERATOR, "reason": "请先联系我", "actor": olga},
     ):
         for until in (None, clock.now() + timedelta(days=1)):
             user_holds.hold(user=chinese_user, until=until, **fields)

@@ -161,7 +161,7 @@ def _generation(
             **facts,
             "until": _time(account.breaker_until),
             # The next order is sent first, as a test.
-            "rested": circuit_breaker.has_rested(account, at),
+            "rested": circuit_breaker.is_cooldown_over(account, at),
         }
     return {"state": "working", **facts}
 

@@ -91,7 +91,7 @@ def repair(month: Window) -> int:
         try:
             with _consistent_snapshot():
                 # Marks that are not folded yet will be added later.
-                waiting = rollups.unfolded_sums(since=month.starts_at, until=month.ends_at)
+                waiting = rollups.sum_unfolded_marks(since=month.starts_at, until=month.ends_at)
                 wrong = {
                     difference.key: difference.recounted
                     for difference in _find_differences(month, month.starts_at, month.ends_at)

@@ -12,7 +12,7 @@ from videos.models import VideoTask
 Kind = Alert.Kind
 
 # These end with the video, whichever way it ends. All other kinds report something that has happened.
-KINDS_WHILE_RUNNING = (Kind.UNCONFIRMED, Kind.DELAYED, Kind.NOT_VISIBLE, Kind.ODD_ANSWER, Kind.UNDOWNLOADED)
+KINDS_WHILE_RUNNING = (Kind.UNCONFIRMED, Kind.DELAYED, Kind.NOT_VISIBLE, Kind.ODD_ANSWER, Kind.DOWNLOAD_FAILED)
 
 
 def raise_alert(

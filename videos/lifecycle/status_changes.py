@@ -92,7 +92,7 @@ def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float)
                 due_at=at + timedelta(seconds=due_in_s),
             )
             if moved:
-                spend.record_answer(job_id=task_id, outcome=spend.Outcome.ACCEPTED)
+                spend.record_response(job_id=task_id, outcome=spend.Outcome.ACCEPTED)
                 spend.confirm_call(job_id=task_id)
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
@@ -119,7 +119,7 @@ def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
             due_at=wait.until,
         )
         if moved:
-            spend.record_answer(job_id=task_id, outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail)
+            spend.record_response(job_id=task_id, outcome=spend.Outcome.NOT_SENT, code=wait.code, detail=detail)
         return moved
 
 
@@ -165,7 +165,7 @@ def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
             due_at=clock.database_now(),
         )
         if moved:
-            spend.record_answer(job_id=task_id, outcome=spend.Outcome.UNCONFIRMED, detail=detail)
+            spend.record_response(job_id=task_id, outcome=spend.Outcome.UNCONFIRMED, detail=detail)
         return moved
 
 
@@ -182,7 +182,7 @@ def refuse(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
             detail=detail,
         )
         if moved:
-            spend.record_answer(job_id=task_id, outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
+            spend.record_response(job_id=task_id, outcome=spend.Outcome.REFUSED, code=reason, detail=detail)
             spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.NOT_SPENT)
         return moved
 

@@ -56,7 +56,7 @@ def deliver_due() -> int:
 
 def mail_alert(delivery: AlertDelivery) -> str:
     """Mail one claimed delivery and record the result; returns "" if the server accepted it, else the error."""
-    template = "alert_over" if delivery.event == Event.OVER else "alert"
+    template = "alert_over" if delivery.event == Event.RESOLVED else "alert"
     return _mail_deliveries([delivery], template, {"item": build_item(delivery)})
 
 
@@ -120,7 +120,7 @@ def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
         }
 
 
-_EVENT_NAMES = {Event.RAISED: "raised", Event.OVER: "resolved"}
+_EVENT_NAMES = {Event.RAISED: "raised", Event.RESOLVED: "resolved"}
 
 
 def build_item(delivery: AlertDelivery) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
         "message": partial(format_message, alert),
         "entry": runbook_entry(alert),
         "about": partial(describe_subject, alert),
-        "is_over": delivery.event == Event.OVER,
+        "is_over": delivery.event == Event.RESOLVED,
         "is_again": delivery.round > 1,
         "action_url": f"{settings.APP_URL}{action_path(alert)}",
         "alert_url": f"{settings.APP_URL}{alert_path(alert)}",
@@ -160,7 +160,7 @@ def _mail_address(address: str, deliveries: Sequence[AlertDelivery], until: date
     if left <= 0:
         urgent = _select_urgent(address, deliveries)
         alert_outbox.postpone_deliveries(
-            (delivery for delivery in deliveries if delivery not in urgent), for_=GROUPING_WINDOW / 2
+            (delivery for delivery in deliveries if delivery not in urgent), delay=GROUPING_WINDOW / 2
         )
         deliveries, left = urgent, 1
     if len(deliveries) > left:
@@ -199,6 +199,6 @@ def _mail_deliveries(deliveries: Sequence[AlertDelivery], template: str, values:
 
 def _record_failure(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
     for delivery in deliveries:
-        alert_outbox.record_failed(delivery, error=error, for_good=for_good)
+        alert_outbox.record_failed(delivery, error=error, is_permanent=for_good)
     log.warning("%d alerts not delivered by %s: %s", len(deliveries), deliveries[0].channel, error)
     return error

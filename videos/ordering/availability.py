@@ -53,7 +53,7 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
     if account.parked_as or provider_accounts.is_critical(account):
         return _unavailable()
     if account.breaker != ProviderAccount.Breaker.CLOSED:
-        if circuit_breaker.has_rested(account, at):
+        if circuit_breaker.is_cooldown_over(account, at):
             text = _("It may be working again: the next order is sent first, and the others follow automatically.")
             return Restriction(_("The provider had problems"), text, accepts_orders=True)
         text = _("Your order will wait and start automatically as soon as the provider works again.")
@@ -103,7 +103,7 @@ def check_availability(*, user: User, quote: Quote | None) -> Availability:
     restriction = find_restriction(account, user, at=at)
     if quote is None:
         return Availability(restriction)
-    verdict = budget_policy.verdict(user=user, quote=quote, at=at)
+    verdict = budget_policy.decide(user=user, quote=quote, at=at)
     if account is None or (restriction is not None and not restriction.accepts_orders) or verdict.refusal is not None:
         return Availability(restriction, verdict.refusal)
     queue_s = queue.expected_wait_s()

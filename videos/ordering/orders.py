@@ -159,7 +159,11 @@ def _charge_and_queue(
         images = _lock_images(user, order)
         quote = order.quote()
         guard_checks.check_order(
-            user=user, account=account, quote=quote, provider=provider, expected_wait_s=queue.expected_wait_s()
+            user=user,
+            credit_account=account,
+            quote=quote,
+            provider_account=provider,
+            expected_wait_s=queue.expected_wait_s(),
         )
         task = VideoTask.objects.create(
             user=user,

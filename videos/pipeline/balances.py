@@ -101,7 +101,7 @@ def reading_interval(
 
 def _record_failure(account: ProviderAccount, error: errors.ProviderError, *, is_used: bool) -> None:
     if isinstance(error, errors.AccessDenied | errors.OutOfCredits):
-        provider_accounts.park_account(
+        provider_accounts.block_account(
             account_id=account.pk,
             parked_as=ProviderAccount.Parked(error.code),
             detail=error.detail,

@@ -82,13 +82,13 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
     """The next task by fairness: claimed, or unclaimed if its images must be uploaded first; else why all wait, or None."""
     for _ in range(MAX_BUDGET_SKIPS):
         step = _claim_fairest(account_id)
-        if not isinstance(step, Wait) or step.spent is None:
+        if not isinstance(step, Wait) or step.exhausted_budget is None:
             break
         # What does not fit the budget waits; smaller videos and those of other users and models go on.
-        budget_alerts.raise_spent_alert(step.spent)
-        jobs = budget_usage.jobs_without_room(step.spent, above_limit=step.code == guard_checks.ABOVE_LIMIT)
+        budget_alerts.raise_spent_alert(step.exhausted_budget)
+        jobs = budget_usage.jobs_without_room(step.exhausted_budget, above_limit=step.code == guard_checks.ABOVE_LIMIT)
         lifecycle.hold_back_all(task_ids=jobs.values_list("job_id", flat=True), wait=step)
-        if budget_usage.blocks_every_job(step.spent):
+        if budget_usage.blocks_every_job(step.exhausted_budget):
             break
     if isinstance(step, Wait) and step.code == guard_checks.SLOWED:
         lifecycle.mark_all_waiting(wait=step)
@@ -114,7 +114,7 @@ def _claim_fairest(account_id: int) -> Claim | VideoTask | Wait | None:
         estimate = Spend.objects.get(job_id=task.pk)
         wait = guard_checks.check_dispatch(
             estimate=estimate,
-            provider=provider,
+            account=provider,
             running=sum(running.values()),
             running_of_user=running.get(task.user_id, 0),
         )
@@ -243,7 +243,7 @@ def _requeue_unsent(task: VideoTask, error: errors.NotSent) -> None:
     # The jitter only adds time, because a whole rate window must pass.
     until = clock.database_now() + timedelta(seconds=wait_s + randomness.jitter(wait_s * 0.2, 1.0))
     if isinstance(error, errors.OutOfCredits | errors.AccessDenied):
-        provider_accounts.park_account(
+        provider_accounts.block_account(
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(error.code), detail=error.detail
         )
     if isinstance(error, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
@@ -259,7 +259,7 @@ def _record_provider_success(task: VideoTask) -> None:
 
 
 def _record_provider_failure(task: VideoTask, error: errors.ProviderError, *, at_once: bool = False) -> None:
-    circuit_breaker.record_failure(_account_id(task), detail=error.detail, at_once=at_once)
+    circuit_breaker.record_failure(_account_id(task), detail=error.detail, opens_immediately=at_once)
 
 
 def _account_id(task: VideoTask) -> int:

@@ -125,7 +125,7 @@ def _mark_lost(file: VideoFile, problem: Exception) -> None:
 
 def _alert_undownloaded(file: VideoFile, say: str, words: str = "") -> None:
     facts = {"say": [say], "attempts": file.attempts, "words": words}
-    task_alerts.raise_alert(file.task, alerts.Kind.UNDOWNLOADED, facts=facts)
+    task_alerts.raise_alert(file.task, alerts.Kind.DOWNLOAD_FAILED, facts=facts)
 
 
 def _describe(problem: Exception) -> str:

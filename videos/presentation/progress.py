@@ -112,7 +112,7 @@ def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
     running = queue.count_running_by_user()
     return guard_checks.check_dispatch(
         estimate=Spend.objects.get(job_id=task.pk),
-        provider=provider,
+        account=provider,
         running=sum(running.values()),
         running_of_user=running.get(task.user_id, 0),
     )

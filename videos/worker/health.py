@@ -53,7 +53,7 @@ def recent_outcomes(since: datetime, *, account_id: int) -> RecentOutcomes:
     return RecentOutcomes(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
 
 
-KIND = Alert.Kind.CALLBACKS_DRY
+KIND = Alert.Kind.CALLBACKS_STOPPED
 
 # How many of the newest verdicts are judged, and how few are too few.
 SAMPLE_SIZE, MIN_SAMPLE = 40, 20

@@ -30,7 +30,7 @@ def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None
     )
     anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
-    user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us about your invoice", actor=olga)
+    user_holds.hold(user=bob, code=user_holds.Code.OPERATOR, reason="please call us about your invoice", actor=olga)
     tokens.create_token(user=olga, name="grafana", scopes=[tokens.COST_READ])
     tokens.revoke_token(
         token_id=tokens.create_token(user=olga, name="old", scopes=[tokens.COST_READ]).token.pk, actor=olga

@@ -111,12 +111,12 @@ def test_the_page_of_a_new_account_shows_that_it_is_untested(desk: Client, own_k
 
 def test_the_page_explains_why_videos_wait(desk: Client, account: ProviderAccount) -> None:
     parked = ProviderAccount.Parked
-    provider_accounts.park_account(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.block_account(account_id=account.pk, parked_as=parked.OUT_OF_CREDITS, detail="402")
     text = desk.get(page(account)).text
     assert "Out of provider credits since" in text
     assert "Top it up there" in text
     assert "This is the sandbox" not in text
-    provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    provider_accounts.block_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     text = desk.get(page(account)).text
     assert "Key or address refused since" in text
     assert "Correct the key" in text
@@ -125,14 +125,16 @@ def test_the_page_explains_why_videos_wait(desk: Client, account: ProviderAccoun
     text = desk.get(page(account)).text
     assert "The balance is at or below the critical threshold of 500" in text
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Critical balance"]
-    provider_accounts.park_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
+    provider_accounts.block_account(account_id=account.pk, parked_as=parked.ACCESS_DENIED, detail="401")
     assert columns(desk.get(ACCOUNTS).text, "state") == ["Key or address refused"]
 
 
 def test_the_sandbox_page_shows_how_to_add_credits(desk: Client, account: ProviderAccount) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
     assert "This is the sandbox" not in desk.get(page(account)).text
-    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.block_account(
+        account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402"
+    )
     text = desk.get(page(account)).text
     assert "This is the sandbox" in text
     assert f"{account.base_url}/_sandbox/balance" in text
@@ -145,7 +147,7 @@ def test_the_page_explains_the_breaker_in_each_state(desk: Client, account: Prov
     assert "Orders are sent, but 1 of the last ones failed." in text
     assert "5 failures among the last 10 orders within 5 minutes stop new ones." in text
     assert "HTTP 502" in text
-    circuit_breaker.record_failure(account.pk, detail="455", at_once=True)
+    circuit_breaker.record_failure(account.pk, detail="455", opens_immediately=True)
     text = desk.get(page(account)).text
     assert "Breaker: Open" in text
     assert "so nothing is sent until" in text

@@ -70,7 +70,7 @@ def test_closed_accounts_are_not_held_and_the_number_is_limited(
 
 
 def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: User, olga: User) -> None:
-    user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)
+    user_holds.hold(user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)
     text = do(desk, PEOPLE, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in text
     assert "There was no hold on bob@example.com." in text
@@ -96,7 +96,7 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
     manual_clock: ManualClock,
 ) -> None:
     burst(alice, account, new_spend)
-    user_holds.hold(user=bob, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
+    user_holds.hold(user=bob, code=user_holds.Code.OPERATOR, reason="please call us", actor=olga)
     over = make_person("over@example.com")
     user_holds.hold(user=over, code=user_holds.Code.BURST, until=manual_clock.at)
     text = desk.get(HOLDS).text

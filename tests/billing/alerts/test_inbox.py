@@ -89,7 +89,7 @@ def test_an_alert_s_page_shows_its_runbook_entry(
     assert "Mark as seen" in text
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
-    alert_outbox.record_failed(delivery, error="the mail server refused it", for_good=True)
+    alert_outbox.record_failed(delivery, error="the mail server refused it", is_permanent=True)
     assert "the mail server refused it" in page_of(desk, alert)
     assert "Not delivered" in desk.get(INBOX).text
     assert "1 alert marked." in act(desk, "acknowledge", alert)
@@ -99,7 +99,9 @@ def test_an_alert_s_page_shows_its_runbook_entry(
 
 
 def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: User) -> None:
-    alert = Alert.objects.create(pk=12_346, kind=Kind.BOOKS, severity=Alert.Severity.CRITICAL, window_key="a late one")
+    alert = Alert.objects.create(
+        pk=12_346, kind=Kind.BOOKS_UNBALANCED, severity=Alert.Severity.CRITICAL, window_key="a late one"
+    )
     text = page_of(desk, alert)
     assert '<input type="hidden" name="_selected_action" value="12346">' in text
     assert '<input type="hidden" name="alert" value="12346">' in desk.get("/admin/billing/price/").text
@@ -162,7 +164,7 @@ def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
         assert text.count('class="alert-banner"') == 1, path
         assert "Media storage has trouble" in text
     manual_clock.sleep(1)
-    second = alerts.raise_alert(Kind.BOOKS)
+    second = alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     assert "2 critical alerts: The books do not balance and others" in desk.get("/credits/").text
     answer = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
     assert (answer.status_code, answer["Location"]) == (302, "/credits/?page=1")
@@ -180,8 +182,8 @@ def test_warnings_snoozed_and_resolved_alerts_show_no_banner(
     alerts.raise_alert(Kind.WORKER)
     aside = alerts.raise_alert(Kind.STORAGE)
     alerts.snooze(alert_id=aside.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
-    alerts.raise_alert(Kind.BOOKS)
-    alerts.resolve_alerts(Kind.BOOKS)
+    alerts.raise_alert(Kind.BOOKS_UNBALANCED)
+    alerts.resolve_alerts(Kind.BOOKS_UNBALANCED)
     assert "alert-banner" not in desk.get("/credits/").text
     manual_clock.sleep(3600)
     assert "alert-banner" in desk.get("/credits/").text

@@ -112,7 +112,7 @@ def test_a_permanent_failure_is_not_retried(manual_clock: ManualClock, caplog: p
     alerts.raise_alert(Kind.STORAGE)
     delivery = get_due_delivery()
     assert alert_outbox.claim_delivery(delivery)
-    alert_outbox.record_failed(delivery, error="gone", for_good=True)
+    alert_outbox.record_failed(delivery, error="gone", is_permanent=True)
     assert rows() == [("raised", "failed", 1)]
 
 
@@ -214,7 +214,7 @@ def test_too_many_deliveries_to_one_address_are_postponed(manual_clock: ManualCl
     assert alert_outbox.count_recent_mails(OLGA, within=timedelta(minutes=10)) == 1
     assert alert_outbox.recent_kinds(OLGA, within=timedelta(minutes=10)) == {"storage"}
     alerts.raise_alert(Kind.WORKER)
-    alert_outbox.postpone_deliveries(alert_outbox.due_deliveries(), for_=timedelta(minutes=5))
+    alert_outbox.postpone_deliveries(alert_outbox.due_deliveries(), delay=timedelta(minutes=5))
     assert send_due(manual_clock) == []
     manual_clock.sleep(600)
     assert alert_outbox.count_recent_mails(OLGA, within=timedelta(minutes=10)) == 0

@@ -258,24 +258,24 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
         DailySummary(day=fixtures.manual_clock.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1), "it is away"
     ),
     "callbacks_dry": lambda fixtures: raise_with_facts(
-        Kind.CALLBACKS_DRY, say=["callbacks_dry"], polled=38, verdicts=40
+        Kind.CALLBACKS_STOPPED, say=["callbacks_dry"], polled=38, verdicts=40
     ),
     "callbacks_private": lambda fixtures: raise_with_facts(
-        Kind.CALLBACKS_DRY, say=["callbacks_private"], address="http://127.0.0.1"
+        Kind.CALLBACKS_STOPPED, say=["callbacks_private"], address="http://127.0.0.1"
     ),
     "callbacks_never": lambda fixtures: raise_with_facts(
-        Kind.CALLBACKS_DRY, say=["callbacks_never"], address="https://127.1"
+        Kind.CALLBACKS_STOPPED, say=["callbacks_never"], address="https://127.1"
     ),
     "callbacks_ended": lambda fixtures: raise_with_facts(
-        Kind.CALLBACKS_DRY,
+        Kind.CALLBACKS_STOPPED,
         say=["callbacks_ended"],
         address="https://127.1",
         called_at=fixtures.manual_clock.at.isoformat(),
     ),
     "many": lambda fixtures: raise_with_facts(Kind.DELAYED, say=["many"], videos=1234),
-    "download_failed": lambda fixtures: raise_with_facts(Kind.UNDOWNLOADED, say=["download_failed"], attempts=3),
-    "download_died": lambda fixtures: raise_with_facts(Kind.UNDOWNLOADED, say=["download_died"], attempts=3),
-    "download_lost": lambda fixtures: raise_with_facts(Kind.UNDOWNLOADED, say=["download_lost"], attempts=9),
+    "download_failed": lambda fixtures: raise_with_facts(Kind.DOWNLOAD_FAILED, say=["download_failed"], attempts=3),
+    "download_died": lambda fixtures: raise_with_facts(Kind.DOWNLOAD_FAILED, say=["download_died"], attempts=3),
+    "download_lost": lambda fixtures: raise_with_facts(Kind.DOWNLOAD_FAILED, say=["download_lost"], attempts=9),
     "odd_callback": lambda fixtures: raise_with_facts(
         Kind.ODD_ANSWER, say=["odd_callback"], words="another task has it"
     ),

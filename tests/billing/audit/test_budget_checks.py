@@ -77,7 +77,7 @@ def test_windows_stay_correct_across_the_end_of_hour_day_and_month(
     assert has_no_problems()
     spend.correct(job_id=possible.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
     spend.correct(job_id=free.job_id, actual=Decimal("59.9999"), basis=Basis.REPORTED)
-    spend.record_answer(job_id=returned.job_id, outcome=Outcome.NOT_SENT)
+    spend.record_response(job_id=returned.job_id, outcome=Outcome.NOT_SENT)
     assert has_no_problems()
     spend.promise(spend=Spend.objects.get(pk=returned.pk), account=account)
     never = new_spend()

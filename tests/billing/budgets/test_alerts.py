@@ -86,7 +86,7 @@ def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
     budget_alerts.raise_spent_alert(state)
     budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, True)]
-    spend.record_answer(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
+    spend.record_response(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
@@ -121,7 +121,7 @@ def test_the_warning_is_raised_again_when_the_share_is_reached_again(
     job = new_spend()
     spend.promise(spend=job, account=account)
     budget_alerts.update_alerts(manual_clock.at)
-    spend.record_answer(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
+    spend.record_response(job_id=job.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_soft") == [("all:day 120", 1, False)]

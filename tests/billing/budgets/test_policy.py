@@ -217,14 +217,14 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     set_test_limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
-    found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    found = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
     assert found is not None
-    assert found.spent is not None
+    assert found.exhausted_budget is not None
     assert (found.code, found.until) == (code, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL)
-    assert found.ends_at == found.spent.window.ends_at
+    assert found.ends_at == found.exhausted_budget.window.ends_at
     assert str(wait_reasons.OWNER_TEXTS[code])
     set_test_limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
-    found = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    found = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
     assert found is not None
     assert (found.code, found.ends_at) == ("budget_limit", None)
     assert str(wait_reasons.OWNER_TEXTS["budget_limit"])
@@ -235,15 +235,15 @@ def test_the_delay_of_an_accepted_order_is_known(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, subject: str, code: str
 ) -> None:
     set_test_limit("110", subject=subject, period="hour", model="veo3_fast" if subject == "model" else "")
-    assert budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at) == budget_policy.Verdict(
+    assert budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at) == budget_policy.Decision(
         None, None
     )
     new_spend()
     expected = budget_policy.Delay(
         code, manual_clock.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     )
-    found = budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert found == budget_policy.Verdict(None, expected), "what waits already goes first"
+    found = budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at)
+    assert found == budget_policy.Decision(None, expected), "what waits already goes first"
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 
@@ -254,7 +254,7 @@ def test_an_order_delayed_too_long_by_pacing_is_refused(manual_clock: ManualCloc
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1024)
     )
-    delay = budget_policy.verdict(user=alice, quote=fast_quote(), at=manual_clock.at).delay
+    delay = budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at).delay
     assert delay == budget_policy.Delay("budget_pace", manual_clock.at + timedelta(minutes=24))
     assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
@@ -286,13 +286,13 @@ def test_a_job_delayed_by_pacing_knows_its_start(
     )
     assert str(row) == "all day 2026-09-01 00:00: 1075"
     job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
-    held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    held = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
     assert held == guard_checks.Wait(
         guard_checks.SLOWED, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=turn
     )
     manual_clock.at = turn - timedelta(seconds=1)
     account.balance_at = manual_clock.at
-    held = guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0)
+    held = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
     assert held == guard_checks.Wait(guard_checks.SLOWED, turn, ends_at=turn)
     manual_clock.at = turn
-    assert guard_checks.check_dispatch(estimate=job, provider=account, running=0, running_of_user=0) is None
+    assert guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0) is None

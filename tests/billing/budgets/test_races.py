@@ -87,7 +87,7 @@ def test_f04_concurrent_promises_settlements_and_releases_keep_the_windows_exact
                 except BudgetSpent:
                     continue
                 if n % 3 == 0:
-                    spend.record_answer(job_id=job.job_id, outcome=spend.Outcome.NOT_SENT)
+                    spend.record_response(job_id=job.job_id, outcome=spend.Outcome.NOT_SENT)
                 elif n % 3 == 1:
                     spend.settle(job_id=job.job_id, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
         finally:

@@ -157,10 +157,10 @@ def test_an_unsent_job_is_released_and_can_be_counted_again(
     job = new_spend()
     spend.promise(spend=job, account=account)
     manual_clock.sleep(24 * 3600)
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="unavailable")
+    spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="unavailable")
     job.refresh_from_db()
     assert (every(), job.state, job.counted, job.counted_in) == ({Decimal(0)}, "estimated", 0, [])
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT)
+    spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT)
     assert every() == {Decimal(0)}
     spend.promise(spend=job, account=account)
     assert used() == 60
@@ -219,7 +219,7 @@ def test_a_window_never_goes_below_zero(
     job = new_spend()
     spend.promise(spend=job, account=account)
     BudgetWindow.objects.filter(period="hour").update(used=Decimal(10))
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT)
+    spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT)
     assert every() == {Decimal(0)}
 
 

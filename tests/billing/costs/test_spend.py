@@ -65,10 +65,10 @@ def test_f08_a_call_that_was_not_sent_releases_its_promise_and_may_be_sent_again
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
+    spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
     assert now(job).state == "estimated"
     spend.promise(spend=now(job), account=account)
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.ACCEPTED)
+    spend.record_response(job_id=job.job_id, outcome=Outcome.ACCEPTED)
     assert now(job).state == "promised"
     assert list(PaidCall.objects.order_by("id").values_list("outcome", "code")) == [
         ("not_sent", "dns"),
@@ -87,7 +87,7 @@ def test_a_settled_job_is_never_sent(new_spend: NewSpend, account: ProviderAccou
 def test_an_unconfirmed_call_may_turn_out_to_be_accepted(new_spend: NewSpend, account: ProviderAccount) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.record_answer(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
+    spend.record_response(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
     assert now(job).state == "promised"
     spend.confirm_call(job_id=job.job_id)
     assert PaidCall.objects.get().outcome == "accepted"
@@ -126,7 +126,7 @@ def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
         for ends_at, job in [call for call in in_flight if call[0] <= manual_clock.at]:
             in_flight.remove((ends_at, job))
             outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
-            spend.record_answer(job_id=job, outcome=outcome)
+            spend.record_response(job_id=job, outcome=outcome)
         if spend.count_calls_in_window(account_id=account.pk, since=manual_clock.at - window) >= limit:
             continue
         sent_job = new_spend()

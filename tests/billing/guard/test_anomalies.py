@@ -135,7 +135,7 @@ def test_a_user_released_by_an_operator_trips_at_twice_the_orders(
 
 @pytest.mark.usefixtures("generous")
 def test_an_operator_s_hold_is_not_replaced_by_the_monitor(account: ProviderAccount, alice: User, olga: User) -> None:
-    user_holds.hold(user=alice, code=user_holds.Code.PERSON, reason="please call us", actor=olga)
+    user_holds.hold(user=alice, code=user_holds.Code.OPERATOR, reason="please call us", actor=olga)
     orders_of(alice, 31)
     assert look(account) == []
     assert UserHold.objects.get().code == "person"

@@ -86,7 +86,7 @@ def test_a_hold_during_orders_and_dispatch_stops_everything_after_it(
     give_credits(alice, 4 * PRICE)
     acts: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
     acts += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
-    acts += [partial(user_holds.hold, user=alice, code=user_holds.Code.PERSON, reason="x", actor=olga)]
+    acts += [partial(user_holds.hold, user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)]
     found = together(*acts)
     assert all(isinstance(problem, guard_checks.Held) for problem in errors(found))
     assert dispatch.claim_next(account.pk) is None

@@ -36,9 +36,9 @@ def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
     with transaction.atomic():
         guard_checks.check_order(
             user=user,
-            account=ledger.lock_account(user),
+            credit_account=ledger.lock_account(user),
             quote=prices.get_quote(model="veo3_fast", resolution="720p"),
-            provider=provider,
+            provider_account=provider,
             expected_wait_s=wait_s,
         )
 
@@ -73,7 +73,7 @@ def test_a_pause_refuses_with_its_reason(buyer: User, account: ProviderAccount, 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
 def test_a_parked_account_takes_no_orders(buyer: User, account: ProviderAccount, parked_as: str) -> None:
-    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    provider_accounts.block_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
     code, sentence = refusal(buyer, account)
     assert code == "provider_at_rest"
     assert "there is a problem with the account at the provider" in sentence
@@ -165,7 +165,7 @@ def wait(
 ) -> guard_checks.Wait | None:
     provider.refresh_from_db()
     found = guard_checks.check_dispatch(
-        estimate=job, provider=provider, running=running, running_of_user=running_of_user
+        estimate=job, account=provider, running=running, running_of_user=running_of_user
     )
     if found is not None:
         assert found.code in wait_reasons.OWNER_TEXTS
@@ -189,7 +189,7 @@ def test_a_paused_job_is_checked_again_soon(
 def test_a_parked_account_sends_nothing(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
 ) -> None:
-    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
+    provider_accounts.block_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
     assert wait(new_spend(), account) == guard_checks.Wait(parked_as, manual_clock.at + timedelta(seconds=15))
 
 
@@ -256,7 +256,7 @@ def test_a_job_waits_while_the_rate_limit_is_reached(
     manual_clock.sleep(60)
     assert wait(third, account), "as long as they are in flight they may still arrive"
     for job in (first, second):
-        spend.record_answer(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
+        spend.record_response(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
     manual_clock.sleep(9.99)
     assert wait(third, account)
     manual_clock.sleep(0.02)
@@ -267,7 +267,7 @@ def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
-    circuit_breaker.record_failure(account.pk, detail="503", at_once=True)
+    circuit_breaker.record_failure(account.pk, detail="503", opens_immediately=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
     assert wait(job, account) == guard_checks.Wait("breaker", account.breaker_until)

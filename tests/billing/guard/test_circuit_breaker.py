@@ -34,7 +34,7 @@ def now(account: ProviderAccount) -> ProviderAccount:
 
 def fail(account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, at_once: bool = False) -> ProviderAccount:
     for _ in range(times):
-        circuit_breaker.record_failure(account.pk, detail="502", call=call, at_once=at_once)
+        circuit_breaker.record_failure(account.pk, detail="502", call=call, opens_immediately=at_once)
     return now(account)
 
 
@@ -251,7 +251,7 @@ def test_no_more_paid_calls_are_in_flight_than_may_fail(
     assert circuit_breaker.next_call_at(account, manual_clock.at) is None
     spend.promise(spend=jobs[3], account=account)
     assert circuit_breaker.next_call_at(account, manual_clock.at) == manual_clock.at + timedelta(seconds=1)
-    spend.record_answer(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
+    spend.record_response(job_id=jobs[0].job_id, outcome=PaidCall.Outcome.ACCEPTED)
     assert circuit_breaker.next_call_at(account, manual_clock.at) is None
 
 

@@ -211,11 +211,15 @@ def test_during_the_pause_orders_are_refused_and_waiting_jobs_keep_waiting(
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     with pytest.raises(guard_checks.Paused) as refused:
         guard_checks.check_order(
-            user=alice, account=ledger.lock_account(alice), quote=quote, provider=paused, expected_wait_s=0
+            user=alice,
+            credit_account=ledger.lock_account(alice),
+            quote=quote,
+            provider_account=paused,
+            expected_wait_s=0,
         )
     assert "until" in str(refused.value)
     assert "more is being spent than usual" in str(refused.value)
-    wait = guard_checks.check_dispatch(estimate=waiting, provider=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
+    wait = guard_checks.check_dispatch(estimate=waiting, account=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
     assert wait is not None
     assert wait.code == "paused"
     assert ledger.balance_of(alice) == 60

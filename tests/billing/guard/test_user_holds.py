@@ -62,7 +62,7 @@ def test_an_operator_s_hold_refuses_with_its_reason(
     account: ProviderAccount, alice: User, olga: User, manual_clock: ManualClock, hours: int | None, words: str
 ) -> None:
     until = manual_clock.at + timedelta(hours=hours) if hours else None
-    hold(alice, code=user_holds.Code.PERSON, reason=" please call us. ", actor=olga, until=until)
+    hold(alice, code=user_holds.Code.OPERATOR, reason=" please call us. ", actor=olga, until=until)
     assert refusal(alice) == words
 
 
@@ -84,9 +84,9 @@ def test_an_expired_or_released_hold_refuses_no_order(
 
 def test_an_operator_s_hold_needs_a_reason_and_is_not_replaced_by_the_monitor(alice: User, olga: User) -> None:
     with pytest.raises(ValueError, match="reason"):
-        hold(alice, code=user_holds.Code.PERSON, reason="  ", actor=olga)
+        hold(alice, code=user_holds.Code.OPERATOR, reason="  ", actor=olga)
     assert hold(alice)
-    assert hold(alice, code=user_holds.Code.PERSON, reason="stop", actor=olga)
+    assert hold(alice, code=user_holds.Code.OPERATOR, reason="stop", actor=olga)
     assert not hold(alice)
     row = UserHold.objects.get()
     assert (row.code, row.reason, row.held_by) == ("person", "stop", olga)
@@ -107,7 +107,7 @@ def test_waiting_jobs_of_a_held_user_keep_their_place_and_others_are_sent(
     first.refresh_from_db()
     assert first.status == "queued"
     wait = guard_checks.check_dispatch(
-        estimate=Spend.objects.get(job_id=first.pk), provider=account, running=0, running_of_user=0
+        estimate=Spend.objects.get(job_id=first.pk), account=account, running=0, running_of_user=0
     )
     assert wait is not None
     assert (wait.code, str(wait_reasons.OWNER_TEXTS[wait.code])) == (

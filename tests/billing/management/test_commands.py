@@ -162,7 +162,7 @@ def test_the_balance_command_reports_a_parked_account(provider: SandboxProcess) 
     provider.balance(5000)
     account = provider_accounts.get_current_account()
     parked = ProviderAccount.Parked.OUT_OF_CREDITS
-    provider_accounts.park_account(account_id=account.pk, parked_as=parked, detail="402")
+    provider_accounts.block_account(account_id=account.pk, parked_as=parked, detail="402")
     code, line = balance_line("--quiet")
     assert code == 2
     assert line.startswith("PARKED (out_of_credits) kie.ai: balance 5000, available 5000, ")

@@ -158,8 +158,8 @@ def test_open_alerts_are_listed_and_resolved_ones_are_not(
     alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause="a", detail="balance 900")
     manual_clock.sleep(60)
     alerts.raise_alert(alerts.Kind.LOW_BALANCE, cause="a", detail="balance 800")
-    alerts.raise_alert(alerts.Kind.BOOKS, cause="b")
-    alerts.resolve_alerts(alerts.Kind.BOOKS)
+    alerts.raise_alert(alerts.Kind.BOOKS_UNBALANCED, cause="b")
+    alerts.resolve_alerts(alerts.Kind.BOOKS_UNBALANCED)
     assert read_figures(olga)["alerts"] == [
         {
             "kind": "low_balance",

@@ -211,7 +211,7 @@ def test_credits_reserved_since_the_last_reading_are_not_available(
         assert desk.get(ADDRESS).json()["available"] == 480
         assert read_generation(desk)["state"] == "critical_balance"
         # Settled after the reading, so the balance does not show it yet.
-        spend.record_answer(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
+        spend.record_response(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(580))
     assert "580 available · 0 reserved" in read_page_text(desk)

@@ -96,7 +96,7 @@ def test_a_pause_by_the_spending_monitor_shows_its_note(desk: Client, working_ac
 )
 def test_a_parked_account(desk: Client, working_account: ProviderAccount, parked: str, words: str, action: str) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.ENVIRONMENT)
-    provider_accounts.park_account(
+    provider_accounts.block_account(
         account_id=working_account.pk, parked_as=ProviderAccount.Parked(parked), detail="402"
     )
     headline, offered = read_headline(desk)

@@ -151,7 +151,7 @@ def test_activating_a_key_that_was_accepted_ends_its_parking(settings: Settings)
     settings.KIE_AI_API_KEY = ""
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     denied = ProviderAccount.Parked.ACCESS_DENIED
-    provider_accounts.park_account(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
+    provider_accounts.block_account(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
     assert open_alerts(added) == set(), "nothing is sent with it"
     provider_accounts.record_balance(account_id=added.pk, balance=Decimal(5000))
     assert ProviderAccount.objects.get(pk=added.pk).parked_as == denied, "a used one rests for a while"
@@ -232,12 +232,14 @@ def test_a_falling_balance_warns_then_stops_and_a_sufficient_one_ends_both(accou
 def test_a_parked_account_resumes_automatically_after_a_while(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.block_account(
+        account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402"
+    )
     assert open_alerts(account) == {"out_of_credits"}
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
-    manual_clock.sleep(provider_accounts.MIN_PARKED_TIME.total_seconds())
+    manual_clock.sleep(provider_accounts.MIN_BLOCKED_TIME.total_seconds())
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
@@ -249,7 +251,7 @@ def test_a_parked_account_resumes_automatically_after_a_while(
 
 def test_one_account_s_balance_does_not_end_another_s_alerts(account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key=ADMIN_KEY, label=account.label)
-    provider_accounts.park_account(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.block_account(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert open_alerts(other) == {"access_denied"}
 
@@ -275,7 +277,9 @@ def test_a_stale_reading_is_older_than_two_minutes() -> None:
 
 def test_alerts_of_an_unused_account_are_resolved(account: ProviderAccount) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(1))
-    provider_accounts.park_account(account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402")
+    provider_accounts.block_account(
+        account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402"
+    )
     assert Alert.objects.filter(cause=account.cause, resolved_at=None).count() == 2
     balance_alerts.resolve_unused([account])
     assert not Alert.objects.filter(cause=account.cause, resolved_at=None).exists()

@@ -54,7 +54,7 @@ def test_every_pause_code_but_own_words_has_a_text_for_users(account: ProviderAc
 
 def test_an_own_text_is_shown_in_the_reader_s_language_or_the_site_s(account: ProviderAccount, olga: User) -> None:
     provider_accounts.pause_account(
-        account_id=account.pk, actor=olga, reason="We move house.", words={"zh-hans": "我们在搬家。", "en": " "}
+        account_id=account.pk, actor=olga, reason="We move house.", texts={"zh-hans": "我们在搬家。", "en": " "}
     )
     paused = now(account)
     assert paused.pause_words == {"zh-hans": "我们在搬家。"}
@@ -72,7 +72,7 @@ def test_a_pause_with_an_end_ends_automatically(
     job = new_spend()
 
     def wait() -> guard_checks.Wait | None:
-        return guard_checks.check_dispatch(estimate=job, provider=now(account), running=0, running_of_user=0)
+        return guard_checks.check_dispatch(estimate=job, account=now(account), running=0, running_of_user=0)
 
     assert wait() == guard_checks.Wait("paused", manual_clock.at + timedelta(seconds=15), ends_at=until)
     assert provider_accounts.end_expired_pauses() == 0

@@ -141,7 +141,7 @@ def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, man
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
     assert subjects(mail_server)[-1] == "Critical · Provider balance is critical: new videos wait"
-    alerts.raise_alert(Kind.BOOKS)
+    alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     alerts.raise_alert(Kind.STORAGE)
     assert alert_delivery.deliver_due() == 2
     assert subjects(mail_server)[-1].startswith("2 alerts")

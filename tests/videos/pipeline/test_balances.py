@@ -68,11 +68,11 @@ def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
     task = world.order(alice)
     world.send()
     old = current()
-    provider_accounts.park_account(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    circuit_breaker.record_failure(old.pk, detail="maintenance", at_once=True)
+    provider_accounts.block_account(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    circuit_breaker.record_failure(old.pk, detail="maintenance", opens_immediately=True)
     settings.KIE_AI_API_KEY = "another-key-altogether"
     new = current()
-    provider_accounts.park_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
+    provider_accounts.block_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     open_alerts = Alert.objects.filter(cause=old.cause, resolved_at=None)
     provider_balances.read_all()
     assert open_alerts.exists(), "one of its videos is running"

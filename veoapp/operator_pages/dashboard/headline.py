@@ -191,7 +191,7 @@ def _check_breaker(facts: StatusFacts, account: ProviderAccount) -> Headline | N
     if account.breaker == ProviderAccount.Breaker.CLOSED:
         return None
     action = actions.view_account(account, is_primary=False)
-    if not facts.waiting and circuit_breaker.has_rested(account, facts.at):
+    if not facts.waiting and circuit_breaker.is_cooldown_over(account, facts.at):
         text = _("The provider failed earlier, the pause after that is over, and no video is waiting.")
         outlook = _("The next order is accepted and sent first, as a test; once that succeeds, the others follow.")
         return Headline("warn", _("Ready to try the provider again."), text, outlook, action)
