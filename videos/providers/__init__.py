@@ -1,3 +1,3 @@
 """Clients of video providers behind one interface, `base.Provider`, with one error tree, `errors`.
-Called by the pipeline, which turns answers into states. Nothing here knows Django, our tables or users' credits.
+The pipeline calls it and turns its reports into job states. Nothing here knows Django, our tables or users' credits.
 """

@@ -1,4 +1,4 @@
-"""The interface of a video provider: a few dataclasses and one Protocol. Knows no Django, no credits of users, no rows."""
+"""The interface of a video provider: a few dataclasses and one Protocol. It does not depend on Django or on our tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ class GenerationType(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why a provider would not or could not make a video; pages show a sentence and a next step for each."""
+    """Why a provider refused or failed to make a video; pages show a sentence and a next step for each reason."""
 
     CONTENT_POLICY = "content_policy"  # the prompt was flagged
     UNSAFE_IMAGE = "unsafe_image"  # an image was flagged
     PROMINENT_PERSON = "prominent_person"  # a real person's name or face
     LANGUAGE = "language"  # English prompts only
-    IMAGE_UNREACHABLE = "image_unreachable"  # the provider could not fetch an image of ours
+    IMAGE_UNREACHABLE = "image_unreachable"  # the provider could not fetch one of our images
     AUDIO = "audio"  # the model could not make the sound
     INVALID = "invalid"  # a field is wrong
-    TIMED_OUT = "timed_out"  # the provider's upstream went silent
-    GENERATION = "generation"  # it failed without saying why
+    TIMED_OUT = "timed_out"  # the provider got no response from the video model
+    GENERATION = "generation"  # it failed without giving a reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +48,19 @@ class VideoRequest:
 
 
 class ReportState(StrEnum):
-    """The provider's verdict on a task."""
+    """The state of a task according to the provider."""
 
     GENERATING = "generating"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    UNCLEAR = "unclear"  # an answer whose verdict we do not know: never final
+    UNCLEAR = "unclear"  # the response does not show the state; never treated as final
 
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What the provider says about one task: record-info's answer in our terms.
+    """What the provider reports about one task: the response of its record-info endpoint in our terms.
 
-    A SUCCEEDED report may have no URLs; that is no failure, the caller asks again.
+    A SUCCEEDED report may have no URLs. That is not a failure: the caller asks again later.
     """
 
     provider_task_id: str
@@ -71,31 +71,31 @@ class Report:
     has_audio: bool | None = None
     seeds: Sequence[int] = ()
     reason: RefusalReason | None = None  # set when FAILED
-    error_code: str = ""  # the provider's, as text
+    error_code: str = ""  # the provider's code, as text
     error_message: str = ""  # the provider's message, bounded; for operators, and quoted to users
-    prompt: str | None = None  # as echoed in paramJson, if at all: proves that the task is ours
-    created_at: datetime | None = None  # aware UTC; None when absent or of unknown zone
+    prompt: str | None = None  # the prompt echoed in paramJson, if any; proves that the task is ours
+    created_at: datetime | None = None  # aware UTC; None when absent or without a time zone
     completed_at: datetime | None = None
-    provider_credits: Decimal | None = None  # what it cost, when the provider says so
+    provider_credits: Decimal | None = None  # what the task cost, if the provider states it
     fallback: bool = False
-    oddities: Sequence[str] = field(default=())  # short words for whatever was not in the usual shape
+    oddities: Sequence[str] = field(default=())  # labels of everything that was not in the usual format
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallbackHint:
-    """What a callback's body claims. Nothing in it is trusted; `provider_task_id` says which task to poll."""
+    """What the body of a callback claims. Nothing in it is trusted; it only says which task to poll."""
 
     provider_task_id: str  # "" when the body names none
-    claims: ReportState
+    claims: ReportState  # the state that the body claims
     well_formed: bool
     problem: str = ""  # why the body is malformed, in a few words
 
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleReport:
-    """The answer to a 1080p or 4K request: `url` once it is ready, else `ready` is False and the caller asks again.
+    """The response to a 1080p or 4K request. If `ready` is False, the caller asks again later.
 
-    Paid once per task and index: asking again costs nothing more.
+    The provider charges once per task and index; asking again is free.
     """
 
     ready: bool
@@ -107,7 +107,7 @@ class UpscaleReport:
 
 
 class Provider(Protocol):
-    """One provider with one key. No method retries, so that a paid call is sent at most once."""
+    """A client of one provider with one API key. No method retries, so a paid call is sent at most once."""
 
     name: str
 
@@ -116,15 +116,15 @@ class Provider(Protocol):
         ...
 
     def report(self, provider_task_id: str) -> Report:
-        """Ask for the verdict. Raises NoAnswer, NotVisible, AccessDenied."""
+        """Return the current state of a task. Raises NoAnswer, NotVisible, AccessDenied."""
         ...
 
     def balance(self) -> Decimal:
-        """The provider credits left. Raises NoAnswer, OutOfCredits, AccessDenied."""
+        """Return the provider credits left. Raises NoAnswer, OutOfCredits, AccessDenied."""
         ...
 
     def fresh_url(self, url: str) -> str:
-        """A new short-lived link for a result. Raises NoAnswer, AccessDenied."""
+        """Return a new short-lived link to a result. Raises NoAnswer, AccessDenied."""
         ...
 
     def upload(self, content: bytes, *, file_name: str, mime_type: str) -> str:

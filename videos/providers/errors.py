@@ -1,27 +1,27 @@
 """The errors of a provider call, as one small tree.
 
     ProviderError                   .transient  .code  .detail (for operators; never a key)
-    |- NotSent         transient    never sent: DNS, refused, connect timeout, TLS; or a redirect: nothing was begun
-    |  |- RateLimited               429: nothing was created; wait at least one full window
-    |  |- Unavailable               455, 505: maintenance or switched off; minutes
-    |  |- OutOfCredits              402, 433, or 500 that speaks of credits: pause and tell the operator
-    |  `- AccessDenied              401, 403 "error code: 1010", 404 that speaks of no task: key or address wrong;
-    |                               pause and tell the operator
-    |- Refused         permanent    400, 422, 451 on generate: the user's prompt or image; says which
-    |- Unconfirmed     -            sent, answer lost or unusable: perhaps created and charged; never re-sent
-    `- NoAnswer        transient    a free call failed (record-info, download-url, credit, upload): ask later
+    |- NotSent         transient    no task was created: DNS, refused, connect timeout or TLS failure, or a redirect
+    |  |- RateLimited               429: wait at least one full rate-limit period
+    |  |- Unavailable               455, 505: maintenance or feature switched off; try again in a few minutes
+    |  |- OutOfCredits              402, 433, or 500 with a message about credits: pause and alert the operator
+    |  `- AccessDenied              401, 403 "error code: 1010", 404 that is not about a task: wrong key or address;
+    |                               pause and alert the operator
+    |- Refused         permanent    400, 422, 451 on generate: the user's prompt or image; `reason` says which
+    |- Unconfirmed     -            sent, but the response was lost or unusable: perhaps created and charged; never re-sent
+    `- NoAnswer        transient    a free call failed (record-info, download-url, credit, upload): ask again later
        `- NotVisible                record-info knows no such task (yet)
 
 A caller of a *paid* call sees NotSent (and its children), Refused or Unconfirmed, nothing else.
 A caller of a *free* call sees NoAnswer (and its child), OutOfCredits or AccessDenied, nothing else.
-`code` is a stable word for tables and translation, e.g. "rate_limited".
+`code` is a stable key for tables and translations, e.g. "rate_limited".
 """
 
 from typing import ClassVar
 
 
 class ProviderError(Exception):
-    """The root. `detail` is bounded, printable and scrubbed of secrets."""
+    """The base class. `detail` has limited length, is printable and contains no secrets."""
 
     transient: ClassVar[bool] = False
     code: ClassVar[str] = "provider_error"
@@ -34,7 +34,7 @@ class ProviderError(Exception):
 
 
 class NotSent(ProviderError):
-    """The request never left, or the answer says that nothing was begun: safe to send again later."""
+    """The request was not sent, or the response says that no task was created: safe to send again later."""
 
     transient = True
     code = "not_sent"
@@ -53,19 +53,19 @@ class Unavailable(NotSent):
 
 
 class OutOfCredits(NotSent):
-    """402, 433 or a 500 that speaks of credits: our account at the provider cannot pay."""
+    """402, 433 or a 500 with a message about credits: our account at the provider cannot pay."""
 
     code = "out_of_credits"
 
 
 class AccessDenied(NotSent):
-    """401, 404 or the network shield's 403: our key or address is wrong, not the user's request."""
+    """401, 404 or the network shield's 403: our key or base URL is wrong; the user's request is not the cause."""
 
     code = "access_denied"
 
 
 class Refused(ProviderError):
-    """The provider will not do this request, whoever asks. `reason` is one of `base.RefusalReason`."""
+    """The provider refuses this request, also when it is sent again. `reason` is one of `base.RefusalReason`."""
 
     code = "refused"
 
@@ -90,6 +90,6 @@ class NoAnswer(ProviderError):
 
 
 class NotVisible(NoAnswer):
-    """record-info does not know the task: too early, or too late (14 days), or another account's."""
+    """record-info does not know the task: it is too new, older than 14 days, or belongs to another account."""
 
     code = "not_visible"

@@ -1,6 +1,6 @@
 """Signs webhooks that we send, as https://www.standardwebhooks.com specifies (version v1: HMAC-SHA256).
 
-A receiver verifies them with any of the libraries named there and our secret, `whsec_` and base64.
+A receiver verifies them with any of the libraries named there and our secret (`whsec_` followed by base64).
 """
 
 import hmac

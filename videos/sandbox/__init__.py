@@ -1,5 +1,5 @@
-"""A local stand-in for kie.ai: the same wire, real videos, and every fault that can be ordered.
+"""A local simulation of kie.ai: the same HTTP API, playable videos, and faults that can be switched on ("ordered").
 
-It knows nothing of the application that calls it, nor of Django: start it with `python -m videos.sandbox`
-or `manage.py sandbox`, point any client at the address it prints. It bills nobody and never leaves loopback.
+It does not depend on Django or on the application that calls it. Start it with `python -m videos.sandbox` or
+`manage.py sandbox` and use the address it prints as the base URL. It costs nothing and only uses loopback.
 """

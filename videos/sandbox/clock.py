@@ -1,4 +1,4 @@
-"""The sandbox's own time, which may run faster than real time and be pushed forward, and what is due in it."""
+"""The clock of the sandbox, which can run faster than real time and be advanced, and the schedule that follows it."""
 
 import sched
 import threading
@@ -22,7 +22,7 @@ class Clock:
             return self._base + (time.monotonic() - self._started) * self.speed
 
     def set_speed(self, speed: float) -> None:
-        """Change the speed from now on; the time of day does not jump."""
+        """Change the speed from now on, without a jump in time."""
         with self._lock:
             self._base, self._started, self.speed = self.now(), time.monotonic(), speed
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 class Schedule:
-    """Actions to perform at a sandbox time, one after the other, on a thread of their own. They must be short."""
+    """Runs actions at given sandbox times, one after the other, on its own thread. Actions must be short."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -49,7 +49,7 @@ class Schedule:
         self.at(self._clock.now() + sandbox_s, action)
 
     def wake(self) -> None:
-        """Look again: there is more to do, or the clock was changed."""
+        """Check the due actions again, after an action was added or the clock was changed."""
         self._changed.set()
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class Schedule:
             self._changed.clear()
             try:
                 remaining_s = self._due.run(blocking=False)
-            except Exception:  # an error in one action must not stop all the others
+            except Exception:  # an error in one action must not stop the others
                 traceback.print_exc()
             else:
                 self._changed.wait(None if remaining_s is None else remaining_s / self._clock.speed)

@@ -1,4 +1,4 @@
-"""What really happened at the provider: an append-only log that tests compare the client's account with."""
+"""An append-only log of what happened at the simulated provider, with which tests compare the client's records."""
 
 import json
 import threading
@@ -11,11 +11,11 @@ from videos.sandbox.clock import Clock
 
 
 class EventLog:
-    """Events in memory and, when a path is given, as JSON lines on disk. Nothing is ever changed or taken out.
+    """Events in memory and, when a path is given, as JSON lines on disk. Events are never changed or removed.
 
-    Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (real epoch seconds) and its own fields.
-    Amounts are strings of decimals. Submissions hold whole request bodies, callback addresses included: this is a log for
-    tests, not for operators.
+    Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (real epoch seconds) and fields of its kind.
+    Amounts are decimal strings. Submissions contain whole request bodies with secret callback URLs: the log is for tests,
+    not for operators.
     """
 
     def __init__(self, clock: Clock, *, path: Path | None = None) -> None:
@@ -37,7 +37,7 @@ class EventLog:
                 self._file.flush()
 
     def count(self, request: str) -> None:
-        """One more request of this kind, as in `POST /api/v1/veo/generate`."""
+        """Count one more request of this kind, e.g. `POST /api/v1/veo/generate`."""
         with self._lock:
             self._requests[request] += 1
 
@@ -50,7 +50,7 @@ class EventLog:
             return dict(self._requests)
 
     def clear(self) -> None:
-        """Empty the memory (a test starts); the file keeps everything, and the numbers go on."""
+        """Forget the events in memory (when a test starts); the file keeps everything, and the numbering continues."""
         self.append("reset")
         with self._lock:
             self._events.clear()

@@ -1,7 +1,7 @@
-"""What a sandbox knows, kept in a file over its restarts: a provider does not forget what it was paid for.
+"""Keeps the state of a sandbox in a file across restarts, because a provider does not forget paid tasks.
 
-Uploads are not kept: they live for a day at most, and may be large. Callbacks on their way are not kept either; a client
-that missed one asks record-info.
+Uploads are not kept: they expire after a day and may be large. Unsent callbacks are not kept either; a client that
+missed one polls record-info.
 """
 
 import json
@@ -21,13 +21,13 @@ from videos.sandbox.video_spec import VideoSpec
 VERSION = 1
 Row = dict[str, Any]
 
-# Fields that have another name in the file, which outlives versions of the code.
+# Names in the file of fields that were renamed in the code; old files must stay readable.
 _NAMES = {"video": "film", "upgrade_1080p": "hd", "upgrade_4k": "uhd", "video_path": "film_path", "poster": "still"}
 _FIELDS = {name: field for field, name in _NAMES.items()}
 
 
 class Memory:
-    """The file of one sandbox. `load` once before it serves; `save` now and then, and once it has stopped."""
+    """The file of one sandbox. Call `load` before it serves, `save` regularly and after it has stopped."""
 
     def __init__(self, box: Sandbox, path: Path) -> None:
         self._box = box
@@ -35,48 +35,48 @@ class Memory:
         self._saved: object = None
 
     def load(self) -> None:
-        """Go on where the file ends, and with what was running. A file that cannot be read is renamed, with a warning."""
+        """Restore the state and continue running tasks. An unreadable file is renamed, with a warning."""
         try:
-            _fill(self._box, json.loads(self._path.read_text(encoding="utf-8")))
+            _restore(self._box, json.loads(self._path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, ArithmeticError) as problem:
-            aside = self._path.with_suffix(".unreadable")
-            self._path.replace(aside)
+            renamed = self._path.with_suffix(".unreadable")
+            self._path.replace(renamed)
             print(
-                f"sandbox: {self._path} cannot be read ({problem}); it is {aside} now, and the sandbox starts empty.",
+                f"sandbox: {self._path} cannot be read ({problem}); it is {renamed} now, and the sandbox starts empty.",
                 file=sys.stderr,
             )
             return
         for task in list(self._box.state.tasks.values()):
-            # What was due meanwhile ends at once.
+            # Tasks whose end has passed meanwhile end immediately.
             if task.flag == GENERATING and task.kind != "upgrade-4k":
                 endings.begin(self._box, task)
             upgrades.schedule_ends(self._box, task)
 
     def save(self) -> None:
-        """Write down what is known, if anything happened since the last time."""
+        """Write the state to the file, if it changed since the last call."""
         state = self._box.state
         with state.lock:
-            happened = (state, self._box.log.latest, len(state.files))
-            if happened == self._saved:
+            current = (state, self._box.log.latest, len(state.files))
+            if current == self._saved:
                 return
-            text = json.dumps(_content(state), ensure_ascii=False)
+            text = json.dumps(_state_content(state), ensure_ascii=False)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             draft = self._path.with_suffix(".draft")
-            # Callback addresses are secrets: the file is for its owner alone.
+            # Callback URLs are secret, so only the owner may read the file.
             with open(draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
                 file.write(text)
             draft.replace(self._path)
         except OSError as problem:
-            # It goes on without the file; the next call tries again.
+            # The sandbox continues without the file; the next call tries again.
             print(f"sandbox: cannot write {self._path} ({problem.strerror})", file=sys.stderr)
             return
-        self._saved = happened
+        self._saved = current
 
 
-def _content(state: ProviderState) -> Row:
+def _state_content(state: ProviderState) -> Row:
     return {
         "version": VERSION,
         "at": state.clock.now(),
@@ -107,25 +107,25 @@ def _file_row(stored: StoredFile) -> Row:
     return _renamed(row)
 
 
-def _fill(box: Sandbox, known: Row) -> None:
-    """All or nothing: the state is touched once every part of the file made sense."""
-    if known["version"] != VERSION:
-        raise ValueError(f"version {known['version']}")
+def _restore(box: Sandbox, saved: Row) -> None:
+    """Restore the state only after the whole file was parsed without an error."""
+    if saved["version"] != VERSION:
+        raise ValueError(f"version {saved['version']}")
     tasks: dict[str, Task] = {}
-    for row in known["tasks"]:
-        tasks[row["id"]] = _task(row, tasks)
-    files = {path: _file(row) for path, row in known["files"].items()}
-    balance, accepted = Decimal(known["balance"]), int(known["accepted"])
-    prices = {item: Decimal(price) for item, price in known["prices"].items()}
-    # Its time never runs backwards, however fast it ran before.
-    box.clock.advance(max(0.0, float(known["at"]) - box.clock.now()))
+    for row in saved["tasks"]:
+        tasks[row["id"]] = _read_task(row, tasks)
+    files = {path: _read_file(row) for path, row in saved["files"].items()}
+    balance, accepted = Decimal(saved["balance"]), int(saved["accepted"])
+    prices = {item: Decimal(price) for item, price in saved["prices"].items()}
+    # Sandbox time must not run backwards after a restart.
+    box.clock.advance(max(0.0, float(saved["at"]) - box.clock.now()))
     box.state.set_prices(prices)
     box.state.balance, box.state.accepted = balance, accepted
     box.state.tasks.update(tasks)
     box.state.files.update(files)
 
 
-def _task(row: Row, tasks: dict[str, Task]) -> Task:
+def _read_task(row: Row, tasks: dict[str, Task]) -> Task:
     row = _renamed(row, _FIELDS)
     row |= {"price": Decimal(row["price"]), "parent": tasks.get(row["parent"]), "video": VideoSpec(**row["video"])}
     for name in ("upgrade_1080p", "upgrade_4k"):
@@ -133,6 +133,6 @@ def _task(row: Row, tasks: dict[str, Task]) -> Task:
     return Task(**row)
 
 
-def _file(row: Row) -> StoredFile:
+def _read_file(row: Row) -> StoredFile:
     row = _renamed(row, _FIELDS)
     return StoredFile(**row | {"video": VideoSpec(**row["video"])})

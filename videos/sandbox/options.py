@@ -1,4 +1,4 @@
-"""How a sandbox is asked for: one argument parser for both ways of starting it, and what it yields."""
+"""The command-line options of a sandbox, shared by both ways of starting it."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from videos.sandbox.faults.orders import Order, parse
 
 DAY_S = 86400
 PROMPTS = """\
-Words in a prompt that a newcomer can try:
+Words in a prompt that have an effect:
   [refuse]  refused at once: code 400, content policy
   [fail]    accepted, then successFlag 3 with errorCode 422 "failed"
   [slow]    takes five times as long
   [stuck]   never ends
-  [lost]    accepted, but the answer never comes
+  [lost]    accepted, but the connection closes without a reply
 
 Faults: NAME[=COUNT][:ARG][@PROBABILITY], as in `drop-answer`, `drop-answer=2` (the first two only),
-`slow-answer:20`, `no-callback@0.3` (three in ten, from the seeded source). --list-faults shows them.
+`slow-answer:20`, `no-callback@0.3` (three in ten, chosen by --seed). --list-faults shows them.
 
-Time: --speed makes the sandbox's clock run faster, and with it generation, invisibility, expiry, the spacing of
-callback retries and the window of 20 requests per 10 seconds. What a network does (slow answers, latency, the
-15 s a callback's receiver has) stays in real seconds.
+Time: --speed makes the sandbox's clock run faster, and with it generation, invisibility, expiry, the intervals of
+callback retries and the window of 20 requests per 10 seconds. Network delays (slow answers, latency, the 15 s
+timeout of a callback) stay in real seconds.
 """
 
 
 @dataclass(slots=True, kw_only=True)
 class Settings:
-    """What may also be changed while running, by POST /_sandbox/settings."""
+    """Options that can also be changed while running, by POST /_sandbox/settings."""
 
     api_key: str = field(default="sandbox", repr=False)
     hmac_key: str = field(default="", repr=False)
@@ -47,7 +47,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What is fixed at the start."""
+    """Options that are fixed at the start."""
 
     host: str = "127.0.0.1"
     port: int = 8787
@@ -62,7 +62,7 @@ class Options:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare every option; each is stored under the name it has in Options or Settings, and has its default there."""
+    """Declare every option under the name that it has in Options or Settings."""
     parser.epilog = PROMPTS
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     settings = Settings()
@@ -80,54 +80,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ORDER",
         help="order a fault; may be repeated",
     )
-    add("--list-faults", action="store_true", help="list the faults that can be ordered, and leave")
+    add("--list-faults", action="store_true", help="list the faults that can be ordered, and exit")
     add("--balance", type=amount, default=Decimal(5000), help="provider credits at the start (default 5000)")
     add("--api-key", help="the key clients must send (default: sandbox)")
     add("--hmac-key", metavar="KEY", help="sign callbacks with this key (default: no signature)")
-    add("--truth", type=Path, metavar="FILE", help="append what really happens to FILE, as JSON lines")
-    add("--memory", type=Path, metavar="FILE", help="go on where FILE ends, and keep it (default: forget)")
+    add("--truth", type=Path, metavar="FILE", help="append every event to FILE, as JSON lines")
+    add("--memory", type=Path, metavar="FILE", help="restore the state from FILE and save it there")
     add("--seed", type=int, default=1, help="seed of the random numbers and of the videos (default 1)")
     add(
         "--times",
         dest="times_s",
         type=_seconds,
         metavar="LITE,FAST,QUALITY",
-        help="sandbox seconds a video takes (default 8,12,20; the real ones take one to five minutes, and you would wait)",
+        help="sandbox seconds a video takes (default 8,12,20; at kie.ai it takes one to five minutes)",
     )
     add(
         "--invisible",
         dest="invisible_s",
         type=float,
         metavar="SECONDS",
-        help="unknown to record-info so long (default 1)",
+        help="how long record-info does not know a new task (default 1)",
     )
-    add("--invisible-as", choices=("422", "null"), help="answered as 422 'record is null' or as data null")
-    add("--charge", choices=("acceptance", "success"), help="when credits are taken")
+    add("--invisible-as", choices=("422", "null"), help="until then: 422 'record is null', or data null")
+    add("--charge", choices=("acceptance", "success"), help="when credits are charged")
     add("--failed-tasks", dest="failed", choices=("charged", "refunded"), help="what a failed task costs")
-    add("--http-errors", action="store_true", help="give error codes as HTTP statuses too; the real one answers 200")
-    add("--retries", dest="retries_s", type=_seconds, metavar="S,S,S", help="spacing of callback retries")
+    add("--http-errors", action="store_true", help="send error codes also as HTTP statuses; kie.ai sends 200")
+    add("--retries", dest="retries_s", type=_seconds, metavar="S,S,S", help="seconds between callback retries")
     add("--file-life", dest="file_life_s", type=_positive, metavar="SECONDS", help="how long files last (a day)")
-    add("--public-url", metavar="URL", help="base of result addresses, when clients reach us by a proxy")
+    add("--public-url", metavar="URL", help="base of result URLs, if clients connect through a proxy")
     add("--film", choices=("art", "quick"), help="quick: plain videos, drawn once per size, for load tests")
-    add("--until-eof", action="store_true", help="stop when standard input ends, so that no test leaves one behind")
+    add("--until-eof", action="store_true", help="stop when standard input ends, for example when a test ends")
 
 
-def read_options(given: argparse.Namespace) -> Options:
-    settings = Settings(**{spec.name: getattr(given, spec.name) for spec in fields(Settings)})
+def read_options(arguments: argparse.Namespace) -> Options:
+    settings = Settings(**{spec.name: getattr(arguments, spec.name) for spec in fields(Settings)})
     settings.public_url = settings.public_url.rstrip("/")
-    fixed = {spec.name: getattr(given, spec.name) for spec in fields(Options) if spec.name != "settings"}
+    fixed = {spec.name: getattr(arguments, spec.name) for spec in fields(Options) if spec.name != "settings"}
     return Options(**fixed, settings=settings)
 
 
 def amount(value: object) -> Decimal:
-    """A number of credits; ValueError for anything but 0 or more."""
+    """A number of credits. Raises ValueError unless it is 0 or more."""
     try:
-        found = Decimal(str(value))
+        parsed = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{value!r} is not an amount") from None
-    if not found.is_finite() or found < 0:
+    if not parsed.is_finite() or parsed < 0:
         raise ValueError("amounts are 0 or more")
-    return found
+    return parsed
 
 
 def _loopback(text: str) -> str:
@@ -151,5 +151,5 @@ def _positive(text: str) -> float:
 def _seconds(text: str) -> tuple[float, ...]:
     numbers = tuple(float(part) for part in text.split(","))
     if len(numbers) != 3 or min(numbers) < 0:
-        raise argparse.ArgumentTypeError("three numbers of seconds, with commas between")
+        raise argparse.ArgumentTypeError("three numbers of seconds, separated by commas")
     return numbers

@@ -1,4 +1,4 @@
-"""Which endpoint answers what, and what every answer goes through: the key, the user agent, the faults of every endpoint."""
+"""Maps paths to endpoints, and applies what all endpoints share: the API key and the faults of every endpoint."""
 
 import hmac
 import json
@@ -29,31 +29,31 @@ UPLOADS: dict[str, Endpoint] = {
     "/api/file-stream-upload": uploads.upload_stream,
     "/api/file-url-upload": uploads.upload_url,
 }
-_LIBRARIES = ("python-urllib", "python-requests", "python-httpx", "go-http-client", "java/")
-_PUBLIC = "/client/"
-_FILES = ("/v/", "/p/", "/kieai/", "/signed/")
+_LIBRARY_AGENTS = ("python-urllib", "python-requests", "python-httpx", "go-http-client", "java/")
+_KEYLESS_PREFIX = "/client/"
+_FILE_PREFIXES = ("/v/", "/p/", "/kieai/", "/signed/")
 
 
-def answer(box: Sandbox, request: Request) -> Reply:
-    """Answer one request, whatever it is."""
+def handle(box: Sandbox, request: Request) -> Reply:
+    """Reply to one request of any kind."""
     if request.path.startswith("/_sandbox/"):
         return control(box, request)
-    is_file = request.path.startswith(_FILES)
+    is_file = request.path.startswith(_FILE_PREFIXES)
     box.log.count(f"{request.method} {'(file)' if is_file else request.path[:200]}")
-    if odd := _refused_to_all(box, request):
-        return odd
+    if fault_reply := _common_fault_reply(box, request):
+        return fault_reply
     reply = hosting.serve(box, request) if is_file and request.method in ("GET", "HEAD") else _api(box, request)
     if order := box.faults.strikes("latency"):
         reply.wait_s += order.number(100) / 1000
     return reply
 
 
-def _refused_to_all(box: Sandbox, request: Request) -> Reply | None:
-    """The faults that stand before every endpoint."""
+def _common_fault_reply(box: Sandbox, request: Request) -> Reply | None:
+    """The reply of a fault that applies to every endpoint, if one is ordered."""
     if box.faults.strikes("down"):
         return html(503, "Service Temporarily Unavailable")
     agent = request.headers.get("User-Agent", "").lower()
-    is_library = not agent or agent.startswith(_LIBRARIES)
+    is_library = not agent or agent.startswith(_LIBRARY_AGENTS)
     if (order := box.faults.strikes("cf-1010")) and (is_library or order.arg == "any"):
         return Reply(status=403, body=b"error code: 1010", content_type="text/plain; charset=UTF-8")
     return None
@@ -70,7 +70,7 @@ def _api(box: Sandbox, request: Request) -> Reply:
     code = body.get("code")
     if box.settings.http_errors and reply.status == 200 and isinstance(code, int) and 400 <= code < 600:
         reply.status = code
-    # `message` instead of `msg`, as some market pages have it.
+    # Some pages of kie.ai's documentation have `message` instead of `msg`.
     if box.faults.strikes("message-key") and "msg" in body:
         reply.body = dump({("message" if key == "msg" else key): value for key, value in body.items()})
     return reply
@@ -86,7 +86,7 @@ def _dispatch(box: Sandbox, request: Request) -> Reply:
         return envelope(405, "Method Not Allowed")
     is_json = request.headers.get("Content-Type", "").lower().startswith("application/json")
     allowed = _has_key(box, request) and (is_json or method == "GET")
-    if not allowed and not request.path.startswith(_PUBLIC):
+    if not allowed and not request.path.startswith(_KEYLESS_PREFIX):
         box.log.append("unauthorized", path=request.path)
         return envelope(401, NO_ACCESS)
     try:
@@ -97,15 +97,15 @@ def _dispatch(box: Sandbox, request: Request) -> Reply:
 
 def _upload(box: Sandbox, request: Request, endpoint: Endpoint) -> Reply:
     if request.method != "POST":
-        return uploads.answer(code=405, msg="Method Not Allowed")
+        return uploads.upload_reply(code=405, msg="Method Not Allowed")
     if not _has_key(box, request):
-        return uploads.answer(code=401, msg=NO_ACCESS)
+        return uploads.upload_reply(code=401, msg=NO_ACCESS)
     try:
         return endpoint(box, request)
     except Invalid as invalid:
-        return uploads.answer(code=400, msg=str(invalid))
+        return uploads.upload_reply(code=400, msg=str(invalid))
 
 
 def _has_key(box: Sandbox, request: Request) -> bool:
-    given = request.headers.get("Authorization", "").encode()
-    return hmac.compare_digest(given, f"Bearer {box.settings.api_key}".encode())
+    authorization = request.headers.get("Authorization", "").encode()
+    return hmac.compare_digest(authorization, f"Bearer {box.settings.api_key}".encode())

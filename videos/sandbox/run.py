@@ -1,4 +1,4 @@
-"""Starts a sandbox, says where it is, and stops it cleanly on Ctrl-C, SIGTERM or the end of standard input."""
+"""Starts a sandbox, prints its address, and stops it cleanly on Ctrl-C, SIGTERM or the end of standard input."""
 
 import argparse
 import signal
@@ -12,16 +12,16 @@ from videos.sandbox.options import Options, read_options
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.server import Server
 
-# What happened since the last save is lost when the process is killed.
+# Changes since the last save are lost if the process is killed.
 SAVE_EVERY_S = 1.0
 
 
-def run(given: argparse.Namespace) -> int:
-    """Serve until it is stopped; the exit code."""
-    if given.list_faults:
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until stopped; returns the exit code."""
+    if arguments.list_faults:
         print(listing())
         return 0
-    options = read_options(given)
+    options = read_options(arguments)
     box = Sandbox(options)
     try:
         server = Server(box)
@@ -36,17 +36,17 @@ def run(given: argparse.Namespace) -> int:
     memory = Memory(box, options.memory) if options.memory else None
     if memory:
         memory.load()
-    # Neither an Event nor a queue: a handler may find their lock held by the very thread it runs in, and a signal that
-    # another thread was given does not wake the main one. A short sleep does both.
-    ends: list[int] = []
+    # A list and a short sleep instead of an Event or a queue: a signal handler could wait for a lock that its own thread
+    # holds, and a signal that is delivered to another thread does not wake the main thread.
+    stop_requests: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _frame: ends.append(number))
+        signal.signal(number, lambda number, _frame: stop_requests.append(number))
     if options.until_eof:
-        threading.Thread(target=lambda: ends.append(len(sys.stdin.read())), daemon=True).start()
+        threading.Thread(target=lambda: stop_requests.append(len(sys.stdin.read())), daemon=True).start()
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     print(_greeting(box, options), flush=True)
     saved_at = time.monotonic()
-    while not ends:
+    while not stop_requests:
         time.sleep(0.1)
         if memory and time.monotonic() - saved_at > SAVE_EVERY_S:
             memory.save()

@@ -1,4 +1,4 @@
-"""One running sandbox: its clock, log, state, fault orders, videos and callbacks, and what a reset puts back."""
+"""One running sandbox: its clock, log, state, fault orders, videos and callbacks, and how it is reset."""
 
 import threading
 from dataclasses import replace
@@ -13,7 +13,7 @@ from videos.sandbox.wire.delivery import Delivery
 
 
 class Sandbox:
-    """Everything an endpoint needs. `address` is set once the server knows its port."""
+    """Everything an endpoint needs; endpoints receive it as `box`. `address` is set once the server knows its port."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -35,11 +35,11 @@ class Sandbox:
 
     @property
     def base_url(self) -> str:
-        """Where result addresses begin."""
+        """The base of result URLs."""
         return self.settings.public_url or self.address
 
     def reset(self) -> None:
-        """A fresh provider on the same address: no tasks, no faults, the first balance and settings, an empty log."""
+        """Return to the initial state at the same address: no tasks or faults, initial balance and settings, empty log."""
         self._end()
         self.settings = replace(self.options.settings)
         self.clock.set_speed(self.options.speed)

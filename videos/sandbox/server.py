@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the sandbox: reads requests within bounds, sends replies whole or broken as they ask, logs bytes served."""
+"""The HTTP/1.1 server of the sandbox: reads requests of limited size, sends replies and logs served bytes."""
 
 import contextlib
 import hashlib
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
 from videos.sandbox.files.uploads import FILE_MAX
-from videos.sandbox.routes import UPLOADS, answer
+from videos.sandbox.routes import UPLOADS, handle
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.wire.messages import Refused, Reply, Request, envelope
 
@@ -19,7 +19,7 @@ _IDLE_S = 60
 
 
 class Server(ThreadingHTTPServer):
-    """One thread per connection; open connections do not delay the stop."""
+    """One thread per connection; open connections do not delay stopping."""
 
     daemon_threads = True
     request_queue_size = 256
@@ -33,13 +33,13 @@ class Server(ThreadingHTTPServer):
         box.address = f"http://{host}:{self.server_address[1]}"
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """An error of the sandbox itself is logged where tests look."""
+        """Log an error of the sandbox itself as an event, so that tests notice it."""
         self.box.log.append("server_error", client=str(client_address), error=repr(sys.exception()))
         super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Every method goes the same way: read, answer, send."""
+    """Handles every method in the same way: read the request, get the reply, send it."""
 
     protocol_version = "HTTP/1.1"
     server_version = "sandbox"
@@ -55,27 +55,27 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(refused.reply)
             return
-        self._send(answer(self.server.box, request))
+        self._send(handle(self.server.box, request))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = _serve  # noqa: N815 - http.server's names
 
     def _read(self) -> Request:
         parts = urlsplit(self.path)
-        most = 2 * FILE_MAX if parts.path in UPLOADS else _JSON_MAX
+        max_bytes = 2 * FILE_MAX if parts.path in UPLOADS else _JSON_MAX
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-            body = b"".join(self._chunks(most))
+            body = b"".join(self._chunks(max_bytes))
         else:
             length = self.headers.get("Content-Length", "0")
             if not length.isdigit():
                 raise _too_large(411)
-            if int(length) > most:
+            if int(length) > max_bytes:
                 raise _too_large(413)
             body = self.rfile.read(int(length))
         return Request(
             method=self.command, path=unquote(parts.path), query=parts.query, headers=self.headers, body=body
         )
 
-    def _chunks(self, most: int) -> Iterator[bytes]:
+    def _chunks(self, max_bytes: int) -> Iterator[bytes]:
         total = 0
         while True:
             try:
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
             except ValueError:
                 raise _too_large(411) from None
             total += size
-            if total > most:
+            if total > max_bytes:
                 raise _too_large(413)
             chunk = self.rfile.read(size)
             self.rfile.readline(1024)
@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
         for name, value in reply.headers.items():
             self.send_header(name, value)
-        # The real host sets a cookie on every answer; clients must ignore it.
+        # kie.ai sets a cookie on every response; clients must ignore it.
         self.send_header("Set-Cookie", "__cf_bm=sandbox; path=/; HttpOnly")
         if reply.cut or reply.reset:
             self.close_connection = True
@@ -147,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
                 )
 
     def _reset(self) -> None:
-        """End the connection with a reset."""
+        """End the connection with a TCP reset."""
         with contextlib.suppress(OSError):
             self.wfile.flush()
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -158,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: the event log has it."""
+        """Log nothing: requests are in the event log."""
 
 
 def _too_large(status: int) -> Refused:

@@ -1,4 +1,4 @@
-"""What both record-info and callbacks tell of a task: its parameters, its result addresses, and what it cost."""
+"""Fields that both record-info and callbacks contain: parameters, result URLs and cost of a task."""
 
 import json
 from decimal import Decimal
@@ -12,19 +12,19 @@ Json = dict[str, Any]
 
 
 def param_json(task: Task) -> Json:
-    """The echo of the request: camelCase, sorted, `waterMark` for watermark."""
+    """The request parameters as kie.ai echoes them: camelCase, sorted, `waterMark` for watermark."""
     renamed = {"aspect_ratio": "aspectRatio", "watermark": "waterMark"}
     echo = {"enableFallback": False} | {renamed.get(key, key): value for key, value in task.params.items()}
     return dict(sorted(echo.items()))
 
 
-def urls_of(box: Sandbox, paths: list[str]) -> list[str]:
+def file_urls(box: Sandbox, paths: list[str]) -> list[str]:
     return [box.base_url + path for path in paths]
 
 
 def result_urls(box: Sandbox, task: Task) -> list[str]:
-    """The result addresses, hostile or one too many when that is ordered."""
-    urls = urls_of(box, task.result_paths)
+    """The result URLs; if ordered, a hostile one or one too many."""
+    urls = file_urls(box, task.result_paths)
     if order := box.faults.strikes("evil-result-url", key=task.id):
         urls = [order.arg or HOSTILE_URL]
     if urls and box.faults.strikes("second-url-fails", key=task.id):
@@ -33,15 +33,15 @@ def result_urls(box: Sandbox, task: Task) -> list[str]:
 
 
 def encode_urls(urls: Any, kind: str) -> Any:
-    """A list of addresses in one of the odd encodings that were seen."""
+    """A list of URLs in one of the unusual encodings that kie.ai has sent."""
     if not isinstance(urls, list):
         return urls
     return {"json": json.dumps(urls), "bare": "".join(urls[:1]), "unquoted": f"[{', '.join(urls)}]"}[kind]
 
 
-def put_credits(data: Json, price: Decimal, place: str) -> None:
-    """What the job cost, at one of the places where it was seen."""
-    if place == "response" and isinstance(data.get("response"), dict):
+def put_credits(data: Json, price: Decimal, variant: str) -> None:
+    """Add the cost under one of the keys that kie.ai has used."""
+    if variant == "response" and isinstance(data.get("response"), dict):
         data["response"]["creditsConsumed"] = number(price)
     else:
-        data["credits_consumed" if place == "snake" else "creditsConsumed"] = number(price)
+        data["credits_consumed" if variant == "snake" else "creditsConsumed"] = number(price)

@@ -1,4 +1,4 @@
-"""The description of a video: what tasks keep, files serve and pictures are drawn from."""
+"""The description of a video, from which its file is drawn."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ _SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpec:
-    """Equal descriptions give files that are equal to the last byte; `mark` tells one task's file from another's."""
+    """Equal descriptions give identical files; `mark` (the task id) makes the file of each task unique."""
 
     prompt: str
     aspect: str

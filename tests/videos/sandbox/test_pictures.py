@@ -98,7 +98,7 @@ def test_the_same_video_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp
     ],
 )
 def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str) -> None:
-    found = scene.read(prompt, seed=1)
+    found = scene.read_scene(prompt, seed=1)
     assert (found.place, found.hour, found.weather) == (place, hour, weather)
 
 
@@ -106,16 +106,16 @@ def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str
     "text", ["", "🎉🎉", "\x00\x07", "x" * 20_000, "﷽" * 50, "नमस्ते", "한국어", "日本語の灯台", "a\nb\tc", "\ud800"]
 )
 def test_any_prompt_can_be_drawn(text: str) -> None:
-    lines = caption.lines_of(text, size=34, width=1000)
+    lines = caption.wrap_lines(text, size=34, width=1000)
     assert len(lines) <= 3
-    assert all(caption.width_of(line, 34) <= 1000 for line in lines)
+    assert all(caption.text_width(line, 34) <= 1000 for line in lines)
 
 
 def test_long_prompts_end_in_an_ellipsis_and_chinese_breaks_anywhere() -> None:
-    long = caption.lines_of("A very long prompt that goes on and on " * 20, size=34, width=900)
+    long = caption.wrap_lines("A very long prompt that goes on and on " * 20, size=34, width=900)
     assert len(long) == 3
     assert long[-1].endswith("…")
-    chinese = caption.lines_of("黄昏的灯塔，海浪拍岸，镜头缓缓推进。" * 3, size=34, width=600)
+    chinese = caption.wrap_lines("黄昏的灯塔，海浪拍岸，镜头缓缓推进。" * 3, size=34, width=600)
     assert len(chinese) == 3
     assert all("�" not in line for line in chinese)
 
@@ -127,4 +127,4 @@ def test_the_fonts_are_shipped_with_their_licences_and_draw_chinese() -> None:
     )
     assert sum(path.stat().st_size for path in fonts.iterdir()) < 6_000_000
     shipped = [caption.font(path, 30) for path in caption.SHIPPED]
-    assert all(caption.font_of(letter, 30) in shipped for letter in "ABCéяΩ灯塔海浪，。镜")
+    assert all(caption.find_font(letter, 30) in shipped for letter in "ABCéяΩ灯塔海浪，。镜")

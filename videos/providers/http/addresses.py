@@ -1,7 +1,7 @@
-"""Where a result may be fetched from: strict URL parsing and our own deny list.
+"""Decides where a result may be downloaded from: strict URL parsing and our own deny list.
 
-`ipaddress.is_global` is not used: it calls NAT64 and 6to4 wrappings of private addresses, site-local and multicast
-addresses global. IPv6 is denied except 2000::/3, and IPv4 is allowed except what is listed.
+`ipaddress.is_global` is not used: it treats private addresses embedded in NAT64 or 6to4, site-local and
+multicast addresses as global. IPv6 is denied except 2000::/3; IPv4 is allowed except the listed networks.
 """
 
 import ipaddress
@@ -77,7 +77,7 @@ def is_public(address: Address) -> bool:
 
 @dataclass(frozen=True)
 class AllowList:
-    """Hosts and networks that may be fetched from although private, then also over http and on any port."""
+    """Private hosts and networks from which downloads are allowed, also over plain http and on any port."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
@@ -108,7 +108,7 @@ class AllowList:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedUrl:
-    """The parts of one http(s) URL; only these are used, so no second parser can read it differently."""
+    """The parts of one http(s) URL. Only these are used, so that no second parser can interpret it differently."""
 
     scheme: str
     host: str  # lower case ASCII, without brackets or a trailing dot
@@ -116,12 +116,12 @@ class ParsedUrl:
     target: str  # path and query: may hold a signature, never show it
 
     def __str__(self) -> str:
-        """For messages: without path and query."""
+        """The URL for messages: without path and query."""
         return f"{self.scheme}://{self.host}:{self.port}"
 
     @property
     def is_public_https(self) -> bool:
-        """https on port 443: all that is allowed on the public internet."""
+        """True for https on port 443, the only combination allowed on the public internet."""
         return self.scheme == "https" and self.port == 443
 
 
@@ -150,7 +150,7 @@ def parse_url(url: str) -> ParsedUrl:
 
 
 def check_addresses(url: ParsedUrl, addresses: Iterable[Address], allow: AllowList) -> None:
-    """Check that every address of the host may be fetched from in this way. Raises ForbiddenAddress."""
+    """Check that downloading from every address of the host is allowed. Raises ForbiddenAddress."""
     if allow.allows_host(url.host):
         return
     for address in addresses:
@@ -179,11 +179,11 @@ def _parse_ipv6_literal(netloc: str) -> str:
 
 
 def _parse_host(text: str) -> str:
-    """A host name, or a dotted IPv4 address in its one plain form. Raises ForbiddenAddress."""
+    """A host name, or an IPv4 address as four decimal numbers. Raises ForbiddenAddress."""
     host = text.lower()
     if not host.isascii():
         try:
-            # Mapped first, so that a full-width "127" is recognised as a number.
+            # Mapped to ASCII first, so that a full-width "127" is recognised as a number.
             host = idna.encode(host, uts46=True).decode("ascii").lower()
         except idna.IDNAError:
             raise ForbiddenAddress("the URL's host is malformed") from None

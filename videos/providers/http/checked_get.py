@@ -1,7 +1,7 @@
-"""Sends a GET to an address that may be fetched from, following at most three redirects, each checked.
+"""Sends a GET request to an allowed address and follows at most three redirects, checking each.
 
-The name is resolved once, inside the connection: every address is checked and one of the checked ones is connected to,
-with the name kept for TLS and `Host`. So neither DNS rebinding nor a redirect leads to an unchecked address.
+The host name is resolved once, inside the connection. Every address is checked, and the connection goes to one of them;
+TLS and `Host` still use the name. So neither DNS rebinding nor a redirect leads to an unchecked address.
 """
 
 import functools
@@ -30,22 +30,22 @@ _MAX_REDIRECTS = 3
 
 @dataclass(frozen=True, kw_only=True)
 class FetchLimits:
-    """Seconds and bytes that one download may take; the next one resumes a longer file."""
+    """Seconds and bytes that one download may take. After a timeout the next download resumes the file."""
 
     max_bytes: int = 1 << 30
     connect_s: float = 5.0
-    read_s: float = 15.0  # without a byte
-    answer_s: float = 30.0  # name, connection, TLS and the answer's headers together
+    read_s: float = 15.0  # maximum time without receiving a byte
+    response_s: float = 30.0  # name resolution, connection, TLS and response headers together
     total_s: float = 300.0
     min_bytes_per_s: int = 8 << 10
     speed_window_s: float = 10.0  # the speed is measured over this time
 
 
 class CheckedClient:
-    """Follows redirects until an answer is none; the answer stays open until the next request or the block's end."""
+    """Follows redirects. The response stays open until the next request or the end of the `with` block."""
 
     def __init__(self, *, limits: FetchLimits, allow: AllowList, tls: ssl.SSLContext | None, total: TimeLimit) -> None:
-        self._answer: BaseHTTPResponse | None = None
+        self._response: BaseHTTPResponse | None = None
         self._connection: HTTPConnection | None = None
         self._limits, self._allow, self._tls, self._total = limits, allow, tls or _public_tls(), total
 
@@ -58,24 +58,24 @@ class CheckedClient:
         self._close()
 
     def _close(self) -> None:
-        # Both, because an answer that ends with its connection has taken over the socket.
-        for resource in (self._answer, self._connection):
+        # Both are closed, because a response may have taken over the socket of the connection.
+        for resource in (self._response, self._connection):
             if resource is not None:
                 resource.close()
-        self._answer = self._connection = None
+        self._response = self._connection = None
 
     def get(self, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
-        """The answer after redirects, from byte `start` on if the file still has this `etag`. Raises FetchError."""
+        """The response after redirects, from byte `start` on if the file still has this `etag`. Raises FetchError."""
         headers = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "identity", "Connection": "close"}
         if start:
             headers |= {"Range": f"bytes={start}-", "If-Range": etag}
         for _ in range(_MAX_REDIRECTS + 1):
-            answer = self._get_once(parse_url(url), headers)
-            if answer.status not in _REDIRECTS:
-                return answer
-            location = answer.headers.get("Location", "")
+            response = self._get_once(parse_url(url), headers)
+            if response.status not in _REDIRECTS:
+                return response
+            location = response.headers.get("Location", "")
             if not location:
-                raise Interrupted("a redirect to nowhere", status=answer.status)
+                raise Interrupted("a redirect to nowhere", status=response.status)
             try:
                 url = urllib.parse.urljoin(url, location)
             except ValueError:
@@ -83,29 +83,31 @@ class CheckedClient:
         raise Interrupted("too many redirects")
 
     def _get_once(self, url: ParsedUrl, headers: dict[str, str]) -> BaseHTTPResponse:
-        """One answer, redirect or not. Raises ForbiddenAddress, Interrupted, TooSlow."""
+        """The response to one request, which may be a redirect. Raises ForbiddenAddress, Interrupted, TooSlow."""
         self._close()
         problem: FetchError
-        with TimeLimit(self._limits.answer_s) as answer_limit:
-            options: dict[str, Any] = {"url": url, "allow": self._allow, "time_limits": (answer_limit, self._total)}
-            kind: type[_CheckedConnection] = _CheckedConnection
+        with TimeLimit(self._limits.response_s) as response_limit:
+            options: dict[str, Any] = {"url": url, "allow": self._allow, "time_limits": (response_limit, self._total)}
+            connection_class: type[_CheckedConnection] = _CheckedConnection
             if url.scheme == "https":
-                kind = _CheckedTLSConnection
+                connection_class = _CheckedTLSConnection
                 options["ssl_context"] = self._tls
-            self._connection = connection = kind(url.host, url.port, timeout=self._limits.connect_s, **options)
+            self._connection = connection = connection_class(
+                url.host, url.port, timeout=self._limits.connect_s, **options
+            )
             try:
                 connection.connect()
                 connection.timeout = self._limits.read_s
                 connection.request("GET", url.target, headers=headers, preload_content=False, decode_content=False)
-                self._answer = answer = connection.getresponse()
-                if not answer_limit.expired:
-                    return answer
-                # Headers that were cut off look like complete ones.
+                self._response = response = connection.getresponse()
+                if not response_limit.expired:
+                    return response
+                # Truncated headers look like complete ones.
                 problem = TooSlow(f"{url} gave no answer in time")
             except ForbiddenAddress as refusal:
                 problem = refusal
             except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
-                if answer_limit.expired or self._total.expired:
+                if response_limit.expired or self._total.expired:
                     problem = TooSlow(f"{url} gave no answer in time")
                 else:
                     problem = Interrupted(f"{url}: {_describe(error)}")
@@ -114,7 +116,7 @@ class CheckedClient:
 
 
 class _CheckedConnection(HTTPConnection):
-    """Connects to checked addresses only, within time limits."""
+    """Connects only to checked addresses, within time limits."""
 
     def __init__(
         self,
@@ -130,11 +132,11 @@ class _CheckedConnection(HTTPConnection):
         self._url, self._allow, self._time_limits = url, allow, time_limits
 
     def _new_conn(self) -> socket.socket:
-        found = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
-        check_addresses(self._url, (ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in found), self._allow)
+        address_infos = socket.getaddrinfo(self._url.host, self._url.port, type=socket.SOCK_STREAM)
+        check_addresses(self._url, (ipaddress.ip_address(sockaddr[0]) for *_, sockaddr in address_infos), self._allow)
         problem = OSError("no address")
-        for family, kind, protocol, _, sockaddr in found:
-            sock = socket.socket(family, kind, protocol)
+        for family, socket_type, protocol, _, sockaddr in address_infos:
+            sock = socket.socket(family, socket_type, protocol)
             try:
                 sock.settimeout(self.timeout if isinstance(self.timeout, int | float) else None)
                 for time_limit in self._time_limits:
@@ -149,7 +151,7 @@ class _CheckedConnection(HTTPConnection):
 
 
 class _CheckedTLSConnection(_CheckedConnection, HTTPSConnection):
-    """The same with TLS, the certificate checked against the URL's own name."""
+    """The same with TLS; the certificate is checked against the host name of the URL."""
 
 
 @functools.cache
@@ -159,7 +161,7 @@ def _public_tls() -> ssl.SSLContext:
 
 
 def is_timeout(error: Exception) -> bool:
-    """True if no byte came for too long."""
+    """True if the error means that no data arrived in time."""
     return isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
 
 

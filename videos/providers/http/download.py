@@ -1,4 +1,4 @@
-"""Downloads one result into the caller's file: resumes where possible, stops at the limits."""
+"""Downloads one result into a file of the caller, resuming an earlier download where possible."""
 
 import re
 import ssl
@@ -24,11 +24,11 @@ _CONTENT_RANGE = re.compile(r"bytes (?:([0-9]{1,18})-([0-9]{1,18})|\*)/([0-9]{1,
 
 @dataclass(frozen=True, kw_only=True)
 class FetchResult:
-    """The file has arrived. `complete` is False when only the connection's end marked its end, which proves nothing."""
+    """A finished download. `complete` is False if the server gave no length, so that a truncated file is possible."""
 
     bytes: int
     complete: bool
-    etag: str = ""  # a validator to resume with: a strong ETag, else Last-Modified
+    etag: str = ""  # identifies this version when resuming: a strong ETag, else Last-Modified
     content_type: str = ""
 
 
@@ -42,45 +42,45 @@ def fetch(
     allow: AllowList,
     tls: ssl.SSLContext | None = None,
 ) -> FetchResult:
-    """Write the file at `url` to `into`, which has its first `offset` bytes already if the file still has this `etag`.
+    """Write the file at `url` to `into`, which already holds the first `offset` bytes of the version `etag`.
 
-    Without an `etag` it starts again: two halves of different files would look like one. Raises a FetchError; an
-    OSError is `into`'s own (a full disk).
+    Without an `etag` the download starts again, because parts of two versions could be mixed. Raises FetchError, or
+    OSError if writing to `into` fails (for example on a full disk).
     """
     start = offset if etag else 0
     with TimeLimit(limits.total_s) as total, CheckedClient(limits=limits, allow=allow, tls=tls, total=total) as client:
         try:
-            answer = _open(client, url, start=start, etag=etag)
+            response = _open(client, url, start=start, etag=etag)
         except Interrupted as error:
-            error.got_bytes, error.etag = start, etag if start else ""  # the file was not touched
+            error.got_bytes, error.etag = start, etag if start else ""  # the file was not changed
             raise
-        if answer.status == 416:
+        if response.status == 416:
             return FetchResult(bytes=start, complete=True, etag=etag)
-        return _write_body(answer, into=into, start=start, limits=limits, total=total)
+        return _write_body(response, into=into, start=start, limits=limits, total=total)
 
 
 def _open(client: CheckedClient, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
-    """An answer with the whole file (200), with exactly the rest of it (206), or saying that there is no rest (416)."""
-    answer = client.get(url, start=start, etag=etag)
-    if start and answer.status in (206, 416) and not _continues(answer, start=start, etag=etag):
-        answer = client.get(url, start=0, etag="")
+    """A response with the whole file (200), with exactly the missing rest (206), or stating that nothing is missing (416)."""
+    response = client.get(url, start=start, etag=etag)
+    if start and response.status in (206, 416) and not _is_continuation(response, start=start, etag=etag):
+        response = client.get(url, start=0, etag="")
         start = 0
-    _check_status(answer, start=start)
-    return answer
+    _check_status(response, start=start)
+    return response
 
 
 def _write_body(
-    answer: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: FetchLimits, total: TimeLimit
+    response: BaseHTTPResponse, *, into: BinaryIO, start: int, limits: FetchLimits, total: TimeLimit
 ) -> FetchResult:
-    got_bytes = start if answer.status == 206 else 0
-    validator = _validator(answer)
-    expected = _expected_bytes(answer, got_bytes)
+    got_bytes = start if response.status == 206 else 0
+    validator = _validator(response)
+    expected = _expected_bytes(response, got_bytes)
     if expected is not None and expected > limits.max_bytes:
         raise TooLarge(f"the file says it has {expected} bytes")
     into.seek(got_bytes)
     into.truncate()
     problem: FetchError | None = None
-    chunks = _chunks(answer, limits=limits, total=total)
+    chunks = _chunks(response, limits=limits, total=total)
     while problem is None:
         try:
             chunk = next(chunks, b"")
@@ -101,19 +101,19 @@ def _write_body(
         raise problem
     return FetchResult(
         bytes=got_bytes,
-        complete=expected is not None or "chunked" in answer.headers.get("Transfer-Encoding", "").lower(),
+        complete=expected is not None or "chunked" in response.headers.get("Transfer-Encoding", "").lower(),
         etag=validator,
-        content_type=answer.headers.get("Content-Type", ""),
+        content_type=response.headers.get("Content-Type", ""),
     )
 
 
-def _chunks(answer: BaseHTTPResponse, *, limits: FetchLimits, total: TimeLimit) -> Iterator[bytes]:
-    """The body as it arrives. Raises Interrupted or, below the minimum speed or past the total time, TooSlow."""
-    since, in_window = time.monotonic(), 0
+def _chunks(response: BaseHTTPResponse, *, limits: FetchLimits, total: TimeLimit) -> Iterator[bytes]:
+    """The body in chunks as they arrive. Raises Interrupted, or TooSlow below the minimum speed or after the total time."""
+    window_start, window_bytes = time.monotonic(), 0
     while True:
         problem = None
         try:
-            chunk = answer.read1(_CHUNK_BYTES, decode_content=False)
+            chunk = response.read1(_CHUNK_BYTES, decode_content=False)
         except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             problem = "no data in time" if is_timeout(error) else "the connection broke"
             chunk = b""
@@ -124,51 +124,51 @@ def _chunks(answer: BaseHTTPResponse, *, limits: FetchLimits, total: TimeLimit) 
         if not chunk:
             return
         yield chunk
-        in_window += len(chunk)
-        elapsed = time.monotonic() - since
+        window_bytes += len(chunk)
+        elapsed = time.monotonic() - window_start
         if elapsed >= limits.speed_window_s:
-            if in_window < limits.min_bytes_per_s * elapsed:
-                raise TooSlow(f"{in_window} bytes in {elapsed:.0f} s")
-            since, in_window = time.monotonic(), 0
+            if window_bytes < limits.min_bytes_per_s * elapsed:
+                raise TooSlow(f"{window_bytes} bytes in {elapsed:.0f} s")
+            window_start, window_bytes = time.monotonic(), 0
 
 
-def _check_status(answer: BaseHTTPResponse, *, start: int) -> None:
-    """Raise for any answer that carries no file, or a part that was not asked for."""
-    status = answer.status
+def _check_status(response: BaseHTTPResponse, *, start: int) -> None:
+    """Raise an error for a response without a file, or with a part that was not requested."""
+    status = response.status
     if status == 404:
         raise Missing("no such file", status=status)
     if status in (401, 403, 410):
         raise LinkExpired("the link no longer opens", status=status)
     if status != 200 and not (start and status in (206, 416)):
         raise Interrupted(f"HTTP {status}", status=status)
-    if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise Interrupted("the server compressed the file unasked", status=status)
 
 
-def _continues(answer: BaseHTTPResponse, *, start: int, etag: str) -> bool:
-    """True if a 206 continues where our part of the same file ends, or a 416 says that there is no more."""
-    if answer.status == 416:
-        return _total_bytes(answer) == start
-    match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
-    return match is not None and match[1] is not None and int(match[1]) == start and _validator(answer) in ("", etag)
+def _is_continuation(response: BaseHTTPResponse, *, start: int, etag: str) -> bool:
+    """True if a 206 continues our part of the same file, or a 416 confirms that our part is the whole file."""
+    if response.status == 416:
+        return _total_bytes(response) == start
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    return match is not None and match[1] is not None and int(match[1]) == start and _validator(response) in ("", etag)
 
 
-def _total_bytes(answer: BaseHTTPResponse) -> int | None:
-    """The whole file's length by Content-Range, if stated."""
-    match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+def _total_bytes(response: BaseHTTPResponse) -> int | None:
+    """The length of the whole file from Content-Range, if stated."""
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     return int(match[3]) if match and match[3] != "*" else None
 
 
-def _expected_bytes(answer: BaseHTTPResponse, start: int) -> int | None:
-    """The whole file's length, if the answer states it."""
-    length = answer.headers.get("Content-Length", "").strip()
+def _expected_bytes(response: BaseHTTPResponse, start: int) -> int | None:
+    """The length of the whole file, if the response states it."""
+    length = response.headers.get("Content-Length", "").strip()
     by_length = start + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
-    return (_total_bytes(answer) or by_length) if answer.status == 206 else by_length
+    return (_total_bytes(response) or by_length) if response.status == 206 else by_length
 
 
-def _validator(answer: BaseHTTPResponse) -> str:
-    """A validator that proves to the next request that the file is the same; weak ETags do not."""
-    tag = answer.headers.get("ETag", "").strip()
+def _validator(response: BaseHTTPResponse) -> str:
+    """A value that identifies this exact version of the file in the next request; weak ETags do not."""
+    tag = response.headers.get("ETag", "").strip()
     if tag.startswith('"'):
         return tag[:200]
-    return answer.headers.get("Last-Modified", "").strip()[:40]
+    return response.headers.get("Last-Modified", "").strip()[:40]

@@ -1,19 +1,19 @@
 """The errors of downloading a result.
 
 FetchError            .transient  .code  .detail (no query string of any URL: those hold signatures)
-|- ForbiddenAddress   permanent   the URL, or a redirect, leads where nothing may be fetched; alert
+|- ForbiddenAddress   permanent   the URL or a redirect leads to a forbidden address; alert
 |- LinkExpired        transient   401, 403, 410: request a new link
-|- Missing            transient   404: request a new link, or wait
-|- TooLarge           permanent   more bytes than the cap
-`- Interrupted        transient   anything else; `got_bytes` of the file are good, resume with `etag`
-   `- TooSlow                     below the minimum speed, or past the total time
+|- Missing            transient   404: request a new link or wait
+|- TooLarge           permanent   more bytes than the limit
+`- Interrupted        transient   anything else; the first `got_bytes` bytes are valid, resume with `etag`
+   `- TooSlow                     below the minimum speed, or after the total time
 """
 
 from typing import ClassVar
 
 
 class FetchError(Exception):
-    """The root. `detail` is a short phrase of ours."""
+    """The base class. `detail` is a short phrase written by this package."""
 
     transient: ClassVar[bool] = True
     code: ClassVar[str] = "fetch_error"
@@ -25,7 +25,7 @@ class FetchError(Exception):
 
 
 class ForbiddenAddress(FetchError, ValueError):
-    """A private, reserved or disguised address. A ValueError, so that no HTTP library takes it for a network error."""
+    """A private, reserved or disguised address. It is a ValueError, so that HTTP libraries do not treat it as a network error."""
 
     transient = False
     code = "forbidden_address"
@@ -38,13 +38,13 @@ class LinkExpired(FetchError):
 
 
 class Missing(FetchError):
-    """404."""
+    """404: there is no such file."""
 
     code = "missing"
 
 
 class TooLarge(FetchError):
-    """The file is, or says it is, larger than the cap."""
+    """The file is, or says it is, larger than the limit."""
 
     transient = False
     code = "too_large"
@@ -62,6 +62,6 @@ class Interrupted(FetchError):
 
 
 class TooSlow(Interrupted):
-    """Below the minimum speed, or past the total time."""
+    """Below the minimum speed, or after the total time."""
 
     code = "too_slow"

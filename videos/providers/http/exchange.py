@@ -1,11 +1,11 @@
-"""Makes an API call: one request on a new connection, and one answer or an exact error.
+"""Makes an API call: sends one request on a new connection and returns the response or one of two errors.
 
-Nothing here retries, follows redirects, keeps cookies or trusts the environment. There are two errors:
+Nothing here retries, follows redirects, keeps cookies or trusts the environment. The errors are:
 
-    Undelivered   not one byte of the request left this machine: DNS, refused, connect timeout, TLS failure
-    AnswerLost    bytes may have left, and the answer is missing or incomplete: timeout, reset, truncated
+    Undelivered   no byte of the request was sent: DNS, refused, connect timeout, TLS failure
+    ResponseLost  bytes may have been sent, and the response is missing or incomplete: timeout, reset, truncated
 
-Whether the second is serious depends on the call; see `errors`.
+What ResponseLost means for a job depends on the call; see `errors`.
 """
 
 import functools
@@ -25,12 +25,12 @@ from requests.auth import AuthBase
 
 from videos.providers.http.time_limit import TimedConnection, TimedTLSConnection, TimeLimit
 
-USER_AGENT = "veoapp/0.1 (+self-hosted)"  # kie.ai's shield answers 403 to a library's own name
+USER_AGENT = "veoapp/0.1 (+self-hosted)"  # kie.ai answers 403 to the default names of HTTP libraries
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Seconds and bytes that one call may take; `total_s` is a wall clock over everything but name resolution."""
+    """Seconds and bytes that one call may take; `total_s` covers everything except name resolution."""
 
     connect_s: float = 5.0
     read_s: float = 60.0
@@ -39,8 +39,8 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The answer. A `truncated` body must not be trusted: it was cut at the limit or could not be decompressed."""
+class ApiResponse:
+    """A response. A `truncated` body was cut at the limit or could not be decompressed, and must not be trusted."""
 
     status: int
     body: bytes
@@ -49,15 +49,15 @@ class Answer:
 
 
 class ExchangeError(Exception):
-    """No answer. The text is a short phrase of ours, never a library's, so it holds no header and no address."""
+    """No response. The text is written here and not by a library, so that it contains no header and no address."""
 
 
 class Undelivered(ExchangeError):
-    """Not one byte of the request left this machine."""
+    """No byte of the request was sent."""
 
 
-class AnswerLost(ExchangeError):
-    """Bytes may have left, and no complete answer arrived."""
+class ResponseLost(ExchangeError):
+    """Bytes may have been sent, and no complete response arrived."""
 
 
 class Bearer(AuthBase):
@@ -93,24 +93,24 @@ def call(
     form: Mapping[str, str] | None = None,
     files: Mapping[str, tuple[str, bytes, str]] | None = None,
     limits: Limits,
-) -> Answer:
+) -> ApiResponse:
     """Send one request, once; `auth` is None where no key is needed. Raises Undelivered, AnswerLost.
 
-    `files` maps a field to (name, content, type).
+    `files` maps a field name to (file name, content, MIME type).
     """
     headers = {"Accept": "application/json"}
     if files is None:
-        headers["Content-Type"] = "application/json"  # the vendor demands it even on GET
+        headers["Content-Type"] = "application/json"  # kie.ai requires it even on GET
     request = {"params": params, "json": json, "data": form, "files": files, "headers": headers, "auth": auth}
     return _exchange(method, url, request, limits=limits)
 
 
-def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> Answer:
-    """Post exactly these bytes, once, to an address that an operator configured. Raises Undelivered, AnswerLost."""
+def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> ApiResponse:
+    """Post these bytes once to an address that an operator configured. Raises Undelivered, AnswerLost."""
     return _exchange("POST", url, {"data": body, "headers": headers}, limits=limits)
 
 
-def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limits) -> Answer:
+def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limits) -> ApiResponse:
     problem: ExchangeError | None = None
     with TimeLimit(limits.total_s) as time_limit:
         try:
@@ -123,22 +123,22 @@ def _exchange(method: str, url: str, request: Mapping[str, Any], *, limits: Limi
                     timeout=(limits.connect_s, limits.read_s),
                     allow_redirects=False,
                     stream=True,
-                ) as response,
+                ) as http_response,
             ):
-                answer = _read_answer(response, limit=limits.body_bytes)
+                response = _read_response(http_response, limit=limits.body_bytes)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError) as error:
             problem = _classify(error, time_limit)
-        if problem is None and time_limit.expired:  # without a length, a cut body looks complete
-            problem = AnswerLost("the total time was over")
+        if problem is None and time_limit.expired:  # a truncated body without a length looks complete
+            problem = ResponseLost("the total time was over")
     if problem is not None:
-        # Raised outside the handler, so that the library's error with our headers is not chained.
+        # Raised outside the handler, so that the library's error, which holds our headers, is not chained to it.
         raise problem
-    return answer
+    return response
 
 
 def _session(time_limit: TimeLimit) -> requests.Session:
     session = requests.Session()
-    session.trust_env = False  # no proxy, no netrc, no bundle that the environment names
+    session.trust_env = False  # ignore proxies, netrc and CA bundles from the environment
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.headers.update({"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Connection": "close"})
     session.mount("https://", _SingleUseAdapter(time_limit))
@@ -147,7 +147,7 @@ def _session(time_limit: TimeLimit) -> requests.Session:
 
 
 class _SingleUseAdapter(HTTPAdapter):
-    """No retries and a new connection with a time limit: a reset of a reused one would not tell what was sent."""
+    """Never retries or reuses a connection: after a reset of a reused one it is unknown whether the request was sent."""
 
     def __init__(self, time_limit: TimeLimit) -> None:
         self._time_limit = time_limit
@@ -161,26 +161,26 @@ class _SingleUseAdapter(HTTPAdapter):
         cert: tuple[str, str] | str | None = None,
     ) -> Any:
         pool: Any = super().get_connection_with_tls_context(request, verify, proxies, cert)
-        kind = TimedTLSConnection if pool.scheme == "https" else TimedConnection
-        pool.ConnectionCls = functools.partial(kind, time_limit=self._time_limit)
+        connection_class = TimedTLSConnection if pool.scheme == "https" else TimedConnection
+        pool.ConnectionCls = functools.partial(connection_class, time_limit=self._time_limit)
         return pool
 
 
-def _read_answer(response: requests.Response, *, limit: int) -> Answer:
-    """The answer with at most `limit` bytes of body, decompressed here so that a zip bomb is cut at the limit."""
-    raw = response.raw.read(limit + 1, decode_content=False)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+def _read_response(http_response: requests.Response, *, limit: int) -> ApiResponse:
+    """The response with at most `limit` bytes of body, decompressed here so that a zip bomb is cut at the limit."""
+    raw = http_response.raw.read(limit + 1, decode_content=False)
+    encoding = http_response.headers.get("Content-Encoding", "identity").strip().lower()
     body, complete = _decompress(raw, encoding, limit=limit)
-    return Answer(
-        status=response.status_code,
+    return ApiResponse(
+        status=http_response.status_code,
         body=body[:limit],
-        content_type=response.headers.get("Content-Type", ""),
+        content_type=http_response.headers.get("Content-Type", ""),
         truncated=not complete or len(raw) > limit or len(body) > limit,
     )
 
 
 def _decompress(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
-    """(at most `limit` + 1 bytes, whether that is all). We ask for identity, but a server may compress anyway."""
+    """At most `limit` + 1 decompressed bytes, and whether that is all. Servers may compress without being asked."""
     if encoding in ("", "identity"):
         return raw, True
     if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -194,12 +194,12 @@ def _decompress(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
 
 
 def _classify(error: Exception, time_limit: TimeLimit) -> ExchangeError:
-    """The error by how far the connection came or, without a connection, by the exception's type."""
+    """Undelivered or ResponseLost, depending on the progress of the connection and on the type of the exception."""
     causes = list(_walk_causes(error))
     if time_limit.connected or not (time_limit.tried_to_connect or _is_before_sending(causes)):
         if time_limit.expired:
-            return AnswerLost("the total time was over")
-        return AnswerLost(_find_phrase(causes, _LOST_PHRASES) or "the connection broke")
+            return ResponseLost("the total time was over")
+        return ResponseLost(_find_phrase(causes, _LOST_PHRASES) or "the connection broke")
     return Undelivered(_find_phrase(causes, _UNDELIVERED_PHRASES) or "no connection")
 
 
@@ -248,13 +248,13 @@ def _find_phrase(causes: list[BaseException], phrases: _Phrases) -> str:
 
 
 def _walk_causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and every error inside it: libraries hide the real one in args, reason, cause or context."""
-    seen: set[int] = set()
-    waiting: list[object] = [error]
-    while waiting:
-        current = waiting.pop()
-        if not isinstance(current, BaseException) or id(current) in seen:
+    """The error and every error inside it; libraries wrap the original one in args, reason, cause or context."""
+    visited: set[int] = set()
+    pending: list[object] = [error]
+    while pending:
+        current = pending.pop()
+        if not isinstance(current, BaseException) or id(current) in visited:
             continue
-        seen.add(id(current))
+        visited.add(id(current))
         yield current
-        waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+        pending += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]

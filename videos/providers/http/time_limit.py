@@ -1,6 +1,6 @@
-"""A wall-clock limit for one exchange: when its time is over, the connection is shut down, whatever it waits for.
+"""A time limit for one HTTP exchange: after it, the connection is shut down in whatever state it is.
 
-A socket's own timeout starts again with every byte, so a server that sends slowly could hold a worker for ever.
+A socket's own timeout starts again with every byte, so a server that sends slowly could block a worker indefinitely.
 `TimeLimit` shuts the connection down from another thread, during the TLS handshake as well.
 """
 
@@ -14,12 +14,12 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class TimeLimit:
-    """Counts `total_s` seconds from `__enter__` and records how far the exchange came."""
+    """Shuts the guarded connection down `total_s` seconds after `__enter__`, and records the progress of the exchange."""
 
     def __init__(self, total_s: float) -> None:
         self.tried_to_connect = False
-        self.connected = False  # including TLS: from here on bytes of the request may have left
-        self.expired = False  # the time was over and the connection was shut down
+        self.connected = False  # including TLS: from now on bytes of the request may have been sent
+        self.expired = False  # the time limit was reached and the connection was shut down
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
         self._timer = threading.Timer(total_s, self._expire)
@@ -39,7 +39,7 @@ class TimeLimit:
                 self._handle = None
 
     def guard(self, sock: socket.socket) -> None:
-        """Shut this socket down when the time is over; a second call replaces the first socket."""
+        """Shut this socket down at the time limit; a second call replaces the first socket."""
         with self._lock:
             if self._handle is not None:
                 self._handle.close()
@@ -56,12 +56,12 @@ class TimeLimit:
 
 
 def _shut_down(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # already gone
+    with contextlib.suppress(OSError):  # already closed
         sock.shutdown(socket.SHUT_RDWR)
 
 
 class TimedConnection(HTTPConnection):
-    """A plain connection that tells its time limit when it connects."""
+    """A connection without TLS that is guarded by a time limit and reports its progress to it."""
 
     def __init__(self, *args: Any, time_limit: TimeLimit, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -79,4 +79,4 @@ class TimedConnection(HTTPConnection):
 
 
 class TimedTLSConnection(TimedConnection, HTTPSConnection):
-    """The same over TLS; it counts as connected only when the certificate was accepted."""
+    """The same with TLS; it counts as connected once the certificate was accepted."""

@@ -28,12 +28,12 @@ class ApiHost:
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
         secret: str = "",
     ) -> Envelope:
-        """The envelope of the answer, whatever it says; `secret` and the key are hidden in case it echoes them.
+        """The envelope of the response, also of an error; `secret` and the key are masked if the response echoes them.
 
         Raises NotSent or Unconfirmed for a paid call, NoAnswer for a free one.
         """
         try:
-            answer = exchange.call(
+            response = exchange.call(
                 method,
                 self._base_url + path,
                 auth=self._auth,
@@ -45,10 +45,10 @@ class ApiHost:
             )
         except exchange.Undelivered as error:
             raise (errors.NotSent if call.is_paid else errors.NoAnswer)(str(error)) from None
-        except exchange.AnswerLost as error:
+        except exchange.ResponseLost as error:
             raise (errors.Unconfirmed if call.is_paid else errors.NoAnswer)(str(error)) from None
 
         def scrub(text: str) -> str:
             return self._auth.scrub(text.replace(secret, "[callback]") if secret else text)
 
-        return parse_envelope(answer, scrub=scrub)
+        return parse_envelope(response, scrub=scrub)

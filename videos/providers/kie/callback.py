@@ -1,6 +1,6 @@
-"""kie.ai's callbacks: parses what a body claims and verifies its signature.
+"""Callbacks of kie.ai: parses what a body claims and verifies its signature.
 
-The signature covers the task id and the time, not the body, so the claim is only a hint: record-info decides.
+The signature covers the task id and the time, not the body. So a claim is only a hint to poll record-info.
 """
 
 import base64
@@ -19,31 +19,33 @@ _JSON_TYPES = ("application/json", "text/json")
 _FAILURE_CODES = frozenset({400, 408, 422, 451, 500, 501})
 
 
-class _Flaws:
-    """Collects what strict JSON forbids while a body is parsed leniently."""
+class _JsonProblems:
+    """Notes the first thing that strict JSON forbids while a body is parsed leniently."""
 
     def __init__(self) -> None:
-        self.found = ""
+        self.first = ""
 
-    def constant(self, name: str) -> None:
-        self.found = self.found or f"{name} is not JSON"
+    def note_constant(self, name: str) -> None:
+        self.first = self.first or f"{name} is not JSON"
 
-    def pairs(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def build_object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         value = dict(pairs)
         if len(value) < len(pairs):
-            self.found = self.found or "a key occurs twice"
+            self.first = self.first or "a key occurs twice"
         return value
 
 
 def parse_callback(body: bytes, content_type: str) -> CallbackHint:
     """What the body of a callback claims; never raises. A malformed body may still name a task, and polling is free."""
-    flaws = _Flaws()
+    problems = _JsonProblems()
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type and media_type not in _JSON_TYPES and not media_type.endswith("+json"):
-        flaws.found = "the content type is not JSON"
+        problems.first = "the content type is not JSON"
     try:
-        # Not `values.read_json`: anybody may send this, so what is doubtful makes it malformed.
-        value = json.loads(body.decode("utf-8"), parse_constant=flaws.constant, object_pairs_hook=flaws.pairs)
+        # Not `values.read_json`: anyone may send this body, so anything doubtful makes it malformed.
+        value = json.loads(
+            body.decode("utf-8"), parse_constant=problems.note_constant, object_pairs_hook=problems.build_object
+        )
     except UnicodeDecodeError:
         return _malformed("not UTF-8")
     except RecursionError:
@@ -54,7 +56,7 @@ def parse_callback(body: bytes, content_type: str) -> CallbackHint:
         return _malformed("not an object")
     data = as_mapping(value.get("data"))
     provider_task_id = read_task_id(data.get("taskId"), data.get("task_id"), value.get("taskId"), value.get("task_id"))
-    problem = flaws.found or ("" if provider_task_id else "no task id")
+    problem = problems.first or ("" if provider_task_id else "no task id")
     return CallbackHint(
         provider_task_id=provider_task_id, claims=_read_claim(value, data), well_formed=not problem, problem=problem
     )
@@ -65,7 +67,7 @@ def _malformed(problem: str) -> CallbackHint:
 
 
 def _read_claim(root: Mapping[str, object], data: Mapping[str, object]) -> ReportState:
-    """The state that the body claims: the flat shapes name it, the usual one has a code."""
+    """The state that the body claims: stated directly in the flat formats, by a code in the usual one."""
     stated = read_state(data, Oddities()) or read_state(root, Oddities())
     if stated is not None:
         return stated
@@ -84,7 +86,7 @@ def sign_callback(key: str, task_id: str, timestamp: int | str) -> str:
 def verify_signature(
     key: str, task_id: str, timestamp: str, signature: str, *, now: datetime, tolerance_s: int = 300
 ) -> bool:
-    """Whether the signature is the provider's and its time within the tolerance of `now` (aware). Takes constant time."""
+    """True if the provider made the signature within the tolerance of `now` (aware). Runs in constant time."""
     if not key or not re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII):
         return False
     # Bytes, because text comparison allows ASCII only; both conditions are always computed.

@@ -20,13 +20,13 @@ from videos.providers.kie.values import Oddities, as_mapping, first_present, rea
 
 __all__ = ["EXTEND_MODELS", "Kie", "parse_callback", "sign_callback", "verify_signature"]
 
-# Extend has its own model names.
+# The extend endpoint has its own model names.
 EXTEND_MODELS = {"veo3": "quality", "veo3_fast": "fast", "veo3_lite": "lite"}
 
 _NOT_READY = re.compile(
     r"processing|not ready|check back|shortly|being generated|please try again later", re.IGNORECASE
 )
-_BASE64_LIMIT_BYTES = 10_000_000  # above this the vendor recommends the stream upload
+_BASE64_LIMIT_BYTES = 10_000_000  # for larger files kie.ai recommends the stream upload
 _UPLOAD_LIMITS = exchange.Limits(read_s=120.0, total_s=300.0)
 
 
@@ -48,7 +48,7 @@ class Kie:
         self._api = ApiHost(base_url, auth=self._auth, limits=limits or exchange.Limits())
         self._uploads = ApiHost(upload_base_url, auth=self._auth, limits=upload_limits or _UPLOAD_LIMITS)
 
-    # Paid: at most one task each; raise NotSent and its children, Refused, Unconfirmed.
+    # Paid calls: each creates at most one task; they raise NotSent and its subclasses, Refused, Unconfirmed.
 
     def submit(self, request: VideoRequest) -> str:
         """POST generate; returns the id of the new task."""
@@ -64,7 +64,7 @@ class Kie:
         if request.image_urls:
             body["imageUrls"] = list(request.image_urls)
         _add_options(body, seed=request.seed, watermark=request.watermark, callback_url=request.callback_url)
-        return self._new_task(Call.GENERATE, "/api/v1/veo/generate", body, callback_url=request.callback_url)
+        return self._create_task(Call.GENERATE, "/api/v1/veo/generate", body, callback_url=request.callback_url)
 
     def extend(
         self,
@@ -76,29 +76,29 @@ class Kie:
         watermark: str = "",
         callback_url: str = "",
     ) -> str:
-        """POST extend; returns the id of a new task that continues a finished one. `model` as in generate or in extend."""
+        """POST extend; returns the id of a new task that continues a finished one. `model` is a name of generate or of extend."""
         body: dict[str, object] = {
             "taskId": _check_task_id(provider_task_id),
             "prompt": prompt,
             "model": EXTEND_MODELS.get(model, model),
         }
         _add_options(body, seed=seed, watermark=watermark, callback_url=callback_url)
-        return self._new_task(Call.DERIVE, "/api/v1/veo/extend", body, callback_url=callback_url)
+        return self._create_task(Call.DERIVE, "/api/v1/veo/extend", body, callback_url=callback_url)
 
     def upscale_1080p(self, provider_task_id: str, *, index: int = 0) -> UpscaleReport:
-        """GET get-1080p-video: the first call orders it, later ones tell whether it is ready (one to three minutes)."""
+        """GET get-1080p-video: the first call starts it, later ones return whether it is ready (one to three minutes)."""
         params = {"taskId": _check_task_id(provider_task_id), "index": str(index)}
         return _read_upscale(self._api.send(Call.DERIVE, "GET", "/api/v1/veo/get-1080p-video", params=params))
 
     def upscale_4k(self, provider_task_id: str, *, index: int = 0, callback_url: str = "") -> UpscaleReport:
-        """POST get-4k-video: the first call orders it, later ones tell whether it is ready (five to ten minutes)."""
+        """POST get-4k-video: the first call starts it, later ones return whether it is ready (five to ten minutes)."""
         body: dict[str, object] = {"taskId": _check_task_id(provider_task_id), "index": index}
         _add_options(body, callback_url=callback_url)
         return _read_upscale(
             self._api.send(Call.DERIVE, "POST", "/api/v1/veo/get-4k-video", json=body, secret=callback_url)
         )
 
-    # Free: raise NoAnswer and its child, OutOfCredits, AccessDenied.
+    # Free calls: they raise NoAnswer and its subclass, OutOfCredits, AccessDenied.
 
     def report(self, provider_task_id: str) -> Report:
         """GET record-info: the record of a task of this account (kept for 14 days)."""
@@ -109,12 +109,12 @@ class Kie:
             error = make_error(envelope, call=Call.RECORD)
             report = read_record(envelope, requested_id=provider_task_id, scrub=self._auth.scrub)
             if isinstance(error, errors.NoAnswer) and envelope.status < 300 and report.state is not ReportState.UNCLEAR:
-                return report  # an error code around a task's verdict: the verdict holds
+                return report  # an error code around the final state of a task: the state counts
             raise error
         if envelope.data is None:
             raise errors.NotVisible("the record is null", status=envelope.status, provider_code=envelope.code)
         if not isinstance(envelope.data, dict):
-            raise _unusable_answer(envelope, "the record is not an object")
+            raise _unusable_response(envelope, "the record is not an object")
         return read_record(envelope, requested_id=provider_task_id, scrub=self._auth.scrub)
 
     def balance(self) -> Decimal:
@@ -122,40 +122,42 @@ class Kie:
         envelope = _check_free(self._api.send(Call.FREE, "GET", "/api/v1/chat/credit"))
         credits_left = read_credits(envelope.data, negative=True)
         if credits_left is None:
-            raise _unusable_answer(envelope, "the balance is not a number")
+            raise _unusable_response(envelope, "the balance is not a number")
         return credits_left
 
     def fresh_url(self, url: str) -> str:
-        """POST common/download-url: a signed link to a result, valid for 20 minutes, even when the plain URL is not."""
+        """POST common/download-url: a signed link to a result, valid for 20 minutes, even if the plain URL has expired."""
         envelope = _check_free(self._api.send(Call.FREE, "POST", "/api/v1/common/download-url", json={"url": url}))
         links = read_urls(envelope.data, Oddities())
         if not links:
-            raise _unusable_answer(envelope, "no link in the answer")
+            raise _unusable_response(envelope, "no link in the answer")
         return links[0]
 
     def upload(self, content: bytes, *, file_name: str, mime_type: str) -> str:
-        """Upload a file to where the provider can fetch it for about a day, by the call that fits its size; its URL."""
+        """Upload a file to where the provider can fetch it for about a day, by the call that fits its size; returns its URL."""
         send = self.upload_base64 if len(content) <= _BASE64_LIMIT_BYTES else self.upload_stream
         return send(content, file_name=file_name, mime_type=mime_type)
 
     def upload_base64(self, content: bytes, *, file_name: str, mime_type: str) -> str:
-        """POST file-base64-upload: the file's URL."""
+        """POST file-base64-upload; returns the URL of the file."""
         data_url = f"data:{mime_type};base64,{base64.b64encode(content).decode('ascii')}"
-        return self._uploaded(
+        return self._send_upload(
             "/api/file-base64-upload", json={"base64Data": data_url, **_upload_target(content, file_name)}
         )
 
     def upload_stream(self, content: bytes, *, file_name: str, mime_type: str) -> str:
-        """POST file-stream-upload (multipart): the file's URL."""
-        place = _upload_target(content, file_name)
-        files = {"file": (place["fileName"], content, mime_type)}
-        return self._uploaded("/api/file-stream-upload", form=place, files=files)
+        """POST file-stream-upload (multipart); returns the URL of the file."""
+        target = _upload_target(content, file_name)
+        files = {"file": (target["fileName"], content, mime_type)}
+        return self._send_upload("/api/file-stream-upload", form=target, files=files)
 
     def upload_url(self, url: str, *, file_name: str) -> str:
         """POST file-url-upload: the provider copies a public file (30 s, about 100 MB); returns the copy's URL."""
-        return self._uploaded("/api/file-url-upload", json={"fileUrl": url, **_upload_target(url.encode(), file_name)})
+        return self._send_upload(
+            "/api/file-url-upload", json={"fileUrl": url, **_upload_target(url.encode(), file_name)}
+        )
 
-    def _new_task(self, call: Call, path: str, body: Mapping[str, object], *, callback_url: str) -> str:
+    def _create_task(self, call: Call, path: str, body: Mapping[str, object], *, callback_url: str) -> str:
         envelope = self._api.send(call, "POST", path, json=body, secret=callback_url)
         new_task_id = envelope.new_task_id()
         if effective_code(envelope) == 200:
@@ -166,11 +168,11 @@ class Kie:
         else:
             error = make_error(envelope, call=call)
         if new_task_id and isinstance(error, errors.Unconfirmed):
-            # Whatever else the answer says, the task that it names exists, and record-info tells its state.
+            # The task that the response names exists, whatever else the response says; record-info returns its state.
             return new_task_id
         raise error
 
-    def _uploaded(
+    def _send_upload(
         self,
         path: str,
         *,
@@ -182,7 +184,7 @@ class Kie:
         data = as_mapping(envelope.data)
         links = read_urls(first_present(data.get("downloadUrl"), data.get("fileUrl")), Oddities())
         if not links or envelope.root.get("success") is False or data.get("success") is False:
-            raise _unusable_answer(envelope, "the upload brought no URL")
+            raise _unusable_response(envelope, "the upload brought no URL")
         return links[0]
 
 
@@ -194,15 +196,15 @@ def _check_free(envelope: Envelope) -> Envelope:
 
 
 def _read_upscale(envelope: Envelope) -> UpscaleReport:
-    """Ready, not ready, or an error: the URL decides, then the message, then the code."""
+    """The report on an upscale, or an error. A URL counts first, then the message, then the code."""
     code = effective_code(envelope)
     data = as_mapping(envelope.data)
     oddities = Oddities()
-    # 1080p has `resultUrl` (a text), 4K `resultUrls`; other clients look in the other places as well.
+    # 1080p has `resultUrl` (a string), 4K has `resultUrls`; other clients also read the remaining fields.
     urls = read_urls(data.get("resultUrl"), Oddities()) or read_urls(data.get("resultUrls"), oddities)
     urls = urls or read_result_urls(data, oddities) or read_urls(data.get("url"), oddities)
     is_pending = code in (400, 422) and _NOT_READY.search(envelope.message)
-    # 4K answers 422 "has been generated successfully" with the URLs, so a 422 with URLs is no error.
+    # 4K answers 422 "has been generated successfully" with the URLs, so a 422 with URLs is not an error.
     if code != 200 and not is_pending and not (urls and code == 422):
         raise make_error(envelope, call=Call.DERIVE)
     return UpscaleReport(
@@ -211,12 +213,12 @@ def _read_upscale(envelope: Envelope) -> UpscaleReport:
         provider_task_id=envelope.new_task_id(),
         provider_credits=read_cost(data, oddities),
         message=envelope.message,
-        oddities=oddities.words(),
+        oddities=oddities.labels(),
     )
 
 
 def _check_task_id(provider_task_id: str) -> str:
-    """The id, if it is well formed; a paid call with an invalid id is refused before it is sent."""
+    """The id if it is well formed. Raises Refused otherwise, so that no paid call is sent."""
     if not read_task_id(provider_task_id):
         raise errors.Refused("not a task id", reason="invalid")
     return provider_task_id
@@ -234,10 +236,10 @@ def _add_options(
 
 
 def _upload_target(content: bytes, file_name: str) -> dict[str, str]:
-    """Path and name of an upload. One folder per content: the same path would be overwritten while caches keep the old file."""
+    """Path and name of an upload. Each content has its own folder, because caches keep serving an overwritten file."""
     safe_name = re.sub(r"[^A-Za-z0-9._-]+", "-", file_name).strip("-.")[-80:] or "file"
     return {"uploadPath": f"veoapp/{hashlib.sha256(content).hexdigest()[:32]}", "fileName": safe_name}
 
 
-def _unusable_answer(envelope: Envelope, words: str) -> errors.NoAnswer:
-    return errors.NoAnswer(f"{envelope.describe()}; {words}", status=envelope.status, provider_code=envelope.code)
+def _unusable_response(envelope: Envelope, problem: str) -> errors.NoAnswer:
+    return errors.NoAnswer(f"{envelope.describe()}; {problem}", status=envelope.status, provider_code=envelope.code)

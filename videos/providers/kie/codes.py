@@ -13,14 +13,14 @@ from videos.providers.base import RefusalReason
 from videos.providers.kie.refusal_reasons import find_reason
 from videos.providers.kie.replies import Envelope
 
-AMBIGUOUS = 0  # no code that can be trusted: HTML, no JSON, a contradiction
+AMBIGUOUS = 0  # no usable code: HTML, no JSON, or contradictory codes
 
 
 class Call(Enum):
-    """The columns of the table. The first two are paid."""
+    """The kinds of call, which are the columns of the table. The first two are paid."""
 
-    GENERATE = "generate"  # names no earlier task
-    DERIVE = "derive"  # extend, 1080p, 4K: names a task that the provider must know
+    GENERATE = "generate"  # creates a task from nothing
+    DERIVE = "derive"  # extend, 1080p, 4K: based on an earlier task
     RECORD = "record"  # record-info
     FREE = "free"  # credit, download-url, uploads
 
@@ -48,9 +48,9 @@ MEANINGS: dict[int, Meaning] = {
     400: _REFUSED,  # content policy, image not fetchable, not English
     401: _DENIED,  # bad or missing key
     402: _OUT_OF_CREDITS,  # refused before charging
-    403: _DENIED,  # the network shield: "error code: 1010"
+    403: _DENIED,  # Cloudflare: "error code: 1010"
     404: Meaning(errors.AccessDenied, errors.Refused, errors.NotVisible, errors.NoAnswer),
-    408: _UNKNOWN,  # upstream timed out after ten minutes: begun, and perhaps charged
+    408: _UNKNOWN,  # the video model timed out after ten minutes: started, perhaps charged
     422: Meaning(errors.Refused, errors.Refused, errors.NotVisible, errors.NoAnswer),
     429: Meaning(errors.RateLimited, errors.RateLimited, errors.NoAnswer, errors.NoAnswer),
     433: _OUT_OF_CREDITS,  # the key's own spending limit
@@ -65,7 +65,7 @@ _NO_CREDITS = re.compile(r"credits? insufficient|insufficient credits?|balance i
 
 
 def effective_code(envelope: Envelope) -> int:
-    """One code for an answer: 200 accepted, a key of MEANINGS, a 3xx, any other code, or AMBIGUOUS."""
+    """One code for a response: 200 (accepted), a key of MEANINGS, a 3xx, any other code, or AMBIGUOUS."""
     status, code = envelope.status, envelope.code
     if {402, 433} & {status, code} or (500 in (status // 100 * 100, code) and _NO_CREDITS.search(envelope.message)):
         return 402
@@ -76,28 +76,28 @@ def effective_code(envelope: Envelope) -> int:
     if 300 <= status < 400:
         return status
     if status >= 500:
-        # What a failing server says about its work is not trusted, unless status and code agree.
+        # The body of a failing server is not trusted, unless status and code agree.
         return status if status == code and status in MEANINGS else 500
     if status >= 400:
         if code == 200 or (code is None and MEANINGS.get(status, _UNKNOWN).generate is errors.Refused):
-            return AMBIGUOUS  # a contradiction, or a bare 400 from a proxy, which does not refuse the prompt
+            return AMBIGUOUS  # contradictory, or a 400 without a code from a proxy, which does not refuse the prompt
         return code if code in MEANINGS else status
     return AMBIGUOUS
 
 
 def make_error(envelope: Envelope, *, call: Call) -> errors.ProviderError:
-    """The error for an answer other than 200, for this kind of call."""
+    """The error for a response other than 200, for this kind of call."""
     code = effective_code(envelope)
     detail = envelope.describe()
     status, provider_code = envelope.status, envelope.code
     if code == status and 300 <= status < 400:
-        kind: type[errors.ProviderError] = errors.NotSent if call.is_paid else errors.NoAnswer
+        error_class: type[errors.ProviderError] = errors.NotSent if call.is_paid else errors.NoAnswer
     else:
         meaning = MEANINGS.get(code, _UNKNOWN)
-        kind = getattr(meaning, call.value)
+        error_class = getattr(meaning, call.value)
         if code == 404 and provider_code is None and call is not Call.RECORD:
-            kind = errors.AccessDenied  # a bare 404 is not about a task: our address is wrong
-    if kind is errors.Refused:
+            error_class = errors.AccessDenied  # a 404 without a code is not about a task: our base URL is wrong
+    if error_class is errors.Refused:
         reason = find_reason(code, envelope.message, otherwise=RefusalReason.INVALID)
         return errors.Refused(detail, reason=reason, status=status, provider_code=provider_code)
-    return kind(detail, status=status, provider_code=provider_code)
+    return error_class(detail, status=status, provider_code=provider_code)

@@ -1,7 +1,7 @@
-"""kie.ai's public price feed (https://kie.ai/pricing): what one video costs, parsed from rows that are written by hand.
+"""kie.ai's public price feed (https://kie.ai/pricing): what one video costs, parsed from manually written rows.
 
-Prices are texts, units are misspelt, the US$ of a row may disagree with its credits, and two rows may name one item. Each
-row is parsed as far as it is clear, `notes` says what was odd, and unclear rows are left out.
+Prices are strings, units are misspelt, the US$ of a row may disagree with its credits, and two rows may have the same
+item. Rows that cannot be parsed are left out; `notes` says what was unusual in the others.
 """
 
 import re
@@ -15,7 +15,7 @@ from videos.providers.kie.codes import Call, effective_code, make_error
 from videos.providers.kie.replies import Envelope, parse_envelope
 from videos.providers.kie.values import as_mapping, clean_text, read_credits, read_int
 
-# A person or a nightly job asks for prices, so a call may take a while.
+# No user waits for this call, so it may take longer than others.
 LIMITS = exchange.Limits(read_s=20.0, total_s=30.0)
 PATH = "/client/v1/model-pricing/page"
 PAGE_SIZE, MAX_PAGES = 100, 20
@@ -34,14 +34,14 @@ Item = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FeedPrice:
-    """Provider credits of one video, and what was odd about its rows."""
+    """Provider credits of one video, and what was unusual in its rows."""
 
     provider_credits: Decimal
     notes: tuple[str, ...] = ()
 
 
 def read_prices(base_url: str, *, limits: exchange.Limits = LIMITS) -> dict[Item, FeedPrice]:
-    """Every Veo 3.1 price in the feed; needs no key. Raises NoAnswer, also when there is none."""
+    """Every Veo 3.1 price in the feed; needs no key. Raises NoAnswer, also if there is no such price."""
     prices = parse_prices(_read_rows(base_url.rstrip("/"), limits))
     if not prices:
         raise errors.NoAnswer("the feed has no price of Veo 3.1")
@@ -49,8 +49,8 @@ def read_prices(base_url: str, *, limits: exchange.Limits = LIMITS) -> dict[Item
 
 
 def parse_prices(rows: Iterable[Mapping[str, object]]) -> dict[Item, FeedPrice]:
-    """The prices in the feed's rows, by our items. Of rows that disagree the higher price counts."""
-    found: dict[Item, FeedPrice] = {}
+    """The prices in the rows of the feed, by item. If rows disagree, the higher price counts."""
+    prices: dict[Item, FeedPrice] = {}
     for row in rows:
         description = row.get("modelDescription")
         items = parse_items(description) if isinstance(description, str) else ()
@@ -58,22 +58,22 @@ def parse_prices(rows: Iterable[Mapping[str, object]]) -> dict[Item, FeedPrice]:
         if price is None:
             continue
         for item in items:
-            found[item] = _more_expensive(found[item], price) if item in found else price
-    return found
+            prices[item] = _merge_prices(prices[item], price) if item in prices else price
+    return prices
 
 
 def parse_items(description: str) -> tuple[Item, ...]:
-    """Our items that a description names, e.g. `Google veo 3.1, image-to-video, Fast, 1080p`; none for other products."""
-    words = description.lower()
-    if not _VEO.search(words):
+    """The items that a description names, e.g. `Google veo 3.1, image-to-video, Fast, 1080p`; none for other products."""
+    text = description.lower()
+    if not _VEO.search(text):
         return ()
-    upscale = _UPSCALE.search(words)
+    upscale = _UPSCALE.search(text)
     if upscale:
         return tuple((model, upscale[1], upscale[1]) for model in MODELS.values())
-    model_name, resolution = _MODEL.search(words), _RESOLUTION.search(words)
+    model_name, resolution = _MODEL.search(text), _RESOLUTION.search(text)
     if not model_name:
         return ()
-    kind = "extend" if "extend" in words else "reference" if "reference" in words else "generate"
+    kind = "extend" if "extend" in text else "reference" if "reference" in text else "generate"
     return ((MODELS[model_name[1]], resolution[1] if resolution else "720p", kind),)
 
 
@@ -93,10 +93,10 @@ def _read_rows(base_url: str, limits: exchange.Limits) -> list[Mapping[str, obje
 def _read_page(base_url: str, number: int, limits: exchange.Limits) -> Envelope:
     body = {"pageNum": number, "pageSize": PAGE_SIZE, "modelDescription": "", "interfaceType": "video"}
     try:
-        answer = exchange.call("POST", base_url + PATH, auth=None, json=body, limits=limits)
+        response = exchange.call("POST", base_url + PATH, auth=None, json=body, limits=limits)
     except exchange.ExchangeError as error:
         raise errors.NoAnswer(str(error)) from None
-    envelope = parse_envelope(answer, scrub=str)
+    envelope = parse_envelope(response, scrub=str)
     if effective_code(envelope) != 200:
         raise make_error(envelope, call=Call.FREE)
     return envelope
@@ -117,9 +117,9 @@ def _parse_price(row: Mapping[str, object]) -> FeedPrice | None:
     return FeedPrice(price, tuple(notes))
 
 
-def _more_expensive(one: FeedPrice, other: FeedPrice) -> FeedPrice:
-    notes = [*one.notes, *other.notes]
-    if one.provider_credits != other.provider_credits:
-        low, high = sorted((one.provider_credits, other.provider_credits))
+def _merge_prices(first: FeedPrice, second: FeedPrice) -> FeedPrice:
+    notes = [*first.notes, *second.notes]
+    if first.provider_credits != second.provider_credits:
+        low, high = sorted((first.provider_credits, second.provider_credits))
         notes.append(f"rows disagree: {low:f} and {high:f}")
-    return FeedPrice(max(one.provider_credits, other.provider_credits), tuple(dict.fromkeys(notes)))
+    return FeedPrice(max(first.provider_credits, second.provider_credits), tuple(dict.fromkeys(notes)))

@@ -1,11 +1,11 @@
-"""Maps kie.ai's many refusal messages to one of our few reasons."""
+"""Maps kie.ai's many refusal messages to one `RefusalReason`."""
 
 import re
 
 from videos.providers.base import RefusalReason
 
 _REASONS: tuple[tuple[str, RefusalReason], ...] = (
-    # Ordered: a message may match several, and the first tells the reader most.
+    # A message may match several patterns; the most specific ones come first.
     (r"prominent (people|person)|real person|celebrit", RefusalReason.PROMINENT_PERSON),
     (r"unsafe image|minor upload|image.{0,40}(violat|unsafe|flagged)", RefusalReason.UNSAFE_IMAGE),
     (r"only english|english prompts? only", RefusalReason.LANGUAGE),
@@ -17,7 +17,7 @@ _REASONS: tuple[tuple[str, RefusalReason], ...] = (
 
 
 def find_reason(code: int | None, message: str, *, otherwise: RefusalReason) -> RefusalReason:
-    """The reason by the message, else by the code; `otherwise` when neither tells."""
+    """The reason by the message, else by the code, else `otherwise`."""
     for pattern, reason in _REASONS:
         if re.search(pattern, message, re.IGNORECASE):
             return reason

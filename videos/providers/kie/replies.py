@@ -1,4 +1,4 @@
-"""Parses kie.ai's replies: the envelope around every answer, and the record of one task.
+"""Parses kie.ai's replies: the envelope of every response, and the record of one task.
 
 Parsing never fails: any reply becomes an `Envelope` or a `Report`, and `oddities` names what was unusual.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from videos.providers.base import RefusalReason, Report, ReportState
-from videos.providers.http.exchange import Answer
+from videos.providers.http.exchange import ApiResponse
 from videos.providers.kie.refusal_reasons import find_reason
 from videos.providers.kie.values import (
     Oddities,
@@ -25,13 +25,13 @@ from videos.providers.kie.values import (
     read_urls,
 )
 
-_FLAGS = {
+_FLAG_STATES = {
     0: ReportState.GENERATING,
     1: ReportState.SUCCEEDED,
-    2: ReportState.FAILED,  # before completion
-    3: ReportState.FAILED,  # upstream
+    2: ReportState.FAILED,  # before the video was generated
+    3: ReportState.FAILED,  # in the video model
 }
-_WORDS = {
+_STATUS_STATES = {
     "generating": ReportState.GENERATING,
     "waiting": ReportState.GENERATING,
     "queuing": ReportState.GENERATING,
@@ -42,7 +42,7 @@ _WORDS = {
     "failed": ReportState.FAILED,
 }
 
-# No video costs this much: a larger figure is the provider's mistake and must not be recorded.
+# No video costs this much. A larger number is a mistake of the provider and must not be recorded.
 _MAX_CREDITS = Decimal(10_000_000)
 
 
@@ -52,10 +52,10 @@ class Envelope:
 
     status: int
     code: int | None
-    message: str  # scrubbed
+    message: str  # without secrets
     data: object
     root: Mapping[str, object]
-    note: str  # what was wrong with the body; our text
+    note: str  # our text about a problem with the body
 
     def describe(self) -> str:
         """One line for operators."""
@@ -64,7 +64,7 @@ class Envelope:
         return f"HTTP {self.status}{code}" + (f": {text}" if text else "")
 
     def new_task_id(self) -> str:
-        """The usable task id that the answer names, or ""."""
+        """The usable task id in the response, or ""."""
         data = as_mapping(self.data)
         return read_task_id(
             data.get("taskId"),
@@ -75,25 +75,25 @@ class Envelope:
         )
 
 
-def parse_envelope(answer: Answer, *, scrub: Scrub) -> Envelope:
-    """The envelope of any answer, whatever its body."""
+def parse_envelope(response: ApiResponse, *, scrub: Scrub) -> Envelope:
+    """The envelope of any response, whatever its body."""
     root: Mapping[str, object] = {}
     note = ""
-    if answer.truncated:
+    if response.truncated:
         note = "the body is too large or cut"
-    elif not answer.body:
+    elif not response.body:
         note = "the body is empty"
     else:
         try:
-            value = read_json(answer.body)
+            value = read_json(response.body)
         except ValueError:
-            is_shield = answer.status == 403 and b"error code: 1010" in answer.body[:200]
+            is_shield = response.status == 403 and b"error code: 1010" in response.body[:200]
             note = "the network shield refused us (error code: 1010)" if is_shield else "the body is not JSON"
         else:
             root = as_mapping(value)
             note = "" if isinstance(value, dict) else "the body is not an object"
     return Envelope(
-        status=answer.status,
+        status=response.status,
         code=read_int(root.get("code")),
         message=clean_text(first_present(root.get("msg"), root.get("message")), scrub=scrub),
         data=root.get("data"),
@@ -103,30 +103,30 @@ def parse_envelope(answer: Answer, *, scrub: Scrub) -> Envelope:
 
 
 def read_state(record: Mapping[str, object], oddities: Oddities) -> ReportState | None:
-    """The verdict in a record or callback: `successFlag`, else `status` or `state`; None if it has none."""
+    """The state in a record or callback: from `successFlag`, else from `status` or `state`. None if there is none of them."""
     flag = record.get("successFlag")
     if flag is not None:
         if not isinstance(flag, int):
             oddities.note("flag_as_text")
-        state = _FLAGS.get(number) if (number := read_int(flag)) is not None else None
+        state = _FLAG_STATES.get(number) if (number := read_int(flag)) is not None else None
         if state is None:
             oddities.note("flag_unknown")
         return state or ReportState.UNCLEAR
-    word = first_present(record.get("status"), record.get("state"))
-    if word is None:
+    status = first_present(record.get("status"), record.get("state"))
+    if status is None:
         return None
     oddities.note("status_word")
-    state = _WORDS.get(word.strip().lower()) if isinstance(word, str) else None
+    state = _STATUS_STATES.get(status.strip().lower()) if isinstance(status, str) else None
     if state is None:
         oddities.note("status_unknown")
     return state or ReportState.UNCLEAR
 
 
 def read_result_urls(record: Mapping[str, object], oddities: Oddities) -> tuple[str, ...]:
-    """The finished video's URLs, from the first place that has any; the most reliable places come first."""
+    """The URLs of the finished video, from the first field that has any; the most reliable fields come first."""
     response, info = as_mapping(record.get("response")), as_mapping(record.get("info"))
     market = as_json_mapping(record.get("resultJson"))
-    places: tuple[tuple[str, object], ...] = (
+    candidates: tuple[tuple[str, object], ...] = (
         ("", response.get("resultUrls")),
         ("urls_in_data", record.get("resultUrls")),
         ("urls_in_info", info.get("resultUrls")),
@@ -136,23 +136,23 @@ def read_result_urls(record: Mapping[str, object], oddities: Oddities) -> tuple[
         ),
         ("urls_in_result_json", market.get("resultUrls")),
         ("url_in_video_url", first_present(record.get("videoUrl"), response.get("videoUrl"), record.get("resultUrl"))),
-        # The joined video of an extension, and the video before cropping: only when the result itself is missing.
+        # The joined video of an extension and the video before cropping are used only if the result itself is missing.
         ("urls_full_only", response.get("fullResultUrls")),
         ("urls_origin_only", response.get("originUrls")),
     )
-    for word, value in places:
+    for oddity, value in candidates:
         urls = read_urls(value, oddities)
         if urls:
-            if word:
-                oddities.note(word)
+            if oddity:
+                oddities.note(oddity)
             return urls
     return ()
 
 
 def read_cost(record: Mapping[str, object], oddities: Oddities) -> Decimal | None:
-    """What the task cost in provider credits, from the first place with a readable number."""
-    places = (record, as_mapping(record.get("response")))
-    values = [place.get(name) for place in places for name in ("creditsConsumed", "credits_consumed")]
+    """The cost of the task in provider credits, from the first field with a readable number."""
+    parents = (record, as_mapping(record.get("response")))
+    values = [parent.get(name) for parent in parents for name in ("creditsConsumed", "credits_consumed")]
     values = [value for value in values if value is not None]
     costs = [cost for value in values if (cost := read_credits(value)) is not None and cost <= _MAX_CREDITS]
     if len(costs) < len(values):
@@ -161,7 +161,7 @@ def read_cost(record: Mapping[str, object], oddities: Oddities) -> Decimal | Non
 
 
 def read_record(envelope: Envelope, *, requested_id: str, scrub: Scrub) -> Report:
-    """record-info's `data` as a Report on the task `requested_id`. The verdict is the record's, never the envelope's."""
+    """record-info's `data` as a Report on the task `requested_id`. The state comes from the record, not from the envelope."""
     record = as_mapping(envelope.data)
     response = as_mapping(record.get("response"))
     oddities = Oddities()
@@ -175,9 +175,9 @@ def read_record(envelope: Envelope, *, requested_id: str, scrub: Scrub) -> Repor
     if record_id is None:
         oddities.note("no_task_id")
     elif record_id != requested_id:
-        # The record of another task: nothing in it may be used.
+        # Nothing in the record of another task may be used.
         oddities.note("another_task")
-        return Report(provider_task_id=requested_id, state=ReportState.UNCLEAR, oddities=oddities.words())
+        return Report(provider_task_id=requested_id, state=ReportState.UNCLEAR, oddities=oddities.labels())
     urls = read_result_urls(record, oddities)
     if state is ReportState.SUCCEEDED and not urls:
         oddities.note("success_without_urls")
@@ -205,16 +205,16 @@ def read_record(envelope: Envelope, *, requested_id: str, scrub: Scrub) -> Repor
         completed_at=read_time(first_present(record.get("completeTime"), record.get("completedAt")), oddities),
         provider_credits=read_cost(record, oddities),
         fallback=record.get("fallbackFlag") is True,
-        oddities=oddities.words(),
+        oddities=oddities.labels(),
     )
 
 
 def _failure_message(record: Mapping[str, object], envelope: Envelope, *, scrub: Scrub) -> str:
-    """The record's own message, else the envelope's; never its `success`, which is about the call only."""
-    own = clean_text(
+    """The message of the record, else of the envelope, whose `success` is ignored because it is only about the call."""
+    record_message = clean_text(
         first_present(record.get("errorMessage"), record.get("error_message"), record.get("failMsg")), scrub=scrub
     )
-    return own or ("" if envelope.message.lower() == "success" else envelope.message)
+    return record_message or ("" if envelope.message.lower() == "success" else envelope.message)
 
 
 def _read_has_audio(value: object) -> bool | None:

@@ -1,6 +1,6 @@
-"""Parses single values of kie.ai's replies strictly: what is not clearly one of the known forms becomes None or empty.
+"""Parses single values of kie.ai's replies strictly: anything that is not in a known format becomes None or empty.
 
-`Oddities` collects a short word for everything that was not in the usual form, so that changes are noticed early.
+`Oddities` collects a label for everything that was not in the usual format, so that changes are noticed early.
 """
 
 import json
@@ -19,16 +19,16 @@ _EARLIEST, _LATEST = 1_577_836_800, 4_102_444_800  # 2020 and 2100 in Unix secon
 
 
 class Oddities:
-    """Short words, each once, in the order noted."""
+    """Labels of unusual values, each once, in the order noted."""
 
-    def __init__(self, *words: str) -> None:
-        self._words = dict.fromkeys(words)
+    def __init__(self, *labels: str) -> None:
+        self._labels = dict.fromkeys(labels)
 
-    def note(self, word: str) -> None:
-        self._words.setdefault(word)
+    def note(self, label: str) -> None:
+        self._labels.setdefault(label)
 
-    def words(self) -> tuple[str, ...]:
-        return tuple(self._words)
+    def labels(self) -> tuple[str, ...]:
+        return tuple(self._labels)
 
 
 def read_json(text: str | bytes) -> object:
@@ -42,12 +42,12 @@ def read_json(text: str | bytes) -> object:
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """The object, or an empty one."""
+    """The value if it is a JSON object, else an empty mapping."""
     return value if isinstance(value, dict) else {}
 
 
 def as_json_mapping(value: object) -> Mapping[str, object]:
-    """The object, given as one or as a JSON text; else an empty one."""
+    """The JSON object, given as such or as JSON text; else an empty mapping."""
     if isinstance(value, str):
         try:
             value = read_json(value)
@@ -57,12 +57,12 @@ def as_json_mapping(value: object) -> Mapping[str, object]:
 
 
 def first_present(*values: object) -> object:
-    """The first value that is not None and not an empty text."""
+    """The first value that is neither None nor an empty string."""
     return next((value for value in values if value is not None and value != ""), None)
 
 
 def read_int(value: object) -> int | None:
-    """An integer, given as one, as 1.0 or as "1"; a boolean is not a number."""
+    """The integer in 1, 1.0 or "1"; None for anything else, booleans included."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -75,7 +75,7 @@ def read_int(value: object) -> int | None:
 
 
 def read_credits(value: object, *, negative: bool = False) -> Decimal | None:
-    """Provider credits to four places, from a number or a text of one; None if invalid or (unless `negative`) below zero."""
+    """Provider credits to four decimal places, from a number or a string; None if invalid, or below 0 unless `negative`."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", value.strip(), re.ASCII):
@@ -88,12 +88,12 @@ def read_credits(value: object, *, negative: bool = False) -> Decimal | None:
 
 
 def read_task_id(*values: object) -> str:
-    """The first value that is usable as a task id, else ""; ids are opaque, only their alphabet is checked."""
+    """The first value that is usable as a task id, else "". Only the characters and the length are checked."""
     return next((value for value in values if isinstance(value, str) and _TASK_ID.fullmatch(value)), "")
 
 
 def read_time(value: object, oddities: Oddities) -> datetime | None:
-    """A time as aware UTC, from epoch milliseconds or a text with a zone; None without one."""
+    """A time as aware UTC, from epoch milliseconds or a string with a time zone; None otherwise."""
     if value is None or value == "":
         return None
     number = read_int(value)
@@ -119,7 +119,7 @@ def read_time(value: object, oddities: Oddities) -> datetime | None:
 
 
 def read_urls(value: object, oddities: Oddities) -> tuple[str, ...]:
-    """The http(s) URLs in any known form: an array, a JSON text of one, `[u]` without quotes, a bare URL, null."""
+    """The http(s) URLs in any known format: an array, an array as JSON text, `[u]` without quotes, a single URL, null."""
     if value is None or value in ("", []):
         return ()
     if isinstance(value, str):
@@ -141,14 +141,14 @@ def _urls_in_text(text: str) -> Sequence[object]:
         try:
             value = read_json(text)
         except ValueError:
-            # The vendor's own example: brackets, and no quotes inside.
+            # As in an example of kie.ai's documentation: brackets without quotes inside.
             return [part.strip(" '\"") for part in re.split(r",(?=\s*['\"]?https?://)", text.strip("[]"))]
         return value if isinstance(value, list) else [value]
     return [text]
 
 
 def clean_text(text: object, *, scrub: Scrub, limit: int = 300) -> str:
-    """The provider's text made safe to store: no secrets, no query strings, one line, printable, bounded."""
+    """Text of the provider, safe to store: no secrets or query strings, one printable line of limited length."""
     if not isinstance(text, str):
         return ""
     clean = _URL_QUERY.sub(r"\1", scrub(text))

@@ -1,4 +1,4 @@
-"""The endpoints of kie.ai's API, and the sandbox's own controls for tests. Routes send requests here.
+"""The endpoints of kie.ai's API and the controls for tests. `routes` calls them.
 
-An endpoint checks the request, reads or changes the state, begins work, and builds the reply; it never touches a connection.
+An endpoint checks the request, reads or changes the state, starts a task if needed and builds the reply. It sends nothing.
 """

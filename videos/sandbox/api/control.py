@@ -1,10 +1,10 @@
-"""`/_sandbox/...`: the controls that tests use. No part of kie.ai's wire, and open to this machine only.
+"""`/_sandbox/...`: the controls that tests use. They are not part of kie.ai's API and are open to this machine only.
 
 GET  truth[?since=N]  events, requests by path, balance, tasks      GET  faults
-POST faults    ["drop-answer", ...] instead of the present ones, or {"add": [...]}
+POST faults    ["drop-answer", ...] replaces the current ones, {"add": [...]} adds to them
 POST balance   {"balance": "12.5"}        POST clock   {"advance": 60, "speed": 10}
 POST prices    {"veo3_fast:720p": "30"}   POST settings {"hmac_key": "k", "failed": "refunded", ...}
-POST finish    end all running tasks      POST reset   everything as at the start, faults lifted
+POST finish    end all running tasks      POST reset   everything as at the start, without faults
 """
 
 from collections.abc import Callable
@@ -17,41 +17,41 @@ from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import Task
 from videos.sandbox.wire.messages import Reply, Request, dump
 
-_LONGEST_S = 366 * 86400
+_MAX_ADVANCE_S = 366 * 86400
 
 
 def control(box: Sandbox, request: Request) -> Reply:
-    """Answers {"ok": true, ...}, or HTTP 400 with {"error": ...}."""
-    act = _ACTS.get((request.method, request.path.removeprefix("/_sandbox/")))
-    if act is None:
-        return _answer({"error": f"no control {request.method} {request.path}", "controls": __doc__}, status=404)
+    """Run one control; reply {"ok": true, ...}, or HTTP 400 with {"error": ...}."""
+    action = _ACTIONS.get((request.method, request.path.removeprefix("/_sandbox/")))
+    if action is None:
+        return _json_reply({"error": f"no control {request.method} {request.path}", "controls": __doc__}, status=404)
     try:
-        return _answer({"ok": True} | (act(box, request) or {}))
+        return _json_reply({"ok": True} | (action(box, request) or {}))
     except (TypeError, ValueError) as error:
-        return _answer({"error": str(error)}, status=400)
+        return _json_reply({"error": str(error)}, status=400)
 
 
-def _answer(answer: dict[str, Any], *, status: int = 200) -> Reply:
-    return Reply(status=status, body=dump(answer), content_type="application/json")
+def _json_reply(body: dict[str, Any], *, status: int = 200) -> Reply:
+    return Reply(status=status, body=dump(body), content_type="application/json")
 
 
-def _object(request: Request) -> dict[str, Any]:
+def _parse_object(request: Request) -> dict[str, Any]:
     body = request.json() if request.body else {}
     if not isinstance(body, dict):
         raise ValueError("the body must be an object")
     return body
 
 
-def _truth(box: Sandbox, request: Request) -> dict[str, Any]:
+def _read_truth(box: Sandbox, request: Request) -> dict[str, Any]:
     since = request.argument("since")
     with box.state.lock:
-        tasks, balance = [_row(task) for task in box.state.tasks.values()], str(box.state.balance)
+        tasks, balance = [_task_row(task) for task in box.state.tasks.values()], str(box.state.balance)
     events = box.log.events(since=int(since) if since.isdigit() else 0)
     requests, now = box.log.requests(), box.clock.now()
     return {"events": events, "requests": requests, "balance": balance, "tasks": tasks, "now": now}
 
 
-def _row(task: Task) -> dict[str, Any]:
+def _task_row(task: Task) -> dict[str, Any]:
     names = ("kind", "flag", "prompt", "callback_url", "created_at", "completed_at")
     files = [*task.result_paths, *task.full_paths, *task.origin_paths]
     return {"task_id": task.id, "price": str(task.price), "files": files} | {
@@ -75,14 +75,14 @@ def _order_faults(box: Sandbox, request: Request) -> dict[str, Any]:
 
 
 def _set_balance(box: Sandbox, request: Request) -> dict[str, Any]:
-    box.state.set_balance(amount(_object(request).get("balance")), why="set by control")
+    box.state.set_balance(amount(_parse_object(request).get("balance")), why="set by control")
     return {"balance": str(box.state.balance)}
 
 
 def _set_clock(box: Sandbox, request: Request) -> dict[str, Any]:
-    body = _object(request)
+    body = _parse_object(request)
     seconds, speed = amount(body.get("advance", 0)), amount(body.get("speed", str(box.clock.speed)))
-    if seconds > _LONGEST_S or not speed:
+    if seconds > _MAX_ADVANCE_S or not speed:
         raise ValueError("advance at most a year; a speed is more than 0")
     box.clock.set_speed(float(speed))
     box.clock.advance(float(seconds))
@@ -91,30 +91,30 @@ def _set_clock(box: Sandbox, request: Request) -> dict[str, Any]:
 
 
 def _set_prices(box: Sandbox, request: Request) -> dict[str, Any]:
-    box.state.set_prices({item: amount(price) for item, price in _object(request).items()})
+    box.state.set_prices({item: amount(price) for item, price in _parse_object(request).items()})
     return {"prices": {item: str(price) for item, price in box.state.prices.items()}}
 
 
 def _set_settings(box: Sandbox, request: Request) -> None:
-    for name, value in _object(request).items():
+    for name, value in _parse_object(request).items():
         if name not in Settings.__slots__:
             raise ValueError(f"no setting is called {name!r}")
-        setattr(box.settings, name, _like(name, value, getattr(box.settings, name)))
+        setattr(box.settings, name, _convert(name, value, getattr(box.settings, name)))
 
 
-def _like(name: str, value: Any, present: Any) -> Any:
-    """The value as the type of the present one."""
-    if isinstance(present, tuple) and isinstance(value, list) and len(value) == len(present):
+def _convert(name: str, value: Any, current: Any) -> Any:
+    """The new value of a setting, in the type of the current one."""
+    if isinstance(current, tuple) and isinstance(value, list) and len(value) == len(current):
         return tuple(float(number) for number in value)
-    if isinstance(present, float) and not isinstance(value, bool):
+    if isinstance(current, float) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not type(present):
-        raise ValueError(f"{name} is a {type(present).__name__}")
+    if type(value) is not type(current):
+        raise ValueError(f"{name} is a {type(current).__name__}")
     return value
 
 
-_ACTS: dict[tuple[str, str], Callable[[Sandbox, Request], dict[str, Any] | None]] = {
-    ("GET", "truth"): _truth,
+_ACTIONS: dict[tuple[str, str], Callable[[Sandbox, Request], dict[str, Any] | None]] = {
+    ("GET", "truth"): _read_truth,
     ("GET", "faults"): _show_faults,
     ("POST", "faults"): _order_faults,
     ("POST", "balance"): _set_balance,

@@ -1,4 +1,4 @@
-"""Questions about a task: record-info, and get-1080p-video, which also begins the upgrade."""
+"""The endpoints that report on a task: record-info, and get-1080p-video, which also starts the upgrade."""
 
 import math
 from dataclasses import replace
@@ -7,48 +7,48 @@ from videos.sandbox.api.records import record
 from videos.sandbox.lifecycle import upgrades
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import FAILED, SUCCESS, Task
-from videos.sandbox.task_fields import urls_of
+from videos.sandbox.task_fields import file_urls
 from videos.sandbox.wire import messages
 from videos.sandbox.wire.messages import Reply, Request, envelope, success
 from videos.sandbox.wire.validation import check_index
 
-_RECORDS_S = 14 * 86400
+_RECORD_LIFE_S = 14 * 86400
 
 
 def record_info(box: Sandbox, request: Request) -> Reply:
-    """The authoritative state of a task."""
+    """The current state of a task."""
     task = box.state.tasks.get(request.argument("taskId"))
-    if odd := _odd_answer(box, task):
-        return odd
-    if task is None or not _visible(box, task):
+    if fault_reply := _fault_reply(box, task):
+        return fault_reply
+    if task is None or not _is_visible(box, task):
         return success(None) if box.settings.invisible_as == "null" else envelope(422, messages.RECORD_NULL)
-    if box.clock.now() - task.accepted_at > _RECORDS_S:
+    if box.clock.now() - task.accepted_at > _RECORD_LIFE_S:
         return envelope(422, messages.TOO_OLD)
-    return _hampered(box, success(record(box, _flipped(box, task))))
+    return _apply_body_faults(box, success(record(box, _apply_flip(box, task))))
 
 
-def _visible(box: Sandbox, task: Task) -> bool:
+def _is_visible(box: Sandbox, task: Task) -> bool:
     return task.completed_at is not None or box.clock.now() - task.accepted_at >= box.settings.invisible_s
 
 
-def _flipped(box: Sandbox, task: Task) -> Task:
-    """After one look at the success, a failure, if so ordered."""
+def _apply_flip(box: Sandbox, task: Task) -> Task:
+    """The task; with the fault record-flips, as failed once its success has been reported."""
     order = box.faults.strikes("record-flips", key=task.id) if task.flag == SUCCESS else None
     if order and box.faults.times(order, task.id) > 1:
         return replace(task, flag=FAILED, error_code=501, error_message="failed", result_paths=[])
     return task
 
 
-def _odd_answer(box: Sandbox, task: Task | None) -> Reply | None:
-    """An answer that says nothing about the task, if one is ordered for this look."""
+def _fault_reply(box: Sandbox, task: Task | None) -> Reply | None:
+    """A reply without the state of the task, if a fault is ordered for this request."""
     strikes = box.faults.strikes
     age_s = box.clock.now() - task.accepted_at if task else math.inf
-    young = {
+    replies_to_new_tasks = {
         "record-404": envelope(404, "Not Found"),
         "record-null": envelope(422, messages.RECORD_NULL),
         "data-null": success(None),
     }
-    for name, reply in young.items():
+    for name, reply in replies_to_new_tasks.items():
         if (order := strikes(name)) and age_s < order.number(math.inf):
             return reply
     if strikes("record-drop"):
@@ -69,7 +69,7 @@ _ODD_BODIES = {
 }
 
 
-def _hampered(box: Sandbox, reply: Reply) -> Reply:
+def _apply_body_faults(box: Sandbox, reply: Reply) -> Reply:
     for name, change in _ODD_BODIES.items():
         if box.faults.strikes(name):
             reply = change(reply)
@@ -79,7 +79,7 @@ def _hampered(box: Sandbox, reply: Reply) -> Reply:
 
 
 def get_1080p(box: Sandbox, request: Request) -> Reply:
-    """The first request begins the upgrade, for 5 credits; later ones answer busy, and then the address."""
+    """The first request starts the upgrade for 5 credits; later ones reply that it is busy, then with the URL."""
     task = box.state.tasks.get(request.argument("taskId"))
     if task is None or task.kind == "upgrade-4k":
         return envelope(422, messages.RECORD_NULL)
@@ -89,7 +89,7 @@ def get_1080p(box: Sandbox, request: Request) -> Reply:
             return envelope(422, messages.NOT_SUCCESS)
         upgrade = task.upgrade_1080p
         if upgrade and upgrade.ready:
-            return success({"resultUrl": urls_of(box, [upgrade.video_path])[0]})
+            return success({"resultUrl": file_urls(box, [upgrade.video_path])[0]})
         if upgrade is None:
             price = box.state.prices["upgrade:1080p"]
             if not box.state.change_balance(-price, why="charge 1080p", task_id=task.id):

@@ -1,4 +1,4 @@
-"""The data of record-info, in kie.ai's real shape and in every variant that can be ordered."""
+"""Builds the data of record-info in kie.ai's real format and in every variant that can be ordered."""
 
 import json
 from collections.abc import Callable
@@ -7,18 +7,18 @@ from typing import Any
 
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import GENERATING, SUCCESS, Task
-from videos.sandbox.task_fields import Json, encode_urls, param_json, put_credits, result_urls, urls_of
+from videos.sandbox.task_fields import Json, encode_urls, file_urls, param_json, put_credits, result_urls
 from videos.sandbox.wire.messages import dump
 
-STATUS_WORDS = {0: "GENERATING", 1: "SUCCESS", 2: "CREATE_TASK_FAILED", 3: "GENERATE_FAILED"}
-STATE_WORDS = {0: "generating", 1: "success", 2: "fail", 3: "fail"}
+STATUS_NAMES = {0: "GENERATING", 1: "SUCCESS", 2: "CREATE_TASK_FAILED", 3: "GENERATE_FAILED"}
+STATE_NAMES = {0: "generating", 1: "success", 2: "fail", 3: "fail"}
 _CHINA = timedelta(hours=8)
 
-Change = Callable[[Json, Task, str], object]  # changes the data of a task, by the argument of the order
+Change = Callable[[Json, Task, str], object]  # changes the data of a task; the text is the argument of the order
 
 
 def record(box: Sandbox, task: Task) -> Json:
-    """`data` of record-info: the real key set of a Veo task, then whatever is ordered."""
+    """`data` of record-info: the real keys of a Veo task, changed by the ordered faults."""
     data: Json = {
         "taskId": task.id,
         "paramJson": dump(param_json(task)).decode(),
@@ -42,9 +42,9 @@ def _response(box: Sandbox, task: Task) -> Json:
     response: Json = {
         "taskId": task.id,
         "resolution": task.video.resolution,
-        "originUrls": urls_of(box, task.origin_paths) or None,
+        "originUrls": file_urls(box, task.origin_paths) or None,
         "resultUrls": result_urls(box, task),
-        "fullResultUrls": urls_of(box, task.full_paths) or None,
+        "fullResultUrls": file_urls(box, task.full_paths) or None,
         "hasAudioList": [True] * len(task.result_paths),
         "seeds": [task.video.seed],
     }
@@ -55,8 +55,8 @@ def _millis(at: float | None) -> int | None:
     return None if at is None else int(at) * 1000
 
 
-def _urls(encode: Callable[[Any], Any], *, at: str = "") -> Change:
-    """The addresses encoded, and moved out of the response if another place is named."""
+def _encode_urls(encode: Callable[[Any], Any], *, at: str = "") -> Change:
+    """Encode the result URLs and, if `at` names another key of the data, move them there."""
 
     def change(data: Json, _task: Task, _arg: str) -> None:
         if response := data["response"]:
@@ -74,8 +74,8 @@ def _success_no_urls(data: Json, task: Task, arg: str) -> None:
         data["response"]["resultUrls"] = None if arg == "null" else []
 
 
-def _words(key: str, words: dict[int, str]) -> Change:
-    return lambda data, task, _arg: (data.pop("successFlag", None), data.update({key: words[task.flag]}))
+def _use_names(key: str, names: dict[int, str]) -> Change:
+    return lambda data, task, _arg: (data.pop("successFlag", None), data.update({key: names[task.flag]}))
 
 
 def _unknown_flag(data: Json, _task: Task, arg: str) -> None:
@@ -104,17 +104,17 @@ def _credits(data: Json, task: Task, arg: str) -> None:
 
 _VARIANTS: dict[str, Change] = {
     "success-no-urls": _success_no_urls,
-    "urls-json-string": _urls(lambda urls: encode_urls(urls, "json")),
-    "urls-bare-string": _urls(lambda urls: encode_urls(urls, "bare")),
-    "urls-unquoted": _urls(lambda urls: encode_urls(urls, "unquoted")),
+    "urls-json-string": _encode_urls(lambda urls: encode_urls(urls, "json")),
+    "urls-bare-string": _encode_urls(lambda urls: encode_urls(urls, "bare")),
+    "urls-unquoted": _encode_urls(lambda urls: encode_urls(urls, "unquoted")),
     "credits-consumed": _credits,
-    "urls-at-root": _urls(json.dumps, at="resultUrls"),
-    "urls-result-json": _urls(lambda urls: json.dumps({"resultUrls": urls}), at="resultJson"),
-    "urls-video-url": _urls(lambda urls: urls[0] if isinstance(urls, list) and urls else urls, at="videoUrl"),
+    "urls-at-root": _encode_urls(json.dumps, at="resultUrls"),
+    "urls-result-json": _encode_urls(lambda urls: json.dumps({"resultUrls": urls}), at="resultJson"),
+    "urls-video-url": _encode_urls(lambda urls: urls[0] if isinstance(urls, list) and urls else urls, at="videoUrl"),
     "unknown-flag": _unknown_flag,
     "string-flag": lambda data, _task, _arg: data.update(successFlag=str(data.get("successFlag"))),
-    "status-words": _words("status", STATUS_WORDS),
-    "state-words": _words("state", STATE_WORDS),
+    "status-words": _use_names("status", STATUS_NAMES),
+    "state-words": _use_names("state", STATE_NAMES),
     "times-as-text": _times_as_text,
     "times-absent": lambda data, _task, _arg: (data.pop("createTime"), data.pop("completeTime")),
     "error-code-string": _error_code_string,

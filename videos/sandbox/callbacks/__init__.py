@@ -1,4 +1,4 @@
-"""Which callbacks are sent about a task: the true one in kie.ai's shape, every variant of it, and the forgeries.
+"""Builds and sends the callbacks about a task: the genuine one in kie.ai's format, its variants, and forgeries.
 
-Lifecycle calls `send` when a task or an upgrade has ended. Nothing here decides how a task ends or changes its state.
+`lifecycle` calls it when a task or an upgrade has ended. Nothing here changes the state of a task.
 """

@@ -1,4 +1,4 @@
-"""The true callback in other shapes, and callbacks that are hard to receive."""
+"""Faults of the genuine callback: other body formats, and bodies that are malformed, huge or slow."""
 
 import itertools
 import json
@@ -13,7 +13,7 @@ from videos.sandbox.wire.delivery import Callback
 from videos.sandbox.wire.messages import HOSTILE_URL
 
 _ENDLESS_S = 60.0
-# What makes a body unreadable; "content-type" changes a header instead.
+# Ways to make a body unreadable; "content-type" only changes a header.
 _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
     "bad-json": lambda body: body[:-7],
     "content-type": lambda body: body,
@@ -24,11 +24,11 @@ _MALFORMED: dict[str, Callable[[bytes], bytes]] = {
     "empty": lambda _: b"",
     "array": lambda body: b"[" + body + b"]",
 }
-_in_turn = itertools.cycle(_MALFORMED)
+_kinds_in_turn = itertools.cycle(_MALFORMED)
 
 
-def vary(box: Sandbox, task: Task, body: Json) -> Json:
-    """The true body in the shape that is ordered. Several orders apply one after the other."""
+def apply_body_faults(box: Sandbox, task: Task, body: Json) -> Json:
+    """The genuine body, changed by every ordered fault in turn."""
     strikes, data = box.faults.strikes, body["data"]
     if order := strikes("callback-unknown-code"):
         body["code"] = int(order.number(777))
@@ -41,21 +41,21 @@ def vary(box: Sandbox, task: Task, body: Json) -> Json:
     if strikes("callback-no-prompt"):
         data.pop("promptJson", None)
     if "info" in data:
-        _vary_info(box, data)
+        _apply_info_faults(box, data)
     if strikes("callback-snake"):
         data["task_id"] = data.pop("taskId")
         if "info" in data:
             data["result_urls"] = data.pop("info")["resultUrls"]
     if strikes("callback-market"):
-        body = _market(task, body)
+        body = _market_body(task, body)
     if strikes("callback-flat"):
-        body = _flat(task, body)
+        body = _flat_body(task, body)
     if strikes("callback-message-key"):
         body["message"] = body.pop("msg", "")
     return body
 
 
-def _vary_info(box: Sandbox, data: Json) -> None:
+def _apply_info_faults(box: Sandbox, data: Json) -> None:
     strikes, info = box.faults.strikes, data["info"]
     if order := strikes("callback-evil-url"):
         info["resultUrls"] = [order.arg or HOSTILE_URL]
@@ -69,30 +69,30 @@ def _vary_info(box: Sandbox, data: Json) -> None:
         del data["info"]
 
 
-def _urls(body: Json) -> Any:
+def _result_urls(body: Json) -> Any:
     return body["data"].get("info", {}).get("resultUrls")
 
 
-def _market(task: Task, body: Json) -> Json:
+def _market_body(task: Task, body: Json) -> Json:
     if task.flag == SUCCESS:
-        data: Json = {"state": "success", "resultJson": json.dumps({"resultUrls": _urls(body)})}
+        data: Json = {"state": "success", "resultJson": json.dumps({"resultUrls": _result_urls(body)})}
     else:
         data = {"state": "fail", "failCode": str(task.error_code), "failMsg": task.error_message}
     return {"code": body["code"], "msg": body.get("msg"), "data": {"taskId": task.id} | data}
 
 
-def _flat(task: Task, body: Json) -> Json:
+def _flat_body(task: Task, body: Json) -> Json:
     flat: Json = {"taskId": task.id, "successFlag": task.flag}
     if task.flag == SUCCESS:
-        return flat | {"resultUrls": _urls(body)}
+        return flat | {"resultUrls": _result_urls(body)}
     return flat | {"errorCode": task.error_code, "errorMessage": task.error_message}
 
 
-def hamper(box: Sandbox, callback: Callback) -> None:
-    """Make the callback hard to receive, if that is ordered; such a callback is not sent again."""
+def apply_delivery_faults(box: Sandbox, callback: Callback) -> None:
+    """If ordered, make the callback malformed, huge or slow. Such a callback is not retried."""
     strikes, body = box.faults.strikes, callback.body
     if order := strikes("callback-malformed"):
-        kind = order.arg if order.arg in _MALFORMED else next(_in_turn)
+        kind = order.arg if order.arg in _MALFORMED else next(_kinds_in_turn)
         callback.body, callback.kind = _MALFORMED[kind](body), f"malformed {kind}"
         if kind == "content-type":
             callback.headers["Content-Type"] = "text/plain"

@@ -1,4 +1,5 @@
-"""What can go wrong by order: the catalogue of faults, and the orders in force, with their counts and chances.
+"""The catalogue of faults, and the orders that switch them on, with their counts and probabilities.
 
-Every endpoint asks `FaultOrders.strikes` before it answers. What a fault then does is written at the endpoint, never here.
+Endpoints ask `FaultOrders.strikes` whether a fault applies. What the fault does is written there, never here; the head of
+`catalogue` says where.
 """

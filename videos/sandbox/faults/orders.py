@@ -1,4 +1,4 @@
-"""Orders for faults: how they are written, how often they strike, and which are in force."""
+"""Orders switch faults on. An order "strikes" when it makes one event fail, which depends on its count and probability."""
 
 import argparse
 import random
@@ -17,12 +17,12 @@ _ORDER = re.compile(
 
 
 class BadOrder(argparse.ArgumentTypeError, ValueError):
-    """The order names no known fault, or is not written as orders are; argparse shows the text."""
+    """The order is malformed or names an unknown fault; argparse shows the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One fault, ordered: for its first `count` events (None: all), each with `chance` between 0 and 1."""
+    """One fault that is switched on for its first `count` events, or all if None, each with probability `chance`."""
 
     name: str
     arg: str = ""
@@ -30,7 +30,7 @@ class Order:
     chance: float = 1.0
 
     def number(self, default: float) -> float:
-        """The argument as a number, or the default where it is none."""
+        """The argument as a number, or the default if it is not a number."""
         try:
             return float(self.arg)
         except ValueError:
@@ -44,7 +44,7 @@ class Order:
 
 
 def parse(text: str) -> Order:
-    """Read one order; BadOrder says what is wrong with it."""
+    """Parse one order. Raises BadOrder."""
     match = _ORDER.fullmatch(text.strip())
     if not match:
         raise BadOrder(f"{text!r} is not an order: write NAME[=COUNT][:ARG][@PROBABILITY]")
@@ -55,25 +55,25 @@ def parse(text: str) -> Order:
 
 
 @dataclass(slots=True)
-class _InForce:
-    """An order with its own seeded random numbers, what it has decided for each key, and how often it has struck."""
+class _ActiveOrder:
+    """An order with its random numbers, its decisions by key, and the number of events it has made fail."""
 
     order: Order
     rng: random.Random
-    struck: int = 0
+    strike_count: int = 0
     decided: dict[str, bool] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
 
     def decide(self) -> bool:
-        spent = self.order.count is not None and self.struck >= self.order.count
-        if spent or (self.order.chance < 1 and self.rng.random() >= self.order.chance):
+        is_used_up = self.order.count is not None and self.strike_count >= self.order.count
+        if is_used_up or (self.order.chance < 1 and self.rng.random() >= self.order.chance):
             return False
-        self.struck += 1
+        self.strike_count += 1
         return True
 
 
 class FaultOrders:
-    """The orders in force. The same seed, orders and sequence of events give the same faults."""
+    """The active orders. The same seed, orders and sequence of events give the same faults."""
 
     def __init__(
         self, *, seed: int, orders: Iterable[Order] = (), on_strike: Callable[..., None] = lambda **_: None
@@ -81,51 +81,51 @@ class FaultOrders:
         self._seed = seed
         self._on_strike = on_strike
         self._lock = threading.Lock()
-        self._in_force: list[_InForce] = []
+        self._active: list[_ActiveOrder] = []
         self.add(orders)
 
     def replace(self, orders: Iterable[Order]) -> None:
-        """Lift all orders, with what they decided, and give these instead."""
+        """Replace all orders and their decisions by these."""
         with self._lock:
-            self._in_force = []
+            self._active = []
         self.add(orders)
 
     def add(self, orders: Iterable[Order]) -> None:
         with self._lock:
             for order in orders:
-                rng = random.Random(f"{self._seed}:{len(self._in_force)}:{order}")  # noqa: S311 - no secrets
-                self._in_force.append(_InForce(order, rng))
+                rng = random.Random(f"{self._seed}:{len(self._active)}:{order}")  # noqa: S311 - no secrets
+                self._active.append(_ActiveOrder(order, rng))
 
     def orders(self) -> list[Order]:
         with self._lock:
-            return [entry.order for entry in self._in_force]
+            return [entry.order for entry in self._active]
 
     def strikes(self, name: str, *, key: str = "") -> Order | None:
-        """The order that makes this event go wrong, or None.
+        """The order that makes this event fail, or None.
 
-        With a key (a task's id, a file's path) chance decides once for that key and the answer stays,
-        until the order is lifted; without one, it decides for each event anew.
+        With a key (a task id or a file path) the order decides once and keeps its decision for that key;
+        without one, it decides again for each event.
         """
         with self._lock:
-            for entry in self._in_force:
+            for entry in self._active:
                 if entry.order.name != name:
                     continue
-                known = key in entry.decided
-                strikes = entry.decided[key] if known else entry.decide()
+                is_decided = key in entry.decided
+                applies = entry.decided[key] if is_decided else entry.decide()
                 if key:
-                    entry.decided[key] = strikes
-                if strikes:
+                    entry.decided[key] = applies
+                if applies:
                     break
             else:
                 return None
-        if not known:
+        if not is_decided:
             self._on_strike(order=str(entry.order), key=key)
         return entry.order
 
     def times(self, order: Order, key: str) -> int:
-        """How often this was asked for the key and order, this time included: for "the first N times"."""
+        """Count and return the calls for this order and key, for faults that apply to the first N requests."""
         with self._lock:
-            for entry in self._in_force:
+            for entry in self._active:
                 if entry.order is order:
                     entry.times[key] += 1
                     return entry.times[key]

@@ -1,4 +1,4 @@
-"""The file host and the upload API: results and uploads by address, plain or by signed link, and how they go wrong.
+"""The file host and the upload API: serves results and uploads by plain URL or signed link, and their faults.
 
-Routes send requests here. It draws nothing itself and never changes a task or a balance.
+`routes` calls it. It draws nothing itself and never changes a task or a balance.
 """

@@ -1,4 +1,4 @@
-"""Serves results and uploads: whole or by Range, expiring by the sandbox's clock, plain or by signed link."""
+"""Serves results and uploads, whole or by Range, by plain URL or signed link, until they expire."""
 
 import hashlib
 import io
@@ -12,7 +12,7 @@ from functools import partial
 
 from PIL import Image
 
-from videos.sandbox.files.links import link_is_good, signed_link
+from videos.sandbox.files.links import is_valid_link, signed_link
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import StoredFile
 from videos.sandbox.wire.messages import PRIVATE_URL, Reply, Request, envelope, html
@@ -24,21 +24,21 @@ _SCRIPT = b"<html><body><script>alert(document.domain)</script></body></html>"
 
 
 def serve(box: Sandbox, request: Request) -> Reply:
-    """GET or HEAD of a file."""
+    """Reply to GET or HEAD of a file."""
     signed = request.path.startswith("/signed/")
     path = request.path.removeprefix("/signed") if signed else request.path
-    if signed and not link_is_good(box, path, request.query):
+    if signed and not is_valid_link(box, path, request.query):
         return _xml(403, "AccessDenied", "Request has expired")
     stored = box.state.files.get(path)
-    if odd := _refused_by_fault(box, path, signed=signed):
-        return odd
+    if fault_reply := _fault_reply(box, path, signed=signed):
+        return fault_reply
     if stored is None or (box.clock.now() - stored.made_at >= box.settings.file_life_s and not signed):
         return _xml(404, "NoSuchKey", "The specified key does not exist.")
-    for name, make in _NO_VIDEOS.items():
+    for name, make in _VIDEO_SUBSTITUTES.items():
         if stored.video and box.faults.strikes(name):
             return replace(make(), task_id=stored.task_id)
-    reply = _ranged(box, request, _content(box, stored), stored)
-    return _hampered(box, path, reply) if request.method == "GET" else reply
+    reply = _range_reply(box, request, _content(box, stored), stored)
+    return _apply_transfer_faults(box, path, reply) if request.method == "GET" else reply
 
 
 def _content(box: Sandbox, stored: StoredFile) -> bytes:
@@ -48,17 +48,17 @@ def _content(box: Sandbox, stored: StoredFile) -> bytes:
     if stored.poster:
         content = box.video_files.poster(video, plain=plain)
     else:
-        content = box.video_files.video(video, plain=plain) + _free_box(video.mark.encode())
-    return content + _free_box(_SCRIPT) if box.faults.strikes("polyglot") else content
+        content = box.video_files.video(video, plain=plain) + _mp4_free_box(video.mark.encode())
+    return content + _mp4_free_box(_SCRIPT) if box.faults.strikes("polyglot") else content
 
 
-def _free_box(content: bytes) -> bytes:
-    """A `free` box for the end of an MP4, which players skip. A mark in it makes each task's file unlike any other."""
+def _mp4_free_box(content: bytes) -> bytes:
+    """A `free` box, which MP4 players skip. With the mark of a task in it, the file of each task is unique."""
     return struct.pack(">I4s", 8 + len(content), b"free") + content
 
 
-def _ranged(box: Sandbox, request: Request, content: bytes, stored: StoredFile) -> Reply:
-    """200, or 206 and 416 for a Range; If-Range holds it to the same file."""
+def _range_reply(box: Sandbox, request: Request, content: bytes, stored: StoredFile) -> Reply:
+    """The reply 200, or 206 or 416 to a Range. If-Range is respected."""
     digest = hashlib.sha256(content).hexdigest()
     etag = f'"{digest[:32]}"'
     headers = {
@@ -70,12 +70,12 @@ def _ranged(box: Sandbox, request: Request, content: bytes, stored: StoredFile) 
     reply = Reply(
         body=content, content_type=stored.content_type, headers=headers, task_id=stored.task_id, file_sha256=digest
     )
-    wanted = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if not wanted or box.faults.strikes("no-range"):
+    byte_range = _RANGE.fullmatch(request.headers.get("Range", ""))
+    if not byte_range or box.faults.strikes("no-range"):
         return reply
     if request.headers.get("If-Range") not in (None, etag, headers["Last-Modified"]):
         return reply
-    size, (start, end) = len(content), wanted.groups()
+    size, (start, end) = len(content), byte_range.groups()
     if start:
         first, last = int(start), min(int(end or size), size - 1)
     else:
@@ -87,10 +87,10 @@ def _ranged(box: Sandbox, request: Request, content: bytes, stored: StoredFile) 
     return reply
 
 
-def _refused_by_fault(box: Sandbox, path: str, *, signed: bool) -> Reply | None:
+def _fault_reply(box: Sandbox, path: str, *, signed: bool) -> Reply | None:
     strikes = box.faults.strikes
     for name, status, code in (("file-404", 404, "NoSuchKey"), ("file-500", 500, "InternalError")):
-        if _first_times(box, name, path):
+        if _is_affected(box, name, path):
             return _xml(status, code, "It did not work.")
     if not signed and strikes("file-403-until-minted", key=path):
         return _xml(403, "AccessDenied", "Access Denied")
@@ -105,21 +105,21 @@ def _refused_by_fault(box: Sandbox, path: str, *, signed: bool) -> Reply | None:
     return None
 
 
-def _first_times(box: Sandbox, name: str, path: str) -> bool:
-    """Whether the fault strikes; with a number for argument, only the first that many requests of each file."""
+def _is_affected(box: Sandbox, name: str, path: str) -> bool:
+    """True if the fault applies; with a number N as argument, only to the first N requests for each file."""
     order = box.faults.strikes(name, key=path)
     return order is not None and (not order.arg or box.faults.times(order, path) <= order.number(0))
 
 
-_video = partial(Reply, content_type="video/mp4")
-# What may be found under a video's address instead.
-_NO_VIDEOS: dict[str, Callable[[], Reply]] = {
-    "html-file": lambda: _video(body=html(200, "OK").body),
+_video_reply = partial(Reply, content_type="video/mp4")
+# What is served instead of a video.
+_VIDEO_SUBSTITUTES: dict[str, Callable[[], Reply]] = {
+    "html-file": lambda: _video_reply(body=html(200, "OK").body),
     "json-file": lambda: Reply(body=envelope(404, "Not Found").body, content_type="application/json"),
-    "empty-file": _video,
-    "image-file": lambda: _video(body=_png()),
-    "endless-file": lambda: _video(stream=itertools.repeat(bytes(_CHUNK))),
-    "huge-length": lambda: _video(stream=itertools.repeat(bytes(_CHUNK), _TEN_GB // _CHUNK), length=_TEN_GB),
+    "empty-file": _video_reply,
+    "image-file": lambda: _video_reply(body=_png()),
+    "endless-file": lambda: _video_reply(stream=itertools.repeat(bytes(_CHUNK))),
+    "huge-length": lambda: _video_reply(stream=itertools.repeat(bytes(_CHUNK), _TEN_GB // _CHUNK), length=_TEN_GB),
 }
 
 
@@ -129,12 +129,12 @@ def _png() -> bytes:
     return out.getvalue()
 
 
-def _hampered(box: Sandbox, path: str, reply: Reply) -> Reply:
-    """The right bytes, sent in a way that fails."""
+def _apply_transfer_faults(box: Sandbox, path: str, reply: Reply) -> Reply:
+    """The correct content, sent incompletely or slowly if ordered."""
     half = reply.body[: len(reply.body) // 2]
-    if _first_times(box, "truncated-file", path):
+    if _is_affected(box, "truncated-file", path):
         reply.length, reply.cut, reply.body = len(reply.body), True, half
-    if _first_times(box, "aborted-chunk", path):
+    if _is_affected(box, "aborted-chunk", path):
         reply.stream, reply.cut = iter([half]), True
     if order := box.faults.strikes("slow-loris"):
         reply.length, reply.stream = len(reply.body), _byte_by_byte(box, reply.body, order.number(5))

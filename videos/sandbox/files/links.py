@@ -1,4 +1,4 @@
-"""Signed links to files, good for 20 minutes by the sandbox's clock, and the endpoint that gives them out."""
+"""Signed links to files, valid for 20 minutes of sandbox time, and the endpoint that issues them."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.wire.messages import Reply, Request, envelope, success
-from videos.sandbox.wire.validation import body_of
+from videos.sandbox.wire.validation import parse_body
 
 LINK_S = 20 * 60
 _KEY = secrets.token_bytes(32)
@@ -16,17 +16,17 @@ _DATE = "%Y%m%dT%H%M%SZ"
 
 
 def download_url(box: Sandbox, request: Request) -> Reply:
-    """A link for any address on our own file host, whether the file exists or not."""
-    url = body_of(request).get("url")
-    if not isinstance(url, str) or not _is_ours(box, url):
+    """A link for any URL of the file host of the sandbox, whether the file exists or not."""
+    url = parse_body(request).get("url")
+    if not isinstance(url, str) or not _is_own_url(box, url):
         return envelope(422, "url is wrong")
     path = urlsplit(url).path.removeprefix("/signed")
     box.log.append("minted", path=path)
     return success(signed_link(box, path))
 
 
-def _is_ours(box: Sandbox, url: str) -> bool:
-    """Whether the address is on our file host, however a client came to us."""
+def _is_own_url(box: Sandbox, url: str) -> bool:
+    """True if the URL is on the file host of the sandbox, by its own or its public address."""
     try:
         parts, ours, public = urlsplit(url), urlsplit(box.address), urlsplit(box.base_url)
         same_machine = parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.port == ours.port
@@ -37,7 +37,7 @@ def _is_ours(box: Sandbox, url: str) -> bool:
 
 
 def signed_link(box: Sandbox, path: str) -> str:
-    """An address like the real ones, of the S3 family."""
+    """A link in the S3 format that kie.ai uses."""
     made_at = int(box.clock.now())
     query = {
         "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -49,15 +49,15 @@ def signed_link(box: Sandbox, path: str) -> str:
     return f"{box.base_url}/signed{path}?{urlencode(query)}"
 
 
-def link_is_good(box: Sandbox, path: str, query: str) -> bool:
-    """Whether a signed address was given out for this path and has not expired."""
-    given = {key: values[0] for key, values in parse_qs(query).items()}
+def is_valid_link(box: Sandbox, path: str, query: str) -> bool:
+    """True if a signed link was issued for this path and has not expired."""
+    arguments = {key: values[0] for key, values in parse_qs(query).items()}
     try:
-        made_at = datetime.strptime(given["X-Amz-Date"], _DATE).replace(tzinfo=UTC).timestamp()
+        made_at = datetime.strptime(arguments["X-Amz-Date"], _DATE).replace(tzinfo=UTC).timestamp()
     except (KeyError, ValueError):
         return False
     signature = _signature(path, int(made_at))
-    return hmac.compare_digest(signature, given.get("X-Amz-Signature", "")) and box.clock.now() < made_at + LINK_S
+    return hmac.compare_digest(signature, arguments.get("X-Amz-Signature", "")) and box.clock.now() < made_at + LINK_S
 
 
 def _signature(path: str, made_at: int) -> str:

@@ -1,4 +1,4 @@
-"""The file upload API, three ways in. Files are kept in memory and served by the file host for a day."""
+"""The file upload API with its three endpoints. Uploads are kept in memory and served for a day."""
 
 import base64
 import binascii
@@ -17,25 +17,25 @@ from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import StoredFile
 from videos.sandbox.wire import loopback
 from videos.sandbox.wire.messages import Reply, Request, dump
-from videos.sandbox.wire.validation import Invalid, body_of
+from videos.sandbox.wire.validation import Invalid, parse_body
 
 ACCOUNT = "136592"
 BASE64_MAX = 10 * 1024 * 1024
 FILE_MAX = 100 * 1024 * 1024
-_KEPT_BYTES = 512 * 1024 * 1024
+_MAX_STORED_BYTES = 512 * 1024 * 1024
 _DOWNLOAD_S = 30
 _DATA_URL = re.compile(r"data:(?P<type>[\w.+/-]+);base64,")
 _PART = re.compile(r"(?!\.\.?$)[A-Za-z0-9._ -]{1,200}")
 
 
-def answer(*, code: int = 200, msg: str = "File uploaded successfully", data: Any = None) -> Reply:
-    """The envelope of the upload host, which gives errors as HTTP statuses."""
+def upload_reply(*, code: int = 200, msg: str = "File uploaded successfully", data: Any = None) -> Reply:
+    """A reply of the upload host, which reports errors as HTTP statuses."""
     body = {"success": code == 200, "code": code, "msg": msg} | ({"data": data} if data else {})
     return Reply(status=code, body=dump(body), content_type="application/json")
 
 
 def upload_base64(box: Sandbox, request: Request) -> Reply:
-    body = body_of(request)
+    body = parse_body(request)
     text = body.get("base64Data")
     if not isinstance(text, str) or not text:
         raise Invalid("base64Data is required")
@@ -46,7 +46,7 @@ def upload_base64(box: Sandbox, request: Request) -> Reply:
         raise Invalid("base64Data is not valid base64") from None
     if len(content) > BASE64_MAX:
         raise Invalid("The file is too large for this way of uploading")
-    return _keep(box, content, body, content_type=head["type"] if head else "")
+    return _store_upload(box, content, body, content_type=head["type"] if head else "")
 
 
 def upload_stream(box: Sandbox, request: Request) -> Reply:
@@ -67,12 +67,12 @@ def upload_stream(box: Sandbox, request: Request) -> Reply:
             fields[name] = payload.decode(errors="replace")
     if content is None:
         raise Invalid("file is required")
-    return _keep(box, content, fields, content_type=kind)
+    return _store_upload(box, content, fields, content_type=kind)
 
 
 def upload_url(box: Sandbox, request: Request) -> Reply:
-    """Fetches the file; from this machine only, as the sandbox calls nobody else."""
-    body = body_of(request)
+    """Download the file; only from this machine, because the sandbox connects to no other."""
+    body = parse_body(request)
     url = body.get("fileUrl")
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise Invalid("fileUrl is required")
@@ -83,19 +83,19 @@ def upload_url(box: Sandbox, request: Request) -> Reply:
     except loopback.ERRORS as error:
         box.log.append("fetch_failed", url=url, error=f"{type(error).__name__}: {error}")
         raise Invalid("Failed to download the file from fileUrl") from None
-    return _keep(box, content, body, content_type=kind)
+    return _store_upload(box, content, body, content_type=kind)
 
 
-def _keep(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type: str) -> Reply:
-    """Store the bytes under `kieai/<account>/<uploadPath>/<fileName>`; the same name overwrites."""
+def _store_upload(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type: str) -> Reply:
+    """Store the content under `kieai/<account>/<uploadPath>/<fileName>`; the same name is overwritten."""
     if box.faults.strikes("no-upload"):
-        return answer(code=500, msg="File upload failed")
+        return upload_reply(code=500, msg="File upload failed")
     folder, name = fields.get("uploadPath"), fields.get("fileName")
     if not isinstance(folder, str) or not all(map(_PART.fullmatch, folder.split("/"))):
         raise Invalid("uploadPath is required, without slashes at its ends")
     if not content:
         raise Invalid("The file is empty")
-    kind = content_type or mimetypes.guess_type(str(name or ""))[0] or _sniff(content)
+    kind = content_type or mimetypes.guess_type(str(name or ""))[0] or _detect_type(content)
     if not name:
         letters = "".join(random.choices(string.ascii_lowercase + string.digits, k=11))  # noqa: S311 - a file's name
         name = f"{int(time.time() * 1000)}-{letters}{mimetypes.guess_extension(kind) or '.bin'}"
@@ -104,7 +104,7 @@ def _keep(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type:
     path = f"kieai/{ACCOUNT}/{folder}/{name}"
     with box.state.lock:
         box.state.files["/" + path] = StoredFile(upload=content, content_type=kind, made_at=box.clock.now())
-        while sum(len(stored.upload) for stored in box.state.files.values()) > _KEPT_BYTES:
+        while sum(len(stored.upload) for stored in box.state.files.values()) > _MAX_STORED_BYTES:
             del box.state.files[next(path for path, stored in box.state.files.items() if stored.upload)]
     box.log.append("uploaded", path="/" + path, bytes=len(content), mime_type=kind)
     data = {
@@ -116,11 +116,11 @@ def _keep(box: Sandbox, content: bytes, fields: dict[str, Any], *, content_type:
         "mimeType": kind,
         "uploadedAt": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
-    return answer(data=data)
+    return upload_reply(data=data)
 
 
-def _sniff(content: bytes) -> str:
-    """The type by the first bytes, for uploads that do not say."""
+def _detect_type(content: bytes) -> str:
+    """The MIME type by the first bytes, for uploads that do not state it."""
     if content.startswith(b"\x89PNG"):
         return "image/png"
     if content.startswith(b"\xff\xd8"):

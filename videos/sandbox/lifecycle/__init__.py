@@ -1,4 +1,4 @@
-"""How tasks and upgrades begin and end: when, with which outcome, and what that costs.
+"""Starts and ends tasks and upgrades: when, with which outcome, and at what cost.
 
-Endpoints begin them, the schedule ends them. It answers no request, and leaves the callbacks about an end to `callbacks`.
+Endpoints start them and the schedule ends them. It replies to no request and leaves callbacks to `callbacks`.
 """

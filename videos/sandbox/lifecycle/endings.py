@@ -1,4 +1,4 @@
-"""How tasks end: when, with which outcome, and what they cost."""
+"""Ends tasks: when, with which outcome, and at what cost."""
 
 import time
 from dataclasses import replace
@@ -11,37 +11,37 @@ from videos.sandbox.state.tasks import FAILED, FAILED_EARLY, GENERATING, SUCCESS
 from videos.sandbox.wire.messages import INTERNAL
 
 _NO_AUDIO = "The Google model was unable to generate audio for this request."
-_LOOK_AGAIN_S = 1.0
+_STUCK_CHECK_S = 1.0
 
 
 def begin(box: Sandbox, task: Task) -> None:
-    """The task is accepted: schedule its end, and false callbacks about it."""
+    """Schedule the end of an accepted task, and false callbacks about it if ordered."""
     if "[stuck]" not in task.prompt:
         box.schedule.at(task.ends_at, partial(end, box, task))
     schedule_false_endings(box, task)
 
 
-def end(box: Sandbox, task: Task, *, at_once: bool = False) -> None:
-    """End the task and call back. `at_once` waits for the callback's answer."""
+def end(box: Sandbox, task: Task, *, wait: bool = False) -> None:
+    """End the task and send its callbacks; `wait` waits for the response of the receiver."""
     if box.state.closed:
         return
     if box.faults.strikes("stuck-generating", key=task.id):
-        box.schedule.after(_LOOK_AGAIN_S, partial(end, box, task))
+        box.schedule.after(_STUCK_CHECK_S, partial(end, box, task))
         return
     with box.state.lock:
         if task.flag != GENERATING:
             return
-        _decide(box, task)
+        _set_outcome(box, task)
         task.completed_at = time.time()
         _charge_at_end(box, task)
         box.log.append(
             "settled", task_id=task.id, flag=task.flag, error_code=task.error_code, error_message=task.error_message
         )
     if task.callback_url:
-        send(box, task, at_once=at_once)
+        send(box, task, wait=wait)
 
 
-def _decide(box: Sandbox, task: Task) -> None:
+def _set_outcome(box: Sandbox, task: Task) -> None:
     strikes = box.faults.strikes
     if order := strikes("fail-flag-2", key=task.id):
         task.flag, task.error_code, task.error_message = FAILED_EARLY, 500, order.arg or INTERNAL
@@ -71,13 +71,13 @@ def _charge_at_end(box: Sandbox, task: Task) -> None:
         if failed and settings.failed == "refunded":
             box.state.change_balance(task.price, why="refund", task_id=task.id)
     elif not failed or settings.failed == "charged":
-        # The real one would hardly let a balance go below zero either: it takes what is there.
-        taken = min(task.price, box.state.balance)
-        box.state.change_balance(-taken, why="charge", task_id=task.id)
+        # The balance never falls below zero: at most the remaining credits are taken.
+        charge = min(task.price, box.state.balance)
+        box.state.change_balance(-charge, why="charge", task_id=task.id)
 
 
 def end_all(box: Sandbox) -> int:
-    """End everything that runs, now; how many tasks that were."""
+    """End all running tasks and upgrades now; returns the number of tasks."""
     tasks = list(box.state.tasks.values())
     running = [task for task in tasks if task.flag == GENERATING and task.kind != "upgrade-4k"]
     for task in running:

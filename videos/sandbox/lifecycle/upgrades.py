@@ -1,4 +1,4 @@
-"""The 1080p and 4K versions of a finished task: when they are ready, and what then is stored and called back."""
+"""The 1080p and 4K versions of a finished task: when they are ready, what is stored, and their callbacks."""
 
 import time
 from dataclasses import replace
@@ -8,28 +8,28 @@ from videos.sandbox.callbacks import bodies
 from videos.sandbox.sandbox import Sandbox
 from videos.sandbox.state.tasks import FAILED, GENERATING, SUCCESS, Task, Upgrade
 
-TAKES_1080P_S, TAKES_4K_S = 6.0, 15.0
+DURATION_1080P_S, DURATION_4K_S = 6.0, 15.0
 
 
 def begin_1080p(box: Sandbox, task: Task) -> None:
-    """Start the 1080p version of a finished task; from now on it cannot be extended."""
-    task.upgrade_1080p = Upgrade(ready_at=box.clock.now() + TAKES_1080P_S)
+    """Start the 1080p version of a finished task, which can no longer be extended."""
+    task.upgrade_1080p = Upgrade(ready_at=box.clock.now() + DURATION_1080P_S)
     schedule_ends(box, task)
 
 
 def begin_4k(box: Sandbox, task: Task, *, task_id: str, callback_url: str) -> None:
-    """Start the 4K version of a finished task, under the task's own id or a new one."""
-    task.upgrade_4k = Upgrade(ready_at=box.clock.now() + TAKES_4K_S, task_id=task_id, callback_url=callback_url)
+    """Start the 4K version of a finished task, under the id of the task or a new one."""
+    task.upgrade_4k = Upgrade(ready_at=box.clock.now() + DURATION_4K_S, task_id=task_id, callback_url=callback_url)
     if task_id != task.id:
-        own = replace(task, id=task_id, kind="upgrade-4k", video=replace(task.video, resolution="4k"))
-        own.flag, own.result_paths, own.created_at, own.completed_at = GENERATING, [], time.time(), None
-        own.upgrade_1080p = own.upgrade_4k = None
-        box.state.tasks[task_id] = own
+        task_4k = replace(task, id=task_id, kind="upgrade-4k", video=replace(task.video, resolution="4k"))
+        task_4k.flag, task_4k.result_paths, task_4k.created_at, task_4k.completed_at = GENERATING, [], time.time(), None
+        task_4k.upgrade_1080p = task_4k.upgrade_4k = None
+        box.state.tasks[task_id] = task_4k
     schedule_ends(box, task)
 
 
 def schedule_ends(box: Sandbox, task: Task) -> None:
-    """Schedule the ends of the upgrades that are under way; an end that comes twice changes nothing."""
+    """Schedule the ends of pending upgrades; ending an upgrade twice has no effect."""
     for upgrade, end in ((task.upgrade_1080p, end_1080p), (task.upgrade_4k, end_4k)):
         if upgrade and upgrade.pending:
             box.schedule.at(upgrade.ready_at, partial(end, box, task))
@@ -58,9 +58,9 @@ def end_4k(box: Sandbox, task: Task) -> None:
             upgrade.video_path = box.state.store(video, task_id=task.id)
             upgrade.image_path = box.state.store(video, task_id=task.id, poster=True)
         if upgrade.task_id != task.id:
-            own = box.state.tasks[upgrade.task_id]
-            own.flag, own.completed_at = (FAILED if upgrade.failed else SUCCESS), time.time()
-            own.result_paths = [upgrade.video_path] if upgrade.ready else []
+            task_4k = box.state.tasks[upgrade.task_id]
+            task_4k.flag, task_4k.completed_at = (FAILED if upgrade.failed else SUCCESS), time.time()
+            task_4k.result_paths = [upgrade.video_path] if upgrade.ready else []
         box.log.append("upgraded", task_id=task.id, resolution="4k", failed=upgrade.failed)
     if upgrade.callback_url and not box.faults.strikes("no-callback"):
         box.delivery.send(bodies.signed(box, task, bodies.upgrade_body(box, task), url=upgrade.callback_url))

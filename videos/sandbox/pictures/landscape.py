@@ -1,4 +1,4 @@
-"""Draws a scene on a grey canvas, from 0, the nearest silhouette, to 255, the sun; the scene's ramp colours it later."""
+"""Draws a scene in grey tones, from 0 (nearest silhouette) to 255 (sun); the colours of the scene are applied later."""
 
 import math
 import random
@@ -13,14 +13,14 @@ from videos.sandbox.pictures.scene import Scene
 
 Size = tuple[int, int]
 Layer = Callable[[Image.Image, float], None]  # draws itself on the canvas at a time in seconds
-Silhouette = tuple[Image.Image, Image.Image]  # its mask, and the mask of what is bright in it
+Silhouette = tuple[Image.Image, Image.Image]  # its mask, and the mask of its bright parts
 
-# By hour: the tones of the sky at its top and at the horizon, and how far down the sun or the moon stands.
+# By hour: the tones of the sky at its top and at the horizon, and the height of the sun or moon from the top.
 _SKY = {"dawn": (96, 214, 0.42), "day": (92, 206, 0.2), "dusk": (58, 216, 0.44), "night": (26, 112, 0.2)}
 
 
 def column(size: Size, *stops: tuple[float, float]) -> Image.Image:
-    """A picture that changes from its top to its foot through (share of the height, tone) stops."""
+    """A vertical gradient through stops of (fraction of the height, tone)."""
     tones = bytearray(size[1])
     for (start, first), (end, last) in pairwise([*stops, (1.01, stops[-1][1])]):
         for y in range(round(start * size[1]), min(size[1], round(end * size[1]))):
@@ -36,7 +36,7 @@ def noise(size: Size, rng: random.Random) -> Image.Image:
     return Image.frombytes("L", size, rng.randbytes(math.prod(size)))
 
 
-def _filled(size: Size, polygons: Iterable[Iterable[tuple[float, float]]]) -> Image.Image:
+def _polygon_mask(size: Size, polygons: Iterable[Iterable[tuple[float, float]]]) -> Image.Image:
     """A mask of polygons, reduced from twice the size so that its edges are smooth."""
     large = Image.new("L", (2 * size[0], 2 * size[1]))
     for points in polygons:
@@ -45,20 +45,20 @@ def _filled(size: Size, polygons: Iterable[Iterable[tuple[float, float]]]) -> Im
 
 
 def _glow(radius: float, *, hard: float = 1) -> Image.Image:
-    """Light that falls off from the middle; a `hard` one is a disc."""
+    """A round light that fades from the centre; with a high `hard` it is a disc."""
     falloff = [round(255 * max(0.0, min(1.0, hard * (1 - value / 180))) ** 2) for value in range(256)]
     return Image.radial_gradient("L").point(falloff).resize((round(2 * radius),) * 2, Resampling.BICUBIC)
 
 
 def _hill(size: Size, rng: random.Random, *, sharp: bool = False) -> Silhouette:
-    """Rolling land, or sharp mountains with snow."""
+    """Hills, or sharp mountains with snow."""
     waves = [(size[1] * (2.6 if sharp else 6) / 1.9**n, 0.46**n, rng.uniform(0, 6.28)) for n in range(6)]
     crest = []
     for x in range(0, size[0] + 4, 4):
         swing = sum(weight * math.sin(6.28 * x / length + phase) for length, weight, phase in waves) / 1.84
         crest.append((x, size[1] * (0.95 * abs(swing) ** 0.85 if sharp else 0.5 - 0.48 * swing)))
     snow = column(size, (0, 235 * sharp), (0.2, 235 * sharp), (0.8, 0))
-    return _filled(size, [[(0, size[1]), *crest, size]]), snow
+    return _polygon_mask(size, [[(0, size[1]), *crest, size]]), snow
 
 
 def _pines(size: Size, rng: random.Random) -> Silhouette:
@@ -69,11 +69,11 @@ def _pines(size: Size, rng: random.Random) -> Silhouette:
             top, reach = high - tree * (1 - 0.1 * tier), tree * 0.16 * (tier + 0.8) / 9 * rng.uniform(0.8, 1.2)
             tiers.append([(x, top), (x + reach, top + tree * 0.2), (x - reach, top + tree * 0.2)])
         x += high * rng.uniform(0.08, 0.3)
-    return _filled(size, tiers), Image.new("L", size)
+    return _polygon_mask(size, tiers), Image.new("L", size)
 
 
 def _houses(size: Size, rng: random.Random) -> Silhouette:
-    """Houses on a grid of panes, some of which are lit."""
+    """Houses with windows, some of them lit."""
     pane, left = max(4, 3600 // size[1]), 0
     columns, rows, walls = size[0] // pane + 1, size[1] // pane + 1, Image.new("L", size)
     lit = noise((columns, rows), rng).point([max(0, 250 - 2 * value) for value in range(256)])
@@ -87,8 +87,8 @@ def _houses(size: Size, rng: random.Random) -> Silhouette:
     return walls, windows
 
 
-# By place: how far down the horizon is, the step from one row to the next, and the rows with their heights in
-# units. Rows without a step stand at the edge of water.
+# By place: the height of the horizon from the top, the distance between rows, and the rows with their heights in
+# units. If the distance is 0, the rows stand at the edge of water.
 _PLACES: dict[str, tuple[float, float, list[tuple[Callable[[Size, random.Random], Silhouette], int]]]] = {
     "sea": (0.58, 0, [(_hill, 46)]),
     "city": (0.72, 0, [(_houses, 380), (_houses, 290), (_houses, 180)]),
@@ -101,7 +101,7 @@ _PLACES: dict[str, tuple[float, float, list[tuple[Callable[[Size, random.Random]
 
 
 class Landscape:
-    """One scene in motion. Lengths are in units, pixels of 720p, so that 1080p looks the same."""
+    """One scene in motion. Lengths are in units (pixels at 720p), so that 1080p looks the same."""
 
     def __init__(self, scene: Scene, size: Size, *, duration_s: int, rng: random.Random) -> None:
         self._rng, self._duration_s = rng, duration_s
@@ -127,10 +127,10 @@ class Landscape:
         else:
             self._clouds(self._horizon - 0.44, 260, (18, 8), tone=100 if night else 236, speed=12)
         for n, (shape, high) in enumerate(rows):
-            size = (self._wide(4 + 4 * n * n), round(high * unit))
+            size = (self._strip_width(4 + 4 * n * n), round(high * unit))
             mask, bright = (part.resize(size) for part in shape((round(size[0] / unit), high), rng))
             y = self._horizon + (n * step if step else -size[1] / self._height)
-            # Land is hazier the farther it is, and at its foot.
+            # Distant rows and the lower edge of each row are hazier.
             depth = 0.8 * (1 - n / max(1, len(rows) - 1))
             tone, foot = (round(6 + (self._haze - 6) * share**1.25) for share in (depth, depth + 0.1))
             content = column(mask.size, (0, tone + 12), (0.5, tone), (1, foot))
@@ -144,19 +144,19 @@ class Landscape:
             fall, count = (62, 110) if scene.weather == "snow" else (-7, 24)
             self._particles(_glow(5 * unit), count, 250, fall=fall, pulse=fall < 0)
 
-    def _wide(self, speed: float) -> int:
-        """How wide a strip has to be for its way at so many units a second; in a long video it drifts more slowly."""
+    def _strip_width(self, speed: float) -> int:
+        """The width of a strip that drifts at `speed` units per second; long videos drift more slowly."""
         return self._width + 2 + math.ceil(speed * self._unit * min(8, self._duration_s))
 
     def _strip(self, mask: Image.Image, content: Image.Image, y: float, ground: int | None = None) -> None:
-        """Something wide that drifts to the left by quarters of a pixel, with solid `ground` below it."""
+        """Add a wide picture that drifts to the left in quarter pixels, with solid `ground` below it."""
         moves = [(1, 0, n / 4, 0, 1, 0) for n in range(4)]
         quarters = [mask.transform(mask.size, Transform.AFFINE, move, Resampling.BILINEAR) for move in moves]
-        way, top = mask.width - self._width - 2, round(y * self._height)
+        distance, top = mask.width - self._width - 2, round(y * self._height)
         low = top + mask.height
 
         def draw(canvas: Image.Image, t: float) -> None:
-            left, quarter = divmod(int(4 * way * t / self._duration_s), 4)
+            left, quarter = divmod(int(4 * distance * t / self._duration_s), 4)
             box = (left, 0, left + self._width, mask.height)
             canvas.paste(content.crop(box), (0, top), quarters[quarter].crop(box))
             if ground is not None:
@@ -165,8 +165,8 @@ class Landscape:
         self.layers.append(draw)
 
     def _clouds(self, y: float, high: float, cells: Size, *, tone: int, speed: float) -> None:
-        """Clouds; of many narrow cells, a curtain of light."""
-        size = (self._wide(speed), round(high * self._unit))
+        """Add clouds; many narrow cells give an aurora."""
+        size = (self._strip_width(speed), round(high * self._unit))
         total = Image.new("L", size)
         for scale, weight in ((1, 0.6), (2, 0.3), (4, 0.15)):
             grid = (cells[0] * scale, cells[1] * scale if cells[1] > 2 else 2)
@@ -175,14 +175,14 @@ class Landscape:
         self._strip(ImageChops.multiply(mask, column(size, (0, 0), (0.7, 205), (1, 0))), Image.new("L", size, tone), y)
 
     def _particles(self, mask: Image.Image, count: int, tone: int, *, fall: float = 0, pulse: bool = False) -> None:
-        """Stars, snow, rain, dust, lamps: small masks on their own ways, coming back on the other side."""
+        """Add stars, snow, rain, dust or lamps: small masks that move and reappear on the opposite side."""
         rng, edge, sway = self._rng, 2 * mask.height, 24 * self._unit if 0 < abs(fall) < 100 else 0
         sizes = [mask.resize((max(2, int(mask.width * k)), max(2, int(mask.height * k)))) for k in (0.6, 1, 1.6)]
         levels = [[faded(size, level / 6) for level in range(7)] for size in sizes]
-        places = [(rng.random(), rng.random(), rng.choice((0, 0, 1, 2)), 6.28 * rng.random()) for _ in range(count)]
+        particles = [(rng.random(), rng.random(), rng.choice((0, 0, 1, 2)), 6.28 * rng.random()) for _ in range(count)]
 
         def draw(canvas: Image.Image, t: float) -> None:
-            for x, y, size, phase in places:
+            for x, y, size, phase in particles:
                 left = x * self._width + sway * math.sin(t * (0.7 + 0.1 * phase) + phase) - edge // 4
                 top = (y * self._height + fall * (0.7 + 0.3 * size) * self._unit * t) % (self._height + edge) - edge
                 level = round(3 + 2.5 * math.sin(t * 1.7 + 9 * phase)) if pulse else 4 + size
@@ -191,7 +191,7 @@ class Landscape:
         self.layers.append(draw)
 
     def _water(self, canvas: Image.Image, t: float) -> None:
-        """Mirrors what stands above the horizon, broken by waves that grow towards the viewer."""
+        """Draw the reflection of everything above the horizon, distorted by waves that grow towards the viewer."""
         top = round(self._horizon * self._height)
         depth = self._height - top
         mirrored = canvas.crop((0, top - depth, self._width, top)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)

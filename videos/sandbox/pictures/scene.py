@@ -1,4 +1,4 @@
-"""Reads a prompt: the place, hour and weather that its words name, in English or Chinese, and the colours for them."""
+"""Chooses place, hour, weather and colours of a picture by the English or Chinese words of the prompt."""
 
 import random
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ HOURS = {
     "night": "night midnight moon stars star space galaxy dark neon cosmos planet 夜 月 星 太空 宇宙 银河 梦",
 }
 WEATHERS = {"rain": "rain rainy storm wet umbrella 雨 暴风 伞", "snow": "snow snowy winter blizzard 雪 冬 圣诞"}
-_USUAL_HOUR = {"city": "night", "lights": "night", "dunes": "dusk", "peaks": "day", "forest": "dawn"}
+_DEFAULT_HOUR = {"city": "night", "lights": "night", "dunes": "dusk", "peaks": "day", "forest": "dawn"}
 
-# A picture has one ramp of colours, from the nearest silhouette to the sun: by place and hour, or by hour.
+# Colour gradients from the nearest silhouette to the sun, by place and hour, or by hour alone.
 RAMPS = {
     "aurora": ("#030a12 #0b2f3f #12766a #5fe3a0 #f0fff0", "#050716 #1b2a58 #2a7f8f #74ecb4 #f4fff4"),
     "city night": ("#070613 #2a1650 #8a2f86 #ff6fa0 #ffe9b0", "#05080f #0e2a45 #1f6f8a #5fd0c8 #fff0c0"),
@@ -45,21 +45,21 @@ class Scene:
     ramp: str
 
 
-def read(prompt: str, *, seed: int) -> Scene:
-    """The scene of a prompt; the seed decides what the prompt leaves open."""
+def read_scene(prompt: str, *, seed: int) -> Scene:
+    """The scene of a prompt; the seed decides what the prompt does not name."""
     rng = random.Random(f"{seed}:{prompt}")  # noqa: S311 - no secrets
     words = set("".join(letter if letter.isalnum() else " " for letter in prompt.lower()).split())
 
-    def best(table: dict[str, str]) -> str:
-        """The entry that most words name, the first of equal ones; empty if none does."""
+    def best_match(table: dict[str, str]) -> str:
+        """The entry with the most matching words, the first of equal ones; "" if none matches."""
         scores = {
-            name: sum(word in words if word.isascii() else word in prompt for word in known.split())
-            for name, known in table.items()
+            name: sum(word in words if word.isascii() else word in prompt for word in keywords.split())
+            for name, keywords in table.items()
         }
         return max(scores, key=lambda name: scores[name]) if any(scores.values()) else ""
 
-    place = best(PLACES) or rng.choice(("hills", "sea", "peaks", "dunes", "lights"))
-    hour = best(HOURS) or _USUAL_HOUR.get(place) or rng.choice(("dawn", "dusk", "day"))
-    weather = best(WEATHERS) or "clear"
+    place = best_match(PLACES) or rng.choice(("hills", "sea", "peaks", "dunes", "lights"))
+    hour = best_match(HOURS) or _DEFAULT_HOUR.get(place) or rng.choice(("dawn", "dusk", "day"))
+    weather = best_match(WEATHERS) or "clear"
     ramps = RAMPS.get(f"{place} {hour}") or RAMPS[hour]
     return Scene(place, hour, weather, rng.choice(ramps))

@@ -1,4 +1,4 @@
-"""Keeps the files of drawn videos on disk, within bounds, and draws what is not there."""
+"""Draws videos when they are first requested and keeps a limited number of files on disk."""
 
 import contextlib
 import io
@@ -16,14 +16,14 @@ from videos.sandbox.video_spec import VideoSpec
 
 
 class VideoFiles:
-    """Videos are drawn one at a time, when they are first asked for. One deleted for room is drawn again, the same."""
+    """Draws one video at a time. A file deleted to save space is drawn again and is identical."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sandbox-videos-"))
         self._drawing = threading.Lock()
 
     def video(self, spec: VideoSpec, *, plain: bool = False) -> bytes:
-        """The file, without its mark. `plain` is for load tests: all videos of one shape look the same, and are cheap."""
+        """The file without the mark of its task. With `plain`, for load tests, all videos of one size are the same."""
         shape = (spec.aspect, spec.resolution, spec.duration_s) if plain else replace(spec, mark="")
         path = self._folder / f"{sha256(repr(shape).encode()).hexdigest()}.mp4"
         with contextlib.suppress(FileNotFoundError):
@@ -33,7 +33,7 @@ class VideoFiles:
                 part = path.with_suffix(".part")
                 (draw_plain if plain else draw)(part, spec)
                 part.replace(path)
-                # The newest 200 are enough.
+                # Keep the newest 200 files.
                 for old in sorted(self._folder.glob("*.mp4"), key=lambda file: file.stat().st_mtime)[:-200]:
                     old.unlink()
             return path.read_bytes()

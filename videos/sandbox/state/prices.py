@@ -1,4 +1,4 @@
-"""What kie.ai charged on 2026-06-09, in provider credits, and its public price feed with the feed's own mistakes."""
+"""The prices of kie.ai on 2026-06-09 in provider credits, and its public price feed with its typical mistakes."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ USD_PER_CREDIT = Decimal("0.005")
 _RESOLUTIONS = ("720p", "1080p", "4k")
 _GENERATE = {"veo3": (250, 255, 370), "veo3_fast": (60, 65, 180), "veo3_lite": (30, 35, 150)}
 _OTHERS = {"extend:fast": 60, "extend:quality": 250, "extend:lite": 30, "upgrade:1080p": 5, "upgrade:4k": 120}
-# `model:resolution` for generate, `extend:model`, `upgrade:resolution`. Per video; the duration never mattered.
+# `model:resolution` for generate, `extend:model`, `upgrade:resolution`. Prices are per video of any duration.
 PRICES = {
     f"{model}:{resolution}": Decimal(price)
     for model, prices in _GENERATE.items()
@@ -20,7 +20,7 @@ _NAMES = {"veo3": "Quality", "veo3_fast": "Fast", "veo3_lite": "Lite"}
 
 
 def feed(prices: dict[str, Decimal]) -> list[dict[str, Any]]:
-    """Rows of the public feed: prices are strings, some rows misspell their unit or their decimal point."""
+    """Rows of the public feed: prices are strings, and some rows have a misspelt unit or a decimal comma."""
     return [_row(name, price) for item, price in prices.items() for name in _descriptions(item)]
 
 
@@ -30,8 +30,8 @@ def _descriptions(item: str) -> list[str]:
         return [f"Google veo 3.1, Extend, {second.title()}"]
     if first == "upgrade":
         return [f"Google veo 3.1, get {second} video"]
-    ways = ["text-to-video", "image-to-video"] + ["reference-to-video"] * (first != "veo3")
-    return [f"Google veo 3.1, {way}, {_NAMES[first]}, {second}" for way in ways]
+    inputs = ["text-to-video", "image-to-video"] + ["reference-to-video"] * (first != "veo3")
+    return [f"Google veo 3.1, {input_kind}, {_NAMES[first]}, {second}" for input_kind in inputs]
 
 
 def _row(description: str, price: Decimal) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _row(description: str, price: Decimal) -> dict[str, Any]:
     usd, unit = f"{whole}.{cents:0<2}", "per video"
     if "image-to-video" in description and "1080p" in description:
         unit, usd = "per vedio", usd.replace(".", ",")
-    # The feed's text row of Quality at 4K really had 380 credits beside the dollars of 370.
+    # In the real feed this row has 380 credits, but the US$ of 370.
     shown = price + 10 if description.endswith("text-to-video, Quality, 4k") else price
     return {
         "modelDescription": description,

@@ -1,4 +1,4 @@
-"""Everything that a reset forgets: tasks, files, money and the rate window. One lock guards all of it."""
+"""The state that a reset clears: tasks, files, balance, prices and the rate limit, guarded by one lock."""
 
 import random
 import secrets
@@ -17,7 +17,7 @@ RATE_LIMIT, RATE_WINDOW_S = 20, 10.0
 
 
 class ProviderState:
-    """Hold `lock` around more than one look or one change."""
+    """Callers hold `lock` around more than one read or change."""
 
     def __init__(self, *, clock: Clock, log: EventLog, balance: Decimal, seed: int) -> None:
         self.clock = clock
@@ -30,21 +30,21 @@ class ProviderState:
         self.accepted = 0
         self.closed = False
         self._log = log
-        self._window: deque[float] = deque()
+        self._request_times: deque[float] = deque()
 
-    def within_rate(self) -> bool:
-        """Take a place in the sliding window of 20 per 10 sandbox seconds; False when it is full."""
+    def take_rate_slot(self) -> bool:
+        """Count a request towards the limit of 20 per 10 sandbox seconds; False if the limit is reached."""
         with self.lock:
             now = self.clock.now()
-            while self._window and self._window[0] <= now - RATE_WINDOW_S:
-                self._window.popleft()
-            if len(self._window) >= RATE_LIMIT:
+            while self._request_times and self._request_times[0] <= now - RATE_WINDOW_S:
+                self._request_times.popleft()
+            if len(self._request_times) >= RATE_LIMIT:
                 return False
-            self._window.append(now)
+            self._request_times.append(now)
             return True
 
     def change_balance(self, delta: Decimal, *, why: str, task_id: str = "") -> bool:
-        """Change the balance and log it; False, and no change, when it would fall below 0."""
+        """Change the balance and log it. Returns False without a change if it would fall below 0."""
         with self.lock:
             if self.balance + delta < 0:
                 return False
@@ -57,19 +57,19 @@ class ProviderState:
             self.change_balance(balance - self.balance, why=why)
 
     def set_prices(self, changes: dict[str, Decimal]) -> None:
-        """Set prices; ValueError names an item that is not on the list."""
+        """Set prices. Raises ValueError for an unknown item."""
         if unknown := changes.keys() - PRICES.keys():
             raise ValueError(f"no price is called {min(unknown)!r}")
         with self.lock:
             self.prices.update(changes)
 
-    def other_task(self, task: Task) -> Task | None:
-        """Any other task, the newest first: for answers about the wrong one."""
+    def find_other_task(self, task: Task) -> Task | None:
+        """The newest task except this one, for replies about the wrong task."""
         with self.lock:
             return next((other for other in reversed(self.tasks.values()) if other is not task), None)
 
     def store(self, video: VideoSpec, *, task_id: str, folder: str = "v", poster: bool = False) -> str:
-        """Give a video (or its poster) an address on the file host; the path, `/v/<32 hex>_<unix>.mp4`."""
+        """Put a video or its poster on the file host; returns the path, `/v/<32 hex>_<unix>.mp4`."""
         suffix, content_type = ("jpg", "image/jpeg") if poster else ("mp4", "video/mp4")
         path = f"/{folder}/{new_id()}_{int(time.time())}.{suffix}"
         with self.lock:
@@ -80,5 +80,5 @@ class ProviderState:
 
 
 def new_id() -> str:
-    """32 hex digits. Not from the seeded random numbers: a client's database outlives this process and must see no id twice."""
+    """32 hex digits, not from the seeded random numbers: a client that outlives this process must not get an id twice."""
     return secrets.token_hex(16)

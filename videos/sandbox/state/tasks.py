@@ -11,7 +11,7 @@ GENERATING, SUCCESS, FAILED_EARLY, FAILED = 0, 1, 2, 3
 
 @dataclass(slots=True, kw_only=True)
 class Upgrade:
-    """A 1080p or 4K version of a finished task; `task_id` is what the wire calls it."""
+    """A 1080p or 4K version of a finished task; `task_id` is its id in the API."""
 
     ready_at: float
     task_id: str = ""
@@ -31,10 +31,10 @@ class Upgrade:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Task:
-    """One job, from acceptance to its end; `flag` is kie.ai's successFlag.
+    """One accepted task; `flag` is kie.ai's successFlag.
 
-    `accepted_at` and `ends_at` are sandbox time, by which things happen; `created_at` and `completed_at` are real time,
-    which is what the wire tells: a client lives in real time however fast the sandbox's clock runs.
+    `accepted_at` and `ends_at` are sandbox time, which decides when it ends. `created_at` and `completed_at` are real
+    time, which the API reports, because clients use real time.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Task:
     parent: "Task | None" = None
     upgrade_1080p: Upgrade | None = None
     upgrade_4k: Upgrade | None = None
-    total_s: int = 0  # with all it extends
+    total_s: int = 0  # with the videos that it extends
 
     @property
     def callback_url(self) -> str:

@@ -1,4 +1,4 @@
-"""The shapes on the wire: requests and replies, envelopes, the provider's sentences, and the delivery of callbacks.
+"""HTTP messages: requests and replies, envelopes, the provider's texts, and the delivery of callbacks.
 
-Everything above may build messages with it. It knows no tasks, no prices and no files, and connects to this machine only.
+All other packages of the sandbox may use it. It knows no tasks, prices or files, and connects to this machine only.
 """

@@ -1,4 +1,4 @@
-"""Delivers callbacks: to loopback only, 15 seconds for the receiver, three retries, then never again."""
+"""Delivers callbacks, only to loopback: 15 seconds timeout and at most three retries."""
 
 import base64
 import hashlib
@@ -13,13 +13,13 @@ from videos.sandbox.event_log import EventLog
 from videos.sandbox.options import Settings
 from videos.sandbox.wire import loopback
 
-RECEIVER_S = 15.0
-_AT_ONCE = 32
+TIMEOUT_S = 15.0
+_MAX_PARALLEL = 32
 
 
 @dataclass(slots=True, kw_only=True)
 class Callback:
-    """One callback to deliver. `kind` says in the log what it is: genuine, duplicate, forged..."""
+    """One callback to deliver. `kind` is its kind in the event log: genuine, duplicate, forged..."""
 
     task_id: str
     url: str
@@ -31,45 +31,45 @@ class Callback:
 
 
 def sign(task_id: str, *, key: str, at: int) -> dict[str, str]:
-    """kie.ai's headers: base64 of HMAC-SHA256 over `<task id>.<unix seconds>`. The body is not signed."""
+    """The signature headers of kie.ai: base64 of HMAC-SHA256 over `<task id>.<unix seconds>`. The body is not signed."""
     digest = hmac.new(key.encode(), f"{task_id}.{at}".encode(), hashlib.sha256).digest()
     return {"X-Webhook-Timestamp": str(at), "X-Webhook-Signature": base64.b64encode(digest).decode()}
 
 
 class Delivery:
-    """Sends callbacks, each on a thread of its own, and logs every attempt with its answer."""
+    """Sends each callback on its own thread, and logs every attempt with the response status."""
 
     def __init__(self, *, log: EventLog, schedule: Schedule, settings: Settings) -> None:
         self._log = log
         self._schedule = schedule
         self._settings = settings
         self._stopped = False
-        self._at_once = threading.Semaphore(_AT_ONCE)
+        self._slots = threading.Semaphore(_MAX_PARALLEL)
 
     def send(self, callback: Callback, attempt: int = 1) -> None:
-        """Deliver soon, with retries."""
+        """Deliver on another thread, with retries."""
         threading.Thread(target=self.send_now, args=(callback, attempt), daemon=True).start()
 
     def send_now(self, callback: Callback, attempt: int = 1) -> None:
-        """Deliver and wait for the answer; retries follow by themselves."""
-        with self._at_once:
-            self._attempt(callback, attempt)
+        """Deliver and wait for the response; retries follow on another thread."""
+        with self._slots:
+            self._try_delivery(callback, attempt)
 
     def stop(self) -> None:
         self._stopped = True
 
-    def _attempt(self, callback: Callback, attempt: int) -> None:
+    def _try_delivery(self, callback: Callback, attempt: int) -> None:
         started, status, error = time.monotonic(), 0, ""
         headers = {"Content-Type": "application/json"} | callback.headers
         if self._stopped:
             return
         try:
             status = loopback.request(
-                "POST", callback.url, body=callback.stream or callback.body, headers=headers, timeout_s=RECEIVER_S
+                "POST", callback.url, body=callback.stream or callback.body, headers=headers, timeout_s=TIMEOUT_S
             )[0]
-        except loopback.NotLoopback as refused:
+        except loopback.NotLoopback as refusal:
             self._log.append(
-                "callback_refused", task_id=callback.task_id, url=callback.url, error=f"not loopback: {refused}"
+                "callback_refused", task_id=callback.task_id, url=callback.url, error=f"not loopback: {refusal}"
             )
             return
         except loopback.ERRORS as failure:

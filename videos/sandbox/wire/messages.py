@@ -1,4 +1,4 @@
-"""A request as it came, a reply and how it leaves, envelopes, and the provider's own sentences."""
+"""Requests, replies with their delivery options, envelopes, and the texts that kie.ai sends."""
 
 import gzip
 import itertools
@@ -35,7 +35,7 @@ _HUGE_BYTES = 200 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request; `path` without the query, and case does not matter in header names."""
+    """One request; `path` is without the query, and header names are case-insensitive."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ class Request:
         return parse_qs(self.query).get(name, [""])[0]
 
     def json(self) -> Any:
-        """The body; ValueError for anything but JSON."""
+        """The parsed body. Raises ValueError if it is not JSON."""
         try:
             return json.loads(self.body, parse_float=Decimal)
         except RecursionError:
@@ -56,19 +56,19 @@ class Request:
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """One answer and how it leaves: whole, late, cut short, or not at all."""
+    """One reply and how it is sent: completely, late, truncated, or not at all."""
 
     status: int = 200
     body: bytes = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None  # instead of the body
-    length: int | None = None  # promised; None: the body's own, or chunked for a stream
-    wait_s: float = 0.0  # wall seconds before the first byte
-    silent: bool = False  # closes without a byte
+    length: int | None = None  # the Content-Length if not that of the body; a stream without it is chunked
+    wait_s: float = 0.0  # real seconds before the first byte
+    silent: bool = False  # closes the connection without sending a byte
     reset: bool = False  # resets the connection after the body instead of ending it
-    cut: bool = False  # closes after the body whatever was promised
-    task_id: str = ""  # for the event log: whose file this is
+    cut: bool = False  # closes after the body, even if it is shorter than announced
+    task_id: str = ""  # for the event log: the task whose file this is
     file_sha256: str = ""
 
     @property
@@ -81,13 +81,13 @@ class Reply:
 
 @dataclass(eq=False)
 class Refused(Exception):
-    """The request ends here with this reply; nothing was created."""
+    """The request is refused with this reply; no task was created."""
 
     reply: Reply
 
 
 def number(value: Decimal) -> int | float:
-    """A decimal as JSON numbers go over the wire: 5000, 37.5."""
+    """A decimal as the number that is sent in JSON: 5000, 37.5."""
     return int(value) if value == int(value) else float(value)
 
 
@@ -96,7 +96,7 @@ def dump(value: Any) -> bytes:
 
 
 def envelope(code: int, msg: str, data: Any = None, *, status: int = 200) -> Reply:
-    """`{"code","msg","data"}`, over HTTP 200 as a rule."""
+    """`{"code","msg","data"}`, with HTTP 200 unless `status` says otherwise."""
     return Reply(status=status, body=dump({"code": code, "msg": msg, "data": data}))
 
 
@@ -113,7 +113,6 @@ def html(status: int, title: str) -> Reply:
 
 def huge(reply: Reply) -> Reply:
     """The same JSON, followed by 200 MB of blanks."""
-
     blanks = itertools.repeat(b" " * 65536, _HUGE_BYTES // 65536)
     return Reply(stream=itertools.chain([reply.body], blanks), length=len(reply.body) + _HUGE_BYTES)
 
@@ -124,5 +123,5 @@ def gzip_bomb(reply: Reply) -> Reply:
 
 
 def truncated(reply: Reply) -> Reply:
-    """Half of the body, as if that were all."""
+    """Half of the body, with a matching length."""
     return Reply(status=reply.status, body=reply.body[: len(reply.body) // 2])

@@ -1,4 +1,4 @@
-"""Which request bodies are right. The real sentences are unknown: these are neutral, rely on none of them."""
+"""Checks request bodies. The messages are not those of kie.ai, so clients must not rely on them."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ _URL_MAX = 2_048
 
 
 class Invalid(ValueError):
-    """The body is wrong; the text says which field."""
+    """The body is invalid; the message names the field."""
 
 
-def body_of(request: Request) -> Body:
-    """The JSON object a request carries."""
+def parse_body(request: Request) -> Body:
+    """The JSON object in the body of a request. Raises Invalid."""
     try:
         body = request.json()
     except ValueError:
@@ -35,37 +35,37 @@ def body_of(request: Request) -> Body:
 
 
 def check_generate(body: Body) -> Body:
-    """The body of generate with its defaults filled in; Invalid otherwise. Unknown fields pass."""
-    filled: Body = {"model": "veo3_fast", "resolution": "720p", "duration": 8} | _given(body)
-    # The older copies of the documentation say aspectRatio, and the real server took it.
+    """The body of generate with defaults filled in. Raises Invalid; unknown fields are accepted."""
+    filled: Body = {"model": "veo3_fast", "resolution": "720p", "duration": 8} | _without_nulls(body)
+    # Older documentation says aspectRatio, and kie.ai accepted it.
     old_aspect = filled.pop("aspectRatio", "16:9")
     filled.setdefault("aspect_ratio", old_aspect)
     _check_common(filled, _GENERATE)
     images = _count_images(filled)
     kind = filled.setdefault("generationType", FRAMES if images else TEXT)
     _check_choice(filled, "generationType", (TEXT, FRAMES, REFERENCE))
-    wrong = {
+    violations = {
         "imageUrls must hold 1 or 2 images": kind == FRAMES and images not in (1, 2),
         "imageUrls must hold 1 to 3 images": kind == REFERENCE and not images,
         "model must be veo3_fast or veo3_lite": kind == REFERENCE and filled["model"] == "veo3",
         "duration must be 8": kind == REFERENCE and filled["duration"] != 8,
     }
-    for rule, broken in wrong.items():
-        if broken:
+    for rule, is_violated in violations.items():
+        if is_violated:
             raise Invalid(f"{rule} for {kind}")
     return filled
 
 
 def check_extend(body: Body) -> Body:
-    """The body of extend with its defaults; whether the task may be extended is not asked here."""
-    filled: Body = {"model": "fast"} | _given(body)
+    """The body of extend with defaults filled in. Does not check whether the task can be extended."""
+    filled: Body = {"model": "fast"} | _without_nulls(body)
     _check_text(filled, "taskId", required=True)
     _check_common(filled, _EXTEND)
     return filled
 
 
 def check_4k(body: Body) -> Body:
-    filled: Body = {"index": 0} | _given(body)
+    filled: Body = {"index": 0} | _without_nulls(body)
     _check_text(filled, "taskId", required=True)
     _check_callback(filled)
     check_index(filled["index"])
@@ -73,17 +73,17 @@ def check_4k(body: Body) -> Body:
 
 
 def check_index(value: Any) -> None:
-    """Which of a task's videos is meant; ours have one."""
+    """Check which video of a task is requested; tasks here have only one, with index 0."""
     if type(value) not in (int, str) or not str(value).isdigit() or int(value):
         raise Invalid("index is out of range")
 
 
-def _given(body: Body) -> Body:
+def _without_nulls(body: Body) -> Body:
     return {key: value for key, value in body.items() if value is not None}
 
 
 def _check_common(body: Body, choices: dict[str, tuple[Any, ...]]) -> None:
-    """The fields of paid requests: the prompt, those with a choice of values, and the optional ones."""
+    """The fields of paid requests: the prompt, those with fixed choices, and the optional ones."""
     _check_text(body, "prompt", required=True)
     if len(body["prompt"]) > _PROMPT_MAX:
         raise Invalid("prompt is too long")

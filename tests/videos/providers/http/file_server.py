@@ -19,7 +19,7 @@ SIGNATURE = "X-Amz-Signature=canary-signature"
 ALLOW_LOOPBACK = AllowList.parse("127.0.0.1")
 
 LIMITS = FetchLimits(
-    max_bytes=1_000_000, connect_s=1, read_s=0.5, answer_s=1, total_s=3, min_bytes_per_s=1000, speed_window_s=0.4
+    max_bytes=1_000_000, connect_s=1, read_s=0.5, response_s=1, total_s=3, min_bytes_per_s=1000, speed_window_s=0.4
 )
 
 MP4 = {"Content-Type": "video/mp4", "ETag": ETAG}

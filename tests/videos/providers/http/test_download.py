@@ -134,5 +134,5 @@ def test_f47_headers_that_never_end_are_stopped_by_the_total_time() -> None:
     with serve(send_slowly(head, b"0")) as server:
         began = time.monotonic()
         with pytest.raises(TooSlow, match="total"):
-            download(server, limits=FetchLimits(read_s=0.5, answer_s=1, total_s=1))
+            download(server, limits=FetchLimits(read_s=0.5, response_s=1, total_s=1))
         assert time.monotonic() - began < 2

@@ -163,7 +163,7 @@ def test_f49_the_size_limit_includes_resumed_bytes() -> None:
 
 
 def test_f47_a_file_fast_enough_but_past_the_total_time_can_be_resumed() -> None:
-    limits = FetchLimits(read_s=0.5, answer_s=1, total_s=1, min_bytes_per_s=1000, speed_window_s=0.3)
+    limits = FetchLimits(read_s=0.5, response_s=1, total_s=1, min_bytes_per_s=1000, speed_window_s=0.3)
     behave = send_slowly(make_answer("200 OK", b"", length=len(CONTENT), headers=MP4), b"x" * 2000)
     with serve(behave) as server, pytest.raises(TooSlow) as caught:
         download(server, limits=limits)

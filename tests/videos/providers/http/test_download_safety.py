@@ -71,5 +71,5 @@ def test_a_fetch_leaves_no_thread_behind() -> None:
 def test_the_default_limits_fit_one_video() -> None:
     limits = FetchLimits()
     assert limits.max_bytes == 1 << 30
-    assert limits.answer_s < limits.total_s
+    assert limits.response_s < limits.total_s
     assert ipaddress.ip_address("127.0.0.1").is_loopback

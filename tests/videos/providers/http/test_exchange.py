@@ -16,7 +16,7 @@ from tests.videos.providers.kie_replies import CALLBACK, TASK, make_request
 from tests.videos.providers.loopback import Behaviour, answers_with, make_answer, reset_connection, serve
 from videos.providers.errors import NoAnswer, NotSent, Unconfirmed
 from videos.providers.http import exchange
-from videos.providers.http.exchange import AnswerLost, Bearer, Limits, Undelivered
+from videos.providers.http.exchange import Bearer, Limits, ResponseLost, Undelivered
 
 
 def test_f08_a_refused_connection_was_not_sent(closed_port: int, quick: Limits) -> None:
@@ -157,7 +157,7 @@ def test_f18_neither_key_nor_callback_address_is_in_logs_or_tracebacks(
 def test_undelivered_and_lost_are_told_apart(closed_port: int, quick: Limits) -> None:
     with pytest.raises(Undelivered):
         exchange.call("GET", f"http://127.0.0.1:{closed_port}", auth=Bearer(KEY), limits=quick)
-    with serve(reset_connection) as server, pytest.raises(AnswerLost):
+    with serve(reset_connection) as server, pytest.raises(ResponseLost):
         exchange.call("GET", server.url, auth=Bearer(KEY), limits=quick)
 
 

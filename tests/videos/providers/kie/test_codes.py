@@ -23,7 +23,7 @@ from videos.providers.errors import (
     Unavailable,
     Unconfirmed,
 )
-from videos.providers.http.exchange import Answer
+from videos.providers.http.exchange import ApiResponse
 from videos.providers.kie.client import Kie
 from videos.providers.kie.codes import MEANINGS, Call, Meaning, effective_code, make_error
 from videos.providers.kie.replies import parse_envelope
@@ -120,7 +120,7 @@ def expected(code: int, call: Call) -> type[ProviderError]:
 def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
     for status in range(100, 600):
         body = json.dumps(make_envelope(status, "text")).encode()
-        error = make_error(parse_envelope(Answer(status=status, body=body), scrub=str), call=call)
+        error = make_error(parse_envelope(ApiResponse(status=status, body=body), scrub=str), call=call)
         wanted = expected(status, call)
         if 300 <= status < 400:
             wanted = NotSent if call in PAID else NoAnswer
@@ -134,7 +134,7 @@ def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
 @pytest.mark.parametrize("call", Call)
 def test_every_http_status_without_an_envelope_is_mapped_and_never_a_refusal(call: Call) -> None:
     for status in range(100, 600):
-        error = make_error(parse_envelope(Answer(status=status, body=b"<html>"), scrub=str), call=call)
+        error = make_error(parse_envelope(ApiResponse(status=status, body=b"<html>"), scrub=str), call=call)
         wanted = expected(status, call)
         if call in PAID and status in (400, 422, 451, 505):
             wanted = Unconfirmed  # a page without an envelope is not the provider's verdict on a prompt
@@ -151,7 +151,7 @@ def test_every_http_status_without_an_envelope_is_mapped_and_never_a_refusal(cal
 def test_every_code_in_an_envelope_is_mapped(call: Call) -> None:
     for code in (*range(-1, 2), *range(100, 600), 999, 1000, 10**12):
         body = json.dumps(make_envelope(code, "text")).encode()
-        opened = parse_envelope(Answer(status=200, body=body), scrub=str)
+        opened = parse_envelope(ApiResponse(status=200, body=body), scrub=str)
         if code == 200:
             assert effective_code(opened) == 200
         else:

@@ -12,7 +12,7 @@ from tests.videos.providers.conftest import API, KEY, UPLOADS
 from tests.videos.providers.kie_replies import TASK, VIDEO, make_record, make_request
 from videos.providers.base import Report, ReportState
 from videos.providers.errors import AccessDenied, NoAnswer, NotSent, OutOfCredits, ProviderError, Refused, Unconfirmed
-from videos.providers.http.exchange import Answer
+from videos.providers.http.exchange import ApiResponse
 from videos.providers.kie.client import Kie
 
 T = TypeVar("T")
@@ -66,7 +66,10 @@ codes = st.sampled_from([200, 200, 200, 400, 401, 402, 404, 422, 429, 433, 451, 
 envelopes = st.fixed_dictionaries({"code": codes, "data": values}, optional={"msg": leaves, "taskId": leaves})
 bodies = envelopes.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
 answers = st.builds(
-    Answer, status=st.sampled_from([200] * 6 + [302, 400, 403, 429, 500, 505]), body=bodies, truncated=st.booleans()
+    ApiResponse,
+    status=st.sampled_from([200] * 6 + [302, 400, 403, 429, 500, 505]),
+    body=bodies,
+    truncated=st.booleans(),
 )
 
 
@@ -86,7 +89,7 @@ def asked(ask: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | 
 
 @settings(max_examples=150, deadline=None)
 @given(answers)
-def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(answer: Answer) -> None:
+def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(answer: ApiResponse) -> None:
     with patch("videos.providers.http.exchange.call", return_value=answer):
         for named in (
             asked(lambda: KIE.submit(make_request()), PAID),
@@ -99,7 +102,7 @@ def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(answer: Answ
 
 @settings(max_examples=150, deadline=None)
 @given(answers)
-def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: Answer) -> None:
+def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: ApiResponse) -> None:
     with patch("videos.providers.http.exchange.call", return_value=answer):
         report = asked(lambda: KIE.report(TASK), FREE)
         if report is not None:
@@ -119,7 +122,7 @@ def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: An
 @example({"createTime": 10**400, "creditsConsumed": 10**400, "errorCode": 10**400, "seeds": [10**400]})
 def test_any_change_to_a_good_record_still_gives_a_report(changes: dict[str, object]) -> None:
     body = json.dumps(make_record(**changes)).encode()
-    with patch("videos.providers.http.exchange.call", return_value=Answer(status=200, body=body)):
+    with patch("videos.providers.http.exchange.call", return_value=ApiResponse(status=200, body=body)):
         check(KIE.report(TASK))
 
 
