@@ -16,7 +16,7 @@ from billing.models import AlertDelivery
 from tests.clocks import ManualClock
 from tests.mail import free_port
 from tests.videos.notifications.delivery import SECRET, Kind, split_request
-from tests.videos.providers.loopback import Behaviour, answers_with, make_answer, reset_connection, serve
+from tests.videos.providers.loopback import Behaviour, make_http_response, reset_connection, respond_with, serve
 from videos.notifications import alert_delivery
 from videos.providers import standard_webhooks
 
@@ -43,7 +43,7 @@ def test_an_invalid_secret_is_refused_without_being_shown(secret: str) -> None:
 def test_an_alert_is_posted_signed_with_the_documented_fields(
     webhook: Callable[[str], None], manual_clock: ManualClock
 ) -> None:
-    with serve(answers_with("204 No Content")) as server:
+    with serve(respond_with("204 No Content")) as server:
         webhook(f"{server.url}/alerts?room=7")
         alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="full", reference="r")
         assert alert_delivery.deliver_due() == 1
@@ -74,16 +74,16 @@ def test_an_alert_is_posted_signed_with_the_documented_fields(
 
 
 def redirects(sock: Any, request: bytes) -> None:
-    sock.sendall(make_answer("302 Found", headers={"Location": "/elsewhere"}))
+    sock.sendall(make_http_response("302 Found", headers={"Location": "/elsewhere"}))
 
 
 @pytest.mark.parametrize(
     ("behave", "error"),
     [
-        (answers_with("500 Oops"), "it answered 500"),
+        (respond_with("500 Oops"), "it answered 500"),
         (redirects, "it answered 302"),
         (reset_connection, "the connection was reset"),
-        (answers_with("400 Bad", b"x" * 100_000), "it answered 400"),
+        (respond_with("400 Bad", b"x" * 100_000), "it answered 400"),
     ],
 )
 def test_a_refused_webhook_post_is_retried_with_the_same_id(
@@ -116,7 +116,7 @@ def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str],
 
 
 def test_a_webhook_that_answers_410_gets_no_retry(webhook: Callable[[str], None], manual_clock: ManualClock) -> None:
-    with serve(answers_with("410 Gone")) as server:
+    with serve(respond_with("410 Gone")) as server:
         webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         alert_delivery.deliver_due()
@@ -135,7 +135,7 @@ def test_deliveries_to_a_removed_webhook_are_given_up(webhook: Callable[[str], N
 
 
 def test_an_invalid_secret_sends_nothing(webhook: Callable[[str], None], settings: Settings) -> None:
-    with serve(answers_with("200 OK")) as server:
+    with serve(respond_with("200 OK")) as server:
         webhook(server.url)
         settings.ALERT_WEBHOOK_SECRET = ""
         alerts.raise_alert(Kind.STORAGE)

@@ -12,7 +12,7 @@ from billing.alerts import outbox as alert_outbox
 from billing.models import Alert, AlertDelivery
 from tests.mail import Mailbox
 from tests.videos.notifications.delivery import OLGA, split_request, subjects
-from tests.videos.providers.loopback import answers_with, serve
+from tests.videos.providers.loopback import respond_with, serve
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +30,7 @@ def test_a_test_alert_goes_to_every_address_and_prints_the_results(
     mail_server: Mailbox, webhook: Callable[[str], None], settings: Settings
 ) -> None:
     settings.COST_ALERT_EMAIL = [OLGA]
-    with serve(answers_with("200 OK")) as server:
+    with serve(respond_with("200 OK")) as server:
         webhook(server.url)
         code, said = send_test()
         assert code == 0
@@ -44,7 +44,7 @@ def test_a_test_alert_goes_to_every_address_and_prints_the_results(
 def test_a_test_alert_that_fails_is_reported_and_not_retried(
     mail_server: Mailbox, webhook: Callable[[str], None], settings: Settings
 ) -> None:
-    with serve(answers_with("500 Oops")) as server:
+    with serve(respond_with("500 Oops")) as server:
         webhook(server.url)
         code, said = send_test("--email", "otto@example.com", "--webhook")
     assert code == 1
@@ -59,7 +59,7 @@ def test_a_test_alert_can_go_to_one_address_only(mail_server: Mailbox, webhook: 
             text = part.get_content()
             assert "an operator sent a test to your address" in text
             assert "COST_ALERT_EMAIL" not in text
-    with serve(answers_with("200 OK")) as server:
+    with serve(respond_with("200 OK")) as server:
         webhook(server.url)
         assert send_test("--webhook")[0] == 0
     assert [message["To"] for message in mail_server.messages] == ["otto@example.com"]

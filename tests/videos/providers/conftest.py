@@ -25,5 +25,5 @@ def closed_port() -> int:
 
 
 @pytest.fixture
-def quick() -> exchange.Limits:
+def short_limits() -> exchange.Limits:
     return exchange.Limits(connect_s=1.0, read_s=0.5, total_s=1.0)

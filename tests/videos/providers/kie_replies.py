@@ -1,4 +1,4 @@
-"""Answers of kie.ai for `responses`, and a request to it."""
+"""Responses of kie.ai for the mock library `responses`, and a request to kie.ai."""
 
 import json
 
@@ -40,8 +40,8 @@ def make_envelope(code: object = 200, msg: str = "success", data: object = None)
     return {"code": code, "msg": msg, "data": data}
 
 
-def add_answer(call: tuple[str, str], body: object, *, status: int = 200) -> responses.BaseResponse:
-    """Add one answer to one call; a body of text or bytes is sent unchanged."""
+def add_response(call: tuple[str, str], body: object, *, status: int = 200) -> responses.BaseResponse:
+    """Add one response to a call; a body of text or bytes is sent unchanged."""
     method, url = call
     if isinstance(body, str | bytes):
         return responses.add(method, url, body=body, status=status, content_type="text/html")
@@ -51,7 +51,7 @@ def add_answer(call: tuple[str, str], body: object, *, status: int = 200) -> res
 
 
 def make_record(**changes: object) -> dict[str, object]:
-    """The real success of record-info, with changes to its `data`; `...` drops a key."""
+    """A recorded success of record-info, with changes to its `data`; `...` removes a key."""
     data: dict[str, object] = {
         "taskId": TASK,
         "paramJson": '{"aspectRatio":"16:9","enableFallback":false,"prompt":"A lighthouse at dusk"}',

@@ -1,4 +1,4 @@
-"""A server on a raw loopback socket with a given misbehaviour, which records what it receives."""
+"""A server on a loopback socket with a given behaviour, which records the requests."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ Behaviour = Callable[[socket.socket, bytes], None]
 
 
 class Loopback:
-    """Listens on 127.0.0.1; each connection is greeted, its request kept in `requests` and handed to `behave`."""
+    """Listens on 127.0.0.1; each connection gets the greeting, and its request is stored and passed to `behave`."""
 
     def __init__(self, behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.requests: list[bytes] = []
@@ -80,7 +80,7 @@ def serve(behave: Behaviour, *, tls: ssl.SSLContext | None = None, greeting: byt
 
 
 def read_request(sock: socket.socket) -> bytes:
-    """One request, head and body."""
+    """Read one request, head and body."""
     data = b""
     while b"\r\n\r\n" not in data:
         chunk = sock.recv(65536)
@@ -96,25 +96,25 @@ def read_request(sock: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def make_answer(
+def make_http_response(
     status: str, body: bytes = b"", *, headers: dict[str, str] | None = None, length: int | None = None
 ) -> bytes:
-    """An HTTP answer; `length` may be wrong, and a negative one is left out."""
+    """An HTTP response; `length` may be wrong, and no length is sent if it is negative."""
     lines = [f"HTTP/1.1 {status}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
-    stated = len(body) if length is None else length
-    if stated >= 0:
-        lines.append(f"Content-Length: {stated}")
+    stated_length = len(body) if length is None else length
+    if stated_length >= 0:
+        lines.append(f"Content-Length: {stated_length}")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def answers_with(status: str, body: bytes = b"", **kwargs: object) -> Behaviour:
-    """Sends this answer and closes the connection."""
-    data = make_answer(status, body, **kwargs)  # type: ignore[arg-type]
+def respond_with(status: str, body: bytes = b"", **kwargs: object) -> Behaviour:
+    """Send this response and close the connection."""
+    data = make_http_response(status, body, **kwargs)  # type: ignore[arg-type]
     return lambda sock, request: sock.sendall(data)
 
 
 def reset_connection(sock: socket.socket, request: bytes) -> None:
-    """Reads the request and resets the connection (RST)."""
+    """Reset the connection (RST) after the request."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()

@@ -1,4 +1,4 @@
-"""A bare client and a bare receiver: they follow kie.ai's documentation and use no code of this project."""
+"""A client and a callback receiver written from kie.ai's documentation, without code of this project."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ AGENT = "independent-client/1.0"
 
 
 class Kie:
-    """The provider as a client sees it."""
+    """A client of the provider."""
 
     def __init__(self, url: str, key: str = "sandbox") -> None:
         self.url = url
@@ -36,28 +36,28 @@ class Kie:
         return self.session.post(self.url + path, json=body, timeout=20, allow_redirects=False, **kwargs)
 
     def generate(self, prompt: str = "A quiet sea", **fields: Any) -> Json:
-        """The whole answer."""
+        """The parsed response."""
         return self.post("/api/v1/veo/generate", {"prompt": prompt, **fields}).json()
 
-    def task(self, prompt: str = "A quiet sea", **fields: Any) -> str:
+    def start_task(self, prompt: str = "A quiet sea", **fields: Any) -> str:
         """The id of an accepted task."""
-        answer = self.generate(prompt, **fields)
-        assert answer["code"] == 200, answer
-        return str(answer["data"]["taskId"])
+        response = self.generate(prompt, **fields)
+        assert response["code"] == 200, response
+        return str(response["data"]["taskId"])
 
-    def info(self, task_id: str) -> Json:
+    def record_info(self, task_id: str) -> Json:
         return self.get("/api/v1/veo/record-info", taskId=task_id).json()
 
-    def done(self, task_id: str) -> Json:
+    def wait_until_done(self, task_id: str) -> Json:
         """The record, once the task has ended."""
-        until = time.monotonic() + 20
-        while not (record := self.info(task_id)["data"]) or record["successFlag"] == 0:
-            assert time.monotonic() < until, record
+        deadline = time.monotonic() + 20
+        while not (record := self.record_info(task_id)["data"]) or record["successFlag"] == 0:
+            assert time.monotonic() < deadline, record
             time.sleep(0.05)
         return record
 
-    def file_of(self, task_id: str) -> str:
-        return str(self.done(task_id)["response"]["resultUrls"][0])
+    def result_url(self, task_id: str) -> str:
+        return str(self.wait_until_done(task_id)["response"]["resultUrls"][0])
 
     def credit(self) -> Any:
         return self.get("/api/v1/chat/credit").json()["data"]
@@ -65,6 +65,8 @@ class Kie:
 
 @dataclass
 class Received:
+    """One received callback."""
+
     path: str
     headers: dict[str, str]
     raw: bytes
@@ -76,7 +78,7 @@ class Received:
 
 
 def is_signed(call: Received, key: str) -> bool:
-    """Whether a callback has the signature of its task id."""
+    """True if a callback has a valid signature of its task id."""
     task_id = call.body["data"]["taskId"]
     message = f"{task_id}.{call.headers['X-Webhook-Timestamp']}".encode()
     expected = base64.b64encode(hmac.new(key.encode(), message, hashlib.sha256).digest()).decode()
@@ -111,9 +113,9 @@ class Receiver:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def wait(self, count: int = 1, within_s: float = 10) -> list[Received]:
-        until = time.monotonic() + within_s
+        deadline = time.monotonic() + within_s
         while len(self.received) < count:
-            assert time.monotonic() < until, f"{len(self.received)} of {count} callbacks"
+            assert time.monotonic() < deadline, f"{len(self.received)} of {count} callbacks"
             time.sleep(0.02)
         return self.received
 

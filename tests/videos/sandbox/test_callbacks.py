@@ -12,8 +12,8 @@ from videos.sandbox.wire.delivery import sign
 from videos.sandbox.wire.loopback import NotLoopback, loopback_address
 
 
-def test_a_success_calls_back_with_the_real_body(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    task_id = kie.task("A cat", callBackUrl=receiver.url)
+def test_a_success_calls_back_with_the_documented_body(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
+    task_id = kie.start_task("A cat", callBackUrl=receiver.url)
     call = receiver.wait()[0]
     assert call.path == "/callback/one/token-abcdef/"
     assert call.headers["Content-Type"] == "application/json"
@@ -21,7 +21,7 @@ def test_a_success_calls_back_with_the_real_body(sandbox: SandboxProcess, kie: K
     assert (call.body["code"], call.body["msg"]) == (200, "Veo3.1 video generated successfully.")
     data = call.body["data"]
     assert (data["taskId"], data["fallbackFlag"], data["info"]["resolution"]) == (task_id, False, "720p")
-    assert data["info"]["resultUrls"] == kie.done(task_id)["response"]["resultUrls"]
+    assert data["info"]["resultUrls"] == kie.wait_until_done(task_id)["response"]["resultUrls"]
     assert json.loads(data["promptJson"])["prompt"] == "A cat"
     logged = sandbox.wait_for("callback", task_id=task_id)[0]
     assert (logged["status"], logged["attempt"], logged["kind"]) == (200, 1, "genuine")
@@ -29,7 +29,7 @@ def test_a_success_calls_back_with_the_real_body(sandbox: SandboxProcess, kie: K
 
 
 def test_a_failure_calls_back_without_info(kie: Kie, receiver: Receiver) -> None:
-    task_id = kie.task("A cat [fail]", callBackUrl=receiver.url)
+    task_id = kie.start_task("A cat [fail]", callBackUrl=receiver.url)
     body = receiver.wait()[0].body
     assert body["code"] == 422
     assert body["msg"].startswith("Your request was rejected by Flow(failed).")
@@ -60,7 +60,7 @@ def test_signatures_match_the_known_vectors(key: str, task_id: str, at: int, sig
 
 def test_callbacks_are_signed_when_a_key_is_set(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
     sandbox.settings(hmac_key="secret")
-    kie.task(callBackUrl=receiver.url)
+    kie.start_task(callBackUrl=receiver.url)
     call = receiver.wait()[0]
     assert is_signed(call, "secret")
     assert abs(int(call.headers["X-Webhook-Timestamp"]) - time.time()) < 5
@@ -68,7 +68,7 @@ def test_callbacks_are_signed_when_a_key_is_set(sandbox: SandboxProcess, kie: Ki
 
 def test_a_callback_is_retried_three_times(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
     receiver.statuses = [500, 404, 202, 503, 500]
-    kie.task(callBackUrl=receiver.url)
+    kie.start_task(callBackUrl=receiver.url)
     for attempt in range(1, 5):
         sandbox.wait_for("callback", count=attempt)
         sandbox.advance(60)
@@ -77,9 +77,9 @@ def test_a_callback_is_retried_three_times(sandbox: SandboxProcess, kie: Kie, re
     assert len(receiver.received) == 4
 
 
-def test_a_retry_that_is_answered_200_is_the_last(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
+def test_retries_end_with_a_response_of_200(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
     receiver.statuses = [500]
-    kie.task(callBackUrl=receiver.url)
+    kie.start_task(callBackUrl=receiver.url)
     sandbox.wait_for("callback")
     sandbox.advance(6)
     sandbox.wait_for("callback", count=2)
@@ -91,8 +91,8 @@ def test_a_retry_that_is_answered_200_is_the_last(sandbox: SandboxProcess, kie: 
 @pytest.mark.parametrize(
     "url", ["http://192.0.2.1/x", "http://example.invalid/x", "https://127.0.0.1/x", "http://10.0.0.1:80/x"]
 )
-def test_an_address_beyond_this_machine_is_not_called(sandbox: SandboxProcess, kie: Kie, url: str) -> None:
-    task_id = kie.task(callBackUrl=url)
+def test_no_callback_is_sent_to_another_machine(sandbox: SandboxProcess, kie: Kie, url: str) -> None:
+    task_id = kie.start_task(callBackUrl=url)
     assert sandbox.wait_for("callback_refused")[0]["task_id"] == task_id
     assert sandbox.events("callback") == []
 
@@ -104,13 +104,13 @@ def test_an_address_that_is_not_loopback_is_refused(host: str) -> None:
 
 
 def test_an_attempt_without_a_receiver_is_logged_with_its_error(sandbox: SandboxProcess, kie: Kie) -> None:
-    kie.task(callBackUrl="http://127.0.0.1:9/nobody")
+    kie.start_task(callBackUrl="http://127.0.0.1:9/nobody")
     assert "ConnectionRefused" in sandbox.wait_for("callback")[0]["error"]
 
 
 def test_4k_calls_back_with_its_cost(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    task_id = kie.task()
-    kie.done(task_id)
+    task_id = kie.start_task()
+    kie.wait_until_done(task_id)
     kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id, "callBackUrl": receiver.url})
     sandbox.finish()
     body = receiver.wait()[0].body
@@ -120,9 +120,9 @@ def test_4k_calls_back_with_its_cost(sandbox: SandboxProcess, kie: Kie, receiver
 
 
 def test_4k_calls_back_a_failure_or_in_snake_case(sandbox: SandboxProcess, kie: Kie, receiver: Receiver) -> None:
-    first, second = kie.task(), kie.task()
-    kie.done(second)
-    kie.done(first)
+    first, second = kie.start_task(), kie.start_task()
+    kie.wait_until_done(second)
+    kie.wait_until_done(first)
     sandbox.set_faults("4k-fails=1", "callback-snake")
     for task_id in (first, second):
         kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id, "callBackUrl": receiver.url})

@@ -1,4 +1,4 @@
-"""Orders for faults: how they are written, how often they strike, and that each fault of the catalogue is played."""
+"""Orders for faults: their syntax, how often they strike, and that each fault of the catalogue is implemented."""
 
 import pytest
 
@@ -23,13 +23,14 @@ from videos.sandbox.faults.orders import BadOrder, FaultOrders, Order, parse
         ("fail-flag-3:It said: no", Order("fail-flag-3", arg="It said: no")),
     ],
 )
-def test_orders_are_read(text: str, order: Order) -> None:
+def test_orders_are_parsed(text: str, order: Order) -> None:
     assert parse(text) == order
     assert parse(str(order)) == order
 
 
 @pytest.mark.parametrize(
-    "text", ["", "no-such-fault", "drop-answer=", "drop-answer=x", "drop-answer@2", "Drop-Answer", "drop answer"]
+    "text",
+    ["", "no-such-fault", "drop-answer=", "drop-answer=x", "drop-answer@2", "Drop-Answer", "drop answer"],
 )
 def test_invalid_orders_are_refused(text: str) -> None:
     with pytest.raises(BadOrder):
@@ -37,29 +38,29 @@ def test_invalid_orders_are_refused(text: str) -> None:
 
 
 def test_the_same_seed_gives_the_same_faults() -> None:
-    def throws(seed: int) -> list[bool]:
-        book = FaultOrders(seed=seed, orders=[parse("no-callback@0.3"), parse("drop-answer@0.5")])
-        return [bool(book.strikes(name)) for _ in range(200) for name in ("no-callback", "drop-answer")]
+    def list_strikes(seed: int) -> list[bool]:
+        fault_orders = FaultOrders(seed=seed, orders=[parse("no-callback@0.3"), parse("drop-answer@0.5")])
+        return [bool(fault_orders.strikes(name)) for _ in range(200) for name in ("no-callback", "drop-answer")]
 
-    assert throws(7) == throws(7) != throws(8)
-    assert 40 < sum(throws(7)[::2]) < 80
+    assert list_strikes(7) == list_strikes(7) != list_strikes(8)
+    assert 40 < sum(list_strikes(7)[::2]) < 80
 
 
-def test_a_count_limits_and_a_key_keeps_the_answer() -> None:
-    book = FaultOrders(seed=1, orders=[parse("drop-answer=2"), parse("fail-flag-3@0.5")])
-    assert [bool(book.strikes("drop-answer")) for _ in range(4)] == [True, True, False, False]
-    first = [bool(book.strikes("fail-flag-3", key=str(n))) for n in range(50)]
-    assert first == [bool(book.strikes("fail-flag-3", key=str(n))) for n in range(50)]
+def test_a_count_limits_the_strikes_and_a_key_keeps_its_decision() -> None:
+    fault_orders = FaultOrders(seed=1, orders=[parse("drop-answer=2"), parse("fail-flag-3@0.5")])
+    assert [bool(fault_orders.strikes("drop-answer")) for _ in range(4)] == [True, True, False, False]
+    first = [bool(fault_orders.strikes("fail-flag-3", key=str(n))) for n in range(50)]
+    assert first == [bool(fault_orders.strikes("fail-flag-3", key=str(n))) for n in range(50)]
     assert {True, False} == set(first)
-    book.replace([])
-    assert not any(book.strikes("fail-flag-3", key=str(n)) for n in range(50))
+    fault_orders.replace([])
+    assert not any(fault_orders.strikes("fail-flag-3", key=str(n)) for n in range(50))
 
 
 def test_every_fault_of_the_catalogue_is_implemented() -> None:
     package = ROOT / "videos" / "sandbox"
     code = "".join(path.read_text() for path in package.rglob("*.py") if path.name != "catalogue.py")
-    built = {f"callback-{name}" for name in ("json-string", "bare-string", "unquoted-list")}
-    assert [name for name in sorted(NAMES - built) if f'"{name}"' not in code] == []
+    built_names = {f"callback-{name}" for name in ("json-string", "bare-string", "unquoted-list")}
+    assert [name for name in sorted(NAMES - built_names) if f'"{name}"' not in code] == []
     assert len(NAMES) == len(CATALOGUE)
     assert all(name in listing() for name in NAMES)
 

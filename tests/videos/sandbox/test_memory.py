@@ -1,4 +1,4 @@
-"""A sandbox with a memory is the same provider after a restart: tasks, files, money, and what was running."""
+"""A sandbox with --memory keeps its tasks, files, credits and running tasks across a restart."""
 
 import json
 import os
@@ -27,17 +27,17 @@ def test_a_restart_continues_with_all_tasks_files_and_credits(
 ) -> None:
     first = new_sandbox("--memory", str(file))
     kie = connect(first)
-    done = kie.task("A quiet sea")
-    url = kie.file_of(done)
+    done = kie.start_task("A quiet sea")
+    url = kie.result_url(done)
     content = kie.session.get(url, timeout=20).content
     assert kie.get("/api/v1/veo/get-1080p-video", taskId=done, index=0).json()["code"] != 200
-    longer = kie.task("Longer", callBackUrl=receiver.url)
-    parent = kie.task("Sea")
-    kie.done(parent)
+    longer = kie.start_task("Longer", callBackUrl=receiver.url)
+    parent = kie.start_task("Sea")
+    kie.wait_until_done(parent)
     first.settings(times_s=[600, 600, 600])
     extended = kie.post("/api/v1/veo/extend", {"taskId": parent, "prompt": "On"}).json()["data"]["taskId"]
-    running = kie.task("Still running", callBackUrl=receiver.url)
-    kie.done(longer)
+    running = kie.start_task("Still running", callBackUrl=receiver.url)
+    kie.wait_until_done(longer)
     first.prices(veo3_lite_720p=31)
     balance = first.balance()
     assert first.stop() == 0
@@ -46,32 +46,32 @@ def test_a_restart_continues_with_all_tasks_files_and_credits(
     second = new_sandbox("--memory", str(file), "--balance", "1")
     assert f"{balance} credits" in second.greeting
     kie = connect(second)
-    assert kie.info(done)["data"]["successFlag"] == 1
+    assert kie.record_info(done)["data"]["successFlag"] == 1
     again = kie.session.get(second.url + urlsplit(url).path, timeout=20)
     assert again.content == content
-    assert kie.info(running)["data"]["successFlag"] == 0
+    assert kie.record_info(running)["data"]["successFlag"] == 0
     received = len(receiver.received)
     second.advance(900)
-    assert kie.done(running)["successFlag"] == 1
+    assert kie.wait_until_done(running)["successFlag"] == 1
     receiver.wait(received + 1)
     assert receiver.received[-1].body["data"]["taskId"] == running
     assert kie.get("/api/v1/veo/get-1080p-video", taskId=done, index=0).json()["code"] == 200
-    kie.task("Lite", model="veo3_lite")
+    kie.start_task("Lite", model="veo3_lite")
     assert float(second.balance()) == float(balance) - 31
-    assert len(kie.done(extended)["response"]["fullResultUrls"]) == 1
+    assert len(kie.wait_until_done(extended)["response"]["fullResultUrls"]) == 1
 
 
 def test_an_accepted_task_survives_a_kill(new_sandbox: Start, connect: Connect, file: Path) -> None:
     first = new_sandbox("--memory", str(file))
-    task = connect(first).task()
-    until = time.monotonic() + 20
+    task = connect(first).start_task()
+    deadline = time.monotonic() + 20
     while not file.exists() or task not in file.read_text():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(first.pid, signal.SIGKILL)
     first.stop()
     second = new_sandbox("--memory", str(file))
-    assert connect(second).done(task)["successFlag"] == 1
+    assert connect(second).wait_until_done(task)["successFlag"] == 1
     assert second.balance() == "4940"
 
 
@@ -83,14 +83,14 @@ def test_an_unreadable_file_is_renamed(new_sandbox: Start, connect: Connect, fil
     assert file.with_suffix(".unreadable").read_text() == text
     kie = connect(process)
     assert kie.credit() == 5000
-    task = kie.task()
+    task = kie.start_task()
     assert process.stop() == 0
     assert [row["id"] for row in json.loads(file.read_text())["tasks"]] == [task]
 
 
 def test_a_reset_is_saved(new_sandbox: Start, connect: Connect, file: Path) -> None:
     process = new_sandbox("--memory", str(file))
-    connect(process).task()
+    connect(process).start_task()
     process.reset()
     assert process.stop() == 0
     assert json.loads(file.read_text())["tasks"] == []

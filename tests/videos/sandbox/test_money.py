@@ -1,4 +1,4 @@
-"""Credits: what is charged, when, and what is refunded."""
+"""Credits: which are charged, when, and which are refunded."""
 
 from decimal import Decimal
 
@@ -8,7 +8,7 @@ from tests.sandbox import SandboxProcess
 from tests.videos.sandbox.conftest import Kie
 
 
-def _moves(sandbox: SandboxProcess) -> list[tuple[str, str]]:
+def _balance_changes(sandbox: SandboxProcess) -> list[tuple[str, str]]:
     return [(row["why"], row["delta"]) for row in sandbox.events("balance")]
 
 
@@ -30,23 +30,23 @@ def _moves(sandbox: SandboxProcess) -> list[tuple[str, str]]:
 def test_the_price_is_charged_at_acceptance(
     sandbox: SandboxProcess, kie: Kie, fields: dict[str, str], price: int
 ) -> None:
-    kie.task(**fields)
+    kie.start_task(**fields)
     assert kie.credit() == 5000 - price
     assert [row["charged"] for row in sandbox.list_accepted()] == [str(price)]
-    assert _moves(sandbox) == [("charge", str(-price))]
+    assert _balance_changes(sandbox) == [("charge", str(-price))]
 
 
-def test_too_few_credits_are_402_and_create_nothing(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_too_few_credits_give_402_and_create_no_task(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.balance("59.99")
-    answer = kie.generate()
-    assert answer["code"] == 402
-    assert answer["msg"].startswith("Credits insufficient : Your current balance isn't enough")
+    response = kie.generate()
+    assert response["code"] == 402
+    assert response["msg"].startswith("Credits insufficient : Your current balance isn't enough")
     assert sandbox.read_state()["tasks"] == []
     assert sandbox.balance() == "59.99"
 
 
 @pytest.mark.parametrize(
-    ("charge", "failed", "left"),
+    ("charge", "failed", "balance"),
     [
         ("acceptance", "charged", "4940"),
         ("acceptance", "refunded", "5000"),
@@ -55,26 +55,26 @@ def test_too_few_credits_are_402_and_create_nothing(sandbox: SandboxProcess, kie
     ],
 )
 def test_the_cost_of_a_failed_task_is_a_setting(
-    sandbox: SandboxProcess, kie: Kie, charge: str, failed: str, left: str
+    sandbox: SandboxProcess, kie: Kie, charge: str, failed: str, balance: str
 ) -> None:
     sandbox.settings(charge=charge, failed=failed)
-    kie.done(kie.task("It will [fail]"))
-    assert sandbox.balance() == left
+    kie.wait_until_done(kie.start_task("It will [fail]"))
+    assert sandbox.balance() == balance
 
 
-def test_nothing_is_charged_before_success_if_so_set(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_nothing_is_charged_before_success_if_set(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(charge="success", times_s=[60, 60, 60])
-    task_id = kie.task()
+    task_id = kie.start_task()
     assert kie.credit() == 5000
     sandbox.finish()
-    kie.done(task_id)
+    kie.wait_until_done(task_id)
     assert kie.credit() == 4940
 
 
 def test_the_balance_runs_out_after_some_tasks(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.set_faults("balance-runs-out:2")
-    answers = [kie.generate()["code"] for _ in range(4)]
-    assert answers == [200, 200, 402, 402]
+    codes = [kie.generate()["code"] for _ in range(4)]
+    assert codes == [200, 200, 402, 402]
     assert kie.credit() == 0
     sandbox.balance(100)
     sandbox.set_faults()
@@ -83,14 +83,14 @@ def test_the_balance_runs_out_after_some_tasks(sandbox: SandboxProcess, kie: Kie
 
 def test_the_log_of_balance_changes_adds_up(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(failed="refunded")
-    task_id = kie.task()
-    kie.done(task_id)
-    kie.done(kie.task("[fail]"))
+    task_id = kie.start_task()
+    kie.wait_until_done(task_id)
+    kie.wait_until_done(kie.start_task("[fail]"))
     kie.get("/api/v1/veo/get-1080p-video", taskId=task_id)
     kie.post("/api/v1/veo/get-4k-video", {"taskId": task_id})
     kie.post("/api/v1/veo/extend", {"taskId": "0" * 32, "prompt": "x"})
     sandbox.finish()
-    deltas = sum(Decimal(delta) for _, delta in _moves(sandbox))
+    deltas = sum(Decimal(delta) for _, delta in _balance_changes(sandbox))
     assert Decimal(5000) + deltas == Decimal(sandbox.balance()) == 5000 - 60 - 5 - 120
     kinds = [row["kind"] for row in sandbox.list_accepted()]
     assert kinds == ["generate", "generate", "upgrade-1080p", "upgrade-4k"]

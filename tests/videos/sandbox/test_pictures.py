@@ -13,13 +13,13 @@ from videos.sandbox.pictures import caption, scene
 from videos.sandbox.pictures.drawing import FPS, draw
 from videos.sandbox.video_spec import VideoSpec
 
-# Two seconds on a quiet core; the machine that tests is seldom quiet.
-MOST_CPU_S = 4.0
+# It takes two seconds on an idle core; test machines are rarely idle.
+MAX_CPU_S = 4.0
 
 
 def _spec(prompt: str, **other: object) -> VideoSpec:
-    usual = {"aspect": "16:9", "resolution": "720p", "duration_s": 4, "seed": 12345, "mark": ""}
-    return VideoSpec(**{"prompt": prompt, **usual, **other})  # type: ignore[arg-type]
+    defaults = {"aspect": "16:9", "resolution": "720p", "duration_s": 4, "seed": 12345, "mark": ""}
+    return VideoSpec(**{"prompt": prompt, **defaults, **other})  # type: ignore[arg-type]
 
 
 def _frames(tmp_path: Path, spec: VideoSpec) -> list[Image.Image]:
@@ -29,15 +29,15 @@ def _frames(tmp_path: Path, spec: VideoSpec) -> list[Image.Image]:
         return [frame.to_image() for frame in container.decode(video=0)]  # type: ignore[no-untyped-call]
 
 
-def _difference(one: Image.Image, other: Image.Image) -> float:
-    return sum(ImageStat.Stat(ImageChops.difference(one, other)).mean)
+def _difference(first: Image.Image, second: Image.Image) -> float:
+    return sum(ImageStat.Stat(ImageChops.difference(first, second)).mean)
 
 
 def test_eight_seconds_of_720p_are_drawn_quickly_and_play(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
-    began = time.process_time()
+    started = time.process_time()
     draw(path, _spec("Neon city street in the rain at night", duration_s=8))
-    assert time.process_time() - began < MOST_CPU_S
+    assert time.process_time() - started < MAX_CPU_S
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.codec_context.name, video.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -64,10 +64,10 @@ def test_every_place_moves(tmp_path: Path, prompt: str, aspect: str) -> None:
     frames = _frames(tmp_path, _spec(prompt, aspect=aspect, duration_s=1))
     assert frames[0].size == ((1280, 720) if aspect == "16:9" else (720, 1280))
     assert _difference(frames[0], frames[-1]) > 1
-    assert all(_difference(one, two) > 0.05 for one, two in pairwise(frames[10:16]))
-    bright = ImageStat.Stat(frames[len(frames) // 2].convert("L"))
-    assert 15 < bright.mean[0] < 235
-    assert bright.stddev[0] > 10
+    assert all(_difference(first, second) > 0.05 for first, second in pairwise(frames[10:16]))
+    statistics = ImageStat.Stat(frames[len(frames) // 2].convert("L"))
+    assert 15 < statistics.mean[0] < 235
+    assert statistics.stddev[0] > 10
 
 
 def test_the_prompt_is_in_the_lower_third(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_prompt_is_in_the_lower_third(tmp_path: Path) -> None:
     assert sum(brightest[1]) > 200
 
 
-def test_the_same_video_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_does_not(tmp_path: Path) -> None:
     def content(seed: int) -> bytes:
         path = tmp_path / f"{seed}.mp4"
         draw(path, _spec("hills", seed=seed, duration_s=1))
@@ -97,9 +97,9 @@ def test_the_same_video_is_the_same_to_the_last_byte_and_another_seed_is_not(tmp
         ("Snow on the mountain, bright noon", "peaks", "day", "snow"),
     ],
 )
-def test_words_choose_the_scene(prompt: str, place: str, hour: str, weather: str) -> None:
-    found = scene.read_scene(prompt, seed=1)
-    assert (found.place, found.hour, found.weather) == (place, hour, weather)
+def test_words_of_the_prompt_choose_the_scene(prompt: str, place: str, hour: str, weather: str) -> None:
+    result = scene.read_scene(prompt, seed=1)
+    assert (result.place, result.hour, result.weather) == (place, hour, weather)
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_any_prompt_can_be_drawn(text: str) -> None:
 
 
 def test_long_prompts_end_in_an_ellipsis_and_chinese_breaks_anywhere() -> None:
-    long = caption.wrap_lines("A very long prompt that goes on and on " * 20, size=34, width=900)
-    assert len(long) == 3
-    assert long[-1].endswith("…")
+    english = caption.wrap_lines("A very long prompt that goes on and on " * 20, size=34, width=900)
+    assert len(english) == 3
+    assert english[-1].endswith("…")
     chinese = caption.wrap_lines("黄昏的灯塔，海浪拍岸，镜头缓缓推进。" * 3, size=34, width=600)
     assert len(chinese) == 3
     assert all("�" not in line for line in chinese)

@@ -1,4 +1,4 @@
-"""The sandbox as a process: how it is started, controlled, watched and stopped."""
+"""The sandbox as a process: how it is started, controlled, monitored and stopped."""
 
 import json
 import os
@@ -35,13 +35,13 @@ def test_the_greeting_is_one_line_with_the_address(new_sandbox: Start) -> None:
 
 
 def test_another_key_is_not_printed(new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]) -> None:
-    process = new_sandbox("--api-key", "very-own-key")
-    assert "very-own-key" not in process.greeting
+    process = new_sandbox("--api-key", "another-key")
+    assert "another-key" not in process.greeting
     kie = connect(process)
     assert kie.get("/api/v1/chat/credit").json()["code"] == 401
-    kie.session.headers["Authorization"] = "Bearer very-own-key"
+    kie.session.headers["Authorization"] = "Bearer another-key"
     assert kie.credit() == 5000
-    assert "very-own-key" not in json.dumps(process.read_state())
+    assert "another-key" not in json.dumps(process.read_state())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -50,12 +50,12 @@ def test_signals_stop_it_cleanly_while_a_file_is_served(
 ) -> None:
     process = new_sandbox("--fault", "slow-loris:5")
     kie = connect(process)
-    url = kie.file_of(kie.task())
+    url = kie.result_url(kie.start_task())
     with kie.session.get(url, stream=True, timeout=30):
         os.kill(process.pid, number)
-        began = time.monotonic()
+        started = time.monotonic()
         assert process.stop() == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - started < 5
 
 
 def test_it_stops_when_standard_input_ends(new_sandbox: Start) -> None:
@@ -67,17 +67,17 @@ def test_it_stops_when_standard_input_ends(new_sandbox: Start) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.com"])
 def test_it_listens_on_loopback_only(host: str) -> None:
-    done = _run("--host", host)
-    assert done.returncode == 2
-    assert "is not a loopback address" in done.stderr
+    result = _run("--host", host)
+    assert result.returncode == 2
+    assert "is not a loopback address" in result.stderr
 
 
 def test_a_port_in_use_is_reported_in_a_sentence() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = _run("--port", str(taken.getsockname()[1]))
-    assert done.returncode == 1
-    assert "Is another one running? --port 0 takes a free port." in done.stderr
-    assert "Traceback" not in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as used_socket:
+        result = _run("--port", str(used_socket.getsockname()[1]))
+    assert result.returncode == 1
+    assert "Is another one running? --port 0 takes a free port." in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_a_port_in_use_is_reported_in_a_sentence() -> None:
         ("--film", "x"),
     ],
 )
-def test_wrong_options_are_refused(options: tuple[str, ...]) -> None:
-    done = _run(*options)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
+def test_invalid_options_are_refused(options: tuple[str, ...]) -> None:
+    result = _run(*options)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
 
 
 def test_help_and_the_list_of_faults_explain_the_orders() -> None:
-    shown = _run("--help").stdout
-    for word in (
+    help_text = _run("--help").stdout
+    for text in (
         "[refuse]",
         "[fail]",
         "[lost]",
@@ -107,7 +107,7 @@ def test_help_and_the_list_of_faults_explain_the_orders() -> None:
         "window of 20 requests",
         "default 8,12,20",
     ):
-        assert word in shown
+        assert text in help_text
     listed = _run("--list-faults").stdout
     assert "F09" in listed
     assert len(listed.splitlines()) > 100
@@ -131,9 +131,9 @@ def test_events_are_appended_to_a_file(
     path = tmp_path / "truth.jsonl"
     path.write_text('{"event": "older"}\n')
     process = new_sandbox("--truth", str(path))
-    connect(process).task("A cat")
+    connect(process).start_task("A cat")
     process.reset()
-    connect(process).task("A dog")
+    connect(process).start_task("A dog")
     events = process.read_state()["events"]
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["older", "balance", "submission", "reset", "balance", "submission"]
@@ -142,33 +142,33 @@ def test_events_are_appended_to_a_file(
     assert rows[2]["body"] == {"prompt": "A cat"}
 
 
-def test_speed_shortens_a_task_and_the_wire_has_real_times(
+def test_speed_shortens_a_task_and_records_have_real_times(
     new_sandbox: Start, connect: Callable[[SandboxProcess], Kie]
 ) -> None:
     process = new_sandbox("--speed", "100", times="60,60,60")
     kie = connect(process)
-    began = time.time()
-    record = kie.done(kie.task())
-    assert time.time() - began < 5
-    assert abs(record["createTime"] / 1000 - began) < 3
+    started = time.time()
+    record = kie.wait_until_done(kie.start_task())
+    assert time.time() - started < 5
+    assert abs(record["createTime"] / 1000 - started) < 3
     assert abs(record["completeTime"] / 1000 - time.time()) < 3
 
 
 def test_reset_clears_everything(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.set_faults("down@0")
     sandbox.settings(hmac_key="x", failed="refunded")
-    task_id = kie.task()
+    task_id = kie.start_task()
     sandbox.prices(extend_fast=1)
     sandbox.reset()
-    truth = sandbox.read_state()
-    assert (truth["events"], truth["requests"], truth["tasks"], truth["balance"]) == ([], {}, [], "5000")
-    assert kie.info(task_id)["msg"] == "record is null"
+    state = sandbox.read_state()
+    assert (state["events"], state["requests"], state["tasks"], state["balance"]) == ([], {}, [], "5000")
+    assert kie.record_info(task_id)["msg"] == "record is null"
     assert requests.get(sandbox.url + "/_sandbox/faults", timeout=10).json()["faults"] == []
 
 
 def test_requests_are_counted_by_path(sandbox: SandboxProcess, kie: Kie) -> None:
-    task_id = kie.task()
-    kie.session.get(kie.file_of(task_id), timeout=60)
+    task_id = kie.start_task()
+    kie.session.get(kie.result_url(task_id), timeout=60)
     requested = sandbox.read_state()["requests"]
     assert requested["POST /api/v1/veo/generate"] == 1
     assert requested["GET /api/v1/veo/record-info"] >= 1
@@ -194,21 +194,21 @@ def test_requests_are_counted_by_path(sandbox: SandboxProcess, kie: Kie) -> None
     ],
 )
 def test_invalid_controls_are_http_400(sandbox: SandboxProcess, control: str, body: object) -> None:
-    reply = requests.post(f"{sandbox.url}/_sandbox/{control}", json=body, timeout=10)
-    assert reply.status_code == 400
-    assert reply.json()["error"]
+    response = requests.post(f"{sandbox.url}/_sandbox/{control}", json=body, timeout=10)
+    assert response.status_code == 400
+    assert response.json()["error"]
 
 
 def test_an_unknown_control_answers_with_the_known_ones(sandbox: SandboxProcess) -> None:
-    reply = requests.get(sandbox.url + "/_sandbox/nothing", timeout=10)
-    assert reply.status_code == 404
-    assert "POST faults" in reply.json()["controls"]
+    response = requests.get(sandbox.url + "/_sandbox/nothing", timeout=10)
+    assert response.status_code == 404
+    assert "POST faults" in response.json()["controls"]
 
 
-def test_sixty_tasks_run_at_once(sandbox: SandboxProcess, kie: Kie) -> None:
+def test_sixty_tasks_run_concurrently(sandbox: SandboxProcess, kie: Kie) -> None:
     sandbox.settings(film="quick")
-    for round_of in range(3):
-        ids = {kie.task(f"video {round_of}.{number}") for number in range(20)}
+    for batch in range(3):
+        ids = {kie.start_task(f"video {batch}.{number}") for number in range(20)}
         assert len(ids) == 20
         sandbox.advance(11)
     sandbox.finish()

@@ -1,4 +1,4 @@
-"""A file server on the loopback that serves ranges, and downloads from it."""
+"""A loopback file server that supports ranges, and a function that downloads from it."""
 
 import io
 import re
@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any
 
-from tests.videos.providers.loopback import Behaviour, Loopback, make_answer
+from tests.videos.providers.loopback import Behaviour, Loopback, make_http_response
 from videos.providers.http.addresses import AllowList
 from videos.providers.http.download import FetchLimits, FetchResult, fetch
 
@@ -35,27 +35,27 @@ def range_server(content: bytes = CONTENT, etag: str = ETAG) -> Behaviour:
     """A correct file server: ranges, If-Range, 416."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
-        asked = re.search(rb"\r\nRange: bytes=(\d+)-\r\n", request)
+        byte_range = re.search(rb"\r\nRange: bytes=(\d+)-\r\n", request)
         match = re.search(rb"\r\nIf-Range: ([^\r]+)\r\n", request)
         headers = {"Content-Type": "video/mp4", "ETag": etag}
-        if asked is None or (match and match[1].decode() != etag):
-            sock.sendall(make_answer("200 OK", content, headers=headers))
+        if byte_range is None or (match and match[1].decode() != etag):
+            sock.sendall(make_http_response("200 OK", content, headers=headers))
             return
-        start = int(asked[1])
+        start = int(byte_range[1])
         if start >= len(content):
-            data = make_answer(
+            data = make_http_response(
                 "416 Range Not Satisfiable", headers=headers | {"Content-Range": f"bytes */{len(content)}"}
             )
         else:
             span = f"bytes {start}-{len(content) - 1}/{len(content)}"
-            data = make_answer("206 Partial Content", content[start:], headers=headers | {"Content-Range": span})
+            data = make_http_response("206 Partial Content", content[start:], headers=headers | {"Content-Range": span})
         sock.sendall(data)
 
     return behave
 
 
 def send_slowly(head: bytes, part: bytes) -> Behaviour:
-    """Sends `part` every 0.2 s: one byte in five seconds at the scale of the tests' limits."""
+    """Send `part` every 0.2 s, which is below the minimum speed if it is short."""
 
     def behave(sock: socket.socket, request: bytes) -> None:
         sock.sendall(head)

@@ -1,4 +1,4 @@
-"""Where results may be fetched from: 150 ways to write a private address, and the few public ones."""
+"""Where results may be downloaded from: many ways to write a private address, and the public ones."""
 
 import ipaddress
 
@@ -32,7 +32,7 @@ PUBLIC = ["1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "
 
 
 @pytest.mark.parametrize("text", PRIVATE)
-def test_f46_no_private_reserved_or_wrapping_address_is_public(text: str) -> None:
+def test_f46_private_reserved_and_embedding_addresses_are_not_public(text: str) -> None:
     assert not is_public(ipaddress.ip_address(text))
     with pytest.raises(ForbiddenAddress):
         check_addresses(parse_url("https://results.test/v.mp4"), [ipaddress.ip_address(text)], ALLOW_NONE)
@@ -101,8 +101,8 @@ def test_f46_urls_that_parsers_might_read_differently_are_refused(url: str) -> N
     ],
 )
 def test_a_plain_url_is_split_into_its_parts(url: str, host: str, port: int, target: str) -> None:
-    place = parse_url(url)
-    assert (place.host, place.port, place.target) == (host, port, target)
+    parsed = parse_url(url)
+    assert (parsed.host, parsed.port, parsed.target) == (host, port, target)
 
 
 def test_a_parsed_url_does_not_show_path_and_query() -> None:
@@ -116,10 +116,10 @@ def test_f46_public_hosts_are_fetched_only_over_https_on_port_443(url: str) -> N
         check_addresses(parse_url(url), [ipaddress.ip_address("1.1.1.1")], ALLOW_NONE)
 
 
-# What the operator allows.
+# The allow list of the operator.
 
 
-def test_the_allow_list_is_read_from_one_line() -> None:
+def test_the_allow_list_is_parsed() -> None:
     allow = AllowList.parse(" files.lan, 127.0.0.1,10.1.0.0/16 [::1] fd00::/8, FILES2.lan. ")
     assert allow.hosts == {"files.lan", "files2.lan"}
     assert [str(network) for network in allow.networks] == ["127.0.0.1/32", "10.1.0.0/16", "::1/128", "fd00::/8"]
@@ -133,7 +133,7 @@ def test_an_invalid_entry_of_the_allow_list_is_named(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "address", "good"),
+    ("url", "address", "is_allowed"),
     [
         ("http://127.0.0.1:8001/v", "127.0.0.1", True),
         ("https://127.0.0.1/v", "127.0.0.1", True),
@@ -143,14 +143,14 @@ def test_an_invalid_entry_of_the_allow_list_is_named(text: str) -> None:
         ("http://other.lan:9000/v", "192.168.1.5", False),
         ("http://10.1.2.3/v", "10.1.2.3", True),
         ("http://10.2.2.3/v", "10.2.2.3", False),
-        ("http://evil.test:80/v", "10.1.0.1", True),  # its address is what was allowed
+        ("http://evil.test:80/v", "10.1.0.1", True),  # allowed because of its address
         ("http://[::1]:80/v", "::1", False),
         ("http://[::1]:80/v", "::ffff:127.0.0.1", False),
     ],
 )
-def test_allowed_hosts_may_use_http_and_any_port(url: str, address: str, good: bool) -> None:
+def test_allowed_hosts_may_use_http_and_any_port(url: str, address: str, is_allowed: bool) -> None:
     allow = AllowList.parse("127.0.0.1, files.lan, 10.1.0.0/16")
-    if good:
+    if is_allowed:
         check_addresses(parse_url(url), [ipaddress.ip_address(address)], allow)
     else:
         with pytest.raises(ForbiddenAddress):
@@ -163,5 +163,5 @@ def test_an_allowed_and_a_public_address_together_are_not_fetched_over_http() ->
         check_addresses(parse_url("http://mixed.test/"), addresses, AllowList.parse("127.0.0.1"))
 
 
-def test_f46_there_are_more_than_sixty_vectors() -> None:
+def test_f46_there_are_at_least_140_test_addresses() -> None:
     assert len(set(PRIVATE)) + len(set(DISGUISED)) + len(set(MALFORMED)) >= 140

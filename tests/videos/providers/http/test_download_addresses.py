@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.videos.providers.http.file_server import ALLOW_LOOPBACK, CONTENT, ETAG, LIMITS, MP4, download, range_server
-from tests.videos.providers.loopback import answers_with, make_answer, serve
+from tests.videos.providers.loopback import make_http_response, respond_with, serve
 from videos.providers.http.addresses import AllowList
 from videos.providers.http.download import fetch
 from videos.providers.http.download_errors import (
@@ -24,24 +24,24 @@ from videos.providers.http.download_errors import (
 )
 
 
-def resolver(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> list[str]:
+def fake_resolver(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> list[str]:
     """Make names resolve to these addresses, each time to the next one; returns the list of resolved names."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
+    resolved_names: list[str] = []
+    original = socket.getaddrinfo
 
     def resolve(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
         if host not in names:
-            return real(host, port, *args, **kwargs)
-        asked.append(host)
-        answers = names[host]
-        addresses = (answers.pop(0) if len(answers) > 1 else answers[0]).split()
+            return original(host, port, *args, **kwargs)
+        resolved_names.append(host)
+        results = names[host]
+        addresses = (results.pop(0) if len(results) > 1 else results[0]).split()
         return [
             (socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
             for address in addresses
         ]
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return asked
+    return resolved_names
 
 
 @pytest.mark.parametrize(
@@ -49,51 +49,51 @@ def resolver(monkeypatch: pytest.MonkeyPatch, names: dict[str, list[str]]) -> li
     ["127.0.0.1", "localhost", "[::1]", "169.254.169.254", "metadata.test", "2130706433", "0x7f.1", "a@127.0.0.1"],
 )
 def test_f46_a_private_address_is_refused_before_any_connection(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver(monkeypatch, {"metadata.test": ["169.254.169.254"], "localhost": ["127.0.0.1 ::1"]})
-    dialled: list[object] = []
-    monkeypatch.setattr(socket.socket, "connect", lambda self, address: dialled.append(address))
+    fake_resolver(monkeypatch, {"metadata.test": ["169.254.169.254"], "localhost": ["127.0.0.1 ::1"]})
+    connected: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: connected.append(address))
     for scheme in ("http", "https"):
         with pytest.raises(ForbiddenAddress):
             fetch(f"{scheme}://{host}/v.mp4", into=io.BytesIO(), limits=LIMITS, allow=AllowList())
-    assert dialled == []
+    assert connected == []
 
 
 def test_f46_a_name_with_one_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver(monkeypatch, {"results.test": ["1.1.1.1 10.0.0.1", "1.1.1.1 ::ffff:10.0.0.1", "64:ff9b::a00:1"]})
-    dialled: list[object] = []
-    monkeypatch.setattr(socket.socket, "connect", lambda self, address: dialled.append(address))
+    fake_resolver(monkeypatch, {"results.test": ["1.1.1.1 10.0.0.1", "1.1.1.1 ::ffff:10.0.0.1", "64:ff9b::a00:1"]})
+    connected: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: connected.append(address))
     for _ in range(3):
         with pytest.raises(ForbiddenAddress):
             fetch("https://results.test/v.mp4", into=io.BytesIO(), limits=LIMITS, allow=AllowList())
-    assert dialled == []
+    assert connected == []
 
 
 def test_f46_a_name_is_resolved_once_and_the_checked_address_is_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked = resolver(monkeypatch, {"rebind.test": ["127.0.0.1", "127.0.0.2"]})
-    dialled: list[Any] = []
-    real = socket.socket.connect
+    resolved_names = fake_resolver(monkeypatch, {"rebind.test": ["127.0.0.1", "127.0.0.2"]})
+    connected: list[Any] = []
+    original = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:
-        dialled.append(address)
-        real(self, address)
+        connected.append(address)
+        original(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
-    with serve(answers_with("200 OK", CONTENT, headers=MP4)) as server:
+    with serve(respond_with("200 OK", CONTENT, headers=MP4)) as server:
         url = f"http://rebind.test:{server.port}/v.mp4"
         into = io.BytesIO()
         assert fetch(url, into=into, limits=LIMITS, allow=ALLOW_LOOPBACK).complete
-        assert (asked, [address[0] for address in dialled]) == (["rebind.test"], ["127.0.0.1"])
+        assert (resolved_names, [address[0] for address in connected]) == (["rebind.test"], ["127.0.0.1"])
         assert f"Host: rebind.test:{server.port}".encode() in server.requests[0]
         with pytest.raises(ForbiddenAddress, match=r"127\.0\.0\.2"):
             fetch(url, into=into, limits=LIMITS, allow=ALLOW_LOOPBACK)
-        assert len(dialled) == 1
+        assert len(connected) == 1
 
 
 def test_f46_a_name_that_changes_its_address_between_redirects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    resolver(monkeypatch, {"rebind.test": ["127.0.0.1", "127.0.0.2"]})
-    with serve(answers_with("302 Found", headers={"Location": "/again"})) as server:
+    fake_resolver(monkeypatch, {"rebind.test": ["127.0.0.1", "127.0.0.2"]})
+    with serve(respond_with("302 Found", headers={"Location": "/again"})) as server:
         with pytest.raises(ForbiddenAddress):
             fetch(f"http://rebind.test:{server.port}/", into=io.BytesIO(), limits=LIMITS, allow=ALLOW_LOOPBACK)
         assert len(server.requests) == 1
@@ -111,21 +111,21 @@ def test_f46_a_name_that_changes_its_address_between_redirects_is_refused(monkey
 )  # fmt: skip
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_f46_a_redirect_to_a_forbidden_address_is_refused(location: str, status: int) -> None:
-    with serve(answers_with(f"{status} Moved", headers={"Location": location})) as server:
+    with serve(respond_with(f"{status} Moved", headers={"Location": location})) as server:
         with pytest.raises(ForbiddenAddress):
             download(server)
         assert len(server.requests) == 1
 
 
 def test_three_redirects_are_followed_and_a_fourth_is_not() -> None:
-    def moves(sock: socket.socket, request: bytes) -> None:
-        left = int(request.split(b" ")[1].lstrip(b"/"))
-        if left:
-            sock.sendall(make_answer("302 Found", headers={"Location": f"/{left - 1}"}))
+    def redirect(sock: socket.socket, request: bytes) -> None:
+        remaining = int(request.split(b" ")[1].lstrip(b"/"))
+        if remaining:
+            sock.sendall(make_http_response("302 Found", headers={"Location": f"/{remaining - 1}"}))
         else:
-            sock.sendall(make_answer("200 OK", CONTENT, headers=MP4))
+            sock.sendall(make_http_response("200 OK", CONTENT, headers=MP4))
 
-    with serve(moves) as server:
+    with serve(redirect) as server:
         assert download(server, "/3")[1] == CONTENT
         assert len(server.requests) == 4
         with pytest.raises(Interrupted, match="redirects"):
@@ -138,7 +138,7 @@ def test_three_redirects_are_followed_and_a_fourth_is_not() -> None:
 def test_a_redirect_keeps_the_range() -> None:
     def behave(sock: socket.socket, request: bytes) -> None:
         if request.startswith(b"GET /start"):
-            sock.sendall(make_answer("307 Moved", headers={"Location": "/film"}))
+            sock.sendall(make_http_response("307 Moved", headers={"Location": "/video"}))
         else:
             range_server()(sock, request)
 
@@ -148,13 +148,13 @@ def test_a_redirect_keeps_the_range() -> None:
 
 
 def test_a_redirect_without_a_location_is_an_interruption() -> None:
-    with serve(answers_with("302 Found")) as server, pytest.raises(Interrupted, match="nowhere"):
+    with serve(respond_with("302 Found")) as server, pytest.raises(Interrupted, match="nowhere"):
         download(server)
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]]:
-    """Makes (the server's, the client's) contexts for a certificate of a name."""
+    """A function that makes the TLS contexts of server and client for a certificate with this name."""
 
     def contexts(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -188,26 +188,26 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[ssl.S
 def test_the_name_is_kept_for_tls_while_the_checked_address_is_connected_to(
     tls: Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = resolver(monkeypatch, {"results.test": ["127.0.0.1"]})
-    theirs, ours = tls("results.test")
-    greeted: list[str | None] = []
-    theirs.sni_callback = lambda sock, name, context: greeted.append(name)
-    with serve(answers_with("200 OK", CONTENT, headers=MP4), tls=theirs) as server:
+    resolved_names = fake_resolver(monkeypatch, {"results.test": ["127.0.0.1"]})
+    server_context, client_context = tls("results.test")
+    received_names: list[str | None] = []
+    server_context.sni_callback = lambda sock, name, context: received_names.append(name)
+    with serve(respond_with("200 OK", CONTENT, headers=MP4), tls=server_context) as server:
         into = io.BytesIO()
         url = f"https://results.test:{server.port}/v.mp4"
-        assert fetch(url, into=into, limits=LIMITS, allow=ALLOW_LOOPBACK, tls=ours).complete
-    assert (into.getvalue(), greeted, asked) == (CONTENT, ["results.test"], ["results.test"])
+        assert fetch(url, into=into, limits=LIMITS, allow=ALLOW_LOOPBACK, tls=client_context).complete
+    assert (into.getvalue(), received_names, resolved_names) == (CONTENT, ["results.test"], ["results.test"])
 
 
 def test_a_certificate_of_another_name_or_an_unknown_issuer_is_refused(
     tls: Callable[[str], tuple[ssl.SSLContext, ssl.SSLContext]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    resolver(monkeypatch, {"results.test": ["127.0.0.1"]})
-    theirs, ours = tls("other.test")
-    with serve(answers_with("200 OK", CONTENT), tls=theirs) as server:
+    fake_resolver(monkeypatch, {"results.test": ["127.0.0.1"]})
+    server_context, client_context = tls("other.test")
+    with serve(respond_with("200 OK", CONTENT), tls=server_context) as server:
         url = f"https://results.test:{server.port}/v.mp4"
         with pytest.raises(Interrupted, match="TLS"):
-            fetch(url, into=io.BytesIO(), limits=LIMITS, allow=ALLOW_LOOPBACK, tls=ours)
+            fetch(url, into=io.BytesIO(), limits=LIMITS, allow=ALLOW_LOOPBACK, tls=client_context)
         with pytest.raises(Interrupted, match="TLS"):
             fetch(url, into=io.BytesIO(), limits=LIMITS, allow=ALLOW_LOOPBACK)
         assert server.requests == []

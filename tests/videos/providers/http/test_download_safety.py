@@ -1,4 +1,4 @@
-"""What a download never does: show a signature, use a proxy, leave a thread behind."""
+"""Downloads never show a signature, use a proxy or leave a thread running."""
 
 import io
 import ipaddress
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.videos.providers.http.file_server import ALLOW_LOOPBACK, CONTENT, LIMITS, SIGNATURE, download
-from tests.videos.providers.loopback import Behaviour, answers_with, reset_connection, serve
+from tests.videos.providers.loopback import Behaviour, reset_connection, respond_with, serve
 from videos.providers.http.download import FetchLimits, fetch
 from videos.providers.http.download_errors import (
     FetchError,
@@ -20,12 +20,12 @@ from videos.providers.http.download_errors import (
 def test_no_signature_is_in_an_error_or_a_log(caplog: pytest.LogCaptureFixture, closed_port: int) -> None:
     secret = "canary-signature"
     behaviours: list[Behaviour] = [
-        answers_with("403 No"),
-        answers_with("404 No"),
-        answers_with("500 No"),
-        answers_with("200 OK", CONTENT[:9], length=99),
-        answers_with("302 Found", headers={"Location": f"http://10.0.0.1/x?{SIGNATURE}"}),
-        answers_with("302 Found", headers={"Location": f"ftp://10.0.0.1/x?{SIGNATURE}"}),
+        respond_with("403 No"),
+        respond_with("404 No"),
+        respond_with("500 No"),
+        respond_with("200 OK", CONTENT[:9], length=99),
+        respond_with("302 Found", headers={"Location": f"http://10.0.0.1/x?{SIGNATURE}"}),
+        respond_with("302 Found", headers={"Location": f"ftp://10.0.0.1/x?{SIGNATURE}"}),
         reset_connection,
     ]
     with caplog.at_level(logging.DEBUG):
@@ -46,24 +46,24 @@ def test_a_full_disk_is_the_callers_own_error() -> None:
         def write(self, data: Any) -> int:
             raise OSError(28, "No space left on device")
 
-    with serve(answers_with("200 OK", CONTENT)) as server, pytest.raises(OSError, match="No space"):
+    with serve(respond_with("200 OK", CONTENT)) as server, pytest.raises(OSError, match="No space"):
         download(server, into=FullDisk())
 
 
 def test_a_proxy_in_the_environment_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with serve(answers_with("200 OK", CONTENT)) as server:
+    with serve(respond_with("200 OK", CONTENT)) as server:
         assert download(server)[1] == CONTENT
 
 
-def test_a_fetch_leaves_no_thread_behind() -> None:
+def test_a_fetch_leaves_no_thread_running() -> None:
     before = threading.active_count()
-    with serve(answers_with("200 OK", CONTENT)) as server:
+    with serve(respond_with("200 OK", CONTENT)) as server:
         download(server)
-    # The test's own server may need a moment to end its thread.
-    until = time.monotonic() + 10
-    while threading.active_count() > before and time.monotonic() < until:
+    # The test server may need a moment to end its thread.
+    deadline = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before
 

@@ -1,4 +1,4 @@
-"""Every call of the client by name, and the error that it ends in."""
+"""Every call of the client by name, and a function that returns the error it raises."""
 
 import json
 from collections.abc import Callable
@@ -33,18 +33,18 @@ CALLS: dict[str, tuple[tuple[str, str], Callable[[Kie], object]]] = {
 }
 
 
-def outcome(kie: Kie, name: str, body: object, *, status: int = 200) -> ProviderError:
-    """The error that one call ends in; exactly one request was made."""
-    call, ask = CALLS[name]
+def catch_error(kie: Kie, name: str, body: object, *, status: int = 200) -> ProviderError:
+    """The error that a call raises for this response; checks that exactly one request was sent."""
+    (method, url), call = CALLS[name]
     with responses.RequestsMock() as mock:
         mock.add(
-            call[0],
-            call[1],
+            method,
+            url,
             body=body if isinstance(body, str | bytes) else json.dumps(body),
             status=status,
             content_type="application/json;charset=UTF-8",
         )
         with pytest.raises(ProviderError) as caught:
-            ask(kie)
+            call(kie)
         assert len(mock.calls) == 1
     return caught.value

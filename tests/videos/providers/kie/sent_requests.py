@@ -1,4 +1,4 @@
-"""What the last call sent."""
+"""The JSON body of the last request."""
 
 import json
 from typing import Any

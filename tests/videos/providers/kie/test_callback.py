@@ -1,4 +1,4 @@
-"""Parsing of callbacks with any body, and verification of their signatures by the protocol's test vectors."""
+"""Parsing of callbacks with any body, and verification of their signatures with the examples of the protocol notes."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ from videos.providers.base import CallbackHint, ReportState
 from videos.providers.kie.client import parse_callback, sign_callback, verify_signature
 
 JSON = "application/json"
-GOOD = json.dumps({"code": 200, "msg": "ok", "data": {"taskId": TASK}}).encode()
+VALID_BODY = json.dumps({"code": 200, "msg": "ok", "data": {"taskId": TASK}}).encode()
 
 VECTORS = [
     ("test-webhook-hmac-key", "ee9c2715375b7837f8bb51d641ff5863", "1769670760",
@@ -24,15 +24,15 @@ VECTORS = [
 ]  # fmt: skip
 
 
-def at(seconds: int) -> datetime:
+def from_timestamp(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
 @pytest.mark.parametrize(("key", "task_id", "timestamp", "signature"), VECTORS)
-def test_the_signatures_of_the_protocol_notes_are_reproduced(
+def test_signatures_match_the_examples_of_the_protocol_notes(
     key: str, task_id: str, timestamp: str, signature: str
 ) -> None:
-    now = at(int(timestamp))
+    now = from_timestamp(int(timestamp))
     assert sign_callback(key, task_id, timestamp) == signature
     assert verify_signature(key, task_id, timestamp, signature, now=now)
     assert verify_signature(key, task_id, timestamp, signature, now=now.astimezone(timezone(timedelta(hours=8))))
@@ -44,27 +44,29 @@ def test_the_signatures_of_the_protocol_notes_are_reproduced(
 def test_f31_a_stale_or_future_timestamp_is_refused_at_the_tolerance() -> None:
     key, task_id, timestamp, signature = VECTORS[0]
     sent = int(timestamp)
-    for shift, good in ((-301, False), (-300, True), (0, True), (300, True), (301, False)):
-        assert verify_signature(key, task_id, timestamp, signature, now=at(sent + shift)) is good
-    assert verify_signature(key, task_id, timestamp, signature, now=at(sent + 3000), tolerance_s=3000)
+    for shift, is_valid in ((-301, False), (-300, True), (0, True), (300, True), (301, False)):
+        assert verify_signature(key, task_id, timestamp, signature, now=from_timestamp(sent + shift)) is is_valid
+    assert verify_signature(key, task_id, timestamp, signature, now=from_timestamp(sent + 3000), tolerance_s=3000)
 
 
 @pytest.mark.parametrize("timestamp", ["", "abc", "-1", "1e9", " 1769670760", "١٧٦٩٦٧٠٧٦٠", "9" * 500, "1769670760.0"])
 def test_a_timestamp_that_is_not_a_plain_number_is_refused(timestamp: str) -> None:
     signature = sign_callback("k", TASK, timestamp)
-    assert not verify_signature("k", TASK, timestamp, signature, now=at(1769670760))
+    assert not verify_signature("k", TASK, timestamp, signature, now=from_timestamp(1769670760))
 
 
 @pytest.mark.parametrize("signature", ["", "é", "\ud800", "x" * 10_000, VECTORS[2][3] + "=", VECTORS[2][3].lower()])
 def test_a_wrong_signature_of_any_form_is_refused(signature: str) -> None:
-    assert not verify_signature("k", VECTORS[2][1], "1769670760", signature, now=at(1769670760))
+    assert not verify_signature("k", VECTORS[2][1], "1769670760", signature, now=from_timestamp(1769670760))
 
 
 def test_without_a_key_no_signature_is_valid() -> None:
-    assert not verify_signature("", TASK, "1769670760", sign_callback("", TASK, "1769670760"), now=at(1769670760))
+    assert not verify_signature(
+        "", TASK, "1769670760", sign_callback("", TASK, "1769670760"), now=from_timestamp(1769670760)
+    )
 
 
-def test_f30_a_forged_body_yields_only_a_task_id_and_a_claim() -> None:
+def test_f30_a_forged_body_gives_only_a_task_id_and_a_claim() -> None:
     forged = {
         "code": 200,
         "data": {"taskId": OTHER, "info": {"resultUrls": ["http://169.254.169.254/latest"]}, "creditsConsumed": 1},
@@ -75,14 +77,14 @@ def test_f30_a_forged_body_yields_only_a_task_id_and_a_claim() -> None:
 
 
 MALFORMED: list[tuple[str, bytes, str, str]] = [
-    ("another type", GOOD, "text/plain", TASK),
+    ("another type", VALID_BODY, "text/plain", TASK),
     ("a form", b"taskId=1", "application/x-www-form-urlencoded", ""),
     ("nothing", b"", JSON, ""),
     ("bad JSON", b'{"code":200,', JSON, ""),
-    ("two values", GOOD + GOOD, JSON, ""),
+    ("two values", VALID_BODY + VALID_BODY, JSON, ""),
     ("bad UTF-8", b'{"data":{"taskId":"\xff\xfe"}}', JSON, ""),
-    ("UTF-16", GOOD.decode().encode("utf-16"), JSON, ""),
-    ("a byte order mark", b"\xef\xbb\xbf" + GOOD, JSON, ""),
+    ("UTF-16", VALID_BODY.decode().encode("utf-16"), JSON, ""),
+    ("a byte order mark", b"\xef\xbb\xbf" + VALID_BODY, JSON, ""),
     ("depth of lists", b"[" * 10_000 + b"]" * 10_000, JSON, ""),
     ("depth of objects", b'{"data":' * 10_000 + b"1" + b"}" * 10_000, JSON, ""),
     ("NaN", b'{"code":NaN,"data":{"taskId":"' + TASK.encode() + b'"}}', JSON, TASK),
@@ -95,25 +97,25 @@ MALFORMED: list[tuple[str, bytes, str, str]] = [
     ("a number", b"5", JSON, ""),
     ("no id", b"{}", JSON, ""),
     ("a number as id", b'{"data":{"taskId":5}}', JSON, ""),
-    ("an id out of alphabet", b'{"data":{"taskId":"../x"}}', JSON, ""),
+    ("an id with invalid characters", b'{"data":{"taskId":"../x"}}', JSON, ""),
     ("an id with a line end", b'{"data":{"taskId":"abc\\n"}}', JSON, ""),
     ("an id too long", b'{"data":{"taskId":"' + b"x" * 161 + b'"}}', JSON, ""),
     ("data a list", b'{"code":200,"data":[]}', JSON, ""),
 ]
 
 
-@pytest.mark.parametrize(("name", "body", "content_type", "named"), MALFORMED, ids=[row[0] for row in MALFORMED])
-def test_f33_a_malformed_body_is_reported_as_malformed(name: str, body: bytes, content_type: str, named: str) -> None:
+@pytest.mark.parametrize(("name", "body", "content_type", "task_id"), MALFORMED, ids=[row[0] for row in MALFORMED])
+def test_f33_a_malformed_body_is_reported_as_malformed(name: str, body: bytes, content_type: str, task_id: str) -> None:
     hint = parse_callback(body, content_type)
     assert not hint.well_formed
     assert hint.problem
-    assert hint.provider_task_id == named
+    assert hint.provider_task_id == task_id
 
 
 @pytest.mark.parametrize("content_type", [JSON, "application/json; charset=utf-8", "APPLICATION/JSON", "", "text/json",
                                           "application/vnd.kie+json"])  # fmt: skip
 def test_several_content_types_count_as_json(content_type: str) -> None:
-    assert parse_callback(GOOD, content_type).well_formed
+    assert parse_callback(VALID_BODY, content_type).well_formed
 
 
 @pytest.mark.parametrize("info", [{}, {"resultUrls": None}, {"resultUrls": []}, {"resultUrls": ""}, None, "x"])
@@ -138,7 +140,7 @@ any_json = st.recursive(
 names = st.sampled_from(
     ["code", "msg", "data", "taskId", "task_id", "info", "successFlag", "status", "state", "resultUrls"]
 )
-near_json = st.recursive(
+callback_like_json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just(TASK),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=6),
     max_leaves=20,
@@ -150,7 +152,7 @@ def test_f33_any_bytes_of_any_type_are_parsed_without_an_error(body: bytes, cont
     assert isinstance(parse_callback(body, content_type), CallbackHint)
 
 
-@given(any_json | near_json)
+@given(any_json | callback_like_json)
 def test_f33_any_json_is_parsed_without_an_error(value: object) -> None:
     hint = parse_callback(json.dumps(value).encode(), JSON)
     assert isinstance(hint, CallbackHint)

@@ -1,4 +1,4 @@
-"""The paid calls of the client: what each sends, and how a good answer is read."""
+"""The paid calls of the client: what each sends, and how a successful response is read."""
 
 from decimal import Decimal
 from typing import Any
@@ -19,7 +19,7 @@ from tests.videos.providers.kie_replies import (
     TASK,
     UHD,
     VIDEO,
-    add_answer,
+    add_response,
     make_envelope,
     make_record,
     make_request,
@@ -30,7 +30,7 @@ from videos.providers.kie.client import Kie
 
 
 @pytest.fixture(autouse=True)
-def wire() -> Any:
+def http_mock() -> Any:
     with responses.mock:
         yield
 
@@ -40,8 +40,8 @@ def test_the_client_implements_the_provider_interface(kie: Kie) -> None:
     assert provider.name == "kie"
 
 
-def test_generate_sends_every_choice_explicitly(kie: Kie) -> None:
-    add_answer(GENERATE, make_envelope(data={"taskId": TASK}))
+def test_generate_sends_every_option_explicitly(kie: Kie) -> None:
+    add_response(GENERATE, make_envelope(data={"taskId": TASK}))
     assert kie.submit(make_request()) == TASK
     assert sent_json() == {
         "prompt": "A lighthouse at dusk",
@@ -56,7 +56,7 @@ def test_generate_sends_every_choice_explicitly(kie: Kie) -> None:
 
 
 def test_generate_sends_images_seed_and_watermark_when_there_are_any(kie: Kie) -> None:
-    add_answer(GENERATE, make_envelope(data={"taskId": TASK}))
+    add_response(GENERATE, make_envelope(data={"taskId": TASK}))
     kie.submit(
         make_request(
             generation_type=GenerationType.FRAMES,
@@ -75,8 +75,8 @@ def test_generate_sends_images_seed_and_watermark_when_there_are_any(kie: Kie) -
 
 
 def test_every_request_has_our_user_agent_the_key_and_its_content_type(kie: Kie) -> None:
-    add_answer(GENERATE, make_envelope(data={"taskId": TASK}))
-    add_answer(RECORD, make_record())
+    add_response(GENERATE, make_envelope(data={"taskId": TASK}))
+    add_response(RECORD, make_record())
     kie.submit(make_request())
     kie.report(TASK)
     for call in responses.calls:
@@ -89,28 +89,28 @@ def test_every_request_has_our_user_agent_the_key_and_its_content_type(kie: Kie)
 
 
 def test_an_emoji_a_lone_surrogate_and_a_long_prompt_are_sent_unchanged(kie: Kie) -> None:
-    add_answer(GENERATE, make_envelope(data={"taskId": TASK}))
+    add_response(GENERATE, make_envelope(data={"taskId": TASK}))
     for prompt in ("🎬 灯塔", "\ud800", "x" * 5000, 'quote " and \\ and \n'):
         kie.submit(make_request(prompt=prompt))
         assert sent_json()["prompt"] == prompt
 
 
-@pytest.mark.parametrize(("model", "named"), [("veo3", "quality"), ("veo3_fast", "fast"), ("veo3_lite", "lite"),
+@pytest.mark.parametrize(("model", "sent_model"), [("veo3", "quality"), ("veo3_fast", "fast"), ("veo3_lite", "lite"),
                                               ("quality", "quality")])  # fmt: skip
-def test_extend_has_its_own_names_for_models(kie: Kie, model: str, named: str) -> None:
-    add_answer(EXTEND, make_envelope(data={"taskId": OTHER}))
+def test_extend_has_its_own_names_for_models(kie: Kie, model: str, sent_model: str) -> None:
+    add_response(EXTEND, make_envelope(data={"taskId": OTHER}))
     assert kie.extend(TASK, prompt="and then", model=model, seed=12345, callback_url=CALLBACK) == OTHER
     assert sent_json() == {
         "taskId": TASK,
         "prompt": "and then",
-        "model": named,
+        "model": sent_model,
         "seeds": 12345,
         "callBackUrl": CALLBACK,
     }
 
 
 def test_1080p_is_ready_with_its_url(kie: Kie) -> None:
-    add_answer(HD, make_envelope(data={"resultUrl": VIDEO}))
+    add_response(HD, make_envelope(data={"resultUrl": VIDEO}))
     report = kie.upscale_1080p(TASK, index=1)
     assert (report.ready, report.url, report.oddities) == (True, VIDEO, ())
     assert responses.calls[-1].request.url == f"{HD[1]}?taskId={TASK}&index=1"
@@ -119,21 +119,21 @@ def test_1080p_is_ready_with_its_url(kie: Kie) -> None:
 @pytest.mark.parametrize("status", [200, 0])
 @pytest.mark.parametrize("code", [400, 422])
 @pytest.mark.parametrize(
-    "words",
+    "message",
     [
         "1080P is processing. It should be ready in 1-2 minutes. Please check back shortly.",
         "The video is not ready",
         "The 1080P version is being generated, please try again later",
     ],
 )
-def test_1080p_that_is_processing_is_not_ready_and_no_error(kie: Kie, code: int, words: str, status: int) -> None:
-    add_answer(HD, make_envelope(code, words), status=status or code)
+def test_1080p_that_is_processing_is_not_ready_and_no_error(kie: Kie, code: int, message: str, status: int) -> None:
+    add_response(HD, make_envelope(code, message), status=status or code)
     report = kie.upscale_1080p(TASK)
-    assert (report.ready, report.url, report.message) == (False, "", words)
+    assert (report.ready, report.url, report.message) == (False, "", message)
 
 
 def test_1080p_without_a_url_is_not_ready(kie: Kie) -> None:
-    add_answer(HD, make_envelope())
+    add_response(HD, make_envelope())
     assert not kie.upscale_1080p(TASK).ready
 
 
@@ -147,33 +147,35 @@ def test_1080p_without_a_url_is_not_ready(kie: Kie) -> None:
         {"info": {"resultUrls": [VIDEO]}},
     ],
 )
-def test_1080p_finds_the_url_in_the_other_known_places(kie: Kie, data: object) -> None:
-    add_answer(HD, make_envelope(data=data))
+def test_1080p_reads_the_url_from_other_known_fields(kie: Kie, data: object) -> None:
+    add_response(HD, make_envelope(data=data))
     assert kie.upscale_1080p(TASK).url == VIDEO
 
 
-def test_4k_is_ordered_then_processing_then_ready(kie: Kie) -> None:
-    nothing = {"taskId": OTHER, "resultUrls": None, "imageUrls": None}
-    words = "4k is processing. It should be ready in 5-10 minutes. Please check back shortly."
-    add_answer(UHD, make_envelope(data=nothing))
-    add_answer(UHD, make_envelope(422, words, nothing))
-    add_answer(UHD, make_envelope(422, "The video has been generated successfully", nothing | {"resultUrls": [VIDEO]}))
+def test_4k_is_started_then_processing_then_ready(kie: Kie) -> None:
+    no_urls = {"taskId": OTHER, "resultUrls": None, "imageUrls": None}
+    message = "4k is processing. It should be ready in 5-10 minutes. Please check back shortly."
+    add_response(UHD, make_envelope(data=no_urls))
+    add_response(UHD, make_envelope(422, message, no_urls))
+    add_response(
+        UHD, make_envelope(422, "The video has been generated successfully", no_urls | {"resultUrls": [VIDEO]})
+    )
     first = kie.upscale_4k(TASK, callback_url=CALLBACK)
     assert (first.ready, first.provider_task_id) == (False, OTHER)
     assert sent_json() == {"taskId": TASK, "index": 0, "callBackUrl": CALLBACK}
     second = kie.upscale_4k(TASK)
-    assert (second.ready, second.message) == (False, words)
+    assert (second.ready, second.message) == (False, message)
     third = kie.upscale_4k(TASK)
     assert (third.ready, third.url, third.oddities) == (True, VIDEO, ())
 
 
 def test_4k_reports_its_cost_when_the_provider_states_it(kie: Kie) -> None:
-    add_answer(UHD, make_envelope(data={"taskId": TASK, "resultUrls": [VIDEO], "creditsConsumed": 120}))
+    add_response(UHD, make_envelope(data={"taskId": TASK, "resultUrls": [VIDEO], "creditsConsumed": 120}))
     assert kie.upscale_4k(TASK).provider_credits == Decimal(120)
 
 
 @pytest.mark.parametrize(
-    ("code", "words", "wanted"),
+    ("code", "message", "error"),
     [
         (400, "Fallback videos cannot be upgraded", errors.Refused),
         (422, "record is null", errors.Refused),
@@ -184,9 +186,9 @@ def test_4k_reports_its_cost_when_the_provider_states_it(kie: Kie) -> None:
     ],
 )
 def test_an_upscale_that_failed_is_an_error_of_a_paid_call(
-    kie: Kie, code: int, words: str, wanted: type[errors.ProviderError]
+    kie: Kie, code: int, message: str, error: type[errors.ProviderError]
 ) -> None:
-    for call, ask in ((HD, kie.upscale_1080p), (UHD, kie.upscale_4k)):
-        add_answer(call, make_envelope(code, words))
-        with pytest.raises(wanted):
-            ask(TASK)
+    for call, upscale in ((HD, kie.upscale_1080p), (UHD, kie.upscale_4k)):
+        add_response(call, make_envelope(code, message))
+        with pytest.raises(error):
+            upscale(TASK)

@@ -1,11 +1,11 @@
-"""Every status and code of kie.ai is mapped to exactly the error that the protocol says."""
+"""Every status and code of kie.ai is mapped to exactly one error, as in the protocol notes."""
 
 import json
 from typing import get_args, get_type_hints
 
 import pytest
 
-from tests.videos.providers.kie.calls_by_name import outcome
+from tests.videos.providers.kie.calls_by_name import catch_error
 from tests.videos.providers.kie_replies import (
     NO_CREDITS,
     make_envelope,
@@ -64,41 +64,41 @@ def test_a_code_means_the_same_in_the_envelope_and_as_http_status(
 ) -> None:
     body = make_envelope(code, text)
     status = code if as_http else 200
-    assert type(outcome(kie, "generate", body, status=status)) is paid
-    assert type(outcome(kie, "record-info", body, status=status)) is record
-    assert type(outcome(kie, "credit", body, status=status)) is free
-    assert type(outcome(kie, "download-url", body, status=status)) is free
+    assert type(catch_error(kie, "generate", body, status=status)) is paid
+    assert type(catch_error(kie, "record-info", body, status=status)) is record
+    assert type(catch_error(kie, "credit", body, status=status)) is free
+    assert type(catch_error(kie, "download-url", body, status=status)) is free
     # A 404 about the original task refuses the request; it does not mean a wrong key.
-    assert type(outcome(kie, "extend", body, status=status)) is (Refused if code == 404 else paid)
+    assert type(catch_error(kie, "extend", body, status=status)) is (Refused if code == 404 else paid)
 
 
 def test_the_tests_cover_every_row_of_the_table_and_every_error() -> None:
     assert {row[0] for row in SECTION_6} | {403} == set(MEANINGS)
-    walked = {kind for row in SECTION_6 for kind in row[2:]} | {NotSent}
-    leaves = {
+    tested = {kind for row in SECTION_6 for kind in row[2:]} | {NotSent}
+    error_classes = {
         kind
         for kind in vars(errors).values()
         if isinstance(kind, type) and issubclass(kind, ProviderError) and kind is not ProviderError
     }
-    assert walked == leaves
+    assert tested == error_classes
 
 
-def test_a_refusal_by_the_network_shield_is_access_denied(kie: Kie) -> None:
+def test_a_refusal_by_cloudflare_is_access_denied(kie: Kie) -> None:
     for name in ("generate", "extend", "record-info", "credit", "download-url"):
-        error = outcome(kie, name, "error code: 1010", status=403)
+        error = catch_error(kie, name, "error code: 1010", status=403)
         assert type(error) is AccessDenied
         assert "1010" in error.detail
 
 
-def test_a_bare_404_means_a_wrong_address_except_where_tasks_may_be_unknown(kie: Kie) -> None:
+def test_a_404_without_an_envelope_means_a_wrong_address_except_for_record_info(kie: Kie) -> None:
     page = "<html><title>404 Not Found</title></html>"
     for name in ("generate", "extend", "4k", "credit", "download-url"):
-        assert type(outcome(kie, name, page, status=404)) is AccessDenied
-    assert type(outcome(kie, "record-info", page, status=404)) is NotVisible
+        assert type(catch_error(kie, name, page, status=404)) is AccessDenied
+    assert type(catch_error(kie, "record-info", page, status=404)) is NotVisible
 
 
-def expected(code: int, call: Call) -> type[ProviderError]:
-    """The design's table, written by error."""
+def expected_error(code: int, call: Call) -> type[ProviderError]:
+    """The table of the design, sorted by error."""
     if code in (401, 403):
         return AccessDenied
     if code in (402, 433):
@@ -121,13 +121,13 @@ def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
     for status in range(100, 600):
         body = json.dumps(make_envelope(status, "text")).encode()
         error = make_error(parse_envelope(ApiResponse(status=status, body=body), scrub=str), call=call)
-        wanted = expected(status, call)
+        expected = expected_error(status, call)
         if 300 <= status < 400:
-            wanted = NotSent if call in PAID else NoAnswer
+            expected = NotSent if call in PAID else NoAnswer
         if 200 < status < 300:
-            wanted = Unconfirmed if call in PAID else NoAnswer
+            expected = Unconfirmed if call in PAID else NoAnswer
         if status != 200:
-            assert type(error) is wanted, status
+            assert type(error) is expected, status
             assert (error.status, error.provider_code) == (status, status)
 
 
@@ -135,27 +135,27 @@ def test_every_http_status_from_100_to_599_is_mapped(call: Call) -> None:
 def test_every_http_status_without_an_envelope_is_mapped_and_never_a_refusal(call: Call) -> None:
     for status in range(100, 600):
         error = make_error(parse_envelope(ApiResponse(status=status, body=b"<html>"), scrub=str), call=call)
-        wanted = expected(status, call)
+        expected = expected_error(status, call)
         if call in PAID and status in (400, 422, 451, 505):
-            wanted = Unconfirmed  # a page without an envelope is not the provider's verdict on a prompt
+            expected = Unconfirmed  # a page without an envelope does not refuse the prompt
         if call is not Call.RECORD and status == 404:
-            wanted = AccessDenied
+            expected = AccessDenied
         if call is Call.RECORD and status == 422:
-            wanted = NoAnswer
+            expected = NoAnswer
         if 300 <= status < 400:
-            wanted = NotSent if call in PAID else NoAnswer
-        assert type(error) is wanted, status
+            expected = NotSent if call in PAID else NoAnswer
+        assert type(error) is expected, status
 
 
 @pytest.mark.parametrize("call", Call)
 def test_every_code_in_an_envelope_is_mapped(call: Call) -> None:
     for code in (*range(-1, 2), *range(100, 600), 999, 1000, 10**12):
         body = json.dumps(make_envelope(code, "text")).encode()
-        opened = parse_envelope(ApiResponse(status=200, body=body), scrub=str)
+        envelope = parse_envelope(ApiResponse(status=200, body=body), scrub=str)
         if code == 200:
-            assert effective_code(opened) == 200
+            assert effective_code(envelope) == 200
         else:
-            assert type(make_error(opened, call=call)) is expected(code, call), code
+            assert type(make_error(envelope, call=call)) is expected_error(code, call), code
 
 
 def test_only_transient_errors_may_be_retried() -> None:
@@ -165,14 +165,14 @@ def test_only_transient_errors_may_be_retried() -> None:
 
 
 def test_each_error_has_its_own_code() -> None:
-    kinds = [k for k in vars(errors).values() if isinstance(k, type) and issubclass(k, ProviderError)]
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ProviderError)]
     assert len({kind.code for kind in kinds}) == len(kinds) == 10
     assert set(get_type_hints(Meaning)) == {call.value for call in Call}
     assert get_args(get_type_hints(Meaning)["generate"]) == (ProviderError,)
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "text", "wanted"),
+    ("status", "code", "text", "error"),
     [
         (400, 402, "no", OutOfCredits),
         (400, 429, "slow down", RateLimited),
@@ -190,6 +190,6 @@ def test_each_error_has_its_own_code() -> None:
     ],
 )
 def test_a_contradiction_between_status_and_code_is_ambiguous(
-    kie: Kie, status: int, code: int, text: str, wanted: type[ProviderError]
+    kie: Kie, status: int, code: int, text: str, error: type[ProviderError]
 ) -> None:
-    assert type(outcome(kie, "generate", make_envelope(code, text), status=status)) is wanted
+    assert type(catch_error(kie, "generate", make_envelope(code, text), status=status)) is error

@@ -4,13 +4,13 @@ import pytest
 import responses
 
 from tests.videos.providers.conftest import KEY
-from tests.videos.providers.kie.calls_by_name import outcome
+from tests.videos.providers.kie.calls_by_name import catch_error
 from tests.videos.providers.kie_replies import (
     CALLBACK,
     GENERATE,
     NO_CREDITS,
     OTHER,
-    add_answer,
+    add_response,
     make_envelope,
     make_request,
 )
@@ -31,11 +31,11 @@ from videos.providers.kie.client import Kie
 
 def test_f12_an_html_error_page_leaves_a_submission_unconfirmed(kie: Kie) -> None:
     for status in (500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530):
-        error = outcome(kie, "generate", f"<html><h1>{status}</h1></html>", status=status)
+        error = catch_error(kie, "generate", f"<html><h1>{status}</h1></html>", status=status)
         assert type(error) is Unconfirmed
         assert error.status == status
-    assert type(outcome(kie, "generate", "<html>welcome</html>")) is Unconfirmed
-    assert type(outcome(kie, "record-info", "<html>welcome</html>")) is NoAnswer
+    assert type(catch_error(kie, "generate", "<html>welcome</html>")) is Unconfirmed
+    assert type(catch_error(kie, "record-info", "<html>welcome</html>")) is NoAnswer
 
 
 def test_f13_no_provider_credits_is_our_problem_and_not_the_users(kie: Kie) -> None:
@@ -45,17 +45,17 @@ def test_f13_no_provider_credits_is_our_problem_and_not_the_users(kie: Kie) -> N
         make_envelope(500, NO_CREDITS),
         make_envelope(433, "limit"),
     ):
-        error = outcome(kie, "generate", body)
+        error = catch_error(kie, "generate", body)
         assert type(error) is OutOfCredits
         assert isinstance(error, NotSent)
 
 
 def test_f13_a_prompt_that_mentions_credits_stops_nothing(kie: Kie) -> None:
-    error = outcome(kie, "generate", make_envelope(422, "Your request was rejected by Flow(credits insufficient)."))
+    error = catch_error(kie, "generate", make_envelope(422, "Your request was rejected by Flow(credits insufficient)."))
     assert type(error) is Refused
 
 
-SENTENCES: list[tuple[int, str, RefusalReason]] = [
+MESSAGES: list[tuple[int, str, RefusalReason]] = [
     (400, "Your prompt was flagged by Website as violating content policies.", RefusalReason.CONTENT_POLICY),
     (400, "prompt flagged by Website", RefusalReason.CONTENT_POLICY),
     (400, "Only English prompts are supported at this time.", RefusalReason.LANGUAGE),
@@ -89,43 +89,43 @@ SENTENCES: list[tuple[int, str, RefusalReason]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "text", "reason"), SENTENCES, ids=[row[1][:30] or str(row[0]) for row in SENTENCES])
-def test_f14_a_refusal_says_why(kie: Kie, code: int, text: str, reason: RefusalReason) -> None:
-    error = outcome(kie, "generate", make_envelope(code, text))
+@pytest.mark.parametrize(("code", "text", "reason"), MESSAGES, ids=[row[1][:30] or str(row[0]) for row in MESSAGES])
+def test_f14_a_refusal_has_a_reason(kie: Kie, code: int, text: str, reason: RefusalReason) -> None:
+    error = catch_error(kie, "generate", make_envelope(code, text))
     assert isinstance(error, Refused)
     assert (error.reason, error.provider_code) == (reason, code)
     assert text in error.detail
 
 
 @pytest.mark.parametrize("status", [200, 429])
-def test_f15_the_rate_limit_is_seen_in_the_envelope_and_as_http(kie: Kie, status: int) -> None:
-    error = outcome(kie, "generate", make_envelope(429, "Your call frequency is too high."), status=status)
+def test_f15_the_rate_limit_is_recognised_in_the_envelope_and_as_http(kie: Kie, status: int) -> None:
+    error = catch_error(kie, "generate", make_envelope(429, "Your call frequency is too high."), status=status)
     assert type(error) is RateLimited
-    assert type(outcome(kie, "generate", "", status=429)) is RateLimited
+    assert type(catch_error(kie, "generate", "", status=429)) is RateLimited
 
 
 @pytest.mark.parametrize("code", [455, 505])
 def test_f16_maintenance_and_switched_off_are_not_refusals(kie: Kie, code: int) -> None:
-    assert type(outcome(kie, "generate", make_envelope(code, "maintenance"))) is Unavailable
+    assert type(catch_error(kie, "generate", make_envelope(code, "maintenance"))) is Unavailable
 
 
 @responses.activate
 @pytest.mark.parametrize("code", [500, 501, 408, 777])
 def test_f17_an_error_without_a_task_id_is_unconfirmed_and_with_one_is_a_task(kie: Kie, code: int) -> None:
-    assert type(outcome(kie, "generate", make_envelope(code, "Internal Error"))) is Unconfirmed
-    add_answer(GENERATE, make_envelope(code, "Internal Error", {"taskId": OTHER}))
+    assert type(catch_error(kie, "generate", make_envelope(code, "Internal Error"))) is Unconfirmed
+    add_response(GENERATE, make_envelope(code, "Internal Error", {"taskId": OTHER}))
     assert kie.submit(make_request()) == OTHER
 
 
 def test_f18_a_revoked_key_is_shown_nowhere(kie: Kie) -> None:
     echo = f"You do not have access permissions with {KEY} at {CALLBACK}"
     for code in (401, 400, 500):
-        error = outcome(kie, "generate", make_envelope(code, echo))
-        shown = f"{error!r} {error} {error.detail} {error.__cause__!r} {error.__context__!r} {vars(error)}"
-        assert KEY not in shown
-        assert CALLBACK not in shown
+        error = catch_error(kie, "generate", make_envelope(code, echo))
+        visible_text = f"{error!r} {error} {error.detail} {error.__cause__!r} {error.__context__!r} {vars(error)}"
+        assert KEY not in visible_text
+        assert CALLBACK not in visible_text
         assert "[key]" in error.detail
-    assert type(outcome(kie, "generate", make_envelope(401, "no"))) is AccessDenied
+    assert type(catch_error(kie, "generate", make_envelope(401, "no"))) is AccessDenied
     assert KEY not in f"{kie!r} {kie._auth!r}"
 
 
@@ -134,8 +134,8 @@ def test_f18_a_revoked_key_is_shown_nowhere(kie: Kie) -> None:
     [None, {}, [], "x", {"taskId": None}, {"taskId": 5}, {"taskId": ""}, {"taskId": "a b"}, {"taskId": "x" * 161},
      {"taskId": {"id": "x"}}, {"taskId": "../../etc"}, {"taskId": True}],
 )  # fmt: skip
-def test_f19_an_accepted_answer_without_a_usable_id_is_unconfirmed(kie: Kie, data: object) -> None:
-    error = outcome(kie, "generate", make_envelope(200, "success", data))
+def test_f19_an_accepting_response_without_a_usable_id_is_unconfirmed(kie: Kie, data: object) -> None:
+    error = catch_error(kie, "generate", make_envelope(200, "success", data))
     assert type(error) is Unconfirmed
 
 
@@ -145,17 +145,17 @@ def test_f19_an_accepted_answer_without_a_usable_id_is_unconfirmed(kie: Kie, dat
              make_envelope(422, "record result data not exist"), make_envelope(422, "record result data is empty"),
              make_envelope(404, "not found"), make_envelope(200, "success", None)],
 )  # fmt: skip
-def test_f41_an_unknown_record_is_not_a_verdict(kie: Kie, body: object) -> None:
-    assert type(outcome(kie, "record-info", body)) is NotVisible
+def test_f41_an_unknown_record_is_not_visible(kie: Kie, body: object) -> None:
+    assert type(catch_error(kie, "record-info", body)) is NotVisible
 
 
 @pytest.mark.parametrize("data", [[], "text", 5, True])
 def test_f41_a_record_that_is_not_an_object_ends_in_no_answer(kie: Kie, data: object) -> None:
-    assert type(outcome(kie, "record-info", make_envelope(data=data))) is NoAnswer
+    assert type(catch_error(kie, "record-info", make_envelope(data=data))) is NoAnswer
 
 
 @pytest.mark.parametrize("body", ["", "{", '{"code":200', "null", "[]", "5", '"x"', "\ufeff", "[" * 100_000])
 def test_a_body_that_is_not_an_envelope_ends_in_no_answer(kie: Kie, body: str) -> None:
-    assert type(outcome(kie, "generate", body)) is Unconfirmed
+    assert type(catch_error(kie, "generate", body)) is Unconfirmed
     for name in ("record-info", "credit", "download-url"):
-        assert type(outcome(kie, name, body)) is NoAnswer
+        assert type(catch_error(kie, name, body)) is NoAnswer

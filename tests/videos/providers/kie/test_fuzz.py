@@ -1,4 +1,4 @@
-"""Whatever kie.ai answers, a call returns its kind of value or raises an error of its branch of the tree."""
+"""Whatever kie.ai responds, a call returns a valid value or raises one of its documented errors."""
 
 import json
 from collections.abc import Callable
@@ -65,7 +65,7 @@ values = st.recursive(
 codes = st.sampled_from([200, 200, 200, 400, 401, 402, 404, 422, 429, 433, 451, 455, 500, 501, 505]) | leaves
 envelopes = st.fixed_dictionaries({"code": codes, "data": values}, optional={"msg": leaves, "taskId": leaves})
 bodies = envelopes.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60)
-answers = st.builds(
+api_responses = st.builds(
     ApiResponse,
     status=st.sampled_from([200] * 6 + [302, 400, 403, 429, 500, 505]),
     body=bodies,
@@ -77,42 +77,45 @@ PAID = (NotSent, Refused, Unconfirmed)
 FREE = (NoAnswer, OutOfCredits, AccessDenied)
 
 
-def asked(ask: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | None:
-    """The answer, or None for one of these errors; other errors, and errors that show the key, fail the test."""
+def call_or_none(call: Callable[[], T], errors: tuple[type[ProviderError], ...]) -> T | None:
+    """The result, or None if one of these errors is raised; any other error, or one that shows the key, fails the test."""
     try:
-        return ask()
+        return call()
     except errors as error:
-        shown = repr(error)
-    assert KEY not in shown
+        message = repr(error)
+    assert KEY not in message
     return None
 
 
 @settings(max_examples=150, deadline=None)
-@given(answers)
-def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(answer: ApiResponse) -> None:
-    with patch("videos.providers.http.exchange.call", return_value=answer):
-        for named in (
-            asked(lambda: KIE.submit(make_request()), PAID),
-            asked(lambda: KIE.extend(TASK, prompt="x"), PAID),
+@given(api_responses)
+def test_a_paid_call_returns_an_id_or_raises_an_error_of_paid_calls(response: ApiResponse) -> None:
+    with patch("videos.providers.http.exchange.call", return_value=response):
+        for task_id in (
+            call_or_none(lambda: KIE.submit(make_request()), PAID),
+            call_or_none(lambda: KIE.extend(TASK, prompt="x"), PAID),
         ):
-            assert named is None or 1 <= len(named) <= 160
-        for report in (asked(lambda: KIE.upscale_1080p(TASK), PAID), asked(lambda: KIE.upscale_4k(TASK), PAID)):
+            assert task_id is None or 1 <= len(task_id) <= 160
+        for report in (
+            call_or_none(lambda: KIE.upscale_1080p(TASK), PAID),
+            call_or_none(lambda: KIE.upscale_4k(TASK), PAID),
+        ):
             assert report is None or report.ready == report.url.startswith("http")
 
 
 @settings(max_examples=150, deadline=None)
-@given(answers)
-def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: ApiResponse) -> None:
-    with patch("videos.providers.http.exchange.call", return_value=answer):
-        report = asked(lambda: KIE.report(TASK), FREE)
+@given(api_responses)
+def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(response: ApiResponse) -> None:
+    with patch("videos.providers.http.exchange.call", return_value=response):
+        report = call_or_none(lambda: KIE.report(TASK), FREE)
         if report is not None:
-            check(report)
-        balance = asked(KIE.balance, FREE)
+            check_report(report)
+        balance = call_or_none(KIE.balance, FREE)
         assert balance is None or balance.is_finite()
         for url in (
-            asked(lambda: KIE.fresh_url(VIDEO), FREE),
-            asked(lambda: KIE.upload(b"x", file_name="x.png", mime_type="image/png"), FREE),
-            asked(lambda: KIE.upload_url(VIDEO, file_name="x.mp4"), FREE),
+            call_or_none(lambda: KIE.fresh_url(VIDEO), FREE),
+            call_or_none(lambda: KIE.upload(b"x", file_name="x.png", mime_type="image/png"), FREE),
+            call_or_none(lambda: KIE.upload_url(VIDEO, file_name="x.mp4"), FREE),
         ):
             assert url is None or url.startswith(("http://", "https://"))
 
@@ -123,10 +126,10 @@ def test_a_free_call_returns_a_value_or_raises_an_error_of_free_calls(answer: Ap
 def test_any_change_to_a_good_record_still_gives_a_report(changes: dict[str, object]) -> None:
     body = json.dumps(make_record(**changes)).encode()
     with patch("videos.providers.http.exchange.call", return_value=ApiResponse(status=200, body=body)):
-        check(KIE.report(TASK))
+        check_report(KIE.report(TASK))
 
 
-def check(report: Report) -> None:
+def check_report(report: Report) -> None:
     assert isinstance(report, Report)
     assert report.provider_task_id == TASK
     assert all(url.startswith(("http://", "https://")) for url in report.result_urls)

@@ -16,7 +16,7 @@ from tests.videos.providers.kie_replies import (
     TASK,
     UHD,
     VIDEO,
-    add_answer,
+    add_response,
     make_envelope,
     make_record,
 )
@@ -25,7 +25,7 @@ from videos.providers.errors import AccessDenied, NoAnswer, NotVisible, Provider
 from videos.providers.kie.client import Kie, parse_callback
 
 
-def hint(body: object) -> CallbackHint:
+def parse_hint(body: object) -> CallbackHint:
     return parse_callback(json.dumps(body).encode(), "application/json")
 
 
@@ -78,14 +78,14 @@ CALLBACKS: list[tuple[str, object, ReportState]] = [
     ("policy", {"code": 400, "msg": "flagged", "data": {"taskId": TASK}}, ReportState.FAILED),
     ("flow", {"code": 422, "msg": "rejected by Flow(x)", "data": {"taskId": TASK}}, ReportState.FAILED),
     ("failed", {"code": 501, "msg": "Failed", "data": {"taskId": TASK, "fallbackFlag": False}}, ReportState.FAILED),
-    ("unheard of", {"code": 777, "data": {"taskId": TASK}}, ReportState.UNCLEAR),
+    ("unknown code", {"code": 777, "data": {"taskId": TASK}}, ReportState.UNCLEAR),
     ("no code", {"data": {"taskId": TASK}}, ReportState.UNCLEAR),
 ]
 
 
 @pytest.mark.parametrize(("name", "body", "claims"), CALLBACKS, ids=[row[0] for row in CALLBACKS])
-def test_a_callback_is_read_in_every_shape(name: str, body: object, claims: ReportState) -> None:
-    assert hint(body) == CallbackHint(provider_task_id=TASK, claims=claims, well_formed=True)
+def test_a_callback_is_read_in_every_format(name: str, body: object, claims: ReportState) -> None:
+    assert parse_hint(body) == CallbackHint(provider_task_id=TASK, claims=claims, well_formed=True)
 
 
 @pytest.mark.parametrize(
@@ -177,14 +177,14 @@ def test_a_failures_message_may_be_in_the_envelope_only(kie: Kie) -> None:
     assert read_report(kie, body).error_message == "..."
 
 
-def test_a_verdict_counts_even_in_an_envelope_with_an_error_code(kie: Kie) -> None:
+def test_a_state_counts_even_in_an_envelope_with_an_error_code(kie: Kie) -> None:
     for code in (400, 422, 451, 500, 501):
         report = read_report(kie, make_record(successFlag=3, errorMessage=None) | {"code": code, "msg": "failed"})
         assert report.state is ReportState.FAILED
         assert "verdict_in_an_error" in report.oddities
 
 
-def test_an_error_without_a_verdict_stays_an_error(kie: Kie) -> None:
+def test_an_error_without_a_state_is_raised(kie: Kie) -> None:
     for body in (make_envelope(422, "no", {"taskId": TASK}), make_envelope(500, "no", {"status": "EXPIRED"})):
         with pytest.raises(NoAnswer):
             read_report(kie, body)
@@ -195,9 +195,9 @@ def test_an_error_without_a_verdict_stays_an_error(kie: Kie) -> None:
 
 
 @responses.activate
-def test_a_4k_answer_of_422_that_carries_the_result_is_ready(kie: Kie) -> None:
+def test_a_4k_response_of_422_that_carries_the_result_is_ready(kie: Kie) -> None:
     data = {"taskId": TASK, "resultUrls": [VIDEO], "imageUrls": ["https://tempfile.aiquickdraw.com/p/x.jpg"]}
-    add_answer(UHD, make_envelope(422, "The video has been generated successfully", data))
+    add_response(UHD, make_envelope(422, "The video has been generated successfully", data))
     report = kie.upscale_4k(TASK)
     assert (report.ready, report.url, report.provider_task_id) == (True, VIDEO, TASK)
 
@@ -229,14 +229,14 @@ CREDITS: list[tuple[object, Decimal | None]] = [
 
 
 @pytest.mark.parametrize(("value", "credits_"), CREDITS, ids=[str(row[0]) for row in CREDITS])
-def test_the_cost_is_read_in_every_known_place_or_ignored(kie: Kie, value: object, credits_: Decimal | None) -> None:
-    places: list[Callable[[object], dict[str, object]]] = [
-        lambda said: make_record(creditsConsumed=said),
-        lambda said: make_record(credits_consumed=said),
-        lambda said: make_record(response=make_response(creditsConsumed=said)),
+def test_the_cost_is_read_from_every_known_field_or_ignored(kie: Kie, value: object, credits_: Decimal | None) -> None:
+    record_makers: list[Callable[[object], dict[str, object]]] = [
+        lambda cost: make_record(creditsConsumed=cost),
+        lambda cost: make_record(credits_consumed=cost),
+        lambda cost: make_record(response=make_response(creditsConsumed=cost)),
     ]
-    for place in places:
-        assert read_report(kie, place(value)).provider_credits == credits_
+    for make in record_makers:
+        assert read_report(kie, make(value)).provider_credits == credits_
     assert read_report(kie, make_record()).provider_credits is None
 
 
@@ -256,16 +256,16 @@ def test_urls_of_a_generating_task_are_odd_and_not_a_success(kie: Kie) -> None:
 
 
 @responses.activate
-def test_a_fresh_link_may_be_a_plain_text(kie: Kie) -> None:
-    nothings: list[object] = [None, "", {}, 5, "not a url", []]
-    for data in nothings:
+def test_an_unusable_fresh_link_ends_in_no_answer(kie: Kie) -> None:
+    unusable: list[object] = [None, "", {}, 5, "not a url", []]
+    for data in unusable:
         responses.reset()
-        add_answer(LINK, make_envelope(data=data))
+        add_response(LINK, make_envelope(data=data))
         with pytest.raises(NoAnswer):
             kie.fresh_url(VIDEO)
 
 
-def test_messages_are_kept_on_one_bounded_printable_line(kie: Kie) -> None:
+def test_messages_are_kept_as_one_short_printable_line(kie: Kie) -> None:
     report = read_report(kie, make_record(successFlag=3, errorMessage="line\r\none\x00\u202e" + "x" * 10_000))
     assert report.error_message.startswith("line one x")
     assert len(report.error_message) == 300
@@ -274,20 +274,20 @@ def test_messages_are_kept_on_one_bounded_printable_line(kie: Kie) -> None:
 
 
 def test_every_row_of_section_8_has_a_test() -> None:
-    """Each row of the protocol's table has a test."""
+    """Each row of the table in the protocol notes has a test."""
     rows = {
-        "task id in create reply": test_records.test_the_new_id_is_found_in_every_known_place,
+        "task id in create reply": test_records.test_the_new_id_is_read_from_every_known_field,
         "record-info state": test_records.test_the_state_is_read_in_every_spelling,
-        "record-info URLs": test_records.test_the_urls_are_found_in_every_place,
+        "record-info URLs": test_records.test_the_urls_are_read_from_every_known_field,
         "URL list encodings": test_records.test_a_url_list_is_read_in_every_encoding,
-        "callback": test_a_callback_is_read_in_every_shape,
+        "callback": test_a_callback_is_read_in_every_format,
         "promptJson/paramJson": test_the_echoed_prompt_is_read_if_present,
         "times": test_a_time_is_read_or_none,
         "errors": test_a_failure_is_read_and_its_message_is_never_success,
-        "success flag inside envelope": test_a_verdict_counts_even_in_an_envelope_with_an_error_code,
+        "success flag inside envelope": test_a_state_counts_even_in_an_envelope_with_an_error_code,
         "null record": test_a_null_record_is_not_visible,
-        "4K done": test_a_4k_answer_of_422_that_carries_the_result_is_ready,
-        "credits": test_the_cost_is_read_in_every_known_place_or_ignored,
+        "4K done": test_a_4k_response_of_422_that_carries_the_result_is_ready,
+        "credits": test_the_cost_is_read_from_every_known_field_or_ignored,
     }
     assert len(set(rows.values())) == 12
     assert issubclass(NotVisible, ProviderError)

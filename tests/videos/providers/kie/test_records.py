@@ -1,4 +1,4 @@
-"""Every known variant of a record is read: state, URLs, cost, and what was odd about it."""
+"""Every known variant of a record is read: state, URLs, cost, and the labels of unusual values."""
 
 import json
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tests.videos.providers.kie_replies import (
     OTHER,
     TASK,
     VIDEO,
-    add_answer,
+    add_response,
     make_envelope,
     make_record,
     make_request,
@@ -63,8 +63,8 @@ def test_a_generating_task_has_no_response_yet(kie: Kie, empty: object) -> None:
         make_envelope(data={"taskId": OTHER, "seeds": [1]}),
     ],
 )
-def test_the_new_id_is_found_in_every_known_place(kie: Kie, body: object) -> None:
-    add_answer(GENERATE, body)
+def test_the_new_id_is_read_from_every_known_field(kie: Kie, body: object) -> None:
+    add_response(GENERATE, body)
     assert kie.submit(make_request()) == OTHER
 
 
@@ -107,11 +107,11 @@ def test_f35_an_unknown_state_is_unclear_and_noted_as_odd(kie: Kie, changes: dic
     assert {"flag_unknown", "status_unknown", "no_verdict"} & set(report.oddities)
 
 
-def test_the_flag_wins_over_a_status_word(kie: Kie) -> None:
+def test_the_flag_takes_precedence_over_a_status(kie: Kie) -> None:
     assert read_report(kie, make_record(successFlag=0, status="SUCCESS")).state is ReportState.GENERATING
 
 
-PLACES: list[tuple[str, dict[str, object]]] = [
+URL_FIELDS: list[tuple[str, dict[str, object]]] = [
     ("response.resultUrls", {}),
     ("data.resultUrls", {"response": None, "resultUrls": json.dumps([VIDEO])}),
     ("data.resultUrls array", {"response": None, "resultUrls": [VIDEO]}),
@@ -127,8 +127,8 @@ PLACES: list[tuple[str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "changes"), PLACES, ids=[row[0] for row in PLACES])
-def test_the_urls_are_found_in_every_place(kie: Kie, name: str, changes: dict[str, object]) -> None:
+@pytest.mark.parametrize(("name", "changes"), URL_FIELDS, ids=[row[0] for row in URL_FIELDS])
+def test_the_urls_are_read_from_every_known_field(kie: Kie, name: str, changes: dict[str, object]) -> None:
     report = read_report(kie, make_record(**changes))
     assert report.result_urls == (VIDEO,)
     assert bool(report.oddities) == (name != "response.resultUrls")
@@ -172,14 +172,14 @@ def test_a_url_list_is_read_in_every_encoding(kie: Kie, value: object, urls: tup
 
 
 @pytest.mark.parametrize("value", [None, [], "", "[]", "null", ...])
-def test_f34_a_success_without_urls_is_a_success_without_urls(kie: Kie, value: object) -> None:
+def test_f34_a_success_without_urls_is_not_a_failure(kie: Kie, value: object) -> None:
     report = read_report(kie, make_record(response=make_response(resultUrls=value)))
     assert (report.state, report.result_urls) == (ReportState.SUCCEEDED, ())
     assert report.reason is None
     assert "success_without_urls" in report.oddities
 
 
-def test_the_result_comes_before_the_joined_and_the_original_video(kie: Kie) -> None:
+def test_the_result_is_preferred_to_the_joined_and_the_original_video(kie: Kie) -> None:
     report = read_report(kie, make_record(response=make_response(fullResultUrls=[SECOND], originUrls=[SECOND])))
     assert report.result_urls == (VIDEO,)
     assert report.full_result_urls == (SECOND,)

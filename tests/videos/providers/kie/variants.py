@@ -1,4 +1,4 @@
-"""Reports and callback hints from given bodies."""
+"""A report from a given body, and the `response` part of a record."""
 
 import json
 
