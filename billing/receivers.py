@@ -1,4 +1,4 @@
-"""Reactions of credits and holds to account events."""
+"""Receivers of account signals: sign-up credits, and the end of a hold when an account is closed."""
 
 from typing import Any
 
@@ -14,29 +14,31 @@ from billing.credits import ledger, lots
 from billing.guard import anomalies
 
 # Translated when the statement is shown.
-WELCOME = gettext_noop("Welcome")
+WELCOME_NOTE = gettext_noop("Welcome")
 
 
 @receiver(email_confirmed, dispatch_uid="billing.signup")
 def grant_signup_credits(email_address: EmailAddress, **kwargs: Any) -> None:
     """Grant the sign-up credits once, when the user's first e-mail address is confirmed."""
-    others = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(pk=email_address.pk)
-    if settings.SIGNUP_CREDITS <= 0 or others.exists():
+    other_addresses = EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exclude(
+        pk=email_address.pk
+    )
+    if settings.SIGNUP_CREDITS <= 0 or other_addresses.exists():
         return
     user = email_address.user
     key = f"grant:signup:{user.pk}"
-    # The key alone is checked: the setting may have changed since, and a different amount would raise KeyReused.
+    # Only the key is checked, because `ledger.grant` would raise KeyReused if SIGNUP_CREDITS had changed.
     if not ledger.statement(user).filter(idempotency_key=key).exists():
         ledger.grant(
             user=user,
             user_credits=settings.SIGNUP_CREDITS,
             idempotency_key=key,
-            note=WELCOME,
+            note=WELCOME_NOTE,
             expires_at=lots.days_from_now(settings.SIGNUP_CREDITS_DAYS),
         )
 
 
 @receiver(account_closing, dispatch_uid="billing.guard.anomalies")
 def release_hold_of_closing_account(user: User, **kwargs: Any) -> None:
-    """Remove the hold of an account that is being closed, in the transaction of the closing."""
+    """Remove the hold of an account that is being closed, in the same transaction."""
     anomalies.release_user(user)

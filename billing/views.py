@@ -20,10 +20,11 @@ from billing.credits import expired_lots, ledger, lots, vouchers
 from billing.credits.statements import KIND_FILTERS, Statement
 from billing.credits.vouchers import Reason
 
+# Holdings shown one by one; later ones are added up.
 MAX_HOLDINGS = 12
 
 REFUSALS = {
-    # Unknown and withdrawn codes get the same answer, so that guessing reveals nothing.
+    # Withdrawn codes are reported as unknown, so that guessing reveals nothing.
     Reason.UNKNOWN: gettext_lazy("This code is not valid. Check it against the one you received."),
     Reason.EXPIRED: gettext_lazy("This code has expired."),
     Reason.USED_UP: gettext_lazy("This code has no uses left."),
@@ -70,33 +71,34 @@ def statement_csv(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def hide_expiring(request: HttpRequest) -> HttpResponse:
-    """Hide the notice about expiring credits until other credits expire next or the user signs in again."""
+    """Hide the notice about expiring credits until it is about other credits or the user signs in again."""
     expiring = expired_lots.find_expiring_soon(cast(User, request.user))
     if expiring is not None:
         request.session[expired_lots.HIDDEN_SESSION_KEY] = expiring.key
-    back = request.POST.get("next", "")
-    return redirect(back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) else "billing:credits")
+    next_url = request.POST.get("next", "")
+    return redirect(next_url if url_has_allowed_host_and_scheme(next_url, allowed_hosts=None) else "billing:credits")
 
 
 def _redeem(request: HttpRequest) -> HttpResponse:
+    """Redeem the posted voucher code, then redirect to the page; show the form again (422) if the code is refused."""
     form = VoucherForm(request.POST)
     if form.is_valid():
         user, code = cast(User, request.user), form.cleaned_data["code"]
         try:
             use = vouchers.redeem(user=user, typed=code, client=client_address(request))
-        except vouchers.NotRedeemed as refused:
-            form.add_error("code", str(REFUSALS[refused.reason]))
-        except vouchers.TooManyWrongCodes as refused:
-            words = ngettext(
+        except vouchers.NotRedeemed as error:
+            form.add_error("code", str(REFUSALS[error.reason]))
+        except vouchers.TooManyWrongCodes as error:
+            message = ngettext(
                 "Too many codes that give nothing. Try again in %(minutes)d minute.",
                 "Too many codes that give nothing. Try again in %(minutes)d minutes.",
-                refused.minutes,
+                error.minutes,
             )
-            form.add_error("code", words % {"minutes": refused.minutes})
+            form.add_error("code", message % {"minutes": error.minutes})
         else:
             amount = use.entry.amount
-            text = ngettext("%(n)d credit added.", "%(n)d credits added.", amount) % {"n": amount}
-            messages.success(request, text)
+            message = ngettext("%(n)d credit added.", "%(n)d credits added.", amount) % {"n": amount}
+            messages.success(request, message)
             return redirect("billing:credits")
     return _render_page(request, form, status=422)
 
@@ -104,7 +106,7 @@ def _redeem(request: HttpRequest) -> HttpResponse:
 def _render_page(request: HttpRequest, voucher_form: VoucherForm, status: int = 200) -> HttpResponse:
     user = cast(User, request.user)
     statement = Statement(user, request.GET.dict())
-    entries, older = statement.page(before=request.GET.get("before", ""))
+    entries, older_before = statement.page(before=request.GET.get("before", ""))
     holdings = lots.list_holdings(user)
     return render(
         request,
@@ -115,12 +117,12 @@ def _render_page(request: HttpRequest, voucher_form: VoucherForm, status: int = 
             "later_credits": sum(holding.user_credits for holding in holdings[MAX_HOLDINGS:]),
             "expiring_before": clock.now() + expired_lots.WEEK,
             "entries": entries,
-            "older_query": older and statement.query(before=str(older)),
+            "older_query": older_before and statement.query_string(before=str(older_before)),
             "has_newer": bool(request.GET.get("before")),
             "statement": statement,
-            "query": statement.query(),
+            "query": statement.query_string(),
             "filters": [
-                (statement.query(kind=kind), label, kind == statement.kind)
+                (statement.query_string(kind=kind), label, kind == statement.kind)
                 for kind, (label, _kinds) in KIND_FILTERS.items()
             ],
             "voucher_form": voucher_form,

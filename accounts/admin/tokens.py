@@ -173,10 +173,10 @@ class ApiTokenAdmin(TolerantModelAdmin):
                 ),
                 "button": _("Revoke"),
                 "action": "revoke",
-                "chosen": unrevoked,
-                "warns": True,
+                "rows": unrevoked,
+                "is_destructive": True,
                 "checkbox_name": ACTION_CHECKBOX_NAME,
-                "back": reverse("admin:accounts_apitoken_changelist"),
+                "back_url": reverse("admin:accounts_apitoken_changelist"),
             }
             return TemplateResponse(request, "admin/billing/ask.html", context)
         for token in unrevoked:

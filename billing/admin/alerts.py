@@ -23,13 +23,12 @@ from django.views.decorators.http import require_POST
 
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin, acting_operator
-from billing.admin.cells import chip, number_cell, reference_link
+from billing.admin.cells import chip, link_reference, number_cell
 from billing.alerts import services as alerts
 from billing.alerts.messages import format_detail, format_message
 from billing.alerts.runbook import RUNBOOK, action_path, alert_path, describe_subject, runbook_entry
 from billing.common.form_fields import parse_row_number
-from billing.common.periods import site_zone
-from billing.common.periods import window_at as window_of
+from billing.common.periods import site_zone, window_at
 from billing.models import Alert, AlertDelivery, Period
 
 TONES = {Alert.Severity.INFO: "info", Alert.Severity.WARNING: "warn", Alert.Severity.CRITICAL: "bad"}
@@ -38,9 +37,9 @@ DELIVERY_TONES = {
     AlertDelivery.State.SENT: "good",
     AlertDelivery.State.FAILED: "bad",
 }
-MORNING = time(8)
+SNOOZE_ENDS_AT = time(8)
 
-# Each kind that only a person can end.
+# The kinds that only an operator can resolve.
 MANUAL_KINDS = [kind for kind, entry in RUNBOOK.items() if entry.resolved_by_hand]
 
 
@@ -50,7 +49,7 @@ def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
         "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
         "snoozed": (gettext_lazy("Snoozed"), alerts.snoozed_condition(at)),
         "seen": (gettext_lazy("Seen, not resolved"), Q(resolved_at=None, acknowledged_at__isnull=False)),
-        "over": (gettext_lazy("Resolved"), Q(resolved_at__isnull=False)),
+        "resolved": (gettext_lazy("Resolved"), Q(resolved_at__isnull=False)),
     }
 
 
@@ -61,11 +60,11 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(name, str(words)) for name, (words, _q) in state_filters(clock.now()).items()]
+        return [(name, str(label)) for name, (label, _condition) in state_filters(clock.now()).items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
-        _words, wanted = state_filters(clock.now()).get(str(self.value()), ("", Q()))
-        return queryset.filter(wanted)
+        _label, condition = state_filters(clock.now()).get(str(self.value()), ("", Q()))
+        return queryset.filter(condition)
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -75,8 +74,8 @@ class KindFilter(admin.SimpleListFilter):
     parameter_name = "kind"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        there = Alert.objects.order_by().values_list("kind", flat=True).distinct()
-        return sorted(((kind, str(Alert.Kind(kind).label)) for kind in there), key=lambda pair: pair[1])
+        used_kinds = Alert.objects.order_by().values_list("kind", flat=True).distinct()
+        return sorted(((kind, str(Alert.Kind(kind).label)) for kind in used_kinds), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Alert]) -> QuerySet[Alert]:
         return queryset.filter(kind=self.value()) if self.value() else queryset
@@ -84,15 +83,15 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    """One row for each cause and window. Most alerts resolve automatically when their cause ends."""
+    """One row for each cause and calendar period. Most alerts resolve automatically when their cause ends."""
 
-    list_display = ("title", "severity_chip", "state", "details", "about", "times", "last_raised")
+    list_display = ("title", "severity_chip", "state", "details", "subject", "times", "last_raised")
     list_display_links = ("title",)
     list_filter = (StateFilter, "severity", KindFilter, "last_at")
     list_select_related = ("acknowledged_by",)
     ordering = ("-last_at",)
     search_fields = ("cause", "detail", "reference")
-    actions = ("acknowledge", "snooze_hour", "snooze_tomorrow", "snooze_week", "end")
+    actions = ("acknowledge", "snooze_hour", "snooze_tomorrow", "snooze_week", "resolve")
 
     def has_acknowledge_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("billing.change_alert")
@@ -101,87 +100,89 @@ class AlertAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).prefetch_related("deliveries")
 
     def get_urls(self) -> list[URLPattern]:
-        seen = path("seen/", self.admin_site.admin_view(require_POST(self.seen)), name="billing_alert_seen")
-        return [seen, *super().get_urls()]
+        seen_path = path("seen/", self.admin_site.admin_view(require_POST(self.mark_seen)), name="billing_alert_seen")
+        return [seen_path, *super().get_urls()]
 
-    # Acts
+    # Actions
 
     @admin.action(description=gettext_lazy("Mark as seen"), permissions=["acknowledge"])
-    def acknowledge(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+    def acknowledge(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         actor = acting_operator(request)
-        seen = self._each(
-            request, chosen, "acknowledged", lambda alert: alerts.acknowledge(alert_id=alert.pk, actor=actor)
+        marked = self._apply(
+            request, queryset, "acknowledged", lambda alert: alerts.acknowledge(alert_id=alert.pk, actor=actor)
         )
-        self.message_user(request, ngettext("%(n)d alert marked.", "%(n)d alerts marked.", seen) % {"n": seen})
+        self.message_user(request, ngettext("%(n)d alert marked.", "%(n)d alerts marked.", marked) % {"n": marked})
 
     @admin.action(description=gettext_lazy("Snooze for an hour"), permissions=["acknowledge"])
-    def snooze_hour(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        self._snooze(request, chosen, clock.now() + timedelta(hours=1))
+    def snooze_hour(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._snooze(request, queryset, clock.now() + timedelta(hours=1))
 
     @admin.action(description=gettext_lazy("Snooze until tomorrow morning"), permissions=["acknowledge"])
-    def snooze_tomorrow(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        self._snooze(request, chosen, morning_after(clock.now(), days=1))
+    def snooze_tomorrow(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._snooze(request, queryset, eight_in_the_morning(clock.now(), days=1))
 
     @admin.action(description=gettext_lazy("Snooze for a week"), permissions=["acknowledge"])
-    def snooze_week(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
-        self._snooze(request, chosen, morning_after(clock.now(), days=7))
+    def snooze_week(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
+        self._snooze(request, queryset, eight_in_the_morning(clock.now(), days=7))
 
     @admin.action(description=gettext_lazy("Mark as resolved"), permissions=["acknowledge"])
-    def end(self, request: HttpRequest, chosen: QuerySet[Alert]) -> None:
+    def resolve(self, request: HttpRequest, queryset: QuerySet[Alert]) -> None:
         actor = acting_operator(request)
-        mine = chosen.filter(kind__in=MANUAL_KINDS)
-        ended = self._each(
+        manual = queryset.filter(kind__in=MANUAL_KINDS)
+        resolved = self._apply(
             request,
-            mine,
+            manual,
             "resolved by an operator",
             lambda alert: alerts.resolve_by_hand(alert_id=alert.pk, actor=actor),
         )
-        text = ngettext("%(n)d alert resolved.", "%(n)d alerts resolved.", ended) % {"n": ended}
-        if chosen.exclude(kind__in=MANUAL_KINDS).filter(resolved_at=None).exists():
-            text += " " + _("Other alerts resolve automatically when their cause ends. Snooze them until then.")
-        self.message_user(request, text)
+        message = ngettext("%(n)d alert resolved.", "%(n)d alerts resolved.", resolved) % {"n": resolved}
+        if queryset.exclude(kind__in=MANUAL_KINDS).filter(resolved_at=None).exists():
+            message += " " + _("Other alerts resolve automatically when their cause ends. Snooze them until then.")
+        self.message_user(request, message)
 
-    def seen(self, request: HttpRequest) -> HttpResponse:
+    def mark_seen(self, request: HttpRequest) -> HttpResponse:
         """Mark the alerts that the banner showed as seen, and return to the page with the banner."""
         if not self.has_acknowledge_permission(request):
             raise PermissionDenied
         ids = [pk for text in request.POST.getlist("alert") if (pk := parse_row_number(text)) is not None]
         self.acknowledge(request, Alert.objects.filter(pk__in=ids))
-        back = request.POST.get("next", "")
-        own = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-        return HttpResponseRedirect(back if own else reverse("admin:billing_alert_changelist"))
+        next_url = request.POST.get("next", "")
+        is_local = url_has_allowed_host_and_scheme(next_url, {request.get_host()}, require_https=request.is_secure())
+        return HttpResponseRedirect(next_url if is_local else reverse("admin:billing_alert_changelist"))
 
-    def _snooze(self, request: HttpRequest, chosen: QuerySet[Alert], until: datetime) -> None:
+    def _snooze(self, request: HttpRequest, queryset: QuerySet[Alert], until: datetime) -> None:
         actor = acting_operator(request)
-        aside = self._each(
+        snoozed = self._apply(
             request,
-            chosen,
+            queryset,
             f"snoozed until {until:%Y-%m-%d %H:%M} UTC",
             lambda alert: alerts.snooze(alert_id=alert.pk, actor=actor, until=until),
         )
-        self.message_user(request, ngettext("%(n)d alert snoozed.", "%(n)d alerts snoozed.", aside) % {"n": aside})
+        self.message_user(request, ngettext("%(n)d alert snoozed.", "%(n)d alerts snoozed.", snoozed) % {"n": snoozed})
 
-    def _each(self, request: HttpRequest, chosen: QuerySet[Alert], word: str, act: Callable[[Alert], bool]) -> int:
-        """Apply an action to each alert and log it; returns how many changed."""
-        done = 0
-        for alert in chosen:
-            if act(alert):
-                self.log_change(request, alert, word)
-                done += 1
-        return done
+    def _apply(
+        self, request: HttpRequest, queryset: QuerySet[Alert], log_message: str, action: Callable[[Alert], bool]
+    ) -> int:
+        """Apply an action to each alert and log those that it changed; returns their number."""
+        changed = 0
+        for alert in queryset:
+            if action(alert):
+                self.log_change(request, alert, log_message)
+                changed += 1
+        return changed
 
-    # One alert
+    # The page of one alert
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One alert: what it means, what was done, what to do, the deliveries, and the buttons."""
+        """Show one alert: what it means, what veoapp did, what to do, the deliveries, and the buttons."""
         alert = self.get_object(request, unquote(object_id))
         if alert is None:
             raise Http404
         if not self.has_view_permission(request, alert):
             raise PermissionDenied
-        page = action_path(alert)
+        action_url = action_path(alert)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
@@ -189,9 +190,9 @@ class AlertAdmin(ReadOnlyAdmin):
             "alert": alert,
             "title": alert.get_kind_display(),
             "entry": runbook_entry(alert),
-            "about": describe_subject(alert),
+            "subject": describe_subject(alert),
             "message": format_message(alert),
-            "page": page if page != alert_path(alert) else "",
+            "page": action_url if action_url != alert_path(alert) else "",
             "tone": TONES[Alert.Severity(alert.severity)],
             "state": self.state(alert),
             "deliveries": [(row, DELIVERY_TONES[AlertDelivery.State(row.state)]) for row in alert.deliveries.all()],
@@ -208,7 +209,7 @@ class AlertAdmin(ReadOnlyAdmin):
         if alert.acknowledged_at is None:
             names.insert(0, "acknowledge")
         if runbook_entry(alert).resolved_by_hand:
-            names.append("end")
+            names.append("resolve")
         return [(name, str(getattr(self, name).short_description)) for name in names]
 
     # Columns
@@ -235,17 +236,17 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("detail"))
     def details(self, alert: Alert) -> str:
         # The next column already links to the reference.
-        words = format_detail(alert) or (
+        text = format_detail(alert) or (
             "" if alert.reference or action_path(alert) != alert_path(alert) else alert.cause
         )
-        return Truncator(words).chars(100) or "–"
+        return Truncator(text).chars(100) or "–"
 
     @admin.display(description=gettext_lazy("reference"), ordering="reference")
-    def about(self, alert: Alert) -> SafeString | str:
+    def subject(self, alert: Alert) -> SafeString | str:
         if alert.reference:
-            return reference_link(alert.reference)
-        page = action_path(alert)
-        return "–" if page == alert_path(alert) else format_html('<a href="{}">{}</a>', page, _("Go to page"))
+            return link_reference(alert.reference)
+        url = action_path(alert)
+        return "–" if url == alert_path(alert) else format_html('<a href="{}">{}</a>', url, _("Go to page"))
 
     @admin.display(description=gettext_lazy("times"), ordering="count")
     def times(self, alert: Alert) -> SafeString:
@@ -253,12 +254,12 @@ class AlertAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("state"))
     def state(self, alert: Alert) -> SafeString:
-        chips = [self._standing(alert)]
+        chips = [self._status_chip(alert)]
         if any(row.state == AlertDelivery.State.FAILED for row in alert.deliveries.all()):
             chips.append(chip(_("Not delivered"), "bad"))
-        return format_html_join(" ", "{}", ((one,) for one in chips))
+        return format_html_join(" ", "{}", ((status,) for status in chips))
 
-    def _standing(self, alert: Alert) -> SafeString:
+    def _status_chip(self, alert: Alert) -> SafeString:
         if alert.resolved_at is not None:
             return chip(_("Resolved"), "good")
         if alert.snoozed_until is not None and alert.snoozed_until > clock.now():
@@ -266,7 +267,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return chip(_("Seen")) if alert.acknowledged_at is not None else chip(_("Open"), "warn")
 
 
-def morning_after(at: datetime, *, days: int) -> datetime:
-    """Eight in the morning in the site's time zone, `days` later, so that a snooze does not end at midnight."""
-    day = window_of(Period.DAY, at).local_start.date() + timedelta(days=days)
-    return datetime.combine(day, MORNING, tzinfo=site_zone())
+def eight_in_the_morning(at: datetime, *, days: int) -> datetime:
+    """Eight in the morning, site time, of the day `days` later, so that a snooze does not end at midnight."""
+    day = window_at(Period.DAY, at).local_start.date() + timedelta(days=days)
+    return datetime.combine(day, SNOOZE_ENDS_AT, tzinfo=site_zone())

@@ -1,4 +1,4 @@
-"""The base of admins whose rows only actions write, and the confirmation page of those actions."""
+"""The base class of the read-only admin lists, and the confirmation page of admin actions."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from billing.admin.cells import list_url
 
 
 class ReadOnlyAdmin(TolerantModelAdmin):
-    """Rows that only actions write: no adding, no editing, no deleting."""
+    """A list whose rows are changed by actions only; the admin's own forms neither add, edit nor delete them."""
 
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -34,7 +34,7 @@ class ReadOnlyAdmin(TolerantModelAdmin):
 
 
 def acting_operator(request: HttpRequest) -> User:
-    """The operator who sent the request; the admin needs a signed-in user."""
+    """The operator who sent the request. Raises TypeError for a request without a signed-in user."""
     if not isinstance(request.user, User):
         raise TypeError("an action needs an operator")
     return request.user
@@ -53,12 +53,12 @@ def ask_confirmation(
     title: str | Promise,
     text: str | Promise,
     button: str | Promise,
-    chosen: list[Any],
+    rows: list[Any],
     form: Form | None = None,
-    warns: bool = False,
+    is_destructive: bool = False,
 ) -> TemplateResponse:
-    """The confirmation page of an action: the chosen rows, what will happen, and the form to fill in."""
-    name = model_admin.opts.label_lower.replace(".", "_")
+    """The confirmation page of an action: the selected rows, what will happen, and the form to fill in."""
+    list_name = model_admin.opts.label_lower.replace(".", "_")
     context = {
         **model_admin.admin_site.each_context(request),
         "opts": model_admin.opts,
@@ -66,12 +66,12 @@ def ask_confirmation(
         "text": text,
         "button": button,
         "action": action,
-        "chosen": chosen,
+        "rows": rows,
         "form": form,
-        "warns": warns,
+        "is_destructive": is_destructive,
         "checkbox_name": ACTION_CHECKBOX_NAME,
-        "back": reverse("admin:index") if came_from_dashboard(request) else list_url(name),
-        "acts_at": list_url(name),
-        "from_first_page": came_from_dashboard(request),
+        "back_url": reverse("admin:index") if came_from_dashboard(request) else list_url(list_name),
+        "action_url": list_url(list_name),
+        "from_dashboard": came_from_dashboard(request),
     }
     return TemplateResponse(request, "admin/billing/ask.html", context)

@@ -29,15 +29,15 @@ from billing.common.formatting import format_amount, format_percent, format_plai
 from billing.models import Budget, Period
 from billing.pricing import prices
 
-# The limits for all videos and for each user, in the order they are shown.
-KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
-# The fields that name the owner of a limit.
-OWNERS = ("email", "model")
+# The limits that are shown even if no operator has set them, in the order they are shown.
+GENERAL_LIMIT_KEYS = ("all:hour", "all:day", "all:month", "each_user:day")
+# The fields that name the user or the model that a limit is for.
+OWNER_FIELDS = ("email", "model")
 SOURCES = {"admin": gettext_lazy("set here"), "environment": gettext_lazy("from the environment")}
 
 
 class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A limit: its subject and period, the amount, and the share from which operators are warned."""
+    """A limit: its subject and period, the amount, and the percentage of use from which operators are warned."""
 
     email = forms.EmailField(
         label=gettext_lazy("E-mail address"), required=False, help_text=gettext_lazy("Only for one user.")
@@ -99,12 +99,15 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
             self.add_error(None, _("This limit already exists. Change it instead."))
 
     def _post_clean(self) -> None:
-        """Build no row here: `limits.set_limit` writes it, and the database enforces its rules."""
+        """Do nothing: `limits.set_limit` writes the row, so no model instance is built or validated here."""
 
 
 @dataclass(frozen=True)
 class ActiveLimit:
-    """A limit for all videos or for each user, with the state of its window; `url` is the form that changes it."""
+    """A limit in force and its use in the current hour, day or month (its window); `url` is the form that changes it.
+
+    `state` is None for a limit that applies to each user separately.
+    """
 
     name: str
     limit: Limit
@@ -114,13 +117,13 @@ class ActiveLimit:
 
     @property
     def used(self) -> SafeString | str:
-        """The usage as a bar and text; for limits with a window per user, the limit alone."""
+        """The usage as a bar and text; for a limit that applies to each user separately, the limit alone."""
         if self.state is None:
             return number_cell(_("no limit") if self.limit.amount is None else format_amount(self.limit.amount))
-        facts = {"used": format_amount(self.state.used), "limit": format_amount(self.limit.amount)}
+        amounts = {"used": format_amount(self.state.used), "limit": format_amount(self.limit.amount)}
         if self.limit.amount is None:
-            return number_cell(_("%(used)s, no limit") % facts)
-        return _usage_bar(self.state, _("%(used)s of %(limit)s") % facts)
+            return number_cell(_("%(used)s, no limit") % amounts)
+        return _usage_bar(self.state, _("%(used)s of %(limit)s") % amounts)
 
 
 @admin.register(Budget)
@@ -128,8 +131,8 @@ class BudgetAdmin(TolerantModelAdmin):
     """The limits that operators set, with those from the environment shown above them."""
 
     form = BudgetForm
-    list_display = ("what", "amount", "warn", "use", "ends", "by", "changed")
-    list_display_links = ("what",)
+    list_display = ("name", "amount", "warn_percent", "usage_bar", "resets", "operator", "last_changed")
+    list_display_links = ("name",)
     list_select_related = ("user", "changed_by")
     search_fields = ("user__email", "model")
     show_full_result_count = False
@@ -141,8 +144,8 @@ class BudgetAdmin(TolerantModelAdmin):
         if obj:
             return ["limit", "warn_percent"]
         # The button of a general limit leads to a form without owner fields.
-        asked = BudgetForm.Meta.fields
-        return [name for name in asked if name not in OWNERS] if _general_subject(request) else list(asked)
+        names = BudgetForm.Meta.fields
+        return [name for name in names if name not in OWNER_FIELDS] if _general_subject(request) else list(names)
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
@@ -151,24 +154,26 @@ class BudgetAdmin(TolerantModelAdmin):
         return form
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """The list below the limits in force, including those from the environment."""
-        found = {(state.scope, str(state.period)): state for state in budget_usage.list_states(clock.database_now())}
-        rows = {row.key: row for row in Budget.objects.filter(key__in=KEYS)}
-        held = limits.effective_limits(rows.values())
-        in_force = [_active_limit(key, rows.get(key), held.get(key, Limit(None)), found) for key in KEYS]
+        """Show the limits in force, including those from the environment, above the list."""
+        states = {(state.scope, str(state.period)): state for state in budget_usage.list_states(clock.database_now())}
+        rows = {row.key: row for row in Budget.objects.filter(key__in=GENERAL_LIMIT_KEYS)}
+        effective = limits.effective_limits(rows.values())
+        in_force = [
+            _active_limit(key, rows.get(key), effective.get(key, Limit(None)), states) for key in GENERAL_LIMIT_KEYS
+        ]
         may_set = request.user.has_perm("billing.add_budget") and request.user.has_perm("billing.change_budget")
         return super().changelist_view(request, {"in_force": in_force, "may_set": may_set, **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
-        """Add the state of its window to each row."""
-        page = super().get_changelist_instance(request)
-        found = {state.budget_key: state for state in budget_usage.list_states(clock.database_now())}
-        for budget in page.result_list:
-            budget.state = found.get(budget.key)
-        return page
+        """Add to each limit its use in the current hour, day or month."""
+        changelist = super().get_changelist_instance(request)
+        states = {state.budget_key: state for state in budget_usage.list_states(clock.database_now())}
+        for budget in changelist.result_list:
+            budget.state = states.get(budget.key)
+        return changelist
 
     def save_model(self, request: HttpRequest, obj: Budget, form: Any, change: bool) -> None:
-        """Save through `limits.set_limit`; the limit applies at once."""
+        """Save through `limits.set_limit`; the limit applies immediately."""
         cleaned = form.cleaned_data
         saved = limits.set_limit(
             subject=obj.subject if change else cleaned["subject"],
@@ -183,7 +188,7 @@ class BudgetAdmin(TolerantModelAdmin):
         obj.refresh_from_db()
 
     @admin.display(description=gettext_lazy("for"), ordering="key")
-    def what(self, budget: Budget) -> str:
+    def name(self, budget: Budget) -> str:
         return str(budget)
 
     @admin.display(description=gettext_lazy("limit"), ordering="limit")
@@ -191,45 +196,45 @@ class BudgetAdmin(TolerantModelAdmin):
         return number_cell(_("none") if budget.limit is None else format_amount(budget.limit))
 
     @admin.display(description=gettext_lazy("warn at"), ordering="soft_share")
-    def warn(self, budget: Budget) -> SafeString:
+    def warn_percent(self, budget: Budget) -> SafeString:
         return number_cell(f"{budget.soft_share * 100:.0f} %")
 
     @admin.display(description=gettext_lazy("used now"))
-    def use(self, budget: Any) -> SafeString | str:
+    def usage_bar(self, budget: Any) -> SafeString | str:
         return _usage_bar(budget.state, format_amount(budget.state.used)) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("resets"))
-    def ends(self, budget: Any) -> SafeString | str:
+    def resets(self, budget: Any) -> SafeString | str:
         return time_cell(budget.state.window.ends_at) if budget.state else "–"
 
     @admin.display(description=gettext_lazy("changed by"))
-    def by(self, budget: Budget) -> object:
+    def operator(self, budget: Budget) -> object:
         return budget.changed_by or "–"
 
     @admin.display(description=gettext_lazy("changed at"), ordering="changed_at")
-    def changed(self, budget: Budget) -> SafeString | str:
+    def last_changed(self, budget: Budget) -> SafeString | str:
         return time_cell(budget.changed_at)
 
 
 def _general_subject(request: HttpRequest) -> Subject | None:
-    """The subject given in the URL, if it has no owner."""
-    named = request.GET.get("subject", "")
-    return Subject(named) if named in (Subject.ALL, Subject.EACH_USER) else None
+    """The subject given in the URL, if it is one that needs neither a user nor a model."""
+    subject = request.GET.get("subject", "")
+    return Subject(subject) if subject in (Subject.ALL, Subject.EACH_USER) else None
 
 
-def _active_limit(key: str, row: Budget | None, limit: Limit, found: dict[tuple[str, str], State]) -> ActiveLimit:
+def _active_limit(key: str, row: Budget | None, limit: Limit, states: dict[tuple[str, str], State]) -> ActiveLimit:
     subject, _colon, period = key.partition(":")
     name = f"{Subject(subject).label} · {Period(period).label}"
-    state = found.get((subject, period))
+    state = states.get((subject, period))
     if row is not None:
         return ActiveLimit(name, limit, state, SOURCES["admin"], reverse("admin:billing_budget_change", args=[row.pk]))
-    facts = {"subject": subject, "period": period, "limit": "" if limit.amount is None else f"{limit.amount:f}"}
+    initial = {"subject": subject, "period": period, "limit": "" if limit.amount is None else f"{limit.amount:f}"}
     source = SOURCES.get(limit.source, gettext_lazy("not set"))
-    return ActiveLimit(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(facts)}")
+    return ActiveLimit(name, limit, state, source, f"{reverse('admin:billing_budget_add')}?{urlencode(initial)}")
 
 
-def _usage_bar(state: State, words: str) -> SafeString:
-    """The usage of a limit as a bar and a percentage; a limit of zero is used up."""
+def _usage_bar(state: State, text: str) -> SafeString:
+    """A bar with `text` and the percentage of the limit that is used; a limit of zero counts as used up."""
     share = state.used / state.limit if state.limit else Decimal(1)
     tone = "bad" if state.is_spent else "warn" if state.is_soft else "good"
     return format_html(
@@ -237,6 +242,6 @@ def _usage_bar(state: State, words: str) -> SafeString:
         '<span class="num nowrap">{} · {}</span></span>',
         tone,
         min(int(share * 100), 100),
-        words,
+        text,
         format_percent(share),
     )

@@ -27,13 +27,13 @@ REFERENCE_NAMES: dict[str, Promise] = {
 }
 
 
-def chip(word: object, tone: str = "") -> SafeString:
-    """A label in a tone: good, warn, bad or info."""
-    return format_html('<span class="chip{}">{}</span>', f" chip-{tone}" if tone else "", word)
+def chip(label: object, tone: str = "") -> SafeString:
+    """A small coloured label. `tone` is good, warn, bad, info, or empty for grey."""
+    return format_html('<span class="chip{}">{}</span>', f" chip-{tone}" if tone else "", label)
 
 
 def number_cell(text: object) -> SafeString:
-    """A number in tabular digits."""
+    """A number in digits of equal width, so that columns align."""
     return format_html('<span class="num nowrap">{}</span>', text)
 
 
@@ -42,26 +42,26 @@ def time_cell(at: datetime | None) -> SafeString | str:
     if at is None:
         return "–"
     local = timezone.localtime(at)
-    words = f"{local:%Y-%m-%d %H:%M:%S}"
-    return format_html('<time class="num nowrap" datetime="{}">{}</time>', local.isoformat(), words)
+    text = f"{local:%Y-%m-%d %H:%M:%S}"
+    return format_html('<time class="num nowrap" datetime="{}">{}</time>', local.isoformat(), text)
 
 
-def person_link(user: User) -> SafeString:
+def link_user(user: User) -> SafeString:
     return format_html('<a href="{}">{}</a>', reverse("admin:accounts_user_change", args=[user.pk]), user.email)
 
 
-def reference_link(reference: str) -> SafeString | str:
-    """A link to what a reference names: `video:<id>` to the page of the video. Unknown references stay text."""
+def link_reference(reference: str) -> SafeString | str:
+    """A link to the page of the row that a reference names, such as `video:<id>`. Unknown references stay plain text."""
     kind, _, name = reference.partition(":")
     try:
         url = reverse(REFERENCE_PAGES[kind], args=[name])
     except (KeyError, NoReverseMatch):
         return reference
-    short = REFERENCE_NAMES[kind] % {"number": name.partition("-")[0].upper()}
-    return format_html('<a class="num nowrap" href="{}" title="{}">{}</a>', url, reference, short)
+    text = REFERENCE_NAMES[kind] % {"number": name.partition("-")[0].upper()}
+    return format_html('<a class="num nowrap" href="{}" title="{}">{}</a>', url, reference, text)
 
 
-def account_link(account: ProviderAccount | None) -> SafeString | str:
+def link_account(account: ProviderAccount | None) -> SafeString | str:
     if account is None:
         return "–"
     url = reverse("admin:billing_provideraccount_change", args=[account.pk])
@@ -69,6 +69,6 @@ def account_link(account: ProviderAccount | None) -> SafeString | str:
 
 
 def list_url(name: str, **filters: object) -> str:
-    """The URL of a list (`billing_ledgerentry`) with filters."""
+    """The URL of an admin list, such as `billing_ledgerentry`, with filters."""
     query = f"?{urlencode(filters)}" if filters else ""
     return reverse(f"admin:{name}_changelist") + query

@@ -1,4 +1,4 @@
-"""Filters that several lists share."""
+"""Filters for lists of prices and of what jobs cost."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ class ModelFilter(admin.SimpleListFilter):
     parameter_name = "model"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        listed = Price.objects.order_by().values_list("model", flat=True).distinct()
-        return [(model, get_model_title(model)) for model in sorted({*get_model_titles(), *listed})]
+        priced_models = Price.objects.order_by().values_list("model", flat=True).distinct()
+        return [(model, get_model_title(model)) for model in sorted({*get_model_titles(), *priced_models})]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(model=self.value()) if self.value() else queryset
@@ -39,7 +39,7 @@ class ItemKindFilter(admin.SimpleListFilter):
 
 
 class VarianceFilter(admin.SimpleListFilter):
-    """Filter by cost compared with the estimate."""
+    """Filter by whether the actual cost was above, below or equal to the estimate."""
 
     title = _("against the estimate")
     parameter_name = "variance"

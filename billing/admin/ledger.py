@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, list_url, number_cell, person_link, reference_link, time_cell
+from billing.admin.cells import chip, link_reference, link_user, list_url, number_cell, time_cell
 from billing.common.formatting import format_signed
 from billing.models import CreditLot, LedgerEntry
 
@@ -20,18 +20,28 @@ TONES = {Kind.GRANT: "good", Kind.PURCHASE: "good", Kind.REFUND: "info", Kind.AD
 
 @admin.register(LedgerEntry)
 class LedgerEntryAdmin(ReadOnlyAdmin):
-    """The ledger. Mistakes are corrected by further entries, never edited."""
+    """The ledger. Entries are never edited; a mistake is corrected by a further entry."""
 
-    list_display = ("at", "user_link", "movement", "credits", "after", "about", "actor", "note")
+    list_display = ("at", "user_link", "kind_chip", "credits", "new_balance", "reference_link", "actor", "note")
     list_display_links = ("at",)
     list_filter = ("kind", "created_at")
     list_select_related = ("account__user", "actor")
     search_fields = ("account__user__email", "reference", "idempotency_key", "note")
     search_help_text = _("An e-mail address, a reference, a key or words of the note")
     fields = (
-        "at", "user_link", "movement", "credits", "after", "about", "reverses", "refund", "lots", "actor", "note",
+        "at",
+        "user_link",
+        "kind_chip",
+        "credits",
+        "new_balance",
+        "reference_link",
+        "reverses",
+        "refunded_by",
+        "lots",
+        "actor",
+        "note",
         "idempotency_key",
-    )  # fmt: skip
+    )
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The user page links to the entries of one user."""
@@ -46,10 +56,10 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("user"), ordering="account__user__email")
     def user_link(self, entry: LedgerEntry) -> SafeString:
-        return person_link(entry.account.user)
+        return link_user(entry.account.user)
 
     @admin.display(description=_("kind"), ordering="kind")
-    def movement(self, entry: LedgerEntry) -> SafeString:
+    def kind_chip(self, entry: LedgerEntry) -> SafeString:
         return chip(entry.get_kind_display(), TONES.get(Kind(entry.kind), ""))
 
     @admin.display(description=_("credits"), ordering="amount")
@@ -57,24 +67,24 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
         return number_cell(format_signed(entry.amount))
 
     @admin.display(description=_("balance after"))
-    def after(self, entry: LedgerEntry) -> SafeString:
+    def new_balance(self, entry: LedgerEntry) -> SafeString:
         return number_cell(number_format(entry.balance_after))
 
     @admin.display(description=_("reference"), ordering="reference")
-    def about(self, entry: LedgerEntry) -> SafeString | str:
-        return reference_link(entry.reference) if entry.reference else "–"
+    def reference_link(self, entry: LedgerEntry) -> SafeString | str:
+        return link_reference(entry.reference) if entry.reference else "–"
 
     @admin.display(description=_("refunded by"))
-    def refund(self, entry: LedgerEntry) -> object:
+    def refunded_by(self, entry: LedgerEntry) -> object:
         return LedgerEntry.objects.filter(reverses=entry).first() or "–"
 
     @admin.display(description=_("lots"))
     def lots(self, entry: LedgerEntry) -> SafeString | str:
         """The lots that the entry changed, with the amounts."""
-        moved = [(use.lot_id, use.amount) for use in entry.lot_uses.order_by("id")]
-        moved += CreditLot.objects.filter(entry=entry).values_list("pk", "granted")
+        changes = [(use.lot_id, use.amount) for use in entry.lot_uses.order_by("id")]
+        changes += CreditLot.objects.filter(entry=entry).values_list("pk", "granted")
         cells = [
-            format_html('<a href="{}{}/change/">{}</a>', list_url("billing_creditlot"), lot, number_format(amount))
-            for lot, amount in moved
+            format_html('<a href="{}{}/change/">{}</a>', list_url("billing_creditlot"), lot_id, number_format(amount))
+            for lot_id, amount in changes
         ]
         return format_html(", ".join(["{}"] * len(cells)), *cells) if cells else "–"

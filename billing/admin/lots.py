@@ -13,12 +13,11 @@ from django.utils.translation import gettext_lazy
 
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import chip, list_url, number_cell, person_link, time_cell
-from billing.credits import expired_lots
+from billing.admin.cells import chip, link_user, list_url, number_cell, time_cell
 from billing.models import CreditLot
 
 
-class HeldFilter(admin.SimpleListFilter):
+class RemainingFilter(admin.SimpleListFilter):
     """Filter by the credits left in a lot, and by expiry within a week."""
 
     title = gettext_lazy("credits left")
@@ -37,13 +36,23 @@ class HeldFilter(admin.SimpleListFilter):
 
 @admin.register(CreditLot)
 class CreditLotAdmin(ReadOnlyAdmin):
-    """Lots change only with the ledger."""
+    """Credits that were granted together and expire together. Lots change only through ledger entries."""
 
-    list_display = ("id", "user_link", "left", "of", "expires", "kind", "from_")
-    list_filter = (HeldFilter, "is_grace", "expires_at")
+    list_display = ("id", "user_link", "credits_left", "credits_granted", "expires", "status", "source")
+    list_filter = (RemainingFilter, "is_grace", "expires_at")
     list_select_related = ("account__user", "entry")
     search_fields = ("account__user__email", "entry__note", "entry__reference")
-    fields = ("user_link", "left", "of", "expires", "expired_at", "kind", "from_", "week_warned_at", "day_warned_at")
+    fields = (
+        "user_link",
+        "credits_left",
+        "credits_granted",
+        "expires",
+        "expired_at",
+        "status",
+        "source",
+        "week_warned_at",
+        "day_warned_at",
+    )
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
         """The user page links to the lots of one user."""
@@ -54,14 +63,14 @@ class CreditLotAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("user"), ordering="account__user__email")
     def user_link(self, lot: CreditLot) -> SafeString:
-        return person_link(lot.account.user)
+        return link_user(lot.account.user)
 
     @admin.display(description=gettext_lazy("left"), ordering="remaining")
-    def left(self, lot: CreditLot) -> SafeString:
+    def credits_left(self, lot: CreditLot) -> SafeString:
         return number_cell(number_format(lot.remaining))
 
     @admin.display(description=gettext_lazy("of"), ordering="granted")
-    def of(self, lot: CreditLot) -> SafeString:
+    def credits_granted(self, lot: CreditLot) -> SafeString:
         return number_cell(number_format(lot.granted))
 
     @admin.display(description=gettext_lazy("until"), ordering="expires_at")
@@ -69,16 +78,16 @@ class CreditLotAdmin(ReadOnlyAdmin):
         return time_cell(lot.expires_at) if lot.expires_at else _("no expiry")
 
     @admin.display(description=gettext_lazy("state"))
-    def kind(self, lot: CreditLot) -> SafeString | str:
+    def status(self, lot: CreditLot) -> SafeString | str:
         if lot.expired_at is not None:
             return chip(_("Expired"))
         return chip(_("Grace"), "info") if lot.is_grace else "–"
 
     @admin.display(description=gettext_lazy("source"))
-    def from_(self, lot: CreditLot) -> SafeString | str:
+    def source(self, lot: CreditLot) -> SafeString | str:
         if lot.entry is None:
             return _("balance from before lots existed")
         url = list_url("billing_ledgerentry") + f"{lot.entry_id}/change/"
-        # The note of a refund is a code; the page of the entry explains it.
+        # A grace lot holds refunded credits; the note of a refund is an internal code.
         note = "" if lot.is_grace else lot.entry.note
         return format_html('<a href="{}">{} {}</a>', url, lot.entry, note)

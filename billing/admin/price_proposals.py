@@ -23,7 +23,7 @@ from billing.pricing import prices, provider_price_changes
 from billing.pricing.margins import Margin
 
 TONES = {PriceProposal.State.OPEN: "warn", PriceProposal.State.APPLIED: "good", PriceProposal.State.DISMISSED: ""}
-KEEP_PRICE, KEEP_MARGIN, OWN = "price", "margin", "own"
+KEEP_PRICE, KEEP_MARGIN, OTHER_PRICE = "price", "margin", "own"
 
 
 class UserPriceForm(forms.Form):
@@ -36,7 +36,7 @@ class UserPriceForm(forms.Form):
         choices=[
             (KEEP_PRICE, gettext_lazy("Unchanged: the margin changes")),
             (KEEP_MARGIN, gettext_lazy("Adjusted to keep the margin")),
-            (OWN, gettext_lazy("This many credits:")),
+            (OTHER_PRICE, gettext_lazy("This many credits:")),
         ],
     )
     user_credits = forms.IntegerField(
@@ -44,15 +44,19 @@ class UserPriceForm(forms.Form):
     )
 
     def clean(self) -> dict[str, Any]:
-        given = super().clean() or {}
-        if given.get("users") == OWN and "user_credits" not in self.errors and not given.get("user_credits"):
+        cleaned = super().clean() or {}
+        if (
+            cleaned.get("users") == OTHER_PRICE
+            and "user_credits" not in self.errors
+            and not cleaned.get("user_credits")
+        ):
             self.add_error("user_credits", _("Enter the number of credits."))
-        return given
+        return cleaned
 
 
 @dataclass(frozen=True)
 class ProposalLine:
-    """A proposal as the confirmation page shows it."""
+    """One line of the confirmation page: the id and the text of a proposal."""
 
     pk: int
     text: str
@@ -63,7 +67,7 @@ class ProposalLine:
 
 @admin.register(PriceProposal)
 class PriceProposalAdmin(ReadOnlyAdmin):
-    """Our prices compared with what the provider charges."""
+    """The provider cost in our price list compared with what the provider charges now."""
 
     list_display = (
         "item",
@@ -71,16 +75,16 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         "listed_cost",
         "seen_cost",
         "user_price",
-        "margin_now",
-        "margin_then",
+        "listed_margin",
+        "actual_margin",
         "source",
         "times",
-        "last",
+        "last_noticed",
     )
     list_display_links = None
     list_filter = ("state", "source", ModelFilter)
     ordering = ("state", "-last_at")
-    actions = ("apply", "put_aside")
+    actions = ("apply", "dismiss")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Applying a proposal adds a price."""
@@ -111,27 +115,27 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         return number_cell(current_user_price(proposal) or "–")
 
     @admin.display(description=gettext_lazy("listed margin"))
-    def margin_now(self, proposal: PriceProposal) -> SafeString:
-        return self._margin(proposal, proposal.listed)
+    def listed_margin(self, proposal: PriceProposal) -> SafeString:
+        return self._margin_cell(proposal, proposal.listed)
 
     @admin.display(description=gettext_lazy("actual margin"))
-    def margin_then(self, proposal: PriceProposal) -> SafeString:
-        return self._margin(proposal, proposal.seen)
+    def actual_margin(self, proposal: PriceProposal) -> SafeString:
+        return self._margin_cell(proposal, proposal.seen)
 
-    def _margin(self, proposal: PriceProposal, cost: Decimal | None) -> SafeString:
-        pays = current_user_price(proposal)
-        return number_cell("–") if pays is None or cost is None else margin_chip(Margin(pays, cost))
+    def _margin_cell(self, proposal: PriceProposal, cost: Decimal | None) -> SafeString:
+        user_price = current_user_price(proposal)
+        return number_cell("–") if user_price is None or cost is None else margin_chip(Margin(user_price, cost))
 
     @admin.display(description=gettext_lazy("last at"), ordering="last_at")
-    def last(self, proposal: PriceProposal) -> SafeString | str:
+    def last_noticed(self, proposal: PriceProposal) -> SafeString | str:
         return time_cell(proposal.last_at)
 
     @admin.action(description=gettext_lazy("Apply…"), permissions=["decide"])
-    def apply(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
+    def apply(self, request: HttpRequest, queryset: QuerySet[PriceProposal]) -> HttpResponse | None:
         """Ask for the user price, then apply the provider's price."""
-        proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
+        proposals = list(queryset.filter(state=PriceProposal.State.OPEN))
         if not proposals:
-            self._nothing(request)
+            self._warn_none_open(request)
             return None
         confirmed = "confirmed" in request.POST
         form = UserPriceForm(request.POST if confirmed else None)
@@ -143,7 +147,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
                 title=_("Apply the provider's price?"),
                 text=_("The new price applies from now on. Earlier orders keep their price."),
                 button=_("Apply"),
-                chosen=[ProposalLine(one.pk, _describe_proposal(one)) for one in proposals],
+                rows=[ProposalLine(proposal.pk, _describe_proposal(proposal)) for proposal in proposals],
                 form=form,
             )
         for proposal in proposals:
@@ -151,47 +155,47 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         return None
 
     @admin.action(description=gettext_lazy("Dismiss…"), permissions=["decide"])
-    def put_aside(self, request: HttpRequest, chosen: QuerySet[PriceProposal]) -> HttpResponse | None:
-        """Keep our price."""
-        proposals = list(chosen.filter(state=PriceProposal.State.OPEN))
+    def dismiss(self, request: HttpRequest, queryset: QuerySet[PriceProposal]) -> HttpResponse | None:
+        """Keep our price after confirmation, and log the decision."""
+        proposals = list(queryset.filter(state=PriceProposal.State.OPEN))
         if not proposals:
-            self._nothing(request)
+            self._warn_none_open(request)
             return None
         if "confirmed" not in request.POST:
             return ask_confirmation(
                 self,
                 request,
-                action="put_aside",
+                action="dismiss",
                 title=_("Keep our price?"),
                 text=_("The same price is not proposed again until our price changes."),
                 button=_("Dismiss"),
-                chosen=[ProposalLine(one.pk, _describe_proposal(one)) for one in proposals],
+                rows=[ProposalLine(proposal.pk, _describe_proposal(proposal)) for proposal in proposals],
             )
         for proposal in proposals:
             try:
                 provider_price_changes.dismiss_proposal(proposal_id=proposal.pk, actor=acting_operator(request))
             except provider_price_changes.AlreadyDecided:
-                self._too_late(request, proposal)
+                self._warn_already_decided(request, proposal)
             else:
                 self.log_change(request, proposal, "dismissed")
                 self.message_user(request, _("Dismissed: %(item)s.") % {"item": proposal_item(proposal).name})
         return None
 
-    def _apply(self, request: HttpRequest, proposal: PriceProposal, given: dict[str, Any]) -> None:
-        pays = {
+    def _apply(self, request: HttpRequest, proposal: PriceProposal, cleaned: dict[str, Any]) -> None:
+        user_prices = {
             KEEP_PRICE: current_user_price(proposal),
             KEEP_MARGIN: price_keeping_margin(proposal),
-            OWN: given["user_credits"],
+            OTHER_PRICE: cleaned["user_credits"],
         }
         try:
             price = provider_price_changes.apply_proposal(
                 proposal_id=proposal.pk,
                 # An item that is no longer sold has no current price.
-                user_credits=pays[given["users"]] or max(1, round(proposal.seen)),
+                user_credits=user_prices[cleaned["users"]] or max(1, round(proposal.seen)),
                 actor=acting_operator(request),
             )
         except provider_price_changes.AlreadyDecided:
-            self._too_late(request, proposal)
+            self._warn_already_decided(request, proposal)
             return
         self.log_change(request, proposal, f"applied: {price.provider_credits:f} and {price.user_credits}")
         margin = Margin(price.user_credits, price.provider_credits)
@@ -204,10 +208,10 @@ class PriceProposalAdmin(ReadOnlyAdmin):
         text = _("From now on %(item)s costs us %(cost)s and users %(pays)s: %(margin)s per video.") % facts
         self.message_user(request, text, messages.WARNING if margin.is_negative else messages.SUCCESS)
 
-    def _nothing(self, request: HttpRequest) -> None:
+    def _warn_none_open(self, request: HttpRequest) -> None:
         self.message_user(request, _("Only open proposals can be decided."), messages.WARNING)
 
-    def _too_late(self, request: HttpRequest, proposal: PriceProposal) -> None:
+    def _warn_already_decided(self, request: HttpRequest, proposal: PriceProposal) -> None:
         text = _("%(item)s has already been decided.") % {"item": proposal_item(proposal).name}
         self.message_user(request, text, messages.WARNING)
 
@@ -217,7 +221,7 @@ def proposal_item(proposal: PriceProposal) -> Item:
 
 
 def current_user_price(proposal: PriceProposal) -> int | None:
-    """The current user price; None for an item that is not sold."""
+    """What users pay for the item now; None if it is not sold."""
     try:
         quote = prices.get_quote(model=proposal.model, resolution=proposal.resolution, kind=proposal.kind)
     except prices.NoPrice:
@@ -226,12 +230,12 @@ def current_user_price(proposal: PriceProposal) -> int | None:
 
 
 def price_keeping_margin(proposal: PriceProposal) -> int | None:
-    """The user price that would keep the margin."""
-    pays = current_user_price(proposal)
-    if pays is None or not proposal.listed:
+    """The user price that keeps the margin at the new cost; None without a current price or a listed cost."""
+    user_price = current_user_price(proposal)
+    if user_price is None or not proposal.listed:
         return None
     return provider_price_changes.user_credits_for_same_margin(
-        user_credits=pays, listed=proposal.listed, seen=proposal.seen
+        user_credits=user_price, listed=proposal.listed, seen=proposal.seen
     )
 
 

@@ -26,10 +26,10 @@ from billing.models import Price
 from billing.pricing import margins
 from billing.pricing.margins import Margin
 
-# A form may lie open for a while before it is sent.
-FORM_OPEN_FOR = timedelta(minutes=30)
-# The field takes no more digits.
-MOST_ASKED = Decimal(10) ** 8
+# The start of a price may lie this far in the past, because it is filled in when the form is opened.
+MAX_FORM_AGE = timedelta(minutes=30)
+# A provider price below this fits into the field.
+PROVIDER_CREDITS_LIMIT = Decimal(10) ** 8
 
 
 class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -56,17 +56,17 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        word = RegexValidator(
+        code_validator = RegexValidator(
             r"^[a-z0-9_.-]+$", gettext_lazy("Lowercase letters, digits, dots, hyphens and underscores.")
         )
-        # A read-only page has no fields.
+        # The form of a stored price has no fields, because prices are never edited.
         if "resolution" in self.fields:
-            self.fields["resolution"].validators.append(word)
-            self.fields["user_credits"].help_text = _break_even(self.initial.get("provider_credits"))
+            self.fields["resolution"].validators.append(code_validator)
+            self.fields["user_credits"].help_text = _user_credits_help(self.initial.get("provider_credits"))
 
     def clean_valid_from(self) -> Any:
         valid_from = self.cleaned_data["valid_from"]
-        if valid_from < clock.now() - FORM_OPEN_FOR:
+        if valid_from < clock.now() - MAX_FORM_AGE:
             raise forms.ValidationError(
                 _("A price cannot start in the past, because past charges must stay explained.")
             )
@@ -80,33 +80,33 @@ def _model_choices() -> list[tuple[str, str]]:
     return [*known.items(), *((model, model) for model in listed)]
 
 
-def _break_even(provider_credits: object) -> str:
-    """The help text with the break-even price, for the initial provider price."""
-    words = _("What one video costs its user; whole credits.")
-    earned, paid = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
-    facts = {"earned": f"{earned:f}", "paid": f"{paid:f}"}
-    words += " " + _("A user credit earns US$ %(earned)s, a provider credit costs US$ %(paid)s.") % facts
+def _user_credits_help(provider_credits: object) -> str:
+    """The help text of the user price: if a provider price is given, with the price from which it is covered."""
+    help_text = _("What one video costs its user; whole credits.")
+    usd_per_user_credit, usd_per_provider_credit = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
+    facts = {"earned": f"{usd_per_user_credit:f}", "paid": f"{usd_per_provider_credit:f}"}
+    help_text += " " + _("A user credit earns US$ %(earned)s, a provider credit costs US$ %(paid)s.") % facts
     try:
-        asked = Decimal(str(provider_credits))
+        cost = Decimal(str(provider_credits))
     except ArithmeticError:
-        return words
-    # An address may name anything.
-    if not earned or not asked.is_finite() or not 0 <= asked < MOST_ASKED:
-        return words
-    least = max(1, math.ceil(asked * paid / earned))
+        return help_text
+    # The value comes from the URL, so it can be any text.
+    if not usd_per_user_credit or not cost.is_finite() or not 0 <= cost < PROVIDER_CREDITS_LIMIT:
+        return help_text
+    minimum = max(1, math.ceil(cost * usd_per_provider_credit / usd_per_user_credit))
     return (
-        words
+        help_text
         + " "
         + _("From %(n)d credits on, %(cost)s provider credits are paid for.")
         % {
-            "n": least,
-            "cost": format_amount(asked),
+            "n": minimum,
+            "cost": format_amount(cost),
         }
     )
 
 
-class WhenFilter(admin.SimpleListFilter):
-    """Filter by prices in force, later and former ones."""
+class ValidityFilter(admin.SimpleListFilter):
+    """Filter by whether a price applies now, later or no more."""
 
     title = gettext_lazy("when")
     parameter_name = "when"
@@ -127,7 +127,7 @@ class WhenFilter(admin.SimpleListFilter):
 
 
 def current_price_id(at: datetime) -> QuerySet[Any, Any]:
-    """For a subquery: the id of the price of the same item that is in force."""
+    """The id of the price that is in force at `at` for the item of the outer query; to be used as a subquery."""
     same = Price.objects.filter(kind=OuterRef("kind"), model=OuterRef("model"), resolution=OuterRef("resolution"))
     return same.filter(valid_from__lte=at).order_by("-valid_from").values("pk")[:1]
 
@@ -137,8 +137,8 @@ class PriceAdmin(ReadOnlyAdmin):
     """The price list with margins."""
 
     form = PriceForm
-    list_display = ("item", "validity", "provider_cost", "usd", "user_price", "margin", "valid_from", "change")
-    list_filter = (WhenFilter, "kind", ModelFilter, "resolution")
+    list_display = ("item", "validity", "provider_cost", "usd", "user_price", "margin", "valid_from", "new_price_link")
+    list_filter = (ValidityFilter, "kind", ModelFilter, "resolution")
     ordering = ("kind", "model", "resolution", "-valid_from")
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -188,11 +188,11 @@ class PriceAdmin(ReadOnlyAdmin):
         return margin_chip(Margin(price.user_credits, price.provider_credits))
 
     @admin.display(description="")
-    def change(self, price: Price) -> SafeString:
-        facts = {"kind": price.kind, "model": price.model, "resolution": price.resolution}
-        facts |= {"provider_credits": f"{price.provider_credits:f}", "user_credits": str(price.user_credits)}
+    def new_price_link(self, price: Price) -> SafeString:
+        initial = {"kind": price.kind, "model": price.model, "resolution": price.resolution}
+        initial |= {"provider_credits": f"{price.provider_credits:f}", "user_credits": str(price.user_credits)}
         url = list_url("billing_price").rstrip("/") + "/add/"
-        query = "&".join(f"{name}={value}" for name, value in facts.items())
+        query = "&".join(f"{name}={value}" for name, value in initial.items())
         return format_html('<a class="btn btn-s" href="{}?{}">{}</a>', url, query, _("New price…"))
 
 
@@ -204,11 +204,11 @@ def format_margin(margin: Margin) -> str:
 
 
 def margin_chip(margin: Margin) -> SafeString:
-    """The margin as a cell; a negative one is a warning."""
-    words = format_margin(margin)
+    """The margin as a table cell; a negative margin is shown as a warning."""
+    text = format_margin(margin)
     if margin.is_negative:
-        return chip(words, "warn num nowrap")
-    return format_html('<span class="num nowrap{}">{}</span>', " text-good" if margin.usd > 0 else "", words)
+        return chip(text, "warn num nowrap")
+    return format_html('<span class="num nowrap{}">{}</span>', " text-good" if margin.usd > 0 else "", text)
 
 
 def price_item(price: Price) -> Item:

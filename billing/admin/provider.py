@@ -21,7 +21,7 @@ from billing.admin import provider_status
 from billing.admin.base import acting_operator, ask_confirmation, came_from_dashboard
 from billing.admin.cells import chip, number_cell, time_cell
 from billing.admin.provider_forms import PauseForm
-from billing.admin.provider_keys import KeyLibraryAdmin, account_url, current_account_id
+from billing.admin.provider_keys import ProviderKeyAdmin, account_url, current_account_id
 from billing.common.formatting import format_amount
 from billing.guard import circuit_breaker
 from billing.models import BalanceSnapshot, ProviderAccount
@@ -37,14 +37,24 @@ class Button:
 
     name: str
     label: str | Promise
-    warns: bool = False
+    is_destructive: bool = False
 
 
 @admin.register(ProviderAccount)
-class ProviderAccountAdmin(KeyLibraryAdmin):
-    """Provider accounts. Actions that need the network are added by the app that has it."""
+class ProviderAccountAdmin(ProviderKeyAdmin):
+    """Provider accounts. The videos app extends this class with the actions that call the provider."""
 
-    list_display = ("label", "role", "source", "state", "credits", "read", "promise", "free", "created_at")
+    list_display = (
+        "label",
+        "role",
+        "source",
+        "state",
+        "balance_cell",
+        "balance_read_at",
+        "promised_credits",
+        "available_credits",
+        "created_at",
+    )
     list_filter = ("source",)
     actions: Any = ("pause", "resume", "activate", "deactivate")
 
@@ -52,7 +62,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         return request.user.has_perm("billing.add_provideraccount")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """The permission to change accounts allows the actions; no account is edited by hand."""
+        """The permission to change accounts allows the actions; accounts are changed by actions only."""
         return request.user.has_perm("billing.change_provideraccount")
 
     # Columns
@@ -66,19 +76,19 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
         return _state_chip(account)
 
     @admin.display(description=gettext_lazy("balance"), ordering="balance")
-    def credits(self, account: ProviderAccount) -> SafeString:
+    def balance_cell(self, account: ProviderAccount) -> SafeString:
         return number_cell(format_amount(account.balance))
 
     @admin.display(description=gettext_lazy("read at"), ordering="balance_at")
-    def read(self, account: ProviderAccount) -> SafeString | str:
+    def balance_read_at(self, account: ProviderAccount) -> SafeString | str:
         return time_cell(account.balance_at)
 
     @admin.display(description=gettext_lazy("promised"))
-    def promise(self, account: ProviderAccount) -> SafeString:
+    def promised_credits(self, account: ProviderAccount) -> SafeString:
         return number_cell(format_amount(provider_accounts.sum_promised(account.pk)))
 
     @admin.display(description=gettext_lazy("available"))
-    def free(self, account: ProviderAccount) -> SafeString:
+    def available_credits(self, account: ProviderAccount) -> SafeString:
         return number_cell(format_amount(provider_accounts.get_available_balance(account)))
 
     # Pages
@@ -86,7 +96,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """One account: balance, history, state and the possible actions."""
+        """Show one account: balance, history, state and the possible actions."""
         account = self.get_object(request, object_id)
         if account is None:
             raise Http404
@@ -120,19 +130,19 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
     def buttons(self, account: ProviderAccount) -> Sequence[Button]:
         """The actions that apply to this account now."""
         paused = account.is_paused_at(clock.database_now())
-        found = [Button("resume", _("Resume…")) if paused else Button("pause", _("Pause…"), warns=True)]
+        buttons = [Button("resume", _("Resume…")) if paused else Button("pause", _("Pause…"), is_destructive=True)]
         if account.source == ProviderAccount.Source.ADMIN:
-            found.append(
+            buttons.append(
                 Button("deactivate", _("Stop using…")) if account.is_active else Button("activate", _("Use this key…"))
             )
-        return found
+        return buttons
 
-    # Acts
+    # Actions
 
     @admin.action(description=gettext_lazy("Pause new videos…"), permissions=["operate"])
-    def pause(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
+    def pause(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> HttpResponse | None:
         form = PauseForm(request.POST if "confirmed" in request.POST else None)
-        accounts = list(chosen)
+        accounts = list(queryset)
         if not form.is_valid():
             return ask_confirmation(
                 self,
@@ -141,21 +151,23 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
                 title=_("Pause new videos"),
                 text=_("No new videos are sent, and orders are refused with your reason. Running videos continue."),
                 button=_("Pause"),
-                chosen=accounts,
+                rows=accounts,
                 form=form,
-                warns=True,
+                is_destructive=True,
             )
         for account in accounts:
-            provider_accounts.pause_account(account_id=account.pk, actor=acting_operator(request), **form.act)
+            provider_accounts.pause_account(
+                account_id=account.pk, actor=acting_operator(request), **form.pause_arguments
+            )
             account.refresh_from_db()
-            sentence = provider_accounts.format_pause_reason(account, settings.LANGUAGE_CODE)
-            self.log_change(request, account, f"paused: {sentence}")
+            reason = provider_accounts.format_pause_reason(account, settings.LANGUAGE_CODE)
+            self.log_change(request, account, f"paused: {reason}")
             self.message_user(request, _("%(label)s: new videos are paused.") % {"label": account.label})
         return _redirect_after(accounts, request)
 
     @admin.action(description=gettext_lazy("Resume…"), permissions=["operate"])
-    def resume(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = list(chosen)
+    def resume(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> HttpResponse | None:
+        accounts = list(queryset)
         if "confirmed" not in request.POST:
             return ask_confirmation(
                 self,
@@ -164,7 +176,7 @@ class ProviderAccountAdmin(KeyLibraryAdmin):
                 title=_("Resume new videos"),
                 text=_("Orders are accepted again, and waiting videos are sent."),
                 button=_("Resume"),
-                chosen=accounts,
+                rows=accounts,
             )
         for account in accounts:
             provider_accounts.resume_account(account_id=account.pk)
@@ -195,14 +207,14 @@ def _state_chip(account: ProviderAccount) -> SafeString:
 
 
 def _curve_points(snapshots: Sequence[BalanceSnapshot]) -> str:
-    """The points of an SVG polyline, oldest first; nothing for fewer than two."""
+    """The points of the SVG line of the balance, oldest first; empty for fewer than two readings."""
     rows = list(reversed(snapshots))
     if len(rows) < 2:
         return ""
-    begin, span_s = rows[0].taken_at, (rows[-1].taken_at - rows[0].taken_at).total_seconds() or 1.0
-    top = float(max(row.balance for row in rows)) or 1.0
+    start, duration_s = rows[0].taken_at, (rows[-1].taken_at - rows[0].taken_at).total_seconds() or 1.0
+    highest = float(max(row.balance for row in rows)) or 1.0
     return " ".join(
-        f"{(row.taken_at - begin).total_seconds() / span_s * CURVE_WIDTH:.1f},"
-        f"{CURVE_HEIGHT - max(float(row.balance), 0.0) / top * CURVE_HEIGHT:.1f}"
+        f"{(row.taken_at - start).total_seconds() / duration_s * CURVE_WIDTH:.1f},"
+        f"{CURVE_HEIGHT - max(float(row.balance), 0.0) / highest * CURVE_HEIGHT:.1f}"
         for row in rows
     )

@@ -40,7 +40,7 @@ class KeyForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    """The reason of a pause (a preset one in every language, or own words) and its end."""
+    """The reason of a pause, either a preset text in all languages or the operator's own text, and its end."""
 
     code = forms.ChoiceField(label=gettext_lazy("Reason"), widget=forms.RadioSelect, initial=Pause.MAINTENANCE)
     until = forms.DateTimeField(
@@ -73,30 +73,30 @@ class PauseForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        own = f"words_{settings.LANGUAGE_CODE}"
-        if cleaned.get("code") == Pause.OWN_WORDS and not cleaned.get(own):
-            self.add_error(own, gettext("Enter a reason, at least in the site's language."))
+        own_text_field = f"words_{settings.LANGUAGE_CODE}"
+        if cleaned.get("code") == Pause.OWN_WORDS and not cleaned.get(own_text_field):
+            self.add_error(own_text_field, gettext("Enter a reason, at least in the site's language."))
         return cleaned
 
     @property
-    def act(self) -> dict[str, Any]:
-        """The arguments of `provider_accounts.pause_account`. Own words count only when they were chosen."""
+    def pause_arguments(self) -> dict[str, Any]:
+        """The arguments of `provider_accounts.pause_account`. The own text is ignored if a preset reason was chosen."""
         code, until = Pause(self.cleaned_data["code"]), self.cleaned_data["until"]
         if code != Pause.OWN_WORDS:
             return {"code": code, "until": until}
-        words = {language: self.cleaned_data[f"words_{language}"] for language, _name in settings.LANGUAGES}
-        return {"code": code, "until": until, "reason": words[settings.LANGUAGE_CODE], "words": words}
+        texts = {language: self.cleaned_data[f"words_{language}"] for language, _name in settings.LANGUAGES}
+        return {"code": code, "until": until, "reason": texts[settings.LANGUAGE_CODE], "words": texts}
 
 
 def _reason_choices() -> list[tuple[str, str]]:
     """The reasons to choose from, each with the text that users see."""
-    choices = [
-        (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": words})
-        for code, words in _preset_texts().items()
+    preset_choices = [
+        (code, gettext("%(name)s: “%(words)s”") % {"name": code.label, "words": text})
+        for code, text in _preset_texts().items()
     ]
-    return [*choices, (Pause.OWN_WORDS, gettext("In your own words"))]
+    return [*preset_choices, (Pause.OWN_WORDS, gettext("In your own words"))]
 
 
 def _preset_texts() -> dict[Pause, str]:
-    # Only the spending monitor sets unusual spending.
-    return {Pause(code): str(words) for code, words in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}
+    # Unusual spending is the reason that only the spending monitor gives.
+    return {Pause(code): str(text) for code, text in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}

@@ -36,10 +36,10 @@ class ConnectionTest:
     text: str
 
 
-class KeyLibraryAdmin(ReadOnlyAdmin):
+class ProviderKeyAdmin(ReadOnlyAdmin):
     """The pages and actions of provider keys."""
 
-    # Reads an account's balance. Set by the app that has the network.
+    # Reads an account's balance. Set by videos.admin.accounts, because billing makes no network calls.
     test_balance: Callable[[ProviderAccount], ConnectionTest]
 
     @method_decorator(sensitive_post_parameters("api_key"))
@@ -59,36 +59,36 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 account = provider_keys.add_key(**form.cleaned_data)
-            except encryption.EncryptionError as problem:
-                form.add_error(None, _("The key cannot be encrypted: %(problem)s") % {"problem": problem})
+            except encryption.EncryptionError as error:
+                form.add_error(None, _("The key cannot be encrypted: %(problem)s") % {"problem": error})
             else:
                 self.log_addition(request, account, "key added")
-                self._try_new(request, account)
+                self._test_new_key(request, account)
                 return HttpResponseRedirect(account_url(account))
         context = {**self.admin_site.each_context(request), "opts": self.opts, "title": _("Add a key"), "form": form}
-        context["overruled"] = bool(settings.KIE_AI_API_KEY)
+        context["is_overridden"] = bool(settings.KIE_AI_API_KEY)
         return TemplateResponse(request, "admin/billing/key.html", context)
 
-    def _try_new(self, request: HttpRequest, account: ProviderAccount) -> None:
-        """Test a key that was just stored, use it if the test succeeds, and show the result."""
+    def _test_new_key(self, request: HttpRequest, account: ProviderAccount) -> None:
+        """Test a key that was just stored, activate it if the test succeeds, and show the result."""
         test = self.test_balance(account)
         result = join_sentences((_("The key is stored encrypted."), f"{account.label}: {test.text}"))
         if not test.succeeded:
             self.message_user(request, result, messages.ERROR)
         elif not provider_keys.activate_if_funded(account_id=account.pk):
             threshold = {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
-            why = _(
+            message = _(
                 "This is at or below the critical threshold of %(threshold)s, so new videos do not use this key "
                 "yet. Top up the account, then choose “Use this key…”."
             )
-            self.message_user(request, join_sentences((result, why % threshold)), messages.WARNING)
+            self.message_user(request, join_sentences((result, message % threshold)), messages.WARNING)
         else:
             self.log_change(request, account, "activated")
             self.message_user(request, join_sentences((result, _activation_text())))
 
     @admin.action(description=gettext_lazy("Use this key for new videos…"), permissions=["operate"])
-    def activate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = list(chosen)
+    def activate(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> HttpResponse | None:
+        accounts = list(queryset)
         if len(accounts) != 1 or accounts[0].source != ProviderAccount.Source.ADMIN:
             self.message_user(request, _("Choose one key that was added here."), messages.ERROR)
             return None
@@ -100,10 +100,10 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
                 title=_("Use this key"),
                 text=_(
                     "The balance is read from the provider first, which is free. If that succeeds, all new videos "
-                    "use this key, unless the environment sets one. Running videos keep the key that sent them."
+                    "use this key, unless the environment sets one. Videos already sent keep using their key."
                 ),
                 button=_("Use this key"),
-                chosen=accounts,
+                rows=accounts,
             )
         account = accounts[0]
         test = self.test_balance(account)
@@ -117,8 +117,8 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
         return HttpResponseRedirect(account_url(account))
 
     @admin.action(description=gettext_lazy("Stop using this key…"), permissions=["operate"])
-    def deactivate(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = [account for account in chosen if account.source == ProviderAccount.Source.ADMIN]
+    def deactivate(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> HttpResponse | None:
+        accounts = [account for account in queryset if account.source == ProviderAccount.Source.ADMIN]
         if not accounts:
             self.message_user(request, _("Choose keys that were added here."), messages.ERROR)
             return None
@@ -128,10 +128,10 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
                 request,
                 action="deactivate",
                 title=_("Stop using this key"),
-                text=_("No new video uses it. Running videos are finished with it."),
+                text=_("No new video uses it. Running videos continue to use it until they finish."),
                 button=_("Stop using it"),
-                chosen=accounts,
-                warns=True,
+                rows=accounts,
+                is_destructive=True,
             )
         for account in accounts:
             provider_keys.deactivate_key(account_id=account.pk)
@@ -141,7 +141,7 @@ class KeyLibraryAdmin(ReadOnlyAdmin):
 
 
 def current_account_id() -> int | None:
-    """The id of the account for new videos, if there is one."""
+    """The id of the account that new videos use; None if there is no key."""
     try:
         return provider_accounts.get_current_account().pk
     except provider_accounts.NoProviderKey:

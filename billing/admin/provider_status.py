@@ -28,12 +28,12 @@ class Blocker:
 
 
 def status_context(account: ProviderAccount, *, is_current: bool) -> dict[str, Any]:
-    """The template context. `is_current`: the account is used for new videos."""
+    """The template context. `is_current` means that new videos use the account."""
     at = clock.database_now()
-    found = list_blockers(account, at, is_current=is_current)
+    blockers = list_blockers(account, at, is_current=is_current)
     return {
-        "whys": found,
-        "breaker_words": breaker_text(account, at, is_current=is_current, is_held_up=bool(found)),
+        "blockers": blockers,
+        "breaker_text": breaker_text(account, at, is_current=is_current, is_blocked=bool(blockers)),
         "breaker_limit": ngettext(
             "%(failures)d failure among the last %(of)d orders within %(minutes)d minutes stops new ones.",
             "%(failures)d failures among the last %(of)d orders within %(minutes)d minutes stop new ones.",
@@ -50,9 +50,9 @@ def status_context(account: ProviderAccount, *, is_current: bool) -> dict[str, A
 
 def list_blockers(account: ProviderAccount, at: datetime, *, is_current: bool) -> list[Blocker]:
     """All reasons why new videos wait; those that need an operator come first."""
-    found = []
+    blockers = []
     if account.is_paused_at(at):
-        found.append(_pause_blocker(account))
+        blockers.append(_pause_blocker(account))
     if account.parked_as == ProviderAccount.Parked.ACCESS_DENIED:
         text = (
             _(
@@ -65,48 +65,54 @@ def list_blockers(account: ProviderAccount, at: datetime, *, is_current: bool) -
                 "of the provider: if they are wrong, add the right ones; otherwise test the connection again."
             )
         )
-        found.append(Blocker("bad", _("Key or address refused since %(time)s") % _time_fact(account.parked_at), text))
+        blockers.append(
+            Blocker("bad", _("Key or address refused since %(time)s") % _time_fact(account.parked_at), text)
+        )
     elif account.parked_as:
         text = _(
             "The provider reports that our account is out of credits. Top it up there. The balance is read every "
             "few seconds while videos wait; they continue automatically within half a minute. Nothing is lost."
         )
-        found.append(Blocker("bad", _("Out of provider credits since %(time)s") % _time_fact(account.parked_at), text))
+        blockers.append(
+            Blocker("bad", _("Out of provider credits since %(time)s") % _time_fact(account.parked_at), text)
+        )
     elif provider_accounts.is_critical(account):
         text = _(
             "The balance is at or below the critical threshold of %(threshold)s. Top it up at the provider; "
             "waiting videos continue automatically."
         ) % {"threshold": format_amount(settings.CRITICAL_BALANCE_THRESHOLD)}
-        found.append(Blocker("bad", _("Critical balance"), text))
-    is_broke = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or provider_accounts.is_critical(account)
-    if is_broke and account.source == ProviderAccount.Source.SANDBOX:
+        blockers.append(Blocker("bad", _("Critical balance"), text))
+    has_too_few_credits = account.parked_as == ProviderAccount.Parked.OUT_OF_CREDITS or provider_accounts.is_critical(
+        account
+    )
+    if has_too_few_credits and account.source == ProviderAccount.Source.SANDBOX:
         command = f"""curl -d '{{"balance": "5000"}}' {account.base_url}/_sandbox/balance"""
         text = _("Fill it with: %(command)s") % {"command": command}
-        found.append(Blocker("info", _("This is the sandbox"), text))
+        blockers.append(Blocker("info", _("This is the sandbox"), text))
     if account.breaker != State.CLOSED:
-        found.append(Blocker("warn", _("Waiting for the provider"), breaker_text(account, at)))
-    return found
+        blockers.append(Blocker("warn", _("Waiting for the provider"), breaker_text(account, at)))
+    return blockers
 
 
-def breaker_text(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_held_up: bool = False) -> str:
-    """The breaker's state and next step as text. `is_held_up`: something else stops new videos."""
+def breaker_text(account: ProviderAccount, at: datetime, *, is_current: bool = True, is_blocked: bool = False) -> str:
+    """The breaker's state and next step as text. `is_blocked` means that something else stops new videos."""
     if account.breaker == State.CLOSED:
-        failed = circuit_breaker.count_failures(account, at)
+        failures = circuit_breaker.count_failures(account, at)
         if circuit_breaker.is_unreachable(account):
             return _("The last attempt to read the balance failed.")
-        if account.balance_at is None and not is_held_up:
+        if account.balance_at is None and not is_blocked:
             return _("Not tested yet: no call has been answered.")
-        if is_held_up:
+        if is_blocked:
             return _("The breaker is not stopping new videos; the reasons are shown above.")
         if not is_current:
             return _("The provider answers. This account is not used for new videos.")
-        if not failed:
+        if not failures:
             return _("The provider answers; orders are sent.")
         return ngettext(
             "Orders are sent, but %(n)d of the last ones failed.",
             "Orders are sent, but %(n)d of the last ones failed.",
-            failed,
-        ) % {"n": failed}
+            failures,
+        ) % {"n": failures}
     if account.breaker == State.HALF_OPEN:
         return _(
             "One video was sent as a probe at %(time)s. If the provider accepts it, all others follow; if not, "
@@ -123,8 +129,8 @@ def breaker_text(account: ProviderAccount, at: datetime, *, is_current: bool = T
 
 
 def _pause_blocker(account: ProviderAccount) -> Blocker:
-    person = account.paused_by.email if account.paused_by else _("the spending monitor")
-    title = _("Paused by %(person)s since %(time)s") % {"person": person, **_time_fact(account.paused_at)}
+    paused_by = account.paused_by.email if account.paused_by else _("the spending monitor")
+    title = _("Paused by %(person)s since %(time)s") % {"person": paused_by, **_time_fact(account.paused_at)}
     sentences = [
         _("%(name)s: “%(words)s”")
         % {

@@ -1,4 +1,4 @@
-"""Reconciliation with the provider, read-only: changes of the balance besides videos, file answers, and audit runs."""
+"""Reconciliation with the provider, read-only: other changes of the balance than videos, explained files, and audit runs."""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import account_link, chip, number_cell, reference_link, time_cell
+from billing.admin.cells import chip, link_account, link_reference, number_cell, time_cell
 from billing.common.formatting import format_amount
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 
@@ -21,7 +21,16 @@ ENTRY_TONES = {
 class ProviderEntryAdmin(ReadOnlyAdmin):
     """Top-ups, returned credits and corrections. Append-only: the database refuses edits."""
 
-    list_display = ("when", "what", "moved", "why", "about", "who", "made_by", "written")
+    list_display = (
+        "happened",
+        "kind_chip",
+        "signed_amount",
+        "reason_text",
+        "reference_link",
+        "operator",
+        "account_link",
+        "written",
+    )
     list_display_links = None
     list_filter = ("kind", "account", "happened_at")
     list_select_related = ("account", "actor")
@@ -29,32 +38,32 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
     search_fields = ("reason", "job_id", "actor__email")
 
     @admin.display(description=_("happened at"), ordering="happened_at")
-    def when(self, entry: ProviderEntry) -> SafeString | str:
+    def happened(self, entry: ProviderEntry) -> SafeString | str:
         return time_cell(entry.happened_at)
 
     @admin.display(description=_("kind"), ordering="kind")
-    def what(self, entry: ProviderEntry) -> SafeString:
+    def kind_chip(self, entry: ProviderEntry) -> SafeString:
         return chip(entry.get_kind_display(), ENTRY_TONES[ProviderEntry.Kind(entry.kind)])
 
     @admin.display(description=_("amount"), ordering="amount")
-    def moved(self, entry: ProviderEntry) -> SafeString:
+    def signed_amount(self, entry: ProviderEntry) -> SafeString:
         return number_cell(f"{'+' if entry.amount > 0 else ''}{format_amount(entry.amount)}")
 
     @admin.display(description=_("reason"))
-    def why(self, entry: ProviderEntry) -> str:
+    def reason_text(self, entry: ProviderEntry) -> str:
         return entry.reason_text
 
     @admin.display(description=_("reference"), ordering="job_id")
-    def about(self, entry: ProviderEntry) -> SafeString | str:
-        return reference_link(f"job:{entry.job_id}") if entry.job_id else "–"
+    def reference_link(self, entry: ProviderEntry) -> SafeString | str:
+        return link_reference(f"job:{entry.job_id}") if entry.job_id else "–"
 
     @admin.display(description=_("actor"), ordering="actor__email")
-    def who(self, entry: ProviderEntry) -> object:
+    def operator(self, entry: ProviderEntry) -> object:
         return entry.actor or "–"
 
     @admin.display(description=_("account"))
-    def made_by(self, entry: ProviderEntry) -> SafeString | str:
-        return account_link(entry.account)
+    def account_link(self, entry: ProviderEntry) -> SafeString | str:
+        return link_account(entry.account)
 
     @admin.display(description=_("written at"), ordering="created_at")
     def written(self, entry: ProviderEntry) -> SafeString | str:
@@ -63,25 +72,25 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
 @admin.register(FileAnswer)
 class FileAnswerAdmin(ReadOnlyAdmin):
-    """Operators' answers about files that do not match what was paid. Append-only: the database refuses edits."""
+    """Operators' explanations of files that do not match what was paid. Append-only: the database refuses edits."""
 
-    list_display = ("when", "what", "about", "cost", "reason", "actor")
+    list_display = ("answered", "difference", "reference_link", "cost", "reason", "actor")
     list_display_links = None
     list_filter = ("kind", "at")
     list_select_related = ("actor",)
     search_fields = ("reference", "reason", "actor__email")
 
     @admin.display(description=_("at"), ordering="at")
-    def when(self, answer: FileAnswer) -> SafeString | str:
+    def answered(self, answer: FileAnswer) -> SafeString | str:
         return time_cell(answer.at)
 
     @admin.display(description=_("difference"), ordering="kind")
-    def what(self, answer: FileAnswer) -> str:
+    def difference(self, answer: FileAnswer) -> str:
         return answer.get_kind_display()
 
     @admin.display(description=_("reference"), ordering="reference")
-    def about(self, answer: FileAnswer) -> SafeString | str:
-        return reference_link(answer.reference)
+    def reference_link(self, answer: FileAnswer) -> SafeString | str:
+        return link_reference(answer.reference)
 
     @admin.display(description=_("provider credits"), ordering="provider_credits")
     def cost(self, answer: FileAnswer) -> SafeString:
@@ -92,11 +101,11 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 class BooksRunAdmin(ReadOnlyAdmin):
     """The audit runs of the last 30 days."""
 
-    list_display = ("when", "verdict", "problems", "took", "is_deep")
+    list_display = ("started", "verdict", "problems", "duration", "is_deep")
     list_filter = ("at", "is_deep")
 
     @admin.display(description=_("at"), ordering="at")
-    def when(self, run: BooksRun) -> SafeString | str:
+    def started(self, run: BooksRun) -> SafeString | str:
         return time_cell(run.at)
 
     @admin.display(description=_("the books"), ordering="problems")
@@ -104,5 +113,5 @@ class BooksRunAdmin(ReadOnlyAdmin):
         return chip(_("Problems"), "bad") if run.problems else chip(pgettext("the books", "Balance"), "good")
 
     @admin.display(description=_("took"), ordering="took_s")
-    def took(self, run: BooksRun) -> SafeString:
+    def duration(self, run: BooksRun) -> SafeString:
         return number_cell(f"{run.took_s:.2f} s")

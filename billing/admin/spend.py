@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from billing.admin.base import ReadOnlyAdmin
-from billing.admin.cells import account_link, chip, number_cell, person_link, reference_link, time_cell
+from billing.admin.cells import chip, link_account, link_reference, link_user, number_cell, time_cell
 from billing.admin.filters import ItemKindFilter, ModelFilter, VarianceFilter
 from billing.common.formatting import format_amount, format_signed
 from billing.common.item_names import get_model_title
@@ -27,7 +27,7 @@ CALL_TONES = {
 
 
 class JobSearchAdmin(ReadOnlyAdmin):
-    """A list of rows of jobs: the search accepts references such as `video:<id>` as well as bare ids."""
+    """A list of rows that belong to jobs. The search accepts references such as `video:<id>` as well as plain ids."""
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         job = search_term.strip().removeprefix("video:").removeprefix("job:")
@@ -36,11 +36,14 @@ class JobSearchAdmin(ReadOnlyAdmin):
 
 @admin.register(Spend)
 class SpendAdmin(JobSearchAdmin):
-    """Estimated, promised, settled: in provider credits, at the price frozen when the job was ordered."""
+    """What each job costs us in provider credits, at the price in force when it was ordered.
+
+    The cost is estimated at first, promised (reserved) while the job is sent, and settled once it is known.
+    """
 
     list_display = (
         "at",
-        "about",
+        "reference_link",
         "user_link",
         "item",
         "status",
@@ -49,7 +52,7 @@ class SpendAdmin(JobSearchAdmin):
         "cost_difference",
         "basis",
         "usd",
-        "made_by",
+        "account_link",
     )
     list_display_links = ("at",)
     list_filter = (VarianceFilter, "state", "basis", ModelFilter, "resolution", ItemKindFilter, "created_at")
@@ -63,12 +66,12 @@ class SpendAdmin(JobSearchAdmin):
         return time_cell(spend.created_at)
 
     @admin.display(description=_("reference"), ordering="job_id")
-    def about(self, spend: Spend) -> SafeString | str:
-        return reference_link(f"job:{spend.job_id}")
+    def reference_link(self, spend: Spend) -> SafeString | str:
+        return link_reference(f"job:{spend.job_id}")
 
     @admin.display(description=_("user"), ordering="user__email")
     def user_link(self, spend: Spend) -> SafeString:
-        return person_link(spend.user)
+        return link_user(spend.user)
 
     @admin.display(description=_("item"))
     def item(self, spend: Spend) -> str:
@@ -88,12 +91,12 @@ class SpendAdmin(JobSearchAdmin):
 
     @admin.display(description=_("difference"))
     def cost_difference(self, spend: Spend) -> SafeString:
-        """How far the cost was from its estimate."""
+        """The actual cost minus the estimate."""
         if spend.difference is None:
             return number_cell("–")
         tone = "warn" if spend.difference > 0 else "good" if spend.difference < 0 else "muted"
-        words = format_signed(spend.difference)
-        return format_html('<span class="num nowrap text-{}">{}</span>', tone, words)
+        text = format_signed(spend.difference)
+        return format_html('<span class="num nowrap text-{}">{}</span>', tone, text)
 
     @admin.display(description=_("in US$"))
     def usd(self, spend: Spend) -> SafeString:
@@ -101,15 +104,15 @@ class SpendAdmin(JobSearchAdmin):
         return number_cell(f"{cost * spend.usd_per_credit:.4f}")
 
     @admin.display(description=_("account"))
-    def made_by(self, spend: Spend) -> SafeString | str:
-        return account_link(spend.account)
+    def account_link(self, spend: Spend) -> SafeString | str:
+        return link_account(spend.account)
 
 
 @admin.register(PaidCall)
 class PaidCallAdmin(JobSearchAdmin):
     """Every request that may cost credits, recorded before it is sent."""
 
-    list_display = ("started", "about", "result", "answered", "code", "detail", "made_by")
+    list_display = ("started", "reference_link", "result", "answered", "code", "detail", "account_link")
     list_display_links = ("started",)
     list_filter = ("outcome", "account", "started_at")
     list_select_related = ("spend", "account")
@@ -122,8 +125,8 @@ class PaidCallAdmin(JobSearchAdmin):
         return time_cell(call.started_at)
 
     @admin.display(description=_("reference"))
-    def about(self, call: PaidCall) -> SafeString | str:
-        return reference_link(f"job:{call.spend.job_id}")
+    def reference_link(self, call: PaidCall) -> SafeString | str:
+        return link_reference(f"job:{call.spend.job_id}")
 
     @admin.display(description=_("outcome"), ordering="outcome")
     def result(self, call: PaidCall) -> SafeString:
@@ -134,5 +137,5 @@ class PaidCallAdmin(JobSearchAdmin):
         return time_cell(call.answered_at)
 
     @admin.display(description=_("account"))
-    def made_by(self, call: PaidCall) -> SafeString | str:
-        return account_link(call.account)
+    def account_link(self, call: PaidCall) -> SafeString | str:
+        return link_account(call.account)

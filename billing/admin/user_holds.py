@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin, acting_operator, ask_confirmation
-from billing.admin.cells import chip, person_link, time_cell
+from billing.admin.cells import chip, link_user, time_cell
 from billing.guard import anomalies, user_holds
 from billing.models import UserHold
 
@@ -53,12 +53,12 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
         return request.user.has_perm("billing.change_userhold")
 
     @admin.action(description=gettext_lazy("Hold new videos…"), permissions=["hold"])
-    def hold_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
-        """Hold users after asking for the reason. Running videos continue, and waiting ones keep their place."""
-        users = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+    def hold_orders(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Hold users after asking for the reason. Running videos continue, and waiting ones keep their place in the queue."""
+        users = list(queryset.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
         if not users or len(users) > MAX_USERS:
-            words = _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}
-            self.message_user(request, words, messages.ERROR)
+            message = _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}
+            self.message_user(request, message, messages.ERROR)
             return None
         form = HoldForm(request.POST if "confirmed" in request.POST else None)
         if not form.is_valid():
@@ -72,9 +72,9 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
                     "that are being made continue. Other users are not affected."
                 ),
                 button=_("Hold"),
-                chosen=users,
+                rows=users,
                 form=form,
-                warns=True,
+                is_destructive=True,
             )
         with transaction.atomic():
             for user in users:
@@ -87,15 +87,15 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
         return None
 
     @admin.action(description=gettext_lazy("Release the hold"), permissions=["hold"])
-    def release_orders(self, request: HttpRequest, chosen: QuerySet[User]) -> None:
-        for user in chosen:
+    def release_orders(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
             if user_holds.release(user_id=user.pk):
                 self.log_change(request, user, "hold released")
                 self.message_user(request, _("Can order again: %(email)s") % {"email": user.email})
             else:
-                words = _("There was no hold on %(email)s.") % {"email": user.email}
-                self.message_user(request, words, messages.WARNING)
-        # Resolves the alert of a burst now, instead of at the next check.
+                message = _("There was no hold on %(email)s.") % {"email": user.email}
+                self.message_user(request, message, messages.WARNING)
+        # This resolves the burst alert now, instead of at the next check.
         anomalies.end_finished_trips()
 
 
@@ -103,7 +103,7 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
 class UserHoldAdmin(ReadOnlyAdmin):
     """The holds in force. Users are held from the user list."""
 
-    list_display = ("user_link", "why", "reason", "since", "by", "ends")
+    list_display = ("user_link", "kind", "reason", "held_since", "operator", "ends")
     list_display_links = None
     list_select_related = ("user", "held_by")
     search_fields = ("user__email",)
@@ -112,33 +112,33 @@ class UserHoldAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[UserHold]:
         return user_holds.active_holds().order_by("-held_at")
 
-    def has_operate_permission(self, request: HttpRequest) -> bool:
-        """The permission to change holds also allows to release them."""
+    def has_hold_permission(self, request: HttpRequest) -> bool:
+        """The permission to change holds also allows releasing them."""
         return request.user.has_perm("billing.change_userhold")
 
     @admin.display(description=gettext_lazy("user"))
     def user_link(self, hold: UserHold) -> SafeString:
-        return person_link(hold.user)
+        return link_user(hold.user)
 
     @admin.display(description=gettext_lazy("why"))
-    def why(self, hold: UserHold) -> SafeString:
+    def kind(self, hold: UserHold) -> SafeString:
         return chip(hold.get_code_display(), "warn")
 
     @admin.display(description=gettext_lazy("held at"), ordering="held_at")
-    def since(self, hold: UserHold) -> SafeString | str:
+    def held_since(self, hold: UserHold) -> SafeString | str:
         return time_cell(hold.held_at)
 
     @admin.display(description=gettext_lazy("by"))
-    def by(self, hold: UserHold) -> SafeString | str:
-        return person_link(hold.held_by) if hold.held_by else _("the spending monitor")
+    def operator(self, hold: UserHold) -> SafeString | str:
+        return link_user(hold.held_by) if hold.held_by else _("the spending monitor")
 
     @admin.display(description=gettext_lazy("until"), ordering="until")
     def ends(self, hold: UserHold) -> SafeString | str:
-        return time_cell(hold.until) if hold.until else _("released by an operator")
+        return time_cell(hold.until) if hold.until else _("until an operator releases it")
 
-    @admin.action(description=gettext_lazy("Release the hold"), permissions=["operate"])
-    def release(self, request: HttpRequest, chosen: QuerySet[UserHold]) -> None:
-        for hold in chosen.select_related("user"):
+    @admin.action(description=gettext_lazy("Release the hold"), permissions=["hold"])
+    def release(self, request: HttpRequest, queryset: QuerySet[UserHold]) -> None:
+        for hold in queryset.select_related("user"):
             self.log_change(request, hold.user, "hold released")
             user_holds.release(user_id=hold.user_id)
             self.message_user(request, _("Can order again: %(email)s") % {"email": hold.user.email})

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.admin.users import UserAdmin as PersonAdmin
+from accounts.admin.users import UserAdmin as BaseUserAdmin
 from accounts.models import User
 from accounts.seams import clock, randomness
 from billing.admin.base import acting_operator, ask_confirmation
@@ -31,7 +31,7 @@ MAX_LOTS_SHOWN = 20
 
 
 class CreditsForm(forms.Form):
-    """Amount, reason and expiry. `key` makes a form that is sent twice count once."""
+    """Amount, reason and expiry. `key` identifies the form, so that one that is sent twice counts once."""
 
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
@@ -67,17 +67,17 @@ class CreditsForm(forms.Form):
         return last_day
 
 
-class UserAdmin(HoldActions, PersonAdmin):
-    """A user with balance, lots and ledger entries."""
+class UserAdmin(HoldActions, BaseUserAdmin):
+    """The user admin of accounts, extended by balance, credit lots and ledger entries."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
     fieldsets: ClassVar[Any] = (
-        PersonAdmin.fieldsets[0],
-        (gettext_lazy("Credits"), {"fields": ("balance", "held", "movements")}),
-        *PersonAdmin.fieldsets[1:],
+        BaseUserAdmin.fieldsets[0],
+        (gettext_lazy("Credits"), {"fields": ("balance", "lots_list", "ledger_link")}),
+        *BaseUserAdmin.fieldsets[1:],
     )
-    readonly_fields: ClassVar[Any] = (*PersonAdmin.readonly_fields, "balance", "held", "movements")
-    actions = ("move_credits", *HoldActions.HOLD_ACTIONS, *PersonAdmin.actions)
+    readonly_fields: ClassVar[Any] = (*BaseUserAdmin.readonly_fields, "balance", "lots_list", "ledger_link")
+    actions = ("move_credits", *HoldActions.HOLD_ACTIONS, *BaseUserAdmin.actions)
     change_form_template = "admin/billing/person.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -85,7 +85,7 @@ class UserAdmin(HoldActions, PersonAdmin):
         return users.annotate(balance=Coalesce(F("credit_account__balance"), 0))
 
     def has_move_credits_permission(self, request: HttpRequest) -> bool:
-        """The permission to add ledger entries also allows to change credits."""
+        """The permission to add ledger entries also allows giving and removing credits."""
         return request.user.has_perm("billing.add_ledgerentry")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -98,11 +98,11 @@ class UserAdmin(HoldActions, PersonAdmin):
         return number_cell(number_format(user.balance))
 
     @admin.display(description=gettext_lazy("lots"))
-    def held(self, user: User) -> SafeString | str:
+    def lots_list(self, user: User) -> SafeString | str:
         """The user's credits by expiry, in the order they are spent."""
         rows = [
-            format_html("<li>{} {}</li>", number_cell(number_format(one.user_credits)), _format_expiry(one))
-            for one in lots.list_holdings(user)[:MAX_LOTS_SHOWN]
+            format_html("<li>{} {}</li>", number_cell(number_format(holding.user_credits)), _format_expiry(holding))
+            for holding in lots.list_holdings(user)[:MAX_LOTS_SHOWN]
         ]
         if not rows:
             return "–"
@@ -111,15 +111,15 @@ class UserAdmin(HoldActions, PersonAdmin):
         return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', items, all_lots, _("All lots"))
 
     @admin.display(description=gettext_lazy("ledger"))
-    def movements(self, user: User) -> SafeString:
+    def ledger_link(self, user: User) -> SafeString:
         count = LedgerEntry.objects.filter(account__user=user).count()
-        words = ngettext("%(n)d entry", "%(n)d entries", count) % {"n": count}
-        return format_html('<a href="{}">{}</a>', list_url("billing_ledgerentry", account__user=user.pk), words)
+        label = ngettext("%(n)d entry", "%(n)d entries", count) % {"n": count}
+        return format_html('<a href="{}">{}</a>', list_url("billing_ledgerentry", account__user=user.pk), label)
 
     @admin.action(description=gettext_lazy("Give or remove credits…"), permissions=["move_credits"])
-    def move_credits(self, request: HttpRequest, chosen: QuerySet[User]) -> HttpResponse | None:
-        """Change the credits of all chosen users or of none, after asking for amount and reason."""
-        users = list(chosen.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
+    def move_credits(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Change the credits of all selected users or of none, after asking for amount and reason."""
+        users = list(queryset.filter(anonymised_at=None).order_by("pk")[: MAX_USERS + 1])
         if not users or len(users) > MAX_USERS:
             self.message_user(
                 request, _("Choose 1 to %(n)d users with an open account.") % {"n": MAX_USERS}, messages.ERROR
@@ -131,12 +131,12 @@ class UserAdmin(HoldActions, PersonAdmin):
         if form.is_valid():
             try:
                 self._change_credits(request, users, form.cleaned_data)
-            except ledger.InsufficientCredits as problem:
-                words = _("One of these users has only %(balance)d credits; nothing was changed.")
-                form.add_error("amount", words % {"balance": problem.balance})
+            except ledger.InsufficientCredits as error:
+                message = _("One of these users has only %(balance)d credits; nothing was changed.")
+                form.add_error("amount", message % {"balance": error.balance})
             except ledger.KeyReused:
-                words = _("This form was already used for a different change. Nothing was changed; open it again.")
-                self.message_user(request, words, messages.ERROR)
+                message = _("This form was already used for a different change. Nothing was changed; open it again.")
+                self.message_user(request, message, messages.ERROR)
                 return None
             else:
                 return None
@@ -147,43 +147,43 @@ class UserAdmin(HoldActions, PersonAdmin):
             title=_("Give or remove credits"),
             text=_("Each of these users gets an entry in their statement. It cannot be edited afterwards."),
             button=_("Change credits"),
-            chosen=users,
+            rows=users,
             form=form,
         )
 
-    def _change_credits(self, request: HttpRequest, users: list[User], wanted: dict[str, Any]) -> None:
-        moved = []
-        amount, last_day = wanted["amount"], wanted["last_day"]
+    def _change_credits(self, request: HttpRequest, users: list[User], cleaned: dict[str, Any]) -> None:
+        changed_users = []
+        amount, last_day = cleaned["amount"], cleaned["last_day"]
         with transaction.atomic():
             for user in users:
-                key = f"operator:{wanted['key']}:{user.pk}"
+                key = f"operator:{cleaned['key']}:{user.pk}"
                 if not ledger.statement(user).filter(idempotency_key=key).exists():
-                    moved.append(user)
-                facts = {"user_credits": amount, "note": wanted["reason"], "actor": acting_operator(request)}
+                    changed_users.append(user)
+                arguments = {"user_credits": amount, "note": cleaned["reason"], "actor": acting_operator(request)}
                 if amount > 0:
                     expires_at = last_day and lots.end_of_day(last_day)
-                    ledger.grant(user=user, idempotency_key=key, expires_at=expires_at, **facts)
+                    ledger.grant(user=user, idempotency_key=key, expires_at=expires_at, **arguments)
                 else:
-                    ledger.adjust(user=user, idempotency_key=key, **facts)
-            for user in moved:
+                    ledger.adjust(user=user, idempotency_key=key, **arguments)
+            for user in changed_users:
                 until = f", until {last_day}" if last_day else ""
-                self.log_change(request, user, f"{amount:+d} credits{until}: {wanted['reason']}")
+                self.log_change(request, user, f"{amount:+d} credits{until}: {cleaned['reason']}")
         for user in users:
             facts = {
                 "email": user.email,
                 "amount": format_signed(amount),
                 "balance": number_format(ledger.balance_of(user)),
             }
-            if user in moved:
-                words = _("%(amount)s credits for %(email)s: the balance is %(balance)s now.") % facts
+            if user in changed_users:
+                message = _("%(amount)s credits for %(email)s: the balance is %(balance)s now.") % facts
             else:
-                words = _("Already done for %(email)s: nothing was changed, the balance is %(balance)s.") % facts
-            self.message_user(request, words, messages.SUCCESS)
+                message = _("Already done for %(email)s: nothing was changed, the balance is %(balance)s.") % facts
+            self.message_user(request, message, messages.SUCCESS)
 
 
 def _format_expiry(holding: Holding) -> SafeString | str:
-    words = format_html(_("until {}"), time_cell(holding.expires_at)) if holding.expires_at else _("no expiry")
-    return format_html("{} {}", words, chip(_("Grace"), "info")) if holding.is_grace else words
+    text = format_html(_("until {}"), time_cell(holding.expires_at)) if holding.expires_at else _("no expiry")
+    return format_html("{} {}", text, chip(_("Grace"), "info")) if holding.is_grace else text
 
 
 admin.site.unregister(User)

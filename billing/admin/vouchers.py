@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin, acting_operator, ask_confirmation
-from billing.admin.cells import chip, list_url, number_cell, person_link, time_cell
+from billing.admin.cells import chip, link_user, list_url, number_cell, time_cell
 from billing.common import csv_export
 from billing.credits import ledger, lots, vouchers
 from billing.models import Voucher, VoucherUse
@@ -80,11 +80,11 @@ class StateFilter(admin.SimpleListFilter):
         return list(STATES.items())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Voucher]) -> QuerySet[Voucher]:
-        over, used_up = Q(valid_until__lte=clock.now()), Q(uses=F("max_uses"))
+        expired, used_up = Q(valid_until__lte=clock.now()), Q(uses=F("max_uses"))
         conditions = {
-            "usable": Q(withdrawn_at=None) & ~over & ~used_up,
+            "usable": Q(withdrawn_at=None) & ~expired & ~used_up,
             "used_up": Q(withdrawn_at=None) & used_up,
-            "over": Q(withdrawn_at=None) & over & ~used_up,
+            "expired": Q(withdrawn_at=None) & expired & ~used_up,
             "withdrawn": Q(withdrawn_at__isnull=False),
         }
         condition = conditions.get(str(self.value()))
@@ -94,28 +94,28 @@ class StateFilter(admin.SimpleListFilter):
 STATES = {
     "usable": gettext_lazy("Usable"),
     "used_up": gettext_lazy("Used up"),
-    "over": gettext_lazy("Expired"),
+    "expired": gettext_lazy("Expired"),
     "withdrawn": gettext_lazy("Withdrawn"),
 }
 TONES = {"usable": "good", "withdrawn": "bad"}
 
 
 def voucher_state(voucher: Voucher) -> str:
-    """A name of STATES."""
+    """The state of a voucher: one of the keys of STATES."""
     if voucher.withdrawn_at is not None:
         return "withdrawn"
     if voucher.uses >= voucher.max_uses:
         return "used_up"
-    return "over" if voucher.valid_until is not None and voucher.valid_until <= clock.now() else "usable"
+    return "expired" if voucher.valid_until is not None and voucher.valid_until <= clock.now() else "usable"
 
 
 @admin.register(Voucher)
 class VoucherAdmin(ReadOnlyAdmin):
-    """Vouchers are created and withdrawn, never edited, because users have them."""
+    """Vouchers are created and withdrawn, never edited, because users may already have the codes."""
 
     form = VouchersForm
-    list_display = ("code_", "credits", "state", "used", "until", "last", "note", "made")
-    list_display_links = ("code_",)
+    list_display = ("code_cell", "credits", "state", "uses_of_max", "until", "validity", "note", "created")
+    list_display_links = ("code_cell",)
     list_filter = (StateFilter, "created_at")
     search_fields = ("code", "note", "redemptions__user__email")
     search_help_text = gettext_lazy("A code, words of the note, or the e-mail address of a user who redeemed it")
@@ -129,8 +129,9 @@ class VoucherAdmin(ReadOnlyAdmin):
         return request.user.has_perm("billing.change_voucher")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("code_", "credits", "state", "used", "until", "last", "note", "created_by", "made", "withdrawn_at")
-        return self.form.Meta.fields if obj is None else (*shown, "by_whom")
+        shown = ("code_cell", "credits", "state", "uses_of_max", "until", "validity", "note")
+        stored = (*shown, "created_by", "created", "withdrawn_at", "redeemed_by")
+        return self.form.Meta.fields if obj is None else stored
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
@@ -143,14 +144,11 @@ class VoucherAdmin(ReadOnlyAdmin):
         """Stream the filtered list as CSV."""
         if not self.has_view_permission(request):
             return HttpResponse(status=403)
-        found: QuerySet[Voucher] = self.get_changelist_instance(request).get_queryset(request)
+        listed: QuerySet[Voucher] = self.get_changelist_instance(request).get_queryset(request)
         rows: list[list[str | int]] = [
             [str(name) for name in (_("Code"), _("Credits"), _("Uses"), _("Used"), _("Until"), _("Note"))]
         ]
-        rows += [
-            [one.code, one.user_credits, one.max_uses, one.uses, _format_minute(one.valid_until), one.note]
-            for one in found.iterator()
-        ]
+        rows += [_csv_row(voucher) for voucher in listed.iterator()]
         response = StreamingHttpResponse(csv_export.csv_lines(rows), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = f'attachment; filename="vouchers-{timezone.localdate(clock.now())}.csv"'
         return response
@@ -161,38 +159,38 @@ class VoucherAdmin(ReadOnlyAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Voucher, form: Any, change: bool) -> None:
-        wanted = form.cleaned_data
-        made = vouchers.create_vouchers(
-            number=wanted["number"],
-            user_credits=wanted["user_credits"],
-            max_uses=wanted["max_uses"],
-            valid_until=wanted["last_day"] and lots.end_of_day(wanted["last_day"]),
-            credits_last_days=wanted["credits_last_days"],
-            note=wanted["note"],
+        cleaned = form.cleaned_data
+        created = vouchers.create_vouchers(
+            number=cleaned["number"],
+            user_credits=cleaned["user_credits"],
+            max_uses=cleaned["max_uses"],
+            valid_until=cleaned["last_day"] and lots.end_of_day(cleaned["last_day"]),
+            credits_last_days=cleaned["credits_last_days"],
+            note=cleaned["note"],
             actor=acting_operator(request),
         )
         # The log entry and the response refer to the first code.
-        obj.pk, obj.code, obj.created_at = made[0].pk, made[0].code, made[0].created_at
+        obj.pk, obj.code, obj.created_at = created[0].pk, created[0].code, created[0].created_at
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
-        wanted = form.cleaned_data
-        return f"{wanted['number']} vouchers for {wanted['user_credits']} credits, {wanted['max_uses']} uses each"
+        cleaned = form.cleaned_data
+        return f"{cleaned['number']} vouchers for {cleaned['user_credits']} credits, {cleaned['max_uses']} uses each"
 
     def response_add(self, request: HttpRequest, obj: Voucher, post_url_continue: str | None = None) -> HttpResponse:
         """Redirect to the list of the codes just created."""
-        together = {"created_at": obj.created_at.isoformat()}
-        count = Voucher.objects.filter(**together).count()
-        words = ngettext("%(n)d code created.", "%(n)d codes created. Copy or download them here.", count)
-        self.message_user(request, words % {"n": count}, messages.SUCCESS)
-        return redirect(list_url("billing_voucher", **together))
+        same_batch = {"created_at": obj.created_at.isoformat()}
+        count = Voucher.objects.filter(**same_batch).count()
+        message = ngettext("%(n)d code created.", "%(n)d codes created. Copy or download them here.", count)
+        self.message_user(request, message % {"n": count}, messages.SUCCESS)
+        return redirect(list_url("billing_voucher", **same_batch))
 
     @admin.action(description=gettext_lazy("Withdraw…"), permissions=["withdraw"])
-    def withdraw(self, request: HttpRequest, chosen: QuerySet[Voucher]) -> HttpResponse | None:
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Voucher]) -> HttpResponse | None:
         """Withdraw vouchers after confirmation. Users who redeemed one keep the credits."""
-        usable = list(chosen.filter(withdrawn_at=None).order_by("pk")[: MAX_WITHDRAWN + 1])
-        if not usable or len(usable) > MAX_WITHDRAWN:
-            words = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MAX_WITHDRAWN}
-            self.message_user(request, words, messages.ERROR)
+        selected = list(queryset.filter(withdrawn_at=None).order_by("pk")[: MAX_WITHDRAWN + 1])
+        if not selected or len(selected) > MAX_WITHDRAWN:
+            message = _("Choose 1 to %(n)d vouchers that are not withdrawn.") % {"n": MAX_WITHDRAWN}
+            self.message_user(request, message, messages.ERROR)
             return None
         if "confirmed" not in request.POST:
             return ask_confirmation(
@@ -202,18 +200,19 @@ class VoucherAdmin(ReadOnlyAdmin):
                 title=_("Withdraw vouchers"),
                 text=_("These codes can no longer be used. Users who redeemed one keep the credits."),
                 button=_("Withdraw"),
-                chosen=usable,
-                warns=True,
+                rows=selected,
+                is_destructive=True,
             )
-        for voucher in usable:
+        for voucher in selected:
             if vouchers.withdraw(voucher_id=voucher.pk):
                 self.log_change(request, voucher, "withdrawn")
-        words = ngettext("%(n)d voucher withdrawn.", "%(n)d vouchers withdrawn.", len(usable)) % {"n": len(usable)}
-        self.message_user(request, words, messages.SUCCESS)
+        count = len(selected)
+        message = ngettext("%(n)d voucher withdrawn.", "%(n)d vouchers withdrawn.", count) % {"n": count}
+        self.message_user(request, message, messages.SUCCESS)
         return None
 
     @admin.display(description=gettext_lazy("code"), ordering="code")
-    def code_(self, voucher: Voucher) -> SafeString:
+    def code_cell(self, voucher: Voucher) -> SafeString:
         return number_cell(voucher.code)
 
     @admin.display(description=gettext_lazy("credits"), ordering="user_credits")
@@ -226,42 +225,40 @@ class VoucherAdmin(ReadOnlyAdmin):
         return chip(STATES[state], TONES.get(state, ""))
 
     @admin.display(description=gettext_lazy("used"), ordering="uses")
-    def used(self, voucher: Voucher) -> SafeString:
-        words = _("%(used)s of %(most)s") % {
-            "used": number_format(voucher.uses), "most": number_format(voucher.max_uses)
-        }  # fmt: skip
-        return number_cell(words)
+    def uses_of_max(self, voucher: Voucher) -> SafeString:
+        counts = {"used": number_format(voucher.uses), "most": number_format(voucher.max_uses)}
+        return number_cell(_("%(used)s of %(most)s") % counts)
 
     @admin.display(description=gettext_lazy("valid until"), ordering="valid_until")
     def until(self, voucher: Voucher) -> SafeString | str:
         return time_cell(voucher.valid_until) if voucher.valid_until else _("no expiry")
 
     @admin.display(description=gettext_lazy("credits valid for"), ordering="credits_last_days")
-    def last(self, voucher: Voucher) -> str:
+    def validity(self, voucher: Voucher) -> str:
         days = voucher.credits_last_days
         return ngettext("%(n)d day", "%(n)d days", days) % {"n": days} if days else _("no expiry")
 
     @admin.display(description=gettext_lazy("created at"), ordering="created_at")
-    def made(self, voucher: Voucher) -> SafeString | str:
+    def created(self, voucher: Voucher) -> SafeString | str:
         return time_cell(voucher.created_at)
 
     @admin.display(description=gettext_lazy("used by"))
-    def by_whom(self, voucher: Voucher) -> SafeString | str:
+    def redeemed_by(self, voucher: Voucher) -> SafeString | str:
         """The latest users of the code, and a link to all of them."""
         uses = list(voucher.redemptions.select_related("user")[:USES_SHOWN])
         if not uses:
             return _("Not used yet.")
-        people = format_html(
+        redemptions = format_html(
             "{}" * len(uses),
-            *[format_html("<li>{} {}</li>", time_cell(one.used_at), person_link(one.user)) for one in uses],
+            *[format_html("<li>{} {}</li>", time_cell(use.used_at), link_user(use.user)) for use in uses],
         )
-        every = list_url("billing_voucheruse", voucher__id__exact=voucher.pk)
-        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', people, every, _("Show all"))
+        all_uses_url = list_url("billing_voucheruse", voucher__id__exact=voucher.pk)
+        return format_html('<ul role="list">{}</ul><a href="{}">{}</a>', redemptions, all_uses_url, _("Show all"))
 
 
 @admin.register(VoucherUse)
 class VoucherUseAdmin(ReadOnlyAdmin):
-    """Redemptions of vouchers."""
+    """The redemptions of vouchers, read-only."""
 
     list_display = ("at", "user_link", "code", "credits")
     list_display_links = ("at",)
@@ -280,7 +277,7 @@ class VoucherUseAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("user"), ordering="user__email")
     def user_link(self, use: VoucherUse) -> SafeString:
-        return person_link(use.user)
+        return link_user(use.user)
 
     @admin.display(description=gettext_lazy("voucher"), ordering="voucher__code")
     def code(self, use: VoucherUse) -> SafeString:
@@ -290,6 +287,11 @@ class VoucherUseAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("credits"))
     def credits(self, use: VoucherUse) -> SafeString:
         return number_cell(number_format(use.entry.amount))
+
+
+def _csv_row(voucher: Voucher) -> list[str | int]:
+    until = _format_minute(voucher.valid_until)
+    return [voucher.code, voucher.user_credits, voucher.max_uses, voucher.uses, until, voucher.note]
 
 
 def _format_minute(at: Any) -> str:

@@ -1,7 +1,9 @@
-"""The only writer of user credits. Every movement locks the account, looks for the key, then writes balance, entry and lots.
+"""The only writer of user credits. Each change locks the account and looks for its idempotency key before it writes.
 
-Errors: `InsufficientCredits` when a charge does not fit, `KeyReused` when a key already belongs to a different movement; a
-ValueError for arguments that are never valid. Lock order: a task's row before its owner's account, never the other way round.
+A change that is repeated with the same key returns the first entry and moves nothing.
+
+Errors: `InsufficientCredits` if the balance is too small, `KeyReused` if the key belongs to a different change, and
+ValueError for arguments that are never valid. Code that locks both a task and an account locks the task first.
 """
 
 from datetime import datetime
@@ -18,7 +20,7 @@ from billing.models import CreditAccount, CreditLot, LedgerEntry
 
 Kind = LedgerEntry.Kind
 
-# Upper bound of one movement: catches typing errors.
+# The largest change of a balance; larger ones are taken for typing errors.
 MAX_MOVEMENT = 1_000_000_000
 NOTE_LENGTH = 500
 # Translated when the statement is shown.
@@ -26,11 +28,11 @@ EXPIRY_NOTE = gettext_noop("Not used before they expired")
 
 
 class LedgerError(Exception):
-    """A movement that cannot be made; nothing was moved."""
+    """The balance cannot be changed as requested; nothing was written."""
 
 
 class InsufficientCredits(LedgerError):
-    """The balance is smaller than the charge. Carries both, in user credits."""
+    """The balance is smaller than the credits to be removed. `balance` and `needed` are in user credits."""
 
     def __init__(self, *, balance: int, needed: int) -> None:
         super().__init__(f"balance {balance}, needed {needed}")
@@ -39,11 +41,11 @@ class InsufficientCredits(LedgerError):
 
 
 class KeyReused(LedgerError):
-    """The idempotency key already belongs to a different movement."""
+    """The idempotency key already belongs to a different change."""
 
 
 def lock_account(user: User) -> CreditAccount:
-    """Lock the user's account until the transaction ends, creating it if missing. Needs an open transaction."""
+    """Lock the user's credit account until the transaction ends, and create it if missing. Needs an open transaction."""
     CreditAccount.objects.get_or_create(user=user)
     return CreditAccount.objects.select_for_update().get(user=user)
 
@@ -61,7 +63,7 @@ def grant(
 ) -> LedgerEntry:
     """Give credits (kind GRANT or PURCHASE), with a reason or a reference; they never expire unless `expires_at` is given.
 
-    The same key again returns the first entry, whose expiry is kept: "30 days from now" differs on each call.
+    The same key again returns the first entry with its expiry, even if `expires_at` differs now.
     """
     if user_credits <= 0:
         raise ValueError("a grant gives at least one credit")
@@ -82,7 +84,7 @@ def grant(
 
 
 def charge(*, user: User, user_credits: int, idempotency_key: str, job_id: UUID, reference: str) -> LedgerEntry:
-    """Take credits for a job, the soonest to expire first.
+    """Take credits for a job, beginning with those that expire first.
 
     The same key again returns the first entry, whatever the current balance is.
     """
@@ -136,7 +138,7 @@ def adjust(*, user: User, user_credits: int, idempotency_key: str, note: str, ac
 
 
 def expire(*, lot_id: int) -> LedgerEntry | None:
-    """Remove what is left of an expired lot, once; None if nothing is left or the lot has not expired."""
+    """Remove what is left of an expired lot; returns None if nothing is left or the lot has not expired."""
     with transaction.atomic():
         account = CreditAccount.objects.select_for_update(of=("self",)).get(lots=lot_id)
         lot = CreditLot.objects.get(pk=lot_id)
@@ -154,7 +156,7 @@ def expire(*, lot_id: int) -> LedgerEntry | None:
 
 
 def balance_of(user: User) -> int:
-    """The user's balance in user credits; 0 without an account."""
+    """The user's balance in user credits; 0 if the user has no credit account yet."""
     return CreditAccount.objects.filter(user=user).values_list("balance", flat=True).first() or 0
 
 
@@ -177,6 +179,7 @@ def _post(
     expires_at: datetime | None = None,
     lot: CreditLot | None = None,
 ) -> LedgerEntry:
+    """Write one ledger entry with the balance and the lots, or return the entry that the key already has."""
     if abs(amount) > MAX_MOVEMENT:
         raise ValueError(f"a movement is at most {MAX_MOVEMENT} credits")
     with transaction.atomic():

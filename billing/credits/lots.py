@@ -1,8 +1,10 @@
-"""Credit lots, one for each grant: the soonest to expire is spent first, and a refund returns credits to their lots.
+"""Credit lots: each grant opens one, the lot that expires first is spent first, and a refund fills the lots again.
 
-Only `billing.credits.ledger` changes lots through this module, in the transaction of the movement and under the account's
-lock, so that the lots of an account always add up to its balance. An expired lot can still be spent until `ledger.expire`
-has removed it, because the balance shows it until then.
+A refund of credits whose lot has expired opens a grace lot, which is valid for GRACE_DAYS.
+
+Only `billing.credits.ledger` calls `apply_entry`, in the transaction of the ledger entry and with the account locked, so
+that the lots of an account always add up to its balance. The credits of an expired lot can still be spent until
+`ledger.expire` removes them, because the balance includes them until then.
 """
 
 from collections.abc import Iterable
@@ -19,7 +21,7 @@ from billing.models import CreditLot, LedgerEntry, LotUse
 
 
 class LotsInsufficient(RuntimeError):
-    """The lots of an account hold less than its balance: the data is inconsistent, and nothing was moved."""
+    """The lots of an account hold less than its balance: the data is inconsistent, and nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,17 @@ class Holding:
 
 
 def end_of_day(day: date) -> datetime:
-    """The last second of a day in the site's time zone: credits valid until a day can be used on that day."""
+    """The last second of a day in the site's time zone, because credits valid until a day can be used on that day."""
     return datetime.combine(day, time(23, 59, 59), tzinfo=get_zone(""))
 
 
 def days_from_now(days: int) -> datetime | None:
-    """The moment that many days from now; None for zero days, which means that credits do not expire."""
+    """The expiry of credits that are valid for `days` days; None for zero days, which means no expiry."""
     return clock.now() + timedelta(days=days) if days > 0 else None
 
 
 def list_holdings(user: User) -> list[Holding]:
-    """A user's credits in the order they are spent, one holding per expiry."""
+    """The user's credits in the order in which they are spent, added up by expiry."""
     rows = (
         CreditLot.objects.filter(account__user=user, remaining__gt=0)
         .order_by(F("expires_at").asc(nulls_last=True), "is_grace")
@@ -53,7 +55,7 @@ def list_holdings(user: User) -> list[Holding]:
 
 
 def apply_entry(*, entry: LedgerEntry, expires_at: datetime | None = None, lot: CreditLot | None = None) -> None:
-    """Change lots as the entry changed the balance. `expires_at` applies to new credits; `lot` is the one that expires."""
+    """Change the lots by the entry's amount. `expires_at` applies to granted credits; `lot` is the lot of an expiry entry."""
     if entry.kind == LedgerEntry.Kind.REFUND:
         _refund_lots(entry)
     elif entry.amount > 0:
@@ -66,7 +68,7 @@ def apply_entry(*, entry: LedgerEntry, expires_at: datetime | None = None, lot: 
 
 
 def _spendable_lots(entry: LedgerEntry) -> QuerySet[CreditLot]:
-    """Lots with credits left, soonest to expire first, those that never expire last."""
+    """The account's lots with credits left, those that expire first at the beginning, those without expiry at the end."""
     lots = CreditLot.objects.filter(account_id=entry.account_id, remaining__gt=0)
     return lots.order_by(F("expires_at").asc(nulls_last=True), "id")
 
@@ -84,7 +86,7 @@ def _open_lot(entry: LedgerEntry, user_credits: int, *, expires_at: datetime | N
 
 
 def _spend_lots(entry: LedgerEntry, lots: Iterable[tuple[int, int]]) -> None:
-    """Take the entry's credits from the lots, given as (id, remaining), in that order."""
+    """Take the entry's credits from `lots`, which are pairs of id and remaining credits, in that order."""
     missing = -entry.amount
     uses = []
     for pk, remaining in lots:
@@ -100,22 +102,22 @@ def _spend_lots(entry: LedgerEntry, lots: Iterable[tuple[int, int]]) -> None:
 
 
 def _refund_lots(entry: LedgerEntry) -> None:
-    """Return to each lot what the refunded charge took from it; credits of expired lots go to a new grace lot.
+    """Return to each lot what the refunded charge took from it; credits of expired lots go to one new grace lot.
 
-    A charge that used no lot is refunded as credits that never expire.
+    A charge from before lots existed used no lot; it is refunded as credits that never expire.
     """
     at = clock.database_now()
-    expired, returned = 0, []
+    expired_credits, returned = 0, []
     uses = LotUse.objects.filter(entry=entry.reverses_id).select_related("lot").order_by("id")
     for use in uses:
         if use.lot.expires_at is not None and use.lot.expires_at <= at:
-            expired += use.amount
+            expired_credits += use.amount
         else:
             returned.append(LotUse(lot=use.lot, entry=entry, amount=use.amount))
     for use in returned:
         CreditLot.objects.filter(pk=use.lot_id).update(remaining=F("remaining") + use.amount)
     LotUse.objects.bulk_create(returned)
-    if expired:
-        _open_lot(entry, expired, expires_at=at + timedelta(days=settings.GRACE_DAYS), is_grace=True)
+    if expired_credits:
+        _open_lot(entry, expired_credits, expires_at=at + timedelta(days=settings.GRACE_DAYS), is_grace=True)
     elif not returned:
         _open_lot(entry, entry.amount, expires_at=None)

@@ -21,8 +21,10 @@ from billing.models import LedgerEntry
 Kind = ledger.Kind
 
 PAGE_SIZE = 50
+# Entries read at once for the CSV download.
 BATCH_SIZE = 1000
 
+# The choices of the kind filter by URL parameter: label and kinds of entries.
 KIND_FILTERS: dict[str, tuple[Promise | str, list[str]]] = {
     "": (_("All"), Kind.values),
     "videos": (_("Videos"), [Kind.CHARGE]),
@@ -66,13 +68,13 @@ class Statement:
     def is_filtered(self) -> bool:
         return bool(self.kind or self.period.data)
 
-    def query(self, **changes: str) -> str:
-        """The URL query for the same filters with these changes."""
+    def query_string(self, **changes: str) -> str:
+        """The URL query string of the current filters with these changes."""
         params = {"kind": self.kind, **self.period.data, **changes}
         return urlencode({name: value for name, value in params.items() if value})
 
     def entries(self) -> QuerySet[LedgerEntry]:
-        """Newest first."""
+        """The entries that pass the filters, newest first."""
         entries = ledger.statement(self.user).select_related("reverses", "lot")
         if self.kind:
             entries = entries.filter(kind__in=KIND_FILTERS[self.kind][1])
@@ -83,15 +85,18 @@ class Statement:
         return entries.order_by("-pk")
 
     def page(self, *, before: str = "") -> tuple[list[LedgerEntry], int | None]:
-        """One page of the entries before an id, and the id that the next page starts before (None on the last page)."""
+        """One page of entries, and the value of `before` for the next page (None on the last page).
+
+        `before` is an entry id as text; the page begins with the entry before it.
+        """
         entries = self.entries()
-        if (number := parse_row_number(before)) is not None:
-            entries = entries.filter(pk__lt=number)
+        if (before_id := parse_row_number(before)) is not None:
+            entries = entries.filter(pk__lt=before_id)
         page = list(entries[: PAGE_SIZE + 1])
         return page[:PAGE_SIZE], page[PAGE_SIZE - 1].pk if len(page) > PAGE_SIZE else None
 
     def rows(self) -> Iterator[list[str | int]]:
-        """A heading row, then a row for each entry, in the language and time zone active at the time of the call.
+        """A heading row, then a row for each entry, in the language and time zone that are active during this call.
 
         The rows are generated while the response is streamed, after the request has reset both.
         """
@@ -120,13 +125,13 @@ def _row(entry: LedgerEntry, prompt: str | None) -> list[str | int]:
     lot = getattr(entry, "lot", None)
     if entry.kind in (Kind.CHARGE, Kind.REFUND):
         # The note of these entries is for operators; users see the prompt of the video.
-        what = gettext("Deleted video") if prompt is None else prompt
+        description = gettext("Deleted video") if prompt is None else prompt
     else:
-        what = gettext(entry.note) if entry.note else ""
+        description = gettext(entry.note) if entry.note else ""
     return [
         _format_time(entry.created_at),
         entry.get_kind_display(),
-        what,
+        description,
         entry.amount,
         entry.balance_after,
         _format_time(lot.expires_at) if lot is not None and lot.expires_at else "",
@@ -148,13 +153,13 @@ def _midnight(day: date) -> datetime:
     return timezone.make_aware(datetime.combine(day, time.min))
 
 
-# Maps references to texts; unknown references are left out.
-Describer = Callable[[Collection[str]], Mapping[str, str]]
+# A function that maps ledger references to texts; it leaves out references that it does not know.
+ReferenceDescriber = Callable[[Collection[str]], Mapping[str, str]]
 
-_describers: list[Describer] = []
+_describers: list[ReferenceDescriber] = []
 
 
-def register_describer(describe: Describer) -> None:
+def register_describer(describe: ReferenceDescriber) -> None:
     """Add a function that describes references in statements."""
     _describers.append(describe)
 

@@ -19,16 +19,16 @@ from accounts.seams import clock, randomness
 from billing.credits import ledger, lots
 from billing.models import Voucher, VoucherUse
 
-# Without 0, O, 1 and I, which are easily confused. 32 characters of five bits each make 80 bits a code.
+# Without 0, O, 1 and I, which are easily confused. Each of the 16 characters holds five bits, so a code has 80 bits.
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 GROUP_COUNT, GROUP_LENGTH = 4, 4
 MAX_BATCH = 1000
 # Translated when the statement is shown.
-NOTE = gettext_noop("Voucher")
+ENTRY_NOTE = gettext_noop("Voucher")
 
 
 class Reason(Enum):
-    """Why a code is refused. A withdrawn code counts as unknown, so that guessing reveals nothing."""
+    """Why a code is refused. Withdrawn codes are reported as unknown, so that guessing reveals nothing."""
 
     UNKNOWN = "unknown"
     EXPIRED = "expired"
@@ -37,7 +37,7 @@ class Reason(Enum):
 
 
 class NotRedeemed(Exception):
-    """The code was refused; nothing was moved."""
+    """The code was refused; no credits were given."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -45,7 +45,7 @@ class NotRedeemed(Exception):
 
 
 class TooManyWrongCodes(Exception):
-    """Too many wrong codes: even a right one is refused until `minutes` have passed."""
+    """Too many wrong codes were entered: all codes are refused for `minutes` minutes."""
 
     def __init__(self, minutes: int) -> None:
         super().__init__(f"again in {minutes} min")
@@ -62,7 +62,10 @@ def create_vouchers(
     credits_last_days: int | None = None,
     note: str = "",
 ) -> list[Voucher]:
-    """Create codes of the same kind: each for `max_uses` users until `valid_until`; its credits last `credits_last_days`."""
+    """Create `number` vouchers, each for `max_uses` users until `valid_until` (None: no end date).
+
+    The credits expire `credits_last_days` days after a voucher is redeemed (None: they do not expire).
+    """
     if not 1 <= number <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} vouchers")
     at = clock.now()
@@ -96,15 +99,15 @@ def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
         raise TooManyWrongCodes(ceil(retry_after_s / 60))
     try:
         return _redeem(user, normalise_code(typed))
-    except NotRedeemed as refused:
-        if refused.reason != Reason.USED_BEFORE:
+    except NotRedeemed as error:
+        if error.reason != Reason.USED_BEFORE:
             for limit, key in limits:
                 limit.record_failure(key)
         raise
 
 
 def normalise_code(typed: str) -> str:
-    """The stored form of a typed code: any case, spaces and dashes are accepted, also in full width."""
+    """The stored form of a typed code, which may have any case, spaces, dashes and full-width characters."""
     characters = [character for character in unicodedata.normalize("NFKC", typed).upper() if character.isalnum()]
     return "-".join(
         "".join(characters[start : start + GROUP_LENGTH]) for start in range(0, len(characters), GROUP_LENGTH)
@@ -131,7 +134,7 @@ def _redeem(user: User, code: str) -> VoucherUse:
         user_credits=voucher.user_credits,
         idempotency_key=f"voucher:{voucher.pk}:{user.pk}",
         reference=f"voucher:{voucher.pk}",
-        note=NOTE,
+        note=ENTRY_NOTE,
         expires_at=lots.days_from_now(voucher.credits_last_days or 0),
     )
     return VoucherUse.objects.create(voucher=voucher, user=user, entry=entry)
@@ -139,5 +142,5 @@ def _redeem(user: User, code: str) -> VoucherUse:
 
 def _new_code() -> str:
     bits = int.from_bytes(hashlib.sha256(randomness.token().encode()).digest())
-    characters = "".join(ALPHABET[(bits >> 5 * place) % 32] for place in range(GROUP_COUNT * GROUP_LENGTH))
+    characters = "".join(ALPHABET[(bits >> 5 * position) % 32] for position in range(GROUP_COUNT * GROUP_LENGTH))
     return normalise_code(characters)

@@ -62,5 +62,5 @@ def test_f79_migrating_and_rotating_keys_still_work(folder: Path, tmp_path: Path
     assert result.returncode == 1
     assert "the key 'a' is not in FIELD_ENCRYPTION_KEYS" in result.stderr
     assert run_python(folder, f"{NEW},{OLD}", "-c", WEB).stdout == "web is up\n"
-    assert "1 sealed anew" in run_python(folder, f"{NEW},{OLD}", "manage.py", "rotate_keys").stdout
+    assert "1 encrypted again" in run_python(folder, f"{NEW},{OLD}", "manage.py", "rotate_keys").stdout
     assert run_python(folder, NEW, "-c", WEB).stdout == "web is up\n"

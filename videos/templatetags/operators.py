@@ -10,7 +10,7 @@ from django.db.models import Model
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from billing.admin.cells import reference_link
+from billing.admin.cells import link_reference
 from billing.alerts.messages import format_detail
 from billing.common.formatting import format_amount
 from billing.models import Alert
@@ -59,7 +59,7 @@ def alert_details(alert: Alert) -> str:
 @register.filter
 def reference_as_link(reference: str) -> str:
     """A reference, as a link if operators have a page for it."""
-    return reference_link(reference)
+    return link_reference(reference)
 
 
 @register.filter

@@ -8,17 +8,18 @@ from billing.audit import runner as audit_runner
 
 class Command(BaseCommand):
     help = (
-        "Checks every invariant of money, history and files. One line for each problem; exit code 1 when there is one."
+        "Checks that ledger, costs, video history and files agree. Prints one line for each problem, and exits with code 1 "
+        "if there is any."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--deep", action="store_true", help="read every stored file and compare its hash")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        problems, looked = audit_runner.run_audit(deep=options["deep"])
+        problems, checks = audit_runner.run_audit(deep=options["deep"])
         for problem in problems:
             self.stdout.write(str(problem))
-        for check in looked:
+        for check in checks:
             self.stdout.write(str(check))
         self.stdout.write(f"{len(problems)} problems")
         if problems:

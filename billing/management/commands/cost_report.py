@@ -33,12 +33,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--from",
-            type=_day,
+            type=_parse_day,
             metavar="DATE",
             dest="first",
             help=f"the first day (default: {DEFAULT_DAYS} days in all)",
         )
-        parser.add_argument("--to", type=_day, metavar="DATE", dest="last", help="the last day (default: today)")
+        parser.add_argument("--to", type=_parse_day, metavar="DATE", dest="last", help="the last day (default: today)")
         parser.add_argument("--by", choices=cost_report.GROUPINGS, default="day")
         parser.add_argument("--format", choices=["table", *table_files.FORMATS], default="table")
         parser.add_argument("--output", type=Path, metavar="FILE", help="write to this file instead of the terminal")
@@ -65,11 +65,11 @@ class Command(BaseCommand):
             for line in lines:
                 self.stdout.write(line, ending="")
         else:
-            _write(output, lines)
+            _write_file(output, lines)
             self.stderr.write(f"Written: {output}")
 
 
-def _day(text: str) -> date:
+def _parse_day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -77,11 +77,14 @@ def _day(text: str) -> date:
 
 
 def _format_table(table: Table) -> Iterator[str]:
-    """Yield aligned columns: names to the left, numbers to the right, the total under a line."""
+    """Yield the lines of a table with aligned columns: names to the left, numbers to the right, the total at the end."""
     if not table.rows:
         return
     rows: list[Sequence[Cell]] = list(table.rows)
-    texts = [[HEADINGS.get(name, name) for name in table.columns], *([_text(cell) for cell in row] for row in rows)]
+    texts = [
+        [HEADINGS.get(name, name) for name in table.columns],
+        *([_format_cell(cell) for cell in row] for row in rows),
+    ]
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     for index, row in enumerate(texts):
         if index in (1, len(texts) - 1):
@@ -90,21 +93,21 @@ def _format_table(table: Table) -> Iterator[str]:
         yield "  ".join(cells) + "\n"
 
 
-def _text(cell: Cell) -> str:
+def _format_cell(cell: Cell) -> str:
     if cell is None:
         return "-"
     return format_plain(cell) if isinstance(cell, Decimal) else str(cell)
 
 
-def _write(output: Path, lines: Iterator[str]) -> None:
+def _write_file(output: Path, lines: Iterator[str]) -> None:
     """Write the file completely or not at all."""
-    part = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
+    temporary = output.with_name(f".{output.name}.{randomness.token()[:8]}.part")
     try:
-        # CSV lines have their own line ends.
-        with part.open("x", encoding="utf-8", newline="") as file:
+        # The lines of a CSV already have line ends, which must not be translated.
+        with temporary.open("x", encoding="utf-8", newline="") as file:
             file.writelines(lines)
-        part.replace(output)
-    except OSError as problem:
+        temporary.replace(output)
+    except OSError as error:
         with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise CommandError(f"{output} cannot be written: {problem.strerror}.") from None
+            temporary.unlink(missing_ok=True)
+        raise CommandError(f"{output} cannot be written: {error.strerror}.") from None

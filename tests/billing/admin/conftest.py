@@ -11,28 +11,28 @@ from billing.models import (
     ProviderAccount,
 )
 from billing.provider import keys as provider_keys
-from tests.billing.admin.pages import now
+from tests.billing.admin.pages import reload_account
 from tests.billing.conftest import browser_of
 from tests.people import make_person
 
 
 @pytest.fixture
 def clerk(settings: Settings, db: None) -> Callable[..., Client]:
-    """An operator with exactly these rights."""
+    """Signs in an operator with exactly these permissions."""
     settings.STAFF_MFA_REQUIRED = False
 
-    def hired(*rights: str) -> Client:
+    def sign_in_operator(*permissions: str) -> Client:
         user = make_person("clerk@example.com", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
         return browser_of(user)
 
-    return hired
+    return sign_in_operator
 
 
 @pytest.fixture
 def own_key(settings: Settings) -> ProviderAccount:
-    """The account of a key that was added here and is in use; the environment has none."""
+    """The account of a key that was added in the admin and is in use; the environment sets no key."""
     settings.KIE_AI_API_KEY = ""
     account = provider_keys.add_key(api_key="admin-key-canary", label="Ours")
     provider_keys.activate_key(account_id=account.pk)
-    return now(account)
+    return reload_account(account)

@@ -12,37 +12,39 @@ from billing.models import (
     ProviderAccount,
 )
 
-PEOPLE = "/admin/accounts/user/"
+USERS = "/admin/accounts/user/"
 ACCOUNTS = "/admin/billing/provideraccount/"
 PRICES = "/admin/billing/price/"
 LEDGER = "/admin/billing/ledgerentry/"
 ALERTS = "/admin/billing/alert/"
 SPEND = "/admin/billing/spend/"
 CALLS = "/admin/billing/paidcall/"
-KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
+FORM_KEY = "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11"
 
 
-def act(desk: Client, url: str, action: str, *rows: Any, **more: Any) -> str:
-    """Choose rows of a list and an action; what the page says then."""
-    form = {"action": action, "_selected_action": [row.pk for row in rows], **more}
+def run_action(desk: Client, url: str, action: str, *rows: Any, **fields: Any) -> str:
+    """Run an action on rows of a list; returns the text of the next page."""
+    form = {"action": action, "_selected_action": [row.pk for row in rows], **fields}
     return desk.post(url, form, follow=True).text
 
 
-def move(desk: Client, *people_: User, amount: Any = 100, reason: str = "A gift", key: str = KEY) -> str:
-    return act(desk, PEOPLE, "move_credits", *people_, confirmed="yes", amount=amount, reason=reason, key=key)
+def change_credits(desk: Client, *users: User, amount: Any = 100, reason: str = "A gift", key: str = FORM_KEY) -> str:
+    return run_action(desk, USERS, "move_credits", *users, confirmed="yes", amount=amount, reason=reason, key=key)
 
 
-def journal() -> list[str]:
+def list_log_messages() -> list[str]:
+    """The messages of the admin's log, oldest first."""
     return list(LogEntry.objects.order_by("id").values_list("change_message", flat=True))
 
 
-def columns(text: str, name: str) -> list[str]:
-    """The cells of a list's column, tags taken out."""
+def list_cells(text: str, name: str) -> list[str]:
+    """The texts of the cells of a list's column, without tags."""
     cells = re.findall(rf'class="field-{name}[^"]*">(.*?)</t[dh]>', text, re.DOTALL)
     return [re.sub(r"<[^>]+>", "", cell).strip() for cell in cells]
 
 
 def new_price(desk: Client, **fields: Any) -> str:
+    """Add a price in the admin; returns the text of the next page."""
     form = {
         "kind": "generate", "model": "veo3_fast", "resolution": "720p", "provider_credits": "37.5", "user_credits": "50",
         "valid_from_0": f"{timezone.localtime():%Y-%m-%d}", "valid_from_1": f"{timezone.localtime():%H:%M:%S}", **fields,
@@ -50,9 +52,9 @@ def new_price(desk: Client, **fields: Any) -> str:
     return desk.post(f"{PRICES}add/", form, follow=True).text
 
 
-def page(account: ProviderAccount) -> str:
+def account_page_url(account: ProviderAccount) -> str:
     return f"{ACCOUNTS}{account.pk}/change/"
 
 
-def now(account: ProviderAccount) -> ProviderAccount:
+def reload_account(account: ProviderAccount) -> ProviderAccount:
     return ProviderAccount.objects.get(pk=account.pk)

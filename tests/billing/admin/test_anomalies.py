@@ -1,4 +1,4 @@
-"""Tokens, holds and trips in a real browser: no breach of the policy, nothing too wide, and acts done by hand."""
+"""API tokens, holds and stops of the spending monitor in a real browser: layout, security policy and actions."""
 
 import re
 from decimal import Decimal
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)
-def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None:
+def _rows_in_every_list(settings: Settings, alice: User, bob: User, olga: User) -> None:
     settings.STAFF_MFA_REQUIRED = False
     account = provider_accounts.get_current_account()
     rollups.record_counts(
@@ -38,7 +38,7 @@ def _much_to_see(settings: Settings, alice: User, bob: User, olga: User) -> None
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_the_pages_fit_and_breach_nothing(
+def test_the_pages_fit_and_break_no_security_policy(
     alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport)
@@ -48,14 +48,16 @@ def test_the_pages_fit_and_breach_nothing(
         "/admin/billing/watchtrip/",
         f"/admin/accounts/user/{alice.pk}/change/",
     ):
-        answer = page.goto(path)
-        assert answer is not None
-        assert answer.status == 200, path
+        response = page.goto(path)
+        assert response is not None
+        assert response.status == 200, path
         assert measure_overflow(page) <= 0, path
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_token_is_made_by_hand_and_shown_once(olga: User, new_page: NewPage, viewport: tuple[int, int]) -> None:
+def test_an_operator_creates_a_token_that_is_shown_once(
+    olga: User, new_page: NewPage, viewport: tuple[int, int]
+) -> None:
     page = new_page(user=olga, viewport=viewport)
     page.goto("/admin/accounts/apitoken/add/")
     page.get_by_label("Password").fill(PASSWORD)
@@ -72,7 +74,7 @@ def test_a_token_is_made_by_hand_and_shown_once(olga: User, new_page: NewPage, v
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_person_is_held_by_hand_and_let_go(
+def test_an_operator_releases_and_holds_a_user(
     alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport)

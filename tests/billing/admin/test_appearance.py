@@ -1,6 +1,6 @@
-"""The operators' pages of money in a real browser: no breach of the policy, nothing too wide, and acts done by hand.
+"""The billing admin in a real browser: layout, security policy and actions.
 
-A breach of the Content-Security-Policy is a console error, and `new_page` fails on those.
+A violation of the Content-Security-Policy is a console error, and `new_page` fails on those.
 """
 
 from decimal import Decimal
@@ -34,7 +34,7 @@ def account(settings: Settings, alice: User) -> ProviderAccount:
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_pages_of_money_fit_and_breach_nothing(
+def test_the_billing_pages_fit_and_break_no_security_policy(
     account: ProviderAccount, alice: User, olga: User, new_page: NewPage, viewport: tuple[int, int]
 ) -> None:
     page = new_page(user=olga, viewport=viewport)
@@ -55,13 +55,13 @@ def test_pages_of_money_fit_and_breach_nothing(
         "/admin/billing/spend/",
         "/admin/billing/paidcall/",
     ):
-        answer = page.goto(path)
-        assert answer is not None
-        assert answer.status == 200, path
+        response = page.goto(path)
+        assert response is not None
+        assert response.status == 200, path
         assert measure_overflow(page) <= 0, path
 
 
-def test_credits_are_given_by_hand(account: ProviderAccount, alice: User, olga: User, new_page: NewPage) -> None:
+def test_an_operator_gives_credits(account: ProviderAccount, alice: User, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto(f"/admin/accounts/user/{alice.pk}/change/")
     page.get_by_role("button", name="Give or remove credits").click()
@@ -73,7 +73,7 @@ def test_credits_are_given_by_hand(account: ProviderAccount, alice: User, olga: 
     assert ledger.statement(alice).latest("id").note == "A gift"
 
 
-def test_new_videos_are_paused_by_hand(account: ProviderAccount, olga: User, new_page: NewPage) -> None:
+def test_an_operator_pauses_and_resumes_new_videos(account: ProviderAccount, olga: User, new_page: NewPage) -> None:
     page = new_page(user=olga)
     page.goto(f"/admin/billing/provideraccount/{account.pk}/change/")
     page.get_by_role("button", name="Pause").click()

@@ -1,4 +1,4 @@
-"""Operators' budgets: what holds now beside what they set, and every limit in force once it is saved."""
+"""Budgets in the admin: the limits in force, and limits that apply once an operator has saved them."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -28,19 +28,19 @@ def _environment(settings: Settings) -> None:
 
 
 def form_data(**changes: str) -> dict[str, str]:
-    usual = {"subject": "all", "period": "day", "email": "", "model": "", "limit": "500", "warn_percent": "80"}
-    return usual | changes
+    defaults = {"subject": "all", "period": "day", "email": "", "model": "", "limit": "500", "warn_percent": "80"}
+    return defaults | changes
 
 
-def errors(client: Client, **changes: str) -> dict[str, list[str]]:
-    answer = client.post(ADD, form_data(**changes))
-    assert answer.status_code == 200
+def form_errors(client: Client, **changes: str) -> dict[str, list[str]]:
+    response = client.post(ADD, form_data(**changes))
+    assert response.status_code == 200
     assert not Budget.objects.filter(limit=500).exclude(subject="model", model="veo3").exists()
-    found: dict[str, list[str]] = answer.context["adminform"].form.errors
-    return found
+    errors: dict[str, list[str]] = response.context["adminform"].form.errors
+    return errors
 
 
-def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
+def test_the_page_shows_the_limits_in_force_and_their_use(
     desk: Client, manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
@@ -51,25 +51,25 @@ def test_the_page_shows_what_holds_and_how_much_of_it_is_used(
     set_limit(subject="all", period="month", limit=Decimal(0), actor=olga)
     page = desk.get(LIST).content.decode()
     rows = [" ".join(row.split()) for row in page.split("<tr")]
-    day = next(row for row in rows if "All videos · Day" in row)
-    assert "60 of 120 · 50 %" in day
-    assert "from the environment" in day
-    assert f"{ADD}?subject=all&amp;period=day&amp;limit=120" in day
-    month = next(row for row in rows if "All videos · Month" in row)
-    assert "60 of 0 · 100 %" in month
-    assert "set here" in month
-    each = next(row for row in rows if "Each user · Day" in row)
-    assert "not set" in each
-    mine = next(row for row in rows if "alice@example.com · Day" in row)
-    assert "meter-warn" in mine
-    assert "60 · 60 %" in mine
-    assert "olga@example.com" in mine
+    all_day = next(row for row in rows if "All videos · Day" in row)
+    assert "60 of 120 · 50 %" in all_day
+    assert "from the environment" in all_day
+    assert f"{ADD}?subject=all&amp;period=day&amp;limit=120" in all_day
+    all_month = next(row for row in rows if "All videos · Month" in row)
+    assert "60 of 0 · 100 %" in all_month
+    assert "set here" in all_month
+    each_user_day = next(row for row in rows if "Each user · Day" in row)
+    assert "not set" in each_user_day
+    alice_day = next(row for row in rows if "alice@example.com · Day" in row)
+    assert "meter-warn" in alice_day
+    assert "60 · 60 %" in alice_day
+    assert "olga@example.com" in alice_day
     assert "meter-bad" in next(row for row in rows if "alice@example.com · Hour" in row)
     assert "veo3 · Month" in page
     assert "Each user · Month" in page
 
 
-def test_the_page_asks_the_database_no_more_for_more_budgets(
+def test_the_number_of_queries_does_not_grow_with_the_budgets(
     desk: Client, manual_clock: ManualClock, django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
     for n in range(20):
@@ -79,7 +79,7 @@ def test_the_page_asks_the_database_no_more_for_more_budgets(
 
 
 @pytest.mark.parametrize(
-    ("asked", "key"),
+    ("changes", "key"),
     [
         ({}, "all:day"),
         ({"subject": "each_user", "period": "hour"}, "each_user:hour"),
@@ -88,10 +88,10 @@ def test_the_page_asks_the_database_no_more_for_more_budgets(
     ],
 )
 def test_a_limit_that_is_saved_is_in_force(
-    desk: Client, alice: User, olga: User, asked: dict[str, str], key: str
+    desk: Client, alice: User, olga: User, changes: dict[str, str], key: str
 ) -> None:
-    answer = desk.post(ADD, form_data(**asked))
-    assert (answer.status_code, answer["Location"]) == (302, LIST)
+    response = desk.post(ADD, form_data(**changes))
+    assert (response.status_code, response["Location"]) == (302, LIST)
     budget = Budget.objects.get()
     assert (budget.key, budget.limit, budget.soft_share) == (key.format(alice=alice.pk), 500, Decimal("0.8"))
     assert budget.changed_by == olga
@@ -101,7 +101,7 @@ def test_a_limit_that_is_saved_is_in_force(
     assert LogEntry.objects.get().object_id == str(budget.pk)
 
 
-def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk: Client, olga: User) -> None:
+def test_a_limit_is_changed_and_deleted_and_the_environment_limit_applies_again(desk: Client, olga: User) -> None:
     budget = set_limit(subject="all", period="day", limit=Decimal(500), actor=None)
     url = reverse("admin:billing_budget_change", args=[budget.pk])
     page = desk.get(url).content.decode()
@@ -119,33 +119,35 @@ def test_a_limit_is_changed_and_taken_away_and_the_environments_holds_again(desk
 
 def test_invalid_limits_are_reported(desk: Client) -> None:
     set_limit(subject="model", period="day", model="veo3", limit=Decimal(500), actor=None)
-    assert errors(desk, subject="user") == {"email": ["Choose one."]}
-    assert errors(desk, subject="model") == {"model": ["Choose one."]}
-    wrong = "Leave this empty, or choose a limit for one user or one model."
-    assert errors(desk, email="alice@example.com") == {"email": [wrong]}
-    assert errors(desk, model="veo3") == {"model": [wrong]}
-    assert errors(desk, subject="user", email="nobody@example.com") == {"email": ["No user has this address."]}
-    assert errors(desk, limit="-1") == {"limit": ["A limit is zero or more."]}
-    assert list(errors(desk, limit="a lot")) == ["limit"]
-    assert list(errors(desk, warn_percent="0")) == ["warn_percent"]
-    assert errors(desk, subject="model", model="veo3") == {"__all__": ["This limit already exists. Change it instead."]}
+    assert form_errors(desk, subject="user") == {"email": ["Choose one."]}
+    assert form_errors(desk, subject="model") == {"model": ["Choose one."]}
+    message = "Leave this empty, or choose a limit for one user or one model."
+    assert form_errors(desk, email="alice@example.com") == {"email": [message]}
+    assert form_errors(desk, model="veo3") == {"model": [message]}
+    assert form_errors(desk, subject="user", email="nobody@example.com") == {"email": ["No user has this address."]}
+    assert form_errors(desk, limit="-1") == {"limit": ["A limit is zero or more."]}
+    assert list(form_errors(desk, limit="a lot")) == ["limit"]
+    assert list(form_errors(desk, warn_percent="0")) == ["warn_percent"]
+    assert form_errors(desk, subject="model", model="veo3") == {
+        "__all__": ["This limit already exists. Change it instead."]
+    }
 
 
-def test_who_sets_what_holds_for_everybody_is_asked_for_no_name(desk: Client) -> None:
-    link = f"{ADD}?subject=each_user&period=day&limit=300"
-    page = desk.get(link).content.decode()
+def test_the_form_of_a_general_limit_has_no_user_or_model_field(desk: Client) -> None:
+    url = f"{ADD}?subject=each_user&period=day&limit=300"
+    page = desk.get(url).content.decode()
     assert 'name="email"' not in page
     assert 'name="model"' not in page
     assert 'value="300"' in page
-    assert desk.post(link, {"subject": "all", "period": "day", "limit": "300", "warn_percent": "80"}).status_code == 200
-    sent = {"subject": "each_user", "period": "day", "limit": "250", "warn_percent": "80"}
-    assert desk.post(link, sent).status_code == 302
+    assert desk.post(url, {"subject": "all", "period": "day", "limit": "300", "warn_percent": "80"}).status_code == 200
+    form = {"subject": "each_user", "period": "day", "limit": "250", "warn_percent": "80"}
+    assert desk.post(url, form).status_code == 302
     assert Budget.objects.get().key == "each_user:day"
     assert Budget.objects.get().limit == 250
     assert 'name="email"' in desk.get(f"{ADD}?subject=user").content.decode()
 
 
-def test_who_may_only_look_is_offered_nothing_to_set(desk: Client, olga: User) -> None:
+def test_a_viewer_is_offered_no_change(desk: Client, olga: User) -> None:
     olga.is_superuser = False
     olga.save()
     olga.user_permissions.add(Permission.objects.get(codename="view_budget"))

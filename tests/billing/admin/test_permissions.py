@@ -23,7 +23,7 @@ from billing.models import (
     Spend,
 )
 from tests.billing import history
-from tests.billing.admin.pages import ACCOUNTS, ALERTS, CALLS, LEDGER, PEOPLE, PRICES, SPEND, act
+from tests.billing.admin.pages import ACCOUNTS, ALERTS, CALLS, LEDGER, PRICES, SPEND, USERS, run_action
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +57,7 @@ def test_a_viewer_cannot_change_anything(clerk: Callable[..., Client], rows: dic
     text = desk.get(url).text + desk.get(f"{url}{row.pk}/change/").text
     assert "…</button>" not in text
     for action in ("pause", "resume", "activate", "deactivate", "test_connection", "acknowledge", "delete_selected"):
-        act(desk, url, action, row, confirmed="yes", reason="x")
+        run_action(desk, url, action, row, confirmed="yes", reason="x")
     assert desk.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403
     assert list(model.objects.values()) == before
 
@@ -70,31 +70,31 @@ def test_adding_keys_or_prices_needs_the_permission(clerk: Callable[..., Client]
     assert not ProviderAccount.objects.exists()
 
 
-@pytest.mark.parametrize("stranger", ["nobody", "customer"])
+@pytest.mark.parametrize("visitor", ["nobody", "customer"])
 def test_users_who_are_not_operators_see_nothing(
-    client: Client, alice: User, rows: dict[Any, Any], stranger: str
+    client: Client, alice: User, rows: dict[Any, Any], visitor: str
 ) -> None:
-    if stranger == "customer":
+    if visitor == "customer":
         client.force_login(alice)
-    for url in (PEOPLE, LEDGER, PRICES, ACCOUNTS, ALERTS, SPEND, CALLS):
+    for url in (USERS, LEDGER, PRICES, ACCOUNTS, ALERTS, SPEND, CALLS):
         assert client.get(url).status_code in {302, 403}
         assert client.post(url, {}).status_code in {302, 403}
 
 
 def test_viewing_changes_nothing(desk: Client, alice: User, rows: dict[Any, Any]) -> None:
-    def everything() -> list[Any]:
+    def all_rows() -> list[Any]:
         return [list(model.objects.values()) for model in (*MODELS, CreditAccount, BalanceSnapshot)]
 
-    desk.get(PEOPLE)  # olga's own session row is written by the first look
-    before = everything()
+    desk.get(USERS)  # The first request writes olga's session row.
+    before = all_rows()
     for model, row in rows.items():
         url = f"/admin/billing/{model._meta.model_name}/"
         for query in ({}, {"action": "pause"}, {"action": "acknowledge", "_selected_action": "1", "confirmed": "yes"}):
             assert desk.get(url, query, follow=True).status_code == 200
         assert desk.get(f"{url}{row.pk}/change/").status_code == 200
-    give = {"action": "move_credits", "_selected_action": str(alice.pk), "amount": "5", "confirmed": "yes"}
-    assert desk.get(PEOPLE, give, follow=True).status_code == 200
-    assert everything() == before
+    query_of_action = {"action": "move_credits", "_selected_action": str(alice.pk), "amount": "5", "confirmed": "yes"}
+    assert desk.get(USERS, query_of_action, follow=True).status_code == 200
+    assert all_rows() == before
 
 
 def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(desk: Client, olga: User) -> None:

@@ -1,4 +1,4 @@
-"""What operators see and do about prices that changed, provider entries, and looks at the books."""
+"""Price proposals, prices, spend, provider entries and audit runs in the admin."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from billing.audit import runner as audit_runner
 from billing.common.item_names import Item
 from billing.models import Price, PriceProposal, ProviderEntry, Spend
 from billing.pricing import prices, provider_price_changes
-from tests.billing.admin.pages import PRICES, SPEND, act, columns, new_price
+from tests.billing.admin.pages import PRICES, SPEND, list_cells, new_price, run_action
 from tests.billing.simulated_provider import SimulatedProvider
 from tests.clocks import ManualClock
 from tests.jobs import job_id
@@ -26,14 +26,14 @@ FAST = Item("veo3_fast", "720p", "generate")
 
 @pytest.fixture
 def proposal(db: None) -> PriceProposal:
-    made = provider_price_changes.propose_price(
+    proposal = provider_price_changes.propose_price(
         item=FAST, listed=Decimal(60), seen=Decimal("37.5"), source=PriceProposal.Source.FEED
     )
-    assert made is not None
-    return made
+    assert proposal is not None
+    return proposal
 
 
-def fast() -> tuple[Decimal, int]:
+def current_fast_price() -> tuple[Decimal, int]:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
@@ -41,48 +41,51 @@ def fast() -> tuple[Decimal, int]:
 # Proposals
 
 
-def test_a_proposal_is_listed_with_what_it_does_to_the_margin(desk: Client, proposal: PriceProposal) -> None:
+def test_a_proposal_is_listed_with_the_listed_and_the_actual_margin(desk: Client, proposal: PriceProposal) -> None:
     text = desk.get(PROPOSALS).text
-    assert columns(text, "item") == ["Veo 3.1 Fast 720p · Video from text or frames"]
-    assert columns(text, "state_chip") == ["Open"]
-    assert (columns(text, "listed_cost"), columns(text, "seen_cost"), columns(text, "user_price")) == (
+    assert list_cells(text, "item") == ["Veo 3.1 Fast 720p · Video from text or frames"]
+    assert list_cells(text, "state_chip") == ["Open"]
+    assert (list_cells(text, "listed_cost"), list_cells(text, "seen_cost"), list_cells(text, "user_price")) == (
         ["60"],
         ["37.5"],
         ["60"],
     )
-    assert columns(text, "margin_now") == ["US$ 0.0000 (0 %)"]
-    assert columns(text, "margin_then") == ["+US$ 0.1125 (38 %)"]
+    assert list_cells(text, "listed_margin") == ["US$ 0.0000 (0 %)"]
+    assert list_cells(text, "actual_margin") == ["+US$ 0.1125 (38 %)"]
 
 
 @pytest.mark.parametrize(
-    ("given", "pays"),
+    ("fields", "user_price"),
     [({"users": "price"}, 60), ({"users": "margin"}, 38), ({"users": "own", "user_credits": "50"}, 50)],
 )
 def test_a_proposal_is_applied_after_choosing_the_user_price(
-    desk: Client, proposal: PriceProposal, olga: User, given: dict[str, str], pays: int
+    desk: Client, proposal: PriceProposal, olga: User, fields: dict[str, str], user_price: int
 ) -> None:
-    asked = act(desk, PROPOSALS, "apply", proposal)
-    assert "our price is 60, the provider charges 37.5. Users pay 60; to keep the margin they would pay 38." in asked
-    assert fast() == (60, 60)
-    done = act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
-    assert f"costs us 37.5 and users {pays}: " in done
-    assert fast() == (Decimal("37.5"), pays)
+    confirmation = run_action(desk, PROPOSALS, "apply", proposal)
+    assert (
+        "our price is 60, the provider charges 37.5. Users pay 60; to keep the margin they would pay 38."
+        in confirmation
+    )
+    assert current_fast_price() == (60, 60)
+    done = run_action(desk, PROPOSALS, "apply", proposal, confirmed="yes", **fields)
+    assert f"costs us 37.5 and users {user_price}: " in done
+    assert current_fast_price() == (Decimal("37.5"), user_price)
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by) == ("applied", olga)
-    assert LogEntry.objects.get().change_message == f"applied: 37.5000 and {pays}"
+    assert LogEntry.objects.get().change_message == f"applied: 37.5000 and {user_price}"
 
 
-@pytest.mark.parametrize("given", [{"users": "own"}, {"users": "own", "user_credits": "0"}, {"users": "free"}, {}])
-def test_an_incomplete_form_applies_nothing(desk: Client, proposal: PriceProposal, given: dict[str, str]) -> None:
-    assert "errorlist" in act(desk, PROPOSALS, "apply", proposal, confirmed="yes", **given)
-    assert fast() == (60, 60)
+@pytest.mark.parametrize("fields", [{"users": "own"}, {"users": "own", "user_credits": "0"}, {"users": "free"}, {}])
+def test_an_incomplete_form_applies_nothing(desk: Client, proposal: PriceProposal, fields: dict[str, str]) -> None:
+    assert "errorlist" in run_action(desk, PROPOSALS, "apply", proposal, confirmed="yes", **fields)
+    assert current_fast_price() == (60, 60)
 
 
 def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None) -> None:
-    made = provider_price_changes.propose_price(
+    proposal = provider_price_changes.propose_price(
         item=FAST, listed=Decimal(60), seen=Decimal(90), source=PriceProposal.Source.FEED
     )
-    done = act(desk, PROPOSALS, "apply", made, confirmed="yes", users="price")
+    done = run_action(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
     assert 'class="warning"' in done
     assert "−US$ 0.1500 (−50 %)" in done
 
@@ -90,38 +93,38 @@ def test_a_price_below_its_cost_is_applied_with_a_warning(desk: Client, db: None
 def test_a_proposal_for_an_item_no_longer_sold_can_be_decided(desk: Client, proposal: PriceProposal) -> None:
     Price.objects.filter(**FAST._asdict()).delete()
     text = desk.get(PROPOSALS).text
-    assert (columns(text, "user_price"), columns(text, "margin_then")) == (["–"], ["–"])
-    assert "Users pay –; to keep the margin they would pay –." in act(desk, PROPOSALS, "apply", proposal)
-    act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="margin")
-    assert fast() == (Decimal("37.5"), 38)
+    assert (list_cells(text, "user_price"), list_cells(text, "actual_margin")) == (["–"], ["–"])
+    assert "Users pay –; to keep the margin they would pay –." in run_action(desk, PROPOSALS, "apply", proposal)
+    run_action(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="margin")
+    assert current_fast_price() == (Decimal("37.5"), 38)
 
 
 def test_a_proposal_is_dismissed_after_confirmation(desk: Client, proposal: PriceProposal, olga: User) -> None:
-    assert "Keep our price?" in act(desk, PROPOSALS, "put_aside", proposal)
-    assert "Dismissed: Veo 3.1 Fast 720p" in act(desk, PROPOSALS, "put_aside", proposal, confirmed="yes")
+    assert "Keep our price?" in run_action(desk, PROPOSALS, "dismiss", proposal)
+    assert "Dismissed: Veo 3.1 Fast 720p" in run_action(desk, PROPOSALS, "dismiss", proposal, confirmed="yes")
     proposal.refresh_from_db()
     assert (proposal.state, proposal.decided_by) == ("dismissed", olga)
-    for action in ("apply", "put_aside"):
-        assert "Only open proposals can be decided." in act(desk, PROPOSALS, action, proposal, confirmed="yes")
-    assert fast() == (60, 60)
+    for action in ("apply", "dismiss"):
+        assert "Only open proposals can be decided." in run_action(desk, PROPOSALS, action, proposal, confirmed="yes")
+    assert current_fast_price() == (60, 60)
 
 
-@pytest.mark.parametrize(("action", "name"), [("apply", "apply_proposal"), ("put_aside", "dismiss_proposal")])
+@pytest.mark.parametrize(("action", "name"), [("apply", "apply_proposal"), ("dismiss", "dismiss_proposal")])
 def test_a_proposal_decided_by_another_operator_is_not_changed(
     desk: Client, proposal: PriceProposal, monkeypatch: pytest.MonkeyPatch, action: str, name: str
 ) -> None:
-    def too_late(**_: object) -> None:
+    def raise_already_decided(**_: object) -> None:
         raise provider_price_changes.AlreadyDecided
 
-    monkeypatch.setattr(provider_price_changes, name, too_late)
-    assert "has already been decided" in act(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
+    monkeypatch.setattr(provider_price_changes, name, raise_already_decided)
+    assert "has already been decided" in run_action(desk, PROPOSALS, action, proposal, confirmed="yes", users="price")
 
 
 def test_deciding_needs_the_permission_to_add_prices(clerk, proposal: PriceProposal) -> None:  # type: ignore[no-untyped-def]
     desk = clerk("view_priceproposal")
-    assert columns(desk.get(PROPOSALS).text, "state_chip") == ["Open"]
-    act(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
-    assert fast() == (60, 60)
+    assert list_cells(desk.get(PROPOSALS).text, "state_chip") == ["Open"]
+    run_action(desk, PROPOSALS, "apply", proposal, confirmed="yes", users="price")
+    assert current_fast_price() == (60, 60)
 
 
 # Prices and spend
@@ -156,41 +159,43 @@ def test_models_without_a_name_stay_on_the_list(desk: Client) -> None:
     assert '<option value="veo9">veo9</option>' in desk.get(f"{PRICES}add/").text
 
 
-def test_spend_shows_its_difference_and_is_found_by_it(desk: Client, manual_clock: ManualClock, alice: User) -> None:
+def test_spend_shows_the_difference_from_the_estimate_and_is_filtered_by_it(
+    desk: Client, manual_clock: ManualClock, alice: User
+) -> None:
     provider = SimulatedProvider(manual_clock, alice)
     for cost in ("60", "37.5", "65"):
         provider.run_job(actual=cost)
     provider.send_job()
-    assert columns(desk.get(SPEND).text, "cost_difference") == ["–", "+5", "−22.5", "0"]
-    assert columns(desk.get(SPEND, {"variance": "dearer"}).text, "cost_difference") == ["+5"]
-    assert columns(desk.get(SPEND, {"variance": "cheaper"}).text, "cost_difference") == ["−22.5"]
-    assert columns(desk.get(SPEND, {"variance": "same"}).text, "cost_difference") == ["0"]
-    assert columns(desk.get(SPEND, {"model": "veo3"}).text, "cost_difference") == []
-    assert columns(desk.get(SPEND).text, "item")[0] == "Veo 3.1 Fast 720p"
+    assert list_cells(desk.get(SPEND).text, "cost_difference") == ["–", "+5", "−22.5", "0"]
+    assert list_cells(desk.get(SPEND, {"variance": "dearer"}).text, "cost_difference") == ["+5"]
+    assert list_cells(desk.get(SPEND, {"variance": "cheaper"}).text, "cost_difference") == ["−22.5"]
+    assert list_cells(desk.get(SPEND, {"variance": "same"}).text, "cost_difference") == ["0"]
+    assert list_cells(desk.get(SPEND, {"model": "veo3"}).text, "cost_difference") == []
+    assert list_cells(desk.get(SPEND).text, "item")[0] == "Veo 3.1 Fast 720p"
     assert Spend.objects.count() == 4
 
 
-# Entries and looks
+# Provider entries and audit runs
 
 
 def test_provider_entries_and_runs_are_read_only(
     desk: Client, manual_clock: ManualClock, alice: User, olga: User
 ) -> None:
     provider = SimulatedProvider(manual_clock, alice)
-    shot = provider.read_balance()
-    facts = {"account": provider.account, "happened_at": shot.taken_at}
-    ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **facts)
+    snapshot = provider.read_balance()
+    fields = {"account": provider.account, "happened_at": snapshot.taken_at}
+    ProviderEntry.objects.create(kind="top_up", amount=1000, reason="It rose", idempotency_key="1", **fields)
     ProviderEntry.objects.create(
         kind="correction", amount=Decimal("-12.5"), reason="Playground", actor=olga, idempotency_key="2",
-        job_id=job_id("job:1"), **facts,
+        job_id=job_id("job:1"), **fields,
     )  # fmt: skip
     text = desk.get(ENTRIES).text
-    assert columns(text, "moved") == ["-12.5", "+1,000"]
-    assert columns(text, "why") == ["Playground", "It rose"]
-    assert columns(text, "who") == ["olga@example.com", "–"]
-    assert columns(text, "what") == ["Correction", "Top-up"]
+    assert list_cells(text, "signed_amount") == ["-12.5", "+1,000"]
+    assert list_cells(text, "reason_text") == ["Playground", "It rose"]
+    assert list_cells(text, "operator") == ["olga@example.com", "–"]
+    assert list_cells(text, "kind_chip") == ["Correction", "Top-up"]
     audit_runner.run_audit()
-    assert columns(desk.get(RUNS).text, "verdict") == ["Balance"]
+    assert list_cells(desk.get(RUNS).text, "verdict") == ["Balance"]
     Price.objects.all().delete()
     for url in (ENTRIES, RUNS, PROPOSALS):
         assert desk.get(f"{url}add/").status_code == 403

@@ -10,7 +10,7 @@ from django.utils import timezone
 from billing.models import (
     Price,
 )
-from tests.billing.admin.pages import PRICES, columns, new_price
+from tests.billing.admin.pages import PRICES, list_cells, new_price
 
 pytestmark = pytest.mark.django_db
 
@@ -18,11 +18,11 @@ pytestmark = pytest.mark.django_db
 def test_the_price_list_shows_cost_and_margin(desk: Client) -> None:
     new_price(desk)
     text = desk.get(PRICES, {"when": "now", "model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}).text
-    assert columns(text, "provider_cost") == ["37.5"]
-    assert columns(text, "usd") == ["0.1875"]
-    assert columns(text, "user_price") == ["50"]
-    assert columns(text, "margin") == ["+US$ 0.0625 (25 %)"]
-    assert columns(text, "validity") == ["In force"]
+    assert list_cells(text, "provider_cost") == ["37.5"]
+    assert list_cells(text, "usd") == ["0.1875"]
+    assert list_cells(text, "user_price") == ["50"]
+    assert list_cells(text, "margin") == ["+US$ 0.0625 (25 %)"]
+    assert list_cells(text, "validity") == ["In force"]
     assert "provider_credits=37.5" in text
 
 
@@ -33,19 +33,19 @@ def test_a_new_price_applies_and_the_former_stays(desk: Client) -> None:
     new_price(desk, user_credits="99", valid_from_0=f"{tomorrow:%Y-%m-%d}")
     assert Price.objects.count() == before + 2
     item = {"model": "veo3_fast", "resolution": "720p", "kind__exact": "generate"}
-    assert columns(desk.get(PRICES, item).text, "validity") == ["Later", "In force", "Former"]
-    assert columns(desk.get(PRICES, item).text, "margin") == [
+    assert list_cells(desk.get(PRICES, item).text, "validity") == ["Later", "In force", "Former"]
+    assert list_cells(desk.get(PRICES, item).text, "margin") == [
         "+US$ 0.3075 (62 %)",
         "−US$ 0.0500 (−17 %)",
         "US$ 0.0000 (0 %)",
     ]
-    assert columns(desk.get(PRICES, {**item, "when": "later"}).text, "user_price") == ["99"]
-    assert columns(desk.get(PRICES, {**item, "when": "former"}).text, "user_price") == ["60"]
-    assert len(columns(desk.get(PRICES, {"when": "now"}).text, "item")) == before
+    assert list_cells(desk.get(PRICES, {**item, "when": "later"}).text, "user_price") == ["99"]
+    assert list_cells(desk.get(PRICES, {**item, "when": "former"}).text, "user_price") == ["60"]
+    assert len(list_cells(desk.get(PRICES, {"when": "now"}).text, "item")) == before
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "invalid",
     [
         {"provider_credits": "0"},
         {"provider_credits": "-1"},
@@ -56,9 +56,9 @@ def test_a_new_price_applies_and_the_former_stays(desk: Client) -> None:
         {"kind": "gift"},
     ],
 )
-def test_an_invalid_price_is_refused(desk: Client, wrong: dict[str, Any]) -> None:
+def test_an_invalid_price_is_refused(desk: Client, invalid: dict[str, Any]) -> None:
     before = Price.objects.count()
-    assert "errorlist" in new_price(desk, **wrong)
+    assert "errorlist" in new_price(desk, **invalid)
     assert Price.objects.count() == before
 
 

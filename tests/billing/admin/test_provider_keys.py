@@ -18,18 +18,18 @@ from billing.provider import keys as provider_keys
 from tests.accounts import steps
 from tests.billing.admin.pages import (
     ACCOUNTS,
-    act,
-    columns,
-    journal,
-    now,
-    page,
+    account_page_url,
+    list_cells,
+    list_log_messages,
+    reload_account,
+    run_action,
 )
 from tests.sandbox import SandboxProcess
 
 pytestmark = pytest.mark.django_db
 
 
-FORMER = "former-key-1"
+FORMER_KEY = "former-key-1"
 
 
 def test_a_key_is_added_behind_a_password_and_never_shown_again(
@@ -37,33 +37,39 @@ def test_a_key_is_added_behind_a_password_and_never_shown_again(
 ) -> None:
     settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
     client.force_login(olga)
-    add = f"{ACCOUNTS}add/"
-    assert "/reauthenticate/" in client.get(add)["Location"]
-    assert "/reauthenticate/" in client.post(add, {"label": "Ours", "api_key": "canary-key-1"})["Location"]
+    add_url = f"{ACCOUNTS}add/"
+    assert "/reauthenticate/" in client.get(add_url)["Location"]
+    assert "/reauthenticate/" in client.post(add_url, {"label": "Ours", "api_key": "canary-key-1"})["Location"]
     assert not ProviderAccount.objects.exists()
     assert "canary-key-1" not in str(dict(client.session))
-    steps.reauthenticate(client, add)
-    assert 'type="password"' in client.get(add).text
-    shown = client.post(add, {"label": "", "api_key": "canary-key-1"})
-    assert "errorlist" in shown.text
+    steps.reauthenticate(client, add_url)
+    assert 'type="password"' in client.get(add_url).text
+    invalid_response = client.post(add_url, {"label": "", "api_key": "canary-key-1"})
+    assert "errorlist" in invalid_response.text
     sandbox = new_sandbox("--api-key", "canary-key-1")
-    stored = client.post(add, {"label": "Ours", "api_key": "canary-key-1", "base_url": sandbox.url}, follow=True)
+    response = client.post(add_url, {"label": "Ours", "api_key": "canary-key-1", "base_url": sandbox.url}, follow=True)
     account = ProviderAccount.objects.get()
-    assert "The key is stored encrypted." in stored.text
-    assert "the balance is 5,000. All new videos use this key from now on." in stored.text
-    assert "Working" in stored.text
+    assert "The key is stored encrypted." in response.text
+    assert "the balance is 5,000. All new videos use this key from now on." in response.text
+    assert "Working" in response.text
     assert provider_accounts.get_credentials(account).api_key == "canary-key-1"
     assert provider_accounts.get_current_account() == account
     assert (account.base_url, account.upload_base_url) == (sandbox.url, sandbox.url)
     assert sandbox.list_accepted() == []
-    for text in (shown.text, stored.text, client.get(ACCOUNTS).text, *journal(), account.sealed_key):
+    for text in (
+        invalid_response.text,
+        response.text,
+        client.get(ACCOUNTS).text,
+        *list_log_messages(),
+        account.sealed_key,
+    ):
         assert "canary-key-1" not in text
 
 
 @pytest.fixture
-def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess) -> Callable[..., str]:
-    """Adds a key as an operator does; what the next page says. The sandbox knows FORMER."""
-    sandbox.settings(api_key=FORMER)
+def add_key(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess) -> Callable[..., str]:
+    """Adds a key in the admin and returns the text of the next page. The sandbox accepts FORMER_KEY."""
+    sandbox.settings(api_key=FORMER_KEY)
     settings.STAFF_MFA_REQUIRED, settings.KIE_AI_API_KEY = False, ""
     client.force_login(olga)
     steps.reauthenticate(client, f"{ACCOUNTS}add/")
@@ -76,12 +82,12 @@ def give(client: Client, olga: User, settings: Settings, sandbox: SandboxProcess
 
 
 def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
-    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+    client: Client, add_key: Callable[..., str], sandbox: SandboxProcess
 ) -> None:
     assert "If that succeeds, all new videos use this key" in client.get(f"{ACCOUNTS}add/").text
-    give(FORMER, sandbox.url)
+    add_key(FORMER_KEY, sandbox.url)
     former = provider_accounts.get_current_account()
-    text = give("wrong-key-123", sandbox.url)
+    text = add_key("wrong-key-123", sandbox.url)
     assert "it rejects our key or address" in text
     assert "No new videos are sent to it." in text
     assert "Key or address refused since" in text
@@ -92,19 +98,19 @@ def test_a_key_that_is_refused_is_kept_and_the_former_one_stays(
     assert 'value="activate"' in text
     assert provider_accounts.get_current_account() == former
     assert not Alert.objects.exists(), "nothing was sent with it, so there is no alert"
-    wrong = ProviderAccount.objects.exclude(pk=former.pk).get()
-    assert "it rejects our key or address" in act(client, ACCOUNTS, "activate", wrong, confirmed="yes")
+    refused = ProviderAccount.objects.exclude(pk=former.pk).get()
+    assert "it rejects our key or address" in run_action(client, ACCOUNTS, "activate", refused, confirmed="yes")
     assert provider_accounts.get_current_account() == former
 
 
 def test_a_key_with_an_unreachable_address_is_kept_and_the_former_one_stays(
-    client: Client, give: Callable[..., str], sandbox: SandboxProcess
+    client: Client, add_key: Callable[..., str], sandbox: SandboxProcess
 ) -> None:
-    give(FORMER, sandbox.url)
+    add_key(FORMER_KEY, sandbox.url)
     former = provider_accounts.get_current_account()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        text = give("far-away-key", f"http://127.0.0.1:{taken.getsockname()[1]}")
+    with socket.socket() as closed_port:
+        closed_port.bind(("127.0.0.1", 0))
+        text = add_key("far-away-key", f"http://127.0.0.1:{closed_port.getsockname()[1]}")
     assert "it gives no usable answer" in text
     assert "Not reachable" in text
     assert "The last attempt to read the balance failed." in text
@@ -113,33 +119,35 @@ def test_a_key_with_an_unreachable_address_is_kept_and_the_former_one_stays(
 
 
 def test_a_key_with_a_critical_balance_leaves_the_former_in_use(
-    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+    client: Client, add_key: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
-    give(FORMER, sandbox.url)
+    add_key(FORMER_KEY, sandbox.url)
     former = provider_accounts.get_current_account()
-    poor = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
-    assert "so new videos do not use this key yet" in give("poor-key-1", poor.url)
+    nearly_empty = new_sandbox("--api-key", "poor-key-1", "--balance", "80")
+    assert "so new videos do not use this key yet" in add_key("poor-key-1", nearly_empty.url)
     assert provider_accounts.get_current_account() == former
-    account = ProviderAccount.objects.get(base_url=poor.url)
-    assert "All new videos use this key from now on." in act(client, ACCOUNTS, "activate", account, confirmed="yes")
+    account = ProviderAccount.objects.get(base_url=nearly_empty.url)
+    assert "All new videos use this key from now on." in run_action(
+        client, ACCOUNTS, "activate", account, confirmed="yes"
+    )
     assert provider_accounts.get_current_account() == account
 
 
-def test_a_tested_key_not_in_use_shows_both(
-    client: Client, give: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
+def test_the_page_of_a_tested_key_not_in_use_shows_both_facts(
+    client: Client, add_key: Callable[..., str], sandbox: SandboxProcess, new_sandbox: Callable[..., SandboxProcess]
 ) -> None:
-    give(FORMER, sandbox.url)
+    add_key(FORMER_KEY, sandbox.url)
     former = provider_accounts.get_current_account()
     other = new_sandbox("--api-key", "other-key-1")
-    give("other-key-1", other.url)
-    assert "The provider answers. This account is not used for new videos." in client.get(page(former)).text
+    add_key("other-key-1", other.url)
+    assert "The provider answers. This account is not used for new videos." in client.get(account_page_url(former)).text
 
 
 def test_a_key_is_not_used_while_the_environment_sets_one(
-    give: Callable[..., str], sandbox: SandboxProcess, settings: Settings
+    add_key: Callable[..., str], sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.KIE_AI_API_KEY = "the-environments-key"
-    assert "New videos use the key from the environment" in give(FORMER, sandbox.url)
+    assert "New videos use the key from the environment" in add_key(FORMER_KEY, sandbox.url)
     assert provider_accounts.get_current_account().source == ProviderAccount.Source.ENVIRONMENT
 
 
@@ -163,24 +171,24 @@ def test_an_operator_chooses_the_key_in_use(
     provider_keys.activate_key(account_id=second.pk)
     sandbox.settings(api_key="admin-key-canary")
     ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
-    assert 'value="activate"' in desk.get(page(own_key)).text
-    assert "unless the environment sets one" in act(desk, ACCOUNTS, "activate", own_key)
+    assert 'value="activate"' in desk.get(account_page_url(own_key)).text
+    assert "unless the environment sets one" in run_action(desk, ACCOUNTS, "activate", own_key)
     assert provider_accounts.get_current_account() == second
-    act(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
+    run_action(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
     assert provider_accounts.get_current_account() == own_key
-    assert 'value="deactivate"' in desk.get(page(own_key)).text
-    act(desk, ACCOUNTS, "deactivate", own_key)
+    assert 'value="deactivate"' in desk.get(account_page_url(own_key)).text
+    run_action(desk, ACCOUNTS, "deactivate", own_key)
     assert provider_accounts.get_current_account() == own_key
-    act(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
-    assert columns(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
-    assert "Choose one key" in act(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
+    run_action(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
+    assert list_cells(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
+    assert "Choose one key" in run_action(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
 
 
 def test_the_environment_s_key_cannot_be_chosen(desk: Client, account: ProviderAccount) -> None:
-    assert 'value="activate"' not in desk.get(page(account)).text
-    assert "Choose one key that was added here" in act(desk, ACCOUNTS, "activate", account, confirmed="yes")
-    assert "Choose keys that were added here" in act(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
-    assert now(account).is_active
+    assert 'value="activate"' not in desk.get(account_page_url(account)).text
+    assert "Choose one key that was added here" in run_action(desk, ACCOUNTS, "activate", account, confirmed="yes")
+    assert "Choose keys that were added here" in run_action(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
+    assert reload_account(account).is_active
 
 
 def test_the_connection_is_tested_by_reading_the_balance(
@@ -189,19 +197,19 @@ def test_the_connection_is_tested_by_reading_the_balance(
     settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
     account = provider_accounts.get_current_account()
     assert re.search(
-        r"it answers in \d+\.\d\d s, the balance is 5,000\.", act(desk, ACCOUNTS, "test_connection", account)
+        r"it answers in \d+\.\d\d s, the balance is 5,000\.", run_action(desk, ACCOUNTS, "test_connection", account)
     )
-    assert now(account).balance == 5000
+    assert reload_account(account).balance == 5000
     settings.KIE_AI_API_KEY = "a-wrong-key"
-    wrong = provider_accounts.get_current_account()
-    text = act(desk, ACCOUNTS, "test_connection", account, wrong)
+    refused = provider_accounts.get_current_account()
+    text = run_action(desk, ACCOUNTS, "test_connection", account, refused)
     assert "it rejects our key or address" in text
     assert "a-wrong-key" not in text
     settings.FIELD_ENCRYPTION_KEYS = []
     settings.KIE_AI_API_KEY = ""
-    assert "FIELD_ENCRYPTION_KEYS" in act(desk, ACCOUNTS, "test_connection", wrong)
+    assert "FIELD_ENCRYPTION_KEYS" in run_action(desk, ACCOUNTS, "test_connection", refused)
     assert sandbox.list_accepted() == []
 
 
-def test_a_provider_without_an_answer_is_reported(desk: Client, account: ProviderAccount) -> None:
-    assert "it gives no usable answer (after" in act(desk, ACCOUNTS, "test_connection", account)
+def test_a_provider_that_does_not_respond_is_reported(desk: Client, account: ProviderAccount) -> None:
+    assert "it gives no usable answer (after" in run_action(desk, ACCOUNTS, "test_connection", account)

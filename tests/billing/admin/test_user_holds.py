@@ -1,4 +1,4 @@
-"""Operators hold a person's new videos and let go of them, in the list of people and in the list of holds."""
+"""Operators hold and release users in the user list, and release them in the list of holds."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,24 +20,26 @@ from tests.clocks import ManualClock
 from tests.people import make_person
 
 pytestmark = pytest.mark.django_db
-PEOPLE, HOLDS, TRIPS = "/admin/accounts/user/", "/admin/billing/userhold/", "/admin/billing/watchtrip/"
+USERS, HOLDS, TRIPS = "/admin/accounts/user/", "/admin/billing/userhold/", "/admin/billing/watchtrip/"
 
 
-def do(desk: Client, path: str, action: str, *chosen: object, **form: str) -> str:
-    keys = [row.pk for row in chosen]  # type: ignore[attr-defined]
+def run_action(desk: Client, path: str, action: str, *rows: object, **form: str) -> str:
+    keys = [row.pk for row in rows]  # type: ignore[attr-defined]
     return desk.post(path, {"action": action, "_selected_action": keys, **form}, follow=True).text
 
 
-def burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
+def hold_for_burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
     for _ in range(31):
         new_spend(user=user)
     assert anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
-def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, manual_clock: ManualClock) -> None:
-    assert "Videos that are being made continue" in do(desk, PEOPLE, "hold_orders", alice)
+def test_a_hold_asks_for_its_reason_and_end(desk: Client, alice: User, olga: User, manual_clock: ManualClock) -> None:
+    assert "Videos that are being made continue" in run_action(desk, USERS, "hold_orders", alice)
     assert not UserHold.objects.exists()
-    text = do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00")
+    text = run_action(
+        desk, USERS, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00"
+    )
     assert "New videos are held: alice@example.com" in text
     hold = UserHold.objects.get()
     assert (hold.user, hold.code, hold.reason, hold.held_by) == (alice, "person", "please call us", olga)
@@ -46,7 +48,7 @@ def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, 
 
 
 @pytest.mark.parametrize(
-    ("form", "words"),
+    ("form", "message"),
     [
         ({"reason": ""}, "This field is required"),
         ({"reason": "x", "until": "2026-09-01T12:00"}, "This time is in the past"),
@@ -54,9 +56,9 @@ def test_holding_asks_why_and_until_when(desk: Client, alice: User, olga: User, 
     ],
 )
 def test_an_invalid_form_holds_no_user(
-    desk: Client, alice: User, manual_clock: ManualClock, form: dict[str, str], words: str
+    desk: Client, alice: User, manual_clock: ManualClock, form: dict[str, str], message: str
 ) -> None:
-    assert words in do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", **form)
+    assert message in run_action(desk, USERS, "hold_orders", alice, confirmed="yes", **form)
     assert not UserHold.objects.exists()
 
 
@@ -64,29 +66,29 @@ def test_closed_accounts_are_not_held_and_the_number_is_limited(
     desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.admin.user_holds.MAX_USERS", 1)
-    assert "Choose 1 to 1 users" in do(desk, PEOPLE, "hold_orders", alice, bob)
+    assert "Choose 1 to 1 users" in run_action(desk, USERS, "hold_orders", alice, bob)
     user_actions.close_account(user=alice, actor=None)
-    assert "Choose 1 to 1 users" in do(desk, PEOPLE, "hold_orders", alice)
+    assert "Choose 1 to 1 users" in run_action(desk, USERS, "hold_orders", alice)
 
 
 def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)
-    text = do(desk, PEOPLE, "release_orders", alice, bob)
+    text = run_action(desk, USERS, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in text
     assert "There was no hold on bob@example.com." in text
     assert not UserHold.objects.exists()
     assert LogEntry.objects.get().change_message == "hold released"
 
 
-def test_a_person_s_page_offers_what_fits(desk: Client, alice: User) -> None:
-    assert "Hold new videos…" in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+def test_a_user_page_offers_to_hold_or_to_release(desk: Client, alice: User) -> None:
+    assert "Hold new videos…" in desk.get(f"{USERS}{alice.pk}/change/").text
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
-    text = desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    text = desk.get(f"{USERS}{alice.pk}/change/").text
     assert "Release the hold" in text
     assert "Hold new videos…" not in text
 
 
-def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
+def test_the_list_of_holds_shows_operator_reason_and_end_and_releases(
     desk: Client,
     alice: User,
     bob: User,
@@ -95,23 +97,28 @@ def test_the_list_of_holds_says_who_why_and_until_when_and_lets_go(
     new_spend: Callable[..., Spend],
     manual_clock: ManualClock,
 ) -> None:
-    burst(alice, account, new_spend)
+    hold_for_burst(alice, account, new_spend)
     user_holds.hold(user=bob, code=user_holds.Code.OPERATOR, reason="please call us", actor=olga)
-    over = make_person("over@example.com")
-    user_holds.hold(user=over, code=user_holds.Code.BURST, until=manual_clock.at)
+    released = make_person("released@example.com")
+    user_holds.hold(user=released, code=user_holds.Code.BURST, until=manual_clock.at)
     text = desk.get(HOLDS).text
-    for words in ("Unusually many videos at once", "the spending monitor", "please call us", "released by an operator"):
-        assert words in text
-    assert "over@example.com" not in text
-    assert "Can order again: alice@example.com" in do(desk, HOLDS, "release", UserHold.objects.get(user=alice))
+    for expected in (
+        "Unusually many videos at once",
+        "the spending monitor",
+        "please call us",
+        "until an operator releases it",
+    ):
+        assert expected in text
+    assert "released@example.com" not in text
+    assert "Can order again: alice@example.com" in run_action(desk, HOLDS, "release", UserHold.objects.get(user=alice))
     assert Alert.objects.get(kind="user_burst").resolved_at is not None
     assert WatchTrip.objects.get().by_person
 
 
-def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
+def test_the_list_of_stops_shows_the_measured_value_and_how_each_ended(
     desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock
 ) -> None:
-    burst(alice, account, new_spend)
+    hold_for_burst(alice, account, new_spend)
     assert "Still in force" in desk.get(TRIPS).text
     manual_clock.sleep(3600)
     anomalies.end_finished_trips()
@@ -122,8 +129,8 @@ def test_the_list_of_trips_says_what_was_seen_and_how_it_ended(
     provider_accounts.resume_account(account_id=account.pk)
     anomalies.end_finished_trips()
     text = desk.get(TRIPS).text
-    for words in ("alice@example.com", "kie.ai", "automatically", "by an operator", ">31<", ">0.6<"):
-        assert words in text
+    for expected in ("alice@example.com", "kie.ai", "automatically", "by an operator", ">31<", ">0.6<"):
+        assert expected in text
 
 
 def test_holding_needs_the_permission(settings: Settings, alice: User) -> None:
@@ -132,9 +139,9 @@ def test_holding_needs_the_permission(settings: Settings, alice: User) -> None:
     names = ["view_user", "change_user", "view_userhold"]
     clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
     desk = browser_of(clerk)
-    do(desk, PEOPLE, "hold_orders", alice, confirmed="yes", reason="x")
+    run_action(desk, USERS, "hold_orders", alice, confirmed="yes", reason="x")
     assert not UserHold.objects.exists()
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
-    do(desk, HOLDS, "release", UserHold.objects.get())
+    run_action(desk, HOLDS, "release", UserHold.objects.get())
     assert UserHold.objects.exists()
-    assert "Hold new videos" not in desk.get(f"{PEOPLE}{alice.pk}/change/").text
+    assert "Hold new videos" not in desk.get(f"{USERS}{alice.pk}/change/").text

@@ -67,13 +67,13 @@ def test_an_alert_without_automatic_end_is_resolved_by_a_person(desk: Client, ol
     event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
     assert "Mark as resolved" in page_of(desk, event)
     assert "Mark as resolved" not in page_of(desk, state)
-    page = act(desk, "end", event, state)
+    page = act(desk, "resolve", event, state)
     assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in page
     event.refresh_from_db()
     state.refresh_from_db()
     assert event.resolved_at is not None
     assert state.resolved_at is None
-    assert "Other alerts resolve automatically" not in act(desk, "end", event)
+    assert "Other alerts resolve automatically" not in act(desk, "resolve", event)
     assert journal(event) == ["resolved by an operator"]
 
 

@@ -1,4 +1,4 @@
-"""The statement: what came, what went, and what was left."""
+"""The credits page: balance, statement with filters, and the CSV download."""
 
 import csv
 from datetime import timedelta
@@ -25,14 +25,14 @@ PAGE = "/credits/"
 
 @pytest.fixture
 def credits_page(alice: User) -> Client:
-    """Alice's browser."""
+    """A client signed in as Alice, for the credits page."""
     client = Client()
     client.force_login(alice)
     return client
 
 
-def amounts(credits_page: Client, **query: Any) -> list[int]:
-    """The amounts that the page shows, from its top."""
+def shown_amounts(credits_page: Client, **query: Any) -> list[int]:
+    """The amounts of the entries on the page, from top to bottom."""
     return [entry.amount for entry in credits_page.get(PAGE, query).context["entries"]]
 
 
@@ -43,10 +43,10 @@ def test_anonymous_visitors_are_sent_to_the_sign_in_page(client: Client, db: Non
 def test_the_statement_shows_only_the_user_s_own_entries(credits_page: Client, alice: User, bob: User) -> None:
     give_credits(bob, 7)
     history.cancelled(alice)
-    answer = credits_page.get(PAGE)
-    assert answer.context["balance"] == ledger.balance_of(alice) == 60
-    assert amounts(credits_page) == [60, -60, 60]
-    assert "a kite" in answer.text
+    response = credits_page.get(PAGE)
+    assert response.context["balance"] == ledger.balance_of(alice) == 60
+    assert shown_amounts(credits_page) == [60, -60, 60]
+    assert "a kite" in response.text
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_statement_shows_only_the_user_s_own_entries(credits_page: Client, a
 def test_the_statement_is_filtered_by_kind(credits_page: Client, alice: User, kind: str, shown: list[int]) -> None:
     history.cancelled(alice)
     ledger.adjust(user=alice, user_credits=-5, idempotency_key="a", note="counted twice", actor=None)
-    assert amounts(credits_page, kind=kind) == shown
+    assert shown_amounts(credits_page, kind=kind) == shown
     assert ledger.balance_of(alice) == 55
 
 
@@ -75,15 +75,19 @@ def test_a_long_statement_has_pages(credits_page: Client, alice: User) -> None:
     second = credits_page.get(f"{PAGE}?{first.context['older_query']}")
     assert [entry.amount for entry in second.context["entries"]] == [2, 1]
     assert second.context["older_query"] is None
-    assert len(amounts(credits_page, before="x")) == len(amounts(credits_page, before=10**30)) == statements.PAGE_SIZE
+    assert (
+        len(shown_amounts(credits_page, before="x"))
+        == len(shown_amounts(credits_page, before=10**30))
+        == statements.PAGE_SIZE
+    )
 
 
-# Days
+# The filter by days
 
 
 @pytest.fixture
 def september(alice: User, manual_clock: ManualClock) -> None:
-    """A credit each noon in UTC, from the first: 1, 2, 3, 4."""
+    """Four grants of 1 to 4 credits: at noon UTC on 1 September, then at midnight UTC on the next three days."""
     User.objects.filter(pk=alice.pk).update(time_zone="Asia/Shanghai")
     for n in range(1, 5):
         ledger.grant(user=alice, user_credits=n, idempotency_key=f"g{n}", note="for a test")
@@ -91,15 +95,15 @@ def september(alice: User, manual_clock: ManualClock) -> None:
 
 
 def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(credits_page: Client, september: None) -> None:
-    # The second came at midnight UTC: eight in the morning of the second day in Shanghai.
-    assert amounts(credits_page, since="2026-09-02", until="2026-09-03") == [3, 2]
-    assert amounts(credits_page, since="2026-09-04") == [4]
-    assert amounts(credits_page, until="2026-09-01") == [1]
-    assert amounts(credits_page, since="2026-09-02", until="2026-09-02", kind="videos") == []
+    # Midnight UTC, when the second grant was made, is eight in the morning of the same day in Shanghai.
+    assert shown_amounts(credits_page, since="2026-09-02", until="2026-09-03") == [3, 2]
+    assert shown_amounts(credits_page, since="2026-09-04") == [4]
+    assert shown_amounts(credits_page, until="2026-09-01") == [1]
+    assert shown_amounts(credits_page, since="2026-09-02", until="2026-09-02", kind="videos") == []
 
 
 @pytest.mark.parametrize(
-    ("query", "words"),
+    ("query", "message"),
     [
         ({"since": "soon"}, "Enter a valid date."),
         ({"until": "2026-02-30"}, "Enter a valid date."),
@@ -109,29 +113,29 @@ def test_the_statement_is_filtered_by_days_in_the_reader_s_zone(credits_page: Cl
     ],
 )
 def test_invalid_days_are_reported_and_filter_nothing(
-    credits_page: Client, september: None, query: dict[str, str], words: str
+    credits_page: Client, september: None, query: dict[str, str], message: str
 ) -> None:
     page = credits_page.get(PAGE, query)
-    assert words in page.text
+    assert message in page.text
     assert len(page.context["entries"]) == 4
 
 
 def test_links_keep_the_filters_and_an_empty_result_links_to_all_entries(credits_page: Client, september: None) -> None:
-    asked = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
-    text = credits_page.get(PAGE, asked).text
+    query = {"kind": "videos", "since": "2026-09-01", "until": "2026-09-30"}
+    text = credits_page.get(PAGE, query).text
     assert "No matching entries" in text
     assert 'href="/credits/?kind=refunds&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'href="/credits/statement.csv?kind=videos&amp;since=2026-09-01&amp;until=2026-09-30"' in text
     assert 'value="2026-09-30"' in text
 
 
-def test_an_empty_statement_says_what_it_will_show(credits_page: Client) -> None:
+def test_an_empty_statement_explains_what_it_will_show(credits_page: Client) -> None:
     text = credits_page.get(PAGE).text
     assert "No entries yet" in text
     assert "Download CSV" not in text
 
 
-# What stands in a line
+# The text of an entry
 
 
 def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
@@ -170,14 +174,14 @@ def test_many_expiry_dates_are_summed_up(credits_page: Client, alice: User, manu
     assert ledger.balance_of(alice) == 1307
 
 
-# The sheet
+# The CSV download
 
 
-def sheet(credits_page: Client, **query: str) -> list[list[str]]:
-    answer = credits_page.get(f"{PAGE}statement.csv", query)
-    assert answer["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer["Content-Disposition"].startswith('attachment; filename="credits-2026-09-')
-    return list(csv.reader(StringIO(b"".join(answer).decode("utf-8-sig"))))
+def download_csv(credits_page: Client, **query: str) -> list[list[str]]:
+    response = credits_page.get(f"{PAGE}statement.csv", query)
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert response["Content-Disposition"].startswith('attachment; filename="credits-2026-09-')
+    return list(csv.reader(StringIO(b"".join(response).decode("utf-8-sig"))))
 
 
 def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
@@ -189,16 +193,16 @@ def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: Us
         note="=cmd|'/c calc'!A1",
         expires_at=manual_clock.at + timedelta(days=9),
     )
-    rows = sheet(credits_page)
+    rows = download_csv(credits_page)
     assert rows[0] == ["When", "Kind", "What", "Credits", "Balance", "Valid until", "Video"]
     video = f"http://testserver/videos/{task.pk}/"
     assert rows[1] == ["2026-09-01 12:00:00", "Grant", "'=cmd|'/c calc'!A1", "1500", "1560", "2026-09-10 12:00:00", ""]
     assert rows[2] == ["2026-09-01 12:00:00", "Refund", task.prompt, "60", "60", "", video]
     assert rows[3] == ["2026-09-01 12:00:00", "Charge", task.prompt, "-60", "0", "", video]
-    assert [row[3] for row in sheet(credits_page, kind="videos")] == ["Credits", "-60"]
-    assert len(sheet(credits_page, until="2026-08-31")) == 1
+    assert [row[3] for row in download_csv(credits_page, kind="videos")] == ["Credits", "-60"]
+    assert len(download_csv(credits_page, until="2026-08-31")) == 1
     VideoTask.objects.filter(pk=task.pk).update(deleted_at=manual_clock.at)
-    assert [row[2] for row in sheet(credits_page)[2:4]] == ["Deleted video"] * 2
+    assert [row[2] for row in download_csv(credits_page)[2:4]] == ["Deleted video"] * 2
     assert ledger.balance_of(alice) == 1560
 
 
@@ -210,7 +214,7 @@ def test_the_csv_is_in_the_reader_s_language_and_zone(
     for _ in range(4):
         give_credits(alice, 1)
     with translation.override("en"):
-        rows = sheet(credits_page)
+        rows = download_csv(credits_page)
     assert [row[0] for row in rows[1:]] == ["2026-09-01 20:00:00"] * 4
     with translation.override("zh-hans"):
         kind = str(LedgerEntry.Kind.GRANT.label)
@@ -223,7 +227,7 @@ def test_the_csv_is_only_for_its_owner(
     client: Client, credits_page: Client, alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
     give_credits(bob, 7)
-    assert len(sheet(credits_page)) == 1
+    assert len(download_csv(credits_page)) == 1
     assert client.get(f"{PAGE}statement.csv")["Location"].startswith("/accounts/login/")
     assert credits_page.post(f"{PAGE}statement.csv").status_code == 405
     assert credits_page.get(f"{PAGE}expiring/hide/").status_code == 405

@@ -42,7 +42,7 @@ AMOUNTS = st.integers(1, 60)
 
 @dataclass
 class PlainLot:
-    """A lot as a person would keep it on paper."""
+    """The simplest model of a lot."""
 
     left: int
     until: datetime | None
@@ -55,8 +55,10 @@ class PlainLot:
 
 @dataclass
 class PlainAccount:
+    """The simplest model of an account: its lots, and what each charge took from them."""
+
     lots: list[PlainLot] = field(default_factory=list)
-    taken: dict[str, list[tuple[PlainLot, int]]] = field(default_factory=dict)
+    uses_by_charge: dict[str, list[tuple[PlainLot, int]]] = field(default_factory=dict)
 
     @property
     def balance(self) -> int:
@@ -65,33 +67,33 @@ class PlainAccount:
     def take(self, amount: int) -> list[tuple[PlainLot, int]]:
         uses = []
         for lot in sorted(self.lots, key=lambda lot: lot.order):
-            part = min(amount, lot.left)
-            if part:
-                lot.left -= part
-                amount -= part
-                uses.append((lot, part))
+            used = min(amount, lot.left)
+            if used:
+                lot.left -= used
+                amount -= used
+                uses.append((lot, used))
         assert amount == 0
         return uses
 
-    def give_back(self, key: str, at: datetime) -> None:
-        grace = 0
-        for lot, part in self.taken.pop(key):
+    def refund(self, key: str, at: datetime) -> None:
+        grace_credits = 0
+        for lot, used in self.uses_by_charge.pop(key):
             if lot.until is not None and lot.until <= at:
-                grace += part
+                grace_credits += used
             else:
-                lot.left += part
-        if grace:
-            self.lots.append(PlainLot(grace, at + GRACE, is_grace=True))
+                lot.left += used
+        if grace_credits:
+            self.lots.append(PlainLot(grace_credits, at + GRACE, is_grace=True))
 
     def expire(self, at: datetime) -> int:
-        over = [lot for lot in self.lots if lot.until is not None and lot.until <= at and lot.left]
-        for lot in over:
+        expired = [lot for lot in self.lots if lot.until is not None and lot.until <= at and lot.left]
+        for lot in expired:
             lot.left = 0
-        return len(over)
+        return len(expired)
 
 
 class Ledger(RuleBasedStateMachine):
-    """Grants with and without an end, charges, refunds, corrections and expiries, while days go by."""
+    """Grants with and without expiry, charges, refunds, adjustments and expiries, at random times."""
 
     charges: Bundle[str] = Bundle("charges")
 
@@ -100,19 +102,19 @@ class Ledger(RuleBasedStateMachine):
         self.time = ManualClock()
         self.clock_replaced = clock.replaced(self.time)
         self.clock_replaced.__enter__()
-        self.block = transaction.atomic()
-        self.block.__enter__()
+        self.transaction = transaction.atomic()
+        self.transaction.__enter__()
         self.user: User = make_person("alice@example.com")
         self.plain = PlainAccount()
-        self.steps = self.numbers()
+        self.steps = self.count_up()
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
-        self.block.__exit__(None, None, None)
+        self.transaction.__exit__(None, None, None)
         self.clock_replaced.__exit__(None, None, None)
 
     @staticmethod
-    def numbers() -> Iterator[int]:
+    def count_up() -> Iterator[int]:
         n = 0
         while True:
             n += 1
@@ -129,7 +131,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(target=charges, amount=AMOUNTS)
     def charge(self, amount: int) -> str | MultipleResults[str]:
         key = f"charge:{next(self.steps)}"
-        fits = amount <= self.plain.balance
+        is_affordable = amount <= self.plain.balance
         try:
             for _ in range(2):
                 ledger.charge(
@@ -140,29 +142,29 @@ class Ledger(RuleBasedStateMachine):
                     reference=f"job:{key}",
                 )
         except ledger.InsufficientCredits:
-            assert not fits
+            assert not is_affordable
             return multiple()
-        assert fits
-        self.plain.taken[key] = self.plain.take(amount)
+        assert is_affordable
+        self.plain.uses_by_charge[key] = self.plain.take(amount)
         return key
 
     @rule(key=charges)
     def refund(self, key: str) -> None:
         ledger.refund(charge_key=key, idempotency_key=f"refund:{key}:{next(self.steps)}")
-        if key in self.plain.taken:
-            self.plain.give_back(key, self.time.at)
+        if key in self.plain.uses_by_charge:
+            self.plain.refund(key, self.time.at)
 
     @rule(amount=st.integers(-60, 60).filter(bool))
     def adjust(self, amount: int) -> None:
-        fits = self.plain.balance + amount >= 0
+        is_affordable = self.plain.balance + amount >= 0
         try:
             ledger.adjust(
                 user=self.user, user_credits=amount, idempotency_key=f"a:{next(self.steps)}", note="x", actor=None
             )
         except ledger.InsufficientCredits:
-            assert not fits
+            assert not is_affordable
             return
-        assert fits
+        assert is_affordable
         if amount > 0:
             self.plain.lots.append(PlainLot(amount, None))
         else:
@@ -178,13 +180,15 @@ class Ledger(RuleBasedStateMachine):
         assert expired_lots.expire_due() == self.plain.expire(self.time.at)
 
     @invariant()
-    def both_hold_the_same(self) -> None:
+    def ledger_and_model_agree(self) -> None:
         assert ledger.balance_of(self.user) == self.plain.balance
-        held: dict[tuple[datetime | None, bool], int] = {}
+        expected: dict[tuple[datetime | None, bool], int] = {}
         for lot in self.plain.lots:
             if lot.left:
-                held[lot.until, lot.is_grace] = held.get((lot.until, lot.is_grace), 0) + lot.left
-        assert {(one.expires_at, one.is_grace): one.user_credits for one in lots.list_holdings(self.user)} == held
+                expected[lot.until, lot.is_grace] = expected.get((lot.until, lot.is_grace), 0) + lot.left
+        assert {
+            (holding.expires_at, holding.is_grace): holding.user_credits for holding in lots.list_holdings(self.user)
+        } == expected
         entries = ledger.statement(self.user)
         assert sum(entry.amount for entry in entries) == self.plain.balance
         assert [problem for check in CHECKS for problem in check(deep=False)] == []

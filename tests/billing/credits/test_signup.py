@@ -1,4 +1,4 @@
-"""The first credits: once for each person, for their first confirmed address."""
+"""Sign-up credits: granted once to each user, for the first confirmed address."""
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -14,8 +14,8 @@ from tests.people import make_person
 pytestmark = pytest.mark.django_db
 
 
-def confirm(user: User, email: str) -> EmailAddress:
-    """A further address of a person is confirmed."""
+def confirm_address(user: User, email: str) -> EmailAddress:
+    """Confirm an address of the user, which is added if it is new."""
     address, _ = EmailAddress.objects.get_or_create(user=user, email=email)
     EmailAddress.objects.filter(pk=address.pk).update(verified=True)
     address.refresh_from_db()
@@ -41,16 +41,16 @@ def test_a_confirmed_sign_up_grants_credits(client: Client, settings: Settings) 
 
 def test_a_repeated_confirmation_grants_once_even_if_the_setting_changed(settings: Settings) -> None:
     user = User.objects.create_user("new@example.com")
-    confirm(user, user.email)
+    confirm_address(user, user.email)
     settings.SIGNUP_CREDITS = 500
-    confirm(user, user.email)
+    confirm_address(user, user.email)
     assert ledger.balance_of(user) == 100
     assert len(entries(user)) == 1
 
 
 def test_a_second_confirmed_address_grants_nothing(settings: Settings) -> None:
     user = make_person("vouched@example.com")
-    confirm(user, "second@example.com")
+    confirm_address(user, "second@example.com")
     assert ledger.balance_of(user) == 0
     assert entries(user) == []
 
@@ -59,6 +59,6 @@ def test_a_second_confirmed_address_grants_nothing(settings: Settings) -> None:
 def test_sign_up_credits_can_be_switched_off(settings: Settings, credits: int) -> None:
     settings.SIGNUP_CREDITS = credits
     user = User.objects.create_user("new@example.com")
-    confirm(user, user.email)
+    confirm_address(user, user.email)
     assert ledger.balance_of(user) == 0
     assert entries(user) == []

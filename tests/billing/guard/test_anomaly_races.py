@@ -18,7 +18,7 @@ from billing.guard.anomalies import RecentOutcomes
 from billing.models import Alert, Measure, ProviderAccount, UserHold, WatchTrip
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.billing.credits.test_races import PRICE, THREADS, order, together
+from tests.billing.credits.test_races import PRICE, THREADS, order, run_simultaneously
 from tests.people import give_credits
 from videos.pipeline import dispatch
 
@@ -46,12 +46,12 @@ def errors(found: list[Any]) -> list[Any]:
 
 def test_of_eight_concurrent_checks_one_pauses(account: ProviderAccount) -> None:
     spend_much()
-    found = together(*[partial(look, account)] * THREADS)
+    found = run_simultaneously(*[partial(look, account)] * THREADS)
     assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
     assert WatchTrip.objects.count() == 1
     assert Alert.objects.get(kind="unusual_spend").count == 1
     provider_accounts.resume_account(account_id=account.pk)
-    assert sorted(together(*[anomalies.end_finished_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
+    assert sorted(run_simultaneously(*[anomalies.end_finished_trips] * THREADS)) == [0] * (THREADS - 1) + [1]
 
 
 def test_of_eight_concurrent_checks_one_holds_the_user(
@@ -60,7 +60,7 @@ def test_of_eight_concurrent_checks_one_holds_the_user(
     settings.UNUSUAL_USER_BURST, settings.UNUSUAL_SPEND_FLOOR = 3, Decimal(1_000_000)
     for _ in range(4):
         history.waiting(alice)
-    found = together(*[partial(look, account)] * THREADS)
+    found = run_simultaneously(*[partial(look, account)] * THREADS)
     assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
     assert UserHold.objects.get().user == alice
     assert Alert.objects.get(kind="user_burst").count == 1
@@ -72,7 +72,7 @@ def test_an_operator_s_concurrent_pause_wins(account: ProviderAccount, olga: Use
     by_person: Callable[[], Any] = partial(
         provider_accounts.pause_account, account_id=account.pk, actor=olga, code=code
     )
-    assert errors(together(*[partial(look, account)] * 7, by_person)) == []
+    assert errors(run_simultaneously(*[partial(look, account)] * 7, by_person)) == []
     account.refresh_from_db()
     assert (account.paused_by, account.pause_code) == (olga, "maintenance")
 
@@ -87,7 +87,7 @@ def test_a_hold_during_orders_and_dispatch_stops_everything_after_it(
     acts: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
     acts += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
     acts += [partial(user_holds.hold, user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)]
-    found = together(*acts)
+    found = run_simultaneously(*acts)
     assert all(isinstance(problem, guard_checks.Held) for problem in errors(found))
     assert dispatch.claim_next(account.pk) is None
     assert ledger.balance_of(alice) == len(errors(found)) * PRICE

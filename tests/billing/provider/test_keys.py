@@ -55,8 +55,8 @@ def rotate(**options: bool) -> str:
 def test_f79_after_a_rotation_the_old_encryption_key_may_be_removed(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     output = rotate()
-    assert "2 sealed anew, 0 were already." in output
-    assert "Nothing is sealed with a any more." in output
+    assert "2 encrypted again, 0 already up to date." in output
+    assert "Nothing is encrypted with a any more." in output
     assert sealed_with() == ["b", "b"]
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     provider_keys.require_readable_keys()
@@ -64,18 +64,18 @@ def test_f79_after_a_rotation_the_old_encryption_key_may_be_removed(settings: Se
 
 
 def test_a_second_rotation_changes_nothing(settings: Settings) -> None:
-    assert rotate() == "0 sealed anew, 2 were already.\n"
+    assert rotate() == "0 encrypted again, 2 already up to date.\n"
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     rotate()
     before = list(ProviderAccount.objects.values_list("sealed_key", flat=True))
-    assert "0 sealed anew, 2 were already." in rotate()
+    assert "0 encrypted again, 2 already up to date." in rotate()
     assert list(ProviderAccount.objects.values_list("sealed_key", flat=True)) == before
 
 
 def test_accounts_without_a_stored_key_are_skipped(settings: Settings) -> None:
     ProviderAccount.objects.filter(label="First").update(sealed_key="")
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
-    assert "1 sealed anew" in rotate()
+    assert "1 encrypted again" in rotate()
     provider_keys.require_readable_keys()
 
 
@@ -96,7 +96,7 @@ def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: S
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     unreadable = encryption.seal("sk-canary-lost", purpose="another purpose")
     ProviderAccount.objects.filter(label="First").update(sealed_key=unreadable.replace("v1:b", "v1:a"))
-    with pytest.raises(CommandError, match=r"keep every old key:\nFirst: ") as problem:
+    with pytest.raises(CommandError, match=r"keep all old encryption keys:\nFirst: ") as problem:
         rotate()
     assert "sk-canary" not in str(problem.value)
     assert sealed_with() == ["a", "b"]
@@ -107,15 +107,15 @@ def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: S
 def test_f79_a_lost_key_can_be_removed_and_entered_again(settings: Settings) -> None:
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     output = rotate(forget=True)
-    assert "First: forgotten." in output
-    assert "Second: forgotten." in output
+    assert "First: removed." in output
+    assert "Second: removed." in output
     provider_keys.require_readable_keys()
     with pytest.raises(provider_accounts.NoProviderKey, match="never stored"):
         provider_accounts.get_credentials(ProviderAccount.objects.get(label="First"))
     provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
     assert usable_keys() == {"First": SECRETS["First"]}
-    assert "1 were already" in rotate(forget=True)
+    assert "1 already up to date" in rotate(forget=True)
 
 
 def test_sealing_needs_a_key(settings: Settings) -> None:

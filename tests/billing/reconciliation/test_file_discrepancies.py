@@ -11,7 +11,7 @@ from billing.audit import runner as audit_runner
 from billing.costs import spend
 from billing.models import FileAnswer, ProviderAccount
 from billing.reconciliation import file_discrepancies
-from tests.billing.admin.pages import columns
+from tests.billing.admin.pages import list_cells
 from tests.billing.conftest import NewSpend
 from tests.jobs import job_id
 
@@ -88,8 +88,8 @@ def test_i2_missing_triggers_of_answers_are_reported(db: None) -> None:
 def test_answers_are_read_only_in_the_admin(desk: Client, olga: User) -> None:
     answered(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
     text = desk.get("/admin/billing/fileanswer/").text
-    assert columns(text, "what") == ["Stored, but the file is not there"]
-    assert columns(text, "cost") == ["0"]
-    assert columns(text, "reason") == ["The disk broke"]
+    assert list_cells(text, "difference") == ["Stored, but the file is not there"]
+    assert list_cells(text, "cost") == ["0"]
+    assert list_cells(text, "reason") == ["The disk broke"]
     assert "/admin/videos/videotask/2f0f6f0e" in text
     assert desk.get("/admin/billing/fileanswer/add/").status_code == 403
