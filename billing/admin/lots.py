@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy
 from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
 from billing.admin.cells import chip, link_user, list_url, number_cell, time_cell
+from billing.credits import expired_lots
 from billing.models import CreditLot
 
 
