@@ -1,6 +1,6 @@
-"""Enqueues jobs: many reasons to look at rows become one job that takes no arguments and looks at whatever is due.
+"""Enqueues jobs by name. A job takes no arguments and handles everything that is due, so one waiting job of a kind is enough.
 
-A lost job is no loss: `videos.worker.sweep` enqueues whatever is due again.
+If a job is lost, `videos.worker.sweep` enqueues it again.
 """
 
 from datetime import timedelta
@@ -26,15 +26,15 @@ JOBS = {
     "reconcile": "videos.worker.tasks.reconcile",
     "lots": "videos.worker.tasks.lots",
 }
-# A requested job that has not started for so long is enqueued again: it was lost.
+# A job that has not started this long after it was requested counts as lost and is enqueued again.
 LOST_AFTER = timedelta(seconds=60)
 
 
 def enqueue(name: str) -> bool:
     """Enqueue this job unless one is already waiting to start; returns whether it did."""
     at = clock.database_now()
-    is_free = Q(requested_at=None) | Q(started_at__gte=F("requested_at")) | Q(requested_at__lt=at - LOST_AFTER)
-    claimed = JobRequest.objects.filter(is_free, name=name).update(requested_at=at)
+    none_waits = Q(requested_at=None) | Q(started_at__gte=F("requested_at")) | Q(requested_at__lt=at - LOST_AFTER)
+    claimed = JobRequest.objects.filter(none_waits, name=name).update(requested_at=at)
     if not claimed:
         _, created = JobRequest.objects.get_or_create(name=name, defaults={"requested_at": at})
         if not created:
@@ -44,5 +44,5 @@ def enqueue(name: str) -> bool:
 
 
 def mark_started(name: str) -> None:
-    """Note that a job starts: from now on `enqueue` enqueues the next one."""
+    """Record that a job has started, so that `enqueue` enqueues the next one."""
     JobRequest.objects.filter(name=name).update(started_at=clock.database_now())

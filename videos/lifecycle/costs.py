@@ -1,4 +1,4 @@
-"""What tasks cost users and us: read from billing by task id, many tasks at once."""
+"""Reads from billing what tasks cost the users and what they cost us at the provider."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ def read_spends(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
 
 @dataclass(frozen=True)
 class Money:
-    """All ledger entries, paid calls and the spend of one task."""
+    """All ledger entries of one task, its spend (the record of its provider cost) and its paid calls."""
 
     entries: list[LedgerEntry]
     spend: Spend | None

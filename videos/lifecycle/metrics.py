@@ -1,8 +1,8 @@
-"""Counts a task's steps, each in the transaction of the step. `videos.audit.recount` finds the same from the rows alone.
+"""Counts each status change of a task, in its transaction. `videos.audit.recount` computes the same numbers from the rows.
 
-- the wait, once the order was sent: from order to sending
-- the verdict, once, by its source, with the provider's time if it made a video
-- the end: ready, failed (by reason) or cancelled, and what was refunded
+- once an order was sent: how long it waited
+- once the provider's verdict is known: its source and, for a success, how long the provider took
+- at the end: ready, failed (by reason) or cancelled, and the credits refunded
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,13 +22,13 @@ ENDS = {Status.READY: Measure.READY, Status.FAILED: Measure.FAILED, Status.CANCE
 def count(
     task: VideoTask, counts: Sequence[rollups.Count] = (), labelled: Sequence[rollups.LabelledCount] = ()
 ) -> None:
-    """Count something about a task. In the caller's transaction."""
+    """Add these counts for a task, in the caller's transaction."""
     if counts or labelled:
         rollups.record_job_counts(job_id=task.pk, counts=counts, labelled=labelled)
 
 
 def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
-    """Count what this step adds; `task` is the row as it was before it."""
+    """Add the counts of one status change; `task` is the row as it was before the change."""
     labelled: list[rollups.LabelledCount] = []
     if task.status == Status.SUBMITTING and to != Status.QUEUED and task.submitted_at is not None:
         labelled.append((Measure.WAIT, bucket(since=task.created_at, until=task.submitted_at), 1))
@@ -36,12 +36,12 @@ def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
         labelled += _verdict_counts(task, changes["settled_by"], changes["provider_done_at"])
     if to == Status.FAILED:
         labelled.append((Measure.FAILURE, changes["failure_code"], 1))
-    end = ENDS.get(Status(to))
-    count(task, [(end, 1)] if end else [], labelled)
+    measure = ENDS.get(Status(to))
+    count(task, [(measure, 1)] if measure else [], labelled)
 
 
 def record_late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) -> None:
-    """Record and count the verdict of a refunded task, unless it had one. The caller has locked the row."""
+    """Record and count the verdict of a refunded task, unless it already has one. The caller has locked the row."""
     unsettled = VideoTask.objects.filter(pk=task_id, settled_by="")
     if unsettled.update(settled_by=settled_by, provider_done_at=provider_done_at):
         task = VideoTask.objects.get(pk=task_id)

@@ -1,4 +1,8 @@
-"""The mechanics of a transition: compare-and-set, event, and the refund at an end. For `status_changes` and `verdicts` alone."""
+"""Carries out a status change: compare-and-set, event, counts, and the refund when a task ends without a video.
+
+Only `status_changes` and `verdicts` call this module's `move` and `end_with_refund`. `fence` is a number that grows with
+every claim of a task: a worker whose number differs from the row's has lost the task and changes nothing.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,7 +23,7 @@ Event = TaskEvent.Kind
 
 
 def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any) -> bool:
-    """Move to failed or cancelled and refund the charge, in the caller's transaction."""
+    """Move a task to failed or cancelled and refund its charge, in the caller's transaction; returns whether it moved."""
     code, detail = changes.get("code", ""), changes.get("detail", "")
     moved = move(
         task_id,
@@ -55,16 +59,16 @@ def move(
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
-    """Move a task from one of these statuses to another, if `fence` still holds; returns whether it moved."""
+    """Move a task from one of these statuses to another, if its fence is still `fence`; returns whether it moved."""
     with transaction.atomic():
         task = VideoTask.objects.select_for_update().filter(pk=task_id, status__in=list(from_)).first()
         if task is None or (fence is not None and task.fence != fence):
             return False
-        before = task.status
-        # SQLite locks no rows: there this compare-and-set decides.
-        if not VideoTask.objects.filter(pk=task_id, status=before, fence=task.fence).update(status=to, **changes):
+        old_status = task.status
+        # SQLite does not lock rows, so the update checks status and fence again.
+        if not VideoTask.objects.filter(pk=task_id, status=old_status, fence=task.fence).update(status=to, **changes):
             return False
-        record_event(task_id, event, from_=before, to=to, code=code, detail=detail, actor=actor)
+        record_event(task_id, event, from_=old_status, to=to, code=code, detail=detail, actor=actor)
         task_metrics.count_step(task, to=to, changes=changes)
         return True
 
@@ -80,6 +84,7 @@ def record_event(
     user_credits: int | None = None,
     actor: User | None = None,
 ) -> None:
+    """Add an event to a task's history."""
     TaskEvent.objects.create(
         task_id=task_id,
         at=clock.database_now(),
@@ -94,11 +99,12 @@ def record_event(
 
 
 def reference_of(task_id: UUID) -> str:
+    """The task's name in ledger entries and alerts."""
     return f"video:{task_id}"
 
 
 def task_id_of(reference: str) -> UUID | None:
-    """The id of the task that a reference names; None when it names something else."""
+    """The id of the task that a reference names, or None if it names something else."""
     app, _, key = reference.partition(":")
     try:
         return UUID(key) if app == "video" else None

@@ -1,4 +1,4 @@
-"""Records the provider's verdict and the stored files: the other half of `status_changes`, by the same rules.
+"""Status changes caused by the provider's verdict (success or failure) and by stored files. Makes no network calls.
 
 Nothing else moves a task to downloading or ready, or to failed by the provider's verdict. No network here.
 """
@@ -28,10 +28,10 @@ ZERO = Decimal(0)
 
 
 def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> downloading: the provider named its files. Those of a refunded task are delivered late and free."""
+    """generating -> downloading: the provider returned its files. A refunded task still gets them, without a new charge."""
     at = clock.database_now()
     with transaction.atomic():
-        facts: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
+        verdict: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
         moved = move(
             task_id,
             from_=(Status.GENERATING,),
@@ -40,7 +40,7 @@ def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
             code=source,
             trouble_since=None,
             due_at=at,
-            **facts,
+            **verdict,
         )
         if not moved and not _lock_late_task(task_id):
             return False
@@ -50,12 +50,12 @@ def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
             spend.settle(job_id=task_id, actual=actual, basis=basis)
         else:
             spend.correct(job_id=task_id, actual=actual, basis=basis)
-            task_metrics.record_late_verdict(task_id, **facts)
+            task_metrics.record_late_verdict(task_id, **verdict)
         return True
 
 
 def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> failed: the provider's verdict. Refunded; its cost is as reported, else assumed."""
+    """generating -> failed: the provider reported a failure. Refunds the user; its cost is as reported, else assumed."""
     reason = str(report.reason or "generation")
     with transaction.atomic():
         moved = end(
@@ -80,7 +80,10 @@ def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
 
 
 def complete_if_stored(*, task_id: UUID) -> bool:
-    """downloading -> ready once every file is stored; a refunded task is marked as delivered late. In the file's transaction."""
+    """downloading -> ready once every file is stored; a refunded task is marked as delivered late instead.
+
+    Called in the transaction that stores a file. Returns whether the task is now complete.
+    """
     files = list(VideoFile.objects.filter(task_id=task_id))
     if not files or any(file.state != VideoFile.State.STORED for file in files):
         return False
@@ -105,6 +108,6 @@ def _create_files(task_id: UUID, urls: Sequence[str]) -> None:
 
 
 def _lock_late_task(task_id: UUID) -> bool:
-    # Locked: an owner who deletes it at the same time must find the new file rows, or we the deletion.
+    # Locks the task against a simultaneous deletion: it either removes the new file rows too, or is visible here.
     late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None)
     return late.select_for_update().first() is not None

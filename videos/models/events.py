@@ -1,4 +1,4 @@
-"""What happened to tasks: their events, and the callbacks received."""
+"""The history of tasks: their events, and the callbacks received."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from videos.models.tasks import VideoTask
 
 
 class TaskEvent(models.Model):
-    """One step of a task: the user's timeline and the operator's audit trail. Written by `videos.lifecycle`, never changed."""
+    """One event in the history of a task, shown to its user and to operators. Written by `videos.lifecycle`, never changed."""
 
     class Kind(models.TextChoices):
         CHARGED = "charged", _("Charged")
@@ -53,7 +53,7 @@ class TaskEvent(models.Model):
 
 
 class CallbackReceipt(models.Model):
-    """A callback as received (bounded), and what it led to. Written by `videos.pipeline`."""
+    """A callback as received (shortened if very long), and how it was handled. Written by `videos.pipeline`."""
 
     class Verdict(models.TextChoices):
         PENDING = "pending", _("Not yet checked")

@@ -10,7 +10,10 @@ from videos.models.tasks import VideoTask
 
 
 class VideoFile(models.Model):
-    """One result of a task: the provider's URL and, once stored, the object and its checked facts."""
+    """One result of a task: the provider's URL and, once stored, the object's name and properties.
+
+    A worker claims the row until `lease_until`; each claim raises `fence`, and a write needs the latest number.
+    """
 
     class State(models.TextChoices):
         PENDING = "pending", _("To be saved")
@@ -41,7 +44,7 @@ class VideoFile(models.Model):
     video_codec = models.CharField(_("video codec"), max_length=20, blank=True)
     audio_codec = models.CharField(_("audio codec"), max_length=20, blank=True)
     stored_at = models.DateTimeField(_("saved at"), null=True, blank=True)
-    # When the audit last checked its objects, and what it found wrong. Written by `videos.audit.files`.
+    # When the audit last checked the stored objects, and the problem it found. Written by `videos.audit.files`.
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True, editable=False)
     problem = models.CharField(_("problem"), max_length=100, blank=True, editable=False)
 
@@ -50,7 +53,7 @@ class VideoFile(models.Model):
         verbose_name_plural = _("video files")
         ordering = ("task", "index")
         indexes = (
-            # The download job: what is due.
+            # Files due for download.
             models.Index(fields=["due_at"], name="file_due", condition=Q(state="pending")),
         )
         constraints = (
@@ -67,7 +70,7 @@ class VideoFile(models.Model):
 
 
 class SourceImage(models.Model):
-    """An image that a user uploaded: re-encoded, private, and for a while also at the provider's upload host."""
+    """An image that a user uploaded, re-encoded. `provider_url` is a temporary copy at the provider."""
 
     id = models.UUIDField(primary_key=True, default=randomness.new_uuid, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="source_images")
@@ -81,7 +84,7 @@ class SourceImage(models.Model):
     provider_account_id = models.BigIntegerField(null=True, blank=True)
     provider_url = models.TextField(_("provider URL"), blank=True)
     provider_url_until = models.DateTimeField(_("available until"), null=True, blank=True)
-    # As for files.
+    # As in VideoFile.
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True, editable=False)
     problem = models.CharField(_("problem"), max_length=100, blank=True, editable=False)
 

@@ -1,4 +1,4 @@
-"""Rows of the queue: which user was served last, and which jobs are requested."""
+"""Rows of the queue: when each user was last served, and which jobs are requested."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from accounts.seams import clock
 
 
 class UserTurn(models.Model):
-    """When a user's video was last sent: the least recently served goes first."""
+    """When a user's video was last sent. The user who was served longest ago is next."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="turn")
     last_served_at = models.DateTimeField(default=clock.now)
@@ -17,7 +17,7 @@ class UserTurn(models.Model):
 
 
 class JobRequest(models.Model):
-    """One kind of job: when it was last enqueued and when it last started. Between the two no second one is enqueued."""
+    """One kind of job: when it was last enqueued and started. While one waits to start, no second one is enqueued."""
 
     name = models.CharField(primary_key=True, max_length=40)
     requested_at = models.DateTimeField(null=True, blank=True)

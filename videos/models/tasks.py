@@ -1,4 +1,4 @@
-"""The video task: one row that holds the order, its state, and when it is due."""
+"""The video task: the order, its status, and when it is due."""
 
 from typing import ClassVar
 
@@ -12,7 +12,11 @@ from billing.models import ProviderAccount
 
 
 class VideoTask(models.Model):
-    """One ordered video, from charge to file. Times are the database's; `due_at` says when a job handles it next."""
+    """One ordered video, from the charge to the stored file. Times are those of the database's clock.
+
+    `due_at` is when a job handles the task next. A worker that sends it holds it until `lease_until`; each claim raises
+    `fence`, and later writes by that worker need this number.
+    """
 
     class Status(models.TextChoices):
         QUEUED = "queued", _("Waiting")
@@ -45,7 +49,7 @@ class VideoTask(models.Model):
     )
     status = models.CharField(_("status"), max_length=12, choices=Status, default=Status.QUEUED)
 
-    # The order; never changes.
+    # The order. These fields never change.
     prompt = models.TextField(_("prompt"))
     model = models.CharField(_("model"), max_length=40)
     aspect_ratio = models.CharField(_("aspect ratio"), max_length=8)
@@ -62,7 +66,7 @@ class VideoTask(models.Model):
     order_hash = models.CharField(_("hash of the order"), max_length=64)
     user_credits = models.PositiveIntegerField(_("price in user credits"))
 
-    # The provider.
+    # The task at the provider.
     account = models.ForeignKey(
         ProviderAccount, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("provider account")
     )
@@ -104,9 +108,9 @@ class VideoTask(models.Model):
                 name="task_due",
                 condition=~Q(status__in=["ready", "failed", "cancelled"]),
             ),
-            # Polling of refunded tasks whose result may still come.
+            # Polling of refunded tasks whose result may still arrive.
             models.Index(fields=["due_at"], name="task_late_watch", condition=Q(status="failed", late_at=None)),
-            # Mails to users: ended tasks not notified about.
+            # Mails to users: ended tasks for which none was sent.
             models.Index(
                 fields=["finished_at"],
                 name="task_to_notify",
@@ -118,7 +122,7 @@ class VideoTask(models.Model):
             models.Index(fields=["-finished_at"], name="task_ended", condition=Q(status__in=["ready", "failed"])),
             # A user's gallery, newest first.
             models.Index(fields=["user", "-created_at"], name="task_gallery"),
-            # A model's typical time.
+            # The typical generation time of a model.
             models.Index(fields=["model", "-provider_done_at"], name="task_usual_time"),
         )
         constraints = (
@@ -139,7 +143,7 @@ class VideoTask(models.Model):
 
     @property
     def reference(self) -> str:
-        """How ledger entries and alerts name this task."""
+        """The name of this task in ledger entries and alerts."""
         return f"video:{self.id}"
 
     @property
@@ -156,7 +160,7 @@ class VideoTask(models.Model):
 
     @property
     def is_delivered(self) -> bool:
-        """Whether there is a file to play: ready, or refunded and delivered late."""
+        """Whether it has a video to play: it is ready, or was refunded and delivered late."""
         return self.deleted_at is None and (self.status == self.Status.READY or self.late_at is not None)
 
 

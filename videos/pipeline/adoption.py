@@ -1,4 +1,8 @@
-"""Finds an unconfirmed task at the provider: a callback on its secret address names an id, and record-info must prove it."""
+"""Finds the provider's id of an unconfirmed task (one whose submission got no response).
+
+A callback to the task's secret URL names an id; the provider's status endpoint must then show the same prompt for it.
+The task is then *adopted*: it takes that id and continues as generating.
+"""
 
 import logging
 from datetime import timedelta
@@ -14,31 +18,31 @@ from videos.providers.base import Provider, Report
 log = logging.getLogger(__name__)
 
 Verdict = CallbackReceipt.Verdict
-# Between the provider's creation time and our submission: clocks differ, queues delay.
+# Accepted difference between the provider's creation time and our submission: clocks differ and requests may be delayed.
 MAX_TIME_DIFFERENCE = timedelta(minutes=15)
-# As many callbacks as are stored for one task.
+# The number of callbacks stored for one task.
 MAX_RECEIPTS = 20
 
 
 def pending_receipts(task: VideoTask) -> list[CallbackReceipt]:
-    """Callbacks that name a provider id for this task and were not checked yet, oldest first."""
+    """Callbacks to this task that name a provider id and have not been checked, oldest first."""
     return list(
         task.callbacks.filter(verdict=Verdict.PENDING).exclude(provider_task_id="").order_by("id")[:MAX_RECEIPTS]
     )
 
 
 def adopt(*, task: VideoTask, client: Provider) -> bool:
-    """Try the ids that callbacks name; True once the task has its provider id. Raises NoAnswer."""
+    """Try the ids that callbacks name; returns whether the task was adopted. Raises ProviderError, e.g. NotVisible."""
     not_visible_yet: errors.NotVisible | None = None
     for receipt in pending_receipts(task):
         try:
             report = client.report(receipt.provider_task_id)
-        except errors.NotVisible as unseen:
+        except errors.NotVisible as not_visible:
             if clock.now() - receipt.received_at < timedelta(minutes=10):
-                # Perhaps too early, perhaps forged: it must not hold up the others.
-                not_visible_yet = unseen
+                # It may be too early or forged: try the other callbacks first.
+                not_visible_yet = not_visible
                 continue
-            _reject(receipt, task, f"the provider does not know it: {unseen.detail}")
+            _reject(receipt, task, f"the provider does not know it: {not_visible.detail}")
             continue
         if problem := _find_mismatch(task, receipt.provider_task_id, report):
             _reject(receipt, task, problem)

@@ -1,4 +1,4 @@
-"""Reads our balance at the provider: a free call, made often enough and before anything that needs a recent value."""
+"""Reads our balance at the provider, by a free call, and decides how often it is read."""
 
 import logging
 from collections.abc import Callable
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 BUSY_INTERVAL = timedelta(seconds=60)
 IDLE_INTERVAL = timedelta(minutes=15)
-# Videos wait for credits, so an operator is probably topping up the account just now.
+# Used while videos wait for provider credits: an operator is probably topping up the account.
 TOP_UP_INTERVAL = SHORTEST_INTERVAL = timedelta(seconds=15)
 
 
@@ -45,9 +45,9 @@ def _has_unsettled_jobs() -> bool:
 
 
 def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) -> Reading:
-    """Ask for the balance and record it, or the error.
+    """Request the balance and record it, or the error.
 
-    Without `is_used` an operator tests a key that sends no videos: only they see the result.
+    `is_used=False` means that an operator tests a key that sends no videos: the result is shown only to that operator.
     """
     started_at = clock.now()
     try:
@@ -68,17 +68,17 @@ def read_all() -> None:
     except provider_accounts.NoProviderKey as problem:
         current = None
         alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=runbook.NO_KEY, facts=problem.facts)
-    promised = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
-    others = ProviderAccount.objects.filter(pk__in=promised.values("account")).order_by("pk")
+    open_spends = Spend.objects.filter(state=Spend.State.PROMISED, account__isnull=False).exclude(account=current)
+    others = ProviderAccount.objects.filter(pk__in=open_spends.values("account")).order_by("pk")
     for account in [current, *others] if current else others:
         try:
             read(account, free_call_client_for(account))
         except provider_accounts.NoProviderKey as problem:
             alerts.raise_alert(alerts.Kind.ACCESS_DENIED, cause=account.cause, facts=problem.facts)
     if current is not None:
-        asked = VideoTask.objects.filter(polling.awaiting_verdict(), account__isnull=False).values("account")
+        polled_accounts = VideoTask.objects.filter(polling.awaiting_verdict(), account__isnull=False).values("account")
         unused = ProviderAccount.objects.exclude(pk=current.pk).exclude(pk__in=others.values("pk"))
-        balance_alerts.resolve_unused(unused.exclude(pk__in=asked))
+        balance_alerts.resolve_unused(unused.exclude(pk__in=polled_accounts))
 
 
 def reading_interval(
@@ -86,7 +86,7 @@ def reading_interval(
     has_queued_videos: Callable[[], bool] = _has_queued_videos,
     has_unsettled_jobs: Callable[[], bool] = _has_unsettled_jobs,
 ) -> timedelta:
-    """How often the balance is read at present. A caller that knows the answers already spares two statements."""
+    """How often the balance is read at present. A caller that already has the two values saves two queries by passing them."""
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:

@@ -1,8 +1,9 @@
-"""Receives the provider's callbacks: verify the address, store the body, answer fast, and poll. A callback decides nothing.
+"""Receives the provider's callbacks: verifies the URL, stores the body, responds fast and requests a poll.
 
-Answers: 200 for anything understood or unwanted, 400 for a malformed body, 401 for a wrong signature, 404 for a wrong
-address, 413 for a large body, 429 for a client that guesses addresses, 503 while the database is away or too many
-callbacks are stored (the provider calls again, and polling goes on).
+A callback is not trusted: only the poll it causes changes the task. Responses: 200 for a callback that is used or not
+needed, 400 for a malformed body, 401 for a wrong signature, 404 for a wrong URL, 413 for a large body, 429 for a client
+that guesses URLs, 503 while the database is unavailable or too many callbacks are stored (the provider then calls again,
+and polling continues meanwhile).
 """
 
 import hashlib
@@ -37,15 +38,16 @@ Verdict = CallbackReceipt.Verdict
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 5.0
 STORED_BODY_CHARS = 8 * 1024
-# Different bodies stored for one task; more are only counted.
+# Maximum number of different bodies stored for one task.
 MAX_PER_TASK = 20
+# Maximum number of stored callbacks that belong to no task.
 MAX_ORPHANS = 1000
 
 
 @csrf_exempt
 @require_POST
 def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
-    """A callback to a task's own secret address."""
+    """Receive a callback to a task's secret URL."""
     client = client_address(request)
     try:
         if WRONG_CALLBACK_TOKENS.retry_after_s(client):
@@ -53,7 +55,7 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
         body = _read_body(request)
         if body is None:
             return JsonResponse({"error": "body too large"}, status=413)
-        # The same work for a wrong token and an unknown task, so that timing does not tell which it was.
+        # The same work for a wrong token and an unknown task, so that timing does not reveal which it was.
         task = VideoTask.objects.filter(pk=task_id).first()
         stored_hash = task.callback_token_hash if task is not None else ""
         if not is_valid_token(token, stored_hash=stored_hash or "") or task is None:
@@ -61,14 +63,14 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
             return JsonResponse({"error": "not found"}, status=404)
         return _receive(request, body, task)
     except DatabaseError:
-        log.exception("a callback came while the database was away")
+        log.exception("a callback came while the database was unavailable")
         return JsonResponse({"error": "try again later"}, status=503)
 
 
 @csrf_exempt
 @require_POST
 def common_callback(request: HttpRequest) -> HttpResponse:
-    """A callback to the common address, which we never give out: stored, and the task that it names is polled."""
+    """Receive a callback to the URL without a token, which we never send to the provider; the task it names is polled."""
     body = _read_body(request)
     if body is None:
         return JsonResponse({"error": "body too large"}, status=413)
@@ -77,14 +79,14 @@ def common_callback(request: HttpRequest) -> HttpResponse:
         task = VideoTask.objects.filter(provider_task_id=hint.provider_task_id or "-").first()
         return _receive(request, body, task)
     except DatabaseError:
-        log.exception("a callback came while the database was away")
+        log.exception("a callback came while the database was unavailable")
         return JsonResponse({"error": "try again later"}, status=503)
 
 
 def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpResponse:
     hint = parse_callback(body, request.headers.get("Content-Type", ""))
     signed = _is_signed(request, hint)
-    verdict = _judge(task, hint, signed)
+    verdict = _classify(task, hint, signed)
     is_stored = _store_receipt(task, hint, body, request, verdict, signed=bool(signed))
     if verdict == Verdict.BAD_SIGNATURE:
         alerts.raise_alert(alerts.Kind.BAD_SIGNATURE, cause="callback", reference=task.reference if task else "")
@@ -94,7 +96,7 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
     elif verdict in (Verdict.PENDING, Verdict.USED, Verdict.MALFORMED):
         _request_poll(task)
     if verdict == Verdict.PENDING and not is_stored:
-        # Only a stored callback may be answered with 200: it may name an unconfirmed task.
+        # It may be the only way to find an unconfirmed task, so it gets 200 only once it is stored.
         return JsonResponse({"error": "try again later"}, status=503)
     if not hint.well_formed:
         return JsonResponse({"error": hint.problem}, status=400)
@@ -102,18 +104,18 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
 
 
 def _read_body(request: HttpRequest) -> bytes | None:
-    """The body, read up to the limit and for BODY_TIMEOUT_S at most (then what arrived by then); None when it is larger."""
+    """The body, or None if it exceeds MAX_BODY_BYTES. After BODY_TIMEOUT_S, only what has arrived by then."""
     try:
         if int(request.headers.get("Content-Length") or 0) > MAX_BODY_BYTES:
             return None
     except ValueError:
         return None
-    # A chunked body has no length, and Django takes it for empty; a server that can find its end says so.
+    # Django treats a chunked body as empty, because it has no length; `wsgi.input_terminated` says that it can be read.
     is_chunked = "Content-Length" not in request.headers and request.META.get("wsgi.input_terminated")
     with _abort_slow_body(request):
         try:
             body: bytes = (request.META["wsgi.input"] if is_chunked else request).read(MAX_BODY_BYTES + 1)
-        except Exception:  # the client is gone or sends an invalid chunk: each server has its own errors
+        except Exception:  # client disconnected or invalid chunk; each server raises its own errors
             body = b""
     return None if len(body) > MAX_BODY_BYTES else body
 
@@ -122,7 +124,7 @@ def _read_body(request: HttpRequest) -> bytes | None:
 def _abort_slow_body(request: HttpRequest) -> Iterator[None]:
     """Abort a slow request body: one byte a minute would hold a thread of the web server for weeks.
 
-    Needs gunicorn's socket; other servers, and proxies that buffer, have limits of their own.
+    Works with gunicorn's socket only; other servers and buffering proxies have their own limits.
     """
     connection: socket.socket | None = request.META.get("gunicorn.socket")
     if connection is None:
@@ -143,7 +145,7 @@ def _abort_slow_body(request: HttpRequest) -> Iterator[None]:
 
 
 def _is_signed(request: HttpRequest, hint: CallbackHint) -> bool | None:
-    """Whether the signature is valid; None when no key is set to verify it with."""
+    """Whether the signature is valid, or None if no key is configured to verify it."""
     if not settings.KIE_AI_WEBHOOK_HMAC_KEY:
         return None
     return verify_signature(
@@ -155,7 +157,7 @@ def _is_signed(request: HttpRequest, hint: CallbackHint) -> bool | None:
     )
 
 
-def _judge(task: VideoTask | None, hint: CallbackHint, signed: bool | None) -> CallbackReceipt.Verdict:
+def _classify(task: VideoTask | None, hint: CallbackHint, signed: bool | None) -> CallbackReceipt.Verdict:
     if signed is False:
         return Verdict.BAD_SIGNATURE
     if task is None:
@@ -166,12 +168,12 @@ def _judge(task: VideoTask | None, hint: CallbackHint, signed: bool | None) -> C
         return Verdict.PENDING
     if hint.provider_task_id not in ("", task.provider_task_id):
         return Verdict.REJECTED
-    if task.status == VideoTask.Status.GENERATING or _may_come_late(task):
+    if task.status == VideoTask.Status.GENERATING or _may_be_delivered_late(task):
         return Verdict.USED
     return Verdict.UNWANTED
 
 
-def _may_come_late(task: VideoTask) -> bool:
+def _may_be_delivered_late(task: VideoTask) -> bool:
     return task.status == VideoTask.Status.FAILED and task.late_at is None
 
 
@@ -184,7 +186,7 @@ def _store_receipt(
     *,
     signed: bool,
 ) -> bool:
-    """Store one row per different body of a task and count repetitions; False when too many are stored already."""
+    """Store one row for each different body of a task and count repetitions; False if too many are stored already."""
     digest = hashlib.sha256(body).hexdigest()
     at = clock.now()
     same = CallbackReceipt.objects.filter(task=task, body_sha256=digest)
@@ -193,15 +195,15 @@ def _store_receipt(
     limit = MAX_PER_TASK if task is not None else MAX_ORPHANS
     stored = CallbackReceipt.objects.filter(task=task)
     if stored.count() >= limit:
-        # A callback that may name an unconfirmed task replaces one that was found worthless.
-        worthless = (
+        # A callback that may name an unconfirmed task replaces one that led to nothing.
+        replaceable = (
             stored.exclude(verdict__in=[Verdict.PENDING, Verdict.USED]) if verdict == Verdict.PENDING else stored.none()
         )
-        if (oldest := worthless.order_by("id").first()) is None:
+        if (oldest := replaceable.order_by("id").first()) is None:
             log.warning("callbacks beyond the first %d are not stored", limit)
             return False
         oldest.delete()
-    facts: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "provider_task_id": hint.provider_task_id,
         "body": to_printable(body),
         "content_type": request.headers.get("Content-Type", "")[:100],
@@ -213,23 +215,23 @@ def _store_receipt(
     }
     try:
         with transaction.atomic():
-            CallbackReceipt.objects.create(task=task, body_sha256=digest, **facts)
+            CallbackReceipt.objects.create(task=task, body_sha256=digest, **fields)
     except IntegrityError:
         same.update(times=F("times") + 1, last_at=at)
     return True
 
 
 def to_printable(body: bytes) -> str:
-    """The body as text that any database can store: bounded, without our secret and without NUL."""
-    # The provider echoes our request, and with it our own callback address.
+    """The body as text that any database can store: shortened, without callback tokens and NUL characters."""
+    # The provider repeats our request in its callback, including the secret callback URL.
     text = mask_tokens(body.replace(b"\\/", b"/").decode("utf-8", "replace"))
     return text[:STORED_BODY_CHARS].replace("\x00", "\ufffd")
 
 
 def _request_poll(task: VideoTask) -> None:
-    """Make the task due now; one job serves many callbacks."""
+    """Make the task due for polling now."""
     at = clock.database_now()
     due = VideoTask.objects.filter(pk=task.pk, due_at__gt=at).exclude(status=VideoTask.Status.QUEUED)
-    # A task that is being sent keeps its lease: its answer, or the end of the lease, comes first and finds this callback.
+    # A task that is being sent is not polled yet; once its response arrives or its lease ends, this callback is used.
     if due.exclude(status=VideoTask.Status.SUBMITTING).update(due_at=at):
         job_queue.enqueue("poll")

@@ -1,4 +1,4 @@
-"""Builds the client for a provider account: always with the key that created the task, whatever key is current now."""
+"""Builds the API client for a provider account. Callers pass the account that sent a task, not the current one."""
 
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
@@ -7,7 +7,7 @@ from videos.providers.base import Provider
 from videos.providers.http.exchange import Limits
 from videos.providers.kie.client import Kie
 
-# A free call is repeated anyway, so it does not wait as long as a paid request must.
+# Free calls can be repeated, so their timeouts are shorter than those of paid requests.
 FREE_CALL_LIMITS = Limits(read_s=15.0, total_s=20.0)
 
 
@@ -23,10 +23,10 @@ def free_call_client_for(account: ProviderAccount) -> Provider:
 
 def _client(account: ProviderAccount, limits: Limits) -> Provider:
     try:
-        found = provider_accounts.get_credentials(account)
-        return Kie(found.api_key, found.base_url, found.upload_base_url, limits=limits)
+        credentials = provider_accounts.get_credentials(account)
+        return Kie(credentials.api_key, credentials.base_url, credentials.upload_base_url, limits=limits)
     except (EncryptionError, ValueError) as problem:
-        # A key that cannot be decrypted, or that no header can carry, is reported like a missing one.
+        # A key that cannot be decrypted or contains characters not allowed in a header is reported like a missing one.
         raise provider_accounts.NoProviderKey(
             f"The key of {account.label} cannot be used: {problem}.",
             say="key_unusable",

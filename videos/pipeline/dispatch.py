@@ -1,6 +1,7 @@
-"""Sends waiting videos to the provider: choose the next fairly, claim it after the guard's checks, POST once, record the answer.
+"""Sends waiting videos to the provider: chooses the next one fairly, claims it, sends one POST and records the response.
 
-Claims are made one at a time, under the provider account's lock; the POSTs themselves may run in parallel.
+A claim reserves a task for this worker for a limited time (its lease) and reserves its estimated cost. Claims are made one
+at a time, with the provider account locked and after the checks of `billing.guard`; the POSTs may run in parallel.
 """
 
 import logging
@@ -38,16 +39,16 @@ from videos.storage import source_images
 
 log = logging.getLogger(__name__)
 
-# Bounds one job's time; the next job sends the rest.
+# Limits the running time of one job; the next job sends the rest.
 MAX_PER_JOB = 40
-# How often one claim skips tasks that wait for a budget; they are held back in bulk, by budget.
+# How many times one claim may find a budget exhausted; each time all tasks that do not fit that budget are held back.
 MAX_BUDGET_SKIPS = 100
 RATE_LIMIT_WAIT_S = 11.0
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed task, and the secret of its callback address, which is stored nowhere."""
+    """A claimed task and the secret token of its callback URL. Only a hash of the token is stored."""
 
     task: VideoTask
     token: str
@@ -57,7 +58,7 @@ class Claim:
 
 
 def dispatch_due(*, limit: int = MAX_PER_JOB) -> int:
-    """Send what may be sent now; returns how many requests were sent."""
+    """Send the tasks that may be sent now; returns how many were sent."""
     try:
         account = provider_accounts.get_current_account()
         client = client_for(account)
@@ -74,37 +75,41 @@ def dispatch_due(*, limit: int = MAX_PER_JOB) -> int:
                 return
             yield claim
 
-    # No more at once than may fail before the breaker opens, so that the first answers decide about the next claims.
+    # At most BREAKER_FAILURES in parallel: if all of them fail, the circuit breaker opens before the next claim.
     return concurrency.run_each(lambda claim: submit(claim, client), claims(), max_threads=settings.BREAKER_FAILURES)
 
 
 def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
-    """The next task by fairness: claimed, or unclaimed if its images must be uploaded first; else why all wait, or None."""
+    """Claim the task that is next in turn.
+
+    Returns the Claim; or the unclaimed VideoTask if its images must be uploaded first; or a Wait that says why no task may
+    be sent now; or None if no task is due.
+    """
     for _ in range(MAX_BUDGET_SKIPS):
-        step = _claim_fairest(account_id)
-        if not isinstance(step, Wait) or step.exhausted_budget is None:
+        result = _claim_next_in_turn(account_id)
+        if not isinstance(result, Wait) or result.exhausted_budget is None:
             break
-        # What does not fit the budget waits; smaller videos and those of other users and models go on.
-        budget_alerts.raise_spent_alert(step.exhausted_budget)
-        jobs = budget_usage.jobs_without_room(step.exhausted_budget, above_limit=step.code == guard_checks.ABOVE_LIMIT)
-        lifecycle.hold_back_all(task_ids=jobs.values_list("job_id", flat=True), wait=step)
-        if budget_usage.blocks_every_job(step.exhausted_budget):
+        # Only tasks that do not fit the exhausted budget wait; cheaper ones and those of other users and models are sent.
+        budget_alerts.raise_spent_alert(result.exhausted_budget)
+        jobs = budget_usage.jobs_without_room(result.exhausted_budget, above_limit=result.code == guard_checks.ABOVE_LIMIT)
+        lifecycle.hold_back_all(task_ids=jobs.values_list("job_id", flat=True), wait=result)
+        if budget_usage.blocks_every_job(result.exhausted_budget):
             break
-    if isinstance(step, Wait) and step.code == guard_checks.SLOWED:
-        lifecycle.mark_all_waiting(wait=step)
-    return step
+    if isinstance(result, Wait) and result.code == guard_checks.SLOWED:
+        lifecycle.mark_all_waiting(wait=result)
+    return result
 
 
-def _claim_fairest(account_id: int) -> Claim | VideoTask | Wait | None:
-    """`claim_next` for the first task in turn; a Wait with a spent budget is for that task alone, not for all."""
+def _claim_next_in_turn(account_id: int) -> Claim | VideoTask | Wait | None:
+    """Like `claim_next`, for the first task only: if `Wait.exhausted_budget` is set, only tasks that need that budget wait."""
     with transaction.atomic():
-        provider = provider_accounts.lock_account(account_id)
+        account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
         running = queue.count_running_by_user()
-        busy = [user for user, count in running.items() if count >= settings.MAX_CONCURRENT_PER_USER]
+        users_at_limit = [user for user, count in running.items() if count >= settings.MAX_CONCURRENT_PER_USER]
         task = (
             VideoTask.objects.filter(status=VideoTask.Status.QUEUED, due_at__lte=at)
-            .exclude(user_id__in=busy)
+            .exclude(user_id__in=users_at_limit)
             .exclude(user__in=user_holds.active_holds().values("user"))
             .order_by(F("user__turn__last_served_at").asc(nulls_first=True), "created_at")
             .first()
@@ -114,7 +119,7 @@ def _claim_fairest(account_id: int) -> Claim | VideoTask | Wait | None:
         estimate = Spend.objects.get(job_id=task.pk)
         wait = guard_checks.check_dispatch(
             estimate=estimate,
-            account=provider,
+            account=account,
             running=sum(running.values()),
             running_of_user=running.get(task.user_id, 0),
         )
@@ -129,22 +134,22 @@ def _claim_fairest(account_id: int) -> Claim | VideoTask | Wait | None:
                 claimed = lifecycle.claim(task_id=task.pk, account_id=account_id, token_hash=hash_token(token))
                 if claimed is None:
                     return None
-                spend.promise(spend=estimate, account=provider)
+                spend.promise(spend=estimate, account=account)
         except budget_usage.BudgetSpent as refusal:
-            # There was room at the check, but something settled or sent elsewhere has used it since.
+            # The budget was exhausted between the check and here, by another task.
             return guard_checks.budget_wait(refusal.state, estimate=estimate, at=at)
-        if provider.breaker != circuit_breaker.State.CLOSED:
-            circuit_breaker.start_probe(provider)
+        if account.breaker != circuit_breaker.State.CLOSED:
+            circuit_breaker.start_probe(account)
         UserTurn.objects.update_or_create(user_id=task.user_id, defaults={"last_served_at": at})
     failpoints.reach("submit.claimed")
     return Claim(claimed, token)
 
 
 def submit(claim: Claim, client: Provider) -> None:
-    """POST once and record the result. The task is never sent again unless the provider began nothing."""
+    """Send the task once and record the result. It is sent again only if the provider certainly did not start it."""
     task = claim.task
     if not lifecycle.is_claim_held(task_id=task.pk, fence=task.fence):
-        # After a suspension past the lease the task counts as lost elsewhere and may be refunded: it must not be paid for.
+        # This worker was suspended for longer than its lease: another one may have refunded the task, so do not send it.
         wait = Wait("not_sent", clock.database_now())
         lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=wait, detail="the worker that held it was suspended")
         return
@@ -157,7 +162,7 @@ def submit(claim: Claim, client: Provider) -> None:
         _requeue_unsent(task, error)
     except errors.ProviderError as error:
         failpoints.reach("submit.answered")
-        # The breaker learns of it before the call stops counting as in flight: in between, others could be sent.
+        # Inform the circuit breaker before the task stops counting as being sent; otherwise another could be sent in between.
         _record_provider_failure(task, error)
         lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail=error.detail)
     else:
@@ -175,20 +180,20 @@ def submit(claim: Claim, client: Provider) -> None:
 
 
 def build_callback_url(task_id: UUID, token: str) -> str:
-    """The address that the provider calls back for this task; the token in it is secret."""
+    """The URL that the provider calls when this task is done; the token in it is secret."""
     base: str = settings.CALLBACK_BASE_URL
     return base + reverse("videos:callback", args=[task_id, token])
 
 
 def _is_provider_ready(account: ProviderAccount, client: Provider) -> bool:
-    """Read the balance when it is old, or as the free half of a probe when the breaker is open; False: do not send now."""
+    """Whether videos may be sent now. Reads the balance if it is old or, with the breaker open, as a free test call."""
     at = clock.database_now()
     is_open = account.breaker != circuit_breaker.State.CLOSED
     if is_open and account.breaker_until is not None and account.breaker_until > at:
         return False
     fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, provider_balances.reading_interval())
     is_old = account.balance_at is None or at - account.balance_at > fresh_for
-    # Once per opening: while a pause or a budget stops everything, the provider is not asked every second.
+    # Once per opening of the breaker; otherwise the balance would be read every second while a pause or a budget blocks orders.
     is_probe_needed = is_open and (
         account.balance_at is None or account.breaker_until is None or account.balance_at < account.breaker_until
     )
@@ -196,11 +201,11 @@ def _is_provider_ready(account: ProviderAccount, client: Provider) -> bool:
 
 
 def _claim_next_with_images(account: ProviderAccount, client: Provider) -> Claim | None:
-    step = claim_next(account.pk)
-    while isinstance(step, VideoTask):
-        _upload_images(step, account, client)
-        step = claim_next(account.pk)
-    return step if isinstance(step, Claim) else None
+    result = claim_next(account.pk)
+    while isinstance(result, VideoTask):
+        _upload_images(result, account, client)
+        result = claim_next(account.pk)
+    return result if isinstance(result, Claim) else None
 
 
 def _upload_images(task: VideoTask, account: ProviderAccount, client: Provider) -> None:
@@ -232,25 +237,25 @@ def _build_request(claim: Claim) -> VideoRequest:
 
 
 def _requeue_unsent(task: VideoTask, error: errors.NotSent) -> None:
-    doubled = 2 ** min(task.submit_attempts - 1, 10)
+    backoff = 2 ** min(task.submit_attempts - 1, 10)
     waits_s = {
-        errors.RateLimited: RATE_LIMIT_WAIT_S * doubled,
-        errors.Unavailable: 120.0 * doubled,
+        errors.RateLimited: RATE_LIMIT_WAIT_S * backoff,
+        errors.Unavailable: 120.0 * backoff,
         errors.OutOfCredits: 30.0,
         errors.AccessDenied: 30.0,
     }
-    wait_s = min(waits_s.get(type(error), 5.0 * doubled), 900.0)
-    # The jitter only adds time, because a whole rate window must pass.
+    wait_s = min(waits_s.get(type(error), 5.0 * backoff), 900.0)
+    # The jitter only adds time: the provider's whole rate-limit period must pass.
     until = clock.database_now() + timedelta(seconds=wait_s + randomness.jitter(wait_s * 0.2, 1.0))
     if isinstance(error, errors.OutOfCredits | errors.AccessDenied):
         provider_accounts.block_account(
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(error.code), detail=error.detail
         )
     if isinstance(error, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
-        # The provider answered sensibly: if this was a probe, it has succeeded.
+        # The provider works, it only did not take this task: a probe (the test request of the breaker) has succeeded.
         _record_provider_success(task)
     else:
-        _record_provider_failure(task, error, at_once=isinstance(error, errors.Unavailable))
+        _record_provider_failure(task, error, opens_immediately=isinstance(error, errors.Unavailable))
     lifecycle.requeue(task_id=task.pk, fence=task.fence, wait=Wait(error.code, until), detail=error.detail)
 
 
@@ -258,10 +263,10 @@ def _record_provider_success(task: VideoTask) -> None:
     circuit_breaker.record_success(_account_id(task))
 
 
-def _record_provider_failure(task: VideoTask, error: errors.ProviderError, *, at_once: bool = False) -> None:
-    circuit_breaker.record_failure(_account_id(task), detail=error.detail, opens_immediately=at_once)
+def _record_provider_failure(task: VideoTask, error: errors.ProviderError, *, opens_immediately: bool = False) -> None:
+    circuit_breaker.record_failure(_account_id(task), detail=error.detail, opens_immediately=opens_immediately)
 
 
 def _account_id(task: VideoTask) -> int:
-    assert task.account_id is not None, "a claimed task has an account"  # noqa: S101  an invariant that stays on in production
+    assert task.account_id is not None, "a claimed task has an account"  # noqa: S101  an invariant
     return task.account_id

@@ -1,6 +1,7 @@
-"""The rows of files that are being downloaded: who holds one, when it is tried again, and when it is given up.
+"""The rows of files that are being downloaded: which worker has claimed one, when it is retried, when it is given up.
 
-A claim is a lease by the database's clock and a new fence; every later write checks the fence (`owned_row`).
+A claim lasts until `lease_until` by the database's clock and raises the row's `fence` number. Every later write requires
+that number (`owned_row`), so a worker whose claim was taken over changes nothing.
 """
 
 import logging
@@ -32,46 +33,49 @@ ALERT_AFTER_ATTEMPTS = 5
 
 
 def list_due_ids(*, limit: int) -> list[int]:
-    """The files to be downloaded now, those due longest first."""
+    """The ids of files to be downloaded now, the longest due first."""
     at = clock.database_now()
     due = VideoFile.objects.filter(_is_free(at), state=State.PENDING, due_at__lte=at).order_by("due_at")
     return list(due.values_list("pk", flat=True)[:limit])
 
 
 def claim(file_id: int) -> VideoFile | None:
-    """Take a pending file for LEASE, due or not; None when another worker has it."""
+    """Claim a pending file for LEASE, due or not; None if another worker has it."""
     file = VideoFile.objects.select_related("task__account").filter(pk=file_id, state=State.PENDING).first()
     if file is None:
         return None
     at = clock.database_now()
-    worker_died = file.lease_until is not None
+    has_dead_worker = file.lease_until is not None
     claimed = VideoFile.objects.filter(_is_free(at), pk=file_id, state=State.PENDING, fence=file.fence).update(
         fence=F("fence") + 1, attempts=F("attempts") + 1, lease_until=at + LEASE, due_at=at + LEASE
     )
     if not claimed:
         return None
     file.fence, file.attempts = file.fence + 1, file.attempts + 1
-    if worker_died and file.attempts > ALERT_AFTER_ATTEMPTS:
-        _alert_undownloaded(file, "download_died")
+    if has_dead_worker and file.attempts > ALERT_AFTER_ATTEMPTS:
+        _alert_download_problem(file, "download_died")
     return file
 
 
 def owned_row(file: VideoFile) -> QuerySet[VideoFile]:
-    """The row, as long as this attempt holds it."""
+    """The file's row, or no row if this attempt no longer holds it."""
     return VideoFile.objects.filter(pk=file.pk, fence=file.fence, state=State.PENDING)
 
 
 def postpone(file: VideoFile, error: str, *, wait_s: float) -> None:
-    """End the attempt; the next one begins after about `wait_s`."""
+    """End the attempt; the next one begins after about `wait_s` seconds."""
     due_at = clock.database_now() + timedelta(seconds=randomness.jitter(wait_s))
-    # A fresh link lives for 20 minutes only, so it is asked for when needed and never kept.
+    # A fresh link works for 20 minutes only, so it is requested when needed and not kept.
     owned_row(file).update(
         due_at=due_at, lease_until=None, last_error=error[:300], source_url=file.source_url, fetch_url=""
     )
 
 
 def reschedule(file: VideoFile, problem: Exception) -> None:
-    """Try a file again that could not be fetched, keeping what can be resumed; past the deadline, give it up."""
+    """Schedule the next attempt at a file that could not be fetched, or give it up after the deadline.
+
+    Bytes already fetched are kept if the download can be resumed.
+    """
     wait_s: float = BACKOFF_S[file.attempts - 1] if file.attempts <= len(BACKOFF_S) else LONG_WAIT_S
     if isinstance(problem, ForbiddenAddress):
         alert_forbidden(file, problem)
@@ -83,20 +87,20 @@ def reschedule(file: VideoFile, problem: Exception) -> None:
     if isinstance(problem, Interrupted):
         part = partial_downloads.PartialFile(problem.got_bytes, problem.etag)
     try:
-        with media_store.storage_errors("leaving a part"):
+        with media_store.storage_errors("keeping a partial download"):
             partial_downloads.close(file, part=part)
     except media_store.StorageError as error:
-        log.warning("the part of %s cannot be resumed: %s", file, error)
+        log.warning("the partial download of %s cannot be resumed: %s", file, error)
     if _is_past_deadline(file):
         _mark_lost(file, problem)
         return
     postpone(file, _describe(problem), wait_s=wait_s)
     if file.attempts >= ALERT_AFTER_ATTEMPTS:
-        _alert_undownloaded(file, "download_failed", _describe(problem))
+        _alert_download_problem(file, "download_failed", _describe(problem))
 
 
 def alert_forbidden(file: VideoFile, problem: ForbiddenAddress) -> None:
-    """Tell operators that a result's address must not be fetched from."""
+    """Alert operators that a result's URL is not allowed, so it is not fetched."""
     alert_grouping.raise_job_alert(alerts.Kind.FORBIDDEN_ADDRESS, reference=file.task.reference, detail=problem.detail)
 
 
@@ -120,16 +124,16 @@ def _mark_lost(file: VideoFile, problem: Exception) -> None:
             )
     if is_lost:
         file.task.refresh_from_db()
-        _alert_undownloaded(file, "download_lost", _describe(problem))
+        _alert_download_problem(file, "download_lost", _describe(problem))
 
 
-def _alert_undownloaded(file: VideoFile, say: str, words: str = "") -> None:
-    facts = {"say": [say], "attempts": file.attempts, "words": words}
+def _alert_download_problem(file: VideoFile, say: str, error: str = "") -> None:
+    facts = {"say": [say], "attempts": file.attempts, "words": error}
     task_alerts.raise_alert(file.task, alerts.Kind.DOWNLOAD_FAILED, facts=facts)
 
 
 def _describe(problem: Exception) -> str:
-    """What went wrong, without any address: those hold signatures."""
+    """What went wrong, without URLs: those contain signatures."""
     if isinstance(problem, FetchError):
         return f"{problem.code}: {problem.detail}"
     return str(problem) if isinstance(problem, InvalidVideo) else type(problem).__name__

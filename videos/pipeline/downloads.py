@@ -1,9 +1,10 @@
-"""From a result's address to a checked video in our storage. Works on VideoFile rows; any step may run twice.
+"""Downloads results: from the provider's URL to a checked video in our storage. Any step may run twice.
 
     claimed -> fetched -> checked -> intended -> moved -> committed
 
-The row learns the video's name and facts (*intended*) before the file moves, so after a crash it is either found whole
-under that name and kept, or fetched anew. A task with several results becomes ready when all are stored: all, or retry.
+The new name and the video's properties are written to the VideoFile row (*intended*) before the file moves into the
+storage (*moved*). After a crash the complete file is found under that name and kept, or it is fetched again. A task with
+several results becomes ready when all are stored.
 """
 
 import logging
@@ -31,9 +32,10 @@ log = logging.getLogger(__name__)
 
 State = VideoFile.State
 
-# An attempt ends well within the queue's time limit and its own lease.
+# Shorter than the time limit of a job and than the lease.
 ATTEMPT_S = 240.0
 MAX_BYTES = 2 << 30
+# A download slower than this over SPEED_WINDOW_S is aborted.
 MIN_BYTES_PER_S = 20 << 10
 SPEED_WINDOW_S = 20.0
 STORAGE_WAIT_S = 60
@@ -42,19 +44,19 @@ HEIGHTS = {"720p": 720, "1080p": 1080, "4k": 2160}
 
 
 class Overtaken(Exception):
-    """Another worker holds the file by now, or its owner deleted it: this attempt must write nothing."""
+    """Another worker has taken over the file, or its owner has deleted it: this attempt must write nothing."""
 
 
 def download_due(*, limit: int = 4) -> int:
-    """Work on at most `limit` files that are due, all at once; returns how many."""
-    # More than needed, because other workers may be claiming the same ones.
+    """Try to download at most `limit` due files, in parallel; returns how many were tried."""
+    # More than needed, because other workers may claim some of them first.
     file_ids = download_rows.list_due_ids(limit=limit * 4)
     claimed = filter(None, map(download_rows.claim, file_ids))
     return concurrency.run_each(_run_attempt, islice(claimed, limit))
 
 
 def download(file_id: int) -> bool:
-    """One attempt at one file, due or not; False when another worker holds it."""
+    """Try once to download one file, due or not; False if another worker holds it."""
     file = download_rows.claim(file_id)
     if file is None:
         return False
@@ -63,7 +65,7 @@ def download(file_id: int) -> bool:
 
 
 def retry(*, task_id: UUID) -> int:
-    """Make this task's missing files due now, also those given up; returns how many. For operators."""
+    """Make this task's missing files due now, including those given up; returns how many. For operators."""
     at = clock.database_now()
     missing = VideoFile.objects.filter(task_id=task_id, state__in=[State.PENDING, State.LOST])
     return missing.update(state=State.PENDING, due_at=at)
@@ -99,7 +101,7 @@ def _attempt(file: VideoFile) -> None:
     poster = video_probe.draw_poster(path, duration_s=video.duration_s)
     _record_intent(file, path, video)
     failpoints.reach("download.intended")
-    # The poster first, so that a stored video always has one.
+    # The poster is stored first, so that a stored video always has one.
     media_store.store_bytes(poster, file.poster_name, mime_type=video_probe.POSTER_MIME_TYPE)
     media_store.store_file(path, file.name, mime_type="video/mp4")
     failpoints.reach("download.moved")
@@ -108,43 +110,43 @@ def _attempt(file: VideoFile) -> None:
 
 
 def _is_already_stored(file: VideoFile) -> bool:
-    """Whether an earlier attempt died between moving and committing: then the file is there and is kept."""
+    """Whether an earlier attempt stored the file but stopped before it recorded that."""
     return media_store.exists(file.poster_name) and media_store.matches(
         file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256
     )
 
 
 def _fetch_and_probe(file: VideoFile) -> tuple[Path, VideoFacts]:
-    """Fetch and check; when the address gives no video, once more from a fresh link. Raises FetchError, InvalidVideo."""
-    began_at = clock.now()
+    """Fetch and check the video; if its URL fails, once more by a fresh link. Raises FetchError, InvalidVideo."""
+    started_at = clock.now()
     try:
         return _fetch(file, file.fetch_url or file.source_url, ATTEMPT_S)
     except (LinkExpired, Missing, ForbiddenAddress, InvalidVideo) as problem:
         if isinstance(problem, ForbiddenAddress):
             download_rows.alert_forbidden(file, problem)
-        left_s = ATTEMPT_S - (clock.now() - began_at).total_seconds()
-        file.fetch_url = result_links.request_fresh_url(file) if left_s > SPEED_WINDOW_S else ""
+        remaining_s = ATTEMPT_S - (clock.now() - started_at).total_seconds()
+        file.fetch_url = result_links.request_fresh_url(file) if remaining_s > SPEED_WINDOW_S else ""
         if not file.fetch_url:
             raise
         log.info("download of %s uses a fresh link: %s", file, problem)
-    return _fetch(file, file.fetch_url, left_s)
+    return _fetch(file, file.fetch_url, remaining_s)
 
 
-def _fetch(file: VideoFile, url: str, within_s: float) -> tuple[Path, VideoFacts]:
+def _fetch(file: VideoFile, url: str, timeout_s: float) -> tuple[Path, VideoFacts]:
     limits = FetchLimits(
         max_bytes=MAX_BYTES,
-        total_s=within_s,
+        total_s=timeout_s,
         min_bytes_per_s=MIN_BYTES_PER_S,
         speed_window_s=SPEED_WINDOW_S,
         read_s=SPEED_WINDOW_S,
     )
-    with media_store.storage_errors("writing an arriving file"):
+    with media_store.storage_errors("writing a download"):
         part = partial_downloads.open_file(file)
         path = partial_downloads.path_of(file)
-        with path.open("r+b") as into:
+        with path.open("r+b") as target:
             fetch(
                 url,
-                into=into,
+                into=target,
                 offset=part.bytes,
                 etag=part.etag,
                 limits=limits,
@@ -155,16 +157,16 @@ def _fetch(file: VideoFile, url: str, within_s: float) -> tuple[Path, VideoFacts
 
 
 def _record_intent(file: VideoFile, path: Path, video: VideoFacts) -> None:
-    """Record what is about to be stored and under which name, and renew the lease. Raises Overtaken."""
+    """Write the names and properties of the file about to be stored to its row, and renew the lease. Raises Overtaken."""
     previous_names = (file.name, file.poster_name)
-    with media_store.storage_errors("reading an arrived file"):
-        facts = asdict(video) | {"sha256": media_store.sha256_of(path), "size_bytes": path.stat().st_size}
-    facts["name"] = media_store.new_name(media_store.VIDEOS, ".mp4")
-    facts["poster_name"] = media_store.new_name(media_store.POSTERS, ".webp")
+    with media_store.storage_errors("reading a download"):
+        fields = asdict(video) | {"sha256": media_store.sha256_of(path), "size_bytes": path.stat().st_size}
+    fields["name"] = media_store.new_name(media_store.VIDEOS, ".mp4")
+    fields["poster_name"] = media_store.new_name(media_store.POSTERS, ".webp")
     until = clock.database_now() + LEASE
-    if not owned_row(file).update(**facts, lease_until=until, due_at=until):
+    if not owned_row(file).update(**fields, lease_until=until, due_at=until):
         raise Overtaken
-    for field, value in facts.items():
+    for field, value in fields.items():
         setattr(file, field, value)
     for name in previous_names:
         media_store.delete(name)
@@ -174,15 +176,15 @@ def _commit(file: VideoFile) -> None:
     """Mark the file as stored, and the task as ready if it was the last. Raises Overtaken."""
     at = clock.database_now()
     with transaction.atomic():
-        # Locks the task first: of two files that end together, the later must see the earlier.
+        # Lock the task first: if its last two files are stored at the same time, one of the workers must see both.
         task = VideoTask.objects.select_for_update().get(pk=file.task_id)
         is_stored = owned_row(file).update(
             state=State.STORED, stored_at=at, lease_until=None, last_error="", fetch_url=""
         )
         if is_stored:
             lifecycle.add_note(task_id=task.pk, kind=TaskEvent.Kind.STORED, detail=f"{file.width} x {file.height}")
-            ordered = HEIGHTS.get(task.resolution)
-            if ordered and ordered != min(file.width or 0, file.height or 0):
+            ordered_height = HEIGHTS.get(task.resolution)
+            if ordered_height and ordered_height != min(file.width or 0, file.height or 0):
                 detail = f"{file.width} x {file.height} where {task.resolution} was ordered"
                 lifecycle.add_note(task_id=task.pk, code="resolution", detail=detail)
             verdicts.complete_if_stored(task_id=task.pk)
@@ -192,7 +194,7 @@ def _commit(file: VideoFile) -> None:
 
 
 def _discard_attempt(file: VideoFile) -> None:
-    """Remove what this attempt wrote, unless the row names it: then the attempt that holds the row may be keeping it."""
+    """Remove what this attempt wrote, except an object that the row names: the current attempt may be keeping it."""
     try:
         with media_store.storage_errors("cleaning up"):
             partial_downloads.discard(file)
@@ -200,4 +202,4 @@ def _discard_attempt(file: VideoFile) -> None:
             media_store.delete(file.name)
             media_store.delete(file.poster_name)
     except media_store.StorageError as problem:
-        log.warning("leftovers of %s stay for the sweep: %s", file, problem)
+        log.warning("leftover files of %s remain until the sweep: %s", file, problem)

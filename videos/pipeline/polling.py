@@ -1,4 +1,4 @@
-"""Polls the provider for verdicts: after a callback or when a task is due, `poll` asks and `apply_report` records."""
+"""Polls the provider for the verdict on a task (success or failure), when the task is due or a callback has arrived."""
 
 import logging
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Status = VideoTask.Status
 
 MAX_PER_JOB = 200
-# Longer than one call may take; the poll of a killed worker is repeated soon after.
+# Longer than one call may take. If a worker dies while it polls, the poll is repeated after this time.
 POLL_LEASE = timedelta(seconds=30)
 
 
@@ -35,7 +35,7 @@ def poll_due(*, limit: int = MAX_PER_JOB) -> int:
 
 
 def awaiting_verdict() -> Q:
-    """Which tasks are polled: at the provider, or unconfirmed, or refunded while their result may still come."""
+    """A filter for tasks that are polled: at the provider, unconfirmed, or refunded while a result may still arrive."""
     running = Q(status__in=[Status.GENERATING, Status.UNCONFIRMED])
     late = Q(status=Status.FAILED, late_at=None, account__isnull=False, provider_done_at=None) & Q(
         failure_code__in=["unconfirmed", "deadline", "operator", "no_file"]
@@ -44,7 +44,7 @@ def awaiting_verdict() -> Q:
 
 
 def poll(task: VideoTask) -> None:
-    """Ask about one task and record the answer. Safe to run twice, and at any time."""
+    """Request the report on one task and record it. Safe to run twice and at any time."""
     if task.account is None:
         return
     try:
@@ -60,8 +60,8 @@ def poll(task: VideoTask) -> None:
             task.refresh_from_db()
         assert task.provider_task_id is not None  # noqa: S101  set by the adoption above
         report = client.report(task.provider_task_id)
-    except errors.NotVisible as unseen:
-        _handle_not_visible(task, unseen)
+    except errors.NotVisible as error:
+        _handle_not_visible(task, error)
     except errors.ProviderError as error:
         _handle_error(task, error)
     else:
@@ -71,7 +71,7 @@ def poll(task: VideoTask) -> None:
 
 
 def apply_report(task: VideoTask, report: Report) -> None:
-    """Record the provider's verdict on the task."""
+    """Record the verdict in this report, or schedule the next poll if there is none yet."""
     source = _verdict_source(task)
     if report.state == ReportState.SUCCEEDED and report.result_urls:
         if verdicts.record_success(task_id=task.pk, report=report, source=source):
@@ -79,19 +79,19 @@ def apply_report(task: VideoTask, report: Report) -> None:
             job_queue.enqueue("download")
     elif report.state == ReportState.FAILED:
         if not verdicts.record_failure(task_id=task.pk, report=report, source=source):
-            _stop_watching(task)
+            _stop_polling(task)
     elif report.state == ReportState.SUCCEEDED:
-        _handle_odd_answer(task, "success without a file", give_up_as="no_file", say="odd_no_file")
+        _handle_unclear_report(task, "success without a file", give_up_as="no_file", say="odd_no_file")
     elif report.state == ReportState.UNCLEAR:
         oddities = ", ".join(report.oddities)
-        _handle_odd_answer(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", words=oddities)
+        _handle_unclear_report(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", provider_text=oddities)
     else:
         VideoTask.objects.filter(pk=task.pk).update(trouble_since=None)
         _schedule_next_poll(task)
 
 
 def _claim_due(limit: int) -> list[VideoTask]:
-    """Claim due tasks for this job by moving their due time."""
+    """Claim due tasks for this job by postponing their due time."""
     at = clock.database_now()
     claimed = []
     due = VideoTask.objects.filter(awaiting_verdict(), due_at__lte=at).select_related("account").order_by("due_at")
@@ -105,13 +105,13 @@ def _claim_due(limit: int) -> list[VideoTask]:
 
 
 def _schedule_next_poll(task: VideoTask) -> None:
-    """Set the time of the next poll by age: often around the usual time, rarely when late; past the deadline, give up."""
+    """Set the time of the next poll: the older the task, the later. After the hard deadline, give the task up."""
     at = clock.database_now()
     since = task.submitted_at or task.created_at
     age = at - since
     if task.status == Status.FAILED:
         if age > deadlines.hard_deadline() + deadlines.LATE_RESULT_PERIOD:
-            _stop_watching(task)
+            _stop_polling(task)
         else:
             _set_due(task, at + timedelta(hours=1))
         return
@@ -128,12 +128,12 @@ def _schedule_next_poll(task: VideoTask) -> None:
             task_alerts.raise_alert(task, alerts.Kind.DELAYED)
         _set_due(task, at + timedelta(seconds=randomness.jitter(300)))
         return
-    gap_s = min(3.0 * 1.3 ** min(task.poll_attempts, 20), 15.0 if _callbacks_are_rare() else 30.0)
-    _set_due(task, at + timedelta(seconds=randomness.jitter(gap_s)))
+    interval_s = min(3.0 * 1.3 ** min(task.poll_attempts, 20), 15.0 if _callbacks_are_rare() else 30.0)
+    _set_due(task, at + timedelta(seconds=randomness.jitter(interval_s)))
 
 
 def _await_callback(task: VideoTask) -> None:
-    """Handle an unconfirmed task without a usable callback: alert after a while, then refund. Never sent again."""
+    """Handle an unconfirmed task without a usable callback: alert operators, later refund. It is never sent again."""
     if task.status != Status.UNCONFIRMED:
         _schedule_next_poll(task)
         return
@@ -146,25 +146,25 @@ def _await_callback(task: VideoTask) -> None:
         return
     if at - since >= deadlines.UNCONFIRMED_ALERT_AFTER:
         task_alerts.raise_alert(task, alerts.Kind.UNCONFIRMED)
-    next_step = since + (
+    next_check_at = since + (
         deadlines.UNCONFIRMED_ALERT_AFTER
         if at - since < deadlines.UNCONFIRMED_ALERT_AFTER
         else deadlines.UNCONFIRMED_REFUND_AFTER
     )
-    _set_due(task, next_step)
+    _set_due(task, next_check_at)
 
 
-def _handle_not_visible(task: VideoTask, unseen: errors.NotVisible) -> None:
-    """The provider does not know the task (yet): operators are alerted after ten minutes; this alone is no reason to refund."""
+def _handle_not_visible(task: VideoTask, error: errors.NotVisible) -> None:
+    """The provider does not know the task (yet): alert operators after ten minutes, but do not refund for this alone."""
     since = task.trouble_since or clock.database_now()
-    _mark_trouble(task, since)
+    _set_trouble_since(task, since)
     if clock.database_now() - since >= deadlines.NOT_VISIBLE_ALERT_AFTER:
-        task_alerts.raise_alert(task, alerts.Kind.NOT_VISIBLE, detail=unseen.detail)
+        task_alerts.raise_alert(task, alerts.Kind.NOT_VISIBLE, detail=error.detail)
     _poll_later(task)
 
 
 def _handle_error(task: VideoTask, error: errors.ProviderError) -> None:
-    """No answer: the task keeps its status, and only the breaker learns of a failing provider."""
+    """The poll failed: the task keeps its status; the circuit breaker counts errors of the provider's server."""
     if task.account is not None and error.status is not None and error.status >= 500:
         circuit_breaker.record_failure(task.account.pk, detail=error.detail, call=circuit_breaker.Call.POLL)
     if isinstance(error, errors.AccessDenied) and task.account is not None:
@@ -173,10 +173,10 @@ def _handle_error(task: VideoTask, error: errors.ProviderError) -> None:
 
 
 def _poll_later(task: VideoTask) -> None:
-    """Poll again soon while stored callbacks wait to be checked; otherwise as usual."""
+    """Schedule the next poll: soon while stored callbacks are unchecked, otherwise as usual."""
     age = clock.database_now() - (task.submitted_at or task.created_at)
     if task.provider_task_id is None and age < deadlines.hard_deadline() and adoption.pending_receipts(task):
-        # A callback that we answered with 200 is checked before the task is refunded.
+        # A callback that got 200 must be checked before the task is refunded.
         _set_due(task, clock.database_now() + timedelta(seconds=randomness.jitter(5)))
     elif task.provider_task_id is None:
         _await_callback(task)
@@ -184,28 +184,31 @@ def _poll_later(task: VideoTask) -> None:
         _schedule_next_poll(task)
 
 
-def _handle_odd_answer(task: VideoTask, what: str, *, give_up_as: str, say: str, words: str = "") -> None:
-    """Handle an answer without a verdict: alert and poll again; a success that names no file for long is given up."""
+def _handle_unclear_report(task: VideoTask, problem: str, *, give_up_as: str, say: str, provider_text: str = "") -> None:
+    """Handle a report without a usable verdict: alert and poll again.
+
+    With a failure code in `give_up_as`, the task is given up after MISSING_FILE_TIMEOUT.
+    """
     since = task.trouble_since or clock.database_now()
-    _mark_trouble(task, since)
-    task_alerts.raise_alert(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": words})
+    _set_trouble_since(task, since)
+    task_alerts.raise_alert(task, alerts.Kind.ODD_ANSWER, facts={"say": [say], "words": provider_text})
     if (
         give_up_as
         and clock.database_now() - since >= deadlines.MISSING_FILE_TIMEOUT
         and task.status == Status.GENERATING
     ):
-        lifecycle.give_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=what)
+        lifecycle.give_up(task_id=task.pk, from_=Status.GENERATING, code=give_up_as, detail=problem)
         return
     _schedule_next_poll(task)
 
 
-def _mark_trouble(task: VideoTask, since: datetime) -> None:
+def _set_trouble_since(task: VideoTask, since: datetime) -> None:
     VideoTask.objects.filter(pk=task.pk, trouble_since=None).update(trouble_since=since)
     task.trouble_since = since
 
 
-def _stop_watching(task: VideoTask) -> None:
-    # A task with a verdict keeps its time at the provider, which was counted.
+def _stop_polling(task: VideoTask) -> None:
+    # A task with a verdict keeps its provider time, because it has been counted.
     VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None, settled_by="").update(
         provider_done_at=clock.database_now()
     )
@@ -213,14 +216,14 @@ def _stop_watching(task: VideoTask) -> None:
 
 
 def _set_due(task: VideoTask, at: datetime) -> None:
-    # A callback may have made it due already: never set a later time then.
+    # If a callback has made the task due meanwhile, do not postpone it.
     VideoTask.objects.filter(pk=task.pk, status=task.status).filter(Q(due_at__gt=clock.database_now())).update(
         due_at=at
     )
 
 
 def _verdict_source(task: VideoTask) -> str:
-    """How the verdict came: after a callback, by a poll alone, or as a repair of a lost or refunded task."""
+    """What led to the verdict: "callback", "poll" or, for an adopted or refunded task, "repair"."""
     if task.status == Status.FAILED or task.events.filter(kind=TaskEvent.Kind.ADOPTED).exists():
         return "repair"
     return "callback" if _has_callback(task) else "poll"
@@ -233,7 +236,7 @@ def _has_callback(task: VideoTask) -> bool:
 
 
 def _callbacks_are_rare() -> bool:
-    """Whether more than a fifth of the last ten verdicts came without a callback: then we poll more often."""
+    """Whether more than a fifth of the last ten verdicts came without a callback; tasks are then polled more often."""
     sources = list(
         VideoTask.objects.exclude(settled_by="").order_by("-created_at").values_list("settled_by", flat=True)[:10]
     )

@@ -1,4 +1,4 @@
-"""Compares the provider's public prices with our list: what differs, what that does to margins, and adopting them."""
+"""Compares the provider's public price feed with our price list, shows the effect on margins, and adopts prices."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ FEED = PriceProposal.Source.FEED
 
 @dataclass(frozen=True, kw_only=True)
 class PriceComparison:
-    """One item of our list, of the feed, or of both. Prices in provider credits, but `user_price` in user credits."""
+    """One item of our list, of the feed, or of both. `user_price` is in user credits, the others in provider credits."""
 
     item: Item
     list_price: Decimal | None
@@ -28,7 +28,7 @@ class PriceComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether we sell it and the feed has another cost."""
+        """Whether both list the item, at different prices."""
         return self.list_price is not None and self.feed_price is not None and self.list_price != self.feed_price
 
     @property
@@ -42,10 +42,12 @@ class PriceComparison:
 
     @property
     def before(self) -> Margin | None:
+        """The margin at our list's price."""
         return None if self.list_price is None or self.user_price is None else Margin(self.user_price, self.list_price)
 
     @property
     def after(self) -> Margin | None:
+        """The margin at the feed's price."""
         return None if self.feed_price is None or self.user_price is None else Margin(self.user_price, self.feed_price)
 
 
@@ -59,15 +61,15 @@ def feed_url() -> str:
 
 
 def compare() -> list[PriceComparison]:
-    """Read the feed and compare it with the prices in force. Raises ProviderError when it cannot be read."""
+    """Read the feed and compare it with the prices in force. Raises ProviderError if the feed cannot be read."""
     feed = {Item(*item): price for item, price in read_prices(feed_url()).items()}
     return compare_with(feed)
 
 
 def compare_with(feed: dict[Item, FeedPrice]) -> list[PriceComparison]:
-    """Compare every item of our list and of the feed; ours come first, in the order of the price list."""
-    ours = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.list_current_quotes()}
-    lines = [
+    """Compare every item of our list and of the feed; those of our list come first, in its order."""
+    listed = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.list_current_quotes()}
+    comparisons = [
         PriceComparison(
             item=item,
             list_price=quote.provider_credits,
@@ -75,10 +77,10 @@ def compare_with(feed: dict[Item, FeedPrice]) -> list[PriceComparison]:
             user_price=quote.user_credits,
             notes=feed[item].notes if item in feed else ("not in the feed",),
         )
-        for item, quote in ours.items()
+        for item, quote in listed.items()
     ]
-    unsold = sorted(item for item in feed if item not in ours)
-    lines += [
+    unsold = sorted(item for item in feed if item not in listed)
+    comparisons += [
         PriceComparison(
             item=item,
             list_price=None,
@@ -88,40 +90,40 @@ def compare_with(feed: dict[Item, FeedPrice]) -> list[PriceComparison]:
         )
         for item in unsold
     ]
-    return lines
+    return comparisons
 
 
-def propose(lines: Iterable[PriceComparison]) -> int:
+def propose(comparisons: Iterable[PriceComparison]) -> int:
     """Propose differences to the operators and withdraw outdated proposals; returns how many are open."""
     open_proposals = 0
-    for line in lines:
-        if line.list_price is None or line.feed_price is None:
+    for comparison in comparisons:
+        if comparison.list_price is None or comparison.feed_price is None:
             continue
-        if not line.differs:
-            provider_price_changes.withdraw_proposals(item=line.item, source=FEED)
-        elif not line.is_implausible:
+        if not comparison.differs:
+            provider_price_changes.withdraw_proposals(item=comparison.item, source=FEED)
+        elif not comparison.is_implausible:
             proposal = provider_price_changes.propose_price(
-                item=line.item, listed=line.list_price, seen=line.feed_price, source=FEED
+                item=comparison.item, listed=comparison.list_price, seen=comparison.feed_price, source=FEED
             )
             open_proposals += proposal is not None
     return open_proposals
 
 
-def apply(lines: Iterable[PriceComparison], *, force: bool = False) -> tuple[list[Price], list[PriceComparison]]:
-    """Adopt the feed's prices from now on; users pay as before. Returns the new prices and what was refused.
+def apply(comparisons: Iterable[PriceComparison], *, force: bool = False) -> tuple[list[Price], list[PriceComparison]]:
+    """Adopt the feed's prices from now on; users pay as before. Returns the new prices and the comparisons refused.
 
-    A price that looks like a mistake is refused unless forced; one of zero or less always.
+    An implausible price is refused unless `force` is set; a price of zero or less is always refused.
     """
     adopted, refused = [], []
-    for line in lines:
-        if not line.differs or line.feed_price is None or line.user_price is None:
+    for comparison in comparisons:
+        if not comparison.differs or comparison.feed_price is None or comparison.user_price is None:
             continue
-        if line.feed_price <= 0 or (line.is_implausible and not force):
-            refused.append(replace(line, notes=(*line.notes, "refused")))
+        if comparison.feed_price <= 0 or (comparison.is_implausible and not force):
+            refused.append(replace(comparison, notes=(*comparison.notes, "refused")))
         else:
             adopted.append(
                 provider_price_changes.set_price(
-                    item=line.item, provider_credits=line.feed_price, user_credits=line.user_price
+                    item=comparison.item, provider_credits=comparison.feed_price, user_credits=comparison.user_price
                 )
             )
     margins.update_margin_alerts()

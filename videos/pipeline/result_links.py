@@ -1,4 +1,4 @@
-"""Finds other URLs for a result whose own does not open: by free calls, outside any transaction."""
+"""Finds another URL for a result whose URL no longer works, by free calls. Call it outside transactions."""
 
 import logging
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def request_fresh_url(file: VideoFile) -> str:
-    """A link that works for 20 minutes, even when the plain URL no longer does; "" when the provider gives none."""
+    """A link that works for 20 minutes, even if the result's URL does not; "" if the provider returns none."""
     try:
         client = _client(file)
         return client.fresh_url(file.source_url) if client else ""
@@ -22,7 +22,7 @@ def request_fresh_url(file: VideoFile) -> str:
 
 
 def find_new_url(file: VideoFile) -> str:
-    """The result's URL by record-info, if it differs from the one we know; else ""."""
+    """The result's URL as the provider reports it now, if it differs from the one stored; else ""."""
     try:
         client = _client(file)
         urls = client.report(file.task.provider_task_id or "").result_urls if client else ()

@@ -1,7 +1,7 @@
-"""Checks that a file is a video that browsers play to its end, of about the length ordered. Knows no Django.
+"""Checks that a file is a complete video that browsers can play, of about the duration ordered. Does not use Django.
 
-The bytes are untrusted. They are opened as MP4 and as nothing else, from a file and never from an address (a playlist
-posing as MP4 would make the decoder fetch), and only with codecs that browsers also decode.
+The bytes are untrusted. They are opened only as MP4, only from a file (a playlist disguised as MP4 would make the decoder
+fetch URLs), and only with codecs that browsers also support.
 """
 
 import io
@@ -20,37 +20,37 @@ from PIL import Image
 
 CODECS = frozenset({"h264", "hevc", "av1", "vp9"})
 MAX_PIXELS = 7680 * 4320
-# A model rounds the duration, but does not halve or double it: beyond this the file is another video.
+# Models round the duration but do not halve or double it: outside this range the file is a different video.
 MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.5, 2.0
-# The last frame may start this long before the end: it is shown longer, or the sound outlasts the picture.
+# The last frame may start this long before the end, e.g. because the sound is longer than the picture.
 END_TOLERANCE_S = 0.75
 
 POSTER_POSITION = 1 / 3
 POSTER_MAX_SIDE = 1280
-# The first that fits the limit is used, else the last.
+# The first quality whose file is at most POSTER_MAX_BYTES is used, else the last.
 POSTER_QUALITIES = (80, 65, 50)
 POSTER_MAX_BYTES = 150_000
 POSTER_MIME_TYPE = "image/webp"
 
 
 class InvalidVideo(Exception):
-    """The file is not the video that was ordered; the text is a short phrase of ours."""
+    """The file is not the video that was ordered; the text is a short reason for operators."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class VideoFacts:
-    """Facts read from the file and checked by decoding it."""
+    """Properties of a video, read from the file and checked by decoding it."""
 
     duration_s: float
     width: int
     height: int
     frame_rate: float
     video_codec: str
-    audio_codec: str  # "" without sound
+    audio_codec: str  # empty if there is no sound
 
 
 def probe(path: Path, *, ordered_s: float) -> VideoFacts:
-    """Open, measure, and decode the first frame and the last second. Raises InvalidVideo."""
+    """Check the file by decoding its first and last frames; returns its properties. Raises InvalidVideo."""
     with path.open("rb") as content:
         _check_boxes(content)
     with open_video(path) as (container, video):
@@ -73,7 +73,7 @@ def probe(path: Path, *, ordered_s: float) -> VideoFacts:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its video stream, if they are safe to decode. Raises InvalidVideo, also when the block decodes."""
+    """Open a container and its video stream, if safe to decode. Errors of decoding in the block also become InvalidVideo."""
     try:
         with path.open("rb") as content, av.open(content, "r", format="mov", metadata_errors="ignore") as container:
             if not container.streams.video:
@@ -90,7 +90,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _codec_name(stream: VideoStream | AudioStream) -> str:
-    # PyAV types it as always set, but it is None for an unknown codec.
+    # PyAV declares it as always set, but it is None for an unknown codec.
     context: CodecContext | None = stream.codec_context
     return context.name[:20] if context is not None else "unknown"
 
@@ -104,7 +104,7 @@ def _read_duration_s(container: InputContainer, video: VideoStream) -> float:
 
 
 def _check_end(container: InputContainer, video: VideoStream, duration_s: float) -> None:
-    """Check that the last frames are there: a truncated file opens and still states its full duration."""
+    """Check that the last frames exist: a truncated file can be opened and still states its full duration."""
     container.seek(int(max(duration_s - END_TOLERANCE_S, 0) * av.time_base))
     last_s = max((frame.time for frame in container.decode(video) if frame.time is not None), default=-1.0)
     if last_s < duration_s - END_TOLERANCE_S:
@@ -112,40 +112,40 @@ def _check_end(container: InputContainer, video: VideoStream, duration_s: float)
 
 
 def _check_boxes(content: BinaryIO) -> None:
-    """Check the outermost MP4 boxes: one whose length leads past the end of the file was truncated."""
+    """Check the top-level MP4 boxes: if one extends past the end of the file, the file was truncated."""
     size = content.seek(0, 2)
-    at, seen = 0, set[bytes]()
-    while at + 8 <= size and not {b"moov", b"mdat"} <= seen:
-        content.seek(at)
+    offset, kinds = 0, set[bytes]()
+    while offset + 8 <= size and not {b"moov", b"mdat"} <= kinds:
+        content.seek(offset)
         head = content.read(16)
         length, kind = int.from_bytes(head[:4], "big"), head[4:8]
-        if at == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"skip", b"mdat"):
+        if offset == 0 and kind not in (b"ftyp", b"moov", b"free", b"wide", b"skip", b"mdat"):
             raise InvalidVideo("not an MP4 file" if size else "no bytes")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
         elif length == 0:  # up to the end of the file
-            length = size - at
-        if length < 8 or at + length > size:
+            length = size - offset
+        if length < 8 or offset + length > size:
             raise InvalidVideo("cut short")
-        seen.add(kind)
-        at += length
-    if not {b"moov", b"mdat"} <= seen:
+        kinds.add(kind)
+        offset += length
+    if not {b"moov", b"mdat"} <= kinds:
         raise InvalidVideo("no video in it" if size else "no bytes")
 
 
 def draw_poster(path: Path, *, duration_s: float) -> bytes:
     """The poster of a probed video, as WebP. Raises InvalidVideo."""
-    wanted_s = duration_s * POSTER_POSITION
+    position_s = duration_s * POSTER_POSITION
     with open_video(path) as (container, video):
-        container.seek(int(wanted_s * av.time_base))
-        frame = next((frame for frame in container.decode(video) if (frame.time or 0) >= wanted_s), None)
+        container.seek(int(position_s * av.time_base))
+        frame = next((frame for frame in container.decode(video) if (frame.time or 0) >= position_s), None)
         if frame is None:
             raise InvalidVideo("no frame in the middle")
         image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
     image.thumbnail((POSTER_MAX_SIDE, POSTER_MAX_SIDE))
     for quality in POSTER_QUALITIES:
-        drawn = io.BytesIO()
-        image.save(drawn, "WEBP", quality=quality, method=4)
-        if drawn.tell() <= POSTER_MAX_BYTES:
+        output = io.BytesIO()
+        image.save(output, "WEBP", quality=quality, method=4)
+        if output.tell() <= POSTER_MAX_BYTES:
             break
-    return drawn.getvalue()
+    return output.getvalue()

@@ -1,4 +1,7 @@
-"""Deletes stored files: those of a deleted task at once, and what a crash left behind later. Knows no money and no status."""
+"""Deletes stored files: those of a deleted task immediately, files left behind by a crash in a regular sweep.
+
+It never changes credits or the status of a task.
+"""
 
 import logging
 from collections.abc import Iterator
@@ -18,15 +21,15 @@ log = logging.getLogger(__name__)
 State = VideoFile.State
 
 KEEP_FOR = timedelta(hours=24)
-# A sweep that reaches this bound leaves the rest to the next day's, which begins in another folder.
+# A sweep checks at most this many objects. The next day's sweep begins in another folder, so it reaches the rest.
 MAX_OBJECTS_PER_SWEEP = 20_000
 BATCH_SIZE = 500
 
 
 def delete_files(task: VideoTask) -> int:
-    """Mark this task's files as deleted, and remove the objects once the surrounding transaction has committed.
+    """Mark this task's files as deleted; returns how many. Their objects are removed after the transaction has committed.
 
-    A download that is running finds its fence changed and cleans up after itself. Returns how many files there were.
+    A running download notices that the `fence` number of its row has changed, and removes what it wrote.
     """
     files = VideoFile.objects.filter(task=task).exclude(state=State.DELETED)
     file_ids = list(files.values_list("pk", flat=True))
@@ -38,24 +41,24 @@ def delete_files(task: VideoTask) -> int:
 
 
 def sweep_files(now: datetime) -> int:
-    """Remove partial downloads that are a day old or no longer needed, and objects without a row. Returns how many."""
+    """Remove old or unneeded partial downloads, objects of deleted files, and objects without a row; returns how many."""
     removed = _remove(VideoFile.objects.filter(state=State.DELETED).exclude(name="", poster_name=""))
     try:
         return removed + _sweep_incoming(now) + _sweep_storage(now)
-    except media_store.StorageError as problem:
-        log.warning("the sweep of files ended early: %s", problem)
+    except media_store.StorageError as error:
+        log.warning("the sweep of files ended early: %s", error)
         return removed
 
 
 def _remove(files: QuerySet[VideoFile]) -> int:
-    """Delete the objects of deleted files, then clear their names; a name whose object remains is kept for the sweep."""
+    """Delete the objects of deleted files and clear their names; if an object cannot be deleted, the sweep tries again."""
     removed = 0
     for file in files.filter(state=State.DELETED)[:BATCH_SIZE]:
         try:
             media_store.delete(file.name)
             media_store.delete(file.poster_name)
-        except media_store.StorageError as problem:
-            log.warning("%s stays until the sweep: %s", file, problem)
+        except media_store.StorageError as error:
+            log.warning("%s stays until the sweep: %s", file, error)
             continue
         removed += VideoFile.objects.filter(pk=file.pk, state=State.DELETED).update(name="", poster_name="")
     return removed
@@ -63,13 +66,13 @@ def _remove(files: QuerySet[VideoFile]) -> int:
 
 def _sweep_incoming(now: datetime) -> int:
     removed = 0
-    with media_store.storage_errors("sweeping arrived files"):
+    with media_store.storage_errors("removing old downloads"):
         for path, key in partial_downloads.list_all():
             try:
                 is_old = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > KEEP_FOR
             except FileNotFoundError:
                 continue
-            # A recent file of a finished task is a leftover too; any other may belong to a running download.
+            # A recent file may belong to a running download, unless its VideoFile is no longer pending.
             if is_old or (key is not None and not _is_pending(*key)):
                 path.unlink(missing_ok=True)
                 removed += 1
@@ -81,7 +84,7 @@ def _is_pending(task_id: UUID, index: int) -> bool:
 
 
 def list_strays(now: datetime, *, older_than: timedelta = KEEP_FOR) -> Iterator[str]:
-    """Stored objects that no row names and that are too old to be just arriving; checks MAX_OBJECTS_PER_SWEEP objects."""
+    """Stored objects that no row names and that are older than `older_than`; checks at most MAX_OBJECTS_PER_SWEEP."""
     names = _list_names(now)
     for _ in range(MAX_OBJECTS_PER_SWEEP // BATCH_SIZE):
         batch = [name for _, name in zip(range(BATCH_SIZE), names, strict=False)]
@@ -103,7 +106,7 @@ def _sweep_storage(now: datetime) -> int:
 
 
 def _list_names(now: datetime) -> Iterator[str]:
-    """Every stored name by folder, each day starting with another folder so that bounded sweeps reach them all."""
+    """Every stored name, folder by folder; the first folder changes every day, so that limited sweeps reach them all."""
     folders = [
         f"{folder}/{year}/{month}"
         for folder in media_store.FOLDERS
@@ -117,7 +120,7 @@ def _list_names(now: datetime) -> Iterator[str]:
 
 
 def _list_folder(folder: str) -> tuple[list[str], list[str]]:
-    """(folders, files), sorted; both empty when the folder does not exist."""
+    """The (folders, files) in a folder, sorted; both empty if it does not exist."""
     with media_store.storage_errors("listing the storage"):
         try:
             folders, files = default_storage.listdir(folder)

@@ -1,4 +1,4 @@
-"""Re-encodes an untrusted upload: JPEG, PNG or WebP in, JPEG or PNG without metadata out. Knows no rows."""
+"""Re-encodes an untrusted JPEG, PNG or WebP upload as a JPEG or PNG without metadata. Does not use the database."""
 
 import io
 import struct
@@ -31,7 +31,7 @@ MESSAGES: Mapping[str, str | Promise] = {
 
 
 class ImageRefused(Exception):
-    """The upload is not kept. `code` is stable; `str()` tells the person what to change."""
+    """The upload is refused. `code` is a key of MESSAGES; `str()` is the message for the user."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -56,14 +56,14 @@ class EncodedImage:
 
 
 def reencode(upload: "UploadedFile[bytes]") -> EncodedImage:
-    """Decode and encode again: upright, at most 4096 pixels a side, no metadata, no hidden bytes. Raises ImageRefused."""
+    """Decode an image and encode it again: upright, at most 4096 pixels per side, no other data. Raises ImageRefused."""
     content = _read(upload)
     _check_size(content)
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-            opened.verify()  # checksums; leaves the image unusable, so it is opened again
+            opened.verify()  # checks checksums and makes the image unusable, so it is opened again
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:  # a second header may have said so
+            if opened.width * opened.height > MAX_PIXELS:  # a later header may claim another size
                 raise ImageRefused("too_many_pixels")
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
             image = _to_eight_bits(ImageOps.exif_transpose(opened))
@@ -82,7 +82,7 @@ def reencode(upload: "UploadedFile[bytes]") -> EncodedImage:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey down, which a plain conversion would clip to white."""
+    """Scale 16-bit grey values down; a plain conversion would turn most of them white."""
     if image.mode.startswith("I"):
         return image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
     return image
@@ -101,7 +101,7 @@ def _read(upload: "UploadedFile[bytes]") -> bytes:
 
 
 def _check_size(content: bytes) -> None:
-    """Check the claimed size before a decoder allocates memory for it: a tiny file may claim billions of pixels."""
+    """Check the size in the header before a decoder allocates memory: a tiny file may claim billions of pixels."""
     try:
         width, height = _claimed_size(content)
     except (struct.error, IndexError, ValueError) as error:
@@ -132,37 +132,37 @@ def _webp_size(content: bytes) -> tuple[int, int]:
     if kind == b"VP8 ":
         width, height = struct.unpack("<HH", content[26:30])
         return width & 0x3FFF, height & 0x3FFF
-    raise ValueError("no such WebP")
+    raise ValueError("unknown kind of WebP")
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
-    """The first frame header, past the segments before it."""
-    at = 2
+    """Width and height from the first frame header, which follows other segments."""
+    offset = 2
     while True:
-        while content[at] == 0xFF and content[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        if content[at] != 0xFF:
-            raise ValueError("no marker where one must be")
-        marker = content[at + 1]
+        while content[offset] == 0xFF and content[offset + 1] == 0xFF:  # fill bytes
+            offset += 1
+        if content[offset] != 0xFF:
+            raise ValueError("a marker is missing")
+        marker = content[offset + 1]
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", content[at + 5 : at + 9])
+            height, width = struct.unpack(">HH", content[offset + 5 : offset + 9])
             return width, height
-        (length,) = struct.unpack(">H", content[at + 2 : at + 4])
-        at += 2 + length
+        (length,) = struct.unpack(">H", content[offset + 2 : offset + 4])
+        offset += 2 + length
 
 
 def _encode(image: Image.Image, *, has_alpha: bool) -> EncodedImage:
-    out = io.BytesIO()
-    # Copy the pixels alone: some encoders repeat metadata that the decoder found.
-    bare = Image.new(image.mode, image.size)
-    bare.paste(image)
+    output = io.BytesIO()
+    # Copy only the pixels: some encoders write metadata that the decoder read.
+    copy = Image.new(image.mode, image.size)
+    copy.paste(image)
     if has_alpha:
-        bare.save(out, "PNG", optimize=False)
+        copy.save(output, "PNG", optimize=False)
     else:
-        bare.save(out, "JPEG", quality=JPEG_QUALITY)
+        copy.save(output, "JPEG", quality=JPEG_QUALITY)
     return EncodedImage(
-        content=out.getvalue(),
+        content=output.getvalue(),
         mime_type="image/png" if has_alpha else "image/jpeg",
-        width=bare.width,
-        height=bare.height,
+        width=copy.width,
+        height=copy.height,
     )

@@ -1,6 +1,7 @@
-"""Objects in the media storage, a local folder or S3: they appear whole or not at all, under names nobody can guess.
+"""Stores objects (video, poster and image files) in a local folder or in S3, under names that cannot be guessed.
 
-Knows no rows. Every error of disk or bucket becomes a StorageError: our fault, never the provider's.
+An object is never visible before it is complete. Every error of the disk or the bucket becomes a StorageError, so that it
+is not mistaken for a failure of the provider. Does not use the database.
 """
 
 import errno
@@ -27,16 +28,16 @@ _BLOCK_BYTES = 1 << 20
 
 
 class StorageError(Exception):
-    """The disk is full, a folder cannot be written, or the bucket does not answer; the text is for operators."""
+    """The disk is full, a folder cannot be written, or the bucket does not respond; the text is for operators."""
 
     @property
     def facts(self) -> dict[str, object]:
-        """Facts for the alert's message; empty where the system's own text says it all."""
+        """Facts from which the alert's message is built; empty if the alert shows the text of the exception instead."""
         return {}
 
 
 class DiskFull(StorageError):
-    """Less than the reserve is free."""
+    """Less than the DISK_RESERVE_MB setting is free."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -45,7 +46,7 @@ class DiskFull(StorageError):
 
 @contextmanager
 def storage_errors(action: str) -> Iterator[None]:
-    """Turn what a disk or a bucket may raise within the block into a StorageError about this action."""
+    """Turn errors of the disk or the bucket in the block into a StorageError; `action` says what was being done."""
     try:
         yield
     except (OSError, Boto3Error, BotoCoreError, ClientError) as error:
@@ -58,7 +59,7 @@ def new_name(folder: str, suffix: str) -> str:
 
 
 def local_path(name: str) -> Path | None:
-    """Where the object lies on this machine's disk, or None when the storage is elsewhere."""
+    """The path of the object on the local disk, or None if objects are stored in S3."""
     try:
         return Path(default_storage.path(name))
     except NotImplementedError:
@@ -66,18 +67,18 @@ def local_path(name: str) -> Path | None:
 
 
 def disk_full_facts() -> dict[str, object]:
-    """Facts for the alert about a disk with less than the reserve free."""
+    """Facts for the alert about too little free space on the disk."""
     return {"say": ["no_room"], "reserve_mb": settings.DISK_RESERVE_MB}
 
 
 def has_free_space() -> bool:
     """Whether more than the reserve is free where downloads are written and, on a local disk, where media is kept."""
     reserve = settings.DISK_RESERVE_MB << 20
-    places = {_nearest_existing(settings.INCOMING_ROOT)}
+    folders = {_nearest_existing(settings.INCOMING_ROOT)}
     if (media := local_path("")) is not None:
-        places.add(_nearest_existing(media))
+        folders.add(_nearest_existing(media))
     try:
-        return all(shutil.disk_usage(place).free > reserve for place in places)
+        return all(shutil.disk_usage(folder).free > reserve for folder in folders)
     except OSError:
         return False
 
@@ -100,7 +101,7 @@ def store_file(path: Path, name: str, *, mime_type: str) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
-            _move_across(path, target)
+            _move_from_other_disk(path, target)
         _sync_to_disk(target.parent)
 
 
@@ -162,16 +163,16 @@ def _digest(content: "BinaryIO | File[bytes]") -> str:
 
 def _upload(content: BinaryIO, name: str, *, mime_type: str) -> None:
     wrapped = File(content, name=name)
-    wrapped.content_type = mime_type  # type: ignore[attr-defined]  # what the bucket will serve it as
+    wrapped.content_type = mime_type  # type: ignore[attr-defined]  # the Content-Type of the bucket
     stored_name = default_storage.save(name, wrapped)
     if stored_name != name:
-        # The random name was taken by our own earlier upload of the same attempt.
+        # The name is random, so only an earlier upload by the same attempt can have used it.
         default_storage.delete(stored_name)
         raise OSError(errno.EEXIST, "the name is taken")
 
 
-def _move_across(path: Path, target: Path) -> None:
-    """Move from another disk: copied beside the target first, so that the target appears whole."""
+def _move_from_other_disk(path: Path, target: Path) -> None:
+    """Move a file from another disk: first a temporary copy in the target folder, so that the target appears complete."""
     temporary = target.with_name(f".{target.name}.tmp")
     try:
         shutil.copyfile(path, temporary)
@@ -184,7 +185,7 @@ def _move_across(path: Path, target: Path) -> None:
 
 
 def _sync_to_disk(path: Path) -> None:
-    """Flush to the disk, so that after a power cut no name leads to a file that was not written."""
+    """Flush to the disk, so that after a power cut no name points to an incomplete file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -193,8 +194,8 @@ def _sync_to_disk(path: Path) -> None:
 
 
 def _nearest_existing(path: Path) -> Path:
-    """The path or its nearest ancestor that exists: a folder not yet made is on its parent's disk."""
-    return next((place for place in (path, *path.parents) if place.exists()), Path("/"))
+    """The path or its nearest existing ancestor: a folder that does not exist yet will be on its parent's disk."""
+    return next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
 
 
 def _describe(error: Exception) -> str:

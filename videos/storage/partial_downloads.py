@@ -1,7 +1,7 @@
-"""Files that are being downloaded: one per attempt, named after task, index and fence, and what is needed to resume it.
+"""Partial downloads: one `.part` file per attempt, named after the task, the index of the result and the claim's `fence`.
 
-A note (`….part.json`) is written only when an attempt has closed its file. So a file with a note may be taken over; one
-without may still be written to by a suspended process, and is never resumed.
+When an attempt ends it writes a note (`….part.json`) with what is needed to resume it. A file without a note is never
+resumed, because a suspended process may still write to it.
 """
 
 import json
@@ -22,40 +22,43 @@ _NAME = re.compile(
 
 @dataclass(frozen=True)
 class PartialFile:
-    """How many bytes of a file are there already, and the validator that the provider's file must still have to resume."""
+    """How many bytes have arrived, and the ETag that the provider's file must still have to resume the download."""
 
     bytes: int = 0
     etag: str = ""
 
 
 def path_of(file: VideoFile) -> Path:
-    """Where this attempt writes its bytes."""
+    """The path to which this attempt writes."""
     return Path(settings.INCOMING_ROOT) / f"{file.task_id}.{file.index}.{file.fence}.part"
 
 
 def open_file(file: VideoFile) -> PartialFile:
-    """Create this attempt's file, from an earlier attempt's bytes if they may be taken over. Raises OSError."""
-    own_path = path_of(file)
-    own_path.parent.mkdir(parents=True, exist_ok=True)
+    """Create this attempt's file; it starts with the bytes of an earlier attempt that can be resumed. Raises OSError.
+
+    Returns what was taken over. Files of other earlier attempts are removed.
+    """
+    target = path_of(file)
+    target.parent.mkdir(parents=True, exist_ok=True)
     resumed = PartialFile()
-    earlier = sorted(own_path.parent.glob(f"{file.task_id}.{file.index}.*.part"), key=_fence, reverse=True)
+    earlier = sorted(target.parent.glob(f"{file.task_id}.{file.index}.*.part"), key=_fence, reverse=True)
     for path in earlier:
         part = _read_note(path)
-        _note_of(path).unlink(missing_ok=True)
+        _note_path(path).unlink(missing_ok=True)
         if part.etag and not resumed.etag and path.stat().st_size >= part.bytes > 0:
-            path.replace(own_path)
+            path.replace(target)
             resumed = part
         else:
             path.unlink(missing_ok=True)
-    own_path.touch()
+    target.touch()
     return resumed
 
 
 def close(file: VideoFile, *, part: PartialFile) -> None:
-    """End the attempt and note what the next may resume; without anything to resume the file is removed. Raises OSError."""
+    """Write the note for the next attempt, or remove the file if nothing can be resumed. Raises OSError."""
     path = path_of(file)
     if part.bytes and part.etag:
-        _note_of(path).write_text(json.dumps({"bytes": part.bytes, "etag": part.etag}), encoding="utf-8")
+        _note_path(path).write_text(json.dumps({"bytes": part.bytes, "etag": part.etag}), encoding="utf-8")
     else:
         discard(file)
 
@@ -63,11 +66,11 @@ def close(file: VideoFile, *, part: PartialFile) -> None:
 def discard(file: VideoFile) -> None:
     """Remove this attempt's file. Raises OSError."""
     path_of(file).unlink(missing_ok=True)
-    _note_of(path_of(file)).unlink(missing_ok=True)
+    _note_path(path_of(file)).unlink(missing_ok=True)
 
 
 def list_all() -> Iterator[tuple[Path, tuple[UUID, int] | None]]:
-    """Every file here, with the (task id, index) in its name, if there is one."""
+    """Every file in the folder, with the (task id, index) in its name, or None for other names."""
     folder = Path(settings.INCOMING_ROOT)
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _NAME.fullmatch(path.name)
@@ -79,13 +82,13 @@ def _fence(path: Path) -> int:
     return int(match["fence"]) if match else -1
 
 
-def _note_of(path: Path) -> Path:
+def _note_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
 def _read_note(path: Path) -> PartialFile:
     try:
-        note = json.loads(_note_of(path).read_text(encoding="utf-8"))
+        note = json.loads(_note_path(path).read_text(encoding="utf-8"))
         return PartialFile(bytes=int(note["bytes"]), etag=str(note["etag"]))
     except (OSError, ValueError, KeyError, TypeError):
         return PartialFile()

@@ -1,4 +1,4 @@
-"""Serves a stored object to a person who may see it: from our disk, through nginx, or by a short-lived S3 link."""
+"""Serves a stored object: from the local disk, through nginx, or by a short-lived S3 link. The caller checks permissions."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from videos.storage import media_store
 LINK_S = 600
 _BLOCK_BYTES = 256 * 1024
 
-# The bytes may hold anything: a browser shows them as the given type or not at all, runs nothing and embeds nothing.
+# The content is untrusted: the browser must use the given type, run no scripts and not let other sites embed it.
 _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -28,7 +28,7 @@ _SECURITY_HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """An object to be served. `tag` changes with its bytes; `max_age_s` is for the browser's private cache alone."""
+    """An object to be served. `tag` identifies its content; `max_age_s` applies to the browser's private cache only."""
 
     name: str
     mime_type: str
@@ -43,16 +43,16 @@ class StoredObject:
 
 
 class _LinkingStorage(Protocol):
-    """What a remote storage offers: django-storages' S3."""
+    """The signature of `url` in the S3 storage of django-storages."""
 
     def url(self, name: str, parameters: dict[str, Any], expire: int, http_method: str | None) -> str: ...
 
 
 def serve(request: HttpRequest, stored: StoredObject) -> HttpResponseBase:
-    """The response to GET or HEAD. Raises OSError when the object cannot be read from our disk."""
+    """The response to GET or HEAD. Raises OSError if the object cannot be read from the local disk."""
     path = media_store.local_path(stored.name)
     if path is None:
-        return _redirect_to_bucket(request, stored, default_storage)  # type: ignore[arg-type]  # only a local storage has no such links
+        return _redirect_to_bucket(request, stored, default_storage)  # type: ignore[arg-type]  # a storage without local paths is S3
     if settings.X_ACCEL_PREFIX:
         response: HttpResponseBase = HttpResponse(
             headers={"X-Accel-Redirect": settings.X_ACCEL_PREFIX.rstrip("/") + "/" + quote(stored.name)}
@@ -62,7 +62,7 @@ def serve(request: HttpRequest, stored: StoredObject) -> HttpResponseBase:
 
 
 def _redirect_to_bucket(request: HttpRequest, stored: StoredObject, storage: _LinkingStorage) -> HttpResponseBase:
-    """Redirect to a link that works for anybody for ten minutes, so it must not be cached."""
+    """Redirect to a signed link. Anyone can use the link for ten minutes, so the redirect must not be cached."""
     url = storage.url(
         stored.name,
         parameters={
@@ -123,11 +123,11 @@ class _Slice:
     def __init__(self, content: BinaryIO, *, first: int, length: int) -> None:
         self._content = content
         self._content.seek(first)
-        self._left = self.length = length
+        self._remaining = self.length = length
 
     def __iter__(self) -> Iterator[bytes]:
-        while self._left and (block := self._content.read(min(self._left, _BLOCK_BYTES))):
-            self._left -= len(block)
+        while self._remaining and (block := self._content.read(min(self._remaining, _BLOCK_BYTES))):
+            self._remaining -= len(block)
             yield block
 
     def close(self) -> None:
@@ -138,12 +138,12 @@ _RANGE = re.compile(r"bytes=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.ASCII | re.IG
 
 
 class RangeNotSatisfiable(Exception):
-    """The requested range lies past the end: 416."""
+    """The requested range begins past the end of the object (status 416)."""
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """Bytes `first` to `last`, both included, of `size`."""
+    """Bytes `first` to `last`, both included, of an object of `size` bytes."""
 
     first: int
     last: int
@@ -159,9 +159,9 @@ class ByteRange:
 
 
 def requested_range(request: HttpRequest, *, size: int, etag: str, last_modified: datetime) -> ByteRange | None:
-    """The range to send; None for the whole file: without a range, with several, malformed or outdated ones.
+    """The range to send. Raises RangeNotSatisfiable.
 
-    Raises RangeNotSatisfiable.
+    None means the whole file: no range was requested, or several, a malformed one, or one of an older version.
     """
     match = _RANGE.fullmatch(request.headers.get("Range", ""))
     if request.method != "GET" or match is None or not _if_range_matches(request, etag, last_modified):
@@ -181,7 +181,7 @@ def requested_range(request: HttpRequest, *, size: int, etag: str, last_modified
 
 
 def _if_range_matches(request: HttpRequest, etag: str, last_modified: datetime) -> bool:
-    """Whether If-Range names this very file. A weak tag proves nothing; a date must match to the second."""
+    """Whether If-Range allows a range: it is absent, or has exactly our ETag or modification time. Weak ETags never match."""
     condition = request.headers.get("If-Range", "").strip()
     if not condition:
         return True

@@ -1,4 +1,4 @@
-"""Source images that users upload: re-encoded, kept private, and uploaded to the provider for a while."""
+"""Source images that users upload: stores them re-encoded, uploads copies to the provider, deletes them when unused."""
 
 import hashlib
 from contextlib import suppress
@@ -17,23 +17,26 @@ from videos.providers.base import Provider
 from videos.storage import image_reencoding, media_store
 from videos.storage.image_reencoding import ImageRefused
 
-# Images in no order: more than a user needs at once, too few to fill a disk.
+# Maximum number of images per user that no order uses, so that nobody can fill the disk.
 MAX_UNUSED = 100
 KEEP_UNUSED_FOR = timedelta(days=7)
-# The vendor's pages say 24 hours or 3 days.
+# The provider's documentation says both 24 hours and 3 days.
 PROVIDER_KEEPS_FOR = timedelta(hours=24)
-# An order may wait in the provider's own queue before its images are fetched.
+# An image must stay available this long, because the provider may queue an order before it fetches the images.
 MIN_REMAINING = timedelta(hours=2)
 BATCH_SIZE = 500
 
 
 def store(*, user: User, upload: "UploadedFile[bytes]") -> SourceImage:
-    """Re-encode and store a user's image; the same image again returns the row there is. Raises ImageRefused, StorageError."""
+    """Re-encode and store an image; if the user has it already, return the existing row.
+
+    Raises ImageRefused, StorageError.
+    """
     encoded = image_reencoding.reencode(upload)
     digest = hashlib.sha256(encoded.content).hexdigest()
     existing = SourceImage.objects.filter(user=user, sha256=digest).first()
     if existing is not None:
-        # It is wanted again, so the time it is kept unused starts again.
+        # The user uploaded it again, so it is kept for another KEEP_UNUSED_FOR.
         existing.created_at = clock.now()
         existing.save(update_fields=["created_at"])
         return existing
@@ -53,24 +56,24 @@ def store(*, user: User, upload: "UploadedFile[bytes]") -> SourceImage:
 
 
 def are_at_provider(*, task: VideoTask, account_id: int) -> bool:
-    """Whether every image of the order is at this account's upload host, and stays there long enough."""
+    """Whether every image of the order is at the provider, uploaded by this account, for at least MIN_REMAINING."""
     return not any(_is_missing(image, account_id) for image in _images_of(task))
 
 
 def upload_to_provider(*, task: VideoTask, account_id: int, client: Provider) -> None:
-    """Upload the missing images (free, and harmless when repeated). Raises NoAnswer, OutOfCredits, AccessDenied."""
+    """Upload the missing images; free and safe to repeat. Raises NoAnswer, OutOfCredits, AccessDenied."""
     for image in _images_of(task):
         if not _is_missing(image, account_id):
             continue
         try:
             content = media_store.read_bytes(image.name)
-        except (media_store.StorageError, FileNotFoundError) as problem:
-            raise errors.NoAnswer(f"the image cannot be read from our storage: {type(problem).__name__}") from problem
+        except (media_store.StorageError, FileNotFoundError) as error:
+            raise errors.NoAnswer(f"the image cannot be read from our storage: {type(error).__name__}") from error
         suffix = image_reencoding.SUFFIXES[image.mime_type]
-        until = clock.now() + PROVIDER_KEEPS_FOR
+        provider_url_until = clock.now() + PROVIDER_KEEPS_FOR
         url = client.upload(content, file_name=f"{image.pk}{suffix}", mime_type=image.mime_type)
         SourceImage.objects.filter(pk=image.pk).update(
-            provider_url=url, provider_account_id=account_id, provider_url_until=until
+            provider_url=url, provider_account_id=account_id, provider_url_until=provider_url_until
         )
 
 
@@ -80,7 +83,7 @@ def provider_urls(*, task: VideoTask) -> list[str]:
 
 
 def delete_unused(now: datetime) -> int:
-    """Remove images that no order needs any more and nobody uploaded in the last week; returns how many."""
+    """Remove images that no order needs and that were uploaded more than a week ago; returns how many."""
     return _delete_all(_unneeded_images().filter(created_at__lt=now - KEEP_UNUSED_FOR))
 
 
@@ -105,17 +108,17 @@ def _is_missing(image: SourceImage, account_id: int) -> bool:
 
 
 def _unneeded_images(*, ended: bool = False) -> QuerySet[SourceImage]:
-    """Images that no visible order uses or, with `ended`, no unfinished order."""
-    is_over = Q(task__deleted_at__isnull=False)
+    """Images that only deleted orders use, if any. With `ended`, orders that have ended do not count as uses either."""
+    is_unneeded = Q(task__deleted_at__isnull=False)
     if ended:
-        is_over |= Q(task__status__in=VideoTask.FINAL)
-    return SourceImage.objects.filter(~Exists(TaskImage.objects.filter(~is_over, image=OuterRef("pk"))))
+        is_unneeded |= Q(task__status__in=VideoTask.FINAL)
+    return SourceImage.objects.filter(~Exists(TaskImage.objects.filter(~is_unneeded, image=OuterRef("pk"))))
 
 
 def _delete_if_unneeded(images: QuerySet[SourceImage], image: SourceImage) -> bool:
-    """Delete the row and its uses in deleted orders; False when an order has come to need it meanwhile."""
+    """Delete the row of an image and its uses in orders; False if a new order uses it meanwhile or it is already deleted."""
     with transaction.atomic():
-        # Lock first, then check: an order that is just being created holds the row until it names the image.
+        # Lock first, then check: an order that is just being created locks the row until it has recorded the use.
         if not SourceImage.objects.select_for_update().filter(pk=image.pk).first() or not images.filter(pk=image.pk):
             return False
         TaskImage.objects.filter(image=image).delete()
@@ -124,7 +127,7 @@ def _delete_if_unneeded(images: QuerySet[SourceImage], image: SourceImage) -> bo
 
 
 def _delete_all(images: QuerySet[SourceImage]) -> int:
-    """Delete rows first, then objects: the sweep of files finds an object without a row, but not a row without an object."""
+    """Delete images: the row first, then the object, because the sweep finds objects without a row but not the opposite."""
     removed = 0
     for image in list(images.order_by("created_at")[:BATCH_SIZE]):
         if not _delete_if_unneeded(images, image):

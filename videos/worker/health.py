@@ -1,4 +1,4 @@
-"""Checks that the sweep runs: how videos ended lately (for `billing.guard.anomalies`), and whether callbacks arrive."""
+"""Regular checks: unusual spending and failures (by `billing.guard.anomalies`), and whether callbacks arrive."""
 
 from collections import Counter
 from datetime import datetime
@@ -18,7 +18,7 @@ from videos.providers.base import RefusalReason
 
 Status = VideoTask.Status
 
-# Failures caused by the order or an operator: they say nothing about how well the provider works.
+# Failures caused by the order or by an operator, not by the provider.
 UNRELATED_FAILURES = [
     RefusalReason.CONTENT_POLICY,
     RefusalReason.UNSAFE_IMAGE,
@@ -30,7 +30,7 @@ UNRELATED_FAILURES = [
 
 
 def check_recent_outcomes() -> list[WatchTrip]:
-    """End holds that are over, and check spending and failures for anomalies; returns the new trips."""
+    """Delete expired holds and check spending and failures; returns the new stops of the spending monitor."""
     user_holds.delete_expired()
     if not settings.UNUSUAL_WATCH:
         anomalies.end_finished_trips()
@@ -45,7 +45,7 @@ def check_recent_outcomes() -> list[WatchTrip]:
 
 
 def recent_outcomes(since: datetime, *, account_id: int) -> RecentOutcomes:
-    """How the newest videos of this account ended, without failures that are not the provider's."""
+    """How the newest videos of this account ended; leaves out UNRELATED_FAILURES."""
     ended = VideoTask.objects.filter(
         status__in=[Status.READY, Status.FAILED], finished_at__gt=since, account_id=account_id
     ).exclude(failure_code__in=UNRELATED_FAILURES)
@@ -55,16 +55,17 @@ def recent_outcomes(since: datetime, *, account_id: int) -> RecentOutcomes:
 
 KIND = Alert.Kind.CALLBACKS_STOPPED
 
-# How many of the newest verdicts are judged, and how few are too few.
+# How many of the newest verdicts are checked, and how many are needed to check at all.
 SAMPLE_SIZE, MIN_SAMPLE = 40, 20
-# A poll sometimes finds the verdict before the callback. Above the first share callbacks are missing, below the second fine.
+# The share of verdicts found by polls: above the first an alert is raised, at the second or below it is resolved.
+# A poll sometimes finds the verdict before the callback arrives, so the share is never zero.
 MISSING_SHARE, HEALTHY_SHARE = 0.8, 0.5
 # Host names that only a local network resolves.
 PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
 
 
 def check_callbacks() -> None:
-    """Alert when callbacks are missing, and resolve the alert when they arrive again. The sandbox is not checked."""
+    """Raise an alert if callbacks are missing; resolve it if they arrive again. The sandbox account is not checked."""
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
@@ -81,9 +82,9 @@ def check_callbacks() -> None:
         alerts.raise_alert(KIND, facts={"polled": polled, "verdicts": len(sources), **_alert_facts()})
 
 
-def is_private(address: str) -> bool:
-    """Whether a URL's host is on a local network, as far as its name or address tells."""
-    host = urlsplit(address).hostname or ""
+def is_private(url: str) -> bool:
+    """Whether the host of a URL seems to be on a local network, judged by its name or IP address."""
+    host = urlsplit(url).hostname or ""
     try:
         return not ip_address(host).is_global
     except ValueError:
@@ -91,19 +92,19 @@ def is_private(address: str) -> bool:
 
 
 def _verdict_sources(account_id: int) -> list[str]:
-    """Where the newest verdicts came from, if of this account; repairs are left out."""
+    """The sources ("callback" or "poll") of the newest verdicts, limited to this account."""
     settled = VideoTask.objects.filter(settled_by__in=["callback", "poll"]).order_by("-created_at")
     newest = settled.values_list("account_id", "settled_by")[:SAMPLE_SIZE]
-    return [source for owner_id, source in newest if owner_id == account_id]
+    return [source for task_account_id, source in newest if task_account_id == account_id]
 
 
 def _alert_facts() -> dict[str, Any]:
-    """The likely reason, as facts of the alert."""
-    address: str = settings.CALLBACK_BASE_URL
-    if is_private(address):
-        return {"say": ["callbacks_dry", "callbacks_private"], "address": address}
+    """Facts for the alert: the likely reason why callbacks are missing."""
+    url: str = settings.CALLBACK_BASE_URL
+    if is_private(url):
+        return {"say": ["callbacks_dry", "callbacks_private"], "address": url}
     callbacks = CallbackReceipt.objects.filter(task__isnull=False).order_by("-last_at")
-    called_at = callbacks.values_list("last_at", flat=True).first()
-    if called_at is None:
-        return {"say": ["callbacks_dry", "callbacks_never"], "address": address}
-    return {"say": ["callbacks_dry", "callbacks_ended"], "address": address, "called_at": called_at.isoformat()}
+    last_callback_at = callbacks.values_list("last_at", flat=True).first()
+    if last_callback_at is None:
+        return {"say": ["callbacks_dry", "callbacks_never"], "address": url}
+    return {"say": ["callbacks_dry", "callbacks_ended"], "address": url, "called_at": last_callback_at.isoformat()}

@@ -1,4 +1,4 @@
-"""Runs due jobs inline, without a worker: for commands on a machine where no worker runs."""
+"""Runs due jobs in a thread of the current process, for commands on a machine where no worker runs."""
 
 import logging
 import threading
@@ -17,24 +17,24 @@ from videos.worker import sweep
 
 log = logging.getLogger(__name__)
 
-# The supervisor sends a canary every 30 s.
+# The supervisor enqueues a canary job every 30 s.
 CANARY_MAX_AGE = timedelta(seconds=40)
-# This process receives no callbacks, and polls are free.
+# Poll often, because this process receives no callbacks; polls are free.
 POLL_EVERY = timedelta(seconds=5)
-ROUND_S = 1.0
-# A request may take 60 s; leaving before its answer would leave an unconfirmed video behind.
+PAUSE_S = 1.0
+# A request may take 60 s; stopping before its response would leave an unconfirmed video.
 STOP_TIMEOUT_S = 75.0
 
 
 def is_worker_alive() -> bool:
-    """Whether a worker ran a job lately."""
+    """Whether a worker has run a canary job in the last CANARY_MAX_AGE."""
     return JobRequest.objects.filter(name="canary", started_at__gt=clock.database_now() - CANARY_MAX_AGE).exists()
 
 
 class InlineWorker:
-    """Sends, polls and downloads whatever is due, in a thread beside the `with` block; ends with it, after the current job.
+    """Sends, polls and downloads whatever is due, in a thread that runs during the `with` block.
 
-    Every act is safe beside a worker that starts meanwhile.
+    At the end of the block the thread finishes its current job. It is safe if a worker starts meanwhile.
     """
 
     def __init__(self, task_id: UUID) -> None:
@@ -50,7 +50,7 @@ class InlineWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopping.set()
-        # A second Ctrl-C leaves at once.
+        # A second Ctrl-C stops waiting.
         with suppress(KeyboardInterrupt):
             self._thread.join(STOP_TIMEOUT_S)
 
@@ -58,15 +58,15 @@ class InlineWorker:
         try:
             while not self._stopping.is_set():
                 try:
-                    self._run_round()
+                    self._run_jobs()
                 except Exception:
-                    # As with a failed job: the rows tell what is due, and the next round tries again.
-                    log.exception("a round of jobs failed")
-                self._stopping.wait(ROUND_S)
+                    # Whatever was not done is still due and is tried again.
+                    log.exception("the jobs failed")
+                self._stopping.wait(PAUSE_S)
         finally:
             connections.close_all()
 
-    def _run_round(self) -> None:
+    def _run_jobs(self) -> None:
         sweep.tidy()
         dispatch.dispatch_due()
         self._poll_soon()
@@ -74,6 +74,6 @@ class InlineWorker:
         downloads.download_due()
 
     def _poll_soon(self) -> None:
-        soon = clock.database_now() + POLL_EVERY
+        poll_at = clock.database_now() + POLL_EVERY
         at_provider = VideoTask.objects.filter(pk=self._task_id, status=VideoTask.Status.GENERATING)
-        at_provider.filter(due_at__gt=soon).update(due_at=soon)
+        at_provider.filter(due_at__gt=poll_at).update(due_at=poll_at)

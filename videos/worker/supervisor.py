@@ -1,8 +1,8 @@
 """The worker's supervisor: keeps a django-q cluster running, enqueues due jobs every second, and restarts a hung cluster.
 
-A cluster whose idle worker was killed while it held the queue's lock stays alive, runs nothing and ignores SIGTERM. So
-the cluster runs in its own process group; a canary job is enqueued every 30 s, and when none started for 120 s the whole
-group is killed and started again. The rows tell what is due, so nothing is lost.
+If an idle worker is killed while it holds the queue's lock, the cluster stays alive, runs nothing and ignores SIGTERM.
+Therefore the cluster runs in its own process group, and a canary job (which does nothing) is enqueued every 30 s. If none
+has started for 120 s, the whole group is killed and started again. The rows say what is due, so no work is lost.
 """
 
 import logging
@@ -34,7 +34,7 @@ RESTART_PAUSE_S = 2.0
 
 
 class Supervisor:
-    """Runs until SIGTERM or SIGINT. The intervals are shorter in tests only."""
+    """Runs the cluster until SIGTERM or SIGINT. Only tests pass other intervals."""
 
     def __init__(self, *, canary_every_s: float = CANARY_EVERY_S, canary_timeout_s: float = CANARY_TIMEOUT_S) -> None:
         self.canary_every_s = canary_every_s
@@ -46,7 +46,7 @@ class Supervisor:
         self._canary_at = 0.0
 
     def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT; then stop the cluster, by force if it does not end."""
+        """Supervise until SIGTERM or SIGINT; then stop the cluster, by SIGKILL if necessary."""
         signal.signal(signal.SIGTERM, self._request_stop)
         signal.signal(signal.SIGINT, self._request_stop)
         self._start()
@@ -68,8 +68,8 @@ class Supervisor:
                 job_queue.enqueue("canary")
             silent_s = self._silent_for_s()
         except DatabaseError as error:
-            # The database is away: the next round tries again with a fresh connection.
-            log.warning("the database does not answer: %s", type(error).__name__)
+            # The next check tries again with a new connection.
+            log.warning("the database is unavailable: %s", type(error).__name__)
             connections.close_all()
             return
         if silent_s >= self.canary_timeout_s:
@@ -84,7 +84,7 @@ class Supervisor:
         return min(age_s, (clock.database_now() - started_at) / timedelta(seconds=1))
 
     def _start(self) -> None:
-        # When this process dies, however it dies, its end of the pipe closes and the cluster's group ends itself.
+        # When this process ends for any reason, its end of the pipe closes and the cluster's process group ends itself.
         read_end, self._lifeline = os.pipe()
         self.cluster = subprocess.Popen(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "cluster", "--lifeline", str(read_end)],
@@ -96,11 +96,11 @@ class Supervisor:
         self._canary_at = 0.0
         log.info("cluster %d started", self.cluster.pid)
 
-    def _restart(self, why: str, *, say: str, **facts: int) -> None:
-        log.warning("restarting the cluster: %s %s", why, facts or "")
+    def _restart(self, reason: str, *, say: str, **facts: int) -> None:
+        log.warning("restarting the cluster: %s %s", reason, facts or "")
         self._stop_cluster(grace_s=0)
         try:
-            alerts.raise_alert(alerts.Kind.WORKER, cause=why, facts={"say": [say], **facts})
+            alerts.raise_alert(alerts.Kind.WORKER, cause=reason, facts={"say": [say], **facts})
         except DatabaseError:
             connections.close_all()
         time.sleep(RESTART_PAUSE_S)
@@ -119,7 +119,7 @@ class Supervisor:
 
 
 def stop_group(process: subprocess.Popen[bytes], *, grace_s: float) -> None:
-    """End a process and its whole group: by SIGTERM for `grace_s`, then by SIGKILL."""
+    """Stop a process and its group: by SIGTERM and, after `grace_s` seconds, by SIGKILL."""
     if grace_s and process.poll() is None:
         process.terminate()
         try:

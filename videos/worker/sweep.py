@@ -1,4 +1,4 @@
-"""The sweep: finds all work in the rows, so that no lost job, dead worker or dropped callback loses a video."""
+"""The sweep: finds due work in the database, so that a lost job, dead worker or lost callback never loses a video."""
 
 import logging
 from collections.abc import Callable
@@ -51,18 +51,18 @@ CALLBACKS_KEPT = timedelta(days=60)
 def enqueue_due() -> list[str]:
     """Enqueue a job for everything that is due; called every second by the supervisor. Returns the jobs' names.
 
-    A check that fails is logged and holds up nothing else; a database that is away ends the round. While nothing is due
-    this takes four statements at most: the time, the state of the queue, the provider account and the daily summary.
+    A check that fails is logged and does not stop the others, except for errors of the database. While nothing is due this
+    takes at most four queries: the time, the state of the queue, the provider account and the daily summary.
     """
     at = clock.database_now()
     waiting, started_at = _read_queue(at)
 
-    def has_rested(name: str, period: timedelta) -> bool:
-        last = started_at.get(name)
-        return last is None or last <= at - period
+    def is_interval_over(name: str, interval: timedelta) -> bool:
+        last_start = started_at.get(name)
+        return last_start is None or last_start <= at - interval
 
     def is_balance_due() -> bool:
-        return has_rested("balance", provider_balances.SHORTEST_INTERVAL) and has_rested(
+        return is_interval_over("balance", provider_balances.SHORTEST_INTERVAL) and is_interval_over(
             "balance",
             provider_balances.reading_interval(
                 has_queued_videos=lambda: "queued videos" in waiting,
@@ -77,22 +77,22 @@ def enqueue_due() -> list[str]:
         "notify": lambda: "notify" in waiting,
         "alerts": lambda: "alerts" in waiting,
         "summary": summary_schedule.is_due,
-        "count": lambda: "count" in waiting and has_rested("count", COUNT_EVERY),
-        "tidy": lambda: has_rested("tidy", TIDY_EVERY),
+        "count": lambda: "count" in waiting and is_interval_over("count", COUNT_EVERY),
+        "tidy": lambda: is_interval_over("tidy", TIDY_EVERY),
         "balance": is_balance_due,
-        "books": lambda: has_rested("books", audit_runner.AUDIT_INTERVAL),
-        "reconcile": lambda: has_rested("reconcile", top_ups.RECONCILE_INTERVAL),
-        "lots": lambda: has_rested("lots", LOTS_EVERY),
+        "books": lambda: is_interval_over("books", audit_runner.AUDIT_INTERVAL),
+        "reconcile": lambda: is_interval_over("reconcile", top_ups.RECONCILE_INTERVAL),
+        "lots": lambda: is_interval_over("lots", LOTS_EVERY),
     }
     return [name for name, is_due in checks.items() if _try(name, is_due) and job_queue.enqueue(name)]
 
 
 def tidy() -> None:
-    """Run every chore that repairs rows as time passes. One that fails is logged and holds up none of the others."""
+    """Run all regular repairs. One that fails is logged and does not stop the others."""
     at = clock.database_now()
     run_all.run_all_then_raise(
-        _end_dead_submissions,
-        _end_long_waits,
+        _handle_dead_submissions,
+        _cancel_overdue_orders,
         provider_accounts.end_expired_pauses,
         partial(budget_alerts.update_alerts, at),
         _check_health,
@@ -102,11 +102,11 @@ def tidy() -> None:
 
 
 def _read_queue(at: datetime) -> tuple[set[str], dict[str, datetime | None]]:
-    """Which rows wait for a job, by `_waiting_rows`' names, and when each job last started; in one statement."""
+    """The names of `_waiting_rows` for which a row waits, and when each job last started; in one query."""
     requests = JobRequest.objects.values_list(Value("request"), "name", "started_at")
-    found = requests.union(
+    rows_found = requests.union(
         *(
-            # One row of each is enough. A bare LIMIT is no part of a UNION on SQLite.
+            # One row of each is enough. SQLite allows no LIMIT directly in a UNION, so it is in a subquery.
             rows.model._default_manager.filter(pk__in=rows.order_by().values("pk")[:1])
             .order_by()
             .values_list(Value("rows"), Value(name), Value(None, DateTimeField()))
@@ -117,16 +117,16 @@ def _read_queue(at: datetime) -> tuple[set[str], dict[str, datetime | None]]:
     )
     waiting: set[str] = set()
     started_at: dict[str, datetime | None] = {}
-    for kind, name, moment in found:
+    for kind, name, last_start in rows_found:
         if kind == "rows":
             waiting.add(name)
         else:
-            started_at[name] = moment
+            started_at[name] = last_start
     return waiting, started_at
 
 
 def _waiting_rows(at: datetime) -> dict[str, Callable[[], list[QuerySet[Any]]]]:
-    """Where to look for rows that wait for a job, by a name of each."""
+    """Queries for rows that wait for something, most of them named after the job that handles the rows."""
     queued = VideoTask.objects.filter(status=Status.QUEUED)
     return {
         "dispatch": lambda: [queued.filter(due_at__lte=at)],
@@ -141,6 +141,7 @@ def _waiting_rows(at: datetime) -> dict[str, Callable[[], list[QuerySet[Any]]]]:
 
 
 def _try(name: str, check: Callable[[], T]) -> T | None:
+    """The result of the check, or None after logging an error other than one of the database."""
     try:
         return check()
     except DatabaseError:
@@ -156,7 +157,7 @@ def _check_health() -> None:
 
 
 def _report_late_audit() -> None:
-    """Report an audit that is late twice running: a worker that comes back after hours has yet to run one."""
+    """Alert operators if the audit is late at two checks in a row: a worker just restarted has not had time to run it."""
     if not _is_time_for("late_books", LATE_AUDIT_EVERY):
         return
     at = clock.database_now()
@@ -184,25 +185,25 @@ def _tidy_files() -> None:
     )
 
 
-def _end_dead_submissions() -> None:
-    """A worker that holds a submission past its lease is dead, and whether its request left is unknown: unconfirmed."""
+def _handle_dead_submissions() -> None:
+    """Mark tasks as unconfirmed if the worker that was sending them has died: their request may have been sent."""
     dead = VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=clock.database_now())
 
-    def end(task: VideoTask) -> None:
+    def mark_unconfirmed(task: VideoTask) -> None:
         if lifecycle.mark_unconfirmed(task_id=task.pk, fence=task.fence, detail="the worker that sent it is gone"):
             job_queue.enqueue("poll")
 
-    run_all.run_all_then_raise(*(partial(end, task) for task in dead))
+    run_all.run_all_then_raise(*(partial(mark_unconfirmed, task) for task in dead))
 
 
-def _end_long_waits() -> None:
+def _cancel_overdue_orders() -> None:
     overdue = queue.list_overdue(clock.database_now())[:200]
     cancel = partial(lifecycle.cancel, code="waited_too_long", actor=None)
     run_all.run_all_then_raise(*(partial(cancel, task_id=task.pk) for task in overdue))
 
 
 def _is_time_for(name: str, every: timedelta) -> bool:
-    """Whether a chore that runs inside another job is due; notes that it starts now."""
+    """Whether a chore that runs inside another job is due; if so, record that it starts now."""
     at = clock.database_now()
     if (
         JobRequest.objects.filter(name=name)

@@ -1,4 +1,4 @@
-"""The jobs of django-q2. Each takes no arguments, looks at whatever is due, and may run twice, late or never."""
+"""The jobs of django-q2. Each takes no arguments, handles whatever is due, and may safely run twice, late or never."""
 
 from billing.audit import runner as billing_books
 from billing.common import run_all
@@ -39,7 +39,7 @@ def count() -> None:
 
 
 def tidy() -> None:
-    """Repair what was lost or has expired: dead leases, overlong waits, old files."""
+    """Run the regular repairs: tasks of dead workers, orders that wait too long, old files."""
     job_queue.mark_started("tidy")
     sweep.tidy()
 
@@ -69,7 +69,7 @@ def summary() -> None:
 
 
 def canary() -> None:
-    """Prove that jobs run; the supervisor watches for it."""
+    """Do nothing: the supervisor checks that this job starts, as proof that jobs run."""
     job_queue.mark_started("canary")
 
 
@@ -80,7 +80,7 @@ def books() -> None:
 
 
 def reconcile() -> None:
-    """Compare the provider's balance with our books, its prices with our list, and what users pay with both."""
+    """Compare the provider's balance with our books, and its prices with our price list and with what users pay."""
     job_queue.mark_started("reconcile")
     run_all.run_all_then_raise(
         top_ups.reconcile_accounts, provider_price_changes.propose_from_reported_costs, margins.update_margin_alerts
