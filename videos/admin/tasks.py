@@ -34,7 +34,7 @@ from videos.admin.filters import (
     search_tasks,
 )
 from videos.lifecycle import deadlines
-from videos.lifecycle.costs import read_money, read_spends
+from videos.lifecycle.costs import read_costs, read_spends
 from videos.models import VideoFile, VideoTask
 from videos.ordering import catalogue
 from videos.ordering.input_modes import RESOLUTION_LABELS
@@ -166,7 +166,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "files": task.files.all(),
             "callbacks": task.callbacks.all()[:20],
             "body_shown": MAX_BODY_SHOWN,
-            "money": read_money(task),
+            "money": read_costs(task),
             "alerts": Alert.objects.filter(reference=task.reference),
             "actions": task_actions.list_offered(task) if self.has_operate_permission(request) else (),
             **(extra_context or {}),

@@ -22,7 +22,7 @@ from billing.common.periods import Window, window_at, windows_between
 from billing.costs import histogram, rollups
 from billing.costs.rollups import Key
 from billing.models import Measure, Period, Spend, TallyMark, Total
-from videos.lifecycle.metrics import ENDS
+from videos.lifecycle.metrics import MEASURE_OF_STATUS
 from videos.models import VideoTask
 
 Status = VideoTask.Status
@@ -172,7 +172,7 @@ def _count_job(
         ]
     if status is None:
         return found
-    if end := ENDS.get(Status(status)):
+    if end := MEASURE_OF_STATUS.get(Status(status)):
         found.append((end, "", ONE))
     if status == Status.FAILED:
         found.append((Measure.FAILURE, failure, ONE))

@@ -15,7 +15,7 @@ def read_spends(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
 
 
 @dataclass(frozen=True)
-class Money:
+class TaskCosts:
     """All ledger entries of one task, its spend (the record of its provider cost) and its paid calls."""
 
     entries: list[LedgerEntry]
@@ -28,9 +28,9 @@ class Money:
         return self.spend.difference if self.spend else None
 
 
-def read_money(task: VideoTask) -> Money:
+def read_costs(task: VideoTask) -> TaskCosts:
     """The task's ledger entries, spend and paid calls, oldest first."""
     entries = LedgerEntry.objects.filter(job_id=task.pk).select_related("actor", "reverses").order_by("id")
     spend = Spend.objects.filter(job_id=task.pk).select_related("account").first()
     calls = PaidCall.objects.filter(spend=spend).order_by("id") if spend else PaidCall.objects.none()
-    return Money(list(entries), spend, list(calls))
+    return TaskCosts(list(entries), spend, list(calls))

@@ -16,10 +16,10 @@ from videos.models import VideoTask
 
 Status = VideoTask.Status
 
-ENDS = {Status.READY: Measure.READY, Status.FAILED: Measure.FAILED, Status.CANCELLED: Measure.CANCELLED}
+MEASURE_OF_STATUS = {Status.READY: Measure.READY, Status.FAILED: Measure.FAILED, Status.CANCELLED: Measure.CANCELLED}
 
 
-def count(
+def record_counts(
     task: VideoTask, counts: Sequence[rollups.Count] = (), labelled: Sequence[rollups.LabelledCount] = ()
 ) -> None:
     """Add these counts for a task, in the caller's transaction."""
@@ -27,7 +27,7 @@ def count(
         rollups.record_job_counts(job_id=task.pk, counts=counts, labelled=labelled)
 
 
-def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
+def count_status_change(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
     """Add the counts of one status change; `task` is the row as it was before the change."""
     labelled: list[rollups.LabelledCount] = []
     if task.status == Status.SUBMITTING and to != Status.QUEUED and task.submitted_at is not None:
@@ -36,8 +36,8 @@ def count_step(task: VideoTask, *, to: str, changes: Mapping[str, Any]) -> None:
         labelled += _verdict_counts(task, changes["settled_by"], changes["provider_done_at"])
     if to == Status.FAILED:
         labelled.append((Measure.FAILURE, changes["failure_code"], 1))
-    measure = ENDS.get(Status(to))
-    count(task, [(measure, 1)] if measure else [], labelled)
+    measure = MEASURE_OF_STATUS.get(Status(to))
+    record_counts(task, [(measure, 1)] if measure else [], labelled)
 
 
 def record_late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: datetime) -> None:
@@ -45,7 +45,7 @@ def record_late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: dat
     unsettled = VideoTask.objects.filter(pk=task_id, settled_by="")
     if unsettled.update(settled_by=settled_by, provider_done_at=provider_done_at):
         task = VideoTask.objects.get(pk=task_id)
-        count(task, labelled=_verdict_counts(task, settled_by, provider_done_at))
+        record_counts(task, labelled=_verdict_counts(task, settled_by, provider_done_at))
 
 
 def bucket(*, since: datetime, until: datetime) -> str:

@@ -1,12 +1,13 @@
-"""The only writer of a task's status, together with `videos.lifecycle.verdicts`, which records the provider's verdict.
+"""Changes the status of video tasks. Only this module and `videos.lifecycle.verdicts` write a task's status.
 
     queued -> submitting -> generating -> downloading -> ready
        |          |-> unconfirmed -^           |
        v          v            |               v
     cancelled   failed <-------+------------ failed
 
-Each act moves the task by compare-and-set, writes its TaskEvent and moves credits in the same transaction, and returns
-whether the task moved. An act that comes second finds nothing to move and does no harm. No network here.
+Each function checks the old status, changes it, writes the TaskEvent and moves credits, all in one transaction, and
+returns whether the status changed. Repeating a change has no effect. `fence` is the number of the claim: it grows with
+every claim, and a worker whose number is no longer the row's changes nothing. No function makes network calls.
 """
 
 from collections.abc import Iterable
@@ -23,32 +24,35 @@ from billing.alerts import grouping as alert_grouping
 from billing.costs import spend
 from billing.guard.checks import Wait
 from billing.models import Alert
-from videos.lifecycle.transitions import end, move, record_event, reference_of
+from videos.lifecycle.transitions import end_with_refund, move, record_event, reference_of
 from videos.models import TaskEvent, VideoTask
 
 Status = VideoTask.Status
 Event = TaskEvent.Kind
 
 ZERO = Decimal(0)
-# How many ids stand in one `IN (...)`.
+# Maximum number of ids in one `IN (...)`.
 BATCH_SIZE = 1_000
 
 
 class NotPossible(Exception):
-    """The task's state does not allow what a person asked for. `status` is that state."""
+    """The task's status does not allow what a user or operator requested. `status` is that status."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
         self.status = status
 
 
-def record_charge(task: VideoTask) -> None:
-    """Record the task's first event, in the transaction of `orders.create`."""
+def record_first_event(task: VideoTask) -> None:
+    """Record the task's first event, in the transaction of `orders.create`, which charges the user."""
     record_event(task.pk, Event.CHARGED, to=Status.QUEUED, user_credits=-task.user_credits)
 
 
 def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | None:
-    """queued -> submitting, with a lease and a new fence, in the dispatcher's transaction; None when another was first."""
+    """queued -> submitting: reserve the task for this worker until `lease_until`, with a new `fence` number.
+
+    Called in the dispatcher's transaction. Returns None if another worker claimed it first.
+    """
     task = VideoTask.objects.select_for_update().filter(pk=task_id, status=Status.QUEUED).first()
     if task is None:
         return None
@@ -68,7 +72,7 @@ def claim(*, task_id: UUID, account_id: int, token_hash: str) -> VideoTask | Non
 
 
 def is_claim_held(*, task_id: UUID, fence: int) -> bool:
-    """Whether the claim still holds; checked right before the paid request is sent."""
+    """Whether this worker still holds its claim; checked right before the paid request is sent."""
     held = VideoTask.objects.filter(pk=task_id, fence=fence, status=Status.SUBMITTING)
     return held.filter(lease_until__gt=clock.database_now()).exists()
 
@@ -76,7 +80,9 @@ def is_claim_held(*, task_id: UUID, fence: int) -> bool:
 def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float) -> bool:
     """submitting (or already unconfirmed) -> generating: the provider returned its task id."""
     if VideoTask.objects.filter(provider_task_id=provider_task_id).exclude(pk=task_id).exists():
-        return mark_unconfirmed(task_id=task_id, fence=fence, detail="the provider named the task of another order")
+        return mark_unconfirmed(
+            task_id=task_id, fence=fence, detail="the provider returned the task id of another order"
+        )
     at = clock.database_now()
     try:
         with transaction.atomic():
@@ -97,12 +103,14 @@ def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float)
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
-        # Two answers named the same task at the same time; the second is as unusable as above.
-        return mark_unconfirmed(task_id=task_id, fence=fence, detail="the provider named the task of another order")
+        # Another task got the same id at the same time: the same case as above.
+        return mark_unconfirmed(
+            task_id=task_id, fence=fence, detail="the provider returned the task id of another order"
+        )
 
 
 def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
-    """submitting -> queued: the provider began nothing; due again at `wait.until`."""
+    """submitting -> queued: the provider did not start anything; due again at `wait.until`."""
     with transaction.atomic():
         moved = move(
             task_id,
@@ -124,7 +132,7 @@ def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
 
 
 def hold_back(*, task_id: UUID, wait: Wait) -> bool:
-    """Postpone a queued task for a reason of its own (its images, a budget) until `wait.until`."""
+    """Postpone a queued task until `wait.until`, for a reason that concerns only this task (its images, a budget)."""
     return bool(
         VideoTask.objects.filter(pk=task_id, status=Status.QUEUED).update(
             wait_code=wait.code, wait_until=wait.ends_at or wait.until, due_at=wait.until
@@ -133,7 +141,7 @@ def hold_back(*, task_id: UUID, wait: Wait) -> bool:
 
 
 def hold_back_all(*, task_ids: Iterable[UUID], wait: Wait) -> int:
-    """Postpone all of these that are queued and due, for a shared reason; returns how many."""
+    """Postpone those of these tasks that are queued and due, for a common reason; returns how many."""
     ids = list(task_ids)
     queued = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return sum(
@@ -145,14 +153,17 @@ def hold_back_all(*, task_ids: Iterable[UUID], wait: Wait) -> int:
 
 
 def mark_all_waiting(*, wait: Wait) -> int:
-    """Note on every due task why all of them wait and until when, so that none counts as forgotten; they stay due."""
+    """Record on every due task why all of them wait and until when; they stay due.
+
+    Without this, the sweep would cancel them as overdue (see `queue.list_overdue`).
+    """
     until = wait.ends_at or wait.until
     due = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return due.exclude(wait_code=wait.code, wait_until=until).update(wait_code=wait.code, wait_until=until)
 
 
 def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
-    """submitting -> unconfirmed: sent, but the answer was lost. Never sent again; a callback or the deadline decides."""
+    """submitting -> unconfirmed: sent, but without a usable response. Never sent again; a callback or the deadline decides."""
     with transaction.atomic():
         moved = move(
             task_id,
@@ -170,9 +181,9 @@ def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
 
 
 def refuse(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
-    """submitting -> failed: the provider refused the order. Refunded; it cost nothing."""
+    """submitting -> failed: the provider refused the order. The user is refunded; the provider charged nothing."""
     with transaction.atomic():
-        moved = end(
+        moved = end_with_refund(
             task_id,
             from_=(Status.SUBMITTING,),
             to=Status.FAILED,
@@ -188,9 +199,9 @@ def refuse(*, task_id: UUID, fence: int, reason: str, detail: str) -> bool:
 
 
 def adopt(*, task_id: UUID, provider_task_id: str) -> bool:
-    """unconfirmed -> generating: a callback named the provider's task, and record-info proved that it is ours.
+    """unconfirmed -> generating: a callback named the provider's task, and its status report shows that it is ours.
 
-    A task that was refunded meanwhile only gets the id: its result is delivered late and free.
+    A task that was refunded meanwhile only gets the id: its result is delivered without a new charge.
     """
     if VideoTask.objects.filter(provider_task_id=provider_task_id).exclude(pk=task_id).exists():
         return False
@@ -216,10 +227,11 @@ def adopt(*, task_id: UUID, provider_task_id: str) -> bool:
 def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: User | None = None) -> bool:
     """unconfirmed, generating or downloading -> failed without a verdict: a deadline passed or an operator gave up.
 
-    Refunded. The provider may have charged: the spend is booked as possible (or stays as known) and an alert is raised.
+    The user is refunded. The provider may have charged us: unless the cost is already known, it is recorded as a possible
+    cost and an alert is raised.
     """
     with transaction.atomic():
-        moved = end(
+        moved = end_with_refund(
             task_id, from_=(Status(from_),), to=Status.FAILED, event=Event.FAILED, code=code, detail=detail, actor=actor
         )
         if moved:
@@ -229,13 +241,13 @@ def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: Us
                 facts = {
                     "say": ["given_up_by_hand" if actor else f"given_up_{code}"],
                     "hours": f"{settings.HARD_DEADLINE_HOURS:g}",
-                    # Why a file could not be fetched is only known from the provider's or the storage's error.
+                    # Only for "no_file" does the detail hold an error message; otherwise the alert's own text says everything.
                     "words": detail if code == "no_file" else "",
                 }
                 alert_grouping.raise_job_alert(
                     Alert.Kind.POSSIBLE_SPEND, reference=reference, detail=f"{code}: {detail}"[:300], facts=facts
                 )
-            # The result may still come, so polling goes on slowly.
+            # A result may still arrive, so it is polled once an hour.
             VideoTask.objects.filter(pk=task_id).update(due_at=clock.database_now() + timedelta(hours=1))
         return moved
 
@@ -243,7 +255,9 @@ def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: Us
 def cancel(*, task_id: UUID, code: str, actor: User | None) -> bool:
     """queued -> cancelled, with a full refund: nothing was sent."""
     with transaction.atomic():
-        moved = end(task_id, from_=(Status.QUEUED,), to=Status.CANCELLED, event=Event.CANCELLED, code=code, actor=actor)
+        moved = end_with_refund(
+            task_id, from_=(Status.QUEUED,), to=Status.CANCELLED, event=Event.CANCELLED, code=code, actor=actor
+        )
         if moved:
             spend.settle(job_id=task_id, actual=ZERO, basis=spend.Basis.NOT_SPENT)
         return moved
@@ -252,7 +266,7 @@ def cancel(*, task_id: UUID, code: str, actor: User | None) -> bool:
 def add_note(
     *, task_id: UUID, kind: TaskEvent.Kind = Event.NOTE, code: str = "", detail: str = "", actor: User | None = None
 ) -> None:
-    """Record an event that changes nothing else."""
+    """Record an event without changing the task."""
     record_event(task_id, kind, code=code, detail=detail, actor=actor)
 
 

@@ -22,7 +22,9 @@ Status = VideoTask.Status
 Event = TaskEvent.Kind
 
 
-def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any) -> bool:
+def end_with_refund(
+    task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any
+) -> bool:
     """Move a task to failed or cancelled and refund its charge, in the caller's transaction; returns whether it moved."""
     code, detail = changes.get("code", ""), changes.get("detail", "")
     moved = move(
@@ -42,7 +44,7 @@ def end(task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEven
             charge_key=task.charge_key, idempotency_key=task.refund_key, note=code, actor=changes.get("actor")
         )
         record_event(task_id, Event.REFUNDED, user_credits=refund.amount)
-        task_metrics.count(task, [(Measure.REFUNDED, refund.amount)])
+        task_metrics.record_counts(task, [(Measure.REFUNDED, refund.amount)])
         task_alerts.resolve_all(task.reference)
     return moved
 
@@ -69,7 +71,7 @@ def move(
         if not VideoTask.objects.filter(pk=task_id, status=old_status, fence=task.fence).update(status=to, **changes):
             return False
         record_event(task_id, event, from_=old_status, to=to, code=code, detail=detail, actor=actor)
-        task_metrics.count_step(task, to=to, changes=changes)
+        task_metrics.count_status_change(task, to=to, changes=changes)
         return True
 
 

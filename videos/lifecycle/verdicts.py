@@ -17,7 +17,7 @@ from billing.costs import spend
 from billing.models import Alert
 from videos.lifecycle import alerts as task_alerts
 from videos.lifecycle import metrics as task_metrics
-from videos.lifecycle.transitions import end, move, record_event, reference_of
+from videos.lifecycle.transitions import end_with_refund, move, record_event, reference_of
 from videos.models import TaskEvent, VideoFile, VideoTask
 from videos.providers.base import Report
 
@@ -58,7 +58,7 @@ def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
     """generating -> failed: the provider reported a failure. Refunds the user; its cost is as reported, else assumed."""
     reason = str(report.reason or "generation")
     with transaction.atomic():
-        moved = end(
+        moved = end_with_refund(
             task_id,
             from_=(Status.GENERATING,),
             to=Status.FAILED,

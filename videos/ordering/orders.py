@@ -193,7 +193,7 @@ def _charge_and_queue(
             reference=task.reference,
         )
         spend.estimate(job_id=task.pk, user=user, quote=quote)
-        lifecycle.record_charge(task)
+        lifecycle.record_first_event(task)
         failpoints.reach("create.charged")
         return task
 

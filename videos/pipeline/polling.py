@@ -84,7 +84,9 @@ def apply_report(task: VideoTask, report: Report) -> None:
         _handle_unclear_report(task, "success without a file", give_up_as="no_file", say="odd_no_file")
     elif report.state == ReportState.UNCLEAR:
         oddities = ", ".join(report.oddities)
-        _handle_unclear_report(task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", provider_text=oddities)
+        _handle_unclear_report(
+            task, f"an unknown verdict: {oddities}", give_up_as="", say="odd_verdict", provider_text=oddities
+        )
     else:
         VideoTask.objects.filter(pk=task.pk).update(trouble_since=None)
         _schedule_next_poll(task)
@@ -184,7 +186,9 @@ def _poll_later(task: VideoTask) -> None:
         _schedule_next_poll(task)
 
 
-def _handle_unclear_report(task: VideoTask, problem: str, *, give_up_as: str, say: str, provider_text: str = "") -> None:
+def _handle_unclear_report(
+    task: VideoTask, problem: str, *, give_up_as: str, say: str, provider_text: str = ""
+) -> None:
     """Handle a report without a usable verdict: alert and poll again.
 
     With a failure code in `give_up_as`, the task is given up after MISSING_FILE_TIMEOUT.
