@@ -126,7 +126,7 @@ def _work_until_ready() -> None:
         time.sleep(0.05)
     task = VideoTask.objects.get()
     while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < until:
-        inline_worker.InlineWorker(task.pk)._run_round()
+        inline_worker.InlineWorker(task.pk)._run_jobs()
         time.sleep(0.1)
     connections.close_all()
 
