@@ -10,7 +10,7 @@ from pytest_django import Settings
 
 @pytest.fixture
 def own_media(tmp_path: Path, settings: Settings) -> Path:
-    """An empty storage for this test alone."""
+    """An empty media folder for this test only."""
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.INCOMING_ROOT = tmp_path / "media" / ".incoming"
     return tmp_path / "media"
@@ -18,5 +18,5 @@ def own_media(tmp_path: Path, settings: Settings) -> Path:
 
 @pytest.fixture
 def image_upload() -> Callable[[bytes], "UploadedFile[bytes]"]:
-    """Turns bytes into an upload with a false name and type, which the product must not trust."""
+    """A function that turns bytes into an upload with a wrong name and type, which the product must ignore."""
     return lambda content: SimpleUploadedFile("../../evil.html", content, content_type="text/html")

@@ -1,4 +1,4 @@
-"""Small real videos and images for tests, made once per run for each shape."""
+"""Small real videos and images for tests; each is made once per run for each set of arguments."""
 
 import functools
 import io
@@ -22,9 +22,9 @@ def make_video(
     sound: bool = True,
     codec: str = "h264",
 ) -> bytes:
-    """An MP4 of a square moving over a changing background, with the index in front."""
+    """An MP4 of a square moving over a changing background, with its index at the start of the file."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "film.mp4"
+        path = Path(folder) / "video.mp4"
         _write_video(path, duration_s=duration_s, width=width, height=height, rate=rate, sound=sound, codec=codec)
         return path.read_bytes()
 
@@ -35,21 +35,21 @@ def _write_video(path: Path, *, duration_s: float, width: int, height: int, rate
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         video.options = {"preset": "ultrafast"} if codec == "h264" else {}
         audio = container.add_stream("aac", rate=48000, layout="mono") if sound else None
-        frames = round(duration_s * rate)
-        for number in range(frames):
-            picture = Image.new("RGB", (width, height), (number % 200, 80, 160))
-            x = number * (width - 40) // frames
+        frame_count = round(duration_s * rate)
+        for index in range(frame_count):
+            picture = Image.new("RGB", (width, height), (index % 200, 80, 160))
+            x = index * (width - 40) // frame_count
             ImageDraw.Draw(picture).rectangle((x, 60, x + 40, 100), fill=(255, 255, 255))
             frame = av.VideoFrame.from_image(picture)  # type: ignore[no-untyped-call]
-            frame.pts, frame.time_base = number, Fraction(1, rate)
+            frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if audio is not None:
-            for number in range(int(duration_s * 48000) // 1024):
+            for index in range(int(duration_s * 48000) // 1024):
                 silence = av.AudioFrame(format="fltp", layout="mono", samples=1024)
                 for plane in silence.planes:
                     plane.update(bytes(plane.buffer_size))
-                silence.sample_rate, silence.pts, silence.time_base = 48000, number * 1024, Fraction(1, 48000)
+                silence.sample_rate, silence.pts, silence.time_base = 48000, index * 1024, Fraction(1, 48000)
                 container.mux(audio.encode(silence))
             container.mux(audio.encode(None))
 

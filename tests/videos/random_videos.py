@@ -1,6 +1,6 @@
-"""Many videos that go random ways, without a provider: `python -m tests.videos.random_videos SEED STEPS`.
+"""Orders videos and changes their status at random, without a provider: `python -m tests.videos.random_videos SEED STEPS`.
 
-As a process of its own it waits for a line on its input, so that several processes begin together.
+Run as a program it waits for a line on its input before it starts, so that several processes start together.
 """
 
 import random
@@ -35,13 +35,13 @@ from videos.providers.base import RefusalReason, Report, ReportState
 
 Status = VideoTask.Status
 
-# Just before the night in which Berlin's clocks go back, and a week before a month ends.
+# Just before the night when the clocks in Berlin are set back, and a week before the end of a month.
 STARTS_AT = datetime(2026, 10, 24, 12, 0, tzinfo=UTC)
 REPORTED_COSTS = (None, Decimal("37.5"), Decimal("0.1234"), Decimal(250))
 
 
 class JumpingClock:
-    """A clock that a test moves."""
+    """A clock that a test moves; every reading is 1 ms later than the one before."""
 
     def __init__(self) -> None:
         self.at = STARTS_AT
@@ -58,35 +58,35 @@ class RandomVideos:
     """Each step orders a video or advances one, at random."""
 
     def __init__(self, users: list[User], seed: int) -> None:
-        self.chance = random.Random(seed)
+        self.random = random.Random(seed)
         self.seed = seed
         self.users = users
         self.tasks: list[Any] = []
         self.account: ProviderAccount = provider_accounts.get_current_account()
 
     def step(self, jumping: JumpingClock) -> None:
-        jumping.sleep(self.chance.choice((0.5, 61, 700, 5000)))
-        if not self.tasks or self.chance.random() < 0.2:
+        jumping.sleep(self.random.choice((0.5, 61, 700, 5000)))
+        if not self.tasks or self.random.random() < 0.2:
             self._order()
         else:
-            self._advance(self.chance.choice(self.tasks[-40:]))
+            self._advance(self.random.choice(self.tasks[-40:]))
 
     def _order(self) -> None:
-        user = self.chance.choice(self.users)
-        wanted = VideoOrder(prompt="a kite", model=self.chance.choice(sorted(catalogue.MODELS)))
-        give = wanted.quote().user_credits
-        key = f"life-{self.seed}-{len(self.tasks)}"
-        ledger.grant(user=user, user_credits=give, idempotency_key=f"grant:{key}", note="for a life")
-        self.tasks.append(orders.create(user=user, order=wanted, idempotency_key=key).pk)
+        user = self.random.choice(self.users)
+        order = VideoOrder(prompt="a kite", model=self.random.choice(sorted(catalogue.MODELS)))
+        price = order.quote().user_credits
+        key = f"random-{self.seed}-{len(self.tasks)}"
+        ledger.grant(user=user, user_credits=price, idempotency_key=f"grant:{key}", note="for a random video")
+        self.tasks.append(orders.create(user=user, order=order, idempotency_key=key).pk)
 
     def _advance(self, task_id: Any) -> None:
         task = VideoTask.objects.select_related("account").get(pk=task_id)
-        act = getattr(self, f"_from_{task.status}", None)
-        if act is not None:
-            act(task)
+        change_status = getattr(self, f"_from_{task.status}", None)
+        if change_status is not None:
+            change_status(task)
 
     def _from_queued(self, task: VideoTask) -> None:
-        if self.chance.random() < 0.1:
+        if self.random.random() < 0.1:
             lifecycle.cancel(task_id=task.pk, code="user", actor=task.user)
             return
         with transaction.atomic():
@@ -95,19 +95,19 @@ class RandomVideos:
                 spend.promise(spend=Spend.objects.get(job_id=task.pk), account=account)
 
     def _from_submitting(self, task: VideoTask) -> None:
-        known: Any = {"task_id": task.pk, "fence": task.fence}
-        match self.chance.randrange(8):
+        claim: Any = {"task_id": task.pk, "fence": task.fence}
+        match self.random.randrange(8):
             case 0:
-                lifecycle.requeue(**known, wait=Wait("rate", clock.database_now()))
+                lifecycle.requeue(**claim, wait=Wait("rate", clock.database_now()))
             case 1:
-                lifecycle.refuse(**known, reason="moderation", detail="")
+                lifecycle.refuse(**claim, reason="moderation", detail="")
             case 2 | 3:
-                lifecycle.mark_unconfirmed(**known, detail="")
+                lifecycle.mark_unconfirmed(**claim, detail="")
             case _:
-                lifecycle.accept(**known, provider_task_id=f"provider-{task.pk}", due_in_s=1)
+                lifecycle.accept(**claim, provider_task_id=f"provider-{task.pk}", due_in_s=1)
 
     def _from_unconfirmed(self, task: VideoTask) -> None:
-        match self.chance.randrange(3):
+        match self.random.randrange(3):
             case 0:
                 lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=f"provider-{task.pk}", due_in_s=1)
             case 1:
@@ -116,9 +116,9 @@ class RandomVideos:
                 lifecycle.give_up(task_id=task.pk, from_=task.status, code="unconfirmed")
 
     def _from_generating(self, task: VideoTask) -> None:
-        match self.chance.randrange(8):
+        match self.random.randrange(8):
             case 0:
-                settings.CHARGED_WHEN_FAILED = self.chance.random() < 0.5
+                settings.CHARGED_WHEN_FAILED = self.random.random() < 0.5
                 polling.apply_report(task, self._report(task, ReportState.FAILED))
             case 1:
                 lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
@@ -129,18 +129,18 @@ class RandomVideos:
                 polling.apply_report(task, self._report(task, ReportState.SUCCEEDED))
 
     def _from_downloading(self, task: VideoTask) -> None:
-        if self.chance.random() < 0.1:
+        if self.random.random() < 0.1:
             lifecycle.give_up(task_id=task.pk, from_=task.status, code="no_file")
         else:
             self._store(task)
 
     def _from_failed(self, task: VideoTask) -> None:
-        """A result may still come after a refund, twice and in two ways."""
+        """A result may still arrive after the refund, also twice."""
         if task.provider_task_id is None:
             lifecycle.adopt(task_id=task.pk, provider_task_id=f"provider-{task.pk}")
-        elif self.chance.random() < 0.5:
+        elif self.random.random() < 0.5:
             polling.apply_report(
-                task, self._report(task, self.chance.choice((ReportState.SUCCEEDED, ReportState.FAILED)))
+                task, self._report(task, self.random.choice((ReportState.SUCCEEDED, ReportState.FAILED)))
             )
         else:
             self._store(task)
@@ -160,14 +160,14 @@ class RandomVideos:
         return Report(
             provider_task_id=task.provider_task_id or "",
             state=state,
-            reason=self.chance.choice((*RefusalReason, None)) if state == ReportState.FAILED else None,
-            result_urls=("https://files.example/film.mp4",) if state == ReportState.SUCCEEDED else (),
-            provider_credits=self.chance.choice(REPORTED_COSTS),
+            reason=self.random.choice((*RefusalReason, None)) if state == ReportState.FAILED else None,
+            result_urls=("https://files.example/video.mp4",) if state == ReportState.SUCCEEDED else (),
+            provider_credits=self.random.choice(REPORTED_COSTS),
         )
 
 
 def lift_limits(settings: Any) -> None:
-    """Lift every limit, so that nothing waits and nothing is refused."""
+    """Remove every limit, so that no order waits or is refused."""
     settings.TIME_ZONE = "Europe/Berlin"
     for name in ("HOURLY", "DAILY", "MONTHLY", "USER_DAILY"):
         setattr(settings, f"{name}_COST_LIMIT", Decimal(0))

@@ -1,4 +1,4 @@
-"""Makes videos in any state, for tests of pages: by the product's own acts, without a provider."""
+"""Makes videos in any status, for tests of pages, by calling the product's status changes without a provider."""
 
 import io
 import itertools
@@ -25,10 +25,10 @@ _numbers = itertools.count(1)
 
 
 def make_queued(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
-    """Charged and waiting; the user is given its price first."""
+    """A charged, waiting video; its user gets the credits for it first."""
     order = VideoOrder(prompt=prompt, **fields)
     give_credits(user, order.quote().user_credits)
-    return orders.create(user=user, order=order, idempotency_key=f"take-{next(_numbers)}")
+    return orders.create(user=user, order=order, idempotency_key=f"video-{next(_numbers)}")
 
 
 def make_submitting(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
@@ -50,8 +50,8 @@ def make_generating(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTas
     return _reload(task)
 
 
-def finish(task: VideoTask, content: bytes = b"not really a film") -> VideoTask:
-    """generating (or given up) -> delivered, with a poster and a file of these bytes."""
+def finish(task: VideoTask, content: bytes = b"not a real video") -> VideoTask:
+    """Deliver a generating or given up video, with a poster and a file of these bytes."""
     report = Report(
         provider_task_id=task.pk.hex, state=ReportState.SUCCEEDED, result_urls=["https://files.example/v.mp4"]
     )
@@ -59,7 +59,7 @@ def finish(task: VideoTask, content: bytes = b"not really a film") -> VideoTask:
     name, poster = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
     media_store.store_bytes(content, name, mime_type="video/mp4")
     media_store.store_bytes(_make_poster(), poster, mime_type="image/webp")
-    facts = {
+    fields = {
         "state": VideoFile.State.STORED,
         "name": name,
         "poster_name": poster,
@@ -67,7 +67,7 @@ def finish(task: VideoTask, content: bytes = b"not really a film") -> VideoTask:
         "size_bytes": len(content),
     }
     VideoFile.objects.filter(task=task).update(
-        **facts, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
+        **fields, duration_s=8.0, width=1280, height=720, audio_codec="aac", stored_at=task.created_at
     )
     lifecycle.add_note(task_id=task.pk, kind=TaskEvent.Kind.STORED)
     verdicts.complete_if_stored(task_id=task.pk)
@@ -79,17 +79,17 @@ def make_ready(user: User, prompt: str = PROMPT, **fields: Any) -> VideoTask:
 
 
 def make_refused(user: User, prompt: str = PROMPT, reason: RefusalReason = RefusalReason.PROMINENT_PERSON) -> VideoTask:
-    """Failed by the provider's verdict, refunded."""
+    """A video that the provider reported as failed; its user is refunded."""
     task = make_generating(user, prompt)
-    verdict = Report(
+    report = Report(
         provider_task_id=task.pk.hex, state=ReportState.FAILED, reason=reason, error_message="the vendor's own words"
     )
-    verdicts.record_failure(task_id=task.pk, report=verdict, source="callback")
+    verdicts.record_failure(task_id=task.pk, report=report, source="callback")
     return _reload(task)
 
 
 def make_late(user: User, prompt: str = PROMPT) -> VideoTask:
-    """Given up and refunded, then delivered late."""
+    """A video that was given up and refunded, then delivered late."""
     task = make_generating(user, prompt)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     return finish(_reload(task))
@@ -110,13 +110,13 @@ def _reload(task: VideoTask) -> VideoTask:
 
 
 def _make_poster() -> bytes:
-    out = io.BytesIO()
-    Image.new("RGB", (32, 18), "#884400").save(out, "WEBP")
-    return out.getvalue()
+    output = io.BytesIO()
+    Image.new("RGB", (32, 18), "#884400").save(output, "WEBP")
+    return output.getvalue()
 
 
 def make_png(colour: str = "#336699") -> bytes:
     """A small real image, as a user would upload."""
-    out = io.BytesIO()
-    Image.new("RGB", (640, 360), colour).save(out, "PNG")
-    return out.getvalue()
+    output = io.BytesIO()
+    Image.new("RGB", (640, 360), colour).save(output, "PNG")
+    return output.getvalue()

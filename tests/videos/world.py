@@ -1,8 +1,8 @@
-"""The rows, the sandbox over HTTP, and a clock that the test adjusts: everything a video goes through.
+"""Runs videos from order to download: with the database, the sandbox over HTTP, and a clock that the test adjusts.
 
 def test_...(world, alice):
     task = world.order(alice)
-    world.run()                      # send, poll, download: whatever is due, until nothing is
+    world.run()                      # send, poll and download until nothing is due
     assert world.reload(task).status == "ready"
 """
 
@@ -31,20 +31,20 @@ PROMPT = "A lighthouse at dusk, long waves rolling in, a slow dolly towards the 
 
 
 class AdjustableClock:
-    """The machine's clock plus what the test added."""
+    """The machine's clock plus an offset set by the test."""
 
     def __init__(self) -> None:
-        self.ahead = timedelta()
+        self.offset = timedelta()
 
     def now(self) -> datetime:
-        return datetime.now(UTC) + self.ahead
+        return datetime.now(UTC) + self.offset
 
     def sleep(self, seconds: float) -> None:
-        self.ahead += timedelta(seconds=seconds)
+        self.offset += timedelta(seconds=seconds)
 
 
 class Killed(BaseException):
-    """Simulates SIGKILL at a checkpoint: the product never catches it."""
+    """Simulates SIGKILL at a checkpoint; the product does not catch it."""
 
 
 class World:
@@ -56,11 +56,11 @@ class World:
         self._orders = 0
 
     def order(self, user: User, prompt: str = PROMPT, *, key: str = "", **fields: Any) -> VideoTask:
-        """A charged, queued task; the user is given its price first."""
+        """A charged, queued task; its user gets the credits for it first."""
         self._orders += 1
-        wanted = VideoOrder(prompt=prompt, **fields)
-        give_credits(user, wanted.quote().user_credits)
-        return orders.create(user=user, order=wanted, idempotency_key=key or f"order-{self._orders}")
+        video_order = VideoOrder(prompt=prompt, **fields)
+        give_credits(user, video_order.quote().user_credits)
+        return orders.create(user=user, order=video_order, idempotency_key=key or f"order-{self._orders}")
 
     def send(self) -> int:
         return dispatch.dispatch_due()
@@ -72,7 +72,10 @@ class World:
         return downloads.download_due()
 
     def run(self, *, rounds: int = 40) -> None:
-        """Send, poll and download while something is due; the sandbox finishes videos at once, and the clock moves on."""
+        """Send, poll and download until no video is unfinished; the sandbox finishes videos immediately.
+
+        The clock moves by 5 s per round.
+        """
         for _ in range(rounds):
             sweep.tidy()
             self.send()
@@ -86,8 +89,8 @@ class World:
             self.clock.sleep(5)
 
     def advance(self, **time: float) -> None:
-        """Let time pass for the product, not for the provider."""
-        self.clock.ahead += timedelta(**time)
+        """Move the product's clock, but not the sandbox's."""
+        self.clock.offset += timedelta(**time)
 
     def reload(self, task: VideoTask) -> VideoTask:
         """The task, read again."""
@@ -100,15 +103,15 @@ class World:
     def list_alerts(self, kind: str) -> list[Alert]:
         return list(Alert.objects.filter(kind=kind))
 
-    def kill_at(self, checkpoint: str, act: Callable[[], object]) -> None:
-        """Run an act that dies at a checkpoint, as if killed by SIGKILL."""
+    def kill_at(self, checkpoint: str, function: Callable[[], object]) -> None:
+        """Run a function and stop it at a checkpoint, as if its process were killed by SIGKILL."""
 
         def visit(name: str) -> None:
             if name == checkpoint:
                 raise Killed
 
         with failpoints.replaced(visit), pytest.raises(Killed):
-            act()
+            function()
 
     def ledger_entries(self, task: VideoTask) -> list[tuple[str, int]]:
         """The task's ledger entries, oldest first."""
@@ -121,19 +124,19 @@ class World:
         return row.state, row.basis
 
     def assert_charged(self, task: VideoTask) -> None:
-        """Ready and paid for, once."""
+        """Assert that the task is ready and was charged once."""
         assert self.reload(task).status == "ready"
         assert self.ledger_entries(task) == [("charge", -task.user_credits)]
         self.assert_balance(task.user)
 
     def assert_refunded(self, task: VideoTask) -> None:
-        """Failed or cancelled, and refunded exactly once, the charged amount."""
+        """Assert that the task failed or was cancelled, and that exactly the charge was refunded, once."""
         assert self.reload(task).status in ("failed", "cancelled")
         assert self.ledger_entries(task) == [("charge", -task.user_credits), ("refund", task.user_credits)]
         self.assert_balance(task.user)
 
     def assert_balance(self, user: User) -> None:
-        """The balance is the sum of the entries."""
+        """Assert that the user's balance is the sum of the ledger entries."""
         entries = ledger.statement(user)
         assert ledger.balance_of(user) == sum(entry.amount for entry in entries)
 
@@ -144,10 +147,10 @@ class World:
 
 @pytest.fixture
 def adjustable_clock() -> Iterator[AdjustableClock]:
-    """The product's clock, moved by the test."""
-    own_clock = AdjustableClock()
-    with clock.replaced(own_clock):
-        yield own_clock
+    """A clock for the product that the test can move."""
+    product_clock = AdjustableClock()
+    with clock.replaced(product_clock):
+        yield product_clock
 
 
 @pytest.fixture
@@ -169,7 +172,7 @@ def at_sandbox(sandbox: SandboxProcess, settings: Settings, tmp_path_factory: py
 
 @pytest.fixture
 def world(db: None, at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock) -> World:
-    """Rows, sandbox and clock; no callback arrives."""
+    """A World in which no callback arrives."""
     return World(at_sandbox, adjustable_clock)
 
 
@@ -177,6 +180,6 @@ def world(db: None, at_sandbox: SandboxProcess, adjustable_clock: AdjustableCloc
 def world_with_callbacks(
     live_server: LiveServer, at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, settings: Settings
 ) -> World:
-    """The same with a web server that receives callbacks."""
+    """A World with a web server that receives callbacks."""
     settings.CALLBACK_BASE_URL = live_server.url
     return World(at_sandbox, adjustable_clock)

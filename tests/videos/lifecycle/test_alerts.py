@@ -1,4 +1,4 @@
-"""Alerts about one video end when it ends, whichever way, and are not raised after that."""
+"""Alerts about one video are resolved when it ends, however it ends, and none is raised after that."""
 
 from collections.abc import Iterator
 
@@ -29,9 +29,9 @@ Kind = Alert.Kind
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
     """The product's clock, stopped."""
-    mine = ManualClock()
-    with clock.replaced(mine):
-        yield mine
+    stopped_clock = ManualClock()
+    with clock.replaced(stopped_clock):
+        yield stopped_clock
 
 
 def raise_all_alerts(task: VideoTask) -> None:
@@ -46,27 +46,27 @@ def open_alert_kinds() -> list[str]:
     return sorted(Alert.objects.filter(resolved_at=None).values_list("kind", flat=True))
 
 
-def stored(task: VideoTask) -> None:
-    found = {"name": "videos/x.mp4", "poster_name": "posters/x.webp", "size_bytes": 1, "sha256": "a" * 64}
-    VideoFile.objects.filter(task=task).update(state="stored", stored_at=task.created_at, **found)
+def mark_stored(task: VideoTask) -> None:
+    fields = {"name": "videos/x.mp4", "poster_name": "posters/x.webp", "size_bytes": 1, "sha256": "a" * 64}
+    VideoFile.objects.filter(task=task).update(state="stored", stored_at=task.created_at, **fields)
     assert verdicts.complete_if_stored(task_id=task.pk)
 
 
-def test_alerts_about_a_video_end_when_it_is_ready(manual_clock: ManualClock, alice: User) -> None:
+def test_alerts_about_a_video_are_resolved_when_it_is_ready(manual_clock: ManualClock, alice: User) -> None:
     task = history.downloading(alice)
     raise_all_alerts(task)
-    stored(task)
+    mark_stored(task)
     assert open_alert_kinds() == []
 
 
-def test_alerts_about_a_video_end_when_it_fails(manual_clock: ManualClock, alice: User) -> None:
+def test_alerts_about_a_video_are_resolved_when_it_fails(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     raise_all_alerts(task)
     assert verdicts.record_failure(task_id=task.pk, report=history.report(task, ReportState.FAILED), source="poll")
     assert open_alert_kinds() == []
 
 
-def test_a_late_answer_ends_the_unconfirmed_alert(manual_clock: ManualClock, alice: User) -> None:
+def test_a_late_response_resolves_the_unconfirmed_alert(manual_clock: ManualClock, alice: User) -> None:
     task = history.unconfirmed(alice)
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.UNCONFIRMED)
@@ -75,18 +75,18 @@ def test_a_late_answer_ends_the_unconfirmed_alert(manual_clock: ManualClock, ali
     assert open_alert_kinds() == []
 
 
-def test_a_late_result_ends_alerts_raised_after_the_refund(manual_clock: ManualClock, alice: User) -> None:
+def test_a_late_result_resolves_alerts_raised_after_the_refund(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
     assert open_alert_kinds() == ["not_visible", "possible_spend"]
     assert verdicts.record_success(task_id=task.pk, report=history.report(task, ReportState.SUCCEEDED), source="repair")
-    stored(task)
+    mark_stored(task)
     assert open_alert_kinds() == ["late_result", "possible_spend"], "these report past events"
 
 
-def test_alerts_end_when_polling_stops(manual_clock: ManualClock, alice: User) -> None:
+def test_alerts_are_resolved_when_polling_stops(manual_clock: ManualClock, alice: User) -> None:
     task = history.generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
@@ -95,10 +95,12 @@ def test_alerts_end_when_polling_stops(manual_clock: ManualClock, alice: User) -
     assert open_alert_kinds() == ["possible_spend"]
 
 
-def test_no_alert_is_raised_for_a_task_that_has_moved_on(manual_clock: ManualClock, alice: User) -> None:
-    seen = history.generating(alice)
-    assert verdicts.record_failure(task_id=seen.pk, report=history.report(seen, ReportState.FAILED), source="callback")
-    task_alerts.raise_alert(seen, Kind.DELAYED)
+def test_no_alert_is_raised_for_a_task_whose_status_has_changed(manual_clock: ManualClock, alice: User) -> None:
+    outdated = history.generating(alice)
+    assert verdicts.record_failure(
+        task_id=outdated.pk, report=history.report(outdated, ReportState.FAILED), source="callback"
+    )
+    task_alerts.raise_alert(outdated, Kind.DELAYED)
     assert open_alert_kinds() == []
 
 
@@ -107,7 +109,7 @@ def test_the_audit_finds_a_video_in_a_grouped_alert(manual_clock: ManualClock, a
         alert_grouping.raise_job_alert(Kind.DELAYED, reference=f"video:{n}")
     task = video_states.make_generating(alice)
     manual_clock.sleep(3600)
-    late = [found.reference for found in checks.deadlines_kept(deep=False) if isinstance(found, Problem)]
+    late = [problem.reference for problem in checks.deadlines_kept(deep=False) if isinstance(problem, Problem)]
     assert late == [task.reference]
     task_alerts.raise_alert(task, Kind.DELAYED)
     assert GatheredCause.objects.get().reference == task.reference

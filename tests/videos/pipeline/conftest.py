@@ -16,14 +16,14 @@ from videos.models import VideoTask
 @pytest.fixture
 def token(world_with_callbacks: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> str:
     """The callback token that the next task gets."""
-    secret = "t" * 43
-    monkeypatch.setattr("accounts.seams.randomness.token", lambda: secret)
-    return secret
+    next_token = "t" * 43
+    monkeypatch.setattr("accounts.seams.randomness.token", lambda: next_token)
+    return next_token
 
 
 @pytest.fixture
 def task(world: World, alice: User) -> VideoTask:
-    """A video that the provider has finished and we have not downloaded yet."""
+    """A video that the provider has finished and that is not downloaded yet."""
     task = world.order(alice, duration_s=4)
     world.send()
     world.sandbox.finish()
@@ -36,14 +36,14 @@ def task(world: World, alice: User) -> VideoTask:
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
     """The product's clock, stopped."""
-    mine = ManualClock()
-    with clock.replaced(mine):
-        yield mine
+    stopped_clock = ManualClock()
+    with clock.replaced(stopped_clock):
+        yield stopped_clock
 
 
 @pytest.fixture
 def provider(manual_clock: ManualClock) -> int:
     """The id of the current account, with enough balance."""
-    current = provider_accounts.get_current_account()
-    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
-    return current.pk
+    account = provider_accounts.get_current_account()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    return account.pk

@@ -1,4 +1,4 @@
-"""What a download left in the storage, and when it is tried again."""
+"""Helpers that read which files a download has stored and when it is retried."""
 
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ def file_of(task: VideoTask) -> VideoFile:
 
 
 def wait_s(world: World, task: VideoTask) -> float:
+    """The seconds until the next download attempt."""
     return (file_of(task).due_at - world.clock.now()).total_seconds()
 
 
@@ -24,5 +25,6 @@ def stored_names(settings: Any, folder: str) -> list[str]:
 
 
 def incoming_names(settings: Any) -> list[str]:
+    """The names of all partial downloads."""
     folder = Path(settings.INCOMING_ROOT)
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []

@@ -1,6 +1,6 @@
-"""The provider's balance ends in the middle of a batch: everything waits, nothing is lost, and a top-up lets it go on.
+"""The provider's balance runs out in the middle of a batch: videos wait, none is lost, and a top-up lets them continue.
 
-The jobs run as a worker's do, one at a time, whenever the sweep rings for them; only the clock is pushed.
+The jobs run as in a worker, one at a time, whenever the sweep enqueues them; only the clock is moved.
 """
 
 import time
@@ -35,7 +35,7 @@ BATCH = 20
 
 @pytest.fixture(autouse=True)
 def _wide_limits(settings: Settings) -> object:
-    """Nothing but the balance limits sending."""
+    """Only the balance limits sending."""
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 6, 3
     settings.FIRST_POLL_AT_MOST_S = 5
@@ -46,15 +46,15 @@ def _wide_limits(settings: Settings) -> object:
 @pytest.fixture
 def batch(world: World) -> list[VideoTask]:
     """Twenty videos of four users, charged and waiting."""
-    people = [make_person(f"{name}@example.com") for name in ("ann", "ben", "cy", "dee")]
-    return [world.order(people[number % 4], f"Film number {number}") for number in range(BATCH)]
+    users = [make_person(f"{name}@example.com") for name in ("ann", "ben", "cy", "dee")]
+    return [world.order(users[number % 4], f"Video number {number}") for number in range(BATCH)]
 
 
-def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None) -> float:
-    """Run due jobs for `seconds`, or until the condition holds, which it must; returns the seconds passed."""
-    for passed in range(0, seconds, 5):
+def run_jobs(world: World, *, seconds: int, until: Callable[[], bool] | None = None) -> float:
+    """Run due jobs for `seconds`, or until the condition holds, and fail if it never does; returns the seconds passed."""
+    for elapsed_s in range(0, seconds, 5):
         if until is not None and until():
-            return passed
+            return elapsed_s
         sweep.enqueue_due()
         for request in JobRequest.objects.filter(requested_at__isnull=False).exclude(started_at__gte=F("requested_at")):
             getattr(worker_tasks, request.name)()
@@ -63,7 +63,7 @@ def work(world: World, *, seconds: int, until: Callable[[], bool] | None = None)
         if VideoTask.objects.filter(wait_code="rate_limited").exists():
             # The sandbox's rate window lasts real seconds, while our clock runs ahead.
             time.sleep(1)
-    assert until is None or until(), f"did not come true within {seconds} s"
+    assert until is None or until(), f"the condition did not become true within {seconds} s"
     return seconds
 
 
@@ -79,7 +79,7 @@ def open_alerts() -> set[str]:
     return set(Alert.objects.filter(resolved_at=None).values_list("kind", flat=True))
 
 
-def is_over(batch: list[VideoTask]) -> Callable[[], bool]:
+def all_ready(batch: list[VideoTask]) -> Callable[[], bool]:
     return lambda: statuses(batch) == {"ready": BATCH}
 
 
@@ -98,11 +98,11 @@ def assert_all_ready_and_paid_once(world: World, batch: list[VideoTask]) -> None
         assert ledger.balance_of(user) == 0
         assert [entry.amount for entry in ledger.statement(user).filter(kind="charge")] == [-PRICE] * 5
     prompts = [row["body"]["prompt"] for row in world.sandbox.list_accepted()]
-    assert sorted(prompts) == sorted(task.prompt for task in batch), "by the sandbox's own log: each once"
+    assert sorted(prompts) == sorted(task.prompt for task in batch), "according to the sandbox, each was sent once"
     charged = sum(Decimal(row["charged"]) for row in world.sandbox.list_accepted())
-    spent = Spend.objects.filter(job_id__in=[task.pk for task in batch])
-    assert sum(row.actual for row in spent if row.actual is not None) == charged == BATCH * PRICE
-    assert {row.state for row in spent} == {"settled"}
+    spends = Spend.objects.filter(job_id__in=[task.pk for task in batch])
+    assert sum(row.actual for row in spends if row.actual is not None) == charged == BATCH * PRICE
+    assert {row.state for row in spends} == {"settled"}
     assert [str(problem) for problem in audit_runner.find_problems()] == []
 
 
@@ -111,16 +111,16 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     world: World, batch: list[VideoTask], client: Client, fault: str
 ) -> None:
     if fault:
-        work(world, seconds=60, until=lambda: world.count_submissions() >= 7)
-    # After our last reading, so that only the provider's refusal reveals it.
+        run_jobs(world, seconds=60, until=lambda: world.count_submissions() >= 7)
+    # The balance runs out after our last reading, so only the provider's refusal shows it.
     world.sandbox.set_faults(fault or "balance-runs-out:7")
-    work(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
+    run_jobs(world, seconds=60, until=lambda: account().parked_as == "out_of_credits")
     world.sandbox.balance(30)
     sent = world.count_submissions()
-    work(world, seconds=120)
+    run_jobs(world, seconds=120)
     accepted = statuses(batch)["ready"]
     assert statuses(batch) == {"ready": accepted, "queued": BATCH - accepted}
-    assert 7 <= sent == accepted == world.count_submissions() < BATCH, "what was accepted is finished, the rest waits"
+    assert 7 <= sent == accepted == world.count_submissions() < BATCH, "accepted videos are finished, the others wait"
     refused = world.sandbox.events("submission", accepted=False)
     assert len(refused) == 1, "one refusal is enough"
     assert_no_video_failed(batch)
@@ -139,15 +139,17 @@ def test_f23_a_batch_waits_for_a_top_up_and_then_continues(
     with pytest.raises(guard_checks.ProviderUnavailable):
         world.order(waiting.user, "one more")
     ledger.adjust(
-        user=waiting.user, user_credits=-PRICE, note="it was for that one", actor=None, idempotency_key="back"
+        user=waiting.user, user_credits=-PRICE, note="for the refused order", actor=None, idempotency_key="back"
     )
 
     world.sandbox.set_faults()
     world.sandbox.balance(5000)
-    took_s = work(world, seconds=120, until=lambda: account().parked_as == "" and world.count_submissions() > accepted)
-    assert took_s <= 60, "soon after the top-up, without an operator"
+    took_s = run_jobs(
+        world, seconds=120, until=lambda: account().parked_as == "" and world.count_submissions() > accepted
+    )
+    assert took_s <= 60, "soon after the top-up, without action by an operator"
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
-    work(world, seconds=1800, until=is_over(batch))
+    run_jobs(world, seconds=1800, until=all_ready(batch))
     assert_all_ready_and_paid_once(world, batch)
     assert not open_alerts() & {"out_of_credits", "critical_balance", "low_balance", "access_denied"}
     assert Decimal(world.sandbox.balance()) == 5000 - (BATCH - accepted) * PRICE
@@ -157,11 +159,11 @@ def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     world: World, batch: list[VideoTask], settings: Settings
 ) -> None:
     world.sandbox.balance(980)
-    work(world, seconds=90)
+    run_jobs(world, seconds=90)
     assert world.count_submissions() == 8
     assert Decimal(world.sandbox.balance()) == settings.CRITICAL_BALANCE_THRESHOLD
     assert statuses(batch) == {"ready": 8, "queued": 12}
-    assert world.sandbox.events("submission", accepted=False) == [], "never a 402"
+    assert world.sandbox.events("submission", accepted=False) == [], "the provider refuses nothing"
     assert {"low_balance", "critical_balance"} <= open_alerts()
     assert account().parked_as == ""
     assert provider_accounts.get_available_balance(account()) == 500
@@ -173,10 +175,10 @@ def test_f23_our_own_reading_stops_sending_at_the_critical_balance(
     )
 
     world.sandbox.balance(5000)
-    took_s = work(world, seconds=60, until=lambda: world.count_submissions() > 8)
+    took_s = run_jobs(world, seconds=60, until=lambda: world.count_submissions() > 8)
     assert took_s <= 20
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
-    work(world, seconds=1800, until=is_over(batch))
+    run_jobs(world, seconds=1800, until=all_ready(batch))
     assert_all_ready_and_paid_once(world, batch)
     assert not open_alerts() & {"critical_balance", "low_balance"}
 
@@ -185,14 +187,14 @@ def test_a_small_top_up_sends_as_many_videos_as_it_pays_for(
     world: World, batch: list[VideoTask], settings: Settings
 ) -> None:
     world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD)
-    work(world, seconds=60)
+    run_jobs(world, seconds=60)
     assert world.count_submissions() == 0
     world.sandbox.balance(settings.CRITICAL_BALANCE_THRESHOLD + 2 * PRICE + 1)
-    work(world, seconds=120)
+    run_jobs(world, seconds=120)
     assert world.count_submissions() == 3, "the balance stays above the threshold before each submission"
     world.sandbox.balance(5000)
     # Our clock runs ahead of the sandbox's, whose rate limit may delay some videos.
-    work(world, seconds=1800, until=is_over(batch))
+    run_jobs(world, seconds=1800, until=all_ready(batch))
     assert_all_ready_and_paid_once(world, batch)
 
 
@@ -204,7 +206,7 @@ from videos.ordering.orders import VideoOrder
 for number in range({BATCH}):
     user, _ = User.objects.get_or_create(email=f"user{{number % 4}}@example.com")
     ledger.grant(user=user, user_credits={PRICE}, idempotency_key=f"grant-{{number}}", note="for a test")
-    orders.create(user=user, order=VideoOrder(prompt=f"Film number {{number}}"), idempotency_key=f"order-{{number}}")
+    orders.create(user=user, order=VideoOrder(prompt=f"Video number {{number}}"), idempotency_key=f"order-{{number}}")
 """
 
 
@@ -213,7 +215,7 @@ def test_f23_real_processes_wait_for_a_top_up(stack: Stack, sandbox: SandboxProc
     def count(status: str) -> int:
         return int(str(stack.rows(f"SELECT count(*) FROM videos_videotask WHERE status = '{status}'")[0][0]))
 
-    def parked() -> str:
+    def block_reason() -> str:
         return str(stack.rows("SELECT parked_as FROM billing_provideraccount")[0][0])
 
     sandbox.settings(times_s=[2, 2, 2])
@@ -222,13 +224,13 @@ def test_f23_real_processes_wait_for_a_top_up(stack: Stack, sandbox: SandboxProc
     stack.start_web()
     stack.script(ORDER)
     stack.start_worker()
-    wait_until(lambda: parked() == "out_of_credits" and count("ready") == 7, within_s=120)
+    wait_until(lambda: block_reason() == "out_of_credits" and count("ready") == 7, within_s=120)
     assert count("queued") == BATCH - 7
     sandbox.set_faults()
     sandbox.balance(5000)
     wait_until(lambda: count("ready") == BATCH, within_s=180)
     prompts = [row["body"]["prompt"] for row in sandbox.list_accepted()]
-    assert sorted(prompts) == sorted(f"Film number {number}" for number in range(BATCH))
+    assert sorted(prompts) == sorted(f"Video number {number}" for number in range(BATCH))
     assert stack.rows("SELECT count(*) FROM billing_ledgerentry WHERE kind = 'refund'") == [(0,)]
     assert stack.rows("SELECT count(*), sum(amount) FROM billing_ledgerentry WHERE kind = 'charge'") == [
         (BATCH, -BATCH * PRICE)

@@ -1,4 +1,4 @@
-"""How often the balance is read, of which accounts, and that no order waits for it."""
+"""How often the balance is read and of which accounts, and that orders never wait for a reading."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,11 +21,11 @@ from videos.worker import sweep
 from videos.worker import tasks as worker_tasks
 
 
-def current() -> ProviderAccount:
+def current_account() -> ProviderAccount:
     return provider_accounts.get_current_account()
 
 
-def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -> None:
+def test_the_balance_is_read_more_often_when_it_matters_more(world: World, alice: User) -> None:
     assert provider_balances.reading_interval() == timedelta(minutes=15), "no video is running"
     world.order(alice)
     world.send()
@@ -33,47 +33,51 @@ def test_the_balance_is_read_as_often_as_it_matters(world: World, alice: User) -
     world.sandbox.finish()
     world.run()
     assert provider_balances.reading_interval() == timedelta(minutes=15)
-    provider_accounts.record_balance(account_id=current().pk, balance=Decimal(5000))
+    provider_accounts.record_balance(account_id=current_account().pk, balance=Decimal(5000))
     world.order(alice, "the next one")
-    provider_accounts.record_balance(account_id=current().pk, balance=Decimal(100))
-    assert provider_balances.reading_interval() == timedelta(seconds=15), "somebody waits for a top-up"
+    provider_accounts.record_balance(account_id=current_account().pk, balance=Decimal(100))
+    assert provider_balances.reading_interval() == timedelta(seconds=15), "a video waits for a top-up"
     world.run(rounds=1)
     for task in alice.video_tasks.filter(status="queued"):
         lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
     assert provider_balances.reading_interval() == timedelta(minutes=1), "critical, and no video waits"
     ProviderAccount.objects.update(balance=5000, breaker="open")
-    assert provider_balances.reading_interval() == timedelta(minutes=1), "the provider has trouble"
+    assert provider_balances.reading_interval() == timedelta(minutes=1), "the circuit breaker is open"
 
 
 def test_the_sweep_enqueues_the_balance_job_when_it_is_due(world: World) -> None:
     assert "balance" in sweep.enqueue_due()
     worker_tasks.balance()
-    assert current().snapshots.count() == 1
+    assert current_account().snapshots.count() == 1
     world.advance(minutes=14)
     assert "balance" not in sweep.enqueue_due()
     world.advance(minutes=1)
     assert "balance" in sweep.enqueue_due()
 
 
-def test_without_a_key_operators_are_alerted_and_nothing_breaks(world: World, settings: Settings) -> None:
+def test_without_a_key_operators_are_alerted_and_nothing_fails(world: World, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert provider_balances.reading_interval() == timedelta(minutes=15)
     provider_balances.read_all()
     assert [alert.cause for alert in world.list_alerts("access_denied")] == [runbook.NO_KEY]
 
 
-def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
+def test_alerts_about_a_key_are_resolved_once_it_is_replaced_and_its_videos_have_ended(
     world: World, alice: User, settings: Settings
 ) -> None:
     task = world.order(alice)
     world.send()
-    old = current()
-    provider_accounts.block_account(account_id=old.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    circuit_breaker.record_failure(old.pk, detail="maintenance", opens_immediately=True)
+    old_account = current_account()
+    provider_accounts.block_account(
+        account_id=old_account.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401"
+    )
+    circuit_breaker.record_failure(old_account.pk, detail="maintenance", opens_immediately=True)
     settings.KIE_AI_API_KEY = "another-key-altogether"
-    new = current()
-    provider_accounts.block_account(account_id=new.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
-    open_alerts = Alert.objects.filter(cause=old.cause, resolved_at=None)
+    new_account = current_account()
+    provider_accounts.block_account(
+        account_id=new_account.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401"
+    )
+    open_alerts = Alert.objects.filter(cause=old_account.cause, resolved_at=None)
     provider_balances.read_all()
     assert open_alerts.exists(), "one of its videos is running"
     lifecycle.give_up(task_id=task.pk, from_="generating", code="deadline")
@@ -82,7 +86,7 @@ def test_alerts_about_a_key_end_once_it_is_replaced_and_its_videos_have_ended(
     VideoTask.objects.filter(pk=task.pk).update(provider_done_at=world.clock.now())
     provider_balances.read_all()
     assert not open_alerts.exists()
-    assert Alert.objects.filter(cause=new.cause, kind="access_denied", resolved_at=None).exists()
+    assert Alert.objects.filter(cause=new_account.cause, kind="access_denied", resolved_at=None).exists()
 
 
 def test_dispatch_reads_an_old_balance_again_and_an_order_never_waits_for_it(
@@ -90,29 +94,29 @@ def test_dispatch_reads_an_old_balance_again_and_an_order_never_waits_for_it(
 ) -> None:
     world.order(alice)
     world.send()
-    reads = current().snapshots.count()
+    readings = current_account().snapshots.count()
     world.advance(seconds=40)
     world.order(alice, "the second")
     world.send()
-    assert current().snapshots.count() == reads
+    assert current_account().snapshots.count() == readings
     world.advance(seconds=21)
     world.order(alice, "the third")
     world.send()
-    assert current().snapshots.count() == reads + 1
-    asked = world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"]
+    assert current_account().snapshots.count() == readings + 1
+    balance_calls = world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"]
     world.advance(hours=1)
     assert world.order(alice, "the fourth").status == "queued"
-    assert world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"] == asked
+    assert world.sandbox.read_state()["requests"]["GET /api/v1/chat/credit"] == balance_calls
 
 
-def test_a_free_call_that_reports_no_credits_parks_the_account(world: World, alice: User) -> None:
+def test_a_refused_balance_call_blocks_the_account(world: World, alice: User) -> None:
     world.sandbox.settings(api_key="another")
     provider_balances.read_all()
-    assert current().parked_as == "access_denied"
+    assert current_account().parked_as == "access_denied"
     world.sandbox.settings(api_key="sandbox")
     world.advance(seconds=31)
     provider_balances.read_all()
-    assert current().parked_as == ""
+    assert current_account().parked_as == ""
 
 
 def test_f75_a_running_video_is_polled_with_the_key_that_created_it(
@@ -122,25 +126,25 @@ def test_f75_a_running_video_is_polled_with_the_key_that_created_it(
     key, settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = settings.KIE_AI_API_KEY, "", False
     first_account = provider_keys.add_key(api_key=key, label="First", base_url=world.sandbox.url)
     provider_keys.activate_key(account_id=first_account.pk)
-    old = world.order(alice, "with the first key")
+    first_task = world.order(alice, "with the first key")
     world.send()
-    added = provider_keys.add_key(api_key="the-second-key", label="Second", base_url=second.url)
-    provider_keys.activate_key(account_id=added.pk)
-    new = world.order(alice, "with the second key")
+    second_account = provider_keys.add_key(api_key="the-second-key", label="Second", base_url=second.url)
+    provider_keys.activate_key(account_id=second_account.pk)
+    second_task = world.order(alice, "with the second key")
     world.send()
     assert [len(world.sandbox.list_accepted()), len(second.list_accepted())] == [1, 1]
-    assert (world.reload(old).account, world.reload(new).account) == (first_account, current())
+    assert (world.reload(first_task).account, world.reload(second_task).account) == (first_account, current_account())
 
-    read = first_account.snapshots.count()
+    reading_count = first_account.snapshots.count()
     provider_balances.read_all()
-    assert first_account.snapshots.count() == read + 1, "as long as one of its videos is unsettled"
+    assert first_account.snapshots.count() == reading_count + 1, "as long as one of its videos is unsettled"
     for sandbox in (world.sandbox, second):
         sandbox.finish()
     world.advance(minutes=2)
     world.run()
-    for task, sandbox in ((old, world.sandbox), (new, second)):
+    for task, sandbox in ((first_task, world.sandbox), (second_task, second)):
         world.assert_charged(task)
         assert sandbox.read_state()["requests"]["GET /api/v1/veo/record-info"] >= 1
         assert [row["body"]["prompt"] for row in sandbox.list_accepted()] == [task.prompt]
     provider_balances.read_all()
-    assert first_account.snapshots.count() == read + 1, "and no longer"
+    assert first_account.snapshots.count() == reading_count + 1, "and no longer"

@@ -1,4 +1,4 @@
-"""What users and operators read while a budget has no room."""
+"""What users and operators read while a budget is exhausted."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ def _english() -> object:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_limited(settings: Settings) -> None:
+def _no_limits(settings: Settings) -> None:
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.USER_DAILY_COST_LIMIT = Decimal(0)
@@ -45,10 +45,10 @@ def test_users_read_when_their_video_is_sent_and_another_text_once_the_limit_was
     limit(FAST)
     claim(provider)
     expect_wait(provider)
-    moment = progress.measure_progress(reload(second), at=manual_clock.at)
-    assert (moment.wait_code, moment.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
-    assert moment.starts_in_s == 12 * 3600 - 1
-    assert tiles.describe_progress(moment) == ["today's budget is spent", "continues at 2 Sep, 00:00"]
+    current_progress = progress.measure_progress(reload(second), at=manual_clock.at)
+    assert (current_progress.wait_code, current_progress.wait_until) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
+    assert current_progress.starts_in_s == 12 * 3600 - 1
+    assert tiles.describe_progress(current_progress) == ["today's budget is spent", "continues at 2 Sep, 00:00"]
     assert (
         tiles.summarize_video(reload(second), at=manual_clock.at).wait_reason
         == "today's budget is spent · continues at 2 Sep, 00:00"
@@ -59,12 +59,12 @@ def test_users_read_when_their_video_is_sent_and_another_text_once_the_limit_was
     )
     limit(None)
     manual_clock.sleep(16)
-    moment = progress.measure_progress(reload(second), at=manual_clock.at)
-    assert (moment.wait_code, moment.resumes_at) == ("", None)
-    assert tiles.describe_progress(moment)[0] == "next in the queue"
+    current_progress = progress.measure_progress(reload(second), at=manual_clock.at)
+    assert (current_progress.wait_code, current_progress.resumes_at) == ("", None)
+    assert tiles.describe_progress(current_progress)[0] == "next in the queue"
 
 
-def test_an_order_that_no_budget_has_room_for_is_refused_and_operators_are_alerted(
+def test_an_order_that_fits_no_budget_is_refused_and_operators_are_alerted(
     manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     limit(FAST)
@@ -78,32 +78,34 @@ def test_an_order_that_no_budget_has_room_for_is_refused_and_operators_are_alert
     assert Alert.objects.get(kind="budget_hard").resolved_at is None
 
 
-def test_the_studio_says_how_many_more_and_why_none(manual_clock: ManualClock, provider: int, alice: User) -> None:
+def test_the_studio_shows_how_many_more_videos_the_limits_allow(
+    manual_clock: ManualClock, provider: int, alice: User
+) -> None:
     client = Client()
     client.force_login(alice)
 
-    def pay(**asked: str) -> str:
-        page = client.get("/", asked).content.decode()
+    def limits_text(**fields: str) -> str:
+        page = client.get("/", fields).content.decode()
         start = page.find('class="pay-limits')
         return " ".join(page[start : page.find("</p>", start)].split(">", 1)[-1].split()) if start >= 0 else ""
 
-    assert pay() == ""
+    assert limits_text() == ""
     limit(150, subject="each_user")
-    assert pay() == "2 more of these until 2 Sep, 00:00"
+    assert limits_text() == "2 more of these until 2 Sep, 00:00"
     order(alice)
-    assert pay() == "1 more of these until 2 Sep, 00:00"
+    assert limits_text() == "1 more of these until 2 Sep, 00:00"
     order(alice)
-    assert pay() == "No more of these until 2 Sep, 00:00; a cheaper one is still possible"
+    assert limits_text() == "No more of these until 2 Sep, 00:00; a cheaper one is still possible"
     limit(120, subject="each_user")
-    assert pay() == "Your limit is reached until 2 Sep, 00:00"
+    assert limits_text() == "Your limit is reached until 2 Sep, 00:00"
     limit(None, subject="each_user")
     limit(120)
     claim(provider), claim(provider)
-    assert pay() == "The budget for this is used up until 2 Sep, 00:00"
+    assert limits_text() == "The budget for this is used up until 2 Sep, 00:00"
     limit(FAST - 1)
-    assert pay() == "More than the operator allows for one video"
+    assert limits_text() == "More than the operator allows for one video"
     limit(None)
-    assert pay() == ""
+    assert limits_text() == ""
 
 
 def test_a_users_limits_are_on_the_credits_page(
@@ -112,23 +114,23 @@ def test_a_users_limits_are_on_the_credits_page(
     client = Client()
     client.force_login(alice)
 
-    def shown() -> str:
+    def limits_text() -> str:
         page = client.get("/credits/").content.decode()
         start = page.find('<dl class="limits')
         return " ".join(page[start : page.find("</dl>", start)].split())
 
-    assert "0 of at most 200 videos" in shown()
-    assert "Today" not in shown()
+    assert "0 of at most 200 videos" in limits_text()
+    assert "Today" not in limits_text()
     order(alice)
     limit(200, subject="each_user")
-    assert "about 2 more Fast" in shown()
-    assert "resets at 2 Sep, 00:00" in shown()
+    assert "about 2 more Fast" in limits_text()
+    assert "resets at 2 Sep, 00:00" in limits_text()
     limit(60, subject="each_user", period="hour")
-    assert "This hour" in shown()
-    assert "used up" in shown()
-    assert "meter-warn" in shown()
+    assert "This hour" in limits_text()
+    assert "used up" in limits_text()
+    assert "meter-warn" in limits_text()
     limit(0, subject="each_user", period="month")
-    assert "This month" in shown()
+    assert "This month" in limits_text()
 
 
 def test_an_order_that_would_wait_too_long_for_a_slowed_budget_is_refused_with_a_time(

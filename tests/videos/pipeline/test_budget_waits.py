@@ -1,4 +1,4 @@
-"""A task waits for its budget and never fails for it: others go on, and it is sent as soon as there is room."""
+"""A task that does not fit a budget waits and never fails; other tasks are sent, and it is sent once the budget allows."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -33,7 +33,7 @@ def _english() -> object:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_limited(settings: Settings) -> None:
+def _no_limits(settings: Settings) -> None:
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.USER_DAILY_COST_LIMIT = Decimal(0)
@@ -53,9 +53,13 @@ def test_a_task_waits_when_its_limit_is_lowered_and_is_sent_once_it_is_raised(
     assert claim(provider) == first
     wait = expect_wait(provider)
     assert (wait.code, wait.ends_at) == ("budget_day", datetime(2026, 9, 2, tzinfo=UTC))
-    held = reload(second)
-    assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_day", wait.ends_at)
-    assert held.due_at == manual_clock.at + timedelta(seconds=15)
+    waiting_task = reload(second)
+    assert (waiting_task.status, waiting_task.wait_code, waiting_task.wait_until) == (
+        "queued",
+        "budget_day",
+        wait.ends_at,
+    )
+    assert waiting_task.due_at == manual_clock.at + timedelta(seconds=15)
     assert dispatch.claim_next(provider) is None, "not due again yet"
     assert Alert.objects.filter(kind="budget_hard").count() == 1
     limit(2 * FAST)
@@ -82,54 +86,54 @@ def test_a_waiting_task_is_sent_when_the_budget_window_ends(
     assert not Alert.objects.filter(kind="budget_hard", resolved_at=None).exists()
 
 
-def test_a_cheaper_video_is_sent_when_a_dearer_one_does_not_fit(
+def test_a_cheaper_video_is_sent_when_a_more_expensive_one_does_not_fit(
     manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
-    big, small = order(alice), order(alice, "veo3_lite")
+    expensive, cheap = order(alice), order(alice, "veo3_lite")
     last = order(alice, "veo3_lite")
-    limit(int(Spend.objects.get(job_id=small.pk).estimated))
-    assert claim(provider) == small
-    assert reload(big).wait_code == "budget_limit"
+    limit(int(Spend.objects.get(job_id=cheap.pk).estimated))
+    assert claim(provider) == cheap
+    assert reload(expensive).wait_code == "budget_limit"
     assert expect_wait(provider).code == "budget_day"
     assert reload(last).wait_code == "budget_day"
-    assert tiles.describe_progress(progress.measure_progress(reload(big), at=manual_clock.at))[0] == (
+    assert tiles.describe_progress(progress.measure_progress(reload(expensive), at=manual_clock.at))[0] == (
         "it costs more than the operator's limit; it continues when the limit is raised"
     )
 
 
 @pytest.mark.parametrize(
-    ("subject", "whose", "code"),
+    ("subject", "target", "code"),
     [("each_user", {}, "budget_user"), ("model", {"model": "veo3_fast"}, "budget_model")],
 )
-def test_others_are_not_held_up_by_one_users_or_one_models_budget(
-    manual_clock: ManualClock, provider: int, alice: User, bob: User, subject: str, whose: dict[str, str], code: str
+def test_other_tasks_do_not_wait_for_the_budget_of_one_user_or_model(
+    manual_clock: ManualClock, provider: int, alice: User, bob: User, subject: str, target: dict[str, str], code: str
 ) -> None:
-    mine = [order(alice) for _ in range(3)]
+    limited = [order(alice) for _ in range(3)]
     other = order(bob, "veo3_lite")
-    limit(FAST, subject=subject, **whose)
-    assert {claim(provider), claim(provider)} == {mine[0], other}
-    assert waits_or_none(provider)
-    assert {reload(task).wait_code for task in mine[1:]} == {code}
+    limit(FAST, subject=subject, **target)
+    assert {claim(provider), claim(provider)} == {limited[0], other}
+    assert has_no_claim(provider)
+    assert {reload(task).wait_code for task in limited[1:]} == {code}
 
 
-def waits_or_none(provider: int) -> bool:
+def has_no_claim(provider: int) -> bool:
     return not isinstance(dispatch.claim_next(provider), dispatch.Claim)
 
 
-def test_a_claim_skips_a_bounded_number_of_tasks(
+def test_a_claim_holds_back_tasks_for_a_limited_number_of_budgets(
     manual_clock: ManualClock, provider: int, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "MAX_BUDGET_SKIPS", 1)
-    mine, his = order(alice), order(bob)
+    alices, bobs = order(alice), order(bob)
     limit(0, subject="user", user=alice)
-    step = dispatch.claim_next(provider)
-    assert isinstance(step, guard_checks.Wait)
-    assert step.code == "budget_limit"
-    assert reload(mine).wait_code == "budget_limit"
-    assert claim(provider) == his
+    result = dispatch.claim_next(provider)
+    assert isinstance(result, guard_checks.Wait)
+    assert result.code == "budget_limit"
+    assert reload(alices).wait_code == "budget_limit"
+    assert claim(provider) == bobs
 
 
-def test_a_budget_that_is_used_up_between_check_and_promise_makes_the_task_wait(
+def test_a_budget_exhausted_between_check_and_reservation_makes_the_task_wait(
     manual_clock: ManualClock, provider: int, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = order(alice), order(alice)
@@ -163,7 +167,7 @@ def test_unsent_and_failed_videos_release_their_budget(manual_clock: ManualClock
     assert ledger.balance_of(alice) == FAST
 
 
-def test_a_task_that_waits_for_a_budget_does_not_count_as_forgotten(
+def test_a_task_that_waits_for_a_budget_is_not_cancelled_as_overdue(
     manual_clock: ManualClock, provider: int, alice: User
 ) -> None:
     order(alice)
@@ -204,19 +208,23 @@ def test_a_reference_names_a_task_or_something_else(manual_clock: ManualClock, p
 def test_past_the_warning_share_videos_are_slowed_down_before_they_stop(
     manual_clock: ManualClock, provider: int, alice: User, settings: Settings
 ) -> None:
-    # At noon 1,080 of 1,200 are free: 18 videos. The next is due when three quarters of the day are over.
-    settings.BREAKER_FAILURES = settings.BREAKER_OF = 50  # so many under way at once
+    # At noon 1,080 of 1,200 credits may be used: 18 videos. The next may be sent after three quarters of the day.
+    settings.BREAKER_FAILURES = settings.BREAKER_OF = 50  # allow all of them to run at the same time
     settings.MAX_QUEUE_WAIT_MINUTES = 24 * 60
     limit(20 * FAST)
-    waiting = {order(alice) for _ in range(19)}
-    waiting -= {claim(provider) for _ in range(18)}
+    unclaimed = {order(alice) for _ in range(19)}
+    unclaimed -= {claim(provider) for _ in range(18)}
     wait = expect_wait(provider)
     assert (wait.code, wait.ends_at) == ("budget_pace", datetime(2026, 9, 1, 18, tzinfo=UTC))
-    (left,) = waiting
-    held = reload(left)
-    assert (held.status, held.wait_code, held.wait_until) == ("queued", "budget_pace", wait.ends_at)
-    assert held.due_at <= manual_clock.at, "it stays due"
+    (last_task,) = unclaimed
+    waiting_task = reload(last_task)
+    assert (waiting_task.status, waiting_task.wait_code, waiting_task.wait_until) == (
+        "queued",
+        "budget_pace",
+        wait.ends_at,
+    )
+    assert waiting_task.due_at <= manual_clock.at, "it stays due"
     manual_clock.sleep(6 * 3600)
     provider_accounts.record_balance(account_id=provider, balance=Decimal(5000))
-    assert claim(provider) == left
+    assert claim(provider) == last_task
     assert used() == 19 * FAST

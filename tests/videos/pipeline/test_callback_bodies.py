@@ -1,4 +1,4 @@
-"""Bodies of callbacks: size, speed, garbage, and a full inbox (faults.md B)."""
+"""Bodies of callbacks: too large, too slow, malformed, and too many (faults.md B)."""
 
 import socket
 import time
@@ -19,7 +19,7 @@ from videos.models import CallbackReceipt
 from videos.pipeline import callbacks, dispatch
 
 
-def test_f32_a_large_body_is_cut_at_64_kib(world_with_callbacks: World, alice: User, token: str) -> None:
+def test_f32_a_body_larger_than_64_kib_is_refused(world_with_callbacks: World, alice: User, token: str) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     assert post_callback(task, token, b"x" * (callbacks.MAX_BODY_BYTES + 1)).status_code == 413
@@ -28,17 +28,17 @@ def test_f32_a_large_body_is_cut_at_64_kib(world_with_callbacks: World, alice: U
 
 def test_f32_a_slow_body_holds_a_gunicorn_thread_only_briefly(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callbacks, "BODY_TIMEOUT_S", 0.5)
-    caller, line = socket.socketpair()
-    with caller, line, line.makefile("rb") as received:
-        caller.sendall(b'{"data": ')
+    client_socket, server_socket = socket.socketpair()
+    with client_socket, server_socket, server_socket.makefile("rb") as received:
+        client_socket.sendall(b'{"data": ')
         request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
-        slow = WSGIRequest(
-            {**request.environ, "CONTENT_LENGTH": "60000", "wsgi.input": received, "gunicorn.socket": line}
+        slow_request = WSGIRequest(
+            {**request.environ, "CONTENT_LENGTH": "60000", "wsgi.input": received, "gunicorn.socket": server_socket}
         )
-        began = time.monotonic()
-        answer = callbacks.common_callback(slow)
-        assert time.monotonic() - began < 5
-    assert answer.status_code == 400
+        started_at = time.monotonic()
+        response = callbacks.common_callback(slow_request)
+        assert time.monotonic() - started_at < 5
+    assert response.status_code == 400
     assert CallbackReceipt.objects.get().body == '{"data": '
 
 
@@ -52,12 +52,12 @@ def test_f32_a_chunked_body_is_read_up_to_the_same_limit(db: None, spaces: int, 
 
 
 def test_f33_an_invalid_chunk_is_a_malformed_body(db: None) -> None:
-    class Nonsense(BytesIO):
+    class InvalidChunks(BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             raise RuntimeError("invalid chunk size")
 
     request = RequestFactory().post("/api/veo/callback", b"", content_type="application/json")
-    environ = {**request.environ, "wsgi.input": Nonsense(), "wsgi.input_terminated": True}
+    environ = {**request.environ, "wsgi.input": InvalidChunks(), "wsgi.input_terminated": True}
     assert callbacks.common_callback(WSGIRequest(environ)).status_code == 400
 
 
@@ -65,10 +65,10 @@ def test_f32_a_body_without_a_length_is_not_waited_for(world_with_callbacks: Wor
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     address = urlsplit(dispatch.build_callback_url(task.pk, token))
-    with socket.create_connection((address.hostname, address.port or 80), timeout=5) as stream:
-        stream.sendall(f"POST {address.path} HTTP/1.1\r\nHost: testserver\r\nContent-Length: -5\r\n\r\n".encode())
-        answer = stream.recv(200)
-    assert b" 413 " in answer or b" 400 " in answer
+    with socket.create_connection((address.hostname, address.port or 80), timeout=5) as connection:
+        connection.sendall(f"POST {address.path} HTTP/1.1\r\nHost: testserver\r\nContent-Length: -5\r\n\r\n".encode())
+        response = connection.recv(200)
+    assert b" 413 " in response or b" 400 " in response
 
 
 @pytest.mark.parametrize(
@@ -88,29 +88,29 @@ def test_f32_a_body_without_a_length_is_not_waited_for(world_with_callbacks: Wor
         (b"{}", "text/plain; charset=no-such-charset"),
     ],
 )
-def test_f33_garbage_is_stored_as_malformed_and_leads_to_one_poll(
+def test_f33_a_malformed_body_is_stored_as_malformed_and_leads_to_one_poll(
     world_with_callbacks: World, alice: User, token: str, body: bytes, content_type: str
 ) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
-    answer = post_callback(task, token, body, **{"Content-Type": content_type})
-    assert answer.status_code == 400
+    response = post_callback(task, token, body, **{"Content-Type": content_type})
+    assert response.status_code == 400
     assert task.callbacks.get().verdict == "malformed"
     assert world_with_callbacks.reload(task).due_at <= clock.now()
     world_with_callbacks.run()
     world_with_callbacks.assert_charged(task)
 
 
-def test_a_flood_of_different_callbacks_stores_a_bounded_number(
+def test_a_flood_of_different_callbacks_stores_a_limited_number(
     world_with_callbacks: World, alice: User, token: str
 ) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     with ThreadPoolExecutor(4) as pool:
-        answers = list(
+        status_codes = list(
             pool.map(lambda number: post_callback(task, token, make_body(f"{number:032x}")).status_code, range(60))
         )
-    assert set(answers) == {200}
+    assert set(status_codes) == {200}
     assert task.callbacks.count() <= callbacks.MAX_PER_TASK + 4
 
 

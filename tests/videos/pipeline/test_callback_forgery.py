@@ -15,7 +15,7 @@ from videos.providers.kie.client import sign_callback
 HMAC_KEY = "test-webhook-hmac-key"
 
 
-def test_f29_a_wrong_token_is_not_found_and_touches_no_row(world_with_callbacks: World, alice: User) -> None:
+def test_f29_a_wrong_token_is_not_found_and_changes_no_row(world_with_callbacks: World, alice: User) -> None:
     world_with_callbacks.sandbox.set_faults("callback-wrong-token", "stuck-generating")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
@@ -27,8 +27,8 @@ def test_f29_a_wrong_token_is_not_found_and_touches_no_row(world_with_callbacks:
     assert not CallbackReceipt.objects.exists()
     world_with_callbacks.sandbox.set_faults("callback-wrong-token")
     world_with_callbacks.sandbox.finish()
-    answers = world_with_callbacks.sandbox.wait_for("callback", count=2)
-    assert {answer["status"] for answer in answers} == {200, 404}
+    callbacks_sent = world_with_callbacks.sandbox.wait_for("callback", count=2)
+    assert {sent["status"] for sent in callbacks_sent} == {200, 404}
 
 
 def test_f29_a_client_that_guesses_addresses_is_blocked_for_a_minute(
@@ -36,26 +36,28 @@ def test_f29_a_client_that_guesses_addresses_is_blocked_for_a_minute(
 ) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
-    right = make_body(world_with_callbacks.reload(task).provider_task_id or "")
+    body = make_body(world_with_callbacks.reload(task).provider_task_id or "")
     for _ in range(rate_limits.WRONG_CALLBACK_TOKENS.amount):
-        assert post_callback(task, "w" * 43, right).status_code == 404
-    assert post_callback(task, "w" * 43, right).status_code == 429
-    assert post_callback(task, token, right).status_code == 429
+        assert post_callback(task, "w" * 43, body).status_code == 404
+    assert post_callback(task, "w" * 43, body).status_code == 429
+    assert post_callback(task, token, body).status_code == 429
     world_with_callbacks.advance(minutes=1)
-    assert post_callback(task, token, right).status_code == 200
+    assert post_callback(task, token, body).status_code == 200
     world_with_callbacks.run()
     world_with_callbacks.assert_charged(task)
 
 
-def test_f29_another_tasks_address_touches_neither(world_with_callbacks: World, alice: User, bob: User) -> None:
-    hers, his = world_with_callbacks.order(alice), world_with_callbacks.order(bob, "another")
+def test_f29_a_callback_on_another_tasks_address_changes_neither_task(
+    world_with_callbacks: World, alice: User, bob: User
+) -> None:
+    alices, bobs = world_with_callbacks.order(alice), world_with_callbacks.order(bob, "another")
     world_with_callbacks.send()
     world_with_callbacks.sandbox.set_faults("callback-other-token")
     world_with_callbacks.sandbox.finish()
-    wait_for_callbacks(world_with_callbacks, hers)
-    wait_for_callbacks(world_with_callbacks, his)
+    wait_for_callbacks(world_with_callbacks, alices)
+    wait_for_callbacks(world_with_callbacks, bobs)
     world_with_callbacks.run()
-    for task in (hers, his):
+    for task in (alices, bobs):
         world_with_callbacks.assert_charged(task)
     assert world_with_callbacks.count_submissions() == 2
 
@@ -71,8 +73,8 @@ def test_f30_a_forged_body_on_the_right_address_is_only_a_hint(
 ) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
-    evil = make_body("f" * 32, url="http://169.254.169.254/latest/meta-data")
-    assert post_callback(task, token, evil).status_code == 200
+    forged = make_body("f" * 32, url="http://169.254.169.254/latest/meta-data")
+    assert post_callback(task, token, forged).status_code == 200
     assert (
         post_callback(task, token, make_body(world_with_callbacks.reload(task).provider_task_id or "", 501)).status_code
         == 200
@@ -87,14 +89,14 @@ def test_f30_a_forged_body_on_the_right_address_is_only_a_hint(
 def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     world_with_callbacks: World, alice: User, bob: User, token: str
 ) -> None:
-    foreign = world_with_callbacks.order(bob, "somebody else's prompt")
+    bobs = world_with_callbacks.order(bob, "somebody else's prompt")
     world_with_callbacks.send()
-    foreign_id = world_with_callbacks.reload(foreign).provider_task_id or ""
+    bobs_provider_id = world_with_callbacks.reload(bobs).provider_task_id or ""
     world_with_callbacks.sandbox.set_faults("drop-answer", "no-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
-    VideoTask.objects.filter(pk=foreign.pk).update(status="failed", finished_at=clock.now())
-    assert post_callback(task, token, make_body(foreign_id)).status_code == 200
+    VideoTask.objects.filter(pk=bobs.pk).update(status="failed", finished_at=clock.now())
+    assert post_callback(task, token, make_body(bobs_provider_id)).status_code == 200
     world_with_callbacks.poll()
     assert world_with_callbacks.reload(task).status == "unconfirmed"
     assert task.callbacks.get().verdict == "rejected"
@@ -107,13 +109,13 @@ def test_f30_forged_ids_neither_delay_nor_displace_the_true_one(
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     assert world_with_callbacks.reload(task).status == "unconfirmed"
-    forged = [
+    statuses = [
         post_callback(task, token, make_body(f"{number:032x}")).status_code for number in range(callbacks.MAX_PER_TASK)
     ]
-    assert set(forged) == {200}
+    assert set(statuses) == {200}
     world_with_callbacks.sandbox.finish()
-    true_name = world_with_callbacks.sandbox.list_accepted()[0]["task_id"]
-    assert post_callback(task, token, make_body(true_name)).status_code == 503, (
+    true_id = world_with_callbacks.sandbox.list_accepted()[0]["task_id"]
+    assert post_callback(task, token, make_body(true_id)).status_code == 503, (
         "a callback that cannot be stored is not accepted"
     )
     world_with_callbacks.poll()
@@ -121,7 +123,7 @@ def test_f30_forged_ids_neither_delay_nor_displace_the_true_one(
     world_with_callbacks.poll()
     assert set(task.callbacks.values_list("verdict", flat=True)) == {"rejected"}
     assert post_callback(task, token, make_body("e" * 32)).status_code == 200
-    assert post_callback(task, token, make_body(true_name)).status_code == 200
+    assert post_callback(task, token, make_body(true_id)).status_code == 200
     world_with_callbacks.poll()
     world_with_callbacks.download()
     world_with_callbacks.assert_charged(task)
@@ -145,9 +147,9 @@ def test_f31_a_callback_without_a_fresh_signature_has_no_effect(
         headers = {}
     if kind == "garbage":
         headers["X-Webhook-Signature"] = "é\u0000".encode().decode("latin-1").replace("\x00", "")
-    named = "f" * 32 if kind == "changed body" else provider_id
+    provider_id_in_body = "f" * 32 if kind == "changed body" else provider_id
     due_before = world_with_callbacks.reload(task).due_at
-    assert post_callback(task, token, make_body(named), **headers).status_code == 401
+    assert post_callback(task, token, make_body(provider_id_in_body), **headers).status_code == 401
     assert world_with_callbacks.reload(task).due_at == due_before
     assert world_with_callbacks.list_alerts("bad_signature")
 

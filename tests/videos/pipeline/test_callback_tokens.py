@@ -1,4 +1,4 @@
-"""The token of a callback address is in no log line, whatever the response to the call."""
+"""The token of a callback URL never appears in a log line, whatever the response."""
 
 import logging
 
@@ -15,7 +15,7 @@ from videos.pipeline.callback_tokens import mask_tokens
 SECRET = "canary-callback-token-0123456789abcdefghijk"
 
 
-def lines(records: list[logging.LogRecord]) -> str:
+def format_records(records: list[logging.LogRecord]) -> str:
     """The lines that the site's log handler would write."""
     (console,) = [
         handler for handler in logging.getLogger().handlers if isinstance(handler.formatter, SecretMaskingFormatter)
@@ -29,7 +29,7 @@ def test_every_handler_that_may_log_an_address_masks_tokens() -> None:
         assert logging.getLogger(name).propagate
 
 
-def test_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
+def test_refused_callbacks_leave_no_token_in_the_log(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(randomness, "token", lambda: SECRET)
@@ -41,9 +41,9 @@ def test_refused_calls_on_a_tasks_address_leave_no_secret_in_the_log(
     assert client.post(address, b"{", content_type="application/json").status_code == 400
     assert client.get(address).status_code == 405
     assert client.post(address, b"x" * 70_000, content_type="application/json").status_code == 413
-    written = lines(caplog.records)
-    assert f"/api/veo/callback/{task.pk}/***/" in written
-    assert SECRET not in written
+    log_text = format_records(caplog.records)
+    assert f"/api/veo/callback/{task.pk}/***/" in log_text
+    assert SECRET not in log_text
 
 
 def test_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -> None:
@@ -52,9 +52,9 @@ def test_tokens_in_tracebacks_are_masked_too(caplog: pytest.LogCaptureFixture) -
         raise ValueError(f"https://studio.test/api/veo/callback/0b2f/{SECRET}/")
     except ValueError:
         log.exception("a call failed")
-    assert "Traceback" in lines(caplog.records)
-    assert SECRET not in lines(caplog.records)
+    assert "Traceback" in format_records(caplog.records)
+    assert SECRET not in format_records(caplog.records)
 
 
-def test_text_without_an_address_stays_as_it_is() -> None:
+def test_text_without_a_callback_address_is_not_changed() -> None:
     assert mask_tokens("GET /api/veo/callback and more") == "GET /api/veo/callback and more"

@@ -1,4 +1,4 @@
-"""Callbacks: what each leads to, in the right or wrong order, early, late, twice or never (faults.md B)."""
+"""What callbacks lead to when they arrive normally, early, late, twice, in the wrong order or never (faults.md B)."""
 
 import pytest
 import requests
@@ -12,7 +12,7 @@ from videos.pipeline import callbacks, dispatch
 from videos.worker import sweep
 
 
-def test_a_callback_turns_a_video_ready_without_waiting_for_a_poll(world_with_callbacks: World, alice: User) -> None:
+def test_a_callback_makes_a_video_ready_before_its_next_poll(world_with_callbacks: World, alice: User) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
@@ -34,7 +34,7 @@ def test_the_token_is_kept_only_as_a_hash(world_with_callbacks: World, alice: Us
 
 
 @pytest.mark.parametrize("fault", ["drop-answer", "reset-mid-answer", "html-502:accepted", "no-task-id"])
-def test_f09_f20_a_lost_answer_is_found_again_by_its_callback_and_paid_once(
+def test_f09_f20_a_lost_response_is_replaced_by_the_callback_and_paid_once(
     world_with_callbacks: World, alice: User, fault: str
 ) -> None:
     world_with_callbacks.sandbox.set_faults(fault)
@@ -50,7 +50,7 @@ def test_f09_f20_a_lost_answer_is_found_again_by_its_callback_and_paid_once(
     assert world_with_callbacks.count_submissions() == 1
 
 
-def test_f20_a_callback_repairs_a_task_whose_worker_died_before_storing_the_answer(
+def test_f20_a_callback_repairs_a_task_whose_worker_died_before_storing_the_response(
     world_with_callbacks: World, alice: User
 ) -> None:
     task = world_with_callbacks.order(alice)
@@ -66,7 +66,7 @@ def test_f20_a_callback_repairs_a_task_whose_worker_died_before_storing_the_answ
     assert world_with_callbacks.count_submissions() == 1
 
 
-def test_f26_a_callback_before_the_answer_is_stored_and_used(world_with_callbacks: World, alice: User) -> None:
+def test_f26_a_callback_before_the_response_is_stored_and_used(world_with_callbacks: World, alice: User) -> None:
     world_with_callbacks.sandbox.set_faults("early-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
@@ -76,15 +76,15 @@ def test_f26_a_callback_before_the_answer_is_stored_and_used(world_with_callback
     world_with_callbacks.assert_charged(task)
 
 
-def test_f27_ten_duplicates_at_once_have_one_effect(world_with_callbacks: World, alice: User) -> None:
+def test_f27_ten_simultaneous_duplicates_have_one_effect(world_with_callbacks: World, alice: User) -> None:
     world_with_callbacks.sandbox.set_faults("duplicate-callback:10")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     world_with_callbacks.sandbox.finish()
     [receipt] = wait_for_callbacks(world_with_callbacks, task, times=10)
     assert receipt.times == 10
-    answers = world_with_callbacks.sandbox.wait_for("callback", count=10)
-    assert {answer["status"] for answer in answers} == {200}
+    callbacks_sent = world_with_callbacks.sandbox.wait_for("callback", count=10)
+    assert {sent["status"] for sent in callbacks_sent} == {200}
     world_with_callbacks.poll()
     world_with_callbacks.download()
     world_with_callbacks.assert_charged(task)
@@ -95,7 +95,7 @@ def test_f27_ten_duplicates_at_once_have_one_effect(world_with_callbacks: World,
     ("fault", "prompt", "final"),
     [("fail-after-success", PROMPT, "ready"), ("success-after-fail", f"{PROMPT} [fail]", "failed")],
 )
-def test_f28_record_info_decides_and_final_states_never_flip(
+def test_f28_record_info_decides_and_final_statuses_never_change(
     world_with_callbacks: World, alice: User, fault: str, prompt: str, final: str
 ) -> None:
     world_with_callbacks.sandbox.set_faults(fault)
@@ -163,18 +163,18 @@ def test_f35_an_unknown_verdict_is_not_final(world_with_callbacks: World, alice:
     world_with_callbacks.assert_charged(task)
 
 
-def test_f36_a_callback_while_the_database_is_away_is_503_and_polling_finishes(
+def test_f36_a_callback_while_the_database_is_unavailable_gets_503_and_polling_finishes(
     world_with_callbacks: World, alice: User, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
     provider_id = world_with_callbacks.reload(task).provider_task_id or ""
 
-    def away(*args: object, **kwargs: object) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
         raise DatabaseError("gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "_receive", away)
+        patch.setattr(callbacks, "_receive", fail)
         assert post_callback(task, token, make_body(provider_id)).status_code == 503
     world_with_callbacks.sandbox.set_faults("no-callback")
     world_with_callbacks.advance(minutes=1)

@@ -1,4 +1,4 @@
-"""The circuit breaker against a failing provider: few paid calls, a free call first, one probe, then all."""
+"""The circuit breaker with a failing provider: it stops paid calls, then tests with one free and one paid call."""
 
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
@@ -20,7 +20,7 @@ from videos.ordering import availability
 GENERATE, CREDIT = "POST /api/v1/veo/generate", "GET /api/v1/chat/credit"
 
 
-def asked(world: World, path: str) -> int:
+def count_requests(world: World, path: str) -> int:
     return int(world.sandbox.read_state()["requests"].get(path, 0))
 
 
@@ -29,7 +29,7 @@ def account() -> ProviderAccount:
 
 
 @pytest.fixture(autouse=True)
-def _room(settings: Settings) -> None:
+def _high_concurrency_limits(settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = settings.MAX_CONCURRENT_PER_USER = 30
 
 
@@ -38,29 +38,29 @@ def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: W
         world.order(alice, f"prompt {number}")
     world.sandbox.set_faults("html-502")
     world.send()
-    assert (asked(world, GENERATE), account().breaker) == (5, "open")
-    now = availability.check_availability(user=alice, quote=None).restriction
-    assert now is not None
-    assert (now.title, now.accepts_orders) == ("The provider has problems", True)
+    assert (count_requests(world, GENERATE), account().breaker) == (5, "open")
+    restriction = availability.check_availability(user=alice, quote=None).restriction
+    assert restriction is not None
+    assert (restriction.title, restriction.accepts_orders) == ("The provider has problems", True)
 
     # The breaker may probe, but the balance call fails: no paid call is sent, and it stays open longer.
     world.sandbox.set_faults("html-502", "credit-http:500")
-    first_rest = account().breaker_until
+    first_open_until = account().breaker_until
     world.advance(seconds=40)
-    before = asked(world, CREDIT)
+    calls_before = count_requests(world, CREDIT)
     assert world.send() == 0
-    assert (asked(world, GENERATE), asked(world, CREDIT)) == (5, before + 1)
+    assert (count_requests(world, GENERATE), count_requests(world, CREDIT)) == (5, calls_before + 1)
     assert (account().breaker, account().breaker_opened) == ("open", 2)
-    second_rest = account().breaker_until
-    assert first_rest is not None
-    assert second_rest is not None
-    assert second_rest > first_rest
+    second_open_until = account().breaker_until
+    assert first_open_until is not None
+    assert second_open_until is not None
+    assert second_open_until > first_open_until
 
     # The balance call succeeds, the probe fails: one paid call, no more.
     world.sandbox.set_faults("html-502")
     world.advance(seconds=70)
     world.send()
-    assert (asked(world, GENERATE), account().breaker_opened) == (6, 3)
+    assert (count_requests(world, GENERATE), account().breaker_opened) == (6, 3)
 
     # The probe succeeds and closes it, and the others follow in the same job.
     world.sandbox.set_faults()
@@ -71,7 +71,7 @@ def test_f16_the_probe_reads_the_balance_first_and_then_sends_one_video(world: W
     assert not [alert for alert in world.list_alerts("provider_trouble") if alert.resolved_at is None]
 
 
-def test_while_something_else_stops_all_videos_a_recovered_provider_is_asked_once(world: World, alice: User) -> None:
+def test_during_a_pause_the_open_breaker_makes_one_free_call_only(world: World, alice: User) -> None:
     for number in range(6):
         world.order(alice, f"prompt {number}")
     world.sandbox.set_faults("html-502")
@@ -79,10 +79,10 @@ def test_while_something_else_stops_all_videos_a_recovered_provider_is_asked_onc
     world.sandbox.set_faults()
     provider_accounts.pause_account(account_id=account().pk, actor=alice, reason="a look at the costs")
     world.advance(seconds=40)
-    before = asked(world, CREDIT)
+    calls_before = count_requests(world, CREDIT)
     for _ in range(5):
         assert world.send() == 0
-    assert asked(world, CREDIT) == before + 1
+    assert count_requests(world, CREDIT) == calls_before + 1
     provider_accounts.resume_account(account_id=account().pk)
     assert world.send() == 1
     assert account().breaker == "closed"
@@ -132,7 +132,9 @@ def test_f16_jobs_that_overlap_send_no_more_failing_calls_than_one(
 
     with ThreadPoolExecutor(4) as workers:
         list(workers.map(job, range(8)))
-    assert asked(world, GENERATE) <= settings.BREAKER_FAILURES
-    assert ProviderOutcome.objects.filter(call=circuit_breaker.Call.PAID, is_ok=False).count() == asked(world, GENERATE)
+    assert count_requests(world, GENERATE) <= settings.BREAKER_FAILURES
+    assert ProviderOutcome.objects.filter(call=circuit_breaker.Call.PAID, is_ok=False).count() == count_requests(
+        world, GENERATE
+    )
     assert account().breaker == "open"
-    assert VideoTask.objects.filter(status="queued").count() == 30 - asked(world, GENERATE)
+    assert VideoTask.objects.filter(status="queued").count() == 30 - count_requests(world, GENERATE)

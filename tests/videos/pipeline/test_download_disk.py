@@ -1,4 +1,4 @@
-"""Downloads while the disk is full or cannot be written, and the sweep of what they left (faults.md D)."""
+"""Downloads while the disk is full or cannot be written, and the sweep of leftover files (faults.md D)."""
 
 import errno
 import io
@@ -23,23 +23,23 @@ from videos.storage import media_store, partial_downloads
 pytestmark = pytest.mark.usefixtures("own_media")
 
 
-def full_disk(into: io.BufferedRandom, after_bytes: int) -> Any:
-    """A file that accepts `after_bytes` bytes and then raises that the disk is full."""
+def file_on_full_disk(target: io.BufferedRandom, after_bytes: int) -> Any:
+    """A file that accepts `after_bytes` bytes and then raises ENOSPC."""
 
     class Full(io.RawIOBase):
         written = 0
 
         def seek(self, *args: Any) -> int:
-            return into.seek(*args)
+            return target.seek(*args)
 
         def truncate(self, size: int | None = None) -> int:
-            return into.truncate(size)
+            return target.truncate(size)
 
         def write(self, content: Any) -> int:
             self.written += len(content)
             if self.written > after_bytes:
                 raise OSError(errno.ENOSPC, "No space left on device")
-            return into.write(content)
+            return target.write(content)
 
     return Full()
 
@@ -49,7 +49,7 @@ def test_f52_a_disk_that_fills_up_during_a_download_leaves_the_task_waiting(
     world: World, task: VideoTask, settings: Settings, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def fetch_onto_full_disk(url: str, *, into: Any, **kwargs: Any) -> download.FetchResult:
-        return download.fetch(url, into=full_disk(into, 10_000), **kwargs)
+        return download.fetch(url, into=file_on_full_disk(into, 10_000), **kwargs)
 
     with monkeypatch.context() as patch:
         patch.setattr(downloads, "fetch", fetch_onto_full_disk)
@@ -64,7 +64,7 @@ def test_f52_a_disk_that_fills_up_during_a_download_leaves_the_task_waiting(
     assert not Alert.objects.filter(kind="storage", resolved_at=None).exists()
 
 
-def test_f52_below_the_reserve_nothing_is_fetched_until_there_is_room(
+def test_f52_below_the_reserve_nothing_is_fetched_until_space_is_free(
     world: World, task: VideoTask, settings: Settings
 ) -> None:
     settings.DISK_RESERVE_MB = 10**9
@@ -128,9 +128,9 @@ def test_partial_downloads_are_removed_when_a_day_old_or_not_needed(
     folder = Path(settings.INCOMING_ROOT)
     folder.mkdir(parents=True)
     file = file_of(task)
-    (folder / f"{task.pk}.0.0.part").write_bytes(b"somebody may be at work on it")
-    (folder / f"{task.pk}.7.1.part").write_bytes(b"no such file is awaited")
-    (folder / "abc.tmp").write_bytes(b"half written")
+    (folder / f"{task.pk}.0.0.part").write_bytes(b"another worker may be writing it")
+    (folder / f"{task.pk}.7.1.part").write_bytes(b"no file with this index is pending")
+    (folder / "abc.tmp").write_bytes(b"incomplete")
     storage_cleanup.sweep_files(world.clock.now())
     assert incoming_names(settings) == sorted([f"{task.pk}.0.0.part", "abc.tmp"])
     world.advance(hours=25)

@@ -1,4 +1,4 @@
-"""Links of results that are missing, dead or forbidden, and hosts that are slow or cut (faults.md D)."""
+"""Result links that are missing, expired or forbidden, and hosts that are slow or break off (faults.md D)."""
 
 import time
 from datetime import timedelta
@@ -19,7 +19,7 @@ from videos.storage import media_store
 pytestmark = pytest.mark.usefixtures("own_media")
 
 
-def save_until_ready(world: World, task: VideoTask, *, rounds: int = 10) -> None:
+def download_until_ready(world: World, task: VideoTask, *, rounds: int = 10) -> None:
     for _ in range(rounds):
         if world.reload(task).status == "ready":
             return
@@ -27,14 +27,14 @@ def save_until_ready(world: World, task: VideoTask, *, rounds: int = 10) -> None
         world.download()
 
 
-def test_f44_a_missing_file_is_retried_until_it_is_there(world: World, task: VideoTask) -> None:
+def test_f44_a_missing_file_is_retried_until_it_exists(world: World, task: VideoTask) -> None:
     world.sandbox.set_faults("file-404=1:6")
     world.download()
     assert world.reload(task).status == "downloading"
     assert file_of(task).last_error.startswith("missing")
     assert 20 <= wait_s(world, task) <= 40
     assert world.download() == 0
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -42,7 +42,7 @@ def test_f44_a_file_that_never_appears_is_given_up_on_day_13_and_refunded(world:
     world.sandbox.set_faults("file-404")
     waits = []
     for _ in range(8):
-        world.clock.ahead += timedelta(seconds=max(wait_s(world, task), 0) + 1)
+        world.clock.offset += timedelta(seconds=max(wait_s(world, task), 0) + 1)
         assert world.download() == 1
         waits.append(round(wait_s(world, task)))
     assert waits[:7] == sorted(waits[:7])
@@ -60,13 +60,13 @@ def test_f44_a_file_that_never_appears_is_given_up_on_day_13_and_refunded(world:
     assert world.count_submissions() == 1
 
 
-def test_f44_a_file_that_moved_is_found_where_record_info_says(world: World, task: VideoTask) -> None:
+def test_f44_a_file_that_moved_is_fetched_from_the_newly_reported_url(world: World, task: VideoTask) -> None:
     file = file_of(task)
     true_url = file.source_url
     VideoFile.objects.update(source_url=true_url.replace("/v/", "/v/gone-"))
     world.download()
     assert file_of(task).source_url == true_url
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -85,7 +85,9 @@ def test_f44_an_operator_can_retry_a_lost_file(world: World, task: VideoTask) ->
 
 
 @pytest.mark.parametrize("fault", ["file-403-until-minted", "file-expired"])
-def test_f45_a_dead_link_is_replaced_by_a_fresh_one_at_once(world: World, task: VideoTask, fault: str) -> None:
+def test_f45_an_expired_link_is_replaced_by_a_fresh_one_in_the_same_attempt(
+    world: World, task: VideoTask, fault: str
+) -> None:
     world.sandbox.set_faults(fault)
     world.download()
     world.assert_charged(task)
@@ -93,7 +95,7 @@ def test_f45_a_dead_link_is_replaced_by_a_fresh_one_at_once(world: World, task: 
     assert file_of(task).fetch_url == ""
 
 
-def test_f45_without_a_fresh_link_it_is_tried_again_later(
+def test_f45_without_a_fresh_link_the_download_is_retried_later(
     world: World, task: VideoTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sandbox.set_faults("file-403-until-minted")
@@ -101,7 +103,7 @@ def test_f45_without_a_fresh_link_it_is_tried_again_later(
         patch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
         world.download()
     assert file_of(task).last_error.startswith("link_expired")
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -118,12 +120,12 @@ def test_f46_a_forbidden_address_is_never_contacted_and_operators_are_alerted(
     world: World, task: VideoTask, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     VideoFile.objects.update(source_url=url)
-    dialled: list[Any] = []
-    monkeypatch.setattr("socket.socket.connect", lambda self, address: dialled.append(address))
+    contacted: list[Any] = []
+    monkeypatch.setattr("socket.socket.connect", lambda self, address: contacted.append(address))
     monkeypatch.setattr("videos.pipeline.result_links.request_fresh_url", lambda file: "")
     world.download()
     monkeypatch.undo()
-    assert dialled == []
+    assert contacted == []
     assert world.reload(task).status == "downloading"
     assert [alert.cause for alert in world.list_alerts("forbidden_address")] == [task.reference]
     assert wait_s(world, task) > 2000
@@ -135,7 +137,7 @@ def test_f46_a_redirect_to_a_private_address_is_not_followed(world: World, task:
     assert world.reload(task).status == "downloading"
     assert len(world.list_alerts("forbidden_address")) == 1
     world.sandbox.set_faults()
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -144,13 +146,13 @@ def test_f47_a_slow_host_holds_a_worker_for_seconds_only(
 ) -> None:
     monkeypatch.setattr(downloads, "SPEED_WINDOW_S", 1.0)
     world.sandbox.set_faults("slow-loris:0.2")
-    began = time.monotonic()
+    started_at = time.monotonic()
     world.download()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started_at < 5
     assert world.reload(task).status == "downloading"
     assert file_of(task).last_error.startswith("too_slow")
     world.sandbox.set_faults()
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -164,20 +166,20 @@ def test_f48_a_truncated_file_is_resumed_where_it_ended(
     assert file_of(task).last_error.startswith("interrupted")
     part, note = incoming_names(settings)
     assert (part, note) == (f"{task.pk}.0.1.part", f"{task.pk}.0.1.part.json")
-    got = (Path(settings.INCOMING_ROOT) / part).stat().st_size
-    assert got > 0
+    received_bytes = (Path(settings.INCOMING_ROOT) / part).stat().st_size
+    assert received_bytes > 0
     assert stored_names(settings, "videos") == []
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
     assert incoming_names(settings) == []
-    (last,) = world.sandbox.wait_for("served", status=206, task_id=task.provider_task_id)
-    assert last["bytes"] == file_of(task).size_bytes - got  # type: ignore[operator]
+    (last_response,) = world.sandbox.wait_for("served", status=206, task_id=task.provider_task_id)
+    assert last_response["bytes"] == file_of(task).size_bytes - received_bytes  # type: ignore[operator]
 
 
-def test_f48_a_part_that_the_host_will_not_resume_is_fetched_again(world: World, task: VideoTask) -> None:
+def test_f48_a_file_that_cannot_be_resumed_is_fetched_from_the_start(world: World, task: VideoTask) -> None:
     world.sandbox.set_faults("truncated-file=1:1", "no-range")
     world.download()
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
     file = file_of(task)
     assert media_store.matches(file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256)
@@ -194,7 +196,7 @@ def test_f49_an_endless_file_is_stopped_at_the_limit_and_leaves_nothing(
     assert incoming_names(settings) == []
     assert wait_s(world, task) > 2000
     world.sandbox.set_faults()
-    save_until_ready(world, task)
+    download_until_ready(world, task)
     world.assert_charged(task)
 
 
@@ -216,7 +218,7 @@ def test_f50_an_invalid_video_is_refused_retried_and_alerted_after_five_times(
     assert not Alert.objects.filter(kind="undownloaded", resolved_at=None).exists()
 
 
-def test_f50_a_video_of_another_length_than_ordered_is_refused(world: World, alice: User) -> None:
+def test_f50_a_video_with_another_duration_than_ordered_is_refused(world: World, alice: User) -> None:
     world.sandbox.set_faults("short-film")
     task = world.order(alice, duration_s=8)
     world.send()

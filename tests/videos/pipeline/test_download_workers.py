@@ -35,7 +35,7 @@ def test_f54_a_video_moved_before_a_crash_is_kept_without_fetching_it_again(
 def test_f54_a_moved_video_with_other_content_is_replaced(world: World, task: VideoTask, settings: Settings) -> None:
     world.kill_at("download.moved", world.download)
     (name,) = stored_names(settings, "videos")
-    Path(default_storage.path(name)).write_bytes(b"half of a video")
+    Path(default_storage.path(name)).write_bytes(b"incomplete video")
     world.advance(minutes=6)
     world.download()
     world.assert_charged(task)
@@ -44,12 +44,13 @@ def test_f54_a_moved_video_with_other_content_is_replaced(world: World, task: Vi
 
 
 @pytest.mark.parametrize(
-    "place", ["download.claimed", "download.fetched", "download.checked", "download.intended", "download.committed"]
+    "checkpoint",
+    ["download.claimed", "download.fetched", "download.checked", "download.intended", "download.committed"],
 )
 def test_f54_a_crash_at_any_point_leaves_one_video_and_no_stray_object(
-    world: World, task: VideoTask, settings: Settings, place: str
+    world: World, task: VideoTask, settings: Settings, checkpoint: str
 ) -> None:
-    world.kill_at(place, world.download)
+    world.kill_at(checkpoint, world.download)
     world.advance(minutes=6)
     world.download()
     world.assert_charged(task)
@@ -80,13 +81,13 @@ def test_f22_a_worker_suspended_past_its_lease_changes_nothing(
     """While a suspended worker draws the poster, another worker takes over and finishes."""
     draw = video_probe.draw_poster
 
-    def sleep_first(path: Path, *, duration_s: float) -> bytes:
+    def draw_after_suspension(path: Path, *, duration_s: float) -> bytes:
         monkeypatch.setattr(video_probe, "draw_poster", draw)
         world.advance(minutes=6)
         assert world.download() == 1
         return draw(path, duration_s=duration_s) if path.exists() else b""
 
-    monkeypatch.setattr(video_probe, "draw_poster", sleep_first)
+    monkeypatch.setattr(video_probe, "draw_poster", draw_after_suspension)
     world.download()
     world.assert_charged(task)
     file = file_of(task)
@@ -100,17 +101,17 @@ def test_f22_a_suspended_worker_that_moved_its_video_removes_it(
     world: World, task: VideoTask, settings: Settings
 ) -> None:
     file_id = file_of(task).pk
-    move_in = media_store.store_file
+    store_file = media_store.store_file
 
     with pytest.MonkeyPatch.context() as patch:
 
-        def sleep_before(path: Path, name: str, *, mime_type: str) -> None:
+        def store_before_suspension(path: Path, name: str, *, mime_type: str) -> None:
             patch.undo()
-            move_in(path, name, mime_type=mime_type)
+            store_file(path, name, mime_type=mime_type)
             world.advance(minutes=6)
             world.download()
 
-        patch.setattr(media_store, "store_file", sleep_before)
+        patch.setattr(media_store, "store_file", store_before_suspension)
         downloads.download(file_id)
     world.assert_charged(task)
     file = file_of(task)
@@ -118,13 +119,13 @@ def test_f22_a_suspended_worker_that_moved_its_video_removes_it(
     assert stored_names(settings, "videos") == [file.name]
 
 
-def with_second(task: VideoTask, url: str) -> VideoFile:
+def add_second_file(task: VideoTask, url: str) -> VideoFile:
     return VideoFile.objects.create(task=task, index=1, source_url=url)
 
 
 def test_f56_of_two_results_both_are_stored_before_the_task_is_ready(world: World, task: VideoTask) -> None:
     first = file_of(task)
-    second = with_second(task, first.source_url.replace("/v/", "/v/none-"))
+    second = add_second_file(task, first.source_url.replace("/v/", "/v/none-"))
     world.download()
     assert VideoFile.objects.get(pk=first.pk).state == State.STORED
     assert world.reload(task).status == "downloading"
@@ -136,7 +137,7 @@ def test_f56_of_two_results_both_are_stored_before_the_task_is_ready(world: Worl
 
 
 def test_f56_when_one_of_two_results_never_arrives_the_order_is_refunded(world: World, task: VideoTask) -> None:
-    with_second(task, file_of(task).source_url.replace("/v/", "/v/none-"))
+    add_second_file(task, file_of(task).source_url.replace("/v/", "/v/none-"))
     world.download()
     world.advance(days=14)
     world.download()
@@ -151,11 +152,11 @@ def test_a_video_deleted_during_its_download_is_not_stored(world: World, task: V
 
     with pytest.MonkeyPatch.context() as patch:
 
-        def delete_first(path: Path, *, duration_s: float) -> bytes:
+        def draw_after_deletion(path: Path, *, duration_s: float) -> bytes:
             storage_cleanup.delete_files(task)
             return draw(path, duration_s=duration_s)
 
-        patch.setattr(video_probe, "draw_poster", delete_first)
+        patch.setattr(video_probe, "draw_poster", draw_after_deletion)
         downloads.download(file_id)
     file = VideoFile.objects.get(pk=file_id)
     assert (file.state, file.name, file.source_url) == (State.DELETED, "", "")

@@ -1,4 +1,4 @@
-"""What may go wrong while we ask for the verdict (faults.md C), and what a changed key or price may not break (F74, F75)."""
+"""Faults while the provider is polled (faults.md C), and changes of the key or the price during a video (F74, F75)."""
 
 import pytest
 from pytest_django import Settings
@@ -55,7 +55,7 @@ def test_f40_a_result_after_the_deadline_is_delivered_free(world: World, alice: 
 
 
 @pytest.mark.parametrize("fault", ["record-404", "record-null", "data-null", "record-422"])
-def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded_at_once(
+def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded(
     world: World, alice: User, fault: str
 ) -> None:
     task = world.order(alice)
@@ -79,7 +79,9 @@ def test_f41_an_unknown_record_is_alerted_after_ten_minutes_and_not_refunded_at_
 @pytest.mark.parametrize(
     "fault", ["record-html", "record-truncated", "record-drop", "record-http:500", "record-gzip-bomb"]
 )
-def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, fault: str) -> None:
+def test_f42_f43_a_poll_without_a_usable_response_keeps_the_task_generating(
+    world: World, alice: User, fault: str
+) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.set_faults(fault)
@@ -94,7 +96,7 @@ def test_f42_f43_no_answer_keeps_the_task_generating(world: World, alice: User, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_f42_one_slow_record_does_not_hold_up_the_others(
+def test_f42_one_slow_record_does_not_delay_the_others(
     at_sandbox: SandboxProcess, adjustable_clock: AdjustableClock, alice: User, settings: Settings
 ) -> None:
     world = World(at_sandbox, adjustable_clock)
@@ -168,15 +170,15 @@ def test_f75_a_task_is_polled_with_the_key_that_created_it(world: World, alice: 
     assert ProviderAccount.objects.count() == 1
 
 
-@pytest.mark.parametrize("trouble", ["unusable", "unsealable"])
+@pytest.mark.parametrize("problem", ["unusable", "undecryptable"])
 def test_f75_an_unusable_key_raises_an_alert_and_its_tasks_wait(
-    world: World, alice: User, settings: Settings, trouble: str
+    world: World, alice: User, settings: Settings, problem: str
 ) -> None:
     task = world.order(alice)
     world.send()
     waiting = world.order(alice, "the next one")
     key = settings.KIE_AI_API_KEY
-    if trouble == "unusable":
+    if problem == "unusable":
         settings.KIE_AI_API_KEY = "a key with spaces"
     else:
         settings.KIE_AI_API_KEY = ""
@@ -216,10 +218,10 @@ def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> N
 
 def test_the_least_recently_served_goes_first(world: World, alice: User, bob: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = 1
-    hers = [world.order(alice, f"hers {number}") for number in range(3)]
-    his = world.order(bob, "his")
+    alices = [world.order(alice, f"hers {number}") for number in range(3)]
+    bobs = world.order(bob, "his")
     world.run(rounds=100)
-    sent = sorted([*hers, his], key=lambda task: str(world.reload(task).submitted_at))
+    sent = sorted([*alices, bobs], key=lambda task: str(world.reload(task).submitted_at))
     assert [task.prompt for task in sent] == ["hers 0", "his", "hers 1", "hers 2"]
 
 
@@ -227,8 +229,8 @@ def test_an_order_with_the_same_key_is_the_same_task_even_without_credits(world:
     give_credits(alice, 60)
     order = VideoOrder(prompt="a kite")
     first = orders.create(user=alice, order=order, idempotency_key="k")
-    again = orders.create(user=alice, order=order, idempotency_key="k")
-    assert first.pk == again.pk
+    repeated = orders.create(user=alice, order=order, idempotency_key="k")
+    assert first.pk == repeated.pk
     assert world.ledger_entries(first) == [("charge", -60)]
     with pytest.raises(orders.KeyReused):
         orders.create(user=alice, order=VideoOrder(prompt="another"), idempotency_key="k")

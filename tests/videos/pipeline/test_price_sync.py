@@ -28,14 +28,15 @@ LISTED = 24
 
 
 def sync(*options: str) -> tuple[int, str]:
-    """The exit code and what was printed."""
-    out = StringIO()
-    with pytest.raises(SystemExit) as ended:
-        call_command("sync_prices", *options, stdout=out)
-    return int(ended.value.code or 0), out.getvalue()
+    """Run the command; returns its exit code and output."""
+    output = StringIO()
+    with pytest.raises(SystemExit) as exit_error:
+        call_command("sync_prices", *options, stdout=output)
+    return int(exit_error.value.code or 0), output.getvalue()
 
 
-def fast() -> tuple[Decimal, int]:
+def fast_price() -> tuple[Decimal, int]:
+    """The current prices of a Fast video, in provider credits and in user credits."""
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     return quote.provider_credits, quote.user_credits
 
@@ -65,16 +66,16 @@ def test_a_difference_is_shown_and_proposed(at_sandbox: SandboxProcess) -> None:
     assert last == f"{LISTED - 2} as listed, 0 applied, 2 different"
     proposal = PriceProposal.objects.get(**FAST)
     assert (proposal.listed, proposal.seen, proposal.source, proposal.state) == (60, Decimal("37.5"), "feed", "open")
-    assert fast() == (60, 60)
+    assert fast_price() == (60, 60)
 
 
-def test_apply_makes_new_prices_from_now_on_and_users_pay_as_before(at_sandbox: SandboxProcess) -> None:
+def test_apply_adds_prices_from_now_on_and_user_prices_stay(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p="37.5", extend_quality=200)
     sync()
     code, text = sync("--apply")
     assert (code, text.splitlines()[-1]) == (0, f"{LISTED - 3} as listed, 3 applied, 0 different")
-    assert fast() == (Decimal("37.5"), 60)
-    assert Price.objects.filter(**FAST).count() == 2, "the former price stands"
+    assert fast_price() == (Decimal("37.5"), 60)
+    assert Price.objects.filter(**FAST).count() == 2, "the former price is kept"
     assert set(PriceProposal.objects.values_list("state", flat=True)) == {"applied"}
     assert not Alert.objects.filter(kind="price_changed", resolved_at=None).exists()
     code, text = sync("--apply")
@@ -86,7 +87,7 @@ def test_a_margin_that_turns_negative_is_reported(at_sandbox: SandboxProcess) ->
     at_sandbox.prices(veo3_fast_720p=90)
     assert "BELOW COST" in sync()[1]
     sync("--apply")
-    assert fast() == (90, 60)
+    assert fast_price() == (90, 60)
     assert "veo3_fast 720p generate" in Alert.objects.filter(kind="negative_margin").values_list("cause", flat=True)
 
 
@@ -95,10 +96,10 @@ def test_absurd_prices_are_refused_unless_forced(at_sandbox: SandboxProcess) -> 
     code, text = sync("--apply")
     assert code == 1
     assert "looks like a mistake" in text
-    assert fast() == (60, 60)
+    assert fast_price() == (60, 60)
     assert not PriceProposal.objects.exists(), "a mistake is not proposed"
     assert sync("--apply", "--force")[0] == 0
-    assert fast() == (Decimal("600.5"), 60)
+    assert fast_price() == (Decimal("600.5"), 60)
 
 
 def test_a_price_of_zero_is_refused_even_when_forced(at_sandbox: SandboxProcess) -> None:
@@ -106,7 +107,7 @@ def test_a_price_of_zero_is_refused_even_when_forced(at_sandbox: SandboxProcess)
     code, text = sync("--apply", "--force")
     assert code == 1
     assert "cannot be a price" in text
-    assert fast() == (60, 60)
+    assert fast_price() == (60, 60)
 
 
 def test_a_proposal_is_withdrawn_once_the_prices_agree_again(at_sandbox: SandboxProcess) -> None:
@@ -121,9 +122,9 @@ def test_a_proposal_is_withdrawn_once_the_prices_agree_again(at_sandbox: Sandbox
 def test_json_has_the_same_content(at_sandbox: SandboxProcess) -> None:
     at_sandbox.prices(veo3_fast_720p="37.5")
     code, text = sync("--format", "json")
-    facts = json.loads(text)
-    assert (code, facts["applied"], len(facts["lines"])) == (1, 0, LISTED)
-    (line,) = [one for one in facts["lines"] if {name: one[name] for name in FAST} == FAST]
+    content = json.loads(text)
+    assert (code, content["applied"], len(content["lines"])) == (1, 0, LISTED)
+    (line,) = [entry for entry in content["lines"] if {name: entry[name] for name in FAST} == FAST]
     assert line | FAST == line
     assert (line["ours_provider_credits"], line["feed_provider_credits"]) == ("60.0000", "37.5")
     assert (line["differs"], line["absurd"], line["user_credits"]) == (True, False, 60)
@@ -137,9 +138,9 @@ def test_items_not_sold_here_or_missing_in_the_feed_are_no_differences(at_sandbo
     assert code == 0
     assert [row.split()[:3] for row in text.splitlines()[1:-1]] == [["veo9", "8k", "generate"]]
     assert "not in the feed" in text
-    lines = price_sync.compare()
-    assert [line.item for line in lines if line.notes == ("not sold here",)] == [Item(**FAST)]
-    assert price_sync.apply(lines, force=True) == ([], [])
+    comparisons = price_sync.compare()
+    assert [comparison.item for comparison in comparisons if comparison.notes == ("not sold here",)] == [Item(**FAST)]
+    assert price_sync.apply(comparisons, force=True) == ([], [])
 
 
 def test_force_needs_apply(at_sandbox: SandboxProcess) -> None:
@@ -153,7 +154,7 @@ def test_without_a_key_the_feed_is_at_the_base_url_of_the_settings(settings: Set
     assert price_sync.feed_url() == settings.KIE_AI_BASE_URL
 
 
-# Odd feeds
+# Malformed feeds
 
 
 @pytest.fixture
@@ -161,8 +162,8 @@ def feed(settings: Settings) -> Iterator[Callable[[bytes], Loopback]]:
     """Serves exactly these bytes as the provider's feed."""
     servers: list[Loopback] = []
 
-    def serve(answer: bytes) -> Loopback:
-        server = Loopback(lambda sock, _: sock.sendall(answer))
+    def serve(response: bytes) -> Loopback:
+        server = Loopback(lambda sock, _: sock.sendall(response))
         servers.append(server)
         settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = "a-key-of-ours", server.url
         return server
@@ -172,52 +173,52 @@ def feed(settings: Settings) -> Iterator[Callable[[bytes], Loopback]]:
         server.close()
 
 
-def answered(body: bytes, status: str = "200 OK", length: int | None = None, more: str = "") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body) if length is None else length}\r\n{more}\r\n"
+def http_response(body: bytes, status: str = "200 OK", length: int | None = None, headers: str = "") -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body) if length is None else length}\r\n{headers}\r\n"
     return head.encode() + body
 
 
-def page(rows: list[Any], **more: Any) -> bytes:
-    return json.dumps({"code": 200, "data": {"records": rows, **more}}).encode()
+def page(rows: list[Any], **fields: Any) -> bytes:
+    return json.dumps({"code": 200, "data": {"records": rows, **fields}}).encode()
 
 
-def row(description: str, price: Any = "60", **more: Any) -> dict[str, Any]:
-    return {"modelDescription": description, "creditPrice": price, "creditUnit": "per video", **more}
+def row(description: str, price: Any = "60", **fields: Any) -> dict[str, Any]:
+    return {"modelDescription": description, "creditPrice": price, "creditUnit": "per video", **fields}
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
-        answered(b"<html>502 Bad Gateway</html>"),
-        answered(b"<html>sorry</html>", "500 Internal Server Error"),
-        answered(page([]), "500 Internal Server Error"),
-        answered(page([row("Google veo 3.1, text-to-video, Fast")])[:40], length=4000),
-        answered(page([row("Google veo 3.1, text-to-video, Fast")])[:-20]),
-        answered(b""),
-        answered(b"[]"),
-        answered(b'{"code": 200, "data": null}'),
-        answered(page([])),
-        answered(page([None, "row", row("Runway gen-4"), {"creditPrice": "1"}])),
-        answered(b'{"code": 500, "msg": "maintenance"}'),
-        answered(b"", "302 Found", more="Location: http://127.0.0.1:9/elsewhere\r\n"),
-        answered(b" " * (1 << 20) + page([])),
+        http_response(b"<html>502 Bad Gateway</html>"),
+        http_response(b"<html>sorry</html>", "500 Internal Server Error"),
+        http_response(page([]), "500 Internal Server Error"),
+        http_response(page([row("Google veo 3.1, text-to-video, Fast")])[:40], length=4000),
+        http_response(page([row("Google veo 3.1, text-to-video, Fast")])[:-20]),
+        http_response(b""),
+        http_response(b"[]"),
+        http_response(b'{"code": 200, "data": null}'),
+        http_response(page([])),
+        http_response(page([None, "row", row("Runway gen-4"), {"creditPrice": "1"}])),
+        http_response(b'{"code": 500, "msg": "maintenance"}'),
+        http_response(b"", "302 Found", headers="Location: http://127.0.0.1:9/elsewhere\r\n"),
+        http_response(b" " * (1 << 20) + page([])),
         b"",
     ],
 )
 def test_a_feed_that_cannot_be_read_is_an_error_and_changes_nothing(
-    feed: Callable[[bytes], Loopback], answer: bytes
+    feed: Callable[[bytes], Loopback], response: bytes
 ) -> None:
-    server = feed(answer)
+    server = feed(response)
     before = Price.objects.count()
     with pytest.raises(CommandError, match="The price feed at") as error:
         call_command("sync_prices", "--apply", stdout=StringIO())
     assert error.value.returncode == 2
     assert Price.objects.count() == before
-    assert len(server.requests) == 1, "asked once, redirects not followed"
+    assert len(server.requests) == 1, "one request, and no redirect is followed"
 
 
 def test_the_feed_is_requested_without_a_key(feed: Callable[[bytes], Loopback]) -> None:
-    server = feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p")])))
+    server = feed(http_response(page([row("Google veo 3.1, text-to-video, Fast, 720p")])))
     sync()
     (request,) = server.requests
     assert request.startswith(b"POST /client/v1/model-pricing/page ")
@@ -233,11 +234,11 @@ def test_a_slow_feed_times_out() -> None:
 
 
 def test_missing_rows_are_reported_and_the_others_are_used(feed: Callable[[bytes], Loopback]) -> None:
-    feed(answered(page([row("Google veo 3.1, text-to-video, Fast, 720p", "30")])))
+    feed(http_response(page([row("Google veo 3.1, text-to-video, Fast, 720p", "30")])))
     code, text = sync("--apply")
     assert code == 0
     assert text.count("not in the feed") == LISTED - 1
-    assert fast() == (30, 60)
+    assert fast_price() == (30, 60)
 
 
 def test_every_page_of_the_feed_is_read() -> None:
@@ -246,7 +247,7 @@ def test_every_page_of_the_feed_is_read() -> None:
         page([row("Google veo 3.1, Extend, Lite", "30")], pages=2),
     ]
     served = iter(pages)
-    with closing(Loopback(lambda sock, _: sock.sendall(answered(next(served))))) as server:
+    with closing(Loopback(lambda sock, _: sock.sendall(http_response(next(served))))) as server:
         assert len(read_prices(server.url)) == 2
         assert [
             f'"pageNum": {number}'.encode() in request for number, request in zip((1, 2), server.requests, strict=True)
@@ -275,13 +276,14 @@ def test_rows_are_parsed_as_the_provider_writes_them() -> None:
         ([row("veo 3.1 fast", "-5")], "-5", ""),
     ],
 )
-def test_odd_rows_are_read_as_far_as_they_are_clear(rows: list[dict[str, Any]], price: str, note: str) -> None:
-    (found,) = parse_prices(rows).values()
-    assert found == FeedPrice(Decimal(price), (note,) if note else ())
+def test_rows_with_a_clear_price_are_read_although_unusual(rows: list[dict[str, Any]], price: str, note: str) -> None:
+    (feed_price,) = parse_prices(rows).values()
+    assert feed_price == FeedPrice(Decimal(price), (note,) if note else ())
 
 
 @pytest.mark.parametrize(
-    "odd", [row("veo 3.1 fast", "sixty"), row("veo 3.1 fast", creditUnit="per second"), row("veo 3.1 fast", None)]
+    "unclear_row",
+    [row("veo 3.1 fast", "sixty"), row("veo 3.1 fast", creditUnit="per second"), row("veo 3.1 fast", None)],
 )
-def test_rows_that_are_not_clear_are_left_out(odd: dict[str, Any]) -> None:
-    assert parse_prices([odd]) == {}
+def test_rows_without_a_clear_price_are_left_out(unclear_row: dict[str, Any]) -> None:
+    assert parse_prices([unclear_row]) == {}

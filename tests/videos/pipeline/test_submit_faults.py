@@ -69,7 +69,7 @@ def test_f07_a_worker_killed_after_the_claim_leaves_it_unconfirmed_and_it_is_ref
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1", "https://127.0.0.1:1", "http://no-such-host.invalid"])
 def test_f08_an_unsent_request_returns_to_the_queue(world: World, alice: User, address: str, settings: object) -> None:
     task = world.order(alice)
-    world.send()  # reads the balance while the provider is there
+    world.send()  # reads the balance while the provider can be reached
     task = world.order(alice, "second")
     ProviderAccount.objects.update(base_url=address)
     account = ProviderAccount.objects.get()
@@ -95,7 +95,7 @@ def test_f08_a_requeued_task_is_sent_again_and_paid_once(world: World, alice: Us
     assert list(PaidCall.objects.order_by("id").values_list("outcome", flat=True)) == ["not_sent", "accepted"]
 
 
-def test_f10_an_accepted_task_whose_answer_and_callbacks_are_lost_is_refunded_and_recorded(
+def test_f10_an_accepted_task_whose_response_and_callbacks_are_lost_is_refunded_and_recorded(
     world: World, alice: User
 ) -> None:
     world.sandbox.set_faults("drop-answer", "no-callback")
@@ -134,7 +134,7 @@ def test_f10_an_accepted_task_whose_answer_and_callbacks_are_lost_is_refunded_an
         pytest.param("drop-request", id="f10-dropped"),
     ],
 )
-def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
+def test_f11_f12_f17_f19_an_unusable_response_makes_it_unconfirmed_and_never_sent_again(
     world: World, alice: User, fault: str
 ) -> None:
     world.sandbox.set_faults(fault)
@@ -150,7 +150,7 @@ def test_f11_f12_f17_f19_an_unusable_answer_is_unconfirmed_and_never_sent_again(
     assert PaidCall.objects.get().outcome == "unconfirmed"
 
 
-def test_f19_an_answer_with_the_id_of_another_order_is_unconfirmed(world: World, alice: User) -> None:
+def test_f19_a_response_with_the_id_of_another_order_is_unconfirmed(world: World, alice: User) -> None:
     first = world.order(alice)
     world.send()
     world.sandbox.set_faults("repeated-task-id")
@@ -162,9 +162,7 @@ def test_f19_an_answer_with_the_id_of_another_order_is_unconfirmed(world: World,
 
 
 @pytest.mark.parametrize("fault", ["code-402", "code-433", "credits-500", "credits-500:http"])
-def test_f13_out_of_provider_credits_parks_the_queue_and_no_user_sees_failed(
-    world: World, alice: User, fault: str
-) -> None:
+def test_f13_out_of_provider_credits_blocks_the_queue_and_no_video_fails(world: World, alice: User, fault: str) -> None:
     world.sandbox.set_faults(fault)
     task = world.order(alice)
     world.send()

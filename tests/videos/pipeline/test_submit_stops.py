@@ -1,4 +1,4 @@
-"""Rate limits, the circuit breaker, keys and competing workers during submission (faults.md A)."""
+"""Submission with rate limits, the circuit breaker, revoked keys and competing workers (faults.md A)."""
 
 from datetime import timedelta
 
@@ -63,7 +63,7 @@ def test_f16_the_breaker_opens_within_five_calls_and_closes_by_a_probe(
     probe = dispatch.claim_next(account.pk)
     second = dispatch.claim_next(account.pk)
     assert isinstance(probe, dispatch.Claim)
-    assert isinstance(second, Wait), "one probe alone"
+    assert isinstance(second, Wait), "only one probe is sent"
     assert second.code == "breaker"
     dispatch.submit(probe, client_for(account))
     assert ProviderAccount.objects.get().breaker == "closed"
@@ -88,11 +88,11 @@ def test_f16_verdicts_of_running_videos_do_not_close_the_breaker(world: World, a
 
 
 @pytest.mark.parametrize("fault", ["code-429", "code-402", "code-401"])
-def test_f16_a_probe_with_a_sensible_answer_closes_the_breaker(world: World, alice: User, fault: str) -> None:
+def test_f16_a_probe_with_a_definite_response_closes_the_breaker(world: World, alice: User, fault: str) -> None:
     world.order(alice)
     world.send()
-    rested = clock.now() - timedelta(seconds=1)
-    ProviderAccount.objects.update(breaker="open", breaker_opened=3, breaker_until=rested)
+    open_until = clock.now() - timedelta(seconds=1)
+    ProviderAccount.objects.update(breaker="open", breaker_opened=3, breaker_until=open_until)
     world.sandbox.set_faults(fault)
     probe = world.order(alice, "the probe")
     world.send()
@@ -101,7 +101,7 @@ def test_f16_a_probe_with_a_sensible_answer_closes_the_breaker(world: World, ali
 
 
 @pytest.mark.parametrize("fault", ["code-401", "http-401", "code-404"])
-def test_f18_a_revoked_key_parks_the_queue(
+def test_f18_a_revoked_key_blocks_the_queue(
     world: World, alice: User, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.sandbox.set_faults(fault)
@@ -137,14 +137,14 @@ def test_f21_the_database_refuses_a_second_live_call_for_one_spend(world: World,
 def test_f22_a_worker_that_resumes_after_its_lease_changes_nothing(world: World, alice: User) -> None:
     task = world.order(alice)
     world.kill_at("submit.claimed", world.send)
-    stale = world.reload(task)
+    claimed = world.reload(task)
     world.advance(seconds=121)
     sweep.tidy()
     world.advance(minutes=61)
     world.poll()
     world.assert_refunded(task)
-    assert not lifecycle.accept(task_id=task.pk, fence=stale.fence, provider_task_id="a" * 32, due_in_s=1)
-    assert not lifecycle.refuse(task_id=task.pk, fence=stale.fence, reason="invalid", detail="")
+    assert not lifecycle.accept(task_id=task.pk, fence=claimed.fence, provider_task_id="a" * 32, due_in_s=1)
+    assert not lifecycle.refuse(task_id=task.pk, fence=claimed.fence, reason="invalid", detail="")
     world.assert_refunded(task)
 
 
@@ -199,7 +199,7 @@ def test_f23_when_the_balance_reaches_zero_in_a_batch_no_video_fails(world: Worl
     assert world.count_submissions() == 5
 
 
-def test_f25_a_paid_request_is_sent_once_whatever_the_answer(world: World, alice: User) -> None:
+def test_f25_a_paid_request_is_sent_once_whatever_the_response(world: World, alice: User) -> None:
     world.sandbox.set_faults("http-500")
     world.order(alice)
     world.send()

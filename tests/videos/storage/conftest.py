@@ -20,16 +20,16 @@ def video(alice: User, tmp_path: Path) -> VideoTask:
 
 @pytest.fixture
 def get(client: Client, alice: User, video: VideoTask) -> Iterator[Callable[..., Any]]:
-    """Alice requests her video with some headers; responses are closed at the end, as a server does."""
+    """Alice requests her video with some headers; the responses are closed after the test."""
     client.force_login(alice)
     url = reverse("videos:file", args=[video.pk])
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def get(method: str = "get", query: str = "", **headers: str) -> Any:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        answers.append(getattr(client, method)(url + query, headers=named))
-        return answers[-1]
+        headers_sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        responses.append(getattr(client, method)(url + query, headers=headers_sent))
+        return responses[-1]
 
     yield get
-    for answer in answers:
-        answer.close()
+    for response in responses:
+        response.close()

@@ -1,4 +1,4 @@
-"""Videos whose files are stored, as a download leaves them."""
+"""Makes ready videos with stored files, without a provider."""
 
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,17 @@ VIDEO = make_video(duration_s=4)
 
 
 def ready_video(user: User, tmp_path: Path, *, content: bytes = VIDEO, prompt: str = "A kite, 夏天!") -> VideoTask:
-    """A ready task with its video in the storage, as a download leaves it."""
+    """A ready task whose video and poster are in the storage."""
     give_credits(user, 100)
     task = orders.create(user=user, order=VideoOrder(prompt=prompt), idempotency_key=prompt)
     at = clock.now()
     VideoTask.objects.filter(pk=task.pk).update(status="ready", provider_task_id=task.pk.hex, finished_at=at)
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "video.mp4"
     path.write_bytes(content)
-    facts = probe(path, ordered_s=4)
+    properties = probe(path, ordered_s=4)
     name, poster_name = media_store.new_name("videos", ".mp4"), media_store.new_name("posters", ".webp")
     media_store.store_bytes(
-        video_probe.draw_poster(path, duration_s=facts.duration_s), poster_name, mime_type="image/webp"
+        video_probe.draw_poster(path, duration_s=properties.duration_s), poster_name, mime_type="image/webp"
     )
     VideoFile.objects.create(
         task=task,

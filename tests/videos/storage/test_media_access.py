@@ -1,4 +1,4 @@
-"""Private media: who may have which file."""
+"""Private media: who may read which file."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -32,11 +32,11 @@ def routes(video: VideoTask, alice: User) -> list[str]:
     image = SourceImage.objects.create(
         user=alice, name=name, mime_type="image/jpeg", width=1, height=1, size_bytes=4, sha256="0" * 64
     )
-    film_url = reverse("videos:file", args=[video.pk])
+    video_url = reverse("videos:file", args=[video.pk])
     return [
-        film_url,
-        f"{film_url}?download=1",
-        f"{film_url}?index=0",
+        video_url,
+        f"{video_url}?download=1",
+        f"{video_url}?index=0",
         reverse("videos:poster", args=[video.pk]),
         reverse("videos:image", args=[image.pk]),
     ]
@@ -50,17 +50,17 @@ def test_f80_the_owner_can_read_every_file(client: Client, alice: User, routes: 
         read_body(response)
 
 
-def test_f80_to_another_person_no_file_exists(client: Client, bob: User, routes: list[str]) -> None:
+def test_f80_another_user_finds_no_file(client: Client, bob: User, routes: list[str]) -> None:
     client.force_login(bob)
-    unheard_of = client.get(reverse("videos:file", args=["00000000-0000-4000-8000-000000000000"]))
+    unknown = client.get(reverse("videos:file", args=["00000000-0000-4000-8000-000000000000"]))
     for url in routes:
         for method in (client.get, client.head):
             response = method(url, headers={"Range": "bytes=0-4"})
-            assert response.status_code == unheard_of.status_code == 404, url
+            assert response.status_code == unknown.status_code == 404, url
             assert "ETag" not in response
 
 
-def test_f80_a_stranger_is_asked_to_sign_in(client: Client, routes: list[str]) -> None:
+def test_f80_an_anonymous_visitor_is_asked_to_sign_in(client: Client, routes: list[str]) -> None:
     for url in routes:
         response = client.get(url)
         assert response.status_code == 302, url
@@ -77,11 +77,11 @@ def test_f80_a_disabled_owner_is_refused_from_the_next_request_on(
 
 
 def test_f80_an_operator_sees_media_only_with_the_permission(client: Client, routes: list[str]) -> None:
-    clerk = make_person("clerk@example.com", is_staff=True)
-    client.force_login(clerk)
+    staff = make_person("staff@example.com", is_staff=True)
+    client.force_login(staff)
     for url in routes:
         assert client.get(url).status_code == 404, url
-    clerk.user_permissions.add(Permission.objects.get(codename="view_videotask"))
+    staff.user_permissions.add(Permission.objects.get(codename="view_videotask"))
     for url in routes:
         response = client.get(url)
         assert response.status_code == 200, url
@@ -96,7 +96,7 @@ def test_f80_the_permission_alone_is_not_enough_for_non_staff(client: Client, bo
 
 
 @pytest.mark.parametrize("index", ["1", "-1", "x", "9999", "0 OR 1=1", ""])
-def test_a_result_that_is_not_there_is_not_found(get: Callable[..., Any], index: str) -> None:
+def test_an_unknown_result_number_is_not_found(get: Callable[..., Any], index: str) -> None:
     assert get(query=f"?index={index}").status_code == 404
 
 
@@ -128,11 +128,11 @@ def test_a_video_missing_on_disk_is_not_found_and_raises_an_alert(get: Callable[
 
 
 def test_an_image_is_served_with_its_type(client: Client, alice: User, image_upload: Callable[..., Any]) -> None:
-    kept = source_images.store(user=alice, upload=image_upload(make_image("PNG")))
+    stored = source_images.store(user=alice, upload=image_upload(make_image("PNG")))
     client.force_login(alice)
-    response = client.get(reverse("videos:image", args=[kept.pk]))
+    response = client.get(reverse("videos:image", args=[stored.pk]))
     assert (response.status_code, response["Content-Type"]) == (200, "image/jpeg")
-    assert len(read_body(response)) == kept.size_bytes
+    assert len(read_body(response)) == stored.size_bytes
 
 
 def test_retention_deletes_videos_older_than_the_limit(

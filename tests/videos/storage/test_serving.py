@@ -35,7 +35,7 @@ def test_a_video_is_served_whole_to_its_owner(get: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("range_header", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=10-19", 10, 19),
@@ -47,8 +47,8 @@ def test_a_video_is_served_whole_to_its_owner(get: Callable[..., Any]) -> None:
         (f"bytes={len(VIDEO) - 1}-", len(VIDEO) - 1, len(VIDEO) - 1),
     ],
 )
-def test_a_range_is_served_as_206(get: Callable[..., Any], asked: str, first: int, last: int) -> None:
-    response = get(Range=asked)
+def test_a_range_is_served_as_206(get: Callable[..., Any], range_header: str, first: int, last: int) -> None:
+    response = get(Range=range_header)
     assert response.status_code == 206
     assert response["Content-Range"] == f"bytes {first}-{last}/{len(VIDEO)}"
     assert response["Content-Length"] == str(last - first + 1)
@@ -56,18 +56,18 @@ def test_a_range_is_served_as_206(get: Callable[..., Any], asked: str, first: in
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "range_header",
     ["bytes=", "bytes=-", "bytes=9-5", "bytes=a-b", "items=0-5", "bytes=0-1,5-6", "bytes=+1-5", "bytes=٣-٤", "0-5"],
 )
-def test_a_range_that_is_malformed_or_several_is_answered_with_the_whole(get: Callable[..., Any], asked: str) -> None:
-    response = get(Range=asked)
+def test_a_malformed_or_multiple_range_gets_the_whole_file(get: Callable[..., Any], range_header: str) -> None:
+    response = get(Range=range_header)
     assert (response.status_code, read_body(response)) == (200, VIDEO)
     assert "Content-Range" not in response
 
 
-@pytest.mark.parametrize("asked", [f"bytes={len(VIDEO)}-", "bytes=99999999-100000000", "bytes=-0"])
-def test_a_range_past_the_end_is_answered_with_416_and_the_length(get: Callable[..., Any], asked: str) -> None:
-    response = get(Range=asked)
+@pytest.mark.parametrize("range_header", [f"bytes={len(VIDEO)}-", "bytes=99999999-100000000", "bytes=-0"])
+def test_a_range_past_the_end_gets_416_and_the_length(get: Callable[..., Any], range_header: str) -> None:
+    response = get(Range=range_header)
     assert (response.status_code, response["Content-Range"]) == (416, f"bytes */{len(VIDEO)}")
     assert response.content == b""
 
@@ -82,14 +82,14 @@ def test_if_range_continues_only_the_same_file(get: Callable[..., Any], video: V
         assert get(Range="bytes=0-4", If_Range=other).status_code == 200
 
 
-def test_what_the_browser_has_is_not_sent_again(get: Callable[..., Any]) -> None:
+def test_a_file_in_the_browsers_cache_is_not_sent_again(get: Callable[..., Any]) -> None:
     whole = get()
     etag, modified = whole["ETag"], whole["Last-Modified"]
     for conditions in ({"If_None_Match": etag}, {"If_None_Match": f'"x", W/{etag}'}, {"If_Modified_Since": modified}):
         response = get(**conditions)
         assert (response.status_code, read_body(response)) == (304, b"")
         assert response["ETag"] == etag
-    # A condition comes before the range.
+    # Conditions are checked before the range.
     assert get(If_None_Match=etag, Range="bytes=0-4").status_code == 304
     assert get(If_None_Match='"x"', Range="bytes=0-4").status_code == 206
     assert get(If_Match='"x"').status_code == 412
@@ -121,7 +121,7 @@ def test_f51_a_script_inside_a_video_is_never_run(client: Client, alice: User, t
             read_body(response)
 
 
-def test_media_are_cached_by_the_owners_browser_alone(client: Client, alice: User, video: VideoTask) -> None:
+def test_media_are_cached_only_by_the_owners_browser(client: Client, alice: User, video: VideoTask) -> None:
     client.force_login(alice)
     for name in ("file", "poster"):
         response = client.get(reverse(f"videos:{name}", args=[video.pk]))
@@ -140,7 +140,7 @@ def test_a_download_has_a_name_made_from_the_prompt(get: Callable[..., Any]) -> 
 
 
 @pytest.mark.parametrize(
-    ("title", "plain"),
+    ("title", "file_name"),
     [
         ("../../etc/passwd", "etc-passwd.mp4"),
         ('a"; filename="evil.exe', "a-filename-evil-exe.mp4"),
@@ -153,9 +153,9 @@ def test_a_download_has_a_name_made_from_the_prompt(get: Callable[..., Any]) -> 
         ("\u202egpj.exe\x00", "gpj-exe.mp4"),
     ],
 )
-def test_no_title_can_break_out_of_a_file_name(title: str, plain: str) -> None:
+def test_no_title_can_inject_anything_into_the_header(title: str, file_name: str) -> None:
     header = media.content_disposition(title, suffix=".mp4", attached=True)
-    assert header.startswith(f"attachment; filename=\"{plain}\"; filename*=UTF-8''")
+    assert header.startswith(f"attachment; filename=\"{file_name}\"; filename*=UTF-8''")
     assert header.isascii()
     assert header.isprintable()
 
@@ -166,7 +166,7 @@ def test_a_file_is_closed_when_the_client_disconnects(get: Callable[..., Any]) -
     response.close()  # an unclosed file would be a warning, and warnings are errors
 
 
-def test_nginx_is_told_which_file_to_send_and_nothing_is_read(get: Callable[..., Any], settings: Settings) -> None:
+def test_nginx_gets_the_path_of_the_file_and_no_content(get: Callable[..., Any], settings: Settings) -> None:
     settings.X_ACCEL_PREFIX = "/protected/"
     response = get(Range="bytes=0-4")
     assert (response.status_code, response.content) == (200, b"")
@@ -198,20 +198,24 @@ def test_a_video_in_a_bucket_is_served_by_a_short_lived_link(
         assert part.headers["Content-Disposition"].startswith("attachment; filename=")
         assert part.headers["Cache-Control"] == "private, max-age=600"
     head = client.head(url)
-    with requests.head(head["Location"], timeout=10) as answer:
-        assert answer.headers["Content-Length"] == str(len(VIDEO))
+    with requests.head(head["Location"], timeout=10) as response_to_head:
+        assert response_to_head.headers["Content-Length"] == str(len(VIDEO))
     storages["default"].connection.meta.client.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("endpoint", "origin"),
-    [("", "https://films.s3.eu-central-1.amazonaws.com"), ("https://s3.lan:9000/", "https://s3.lan:9000")],
+    [("", "https://media-bucket.s3.eu-central-1.amazonaws.com"), ("https://s3.lan:9000/", "https://s3.lan:9000")],
 )
 def test_the_content_security_policy_allows_the_bucket_only(endpoint: str, origin: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", "from veoapp import settings as s; print(s.CONTENT_SECURITY_POLICY['DIRECTIVES'])"],
         env=os.environ
-        | {"AWS_STORAGE_BUCKET_NAME": "films", "AWS_S3_REGION_NAME": "eu-central-1", "AWS_S3_ENDPOINT_URL": endpoint},
+        | {
+            "AWS_STORAGE_BUCKET_NAME": "media-bucket",
+            "AWS_S3_REGION_NAME": "eu-central-1",
+            "AWS_S3_ENDPOINT_URL": endpoint,
+        },
         capture_output=True,
         text=True,
         check=True,

@@ -37,36 +37,36 @@ def content_of(image: SourceImage) -> bytes:
     return media_store.read_bytes(image.name)
 
 
-def opened(image: SourceImage) -> Image.Image:
+def open_image(image: SourceImage) -> Image.Image:
     return Image.open(io.BytesIO(content_of(image)))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_an_image_is_reencoded_and_stored_under_a_random_name(alice: User, image_upload: Upload, kind: str) -> None:
-    kept = source_images.store(user=alice, upload=image_upload(make_image(kind)))
-    assert (kept.mime_type, kept.width, kept.height) == ("image/jpeg", 640, 360)
-    assert kept.name.startswith("images/")
-    assert kept.name.endswith(".jpg")
-    assert len(Path(kept.name).stem) >= 43
-    content = content_of(kept)
+    stored = source_images.store(user=alice, upload=image_upload(make_image(kind)))
+    assert (stored.mime_type, stored.width, stored.height) == ("image/jpeg", 640, 360)
+    assert stored.name.startswith("images/")
+    assert stored.name.endswith(".jpg")
+    assert len(Path(stored.name).stem) >= 43
+    content = content_of(stored)
     assert content != make_image(kind)
-    assert (kept.size_bytes, kept.sha256) == (len(content), hashlib.sha256(content).hexdigest())
-    assert opened(kept).getpixel((320, 180)) == pytest.approx((240, 200, 60), abs=6)
+    assert (stored.size_bytes, stored.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+    assert open_image(stored).getpixel((320, 180)) == pytest.approx((240, 200, 60), abs=6)
 
 
 def test_the_location_is_removed_and_the_orientation_applied(alice: User, image_upload: Upload) -> None:
     image = Image.new("RGB", (600, 300), (200, 0, 0))
     exif = image.getexif()
-    exif[0x0112] = 6  # turn by 90 degrees
+    exif[0x0112] = 6  # rotated by 90 degrees
     exif[0x010F] = "Secret Camera"
     exif.get_ifd(0x8825)[1] = "N"
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif, comment=b"my address")
-    kept = source_images.store(user=alice, upload=image_upload(file.getvalue()))
-    assert (kept.width, kept.height) == (300, 600)
-    assert not opened(kept).getexif()
-    assert b"Secret" not in content_of(kept)
-    assert b"my address" not in content_of(kept)
+    stored = source_images.store(user=alice, upload=image_upload(file.getvalue()))
+    assert (stored.width, stored.height) == (300, 600)
+    assert not open_image(stored).getexif()
+    assert b"Secret" not in content_of(stored)
+    assert b"my address" not in content_of(stored)
 
 
 def test_text_and_trailing_bytes_of_a_png_are_removed(alice: User, image_upload: Upload) -> None:
@@ -75,11 +75,11 @@ def test_text_and_trailing_bytes_of_a_png_are_removed(alice: User, image_upload:
     image = Image.new("RGBA", (300, 300), (0, 0, 200, 90))
     file = io.BytesIO()
     image.save(file, "PNG", pnginfo=text)
-    kept = source_images.store(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
-    assert (kept.mime_type, Path(kept.name).suffix) == ("image/png", ".png")
-    assert b"somebody" not in content_of(kept)
-    assert b"script" not in content_of(kept)
-    assert opened(kept).getpixel((5, 5)) == (0, 0, 200, 90)
+    stored = source_images.store(user=alice, upload=image_upload(file.getvalue() + b"<script>alert(1)</script>"))
+    assert (stored.mime_type, Path(stored.name).suffix) == ("image/png", ".png")
+    assert b"somebody" not in content_of(stored)
+    assert b"script" not in content_of(stored)
+    assert open_image(stored).getpixel((5, 5)) == (0, 0, 200, 90)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "CMYK", "1", "I;16"])
@@ -88,23 +88,23 @@ def test_every_colour_mode_is_decoded(alice: User, image_upload: Upload, mode: s
     image = Image.new(mode, (300, 280), fill.get(mode, 0))
     file = io.BytesIO()
     image.save(file, "JPEG" if mode == "CMYK" else "PNG")
-    kept = source_images.store(user=alice, upload=image_upload(file.getvalue()))
-    assert (kept.mime_type, kept.width) == ("image/jpeg", 300)
+    stored = source_images.store(user=alice, upload=image_upload(file.getvalue()))
+    assert (stored.mime_type, stored.width) == ("image/jpeg", 300)
     if mode == "I;16":
-        assert opened(kept).convert("L").getpixel((9, 9)) == pytest.approx(156, abs=2)
+        assert open_image(stored).convert("L").getpixel((9, 9)) == pytest.approx(156, abs=2)
 
 
 def test_a_large_image_is_made_smaller(alice: User, image_upload: Upload) -> None:
-    kept = source_images.store(user=alice, upload=image_upload(make_image("JPEG", width=6000, height=3000)))
-    assert (kept.width, kept.height) == (4096, 2048)
+    stored = source_images.store(user=alice, upload=image_upload(make_image("JPEG", width=6000, height=3000)))
+    assert (stored.width, stored.height) == (4096, 2048)
 
 
-def png_that_claims(width: int, height: int) -> bytes:
+def png_claiming_size(width: int, height: int) -> bytes:
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header)) + bytes(12)
 
 
-def webp_that_claims(kind: bytes, width: int, height: int) -> bytes:
+def webp_claiming_size(kind: bytes, width: int, height: int) -> bytes:
     sizes = {
         b"VP8X": bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little"),
         b"VP8L": b"\x2f" + ((width - 1) | (height - 1) << 14).to_bytes(4, "little") + bytes(5),
@@ -114,19 +114,19 @@ def webp_that_claims(kind: bytes, width: int, height: int) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunk)) + b"WEBP" + chunk
 
 
-def jpeg_that_claims(width: int, height: int) -> bytes:
+def jpeg_claiming_size(width: int, height: int) -> bytes:
     content = bytearray(make_image("JPEG"))
-    at = content.index(b"\xff\xc0")
-    content[at + 5 : at + 9] = struct.pack(">HH", height, width)
+    offset = content.index(b"\xff\xc0")
+    content[offset + 5 : offset + 9] = struct.pack(">HH", height, width)
     return bytes(content)
 
 
-FLOODS = [
-    png_that_claims(50_000, 50_000),
-    webp_that_claims(b"VP8X", 16_000, 16_000),
-    webp_that_claims(b"VP8L", 16_000, 16_000),
-    webp_that_claims(b"VP8 ", 16_000, 16_000),
-    jpeg_that_claims(60_000, 60_000),
+OVERSIZED_IMAGES = [
+    png_claiming_size(50_000, 50_000),
+    webp_claiming_size(b"VP8X", 16_000, 16_000),
+    webp_claiming_size(b"VP8L", 16_000, 16_000),
+    webp_claiming_size(b"VP8 ", 16_000, 16_000),
+    jpeg_claiming_size(60_000, 60_000),
 ]
 
 
@@ -149,7 +149,7 @@ FLOODS = [
         (b"RIFF\x00\x00\x00\x00WEBPVP8Z" + bytes(50), "broken"),
         (make_image("PNG", width=255, height=900), "too_small"),
         (make_image("PNG", width=900, height=90), "too_small"),
-        *[(flood, "too_many_pixels") for flood in FLOODS],
+        *[(image, "too_many_pixels") for image in OVERSIZED_IMAGES],
     ],
 )
 def test_an_unusable_image_is_refused_with_a_plain_message(
@@ -165,13 +165,13 @@ def test_an_unusable_image_is_refused_with_a_plain_message(
 def test_a_second_header_cannot_hide_too_many_pixels(alice: User, image_upload: Upload) -> None:
     """Our check reads the first frame header, the decoder the last."""
     content = make_image("JPEG")
-    at = content.index(b"\xff\xc0")
-    length = struct.unpack(">H", content[at + 2 : at + 4])[0] + 2
-    second = bytearray(content[at : at + length])
+    offset = content.index(b"\xff\xc0")
+    length = struct.unpack(">H", content[offset + 2 : offset + 4])[0] + 2
+    second = bytearray(content[offset : offset + length])
     second[5:9] = struct.pack(">HH", 9000, 9000)
     with pytest.raises(ImageRefused) as refusal:
         source_images.store(
-            user=alice, upload=image_upload(content[: at + length] + bytes(second) + content[at + length :])
+            user=alice, upload=image_upload(content[: offset + length] + bytes(second) + content[offset + length :])
         )
     assert refusal.value.code in ("too_many_pixels", "broken")
 
@@ -182,7 +182,7 @@ def test_the_same_image_of_the_same_user_is_stored_once(alice: User, bob: User, 
     assert source_images.store(user=bob, upload=image_upload(make_image())).pk != first.pk
 
 
-def test_a_user_can_store_a_bounded_number_of_unused_images(
+def test_a_user_can_store_a_limited_number_of_unused_images(
     alice: User, bob: User, image_upload: Upload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(source_images, "MAX_UNUSED", 2)
@@ -197,12 +197,12 @@ def test_a_user_can_store_a_bounded_number_of_unused_images(
     source_images.store(user=alice, upload=image_upload(make_image(width=302, height=300)))
 
 
-def order_with(user: User, *brought: SourceImage) -> VideoTask:
+def order_with(user: User, *images: SourceImage) -> VideoTask:
     give_credits(user, 100)
     order = VideoOrder(
         prompt="a kite",
         generation_type="FIRST_AND_LAST_FRAMES_2_VIDEO",
-        image_ids=tuple(image.pk for image in brought),
+        image_ids=tuple(image.pk for image in images),
     )
     return orders.create(user=user, order=order, idempotency_key=f"order-{VideoTask.objects.count()}")
 
@@ -236,7 +236,7 @@ def test_a_closed_accounts_images_are_deleted_except_those_still_needed(
     assert source_images.delete_images_of(user=alice) == 1
 
 
-def test_images_are_uploaded_once_and_sent_in_the_orders_order(
+def test_images_are_uploaded_once_and_sent_in_the_sequence_of_the_order(
     alice: User, image_upload: Upload, at_sandbox: SandboxProcess
 ) -> None:
     first = source_images.store(user=alice, upload=image_upload(make_image(width=300, height=300)))

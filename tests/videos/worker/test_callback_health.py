@@ -1,4 +1,4 @@
-"""Operators are alerted once when callbacks are missing, with the likely reason, until callbacks arrive again."""
+"""If callbacks are missing, operators get one alert with the likely reason, until callbacks arrive again."""
 
 import pytest
 from pytest_django import Settings
@@ -13,11 +13,11 @@ from videos.worker import sweep
 
 
 def make_verdicts(world: World, user: User, account: ProviderAccount, **counts: int) -> None:
-    """Make verdicts from these sources, one after the other: `callback=20, poll=20`."""
-    made = VideoTask.objects.count()
+    """Make ready tasks with these sources of their verdicts, one after the other: `callback=20, poll=20`."""
+    task_number = VideoTask.objects.count()
     for source, times in counts.items():
         for _ in range(times):
-            made += 1
+            task_number += 1
             world.advance(seconds=1)
             VideoTask.objects.create(
                 user=user,
@@ -27,9 +27,9 @@ def make_verdicts(world: World, user: User, account: ProviderAccount, **counts: 
                 user_credits=PRICE,
                 account=account,
                 created_at=world.clock.now(),
-                provider_task_id=f"p-{made}",
+                provider_task_id=f"p-{task_number}",
                 finished_at=world.clock.now(),
-                idempotency_key=f"{made}",
+                idempotency_key=f"{task_number}",
             )
 
 
@@ -40,7 +40,7 @@ def account(world: World, settings: Settings) -> ProviderAccount:
     return provider_accounts.get_current_account()
 
 
-def check() -> Alert | None:
+def check_callbacks() -> Alert | None:
     worker_health.check_callbacks()
     return Alert.objects.filter(kind="callbacks_dry", resolved_at=None).first()
 
@@ -49,12 +49,12 @@ def test_when_callbacks_are_missing_operators_are_alerted_once(
     world: World, account: ProviderAccount, alice: User
 ) -> None:
     make_verdicts(world, alice, account, callback=8, poll=32)
-    assert check() is None, "four of five may be chance"
+    assert check_callbacks() is None, "four of five is not enough"
     task = VideoTask.objects.first()
     called_at = world.clock.now()
     CallbackReceipt.objects.create(task=task, body="{}", body_sha256="x", verdict="used", last_at=called_at)
     make_verdicts(world, alice, account, poll=1)
-    alert = check()
+    alert = check_callbacks()
     assert alert is not None
     assert alert.severity == "warning"
     assert alert.facts == {
@@ -69,32 +69,32 @@ def test_when_callbacks_are_missing_operators_are_alerted_once(
     )
     world.advance(days=3)
     make_verdicts(world, alice, account, poll=40)
-    check()
-    assert Alert.objects.get(kind="callbacks_dry").count == 1, "not again each day"
+    check_callbacks()
+    assert Alert.objects.get(kind="callbacks_dry").count == 1, "the alert is not raised again each day"
 
 
-def test_the_alert_ends_when_callbacks_arrive_again(world: World, account: ProviderAccount, alice: User) -> None:
+def test_the_alert_is_resolved_when_callbacks_arrive_again(world: World, account: ProviderAccount, alice: User) -> None:
     make_verdicts(world, alice, account, poll=40)
-    assert check() is not None
+    assert check_callbacks() is not None
     make_verdicts(world, alice, account, callback=19)
-    assert check() is not None
+    assert check_callbacks() is not None
     make_verdicts(world, alice, account, callback=1)
-    assert check() is None
+    assert check_callbacks() is None
     make_verdicts(world, alice, account, poll=40)
-    assert check() is not None
+    assert check_callbacks() is not None
 
 
 def test_few_verdicts_and_repairs_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
     make_verdicts(world, alice, account, poll=19, repair=30)
-    assert check() is None
+    assert check_callbacks() is None
     make_verdicts(world, alice, account, poll=1)
-    assert check() is not None
+    assert check_callbacks() is not None
 
 
 def test_verdicts_of_another_account_raise_no_alert(world: World, account: ProviderAccount, alice: User) -> None:
     other = ProviderAccount.objects.create(source="admin", label="old", key_fingerprint="x")
     make_verdicts(world, alice, other, poll=40)
-    assert check() is None
+    assert check_callbacks() is None
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_the_alert_names_the_setting_when_callbacks_never_arrived(
 ) -> None:
     settings.CALLBACK_BASE_URL = address
     make_verdicts(world, alice, account, poll=40)
-    alert = check()
+    alert = check_callbacks()
     assert alert is not None
     assert alert.facts["say"] == ["callbacks_dry", reason]
     assert address in alert.detail
@@ -134,9 +134,9 @@ def test_the_sandbox_and_a_site_without_a_key_are_not_checked(
 ) -> None:
     make_verdicts(world, alice, account, poll=40)
     ProviderAccount.objects.update(source=ProviderAccount.Source.SANDBOX)
-    assert check() is None
+    assert check_callbacks() is None
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert check() is None
+    assert check_callbacks() is None
 
 
 def test_the_sweep_checks_callbacks(world: World, account: ProviderAccount, alice: User) -> None:

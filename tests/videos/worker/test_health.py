@@ -1,4 +1,4 @@
-"""The check of recent outcomes: which failures count, that it runs each minute, and that no task is affected."""
+"""The check of recent outcomes: which failures count, that it runs every minute, and that it stops new videos only."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -66,13 +66,13 @@ def test_failures_caused_by_orders_or_operators_do_not_count(world: World, alice
     make_ended(world, alice, *[code] * 25, *[""] * 7, *["timed_out"] * 12)
     assert worker_health.check_recent_outcomes() == []
     since = world.clock.now() - timedelta(hours=1)
-    found = worker_health.recent_outcomes(since, account_id=provider_accounts.get_current_account().pk)
-    assert (found.jobs, dict(found.failed)) == (19, {"timed_out": 12})
+    outcomes = worker_health.recent_outcomes(since, account_id=provider_accounts.get_current_account().pk)
+    assert (outcomes.jobs, dict(outcomes.failed)) == (19, {"timed_out": 12})
 
 
 def test_every_failure_code_is_classified() -> None:
-    theirs = {"image_unreachable", "invalid", "timed_out", "generation"}
-    assert theirs == set(RefusalReason) - set(worker_health.UNRELATED_FAILURES)
+    provider_failures = {"image_unreachable", "invalid", "timed_out", "generation"}
+    assert provider_failures == set(RefusalReason) - set(worker_health.UNRELATED_FAILURES)
 
 
 def test_only_the_newest_outcomes_of_the_last_hour_count(world: World, alice: User) -> None:
@@ -93,7 +93,9 @@ def test_the_sweep_checks_outcomes_each_minute(world: World, alice: User, settin
     assert WatchTrip.objects.count() == 1
 
 
-def test_when_switched_off_it_stops_nothing_and_still_ends_trips(world: World, alice: User, settings: Settings) -> None:
+def test_when_switched_off_it_stops_nothing_and_ends_existing_stops(
+    world: World, alice: User, settings: Settings
+) -> None:
     make_ended(world, alice, *["generation"] * 20)
     worker_health.check_recent_outcomes()
     settings.UNUSUAL_WATCH = False
@@ -105,7 +107,7 @@ def test_when_switched_off_it_stops_nothing_and_still_ends_trips(world: World, a
     assert WatchTrip.objects.count() == 1
 
 
-def test_without_a_key_there_is_nothing_to_watch(db: None, settings: Settings) -> None:
+def test_without_a_key_nothing_is_checked(db: None, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     assert worker_health.check_recent_outcomes() == []
 
@@ -120,9 +122,9 @@ def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
     assert UserHold.objects.get().user == alice
     with pytest.raises(guard_checks.Held):
         world.order(alice)
-    served = world.order(bob)
+    bobs = world.order(bob)
     world.send()
-    assert world.reload(served).status == "generating"
+    assert world.reload(bobs).status == "generating"
     assert {world.reload(task).status for task in tasks} == {"queued"}
     world.advance(minutes=61)
     world.run()

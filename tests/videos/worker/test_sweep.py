@@ -1,4 +1,4 @@
-"""The sweep: one failing check or chore holds up no other, an idle round is cheap, and budget waits do not expire."""
+"""The sweep: a failing check or chore does not stop the others, idle checks are cheap, and waits for a budget do not expire."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -38,7 +38,7 @@ from videos.worker import tasks as worker_tasks
 
 Chore = Callable[..., object]
 
-# What `tidy` calls, in its order.
+# The functions that `tidy` calls, in this order.
 CHORES: list[Chore] = [
     provider_accounts.end_expired_pauses,
     budget_alerts.update_alerts,
@@ -68,7 +68,7 @@ def record_call(called: list[str], name: str) -> Chore:
 
 
 @pytest.mark.parametrize("broken", CHORES, ids=name_of)
-def test_one_failing_chore_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch, broken: Chore) -> None:
+def test_a_failing_chore_does_not_stop_the_others(world: World, monkeypatch: pytest.MonkeyPatch, broken: Chore) -> None:
     called: list[str] = []
     for chore in CHORES:
         monkeypatch.setattr(name_of(chore), record_call(called, name_of(chore)))
@@ -78,7 +78,7 @@ def test_one_failing_chore_holds_up_no_other(world: World, monkeypatch: pytest.M
     assert called == [name_of(chore) for chore in CHORES if chore != broken]
 
 
-def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
+def test_a_video_that_cannot_be_cancelled_does_not_stop_the_others(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.sandbox.set_faults("code-402")
@@ -99,9 +99,9 @@ def test_a_video_that_cannot_be_cancelled_holds_up_no_other(
     world.assert_refunded(second)
 
 
-def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_check_does_not_stop_the_others(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     world.order(alice)
-    # The order enqueued a job itself; by then it counts as lost.
+    # The order has enqueued a job; after 60 s it counts as lost.
     world.advance(seconds=61)
     monkeypatch.setattr(summary_schedule, "is_due", raise_error)
     monkeypatch.setattr(user_mails, "list_due", raise_error)
@@ -110,12 +110,12 @@ def test_a_check_that_fails_holds_up_no_other(world: World, alice: User, monkeyp
     assert {"dispatch", "tidy", "balance", "books", "reconcile", "lots"} <= set(names)
 
 
-def test_a_database_that_is_away_ends_the_round(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_away() -> bool:
+def test_an_unavailable_database_stops_the_sweep(world: World, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> bool:
         raise OperationalError("the connection is closed")
 
     enqueued: list[str] = []
-    monkeypatch.setattr(summary_schedule, "is_due", is_away)
+    monkeypatch.setattr(summary_schedule, "is_due", fail)
     world.order(alice)
     monkeypatch.setattr(job_queue, "enqueue", lambda name: not enqueued.append(name))  # type: ignore[func-returns-value]
     with pytest.raises(OperationalError):
@@ -124,12 +124,12 @@ def test_a_database_that_is_away_ends_the_round(world: World, alice: User, monke
 
 
 @pytest.mark.django_db
-def test_an_idle_round_takes_four_statements(
+def test_an_idle_sweep_makes_four_queries(
     settings: Settings, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     settings.KIE_AI_API_KEY = "a-key"
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
-    # Those two days may be reported, by the hour of the day.
+    # Depending on the hour, the summary of one of these two days may be due.
     today = clock.now().astimezone(site_zone()).date()
     for age in (1, 2):
         day = today - timedelta(days=age)
@@ -137,9 +137,9 @@ def test_an_idle_round_takes_four_statements(
     assert "tidy" in sweep.enqueue_due()
     for name in job_queue.JOBS:
         job_queue.mark_started(name)
-    # Long enough ago to look at the account, not long enough to read its balance again.
+    # Long enough ago to query the account, but not long enough to read its balance again.
     JobRequest.objects.filter(name="balance").update(started_at=clock.database_now() - timedelta(minutes=1))
-    # Only PostgreSQL is asked for the time.
+    # Only PostgreSQL is queried for the time.
     with django_assert_num_queries(4 if connection.vendor == "postgresql" else 3):
         assert sweep.enqueue_due() == []
 
