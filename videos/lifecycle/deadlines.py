@@ -10,7 +10,7 @@ from django.conf import settings
 # queued: then it is cancelled and refunded by the sweep.
 MAX_QUEUE_WAIT = timedelta(days=1)
 
-# unconfirmed: the paid request was sent and its answer lost.
+# unconfirmed: the paid request was sent, but no usable response arrived.
 UNCONFIRMED_ALERT_AFTER = timedelta(minutes=15)
 UNCONFIRMED_REFUND_AFTER = timedelta(minutes=60)
 
