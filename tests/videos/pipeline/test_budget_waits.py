@@ -124,13 +124,13 @@ def test_a_claim_holds_back_tasks_for_a_limited_number_of_budgets(
     manual_clock: ManualClock, provider: int, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dispatch, "MAX_BUDGET_SKIPS", 1)
-    alices, bobs = order(alice), order(bob)
+    alices_task, bobs_task = order(alice), order(bob)
     limit(0, subject="user", user=alice)
     result = dispatch.claim_next(provider)
     assert isinstance(result, guard_checks.Wait)
     assert result.code == "budget_limit"
-    assert reload(alices).wait_code == "budget_limit"
-    assert claim(provider) == bobs
+    assert reload(alices_task).wait_code == "budget_limit"
+    assert claim(provider) == bobs_task
 
 
 def test_a_budget_exhausted_between_check_and_reservation_makes_the_task_wait(

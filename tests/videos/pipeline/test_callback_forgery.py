@@ -50,14 +50,14 @@ def test_f29_a_client_that_guesses_addresses_is_blocked_for_a_minute(
 def test_f29_a_callback_on_another_tasks_address_changes_neither_task(
     world_with_callbacks: World, alice: User, bob: User
 ) -> None:
-    alices, bobs = world_with_callbacks.order(alice), world_with_callbacks.order(bob, "another")
+    alices_task, bobs_task = world_with_callbacks.order(alice), world_with_callbacks.order(bob, "another")
     world_with_callbacks.send()
     world_with_callbacks.sandbox.set_faults("callback-other-token")
     world_with_callbacks.sandbox.finish()
-    wait_for_callbacks(world_with_callbacks, alices)
-    wait_for_callbacks(world_with_callbacks, bobs)
+    wait_for_callbacks(world_with_callbacks, alices_task)
+    wait_for_callbacks(world_with_callbacks, bobs_task)
     world_with_callbacks.run()
-    for task in (alices, bobs):
+    for task in (alices_task, bobs_task):
         world_with_callbacks.assert_charged(task)
     assert world_with_callbacks.count_submissions() == 2
 
@@ -89,13 +89,13 @@ def test_f30_a_forged_body_on_the_right_address_is_only_a_hint(
 def test_f30_an_unconfirmed_task_is_not_adopted_on_another_prompt(
     world_with_callbacks: World, alice: User, bob: User, token: str
 ) -> None:
-    bobs = world_with_callbacks.order(bob, "somebody else's prompt")
+    bobs_task = world_with_callbacks.order(bob, "somebody else's prompt")
     world_with_callbacks.send()
-    bobs_provider_id = world_with_callbacks.reload(bobs).provider_task_id or ""
+    bobs_provider_id = world_with_callbacks.reload(bobs_task).provider_task_id or ""
     world_with_callbacks.sandbox.set_faults("drop-answer", "no-callback")
     task = world_with_callbacks.order(alice)
     world_with_callbacks.send()
-    VideoTask.objects.filter(pk=bobs.pk).update(status="failed", finished_at=clock.now())
+    VideoTask.objects.filter(pk=bobs_task.pk).update(status="failed", finished_at=clock.now())
     assert post_callback(task, token, make_body(bobs_provider_id)).status_code == 200
     world_with_callbacks.poll()
     assert world_with_callbacks.reload(task).status == "unconfirmed"

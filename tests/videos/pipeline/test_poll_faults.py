@@ -218,10 +218,10 @@ def test_dropped_callbacks_are_replaced_by_polls(world: World, alice: User) -> N
 
 def test_the_least_recently_served_goes_first(world: World, alice: User, bob: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_VIDEOS = 1
-    alices = [world.order(alice, f"hers {number}") for number in range(3)]
-    bobs = world.order(bob, "his")
+    alices_tasks = [world.order(alice, f"hers {number}") for number in range(3)]
+    bobs_task = world.order(bob, "his")
     world.run(rounds=100)
-    sent = sorted([*alices, bobs], key=lambda task: str(world.reload(task).submitted_at))
+    sent = sorted([*alices_tasks, bobs_task], key=lambda task: str(world.reload(task).submitted_at))
     assert [task.prompt for task in sent] == ["hers 0", "his", "hers 1", "hers 2"]
 
 

@@ -122,9 +122,9 @@ def test_a_burst_through_the_real_orders_holds_one_user_and_serves_the_other(
     assert UserHold.objects.get().user == alice
     with pytest.raises(guard_checks.Held):
         world.order(alice)
-    bobs = world.order(bob)
+    bobs_task = world.order(bob)
     world.send()
-    assert world.reload(bobs).status == "generating"
+    assert world.reload(bobs_task).status == "generating"
     assert {world.reload(task).status for task in tasks} == {"queued"}
     world.advance(minutes=61)
     world.run()
