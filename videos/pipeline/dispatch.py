@@ -91,7 +91,9 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
             break
         # Only tasks that do not fit the exhausted budget wait; cheaper ones and those of other users and models are sent.
         budget_alerts.raise_spent_alert(result.exhausted_budget)
-        jobs = budget_usage.jobs_without_room(result.exhausted_budget, above_limit=result.code == guard_checks.ABOVE_LIMIT)
+        jobs = budget_usage.jobs_without_room(
+            result.exhausted_budget, above_limit=result.code == guard_checks.ABOVE_LIMIT
+        )
         lifecycle.hold_back_all(task_ids=jobs.values_list("job_id", flat=True), wait=result)
         if budget_usage.blocks_every_job(result.exhausted_budget):
             break
