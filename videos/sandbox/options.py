@@ -22,7 +22,7 @@ Faults: NAME[=COUNT][:ARG][@PROBABILITY], as in `drop-answer`, `drop-answer=2` (
 `slow-answer:20`, `no-callback@0.3` (three in ten, chosen by --seed). --list-faults shows them.
 
 Time: --speed makes the sandbox's clock run faster, and with it generation, invisibility, expiry, the intervals of
-callback retries and the window of 20 requests per 10 seconds. Network delays (slow answers, latency, the 15 s
+callback retries and the window of 20 requests per 10 seconds. Network delays (slow replies, latency, the 15 s
 timeout of a callback) stay in real seconds.
 """
 
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long record-info does not know a new task (default 1)",
     )
-    add("--invisible-as", choices=("422", "null"), help="until then: 422 'record is null', or data null")
+    add("--invisible-as", choices=("422", "null"), help="reply until then: 422 'record is null', or data null")
     add("--charge", choices=("acceptance", "success"), help="when credits are charged")
     add("--failed-tasks", dest="failed", choices=("charged", "refunded"), help="what a failed task costs")
     add("--http-errors", action="store_true", help="send error codes also as HTTP statuses; kie.ai sends 200")

@@ -67,7 +67,7 @@ def _malformed(problem: str) -> CallbackHint:
 
 
 def _read_claim(root: Mapping[str, object], data: Mapping[str, object]) -> ReportState:
-    """The state that the body claims: stated directly in the flat formats, by a code in the usual one."""
+    """The state that the body claims: stated directly in the flat formats, or by a code in the usual one."""
     stated = read_state(data, Oddities()) or read_state(root, Oddities())
     if stated is not None:
         return stated

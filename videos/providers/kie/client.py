@@ -130,7 +130,7 @@ class Kie:
         envelope = _check_free(self._api.send(Call.FREE, "POST", "/api/v1/common/download-url", json={"url": url}))
         links = read_urls(envelope.data, Oddities())
         if not links:
-            raise _unusable_response(envelope, "no link in the answer")
+            raise _unusable_response(envelope, "no link in the response")
         return links[0]
 
     def upload(self, content: bytes, *, file_name: str, mime_type: str) -> str:

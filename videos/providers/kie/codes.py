@@ -19,7 +19,7 @@ AMBIGUOUS = 0  # no usable code: HTML, no JSON, or contradictory codes
 class Call(Enum):
     """The kinds of call, which are the columns of the table. The first two are paid."""
 
-    GENERATE = "generate"  # creates a task from nothing
+    GENERATE = "generate"  # creates a task that needs no earlier one
     DERIVE = "derive"  # extend, 1080p, 4K: based on an earlier task
     RECORD = "record"  # record-info
     FREE = "free"  # credit, download-url, uploads

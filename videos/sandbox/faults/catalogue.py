@@ -1,6 +1,6 @@
 """Every fault that can be ordered: its name, its argument, its number in the test plan, and a description.
 
-What a fault does is written at each `strikes("NAME")`. By the first word of its description that is in
+What a fault does is written where the code asks `strikes("NAME")`. The first word of its description says in which file:
   submit                        api/submit.py
   callback                      callbacks/sending.py, variants.py and bodies.py; early-callback in api/submit.py
   record-info                   api/record_info.py, api/records.py; stuck-generating in lifecycle/endings.py
@@ -22,10 +22,10 @@ class Fault(NamedTuple):
 
 
 _TABLE = """
-drop-answer||F09 F10|submit: accepts the task, then closes without answering
-drop-request||F09|submit: reads the request, accepts nothing, closes without answering
-reset-mid-answer||F11|submit: accepts, sends half of the answer, resets the connection
-truncated-json||F11|submit: accepts, answers with half of the JSON and a matching length
+drop-answer||F09 F10|submit: accepts the task, closes without a reply
+drop-request||F09|submit: reads the request, accepts nothing, closes without a reply
+reset-mid-answer||F11|submit: accepts, sends half of the reply, resets the connection
+truncated-json||F11|submit: accepts, replies with half of the JSON and a matching length
 html-502|accepted|F12|submit: a gateway's HTML page, HTTP 502; with `accepted` the task is created nevertheless
 html-504|accepted|F12|submit: the same with HTTP 504
 http-500|accepted|F12|submit: an envelope of code 500 with HTTP 500
@@ -45,19 +45,19 @@ code-501-no-id|accepted|F17|submit: code 501 without a task id
 code-401||F18|submit: code 401, HTTP 200
 http-401||F18|submit: code 401, HTTP 401
 code-404||F18|submit: code 404, HTTP 200
-no-task-id||F19|submit: accepts, answers 200 with empty data
-number-task-id||F19|submit: accepts, answers with a number for an id
-null-task-id||F19|submit: accepts, answers with null for an id
-repeated-task-id||F19|submit: accepts, answers with the id of another task
+no-task-id||F19|submit: accepts, replies 200 with empty data
+number-task-id||F19|submit: accepts, replies with a number for an id
+null-task-id||F19|submit: accepts, replies with null for an id
+repeated-task-id||F19|submit: accepts, replies with the id of another task
 task-id-key|KEY|§8|submit: the id under task_id or recordId, or at the top level with `root` (default task_id)
-slow-answer|SECONDS|F09|submit: accepts, answers that many real seconds later (default 90)
+slow-answer|SECONDS|F09|submit: accepts, replies that many real seconds later (default 90)
 odd-code|N,accepted|F19|submit: an unknown code (default 799)
 redirect|URL|F12|submit: HTTP 307 to URL (default a private address)
-huge-json||F43|submit: accepts, answers with 200 MB of JSON
-gzip-bomb||F43|submit: accepts, answers with 100 MB gzipped into 100 KB
+huge-json||F43|submit: accepts, replies with 200 MB of JSON
+gzip-bomb||F43|submit: accepts, replies with 100 MB gzipped into 100 KB
 no-callback||F10|callback: none
 duplicate-callback|N|F27 F37|callback: N copies at the same time (default 10)
-early-callback||F26|callback: the task ends and is called back before the submit is answered
+early-callback||F26|callback: the task ends and its callback is sent before the reply to the submit
 late-callback|SECONDS|F26|callback: that many sandbox seconds later (default 60)
 fail-after-success||F28|callback: after the genuine success, a failure
 success-after-fail||F28|callback: after the genuine failure, a success
@@ -99,8 +99,8 @@ record-422|TEXT|F41|record-info: code 422 with another of the known texts
 record-code|N|F41|record-info: any code in the envelope (default 500)
 record-http|N|F41|record-info: any HTTP status with an envelope (default 500)
 credit-http|N|F16|credit: any HTTP status with an envelope (default 500)
-record-drop||F42|record-info: closes without answering
-record-slow|SECONDS|F42|record-info: answers that many real seconds later (default 30)
+record-drop||F42|record-info: closes without a reply
+record-slow|SECONDS|F42|record-info: replies that many real seconds later (default 30)
 record-html||F41|record-info: an HTML page, HTTP 502
 record-truncated||F41|record-info: half of the JSON
 record-gzip-bomb||F43|record-info: 100 MB gzipped into 100 KB
@@ -150,11 +150,11 @@ empty-file||F50|file: no bytes
 image-file||F50|file: a PNG as the video
 short-film||F50|file: a real video of one second
 polyglot||F51|file: a real video with a script inside
-second-url-fails||F56|file: a second result is listed and answers 404
+second-url-fails||F56|file: a second result is listed and gives 404
 no-range||F48|file: Range is ignored
 no-upload||F50|upload: HTTP 500
 down||F08 F16|all: HTTP 503, an HTML page
-latency|MS|F42|all: that many real milliseconds before each answer
+latency|MS|F42|all: that many real milliseconds before each reply
 cf-1010|any|F12|all: HTTP 403 "error code: 1010" for a missing or a library's User-Agent; with `any` for all
 """
 

@@ -28,8 +28,8 @@ def download_url(box: Sandbox, request: Request) -> Reply:
 def _is_own_url(box: Sandbox, url: str) -> bool:
     """True if the URL is on the file host of the sandbox, by its own or its public address."""
     try:
-        parts, ours, public = urlsplit(url), urlsplit(box.address), urlsplit(box.base_url)
-        same_machine = parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.port == ours.port
+        parts, local, public = urlsplit(url), urlsplit(box.address), urlsplit(box.base_url)
+        same_machine = parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.port == local.port
     except ValueError:
         return False
     on_host = parts.netloc == public.netloc or same_machine
