@@ -19,7 +19,7 @@ from accounts.mail import sending as mail
 from accounts.mail.security_notices import NOTICES
 from accounts.models import User
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -59,7 +59,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, email)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Send allauth's mail from our templates. When the mail server fails, the page shows a message instead."""
+        """Send one of allauth's e-mails from our templates. If the mail server fails, the page shows a message instead."""
         # Confirming an address at sign-up and confirming a changed address use the same e-mail.
         name = template_prefix.rpartition("/")[2].replace("_signup", "")
         user = context.get("user") or User.objects.filter(email=email.lower()).first()
@@ -70,7 +70,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         try:
             mail.send(user or email, name, values, address=email)
         except OSError as error:
-            logger.error("mail %s was not sent: %s", name, type(error).__name__)
+            log.error("mail %s was not sent: %s", name, type(error).__name__)
             messages.error(
                 allauth_context.request,
                 _("We could not send the e-mail. Wait a minute, then request another one."),

@@ -1,8 +1,9 @@
 """Limits on wrong secrets: callback tokens, API tokens and voucher codes. Only failures count.
 
-The times of the last failures are kept in Django's cache, which all processes share, with the keys, the lock and the
-sliding window of allauth's rate limiter. Its `consume` is not used because it reads the machine's clock, and because
-even its dry run takes the lock, so that every correct request would write to a cache in the database.
+The times of the last failures are kept in Django's cache, which all processes share. Keys, lock and the sliding window
+(only failures of the last `window_s` seconds count) are those of allauth's rate limiter. Its function `consume` is not
+used, because it reads the machine's clock, and because even its dry run takes the lock, so that every correct request
+would write to the cache.
 
 While a cache server does not respond, nothing is limited: the secrets are too long to guess, and no callback must be
 lost.
@@ -62,7 +63,7 @@ class FailureLimit:
 WRONG_API_TOKENS = FailureLimit("api_token", amount=30, window_s=60)
 WRONG_CALLBACK_TOKENS = FailureLimit("callback_token", amount=30, window_s=60)
 WRONG_VOUCHERS_BY_USER = FailureLimit("voucher_user", amount=10, window_s=15 * 60)
-# An office or a school shares one address.
+# Higher, because all users of an office or a school may share one client address.
 WRONG_VOUCHERS_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15 * 60)
 
 

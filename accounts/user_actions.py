@@ -17,11 +17,11 @@ from accounts.models import User
 from accounts.seams import clock
 from accounts.signals import account_closing
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def confirm_address(*, user: User) -> EmailAddress:
-    """Mark the user's address as confirmed without a mail, for users that a command creates."""
+    """Mark the user's address as confirmed without an e-mail, for users that a command creates."""
     address, _ = EmailAddress.objects.update_or_create(
         user=user, email=user.email, defaults={"verified": True, "primary": True}
     )
@@ -43,7 +43,7 @@ def disable(*, user: User, actor: User | None) -> User:
     user.is_active = False
     user.save(update_fields=["is_active"])
     end_sessions(user)
-    logger.info("user %s disabled by %s", user.pk, actor and actor.pk)
+    log.info("user %s disabled by %s", user.pk, actor and actor.pk)
     return user
 
 
@@ -54,7 +54,7 @@ def enable(*, user: User, actor: User | None) -> User:
     if user.anonymised_at is None:
         user.is_active = True
         user.save(update_fields=["is_active"])
-        logger.info("user %s enabled by %s", user.pk, actor and actor.pk)
+        log.info("user %s enabled by %s", user.pk, actor and actor.pk)
     return user
 
 
@@ -63,7 +63,7 @@ def remove_second_factor(*, user: User, actor: User | None) -> int:
     with transaction.atomic():
         removed: int = Authenticator.objects.filter(user=user).delete()[0]
         end_sessions(user)
-    logger.info("second factor of user %s removed by %s", user.pk, actor and actor.pk)
+    log.info("second factor of user %s removed by %s", user.pk, actor and actor.pk)
     return removed
 
 
@@ -97,5 +97,5 @@ def close_account(*, user: User, actor: User | None) -> User:
     LogEntry.objects.filter(content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)).update(
         object_repr=str(user)
     )
-    logger.info("account of user %s closed by %s", user.pk, actor and actor.pk)
+    log.info("account of user %s closed by %s", user.pk, actor and actor.pk)
     return user

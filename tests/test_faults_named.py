@@ -114,7 +114,7 @@ WITHOUT_A_TEST = {
     70: "no test restores a backup",
     71: "no test empties the cache or makes it unavailable",
     72: "no test kills a web process",
-    81: "log lines are tested for callback addresses and keys; error pages, the admin and error mails are not",
+    81: "log lines are tested for callback addresses and keys; error pages, the admin and error e-mails are not",
 }
 
 

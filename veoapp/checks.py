@@ -59,7 +59,7 @@ def check_secrets(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def check_site_addresses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    """Report an invalid base address for links in mails or for callbacks."""
+    """Report an invalid base address for links in e-mails or for callbacks."""
     return [
         Error(
             f"{name} is not a valid address: {value}",
@@ -141,7 +141,7 @@ def check_mail_backend(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         return []
     hint = "Set EMAIL_URL, such as smtp+tls://USER:PASSWORD@HOST:587."
     return [
-        Warning("Mails are printed instead of sent, so nobody could confirm an address.", hint=hint, id="veoapp.W005")
+        Warning("E-mails are printed instead of sent, so nobody could confirm an address.", hint=hint, id="veoapp.W005")
     ]
 
 

@@ -11,8 +11,8 @@ from billing.credits import expired_lots, ledger
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The site's languages and whether the provider is a sandbox; read only when a template uses them: the user's
-    balance (`BALANCE`), credits that expire soon (`EXPIRING`), and alerts for operators (`OPERATOR_ALERTS`).
+    """The site's languages, whether the provider is a sandbox, and for signed-in users functions that read their balance
+    (`BALANCE`), credits that expire soon (`EXPIRING`) and alerts for operators (`OPERATOR_ALERTS`) when a template needs them.
     """
     context: dict[str, Any] = {"SITE_LANGUAGES": settings.LANGUAGES, "SANDBOX": settings.SANDBOX_ALLOWED}
     user = getattr(request, "user", None)

@@ -267,16 +267,16 @@ def test_revoking_asks_for_confirmation_and_then_refuses_the_token(operator: Cli
 def test_the_list_shows_the_state_of_each_token(
     operator: Client, olga: User, alice: User, manual_clock: ManualClock
 ) -> None:
-    create(olga, name="one")
-    create(alice, name="two")
-    create(olga, name="three", expires_at=manual_clock.at + timedelta(days=1))
-    tokens.revoke_token(token_id=create(olga, name="four").token.pk, actor=olga)
+    create(olga, name="active")
+    create(alice, name="of a disabled owner")
+    create(olga, name="expired", expires_at=manual_clock.at + timedelta(days=1))
+    tokens.revoke_token(token_id=create(olga, name="revoked").token.pk, actor=olga)
     user_actions.disable(user=alice, actor=None)
     manual_clock.sleep(2 * 86400)
     text = operator.get(LIST).text
     for state in ("Active", "Owner disabled", "Expired", "Revoked"):
         assert f">{state}<" in text
-    token = ApiToken.objects.filter(name="one").get()
+    token = ApiToken.objects.filter(name="active").get()
     page = operator.get(f"{LIST}{token.pk}/change/").text
     assert token.digest not in page
     assert 'name="_save"' not in page

@@ -1,4 +1,4 @@
-"""Finds English text in pages and mails that should be Chinese."""
+"""Finds English text in pages and e-mails that should be Chinese."""
 
 import re
 from html.parser import HTMLParser

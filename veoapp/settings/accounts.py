@@ -1,10 +1,10 @@
-"""Users: how they sign up, sign in and prove a second factor."""
+"""Users: signing up, signing in and the second factor. Limits on wrong secrets are in `accounts.rate_limits`."""
 
 from veoapp.settings.base import DEBUG, HTTPS
 from veoapp.settings.security import TRUSTED_PROXY_COUNT
 
 AUTH_USER_MODEL = "accounts.User"
-# Only allauth's backend: a second one would hash every wrong password twice.
+# Only allauth's backend, because a second one would hash every wrong password once more.
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -19,7 +19,7 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-# Codes rather than links: they work when the mail is read on another device, and keep secrets out of URLs.
+# Codes rather than links: they work when the e-mail is read on another device, and keep secrets out of URLs.
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_PASSWORD_RESET_BY_CODE_ENABLED = True

@@ -1,4 +1,4 @@
-"""The site itself: paths, the environment, its address, and the Django applications that make it up."""
+"""The site itself: paths, the environment, its address, and its Django applications, middleware and templates."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 VAR_DIR = BASE_DIR / "var"
 
 env = Environment()
-env.read_file(env_file(default=BASE_DIR / ".env"))  # the environment wins over the file
+env.read_file(env_file(default=BASE_DIR / ".env"))  # the environment takes precedence over the file
 
 DEBUG = env.bool("DEBUG", default=False)
 # Where `make run` listens; another web server may listen anywhere. In development the ports of the last run are the
-# defaults, so that commands use the same sandbox and mails link to the same site.
+# defaults, so that commands use the same sandbox and e-mails link to the same site.
 PORTS_FILE = ports_file(VAR_DIR) if DEBUG else None
 env.read_file(PORTS_FILE)
 PORT = env.int("PORT", default=8000)

@@ -1,4 +1,4 @@
-"""Outgoing mail, and where alerts to operators go."""
+"""Outgoing e-mail, and where alerts for operators are sent."""
 
 from urllib.parse import urlsplit
 
