@@ -77,7 +77,7 @@ class Launcher:
     on_all_ready: Callable[[], None]
     is_colourful: bool = field(default_factory=lambda: sys.stdout.isatty() and "NO_COLOR" not in os.environ)
     _children: list[Child] = field(default_factory=list)
-    _signals: int = 0
+    _signal_count: int = 0
     _failed: bool = False
     _print_lock: threading.Lock = field(default_factory=threading.Lock)
     _cleanup_process: "subprocess.Popen[str] | None" = None
@@ -108,7 +108,7 @@ class Launcher:
 
     def _watch(self) -> None:
         is_announced, next_check_at = False, 0.0
-        while not self._signals and not self._failed:
+        while not self._signal_count and not self._failed:
             now = time.monotonic()
             for child in self._children:
                 self._check_child(child, now)
@@ -134,7 +134,7 @@ class Launcher:
         _kill_group(child.process.pid)
         if child.program.is_essential and not child.was_ready:
             self.print_line(
-                f"{name} {_describe_exit(code)} before it could answer: the lines above say why. Stopping everything."
+                f"{name} {_describe_exit(code)} before it was ready: the lines above say why. Stopping everything."
             )
             self._failed = True
             return
@@ -181,9 +181,9 @@ class Launcher:
             self.print_line("Stopping ...")
         for process in running:
             process.terminate()
-        signals, deadline = self._signals, time.monotonic() + STOP_WITHIN_S
+        count_before, deadline = self._signal_count, time.monotonic() + STOP_WITHIN_S
         while any(process.poll() is None for process in running):
-            if time.monotonic() > deadline or self._signals > signals:  # a second Ctrl-C
+            if time.monotonic() > deadline or self._signal_count > count_before:  # a second Ctrl-C
                 break
             time.sleep(POLL_S)
         for process in running:
@@ -203,7 +203,7 @@ class Launcher:
                 self._cleanup_process.stdin.flush()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals += 1
+        self._signal_count += 1
 
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -145,7 +145,7 @@ def test_a_web_server_that_cannot_start_stops_everything(start: Start) -> None:
     terminal = start(ready="name != 'web'", web="import sys; print('no database'); sys.exit(3)", worker=SLEEP)
     assert terminal.process.wait(15) == 1
     assert "web    | no database\n" in terminal.text()
-    assert "web ended with exit code 3 before it could answer: the lines above say why." in terminal.text()
+    assert "web ended with exit code 3 before it was ready: the lines above say why." in terminal.text()
 
 
 def test_a_taken_port_is_reported_before_anything_starts() -> None:

@@ -107,7 +107,7 @@ def _describe_missing_services() -> list[str]:
     except provider_accounts.NoProviderKey:
         lines.append(_("No provider key:    videos wait until you add one in the admin, or KIE_AI_API_KEY."))
     if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
-        lines.append(_("No mail server:     mails are printed here."))
+        lines.append(_("No mail server:     e-mails are printed here."))
     return lines
 
 
