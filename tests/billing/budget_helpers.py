@@ -1,4 +1,4 @@
-"""Helpers of the budget tests: setting limits, a usual price, refused promises and alerts."""
+"""Helpers of the budget tests: limits, a price, promises that must be refused, and alerts."""
 
 from decimal import Decimal
 
@@ -13,9 +13,10 @@ from billing.pricing import prices
 from billing.pricing.prices import Quote
 
 
-def set_test_limit(amount: str | None, *, period: str = "day", subject: str = "all", **whose: object) -> Budget:
-    wanted = None if amount is None else Decimal(amount)
-    return set_limit(subject=subject, period=period, limit=wanted, actor=None, **whose)  # type: ignore[arg-type]
+def set_test_limit(amount: str | None, *, period: str = "day", subject: str = "all", **owner: object) -> Budget:
+    """Set a limit in the admin; `amount` None means no limit, `owner` is a user or a model."""
+    limit = None if amount is None else Decimal(amount)
+    return set_limit(subject=subject, period=period, limit=limit, actor=None, **owner)  # type: ignore[arg-type]
 
 
 def fast_quote() -> Quote:
@@ -23,15 +24,15 @@ def fast_quote() -> Quote:
 
 
 def expect_refusal(job: Spend, account: ProviderAccount) -> State:
-    """Promise a job that must be refused; returns the window without room, and checks that nothing was counted."""
+    """Check that a promise for this job is refused and counts nothing; returns the window without room."""
     before = sorted(BudgetWindow.objects.values_list("scope", "period", "used"))
-    with pytest.raises(BudgetSpent) as why:
+    with pytest.raises(BudgetSpent) as error:
         spend.promise(spend=job, account=account)
     after = [row for row in sorted(BudgetWindow.objects.values_list("scope", "period", "used")) if row[2]]
     assert after == [row for row in before if row[2]], "no window was changed"
     job.refresh_from_db()
     assert (job.state, job.counted, job.counted_in) == ("estimated", 0, [])
-    return why.value.state
+    return error.value.state
 
 
 def list_alerts(kind: str) -> list[tuple[str, int, bool]]:

@@ -1,4 +1,4 @@
-"""Fixtures for tests of billing: an operator's client, a manual clock, an account, new spend, disabled triggers."""
+"""Fixtures for tests of billing: an operator's client, a manual clock, a provider account, new jobs, disabled triggers."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ NewSpend = Callable[..., Spend]
 
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
-    """The application's clock, which moves only when the test moves it."""
+    """Replaces the application's clock by one that moves only when the test moves it."""
     manual = ManualClock()
     with clock.replaced(manual):
         yield manual
@@ -33,7 +33,7 @@ def manual_clock() -> Iterator[ManualClock]:
 
 @pytest.fixture
 def account(db: None) -> ProviderAccount:
-    """The current account, with a sufficient balance."""
+    """The current provider account, with a sufficient balance."""
     current = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
     current.refresh_from_db()
@@ -42,14 +42,14 @@ def account(db: None) -> ProviderAccount:
 
 @pytest.fixture
 def new_spend(alice: User) -> Callable[..., Spend]:
-    """Creates estimated jobs, by default of Alice."""
-    made = 0
+    """Returns a function that creates jobs with estimated cost, by default for Alice."""
+    count = 0
 
     def new(*, job: str = "", user: User = alice) -> Spend:
-        nonlocal made
-        made += 1
+        nonlocal count
+        count += 1
         quote = prices.get_quote(model="veo3_fast", resolution="720p")
-        return spend.estimate(job_id=job_id(job or f"job:{made}"), user=user, quote=quote)
+        return spend.estimate(job_id=job_id(job or f"job:{count}"), user=user, quote=quote)
 
     return new
 
@@ -62,15 +62,16 @@ def desk(olga: User, settings: Settings) -> Client:
 
 
 def browser_of(user: User) -> Client:
+    """A test client signed in as this user."""
     client = Client()
     client.force_login(user)
     return client
 
 
 @contextmanager
-def unguarded() -> Iterator[None]:
-    """Lift the triggers that protect history, so that a test can break it."""
-    # PostgreSQL alters no table with checks still to do.
+def without_history_protection() -> Iterator[None]:
+    """Disable the database triggers that protect history, so that a test can break it."""
+    # PostgreSQL alters no table that has pending constraint checks.
     connection.check_constraints()
     with connection.cursor() as cursor, triggers_disabled(connection, cursor):
         yield
@@ -86,7 +87,7 @@ def english() -> Iterator[None]:
 
 @pytest.fixture
 def unlimited(settings: Settings) -> None:
-    """Remove the environment's budgets; days begin at midnight UTC."""
+    """Remove the limits of the environment; days begin at midnight UTC."""
     settings.TIME_ZONE = "UTC"
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = settings.MONTHLY_COST_LIMIT = Decimal(0)
     settings.USER_DAILY_COST_LIMIT = Decimal(0)

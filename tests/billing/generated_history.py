@@ -1,4 +1,4 @@
-"""Generates a realistic history of counts: daily rhythm, three models, many users, failures, top-ups. It makes no tasks."""
+"""Generates realistic totals: a daily rhythm, three models, many users, failures, top-ups. It creates no tasks."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -12,6 +12,7 @@ from billing.costs.histogram import duration_bucket
 from billing.models import BalanceSnapshot, BudgetWindow, Measure, Period, ProviderAccount, ProviderEntry, TallyMark
 from billing.provider import accounts as provider_accounts
 
+# Model, price, usual duration in seconds, share of the orders.
 MODELS = (("veo3_fast", 60, 62, 0.72), ("veo3_lite", 30, 50, 0.2), ("veo3", 250, 140, 0.08))
 REASONS = ("content_policy", "content_policy", "prominent_person", "generation", "timed_out", "unsafe_image")
 SOURCES = ("callback",) * 19 + ("poll",)
@@ -20,7 +21,7 @@ SOURCES = ("callback",) * 19 + ("poll",)
 def generate(
     *, at: datetime, days: int, users: list[User], a_day: int = 120, balance: int = 12_000, seed: int = 7
 ) -> ProviderAccount:
-    """Generate `days` days until `at`, with about `a_day` videos each; the last jobs are not settled yet."""
+    """Generate the `days` days before `at`, with about `a_day` videos each; the last jobs are not settled yet."""
     rng = random.Random(seed)
     account = provider_accounts.get_current_account()
     balance_left = Decimal(balance)
@@ -32,7 +33,7 @@ def generate(
         count = round(a_day / 14 * rhythm * rng.uniform(0.6, 1.4) * share)
         spent = Decimal(0)
         for _ in range(count):
-            spent += _job(marks, hour.starts_at, rng, users, is_open=at - hour.starts_at < timedelta(minutes=20))
+            spent += _add_job(marks, hour.starts_at, rng, users, is_open=at - hour.starts_at < timedelta(minutes=20))
         if balance_left - spent < 900:
             balance_left += 10_000
             ProviderEntry.objects.create(
@@ -53,12 +54,15 @@ def generate(
     ProviderAccount.objects.filter(pk=account.pk).update(
         balance=balance_left, balance_at=at, unexplained=Decimal(0), unexplained_at=at - timedelta(minutes=2)
     )
-    _count_budgets(at)
+    _create_budget_windows(at)
     account.refresh_from_db()
     return account
 
 
-def _job(marks: list[TallyMark], hour: datetime, rng: random.Random, users: list[User], *, is_open: bool) -> Decimal:
+def _add_job(
+    marks: list[TallyMark], hour: datetime, rng: random.Random, users: list[User], *, is_open: bool
+) -> Decimal:
+    """Append the marks of a job; returns its actual cost, which is 0 while the job is open or if it failed."""
     weights = [model[3] for model in MODELS]
     model, price, usual_s, _share = rng.choices(MODELS, weights)[0]
     user = users[min(int(rng.expovariate(0.35)), len(users) - 1)]
@@ -90,7 +94,8 @@ def _job(marks: list[TallyMark], hour: datetime, rng: random.Random, users: list
     return actual
 
 
-def _count_budgets(at: datetime) -> None:
+def _create_budget_windows(at: datetime) -> None:
+    """Create the current windows with what was ordered in them."""
     for period in Period:
         window = window_at(period, at)
         rows = rollups.read_totals(period, since=window.starts_at, until=window.ends_at, measures=[Measure.ESTIMATED])
@@ -105,5 +110,5 @@ def _count_budgets(at: datetime) -> None:
 
 
 def afternoon(day: datetime) -> datetime:
-    """A working day at 16:20 UTC."""
+    """16:20 UTC on this day."""
     return day.astimezone(UTC).replace(hour=16, minute=20, second=0, microsecond=0)

@@ -1,6 +1,7 @@
-"""A process of a race: `python -m tests.billing.race_alerts TIMES` raises one alert; prints how often, and its count.
+"""One process of a race: `python -m tests.billing.race_alerts TIMES` raises the same alert TIMES times.
 
-It waits for a line on its input, so that all processes begin together.
+It prints how often it raised the alert, and the alert's highest count. It waits for a line on its input, so that all
+processes start together.
 """
 
 import sys
@@ -9,7 +10,7 @@ import django
 
 django.setup()
 
-from billing.alerts import services as alerts  # noqa: E402  needs the models
+from billing.alerts import services as alerts  # noqa: E402  needs django.setup()
 
 
 def main(times: int) -> None:

@@ -1,9 +1,9 @@
-"""One process of a race: `python -m tests.billing.race_charges ACT ...`.
+"""One process of a race: `python -m tests.billing.race_charges ACTION ...`.
 
 It waits for a line on its input, so that all start together.
 
 charge EMAIL TIMES PREFIX   charges 1 credit TIMES times; prints how many charges were made and how many were refused
-expire LOT TIMES            tries to expire the lot TIMES times; prints how often it did
+expire LOT TIMES            tries to expire the lot TIMES times; prints how often it succeeded
 redeem EMAIL CODE           redeems the voucher; prints the credits it gave, or the reason of the refusal
 """
 
@@ -14,7 +14,7 @@ import django
 
 django.setup()
 
-from accounts.models import User  # noqa: E402  the models are there only now
+from accounts.models import User  # noqa: E402  needs django.setup()
 from billing.credits import ledger, vouchers  # noqa: E402
 from tests.jobs import job_id  # noqa: E402
 
@@ -44,13 +44,13 @@ def expire(lot: str, times: str) -> str:
 def redeem(email: str, code: str) -> str:
     try:
         return str(vouchers.redeem(user=User.objects.get(email=email), typed=code).entry.amount)
-    except vouchers.NotRedeemed as refused:
-        return refused.reason.value
+    except vouchers.NotRedeemed as error:
+        return error.reason.value
 
 
-ACTS: dict[str, Callable[..., str]] = {"charge": charge, "expire": expire, "redeem": redeem}
+ACTIONS: dict[str, Callable[..., str]] = {"charge": charge, "expire": expire, "redeem": redeem}
 
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    print(ACTS[sys.argv[1]](*sys.argv[2:]), flush=True)
+    print(ACTIONS[sys.argv[1]](*sys.argv[2:]), flush=True)

@@ -1,7 +1,7 @@
-"""A process of a race: `python -m tests.billing.race_grouping N JOBS` raises alerts about so many jobs of its own,
-resolves those of the last five, and prints how many it raised and resolved.
+"""One process of a race: `python -m tests.billing.race_grouping N JOBS` raises alerts about JOBS jobs.
 
-It waits for a line on its input, so that all processes begin together.
+N is the number of the process, so that each has different jobs. It resolves the alerts of the last five jobs, and prints
+how many alerts it raised and resolved. It waits for a line on its input, so that all processes start together.
 """
 
 import sys
@@ -10,7 +10,7 @@ import django
 
 django.setup()
 
-from billing.alerts import grouping as alert_grouping  # noqa: E402  needs the models
+from billing.alerts import grouping as alert_grouping  # noqa: E402  needs django.setup()
 from billing.models import Alert  # noqa: E402
 
 RESOLVED = 5

@@ -1,9 +1,7 @@
 """One process of a race: `python -m tests.billing.race_orders EMAIL TIMES PREFIX REFUSAL`.
 
-Orders as fast as it can; prints how many
-orders were accepted, and how many were refused with that code.
-
-It waits for a line on its input, so that all start together.
+It places TIMES orders as fast as it can. It prints how many were accepted, and how many were refused with the code
+REFUSAL. It waits for a line on its input, so that all processes start together.
 """
 
 import sys
@@ -12,7 +10,7 @@ import django
 
 django.setup()
 
-from accounts.models import User  # noqa: E402  the models are there only now
+from accounts.models import User  # noqa: E402  needs django.setup()
 from billing.guard import checks as guard_checks  # noqa: E402
 from videos.ordering import orders  # noqa: E402
 from videos.ordering.orders import VideoOrder  # noqa: E402

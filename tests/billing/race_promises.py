@@ -1,7 +1,8 @@
-"""A process of a race: `python -m tests.billing.race_promises EMAIL TIMES PREFIX` promises jobs as fast as it can.
+"""One process of a race: `python -m tests.billing.race_promises EMAIL TIMES PREFIX`.
 
-It prints how many promises were counted, and how many exceeded a budget. It estimates its jobs first, 20 provider credits
-each, and waits for a line on its input, so that all processes begin together.
+It promises the cost of TIMES jobs, 20 provider credits each, as fast as it can. It prints how many promises were counted,
+and how many were refused because a budget had no room. It creates its jobs first and then waits for a line on its input,
+so that all processes start together.
 """
 
 import sys
@@ -11,7 +12,7 @@ import django
 
 django.setup()
 
-from accounts.models import User  # noqa: E402  needs the models
+from accounts.models import User  # noqa: E402  needs django.setup()
 from billing.budgets import usage as budget_usage  # noqa: E402
 from billing.costs import spend  # noqa: E402
 from billing.pricing.prices import Kind, Quote  # noqa: E402
@@ -34,14 +35,14 @@ def main(email: str, times: int, prefix: str) -> None:
     jobs = [spend.estimate(job_id=job_id(f"job:{prefix}-{n}"), user=user, quote=QUOTE) for n in range(times)]
     print("ready", flush=True)
     sys.stdin.readline()
-    sent = waiting = 0
+    promised = refused = 0
     for job in jobs:
         try:
             spend.promise(spend=job, account=account)
-            sent += 1
+            promised += 1
         except budget_usage.BudgetSpent:
-            waiting += 1
-    print(sent, waiting, flush=True)
+            refused += 1
+    print(promised, refused, flush=True)
 
 
 if __name__ == "__main__":

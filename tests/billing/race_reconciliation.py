@@ -1,9 +1,9 @@
-"""A process of a race: `python -m tests.billing.race_reconciliation ACTION ...`.
+"""One process of a race: `python -m tests.billing.race_reconciliation ACTION ...`.
 
 correct ACCOUNT EMAIL KEY,KEY...   records a correction of 1 credit under each key; prints how many, and the sum of their ids
-record ACCOUNT,ACCOUNT...          records what came in; prints how many entries it wrote, and how many accounts it read
+record ACCOUNT,ACCOUNT...          records top-ups; prints how many entries it wrote, and how many accounts it read
 
-It waits for a line on its input, so that all processes begin together.
+It waits for a line on its input, so that all processes start together.
 """
 
 import sys
@@ -15,7 +15,7 @@ import django
 django.setup()
 
 from accounts.models import User  # noqa: E402
-from accounts.seams import clock  # noqa: E402  needs the models
+from accounts.seams import clock  # noqa: E402  needs django.setup()
 from billing.models import ProviderAccount  # noqa: E402
 from billing.reconciliation import reconcile, top_ups  # noqa: E402
 
@@ -37,8 +37,8 @@ def correct(account: str, email: str, keys: str) -> tuple[int, int]:
 
 
 def record(accounts: str) -> tuple[int, int]:
-    found = [ProviderAccount.objects.get(pk=pk) for pk in accounts.split(",")]
-    return sum(len(top_ups.record_rises(account)) for account in found), len(found)
+    read_accounts = [ProviderAccount.objects.get(pk=pk) for pk in accounts.split(",")]
+    return sum(len(top_ups.record_rises(account)) for account in read_accounts), len(read_accounts)
 
 
 ACTIONS: dict[str, Callable[..., tuple[int, int]]] = {"correct": correct, "record": record}

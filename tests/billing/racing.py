@@ -1,4 +1,4 @@
-"""Runs several processes at the same time: all are ready before the first begins."""
+"""Runs several processes at the same time: all are ready before any of them starts its work."""
 
 import subprocess
 import sys
@@ -7,9 +7,9 @@ PROCESSES = 8
 
 
 def race(module: str, *arguments: str, environment: dict[str, str], within_s: float = 240) -> list[tuple[int, int]]:
-    """Run `python -m module ARGUMENTS` eight times at once ("{n}" in an argument is the process's number).
+    """Run `python -m module ARGUMENTS` in eight processes at the same time; returns the two numbers that each prints.
 
-    Returns the two numbers that each prints at its end.
+    "{n}" in an argument is replaced by the number of the process.
     """
     environment = {**environment, "DJANGO_SETTINGS_MODULE": "veoapp.settings"}
     processes = [

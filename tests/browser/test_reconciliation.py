@@ -54,7 +54,7 @@ def paid_video_without_file(provider: SimulatedProvider) -> VideoTask:
     """A paid video without a file, and a file without a video."""
     provider.read_balance()
     provider.advance(minutes=1)
-    task = history.failed(provider.user)
+    task = history.make_failed(provider.user)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     provider.balance -= 60
     provider.read_balance()

@@ -25,8 +25,8 @@ def account(settings: Settings, alice: User) -> ProviderAccount:
     """An account with a history, and rows in every list."""
     settings.STAFF_MFA_REQUIRED = False
     current = provider_accounts.get_current_account()
-    history.cancelled(alice)
-    history.ready(alice)
+    history.make_cancelled(alice)
+    history.make_ready(alice)
     for balance in (5000, 4200, 3900, 1200, 980):
         provider_accounts.record_balance(account_id=current.pk, balance=Decimal(balance))
     alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="the disk is full")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_the_ledger_is_searched_by_user_reference_and_kind(desk: Client, alice: User, bob: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     give_credits(bob, 5)
     text = desk.get(LEDGER).text
     assert f"{USERS}{alice.pk}/change/" in text
@@ -36,7 +36,7 @@ def test_the_ledger_is_searched_by_user_reference_and_kind(desk: Client, alice: 
 
 
 def test_an_entry_is_read_only(desk: Client, alice: User) -> None:
-    history.cancelled(alice)
+    history.make_cancelled(alice)
     charge = LedgerEntry.objects.get(kind="charge")
     text = desk.get(f"{LEDGER}{charge.pk}/change/").text
     assert "Refund +60" in text
@@ -51,7 +51,7 @@ def test_an_entry_is_read_only(desk: Client, alice: User) -> None:
 
 
 def test_alerts_are_filtered_and_marked_as_seen(desk: Client, alice: User, olga: User) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     first = alerts.raise_alert(Alert.Kind.DELAYED, cause=task.reference, reference=task.reference)
     second = alerts.raise_alert(Alert.Kind.STORAGE, cause="media", detail="full")
     text = desk.get(ALERTS).text
@@ -70,8 +70,8 @@ def test_alerts_are_filtered_and_marked_as_seen(desk: Client, alice: User, olga:
 
 
 def test_spend_and_paid_calls_are_listed(desk: Client, alice: User) -> None:
-    task = history.ready(alice)
-    history.waiting(alice)
+    task = history.make_ready(alice)
+    history.make_waiting(alice)
     text = desk.get(SPEND).text
     assert list_cells(text, "actual_cost") == ["–", "60"]
     assert list_cells(text, "usd") == ["0.3000", "0.3000"]

@@ -34,7 +34,7 @@ MODELS: list[Any] = [LedgerEntry, Price, ProviderAccount, Alert, Spend, PaidCall
 @pytest.fixture
 def rows(alice: User, account: ProviderAccount) -> dict[Any, Any]:
     """A row of every table."""
-    history.ready(alice)
+    history.make_ready(alice)
     alerts.raise_alert(Alert.Kind.STORAGE)
     return {model: model.objects.first() for model in MODELS}
 

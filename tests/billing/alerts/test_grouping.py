@@ -1,4 +1,4 @@
-"""Alerts about single jobs: separate while they are few, grouped when they are many, and none is lost."""
+"""Alerts about single jobs: separate up to a maximum, then grouped, and no job is lost."""
 
 from datetime import timedelta
 
@@ -20,7 +20,7 @@ Kind = Alert.Kind
 
 def raise_alerts(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
     for job in jobs:
-        alert_grouping.raise_job_alert(kind, reference=f"job:{job}", detail=f"trouble of {job}")
+        alert_grouping.raise_job_alert(kind, reference=f"job:{job}", detail=f"problem of {job}")
 
 
 def resolve_alerts_of(*jobs: int, kind: Alert.Kind = Kind.UNCONFIRMED) -> None:
@@ -71,7 +71,7 @@ def test_each_kind_has_its_own_group(manual_clock: ManualClock) -> None:
     assert grouped_count() == 1
 
 
-def test_the_group_counts_down_and_ends_with_the_last_job(manual_clock: ManualClock) -> None:
+def test_the_grouped_alert_counts_its_open_jobs_and_is_resolved_with_the_last(manual_clock: ManualClock) -> None:
     raise_alerts(*range(13))
     resolve_alerts_of(0, 10, 99)
     assert grouped_count() == 2
@@ -82,7 +82,7 @@ def test_the_group_counts_down_and_ends_with_the_last_job(manual_clock: ManualCl
     assert len(separate_causes()) == MAX_SEPARATE - 1
     assert GatheredCause.objects.filter(ended_at=None).count() == 0
     raise_alerts(10)
-    assert "job:10" in separate_causes(), "there is room for it now"
+    assert "job:10" in separate_causes(), "fewer than MAX_SEPARATE alerts are open"
 
 
 def test_a_grouped_job_stays_grouped_until_it_is_resolved(manual_clock: ManualClock) -> None:
@@ -124,13 +124,15 @@ def test_one_job_may_have_several_causes(manual_clock: ManualClock) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.django_db(transaction=True)
-def test_eight_processes_lose_no_job_and_count_correctly(process_environment: dict[str, str]) -> None:
-    raised, ended = zip(*race("tests.billing.race_grouping", "{n}", "30", environment=process_environment), strict=True)
-    gathered = GatheredCause.objects.all()
-    assert (sum(raised), sum(ended)) == (PROCESSES * 30, PROCESSES * 5)
-    assert gathered.count() + Alert.objects.exclude(cause="").count() == sum(raised)
-    assert grouped_count() == gathered.filter(ended_at=None).count()
-    assert grouped_count() + len(separate_causes()) == sum(raised) - sum(ended)
+def test_eight_processes_group_jobs_without_losing_any(process_environment: dict[str, str]) -> None:
+    raised, resolved = zip(
+        *race("tests.billing.race_grouping", "{n}", "30", environment=process_environment), strict=True
+    )
+    grouped = GatheredCause.objects.all()
+    assert (sum(raised), sum(resolved)) == (PROCESSES * 30, PROCESSES * 5)
+    assert grouped.count() + Alert.objects.exclude(cause="").count() == sum(raised)
+    assert grouped_count() == grouped.filter(ended_at=None).count()
+    assert grouped_count() + len(separate_causes()) == sum(raised) - sum(resolved)
     assert Alert.objects.filter(cause="", resolved_at=None).count() == 1
     # Each process may add one more than MAX_SEPARATE, because they count at the same time.
     assert len(separate_causes()) < MAX_SEPARATE + PROCESSES

@@ -15,7 +15,6 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing.alerts import outbox as alert_outbox
 from billing.alerts import services as alerts
-from billing.alerts import services as banner
 from billing.models import Alert
 from tests.billing.conftest import browser_of
 from tests.clocks import ManualClock
@@ -26,17 +25,17 @@ Kind = Alert.Kind
 INBOX = "/admin/billing/alert/"
 
 
-def act(desk: Client, action: str, *chosen: Alert) -> str:
+def run_action(desk: Client, action: str, *selected: Alert) -> str:
     """Run an action for these alerts; returns the page."""
-    form: dict[str, Any] = {"action": action, "_selected_action": [alert.pk for alert in chosen]}
+    form: dict[str, Any] = {"action": action, "_selected_action": [alert.pk for alert in selected]}
     return desk.post(INBOX, form, follow=True).text
 
 
-def page_of(desk: Client, alert: Alert) -> str:
+def read_page(desk: Client, alert: Alert) -> str:
     return desk.get(f"{INBOX}{alert.pk}/change/").text
 
 
-def journal(alert: Alert) -> list[str]:
+def list_log_messages(alert: Alert) -> list[str]:
     return [entry.get_change_message() for entry in LogEntry.objects.filter(object_id=str(alert.pk)).order_by("pk")]
 
 
@@ -52,29 +51,29 @@ def test_snoozed_alerts_reappear_automatically(
     desk: Client, manual_clock: ManualClock, olga: User, action: str, until: timedelta
 ) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
-    assert "1 alert snoozed." in act(desk, action, alert)
+    assert "1 alert snoozed." in run_action(desk, action, alert)
     alert.refresh_from_db()
     assert (alert.snoozed_until, alert.snoozed_by) == (manual_clock.at + until, olga)
-    assert "Snoozed" in page_of(desk, alert)
+    assert "Snoozed" in read_page(desk, alert)
     assert "1 alert" in desk.get(INBOX, {"state": "snoozed"}).text
     assert "0 alerts" in desk.get(INBOX, {"state": "open"}).text
     manual_clock.sleep(until.total_seconds())
     assert "1 alert" in desk.get(INBOX, {"state": "open"}).text
-    assert journal(alert)[0].startswith("snoozed until 2026-09-0")
+    assert list_log_messages(alert)[0].startswith("snoozed until 2026-09-0")
 
 
-def test_an_alert_without_automatic_end_is_resolved_by_a_person(desk: Client, olga: User) -> None:
-    event, state = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
-    assert "Mark as resolved" in page_of(desk, event)
-    assert "Mark as resolved" not in page_of(desk, state)
-    page = act(desk, "resolve", event, state)
+def test_only_an_alert_without_automatic_end_can_be_resolved_by_an_operator(desk: Client, olga: User) -> None:
+    manual, automatic = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
+    assert "Mark as resolved" in read_page(desk, manual)
+    assert "Mark as resolved" not in read_page(desk, automatic)
+    page = run_action(desk, "resolve", manual, automatic)
     assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in page
-    event.refresh_from_db()
-    state.refresh_from_db()
-    assert event.resolved_at is not None
-    assert state.resolved_at is None
-    assert "Other alerts resolve automatically" not in act(desk, "resolve", event)
-    assert journal(event) == ["resolved by an operator"]
+    manual.refresh_from_db()
+    automatic.refresh_from_db()
+    assert manual.resolved_at is not None
+    assert automatic.resolved_at is None
+    assert "Other alerts resolve automatically" not in run_action(desk, "resolve", manual)
+    assert list_log_messages(manual) == ["resolved by an operator"]
 
 
 def test_an_alert_s_page_shows_its_runbook_entry(
@@ -82,27 +81,27 @@ def test_an_alert_s_page_shows_its_runbook_entry(
 ) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
-    text = page_of(desk, alert)
-    for text_part in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
-        assert text_part in text
+    text = read_page(desk, alert)
+    for expected in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
+        assert expected in text
     assert "next 09-01 12:00 · tried 0×" in text
     assert "Mark as seen" in text
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_failed(delivery, error="the mail server refused it", is_permanent=True)
-    assert "the mail server refused it" in page_of(desk, alert)
+    assert "the mail server refused it" in read_page(desk, alert)
     assert "Not delivered" in desk.get(INBOX).text
-    assert "1 alert marked." in act(desk, "acknowledge", alert)
-    assert "Mark as seen" not in page_of(desk, alert)
+    assert "1 alert marked." in run_action(desk, "acknowledge", alert)
+    assert "Mark as seen" not in read_page(desk, alert)
     alerts.resolve_alerts(Kind.CRITICAL_BALANCE)
-    assert "Snooze for an hour" not in page_of(desk, alert)
+    assert "Snooze for an hour" not in read_page(desk, alert)
 
 
 def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: User) -> None:
     alert = Alert.objects.create(
         pk=12_346, kind=Kind.BOOKS_UNBALANCED, severity=Alert.Severity.CRITICAL, window_key="a late one"
     )
-    text = page_of(desk, alert)
+    text = read_page(desk, alert)
     assert '<input type="hidden" name="_selected_action" value="12346">' in text
     assert '<input type="hidden" name="alert" value="12346">' in desk.get("/admin/billing/price/").text
     person = make_person("late@example.com", pk=54_321)
@@ -115,14 +114,14 @@ def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: U
 
 
 def test_a_page_shows_the_deliveries(desk: Client, settings: Settings, manual_clock: ManualClock) -> None:
-    quiet = alerts.raise_alert(Kind.DELAYED)
-    assert "No one was notified." in page_of(desk, quiet)
+    unreported = alerts.raise_alert(Kind.DELAYED)
+    assert "No one was notified." in read_page(desk, unreported)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
-    loud = alerts.raise_alert(Kind.STORAGE)
+    reported = alerts.raise_alert(Kind.STORAGE)
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_sent(delivery, at=manual_clock.at)
-    assert "09-01 12:00:00" in page_of(desk, loud)
+    assert "09-01 12:00:00" in read_page(desk, reported)
     assert "Not delivered" not in desk.get(INBOX).text
 
 
@@ -158,7 +157,7 @@ def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
 ) -> None:
     assert "alert-banner" not in desk.get("/").text
     first = alerts.raise_alert(Kind.STORAGE)
-    # The operators' first page shows alerts itself.
+    # /admin/ is not among these pages: it shows alerts in its content.
     for path in ("/", "/credits/", "/admin/billing/price/", INBOX):
         text = desk.get(path).text
         assert text.count('class="alert-banner"') == 1, path
@@ -166,8 +165,8 @@ def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
     manual_clock.sleep(1)
     second = alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     assert "2 critical alerts: The books do not balance and others" in desk.get("/credits/").text
-    answer = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
-    assert (answer.status_code, answer["Location"]) == (302, "/credits/?page=1")
+    response = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
+    assert (response.status_code, response["Location"]) == (302, "/credits/?page=1")
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.acknowledged_by, second.acknowledged_by) == (olga, None)
@@ -180,8 +179,8 @@ def test_warnings_snoozed_and_resolved_alerts_show_no_banner(
     desk: Client, olga: User, manual_clock: ManualClock
 ) -> None:
     alerts.raise_alert(Kind.WORKER)
-    aside = alerts.raise_alert(Kind.STORAGE)
-    alerts.snooze(alert_id=aside.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
+    snoozed = alerts.raise_alert(Kind.STORAGE)
+    alerts.snooze(alert_id=snoozed.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
     alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     alerts.resolve_alerts(Kind.BOOKS_UNBALANCED)
     assert "alert-banner" not in desk.get("/credits/").text
@@ -190,26 +189,26 @@ def test_warnings_snoozed_and_resolved_alerts_show_no_banner(
 
 
 def test_the_banner_costs_operators_one_query_and_others_none(desk: Client, alice: User) -> None:
-    def about_alerts(client: Client) -> int:
+    def count_alert_queries(client: Client) -> int:
         with CaptureQueriesContext(connection) as queries:
             client.get("/credits/")
         return sum("billing_alert" in query["sql"] for query in queries)
 
     alerts.raise_alert(Kind.STORAGE)
-    assert about_alerts(desk) == 1
-    assert about_alerts(browser_of(alice)) == 0
+    assert count_alert_queries(desk) == 1
+    assert count_alert_queries(browser_of(alice)) == 0
     assert "Media storage" not in browser_of(alice).get("/credits/").text
 
 
 def test_staff_without_the_permission_see_no_banner(settings: Settings, olga: User) -> None:
     alerts.raise_alert(Kind.STORAGE)
     settings.STAFF_MFA_REQUIRED = False
-    clerk = make_person("clerk@example.com", is_staff=True)
-    assert "alert-banner" not in browser_of(clerk).get("/credits/").text
-    assert browser_of(clerk).post(f"{INBOX}seen/", {"alert": ["1"]}).status_code == 403
-    clerk.user_permissions.set(Permission.objects.filter(codename="change_alert"))
-    assert "alert-banner" in browser_of(clerk).get("/credits/").text
-    # A session without the second step is no operator's.
+    staff_member = make_person("clerk@example.com", is_staff=True)
+    assert "alert-banner" not in browser_of(staff_member).get("/credits/").text
+    assert browser_of(staff_member).post(f"{INBOX}seen/", {"alert": ["1"]}).status_code == 403
+    staff_member.user_permissions.set(Permission.objects.filter(codename="change_alert"))
+    assert "alert-banner" in browser_of(staff_member).get("/credits/").text
+    # A session without the second factor gets no operator pages.
     settings.STAFF_MFA_REQUIRED = True
     assert "alert-banner" not in browser_of(olga).get("/credits/").text
 
@@ -218,10 +217,10 @@ def test_only_operators_get_banner_items(rf: RequestFactory, alice: User) -> Non
     alerts.raise_alert(Kind.STORAGE)
     request = rf.get("/")
     request.user = alice
-    assert banner.list_banner_items(request) == []
+    assert alerts.list_banner_items(request) == []
 
 
-def test_the_button_is_no_link(desk: Client) -> None:
+def test_acknowledging_from_the_banner_needs_a_post_request(desk: Client) -> None:
     assert desk.get(f"{INBOX}seen/").status_code == 405
 
 

@@ -29,7 +29,7 @@ __all__ = ["own_media"]
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
 Kind = Alert.Kind
 
-# At 12:30 UTC it is 21:30 there.
+# At 12:30 UTC it is 21:30 in Tokyo.
 TOKYO = ZoneInfo("Asia/Tokyo")
 
 
@@ -78,13 +78,13 @@ def test_every_sentence_is_formatted_in_each_language_and_time_zone(fixtures: Fi
     fixed_parts = [part for part in str(sentence).replace(")s", "%(").split("%(")[::2] if part.strip(" .,;:()")]
     assert all(part.rstrip("(") in english for part in fixed_parts)
     assert all(part.rstrip("(") in alert.detail for part in fixed_parts)
-    quoted = str(alert.facts.get("words", "")) + alert.facts.get("reasons", "")
-    assert find_english_in_texts([chinese]) <= find_english_in_texts([quoted, alert.facts.get("account", "")]), (
+    untranslated = str(alert.facts.get("words", "")) + alert.facts.get("reasons", "")
+    assert find_english_in_texts([chinese]) <= find_english_in_texts([untranslated, alert.facts.get("account", "")]), (
         "not in Chinese"
     )
     for expected, text in zip(EXPECTED.get(name, ("", "")), (english, chinese), strict=True):
         assert expected in text
-    assert quoted.split("generation")[0] in chinese
+    assert untranslated.split("generation")[0] in chinese
 
 
 def test_stored_text_is_english_and_in_utc(fixtures: Fixtures) -> None:
@@ -146,9 +146,9 @@ def test_mails_are_in_the_reader_s_language_and_the_webhook_in_english(
         assert text in desk.get(f"/admin/billing/alert/{alert.pk}/change/").text
         assert text in desk.get("/admin/billing/alert/").text
         assert alert_delivery.mail_alert(delivery) == ""
-        mail = outbox.outbox[-1]
-        assert text in mail.body
-        assert text in mail.alternatives[0][0]  # type: ignore[attr-defined]
+        message = outbox.outbox[-1]
+        assert text in message.body
+        assert text in message.alternatives[0][0]  # type: ignore[attr-defined]
     assert "将于 22:30 自动结束。" in outbox.outbox[-1].body
     assert "98,765 服务商额度" in desk.get("/admin/").text
     data = alert_delivery.build_payload(delivery)["data"]

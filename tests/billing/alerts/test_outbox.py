@@ -25,7 +25,7 @@ def _recipients(settings: Settings) -> None:
     settings.ALERT_WEBHOOK_URL = ""
 
 
-def rows() -> list[tuple[str, str, int]]:
+def list_deliveries() -> list[tuple[str, str, int]]:
     """Event, state and round of each delivery."""
     return list(AlertDelivery.objects.order_by("pk").values_list("event", "state", "round"))
 
@@ -58,11 +58,11 @@ def test_a_severe_alert_is_queued_once_for_each_address_and_the_webhook(
     assert str(AlertDelivery.objects.first()) == "webhook due"
 
 
-@pytest.mark.parametrize(("least", "queued"), [("info", 3), ("warning", 2), ("critical", 1)])
-def test_the_least_severity_is_a_setting(
-    manual_clock: ManualClock, settings: Settings, least: str, queued: int
+@pytest.mark.parametrize(("minimum", "queued"), [("info", 3), ("warning", 2), ("critical", 1)])
+def test_alerts_below_the_configured_severity_are_not_queued(
+    manual_clock: ManualClock, settings: Settings, minimum: str, queued: int
 ) -> None:
-    settings.ALERT_FROM_SEVERITY = least
+    settings.ALERT_FROM_SEVERITY = minimum
     for kind in (Kind.DELAYED, Kind.WORKER, Kind.STORAGE, Kind.TEST):
         alerts.raise_alert(kind)
     assert AlertDelivery.objects.count() == queued
@@ -75,7 +75,7 @@ def test_the_most_severe_is_sent_first(manual_clock: ManualClock, settings: Sett
     assert [delivery.alert.severity for delivery in alert_outbox.due_deliveries()] == ["critical", "warning", "info"]
 
 
-def test_a_claimed_delivery_is_free_again_when_its_worker_dies(manual_clock: ManualClock) -> None:
+def test_a_claimed_delivery_can_be_claimed_again_when_its_worker_dies(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     first, second = get_due_delivery(), get_due_delivery()
     assert alert_outbox.claim_delivery(first)
@@ -112,16 +112,16 @@ def test_a_permanent_failure_is_not_retried(manual_clock: ManualClock, caplog: p
     alerts.raise_alert(Kind.STORAGE)
     delivery = get_due_delivery()
     assert alert_outbox.claim_delivery(delivery)
-    alert_outbox.record_failed(delivery, error="gone", is_permanent=True)
-    assert rows() == [("raised", "failed", 1)]
+    alert_outbox.record_failed(delivery, error="410 Gone", is_permanent=True)
+    assert list_deliveries() == [("raised", "failed", 1)]
 
 
-def test_everyone_told_of_a_critical_alert_is_told_that_it_is_resolved(manual_clock: ManualClock) -> None:
+def test_everyone_notified_of_a_critical_alert_is_notified_that_it_is_resolved(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     assert send_due(manual_clock) == ["raised"]
     alerts.resolve_alerts(Kind.STORAGE)
     assert send_due(manual_clock) == ["over"]
-    assert rows() == [("raised", "sent", 1), ("over", "sent", 1)]
+    assert list_deliveries() == [("raised", "sent", 1), ("over", "sent", 1)]
 
 
 def test_a_resolved_warning_sends_nothing(manual_clock: ManualClock) -> None:
@@ -133,7 +133,7 @@ def test_a_resolved_warning_sends_nothing(manual_clock: ManualClock) -> None:
     assert send_due(manual_clock) == []
 
 
-def test_an_alert_resolved_before_its_mail_is_sent_once(manual_clock: ManualClock) -> None:
+def test_an_alert_resolved_before_its_mail_is_sent_causes_one_mail(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.resolve_alerts(Kind.STORAGE)
     assert send_due(manual_clock) == ["raised"]
@@ -161,14 +161,14 @@ def test_a_reopened_critical_alert_is_sent_again_after_an_hour_if_still_open(man
     assert send_due(manual_clock) == ["raised"]
     alerts.resolve_alerts(Kind.STORAGE)
     assert send_due(manual_clock) == ["over"]
-    assert rows() == [("raised", "sent", 2), ("over", "sent", 2)]
-    # Long after the last mail it is sent at once.
+    assert list_deliveries() == [("raised", "sent", 2), ("over", "sent", 2)]
+    # More than an hour after the last mail it is sent immediately.
     manual_clock.sleep(3 * HOUR_S)
     alerts.raise_alert(Kind.STORAGE)
     assert send_due(manual_clock) == ["raised"]
 
 
-def test_a_critical_alert_that_opens_and_closes_repeatedly_makes_two_mails(manual_clock: ManualClock) -> None:
+def test_a_critical_alert_that_keeps_reopening_causes_two_mails(manual_clock: ManualClock) -> None:
     events = []
     for _ in range(50):
         alerts.raise_alert(Kind.STORAGE)
@@ -177,7 +177,7 @@ def test_a_critical_alert_that_opens_and_closes_repeatedly_makes_two_mails(manua
         events += send_due(manual_clock)
         manual_clock.sleep(60)
     assert events == ["raised", "over"]
-    assert rows() == [("raised", "sent", 1), ("over", "sent", 1)]
+    assert list_deliveries() == [("raised", "sent", 1), ("over", "sent", 1)]
 
 
 def test_a_snoozed_alert_is_sent_when_it_reappears(manual_clock: ManualClock, olga: User) -> None:
@@ -196,7 +196,7 @@ def test_an_alert_resolved_while_snoozed_is_never_sent(manual_clock: ManualClock
     assert send_due(manual_clock) == []
 
 
-def test_in_the_next_window_the_new_entry_is_sent_instead_of_the_old(manual_clock: ManualClock) -> None:
+def test_in_the_next_window_the_new_alert_is_sent_instead_of_the_old_one(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Kind.STORAGE)
     manual_clock.sleep(24 * HOUR_S)
     alerts.raise_alert(Kind.STORAGE)
@@ -222,7 +222,7 @@ def test_too_many_deliveries_to_one_address_are_postponed(manual_clock: ManualCl
     assert send_due(manual_clock) == ["raised"]
 
 
-def test_a_test_is_claimed_by_its_sender_and_by_no_worker(manual_clock: ManualClock) -> None:
+def test_the_delivery_of_a_test_alert_is_claimed_by_its_sender_and_by_no_worker(manual_clock: ManualClock) -> None:
     alert = alerts.raise_alert(Kind.TEST)
     [delivery] = alert_outbox.claim_test_deliveries(alert, [Recipient(Channel.EMAIL, "otto@example.com")])
     assert (delivery.address, delivery.event) == ("otto@example.com", Event.RAISED)

@@ -26,17 +26,17 @@ def test_every_kind_has_three_short_sentences(kind: Alert.Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_every_kind_leads_to_a_page(manual_clock: ManualClock, kind: Alert.Kind) -> None:
+def test_every_kind_links_to_a_page(manual_clock: ManualClock, kind: Alert.Kind) -> None:
     alert = alerts.raise_alert(kind, cause="something")
     assert runbook.action_path(alert).startswith("/admin/")
-    ours = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
+    kinds_with_internal_causes = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
     assert runbook.describe_subject(alert) == (
-        "" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, *ours) else "something"
+        "" if kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD, *kinds_with_internal_causes) else "something"
     )
 
 
 def test_an_alert_about_a_row_links_to_it_and_names_it(alice: User, account: ProviderAccount) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     video = alerts.raise_alert(Kind.DELAYED, cause=task.reference, reference=task.reference)
     assert runbook.action_path(video) == f"/admin/videos/videotask/{task.pk}/change/"
     assert runbook.describe_subject(video) == f"Video {str(task.pk).partition('-')[0].upper()}"
@@ -50,12 +50,12 @@ def test_an_alert_about_a_row_links_to_it_and_names_it(alice: User, account: Pro
     assert runbook.describe_subject(burst) == "alice@example.com"
     budget = alerts.raise_alert(Kind.BUDGET_HARD, cause=f"user:{alice.pk}:day 60")
     assert runbook.describe_subject(budget) == "alice@example.com"
-    dearer = alerts.raise_alert(Kind.PRICE_CHANGED, cause="veo3_fast 720p generate")
+    price_alert = alerts.raise_alert(Kind.PRICE_CHANGED, cause="veo3_fast 720p generate")
     with translation.override("zh-hans"):
         assert runbook.describe_subject(video) == f"视频 {str(task.pk).partition('-')[0].upper()}"
-        assert runbook.describe_subject(dearer) == "Veo 3.1 Fast 720p · 用文字或首尾帧生成视频"
-    keyless = alerts.raise_alert(Kind.ACCESS_DENIED, cause="no key")
-    assert runbook.describe_subject(keyless) == ""
+        assert runbook.describe_subject(price_alert) == "Veo 3.1 Fast 720p · 用文字或首尾帧生成视频"
+    no_key = alerts.raise_alert(Kind.ACCESS_DENIED, cause="no key")
+    assert runbook.describe_subject(no_key) == ""
     alert = alerts.raise_alert(Kind.LOW_BALANCE, cause=ProviderAccount.cause_of(999))
     assert runbook.describe_subject(alert) == "provider account 999"
 

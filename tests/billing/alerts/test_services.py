@@ -17,9 +17,9 @@ DAY_S = timedelta(days=1).total_seconds()
 
 def test_a_thousand_triggers_make_one_alert_with_a_count(manual_clock: ManualClock) -> None:
     for n in range(1_000):
-        alerts.raise_alert(Kind.STORAGE, cause="media", detail=f"trouble {n}")
+        alerts.raise_alert(Kind.STORAGE, cause="media", detail=f"problem {n}")
     alert = Alert.objects.get()
-    assert (alert.count, alert.detail, alert.severity) == (1_000, "trouble 999", "critical")
+    assert (alert.count, alert.detail, alert.severity) == (1_000, "problem 999", "critical")
     assert str(alert) == "Media storage has trouble · media"
 
 
@@ -44,7 +44,7 @@ def test_another_cause_kind_or_window_is_another_alert(manual_clock: ManualClock
     assert Alert.objects.latest("id").severity == "info"
 
 
-def test_a_cause_of_any_length_keeps_its_window(manual_clock: ManualClock) -> None:
+def test_a_long_cause_still_has_one_alert_per_window(manual_clock: ManualClock) -> None:
     for _ in range(2):
         alerts.raise_alert(Kind.STORAGE, cause="x" * 500)
         manual_clock.sleep(timedelta(days=1).total_seconds())
@@ -53,7 +53,7 @@ def test_a_cause_of_any_length_keeps_its_window(manual_clock: ManualClock) -> No
     assert not Alert.objects.filter(resolved_at=None).exists()
 
 
-def test_a_new_window_s_entry_replaces_the_previous_one(manual_clock: ManualClock, olga: User) -> None:
+def test_in_a_new_window_a_new_alert_replaces_the_previous_one(manual_clock: ManualClock, olga: User) -> None:
     first = alerts.raise_alert(Kind.STORAGE, cause="media")
     alerts.raise_alert(Kind.STORAGE, cause="other")
     manual_clock.sleep(DAY_S)
@@ -91,8 +91,8 @@ def test_a_resolved_alert_is_reopened_by_its_cause(manual_clock: ManualClock) ->
     assert alerts.resolve_alerts(Kind.STORAGE, cause="media") == 1
     assert alerts.resolve_alerts(Kind.STORAGE) == 1
     assert alerts.resolve_alerts(Kind.STORAGE) == 0
-    again = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert (again.resolved_at, again.count, again.reopened_at) == (None, 2, manual_clock.at)
+    reopened = alerts.raise_alert(Kind.STORAGE, cause="media")
+    assert (reopened.resolved_at, reopened.count, reopened.reopened_at) == (None, 2, manual_clock.at)
 
 
 def test_reopening_clears_the_acknowledgement(manual_clock: ManualClock, olga: User) -> None:
@@ -115,17 +115,17 @@ def test_a_snoozed_alert_reappears(manual_clock: ManualClock, olga: User) -> Non
     assert not Alert.objects.filter(alerts.snoozed_condition(manual_clock.at)).exists()
 
 
-def test_a_snooze_of_a_week_covers_each_day_s_entry(manual_clock: ManualClock, olga: User) -> None:
+def test_a_snooze_of_a_week_covers_the_new_alert_of_each_day(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
     until = manual_clock.at + timedelta(days=7)
     alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
     manual_clock.sleep(DAY_S)
-    tomorrow = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert (tomorrow.snoozed_until, tomorrow.snoozed_by) == (until, olga)
+    successor = alerts.raise_alert(Kind.STORAGE, cause="media")
+    assert (successor.snoozed_until, successor.snoozed_by) == (until, olga)
     assert not alerts.snooze(alert_id=alert.pk, actor=olga, until=until)
 
 
-def test_a_person_can_resolve_an_alert(manual_clock: ManualClock, olga: User) -> None:
+def test_an_operator_can_resolve_an_alert(manual_clock: ManualClock, olga: User) -> None:
     alert = alerts.raise_alert(Kind.LATE_RESULT)
     assert alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
     assert not alerts.resolve_by_hand(alert_id=alert.pk, actor=olga)
@@ -133,7 +133,9 @@ def test_a_person_can_resolve_an_alert(manual_clock: ManualClock, olga: User) ->
     assert (alert.resolved_at, alert.acknowledged_by) == (manual_clock.at, olga)
 
 
-def test_a_lost_race_to_create_the_entry_is_counted(manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trigger_that_loses_the_race_to_create_the_alert_is_counted(
+    manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     alerts.raise_alert(Kind.STORAGE, cause="media")
     original_filter = Alert.objects.filter
 
@@ -154,5 +156,5 @@ def test_only_the_first_acknowledgement_counts(manual_clock: ManualClock, olga: 
     assert (alert.acknowledged_by, alert.acknowledged_at, alert.resolved_at) == (olga, manual_clock.at, None)
 
 
-def test_every_severity_belongs_to_a_kind() -> None:
+def test_severities_are_set_for_existing_kinds_only() -> None:
     assert set(alerts.SEVERITY) <= set(Kind)

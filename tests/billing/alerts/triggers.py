@@ -1,4 +1,4 @@
-"""Actions of the product that raise an alert with each sentence."""
+"""Product actions that raise alerts: one action for each sentence of `billing.alerts.messages`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,16 +80,16 @@ def use_unusable_key(fixtures: Fixtures, key: str) -> None:
         source="environment", label="kie.ai", key_fingerprint=provider_accounts.fingerprint(key)
     )
     fixtures.settings.KIE_AI_API_KEY = key
-    with pytest.raises(provider_accounts.NoProviderKey) as problem:
+    with pytest.raises(provider_accounts.NoProviderKey) as error:
         provider_clients.client_for(account)
-    alerts.raise_alert(Kind.ACCESS_DENIED, cause=account.cause, facts=problem.value.facts)
+    alerts.raise_alert(Kind.ACCESS_DENIED, cause=account.cause, facts=error.value.facts)
 
 
 def use_missing_key(fixtures: Fixtures) -> None:
     account = ProviderAccount.objects.create(source="environment", label="kie.ai", key_fingerprint="x")
-    with pytest.raises(provider_accounts.NoProviderKey) as problem:
+    with pytest.raises(provider_accounts.NoProviderKey) as error:
         provider_clients.client_for(account)
-    alerts.raise_alert(Kind.ACCESS_DENIED, cause=account.cause, facts=problem.value.facts)
+    alerts.raise_alert(Kind.ACCESS_DENIED, cause=account.cause, facts=error.value.facts)
 
 
 def use_up_budget(period: Period, *, subject: str = Budget.Subject.ALL, **owner: Any) -> None:
@@ -101,10 +101,10 @@ def use_up_budget(period: Period, *, subject: str = Budget.Subject.ALL, **owner:
     budget_alerts.raise_spent_alert(state)
 
 
-def run_spending_watch(ended: RecentOutcomes | None = None) -> None:
+def run_spending_monitor(outcomes: RecentOutcomes | None = None) -> None:
     anomalies.check_anomalies(
         account_id=provider_accounts.get_current_account().pk,
-        outcomes_since=lambda since: ended or RecentOutcomes(0, {}),
+        outcomes_since=lambda since: outcomes or RecentOutcomes(0, {}),
     )
 
 
@@ -116,7 +116,7 @@ def order_in_this_hour(fixtures: Fixtures, *, days_before: int) -> None:
             user_id=1,
             counts=[(Measure.ORDERED, 1), (Measure.ESTIMATED, Decimal(1200 if day else 98_765))],
         )
-    run_spending_watch()
+    run_spending_monitor()
 
 
 def order_without_automatic_end(fixtures: Fixtures) -> None:
@@ -129,7 +129,7 @@ def order_burst(fixtures: Fixtures) -> None:
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     for n in range(2):
         spend.estimate(job_id=job_id(f"job:{n}"), user=fixtures.user, quote=quote)
-    run_spending_watch()
+    run_spending_monitor()
 
 
 def lose_credits(fixtures: Fixtures, *, explained: bool = False) -> None:
@@ -182,7 +182,7 @@ def restart_worker(fixtures: Fixtures, *, after_s: int | None) -> None:
     fixtures.monkeypatch.setattr(sweep, "enqueue_due", lambda: None)
     if after_s:
         fixtures.monkeypatch.setattr(process, "cluster", type("Cluster", (), {"poll": lambda self: None})())
-        fixtures.monkeypatch.setattr(process, "_stop_cluster", lambda **how: None)
+        fixtures.monkeypatch.setattr(process, "_stop_cluster", lambda **options: None)
     process._check()
 
 
@@ -195,13 +195,13 @@ def order_with_full_disk(fixtures: Fixtures) -> None:
 
 def open_unreadable_file(fixtures: Fixtures) -> None:
     task = video_states.make_ready(fixtures.user)
-    fixtures.monkeypatch.setattr("videos.views.media.serve", _cannot_open)
+    fixtures.monkeypatch.setattr("videos.views.media.serve", _raise_not_found)
     client = Client()
     client.force_login(fixtures.user)
     assert client.get(f"/videos/{task.pk}/file").status_code == 404
 
 
-def _cannot_open(*given: object) -> None:
+def _raise_not_found(*arguments: object) -> None:
     raise FileNotFoundError
 
 
@@ -220,7 +220,7 @@ def raise_with_facts(kind: Alert.Kind, **facts: object) -> None:
     alerts.raise_alert(kind, facts=facts)
 
 
-# By sentence. The last ones are raised with facts alone: tests of videos cause those faults.
+# By the name of the sentence. The last ones are raised with facts only, because tests of videos cause those faults.
 TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
     "low_balance": lambda fixtures: read_balance("800.5"),
     "critical_balance": lambda fixtures: read_balance("12"),
@@ -232,7 +232,7 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
     "budget_month": lambda fixtures: use_up_budget(Period.MONTH, subject="model", model="veo3_fast"),
     "usual_hour": lambda fixtures: order_in_this_hour(fixtures, days_before=14),
     "young_hour": lambda fixtures: order_in_this_hour(fixtures, days_before=1),
-    "failures": lambda fixtures: run_spending_watch(RecentOutcomes(1200, {"generation": 1100})),
+    "failures": lambda fixtures: run_spending_monitor(RecentOutcomes(1200, {"generation": 1100})),
     "burst": order_burst,
     "heals": lambda fixtures: order_in_this_hour(fixtures, days_before=0),
     "waits": order_without_automatic_end,
@@ -255,7 +255,8 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
     "given_up_no_file": lambda fixtures: give_up(fixtures, "no_file"),
     "given_up_by_hand": lambda fixtures: give_up(fixtures, "operator", by_hand=True),
     "summary_unsent": lambda fixtures: summary_schedule.record_failure(
-        DailySummary(day=fixtures.manual_clock.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1), "it is away"
+        DailySummary(day=fixtures.manual_clock.at.date(), attempts=summary_schedule.MAX_ATTEMPTS - 1),
+        "mail server unavailable",
     ),
     "callbacks_dry": lambda fixtures: raise_with_facts(
         Kind.CALLBACKS_STOPPED, say=["callbacks_dry"], polled=38, verdicts=40
@@ -277,6 +278,6 @@ TRIGGERS: dict[str, Callable[[Fixtures], None]] = {
     "download_died": lambda fixtures: raise_with_facts(Kind.DOWNLOAD_FAILED, say=["download_died"], attempts=3),
     "download_lost": lambda fixtures: raise_with_facts(Kind.DOWNLOAD_FAILED, say=["download_lost"], attempts=9),
     "odd_callback": lambda fixtures: raise_with_facts(
-        Kind.ODD_ANSWER, say=["odd_callback"], words="another task has it"
+        Kind.ODD_ANSWER, say=["odd_callback"], words="the task id belongs to another task"
     ),
 }

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from accounts.seams import clock
 from billing.audit import runner as audit_runner
 from billing.models import LedgerEntry
-from tests.billing.conftest import unguarded
+from tests.billing.conftest import without_history_protection
 from videos.models import VideoTask
 
 
@@ -38,13 +38,13 @@ def find_invariants(**options: bool) -> set[str]:
 
 def set_raw(model: type, pk: object, **values: object) -> None:
     """Change a row without the triggers that protect it."""
-    with unguarded():
+    with without_history_protection():
         model.objects.filter(pk=pk).update(**values)  # type: ignore[attr-defined]
 
 
 def remove_raw(model: type, pk: int) -> None:
     table, key = model._meta.db_table, connection.ops.quote_name("id")  # type: ignore[attr-defined]
-    with unguarded(), connection.cursor() as cursor:
+    with without_history_protection(), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE {key} = %s", [pk])
 
 

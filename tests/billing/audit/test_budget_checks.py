@@ -50,8 +50,8 @@ def send_job(new_spend: NewSpend, account: ProviderAccount) -> Spend:
 def test_windows_are_correct_for_every_state_of_a_video(alice: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_PER_USER = 10
     for make in (
-        history.ready, history.failed, history.cancelled, history.requeued, history.unconfirmed,
-        history.generating, history.downloading, history.waiting,
+        history.make_ready, history.make_failed, history.make_cancelled, history.make_requeued, history.make_unconfirmed,
+        history.make_generating, history.make_downloading, history.make_waiting,
     ):  # fmt: skip
         make(alice)
         assert has_no_problems(), make.__name__

@@ -25,11 +25,11 @@ NOTHING_TO_CHECK = ["images: 0 of 0 checked", "video files: 0 of 0 checked"]
 
 def test_books_of_every_state_have_no_problems(alice: User, bob: User, olga: User) -> None:
     for make in (
-        history.ready, history.failed, history.cancelled, history.requeued, history.unconfirmed,
-        history.generating, history.downloading, history.waiting,
+        history.make_ready, history.make_failed, history.make_cancelled, history.make_requeued, history.make_unconfirmed,
+        history.make_generating, history.make_downloading, history.make_waiting,
     ):  # fmt: skip
         make(alice)
-    history.submitting(bob)
+    history.make_submitting(bob)
     ledger.adjust(user=bob, user_credits=5, idempotency_key="a", note="a gift", actor=olga)
     assert audit_runner.find_problems(deep=True) == []
     for user in (alice, bob):

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
 
 def test_i7_a_missing_shorter_or_different_video_file(alice: User, media: Path) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     path = media / VideoFile.objects.get().name
     path.write_bytes(b"b film")
     assert find_references() == set(), "the size alone does not show it"
@@ -32,13 +32,13 @@ def test_i7_a_missing_shorter_or_different_video_file(alice: User, media: Path) 
 
 
 def test_i7_a_missing_poster(alice: User, media: Path) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     (media / VideoFile.objects.get().poster_name).unlink()
     assert find_references() == {("I7", task.reference)}
 
 
 def test_i7_a_ready_video_without_a_stored_file(alice: User) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     media_store.delete(VideoFile.objects.get().name)
     VideoFile.objects.all().delete()
     assert find_references() == {("I7", task.reference)}
@@ -60,7 +60,7 @@ def test_i7_a_missing_or_different_image(alice: User, media: Path) -> None:
 def test_i7_a_file_deleted_during_the_check_is_no_problem(
     alice: User, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history.ready(alice)
+    history.make_ready(alice)
 
     def deleted_meanwhile(name: str) -> bool:
         VideoFile.objects.update(state=VideoFile.State.DELETED)
@@ -72,7 +72,7 @@ def test_i7_a_file_deleted_during_the_check_is_no_problem(
 
 
 def test_i7_a_storage_that_cannot_be_read(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    history.ready(alice)
+    history.make_ready(alice)
 
     def trouble(name: str) -> bool:
         raise media_store.StorageError("EIO")
@@ -82,7 +82,7 @@ def test_i7_a_storage_that_cannot_be_read(alice: User, monkeypatch: pytest.Monke
 
 
 def test_i8_a_video_not_stored_for_an_hour_without_an_alert(alice: User) -> None:
-    task = history.downloading(alice)
+    task = history.make_downloading(alice)
     age(task, provider_done_at=timedelta(minutes=59), submitted_at=timedelta(minutes=62))
     assert find_references() == set()
     age(task, provider_done_at=timedelta(minutes=61))
@@ -109,7 +109,7 @@ def test_i15_a_leftover_partial_download_or_object(media: Path) -> None:
 
 
 def test_i15_a_file_that_two_rows_share(alice: User) -> None:
-    one, two = history.ready(alice), history.ready(alice)
+    one, two = history.make_ready(alice), history.make_ready(alice)
     poster = VideoFile.objects.get(task=one).poster_name
     VideoFile.objects.filter(task=two).update(poster_name=poster)
     assert find_references() == {("I15", poster)}

@@ -30,7 +30,7 @@ Status = VideoTask.Status
 
 
 def test_i10_a_callback_that_was_unread_when_its_video_was_given_up(alice: User) -> None:
-    task = history.unconfirmed(alice)
+    task = history.make_unconfirmed(alice)
     CallbackReceipt.objects.create(
         task=task, provider_task_id="abc", body_sha256="0" * 64, received_at=clock.now() - timedelta(minutes=1)
     )
@@ -42,10 +42,10 @@ def test_i10_a_callback_that_was_unread_when_its_video_was_given_up(alice: User)
 
 
 OVERDUE: list[tuple[Callable[[User], VideoTask], dict[str, timedelta]]] = [
-    (history.waiting, {"created_at": timedelta(hours=25)}),
-    (history.submitting, {"lease_until": timedelta(minutes=11)}),
-    (history.unconfirmed, {"submitted_at": timedelta(minutes=26)}),
-    (history.generating, {"submitted_at": timedelta(minutes=26)}),
+    (history.make_waiting, {"created_at": timedelta(hours=25)}),
+    (history.make_submitting, {"lease_until": timedelta(minutes=11)}),
+    (history.make_unconfirmed, {"submitted_at": timedelta(minutes=26)}),
+    (history.make_generating, {"submitted_at": timedelta(minutes=26)}),
 ]
 
 
@@ -62,7 +62,7 @@ def test_i12_a_video_past_its_deadline_without_an_alert(
 
 @pytest.mark.postgres
 def test_i13_a_provider_task_that_two_videos_share(alice: User) -> None:
-    one, two = history.generating(alice), history.generating(alice)
+    one, two = history.make_generating(alice), history.make_generating(alice)
     connection.check_constraints()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE videos_videotask DROP CONSTRAINT videos_videotask_provider_task_id_key")
@@ -81,18 +81,18 @@ def test_i13_i14_missing_triggers_of_the_history() -> None:
 
 
 def test_i14_a_status_that_differs_from_its_events(alice: User) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     VideoTask.objects.filter(pk=task.pk).update(status=Status.SUBMITTING, lease_until=clock.now())
     assert find_references() == {("I14", task.reference), ("I6", task.reference)}
 
 
 def test_i14_a_missing_step(alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     remove_raw(TaskEvent, TaskEvent.objects.get(task=task, kind="claimed").pk)
     assert find_references() == {("I14", task.reference)}
 
 
 def test_i14_a_step_out_of_a_final_status(alice: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     TaskEvent.objects.create(task=task, kind="note", from_status=Status.CANCELLED, to_status=Status.CANCELLED)
     assert find_references() == {("I14", task.reference)}

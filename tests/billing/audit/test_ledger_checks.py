@@ -63,7 +63,7 @@ def test_i1_lots_that_differ_from_the_balance(alice: User) -> None:
 
 
 def test_i1_a_lot_that_differs_from_its_uses(alice: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     assert find_references() == set()
     LotUse.objects.filter(entry__kind="refund").delete()
     assert find_references() == {("I1", f"credit lot {CreditLot.objects.get().pk}")}
@@ -101,7 +101,7 @@ def test_i2_a_disabled_trigger_and_one_without_effect(alice: User) -> None:
 
 @pytest.mark.postgres
 def test_i3_a_charge_refunded_twice(alice: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     charge = charge_of(task)
     connection.check_constraints()
     with connection.cursor() as cursor:
@@ -117,7 +117,7 @@ def test_i3_a_charge_refunded_twice(alice: User) -> None:
 
 
 def test_i3_a_failed_video_without_its_refund(alice: User) -> None:
-    task = history.failed(alice)
+    task = history.make_failed(alice)
     refund = LedgerEntry.objects.get(kind="refund")
     LotUse.objects.filter(entry=refund).delete()
     remove_raw(LedgerEntry, refund.pk)
@@ -127,13 +127,13 @@ def test_i3_a_failed_video_without_its_refund(alice: User) -> None:
 
 
 def test_i3_a_delivered_video_that_was_refunded(alice: User) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     ledger.refund(charge_key=task.charge_key, idempotency_key=task.refund_key)
     assert find_references() == {("I3", task.reference)}
 
 
 def test_i3_a_video_that_was_never_charged(alice: User) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     LotUse.objects.all().delete()
     remove_raw(LedgerEntry, charge_of(task).pk)
     CreditAccount.objects.update(balance=60)
@@ -142,7 +142,7 @@ def test_i3_a_video_that_was_never_charged(alice: User) -> None:
 
 
 def test_i4_a_refund_of_another_amount(alice: User) -> None:
-    history.cancelled(alice)
+    history.make_cancelled(alice)
     refund = LedgerEntry.objects.get(kind="refund")
     set_raw(LedgerEntry, refund.pk, amount=59, balance_after=59)
     CreditAccount.objects.update(balance=59)
@@ -152,7 +152,7 @@ def test_i4_a_refund_of_another_amount(alice: User) -> None:
 
 
 def test_i4_a_refund_to_somebody_else(alice: User, bob: User) -> None:
-    history.cancelled(alice)
+    history.make_cancelled(alice)
     refund = LedgerEntry.objects.get(kind="refund")
     CreditAccount.objects.create(user=bob, balance=60)
     set_raw(LedgerEntry, refund.pk, account=bob.credit_account)
@@ -174,7 +174,7 @@ def test_i22_an_entry_without_a_cause(alice: User) -> None:
 
 
 def test_i22_a_charge_for_a_missing_video(alice: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     charge = charge_of(task)
     task.delete()
     refund = LedgerEntry.objects.get(reverses=charge)

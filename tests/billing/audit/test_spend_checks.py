@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 
 @pytest.mark.postgres
 def test_i5_two_paid_calls_for_one_video(alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     connection.check_constraints()
     with connection.cursor() as cursor:
         cursor.execute("DROP INDEX paid_call_one_live_per_spend")
@@ -26,24 +26,24 @@ def test_i5_two_paid_calls_for_one_video(alice: User) -> None:
 
 
 def test_i5_a_video_at_the_provider_without_a_paid_call(alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     PaidCall.objects.update(outcome="unconfirmed")
     assert find_references() == {("I5", task.reference)}
 
 
 def test_i6_a_promise_without_its_call(alice: User) -> None:
-    task = history.submitting(alice)
+    task = history.make_submitting(alice)
     PaidCall.objects.update(outcome="not_sent", answered_at=clock.now())
     assert find_references() == {("I6", f"job:{task.pk}")}
 
 
 def test_i6_spend_in_another_state_than_its_video(alice: User) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     Spend.objects.update(state="promised", actual=None, settled_at=None)
     assert find_references() == {("I6", task.reference)}
 
 
 def test_i6_a_video_without_spend(alice: User) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     Spend.objects.all().delete()
     assert {("I6", task.reference), ("I22", f"ledger entry {charge_of(task).pk}")} == find_references()

@@ -81,7 +81,7 @@ def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
     set_test_limit("100", period="month")
     job = new_spend()
     spend.promise(spend=job, account=account)
-    spend.promise(spend=(lite := _lite(job.user)), account=account)
+    spend.promise(spend=(lite := _create_lite_job(job.user)), account=account)
     state = expect_refusal(new_spend(), account)
     budget_alerts.raise_spent_alert(state)
     budget_alerts.update_alerts(manual_clock.at)
@@ -89,32 +89,32 @@ def test_the_spent_alert_is_resolved_once_the_cheapest_video_fits(
     spend.record_response(job_id=lite.job_id, outcome=spend.Outcome.REFUSED)
     spend.settle(job_id=lite.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     budget_alerts.update_alerts(manual_clock.at)
-    assert list_alerts("budget_hard") == [("all:month 100", 1, True)], "the one that waits has no room yet"
+    assert list_alerts("budget_hard") == [("all:month 100", 1, True)], "the waiting job has no room yet"
     Spend.objects.filter(state="estimated").delete()
     for _ in range(2):
         budget_alerts.update_alerts(manual_clock.at)
     assert list_alerts("budget_hard") == [("all:month 100", 1, False)]
     assert list_alerts("budget_soft") == []
     budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
-    assert list_alerts("budget_hard") == [("all:month 100", 2, True)], "the same entry, open again"
+    assert list_alerts("budget_hard") == [("all:month 100", 2, True)], "the same alert is reopened"
 
 
-def _lite(user: User) -> Spend:
+def _create_lite_job(user: User) -> Spend:
     quote = prices.get_quote(model="veo3_lite", resolution="720p")
     return spend.estimate(job_id=job_id("job:lite"), user=user, quote=quote)
 
 
-def test_a_refused_promise_counts_nothing(
+def test_no_alert_is_raised_while_a_cheaper_waiting_job_has_room(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("100")
     spend.promise(spend=new_spend(), account=account)
-    _lite(User.objects.get(email="alice@example.com"))
+    _create_lite_job(User.objects.get(email="alice@example.com"))
     budget_alerts.raise_spent_alert(expect_refusal(new_spend(), account))
     assert list_alerts("budget_hard") == []
 
 
-def test_the_warning_is_raised_again_when_the_share_is_reached_again(
+def test_the_warning_is_reopened_when_its_threshold_is_reached_again(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_limit(subject="all", period="day", limit=Decimal(120), soft_share=Decimal("0.5"), actor=None)

@@ -1,4 +1,4 @@
-"""Budgets where an order is taken, and where it waits: what people read, and when it goes on."""
+"""The effect of budgets on a new order and on a waiting job: the texts, and when the job continues."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -22,41 +22,41 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("english", "unlimit
 NewSpend = Callable[..., Spend]
 
 
-def refusal(user: User, manual_clock: ManualClock) -> tuple[str, str] | None:
+def find_refusal(user: User, manual_clock: ManualClock) -> tuple[str, str] | None:
     found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=manual_clock.at)
     return None if found is None else (found.code, str(found))
 
 
 def test_without_limits_every_order_is_accepted(manual_clock: ManualClock, alice: User) -> None:
-    assert refusal(alice, manual_clock) is None
+    assert find_refusal(alice, manual_clock) is None
     assert budget_usage.user_allowance(alice) is None
 
 
-def test_a_users_order_counts_what_is_used_and_what_waits(
+def test_the_users_limit_counts_used_credits_and_waiting_jobs(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, bob: User
 ) -> None:
     set_test_limit("200", subject="each_user")
     spend.promise(spend=new_spend(), account=account)
     new_spend()
-    assert refusal(alice, manual_clock) is None
+    assert find_refusal(alice, manual_clock) is None
     new_spend()
-    left = budget_usage.user_allowance(alice)
-    assert left is not None
-    assert (left.state.limit, left.state.used, left.unsent, left.left) == (200, 60, 120, 20)
+    allowance = budget_usage.user_allowance(alice)
+    assert allowance is not None
+    assert (allowance.state.limit, allowance.state.used, allowance.unsent, allowance.left) == (200, 60, 120, 20)
     with timezone.override("America/New_York"):
-        assert refusal(alice, manual_clock) == (
+        assert find_refusal(alice, manual_clock) == (
             "user_budget_spent",
             "You have reached your limit until 20:00. Nothing was charged; please try again then.",
         )
-    assert refusal(bob, manual_clock) is None
+    assert find_refusal(bob, manual_clock) is None
 
 
-def test_a_user_reads_what_is_left_when_something_cheaper_fits(
+def test_a_refusal_names_the_credits_left_if_a_cheaper_video_fits(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User
 ) -> None:
     set_test_limit("100", subject="user", user=alice)
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, manual_clock) == (
+    assert find_refusal(alice, manual_clock) == (
         "user_budget_spent",
         "This video costs 60 credits, but your limit until 2 Sep, 00:00 has only about 40 credits left. "
         "Choose a cheaper model or resolution, or try again then. Nothing was charged.",
@@ -69,16 +69,16 @@ def test_the_room_is_never_negative(
     new_spend()
     set_test_limit("30", subject="each_user", period="hour")
     set_test_limit("30", subject="each_user")
-    left = budget_usage.user_allowance(alice)
-    assert left is not None
-    assert (left.left, left.state.period) == (0, "day")
+    allowance = budget_usage.user_allowance(alice)
+    assert allowance is not None
+    assert (allowance.left, allowance.state.period) == (0, "day")
 
 
 @pytest.mark.parametrize(
     ("at", "waiting", "until"),
     [("12:00", 0, None), ("12:00", 1, "14:00"), ("12:59", 1, "14:00"), ("12:00", 9, "22:00"), ("12:59", 9, "22:00")],
 )
-def test_an_order_waits_for_the_next_hour_only_within_the_promised_wait(
+def test_an_order_waits_for_the_next_hour_only_within_the_maximum_wait(
     manual_clock: ManualClock,
     account: ProviderAccount,
     new_spend: NewSpend,
@@ -87,7 +87,7 @@ def test_an_order_waits_for_the_next_hour_only_within_the_promised_wait(
     waiting: int,
     until: str | None,
 ) -> None:
-    """This hour's budget is spent; each one that waits takes a later hour's, and an hour is what we promise."""
+    """This hour's budget is spent, each waiting job uses up a later hour's budget, and the maximum wait is an hour."""
     set_test_limit("60", period="hour")
     manual_clock.at = datetime.fromisoformat(f"2026-09-01T{at}").replace(tzinfo=UTC)
     spend.promise(spend=new_spend(), account=account)
@@ -102,12 +102,12 @@ def test_a_spent_daily_budget_refuses_until_shortly_before_midnight(
 ) -> None:
     set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, manual_clock) == (
+    assert find_refusal(alice, manual_clock) == (
         "budget_spent",
         "The budget for new videos is spent until 2 Sep, 00:00. Nothing was charged; please try again then.",
     )
     manual_clock.at = datetime(2026, 9, 1, 23, 0, tzinfo=UTC)
-    assert refusal(alice, manual_clock) is None
+    assert find_refusal(alice, manual_clock) is None
 
 
 def test_a_nearly_spent_daily_budget_suggests_a_cheaper_video(
@@ -115,7 +115,7 @@ def test_a_nearly_spent_daily_budget_suggests_a_cheaper_video(
 ) -> None:
     set_test_limit("115")
     spend.promise(spend=new_spend(), account=account)
-    code, sentence = refusal(alice, manual_clock) or ("", "")
+    code, sentence = find_refusal(alice, manual_clock) or ("", "")
     assert code == "budget_spent"
     assert "is too small for this one. Choose a cheaper model or resolution" in sentence
 
@@ -125,7 +125,7 @@ def test_a_spent_model_budget_suggests_other_models(
 ) -> None:
     set_test_limit("60", subject="model", model="veo3_fast", period="month")
     spend.promise(spend=new_spend(), account=account)
-    assert refusal(alice, manual_clock) == (
+    assert find_refusal(alice, manual_clock) == (
         "budget_spent",
         "The budget for this model is spent until 1 Oct, 00:00. "
         "Nothing was charged; choose another model, or try again then.",
@@ -147,17 +147,17 @@ def test_a_spent_model_budget_suggests_other_models(
         ),
     ],
 )
-def test_a_job_above_the_whole_limit_is_refused_as_such(
+def test_an_order_above_the_whole_limit_is_refused_and_raises_no_alert(
     manual_clock: ManualClock, alice: User, amount: str, sentence: str
 ) -> None:
     set_test_limit(amount, period="hour")
     set_test_limit("60", subject="each_user")
-    assert refusal(alice, manual_clock) == ("above_limit", sentence)
+    assert find_refusal(alice, manual_clock) == ("above_limit", sentence)
     found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
     assert found is not None
     assert found.until is None
     budget_policy.alert_operators(found)
-    assert list_alerts("budget_hard") == [], "an operator's own decision"
+    assert list_alerts("budget_hard") == [], "it follows from the operator's limit"
 
 
 def test_refused_orders_raise_an_alert(
@@ -171,7 +171,7 @@ def test_refused_orders_raise_an_alert(
     assert list_alerts("budget_hard") == [("all:day 60", 1, True)]
 
 
-# What waits
+# Waiting jobs
 
 
 def test_waiting_jobs_without_room_are_listed(
@@ -181,14 +181,14 @@ def test_waiting_jobs_without_room_are_listed(
     set_test_limit("90")
     set_test_limit("70", subject="model", model="veo3_fast")
     spend.promise(spend=new_spend(), account=account)
-    mine, _his = new_spend(), new_spend(user=bob)
+    job_of_alice, _job_of_bob = new_spend(), new_spend(user=bob)
     states = {
         state.scope: state
         for state in budget_usage.states_for(["all", f"user:{alice.pk}", "model:veo3_fast"], manual_clock.at)
         if state.period == "day"
     }
     assert [job.pk for job in budget_usage.jobs_without_room(states[f"user:{alice.pk}"], above_limit=False)] == [
-        mine.pk
+        job_of_alice.pk
     ]
     assert budget_usage.jobs_without_room(states["all"], above_limit=False).count() == 2
     assert budget_usage.jobs_without_room(states["model:veo3_fast"], above_limit=False).count() == 2
@@ -197,7 +197,7 @@ def test_waiting_jobs_without_room_are_listed(
     assert not budget_usage.blocks_every_job(states["model:veo3_fast"])
     set_test_limit("150")
     assert not budget_usage.blocks_every_job(
-        next(one for one in budget_usage.list_states(manual_clock.at) if one.budget_key)
+        next(state for state in budget_usage.list_states(manual_clock.at) if state.budget_key)
     )
 
 
@@ -243,12 +243,12 @@ def test_the_delay_of_an_accepted_order_is_known(
         code, manual_clock.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     )
     found = budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert found == budget_policy.Decision(None, expected), "what waits already goes first"
+    assert found == budget_policy.Decision(None, expected), "waiting jobs are sent first"
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 
-def test_an_order_delayed_too_long_by_pacing_is_refused(manual_clock: ManualClock, alice: User) -> None:
-    # At noon 1,080 of 1,200 are free, five more each hour: the 1,084 that this one needs are at 12:48.
+def test_an_order_delayed_shortly_by_pacing_is_accepted(manual_clock: ManualClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are released, ten more each hour: the 1,084 that this order needs, at 12:24.
     set_test_limit("1200")
     midnight = manual_clock.at - timedelta(hours=12)
     BudgetWindow.objects.create(
@@ -259,8 +259,8 @@ def test_an_order_delayed_too_long_by_pacing_is_refused(manual_clock: ManualCloc
     assert str(wait_reasons.OWNER_TEXTS["budget_pace"])
 
 
-def test_an_order_delayed_shortly_by_pacing_is_accepted(manual_clock: ManualClock, alice: User) -> None:
-    # At noon 1,080 of 1,200 are free; 60 more are in six hours.
+def test_an_order_delayed_too_long_by_pacing_is_refused(manual_clock: ManualClock, alice: User) -> None:
+    # At noon 1,080 of 1,200 are released; 60 more take six hours.
     set_test_limit("1200")
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
     assert budget_policy.find_refusal(user=alice, quote=quote, at=manual_clock.at) is None
@@ -268,31 +268,31 @@ def test_an_order_delayed_shortly_by_pacing_is_accepted(manual_clock: ManualCloc
     BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
-    refusal = budget_policy.find_refusal(user=alice, quote=quote, at=manual_clock.at)
-    assert isinstance(refusal, budget_policy.SlowedDown)
-    assert "Nothing was charged" in str(refusal)
-    budget_policy.alert_operators(refusal)
+    find_refusal = budget_policy.find_refusal(user=alice, quote=quote, at=manual_clock.at)
+    assert isinstance(find_refusal, budget_policy.SlowedDown)
+    assert "Nothing was charged" in str(find_refusal)
+    budget_policy.alert_operators(find_refusal)
     assert not Alert.objects.exists()
 
 
 def test_a_job_delayed_by_pacing_knows_its_start(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    # At noon 1,080 of 1,200 are free; the 1,135 that this one needs are at half past five.
+    # At noon 1,080 of 1,200 are released; the 1,135 that this job needs are released at 17:30.
     set_test_limit("1200")
     midnight = manual_clock.at - timedelta(hours=12)
     row = BudgetWindow.objects.create(
         scope="all", period="day", starts_at=midnight, ends_at=midnight + timedelta(days=1), used=Decimal(1075)
     )
     assert str(row) == "all day 2026-09-01 00:00: 1075"
-    job, turn = new_spend(), midnight + timedelta(hours=17, minutes=30)
-    held = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
-    assert held == guard_checks.Wait(
-        guard_checks.SLOWED, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=turn
+    job, starts_at = new_spend(), midnight + timedelta(hours=17, minutes=30)
+    wait = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
+    assert wait == guard_checks.Wait(
+        guard_checks.SLOWED, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL, ends_at=starts_at
     )
-    manual_clock.at = turn - timedelta(seconds=1)
+    manual_clock.at = starts_at - timedelta(seconds=1)
     account.balance_at = manual_clock.at
-    held = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
-    assert held == guard_checks.Wait(guard_checks.SLOWED, turn, ends_at=turn)
-    manual_clock.at = turn
+    wait = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
+    assert wait == guard_checks.Wait(guard_checks.SLOWED, starts_at, ends_at=starts_at)
+    manual_clock.at = starts_at
     assert guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0) is None

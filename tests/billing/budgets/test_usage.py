@@ -1,4 +1,4 @@
-"""Budgets: counted when money leaves, in every window; given back, corrected, changed at once."""
+"""Usage of budgets: counted when a job is sent, in every window; released, corrected; changed limits apply immediately."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,13 @@ Outcome = spend.Outcome
 FAST = Decimal(60)
 
 
-def used(scope: str = "all", period: str = "day") -> Decimal:
-    """What is used in this window now."""
+def read_used(scope: str = "all", period: str = "day") -> Decimal:
+    """The used credits in the current window."""
     states = budget_usage.states_for([scope], clock.database_now())
     return next(state.used for state in states if state.period == period)
 
 
-def every() -> set[Decimal]:
+def list_used_amounts() -> set[Decimal]:
     return set(BudgetWindow.objects.values_list("used", flat=True))
 
 
@@ -39,17 +39,17 @@ def test_a_promise_is_counted_in_nine_windows_whether_they_are_limited_or_not(
 ) -> None:
     job = new_spend()
     spend.promise(spend=job, account=account)
-    found = BudgetWindow.objects.order_by("scope", "period").values_list("scope", "period", "used")
+    rows = BudgetWindow.objects.order_by("scope", "period").values_list("scope", "period", "used")
     scopes = ["all", "model:veo3_fast", f"user:{alice.pk}"]
-    assert list(found) == [(scope, period, FAST) for scope in scopes for period in ("day", "hour", "month")]
+    assert list(rows) == [(scope, period, FAST) for scope in scopes for period in ("day", "hour", "month")]
     job.refresh_from_db()
     assert sorted(job.counted_in) == sorted(BudgetWindow.objects.values_list("pk", flat=True))
     assert job.counted == FAST
     spend.promise(spend=new_spend(), account=account)
-    assert every() == {2 * FAST}
+    assert list_used_amounts() == {2 * FAST}
 
 
-def test_exactly_the_balance_can_be_spent(
+def test_exactly_the_limit_can_be_spent(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     set_test_limit("120.0001")
@@ -59,7 +59,7 @@ def test_exactly_the_balance_can_be_spent(
     assert (state.scope, state.period, state.used, state.room) == ("all", "day", 120, Decimal("0.0001"))
     set_test_limit("180")
     spend.promise(spend=new_spend(), account=account)
-    assert used() == 180
+    assert read_used() == 180
 
 
 def test_small_fractions_add_up_exactly(
@@ -71,12 +71,12 @@ def test_small_fractions_add_up_exactly(
         Spend.objects.filter(pk=job.pk).update(estimated=Decimal("0.1"))
         job.refresh_from_db()
         spend.promise(spend=job, account=account)
-    assert used() == Decimal("0.3")
+    assert read_used() == Decimal("0.3")
     assert expect_refusal(new_spend(), account).is_spent
 
 
 @pytest.mark.parametrize(
-    ("subject", "period", "whose"),
+    ("subject", "period", "owner"),
     [
         ("all", "hour", {}),
         ("all", "day", {}),
@@ -87,33 +87,33 @@ def test_small_fractions_add_up_exactly(
         ("model", "hour", {"model": "veo3_fast"}),
     ],
 )
-def test_each_kind_of_limit_stops_what_does_not_fit(
+def test_each_kind_of_limit_refuses_a_job_until_its_window_ends(
     manual_clock: ManualClock,
     account: ProviderAccount,
     new_spend: NewSpend,
     alice: User,
     subject: str,
     period: str,
-    whose: dict[str, object],
+    owner: dict[str, object],
 ) -> None:
-    set_test_limit("60", subject=subject, period=period, **({"user": alice} if "user" in whose else whose))
+    set_test_limit("60", subject=subject, period=period, **({"user": alice} if "user" in owner else owner))
     first = new_spend()
     spend.promise(spend=first, account=account)
     state = expect_refusal(new_spend(), account)
     assert (state.period, state.subject) == (period, "user" if subject == "each_user" else subject)
     manual_clock.at = state.window.ends_at
     spend.promise(spend=Spend.objects.get(job_id=job_id("job:2")), account=account)
-    assert used(state.scope, period) == 60
+    assert read_used(state.scope, period) == 60
 
 
-def test_another_user_and_another_model_have_their_own(
+def test_limits_of_other_users_and_models_do_not_apply(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, bob: User
 ) -> None:
     set_test_limit("60", subject="each_user")
     set_test_limit("0", subject="model", model="veo3")
     spend.promise(spend=new_spend(), account=account)
     spend.promise(spend=new_spend(user=bob), account=account)
-    assert (used(), used(f"user:{bob.pk}")) == (120, 60)
+    assert (read_used(), read_used(f"user:{bob.pk}")) == (120, 60)
 
 
 def test_of_several_windows_without_room_the_one_that_ends_last_is_named(
@@ -130,12 +130,12 @@ def test_f82_a_budget_covers_one_day_of_the_site_and_nothing_is_counted_twice(
     settings.TIME_ZONE = "Europe/Berlin"
     berlin = ZoneInfo("Europe/Berlin")
     set_test_limit("60")
-    # The long day: 25 hours, one budget. Midnight in UTC changes nothing.
+    # The day of 25 hours has one budget, and midnight in UTC changes nothing.
     manual_clock.at = datetime(2026, 10, 25, 0, 30, tzinfo=berlin).astimezone(UTC)
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
-    for passed in (timedelta(hours=3), timedelta(hours=24, minutes=29)):
-        manual_clock.at = datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + passed
+    for elapsed in (timedelta(hours=3), timedelta(hours=24, minutes=29)):
+        manual_clock.at = datetime(2026, 10, 24, 22, 30, tzinfo=UTC) + elapsed
         assert expect_refusal(job, account).window.length_s == 25 * 3600
     manual_clock.at += timedelta(minutes=1)
     spend.promise(spend=job, account=account)
@@ -147,7 +147,7 @@ def test_f82_a_budget_covers_one_day_of_the_site_and_nothing_is_counted_twice(
     assert BudgetWindow.objects.get(scope="all", period="month").used == 120
 
 
-# Given back and corrected
+# Released and corrected
 
 
 def test_an_unsent_job_is_released_and_can_be_counted_again(
@@ -159,24 +159,24 @@ def test_an_unsent_job_is_released_and_can_be_counted_again(
     manual_clock.sleep(24 * 3600)
     spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="unavailable")
     job.refresh_from_db()
-    assert (every(), job.state, job.counted, job.counted_in) == ({Decimal(0)}, "estimated", 0, [])
+    assert (list_used_amounts(), job.state, job.counted, job.counted_in) == ({Decimal(0)}, "estimated", 0, [])
     spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT)
-    assert every() == {Decimal(0)}
+    assert list_used_amounts() == {Decimal(0)}
     spend.promise(spend=job, account=account)
-    assert used() == 60
+    assert read_used() == 60
 
 
-@pytest.mark.parametrize(("actual", "then"), [("0", "0"), ("37.5", "37.5"), ("60", "60"), ("75.25", "75.25")])
+@pytest.mark.parametrize(("actual", "counted"), [("0", "0"), ("37.5", "37.5"), ("60", "60"), ("75.25", "75.25")])
 def test_the_difference_to_the_estimate_goes_into_the_windows_of_the_promise(
-    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, actual: str, then: str
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, actual: str, counted: str
 ) -> None:
     set_test_limit("60")
     job = new_spend()
     spend.promise(spend=job, account=account)
     manual_clock.sleep(3600 * 24 * 31)
     assert spend.settle(job_id=job.job_id, actual=Decimal(actual), basis=Spend.Basis.REPORTED)
-    assert every() == {Decimal(then)}
-    assert used() == 0, "another day was not touched"
+    assert list_used_amounts() == {Decimal(counted)}
+    assert read_used() == 0, "the current day was not changed"
     job.refresh_from_db()
     assert job.counted == Decimal(actual)
 
@@ -199,9 +199,9 @@ def test_a_wrong_estimate_is_corrected_in_the_windows(
     spend.promise(spend=job, account=account)
     spend.settle(job_id=job.job_id, actual=FAST, basis=Spend.Basis.POSSIBLE)
     assert spend.correct(job_id=job.job_id, actual=Decimal("12.5"), basis=Spend.Basis.REPORTED)
-    assert every() == {Decimal("12.5")}
+    assert list_used_amounts() == {Decimal("12.5")}
     assert not spend.correct(job_id=job.job_id, actual=Decimal(1), basis=Spend.Basis.REPORTED)
-    assert every() == {Decimal("12.5")}
+    assert list_used_amounts() == {Decimal("12.5")}
 
 
 def test_settling_an_unpromised_job_changes_no_window(
@@ -210,7 +210,7 @@ def test_settling_an_unpromised_job_changes_no_window(
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
     spend.settle(job_id=job.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    assert every() == {FAST}
+    assert list_used_amounts() == {FAST}
 
 
 def test_a_window_never_goes_below_zero(
@@ -220,7 +220,7 @@ def test_a_window_never_goes_below_zero(
     spend.promise(spend=job, account=account)
     BudgetWindow.objects.filter(period="hour").update(used=Decimal(10))
     spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT)
-    assert every() == {Decimal(0)}
+    assert list_used_amounts() == {Decimal(0)}
 
 
 def test_old_windows_are_deleted_and_recent_ones_kept(
@@ -233,17 +233,17 @@ def test_old_windows_are_deleted_and_recent_ones_kept(
     assert set(BudgetWindow.objects.values_list("period", flat=True)) == {"month"}
 
 
-# Which limit holds
+# Which limit applies
 
 
 def test_a_limit_set_in_the_admin_overrides_the_environment(alice: User, settings: Settings) -> None:
     settings.DAILY_COST_LIMIT, settings.USER_DAILY_COST_LIMIT = Decimal(100), Decimal(20)
-    me = f"user:{alice.pk}"
+    scope = f"user:{alice.pk}"
 
     def read_state() -> tuple[Decimal | None, str, Decimal | None, str]:
-        found = limits_for(["all", me])
-        everybody, mine = found["all", "day"], found[me, "day"]
-        return everybody.amount, everybody.source, mine.amount, mine.key
+        limits = limits_for(["all", scope])
+        all_videos, user = limits["all", "day"], limits[scope, "day"]
+        return all_videos.amount, all_videos.source, user.amount, user.key
 
     assert read_state() == (100, "environment", 20, "each_user:day")
     set_test_limit("5", subject="each_user")
@@ -280,17 +280,17 @@ def test_states_cover_all_videos_and_every_limited_scope(
     set_test_limit("50", subject="model", model="veo3", period="hour")
     set_test_limit("70", subject="user", user=alice)
     spend.promise(spend=new_spend(), account=account)
-    found = [
+    states = [
         (state.scope, str(state.period), state.used, state.limit, state.source, state.budget_key)
         for state in budget_usage.list_states(manual_clock.at)
     ]
-    me = f"user:{alice.pk}"
-    assert found == [
+    user_scope = f"user:{alice.pk}"
+    assert states == [
         ("all", "hour", 60, None, "", ""),
         ("all", "day", 60, 100, "environment", "all:day"),
         ("all", "month", 60, None, "", ""),
         ("model:veo3", "hour", 0, 50, "admin", "model:veo3:hour"),
-        (me, "day", 60, 70, "admin", f"{me}:day"),
+        (user_scope, "day", 60, 70, "admin", f"{user_scope}:day"),
     ]
     hour, day, *_rest = budget_usage.list_states(manual_clock.at)
     assert (hour.room, hour.is_soft, hour.is_spent, hour.has_room_for(Decimal(10**6))) == (None, False, False, True)

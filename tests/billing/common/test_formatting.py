@@ -1,4 +1,4 @@
-"""Amounts and shares as people read them."""
+"""Fractions are formatted as percentages for people."""
 
 from decimal import Decimal
 
@@ -21,6 +21,6 @@ from billing.templatetags.cost import percent
         ("1.25", "125 %", "125 %"),
     ],
 )
-def test_shares_are_never_rounded_to_zero_or_to_all(share: str, whole: str, tenths: str) -> None:
+def test_fractions_are_never_rounded_to_zero_or_to_the_whole(share: str, whole: str, tenths: str) -> None:
     assert format_percent(Decimal(share)) == whole
     assert percent(float(share)) == tenths

@@ -8,14 +8,14 @@ from billing.common import run_all
 
 
 def test_all_callables_run_and_the_failed_ones_are_named(caplog: pytest.LogCaptureFixture) -> None:
-    done: list[str] = []
+    calls: list[str] = []
 
-    def breaks() -> None:
-        raise ValueError("a secret of the trace")
+    def raise_error() -> None:
+        raise ValueError("a secret in the traceback")
 
     with caplog.at_level(logging.ERROR), pytest.raises(run_all.SomeCallsFailed, match=r"^1 of 3: ValueError$"):
-        run_all.run_all_then_raise(lambda: done.append("first"), breaks, lambda: done.append("last"))
-    assert done == ["first", "last"]
+        run_all.run_all_then_raise(lambda: calls.append("first"), raise_error, lambda: calls.append("last"))
+    assert calls == ["first", "last"]
     assert [record.message for record in caplog.records] == ["a call failed"]
-    run_all.run_all_then_raise(lambda: done.append("again"))
-    assert done[-1] == "again"
+    run_all.run_all_then_raise(lambda: calls.append("again"))
+    assert calls[-1] == "again"

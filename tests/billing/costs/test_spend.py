@@ -23,7 +23,7 @@ Basis = Spend.Basis
 NewSpend = Callable[..., Spend]
 
 
-def now(job: Spend) -> Spend:
+def reload(job: Spend) -> Spend:
     return Spend.objects.get(pk=job.pk)
 
 
@@ -41,7 +41,7 @@ def test_the_paid_call_is_stored_before_it_is_sent(new_spend: NewSpend, account:
     call = spend.promise(spend=job, account=account)
     assert (call.outcome, call.answered_at) == ("in_flight", None)
     assert str(call) == f"{job.job_id} in_flight"
-    assert (now(job).state, now(job).account) == ("promised", account)
+    assert (reload(job).state, reload(job).account) == ("promised", account)
 
 
 def test_f21_a_second_paid_call_for_a_job_cannot_be_stored(new_spend: NewSpend, account: ProviderAccount) -> None:
@@ -52,11 +52,11 @@ def test_f21_a_second_paid_call_for_a_job_cannot_be_stored(new_spend: NewSpend, 
     for outcome in (Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED):
         PaidCall.objects.filter(spend=job).update(outcome=outcome)
         with pytest.raises(IntegrityError, match=r"paid_call_one_live|UNIQUE"), transaction.atomic():
-            PaidCall.objects.create(spend=job, account=account, started_at=call_time(job))
+            PaidCall.objects.create(spend=job, account=account, started_at=read_call_time(job))
     assert PaidCall.objects.filter(spend=job).count() == 1
 
 
-def call_time(job: Spend) -> datetime:
+def read_call_time(job: Spend) -> datetime:
     return PaidCall.objects.get(spend=job).started_at
 
 
@@ -66,10 +66,10 @@ def test_f08_a_call_that_was_not_sent_releases_its_promise_and_may_be_sent_again
     job = new_spend()
     spend.promise(spend=job, account=account)
     spend.record_response(job_id=job.job_id, outcome=Outcome.NOT_SENT, code="dns", detail="no such host")
-    assert now(job).state == "estimated"
-    spend.promise(spend=now(job), account=account)
+    assert reload(job).state == "estimated"
+    spend.promise(spend=reload(job), account=account)
     spend.record_response(job_id=job.job_id, outcome=Outcome.ACCEPTED)
-    assert now(job).state == "promised"
+    assert reload(job).state == "promised"
     assert list(PaidCall.objects.order_by("id").values_list("outcome", "code")) == [
         ("not_sent", "dns"),
         ("accepted", ""),
@@ -88,7 +88,7 @@ def test_an_unconfirmed_call_may_turn_out_to_be_accepted(new_spend: NewSpend, ac
     job = new_spend()
     spend.promise(spend=job, account=account)
     spend.record_response(job_id=job.job_id, outcome=Outcome.UNCONFIRMED, detail="timeout")
-    assert now(job).state == "promised"
+    assert reload(job).state == "promised"
     spend.confirm_call(job_id=job.job_id)
     assert PaidCall.objects.get().outcome == "accepted"
 
@@ -97,48 +97,48 @@ def test_a_cost_is_settled_once_and_only_an_assumption_is_corrected(new_spend: N
     job = new_spend()
     assert spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Basis.POSSIBLE)
     assert not spend.settle(job_id=job.job_id, actual=Decimal(1), basis=Basis.REPORTED)
-    assert now(job).actual == 60
+    assert reload(job).actual == 60
     assert spend.correct(job_id=job.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
     assert not spend.correct(job_id=job.job_id, actual=Decimal(1), basis=Basis.REPORTED)
-    assert (now(job).actual, now(job).basis) == (Decimal("37.5"), "reported")
-    assert str(now(job)) == f"{job.job_id}: 37.5000"
+    assert (reload(job).actual, reload(job).basis) == (Decimal("37.5"), "reported")
+    assert str(reload(job)) == f"{job.job_id}: 37.5000"
 
 
-def test_a_difference_is_known_with_the_cost(new_spend: NewSpend) -> None:
+def test_the_difference_to_the_estimate_is_known_once_the_cost_is_settled(new_spend: NewSpend) -> None:
     job = new_spend()
     assert job.difference is None
     spend.settle(job_id=job.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
-    assert now(job).difference == Decimal("-22.5")
+    assert reload(job).difference == Decimal("-22.5")
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_no_ten_seconds_exceed_the_limit_whenever_calls_arrive(
     seed: int, new_spend: NewSpend, account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
-    """Calls take from 0 to 8 s and reach the provider anywhere in between; counted there, in every window."""
+    """Calls take up to 8 s and arrive at any time within them. The arrivals in every window are counted."""
     settings.HOURLY_COST_LIMIT = Decimal(0)
-    chance, limit, window = random.Random(seed), 5, timedelta(seconds=10)
+    rng, limit, window = random.Random(seed), 5, timedelta(seconds=10)
     arrivals: list[datetime] = []
     in_flight: list[tuple[datetime, UUID]] = []
     sent = 0
     while sent < 40:
-        manual_clock.sleep(chance.choice([0.0, 0.1, 0.5, 1.0]))
+        manual_clock.sleep(rng.choice([0.0, 0.1, 0.5, 1.0]))
         for ends_at, job in [call for call in in_flight if call[0] <= manual_clock.at]:
             in_flight.remove((ends_at, job))
-            outcome = chance.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
+            outcome = rng.choice([Outcome.ACCEPTED, Outcome.NOT_SENT, Outcome.UNCONFIRMED, Outcome.REFUSED])
             spend.record_response(job_id=job, outcome=outcome)
         if spend.count_calls_in_window(account_id=account.pk, since=manual_clock.at - window) >= limit:
             continue
         sent_job = new_spend()
         spend.promise(spend=sent_job, account=account)
-        takes_s = chance.uniform(0, 8)
-        arrivals.append(manual_clock.at + timedelta(seconds=chance.choice([0.0, takes_s, chance.uniform(0, takes_s)])))
-        in_flight.append((manual_clock.at + timedelta(seconds=takes_s), sent_job.job_id))
+        duration_s = rng.uniform(0, 8)
+        arrivals.append(manual_clock.at + timedelta(seconds=rng.choice([0.0, duration_s, rng.uniform(0, duration_s)])))
+        in_flight.append((manual_clock.at + timedelta(seconds=duration_s), sent_job.job_id))
         sent += 1
     arrivals.sort()
     busiest = max(sum(1 for at in arrivals if first <= at < first + window) for first in arrivals)
     assert busiest <= limit
-    assert busiest == limit, "the limit is reached, not only respected"
+    assert busiest == limit, "the limit is fully used"
 
 
 def test_another_accounts_calls_do_not_count(

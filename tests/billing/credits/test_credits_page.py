@@ -42,7 +42,7 @@ def test_anonymous_visitors_are_sent_to_the_sign_in_page(client: Client, db: Non
 
 def test_the_statement_shows_only_the_user_s_own_entries(credits_page: Client, alice: User, bob: User) -> None:
     give_credits(bob, 7)
-    history.cancelled(alice)
+    history.make_cancelled(alice)
     response = credits_page.get(PAGE)
     assert response.context["balance"] == ledger.balance_of(alice) == 60
     assert shown_amounts(credits_page) == [60, -60, 60]
@@ -61,7 +61,7 @@ def test_the_statement_shows_only_the_user_s_own_entries(credits_page: Client, a
     ],
 )
 def test_the_statement_is_filtered_by_kind(credits_page: Client, alice: User, kind: str, shown: list[int]) -> None:
-    history.cancelled(alice)
+    history.make_cancelled(alice)
     ledger.adjust(user=alice, user_credits=-5, idempotency_key="a", note="counted twice", actor=None)
     assert shown_amounts(credits_page, kind=kind) == shown
     assert ledger.balance_of(alice) == 55
@@ -139,7 +139,7 @@ def test_an_empty_statement_explains_what_it_will_show(credits_page: Client) -> 
 
 
 def test_each_entry_shows_its_purpose_and_expiry(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     CreditLot.objects.update(expires_at=manual_clock.at + timedelta(days=1))
     manual_clock.sleep(2 * 86400)
     lifecycle.cancel(task_id=task.pk, code="user", actor=alice)
@@ -185,7 +185,7 @@ def download_csv(credits_page: Client, **query: str) -> list[list[str]]:
 
 
 def test_the_csv_contains_the_filtered_statement(credits_page: Client, alice: User, manual_clock: ManualClock) -> None:
-    task = history.cancelled(alice)
+    task = history.make_cancelled(alice)
     ledger.grant(
         user=alice,
         user_credits=1500,

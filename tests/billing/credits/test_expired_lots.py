@@ -138,7 +138,7 @@ def test_a_notice_on_every_page_announces_expiring_credits_until_it_is_hidden(
 def test_a_video_ordered_in_time_is_made_although_its_credits_would_have_expired(
     alice: User, manual_clock: ManualClock
 ) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     CreditLot.objects.update(expires_at=manual_clock.at + timedelta(hours=1))
     manual_clock.sleep(2 * 3600)
     assert expired_lots.expire_due() == 0

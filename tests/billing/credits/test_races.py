@@ -124,7 +124,7 @@ def test_the_first_credits_of_a_user_open_one_account(alice: User) -> None:
 
 
 def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
 
     def operator_decides() -> bool:
         return lifecycle.cancel(task_id=task.pk, code="operator", actor=olga)
@@ -139,7 +139,7 @@ def test_f76_an_operators_refund_races_the_automatic_one(alice: User, olga: User
 
 
 def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     calls = [
         lambda n=n: ledger.refund(charge_key=task.charge_key, idempotency_key=f"refund:{n}") for n in range(THREADS)
     ]
@@ -149,8 +149,8 @@ def test_f76_of_refunds_under_many_keys_one_is_made(alice: User) -> None:
 
 
 def test_f76_a_verdict_races_an_operator_s_decision(alice: User, olga: User) -> None:
-    task = history.generating(alice)
-    verdict = history.report(task, ReportState.FAILED)
+    task = history.make_generating(alice)
+    verdict = history.make_report(task, ReportState.FAILED)
 
     def provider_reports() -> bool:
         return verdicts.record_failure(task_id=task.pk, report=verdict, source="poll")
@@ -179,7 +179,7 @@ def test_f78_one_payment_reported_eight_times_is_one_purchase(alice: User) -> No
 
 
 def test_f21_one_job_is_promised_once_by_concurrent_workers(alice: User, settings: Settings) -> None:
-    task = history.waiting(alice)
+    task = history.make_waiting(alice)
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     results = run_simultaneously(*[lambda: dispatch.claim_next(account.pk)] * THREADS)
@@ -191,7 +191,7 @@ def test_f21_one_job_is_promised_once_by_concurrent_workers(alice: User, setting
 def test_f24_eight_workers_keep_the_rate_limit(alice: User, settings: Settings) -> None:
     settings.PROVIDER_RATE_LIMIT, settings.MAX_CONCURRENT_VIDEOS, settings.MAX_CONCURRENT_PER_USER = 5, 100, 100
     for _ in range(12):
-        history.waiting(alice)
+        history.make_waiting(alice)
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     results = run_simultaneously(*[lambda: [dispatch.claim_next(account.pk) for _ in range(3)]] * THREADS)
@@ -253,7 +253,7 @@ def test_f73_an_account_is_closed_while_its_videos_end_and_new_ones_are_ordered(
     alice: User, olga: User, settings: Settings
 ) -> None:
     """Closing cancels many videos in one transaction without a deadlock with the other changes."""
-    waiting = [history.waiting(alice) for _ in range(6)]
+    waiting = [history.make_waiting(alice) for _ in range(6)]
     give_credits(alice, 3 * PRICE)
     calls: list[Callable[[], Any]] = [lambda: user_actions.close_account(user=alice, actor=None)]
     calls += [partial(lifecycle.cancel, task_id=task.pk, code="user", actor=alice) for task in reversed(waiting)]

@@ -32,22 +32,22 @@ def account() -> ProviderAccount:
     return current
 
 
-def look(account: ProviderAccount) -> list[WatchTrip]:
+def run_check(account: ProviderAccount) -> list[WatchTrip]:
     return anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
-def spend_much() -> None:
+def order_unusually_much() -> None:
     rollups.record_counts(ordered_at=clock.now(), model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(2001))])
 
 
-def errors(found: list[Any]) -> list[Any]:
-    return [answer for answer in found if isinstance(answer, Exception)]
+def list_errors(results: list[Any]) -> list[Any]:
+    return [result for result in results if isinstance(result, Exception)]
 
 
 def test_of_eight_concurrent_checks_one_pauses(account: ProviderAccount) -> None:
-    spend_much()
-    found = run_simultaneously(*[partial(look, account)] * THREADS)
-    assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
+    order_unusually_much()
+    results = run_simultaneously(*[partial(run_check, account)] * THREADS)
+    assert sorted(map(len, results)) == [0] * (THREADS - 1) + [1]
     assert WatchTrip.objects.count() == 1
     assert Alert.objects.get(kind="unusual_spend").count == 1
     provider_accounts.resume_account(account_id=account.pk)
@@ -59,20 +59,20 @@ def test_of_eight_concurrent_checks_one_holds_the_user(
 ) -> None:
     settings.UNUSUAL_USER_BURST, settings.UNUSUAL_SPEND_FLOOR = 3, Decimal(1_000_000)
     for _ in range(4):
-        history.waiting(alice)
-    found = run_simultaneously(*[partial(look, account)] * THREADS)
-    assert sorted(map(len, found)) == [0] * (THREADS - 1) + [1]
+        history.make_waiting(alice)
+    results = run_simultaneously(*[partial(run_check, account)] * THREADS)
+    assert sorted(map(len, results)) == [0] * (THREADS - 1) + [1]
     assert UserHold.objects.get().user == alice
     assert Alert.objects.get(kind="user_burst").count == 1
 
 
 def test_an_operator_s_concurrent_pause_wins(account: ProviderAccount, olga: User) -> None:
-    spend_much()
+    order_unusually_much()
     code = ProviderAccount.Pause.MAINTENANCE
-    by_person: Callable[[], Any] = partial(
+    pause_by_operator: Callable[[], Any] = partial(
         provider_accounts.pause_account, account_id=account.pk, actor=olga, code=code
     )
-    assert errors(run_simultaneously(*[partial(look, account)] * 7, by_person)) == []
+    assert list_errors(run_simultaneously(*[partial(run_check, account)] * 7, pause_by_operator)) == []
     account.refresh_from_db()
     assert (account.paused_by, account.pause_code) == (olga, "maintenance")
 
@@ -82,15 +82,15 @@ def test_a_hold_during_orders_and_dispatch_stops_everything_after_it(
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 100
     for _ in range(4):
-        history.waiting(alice)
+        history.make_waiting(alice)
     give_credits(alice, 4 * PRICE)
-    acts: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
-    acts += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
-    acts += [partial(user_holds.hold, user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)]
-    found = run_simultaneously(*acts)
-    assert all(isinstance(problem, guard_checks.Held) for problem in errors(found))
+    calls: list[Callable[[], Any]] = [partial(order, alice, f"late-{n}") for n in range(4)]
+    calls += [partial(dispatch.claim_next, account.pk) for _ in range(4)]
+    calls += [partial(user_holds.hold, user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)]
+    results = run_simultaneously(*calls)
+    assert all(isinstance(error, guard_checks.Held) for error in list_errors(results))
     assert dispatch.claim_next(account.pk) is None
-    assert ledger.balance_of(alice) == len(errors(found)) * PRICE
+    assert ledger.balance_of(alice) == len(list_errors(results)) * PRICE
     with pytest.raises(guard_checks.Held):
         order(alice, "last")
     assert ledger.balance_of(alice) == sum(entry.amount for entry in ledger.statement(alice))

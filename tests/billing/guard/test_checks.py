@@ -1,4 +1,4 @@
-"""The guard's two places: refusals before a charge, in words; waits before money leaves, with a reason and an end."""
+"""The guard's two checks: refusals before an order is charged, and waits before a job is sent."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,23 +31,23 @@ def _english() -> object:
         yield
 
 
-def check(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> None:
-    provider.refresh_from_db()
+def check_order(user: User, account: ProviderAccount, *, wait_s: float = 0) -> None:
+    account.refresh_from_db()
     with transaction.atomic():
         guard_checks.check_order(
             user=user,
             credit_account=ledger.lock_account(user),
             quote=prices.get_quote(model="veo3_fast", resolution="720p"),
-            provider_account=provider,
+            provider_account=account,
             expected_wait_s=wait_s,
         )
 
 
-def refusal(user: User, provider: ProviderAccount, *, wait_s: float = 0) -> tuple[str, str]:
-    """The code and the sentence of the refusal that must come."""
-    with pytest.raises(guard_checks.Refusal) as refused:
-        check(user, provider, wait_s=wait_s)
-    return refused.value.code, str(refused.value)
+def expect_refusal(user: User, account: ProviderAccount, *, wait_s: float = 0) -> tuple[str, str]:
+    """Check that an order is refused; returns the refusal's code and sentence."""
+    with pytest.raises(guard_checks.Refusal) as error:
+        check_order(user, account, wait_s=wait_s)
+    return error.value.code, str(error.value)
 
 
 @pytest.fixture
@@ -58,42 +58,42 @@ def buyer(alice: User) -> User:
 
 
 def test_an_order_that_fits_is_accepted(buyer: User, account: ProviderAccount, settings: Settings) -> None:
-    check(buyer, account, wait_s=settings.MAX_QUEUE_WAIT_MINUTES * 60)
+    check_order(buyer, account, wait_s=settings.MAX_QUEUE_WAIT_MINUTES * 60)
     assert ledger.balance_of(buyer) == 60
 
 
-@pytest.mark.parametrize("reason", ["We move house", "We move house.", "We move house. "])
+@pytest.mark.parametrize("reason", ["We are migrating", "We are migrating.", "We are migrating. "])
 def test_a_pause_refuses_with_its_reason(buyer: User, account: ProviderAccount, olga: User, reason: str) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, reason=reason)
-    assert refusal(buyer, account) == (
+    assert expect_refusal(buyer, account) == (
         "paused",
-        "New videos are paused (We move house). Nothing was charged; please try again later.",
+        "New videos are paused (We are migrating). Nothing was charged; please try again later.",
     )
 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
-def test_a_parked_account_takes_no_orders(buyer: User, account: ProviderAccount, parked_as: str) -> None:
+def test_a_blocked_account_accepts_no_orders(buyer: User, account: ProviderAccount, parked_as: str) -> None:
     provider_accounts.block_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
-    code, sentence = refusal(buyer, account)
+    code, sentence = expect_refusal(buyer, account)
     assert code == "provider_at_rest"
     assert "there is a problem with the account at the provider" in sentence
     assert "Nothing was charged" in sentence
 
 
-def test_a_critical_balance_takes_no_orders(buyer: User, account: ProviderAccount) -> None:
+def test_a_critical_balance_refuses_orders(buyer: User, account: ProviderAccount) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(500))
-    assert refusal(buyer, account)[0] == "provider_at_rest"
+    assert expect_refusal(buyer, account)[0] == "provider_at_rest"
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal("500.0001"))
-    check(buyer, account)
+    check_order(buyer, account)
 
 
-def test_a_balance_never_read_refuses_no_order(buyer: User) -> None:
-    check(buyer, provider_accounts.get_current_account())
+def test_orders_are_accepted_before_a_balance_was_read(buyer: User) -> None:
+    check_order(buyer, provider_accounts.get_current_account())
 
 
 def test_an_order_above_the_balance_is_refused_with_price_and_balance(alice: User, account: ProviderAccount) -> None:
     give_credits(alice, 59)
-    assert refusal(alice, account) == (
+    assert expect_refusal(alice, account) == (
         "not_enough_credits",
         "This video costs 60 credits and you have 59. "
         "Choose a cheaper model or resolution, or ask the operator for credits.",
@@ -102,21 +102,23 @@ def test_an_order_above_the_balance_is_refused_with_price_and_balance(alice: Use
 
 
 def test_a_cheaper_video_is_suggested_only_if_the_balance_covers_it(alice: User, account: ProviderAccount) -> None:
-    least = min(one.user_credits for one in prices.list_current_quotes() if one.kind == prices.Kind.GENERATE)
-    give_credits(alice, least - 1)
-    assert refusal(alice, account) == (
+    lowest_price = min(
+        quote.user_credits for quote in prices.list_current_quotes() if quote.kind == prices.Kind.GENERATE
+    )
+    give_credits(alice, lowest_price - 1)
+    assert expect_refusal(alice, account) == (
         "not_enough_credits",
-        f"This video costs 60 credits and you have {least - 1}. Ask the operator for credits.",
+        f"This video costs 60 credits and you have {lowest_price - 1}. Ask the operator for credits.",
     )
     give_credits(alice, 1)
-    assert "Choose a cheaper model or resolution" in refusal(alice, account)[1]
+    assert "Choose a cheaper model or resolution" in expect_refusal(alice, account)[1]
 
 
 def test_a_budget_without_room_refuses_before_anything_is_charged(
     buyer: User, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.USER_DAILY_COST_LIMIT = Decimal(59)
-    assert refusal(buyer, account)[0] == "above_limit"
+    assert expect_refusal(buyer, account)[0] == "above_limit"
     assert ledger.balance_of(buyer) == 60
 
 
@@ -126,23 +128,23 @@ def test_unfinished_videos_are_limited_and_settled_ones_do_not_count(
     settings.MAX_ACTIVE_PER_USER = 2
     new_spend(user=bob)
     first = new_spend()
-    check(buyer, account)
+    check_order(buyer, account)
     new_spend()
-    assert refusal(buyer, account) == (
+    assert expect_refusal(buyer, account) == (
         "too_many_active",
         "You already have 2 videos on the way, the most at a time. Wait for one, or cancel one.",
     )
     spend.settle(job_id=first.job_id, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    check(buyer, account)
+    check_order(buyer, account)
     settings.MAX_ACTIVE_PER_USER = 1
-    assert "1 video on the way" in refusal(buyer, account)[1]
+    assert "1 video on the way" in expect_refusal(buyer, account)[1]
 
 
-def test_a_wait_above_the_promised_maximum_is_refused_before_the_charge(
+def test_an_expected_wait_above_the_maximum_is_refused_before_the_charge(
     buyer: User, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = 60
-    assert refusal(buyer, account, wait_s=3601) == (
+    assert expect_refusal(buyer, account, wait_s=3601) == (
         "queue_too_long",
         "Many videos are waiting: yours would start in about 61 minutes, "
         "and the maximum wait is 60. Nothing was charged; please try again later.",
@@ -157,16 +159,14 @@ def test_every_refusal_has_a_text() -> None:
     assert codes == {"paused", "held", "provider_at_rest", "not_enough_credits", "too_many_active", "queue_too_long"}
 
 
-# At dispatch
+# Before a job is sent
 
 
-def wait(
-    job: Spend, provider: ProviderAccount, *, running: int = 0, running_of_user: int = 0
+def check_dispatch(
+    job: Spend, account: ProviderAccount, *, running: int = 0, running_of_user: int = 0
 ) -> guard_checks.Wait | None:
-    provider.refresh_from_db()
-    found = guard_checks.check_dispatch(
-        estimate=job, account=provider, running=running, running_of_user=running_of_user
-    )
+    account.refresh_from_db()
+    found = guard_checks.check_dispatch(estimate=job, account=account, running=running, running_of_user=running_of_user)
     if found is not None:
         assert found.code in wait_reasons.OWNER_TEXTS
     return found
@@ -175,22 +175,22 @@ def wait(
 def test_a_job_that_fits_does_not_wait(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
-    assert wait(new_spend(), account) is None
+    assert check_dispatch(new_spend(), account) is None
 
 
 def test_a_paused_job_is_checked_again_soon(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, olga: User
 ) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, reason="moving")
-    assert wait(new_spend(), account) == guard_checks.Wait("paused", manual_clock.at + timedelta(seconds=15))
+    assert check_dispatch(new_spend(), account) == guard_checks.Wait("paused", manual_clock.at + timedelta(seconds=15))
 
 
 @pytest.mark.parametrize("parked_as", ["out_of_credits", "access_denied"])
-def test_a_parked_account_sends_nothing(
+def test_a_job_waits_while_the_account_is_blocked(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, parked_as: str
 ) -> None:
     provider_accounts.block_account(account_id=account.pk, parked_as=ProviderAccount.Parked(parked_as), detail="402")
-    assert wait(new_spend(), account) == guard_checks.Wait(parked_as, manual_clock.at + timedelta(seconds=15))
+    assert check_dispatch(new_spend(), account) == guard_checks.Wait(parked_as, manual_clock.at + timedelta(seconds=15))
 
 
 def test_no_job_is_sent_with_an_unknown_or_old_balance(
@@ -198,22 +198,22 @@ def test_no_job_is_sent_with_an_unknown_or_old_balance(
 ) -> None:
     job = new_spend()
     manual_clock.sleep(120)
-    assert wait(job, account) is None
+    assert check_dispatch(job, account) is None
     manual_clock.sleep(1)
-    assert wait(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
+    assert check_dispatch(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
     ProviderAccount.objects.update(balance=None)
-    assert wait(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
+    assert check_dispatch(job, account) == guard_checks.Wait("balance_unknown", manual_clock.at + timedelta(seconds=2))
 
 
 @pytest.mark.parametrize(
-    ("balance", "goes"), [("500", False), ("500.01", True), ("560", True), ("60", False), ("0", False)]
+    ("balance", "is_sent"), [("500", False), ("500.01", True), ("560", True), ("60", False), ("0", False)]
 )
 def test_the_balance_must_stay_above_the_threshold(
-    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, balance: str, goes: bool
+    manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, balance: str, is_sent: bool
 ) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
-    found = wait(new_spend(), account)
-    assert found == (None if goes else guard_checks.Wait("balance", manual_clock.at + timedelta(seconds=15)))
+    found = check_dispatch(new_spend(), account)
+    assert found == (None if is_sent else guard_checks.Wait("balance", manual_clock.at + timedelta(seconds=15)))
 
 
 def test_promised_credits_count_as_spent(
@@ -223,11 +223,11 @@ def test_promised_credits_count_as_spent(
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(100))
     job = new_spend()
     spend.promise(spend=new_spend(), account=account)
-    found = wait(job, account)
+    found = check_dispatch(job, account)
     assert found is not None
     assert found.code == "balance"
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(120))
-    assert wait(job, account) is None
+    assert check_dispatch(job, account) is None
 
 
 def test_slots_are_limited_per_user_and_in_total(
@@ -235,11 +235,11 @@ def test_slots_are_limited_per_user_and_in_total(
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER, settings.MAX_CONCURRENT_VIDEOS = 3, 10
     job = new_spend()
-    assert wait(job, account, running=9, running_of_user=2) is None
-    assert wait(job, account, running=9, running_of_user=3) == guard_checks.Wait(
+    assert check_dispatch(job, account, running=9, running_of_user=2) is None
+    assert check_dispatch(job, account, running=9, running_of_user=3) == guard_checks.Wait(
         "own_slot", manual_clock.at + timedelta(seconds=2)
     )
-    assert wait(job, account, running=10, running_of_user=2) == guard_checks.Wait(
+    assert check_dispatch(job, account, running=10, running_of_user=2) == guard_checks.Wait(
         "slot", manual_clock.at + timedelta(seconds=2)
     )
 
@@ -250,35 +250,35 @@ def test_a_job_waits_while_the_rate_limit_is_reached(
     settings.PROVIDER_RATE_LIMIT, settings.PROVIDER_RATE_WINDOW_S = 2, 10
     first, second, third = new_spend(), new_spend(), new_spend()
     spend.promise(spend=first, account=account)
-    assert wait(third, account) is None
+    assert check_dispatch(third, account) is None
     spend.promise(spend=second, account=account)
-    assert wait(third, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
+    assert check_dispatch(third, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
     manual_clock.sleep(60)
-    assert wait(third, account), "as long as they are in flight they may still arrive"
+    assert check_dispatch(third, account), "calls in flight may still reach the provider"
     for job in (first, second):
         spend.record_response(job_id=job.job_id, outcome=PaidCall.Outcome.ACCEPTED)
     manual_clock.sleep(9.99)
-    assert wait(third, account)
+    assert check_dispatch(third, account)
     manual_clock.sleep(0.02)
-    assert wait(third, account) is None
+    assert check_dispatch(third, account) is None
 
 
-def test_an_open_breaker_holds_until_its_rest_is_over_then_lets_a_probe_through(
+def test_an_open_breaker_blocks_jobs_until_its_cooldown_is_over_and_then_allows_a_probe(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, settings: Settings
 ) -> None:
     job = new_spend()
     circuit_breaker.record_failure(account.pk, detail="503", opens_immediately=True)
     account.refresh_from_db()
     assert account.breaker_until is not None
-    assert wait(job, account) == guard_checks.Wait("breaker", account.breaker_until)
+    assert check_dispatch(job, account) == guard_checks.Wait("breaker", account.breaker_until)
     manual_clock.at = account.breaker_until
-    assert wait(job, account) == guard_checks.Wait("breaker", manual_clock.at + timedelta(seconds=2)), (
-        "the balance comes first"
+    assert check_dispatch(job, account) == guard_checks.Wait("breaker", manual_clock.at + timedelta(seconds=2)), (
+        "the balance must be read first"
     )
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert wait(job, account) is None
+    assert check_dispatch(job, account) is None
     circuit_breaker.start_probe(account)
-    found = wait(job, account)
+    found = check_dispatch(job, account)
     assert found is not None
     assert (found.code, found.until) == ("breaker", manual_clock.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
 
@@ -289,9 +289,9 @@ def test_a_job_waits_while_as_many_calls_are_in_flight_as_may_fail(
     job = new_spend()
     for _ in range(settings.BREAKER_FAILURES):
         spend.promise(spend=new_spend(), account=account)
-    assert wait(job, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
+    assert check_dispatch(job, account) == guard_checks.Wait("rate", manual_clock.at + timedelta(seconds=1))
 
 
-def test_a_wait_is_a_value() -> None:
+def test_waits_with_equal_fields_are_equal() -> None:
     at = ManualClock().at
     assert guard_checks.Wait("slot", at) == replace(guard_checks.Wait("rate", at), code="slot")

@@ -1,4 +1,4 @@
-"""The breaker opens after trouble, rests, lets one probe through after the free balance call, and closes on its answer."""
+"""The breaker opens after failures; after its cooldown and a free balance call one probe is sent, and its success closes it."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -27,102 +27,104 @@ def _seeded() -> object:
         yield
 
 
-def now(account: ProviderAccount) -> ProviderAccount:
+def reload(account: ProviderAccount) -> ProviderAccount:
     account.refresh_from_db()
     return account
 
 
-def fail(account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, at_once: bool = False) -> ProviderAccount:
+def record_failures(
+    account: ProviderAccount, times: int = 1, *, call: Call = Call.PAID, opens_immediately: bool = False
+) -> ProviderAccount:
     for _ in range(times):
-        circuit_breaker.record_failure(account.pk, detail="502", call=call, opens_immediately=at_once)
-    return now(account)
+        circuit_breaker.record_failure(account.pk, detail="502", call=call, opens_immediately=opens_immediately)
+    return reload(account)
 
 
-def rest_s(account: ProviderAccount, manual_clock: ManualClock) -> float:
+def cooldown_s(account: ProviderAccount, manual_clock: ManualClock) -> float:
     assert account.breaker_until is not None
     return (account.breaker_until - manual_clock.at) / timedelta(seconds=1)
 
 
-def rested(account: ProviderAccount, manual_clock: ManualClock) -> ProviderAccount:
-    """The rest is over and the free balance call was well."""
+def end_cooldown(account: ProviderAccount, manual_clock: ManualClock) -> ProviderAccount:
+    """Move the clock to the end of the cooldown and record a successful balance call."""
     assert account.breaker_until is not None
     manual_clock.at = account.breaker_until
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    return now(account)
+    return reload(account)
 
 
 def test_f16_it_opens_after_five_failures_with_one_alert(manual_clock: ManualClock, account: ProviderAccount) -> None:
-    assert fail(account, 4).breaker == State.CLOSED
+    assert record_failures(account, 4).breaker == State.CLOSED
     assert not Alert.objects.exists()
-    assert fail(account).breaker == State.OPEN
+    assert record_failures(account).breaker == State.OPEN
     assert account.breaker_at == manual_clock.at
-    assert rest_s(account, manual_clock) == pytest.approx(30, rel=0.11)
+    assert cooldown_s(account, manual_clock) == pytest.approx(30, rel=0.11)
     assert Alert.objects.get().cause == account.cause
 
 
 def test_five_failures_among_the_last_ten_calls_open_it(manual_clock: ManualClock, account: ProviderAccount) -> None:
     for _ in range(4):
-        fail(account)
+        record_failures(account)
         circuit_breaker.record_success(account.pk)
-    assert now(account).breaker == State.CLOSED
-    assert fail(account).breaker == State.OPEN
+    assert reload(account).breaker == State.CLOSED
+    assert record_failures(account).breaker == State.OPEN
 
 
 def test_few_failures_among_many_successes_do_not_open_it(manual_clock: ManualClock, account: ProviderAccount) -> None:
     for _ in range(10):
-        fail(account)
+        record_failures(account)
         for _ in range(2):
             circuit_breaker.record_success(account.pk)
-    assert now(account).breaker == State.CLOSED
+    assert reload(account).breaker == State.CLOSED
 
 
 def test_failures_older_than_the_window_are_forgotten(
     manual_clock: ManualClock, account: ProviderAccount, settings: Settings
 ) -> None:
-    fail(account, 4)
+    record_failures(account, 4)
     manual_clock.sleep(settings.BREAKER_WINDOW_S)
-    assert fail(account, 4).breaker == State.CLOSED
-    assert fail(account).breaker == State.OPEN
+    assert record_failures(account, 4).breaker == State.CLOSED
+    assert record_failures(account).breaker == State.OPEN
 
 
 def test_thresholds_come_from_the_settings(
     manual_clock: ManualClock, account: ProviderAccount, settings: Settings
 ) -> None:
     settings.BREAKER_FAILURES, settings.BREAKER_OF = 2, 2
-    fail(account)
+    record_failures(account)
     circuit_breaker.record_success(account.pk)
-    assert fail(account).breaker == State.CLOSED
-    assert fail(account).breaker == State.OPEN
+    assert record_failures(account).breaker == State.CLOSED
+    assert record_failures(account).breaker == State.OPEN
 
 
 def test_one_accounts_failures_do_not_open_anothers(manual_clock: ManualClock, account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key="another-key", label="Another")
-    fail(other, 4)
-    assert fail(account).breaker == State.CLOSED
+    record_failures(other, 4)
+    assert record_failures(account).breaker == State.CLOSED
 
 
-def test_maintenance_opens_it_at_once(manual_clock: ManualClock, account: ProviderAccount) -> None:
-    assert fail(account, at_once=True).breaker == State.OPEN
+def test_maintenance_opens_it_opens_immediately(manual_clock: ManualClock, account: ProviderAccount) -> None:
+    assert record_failures(account, opens_immediately=True).breaker == State.OPEN
 
 
-# Free questions
+# Free calls
 
 
 def test_free_calls_are_counted_separately(manual_clock: ManualClock, account: ProviderAccount) -> None:
-    fail(account, 4, call=Call.POLL)
-    assert fail(account, 4).breaker == State.CLOSED
-    assert fail(account, call=Call.BALANCE).breaker == State.OPEN
+    record_failures(account, 4, call=Call.POLL)
+    assert record_failures(account, 4).breaker == State.CLOSED
+    assert record_failures(account, call=Call.BALANCE).breaker == State.OPEN
 
 
 def test_successful_free_calls_offset_free_failures_but_not_paid_ones(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     for _ in range(6):
-        fail(account, call=Call.POLL)
+        record_failures(account, call=Call.POLL)
         circuit_breaker.record_success(account.pk, call=Call.POLL)
         circuit_breaker.record_success(account.pk, call=Call.BALANCE)
-    assert now(account).breaker == State.CLOSED
-    assert fail(account, 5).breaker == State.OPEN
+    assert reload(account).breaker == State.CLOSED
+    assert record_failures(account, 5).breaker == State.OPEN
 
 
 def test_a_successful_free_call_without_failures_writes_nothing(
@@ -133,9 +135,9 @@ def test_a_successful_free_call_without_failures_writes_nothing(
     assert not ProviderOutcome.objects.exists()
 
 
-def test_a_paid_answer_is_kept_for_a_day(manual_clock: ManualClock, account: ProviderAccount) -> None:
+def test_the_outcome_of_a_paid_call_is_kept_for_a_day(manual_clock: ManualClock, account: ProviderAccount) -> None:
     circuit_breaker.record_success(account.pk)
-    fail(account)
+    record_failures(account)
     assert [str(row) for row in ProviderOutcome.objects.all()] == ["12:00:00 502", "12:00:00 ok"]
     assert circuit_breaker.delete_old_outcomes() == 0
     manual_clock.sleep(86_401)
@@ -145,109 +147,111 @@ def test_a_paid_answer_is_kept_for_a_day(manual_clock: ManualClock, account: Pro
 # Open and half-open
 
 
-def test_calls_in_flight_when_it_opened_do_not_change_the_rest(
+def test_calls_in_flight_when_it_opened_do_not_change_the_cooldown(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    until = fail(account, 5).breaker_until
+    until = record_failures(account, 5).breaker_until
     manual_clock.sleep(10)
-    fail(account, 3)
-    fail(account, 6, call=Call.POLL)
-    fail(account, call=Call.BALANCE)
+    record_failures(account, 3)
+    record_failures(account, 6, call=Call.POLL)
+    record_failures(account, call=Call.BALANCE)
     circuit_breaker.record_success(account.pk)
-    assert (now(account).breaker, account.breaker_until, account.breaker_opened) == (State.OPEN, until, 1)
+    assert (reload(account).breaker, account.breaker_until, account.breaker_opened) == (State.OPEN, until, 1)
 
 
-def test_a_failed_probe_doubles_the_rest_up_to_ten_minutes(manual_clock: ManualClock, account: ProviderAccount) -> None:
-    fail(account, 5)
-    for expected_s in (60, 120, 240, 480, 600, 600):
-        circuit_breaker.start_probe(rested(account, manual_clock))
-        assert now(account).breaker == State.HALF_OPEN
-        fail(account)
-        assert account.breaker == State.OPEN
-        assert rest_s(account, manual_clock) == pytest.approx(expected_s, rel=0.11)
-
-
-def test_a_failed_balance_call_after_the_rest_opens_the_breaker_again(
+def test_a_failed_probe_doubles_the_cooldown_up_to_ten_minutes(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    fail(account, 5)
+    record_failures(account, 5)
+    for expected_s in (60, 120, 240, 480, 600, 600):
+        circuit_breaker.start_probe(end_cooldown(account, manual_clock))
+        assert reload(account).breaker == State.HALF_OPEN
+        record_failures(account)
+        assert account.breaker == State.OPEN
+        assert cooldown_s(account, manual_clock) == pytest.approx(expected_s, rel=0.11)
+
+
+def test_a_failed_balance_call_after_the_cooldown_opens_the_breaker_again(
+    manual_clock: ManualClock, account: ProviderAccount
+) -> None:
+    record_failures(account, 5)
     assert account.breaker_until is not None
     manual_clock.at = account.breaker_until
-    assert rest_s(fail(account, call=Call.BALANCE), manual_clock) == pytest.approx(60, rel=0.11)
+    assert cooldown_s(record_failures(account, call=Call.BALANCE), manual_clock) == pytest.approx(60, rel=0.11)
     assert account.breaker == State.OPEN
 
 
 def test_free_failures_during_a_probe_do_not_fail_the_probe(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    fail(account, 5)
-    circuit_breaker.start_probe(rested(account, manual_clock))
-    assert fail(account, call=Call.POLL).breaker == State.HALF_OPEN
-    assert fail(account, call=Call.BALANCE).breaker == State.HALF_OPEN
+    record_failures(account, 5)
+    circuit_breaker.start_probe(end_cooldown(account, manual_clock))
+    assert record_failures(account, call=Call.POLL).breaker == State.HALF_OPEN
+    assert record_failures(account, call=Call.BALANCE).breaker == State.HALF_OPEN
 
 
 def test_a_failed_balance_call_after_a_lost_probe_opens_the_breaker_again(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    fail(account, 5)
-    circuit_breaker.start_probe(rested(account, manual_clock))
-    lost = now(account)
-    assert lost.breaker_until is not None
-    manual_clock.at = lost.breaker_until
-    again = fail(account, call=Call.BALANCE)
-    assert again.breaker == State.OPEN
-    assert rest_s(again, manual_clock) == pytest.approx(60, rel=0.11)
+    record_failures(account, 5)
+    circuit_breaker.start_probe(end_cooldown(account, manual_clock))
+    reload(account)
+    assert account.breaker_until is not None
+    manual_clock.at = account.breaker_until
+    reopened = record_failures(account, call=Call.BALANCE)
+    assert reopened.breaker == State.OPEN
+    assert cooldown_s(reopened, manual_clock) == pytest.approx(60, rel=0.11)
 
 
 def test_a_successful_probe_closes_the_breaker_and_resolves_the_alert(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
-    fail(account, 5)
-    circuit_breaker.start_probe(rested(account, manual_clock))
+    record_failures(account, 5)
+    circuit_breaker.start_probe(end_cooldown(account, manual_clock))
     circuit_breaker.record_success(account.pk, call=Call.POLL)
-    assert now(account).breaker == State.HALF_OPEN
+    assert reload(account).breaker == State.HALF_OPEN
     circuit_breaker.record_success(account.pk)
-    assert (now(account).breaker, account.breaker_opened, account.breaker_until) == (State.CLOSED, 0, None)
+    assert (reload(account).breaker, account.breaker_opened, account.breaker_until) == (State.CLOSED, 0, None)
     assert account.breaker_at == manual_clock.at
     assert Alert.objects.get().resolved_at == manual_clock.at
     assert circuit_breaker.count_failures(account, manual_clock.at) == 0
     manual_clock.sleep(1)
-    assert fail(account, 4).breaker == State.CLOSED
-    assert fail(account).breaker == State.OPEN
-    assert rest_s(account, manual_clock) == pytest.approx(30, rel=0.11)
+    assert record_failures(account, 4).breaker == State.CLOSED
+    assert record_failures(account).breaker == State.OPEN
+    assert cooldown_s(account, manual_clock) == pytest.approx(30, rel=0.11)
 
 
-# Who may go
+# When a paid call may be sent
 
 
-def test_after_the_rest_the_balance_is_read_then_one_probe_is_sent(
+def test_after_the_cooldown_the_balance_is_read_and_then_one_probe_is_sent(
     manual_clock: ManualClock, account: ProviderAccount, settings: Settings
 ) -> None:
-    fail(account, 5)
+    record_failures(account, 5)
     assert circuit_breaker.next_call_at(account, manual_clock.at) == account.breaker_until
     assert account.breaker_until is not None
     manual_clock.at = account.breaker_until
     assert circuit_breaker.next_call_at(account, manual_clock.at) == manual_clock.at + timedelta(seconds=2)
     ProviderAccount.objects.update(balance_at=None)
-    assert circuit_breaker.next_call_at(now(account), manual_clock.at) == manual_clock.at + timedelta(seconds=2)
+    assert circuit_breaker.next_call_at(reload(account), manual_clock.at) == manual_clock.at + timedelta(seconds=2)
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_call_at(now(account), manual_clock.at) is None
+    assert circuit_breaker.next_call_at(reload(account), manual_clock.at) is None
     circuit_breaker.start_probe(account)
     lease = timedelta(seconds=settings.SUBMIT_LEASE_S)
-    assert circuit_breaker.next_call_at(now(account), manual_clock.at) == manual_clock.at + lease
+    assert circuit_breaker.next_call_at(reload(account), manual_clock.at) == manual_clock.at + lease
     manual_clock.at += lease
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert circuit_breaker.next_call_at(now(account), manual_clock.at) is None, "the probe was lost with its worker"
+    assert circuit_breaker.next_call_at(reload(account), manual_clock.at) is None, "the probe was lost with its worker"
 
 
-def test_no_more_paid_calls_are_in_flight_than_may_fail(
+def test_the_calls_in_flight_are_limited_to_the_failures_that_open_the_breaker(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     jobs = [new_spend() for _ in range(5)]
     for job in jobs[:3]:
         spend.promise(spend=job, account=account)
     assert circuit_breaker.next_call_at(account, manual_clock.at) is None
-    fail(account)
+    record_failures(account)
     assert circuit_breaker.next_call_at(account, manual_clock.at) is None
     spend.promise(spend=jobs[3], account=account)
     assert circuit_breaker.next_call_at(account, manual_clock.at) == manual_clock.at + timedelta(seconds=1)
@@ -268,4 +272,4 @@ def test_a_call_left_by_a_dead_worker_blocks_only_for_a_short_time(
 def test_failures_are_counted_under_the_account_s_lock(account: ProviderAccount) -> None:
     circuit_breaker.record_failure(account.pk, detail="x" * 1000)
     assert len(ProviderOutcome.objects.get().detail) == 300
-    assert connection.in_atomic_block, "the test's own transaction alone is left open"
+    assert connection.in_atomic_block, "only the transaction of the test itself is open"

@@ -1,4 +1,4 @@
-"""Unusual spending in an hour: what trips the monitor, what it pauses, and how the pause ends."""
+"""Unusual spending in an hour: what counts as unusual, what is paused, and how the pause ends."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,14 @@ from billing.guard.anomalies import RecentOutcomes, measure_hour
 from billing.models import Alert, Measure, ProviderAccount, WatchTrip
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
-from tests.billing.guard.unusual_spending import NOON, a_fortnight_of, is_paused, look, now_of, ordered
+from tests.billing.guard.unusual_spending import (
+    NOON,
+    is_paused,
+    record_orders,
+    record_this_hour_daily,
+    reload,
+    run_check,
+)
 from tests.clocks import ManualClock
 from tests.people import give_credits
 
@@ -30,11 +37,11 @@ def _at_noon(manual_clock: ManualClock, settings: Settings) -> None:
 
 
 def test_an_hour_far_above_the_usual_pauses_new_videos_with_a_reason(account: ProviderAccount) -> None:
-    a_fortnight_of(200)
-    ordered(801)
-    (trip,) = look(account)
+    record_this_hour_daily(200)
+    record_orders(801)
+    (trip,) = run_check(account)
     assert (trip.kind, trip.seen, trip.usual, trip.until) == ("spend", 801, 200, NOON + timedelta(hours=1))
-    paused = now_of(account)
+    paused = reload(account)
     assert (paused.pause_code, paused.paused_by, paused.paused_until) == ("unusual_spend", None, trip.until)
     alert = Alert.objects.get(kind="unusual_spend")
     assert (alert.severity, alert.cause, alert.count) == ("critical", account.cause, 1)
@@ -45,28 +52,28 @@ def test_an_hour_far_above_the_usual_pauses_new_videos_with_a_reason(account: Pr
     assert "the limit is 800" in paused.pause_reason
 
 
-@pytest.mark.parametrize(("usual", "now"), [(200, 800), (10, 500), (0, 500)])
-def test_usual_or_small_amounts_do_not_trip(account: ProviderAccount, usual: int, now: int) -> None:
-    a_fortnight_of(usual)
-    ordered(1, hours_ago=24 * 13 + 3)  # so that there is a history even when this hour was always idle
-    ordered(now)
-    assert look(account) == []
+@pytest.mark.parametrize(("usual", "ordered"), [(200, 800), (10, 500), (0, 500)])
+def test_usual_or_small_amounts_pause_nothing(account: ProviderAccount, usual: int, ordered: int) -> None:
+    record_this_hour_daily(usual)
+    record_orders(1, hours_ago=24 * 13 + 3)  # other hours have orders, so the history is long enough
+    record_orders(ordered)
+    assert run_check(account) == []
     assert not is_paused(account)
     assert not Alert.objects.exists()
 
 
-def test_orders_above_the_floor_in_a_usually_idle_hour_trip(account: ProviderAccount) -> None:
-    ordered(1, hours_ago=24 * 13 + 3)
-    ordered(501)
-    assert [trip.seen for trip in look(account)] == [501]
+def test_orders_above_the_floor_in_a_usually_idle_hour_pause_new_videos(account: ProviderAccount) -> None:
+    record_orders(1, hours_ago=24 * 13 + 3)
+    record_orders(501)
+    assert [trip.seen for trip in run_check(account)] == [501]
 
 
 def test_without_history_the_threshold_is_floor_times_factor(account: ProviderAccount) -> None:
-    ordered(10, hours_ago=24 * 2)
-    ordered(2000)
-    assert look(account) == []
-    ordered("0.5")
-    (trip,) = look(account)
+    record_orders(10, hours_ago=24 * 2)
+    record_orders(2000)
+    assert run_check(account) == []
+    record_orders("0.5")
+    (trip,) = run_check(account)
     assert (trip.seen, trip.usual) == (Decimal("2000.5"), 0)
     assert "What is usual is not known yet, so the limit is 2,000." in Alert.objects.get().detail
 
@@ -82,7 +89,7 @@ def test_a_weekend_is_compared_with_weekends(manual_clock: ManualClock) -> None:
     assert measure_hour(saturday + timedelta(days=2)).usual == 1000
 
 
-def test_too_few_days_of_a_kind_are_compared_with_all(account: ProviderAccount) -> None:
+def test_with_too_few_comparable_days_all_days_are_compared(account: ProviderAccount) -> None:
     saturday = datetime(2026, 9, 5, 12, 20, tzinfo=UTC)
     for days in range(1, 7):
         counts = [(Measure.ESTIMATED, Decimal(300))]
@@ -101,69 +108,69 @@ def test_the_hour_of_day_is_the_site_s_across_daylight_saving(settings: Settings
     assert measure_hour(at).usual == 70
 
 
-def test_the_pause_ends_automatically_and_the_same_hour_does_not_trip_again(
+def test_the_pause_ends_automatically_and_the_same_orders_do_not_cause_another(
     account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 10
-    a_fortnight_of(200)
-    ordered(900)
-    (trip,) = look(account)
+    record_this_hour_daily(200)
+    record_orders(900)
+    (trip,) = run_check(account)
     manual_clock.sleep(11 * 60)
     assert not is_paused(account, manual_clock.at)
-    assert look(account) == []
+    assert run_check(account) == []
     trip.refresh_from_db()
     assert (trip.ended_at, trip.by_person) == (NOON + timedelta(minutes=10), False)
     assert Alert.objects.get().resolved_at is not None
-    # It takes twice as much, and then twice that.
-    ordered(900)
-    assert look(account) == []
-    ordered(1)
-    assert [trip.seen for trip in look(account)] == [1801]
+    # Only more than twice the accepted amount causes another pause.
+    record_orders(900)
+    assert run_check(account) == []
+    record_orders(1)
+    assert [trip.seen for trip in run_check(account)] == [1801]
     alert = Alert.objects.get()
     assert (alert.count, alert.resolved_at) == (2, None)
 
 
-def test_after_an_automatic_end_the_next_hour_can_trip(account: ProviderAccount, manual_clock: ManualClock) -> None:
+def test_after_an_automatic_end_a_later_hour_can_be_paused(account: ProviderAccount, manual_clock: ManualClock) -> None:
     for day in range(1, 15):
-        ordered(200, hours_ago=24 * day)
-        ordered(200, hours_ago=24 * day - 2)
-    ordered(900)
-    look(account)
+        record_orders(200, hours_ago=24 * day)
+        record_orders(200, hours_ago=24 * day - 2)
+    record_orders(900)
+    run_check(account)
     manual_clock.sleep(2 * 3600)
-    ordered(900, hours_ago=-2)
-    assert [trip.seen for trip in look(account)] == [900]
+    record_orders(900, hours_ago=-2)
+    assert [trip.seen for trip in run_check(account)] == [900]
 
 
-def test_a_value_accepted_by_an_operator_does_not_trip_for_a_day(
+def test_an_amount_accepted_by_an_operator_causes_no_pause_for_a_day(
     account: ProviderAccount, manual_clock: ManualClock
 ) -> None:
     for day in range(1, 15):
-        ordered(200, hours_ago=24 * day)
-        ordered(200, hours_ago=24 * day - 1)
-    ordered(900)
-    (trip,) = look(account)
+        record_orders(200, hours_ago=24 * day)
+        record_orders(200, hours_ago=24 * day - 1)
+    record_orders(900)
+    (trip,) = run_check(account)
     provider_accounts.resume_account(account_id=account.pk)
-    assert look(account) == []
+    assert run_check(account) == []
     trip.refresh_from_db()
     assert (trip.ended_at, trip.by_person) == (NOON, True)
     assert Alert.objects.get().resolved_at == NOON
     manual_clock.sleep(3600)
-    ordered(1500, hours_ago=-1)
-    assert look(account) == []
+    record_orders(1500, hours_ago=-1)
+    assert run_check(account) == []
     assert not is_paused(account, manual_clock.at)
     manual_clock.sleep(24 * 3600)
-    ordered(1500, hours_ago=-25)
-    assert len(look(account)) == 1
+    record_orders(1500, hours_ago=-25)
+    assert len(run_check(account)) == 1
 
 
 def test_a_pause_of_zero_minutes_waits_for_an_operator(
     account: ProviderAccount, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.UNUSUAL_PAUSE_MINUTES = 0
-    ordered(2001)
-    (trip,) = look(account)
+    record_orders(2001)
+    (trip,) = run_check(account)
     assert trip.until is None
-    assert now_of(account).paused_until is None
+    assert reload(account).paused_until is None
     assert "It stays until an operator ends it." in Alert.objects.get().detail
     manual_clock.sleep(30 * 24 * 3600)
     assert is_paused(account, manual_clock.at)
@@ -175,28 +182,28 @@ def test_a_pause_of_zero_minutes_waits_for_an_operator(
 
 def test_an_operator_s_pause_is_not_replaced_by_the_monitor(account: ProviderAccount, olga: User) -> None:
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.MAINTENANCE)
-    ordered(2001)
-    assert look(account) == []
-    assert now_of(account).pause_code == "maintenance"
+    record_orders(2001)
+    assert run_check(account) == []
+    assert reload(account).pause_code == "maintenance"
     assert not WatchTrip.objects.exists()
     assert not Alert.objects.exists()
 
 
 def test_an_operator_s_pause_ends_the_trip(account: ProviderAccount, olga: User) -> None:
-    ordered(2001)
-    (trip,) = look(account)
+    record_orders(2001)
+    (trip,) = run_check(account)
     provider_accounts.pause_account(account_id=account.pk, actor=olga, code=ProviderAccount.Pause.COST)
-    assert look(account) == []
+    assert run_check(account) == []
     trip.refresh_from_db()
     assert trip.by_person
-    assert now_of(account).pause_code == "cost"
+    assert reload(account).pause_code == "cost"
 
 
-def test_one_check_stops_once_even_with_several_findings(account: ProviderAccount) -> None:
-    ordered(2001)
+def test_one_check_records_one_trip_even_with_several_findings(account: ProviderAccount) -> None:
+    record_orders(2001)
     everything_fails = RecentOutcomes(30, {"generation": 30})
-    assert [trip.kind for trip in look(account, everything_fails)] == ["spend"]
-    assert look(account, everything_fails) == []
+    assert [trip.kind for trip in run_check(account, everything_fails)] == ["spend"]
+    assert run_check(account, everything_fails) == []
     assert WatchTrip.objects.count() == 1
 
 
@@ -204,12 +211,12 @@ def test_during_the_pause_orders_are_refused_and_waiting_jobs_keep_waiting(
     account: ProviderAccount, alice: User, new_spend: Callable[..., object]
 ) -> None:
     waiting = new_spend()
-    ordered(2001)
-    look(account)
+    record_orders(2001)
+    run_check(account)
     give_credits(alice, 60)
-    paused = now_of(account)
+    paused = reload(account)
     quote = prices.get_quote(model="veo3_fast", resolution="720p")
-    with pytest.raises(guard_checks.Paused) as refused:
+    with pytest.raises(guard_checks.Paused) as error:
         guard_checks.check_order(
             user=alice,
             credit_account=ledger.lock_account(alice),
@@ -217,8 +224,8 @@ def test_during_the_pause_orders_are_refused_and_waiting_jobs_keep_waiting(
             provider_account=paused,
             expected_wait_s=0,
         )
-    assert "until" in str(refused.value)
-    assert "more is being spent than usual" in str(refused.value)
+    assert "until" in str(error.value)
+    assert "more is being spent than usual" in str(error.value)
     wait = guard_checks.check_dispatch(estimate=waiting, account=paused, running=0, running_of_user=0)  # type: ignore[arg-type]
     assert wait is not None
     assert wait.code == "paused"

@@ -1,4 +1,4 @@
-"""A held user's orders are refused with words; what waits keeps its place; others go on."""
+"""A held user's orders are refused with a reason and their waiting jobs stay queued; other users are not affected."""
 
 from datetime import timedelta
 from typing import Any
@@ -25,22 +25,22 @@ def order(user: User, key: str = "k") -> VideoTask:
     return orders.create(user=user, order=VideoOrder(prompt="a kite"), idempotency_key=key)
 
 
-def hold(user: User, **how: Any) -> bool:
-    return user_holds.hold(user=user, **{"code": user_holds.Code.BURST, **how})
+def hold(user: User, **options: Any) -> bool:
+    return user_holds.hold(user=user, **{"code": user_holds.Code.BURST, **options})
 
 
-def refusal(user: User) -> str:
+def expect_refusal(user: User) -> str:
     give_credits(user, 60)
-    with pytest.raises(guard_checks.Held) as refused:
+    with pytest.raises(guard_checks.Held) as error:
         order(user)
-    assert refused.value.code == "held"
+    assert error.value.code == "held"
     assert ledger.balance_of(user) == 60
-    return str(refused.value)
+    return str(error.value)
 
 
 def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, manual_clock: ManualClock) -> None:
     hold(alice, until=manual_clock.at + timedelta(hours=1))
-    assert refusal(alice) == (
+    assert expect_refusal(alice) == (
         "You ordered unusually many videos in a short time; you can order again from 13:00, or as soon as an operator has "
         "reviewed this. Nothing was charged, and your existing videos are not affected."
     )
@@ -48,22 +48,22 @@ def test_a_burst_is_refused_until_a_time(account: ProviderAccount, alice: User, 
 
 def test_a_burst_without_an_end_waits_for_an_operator(account: ProviderAccount, alice: User) -> None:
     hold(alice)
-    assert "an operator has to review this first. Nothing was charged" in refusal(alice)
+    assert "an operator has to review this first. Nothing was charged" in expect_refusal(alice)
 
 
 @pytest.mark.parametrize(
-    ("hours", "words"),
+    ("hours", "sentence"),
     [
         (None, "An operator holds your new videos (please call us). Nothing was charged."),
         (1, "An operator holds your new videos until 13:00 (please call us). Nothing was charged."),
     ],
 )
 def test_an_operator_s_hold_refuses_with_its_reason(
-    account: ProviderAccount, alice: User, olga: User, manual_clock: ManualClock, hours: int | None, words: str
+    account: ProviderAccount, alice: User, olga: User, manual_clock: ManualClock, hours: int | None, sentence: str
 ) -> None:
     until = manual_clock.at + timedelta(hours=hours) if hours else None
     hold(alice, code=user_holds.Code.OPERATOR, reason=" please call us. ", actor=olga, until=until)
-    assert refusal(alice) == words
+    assert expect_refusal(alice) == sentence
 
 
 def test_an_expired_or_released_hold_refuses_no_order(
@@ -93,7 +93,7 @@ def test_an_operator_s_hold_needs_a_reason_and_is_not_replaced_by_the_monitor(al
     assert str(row) == f"{alice.pk} person"
 
 
-def test_waiting_jobs_of_a_held_user_keep_their_place_and_others_are_sent(
+def test_waiting_jobs_of_a_held_user_stay_queued_and_other_jobs_are_sent(
     account: ProviderAccount, alice: User, bob: User
 ) -> None:
     for user in (alice, bob):

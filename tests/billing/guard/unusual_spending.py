@@ -8,15 +8,15 @@ from billing.guard import anomalies
 from billing.guard.anomalies import RecentOutcomes
 from billing.models import Measure, ProviderAccount, WatchTrip
 
-# A Tuesday.
+# A working day (a Tuesday), shortly after noon.
 NOON = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
 
 
-NOTHING = RecentOutcomes(0, {})
+NO_OUTCOMES = RecentOutcomes(0, {})
 
 
-def ordered(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> None:
-    """So many provider credits were ordered then."""
+def record_orders(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> None:
+    """Record that this many provider credits were ordered, by default in the current hour."""
     rollups.record_counts(
         ordered_at=NOON - timedelta(hours=hours_ago),
         model="veo3_fast",
@@ -25,19 +25,19 @@ def ordered(credits: int | str, *, hours_ago: float = 0, user_id: int = 1) -> No
     )
 
 
-def a_fortnight_of(credits: int, *, days: int = 14) -> None:
-    """The same hour, each day."""
+def record_this_hour_daily(credits: int, *, days: int = 14) -> None:
+    """Record orders in the same hour of each of the last days."""
     for day in range(1, days + 1):
-        ordered(credits, hours_ago=24 * day)
+        record_orders(credits, hours_ago=24 * day)
 
 
-def look(account: ProviderAccount, ended: RecentOutcomes = NOTHING) -> list[WatchTrip]:
-    return anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: ended)
+def run_check(account: ProviderAccount, outcomes: RecentOutcomes = NO_OUTCOMES) -> list[WatchTrip]:
+    return anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: outcomes)
 
 
-def now_of(account: ProviderAccount) -> ProviderAccount:
+def reload(account: ProviderAccount) -> ProviderAccount:
     return ProviderAccount.objects.get(pk=account.pk)
 
 
 def is_paused(account: ProviderAccount, at: datetime = NOON) -> bool:
-    return now_of(account).is_paused_at(at)
+    return reload(account).is_paused_at(at)

@@ -25,9 +25,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fixed_time")]
 
 
 def test_figures_are_those_of_the_range(desk: Client, working_account: ProviderAccount, alice: User) -> None:
-    history.ready(alice)
-    history.failed(alice)
-    history.cancelled(alice)
+    history.make_ready(alice)
+    history.make_failed(alice)
+    history.make_cancelled(alice)
     BooksRun.objects.create(at=AT, took_s=1, problems=0)
     ProviderAccount.objects.update(unexplained=Decimal("-12.5"), unexplained_at=AT)
     text = read_page_text(desk)
@@ -45,8 +45,8 @@ def test_figures_are_those_of_the_range(desk: Client, working_account: ProviderA
 def test_wrong_refunds_and_files_are_counted_in_any_range(
     desk: Client, working_account: ProviderAccount, alice: User
 ) -> None:
-    history.failed(alice)
-    history.ready(alice)
+    history.make_failed(alice)
+    history.make_ready(alice)
     first = [{"invariant": "I1", "reference": f"credit account {number}", "text": "odd"} for number in range(50)]
     BooksRun.objects.create(at=AT, took_s=1, problems=1003, counts={"I1": 1000, "I3": 1, "I7": 2}, first_problems=first)
     for query in ("", "?to=2026-08-31"):
@@ -89,8 +89,8 @@ def test_budgets_show_used_limit_state_and_forecast(
 def test_videos_in_progress_are_listed_with_wait_reasons(
     desk: Client, working_account: ProviderAccount, alice: User
 ) -> None:
-    history.generating(alice)
-    task = history.waiting(alice)
+    history.make_generating(alice)
+    task = history.make_waiting(alice)
     VideoTask.objects.filter(pk=task.pk).update(wait_code="own_slot", created_at=AT - timedelta(minutes=12))
     text = read_page_text(desk)
     assert "Waiting 1 the oldest was ordered 12 min ago 1 · other videos of the same user come first" in text
@@ -112,7 +112,7 @@ def test_alerts_show_what_to_do_and_where_to_acknowledge(
 
 
 def test_failure_reasons_are_in_plain_words(desk: Client, working_account: ProviderAccount, alice: User) -> None:
-    history.failed(alice)
+    history.make_failed(alice)
     counts = [(Measure.FAILURE, "content_policy", 2), (Measure.FAILURE, "new_code", 1), (Measure.FAILURE, "", 1)]
     rollups.record_counts(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
     html = desk.get("/admin/").content.decode()
@@ -124,7 +124,7 @@ def test_failure_reasons_are_in_plain_words(desk: Client, working_account: Provi
 def test_every_number_links_to_its_videos(
     desk: Client, working_account: ProviderAccount, alice: User, bob: User
 ) -> None:
-    failed, other = history.failed(alice), history.ready(bob)
+    failed, other = history.make_failed(alice), history.make_ready(bob)
     VideoTask.objects.filter(pk=failed.pk).update(failure_code="content_policy", prompt="a kite that failed")
     VideoTask.objects.filter(pk=other.pk).update(prompt="a kite of Bob's")
     rollups.record_counts(
@@ -145,7 +145,7 @@ def test_every_number_links_to_its_videos(
 
 
 def test_an_unknown_person_filters_nothing(desk: Client, alice: User) -> None:
-    history.waiting(alice)
+    history.make_waiting(alice)
     listed = reverse("admin:videos_videotask_changelist")
     for wanted in ("nobody", "99999999", ""):
         assert "alice@example.com" in desk.get(f"{listed}?person={wanted}").content.decode()

@@ -29,8 +29,8 @@ def read_body(response: object) -> str:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_table_can_be_exported(desk: Client, working_account: ProviderAccount, alice: User, name: str) -> None:
-    history.failed(alice)
-    history.waiting(alice)
+    history.make_failed(alice)
+    history.make_waiting(alice)
     alerts.raise_alert(alerts.Kind.TEST)
     response = desk.get(f"/admin/dashboard/export/{name}.csv?range=7d")
     assert response["Content-Type"] == "text/csv; charset=utf-8"
@@ -44,7 +44,7 @@ def test_every_table_can_be_exported(desk: Client, working_account: ProviderAcco
 
 def test_the_queue_export_has_waiting_times(desk: Client, working_account: ProviderAccount, alice: User) -> None:
     address = "/admin/dashboard/export/queue.json"
-    history.waiting(alice)
+    history.make_waiting(alice)
     before = json.loads(read_body(desk.get(address)))["rows"]
     assert (before[0]["videos"], before[0]["wait_p50_s"], before[0]["wait_p95_s"]) == (1, None, None)
     waits = [(Measure.WAIT, "50", 18), (Measure.WAIT, "84", 2)]

@@ -33,7 +33,7 @@ def test_the_page_takes_at_most_eleven_queries_whatever_the_history(
     generated_history.generate(at=AT, days=9, users=people)
     JobRequest.objects.create(name="canary", started_at=AT)
     BooksRun.objects.create(at=AT, took_s=1, problems=0)
-    history.generating(alice)
+    history.make_generating(alice)
     for number in range(8):
         alerts.raise_alert(alerts.Kind.STORAGE, cause=f"disk {number}")
     limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(100), actor=olga)

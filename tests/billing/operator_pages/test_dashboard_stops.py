@@ -62,7 +62,7 @@ def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
 ) -> None:
     settings.BUDGET_PACING = pacing
     for _ in range(2):
-        history.waiting(alice)
+        history.make_waiting(alice)
     for hours_ago in range(4):
         count_order(AT - timedelta(hours=hours_ago), credits=240)
     set_used_today(960)
@@ -240,5 +240,5 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
     assert rested is not None
     assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)
     assert "the next order is sent first" in rested.text
-    history.waiting(alice)
+    history.make_waiting(alice)
     assert read_headline(desk)[0].startswith("Waiting for the provider.")

@@ -1,4 +1,4 @@
-"""Which provider account is used, with which key, and what its balance causes."""
+"""Which provider account is used, with which key, and how its balance raises alerts and blocks it."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -27,27 +27,27 @@ ENV_KEY = "env-key-canary-1111"
 ADMIN_KEY = "admin-key-canary-2222"
 
 
-def key_of(account: ProviderAccount) -> str:
+def get_key(account: ProviderAccount) -> str:
     return provider_accounts.get_credentials(account).api_key
 
 
-def open_alerts(account: ProviderAccount) -> set[str]:
+def list_open_alerts(account: ProviderAccount) -> set[str]:
     return set(Alert.objects.filter(cause=account.cause, resolved_at=None).values_list("kind", flat=True))
 
 
 def test_the_environment_s_key_precedes_the_admin_s_and_the_sandbox(settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", True
     sandbox = provider_accounts.get_current_account()
-    assert (sandbox.source, key_of(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
+    assert (sandbox.source, get_key(sandbox), sandbox.base_url) == ("sandbox", "sandbox", settings.SANDBOX_URL)
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     assert provider_accounts.get_current_account() == sandbox, "it was not activated"
     provider_keys.activate_key(account_id=added.pk)
     assert provider_accounts.get_current_account() == added
-    assert key_of(added) == ADMIN_KEY
+    assert get_key(added) == ADMIN_KEY
     settings.KIE_AI_API_KEY = ENV_KEY
-    named = provider_accounts.get_current_account()
-    assert (named.source, key_of(named)) == ("environment", ENV_KEY)
-    assert provider_accounts.get_current_account() == named
+    environment = provider_accounts.get_current_account()
+    assert (environment.source, get_key(environment)) == ("environment", ENV_KEY)
+    assert provider_accounts.get_current_account() == environment
 
 
 def test_without_any_key_the_error_says_what_to_do(settings: Settings) -> None:
@@ -62,16 +62,16 @@ def test_f75_after_a_key_change_the_old_account_keeps_its_credentials(settings: 
     settings.KIE_AI_API_KEY = "another-key"
     new = provider_accounts.get_current_account()
     assert new != old
-    assert (key_of(old), key_of(new)) == (ENV_KEY, "another-key")
+    assert (get_key(old), get_key(new)) == (ENV_KEY, "another-key")
     settings.KIE_AI_API_KEY = ""
-    assert key_of(old) == ENV_KEY
+    assert get_key(old) == ENV_KEY
 
 
 def test_f75_a_key_first_used_without_encryption_is_sealed_once_it_is_configured(settings: Settings) -> None:
     keys, settings.FIELD_ENCRYPTION_KEYS = settings.FIELD_ENCRYPTION_KEYS, []
     settings.KIE_AI_API_KEY = ENV_KEY
     old = provider_accounts.get_current_account()
-    assert (old.sealed_key, key_of(old)) == ("", ENV_KEY)
+    assert (old.sealed_key, get_key(old)) == ("", ENV_KEY)
     settings.KIE_AI_API_KEY = "another-key"
     with pytest.raises(provider_accounts.NoProviderKey, match="never stored"):
         provider_accounts.get_credentials(old)
@@ -79,15 +79,15 @@ def test_f75_a_key_first_used_without_encryption_is_sealed_once_it_is_configured
     provider_accounts.get_current_account()
     settings.KIE_AI_API_KEY = ""
     old.refresh_from_db()
-    assert key_of(old) == ENV_KEY
+    assert get_key(old) == ENV_KEY
 
 
 def test_f79_a_lost_encryption_key_is_an_error_that_names_it_and_no_secret(settings: Settings) -> None:
     account = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     settings.FIELD_ENCRYPTION_KEYS = []
-    with pytest.raises(encryption.EncryptionError, match="FIELD_ENCRYPTION_KEYS") as problem:
+    with pytest.raises(encryption.EncryptionError, match="FIELD_ENCRYPTION_KEYS") as error:
         provider_accounts.get_credentials(account)
-    assert ADMIN_KEY not in str(problem.value)
+    assert ADMIN_KEY not in str(error.value)
     with pytest.raises(encryption.EncryptionError, match="FIELD_ENCRYPTION_KEYS is empty"):
         provider_keys.add_key(api_key="third-key", label="Third")
 
@@ -118,7 +118,7 @@ def test_only_the_last_activated_key_of_the_admin_is_used(settings: Settings) ->
     assert provider_accounts.get_current_account() == first
     assert provider_keys.activate_if_funded(account_id=second.pk)
     assert provider_keys.add_key(api_key="second-key", label="Second, once more") == second
-    assert provider_accounts.get_current_account().label == "Second, once more", "what is in use stays in use"
+    assert provider_accounts.get_current_account().label == "Second, once more", "a key in use stays in use"
     provider_keys.deactivate_key(account_id=second.pk)
     with pytest.raises(provider_accounts.NoProviderKey):
         provider_accounts.get_current_account()
@@ -126,35 +126,35 @@ def test_only_the_last_activated_key_of_the_admin_is_used(settings: Settings) ->
 
 def test_an_environment_key_added_in_the_admin_keeps_its_account(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ENV_KEY
-    named = provider_accounts.get_current_account()
-    assert provider_keys.add_key(api_key=ENV_KEY, label="Ours now") == named
-    assert provider_accounts.get_current_account() == named
+    environment = provider_accounts.get_current_account()
+    assert provider_keys.add_key(api_key=ENV_KEY, label="Ours now") == environment
+    assert provider_accounts.get_current_account() == environment
     settings.KIE_AI_API_KEY = ""
     with pytest.raises(provider_accounts.NoProviderKey):
         provider_accounts.get_current_account()
-    assert provider_keys.activate_if_funded(account_id=named.pk)
-    assert provider_accounts.get_current_account() == named
+    assert provider_keys.activate_if_funded(account_id=environment.pk)
+    assert provider_accounts.get_current_account() == environment
 
 
 def test_a_key_with_a_critical_balance_is_activated_only_without_another(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     first, second = (provider_keys.add_key(api_key=f"key-number-{n}", label=f"Key {n}") for n in range(2))
-    for one in (first, second):
-        provider_accounts.record_balance(account_id=one.pk, balance=settings.CRITICAL_BALANCE_THRESHOLD)
+    for account in (first, second):
+        provider_accounts.record_balance(account_id=account.pk, balance=settings.CRITICAL_BALANCE_THRESHOLD)
     assert provider_keys.activate_if_funded(account_id=first.pk)
     assert provider_keys.activate_if_funded(account_id=first.pk)
     assert not provider_keys.activate_if_funded(account_id=second.pk)
     assert provider_accounts.get_current_account() == first
 
 
-def test_activating_a_key_that_was_accepted_ends_its_parking(settings: Settings) -> None:
+def test_activating_an_accepted_key_unblocks_its_account(settings: Settings) -> None:
     settings.KIE_AI_API_KEY = ""
     added = provider_keys.add_key(api_key=ADMIN_KEY, label="Ours")
     denied = ProviderAccount.Parked.ACCESS_DENIED
     provider_accounts.block_account(account_id=added.pk, parked_as=denied, detail="401", is_used=False)
-    assert open_alerts(added) == set(), "nothing is sent with it"
+    assert list_open_alerts(added) == set(), "an account that is not in use raises no alert"
     provider_accounts.record_balance(account_id=added.pk, balance=Decimal(5000))
-    assert ProviderAccount.objects.get(pk=added.pk).parked_as == denied, "a used one rests for a while"
+    assert ProviderAccount.objects.get(pk=added.pk).parked_as == denied, "a reading alone does not unblock it so soon"
     provider_keys.activate_key(account_id=added.pk)
     assert provider_accounts.get_current_account().parked_as == ""
 
@@ -216,7 +216,7 @@ def test_costs_settled_since_the_reading_count_until_the_next(
     assert provider_accounts.sum_committed(account) == 0
 
 
-def test_a_falling_balance_warns_then_stops_and_a_sufficient_one_ends_both(account: ProviderAccount) -> None:
+def test_a_falling_balance_raises_two_alerts_and_a_sufficient_one_resolves_them(account: ProviderAccount) -> None:
     for balance, kinds in [
         ("1000.0001", set()),
         ("1000", {"low_balance"}),
@@ -226,16 +226,16 @@ def test_a_falling_balance_warns_then_stops_and_a_sufficient_one_ends_both(accou
         ("1001", set()),
     ]:
         provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
-        assert open_alerts(account) == kinds, balance
+        assert list_open_alerts(account) == kinds, balance
 
 
-def test_a_parked_account_resumes_automatically_after_a_while(
+def test_a_blocked_account_is_unblocked_by_a_sufficient_balance_after_a_minimum_time(
     manual_clock: ManualClock, account: ProviderAccount
 ) -> None:
     provider_accounts.block_account(
         account_id=account.pk, parked_as=ProviderAccount.Parked.OUT_OF_CREDITS, detail="402"
     )
-    assert open_alerts(account) == {"out_of_credits"}
+    assert list_open_alerts(account) == {"out_of_credits"}
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     account.refresh_from_db()
     assert account.parked_as == "out_of_credits"
@@ -246,14 +246,14 @@ def test_a_parked_account_resumes_automatically_after_a_while(
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     account.refresh_from_db()
     assert (account.parked_as, account.parked_at) == ("", None)
-    assert open_alerts(account) == set()
+    assert list_open_alerts(account) == set()
 
 
 def test_one_account_s_balance_does_not_end_another_s_alerts(account: ProviderAccount) -> None:
     other = provider_keys.add_key(api_key=ADMIN_KEY, label=account.label)
     provider_accounts.block_account(account_id=other.pk, parked_as=ProviderAccount.Parked.ACCESS_DENIED, detail="401")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
-    assert open_alerts(other) == {"access_denied"}
+    assert list_open_alerts(other) == {"access_denied"}
 
 
 def test_the_available_balance_excludes_committed_credits(
@@ -271,7 +271,7 @@ def test_the_available_balance_excludes_committed_credits(
     assert provider_accounts.get_available_balance(account) is None
 
 
-def test_a_stale_reading_is_older_than_two_minutes() -> None:
+def test_a_balance_is_fresh_for_two_minutes() -> None:
     assert timedelta(minutes=2) == provider_accounts.BALANCE_FRESH_FOR
 
 

@@ -38,9 +38,9 @@ def test_f79_a_missing_or_wrong_key_is_named_by_its_id(settings: Settings, keys:
     settings.FIELD_ENCRYPTION_KEYS = [OLD]
     sealed = encryption.seal(SECRET, purpose="test")
     settings.FIELD_ENCRYPTION_KEYS = keys
-    with pytest.raises(encryption.EncryptionError, match="'a'") as problem:
+    with pytest.raises(encryption.EncryptionError, match="'a'") as error:
         encryption.unseal(sealed, purpose="test")
-    assert SECRET not in str(problem.value)
+    assert SECRET not in str(error.value)
 
 
 def test_a_text_for_another_purpose_cannot_be_unsealed(settings: Settings) -> None:

@@ -35,11 +35,11 @@ def _two_keys(settings: Settings) -> None:
         provider_keys.add_key(api_key=key, label=label)
 
 
-def sealed_with() -> list[str]:
+def list_key_ids() -> list[str]:
     return [encryption.read_key_id(account.sealed_key) for account in ProviderAccount.objects.order_by("pk")]
 
 
-def usable_keys() -> dict[str, str]:
+def read_keys() -> dict[str, str]:
     return {
         account.label: provider_accounts.get_credentials(account).api_key for account in ProviderAccount.objects.all()
     }
@@ -57,10 +57,10 @@ def test_f79_after_a_rotation_the_old_encryption_key_may_be_removed(settings: Se
     output = rotate()
     assert "2 encrypted again, 0 already up to date." in output
     assert "Nothing is encrypted with a any more." in output
-    assert sealed_with() == ["b", "b"]
+    assert list_key_ids() == ["b", "b"]
     settings.FIELD_ENCRYPTION_KEYS = [NEW]
     provider_keys.require_readable_keys()
-    assert usable_keys() == SECRETS
+    assert read_keys() == SECRETS
 
 
 def test_a_second_rotation_changes_nothing(settings: Settings) -> None:
@@ -82,9 +82,9 @@ def test_accounts_without_a_stored_key_are_skipped(settings: Settings) -> None:
 @pytest.mark.parametrize("keys", [[NEW], [WRONG], [NEW, WRONG], []])
 def test_f79_a_missing_or_wrong_key_refuses_the_start_with_instructions(settings: Settings, keys: list[str]) -> None:
     settings.FIELD_ENCRYPTION_KEYS = keys
-    with pytest.raises(encryption.EncryptionError) as refused:
+    with pytest.raises(encryption.EncryptionError) as error:
         provider_keys.require_readable_keys()
-    message = str(refused.value)
+    message = str(error.value)
     assert "First" in message
     assert "Second" in message
     assert "'a'" in message
@@ -96,10 +96,10 @@ def test_f79_a_rotation_reseals_readable_keys_and_reports_the_others(settings: S
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     unreadable = encryption.seal("sk-canary-lost", purpose="another purpose")
     ProviderAccount.objects.filter(label="First").update(sealed_key=unreadable.replace("v1:b", "v1:a"))
-    with pytest.raises(CommandError, match=r"keep all old encryption keys:\nFirst: ") as problem:
+    with pytest.raises(CommandError, match=r"keep all old encryption keys:\nFirst: ") as error:
         rotate()
-    assert "sk-canary" not in str(problem.value)
-    assert sealed_with() == ["a", "b"]
+    assert "sk-canary" not in str(error.value)
+    assert list_key_ids() == ["a", "b"]
     with pytest.raises(encryption.EncryptionError, match="First"):
         provider_keys.require_readable_keys()
 
@@ -114,7 +114,7 @@ def test_f79_a_lost_key_can_be_removed_and_entered_again(settings: Settings) -> 
         provider_accounts.get_credentials(ProviderAccount.objects.get(label="First"))
     provider_keys.add_key(api_key=SECRETS["First"], label="First")
     ProviderAccount.objects.filter(label="Second").delete()
-    assert usable_keys() == {"First": SECRETS["First"]}
+    assert read_keys() == {"First": SECRETS["First"]}
     assert "1 already up to date" in rotate(forget=True)
 
 
@@ -128,27 +128,27 @@ def test_a_key_stored_meanwhile_is_not_overwritten(settings: Settings, monkeypat
     settings.FIELD_ENCRYPTION_KEYS = [NEW, OLD]
     unseal = encryption.unseal
 
-    def given_meanwhile(sealed: str, *, purpose: str) -> str:
+    def unseal_while_a_new_key_is_stored(sealed: str, *, purpose: str) -> str:
         ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:newer")
         return unseal(sealed, purpose=purpose)
 
-    monkeypatch.setattr(encryption, "unseal", given_meanwhile)
+    monkeypatch.setattr(encryption, "unseal", unseal_while_a_new_key_is_stored)
     assert provider_keys.reseal_keys().resealed == 0
     assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:newer"}
     ProviderAccount.objects.update(sealed_key="v1:b:broken")
 
-    def mended_meanwhile(sealed: str, *, purpose: str) -> str:
-        ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:mended")
+    def fail_while_a_new_key_is_stored(sealed: str, *, purpose: str) -> str:
+        ProviderAccount.objects.filter(sealed_key=sealed).update(sealed_key="v1:b:newest")
         raise encryption.EncryptionError("broken")
 
-    monkeypatch.setattr(encryption, "unseal", mended_meanwhile)
+    monkeypatch.setattr(encryption, "unseal", fail_while_a_new_key_is_stored)
     assert provider_keys.remove_unreadable_keys() == []
-    assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:mended"}
+    assert set(ProviderAccount.objects.values_list("sealed_key", flat=True)) == {"v1:b:newest"}
 
 
 def test_the_start_is_not_refused_before_the_tables_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_table() -> list[str]:
+    def raise_missing_table() -> list[str]:
         raise DatabaseError("no such table")
 
-    monkeypatch.setattr(provider_keys, "list_unreadable_keys", no_table)
+    monkeypatch.setattr(provider_keys, "list_unreadable_keys", raise_missing_table)
     provider_keys.require_readable_keys()

@@ -11,7 +11,7 @@ from accounts.models import User
 from billing.audit import runner as audit_runner
 from billing.models import ProviderEntry
 from billing.reconciliation import reconcile, top_ups
-from tests.billing.conftest import unguarded
+from tests.billing.conftest import without_history_protection
 from tests.billing.reconciliation.helpers import KEY, correct, entries, reconcile_day, unexplained_alert
 from tests.billing.simulated_provider import SimulatedProvider
 
@@ -136,7 +136,7 @@ def test_i22_a_correction_without_an_actor_is_reported(provider: SimulatedProvid
     provider.balance -= 10
     provider.read_balance()
     entry = correct(provider, -10, actor=olga)
-    with unguarded():
+    with without_history_protection():
         ProviderEntry.objects.update(actor=None)
     assert ("I22", f"provider entry {entry.pk}") in {
         (one.invariant, one.reference) for one in audit_runner.find_problems()

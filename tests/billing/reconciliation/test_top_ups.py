@@ -9,7 +9,7 @@ from billing.credits import ledger
 from billing.models import Alert, BalanceSnapshot, ProviderAccount, ProviderEntry
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import top_ups
-from tests.billing.conftest import unguarded
+from tests.billing.conftest import without_history_protection
 from tests.billing.reconciliation.helpers import entries, reconcile_day, unexplained_alert
 from tests.billing.simulated_provider import SimulatedProvider
 from tests.jobs import job_id
@@ -146,7 +146,7 @@ def test_a_further_part_of_a_rise_is_recorded_as_a_second_entry(provider: Simula
     provider.advance(minutes=2)
     top_ups.record_rises(provider.account)
     # A job that was taken to have been paid before turns out to have been free.
-    with unguarded():
+    with without_history_protection():
         BalanceSnapshot.objects.filter(pk__gte=first.pk).update(balance=F("balance") + 500)
     top_ups.record_rises(provider.account)
     assert entries() == [("top_up", 1000), ("top_up", 500)]

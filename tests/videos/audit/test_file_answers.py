@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def differing_video(account: ProviderAccount, alice: User) -> VideoTask:
     """A paid video without a file."""
-    task = history.failed(alice)
+    task = history.make_failed(alice)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
     return task
@@ -64,7 +64,7 @@ def test_an_answered_file_no_longer_counts_as_a_difference(
 
 
 def test_only_differing_files_are_answered_and_only_once(desk: Client, differing_video: VideoTask, alice: User) -> None:
-    sound = history.ready(alice)
+    sound = history.make_ready(alice)
     for references, kind in (
         ((sound.reference,), "paid_without_file"),
         ((differing_video.reference,), "missing"),
@@ -106,7 +106,7 @@ def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     account: ProviderAccount,
     alice: User,
 ) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     media_store.delete(VideoFile.objects.get(task=task).name)
     stray = Path(media_store.local_path("videos/2020/01/stray.mp4") or "")
     stray.parent.mkdir(parents=True)

@@ -50,7 +50,7 @@ def asked_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def films(user: User, count: int) -> list[VideoTask]:
-    return [history.ready(user) for _ in range(count)]
+    return [history.make_ready(user) for _ in range(count)]
 
 
 def file_name(task: VideoTask) -> str:
@@ -78,7 +78,7 @@ def test_a_frequent_check_asks_for_some_files_in_turn(
     assert seen == names
     manual_clock.sleep(900)
     asked_names.clear()
-    newest = file_name(history.ready(alice))
+    newest = file_name(history.make_ready(alice))
     audit_runner.run_audit(frequent=True)
     assert newest in asked_names, "what was never looked for goes first"
 
@@ -99,7 +99,7 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
             "whichever other file had its turn"
         )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
-    film.write_bytes(history.FILM)
+    film.write_bytes(history.VIDEO_BYTES)
     manual_clock.sleep(900)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
@@ -108,11 +108,11 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
 def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, media: Path) -> None:
     (task,) = films(alice, 1)
     film = media / file_name(task)
-    film.write_bytes(history.FILM[::-1])
+    film.write_bytes(history.VIDEO_BYTES[::-1])
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert find_missing(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
     assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
-    film.write_bytes(history.FILM)
+    film.write_bytes(history.VIDEO_BYTES)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
 
 
@@ -184,7 +184,7 @@ def test_a_bucket_gets_two_requests_for_each_video(
         "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
     }
     poster = VideoFile.objects.get(task=task).poster_name
-    for name, content in ((file_name(task), history.FILM), (poster, history.POSTER)):
+    for name, content in ((file_name(task), history.VIDEO_BYTES), (poster, history.POSTER_BYTES)):
         s3_server.client.put_object(Bucket=s3_server.bucket, Key=name, Body=content)
     calls: list[str] = []
 
@@ -211,7 +211,7 @@ def test_rechecked_files_leave_time_for_the_others(
         (media / file_name(task)).unlink()
     manual_clock.sleep(900)
     audit_runner.run_audit(frequent=True)
-    fresh = history.ready(alice)
+    fresh = history.make_ready(alice)
     manual_clock.sleep(900)
     found = audit_runner.run_audit(frequent=True)
     assert len(find_missing(found)) == 3, "all known problems are reported, whichever files were asked for again"

@@ -18,7 +18,7 @@ from billing.models import BooksRun, ProviderAccount, Spend
 from billing.pricing import prices
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.billing.conftest import unguarded
+from tests.billing.conftest import without_history_protection
 from tests.jobs import job_id
 from tests.videos.audit.reconciliation_page import PAGE, summarize_files
 from videos.audit import paid_files
@@ -33,12 +33,12 @@ def differences(found: paid_files.PaidFiles) -> dict[str, list[UUID]]:
 
 
 def test_files_agree_when_every_paid_video_is_on_the_disk(account: ProviderAccount, alice: User) -> None:
-    tasks = [history.ready(alice), history.ready(alice)]
-    history.failed(alice)
-    history.downloading(alice)
+    tasks = [history.make_ready(alice), history.make_ready(alice)]
+    history.make_failed(alice)
+    history.make_downloading(alice)
     found = summarize_files(account)
     assert (found.delivered, found.files, found.checked, found.deleted) == (2, 2, 2, 0)
-    assert found.size_bytes == 2 * len(history.FILM)
+    assert found.size_bytes == 2 * len(history.VIDEO_BYTES)
     assert (found.differences, found.is_matching) == ([], True)
     VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
     assert (
@@ -49,13 +49,13 @@ def test_files_agree_when_every_paid_video_is_on_the_disk(account: ProviderAccou
 
 
 def test_each_kind_of_difference_lists_its_videos(account: ProviderAccount, alice: User) -> None:
-    missing, free, late = history.ready(alice), history.ready(alice), history.ready(alice)
+    missing, free, late = history.make_ready(alice), history.make_ready(alice), history.make_ready(alice)
     media_store.delete(VideoFile.objects.get(task=missing).name)
     Spend.objects.filter(job_id=free.pk).update(actual=0)
     VideoTask.objects.filter(pk=late.pk).update(late_at=late.created_at)
-    failed = history.failed(alice)
+    failed = history.make_failed(alice)
     Spend.objects.filter(job_id=failed.pk).update(actual=60, basis="reported")
-    spend.settle(job_id=history.waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
+    spend.settle(job_id=history.make_waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
     found = summarize_files(account)
     assert differences(found) == {
         "missing": [missing.pk],
@@ -69,7 +69,7 @@ def test_each_kind_of_difference_lists_its_videos(account: ProviderAccount, alic
 
 
 def test_a_file_of_another_size_counts_as_missing(account: ProviderAccount, alice: User, settings: Settings) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     (Path(settings.MEDIA_ROOT) / VideoFile.objects.get().name).write_bytes(b"half")
     assert differences(summarize_files(account)) == {"missing": [task.pk]}
 
@@ -77,7 +77,7 @@ def test_a_file_of_another_size_counts_as_missing(account: ProviderAccount, alic
 def test_without_a_local_disk_the_last_consistency_check_counts(
     account: ProviderAccount, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = history.ready(alice)
+    task = history.make_ready(alice)
     monkeypatch.setattr(media_store, "local_path", lambda name: None)
     problems = [
         {"invariant": "I7", "reference": task.reference, "text": "is not there"},
@@ -95,7 +95,7 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
     account: ProviderAccount,
     alice: User,
 ) -> None:
-    task = history.failed(alice)
+    task = history.make_failed(alice)
     Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
     VideoFile.objects.create(task=task, index=0, source_url="https://files.example/a.mp4", state="lost")
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
@@ -121,7 +121,7 @@ def test_differences_found_by_the_database_equal_a_check_video_by_video(account:
         (0, 60), ((), ("stored",), ("deleted",), ("lost", "stored"), ("lost",)), (False, True), (False, True)
     )
     for cost, states, is_late, is_open in mixes:
-        task = history.downloading(alice)
+        task = history.make_downloading(alice)
         VideoFile.objects.filter(task=task).delete()
         for index, state in enumerate(states):
             VideoFile.objects.create(
@@ -129,7 +129,7 @@ def test_differences_found_by_the_database_equal_a_check_video_by_video(account:
                 name=f"videos/{task.pk}" if state == "stored" else "", sha256="a", size_bytes=1,
             )  # fmt: skip
         ended = {} if is_open else {"status": "failed", "finished_at": task.created_at}
-        with unguarded():
+        with without_history_protection():
             VideoTask.objects.filter(pk=task.pk).update(late_at=task.created_at if is_late else None, **ended)
         Spend.objects.filter(job_id=task.pk).update(actual=cost)
         if "stored" in states:
@@ -158,9 +158,9 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_videos(account: 
     counts = []
     for _ in range(2):
         for _ in range(3):
-            task = history.failed(alice)
+            task = history.make_failed(alice)
             Spend.objects.filter(job_id=task.pk).update(actual=60, basis="reported")
-            history.ready(alice)
+            history.make_ready(alice)
         with CaptureQueriesContext(connection) as queries:
             summarize_files(account)
         counts.append(len(queries))

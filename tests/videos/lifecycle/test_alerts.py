@@ -53,21 +53,21 @@ def mark_stored(task: VideoTask) -> None:
 
 
 def test_alerts_about_a_video_are_resolved_when_it_is_ready(manual_clock: ManualClock, alice: User) -> None:
-    task = history.downloading(alice)
+    task = history.make_downloading(alice)
     raise_all_alerts(task)
     mark_stored(task)
     assert open_alert_kinds() == []
 
 
 def test_alerts_about_a_video_are_resolved_when_it_fails(manual_clock: ManualClock, alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     raise_all_alerts(task)
-    assert verdicts.record_failure(task_id=task.pk, report=history.report(task, ReportState.FAILED), source="poll")
+    assert verdicts.record_failure(task_id=task.pk, report=history.make_report(task, ReportState.FAILED), source="poll")
     assert open_alert_kinds() == []
 
 
 def test_a_late_response_resolves_the_unconfirmed_alert(manual_clock: ManualClock, alice: User) -> None:
-    task = history.unconfirmed(alice)
+    task = history.make_unconfirmed(alice)
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.UNCONFIRMED)
     assert open_alert_kinds() == ["unconfirmed"]
@@ -76,29 +76,29 @@ def test_a_late_response_resolves_the_unconfirmed_alert(manual_clock: ManualCloc
 
 
 def test_a_late_result_resolves_alerts_raised_after_the_refund(manual_clock: ManualClock, alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
     assert open_alert_kinds() == ["not_visible", "possible_spend"]
-    assert verdicts.record_success(task_id=task.pk, report=history.report(task, ReportState.SUCCEEDED), source="repair")
+    assert verdicts.record_success(task_id=task.pk, report=history.make_report(task, ReportState.SUCCEEDED), source="repair")
     mark_stored(task)
     assert open_alert_kinds() == ["late_result", "possible_spend"], "these report past events"
 
 
 def test_alerts_are_resolved_when_polling_stops(manual_clock: ManualClock, alice: User) -> None:
-    task = history.generating(alice)
+    task = history.make_generating(alice)
     lifecycle.give_up(task_id=task.pk, from_=task.status, code="deadline")
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
-    polling.apply_report(task, history.report(task, ReportState.FAILED))
+    polling.apply_report(task, history.make_report(task, ReportState.FAILED))
     assert open_alert_kinds() == ["possible_spend"]
 
 
 def test_no_alert_is_raised_for_a_task_whose_status_has_changed(manual_clock: ManualClock, alice: User) -> None:
-    outdated = history.generating(alice)
+    outdated = history.make_generating(alice)
     assert verdicts.record_failure(
-        task_id=outdated.pk, report=history.report(outdated, ReportState.FAILED), source="callback"
+        task_id=outdated.pk, report=history.make_report(outdated, ReportState.FAILED), source="callback"
     )
     task_alerts.raise_alert(outdated, Kind.DELAYED)
     assert open_alert_kinds() == []

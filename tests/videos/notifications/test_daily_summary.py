@@ -18,7 +18,7 @@ from billing.models import Alert, BooksRun, DailySummary, LedgerEntry, LotUse, M
 from billing.provider import accounts as provider_accounts
 from tests.accounts import steps
 from tests.billing import history
-from tests.billing.conftest import unguarded
+from tests.billing.conftest import without_history_protection
 from tests.clocks import ManualClock
 from tests.mail import Mailbox, free_port
 from tests.people import give_credits
@@ -79,9 +79,9 @@ def test_a_busy_day_is_summarised_to_every_address_once(
 ) -> None:
     settings.APP_URL = "https://veo.example"
     for _ in range(2):
-        history.ready(alice)
-    history.failed(alice)
-    history.cancelled(alice)
+        history.make_ready(alice)
+    history.make_failed(alice)
+    history.make_cancelled(alice)
     alerts.raise_alert(Alert.Kind.STORAGE, cause="media")
     manual_clock.at = MORNING
     read_balance(900)
@@ -212,10 +212,10 @@ def test_the_answer_about_users_credits(manual_clock: ManualClock, alice: User) 
 
 def test_a_failed_video_without_a_refund_is_listed(manual_clock: ManualClock, alice: User) -> None:
     assert answer_of("Refunds for failed videos") == ("none needed", "good")
-    history.failed(alice)
+    history.make_failed(alice)
     assert answer_of("Refunds for failed videos") == ("all refunded", "good")
-    task = history.cancelled(alice)
-    with unguarded():
+    task = history.make_cancelled(alice)
+    with without_history_protection():
         refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
         LotUse.objects.filter(entry__in=refund).delete()
         refund.delete()

@@ -43,7 +43,7 @@ PAGES = {
 def desk_with_rows(desk: Client, manual_clock: ManualClock, alice: User) -> Client:  # noqa: F811
     """Olga's browser; every list has at least one row."""
     desk.raise_request_exception = False
-    history.failed(alice)
+    history.make_failed(alice)
     manual_clock.sleep(3600)
     provider_accounts.record_balance(account_id=provider_accounts.get_current_account().pk, balance=Decimal(4000))
     alerts.raise_alert(Alert.Kind.STORAGE)
