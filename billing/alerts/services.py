@@ -151,7 +151,7 @@ def snoozed_condition(at: datetime) -> Q:
 
 
 def _text_fields(kind: Alert.Kind, detail: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the text fields; empty when there is no text, which keeps the previous one."""
+    """The values of the text fields; empty if there is no text, so that the previous one is kept."""
     english = alert_messages.format_english(kind, facts) or detail
     return {"detail": english[:DETAIL_LENGTH], "facts": facts} if english else {}
 

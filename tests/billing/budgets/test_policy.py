@@ -23,8 +23,8 @@ NewSpend = Callable[..., Spend]
 
 
 def find_refusal(user: User, manual_clock: ManualClock) -> tuple[str, str] | None:
-    found = budget_policy.find_refusal(user=user, quote=fast_quote(), at=manual_clock.at)
-    return None if found is None else (found.code, str(found))
+    order_refusal = budget_policy.find_refusal(user=user, quote=fast_quote(), at=manual_clock.at)
+    return None if order_refusal is None else (order_refusal.code, str(order_refusal))
 
 
 def test_without_limits_every_order_is_accepted(manual_clock: ManualClock, alice: User) -> None:
@@ -93,8 +93,8 @@ def test_an_order_waits_for_the_next_hour_only_within_the_maximum_wait(
     spend.promise(spend=new_spend(), account=account)
     for _ in range(waiting):
         new_spend()
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert (found and f"{found.until:%H:%M}") == until
+    refusal = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
+    assert (refusal and f"{refusal.until:%H:%M}") == until
 
 
 def test_a_spent_daily_budget_refuses_until_shortly_before_midnight(
@@ -153,10 +153,10 @@ def test_an_order_above_the_whole_limit_is_refused_and_raises_no_alert(
     set_test_limit(amount, period="hour")
     set_test_limit("60", subject="each_user")
     assert find_refusal(alice, manual_clock) == ("above_limit", sentence)
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert found is not None
-    assert found.until is None
-    budget_policy.alert_operators(found)
+    refusal = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
+    assert refusal is not None
+    assert refusal.until is None
+    budget_policy.alert_operators(refusal)
     assert list_alerts("budget_hard") == [], "it follows from the operator's limit"
 
 
@@ -165,9 +165,9 @@ def test_refused_orders_raise_an_alert(
 ) -> None:
     set_test_limit("60")
     spend.promise(spend=new_spend(), account=account)
-    found = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert found is not None
-    budget_policy.alert_operators(found)
+    refusal = budget_policy.find_refusal(user=alice, quote=fast_quote(), at=manual_clock.at)
+    assert refusal is not None
+    budget_policy.alert_operators(refusal)
     assert list_alerts("budget_hard") == [("all:day 60", 1, True)]
 
 
@@ -217,16 +217,16 @@ def test_a_task_waits_for_its_budget_with_reason_and_end(
     set_test_limit("60", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
     spend.promise(spend=new_spend(), account=account)
     job = new_spend()
-    found = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
-    assert found is not None
-    assert found.exhausted_budget is not None
-    assert (found.code, found.until) == (code, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL)
-    assert found.ends_at == found.exhausted_budget.window.ends_at
+    wait = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
+    assert wait is not None
+    assert wait.exhausted_budget is not None
+    assert (wait.code, wait.until) == (code, manual_clock.at + guard_checks.BUDGET_RECHECK_INTERVAL)
+    assert wait.ends_at == wait.exhausted_budget.window.ends_at
     assert str(wait_reasons.OWNER_TEXTS[code])
     set_test_limit("59", subject=subject, period=period, model="veo3_fast" if subject == "model" else "")
-    found = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
-    assert found is not None
-    assert (found.code, found.ends_at) == ("budget_limit", None)
+    wait = guard_checks.check_dispatch(estimate=job, account=account, running=0, running_of_user=0)
+    assert wait is not None
+    assert (wait.code, wait.ends_at) == ("budget_limit", None)
     assert str(wait_reasons.OWNER_TEXTS["budget_limit"])
 
 
@@ -242,8 +242,8 @@ def test_the_delay_of_an_accepted_order_is_known(
     expected = budget_policy.Delay(
         code, manual_clock.at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     )
-    found = budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at)
-    assert found == budget_policy.Decision(None, expected), "waiting jobs are sent first"
+    decision = budget_policy.decide(user=alice, quote=fast_quote(), at=manual_clock.at)
+    assert decision == budget_policy.Decision(None, expected), "waiting jobs are sent first"
     assert str(wait_reasons.OWNER_TEXTS[code])
 
 

@@ -166,10 +166,10 @@ def check_dispatch(
     job: Spend, account: ProviderAccount, *, running: int = 0, running_of_user: int = 0
 ) -> guard_checks.Wait | None:
     account.refresh_from_db()
-    found = guard_checks.check_dispatch(estimate=job, account=account, running=running, running_of_user=running_of_user)
-    if found is not None:
-        assert found.code in wait_reasons.OWNER_TEXTS
-    return found
+    wait = guard_checks.check_dispatch(estimate=job, account=account, running=running, running_of_user=running_of_user)
+    if wait is not None:
+        assert wait.code in wait_reasons.OWNER_TEXTS
+    return wait
 
 
 def test_a_job_that_fits_does_not_wait(
@@ -212,8 +212,8 @@ def test_the_balance_must_stay_above_the_threshold(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, balance: str, is_sent: bool
 ) -> None:
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(balance))
-    found = check_dispatch(new_spend(), account)
-    assert found == (None if is_sent else guard_checks.Wait("balance", manual_clock.at + timedelta(seconds=15)))
+    wait = check_dispatch(new_spend(), account)
+    assert wait == (None if is_sent else guard_checks.Wait("balance", manual_clock.at + timedelta(seconds=15)))
 
 
 def test_promised_credits_count_as_spent(
@@ -223,9 +223,9 @@ def test_promised_credits_count_as_spent(
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(100))
     job = new_spend()
     spend.promise(spend=new_spend(), account=account)
-    found = check_dispatch(job, account)
-    assert found is not None
-    assert found.code == "balance"
+    wait = check_dispatch(job, account)
+    assert wait is not None
+    assert wait.code == "balance"
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(120))
     assert check_dispatch(job, account) is None
 
@@ -278,9 +278,9 @@ def test_an_open_breaker_blocks_jobs_until_its_cooldown_is_over_and_then_allows_
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
     assert check_dispatch(job, account) is None
     circuit_breaker.start_probe(account)
-    found = check_dispatch(job, account)
-    assert found is not None
-    assert (found.code, found.until) == ("breaker", manual_clock.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
+    wait = check_dispatch(job, account)
+    assert wait is not None
+    assert (wait.code, wait.until) == ("breaker", manual_clock.at + timedelta(seconds=settings.SUBMIT_LEASE_S))
 
 
 def test_a_job_waits_while_as_many_calls_are_in_flight_as_may_fail(

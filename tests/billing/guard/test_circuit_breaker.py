@@ -103,7 +103,7 @@ def test_one_accounts_failures_do_not_open_anothers(manual_clock: ManualClock, a
     assert record_failures(account).breaker == State.CLOSED
 
 
-def test_maintenance_opens_it_opens_immediately(manual_clock: ManualClock, account: ProviderAccount) -> None:
+def test_maintenance_opens_it_immediately(manual_clock: ManualClock, account: ProviderAccount) -> None:
     assert record_failures(account, opens_immediately=True).breaker == State.OPEN
 
 
