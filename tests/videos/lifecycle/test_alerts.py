@@ -81,7 +81,9 @@ def test_a_late_result_resolves_alerts_raised_after_the_refund(manual_clock: Man
     task.refresh_from_db()
     task_alerts.raise_alert(task, Kind.NOT_VISIBLE)
     assert open_alert_kinds() == ["not_visible", "possible_spend"]
-    assert verdicts.record_success(task_id=task.pk, report=history.make_report(task, ReportState.SUCCEEDED), source="repair")
+    assert verdicts.record_success(
+        task_id=task.pk, report=history.make_report(task, ReportState.SUCCEEDED), source="repair"
+    )
     mark_stored(task)
     assert open_alert_kinds() == ["late_result", "possible_spend"], "these report past events"
 
