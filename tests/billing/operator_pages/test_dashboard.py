@@ -104,7 +104,7 @@ def test_alerts_show_what_to_do_and_where_to_acknowledge(
         last = alerts.raise_alert(alerts.Kind.STORAGE, cause=f"disk {number}", detail="full")
     html = desk.get("/admin/").content.decode()
     assert html.count("acknowledge or snooze") == 6
-    assert "Make room on the disk" in html
+    assert "Free up disk space" in html
     assert "All open alerts" in html
     alerts.acknowledge(alert_id=last.pk, actor=olga)
     alerts.resolve_alerts(alerts.Kind.STORAGE)

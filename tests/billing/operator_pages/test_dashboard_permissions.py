@@ -83,7 +83,7 @@ def test_page_menu_and_exports_show_only_permitted_tables(
         assert (f"/admin/dashboard/export/{name}.json" in html) == (name in allowed), name
         assert (f'id="{TITLES[name]}"' in html) == (name in allowed), name
     assert ("alice@example.com" in html) == ("users" in more)
-    assert ("Make room on the disk" in html) == ("alerts" in more)
+    assert ("Free up disk space" in html) == ("alerts" in more)
     # Every operator sees the headline and the figures.
     assert '<p id="headline">' in html
     assert '<p class="figure-value">60</p>' in html

@@ -267,7 +267,7 @@ def test_a_mail_given_up_raises_an_alert_until_one_arrives(manual_clock: ManualC
         manual_clock.sleep(summary_schedule.RETRY_AFTER.total_seconds())
     alert = Alert.objects.get()
     assert (alert.kind, alert.severity, alert.facts["day"]) == ("summary_unsent", "warning", "2026-08-31")
-    assert "12 times.\nthe mail server cannot be reached" in alert.detail
+    assert "in 12 attempts.\nthe mail server cannot be reached" in alert.detail
     manual_clock.at += DAY
     row = summary_schedule.claim()
     assert row is not None

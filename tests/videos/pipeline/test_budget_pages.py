@@ -142,6 +142,6 @@ def test_an_order_that_would_wait_too_long_for_a_slowed_budget_is_refused_with_a
     with pytest.raises(budget_policy.SlowedDown) as refused:
         order(alice)
     assert refused.value.until == datetime(2026, 9, 1, 18, tzinfo=UTC)
-    assert "this one at 18:00" in str(refused.value)
+    assert "this one could start at 18:00" in str(refused.value)
     assert ledger.balance_of(alice) == FAST
     assert not Alert.objects.filter(kind="budget_hard").exists()
