@@ -85,7 +85,7 @@ class PauseForm(forms.Form):
         if code != Pause.OWN_WORDS:
             return {"code": code, "until": until}
         texts = {language: self.cleaned_data[f"words_{language}"] for language, _name in settings.LANGUAGES}
-        return {"code": code, "until": until, "reason": texts[settings.LANGUAGE_CODE], "words": texts}
+        return {"code": code, "until": until, "reason": texts[settings.LANGUAGE_CODE], "texts": texts}
 
 
 def _reason_choices() -> list[tuple[str, str]]:
