@@ -1,4 +1,4 @@
-"""The studio's form and how it becomes an order. Whatever was typed is shown again after an error."""
+"""The studio's form and its conversion into an order. After an error, the form shows the entered values again."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,12 +24,12 @@ from videos.ordering.input_modes import (
 )
 from videos.ordering.orders import VideoOrder
 
-# The form field that shows an order field's error, where the names differ; None: the form itself.
+# Which form field shows the error of an order field whose name differs; with None, the form itself shows it.
 ERROR_FIELDS = {"generation_type": "mode", "images": None}
 
 
 class StudioForm(forms.Form):
-    """One order. `seen_price` is the price the page showed; `key` makes a second click the same order."""
+    """One order. `seen_price` is the price that the page showed; `key` is the idempotency key: a second click orders nothing."""
 
     # The server's error message is in the page's language, the browser's is not.
     use_required_attribute = False
@@ -97,14 +97,14 @@ class StudioForm(forms.Form):
 
     def chosen_images(self) -> dict[str, SourceImage]:
         """The user's own images by slot; empty slots and other users' images are left out."""
-        wanted: dict[str, UUID] = {}
+        image_ids: dict[str, UUID] = {}
         for slot in ALL_SLOTS:
             try:
-                wanted[slot] = UUID(str(self.value_of(f"image_{slot}")))
+                image_ids[slot] = UUID(str(self.value_of(f"image_{slot}")))
             except ValueError:
                 continue
-        found = SourceImage.objects.filter(user=self.user).in_bulk(list(wanted.values()))
-        return {slot: found[image_id] for slot, image_id in wanted.items() if image_id in found}
+        images = SourceImage.objects.filter(user=self.user).in_bulk(list(image_ids.values()))
+        return {slot: images[image_id] for slot, image_id in image_ids.items() if image_id in images}
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -113,9 +113,9 @@ class StudioForm(forms.Form):
             images = self.chosen_images()
             cleaned["image_ids"] = tuple(images[slot].pk for slot in SLOTS[mode] if slot in images)
             if len(cleaned["image_ids"]) < REQUIRED_IMAGES[Mode(mode)]:
-                empty = next(slot for slot in SLOTS[mode] if slot not in images)
-                self.slot_errors.setdefault(empty, _missing_image_error(mode))
-                self.add_error(f"image_{empty}", str(_missing_image_error(mode)))
+                empty_slot = next(slot for slot in SLOTS[mode] if slot not in images)
+                self.slot_errors.setdefault(empty_slot, _missing_image_error(mode))
+                self.add_error(f"image_{empty_slot}", str(_missing_image_error(mode)))
         return cleaned
 
     def order(self) -> VideoOrder:
@@ -136,12 +136,12 @@ class StudioForm(forms.Form):
 
     def add_order_errors(self, errors: Mapping[str, str | Promise]) -> None:
         """Add an order's errors to the form fields they belong to."""
-        for name, sentence in errors.items():
-            self.add_error(ERROR_FIELDS.get(name, name if name in self.fields else None), str(sentence))
+        for name, message in errors.items():
+            self.add_error(ERROR_FIELDS.get(name, name if name in self.fields else None), str(message))
 
 
 def form_values_of(task: VideoTask) -> dict[str, Any]:
-    """An earlier video's settings as the form's initial values: for "run again" and "edit and retry"."""
+    """The settings of an earlier video as initial values of the form, for "run again" and "edit and retry"."""
     images = [task_image.image_id for task_image in task.task_images.all()]
     mode = mode_of(task, len(images))
     return {

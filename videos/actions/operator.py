@@ -16,7 +16,7 @@ from videos.pipeline import adoption, downloads, polling
 
 Status = VideoTask.Status
 
-# Not while a request is being sent: nobody knows then whether the provider has started.
+# SUBMITTING is left out: while a request is being sent, it is not known whether the provider has started.
 CANCELLABLE = (Status.QUEUED, Status.UNCONFIRMED, Status.GENERATING, Status.DOWNLOADING)
 
 
@@ -25,7 +25,7 @@ class TaskBusy(Exception):
 
 
 class CallbackPending(Exception):
-    """The provider has called about an unconfirmed task and the callback was not processed yet, so it must not be ended."""
+    """A callback about an unconfirmed task was received but is not processed yet, so the task must not be ended."""
 
 
 def can_check(task: VideoTask) -> bool:
@@ -54,7 +54,7 @@ def check_now(*, task_id: UUID, seen_status: str, actor: User) -> None:
 
 
 def retry_download(*, task_id: UUID, seen_status: str, actor: User) -> int:
-    """Make the missing files due for download, also those given up; returns how many.
+    """Make the missing files due for download, including those that were given up; returns how many.
 
     Raises TaskBusy while a worker is fetching them, NotPossible if none is missing.
     """
@@ -79,13 +79,13 @@ def cancel(*, task_id: UUID, seen_status: str, actor: User) -> None:
     if seen_status not in CANCELLABLE:
         raise lifecycle.NotPossible(seen_status)
     if seen_status == Status.QUEUED:
-        ended = lifecycle.cancel(task_id=task_id, code="operator", actor=actor)
+        succeeded = lifecycle.cancel(task_id=task_id, code="operator", actor=actor)
     else:
         _refuse_if_callback_pending(task_id)
-        ended = lifecycle.give_up(
+        succeeded = lifecycle.give_up(
             task_id=task_id, from_=seen_status, code="operator", detail="ended by an operator", actor=actor
         )
-    if not ended:
+    if not succeeded:
         raise lifecycle.NotPossible(_status_of(task_id))
 
 
@@ -103,7 +103,7 @@ def mark_lost(*, task_id: UUID, actor: User) -> None:
 
 
 def _refuse_if_callback_pending(task_id: UUID) -> None:
-    """Raises CallbackPending: a callback that we accepted is processed before the task may be refunded."""
+    """Raises CallbackPending if a received callback must be processed before the task may be refunded."""
     task = VideoTask.objects.get(pk=task_id)
     if task.status == Status.UNCONFIRMED and adoption.pending_receipts(task):
         raise CallbackPending

@@ -27,7 +27,7 @@ def cancel(*, task_id: UUID, actor: User) -> None:
 
 
 def delete(*, task_id: UUID, actor: User | None) -> bool:
-    """Delete a finished task's files and hide it; False if it was deleted before. Raises NotPossible if it is unfinished.
+    """Delete a finished task's files and hide it; False if it was already deleted. Raises NotPossible if it is unfinished.
 
     The row, its events and its ledger entries stay.
     """
@@ -36,12 +36,12 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
         if not task.is_final:
             raise lifecycle.NotPossible(task.status)
         at = clock.database_now()
-        # Compare-and-set, because SQLite does not lock rows: only one of two concurrent calls goes on.
+        # Compare-and-set, because SQLite does not lock rows: only one of two concurrent calls continues.
         if not VideoTask.objects.filter(pk=task_id, deleted_at=None).update(deleted_at=at):
             return False
-        # A late result of a refunded task is not polled for any more.
-        awaited = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None, settled_by="")
-        awaited.update(provider_done_at=at)
+        # The provider is no longer polled for a late result of this task if it was refunded.
+        refunded = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, provider_done_at=None, settled_by="")
+        refunded.update(provider_done_at=at)
         storage_cleanup.delete_files(task)
         lifecycle.add_note(task_id=task_id, kind=TaskEvent.Kind.DELETED, actor=actor)
         return True
@@ -49,9 +49,10 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
 
 @transaction.atomic
 def erase_user_videos(*, user: User, actor: User | None = None) -> int:
-    """Erase a closed account's videos: cancel queued ones, delete finished ones, blank their prompts. Returns how many blanked.
+    """Erase a closed account's videos: cancel queued ones, delete finished ones, blank their prompts.
 
-    What the provider is generating is finished first and erased later by `erase_closed_accounts`.
+    Returns the number of blanked prompts. A video that the provider is generating is finished first and erased later by
+    `erase_closed_accounts`.
     """
     queued = VideoTask.objects.filter(user=user, status=Status.QUEUED)
     # All rows are locked before the account, in the same order as everywhere else, to avoid a deadlock.
@@ -60,7 +61,7 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
     for task_id in ended.filter(deleted_at=None).values_list("pk", flat=True)[:MAX_DELETED_PER_CLOSING]:
         delete(task_id=task_id, actor=actor)
-    # An unfinished task keeps its prompt, by which a lost one is recognised at the provider.
+    # An unfinished task keeps its prompt, because a lost task is recognised at the provider by its prompt.
     CallbackReceipt.objects.filter(task__in=ended).update(body="")
     # Stored objects are deleted only after the transaction has committed.
     transaction.on_commit(lambda: source_images.delete_images_of(user=user))
@@ -68,19 +69,20 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
 
 
 def erase_closed_accounts() -> int:
-    """Erase videos that finished after their owner's account was closed; run by the sweep. Returns how many."""
+    """Erase videos that finished after their owner's account was closed; run by the sweep. Returns the number of blanked prompts."""
     tasks = VideoTask.objects.filter(user=OuterRef("pk"))
     not_erased = tasks.exclude(prompt="", watermark="") | tasks.filter(deleted_at=None)
-    closed = User.objects.filter(anonymised_at__isnull=False)
-    closed = closed.filter(Exists(not_erased) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
-    return sum(erase_user_videos(user=user) for user in closed)
+    closed_users = User.objects.filter(anonymised_at__isnull=False)
+    closed_users = closed_users.filter(Exists(not_erased) | Exists(SourceImage.objects.filter(user=OuterRef("pk"))))
+    return sum(erase_user_videos(user=user) for user in closed_users)
 
 
-BATCH = 200
+# One run of the sweep deletes at most this many expired videos.
+MAX_EXPIRED_PER_RUN = 200
 
 
 def delete_expired(now: datetime) -> int:
-    """Delete videos stored for longer than VIDEO_RETENTION_DAYS; returns how many. 0 days: videos are kept for ever."""
+    """Delete videos stored for longer than VIDEO_RETENTION_DAYS; returns how many. With 0 days all are kept."""
     days = settings.VIDEO_RETENTION_DAYS
     if days <= 0:
         return 0
@@ -89,7 +91,7 @@ def delete_expired(now: datetime) -> int:
     )
     expired = stored.filter(last_stored_at__lt=now - timedelta(days=days)).order_by("last_stored_at")
     deleted = 0
-    for task_id in list(expired.values_list("pk", flat=True)[:BATCH]):
+    for task_id in list(expired.values_list("pk", flat=True)[:MAX_EXPIRED_PER_RUN]):
         if delete(task_id=task_id, actor=None):
             lifecycle.add_note(task_id=task_id, code="retention", detail=f"kept for {days} days")
             deleted += 1

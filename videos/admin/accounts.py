@@ -1,4 +1,4 @@
-"""Provider accounts with a connection test: it asks for the balance, which checks key and URL and costs nothing."""
+"""Provider accounts with a connection test, which reads the balance: that checks key and URL and costs nothing."""
 
 from collections.abc import Sequence
 
@@ -33,8 +33,8 @@ class ProviderAccountAdmin(AccountAdmin):
         return [Button("test_connection", _("Test connection")), *super().buttons(account)]
 
     @admin.action(description=gettext_lazy("Test connection"), permissions=["operate"])
-    def test_connection(self, request: HttpRequest, chosen: QuerySet[ProviderAccount]) -> HttpResponse | None:
-        accounts = list(chosen[:10])
+    def test_connection(self, request: HttpRequest, queryset: QuerySet[ProviderAccount]) -> HttpResponse | None:
+        accounts = list(queryset[:10])
         for account in accounts:
             test = self.test_balance(account)
             level = messages.SUCCESS if test.succeeded else messages.ERROR
@@ -52,11 +52,11 @@ def _test_connection(account: ProviderAccount) -> ConnectionTest:
         reading = provider_balances.read(account, free_call_client_for(account), is_used=is_used)
     except NoProviderKey as problem:
         return ConnectionTest(False, str(problem))
-    took = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
+    duration = _("%(seconds)s s") % {"seconds": formats.number_format(reading.took_s, decimal_pos=2)}
     if reading.balance is not None:
-        values = {"took": took, "balance": format_amount(reading.balance)}
+        values = {"took": duration, "balance": format_amount(reading.balance)}
         return ConnectionTest(True, _("it answers in %(took)s, the balance is %(balance)s.") % values)
-    values = {"took": took, "detail": reading.error.detail if reading.error else ""}
+    values = {"took": duration, "detail": reading.error.detail if reading.error else ""}
     return ConnectionTest(
         False,
         join_sentences(

@@ -1,4 +1,4 @@
-"""The received callbacks, from the provider or anybody else, as they were sent."""
+"""The callbacks as they were received, whether from the provider or from somebody else."""
 
 from django.contrib import admin
 from django.urls import reverse
@@ -26,14 +26,14 @@ TONES: dict[str, str] = {
 class CallbackReceiptAdmin(ReadOnlyAdmin):
     """Every distinct callback. Bodies are untrusted and shown as plain text."""
 
-    list_display = ("received_at", "verdict_word", "video", "provider_task_id", "signed", "times", "problem")
+    list_display = ("received_at", "verdict_chip", "video", "provider_task_id", "signed", "times", "problem")
     list_filter = ("verdict", "signed", "received_at")
     search_fields = ("=provider_task_id", "=body_sha256", "problem")
     search_help_text = _("Provider task ID, sha256 of the body, or words of the problem")
     ordering = ("-received_at", "-id")
     fields = (
         "video",
-        "verdict_word",
+        "verdict_chip",
         "problem",
         "provider_task_id",
         "signed",
@@ -47,7 +47,7 @@ class CallbackReceiptAdmin(ReadOnlyAdmin):
     readonly_fields = fields
 
     @admin.display(description=_("verdict"), ordering="verdict")
-    def verdict_word(self, receipt: CallbackReceipt) -> SafeString:
+    def verdict_chip(self, receipt: CallbackReceipt) -> SafeString:
         return chip(receipt.get_verdict_display(), TONES.get(receipt.verdict, ""))
 
     @admin.display(description=_("video"))

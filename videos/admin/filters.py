@@ -19,7 +19,7 @@ from videos.presentation.timeline import FAILURES
 
 Status = VideoTask.Status
 
-# Conditions an operator may have to look into.
+# Conditions that may need an operator.
 ATTENTION: dict[str, tuple[Promise, Q]] = {
     "unconfirmed": (_("Unconfirmed"), Q(status=Status.UNCONFIRMED)),
     "delayed": (_("Delayed"), Q(status__in=VideoTask.LIVE, delayed_at__isnull=False)),
@@ -43,8 +43,8 @@ class AttentionFilter(admin.SimpleListFilter):
         return [(code, str(label)) for code, (label, _condition) in ATTENTION.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        wanted = ATTENTION.get(self.value() or "")
-        return queryset.filter(wanted[1]).distinct() if wanted else queryset
+        label_and_condition = ATTENTION.get(self.value() or "")
+        return queryset.filter(label_and_condition[1]).distinct() if label_and_condition else queryset
 
 
 class ModelFilter(admin.SimpleListFilter):
@@ -61,7 +61,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """By resolution, from the catalogue for the same reason."""
+    """By resolution, from the catalogue, for the same reason as ModelFilter."""
 
     title = _("resolution")
     parameter_name = "resolution"
@@ -74,7 +74,7 @@ class ResolutionFilter(admin.SimpleListFilter):
 
 
 class FailureFilter(admin.SimpleListFilter):
-    """By known failure reasons, in the words that users read."""
+    """By known failure reasons, with the texts that users read."""
 
     title = _("failure reason")
     parameter_name = "failure"
@@ -86,31 +86,31 @@ class FailureFilter(admin.SimpleListFilter):
         return queryset.filter(status=Status.FAILED, failure_code=self.value()) if self.value() else queryset
 
 
-class PersonFilter(admin.SimpleListFilter):
-    """By one user, given by a link from another page; a list of all users would be too long."""
+class UserFilter(admin.SimpleListFilter):
+    """By the user that a link from another page names; a list of all users would be too long."""
 
     title = _("user")
     parameter_name = "person"
 
     def lookups(self, request: HttpRequest, model_admin: admin.ModelAdmin[Any]) -> list[tuple[str, str]]:
-        wanted = self.value() or ""
-        number = parse_row_number(wanted)
-        person = User.objects.filter(pk=number).first() if number is not None else None
-        return [(wanted, person.email)] if person else []
+        value = self.value() or ""
+        user_id = parse_row_number(value)
+        user = User.objects.filter(pk=user_id).first() if user_id is not None else None
+        return [(value, user.email)] if user else []
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(user_id=self.value()) if self.lookup_choices else queryset
 
 
 def search_tasks(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
-    """Tasks by ID or its first eight characters, the provider's task ID, an e-mail address, or words of the prompt."""
+    """Tasks by ID or its first eight characters, the provider's task ID, an e-mail address, or part of the prompt."""
     term = term.strip()
     if not term:
         return tasks
-    found = Q(provider_task_id=term) | Q(user__email__icontains=term) | Q(prompt__icontains=term)
+    condition = Q(provider_task_id=term) | Q(user__email__icontains=term) | Q(prompt__icontains=term)
     try:
-        found |= Q(pk=UUID(term.removeprefix("video:")))
+        condition |= Q(pk=UUID(term.removeprefix("video:")))
     except ValueError:
         if re.fullmatch("[0-9a-fA-F]{8}", term):
-            found |= Q(pk__gte=UUID(term + "0" * 24), pk__lte=UUID(term + "f" * 24))
-    return tasks.filter(found)
+            condition |= Q(pk__gte=UUID(term + "0" * 24), pk__lte=UUID(term + "f" * 24))
+    return tasks.filter(condition)

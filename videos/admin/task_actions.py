@@ -22,12 +22,12 @@ Status = VideoTask.Status
 
 @dataclass(frozen=True, kw_only=True)
 class TaskAction:
-    """One action. `perform` takes the task, the status its operator saw and the operator, and returns the result in words."""
+    """One action. `perform` takes the task, the status that the operator saw and the operator; it returns a sentence."""
 
     name: str
     label: Promise
     question: Promise
-    offered: Callable[[VideoTask], bool]
+    is_possible: Callable[[VideoTask], bool]
     consequence: Callable[[VideoTask, Spend | None], str]
     perform: Callable[[VideoTask, str, User], str]
     moves_money: bool = False
@@ -44,8 +44,8 @@ def perform_action(action: TaskAction, task: VideoTask, *, seen_status: str, act
     except lifecycle.NotPossible as refusal:
         if refusal.status == seen_status:
             return False, _("Nothing can be done in its current state; nothing was changed.")
-        word = STATES[refusal.status].label
-        return False, _("Its state is now “%(state)s”; nothing was changed.") % {"state": word}
+        state_label = STATES[refusal.status].label
+        return False, _("Its state is now “%(state)s”; nothing was changed.") % {"state": state_label}
 
 
 def _format_credits(task: VideoTask) -> str:
@@ -75,11 +75,11 @@ def _retry_consequence(task: VideoTask, spend: Spend | None) -> str:
 
 
 def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
-    back = _("%(credits)s will be refunded to %(person)s.") % {
+    refund_sentence = _("%(credits)s will be refunded to %(person)s.") % {
         "credits": _format_credits(task),
         "person": task.user.email,
     }
-    after = {
+    cost_sentences = {
         Status.QUEUED: _("Nothing was sent, so it costs us nothing."),
         Status.UNCONFIRMED: _(
             "It was sent but the answer was lost: the provider may have charged %(amount)s. This is recorded as a possible "
@@ -95,7 +95,7 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
         ),
     }
     consequence = after.get(Status(task.status), "")
-    return join_sentences([back, consequence % {"amount": _format_provider_credits(spend)}])
+    return join_sentences([refund_sentence, consequence % {"amount": _format_provider_credits(spend)}])
 
 
 def _perform_check(task: VideoTask, seen_status: str, actor: User) -> str:
@@ -131,7 +131,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
             name="check_now",
             label=gettext_lazy("Check now"),
             question=gettext_lazy("Check now?"),
-            offered=operator_actions.can_check,
+            is_possible=operator_actions.can_check,
             consequence=_check_consequence,
             perform=_perform_check,
         ),
@@ -139,7 +139,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
             name="retry_download",
             label=gettext_lazy("Retry download"),
             question=gettext_lazy("Retry the download?"),
-            offered=operator_actions.can_retry_download,
+            is_possible=operator_actions.can_retry_download,
             consequence=_retry_consequence,
             perform=_perform_retry,
         ),
@@ -147,7 +147,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
             name="cancel_with_refund",
             label=gettext_lazy("Cancel with refund"),
             question=gettext_lazy("Cancel and refund the credits?"),
-            offered=lambda task: task.status in operator_actions.CANCELLABLE,
+            is_possible=lambda task: task.status in operator_actions.CANCELLABLE,
             consequence=_cancel_consequence,
             perform=_perform_cancel,
             moves_money=True,
@@ -156,7 +156,7 @@ TASK_ACTIONS: dict[str, TaskAction] = {
             name="mark_lost",
             label=gettext_lazy("Mark unconfirmed as lost"),
             question=gettext_lazy("Give up waiting and refund the credits?"),
-            offered=lambda task: task.status == Status.UNCONFIRMED,
+            is_possible=lambda task: task.status == Status.UNCONFIRMED,
             consequence=_cancel_consequence,
             perform=_perform_mark_lost,
             moves_money=True,
@@ -165,19 +165,19 @@ TASK_ACTIONS: dict[str, TaskAction] = {
 }
 
 
-def list_offered(task: VideoTask) -> list[TaskAction]:
+def list_possible(task: VideoTask) -> list[TaskAction]:
     """The actions that are possible for the task now."""
-    return [action for action in TASK_ACTIONS.values() if action.offered(task)]
+    return [action for action in TASK_ACTIONS.values() if action.is_possible(task)]
 
 
 def describe_consequences(
     action: TaskAction, tasks: list[VideoTask], spends: dict[UUID, Spend]
 ) -> list[dict[str, Any]]:
-    """For the confirmation page: each task, whether the action is possible, and its consequence for the money."""
+    """The rows of the confirmation page: a task, whether the action is possible, and its consequence for the money."""
     return [
         {
             "task": task,
-            "fits": action.offered(task),
+            "is_possible": action.is_possible(task),
             "consequence": action.consequence(task, spends.get(task.pk)),
         }
         for task in tasks

@@ -29,8 +29,8 @@ from videos.admin.filters import (
     AttentionFilter,
     FailureFilter,
     ModelFilter,
-    PersonFilter,
     ResolutionFilter,
+    UserFilter,
     search_tasks,
 )
 from videos.lifecycle import deadlines
@@ -45,7 +45,7 @@ Status = VideoTask.Status
 
 MAX_SELECTED = 200
 # Characters of a callback's body that are shown; up to 64 KiB are stored.
-MAX_BODY_SHOWN = 4000
+BODY_LIMIT = 4000
 
 
 class TaskList(TolerantChangeList):
@@ -56,7 +56,7 @@ class TaskList(TolerantChangeList):
         tasks = list(self.result_list)
         spends = read_spends(tasks)
         for task in tasks:
-            task.spend = spends.get(task.pk)  # read by the columns below
+            task.spend = spends.get(task.pk)  # for the columns of the list
         self.result_list = tasks
 
 
@@ -64,13 +64,23 @@ class TaskList(TolerantChangeList):
 class VideoTaskAdmin(ReadOnlyAdmin):
     """Every video, read-only; the actions are those of `videos.actions.operator`."""
 
-    list_display = ("state", "prompt_text", "person", "model_title", "price", "estimated", "actual", "age", "waits_for")
+    list_display = (
+        "state_chip",
+        "prompt_text",
+        "user_email",
+        "model_title",
+        "price",
+        "estimated_cost",
+        "actual_cost",
+        "age",
+        "wait_reason",
+    )
     list_display_links = ("prompt_text",)
     list_filter = (
         AttentionFilter,
         "status",
         FailureFilter,
-        PersonFilter,
+        UserFilter,
         ModelFilter,
         ResolutionFilter,
         "created_at",
@@ -100,7 +110,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
     # Columns
 
     @admin.display(description=gettext_lazy("state"), ordering="status")
-    def state(self, task: VideoTask) -> SafeString:
+    def state_chip(self, task: VideoTask) -> SafeString:
         state = get_display_state(task)
         return chip(state.label, state.tone)
 
@@ -109,7 +119,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return Truncator(task.prompt).chars(70) or _("(erased)")
 
     @admin.display(description=gettext_lazy("user"), ordering="user__email")
-    def person(self, task: VideoTask) -> str:
+    def user_email(self, task: VideoTask) -> str:
         return task.user.email
 
     @admin.display(description=gettext_lazy("model"), ordering="model")
@@ -119,17 +129,17 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("price"), ordering="user_credits")
     def price(self, task: VideoTask) -> SafeString:
-        return _number(str(task.user_credits))
+        return _number_cell(str(task.user_credits))
 
     @admin.display(description=gettext_lazy("estimated"))
-    def estimated(self, task: VideoTask) -> SafeString:
-        spend = _spend(task)
-        return _number(format_amount(spend.estimated if spend else None))
+    def estimated_cost(self, task: VideoTask) -> SafeString:
+        spend = _spend_of(task)
+        return _number_cell(format_amount(spend.estimated if spend else None))
 
     @admin.display(description=gettext_lazy("actual"))
-    def actual(self, task: VideoTask) -> SafeString:
-        spend = _spend(task)
-        return _number(format_amount(spend.actual if spend else None))
+    def actual_cost(self, task: VideoTask) -> SafeString:
+        spend = _spend_of(task)
+        return _number_cell(format_amount(spend.actual if spend else None))
 
     @admin.display(description=gettext_lazy("age"), ordering="-created_at")
     def age(self, task: VideoTask) -> SafeString:
@@ -139,7 +149,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
         return format_html('<time class="num nowrap" datetime="{}">{}</time>', ordered_at.isoformat(), text)
 
     @admin.display(description=gettext_lazy("waiting for"))
-    def waits_for(self, task: VideoTask) -> str:
+    def wait_reason(self, task: VideoTask) -> str:
         return describe_wait(task)
 
     def change_view(
@@ -161,38 +171,38 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "task": task,
             "number": str(task.pk).partition("-")[0].upper(),
             "state": state,
-            "waits_for": describe_wait(task),
+            "wait_reason": describe_wait(task),
             "events": task.events.select_related("actor"),
             "files": task.files.all(),
             "callbacks": task.callbacks.all()[:20],
-            "body_shown": MAX_BODY_SHOWN,
+            "body_limit": BODY_LIMIT,
             "money": read_costs(task),
             "alerts": Alert.objects.filter(reference=task.reference),
-            "actions": task_actions.list_offered(task) if self.has_operate_permission(request) else (),
+            "actions": task_actions.list_possible(task) if self.has_operate_permission(request) else (),
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/videos/task.html", context)
 
     @admin.action(description=gettext_lazy("Check now…"), permissions=["operate"])
-    def check_now(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._run_action(request, "check_now", chosen)
+    def check_now(self, request: HttpRequest, queryset: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._run_action(request, "check_now", queryset)
 
     @admin.action(description=gettext_lazy("Retry download…"), permissions=["operate"])
-    def retry_download(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._run_action(request, "retry_download", chosen)
+    def retry_download(self, request: HttpRequest, queryset: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._run_action(request, "retry_download", queryset)
 
     @admin.action(description=gettext_lazy("Cancel with refund…"), permissions=["operate"])
-    def cancel_with_refund(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._run_action(request, "cancel_with_refund", chosen)
+    def cancel_with_refund(self, request: HttpRequest, queryset: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._run_action(request, "cancel_with_refund", queryset)
 
     @admin.action(description=gettext_lazy("Mark unconfirmed as lost…"), permissions=["operate"])
-    def mark_lost(self, request: HttpRequest, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        return self._run_action(request, "mark_lost", chosen)
+    def mark_lost(self, request: HttpRequest, queryset: QuerySet[VideoTask]) -> HttpResponse | None:
+        return self._run_action(request, "mark_lost", queryset)
 
-    def _run_action(self, request: HttpRequest, name: str, chosen: QuerySet[VideoTask]) -> HttpResponse | None:
-        """Ask for confirmation with the consequences first, then perform the action on each task in the status seen."""
+    def _run_action(self, request: HttpRequest, name: str, queryset: QuerySet[VideoTask]) -> HttpResponse | None:
+        """Ask for confirmation with the consequences first, then perform the action on each task whose status is unchanged."""
         action = task_actions.TASK_ACTIONS[name]
-        tasks = list(chosen.select_related("user")[: MAX_SELECTED + 1])
+        tasks = list(queryset.select_related("user")[: MAX_SELECTED + 1])
         if len(tasks) > MAX_SELECTED:
             self.message_user(request, _("Select fewer: at most %(n)d at once.") % {"n": MAX_SELECTED}, messages.ERROR)
             return None
@@ -214,9 +224,9 @@ class VideoTaskAdmin(ReadOnlyAdmin):
             "title": action.question,
             "action": action,
             "rows": rows,
-            "any_fits": any(row["fits"] for row in rows),
+            "any_possible": any(row["is_possible"] for row in rows),
             "checkbox_name": ACTION_CHECKBOX_NAME,
-            "back": reverse("admin:videos_videotask_change", args=[tasks[0].pk]) if len(tasks) == 1 else "",
+            "back_url": reverse("admin:videos_videotask_change", args=[tasks[0].pk]) if len(tasks) == 1 else "",
         }
         return TemplateResponse(request, "admin/videos/confirm.html", context)
 
@@ -233,7 +243,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
 
 def describe_wait(task: VideoTask) -> str:
-    """What the next step of a task waits for, in a few words; empty if it is finished."""
+    """A short text: what the next step of a task waits for; empty if it is finished."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
             return str(wait_reasons.OPERATOR_TEXTS.get(task.wait_code, task.wait_code))
@@ -251,9 +261,9 @@ def describe_wait(task: VideoTask) -> str:
     return ""
 
 
-def _spend(task: VideoTask) -> Spend | None:
+def _spend_of(task: VideoTask) -> Spend | None:
     return getattr(task, "spend", None)
 
 
-def _number(text: str) -> SafeString:
+def _number_cell(text: str) -> SafeString:
     return format_html('<span class="num">{}</span>', text)

@@ -23,7 +23,7 @@ from videos.ordering import queue
 class Restriction:
     """Why new videos are refused or delayed, as a title and a sentence for the user.
 
-    With `accepts_orders` an order is charged; with `delays_orders` it then waits.
+    If `accepts_orders` is true, an order is accepted and charged; if `delays_orders` is true as well, it then waits.
     """
 
     title: str
@@ -33,9 +33,10 @@ class Restriction:
 
 
 def find_restriction(account: ProviderAccount | None, user: User, *, at: datetime) -> Restriction | None:
-    """What restricts this user's new videos on the account that new work goes to (None: no key); None: nothing does.
+    """What restricts this user's new videos; None if nothing does.
 
-    Users do not learn details of our account with the provider.
+    `account` is the provider account that new videos are sent to, or None if no provider key is set. The texts do not
+    show users any details of that account.
     """
     if account is None:
         return _unavailable()
@@ -44,8 +45,8 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
             _("It ends at %(time)s.") % {"time": format_moment(account.paused_until)} if account.paused_until else ""
         )
         reason = provider_accounts.format_pause_reason(account)
-        why = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
-        return Restriction(_("New videos are paused"), join_sentences((why, until)), accepts_orders=False)
+        sentence = _("%(why)s.") % {"why": f"{reason[:1].upper()}{reason[1:]}"}
+        return Restriction(_("New videos are paused"), join_sentences((sentence, until)), accepts_orders=False)
     if (hold := user_holds.find_active_hold(user.pk)) is not None:
         return Restriction(
             _("Your new videos are on hold"), str(guard_checks.refusal_for_hold(hold)), accepts_orders=False
@@ -72,15 +73,15 @@ SHORT_QUEUE_S = 60
 
 @dataclass(frozen=True)
 class Availability:
-    """What would happen to an order; all fields empty: it starts in its turn.
+    """What would happen to an order placed now. If all fields are empty, it starts when its turn comes.
 
-    `restriction` applies to everybody or to this user, `refusal` is a budget that would refuse the order.
-    `wait_notice` is a sentence: the order would be charged and then wait, or (`is_queue_full`) be refused.
+    `restriction` applies to all users or to this user; `refusal` says which budget would refuse the order.
+    `notice` is a sentence: what the order would wait for after it was charged, or, if `is_queue_full`, why it is refused.
     """
 
     restriction: Restriction | None = None
     refusal: budget_policy.BudgetRefusal | None = None
-    wait_notice: str = ""
+    notice: str = ""
     is_queue_full: bool = False
 
     @property
@@ -94,7 +95,7 @@ class Availability:
 
 
 def check_availability(*, user: User, quote: Quote | None) -> Availability:
-    """Check this user's order at that price (None: the combination is not sold)."""
+    """Whether this user's order would be accepted at the price `quote`, which is None if the combination is not sold."""
     at = clock.database_now()
     try:
         account = provider_accounts.get_current_account()
@@ -103,16 +104,16 @@ def check_availability(*, user: User, quote: Quote | None) -> Availability:
     restriction = find_restriction(account, user, at=at)
     if quote is None:
         return Availability(restriction)
-    verdict = budget_policy.decide(user=user, quote=quote, at=at)
-    if account is None or (restriction is not None and not restriction.accepts_orders) or verdict.refusal is not None:
-        return Availability(restriction, verdict.refusal)
+    decision = budget_policy.decide(user=user, quote=quote, at=at)
+    if account is None or (restriction is not None and not restriction.accepts_orders) or decision.refusal is not None:
+        return Availability(restriction, decision.refusal)
     queue_s = queue.expected_wait_s()
     if queue_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
         notice = _("Too many videos are waiting; no more orders are accepted right now.")
-        return Availability(restriction, wait_notice=notice, is_queue_full=True)
+        return Availability(restriction, notice=notice, is_queue_full=True)
     return Availability(
         restriction,
-        wait_notice=_describe_wait(account, quote, restriction, verdict.delay, at) or _describe_queue(queue_s),
+        notice=_describe_wait(account, quote, restriction, decision.delay, at) or _describe_queue(queue_s),
     )
 
 
@@ -123,7 +124,7 @@ def _describe_wait(
     delay: budget_policy.Delay | None,
     at: datetime,
 ) -> str:
-    """What the guard would make the order wait for, in the order of the guard's own checks."""
+    """What the order would wait for, checked in the same order as before sending (`billing.guard.checks`)."""
     if restriction is not None and restriction.delays_orders:
         return _format_wait("breaker")
     if provider_accounts.lacks_balance(account, quote.provider_credits):
@@ -142,7 +143,7 @@ def _describe_queue(queue_s: float) -> str:
 
 
 def _format_wait(code: str, *, until: datetime | None = None) -> str:
-    why = {"why": wait_reasons.OWNER_TEXTS[code]}
+    values = {"why": wait_reasons.OWNER_TEXTS[code]}
     if until is None:
-        return _("It would wait: %(why)s.") % why
-    return _("It would wait until %(time)s: %(why)s.") % {**why, "time": format_moment(until)}
+        return _("It would wait: %(why)s.") % values
+    return _("It would wait until %(time)s: %(why)s.") % {**values, "time": format_moment(until)}

@@ -1,4 +1,7 @@
-"""What can be ordered: the models, their inputs, resolutions and durations. Names are the provider's API codes."""
+"""What can be ordered: the models, their inputs, resolutions and durations. Names are the provider's API codes.
+
+Prices are not here: they are rows of the price list (`billing.pricing`).
+"""
 
 from dataclasses import dataclass
 
@@ -63,5 +66,5 @@ def price_kind(generation_type: str) -> Kind:
 
 
 def model_title(name: str) -> str:
-    """The model's brand name; its code if the catalogue does not have it (any more)."""
+    """The model's brand name; its code if it is not in the catalogue."""
     return MODELS[name].title if name in MODELS else name

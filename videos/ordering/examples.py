@@ -1,4 +1,4 @@
-"""Three example prompts for new users: each fills the form and has a picture."""
+"""Three example prompts for new users, each with a picture; choosing one fills the form."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ class Example:
         return catalogue.model_title(self.model)
 
     def user_credits(self) -> int | None:
-        """What it costs now; None if it has no price."""
+        """The price of the example now; None if it has no price."""
         quote = find_price(model=self.model, resolution="720p")
         return quote.user_credits if quote else None
 

@@ -11,7 +11,7 @@ GenerationType = VideoTask.GenerationType
 
 
 class Mode(models.TextChoices):
-    """FIRST and BOTH are one generation type of the provider, with one image or two."""
+    """What a video is made from. FIRST and BOTH are the same generation type at the provider, with one or two images."""
 
     TEXT = "text", _("Text")
     FIRST = "first", _("First")
@@ -40,7 +40,7 @@ SLOT_LABELS: dict[str, Promise] = {
     "reference2": _("Reference 2"),
     "reference3": _("Reference 3"),
 }
-# How many images a mode needs at least.
+# Minimum number of images of each mode.
 REQUIRED_IMAGES = {Mode.TEXT: 0, Mode.FIRST: 1, Mode.BOTH: 2, Mode.REFERENCE: 1}
 
 AUTO = "Auto"

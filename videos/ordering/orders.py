@@ -58,7 +58,7 @@ class StorageFull(guard_checks.Refusal):
 
 @dataclass(frozen=True, kw_only=True)
 class VideoOrder:
-    """What a user orders. `image_ids` in order: first frame, last frame; or the reference images."""
+    """What a user orders. `image_ids` are the first frame and then the last frame, or the reference images."""
 
     prompt: str
     model: str = "veo3_fast"
@@ -78,65 +78,67 @@ class VideoOrder:
         )
 
     def hash(self) -> str:
-        """Digest of all fields: equal for equal orders."""
+        """Digest of all fields, which is equal for equal orders."""
         return hashlib.sha256(json.dumps(asdict(self), default=str, sort_keys=True).encode()).hexdigest()
 
 
 def validate(order: VideoOrder) -> dict[str, str | Promise]:
     """Error sentences by field; empty if the order is valid."""
-    found: dict[str, str | Promise] = {}
+    errors: dict[str, str | Promise] = {}
     model = catalogue.MODELS.get(order.model)
     if not order.prompt.strip():
-        found["prompt"] = _("Describe what should be seen: a subject, what it does, how the camera moves.")
+        errors["prompt"] = _("Describe what should be seen: a subject, what it does, how the camera moves.")
     elif len(order.prompt) > catalogue.PROMPT_LIMIT:
-        found["prompt"] = _("The prompt is too long: at most 2,000 characters.")
+        errors["prompt"] = _("The prompt is too long: at most 2,000 characters.")
     if model is None:
-        found["model"] = _("Choose one of the models.")
+        errors["model"] = _("Choose one of the models.")
     elif order.generation_type not in model.generation_types:
-        found["model"] = _("This model cannot work from reference images. Choose Fast or Lite.")
+        errors["model"] = _("This model cannot work from reference images. Choose Fast or Lite.")
     if order.aspect_ratio not in catalogue.ASPECT_RATIOS:
-        found["aspect_ratio"] = _("Choose 16:9 or 9:16.")
+        errors["aspect_ratio"] = _("Choose 16:9 or 9:16.")
     if order.resolution not in catalogue.RESOLUTIONS:
-        found["resolution"] = _("Choose 720p, 1080p or 4K.")
+        errors["resolution"] = _("Choose 720p, 1080p or 4K.")
     if order.duration_s not in catalogue.allowed_durations_s(order.generation_type):
-        found["duration_s"] = (
+        errors["duration_s"] = (
             _("From reference images, videos are 8 seconds long.")
             if order.generation_type == GenerationType.REFERENCE
             else _("Choose 4, 6 or 8 seconds.")
         )
-    fewest, most = catalogue.IMAGE_COUNTS.get(order.generation_type, (0, 0))
-    if not fewest <= len(order.image_ids) <= most:
-        found["images"] = {
+    min_images, max_images = catalogue.IMAGE_COUNTS.get(order.generation_type, (0, 0))
+    if not min_images <= len(order.image_ids) <= max_images:
+        errors["images"] = {
             GenerationType.FRAMES: _("Add a first frame, and a last one if you like."),
             GenerationType.REFERENCE: _("Add one to three reference images."),
         }.get(GenerationType(order.generation_type), _("A video from text takes no images."))
-    lowest, highest = catalogue.SEED_RANGE
-    if order.seed is not None and not lowest <= order.seed <= highest:
-        found["seed"] = _("A seed is a number from 10000 to 99999.")
+    min_seed, max_seed = catalogue.SEED_RANGE
+    if order.seed is not None and not min_seed <= order.seed <= max_seed:
+        errors["seed"] = _("A seed is a number from 10000 to 99999.")
     if len(order.watermark) > catalogue.WATERMARK_LIMIT:
-        found["watermark"] = _("The watermark is too long: at most 40 characters.")
-    return found
+        errors["watermark"] = _("The watermark is too long: at most 40 characters.")
+    return errors
 
 
 def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     """Charge and queue a video. The same key and order again return the same task.
 
-    Raises InvalidOrder, KeyReused, prices.NoPrice, guard_checks.Refusal or provider_accounts.NoProviderKey; nothing is
-    charged then.
+    Raises InvalidOrder, KeyReused, prices.NoPrice, guard_checks.Refusal or provider_accounts.NoProviderKey, and then
+    nothing is charged.
     """
     if not idempotency_key or len(idempotency_key) > 100:
         raise ValueError("an idempotency key has 1 to 100 characters")
     # Looked up before anything is checked: a repeated order must find its task even if the order is not valid any more.
-    if (earlier := _find_existing(user, order, idempotency_key)) is not None:
-        return earlier
+    if (existing := _find_existing(user, order, idempotency_key)) is not None:
+        return existing
     if errors := validate(order):
         raise InvalidOrder(errors)
-    provider = provider_accounts.get_current_account()
-    has_room = media_store.has_free_space()
-    if not has_room:
+    provider_account = provider_accounts.get_current_account()
+    has_free_space = media_store.has_free_space()
+    if not has_free_space:
         alerts.raise_alert(alerts.Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     try:
-        task = _charge_and_queue(user, order, idempotency_key, provider=provider, has_room=has_room)
+        task = _charge_and_queue(
+            user, order, idempotency_key, provider_account=provider_account, has_free_space=has_free_space
+        )
     except budget_policy.BudgetRefusal as refusal:
         # After the transaction, because its rollback would undo the alert.
         budget_policy.alert_operators(refusal)
@@ -147,14 +149,14 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
 
 
 def _charge_and_queue(
-    user: User, order: VideoOrder, idempotency_key: str, *, provider: ProviderAccount, has_room: bool
+    user: User, order: VideoOrder, idempotency_key: str, *, provider_account: ProviderAccount, has_free_space: bool
 ) -> VideoTask:
     with transaction.atomic():
         account = ledger.lock_account(user)
-        # Again under the lock: the same order may have arrived twice at once.
-        if (earlier := _find_existing(user, order, idempotency_key)) is not None:
-            return earlier
-        if not has_room:
+        # Checked again under the lock, because the same order may be submitted twice at the same time.
+        if (existing := _find_existing(user, order, idempotency_key)) is not None:
+            return existing
+        if not has_free_space:
             raise StorageFull()
         images = _lock_images(user, order)
         quote = order.quote()
@@ -162,7 +164,7 @@ def _charge_and_queue(
             user=user,
             credit_account=account,
             quote=quote,
-            provider_account=provider,
+            provider_account=provider_account,
             expected_wait_s=queue.expected_wait_s(),
         )
         task = VideoTask.objects.create(
@@ -207,7 +209,7 @@ def _find_existing(user: User, order: VideoOrder, idempotency_key: str) -> Video
 
 def _lock_images(user: User, order: VideoOrder) -> list[SourceImage]:
     # Locked so that the sweep of unused images cannot delete one meanwhile.
-    found = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
-    if len(found) != len(set(order.image_ids)):
+    images = SourceImage.objects.select_for_update().filter(user=user).in_bulk(list(order.image_ids))
+    if len(images) != len(set(order.image_ids)):
         raise InvalidOrder({"images": _("An image is no longer available. Please add it again.")})
-    return [found[image_id] for image_id in order.image_ids]
+    return [images[image_id] for image_id in order.image_ids]

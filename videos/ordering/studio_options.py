@@ -84,7 +84,7 @@ class StudioOptions:
 
     @property
     def balance_after(self) -> int:
-        """The balance after this order; negative: credits are missing."""
+        """The balance after this order; negative if the user has too few credits."""
         return self.balance - (self.quote.user_credits if self.quote else 0)
 
     @property
@@ -95,9 +95,9 @@ class StudioOptions:
 
     @property
     def shows_estimate(self) -> bool:
-        """Whether the page may show how long it takes: the order would be accepted and start in its turn."""
+        """Whether to show how long it takes: only if the order would be accepted and start when its turn comes."""
         is_at_maximum = self.limits.active >= self.limits.max_active
-        return self.availability.accepts_order and not self.availability.wait_notice and not is_at_maximum
+        return self.availability.accepts_order and not self.availability.notice and not is_at_maximum
 
     @property
     def missing_credits(self) -> int:
@@ -139,7 +139,7 @@ def price_kind(mode: str) -> str:
 
 
 def build_options(*, user: User, requested: Mapping[str, Any]) -> StudioOptions:
-    """The options for `requested` (a query string or a form's values); invalid values fall back to valid ones."""
+    """The options for `requested` (a query string or a form's values); invalid values are replaced by valid ones."""
     settings, adjustments = fit_settings(requested)
     prices = {
         (item.model, item.resolution): item
@@ -148,7 +148,7 @@ def build_options(*, user: User, requested: Mapping[str, Any]) -> StudioOptions:
     }
     quote = prices.get((settings.model, settings.resolution))
     typical = typical_times()
-    cards = [
+    model_options = [
         ModelOption(
             model=model,
             is_selected=model.name == settings.model,
@@ -160,7 +160,7 @@ def build_options(*, user: User, requested: Mapping[str, Any]) -> StudioOptions:
     ]
     return StudioOptions(
         settings=settings,
-        models=cards,
+        models=model_options,
         aspects=[
             Option(code, ASPECT_LABELS[code], code == settings.aspect_ratio) for code in aspects_for(settings.mode)
         ],
@@ -214,5 +214,5 @@ def fit_settings(requested: Mapping[str, Any]) -> tuple[Settings, list[str]]:
     )
 
 
-def _pick(value: Any, allowed: list[str], otherwise: str) -> str:
-    return value if value in allowed else otherwise
+def _pick(value: Any, allowed: list[str], default: str) -> str:
+    return value if value in allowed else default

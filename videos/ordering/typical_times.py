@@ -41,11 +41,11 @@ def _measure(model: str, default_s: int) -> TypicalTime:
     rows = VideoTask.objects.filter(model=model, status=VideoTask.Status.READY, submitted_at__isnull=False)
     rows = rows.exclude(provider_done_at=None)
     times = sorted(
-        (done - sent).total_seconds()
-        for done, sent in rows.order_by("-provider_done_at").values_list("provider_done_at", "submitted_at")[
+        (done_at - sent_at).total_seconds()
+        for done_at, sent_at in rows.order_by("-provider_done_at").values_list("provider_done_at", "submitted_at")[
             :_SAMPLE_SIZE
         ]
-        if done and sent
+        if done_at and sent_at
     )
     if len(times) < _MIN_SAMPLES:
         return TypicalTime(default_s, default_s * 2.5, is_measured=False)

@@ -16,7 +16,7 @@ from videos.ordering import catalogue
 
 @dataclass(frozen=True)
 class OrderAllowance:
-    """What a user may still order until `until`, by the budget period that leaves least."""
+    """What a user may still order until `until`, by the budget period with the least remaining."""
 
     period: str  # hour, day or month
     until: datetime
@@ -48,10 +48,10 @@ def get_limits(user: User) -> UserLimits:
     """This user's limits now. Four queries, or two if no budget limits this user."""
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
     allowance = budget_usage.user_allowance(user)
-    return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _order_allowance(allowance))
+    return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _build_allowance(allowance))
 
 
-def _order_allowance(allowance: budget_usage.Allowance) -> OrderAllowance:
+def _build_allowance(allowance: budget_usage.Allowance) -> OrderAllowance:
     state, remaining = allowance.state, allowance.left
     limit = state.limit or Decimal(0)
     used = limit - remaining

@@ -18,9 +18,9 @@ from videos.ordering.typical_times import TypicalTime, typical_time
 
 Status = VideoTask.Status
 
-# A video is done only when its file is stored.
+# Shown at most until the file is stored; 100 % means that the video can be played.
 MAX_PERCENT = 90
-# These waits end when an operator acts, so no end can be estimated.
+# An operator ends these waits, so their end cannot be estimated.
 MANUAL_WAITS = ("paused", "held", "out_of_credits", "access_denied", "balance")
 
 
@@ -38,8 +38,8 @@ class Progress:
     wait_reason: Promise | str = ""
     wait_until: datetime | None = None
     resumes_at: datetime | None = None  # when the next period of a used-up budget begins
-    own_ahead: int = 0
-    all_ahead: int = 0
+    own_ahead: int = 0  # earlier queued videos of the same user
+    all_ahead: int = 0  # earlier queued videos of all users
     starts_in_s: float | None = None
     alert_at: datetime | None = None  # unconfirmed: when operators are alerted
     refund_at: datetime | None = None
@@ -100,26 +100,26 @@ def _measure_waiting(task: VideoTask, at: datetime, typical: TypicalTime) -> Pro
 
 
 def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
-    """The wait reason stored on the task until it is due again, else what the guard would answer now."""
-    # Not until `wait_until`: that may be far away, and an operator may have raised the budget meanwhile.
+    """What the task waits for: the stored reason until it is due again, then the result of the checks before sending."""
+    # `wait_until` is not used here: it may be far away although an operator has raised the budget since.
     if task.wait_code and task.due_at > at:
         ends_at = task.wait_until if task.wait_until != task.due_at else None
         return guard_checks.Wait(task.wait_code, task.due_at, ends_at=ends_at)
     try:
-        provider: ProviderAccount = provider_accounts.get_current_account()
+        account: ProviderAccount = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
         return guard_checks.Wait("access_denied", at + timedelta(minutes=1))
     running = queue.count_running_by_user()
     return guard_checks.check_dispatch(
         estimate=Spend.objects.get(job_id=task.pk),
-        account=provider,
+        account=account,
         running=sum(running.values()),
         running_of_user=running.get(task.user_id, 0),
     )
 
 
 def _describe_wait(wait: guard_checks.Wait) -> Promise | str:
-    """The wait reason in words; for a pause, the operator's reason."""
+    """The wait reason as a text for the owner; for a pause, the reason that the operator gave."""
     if wait.code == "paused":
         return _("new videos are paused: %(reason)s") % {
             "reason": provider_accounts.format_pause_reason(provider_accounts.get_current_account())

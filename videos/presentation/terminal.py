@@ -37,7 +37,7 @@ class Snapshot:
 
     @property
     def change_key(self) -> tuple[str, str]:
-        """A new line is written to a file when this changes; it leaves out the running seconds."""
+        """What must change before a new line is written to a file; it does not include the elapsed seconds."""
         return self.label, self.parts[0] if self.parts else ""
 
 
@@ -49,8 +49,10 @@ def take_snapshot(task: VideoTask) -> Snapshot:
         label = str(get_display_state(task).label)
         if task.is_final:
             return Snapshot(label, [], 100 if task.status == VideoTask.Status.READY else 0, elapsed)
-        now = progress.measure_progress(task, at=at)
-        return Snapshot(label, [str(part) for part in describe_progress(now)], now.percent, elapsed, now.wait_code)
+        current = progress.measure_progress(task, at=at)
+        return Snapshot(
+            label, [str(part) for part in describe_progress(current)], current.percent, elapsed, current.wait_code
+        )
 
 
 class ProgressLine:
@@ -58,22 +60,22 @@ class ProgressLine:
 
     def __init__(self, out: Output) -> None:
         self._out = out
-        self._redraws = out.isatty()
+        self._can_redraw = out.isatty()
         self._full, self._empty = ("█", "░") if "utf" in (out.encoding or "").lower() else ("#", "-")
         self._change_key: tuple[str, str] | None = None
-        self._drawn = False
+        self._is_drawn = False
 
     def show(self, snapshot: Snapshot) -> None:
         """Redraw the line in a terminal; in a file, add a line if something changed."""
         text = " · ".join([snapshot.label, *snapshot.parts])
-        if self._redraws:
+        if self._can_redraw:
             filled = BAR_CELLS * snapshot.percent // 100
             bar = self._full * filled + self._empty * (BAR_CELLS - filled)
             line = f"{bar} {snapshot.percent:3d} % {snapshot.elapsed:>5}  {text}"
             # One column less than available: a full last column would wrap in some terminals.
             self._out.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1], ending="")
             self._out.flush()
-            self._drawn = True
+            self._is_drawn = True
         elif snapshot.change_key != self._change_key:
             self._out.write(f"{snapshot.elapsed:>5} {snapshot.percent:3d} %  {text}")
             self._out.flush()
@@ -81,6 +83,6 @@ class ProgressLine:
 
     def finish(self) -> None:
         """End the drawn line."""
-        if self._drawn:
+        if self._is_drawn:
             self._out.write()
-            self._drawn = False
+            self._is_drawn = False

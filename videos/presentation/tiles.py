@@ -90,7 +90,7 @@ class VideoSummary:
 
     @property
     def is_tall(self) -> bool:
-        """Whether it is higher than wide, by the file if there is one, else by the order."""
+        """Whether the video is higher than wide, according to the file or, before there is one, to the order."""
         if self.file and self.file.width and self.file.height:
             return self.file.height > self.file.width
         return self.task.aspect_ratio == "9:16"
@@ -106,9 +106,9 @@ class VideoSummary:
 
     @property
     def wait_reason(self) -> str:
-        """What a queued video waits for other than its turn, and until when; empty if nothing."""
-        now = self.progress
-        return " · ".join(_describe_hold(now)) if now and now.status == Status.QUEUED else ""
+        """What a queued video waits for, and until when; empty if it only waits for its turn."""
+        current = self.progress
+        return " · ".join(_describe_wait_reason(current)) if current and current.status == Status.QUEUED else ""
 
     @property
     def model(self) -> str:
@@ -136,22 +136,22 @@ def summarize_video(task: VideoTask, *, at: datetime) -> VideoSummary:
     """The task as its owner sees it at `at`. Reads `files`: prefetch them for a list."""
     stored = [file for file in task.files.all() if file.state == VideoFile.State.STORED]
     file = stored[0] if stored and task.is_delivered else None
-    now = None if task.is_final else progress.measure_progress(task, at=at)
+    current = None if task.is_final else progress.measure_progress(task, at=at)
     return VideoSummary(
         task=task,
         state=get_display_state(task),
         is_live=not task.is_final,
-        percent=_percent(task, now, file),
-        status_parts=describe_progress(now) if now else [],
+        percent=_percent(task, current, file),
+        status_parts=describe_progress(current) if current else [],
         file=file,
         failure=timeline.explain_failure(task),
-        progress=now,
+        progress=current,
         tags=_tags(task, file),
     )
 
 
 def get_display_state(task: VideoTask) -> DisplayState:
-    """The state to show, including delayed and arrived late, which are no statuses of their own."""
+    """The state to show, including "delayed" and "arrived late", which are not statuses of the task."""
     if task.late_at is not None:
         return _LATE
     if task.status == Status.GENERATING and task.delayed_at is not None:
@@ -159,71 +159,74 @@ def get_display_state(task: VideoTask) -> DisplayState:
     return STATES[task.status]
 
 
-def describe_progress(now: Progress) -> list[str]:
-    """What is happening and how long it typically takes, as parts to be joined by a dot."""
-    if now.status == Status.QUEUED:
-        return _describe_waiting(now)
-    if now.status == Status.SUBMITTING:
+def describe_progress(current: Progress) -> list[str]:
+    """What is happening and how long it typically takes, as parts of one status line."""
+    if current.status == Status.QUEUED:
+        return _describe_waiting(current)
+    if current.status == Status.SUBMITTING:
         return [_("being sent to the provider")]
-    if now.status == Status.UNCONFIRMED:
-        refund_at = formats.time_format(timezone.localtime(now.refund_at), "TIME_FORMAT") if now.refund_at else ""
+    if current.status == Status.UNCONFIRMED:
+        refund_at = (
+            formats.time_format(timezone.localtime(current.refund_at), "TIME_FORMAT") if current.refund_at else ""
+        )
         return [
             _("sent, but the answer was lost"),
             _("we wait for the provider's callback; otherwise the credits are refunded at %(time)s")
             % {"time": refund_at},
         ]
-    if now.status == Status.DOWNLOADING:
-        return [_("generated, now being saved")]
-    return [_describe_typical_time(now), _("%(time)s so far") % {"time": player_time(now.elapsed_s)}]
+    if current.status == Status.DOWNLOADING:
+        return [_("generated, current being saved")]
+    return [_describe_typical_time(current), _("%(time)s so far") % {"time": player_time(current.elapsed_s)}]
 
 
-def _percent(task: VideoTask, now: Progress | None, file: VideoFile | None) -> int:
+def _percent(task: VideoTask, current: Progress | None, file: VideoFile | None) -> int:
     """The percentage to show; 0 for an unconfirmed task, which may not have started at all."""
-    if now is None:
+    if current is None:
         return 100 if file else 0
-    return 0 if task.status == Status.UNCONFIRMED else now.percent
+    return 0 if task.status == Status.UNCONFIRMED else current.percent
 
 
-def _describe_hold(now: Progress) -> list[str]:
-    parts = [str(now.wait_reason)] if now.wait_reason else []
-    if now.resumes_at is not None:
-        parts.append(_("continues at %(time)s") % {"time": format_moment(now.resumes_at)})
+def _describe_wait_reason(current: Progress) -> list[str]:
+    parts = [str(current.wait_reason)] if current.wait_reason else []
+    if current.resumes_at is not None:
+        parts.append(_("continues at %(time)s") % {"time": format_moment(current.resumes_at)})
     return parts
 
 
-def _describe_waiting(now: Progress) -> list[str]:
-    parts = _describe_hold(now)
-    if now.all_ahead == 0:
+def _describe_waiting(current: Progress) -> list[str]:
+    parts = _describe_wait_reason(current)
+    if current.all_ahead == 0:
         # A video that waits for the user's own videos or for a budget does not start next.
-        if now.wait_code != "own_slot" and now.resumes_at is None:
+        if current.wait_code != "own_slot" and current.resumes_at is None:
             parts.append(_("next in the queue"))
-    elif now.own_ahead == 0:
+    elif current.own_ahead == 0:
         parts.append(
-            ngettext("%(n)d video ahead of it", "%(n)d videos ahead of it", now.all_ahead) % {"n": now.all_ahead}
+            ngettext("%(n)d video ahead of it", "%(n)d videos ahead of it", current.all_ahead)
+            % {"n": current.all_ahead}
         )
     else:
         parts.append(
             ngettext(
                 "%(n)d video ahead of it, %(own)d of them yours",
                 "%(n)d videos ahead of it, %(own)d of them yours",
-                now.all_ahead,
+                current.all_ahead,
             )
-            % {"n": now.all_ahead, "own": now.own_ahead}
+            % {"n": current.all_ahead, "own": current.own_ahead}
         )
-    if now.starts_in_s is not None and now.starts_in_s >= 5 and now.resumes_at is None:
-        parts.append(_("starts in about %(time)s") % {"time": approximate(now.starts_in_s)})
+    if current.starts_in_s is not None and current.starts_in_s >= 5 and current.resumes_at is None:
+        parts.append(_("starts in about %(time)s") % {"time": approximate(current.starts_in_s)})
     return parts
 
 
-def _describe_typical_time(now: Progress) -> str:
-    if now.is_delayed:
+def _describe_typical_time(current: Progress) -> str:
+    if current.is_delayed:
         return _("longer than usual; we keep checking")
-    if now.typical.is_measured:
+    if current.typical.is_measured:
         return _("half are done in %(half)s, nine of ten in %(most)s") % {
-            "half": approximate(now.typical.p50_s),
-            "most": approximate(now.typical.p90_s),
+            "half": approximate(current.typical.p50_s),
+            "most": approximate(current.typical.p90_s),
         }
-    return _("usually about %(half)s") % {"half": approximate(now.typical.p50_s)}
+    return _("usually about %(half)s") % {"half": approximate(current.typical.p50_s)}
 
 
 def _tags(task: VideoTask, file: VideoFile | None) -> list[str]:

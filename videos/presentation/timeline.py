@@ -18,7 +18,7 @@ Event = TaskEvent.Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One line of the receipt. `user_credits` is the signed movement of credits; `detail` a quotation or an ID."""
+    """One line of the receipt. `user_credits` is the signed change of the balance; `detail` is a quotation or an ID."""
 
     at: datetime
     sentence: str
@@ -130,7 +130,7 @@ def explain_failure(task: VideoTask) -> Failure | None:
 
 
 def list_steps(task: VideoTask) -> list[Step]:
-    """The receipt, oldest first, without operators' notes."""
+    """The lines of the receipt, oldest first, without operators' notes."""
     return [
         Step(
             at=event.at,
@@ -219,14 +219,14 @@ DESCRIPTIONS: dict[str, Callable[[TaskEvent], str]] = {
 
 
 # Users do not need the HTTP status and code before the provider's message.
-_WIRE_PREFIX = re.compile(r"^HTTP \d+(, code [^:]*)?(: |$)")
+_HTTP_PREFIX = re.compile(r"^HTTP \d+(, code [^:]*)?(: |$)")
 
 
 def _detail(event: TaskEvent, task: VideoTask) -> str:
-    """The provider's task ID where it gave one, its message where it refused."""
+    """The provider's task ID for an accepted task, or the provider's message for a refused one."""
     if event.kind in (Event.ACCEPTED, Event.ADOPTED) and task.provider_task_id:
         return _("Provider task ID: %(number)s") % {"number": task.provider_task_id}
-    message = _WIRE_PREFIX.sub("", event.detail)
+    message = _HTTP_PREFIX.sub("", event.detail)
     if event.kind in (Event.REFUSED, Event.FAILED) and event.code in set(RefusalReason) and message:
         return _("The provider's message: “%(words)s”") % {"words": message}
     return ""

@@ -76,8 +76,8 @@ def shorten(text: str, length: int) -> str:
 
 
 @register.filter
-def known_times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
-    """The names and values of the task's known times; scheduling times only while it is unfinished."""
+def list_times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
+    """The names and values of the task's times that are set; scheduling times only while it is unfinished."""
     for name in _HISTORY_TIMES if task.is_final else _HISTORY_TIMES + _SCHEDULE_TIMES:
         at = getattr(task, name)
         if at is not None:

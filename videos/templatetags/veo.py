@@ -24,13 +24,13 @@ def duration(seconds: float | None) -> str:
     """A duration: `55 s`, `1 min 10 s`, `3 h 5 min`."""
     if seconds is None:
         return ""
-    whole = max(0, round(seconds))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    total_s = max(0, round(seconds))
+    hours, minutes, remaining_s = total_s // 3600, total_s // 60 % 60, total_s % 60
     if hours:
         return _("%(hours)d h %(minutes)d min") % {"hours": hours, "minutes": minutes}
-    if minutes and rest:
-        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": rest}
-    return _("%(minutes)d min") % {"minutes": minutes} if minutes else _("%(seconds)d s") % {"seconds": rest}
+    if minutes and remaining_s:
+        return _("%(minutes)d min %(seconds)d s") % {"minutes": minutes, "seconds": remaining_s}
+    return _("%(minutes)d min") % {"minutes": minutes} if minutes else _("%(seconds)d s") % {"seconds": remaining_s}
 
 
 @register.filter
@@ -44,9 +44,9 @@ def approximate(seconds: float | None) -> str:
 @register.filter
 def player_time(seconds: float | None) -> str:
     """A duration as a player shows it: `0:47`, `1:02:03`."""
-    whole = max(0, int(seconds or 0))
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    total_s = max(0, int(seconds or 0))
+    hours, minutes, remaining_s = total_s // 3600, total_s // 60 % 60, total_s % 60
+    return f"{hours}:{minutes:02}:{remaining_s:02}" if hours else f"{minutes}:{remaining_s:02}"
 
 
 register.filter("signed", formatting.format_signed)
@@ -62,7 +62,7 @@ def short_date(at: datetime) -> str:
 
 @register.filter
 def moment(at: datetime) -> str:
-    """A time to come: alone when it is of today, else with its day."""
+    """A future time: without the day if it is today."""
     return formatting.format_moment(at)
 
 
@@ -80,7 +80,7 @@ def resolution_title(name: str) -> str:
 
 @register.simple_tag
 def user_limits_of(user: User) -> user_limits.UserLimits:
-    """The user's limits and their use."""
+    """The user's limits, and how much of them is used."""
     return user_limits.get_limits(user)
 
 

@@ -78,8 +78,8 @@ def _cursor(task: VideoTask) -> str:
 def _page_after(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
     """The tasks after the cursor; the first page if the cursor is invalid."""
     tasks = tasks.order_by("-created_at", "-pk")
-    timestamp, _underscore, key = cursor.partition("_")
-    task_id = _parse_uuid(key)
+    timestamp, _separator, id_text = cursor.partition("_")
+    task_id = _parse_uuid(id_text)
     try:
         at = datetime.fromisoformat(timestamp)
     except ValueError:

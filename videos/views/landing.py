@@ -18,7 +18,7 @@ def landing(request: HttpRequest) -> HttpResponse:
         request.session[DRAFT_KEY] = {
             name: request.POST[name][:_MAX_CHARACTERS] for name in _DRAFT_FIELDS if name in request.POST
         }
-        # The studio's form has a key: its user's session ended. The landing page's form has none: a new user.
+        # Only the studio's form has a key: it was sent by a user whose session ended, not by a new visitor.
         return redirect(settings.LOGIN_URL if "key" in request.POST else "account_signup")
     return render(
         request,

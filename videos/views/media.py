@@ -17,6 +17,7 @@ from videos.storage.serving import StoredObject, serve
 
 log = logging.getLogger(__name__)
 
+# How long browsers may cache the files.
 VIDEO_AGE_S = 3600
 # The poster or image at a URL never changes.
 IMAGE_AGE_S = 7 * 24 * 3600
@@ -27,62 +28,62 @@ TITLE_LENGTH = 60
 @login_required
 def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     """The video file, with range requests; `?download=1` as an attachment, `?index=1` for a second result; 410 if deleted."""
-    found = _get_file(request, task_id)
-    if found.state == VideoFile.State.DELETED:
+    file = _get_file(request, task_id)
+    if file.state == VideoFile.State.DELETED:
         return _deleted_response()
     stored = StoredObject(
-        name=found.name,
+        name=file.name,
         mime_type="video/mp4",
-        tag=found.sha256,
-        last_modified=found.stored_at or found.created_at,
-        disposition=content_disposition(_title(found), suffix=".mp4", attached=bool(request.GET.get("download"))),
+        tag=file.sha256,
+        last_modified=file.stored_at or file.created_at,
+        disposition=content_disposition(_title(file), suffix=".mp4", attached=bool(request.GET.get("download"))),
         max_age_s=VIDEO_AGE_S,
     )
-    return _serve(request, stored, of=found.task.reference)
+    return _serve(request, stored, reference=file.task.reference)
 
 
 @require_safe
 @login_required
 def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
     """The video's poster; `?index=1` for a second result's; 410 if it was deleted."""
-    found = _get_file(request, task_id)
-    if found.state == VideoFile.State.DELETED:
+    file = _get_file(request, task_id)
+    if file.state == VideoFile.State.DELETED:
         return _deleted_response()
     stored = StoredObject(
-        name=found.poster_name,
+        name=file.poster_name,
         mime_type="image/webp",
-        tag=f"{found.sha256}-poster",
-        last_modified=found.stored_at or found.created_at,
-        disposition=content_disposition(_title(found), suffix=".webp", attached=False),
+        tag=f"{file.sha256}-poster",
+        last_modified=file.stored_at or file.created_at,
+        disposition=content_disposition(_title(file), suffix=".webp", attached=False),
         max_age_s=IMAGE_AGE_S,
     )
-    return _serve(request, stored, of=found.task.reference)
+    return _serve(request, stored, reference=file.task.reference)
 
 
 @require_safe
 @login_required
 def image(request: HttpRequest, image_id: UUID) -> HttpResponseBase:
     """An image that a user uploaded."""
-    found = SourceImage.objects.filter(pk=image_id).first()
-    if found is None or not _can_view(request, found.user_id):
+    source_image = SourceImage.objects.filter(pk=image_id).first()
+    if source_image is None or not _can_view(request, source_image.user_id):
         raise Http404
     stored = StoredObject(
-        name=found.name,
-        mime_type=found.mime_type,
-        tag=found.sha256,
-        last_modified=found.created_at,
+        name=source_image.name,
+        mime_type=source_image.mime_type,
+        tag=source_image.sha256,
+        last_modified=source_image.created_at,
         disposition="inline",
         max_age_s=IMAGE_AGE_S,
     )
-    return _serve(request, stored, of=f"image:{found.pk}")
+    return _serve(request, stored, reference=f"image:{source_image.pk}")
 
 
 def content_disposition(title: str, *, suffix: str, attached: bool) -> str:
     """Content-Disposition by RFC 6266: the title as a file name, in ASCII for old clients and in UTF-8 for others."""
-    full = _file_name(title) + suffix
-    plain = _file_name(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii")) + suffix
+    utf8_name = _file_name(title) + suffix
+    ascii_name = _file_name(unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode("ascii")) + suffix
     kind = "attachment" if attached else "inline"
-    return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{quote(full, safe='')}"
+    return f"{kind}; filename=\"{ascii_name}\"; filename*=UTF-8''{quote(utf8_name, safe='')}"
 
 
 def _file_name(title: str) -> str:
@@ -117,12 +118,12 @@ def _deleted_response() -> HttpResponse:
     return HttpResponse(_("This video was deleted."), content_type="text/plain; charset=utf-8", status=410)
 
 
-def _serve(request: HttpRequest, stored: StoredObject, *, of: str) -> HttpResponseBase:
+def _serve(request: HttpRequest, stored: StoredObject, *, reference: str) -> HttpResponseBase:
     try:
         return serve(request, stored)
     except OSError as problem:
-        # The database says stored but the file is missing: the operator has to know.
-        log.exception("a stored file of %s cannot be opened", of)
+        # The row says that the file is stored, so the operator must learn that it cannot be opened.
+        log.exception("a stored file of %s cannot be opened", reference)
         facts = {"say": ["unreadable"], "words": type(problem).__name__}
-        alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", facts=facts, reference=of)
+        alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", facts=facts, reference=reference)
         raise Http404 from problem

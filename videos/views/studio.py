@@ -37,7 +37,7 @@ LATEST_COUNT = 8
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one image in the form: the uploaded image, or why the last upload was refused."""
+    """A place for one image in the form, with the uploaded image or the reason why the last upload was refused."""
 
     name: str
     label: str | Promise
@@ -45,13 +45,13 @@ class Slot:
     error: str | Promise = ""
 
     @property
-    def optional(self) -> bool:
+    def is_optional(self) -> bool:
         return self.name in ("reference2", "reference3")
 
 
 @dataclass(frozen=True)
 class LiveVideos:
-    """The videos on the page. `shown` is a digest of `latest`, so that they are sent again only after a change."""
+    """The videos on the page. `shown` is a digest of `latest`; each poll sends it, so that `latest` is sent only if it changed."""
 
     jobs: list[VideoSummary]
     latest: list[VideoSummary]
@@ -140,8 +140,8 @@ def _submit_order(request: HttpRequest) -> HttpResponse:
     user = signed_in_user(request)
     if removed := data.get("remove"):
         data.pop(f"image_{removed}", None)
-        kept = {**data.dict(), "enable_translation": "enable_translation" in data}
-        return _render_page(request, StudioForm(user=user, initial=kept))
+        values = {**data.dict(), "enable_translation": "enable_translation" in data}
+        return _render_page(request, StudioForm(user=user, initial=values))
     image_errors = _save_form_images(request, data)
     form = StudioForm(user=user, data=data)
     form.slot_errors.update(image_errors)
@@ -152,9 +152,9 @@ def _submit_order(request: HttpRequest) -> HttpResponse:
         form.add_order_errors(errors)
         return _render_page(request, form, status=422)
     try:
-        price, seen = order.quote().user_credits, form.cleaned_data["seen_price"]
-        if seen is not None and price > seen:
-            return _render_page(request, form, refusal=_describe_price_rise(price, seen), status=409)
+        price, shown_price = order.quote().user_credits, form.cleaned_data["seen_price"]
+        if shown_price is not None and price > shown_price:
+            return _render_page(request, form, refusal=_describe_price_rise(price, shown_price), status=409)
         task = orders.create(user=user, order=order, idempotency_key=form.cleaned_data["key"])
     except orders.InvalidOrder as error:
         form.add_order_errors(error.errors)
@@ -173,8 +173,8 @@ def _load_live_videos(user: User, shown: str = "") -> LiveVideos:
     at = clock.now()
     tasks = VideoTask.objects.filter(user=user, deleted_at=None).prefetch_related("files").order_by("-created_at")
     latest = list(tasks.exclude(status__in=VideoTask.LIVE)[:LATEST_COUNT])
-    names = "".join(f"{task.pk}{task.status}{task.late_at}" for task in latest)
-    digest = hashlib.sha256(names.encode()).hexdigest()[:12]
+    states = "".join(f"{task.pk}{task.status}{task.late_at}" for task in latest)
+    digest = hashlib.sha256(states.encode()).hexdigest()[:12]
     return LiveVideos(
         jobs=[summarize_video(task, at=at) for task in tasks.filter(status__in=VideoTask.LIVE)],
         latest=[summarize_video(task, at=at) for task in latest],
@@ -184,7 +184,7 @@ def _load_live_videos(user: User, shown: str = "") -> LiveVideos:
 
 
 def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, str]:
-    """Store the image uploaded for this slot; returns it, or a sentence why it was refused."""
+    """Store the image uploaded for this slot; returns it, or a sentence that explains why it was refused."""
     file = request.FILES.get(f"file_{slot}")
     if file is None:
         return None, _("No image was received. Please choose it again.")
@@ -193,7 +193,7 @@ def _save_image(request: HttpRequest, slot: str) -> tuple[SourceImage | None, st
     except ImageRefused as error:
         return None, str(error)
     except media_store.StorageError:
-        log.exception("an image could not be kept")
+        log.exception("an image could not be stored")
         return None, _(
             "We could not save the image because of a storage problem that the operator can see. Please try again."
         )
@@ -212,10 +212,11 @@ def _save_form_images(request: HttpRequest, data: QueryDict) -> dict[str, str | 
     return errors
 
 
-def _describe_price_rise(price: int, seen: int) -> dict[str, Any]:
+def _describe_price_rise(price: int, shown_price: int) -> dict[str, Any]:
     return {
         "title": _("The price is %(price)d credits") % {"price": price},
-        "text": _("The page showed %(seen)d. Nothing was charged; press Make video again to accept.") % {"seen": seen},
+        "text": _("The page showed %(seen)d. Nothing was charged; press Make video again to accept.")
+        % {"seen": shown_price},
     }
 
 

@@ -26,7 +26,7 @@ from videos.views.access import PageRequest, get_own_task, sign_in_required, sig
 @sign_in_required
 @require_safe
 def video(request: PageRequest, task_id: UUID) -> HttpResponse:
-    context = _context(get_own_task(request, task_id))
+    context = _build_context(get_own_task(request, task_id))
     if request.htmx:
         status = 200 if context["video"].is_live else HTMX_STOP_POLLING
         return render(request, "videos/_video_live.html", context, status=status)
@@ -69,7 +69,7 @@ def delete(request: PageRequest, task_id: UUID) -> HttpResponse:
     return render(request, "videos/delete.html", {"video": summarize_video(task, at=clock.now())})
 
 
-def _context(task: VideoTask) -> dict[str, Any]:
+def _build_context(task: VideoTask) -> dict[str, Any]:
     video = summarize_video(task, at=clock.now())
     return {
         "video": video,

@@ -18,7 +18,7 @@ from videos.models import CallbackReceipt, VideoFile
 
 def count_rows(text: str) -> int:
     """How many videos a list shows."""
-    return len(re.findall(r'class="field-state', text))
+    return len(re.findall(r'class="field-state_chip', text))
 
 
 def test_the_list_shows_state_user_price_and_cost(desk: Client, world: World, alice: User) -> None:
