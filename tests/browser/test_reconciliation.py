@@ -61,7 +61,7 @@ def paid_video_without_file(provider: SimulatedProvider) -> VideoTask:
     unknown_file = {
         "invariant": "I15",
         "reference": "videos/2026/09/stray.mp4",
-        "text": "is stored, but no row speaks of it",
+        "text": "is stored, but no row refers to it",
     }
     BooksRun.objects.create(at=provider.clock.at, took_s=1, problems=1, first_problems=[unknown_file])
     return task

@@ -45,8 +45,8 @@ def list_mails(user: User) -> Iterator[tuple[str, dict[str, object]]]:
     item = build_item(alerts.raise_alert(alerts.Kind.STORAGE, cause=""))
     resolved_item = build_item(alerts.raise_alert(alerts.Kind.BUDGET_SOFT, cause="all:day"))
     yield "alert", {"item": item}
-    yield "alert", {"item": {**item, "is_again": True}}
-    yield "alert_over", {"item": {**resolved_item, "is_over": True}}
+    yield "alert", {"item": {**item, "is_repeated": True}}
+    yield "alert_resolved", {"item": {**resolved_item, "is_resolved": True}}
     yield "alerts", {"items": [item, resolved_item]}
     yield "daily_summary", daily_summary.template_values(date(2026, 9, 1))
     yield "daily_summary", daily_summary.template_values(clock.now().date())

@@ -69,7 +69,7 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
 
 
 def erase_closed_accounts() -> int:
-    """Erase videos that finished after their owner's account was closed; run by the sweep. Returns the number of blanked prompts."""
+    """Erase videos that finished after their account was closed; run by the sweep. Returns how many prompts were blanked."""
     tasks = VideoTask.objects.filter(user=OuterRef("pk"))
     not_erased = tasks.exclude(prompt="", watermark="") | tasks.filter(deleted_at=None)
     closed_users = User.objects.filter(anonymised_at__isnull=False)

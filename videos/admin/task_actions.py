@@ -94,7 +94,7 @@ def _cancel_consequence(task: VideoTask, spend: Spend | None) -> str:
             "the video; if it arrives, its owner gets it free."
         ),
     }
-    consequence = after.get(Status(task.status), "")
+    consequence = cost_sentences.get(Status(task.status), "")
     return join_sentences([refund_sentence, consequence % {"amount": _format_provider_credits(spend)}])
 
 

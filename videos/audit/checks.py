@@ -19,14 +19,14 @@ from videos.lifecycle.transitions import reference_of
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
 from videos.ordering import queue
 
-# More differing totals are not listed; `manage.py recount_totals` lists all.
+# At most this many differing totals are listed; `manage.py recount_totals` lists all.
 MAX_REPORTED = 20
 
 
 def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
     """I23: totals equal a recount of the rows: of today and yesterday, or with `deep` of all time.
 
-    A month whose totals the worker has yet to build is skipped.
+    A month is skipped until the worker has built its totals.
     """
     today = window_at(Period.DAY, clock.now())
     periods = [(window_at(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
@@ -34,11 +34,11 @@ def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
         periods = [(month.starts_at, month.ends_at) for month in recount.list_months()]
     missing = [(month.starts_at, month.ends_at) for month in recount.list_missing_months()]
     for since, until in periods:
-        if any(begins < until and since < ends for begins, ends in missing):
+        if any(starts_at < until and since < ends_at for starts_at, ends_at in missing):
             continue
         for difference in islice(recount.find_differences(since, until), MAX_REPORTED):
-            period, starts_at = difference.key[:2]
-            yield Problem("I23", f"total of {period} {starts_at:%Y-%m-%d %H:%M}", str(difference))
+            period, period_start = difference.key[:2]
+            yield Problem("I23", f"total of {period} {period_start:%Y-%m-%d %H:%M}", str(difference))
 
 
 Status = VideoTask.Status
@@ -57,8 +57,9 @@ SPEND_STATES = {
     Spend.State.PROMISED: [Status.SUBMITTING, Status.UNCONFIRMED, Status.GENERATING],
     Spend.State.SETTLED: [Status.DOWNLOADING, Status.READY, Status.FAILED, Status.CANCELLED],
 }
-# The worker needs some time after a deadline to act on it; a failing download raises an alert after its fifth attempt.
+# The worker needs some time after a deadline to act on it.
 SLACK = timedelta(minutes=10)
+# A failing download raises an alert after its fifth attempt, within this time.
 DOWNLOAD_ALERT_AFTER = timedelta(hours=1)
 # Batch size for `IN (...)`.
 BATCH_SIZE = 500
@@ -78,9 +79,9 @@ def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
     )
     refunded = LedgerEntry.objects.filter(kind=Kind.REFUND, reverses__job_id=OuterRef("pk"))
     tasks = VideoTask.objects.annotate(charged=Exists(charged), refunded=Exists(refunded))
-    ended_without = Q(status__in=[Status.FAILED, Status.CANCELLED])
-    wrong = Q(charged=False) | ended_without & Q(refunded=False) | ~ended_without & Q(refunded=True)
-    for task, status, was_charged, was_refunded in tasks.filter(wrong).values_list(
+    ended_without_video = Q(status__in=[Status.FAILED, Status.CANCELLED])
+    inconsistent = Q(charged=False) | ended_without_video & Q(refunded=False) | ~ended_without_video & Q(refunded=True)
+    for task, status, was_charged, was_refunded in tasks.filter(inconsistent).values_list(
         "pk", "status", "charged", "refunded"
     ):
         text = f"{'charged' if was_charged else 'not charged'}, {'refunded' if was_refunded else 'not refunded'}"
@@ -101,32 +102,32 @@ def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
     rows = Spend.objects.filter(job_id=OuterRef("pk"), user=OuterRef("user"))
     rows = rows.filter(user_credits=OuterRef("user_credits"))
     tasks = VideoTask.objects.annotate(spend_state=Coalesce(Subquery(rows.values("state")[:1]), Value("no")))
-    fits = Q()
+    expected = Q()
     for state, statuses in SPEND_STATES.items():
-        fits |= Q(spend_state=state, status__in=statuses)
-    for task, status, state in tasks.exclude(fits).values_list("pk", "status", "spend_state"):
+        expected |= Q(spend_state=state, status__in=statuses)
+    for task, status, state in tasks.exclude(expected).values_list("pk", "status", "spend_state"):
         yield Problem("I6", f"video:{task}", f"{status} with {state} spend")
 
 
 @register_check
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
-    """I8: a result of the provider is stored, or an alert was raised."""
+    """I8: every result of the provider is stored, or an alert about it was raised."""
     if Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None).exists():
         return
     waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_ALERT_AFTER)
     tasks = VideoTask.objects.filter(waiting | Q(status=Status.FAILED, failure_code="no_file", late_at=None))
-    yield from _unreported("I8", tasks, "made, not stored, and not reported to operators")
+    yield from _report_without_alert("I8", tasks, "generated, not stored, and not reported to operators")
 
 
 @register_check
 def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
     """I10: an accepted callback is processed before its task is given up as unconfirmed."""
-    unread = CallbackReceipt.objects.filter(
+    unprocessed = CallbackReceipt.objects.filter(
         task=OuterRef("pk"), verdict=CallbackReceipt.Verdict.PENDING, received_at__lt=OuterRef("finished_at")
     ).exclude(provider_task_id="")
     by_operator = TaskEvent.objects.filter(task=OuterRef("pk"), kind=TaskEvent.Kind.FAILED, actor__isnull=False)
     tasks = VideoTask.objects.filter(
-        Exists(unread), ~Exists(by_operator), status=Status.FAILED, failure_code="unconfirmed"
+        Exists(unprocessed), ~Exists(by_operator), status=Status.FAILED, failure_code="unconfirmed"
     )
     early = tasks.filter(finished_at__lt=F("submitted_at") + deadlines.hard_deadline())
     yield from _report_tasks("I10", early, "given up as unconfirmed with a callback unread")
@@ -142,7 +143,9 @@ def deadlines_kept(*, deep: bool) -> Iterable[Problem]:
         | Q(status=Status.UNCONFIRMED, submitted_at__lt=at - deadlines.UNCONFIRMED_ALERT_AFTER - SLACK)
         | Q(status=Status.GENERATING, submitted_at__lt=at - deadlines.SOFT_DEADLINE - SLACK)
     )
-    yield from _unreported("I12", VideoTask.objects.filter(late), "past its deadline, and not reported to operators")
+    yield from _report_without_alert(
+        "I12", VideoTask.objects.filter(late), "past its deadline, and not reported to operators"
+    )
 
 
 @register_check
@@ -160,8 +163,8 @@ def histories(*, deep: bool) -> Iterable[Problem]:
     yield from find_missing_triggers(invariant="I14", names=TRIGGERS["I14"])
     steps = TaskEvent.objects.exclude(to_status="")
     before = Coalesce(Window(Lag("to_status"), partition_by="task", order_by="id"), Value(""))
-    odd = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
-    for task, status, expected in odd.values_list("task", "from_status", "expected"):
+    inconsistent = steps.order_by().annotate(expected=before).exclude(from_status=F("expected"))
+    for task, status, expected in inconsistent.values_list("task", "from_status", "expected"):
         yield Problem("I14", f"video:{task}", f"a step from {status or 'nothing'} after {expected or 'nothing'}")
     for task, status in steps.filter(from_status__in=VideoTask.FINAL).values_list("task", "from_status"):
         yield Problem("I14", f"video:{task}", f"a step out of {status}")
@@ -185,8 +188,8 @@ def _report_tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iter
         yield Problem(invariant, f"video:{task}", f"{status}: {text}")
 
 
-def _unreported(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterator[Problem]:
-    """A problem for each of these tasks that no alert refers to, neither a single nor a grouped one."""
+def _report_without_alert(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterator[Problem]:
+    """A problem for each of these tasks that neither a single nor a grouped alert refers to."""
     for rows in _batches(tasks.values_list("pk", "status").iterator()):
         references = [reference_of(task) for task, _status in rows]
         reported = {

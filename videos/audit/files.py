@@ -1,8 +1,8 @@
 """Invariants I7 and I15: every row's file is stored, complete and used once, and no other files are stored.
 
-The storage may be remote and large, so the frequent check asks for some files only: those with a problem, those never
-checked, and those checked longest ago. Each row keeps its last result, so a missing file is reported by every check until
-it is there again, whichever files that check asked for.
+The storage may be remote and large, so the frequent check looks at some files only: those with a problem, those never
+checked, and those checked longest ago. Each row keeps its last result, so every check reports a missing file until the file
+has been found again, even if that check did not look at it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ from videos.storage import media_store, partial_downloads
 Status = VideoTask.Status
 State = VideoFile.State
 
-# The sweep runs every half hour; a file that it has not deleted an hour after its time is left over.
+# The sweep runs every half hour; a file that it should have deleted more than an hour ago is left over.
 LEFT_OVER_AFTER = storage_cleanup.KEEP_FOR + timedelta(hours=1)
 # Limits of one frequent check, for videos and again for images: 96,000 of each a day.
 MAX_CHECKED, TIME_LIMIT = 1_000, timedelta(seconds=45)
@@ -33,30 +33,30 @@ BATCH = 200
 
 def check_all_files(*, deep: bool) -> Iterator[Problem | Coverage]:
     """I7, I15: compare all rows with the files, both ways. `deep` also reads every video and compares its hash."""
-    yield from _check_files(often=False, deep=deep)
+    yield from _check_files(is_frequent=False, deep=deep)
 
 
 def check_some_files(*, deep: bool) -> Iterator[Problem | Coverage]:
-    """The same in limited time: only some of the files, in turn."""
-    yield from _check_files(often=True, deep=deep)
+    """I7, I15 in limited time: compare only some of the rows, those checked longest ago first."""
+    yield from _check_files(is_frequent=True, deep=deep)
 
 
-def _check_files(*, often: bool, deep: bool) -> Iterator[Problem | Coverage]:
+def _check_files(*, is_frequent: bool, deep: bool) -> Iterator[Problem | Coverage]:
     yield from _find_missing_files()
     yield from _find_duplicate_names()
-    films, images = VideoFile.objects.filter(state=State.STORED), SourceImage.objects.all()
+    videos, images = VideoFile.objects.filter(state=State.STORED), SourceImage.objects.all()
     try:
-        for what, rows in (("video files", films), ("images", images)):
-            yield Coverage(what, _check_rows(rows, often=often, deep=deep), rows.count())
+        for label, rows in (("video files", videos), ("images", images)):
+            yield Coverage(label, _check_rows(rows, is_frequent=is_frequent, deep=deep), rows.count())
         yield from _find_strays()
     except media_store.StorageError as problem:
         yield Problem("I7", "storage", f"cannot be read: {problem}")
-    # Problems that an operator has answered are not reported again.
-    answered = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
-    for film in films.exclude(problem=""):
-        if f"video:{film.task_id}" in answered:
+    # A problem that an operator has explained (a FileAnswer) is not reported again.
+    explained = file_discrepancies.list_answered(FileAnswer.Kind.MISSING)
+    for video in videos.exclude(problem=""):
+        if f"video:{video.task_id}" in explained:
             continue
-        yield Problem("I7", f"video:{film.task_id}", f"{film.name}: {film.problem}")
+        yield Problem("I7", f"video:{video.task_id}", f"{video.name}: {video.problem}")
     for image in images.exclude(problem=""):
         yield Problem("I7", f"image:{image.pk}", f"{image.name}: {image.problem}")
 
@@ -76,36 +76,39 @@ def _find_duplicate_names() -> Iterable[Problem]:
             yield Problem("I15", name, f"is the file of {rows} rows")
 
 
-def _check_rows(rows: QuerySet[Any], *, often: bool, deep: bool) -> int:
-    """Ask the storage for these rows' files and record the results; returns how many. Raises StorageError."""
-    turn = rows.order_by(F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
-    if not often:
-        return _check_batches(rows, list(turn), deep=deep, until=None)
-    wrong, others = turn.exclude(problem="")[:MAX_RECHECKED], turn.filter(problem="")[:MAX_CHECKED]
-    again = _check_batches(rows, list(wrong), deep=deep, until=clock.now() + RECHECK_TIME_LIMIT)
-    return again + _check_batches(rows, list(others), deep=deep, until=clock.now() + TIME_LIMIT)
+def _check_rows(rows: QuerySet[Any], *, is_frequent: bool, deep: bool) -> int:
+    """Check these rows' files in the storage and record the results; returns how many. Raises StorageError."""
+    oldest_first = rows.order_by(F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
+    if not is_frequent:
+        return _check_batches(rows, list(oldest_first), deep=deep, until=None)
+    with_problem, others = (
+        oldest_first.exclude(problem="")[:MAX_RECHECKED],
+        oldest_first.filter(problem="")[:MAX_CHECKED],
+    )
+    rechecked = _check_batches(rows, list(with_problem), deep=deep, until=clock.now() + RECHECK_TIME_LIMIT)
+    return rechecked + _check_batches(rows, list(others), deep=deep, until=clock.now() + TIME_LIMIT)
 
 
 def _check_batches(rows: QuerySet[Any], pks: list[Any], *, deep: bool, until: datetime | None) -> int:
-    asked = 0
+    checked = 0
     for start in range(0, len(pks), BATCH):
         batch = pks[start : start + BATCH]
-        found, sound = rows.in_bulk(batch), []
+        rows_by_pk, without_problem = rows.in_bulk(batch), []
         try:
-            for row in (found[pk] for pk in batch if pk in found):
+            for row in (rows_by_pk[pk] for pk in batch if pk in rows_by_pk):
                 if until is not None and clock.now() > until:
-                    return asked
+                    return checked
                 # A problem that only a deep check found can be cleared only by a deep check.
-                text = _describe_problem(row, deep=deep or bool(row.problem))
-                asked += 1
-                if text:
-                    # Compared by name, because its owner may have deleted it meanwhile.
-                    rows.filter(pk=row.pk, name=row.name).update(checked_at=clock.now(), problem=text)
+                problem = _describe_problem(row, deep=deep or bool(row.problem))
+                checked += 1
+                if problem:
+                    # Matched by name too, because the owner may have deleted the file meanwhile.
+                    rows.filter(pk=row.pk, name=row.name).update(checked_at=clock.now(), problem=problem)
                 else:
-                    sound.append(row.pk)
+                    without_problem.append(row.pk)
         finally:
-            rows.filter(pk__in=sound).update(checked_at=clock.now(), problem="")
-    return asked
+            rows.filter(pk__in=without_problem).update(checked_at=clock.now(), problem="")
+    return checked
 
 
 def _describe_problem(row: VideoFile | SourceImage, *, deep: bool) -> str:
@@ -125,16 +128,16 @@ def _describe_problem(row: VideoFile | SourceImage, *, deep: bool) -> str:
 
 def _find_strays() -> Iterable[Problem]:
     at = clock.now()
-    with media_store.storage_errors("looking through arrived files"):
+    with media_store.storage_errors("listing partial downloads"):
         for path, _ in partial_downloads.list_all():
             try:
                 changed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             except FileNotFoundError:
                 continue
             if at - changed_at > LEFT_OVER_AFTER:
-                yield Problem("I15", path.name, f"a part left over since {changed_at:%Y-%m-%d %H:%M}")
-    answered = file_discrepancies.list_answered(FileAnswer.Kind.STRAY)
+                yield Problem("I15", path.name, f"a partial download left over since {changed_at:%Y-%m-%d %H:%M}")
+    explained = file_discrepancies.list_answered(FileAnswer.Kind.STRAY)
     for name in storage_cleanup.list_strays(at, older_than=LEFT_OVER_AFTER):
-        if name in answered:
+        if name in explained:
             continue
-        yield Problem("I15", name, "is stored, but no row speaks of it")
+        yield Problem("I15", name, "is stored, but no row refers to it")

@@ -26,7 +26,7 @@ Kind = FileAnswer.Kind
 ZERO = Decimal(0)
 PREFIX = "video:"
 
-# How many of the newest videos are checked on the disk for one page; the consistency checks see all of them.
+# How many of the newest videos are checked on the disk for one page; the consistency checks look at all of them.
 MAX_CHECKED = 2_000
 # Videos listed for each kind of difference, and answers shown.
 MAX_NAMED = 8
@@ -35,7 +35,7 @@ MAX_ANSWERS = 20
 
 @dataclass
 class Difference:
-    """Videos whose payment, row and file do not match, by kind of difference, without those that were answered."""
+    """The videos with one kind of mismatch of payment, row and file that no operator has explained in a FileAnswer."""
 
     kind: Kind
     count: int
@@ -100,45 +100,45 @@ class PaidFileComparison:
         )
 
     def list_unanswered(self, kind: Kind, references: Collection[str]) -> list[str]:
-        """Those of these references that have this kind of difference and no answer yet."""
+        """Those of the given references that have this kind of difference and no operator's answer yet."""
         if kind == Kind.STRAY:
             return [name for name in self._strays if name in references]
         ids = [task_id for reference in references if (task_id := task_id_of(reference)) is not None]
-        found = self.list_differing(kind).filter(job_id__in=ids).values_list("job_id", flat=True)
-        return [reference_of(task_id) for task_id in found]
+        differing = self.list_differing(kind).filter(job_id__in=ids).values_list("job_id", flat=True)
+        return [reference_of(task_id) for task_id in differing]
 
     def list_differing(self, kind: Kind) -> QuerySet[Any]:
         """The videos with this kind of difference and no answer, newest first. A video has at most one kind."""
         answered = FileAnswer.objects.filter(kind=kind, job_id=OuterRef("job_id"))
-        found = self.paid.filter(~Exists(answered)).order_by("-settled_at", "-pk")
+        spends = self.paid.filter(~Exists(answered)).order_by("-settled_at", "-pk")
         if kind == Kind.MISSING:
-            return found.filter(job_id__in=self._missing)
-        found = found.exclude(job_id__in=self._missing) if self._missing else found
-        late = _exists_for_video(VideoTask.objects.filter(late_at__isnull=False), "pk")
+            return spends.filter(job_id__in=self._missing)
+        spends = spends.exclude(job_id__in=self._missing) if self._missing else spends
+        arrived_late = _exists_for_video(VideoTask.objects.filter(late_at__isnull=False), "pk")
         if kind == Kind.LATE:
-            return found.filter(late, _has_file(State.STORED))
+            return spends.filter(arrived_late, _has_file(State.STORED))
         if kind == Kind.UNPAID_FILE:
-            return found.filter(_has_file(State.STORED), ~late, actual=0)
+            return spends.filter(_has_file(State.STORED), ~arrived_late, actual=0)
         # Unfinished videos have no file yet, and deleted ones have none any more.
-        final = _exists_for_video(VideoTask.objects.filter(status__in=VideoTask.FINAL), "pk")
-        return found.filter(final, ~_has_file(State.STORED, State.DELETED), actual__gt=0)
+        is_final = _exists_for_video(VideoTask.objects.filter(status__in=VideoTask.FINAL), "pk")
+        return spends.filter(is_final, ~_has_file(State.STORED, State.DELETED), actual__gt=0)
 
     def _build_difference(self, kind: Kind) -> Difference:
         if kind == Kind.STRAY:
             return Difference(kind, len(self._strays), names=self._strays[:MAX_NAMED])
-        found = self.list_differing(kind)
-        sums = found.order_by().aggregate(count=Count("pk"), cost=Coalesce(Sum("actual"), ZERO))
+        spends = self.list_differing(kind)
+        sums = spends.order_by().aggregate(count=Count("pk"), cost=Coalesce(Sum("actual"), ZERO))
         difference = Difference(kind, sums["count"], sums["cost"])
         if difference.count:
-            named = list(found.values_list("job_id", flat=True)[:MAX_NAMED])
-            tasks = VideoTask.objects.select_related("user").in_bulk(named)
-            difference.tasks = [tasks[pk] for pk in named if pk in tasks]
+            shown_ids = list(spends.values_list("job_id", flat=True)[:MAX_NAMED])
+            tasks = VideoTask.objects.select_related("user").in_bulk(shown_ids)
+            difference.tasks = [tasks[pk] for pk in shown_ids if pk in tasks]
         return difference
 
     def _list_answers(self) -> QuerySet[FileAnswer]:
         """The answers about these videos, and about stray files that the last check found."""
-        mine = Q(Exists(self.paid.filter(job_id=OuterRef("job_id"))))
-        return FileAnswer.objects.filter(mine | Q(kind=Kind.STRAY, reference__in=self._reported("I15")))
+        about_these_videos = Q(Exists(self.paid.filter(job_id=OuterRef("job_id"))))
+        return FileAnswer.objects.filter(about_these_videos | Q(kind=Kind.STRAY, reference__in=self._reported("I15")))
 
     @cached_property
     def _checked(self) -> Sequence[tuple[UUID, str, int]]:
@@ -146,12 +146,12 @@ class PaidFileComparison:
         newest = self.paid.filter(_has_file(State.STORED)).order_by("-settled_at", "-pk")
         tasks = list(newest.values_list("job_id", flat=True)[:MAX_CHECKED])
         rows = VideoFile.objects.filter(task__in=tasks, state=State.STORED).order_by()
-        found = rows.values_list("task_id", "name", "size_bytes")
-        return [(pk, name, size or 0) for pk, name, size in found if media_store.local_path(name) is not None]
+        files = rows.values_list("task_id", "name", "size_bytes")
+        return [(pk, name, size or 0) for pk, name, size in files if media_store.local_path(name) is not None]
 
     @cached_property
     def _missing(self) -> set[UUID]:
-        """Videos whose files are missing or damaged, as found now or by the last consistency check."""
+        """Videos whose files are missing or damaged, as found by this check or by the last consistency check."""
         reported = {name.removeprefix(PREFIX) for name in self._reported("I7") if name.startswith(PREFIX)}
         return {pk for pk, name, size in self._checked if _is_missing(name, size)} | {UUID(pk) for pk in reported}
 

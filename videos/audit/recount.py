@@ -1,8 +1,9 @@
 """Recounts the totals of `billing.costs.rollups` from the rows, to check and repair them.
 
-It works month by month, each in one database snapshot: every job of a day is read and counted as its steps were counted
-(`videos.lifecycle.metrics`), and compared with the totals and the marks not folded yet. Only the sums of one day and one
-month are held in memory.
+It works month by month, each in one database snapshot. Every job is counted by the same rules as when it happened
+(`videos.lifecycle.metrics`); the sums are compared with the stored totals plus the marks that were not folded yet. A mark
+(`TallyMark`) is a pending increment, and folding adds it to its total. Only the sums of one day and one month are held in
+memory.
 """
 
 from collections import defaultdict
@@ -32,6 +33,8 @@ Sums = dict[Key, Decimal]
 MAX_ATTEMPTS = 8
 ZERO = Decimal(0)
 ONE = Decimal(1)
+# The user id of totals that cover all users.
+ALL_USERS = 0
 
 
 @dataclass(frozen=True)
@@ -50,14 +53,14 @@ class Difference:
 
 
 def fold() -> int:
-    """Build the totals of months that have none, then fold the pending marks; run by the worker."""
+    """Build the totals of months that have none, then add the pending marks to the totals; run by the worker."""
     for month in list_missing_months():
         repair(month)
     return rollups.fold_marks()
 
 
 def uncounted_rows() -> list[QuerySet[Any]]:
-    """Rows that wait for `fold`: marks, or all jobs if there are no totals yet."""
+    """The rows that `fold` would count: all pending marks, and all jobs if there are no totals yet."""
     return [TallyMark.objects.all(), Spend.objects.filter(~Exists(Total.objects.all()))]
 
 
@@ -72,17 +75,19 @@ def list_months() -> list[Window]:
 
 def list_missing_months() -> list[Window]:
     """The months that have jobs but no totals: before the first fold, or after an upgrade from a version without totals."""
-    totals = Total.objects.filter(user_id=0, period=Period.MONTH, measure=Measure.ORDERED)
-    there = set(totals.values_list("starts_at", flat=True).distinct())
-    return [month for month in list_months() if month.starts_at not in there and _filter_jobs(month).exists()]
+    totals = Total.objects.filter(user_id=ALL_USERS, period=Period.MONTH, measure=Measure.ORDERED)
+    months_with_totals = set(totals.values_list("starts_at", flat=True).distinct())
+    return [
+        month for month in list_months() if month.starts_at not in months_with_totals and _filter_jobs(month).exists()
+    ]
 
 
 def find_differences(since: datetime, until: datetime) -> Iterator[Difference]:
     """Stored totals that differ from the rows, for every day and whole month in [since, until). Changes nothing."""
     for month in windows_between(Period.MONTH, since, until):
         with _consistent_snapshot(read_only=True):
-            found = list(_find_differences(month, since, until))
-        yield from found
+            differences = list(_find_differences(month, since, until))
+        yield from differences
 
 
 def repair(month: Window) -> int:
@@ -90,14 +95,14 @@ def repair(month: Window) -> int:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             with _consistent_snapshot():
-                # Marks that are not folded yet will be added later.
-                waiting = rollups.sum_unfolded_marks(since=month.starts_at, until=month.ends_at)
-                wrong = {
+                # Pending marks are subtracted, because they will be added when they are folded.
+                pending = rollups.sum_unfolded_marks(since=month.starts_at, until=month.ends_at)
+                corrections = {
                     difference.key: difference.recounted
                     for difference in _find_differences(month, month.starts_at, month.ends_at)
                 }
-                rollups.set_totals({key: amount - waiting.get(key, ZERO) for key, amount in wrong.items()})
-                return len(wrong)
+                rollups.set_totals({key: amount - pending.get(key, ZERO) for key, amount in corrections.items()})
+                return len(corrections)
         except OperationalError:
             if attempt == MAX_ATTEMPTS:
                 raise
@@ -107,18 +112,18 @@ def repair(month: Window) -> int:
 
 def count_day(day: Window) -> Sums:
     """The totals of one day and its hours, recounted from the rows: by model, and for the day also by user."""
-    everybody: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
+    by_model: dict[tuple[datetime, str, str, str], Decimal] = defaultdict(Decimal)
     sums: Sums = defaultdict(Decimal)
     for at, model, user_id, counts in _read_jobs(day):
         hour = window_at(Period.HOUR, at).starts_at
         for measure, label, amount in counts:
-            everybody[hour, model, measure, label] += amount
+            by_model[hour, model, measure, label] += amount
             if measure in rollups.USER_MEASURES:
                 sums[Period.DAY, day.starts_at, user_id, "", measure, label] += amount
-    for (hour, model, measure, label), amount in everybody.items():
-        sums[Period.DAY, day.starts_at, 0, model, measure, label] += amount
+    for (hour, model, measure, label), amount in by_model.items():
+        sums[Period.DAY, day.starts_at, ALL_USERS, model, measure, label] += amount
         if measure not in rollups.LABELLED:
-            sums[Period.HOUR, hour, 0, model, measure, label] += amount
+            sums[Period.HOUR, hour, ALL_USERS, model, measure, label] += amount
     return sums
 
 
@@ -147,45 +152,45 @@ Counts = list[tuple[str, str, Decimal]]
 
 def _read_jobs(day: Window) -> Iterator[tuple[datetime, str, int, Counts]]:
     """Each job ordered on this day: time, model, user id, and what it adds to the totals."""
-    moments = [connection.ops.adapt_datetimefield_value(at) for at in (day.starts_at, day.ends_at)]
+    bounds = [connection.ops.adapt_datetimefield_value(at) for at in (day.starts_at, day.ends_at)]
     with connection.cursor() as cursor:
-        cursor.execute(_JOBS, moments)
+        cursor.execute(_JOBS_SQL, bounds)
         for at, model, user_id, *rest in cursor.fetchall():
             yield _parse_time(at), model, user_id, _count_job(*rest)
 
 
 def _count_job(
-    state: str, estimated: Any, actual: Any, charged: Any, refunded: Any, status: str | None, failure: str, way: str,
+    state: str, estimated: Any, actual: Any, charged: Any, refunded: Any, status: str | None, failure: str, settled_by: str,
     ordered: Any, sent: Any, done: Any,
 ) -> Counts:  # fmt: skip
-    found: Counts = [
+    counts: Counts = [
         (Measure.ORDERED, "", ONE),
         (Measure.ESTIMATED, "", _parse_amount(estimated)),
         (Measure.CHARGED, "", _parse_amount(charged)),
         (Measure.REFUNDED, "", _parse_amount(refunded)),
     ]
     if state == Spend.State.SETTLED:
-        found += [
+        counts += [
             (Measure.SETTLED, "", ONE),
             (Measure.SETTLED_ESTIMATE, "", _parse_amount(estimated)),
             (Measure.ACTUAL, "", _parse_amount(actual)),
         ]
     if status is None:
-        return found
-    if end := MEASURE_OF_STATUS.get(Status(status)):
-        found.append((end, "", ONE))
+        return counts
+    if measure := MEASURE_OF_STATUS.get(Status(status)):
+        counts.append((measure, "", ONE))
     if status == Status.FAILED:
-        found.append((Measure.FAILURE, failure, ONE))
+        counts.append((Measure.FAILURE, failure, ONE))
     if sent is not None and status not in (Status.QUEUED, Status.SUBMITTING):
-        found.append((Measure.WAIT, _bucket(ordered, sent), ONE))
-    if way:
-        found.append((Measure.VERDICT, way, ONE))
+        counts.append((Measure.WAIT, _bucket(ordered, sent), ONE))
+    if settled_by:
+        counts.append((Measure.VERDICT, settled_by, ONE))
         if sent is not None and done is not None:
-            found.append((Measure.GENERATION, _bucket(sent, done), ONE))
-    return found
+            counts.append((Measure.GENERATION, _bucket(sent, done), ONE))
+    return counts
 
 
-_JOBS = """
+_JOBS_SQL = """
     SELECT s.created_at, s.model, s.user_id, s.state, s.estimated, s.actual,
         (SELECT -SUM(e.amount) FROM billing_ledgerentry e WHERE e.job_id = s.job_id AND e.kind = 'charge'),
         (SELECT SUM(e.amount) FROM billing_ledgerentry e WHERE e.job_id = s.job_id AND e.kind = 'refund'),
@@ -201,9 +206,9 @@ def _bucket(since: Any, until: Any) -> str:
 
 def _parse_time(value: Any) -> datetime:
     """A time from plain SQL, which SQLite returns as text."""
-    read = parse_datetime(value) if isinstance(value, str) else value
-    assert isinstance(read, datetime)  # noqa: S101  a column that holds times
-    return read if read.tzinfo else read.replace(tzinfo=UTC)
+    parsed = parse_datetime(value) if isinstance(value, str) else value
+    assert isinstance(parsed, datetime)  # noqa: S101  a column that holds times
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def _parse_amount(value: Any) -> Decimal:
@@ -216,7 +221,7 @@ def _filter_jobs(month: Window) -> Any:
 
 @contextmanager
 def _consistent_snapshot(*, read_only: bool = False) -> Iterator[None]:
-    """All statements of the block see the same snapshot, and rows that others change meanwhile cannot be overwritten."""
+    """All statements in the block see the same snapshot, and cannot overwrite rows that were changed meanwhile."""
     outermost = not connection.in_atomic_block
     with transaction.atomic():
         if outermost and connection.vendor == "postgresql":

@@ -30,50 +30,50 @@ Event = AlertDelivery.Event
 MAX_PER_JOB = 1000
 # The worker kills longer jobs, so slow servers may use only this much time.
 TIME_LIMIT = timedelta(seconds=90)
-# More alerts than this at once go to an address as one mail; so do the next ones after this many mails in the window.
+# Within GROUPING_WINDOW an address gets at most this many single mails; further alerts are combined into one mail.
 MAX_SINGLE_MAILS = 5
 GROUPING_WINDOW = timedelta(minutes=10)
 LIMITS = exchange.Limits(connect_s=5, read_s=10, total_s=15, body_bytes=4096)
-GONE = 410
+HTTP_GONE = 410
 
 
 def deliver_due() -> int:
-    """Send what is due, for about TIME_LIMIT; returns how many deliveries arrived. The rest stays due.
+    """Send the due deliveries for about TIME_LIMIT; returns how many arrived. The others stay due.
 
     Deliveries are claimed one by one just before they are sent, so that two workers can share them.
     """
-    until = clock.now() + TIME_LIMIT
-    mails: dict[str, list[AlertDelivery]] = defaultdict(list)
-    posts: list[AlertDelivery] = []
+    deadline = clock.now() + TIME_LIMIT
+    by_address: dict[str, list[AlertDelivery]] = defaultdict(list)
+    webhook_deliveries: list[AlertDelivery] = []
     for delivery in alert_outbox.due_deliveries()[:MAX_PER_JOB]:
-        (mails[delivery.address] if delivery.channel == Channel.EMAIL else posts).append(delivery)
-    arrived = sum(_mail_address(address, deliveries, until) for address, deliveries in mails.items())
-    for delivery in posts:
-        if clock.now() < until and alert_outbox.claim_delivery(delivery):
+        (by_address[delivery.address] if delivery.channel == Channel.EMAIL else webhook_deliveries).append(delivery)
+    arrived = sum(_mail_address(address, deliveries, deadline) for address, deliveries in by_address.items())
+    for delivery in webhook_deliveries:
+        if clock.now() < deadline and alert_outbox.claim_delivery(delivery):
             arrived += post_webhook(delivery) == ""
     return arrived
 
 
 def mail_alert(delivery: AlertDelivery) -> str:
     """Mail one claimed delivery and record the result; returns "" if the server accepted it, else the error."""
-    template = "alert_over" if delivery.event == Event.RESOLVED else "alert"
+    template = "alert_resolved" if delivery.event == Event.RESOLVED else "alert"
     return _mail_deliveries([delivery], template, {"item": build_item(delivery)})
 
 
 def post_webhook(delivery: AlertDelivery) -> str:
     """Post one claimed delivery to the webhook; returns "" if it was accepted (2xx), else the error."""
     if not settings.ALERT_WEBHOOK_URL:
-        return _record_failure([delivery], "ALERT_WEBHOOK_URL is not set any more", for_good=True)
+        return _record_failure([delivery], "ALERT_WEBHOOK_URL is not set any more", is_permanent=True)
     body = json.dumps(build_payload(delivery), separators=(",", ":")).encode()
     try:
         headers = standard_webhooks.signature_headers(
             body,
-            # The same for each attempt, so that a receiver can recognise duplicates.
+            # Each attempt has the same ID, so that a receiver can recognise duplicates.
             message_id=f"alert_{delivery.alert_id}_{delivery.event}_{delivery.round}",
             timestamp=int(clock.now().timestamp()),
             secret=settings.ALERT_WEBHOOK_SECRET,
         )
-        answer = exchange.post_bytes(
+        response = exchange.post_bytes(
             settings.ALERT_WEBHOOK_URL,
             body=body,
             headers={**headers, "Content-Type": "application/json"},
@@ -81,12 +81,12 @@ def post_webhook(delivery: AlertDelivery) -> str:
         )
     except (exchange.ExchangeError, ValueError) as problem:
         return _record_failure([delivery], str(problem))
-    if 200 <= answer.status < 300:
+    if 200 <= response.status < 300:
         alert_outbox.record_sent(delivery, at=clock.now())
         return ""
-    gone = answer.status == GONE
-    error = "it answered 410: it wants no more alerts" if gone else f"it answered {answer.status}"
-    return _record_failure([delivery], error, for_good=gone)
+    is_gone = response.status == HTTP_GONE
+    error = "it answered 410: it wants no more alerts" if is_gone else f"it answered {response.status}"
+    return _record_failure([delivery], error, is_permanent=is_gone)
 
 
 def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
@@ -124,15 +124,15 @@ _EVENT_NAMES = {Event.RAISED: "raised", Event.RESOLVED: "resolved"}
 
 
 def build_item(delivery: AlertDelivery) -> dict[str, Any]:
-    """The template variables for one alert; texts are rendered in the language and time zone active then."""
+    """The template variables for one alert; its texts are rendered later, in the recipient's language and time zone."""
     alert = delivery.alert
     return {
         "alert": alert,
         "message": partial(format_message, alert),
         "entry": runbook_entry(alert),
-        "about": partial(describe_subject, alert),
-        "is_over": delivery.event == Event.RESOLVED,
-        "is_again": delivery.round > 1,
+        "subject": partial(describe_subject, alert),
+        "is_resolved": delivery.event == Event.RESOLVED,
+        "is_repeated": delivery.round > 1,
         "action_url": f"{settings.APP_URL}{action_path(alert)}",
         "alert_url": f"{settings.APP_URL}{alert_path(alert)}",
         "is_test_copy": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
@@ -141,35 +141,35 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
 
 def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
     """Mail an operator in the language and time zone of the user with this address, else the site's. Raises OSError."""
-    person = User.objects.filter(email=address.lower(), is_active=True).first()
-    language = (person.language if person else "") or settings.LANGUAGE_CODE
-    mail.send(person or address, template, values, language=language, address=address)
+    user = User.objects.filter(email=address.lower(), is_active=True).first()
+    language = (user.language if user else "") or settings.LANGUAGE_CODE
+    mail.send(user or address, template, values, language=language, address=address)
 
 
 def describe_smtp_error(problem: OSError) -> str:
-    """The kind and code of a mail error; the server's own text may hold secrets and is left out."""
+    """The kind and code of a mail error; the server's own text may hold secrets and is remaining out."""
     name, code = type(problem).__name__, getattr(problem, "smtp_code", None)
     if isinstance(problem, SMTPException):
         return f"the mail server refused it ({name}{f' {code}' if code else ''})"
     return f"the mail server cannot be reached ({name})"
 
 
-def _mail_address(address: str, deliveries: Sequence[AlertDelivery], until: datetime) -> int:
-    """Send what is due to one address: single mails, one grouped mail, or only urgent alerts after many recent mails."""
-    left = MAX_SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=GROUPING_WINDOW)
-    if left <= 0:
+def _mail_address(address: str, deliveries: Sequence[AlertDelivery], deadline: datetime) -> int:
+    """Send the due alerts to one address as single mails or as one combined mail; after many recent mails only urgent ones."""
+    remaining = MAX_SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=GROUPING_WINDOW)
+    if remaining <= 0:
         urgent = _select_urgent(address, deliveries)
         alert_outbox.postpone_deliveries(
             (delivery for delivery in deliveries if delivery not in urgent), delay=GROUPING_WINDOW / 2
         )
-        deliveries, left = urgent, 1
-    if len(deliveries) > left:
+        deliveries, remaining = urgent, 1
+    if len(deliveries) > remaining:
         claimed = [delivery for delivery in deliveries if alert_outbox.claim_delivery(delivery)]
         items = [build_item(delivery) for delivery in claimed]
         return len(claimed) if claimed and not _mail_deliveries(claimed, "alerts", {"items": items}) else 0
     arrived = 0
     for delivery in deliveries:
-        if clock.now() < until and alert_outbox.claim_delivery(delivery):
+        if clock.now() < deadline and alert_outbox.claim_delivery(delivery):
             arrived += mail_alert(delivery) == ""
     return arrived
 
@@ -197,8 +197,8 @@ def _mail_deliveries(deliveries: Sequence[AlertDelivery], template: str, values:
     return ""
 
 
-def _record_failure(deliveries: Sequence[AlertDelivery], error: str, *, for_good: bool = False) -> str:
+def _record_failure(deliveries: Sequence[AlertDelivery], error: str, *, is_permanent: bool = False) -> str:
     for delivery in deliveries:
-        alert_outbox.record_failed(delivery, error=error, is_permanent=for_good)
+        alert_outbox.record_failed(delivery, error=error, is_permanent=is_permanent)
     log.warning("%d alerts not delivered by %s: %s", len(deliveries), deliveries[0].channel, error)
     return error

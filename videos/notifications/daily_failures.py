@@ -17,7 +17,7 @@ MAX_UNREFUNDED_SHOWN = 5
 
 @dataclass(frozen=True)
 class Failures:
-    """A day's failed and cancelled videos: their numbers, how many were refunded, and those that were not."""
+    """The numbers of a day's failed, cancelled and refunded videos, and some of those that were not refunded."""
 
     failed: int
     cancelled: int
@@ -25,24 +25,26 @@ class Failures:
     unrefunded: Sequence[VideoTask]
 
     @property
-    def ended(self) -> int:
+    def total(self) -> int:
         return self.failed + self.cancelled
 
     @property
-    def missing(self) -> int:
-        return self.ended - self.refunded
+    def missing_refunds(self) -> int:
+        return self.total - self.refunded
 
 
 def find_failures(day: date) -> Failures:
     """The day's failed and cancelled videos, and whether their charges were refunded."""
     window = day_window(day)
     refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__job_id=OuterRef("pk"))
-    ended = VideoTask.objects.filter(
+    unsuccessful = VideoTask.objects.filter(
         status__in=[Status.FAILED, Status.CANCELLED], finished_at__gte=window.starts_at, finished_at__lt=window.ends_at
     ).annotate(is_refunded=Exists(refunds))
-    counts = ended.aggregate(
+    counts = unsuccessful.aggregate(
         failed=Count("pk", filter=Q(status=Status.FAILED)),
         cancelled=Count("pk", filter=Q(status=Status.CANCELLED)),
         refunded=Count("pk", filter=Q(is_refunded=True)),
     )
-    return Failures(**counts, unrefunded=list(ended.filter(is_refunded=False).order_by("pk")[:MAX_UNREFUNDED_SHOWN]))
+    return Failures(
+        **counts, unrefunded=list(unsuccessful.filter(is_refunded=False).order_by("pk")[:MAX_UNREFUNDED_SHOWN])
+    )

@@ -53,13 +53,13 @@ def render_text(day: date) -> str:
 
 
 def template_values(day: date) -> dict[str, Any]:
-    """The template variables; figures are read and worded on rendering, in the reader's language."""
+    """The template variables; the figures are read and formatted during rendering, in the recipient's language."""
     sections = SimpleLazyObject(
         lambda: summary_text.build_sections(daily_summary.build_summary(day), find_failures(day))
     )
     return {
         "day": day,
         "sections": sections,
-        "headline": SimpleLazyObject(lambda: summary_text.headline(list(sections))),
+        "headline": SimpleLazyObject(lambda: summary_text.format_headline(list(sections))),
         "page": f"{settings.APP_URL}{reverse('admin:index')}",
     }

@@ -20,7 +20,7 @@ MAX_PER_JOB = 20
 
 
 def list_due() -> QuerySet[VideoTask]:
-    """Finished tasks whose owners want a mail and got none yet."""
+    """Finished tasks whose owners want a mail and have not received one."""
     wanted = Q(status=Status.READY, user__notify_ready=True) | Q(
         status=Status.FAILED, late_at=None, user__notify_failed=True
     )
@@ -30,11 +30,11 @@ def list_due() -> QuerySet[VideoTask]:
     return recent.order_by("finished_at")
 
 
-def send_due(*, most: int = MAX_PER_JOB) -> int:
+def send_due(*, limit: int = MAX_PER_JOB) -> int:
     """Send due mails; returns how many were sent. A mail that the server refuses is not retried."""
     sent = 0
-    for task in list_due().select_related("user")[:most]:
-        # Marked before sending: after a crash in between, a missing mail is better than two.
+    for task in list_due().select_related("user")[:limit]:
+        # Marked before sending, because a missing mail after a crash is better than two mails.
         if not VideoTask.objects.filter(pk=task.pk, notified_at=None).update(notified_at=clock.now()):
             continue
         template = "video_ready" if task.status == Status.READY else "video_failed"

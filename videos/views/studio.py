@@ -51,7 +51,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class LiveVideos:
-    """The videos on the page. `shown` is a digest of `latest`; each poll sends it, so that `latest` is sent only if it changed."""
+    """The videos on the page. `shown` is a digest of `latest`: each poll sends it, and gets `latest` only if it changed."""
 
     jobs: list[VideoSummary]
     latest: list[VideoSummary]

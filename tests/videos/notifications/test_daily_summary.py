@@ -220,7 +220,7 @@ def test_a_failed_video_without_a_refund_is_listed(manual_clock: ManualClock, al
         LotUse.objects.filter(entry__in=refund).delete()
         refund.delete()
     found = find_failures(YESTERDAY)
-    assert (found.failed, found.cancelled, found.refunded, found.missing) == (1, 1, 1, 1)
+    assert (found.failed, found.cancelled, found.refunded, found.missing_refunds) == (1, 1, 1, 1)
     assert answer_of("Refunds for failed videos") == ("1 is missing", "bad")
     assert str(task.pk) in [line.value for line in sections()["Refunds for failed videos"].lines]
     assert find_failures(YESTERDAY - DAY).ended == 0
@@ -250,8 +250,8 @@ def test_the_answer_about_the_books(manual_clock: ManualClock, problems: int, an
 def test_the_headline_shows_the_worst_answers() -> None:
     good, warn = Section("A", "fine", "good"), Section("B", "so so", "warn")
     bad = [Section(name, "broken", "bad") for name in "CDE"]
-    assert summary_text.headline([good, warn, *bad]) == "C: broken · D: broken"
-    assert summary_text.headline([good, warn]) == "B: so so"
+    assert summary_text.format_headline([good, warn, *bad]) == "C: broken · D: broken"
+    assert summary_text.format_headline([good, warn]) == "B: so so"
 
 
 def command(*arguments: str) -> tuple[int, str]:

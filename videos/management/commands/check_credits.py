@@ -41,16 +41,16 @@ class Command(BaseCommand):
             sys.exit(CRITICAL)
         account.refresh_from_db()
         available = provider_accounts.get_available_balance(account)
-        code, word = _verdict(account, available, is_read=is_read)
+        code, status = _classify(account, available, is_read=is_read)
         if code != HEALTHY or not quiet:
             # The URL helps to find out why the provider cannot be reached.
-            name = f"{account.label} at {account.base_url}" if word == UNREACHABLE else account.label
-            self.stdout.write(f"{word} {name}: {_figures(account, available, is_read=is_read)}")
+            name = f"{account.label} at {account.base_url}" if status == UNREACHABLE else account.label
+            self.stdout.write(f"{status} {name}: {_format_figures(account, available, is_read=is_read)}")
         sys.exit(code)
 
 
-def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> tuple[int, str]:
-    """The exit code and its label."""
+def _classify(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> tuple[int, str]:
+    """The exit code and the status that is printed."""
     if account.parked_as:
         return CRITICAL, f"PARKED ({account.parked_as})"
     if not is_read or account.balance is None or available is None:
@@ -60,7 +60,7 @@ def _verdict(account: ProviderAccount, available: Decimal | None, *, is_read: bo
     return (LOW, "LOW") if account.balance <= settings.LOW_BALANCE_THRESHOLD else (HEALTHY, "OK")
 
 
-def _figures(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> str:
+def _format_figures(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> str:
     balance = "unknown" if account.balance is None else format_plain(account.balance)
     if not is_read and account.balance_at is not None:
         balance += f" at {account.balance_at:%Y-%m-%d %H:%M} UTC"
@@ -78,8 +78,8 @@ def _figures(account: ProviderAccount, available: Decimal | None, *, is_read: bo
 def _days_left(available: Decimal) -> str:
     """Days until the critical threshold, at the rate of the last hours."""
     at = clock.now()
-    above = available - settings.CRITICAL_BALANCE_THRESHOLD
-    ends_at = forecasts.estimate_end(above, forecasts.measure_pace(current_costs.read(at).hours, at=at), at=at)
+    remaining = available - settings.CRITICAL_BALANCE_THRESHOLD
+    ends_at = forecasts.estimate_end(remaining, forecasts.measure_pace(current_costs.read(at).hours, at=at), at=at)
     if ends_at is None:
         return f">{forecasts.HORIZON.days}"
     return f"{(ends_at - at) / timedelta(days=1):.1f}"

@@ -1,4 +1,4 @@
-"""`manage.py cluster`: a django-q cluster that ends with its supervisor. Started by `manage.py worker`, not by people."""
+"""`manage.py cluster`: a django-q cluster that ends with its supervisor. Started by `manage.py worker`, not by hand."""
 
 import os
 import signal
@@ -18,13 +18,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         cluster = Cluster()
         cluster.start()
-        # After the start, because a thread started before would be copied when the cluster forks.
+        # Started after the cluster, because the cluster forks and would copy a running thread.
         threading.Thread(target=_end_with_parent, args=[options["lifeline"]], daemon=True).start()
         if cluster.sentinel is not None:
             cluster.sentinel.join()
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Block until the supervisor is gone, then end this process group, which nobody would supervise any more."""
+    """Wait until the supervisor has ended, then kill this process group, which is no longer supervised."""
     os.read(lifeline, 1)
     os.killpg(os.getpgrp(), signal.SIGKILL)

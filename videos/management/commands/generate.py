@@ -39,7 +39,7 @@ FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
 GenerationType = VideoTask.GenerationType
 
 CHECK_INTERVAL_S = 0.5
-# Wait reasons caused by the provider that are reported after REPORT_WAIT_AFTER_S.
+# Wait reasons caused by the provider; the command reports them after REPORT_WAIT_AFTER_S.
 PROVIDER_WAITS = {"breaker", "not_sent", "balance_unknown", "access_denied"}
 REPORT_WAIT_AFTER_S = 10.0
 BLOCK_BYTES = 1 << 20
@@ -55,7 +55,7 @@ class Command(BaseCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._provider_wait_since: float | None = None
-        self._wait_reported = False
+        self._is_wait_reported = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("prompt", help="what should be seen and heard")
@@ -82,7 +82,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with translation.override("en"):
-            output = self._output(options["output"])
+            output = self._check_output_path(options["output"])
             task = self._order(options)
             if not (options["wait"] or output):
                 self.stdout.write(f"Ordered: {_video_url(task)}")
@@ -90,7 +90,7 @@ class Command(BaseCommand):
             task = self._watch(task, timeout_s=options["timeout"])
             self._finish(task, output)
 
-    def _output(self, name: str | None) -> Path | None:
+    def _check_output_path(self, name: str | None) -> Path | None:
         """The output path, checked before anything is charged."""
         if name is None:
             return None
@@ -133,7 +133,7 @@ class Command(BaseCommand):
         return task
 
     def _build_order(self, user: User, options: dict[str, Any]) -> VideoOrder:
-        made = (
+        generation_type = (
             GenerationType.REFERENCE
             if options["reference"]
             else GenerationType.FRAMES
@@ -146,7 +146,7 @@ class Command(BaseCommand):
             aspect_ratio=options["aspect_ratio"],
             resolution=options["resolution"],
             duration_s=options["duration"],
-            generation_type=made,
+            generation_type=generation_type,
             # Placeholders: the order is validated before images are stored, so an invalid one leaves none behind.
             image_ids=[randomness.new_uuid() for _ in options["image"]],
             seed=options["seed"],
@@ -169,9 +169,9 @@ class Command(BaseCommand):
 
     def _print_price(self, order: VideoOrder, balance: int) -> None:
         price = order.quote().user_credits
-        after = f"{balance - price} left after" if balance >= price else f"you have {balance}"
+        balance_text = f"{balance - price} left after" if balance >= price else f"you have {balance}"
         title = catalogue.model_title(order.model)
-        self.stdout.write(f"{title}, {order.resolution}, {order.duration_s} s: {price} credits; {after}.")
+        self.stdout.write(f"{title}, {order.resolution}, {order.duration_s} s: {price} credits; {balance_text}.")
 
     def _check_provider(self) -> None:
         """Ask for the balance, which is free, to find out before the charge whether the provider can be reached."""
@@ -187,12 +187,12 @@ class Command(BaseCommand):
     def _watch(self, task: VideoTask, *, timeout_s: float) -> VideoTask:
         """Show the task's progress until it is finished, the time is up, or Ctrl-C; returns its last state."""
         progress_line = ProgressLine(self.stdout)
-        until = monotonic() + timeout_s
+        deadline = monotonic() + timeout_s
         is_working_here = False
         with ExitStack() as stack:
             stack.callback(progress_line.finish)
             try:
-                while not task.is_final and monotonic() < until:
+                while not task.is_final and monotonic() < deadline:
                     if not is_working_here and not inline_worker.is_worker_alive():
                         progress_line.finish()
                         self.stdout.write("No worker is running, so this command does the work itself.")
@@ -217,8 +217,8 @@ class Command(BaseCommand):
             self._provider_wait_since = None
             return
         self._provider_wait_since = self._provider_wait_since or monotonic()
-        if not self._wait_reported and monotonic() - self._provider_wait_since >= REPORT_WAIT_AFTER_S:
-            self._wait_reported = True
+        if not self._is_wait_reported and monotonic() - self._provider_wait_since >= REPORT_WAIT_AFTER_S:
+            self._is_wait_reported = True
             progress_line.finish()
             self.stderr.write(
                 f"{_describe_remedy(provider_accounts.get_current_account(), 'does not answer')} The video keeps its place."
@@ -268,10 +268,10 @@ def _video_url(task: VideoTask) -> str:
     return f"{settings.APP_URL}{reverse('videos:video', args=[task.pk])}"
 
 
-def _describe_remedy(account: ProviderAccount, what: str) -> str:
+def _describe_remedy(account: ProviderAccount, problem: str) -> str:
     if account.source == ProviderAccount.Source.SANDBOX:
         return (
-            f"The sandbox at {account.base_url} {what}. Start it with `manage.py sandbox`, or everything with "
+            f"The sandbox at {account.base_url} {problem}. Start it with `manage.py sandbox`, or everything with "
             "`make run`; for real videos set KIE_AI_API_KEY."
         )
-    return f"The provider at {account.base_url} {what}. Check KIE_AI_API_KEY, KIE_AI_BASE_URL and the network."
+    return f"The provider at {account.base_url} {problem}. Check KIE_AI_API_KEY, KIE_AI_BASE_URL and the network."

@@ -15,18 +15,18 @@ class Command(BaseCommand):
         mode.add_argument("--repair", action="store_true", help="correct the differences, month by month")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = 0
+        difference_count = 0
         for month in recount.list_months():
             name = f"{month.local_start:%Y-%m}"
             if options["repair"]:
                 repaired = recount.repair(month)
-                found += repaired
+                difference_count += repaired
                 self.stdout.write(f"{name}: {repaired} totals corrected")
                 continue
             for difference in recount.find_differences(month.starts_at, month.ends_at):
-                found += 1
+                difference_count += 1
                 self.stdout.write(str(difference))
-        if not found:
+        if not difference_count:
             self.stdout.write("All totals match the rows.")
         elif not options["repair"]:
-            raise CommandError(f"{found} totals differ from the rows; --repair corrects them")
+            raise CommandError(f"{difference_count} totals differ from the rows; --repair corrects them")

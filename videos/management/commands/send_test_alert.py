@@ -27,11 +27,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        places = choose_places(email=options["email"], webhook=options["webhook"])
+        recipients = choose_recipients(email=options["email"], webhook=options["webhook"])
         at = clock.now()
         alert = alerts.raise_alert(Alert.Kind.TEST, cause=f"sent by hand at {at:%H:%M:%S.%f}")
         all_arrived = True
-        for delivery in alert_outbox.claim_test_deliveries(alert, places):
+        for delivery in alert_outbox.claim_test_deliveries(alert, recipients):
             by_mail = delivery.channel == Channel.EMAIL
             error = alert_delivery.mail_alert(delivery) if by_mail else alert_delivery.post_webhook(delivery)
             target = f"{'mail to' if by_mail else 'webhook at'} {delivery.address}"
@@ -43,15 +43,15 @@ class Command(BaseCommand):
             sys.exit(1)
 
 
-def choose_places(*, email: str | None, webhook: bool) -> list[Recipient]:
-    """Where to send the test alert. Raises CommandError if there is no such place."""
+def choose_recipients(*, email: str | None, webhook: bool) -> list[Recipient]:
+    """The recipients of the test alert. Raises CommandError if there are none."""
     if not email and not webhook:
-        if not (places := alert_outbox.list_recipients()):
+        if not (recipients := alert_outbox.list_recipients()):
             raise CommandError(
                 "Nobody would receive an alert: set COST_ALERT_EMAIL, ALERT_WEBHOOK_URL or both in .env, "
                 "or give --email ADDRESS to try the mail server."
             )
-        return places
+        return recipients
     if webhook and not alert_outbox.webhook_recipients():
         raise CommandError("ALERT_WEBHOOK_URL is empty: set it and ALERT_WEBHOOK_SECRET in .env.")
     mail = [Recipient(Channel.EMAIL, email)] if email else []

@@ -37,53 +37,59 @@ class Command(BaseCommand):
         except ProviderError as error:
             raise CommandError(f"The price feed at {price_sync.feed_url()}: {error}", returncode=ERROR) from None
         applied = 0
-        left = [line for line in lines if line.differs]
+        not_applied = [line for line in lines if line.differs]
         if apply:
-            taken, left = price_sync.apply(lines, force=force)
-            applied = len(taken)
-        price_sync.propose(line for line in lines if not apply or line in left or not line.differs)
+            applied_lines, not_applied = price_sync.apply(lines, force=force)
+            applied = len(applied_lines)
+        price_sync.propose(line for line in lines if not apply or line in not_applied or not line.differs)
         if options["format"] == "json":
-            facts = {"applied": applied, "lines": [_to_json(line) for line in lines]}
-            self.stdout.write(json.dumps(facts, indent=2))
+            result = {"applied": applied, "lines": [_to_json(line) for line in lines]}
+            self.stdout.write(json.dumps(result, indent=2))
         else:
-            self._table(lines, applied=applied, left=len(left))
-        sys.exit(DIFFERENT if left else SAME)
+            self._print_table(lines, applied=applied, different=len(not_applied))
+        sys.exit(DIFFERENT if not_applied else SAME)
 
-    def _table(self, lines: list[PriceComparison], *, applied: int, left: int) -> None:
+    def _print_table(self, lines: list[PriceComparison], *, applied: int, different: int) -> None:
         rows = [HEAD, *(_cells(line) for line in lines if line.differs or line.feed_price is None)]
-        widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
         if len(rows) > 1:
             for first, *cells, note in rows:
                 figures = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True))
                 self.stdout.write(f"{first.ljust(widths[0])}  {figures}  {note}".rstrip())
-        same = sum(line.list_price is not None and line.list_price == line.feed_price for line in lines)
-        self.stdout.write(f"{same} as listed, {applied} applied, {left} different")
+        unchanged = sum(line.list_price is not None and line.list_price == line.feed_price for line in lines)
+        self.stdout.write(f"{unchanged} as listed, {applied} applied, {different} different")
 
 
 def _cells(line: PriceComparison) -> tuple[str, ...]:
-    ours, theirs = line.list_price, line.feed_price
-    differs = "-" if ours is None or theirs is None else ("+" if theirs > ours else "") + format_plain(theirs - ours)
+    list_price, feed_price = line.list_price, line.feed_price
+    difference = (
+        "-"
+        if list_price is None or feed_price is None
+        else ("+" if feed_price > list_price else "") + format_plain(feed_price - list_price)
+    )
     notes = [*line.notes]
     if line.is_implausible:
-        notes.insert(0, "looks like a mistake: --force takes it" if theirs and theirs > 0 else "cannot be a price")
+        notes.insert(
+            0, "looks like a mistake: --force takes it" if feed_price and feed_price > 0 else "cannot be a price"
+        )
     if line.after and line.after.is_negative:
         notes.insert(0, "BELOW COST")
     figures = (
-        "-" if ours is None else format_plain(ours),
-        "-" if theirs is None else format_plain(theirs),
-        differs,
+        "-" if list_price is None else format_plain(list_price),
+        "-" if feed_price is None else format_plain(feed_price),
+        difference,
         "-" if line.user_price is None else str(line.user_price),
-        _margin(line.before),
-        _margin(line.after),
+        _format_margin(line.before),
+        _format_margin(line.after),
     )
     return (str(line.item), *figures, "; ".join(notes))
 
 
-def _margin(margin: Margin | None) -> str:
+def _format_margin(margin: Margin | None) -> str:
     if margin is None:
         return "-"
-    share = "" if margin.percent is None else f" ({margin.percent:.0f} %)"
-    return f"{margin.usd:+.4f} US${share}"
+    percent = "" if margin.percent is None else f" ({margin.percent:.0f} %)"
+    return f"{margin.usd:+.4f} US${percent}"
 
 
 def _to_json(line: PriceComparison) -> dict[str, Any]:
