@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def store_image(user: User, colour: str) -> SourceImage:
-    """An image that a person store_image."""
+    """Store a source image of one colour for a user."""
     content = io.BytesIO()
     Image.new("RGB", (300, 300), colour).save(content, "PNG")
     return source_images.store(user=user, upload=SimpleUploadedFile("image.png", content.getvalue()))
@@ -68,12 +68,12 @@ def test_f73_closing_cancels_queued_videos_erases_finished_ones_and_lets_running
     assert world.reload(running).prompt
     world.run()
     world.assert_charged(running)
-    film = VideoFile.objects.get(task=running).name
-    assert default_storage.exists(film)
+    running_file = VideoFile.objects.get(task=running).name
+    assert default_storage.exists(running_file)
     run_sweep(world)
     assert world.reload(running).prompt == ""
     assert world.reload(running).deleted_at is not None
-    assert not default_storage.exists(film)
+    assert not default_storage.exists(running_file)
     assert not SourceImage.objects.exists()
     world.assert_charged(running)
     assert world.count_submissions() == 2
@@ -90,7 +90,7 @@ def test_f73_a_lost_request_of_a_closed_account_is_refunded_at_its_deadline(worl
     world.assert_refunded(task)
     run_sweep(world)
     assert world.reload(task).prompt == ""
-    # The late result of a closed account is not polled for.
+    # The provider is not asked for the late result of a closed account.
     world.advance(hours=2)
     assert world.poll() == 0
 
@@ -114,7 +114,7 @@ def test_f73_a_failed_closing_changes_nothing(world: World, alice: User) -> None
     queued = world.order(alice)
 
     def refuse(**kwargs: object) -> None:
-        raise RuntimeError("somebody cannot let go")
+        raise RuntimeError("a receiver failed")
 
     account_closing.connect(refuse, weak=False)
     try:

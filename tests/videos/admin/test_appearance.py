@@ -1,6 +1,6 @@
-"""The operators' pages in a real browser: our look in both themes and on a phone, no breach of the policy, nothing too wide.
+"""The operators' pages in a real browser: our design in both themes and on a phone, without CSP errors and overflow.
 
-A breach of the Content-Security-Policy is a console error, and `new_page` fails on those.
+A violation of the Content-Security-Policy is a console error, and `new_page` fails on those.
 """
 
 import pytest
@@ -22,7 +22,7 @@ DARK, LIGHT = "rgb(12, 13, 16)", "rgb(246, 245, 242)"
 
 
 @pytest.fixture
-def lost(world: World, alice: User, settings: Settings) -> VideoTask:
+def lost_video(world: World, alice: User, settings: Settings) -> VideoTask:
     """An unconfirmed video among others, an alert, and a running worker."""
     settings.STAFF_MFA_REQUIRED = False
     world.order(alice)
@@ -37,7 +37,7 @@ def lost(world: World, alice: User, settings: Settings) -> VideoTask:
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_the_operators_pages_use_our_design(
-    lost: VideoTask, olga: User, new_page: NewPage, theme: str, viewport: tuple[int, int]
+    lost_video: VideoTask, olga: User, new_page: NewPage, theme: str, viewport: tuple[int, int]
 ) -> None:
     User.objects.filter(pk=olga.pk).update(theme=theme)
     # The device has the opposite theme: the user's setting decides.
@@ -45,16 +45,16 @@ def test_the_operators_pages_use_our_design(
     for path in (
         "/admin/",
         "/admin/videos/videotask/",
-        f"/admin/videos/videotask/{lost.pk}/change/",
-        f"/admin/videos/videotask/{lost.pk}/history/",
+        f"/admin/videos/videotask/{lost_video.pk}/change/",
+        f"/admin/videos/videotask/{lost_video.pk}/history/",
         "/admin/videos/callbackreceipt/",
         "/admin/accounts/user/",
         f"/admin/accounts/user/{olga.pk}/change/",
         "/admin/django_q/failure/",
     ):
-        answer = page.goto(path)
-        assert answer is not None
-        assert answer.status == 200, path
+        response = page.goto(path)
+        assert response is not None
+        assert response.status == 200, path
         assert measure_overflow(page) <= 0, path
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert background == (DARK if theme == "dark" else LIGHT), path
@@ -64,7 +64,7 @@ def test_the_operators_pages_use_our_design(
 
 
 def test_an_operator_marks_an_unconfirmed_video_as_lost(
-    lost: VideoTask, world: World, olga: User, new_page: NewPage
+    lost_video: VideoTask, world: World, olga: User, new_page: NewPage
 ) -> None:
     page = new_page(user=olga)
     page.goto("/admin/")
@@ -74,11 +74,11 @@ def test_an_operator_marks_an_unconfirmed_video_as_lost(
     page.get_by_role("button", name="Mark unconfirmed as lost").click()
     expect(page.get_by_text("Marked as lost; 60 credits refunded to alice@example.com.")).to_be_visible()
     expect(page.get_by_text("by olga@example.com")).to_be_visible()
-    world.assert_refunded(lost)
+    world.assert_refunded(lost_video)
 
 
 def test_several_videos_are_cancelled_from_the_list(
-    lost: VideoTask, world: World, olga: User, alice: User, new_page: NewPage
+    lost_video: VideoTask, world: World, olga: User, alice: User, new_page: NewPage
 ) -> None:
     second = world.order(alice)
     page = new_page(user=olga)
@@ -92,7 +92,9 @@ def test_several_videos_are_cancelled_from_the_list(
     world.assert_refunded(second)
 
 
-def test_the_dashboard_shows_the_state_and_the_cost_of_today(lost: VideoTask, olga: User, new_page: NewPage) -> None:
+def test_the_dashboard_shows_the_state_and_the_cost_of_today(
+    lost_video: VideoTask, olga: User, new_page: NewPage
+) -> None:
     page = new_page(user=olga)
     page.goto("/admin/")
     expect(page.get_by_text("Generating normally.")).to_be_visible()

@@ -1,4 +1,4 @@
-"""F76, F77: an operator and the worker act on the same video at once. One of them wins, and money moves once."""
+"""F76, F77: an operator and the worker change the same video at the same time. One of them succeeds, and money moves once."""
 
 import threading
 import time
@@ -25,20 +25,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def run_concurrently(*calls: Callable[[], object]) -> list[object]:
-    """Run all calls at once, each in its own thread and connection; returns each result or error."""
-    gate = threading.Barrier(len(calls))
+    """Run all calls concurrently, each in its own thread and connection; returns each result or error."""
+    barrier = threading.Barrier(len(calls))
     results: list[object] = [None] * len(calls)
 
-    def run(place: int, call: Callable[[], object]) -> None:
+    def run(index: int, call: Callable[[], object]) -> None:
         try:
-            gate.wait(10)
-            results[place] = call()
+            barrier.wait(10)
+            results[index] = call()
         except lifecycle.NotPossible as refusal:
-            results[place] = refusal
+            results[index] = refusal
         finally:
             connections.close_all()
 
-    threads = [threading.Thread(target=run, args=(place, call)) for place, call in enumerate(calls)]
+    threads = [threading.Thread(target=run, args=(index, call)) for index, call in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -46,14 +46,14 @@ def run_concurrently(*calls: Callable[[], object]) -> list[object]:
     return results
 
 
-def cancel(task: VideoTask, seen: str, actor: User) -> Callable[[], object]:
+def cancel(task: VideoTask, seen_status: str, actor: User) -> Callable[[], object]:
     """A call that cancels as an operator; it returns "cancelled"."""
 
-    def act() -> object:
-        operator_actions.cancel(task_id=task.pk, seen_status=seen, actor=actor)
+    def call() -> object:
+        operator_actions.cancel(task_id=task.pk, seen_status=seen_status, actor=actor)
         return "cancelled"
 
-    return act
+    return call
 
 
 def failure_report(task: VideoTask) -> Report:
@@ -64,20 +64,20 @@ def failure_report(task: VideoTask) -> Report:
 
 
 @pytest.mark.postgres
-def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
+def test_f76_an_operator_and_the_worker_together_refund_once(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_CONCURRENT_VIDEOS = 20
     tasks = [world.order(alice) for _ in range(12)]
     world.send()
-    for each in tasks:
-        task = world.reload(each)
+    for order in tasks:
+        task = world.reload(order)
         assert task.status == "generating"
-        by_hand, by_verdict = run_concurrently(
+        operator_result, verdict_result = run_concurrently(
             cancel(task, "generating", olga),
             lambda task=task: verdicts.record_failure(task_id=task.pk, report=failure_report(task), source="poll"),  # type: ignore[misc]
         )
-        assert (by_hand == "cancelled") != by_verdict
+        assert (operator_result == "cancelled") != verdict_result
         world.assert_refunded(task)
         assert world.event_kinds(task).count("refunded") == 1
         assert world.event_kinds(task).count("failed") == 1
@@ -86,11 +86,13 @@ def test_f76_an_operator_s_refund_and_an_automatic_one_are_one_refund(
 
 @pytest.mark.postgres
 def test_f76_two_operators_and_the_deadline_refund_once(world: World, alice: User, olga: User, bob: User) -> None:
-    for seen in ("queued", "generating"):
+    for seen_status in ("queued", "generating"):
         task = world.order(alice)
-        if seen == "generating":
+        if seen_status == "generating":
             world.send()
-        results = run_concurrently(cancel(task, seen, olga), cancel(task, seen, bob), cancel(task, seen, olga))
+        results = run_concurrently(
+            cancel(task, seen_status, olga), cancel(task, seen_status, bob), cancel(task, seen_status, olga)
+        )
         assert results.count("cancelled") == 1
         world.assert_refunded(task)
     assert LedgerEntry.objects.filter(kind="refund").count() == 2
@@ -104,19 +106,19 @@ def test_f77_cancelling_while_the_dispatcher_claims_cancels_or_sends_but_never_b
     tasks = [world.order(alice, f"video {number}") for number in range(12)]
 
     def cancel_all() -> list[str]:
-        done = []
+        prompts = []
         for task in reversed(tasks):
             try:
                 operator_actions.cancel(task_id=task.pk, seen_status="queued", actor=olga)
             except lifecycle.NotPossible:
                 continue
-            done.append(task.prompt)
-        return done
+            prompts.append(task.prompt)
+        return prompts
 
     cancelled, _sent = run_concurrently(cancel_all, dispatch.dispatch_due)
     assert isinstance(cancelled, list)
     sent = {task.prompt for task in tasks} - set(cancelled)
-    # A dispatcher that found the next task claimed stops; the sweep starts it again.
+    # A dispatcher stops when another worker has claimed the next task; the sweep starts it again.
     world.run()
     assert world.count_submissions() == len(sent)
     for task in tasks:
@@ -139,8 +141,8 @@ def test_f77_while_a_video_is_being_sent_the_operator_has_to_wait(
 
     def visit(name: str) -> None:
         if name == "submit.claimed":
-            for seen in ("queued", "submitting"):
-                messages.append(_cancel_by_page(desk, task, seen))
+            for seen_status in ("queued", "submitting"):
+                messages.append(_cancel_by_page(desk, task, seen_status))
 
     with failpoints.replaced(visit):
         world.send()
@@ -159,8 +161,8 @@ def test_f77_a_video_that_became_ready_meanwhile_is_not_changed(
     desk.force_login(olga)
     task = world.order(alice)
     world.run()
-    for seen in ("queued", "generating", "downloading", "unconfirmed"):
-        assert "Its state is now “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen)
+    for seen_status in ("queued", "generating", "downloading", "unconfirmed"):
+        assert "Its state is now “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen_status)
     world.assert_charged(task)
     with pytest.raises(lifecycle.NotPossible):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
@@ -172,8 +174,8 @@ def test_f77_an_unconfirmed_video_with_a_pending_callback_is_not_given_up(
 ) -> None:
     task = unconfirmed_video(world_with_callbacks, alice)
     world_with_callbacks.sandbox.finish()
-    until = time.monotonic() + 20
-    while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 20
+    while not CallbackReceipt.objects.filter(task=task).exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     with pytest.raises(operator_actions.CallbackPending):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
@@ -250,11 +252,11 @@ def test_f77_checking_now_while_a_poller_checks_settles_once(world: World, alice
     world.send()
     world.sandbox.finish()
     world.advance(minutes=3)
-    looked: list[bool] = []
+    checks: list[bool] = []
 
     def visit(name: str) -> None:
-        if name == "poll.answered" and not looked:
-            looked.append(True)
+        if name == "poll.answered" and not checks:
+            checks.append(True)
             operator_actions.check_now(task_id=task.pk, seen_status="generating", actor=olga)
             world.poll()
 
@@ -266,11 +268,11 @@ def test_f77_checking_now_while_a_poller_checks_settles_once(world: World, alice
     assert world.count_submissions() == 1
 
 
-def _cancel_by_page(desk: Client, task: VideoTask, seen: str) -> str:
+def _cancel_by_page(desk: Client, task: VideoTask, seen_status: str) -> str:
     form = {
         "action": "cancel_with_refund",
         "_selected_action": [str(task.pk)],
         "confirmed": "yes",
-        f"seen_{task.pk}": seen,
+        f"seen_{task.pk}": seen_status,
     }
     return desk.post("/admin/videos/videotask/", form, follow=True).text

@@ -15,9 +15,9 @@ from tests.videos.world import World
 from videos.models import TaskEvent, VideoFile, VideoTask
 
 
-def open_confirmation(desk: Client, act: str, *tasks: VideoTask) -> str:
+def open_confirmation(desk: Client, action: str, *tasks: VideoTask) -> str:
     """The confirmation page of an action."""
-    form = {"action": act, "_selected_action": [str(task.pk) for task in tasks]}
+    form = {"action": action, "_selected_action": [str(task.pk) for task in tasks]}
     return desk.post(LIST, form).text
 
 
@@ -90,11 +90,11 @@ def test_an_unconfirmed_video_is_marked_as_lost(desk: Client, world: World, alic
 def test_checking_now_makes_the_video_due_and_is_recorded(desk: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
-    before = world.reload(task).due_at
+    due_before = world.reload(task).due_at
     world.sandbox.finish()
     assert world.poll() == 0
     assert "being checked now" in perform(desk, "check_now", world.reload(task))
-    assert world.reload(task).due_at < before
+    assert world.reload(task).due_at < due_before
     assert world.poll() == 1
     assert world.reload(task).status == "downloading"
     assert TaskEvent.objects.get(task=task, kind="note").actor == olga
@@ -128,8 +128,8 @@ def test_view_permission_alone_allows_no_action(world: World, alice: User, setti
     assert "Cancel with refund" not in text
     perform(client, "cancel_with_refund", task)
     assert world.reload(task).status == "queued"
-    nobody = make_person("nora@example.com", is_staff=True)
-    client.force_login(nobody)
+    without_permission = make_person("nora@example.com", is_staff=True)
+    client.force_login(without_permission)
     assert client.get(LIST).status_code == 403
     assert client.get(f"{LIST}{task.pk}/change/").status_code == 403
     assert client.get(f"{LIST}no-such/change/").status_code == 404

@@ -26,20 +26,20 @@ def test_the_list_shows_state_user_price_and_cost(desk: Client, world: World, al
     world.run()
     text = desk.get(LIST).text
     assert count_rows(text) == 1
-    for shown in (task.prompt[:40], alice.email, ">Ready<", "Fast · 720p", "60"):
-        assert shown in text
+    for expected in (task.prompt[:40], alice.email, ">Ready<", "Fast · 720p", "60"):
+        assert expected in text
 
 
 def test_the_number_of_queries_does_not_depend_on_the_list_length(desk: Client, world: World, alice: User) -> None:
     world.order(alice)
     desk.get(LIST)
-    with CaptureQueriesContext(connection) as few:
+    with CaptureQueriesContext(connection) as queries:
         desk.get(LIST)
     for _ in range(15):
         world.order(alice)
-    with CaptureQueriesContext(connection) as many:
+    with CaptureQueriesContext(connection) as more_queries:
         assert count_rows(desk.get(LIST).text) == 16
-    assert len(many) <= len(few)
+    assert len(more_queries) <= len(queries)
 
 
 @pytest.mark.parametrize("term", ["lighthouse", "alice@", "{pk}", "{number}", "{provider}", "video:{pk}"])
@@ -79,7 +79,7 @@ def test_the_page_of_a_ready_video_shows_all_details(desk: Client, world: World,
     text = video_page(desk, task)
     provider_task_id = world.reload(task).provider_task_id
     assert provider_task_id
-    for shown in (
+    for expected in (
         task.prompt,
         provider_task_id,
         str(task.pk),
@@ -91,11 +91,11 @@ def test_the_page_of_a_ready_video_shows_all_details(desk: Client, world: World,
         "-60 credits",
         "Price list",
     ):
-        assert shown in text
+        assert expected in text
     assert "signature" not in text.lower()
-    film = desk.get(f"/videos/{task.pk}/file", headers={"range": "bytes=0-99"})
-    assert film.status_code == 206
-    assert len(film.getvalue()) == 100
+    file_response = desk.get(f"/videos/{task.pk}/file", headers={"range": "bytes=0-99"})
+    assert file_response.status_code == 206
+    assert len(file_response.getvalue()) == 100
 
 
 def test_an_untrusted_callback_body_is_escaped_and_shortened(desk: Client, world: World, alice: User) -> None:
@@ -132,14 +132,14 @@ def test_f80_the_operators_pages_are_a_404_for_users(
         "/admin/videos/callbackreceipt/",
         f"/admin/videos/callbackreceipt/{receipt.pk}/change/",
     ]
-    weak = make_person("weak@example.com", is_staff=True, is_superuser=True)
+    without_mfa = make_person("weak@example.com", is_staff=True, is_superuser=True)
     settings.STAFF_MFA_REQUIRED = True
-    for person in (None, alice, weak):
-        if person is not None:
-            client.force_login(person)
+    for user in (None, alice, without_mfa):
+        if user is not None:
+            client.force_login(user)
         for path in paths:
-            answer = client.get(path)
-            assert answer.status_code in (302, 403), path
-            assert str(task.prompt) not in answer.text
+            response = client.get(path)
+            assert response.status_code in (302, 403), path
+            assert str(task.prompt) not in response.text
         perform(client, "cancel_with_refund", task)
         assert world.reload(task).status == "queued"

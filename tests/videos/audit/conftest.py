@@ -20,14 +20,15 @@ from tests.people import make_person
 
 @pytest.fixture
 def staff_browser(settings: Settings, db: None) -> Callable[..., Client]:
+    """Create the browser of a new staff user with the given permissions."""
     settings.STAFF_MFA_REQUIRED = False
 
-    def hired(*rights: str) -> Client:
-        user = make_person(f"{rights[0]}@example.com", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=rights))
+    def create_browser(*permissions: str) -> Client:
+        user = make_person(f"{permissions[0]}@example.com", is_staff=True)
+        user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
         return browser_of(user)
 
-    return hired
+    return create_browser
 
 
 @pytest.fixture
@@ -37,6 +38,6 @@ def account(settings: Settings, tmp_path: Path, alice: User) -> ProviderAccount:
     settings.INCOMING_ROOT = settings.MEDIA_ROOT / ".incoming"
     settings.MAX_CONCURRENT_PER_USER = settings.MAX_ACTIVE_PER_USER = settings.PROVIDER_RATE_LIMIT = 100
     settings.HOURLY_COST_LIMIT = settings.DAILY_COST_LIMIT = Decimal(0)
-    current = provider_accounts.get_current_account()
-    provider_accounts.record_balance(account_id=current.pk, balance=Decimal(5000))
-    return current
+    account = provider_accounts.get_current_account()
+    provider_accounts.record_balance(account_id=account.pk, balance=Decimal(5000))
+    return account

@@ -1,4 +1,4 @@
-"""Reading the reconciliation page and answering on it, for tests."""
+"""Helpers that read the reconciliation page and the figures behind it."""
 
 import re
 from datetime import timedelta
@@ -16,6 +16,8 @@ def page_text(html: str) -> str:
 
 
 def summarize_files(account: ProviderAccount, run: BooksRun | None = None) -> paid_files.PaidFiles:
-    at = Spend.objects.latest("settled_at").settled_at
-    assert at is not None
-    return paid_files.PaidFileComparison(account=account, after=at - timedelta(hours=1), until=at, run=run).summarize()
+    last_settled_at = Spend.objects.latest("settled_at").settled_at
+    assert last_settled_at is not None
+    return paid_files.PaidFileComparison(
+        account=account, after=last_settled_at - timedelta(hours=1), until=last_settled_at, run=run
+    ).summarize()

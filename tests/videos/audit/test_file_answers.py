@@ -1,4 +1,4 @@
-"""Operators' answers about files that differ."""
+"""Operators' explanations (FileAnswer) of files that do not match."""
 
 import os
 import re
@@ -45,30 +45,34 @@ def test_an_answered_file_no_longer_counts_as_a_difference(
     html = desk.get(PAGE).text
     assert f'value="{differing_video.reference}" form="answer-paid_without_file"' in html
     assert 'class="chip chip-good">match' not in html
-    done = post_answer(desk, differing_video.reference)
-    assert done.redirect_chain == [(PAGE, 302)]
-    text = page_text(done.text)
+    response = post_answer(desk, differing_video.reference)
+    assert response.redirect_chain == [(PAGE, 302)]
+    text = page_text(response.text)
     assert "Decisions saved: 1." in text
-    assert 'class="chip chip-good">match' in done.text
+    assert 'class="chip chip-good">match' in response.text
     assert "Never made · olga@example.com" in text
-    assert f"/admin/videos/videotask/{differing_video.pk}/change/" in done.text
-    one = FileAnswer.objects.get()
-    assert (one.kind, one.reference, one.provider_credits) == ("paid_without_file", differing_video.reference, 60)
-    assert (one.reason, one.actor) == ("Never made", olga)
+    assert f"/admin/videos/videotask/{differing_video.pk}/change/" in response.text
+    file_answer = FileAnswer.objects.get()
+    assert (file_answer.kind, file_answer.reference, file_answer.provider_credits) == (
+        "paid_without_file",
+        differing_video.reference,
+        60,
+    )
+    assert (file_answer.reason, file_answer.actor) == ("Never made", olga)
     assert LogEntry.objects.get().change_message == f"{differing_video.reference}: Never made"
-    found = summarize_files(account)
-    assert (found.is_matching, found.answered, found.answers) == (True, 1, [one])
+    paid = summarize_files(account)
+    assert (paid.is_matching, paid.answered, paid.answers) == (True, 1, [file_answer])
     # The spend itself is unchanged.
     assert Spend.objects.get(job_id=differing_video.pk).actual == 60
     assert not ProviderEntry.objects.exists()
 
 
 def test_only_differing_files_are_answered_and_only_once(desk: Client, differing_video: VideoTask, alice: User) -> None:
-    sound = history.make_ready(alice)
+    matching = history.make_ready(alice)
     for references, kind in (
-        ((sound.reference,), "paid_without_file"),
+        ((matching.reference,), "paid_without_file"),
         ((differing_video.reference,), "missing"),
-        ((differing_video.reference, sound.reference), "paid_without_file"),
+        ((differing_video.reference, matching.reference), "paid_without_file"),
         (("videos/none.mp4",), "stray"),
         ((differing_video.reference,), "nonsense"),
     ):
@@ -110,10 +114,10 @@ def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     media_store.delete(VideoFile.objects.get(task=task).name)
     stray = Path(media_store.local_path("videos/2020/01/stray.mp4") or "")
     stray.parent.mkdir(parents=True)
-    stray.write_bytes(b"nobody's")
+    stray.write_bytes(b"stray")
     os.utime(stray, (0, 0))
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(4940))
-    assert {(one.invariant, one.reference) for one in audit_runner.run_audit().problems} >= {
+    assert {(problem.invariant, problem.reference) for problem in audit_runner.run_audit().problems} >= {
         ("I7", task.reference),
         ("I15", "videos/2020/01/stray.mp4"),
     }
@@ -122,4 +126,4 @@ def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files match" in text
-    assert not {one for one in audit_runner.run_audit().problems if one.invariant in ("I7", "I15")}
+    assert not {problem for problem in audit_runner.run_audit().problems if problem.invariant in ("I7", "I15")}

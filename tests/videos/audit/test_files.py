@@ -1,4 +1,4 @@
-"""The frequent check of stored files: limited, each file in turn, and a missing file is reported until it is back."""
+"""The frequent check of stored files: it is limited, takes the files in turn, and reports a missing file until it is back."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -36,20 +36,20 @@ def media(settings: Settings, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def asked_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of files whose size the storage was asked for."""
+def requested_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files whose size was requested from the storage."""
     names: list[str] = []
     size = FileSystemStorage.size
 
-    def noted(storage: FileSystemStorage, name: str) -> int:
+    def record_name(storage: FileSystemStorage, name: str) -> int:
         names.append(name)
         return size(storage, name)
 
-    monkeypatch.setattr(FileSystemStorage, "size", noted)
+    monkeypatch.setattr(FileSystemStorage, "size", record_name)
     return names
 
 
-def films(user: User, count: int) -> list[VideoTask]:
+def make_videos(user: User, count: int) -> list[VideoTask]:
     return [history.make_ready(user) for _ in range(count)]
 
 
@@ -57,99 +57,101 @@ def file_name(task: VideoTask) -> str:
     return VideoFile.objects.get(task=task).name
 
 
-def find_missing(found: AuditResult) -> set[tuple[str, str]]:
-    return {(one.invariant, one.reference) for one in found.problems if one.invariant == "I7"}
+def find_missing(result: AuditResult) -> set[tuple[str, str]]:
+    return {(problem.invariant, problem.reference) for problem in result.problems if problem.invariant == "I7"}
 
 
-def test_a_frequent_check_asks_for_some_files_in_turn(
-    alice: User, manual_clock: ManualClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_frequent_check_takes_some_files_in_turn(
+    alice: User, manual_clock: ManualClock, requested_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 2)
-    names = {file_name(task) for task in films(alice, 5)}
-    seen: set[str] = set()
+    names = {file_name(task) for task in make_videos(alice, 5)}
+    checked_names: set[str] = set()
     for number in (1, 2, 3):
-        asked_names.clear()
+        requested_names.clear()
         manual_clock.sleep(900)
-        found = audit_runner.run_audit(frequent=True)
-        assert found.coverage == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
-        assert len(asked_names) == 2
-        seen |= set(asked_names)
-        assert len(seen) == min(2 * number, 5)
-    assert seen == names
+        result = audit_runner.run_audit(frequent=True)
+        assert result.coverage == [Coverage("images", 0, 0), Coverage("video files", 2, 5)]
+        assert len(requested_names) == 2
+        checked_names |= set(requested_names)
+        assert len(checked_names) == min(2 * number, 5)
+    assert checked_names == names
     manual_clock.sleep(900)
-    asked_names.clear()
+    requested_names.clear()
     newest = file_name(history.make_ready(alice))
     audit_runner.run_audit(frequent=True)
-    assert newest in asked_names, "what was never looked for goes first"
+    assert newest in requested_names, "a file that was never checked comes first"
 
 
 def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
     alice: User, manual_clock: ManualClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
-    lost, *_others = films(alice, 3)
-    film = media / file_name(lost)
-    film.unlink()
+    lost, *_others = make_videos(alice, 3)
+    path = media / file_name(lost)
+    path.unlink()
     for _ in range(4):
         manual_clock.sleep(900)
         assert find_missing(audit_runner.run_audit(frequent=True)) <= {("I7", lost.reference)}
     for _ in range(3):
         manual_clock.sleep(900)
         assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}, (
-            "whichever other file had its turn"
+            "whichever other file was checked"
         )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
-    film.write_bytes(history.VIDEO_BYTES)
+    path.write_bytes(history.FILM)
     manual_clock.sleep(900)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
 
 
 def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, media: Path) -> None:
-    (task,) = films(alice, 1)
-    film = media / file_name(task)
-    film.write_bytes(history.VIDEO_BYTES[::-1])
+    (task,) = make_videos(alice, 1)
+    path = media / file_name(task)
+    path.write_bytes(history.FILM[::-1])
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert find_missing(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
     assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
-    film.write_bytes(history.VIDEO_BYTES)
+    path.write_bytes(history.FILM)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
 
 
 def test_a_slow_storage_cuts_short_only_a_frequent_check(
     alice: User, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    films(alice, 4)
+    make_videos(alice, 4)
 
-    def slow(name: str) -> bool:
+    def exists_slowly(name: str) -> bool:
         manual_clock.sleep(30)
         return True
 
-    monkeypatch.setattr(media_store, "exists", slow)
+    monkeypatch.setattr(media_store, "exists", exists_slowly)
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(frequent=True).coverage
     assert Coverage("video files", 2, 4) in audit_runner.run_audit(frequent=True).coverage
-    assert not VideoFile.objects.filter(checked_at=None).exists(), "the second look went on where the first had ended"
+    assert not VideoFile.objects.filter(checked_at=None).exists(), (
+        "the second check continued where the first had ended"
+    )
     assert Coverage("video files", 4, 4) in audit_runner.run_audit().coverage
     assert Coverage("video files", 4, 4) in audit_runner.run_audit(deep=True, frequent=True).coverage
 
 
 def test_a_failing_storage_clears_no_earlier_result(alice: User, media: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lost, other = films(alice, 2)
+    lost, other = make_videos(alice, 2)
     (media / file_name(lost)).unlink()
     assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", lost.reference)}
 
-    def fails(storage: FileSystemStorage, name: str) -> int:
+    def raise_error(storage: FileSystemStorage, name: str) -> int:
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr(FileSystemStorage, "size", fails)
-    found = audit_runner.run_audit(frequent=True)
-    assert find_missing(found) == {("I7", lost.reference), ("I7", "storage")}
+    monkeypatch.setattr(FileSystemStorage, "size", raise_error)
+    result = audit_runner.run_audit(frequent=True)
+    assert find_missing(result) == {("I7", lost.reference), ("I7", "storage")}
     assert not VideoFile.objects.get(task=other).problem
-    assert found.coverage == []
+    assert result.coverage == []
 
 
 def test_images_are_checked_in_turn_as_well(
-    alice: User, manual_clock: ManualClock, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, manual_clock: ManualClock, requested_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
     for number in range(2):
@@ -161,25 +163,25 @@ def test_images_are_checked_in_turn_as_well(
     manual_clock.sleep(900)
     assert Coverage("images", 1, 2) in audit_runner.run_audit(frequent=True).coverage
     manual_clock.sleep(900)
-    found = audit_runner.run_audit(frequent=True)
-    assert set(asked_names) == {"images/0.webp", "images/1.webp"}
-    assert find_missing(found) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
+    result = audit_runner.run_audit(frequent=True)
+    assert set(requested_names) == {"images/0.webp", "images/1.webp"}
+    assert find_missing(result) == {("I7", f"image:{SourceImage.objects.get(name='images/1.webp').pk}")}
 
 
 def test_the_worker_runs_the_limited_check(
-    alice: User, asked_names: list[str], monkeypatch: pytest.MonkeyPatch
+    alice: User, requested_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_CHECKED", 1)
-    films(alice, 2)
+    make_videos(alice, 2)
     worker_tasks.books()
-    assert len(asked_names) == 1
+    assert len(requested_names) == 1
 
 
-@pytest.mark.parametrize("often", [True, False])
+@pytest.mark.parametrize("is_frequent", [True, False])
 def test_a_bucket_gets_two_requests_for_each_video(
-    alice: User, s3_server: S3, settings: Settings, often: bool, monkeypatch: pytest.MonkeyPatch
+    alice: User, s3_server: S3, settings: Settings, is_frequent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task, lost = films(alice, 2)
+    task, lost = make_videos(alice, 2)
     settings.STORAGES = settings.STORAGES | {
         "default": {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": s3_server.storage_options}
     }
@@ -188,18 +190,18 @@ def test_a_bucket_gets_two_requests_for_each_video(
         s3_server.client.put_object(Bucket=s3_server.bucket, Key=name, Body=content)
     calls: list[str] = []
 
-    def count(name: str) -> None:
-        act = getattr(S3Storage, name)
+    def count_calls(name: str) -> None:
+        method = getattr(S3Storage, name)
 
-        def counted(storage: S3Storage, of: str) -> Any:
+        def counted(storage: S3Storage, file: str) -> Any:
             calls.append(name)
-            return act(storage, of)
+            return method(storage, file)
 
         monkeypatch.setattr(S3Storage, name, counted)
 
-    count("exists")
-    count("size")
-    assert find_missing(audit_runner.run_audit(frequent=often)) == {("I7", lost.reference)}
+    count_calls("exists")
+    count_calls("size")
+    assert find_missing(audit_runner.run_audit(frequent=is_frequent)) == {("I7", lost.reference)}
     assert sorted(calls) == ["exists", "size", "size"]
 
 
@@ -207,15 +209,15 @@ def test_rechecked_files_leave_time_for_the_others(
     alice: User, manual_clock: ManualClock, media: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_audit, "MAX_RECHECKED", 1)
-    for task in films(alice, 3):
+    for task in make_videos(alice, 3):
         (media / file_name(task)).unlink()
     manual_clock.sleep(900)
     audit_runner.run_audit(frequent=True)
-    fresh = history.make_ready(alice)
+    new_video = history.make_ready(alice)
     manual_clock.sleep(900)
-    found = audit_runner.run_audit(frequent=True)
-    assert len(find_missing(found)) == 3, "all known problems are reported, whichever files were asked for again"
-    assert Coverage("video files", 2, 4) in found.coverage
-    checked_at = VideoFile.objects.get(task=fresh).checked_at
+    result = audit_runner.run_audit(frequent=True)
+    assert len(find_missing(result)) == 3, "all known problems are reported, whichever files were checked again"
+    assert Coverage("video files", 2, 4) in result.coverage
+    checked_at = VideoFile.objects.get(task=new_video).checked_at
     assert checked_at == manual_clock.at
     assert VideoFile.objects.filter(checked_at__lt=manual_clock.at - timedelta(minutes=1)).count() == 2

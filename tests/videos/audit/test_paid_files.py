@@ -28,18 +28,18 @@ from videos.storage import media_store
 pytestmark = pytest.mark.django_db
 
 
-def differences(found: paid_files.PaidFiles) -> dict[str, list[UUID]]:
-    return {one.kind: [task.pk for task in one.tasks] for one in found.differences}
+def list_differences(paid: paid_files.PaidFiles) -> dict[str, list[UUID]]:
+    return {difference.kind: [task.pk for task in difference.tasks] for difference in paid.differences}
 
 
-def test_files_agree_when_every_paid_video_is_on_the_disk(account: ProviderAccount, alice: User) -> None:
+def test_files_match_when_every_paid_video_is_on_the_disk(account: ProviderAccount, alice: User) -> None:
     tasks = [history.make_ready(alice), history.make_ready(alice)]
     history.make_failed(alice)
     history.make_downloading(alice)
-    found = summarize_files(account)
-    assert (found.delivered, found.files, found.checked, found.deleted) == (2, 2, 2, 0)
-    assert found.size_bytes == 2 * len(history.VIDEO_BYTES)
-    assert (found.differences, found.is_matching) == ([], True)
+    paid = summarize_files(account)
+    assert (paid.delivered, paid.files, paid.checked, paid.deleted) == (2, 2, 2, 0)
+    assert paid.size_bytes == 2 * len(history.FILM)
+    assert (paid.differences, paid.is_matching) == ([], True)
     VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
     assert (
         summarize_files(account).delivered,
@@ -56,22 +56,26 @@ def test_each_kind_of_difference_lists_its_videos(account: ProviderAccount, alic
     failed = history.make_failed(alice)
     Spend.objects.filter(job_id=failed.pk).update(actual=60, basis="reported")
     spend.settle(job_id=history.make_waiting(alice).pk, actual=Decimal(0), basis=Spend.Basis.NOT_SPENT)
-    found = summarize_files(account)
-    assert differences(found) == {
+    paid = summarize_files(account)
+    assert list_differences(paid) == {
         "missing": [missing.pk],
         "unpaid_file": [free.pk],
         "paid_without_file": [failed.pk],
         "late": [late.pk],
     }
-    assert not found.is_matching
-    paid = next(one for one in found.differences if one.kind == "paid_without_file")
-    assert (paid.count, paid.provider_credits, str(paid.label)) == (1, 60, "Paid, but there is no file")
+    assert not paid.is_matching
+    without_file = next(row for row in paid.differences if row.kind == "paid_without_file")
+    assert (without_file.count, without_file.provider_credits, str(without_file.label)) == (
+        1,
+        60,
+        "Paid, but there is no file",
+    )
 
 
 def test_a_file_of_another_size_counts_as_missing(account: ProviderAccount, alice: User, settings: Settings) -> None:
     task = history.make_ready(alice)
     (Path(settings.MEDIA_ROOT) / VideoFile.objects.get().name).write_bytes(b"half")
-    assert differences(summarize_files(account)) == {"missing": [task.pk]}
+    assert list_differences(summarize_files(account)) == {"missing": [task.pk]}
 
 
 def test_without_a_local_disk_the_last_consistency_check_counts(
@@ -81,13 +85,13 @@ def test_without_a_local_disk_the_last_consistency_check_counts(
     monkeypatch.setattr(media_store, "local_path", lambda name: None)
     problems = [
         {"invariant": "I7", "reference": task.reference, "text": "is not there"},
-        {"invariant": "I7", "reference": f"video:{uuid4()}", "text": "another time's"},
+        {"invariant": "I7", "reference": f"video:{uuid4()}", "text": "a video of another period"},
         {"invariant": "I15", "reference": "videos/stray.mp4", "text": "no row"},
     ]
     run = BooksRun.objects.create(took_s=1, problems=3, first_problems=problems)
-    found = summarize_files(account, run)
-    assert (found.checked, differences(found)) == (0, {"missing": [task.pk], "stray": []})
-    assert found.differences[1].names == ["videos/stray.mp4"]
+    paid = summarize_files(account, run)
+    assert (paid.checked, list_differences(paid)) == (0, {"missing": [task.pk], "stray": []})
+    assert paid.differences[1].names == ["videos/stray.mp4"]
 
 
 def test_the_page_links_to_the_videos_and_offers_the_download(
@@ -115,12 +119,12 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
 
 
 def test_differences_found_by_the_database_equal_a_check_video_by_video(account: ProviderAccount, alice: User) -> None:
-    """Every combination of cost, files, status and lateness, classified by simple rules and by the page."""
+    """Every combination of cost, files, status and lateness, classified by simple rules here and by the page."""
     expected: dict[str, set[UUID]] = {}
-    mixes = product(
+    combinations = product(
         (0, 60), ((), ("stored",), ("deleted",), ("lost", "stored"), ("lost",)), (False, True), (False, True)
     )
-    for cost, states, is_late, is_open in mixes:
+    for cost, states, is_late, is_open in combinations:
         task = history.make_downloading(alice)
         VideoFile.objects.filter(task=task).delete()
         for index, state in enumerate(states):
@@ -141,11 +145,13 @@ def test_differences_found_by_the_database_equal_a_check_video_by_video(account:
     expected.pop("")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(media_store, "local_path", lambda name: None)
-        found = summarize_files(account)
+        paid = summarize_files(account)
         patch.setattr(paid_files, "MAX_NAMED", 100)
-        assert {kind: set(tasks) for kind, tasks in differences(summarize_files(account)).items()} == expected
-    assert {one.kind.value: one.count for one in found.differences} == {k: len(v) for k, v in expected.items()}
-    assert (found.delivered, found.files, found.deleted) == (16, 16, 8)
+        assert {kind: set(tasks) for kind, tasks in list_differences(summarize_files(account)).items()} == expected
+    assert {row.kind.value: row.count for row in paid.differences} == {
+        kind: len(tasks) for kind, tasks in expected.items()
+    }
+    assert (paid.delivered, paid.files, paid.deleted) == (16, 16, 8)
 
 
 def new_job(user: User) -> Spend:

@@ -109,7 +109,7 @@ def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, provider
     assert "1 failed video was counted as free; charged, it would have cost 60" in page_text(desk.get(PAGE).text)
 
 
-def test_a_surplus_is_no_alarm(desk: Client, provider: SimulatedProvider) -> None:
+def test_a_surplus_is_first_shown_as_added_credits(desk: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.run_job(charged=-30, actual=60)
     provider.read_balance()
@@ -161,7 +161,7 @@ def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvid
     lose_credits(provider)
     give_credits(provider.user, 10)
     CreditAccount.objects.update(balance=11)
-    problem = next(one for one in audit_runner.run_audit().problems if one.invariant == "I1")
+    problem = next(problem for problem in audit_runner.run_audit().problems if problem.invariant == "I1")
     text = page_text(desk.get(PAGE).text)
     assert "Not every balance is the sum of its entries" in text
     assert problem.text in text
@@ -170,11 +170,11 @@ def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvid
 def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedProvider, olga: User) -> None:
     lose_credits(provider)
     top_ups.reconcile_accounts()
-    done = post_answer(desk, "-12.5")
-    assert done.redirect_chain == [(PAGE, 302)]
-    assert "Correction saved: −12.5 credits." in done.text
-    assert "Everything explained." in page_text(done.text)
-    assert "Playground · olga@example.com" in page_text(done.text)
+    response = post_answer(desk, "-12.5")
+    assert response.redirect_chain == [(PAGE, 302)]
+    assert "Correction saved: −12.5 credits." in response.text
+    assert "Everything explained." in page_text(response.text)
+    assert "Playground · olga@example.com" in page_text(response.text)
     entry = ProviderEntry.objects.get()
     assert (entry.kind, entry.amount, entry.reason, entry.actor) == ("correction", Decimal("-12.5"), "Playground", olga)
     assert LogEntry.objects.get().change_message == "-12.5: Playground"
@@ -190,10 +190,10 @@ def test_a_double_click_answers_once(desk: Client, provider: SimulatedProvider) 
     assert ProviderEntry.objects.count() == 1
 
 
-@pytest.mark.parametrize("wrong", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
-def test_an_empty_answer_is_refused(desk: Client, provider: SimulatedProvider, wrong: dict[str, str]) -> None:
+@pytest.mark.parametrize("changes", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
+def test_an_invalid_answer_is_refused(desk: Client, provider: SimulatedProvider, changes: dict[str, str]) -> None:
     lose_credits(provider)
-    assert "errorlist" in post_answer(desk, **{"amount": "-12.5", **wrong}).text
+    assert "errorlist" in post_answer(desk, **{"amount": "-12.5", **changes}).text
     assert not ProviderEntry.objects.exists()
 
 
@@ -210,16 +210,16 @@ def test_the_answer_form_needs_its_permission(
     staff_browser: Callable[..., Client], provider: SimulatedProvider
 ) -> None:
     lose_credits(provider)
-    assert clerk_page(staff_browser("view_videotask")).status_code == 403
+    assert get_page(staff_browser("view_videotask")).status_code == 403
     reader = staff_browser("view_providerentry")
-    assert "12.5 credits are missing" in page_text(clerk_page(reader).text)
-    assert "Record a correction" not in clerk_page(reader).text
+    assert "12.5 credits are missing" in page_text(get_page(reader).text)
+    assert "Record a correction" not in get_page(reader).text
     assert post_answer(reader, "-12.5").status_code == 403
     assert not ProviderEntry.objects.exists()
     assert Client().get(PAGE).status_code == 302
 
 
-def clerk_page(browser: Client) -> Any:
+def get_page(browser: Client) -> Any:
     return browser.get(PAGE)
 
 

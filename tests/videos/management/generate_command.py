@@ -1,4 +1,4 @@
-"""`manage.py generate` as a person in a terminal runs it, for tests."""
+"""`manage.py generate` run in this process, for tests."""
 
 import io
 
@@ -19,6 +19,6 @@ def generate(*arguments: str, out: io.StringIO | None = None) -> CommandResult:
     out, err = out or io.StringIO(), io.StringIO()
     try:
         call_command("generate", *arguments, stdout=out, stderr=err)
-    except SystemExit as end:
-        return CommandResult(int(end.code or 0), out.getvalue(), err.getvalue())
+    except SystemExit as stop:
+        return CommandResult(int(stop.code or 0), out.getvalue(), err.getvalue())
     return CommandResult(0, out.getvalue(), err.getvalue())

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def probe_video(path: Path) -> tuple[int, int, int]:
     """Width, height and whole seconds, found by decoding."""
-    with av.open(str(path)) as film:
-        frames = sum(1 for _frame in film.decode(video=0))
-        stream = film.streams.video[0]
+    with av.open(str(path)) as container:
+        frames = sum(1 for _frame in container.decode(video=0))
+        stream = container.streams.video[0]
         assert stream.duration is not None
         assert stream.time_base is not None
         assert frames > 8
@@ -76,7 +76,7 @@ def test_a_refused_prompt_is_refunded_and_exits_with_1(buyer: User, sandbox: San
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         (["--user", "nobody@example.com"], "No user has the address nobody@example.com"),
         (["--user", "alice@example.com", "--model", "veo9"], "model: Choose one of the models."),
@@ -89,12 +89,12 @@ def test_a_refused_prompt_is_refunded_and_exits_with_1(buyer: User, sandbox: San
         (["--user", "alice@example.com", "--resolution", "8k"], "resolution: Choose 720p, 1080p or 4K."),
     ],
 )
-def test_what_cannot_be_ordered_is_refused_before_anything_is_charged(
-    buyer: User, sandbox: SandboxProcess, arguments: list[str], words: str
+def test_an_invalid_order_is_refused_before_anything_is_charged(
+    buyer: User, sandbox: SandboxProcess, arguments: list[str], message: str
 ) -> None:
     result = generate(PROMPT, *arguments)
     assert result.code == 2
-    assert words in result.err
+    assert message in result.err
     assert not VideoTask.objects.exists()
     assert not SourceImage.objects.exists()
     assert ledger.balance_of(buyer) == 1000
@@ -145,10 +145,10 @@ def test_a_refused_key_is_reported_and_never_shown(buyer: User, settings: Settin
 
 def test_the_same_idempotency_key_returns_the_same_video_charged_once(buyer: User, sandbox: SandboxProcess) -> None:
     first = generate(PROMPT, "--user", buyer.email, "--key", "monday", "--wait")
-    again = generate(PROMPT, "--user", buyer.email, "--key", "monday", "--wait")
+    repeated = generate(PROMPT, "--user", buyer.email, "--key", "monday", "--wait")
     other = generate("Dunes", "--user", buyer.email, "--key", "monday", "--wait")
-    assert (first.code, again.code, other.code) == (0, 0, 2)
-    assert "nothing more is charged" in again.out
+    assert (first.code, repeated.code, other.code) == (0, 0, 2)
+    assert "nothing more is charged" in repeated.out
     assert "a different order" in other.err
     assert ledger.balance_of(buyer) == 940
     assert len(sandbox.list_accepted()) == 1

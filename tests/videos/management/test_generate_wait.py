@@ -64,8 +64,8 @@ def test_ctrl_c_ends_the_wait_and_not_the_video(
         # Background processes ignore Ctrl-C, and children inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    until = time.monotonic() + 60
-    while not VideoTask.objects.filter(status="generating").exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 60
+    while not VideoTask.objects.filter(status="generating").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
@@ -96,8 +96,8 @@ def test_in_a_terminal_one_line_is_redrawn(buyer: User) -> None:
     screen = Terminal()
     result = generate(PROMPT, "--user", buyer.email, "--wait", out=screen)
     assert result.code == 0
-    drawn = result.out.count("\r\x1b[K")
-    assert drawn > 3
+    redraws = result.out.count("\r\x1b[K")
+    assert redraws > 3
     assert "░" in result.out
     assert "100 %" in result.out
     assert result.out.count("\n") <= 6
@@ -121,11 +121,11 @@ def test_snapshots_are_in_english_whatever_the_sites_language(buyer: User, setti
 
 
 def _work_until_ready() -> None:
-    until = time.monotonic() + 60
-    while not VideoTask.objects.exists() and time.monotonic() < until:
+    deadline = time.monotonic() + 60
+    while not VideoTask.objects.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     task = VideoTask.objects.get()
-    while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < until:
+    while not VideoTask.objects.filter(status="ready").exists() and time.monotonic() < deadline:
         inline_worker.InlineWorker(task.pk)._run_jobs()
         time.sleep(0.1)
     connections.close_all()

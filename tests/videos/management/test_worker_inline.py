@@ -14,14 +14,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C once no video is under way, or after thirty rounds; the sandbox finishes its videos at once."""
-    enqueue_due, left = sweep.enqueue_due, 30
+def limited_rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the worker when no video is in progress, or after thirty rounds; the sandbox finishes videos immediately."""
+    enqueue_due, remaining = sweep.enqueue_due, 30
 
     def enqueue_or_stop() -> list[str]:
-        nonlocal left
-        left -= 1
-        if left == 0 or not VideoTask.objects.filter(status__in=VideoTask.LIVE).exists():
+        nonlocal remaining
+        remaining -= 1
+        if remaining == 0 or not VideoTask.objects.filter(status__in=VideoTask.LIVE).exists():
             raise KeyboardInterrupt
         world.sandbox.finish()
         world.clock.sleep(5)
@@ -30,15 +30,15 @@ def rounds(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "enqueue_due", enqueue_or_stop)
 
 
-@pytest.mark.usefixtures("rounds")
-def test_an_inline_worker_sends_asks_and_downloads(world: World, alice: User) -> None:
+@pytest.mark.usefixtures("limited_rounds")
+def test_an_inline_worker_sends_polls_and_downloads(world: World, alice: User) -> None:
     task = world.order(alice)
     call_command("worker", "--inline")
     world.assert_charged(task)
     assert not OrmQ.objects.exists()
 
 
-@pytest.mark.usefixtures("rounds")
+@pytest.mark.usefixtures("limited_rounds")
 def test_a_job_that_fails_does_not_end_an_inline_worker(
     world: World, alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,9 +14,9 @@ from tests.videos.notifications.delivery import OLGA, SECRET
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
     """A stopped clock."""
-    mine = ManualClock()
-    with clock.replaced(mine):
-        yield mine
+    stopped_clock = ManualClock()
+    with clock.replaced(stopped_clock):
+        yield stopped_clock
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def webhook(settings: Settings) -> Callable[[str], None]:
     settings.COST_ALERT_EMAIL = []
     settings.ALERT_WEBHOOK_SECRET = SECRET
 
-    def at(url: str) -> None:
+    def set_address(url: str) -> None:
         settings.ALERT_WEBHOOK_URL = url
 
-    return at
+    return set_address

@@ -8,7 +8,7 @@ OLGA = "olga@example.com"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-def subjects(mailbox: Mailbox) -> list[str]:
+def read_subjects(mailbox: Mailbox) -> list[str]:
     return [str(message["Subject"]).strip() for message in mailbox.messages]
 
 

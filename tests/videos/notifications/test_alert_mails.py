@@ -14,7 +14,7 @@ from billing.models import Alert, AlertDelivery
 from tests.accounts import steps
 from tests.clocks import ManualClock
 from tests.mail import Mailbox, free_port
-from tests.videos.notifications.delivery import OLGA, Kind, subjects
+from tests.videos.notifications.delivery import OLGA, Kind, read_subjects
 from videos import job_queue
 from videos.notifications import alert_delivery
 from videos.worker import sweep
@@ -29,7 +29,7 @@ def test_an_alert_mail_has_a_text_and_an_html_part_with_one_button(mail_server: 
     assert alert_delivery.deliver_due() == 1
     [message] = mail_server.messages
     assert message["To"] == OLGA
-    assert subjects(mail_server) == ["Critical · Provider balance is critical: new videos wait"]
+    assert read_subjects(mail_server) == ["Critical · Provider balance is critical: new videos wait"]
     text, page = steps.get_text(message), steps.get_html(message)
     entry = RUNBOOK[Kind.CRITICAL_BALANCE]
     for sentence in (entry.meaning, entry.automatic_action, entry.operator_action, "balance 480"):
@@ -84,7 +84,9 @@ def test_every_kind_can_be_mailed(mail_server: Mailbox, settings: Settings, kind
     assert "%(" not in steps.get_text(message)
 
 
-def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, manual_clock: ManualClock) -> None:
+def test_the_resolution_and_the_reopening_of_an_alert_are_mailed(
+    mail_server: Mailbox, manual_clock: ManualClock
+) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
     manual_clock.sleep(120)
@@ -93,7 +95,7 @@ def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, man
     manual_clock.sleep(7200)
     alerts.raise_alert(Kind.STORAGE)
     alert_delivery.deliver_due()
-    assert subjects(mail_server) == [
+    assert read_subjects(mail_server) == [
         "Critical · Media storage has trouble",
         "Resolved · Media storage has trouble",
         "Critical, again · Media storage has trouble",
@@ -102,7 +104,7 @@ def test_the_end_and_the_return_of_an_alert_are_mailed(mail_server: Mailbox, man
     assert "resolved in between, reopened at" in steps.get_text(mail_server.messages[2])
 
 
-def test_an_alert_resolved_before_its_mail_says_so(mail_server: Mailbox) -> None:
+def test_the_mail_of_an_already_resolved_alert_says_so(mail_server: Mailbox) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.resolve_alerts(Kind.STORAGE)
     alert_delivery.deliver_due()
@@ -111,12 +113,12 @@ def test_an_alert_resolved_before_its_mail_says_so(mail_server: Mailbox) -> None
     assert "It is already resolved." in steps.get_html(message)
 
 
-def test_many_alerts_at_once_are_one_mail(mail_server: Mailbox, settings: Settings) -> None:
+def test_many_simultaneous_alerts_are_one_mail(mail_server: Mailbox, settings: Settings) -> None:
     settings.COST_ALERT_EMAIL = [OLGA, "otto@example.com"]
     for n in range(100):
         alerts.raise_alert(Kind.FORBIDDEN_ADDRESS, cause=f"video {n}")
     assert alert_delivery.deliver_due() == 200
-    assert subjects(mail_server) == ["100 alerts · A result points to a forbidden address"] * 2
+    assert read_subjects(mail_server) == ["100 alerts · A result points to a forbidden address"] * 2
     assert "100 alerts at once" in steps.get_text(mail_server.messages[0])
 
 
@@ -140,13 +142,13 @@ def test_a_new_critical_alert_is_mailed_during_a_storm(mail_server: Mailbox, man
     assert len(mail_server.messages) == alert_delivery.MAX_SINGLE_MAILS
     alerts.raise_alert(Kind.CRITICAL_BALANCE)
     assert alert_delivery.deliver_due() == 1
-    assert subjects(mail_server)[-1] == "Critical · Provider balance is critical: new videos wait"
+    assert read_subjects(mail_server)[-1] == "Critical · Provider balance is critical: new videos wait"
     alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     alerts.raise_alert(Kind.STORAGE)
     assert alert_delivery.deliver_due() == 2
-    assert subjects(mail_server)[-1].startswith("2 alerts")
+    assert read_subjects(mail_server)[-1].startswith("2 alerts")
     alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert alert_delivery.deliver_due() == 0, "more of what was just read"
+    assert alert_delivery.deliver_due() == 0, "alerts of a kind that was mailed recently wait"
     manual_clock.sleep(600)
     assert alert_delivery.deliver_due() == 2
     assert not AlertDelivery.objects.exclude(state="sent").exists()
@@ -201,6 +203,6 @@ def test_alert_mails_load_nothing_and_need_no_style_element(mail_server: Mailbox
     alert_delivery.deliver_due()
     page = steps.get_html(mail_server.messages[0])
     assert not re.search(r"<img|<script|<link|url\(", page)
-    bare = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
-    for tag in re.findall(r"<(?:p|h1|span|b|a|td)\b[^>]*>", bare):
+    without_style = re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL)
+    for tag in re.findall(r"<(?:p|h1|span|b|a|td)\b[^>]*>", without_style):
         assert "style=" in tag, tag

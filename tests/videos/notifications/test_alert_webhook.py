@@ -53,14 +53,14 @@ def test_an_alert_is_posted_signed_with_the_documented_fields(
     assert [request.split(b"\r\n")[0] for request in server.requests] == [b"POST /alerts?room=7 HTTP/1.1"] * 2
     headers, body = split_request(server.requests[0])
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
-    content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    expected = base64.b64encode(hmac.digest(key, content, "sha256")).decode()
+    signed_content = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.digest(key, signed_content, "sha256")).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
     assert headers["webhook-id"] == f"alert_{alert.pk}_raised_1"
     assert headers["content-type"] == "application/json"
-    said = json.loads(body)
-    assert (said["type"], said["timestamp"]) == ("alert.raised", "2026-09-01T12:00:00+00:00")
-    data = said["data"]
+    payload = json.loads(body)
+    assert (payload["type"], payload["timestamp"]) == ("alert.raised", "2026-09-01T12:00:00+00:00")
+    data = payload["data"]
     assert set(data) == {
         "id", "kind", "severity", "title", "meaning", "done_by_itself", "to_do", "cause", "detail", "facts", "reference",
         "count", "first_at", "last_at", "reopened_at", "resolved_at", "url",

@@ -38,9 +38,9 @@ DAY = timedelta(days=1)
 @pytest.fixture
 def manual_clock() -> Iterator[ManualClock]:
     """A stopped clock at noon of YESTERDAY."""
-    mine = ManualClock()
-    with clock.replaced(mine):
-        yield mine
+    stopped_clock = ManualClock()
+    with clock.replaced(stopped_clock):
+        yield stopped_clock
 
 
 @pytest.fixture
@@ -54,23 +54,23 @@ def mail_server(smtp_server: Mailbox, settings: Settings) -> Mailbox:
     return smtp_server
 
 
-def read_balance(credits: int) -> None:
+def record_balance(credits: int) -> None:
     account = provider_accounts.get_current_account()
     provider_accounts.record_balance(account_id=account.pk, balance=Decimal(credits))
 
 
-def count(at: datetime, user: User, **counts: int) -> None:
+def record_counts(at: datetime, user: User, **counts: int) -> None:
     rollups.record_counts(
         ordered_at=at, model="veo3_fast", user_id=user.pk, counts=[(Measure(m), n) for m, n in counts.items()]
     )
 
 
-def sections() -> dict[str, Section]:
-    return {one.title: one for one in daily_summary.template_values(YESTERDAY)["sections"]}
+def build_sections() -> dict[str, Section]:
+    return {section.title: section for section in daily_summary.template_values(YESTERDAY)["sections"]}
 
 
 def answer_of(title: str) -> tuple[str, str]:
-    section = sections()[title]
+    section = build_sections()[title]
     return section.answer, section.tone
 
 
@@ -84,21 +84,21 @@ def test_a_busy_day_is_summarised_to_every_address_once(
     history.make_cancelled(alice)
     alerts.raise_alert(Alert.Kind.STORAGE, cause="media")
     manual_clock.at = MORNING
-    read_balance(900)
+    record_balance(900)
     BooksRun.objects.create(at=manual_clock.at, took_s=1, problems=0)
     assert "summary" in sweep.enqueue_due()
     import_string(job_queue.JOBS["summary"])()
     assert sorted(str(message["To"]) for message in mail_server.messages) == [OLGA, OTTO]
     message = mail_server.messages[0]
     text, page = steps.get_text(message), steps.get_html(message)
-    for words in (
+    for expected in (
         "Refunds for failed videos: all refunded",
         "Open alerts: 2, 1 of them critical",
         "Books: they balance",
         "Balance at the provider: 900",
         "https://veo.example/admin/",
     ):
-        assert words in text
+        assert expected in text
     assert "Media storage has trouble" in page
     assert page.count('class="button"') == 1
     assert "Open alerts" in str(message["Subject"])
@@ -108,7 +108,7 @@ def test_a_busy_day_is_summarised_to_every_address_once(
     assert DailySummary.objects.get().sent_at == MORNING
 
 
-def test_only_addresses_it_did_not_reach_are_retried(
+def test_only_failed_addresses_are_retried(
     smtp_server: Mailbox, mail_server: Mailbox, manual_clock: ManualClock, settings: Settings
 ) -> None:
     manual_clock.at = MORNING
@@ -124,13 +124,13 @@ def test_only_addresses_it_did_not_reach_are_retried(
 
 
 def test_a_quiet_day_has_only_good_answers(mail_server: Mailbox, manual_clock: ManualClock, alice: User) -> None:
-    count(manual_clock.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
+    record_counts(manual_clock.at, alice, ordered=10, estimated=700, settled=10, settled_estimate=700, actual=700)
     manual_clock.at = MORNING
-    read_balance(7000)
+    record_balance(7000)
     BooksRun.objects.create(at=manual_clock.at, took_s=1, problems=0)
     assert daily_summary.send_due() == 2
     assert str(mail_server.messages[0]["Subject"]).endswith(" · Everything is in order · 7 days left")
-    assert {section.tone for section in sections().values()} == {"good"}
+    assert {section.tone for section in build_sections().values()} == {"good"}
 
 
 def test_the_summary_is_in_the_readers_language(
@@ -162,14 +162,14 @@ def test_the_answer_about_the_balance(
     manual_clock: ManualClock, alice: User, credits: int, per_day: int, answer: tuple[str, str]
 ) -> None:
     if per_day:
-        count(manual_clock.at, alice, ordered=1, estimated=per_day)
+        record_counts(manual_clock.at, alice, ordered=1, estimated=per_day)
     manual_clock.at = MORNING
-    read_balance(credits)
+    record_balance(credits)
     assert answer_of("Balance") == answer
 
 
 def test_the_answer_without_a_key_or_a_balance_reading(manual_clock: ManualClock, settings: Settings) -> None:
-    assert "never read" in [line.note for line in sections()["Balance"].lines]
+    assert "never read" in [line.note for line in build_sections()["Balance"].lines]
     settings.KIE_AI_API_KEY = ""
     assert answer_of("Balance") == ("no provider key", "bad")
 
@@ -186,22 +186,22 @@ def test_the_answer_without_a_key_or_a_balance_reading(manual_clock: ManualClock
 def test_the_answer_about_the_variance(
     manual_clock: ManualClock, alice: User, actual: int, answer: tuple[str, str]
 ) -> None:
-    count(manual_clock.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
+    record_counts(manual_clock.at, alice, ordered=3, estimated=180, settled=2, settled_estimate=120, actual=actual)
     assert answer_of("Estimate against actual") == answer
-    assert sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
+    assert build_sections()["Estimate against actual"].lines[1].note == "2 videos · 1 still open"
 
 
 def test_the_answer_about_unusual_spend(manual_clock: ManualClock, alice: User) -> None:
     assert answer_of("Unusual spend") == ("none", "good")
-    count(manual_clock.at - DAY, alice, ordered=1, estimated=100)
-    count(manual_clock.at, alice, ordered=1, estimated=300)
+    record_counts(manual_clock.at - DAY, alice, ordered=1, estimated=100)
+    record_counts(manual_clock.at, alice, ordered=1, estimated=300)
     assert answer_of("Unusual spend") == ("needs a look", "warn")
-    assert sections()["Unusual spend"].lines[1].note == alice.email
+    assert build_sections()["Unusual spend"].lines[1].note == alice.email
 
 
 def test_unusual_spend_with_an_alert_is_listed(manual_clock: ManualClock) -> None:
     alerts.raise_alert(Alert.Kind.USER_BURST, cause="user 1")
-    section = sections()["Unusual spend"]
+    section = build_sections()["Unusual spend"]
     assert (section.tone, section.lines[-1].name) == ("warn", "One user ordered unusually many videos")
 
 
@@ -219,11 +219,11 @@ def test_a_failed_video_without_a_refund_is_listed(manual_clock: ManualClock, al
         refund = LedgerEntry.objects.filter(idempotency_key=task.refund_key)
         LotUse.objects.filter(entry__in=refund).delete()
         refund.delete()
-    found = find_failures(YESTERDAY)
-    assert (found.failed, found.cancelled, found.refunded, found.missing_refunds) == (1, 1, 1, 1)
+    failures = find_failures(YESTERDAY)
+    assert (failures.failed, failures.cancelled, failures.refunded, failures.missing_refunds) == (1, 1, 1, 1)
     assert answer_of("Refunds for failed videos") == ("1 is missing", "bad")
-    assert str(task.pk) in [line.value for line in sections()["Refunds for failed videos"].lines]
-    assert find_failures(YESTERDAY - DAY).ended == 0
+    assert str(task.pk) in [line.value for line in build_sections()["Refunds for failed videos"].lines]
+    assert find_failures(YESTERDAY - DAY).total == 0
 
 
 def test_the_answer_about_open_alerts(manual_clock: ManualClock, olga: User) -> None:
@@ -233,7 +233,7 @@ def test_the_answer_about_open_alerts(manual_clock: ManualClock, olga: User) -> 
     assert answer_of("Open alerts") == ("9", "warn")
     alerts.snooze(alert_id=alert.pk, actor=olga, until=manual_clock.at + DAY)
     alerts.raise_alert(Alert.Kind.STORAGE)
-    section = sections()["Open alerts"]
+    section = build_sections()["Open alerts"]
     assert (section.answer, section.tone) == ("9, 1 of them critical", "bad")
     assert [line.name for line in section.lines[-2:]] == ["and others", "Snoozed"]
 
@@ -254,7 +254,7 @@ def test_the_headline_shows_the_worst_answers() -> None:
     assert summary_text.format_headline([good, warn]) == "B: so so"
 
 
-def command(*arguments: str) -> tuple[int, str]:
+def run_command(*arguments: str) -> tuple[int, str]:
     out = StringIO()
     try:
         call_command("send_daily_summary", *arguments, stdout=out)
@@ -267,17 +267,17 @@ def test_the_command_prints_or_sends_any_day(
     mail_server: Mailbox, manual_clock: ManualClock, settings: Settings
 ) -> None:
     manual_clock.at = MORNING
-    code, said = command("--print")
+    code, output = run_command("--print")
     assert code == 0
-    assert said.startswith("Summary of 1 Sep 2026")
-    assert "Summary of 15 Aug 2026" in command("--date", "2026-08-15", "--print")[1]
+    assert output.startswith("Summary of 1 Sep 2026")
+    assert "Summary of 15 Aug 2026" in run_command("--date", "2026-08-15", "--print")[1]
     assert mail_server.messages == []
-    assert command() == (0, f"{OLGA}: sent\n{OTTO}: sent\n")
+    assert run_command() == (0, f"{OLGA}: sent\n{OTTO}: sent\n")
     settings.EMAIL_PORT = free_port()
-    assert command() == (
+    assert run_command() == (
         1,
         "".join(f"{to}: the mail server cannot be reached (ConnectionRefusedError)\n" for to in (OLGA, OTTO)),
     )
     settings.COST_ALERT_EMAIL = []
-    assert command() == (1, "COST_ALERT_EMAIL is empty: set it in .env, or use --print.\n")
+    assert run_command() == (1, "COST_ALERT_EMAIL is empty: set it in .env, or use --print.\n")
     assert not DailySummary.objects.exists()

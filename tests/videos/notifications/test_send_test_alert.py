@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 from billing.alerts import outbox as alert_outbox
 from billing.models import Alert, AlertDelivery
 from tests.mail import Mailbox
-from tests.videos.notifications.delivery import OLGA, split_request, subjects
+from tests.videos.notifications.delivery import OLGA, read_subjects, split_request
 from tests.videos.providers.loopback import respond_with, serve
 
 pytestmark = pytest.mark.django_db
@@ -32,11 +32,11 @@ def test_a_test_alert_goes_to_every_address_and_prints_the_results(
     settings.COST_ALERT_EMAIL = [OLGA]
     with serve(respond_with("200 OK")) as server:
         webhook(server.url)
-        code, said = send_test()
+        code, output = send_test()
         assert code == 0
-        assert said == f"mail to {OLGA}: sent\nwebhook at 127.0.0.1:{server.port}: sent\n"
+        assert output == f"mail to {OLGA}: sent\nwebhook at 127.0.0.1:{server.port}: sent\n"
         assert json.loads(split_request(server.requests[0])[1])["type"] == "alert.test"
-    assert subjects(mail_server) == ["Notice · Test"]
+    assert read_subjects(mail_server) == ["Notice · Test"]
     assert not Alert.objects.filter(resolved_at=None).exists()
     assert not alert_outbox.due_deliveries()
 
@@ -46,9 +46,9 @@ def test_a_test_alert_that_fails_is_reported_and_not_retried(
 ) -> None:
     with serve(respond_with("500 Oops")) as server:
         webhook(server.url)
-        code, said = send_test("--email", "otto@example.com", "--webhook")
+        code, output = send_test("--email", "otto@example.com", "--webhook")
     assert code == 1
-    assert said == f"mail to otto@example.com: sent\nwebhook at 127.0.0.1:{server.port}: NOT SENT, it answered 500\n"
+    assert output == f"mail to otto@example.com: sent\nwebhook at 127.0.0.1:{server.port}: NOT SENT, it answered 500\n"
     assert not AlertDelivery.objects.filter(state="due").exists()
 
 

@@ -10,13 +10,13 @@ from videos.lifecycle import verdicts
 from videos.models import VideoTask
 from videos.providers.base import Report, ReportState
 
-# One code for each kind of wait: its turn, the operator, the account, a provider problem, and budgets (whose end is known).
+# One code for each kind of wait: for its turn, an operator, the account, the provider, and budgets, whose end is known.
 WAIT_CODES = ("slot", "own_slot", "paused", "held", "access_denied", "balance", "breaker", "budget_day", "budget_user")
 
 
 def make_every_state(user: User) -> list[VideoTask]:
     """A queued video for each kind of wait, one without a known reason, and one video in every other state."""
-    waiting = [_waiting(user, code) for code in WAIT_CODES]
+    waiting = [_make_waiting(user, code) for code in WAIT_CODES]
     downloading, delayed = video_states.make_generating(user), video_states.make_generating(user)
     verdicts.record_success(
         task_id=downloading.pk,
@@ -41,7 +41,7 @@ def make_every_state(user: User) -> list[VideoTask]:
     return [*waiting, downloading, delayed, *others]
 
 
-def _waiting(user: User, code: str) -> VideoTask:
+def _make_waiting(user: User, code: str) -> VideoTask:
     task = video_states.make_queued(user)
     until = clock.now() + timedelta(minutes=10)
     ends_at = until + timedelta(hours=5) if code.startswith("budget_") else until

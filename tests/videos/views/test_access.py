@@ -13,7 +13,7 @@ from tests.videos.views.requests import HTMX_HEADERS
 from videos.models import VideoTask
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("own_media")]
-NOBODYS = "/videos/00000000-0000-4000-8000-000000000000/"
+MISSING_VIDEO = "/videos/00000000-0000-4000-8000-000000000000/"
 
 
 def test_f80_every_page_of_another_users_video_is_a_404(signed_in: Client, bob: User) -> None:
@@ -31,11 +31,11 @@ def test_f80_every_page_of_another_users_video_is_a_404(signed_in: Client, bob: 
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
 
-@pytest.mark.parametrize("path", ["/videos/", NOBODYS, "/credits/", "/quote/", "/images/?slot=first"])
+@pytest.mark.parametrize("path", ["/videos/", MISSING_VIDEO, "/credits/", "/quote/", "/images/?slot=first"])
 def test_visitors_are_asked_to_sign_in(client: Client, path: str) -> None:
-    answer = client.get(path)
-    assert answer.status_code == 302
-    assert answer["Location"].startswith("/accounts/login/?next=/")
+    response = client.get(path)
+    assert response.status_code == 302
+    assert response["Location"].startswith("/accounts/login/?next=/")
 
 
 def test_reading_pages_changes_nothing(signed_in: Client, alice: User) -> None:
@@ -44,17 +44,15 @@ def test_reading_pages_changes_nothing(signed_in: Client, alice: User) -> None:
     paths += [f"/videos/{task.pk}/" for task in (done, waiting)] + [f"/videos/{done.pk}/delete/"]
     for path in paths:
         for headers in (None, HTMX_HEADERS):
-            with CaptureQueriesContext(
-                connection,
-            ) as asked:
+            with CaptureQueriesContext(connection) as queries:
                 signed_in.get(path, headers=headers)
-            written = [query["sql"] for query in asked if _writes(query["sql"])]
+            written = [query["sql"] for query in queries if _writes(query["sql"])]
             assert written == [], path
     assert signed_in.get(f"/videos/{waiting.pk}/cancel/").status_code == 405
     assert VideoTask.objects.get(pk=waiting.pk).status == "queued"
 
 
 def _writes(sql: str) -> bool:
-    """Whether a statement changes data, other than the cache and the list of sessions."""
-    remembers = "cache_entries" in sql or "usersessions" in sql
-    return bool(re.match(r"(INSERT|UPDATE|DELETE)", sql)) and not remembers
+    """Whether a statement changes data, except in the cache and the list of sessions."""
+    is_cache_or_session = "cache_entries" in sql or "usersessions" in sql
+    return bool(re.match(r"(INSERT|UPDATE|DELETE)", sql)) and not is_cache_or_session

@@ -1,4 +1,4 @@
-"""No query string, however odd, makes a page fail with a server error."""
+"""No query string makes a page fail with a server error."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -21,8 +21,8 @@ from tests.clocks import ManualClock
 
 # Django warns about naive datetimes when a filter gets a date only.
 pytestmark = [pytest.mark.django_db, pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime")]
-ODD = ("²", "9" * 5000, "0001-01-01", "9999-12-31", "\0")
-# In addition to the filters: parameters of every admin list, and one that no list knows.
+INVALID_VALUES = ("²", "9" * 5000, "0001-01-01", "9999-12-31", "\0")
+# Parameters of every admin list in addition to its filters, and one that does not exist.
 LISTS = ("q", "p", "o", "all", "_to_field", "id__in", "nonsense")
 LOOKUPS = ("exact", "gte", "lt", "isnull", "year")
 # All parameters of our own pages.
@@ -54,23 +54,23 @@ def list_parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
     """All parameters that filter this list."""
     yield from LISTS
     fields: list[Any] = [*model_admin.list_filter, model_admin.date_hierarchy]
-    for one in filter(None, fields):
-        if hasattr(one, "parameter_name"):
-            yield one.parameter_name
+    for list_filter in filter(None, fields):
+        if hasattr(list_filter, "parameter_name"):
+            yield list_filter.parameter_name
         else:
-            name = one if isinstance(one, str) else one[0]
+            name = list_filter if isinstance(list_filter, str) else list_filter[0]
             yield from (f"{name}__{lookup}" for lookup in LOOKUPS)
 
 
 def find_failing_urls(browser: Client, url: str, names: Iterable[str]) -> list[str]:
-    """The URLs that were answered with a server error."""
-    asked = [f"{url}?{urlencode({name: value})}" for name in dict.fromkeys(names) for value in ODD]
-    return [one[:120] for one in asked if browser.get(one).status_code >= 500]
+    """The URLs that return a server error."""
+    urls = [f"{url}?{urlencode({name: value})}" for name in dict.fromkeys(names) for value in INVALID_VALUES]
+    return [requested[:120] for requested in urls if browser.get(requested).status_code >= 500]
 
 
 @pytest.mark.parametrize("label", sorted(model._meta.label_lower for model in admin.site._registry))
 def test_every_list_answers_any_query_string(desk_with_rows: Client, label: str) -> None:
-    model, model_admin = next((one, its) for one, its in admin.site._registry.items() if one._meta.label_lower == label)
+    model, model_admin = next(item for item in admin.site._registry.items() if item[0]._meta.label_lower == label)
     url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
     assert find_failing_urls(desk_with_rows, url, list_parameters(model_admin)) == []
     assert desk_with_rows.get(url).status_code in (200, 403)

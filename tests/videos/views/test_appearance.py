@@ -19,8 +19,8 @@ Colour = tuple[float, float, float]
 
 def colours() -> dict[str, tuple[str, str]]:
     """Light and dark value of every token that is a plain colour."""
-    found = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{3,8}), (#[0-9a-f]{3,8})\);", TOKENS)
-    return {name: (light, dark) for name, light, dark in found}
+    tokens = re.findall(r"--([a-z-]+): light-dark\((#[0-9a-f]{3,8}), (#[0-9a-f]{3,8})\);", TOKENS)
+    return {name: (light, dark) for name, light, dark in tokens}
 
 
 def rgb(code: str, under: str = "#ffffff") -> Colour:
@@ -49,20 +49,20 @@ def contrast(first: Colour, second: Colour) -> float:
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
-@pytest.mark.parametrize("ground", ["bg", "surface", "raised", "sunken"])
-@pytest.mark.parametrize("ink", ["text", "muted", "faint", "accent", "good", "warn", "bad", "info"])
-def test_text_has_enough_contrast_on_every_background(ink: str, ground: str, theme: int) -> None:
+@pytest.mark.parametrize("background", ["bg", "surface", "raised", "sunken"])
+@pytest.mark.parametrize("foreground", ["text", "muted", "faint", "accent", "good", "warn", "bad", "info"])
+def test_text_has_enough_contrast_on_every_background(foreground: str, background: str, theme: int) -> None:
     tokens = colours()
-    assert contrast(rgb(tokens[ink][theme]), rgb(tokens[ground][theme])) >= 4.5
+    assert contrast(rgb(tokens[foreground][theme]), rgb(tokens[background][theme])) >= 4.5
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
 @pytest.mark.parametrize("tone", ["good", "warn", "bad", "info"])
 def test_state_labels_have_enough_contrast_on_their_tint(tone: str, theme: int) -> None:
     tokens = colours()
-    for ground in ("bg", "surface"):
-        tint = rgb(tokens[f"{tone}-soft"][theme], under=tokens[ground][theme])
-        assert contrast(rgb(tokens[tone][theme]), tint) >= 4.5, ground
+    for background in ("bg", "surface"):
+        tint = rgb(tokens[f"{tone}-soft"][theme], under=tokens[background][theme])
+        assert contrast(rgb(tokens[tone][theme]), tint) >= 4.5, background
 
 
 @pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
@@ -70,20 +70,20 @@ def test_the_primary_button_and_controls_have_enough_contrast(theme: int) -> Non
     tokens = colours()
     assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent"][theme])) >= 4.5
     assert contrast(rgb(tokens["accent-ink"][theme]), rgb(tokens["accent-hover"][theme])) >= 4.5
-    for ground in ("bg", "surface", "raised", "sunken"):
-        assert contrast(rgb(tokens["control"][theme]), rgb(tokens[ground][theme])) >= 3
-        assert contrast(rgb(tokens["accent"][theme]), rgb(tokens[ground][theme])) >= 3
+    for background in ("bg", "surface", "raised", "sunken"):
+        assert contrast(rgb(tokens["control"][theme]), rgb(tokens[background][theme])) >= 3
+        assert contrast(rgb(tokens["accent"][theme]), rgb(tokens[background][theme])) >= 3
 
 
 def test_the_sprite_holds_exactly_the_icons_that_templates_use() -> None:
     sprite = (ROOT / "veoapp/static/img/icons.svg").read_text(encoding="utf-8")
-    drawn = set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite))
-    used = set(icons())
-    assert used - drawn == set()
-    assert drawn - used == set()
+    symbols = set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite))
+    used = set(find_icons())
+    assert used - symbols == set()
+    assert symbols - used == set()
 
 
-def icons() -> Iterator[str]:
+def find_icons() -> Iterator[str]:
     for path in TEMPLATES:
         text = path.read_text(encoding="utf-8")
         yield from re.findall(r'icon\.html" with name="([a-z0-9-]+)"', text)
@@ -118,12 +118,12 @@ def test_error_pages_need_no_context(code: str) -> None:
 
 @pytest.mark.django_db
 def test_a_missing_page_and_an_expired_form_show_our_error_pages(alice: User) -> None:
-    careful = Client(enforce_csrf_checks=True)
-    careful.force_login(alice)
-    missing = careful.get("/nothing/here")
+    strict_client = Client(enforce_csrf_checks=True)
+    strict_client.force_login(alice)
+    missing = strict_client.get("/nothing/here")
     assert (missing.status_code, "Page not found" in missing.text) == (404, True)
-    stale = careful.post("/", {"prompt": "x"})
-    assert (stale.status_code, "The form has expired" in stale.text) == (403, True)
+    expired = strict_client.post("/", {"prompt": "x"})
+    assert (expired.status_code, "The form has expired" in expired.text) == (403, True)
 
 
 @pytest.mark.django_db

@@ -17,8 +17,8 @@ def test_the_statement_names_the_video_and_the_running_balance(signed_in: Client
     page = signed_in.get("/credits/").text
     assert f'href="/videos/{task.pk}/"' in page
     assert "Portrait of an athlete" in page
-    for words in ("+500", "−60", "+60", "560"):
-        assert words in page
+    for text in ("+500", "−60", "+60", "560"):
+        assert text in page
     refunds = signed_in.get("/credits/", {"kind": "refunds"})
     assert [entry.amount for entry in refunds.context["entries"]] == [60]
 

@@ -26,7 +26,7 @@ def test_an_empty_gallery_explains_itself_and_links_to_the_studio(signed_in: Cli
 
 
 def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
-    made = [
+    tasks = [
         video_states.make_queued(alice),
         video_states.make_submitting(alice),
         video_states.make_unconfirmed(alice),
@@ -37,19 +37,19 @@ def test_every_state_has_its_tile(signed_in: Client, alice: User) -> None:
         video_states.make_late(alice),
     ]
     page = signed_in.get("/videos/").text
-    for task in made:
+    for task in tasks:
         assert f'id="video-{task.pk}"' in page
-    for words in ("Waiting", "Sending", "Unconfirmed", "Generating", "Refused by the provider", "Cancelled"):
-        assert words in page
+    for text in ("Waiting", "Sending", "Unconfirmed", "Generating", "Refused by the provider", "Cancelled"):
+        assert text in page
     assert page.count("Edit and retry") == 1
     assert 'hx-trigger="every 2s"' in page
 
 
 @pytest.mark.parametrize(
-    ("state", "shown"), [("live", {"live"}), ("ready", {"ready", "late"}), ("failed", {"failed", "cancelled"})]
+    ("state", "expected"), [("live", {"live"}), ("ready", {"ready", "late"}), ("failed", {"failed", "cancelled"})]
 )
-def test_the_gallery_is_filtered_by_state(signed_in: Client, alice: User, state: str, shown: set[str]) -> None:
-    made = {
+def test_the_gallery_is_filtered_by_state(signed_in: Client, alice: User, state: str, expected: set[str]) -> None:
+    tasks = {
         "live": video_states.make_generating(alice),
         "ready": video_states.make_ready(alice),
         "late": video_states.make_late(alice),
@@ -57,7 +57,7 @@ def test_the_gallery_is_filtered_by_state(signed_in: Client, alice: User, state:
         "cancelled": video_states.make_cancelled(alice),
     }
     page = signed_in.get("/videos/", {"state": state}).text
-    assert {name for name, task in made.items() if f'id="video-{task.pk}"' in page} == shown
+    assert {name for name, task in tasks.items() if f'id="video-{task.pk}"' in page} == expected
 
 
 def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, alice: User) -> None:
@@ -67,21 +67,21 @@ def test_the_gallery_is_searched_by_the_words_of_the_prompt(signed_in: Client, a
     )
     assert _list_shown_ids(signed_in, q="snow") == [owl.pk, fox.pk]
     assert _list_shown_ids(signed_in, q="night snow") == [owl.pk]
-    nothing = signed_in.get("/videos/", {"q": "whale"}).text
-    assert "Nothing found" in nothing
-    assert 'value="whale"' in nothing
+    no_match = signed_in.get("/videos/", {"q": "whale"}).text
+    assert "Nothing found" in no_match
+    assert 'value="whale"' in no_match
     assert _list_shown_ids(signed_in, q="100%_'\"<") == []
 
 
 def test_older_pages_have_no_gaps_or_repeats(signed_in: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
-    made = [video_states.make_queued(alice, f"video {number}").pk for number in range(30)]
-    VideoTask.objects.filter(pk__in=made[5:12]).update(created_at=VideoTask.objects.get(pk=made[5]).created_at)
+    tasks = [video_states.make_queued(alice, f"video {number}").pk for number in range(30)]
+    VideoTask.objects.filter(pk__in=tasks[5:12]).update(created_at=VideoTask.objects.get(pk=tasks[5]).created_at)
     first = signed_in.get("/videos/")
     second = signed_in.get("/videos/", {"before": first.context["older_cursor"]})
     ids = [video.id for page in (first, second) for video in page.context["videos"]]
     assert len(ids) == 30
-    assert set(ids) == set(made)
+    assert set(ids) == set(tasks)
     assert second.context["older_cursor"] == ""
     assert "Newest" in second.text
 
@@ -105,18 +105,18 @@ def test_the_live_response_holds_only_unfinished_videos_and_then_stops(signed_in
     assert f"/videos/{task.pk}/poster" in last.text
 
 
-def test_a_gallery_asks_the_database_a_fixed_number_of_times(signed_in: Client, alice: User, settings: Any) -> None:
+def test_a_longer_gallery_needs_no_more_queries(signed_in: Client, alice: User, settings: Any) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
     make_every_state(alice)
     signed_in.get("/videos/")
-    with CaptureQueriesContext(connection) as few:
+    with CaptureQueriesContext(connection) as queries:
         signed_in.get("/videos/")
-    assert len(few) <= MAX_QUERIES, "\n".join(query["sql"] for query in few)
+    assert len(queries) <= MAX_QUERIES, "\n".join(query["sql"] for query in queries)
     for _ in range(4):
         video_states.make_ready(alice)
-    with CaptureQueriesContext(connection) as many:
+    with CaptureQueriesContext(connection) as more_queries:
         signed_in.get("/videos/")
-    assert len(many) == len(few)
+    assert len(more_queries) == len(queries)
 
 
 def _list_shown_ids(client: Client, **query: str) -> list[object]:

@@ -41,25 +41,25 @@ def test_the_live_price_equals_the_page_price(studio_client: Client) -> None:
 
 
 def test_the_quote_shows_only_valid_options_and_names_its_adjustments(studio_client: Client) -> None:
-    asked = {"mode": "reference", "model": "veo3", "duration_s": "4"}
-    answer = studio_client.get("/quote/", asked, headers=HTMX_HEADERS)
-    options = answer.context["options"]
+    settings = {"mode": "reference", "model": "veo3", "duration_s": "4"}
+    response = studio_client.get("/quote/", settings, headers=HTMX_HEADERS)
+    options = response.context["options"]
     assert [option.model.name for option in options.models] == ["veo3_fast", "veo3_lite"]
     assert [option.value for option in options.durations] == ["8"]
-    assert "Reference images work with Fast and Lite" in answer.text
-    assert "always 8 seconds" in answer.text
+    assert "Reference images work with Fast and Lite" in response.text
+    assert "always 8 seconds" in response.text
 
 
 def test_a_quote_above_the_balance_shows_the_missing_credits(studio_client: Client) -> None:
     assert "150 credits short" in studio_client.get("/quote/", {"model": "veo3"}, headers=HTMX_HEADERS).text
 
 
-@pytest.mark.parametrize("odd", ["", "x" * 5000, "veo9", "<script>", "\x00"])
-def test_invalid_values_in_a_quote_fall_back_to_valid_ones(studio_client: Client, odd: str) -> None:
-    asked = dict.fromkeys(("mode", "model", "aspect_ratio", "resolution", "duration_s"), odd)
-    answer = studio_client.get("/quote/", asked)
-    assert answer.status_code == 200
-    assert answer.context["options"].quote.user_credits == 60
+@pytest.mark.parametrize("value", ["", "x" * 5000, "veo9", "<script>", "\x00"])
+def test_invalid_values_in_a_quote_fall_back_to_valid_ones(studio_client: Client, value: str) -> None:
+    settings = dict.fromkeys(("mode", "model", "aspect_ratio", "resolution", "duration_s"), value)
+    response = studio_client.get("/quote/", settings)
+    assert response.status_code == 200
+    assert response.context["options"].quote.user_credits == 60
 
 
 def test_the_list_polls_while_a_video_is_unfinished_and_then_stops(studio_client: Client, alice: User) -> None:
@@ -76,7 +76,7 @@ def test_the_list_polls_while_a_video_is_unfinished_and_then_stops(studio_client
 
 
 @pytest.mark.parametrize("headers", [None, HTMX_HEADERS])
-def test_the_studio_asks_the_database_a_limited_number_of_times(
+def test_the_studio_needs_a_limited_number_of_queries(
     studio_client: Client, alice: User, settings: Any, headers: dict[str, str] | None
 ) -> None:
     settings.MAX_ACTIVE_PER_USER = 100
@@ -116,13 +116,13 @@ def test_run_again_fills_in_all_settings(studio_client: Client, alice: User) -> 
         watermark="w",
         enable_translation=False,
     )
-    answer = studio_client.get(f"/?from={task.pk}")
+    response = studio_client.get(f"/?from={task.pk}")
     values = {
-        name: answer.context["form"].value_of(name) for name in ("prompt", "seed", "watermark", "enable_translation")
+        name: response.context["form"].value_of(name) for name in ("prompt", "seed", "watermark", "enable_translation")
     }
     assert values == {"prompt": "Kelp forest", "seed": 12345, "watermark": "w", "enable_translation": False}
-    chosen = answer.context["options"].settings
-    assert (chosen.model, chosen.resolution, chosen.duration_s) == ("veo3_lite", "1080p", 6)
+    settings = response.context["options"].settings
+    assert (settings.model, settings.resolution, settings.duration_s) == ("veo3_lite", "1080p", 6)
 
 
 @pytest.mark.parametrize("address", ["/?from=nonsense", "/?from=00000000-0000-4000-8000-000000000000"])
@@ -131,8 +131,8 @@ def test_running_a_missing_video_again_is_a_404(studio_client: Client, address: 
 
 
 def test_a_visitors_prompt_is_kept_until_they_sign_in(client: Client, alice: User) -> None:
-    answer = client.post("/", {"prompt": "A fox in the snow"})
-    assert answer["Location"] == "/accounts/signup/"
+    response = client.post("/", {"prompt": "A fox in the snow"})
+    assert response["Location"] == "/accounts/signup/"
     client.force_login(alice)
     assert "A fox in the snow</textarea>" in client.get("/").text
     give_credits(alice, 60)
@@ -142,8 +142,8 @@ def test_a_visitors_prompt_is_kept_until_they_sign_in(client: Client, alice: Use
 
 
 def test_a_form_sent_after_the_session_ended_is_kept_during_sign_in(client: Client, alice: User) -> None:
-    answer = client.post("/", studio_form(model="veo3_lite"))
-    assert answer["Location"] == "/accounts/login/"
+    response = client.post("/", studio_form(model="veo3_lite"))
+    assert response["Location"] == "/accounts/login/"
     assert VideoTask.objects.count() == 0
     client.force_login(alice)
     page = client.get("/")
@@ -152,6 +152,6 @@ def test_a_form_sent_after_the_session_ended_is_kept_during_sign_in(client: Clie
 
 
 def test_a_live_request_without_a_session_redirects_the_whole_page(client: Client) -> None:
-    answer = client.get("/quote/", headers={**HTMX_HEADERS, "HX-Current-URL": "http://testserver/?example=dunes"})
-    assert answer["HX-Redirect"] == "/accounts/login/?next=%2F%3Fexample%3Ddunes"
+    response = client.get("/quote/", headers={**HTMX_HEADERS, "HX-Current-URL": "http://testserver/?example=dunes"})
+    assert response["HX-Redirect"] == "/accounts/login/?next=%2F%3Fexample%3Ddunes"
     assert client.get("/videos/")["Location"] == "/accounts/login/?next=/videos/"

@@ -24,13 +24,13 @@ def test_a_ready_video_plays_downloads_and_shows_its_receipt(signed_in: Client, 
     assert f'poster="/videos/{task.pk}/poster"' in page
     assert 'preload="metadata"' in page
     assert "?download=1" in page
-    for words in (
+    for text in (
         "Ordered; 60 credits charged.",
         "callback reported that the video is finished.",
         "Stored safely",
         "12345",
     ):
-        assert words in page
+        assert text in page
     assert str(task.pk)[:8].upper() in page
     assert "hx-trigger" not in page
     with closing(signed_in.get(f"/videos/{task.pk}/poster")) as poster:
@@ -81,8 +81,8 @@ def test_a_queued_video_shows_its_position_and_is_cancelled_with_a_refund(
     page = signed_in.get(f"/videos/{task.pk}/").text
     assert "2 videos ahead of it, 1 of them yours" in page
     assert "Run again" not in page, "it has not run yet"
-    answer = signed_in.post(f"/videos/{task.pk}/cancel/", {"to": "studio"}, follow=True)
-    assert "Cancelled. 60 credits refunded." in answer.text
+    response = signed_in.post(f"/videos/{task.pk}/cancel/", {"to": "studio"}, follow=True)
+    assert "Cancelled. 60 credits refunded." in response.text
     assert VideoTask.objects.get(pk=task.pk).status == "cancelled"
     assert [entry.amount for entry in ledger.statement(alice).filter(reference=task.reference)] == [60, -60]
     assert ledger.balance_of(alice) == 60
@@ -90,8 +90,8 @@ def test_a_queued_video_shows_its_position_and_is_cancelled_with_a_refund(
 
 def test_cancelling_too_late_changes_nothing_and_shows_a_message(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
-    answer = signed_in.post(f"/videos/{task.pk}/cancel/", follow=True)
-    assert "Too late to cancel" in answer.text
+    response = signed_in.post(f"/videos/{task.pk}/cancel/", follow=True)
+    assert "Too late to cancel" in response.text
     assert VideoTask.objects.get(pk=task.pk).status == "generating"
     assert ledger.balance_of(alice) == 0
 
@@ -107,8 +107,8 @@ def test_a_late_video_is_delivered_free_with_a_notice(signed_in: Client, alice: 
 def test_deleting_asks_first_and_keeps_the_statement(signed_in: Client, alice: User) -> None:
     task = video_states.make_ready(alice)
     assert "Delete this video?" in signed_in.get(f"/videos/{task.pk}/delete/").text
-    answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
-    assert answer.redirect_chain == [("/videos/", 302)]
+    response = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
+    assert response.redirect_chain == [("/videos/", 302)]
     assert signed_in.get(f"/videos/{task.pk}/").status_code == 404
     assert str(task.pk) not in signed_in.get("/videos/").text
     statement = signed_in.get("/credits/").text
@@ -119,8 +119,8 @@ def test_deleting_asks_first_and_keeps_the_statement(signed_in: Client, alice: U
 
 def test_an_unfinished_video_is_not_deleted(signed_in: Client, alice: User) -> None:
     task = video_states.make_generating(alice)
-    answer = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
-    assert "still in progress" in answer.text
+    response = signed_in.post(f"/videos/{task.pk}/delete/", follow=True)
+    assert "still in progress" in response.text
     assert VideoTask.objects.get(pk=task.pk).deleted_at is None
 
 

@@ -12,7 +12,7 @@ from videos.pipeline.price_sync import PriceComparison
 from videos.providers.errors import ProviderError
 
 SAME, DIFFERENT, ERROR = 0, 1, 2
-HEAD = ("ITEM", "OURS", "FEED", "DIFFERENCE", "USERS PAY", "MARGIN", "THEN", "")
+HEADER = ("ITEM", "OURS", "FEED", "DIFFERENCE", "USERS PAY", "MARGIN", "THEN", "")
 
 
 class Command(BaseCommand):
@@ -50,8 +50,8 @@ class Command(BaseCommand):
         sys.exit(DIFFERENT if not_applied else SAME)
 
     def _print_table(self, lines: list[PriceComparison], *, applied: int, different: int) -> None:
-        rows = [HEAD, *(_cells(line) for line in lines if line.differs or line.feed_price is None)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+        rows = [HEADER, *(_cells(line) for line in lines if line.differs or line.feed_price is None)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
         if len(rows) > 1:
             for first, *cells, note in rows:
                 figures = "  ".join(cell.rjust(width) for cell, width in zip(cells, widths[1:-1], strict=True))
