@@ -29,7 +29,7 @@ class CallbackPending(Exception):
 
 
 def can_check(task: VideoTask) -> bool:
-    """Whether there is something to check: a queued task could be sent, or the provider has a result to ask for."""
+    """Whether there is something to check: a queued task could be sent, or the provider can be asked for a result."""
     return (
         task.status == Status.QUEUED
         or VideoTask.objects.filter(polling.awaiting_verdict(), pk=task.pk, deleted_at=None).exists()

@@ -16,7 +16,7 @@ from videos.storage import source_images
 
 Status = VideoTask.Status
 
-# Closing an account is one transaction; the sweep deletes further videos later.
+# The transaction that closes an account deletes at most this many videos; the sweep deletes the others later.
 MAX_DELETED_PER_CLOSING = 300
 
 
@@ -55,7 +55,7 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
     `erase_closed_accounts`.
     """
     queued = VideoTask.objects.filter(user=user, status=Status.QUEUED)
-    # All rows are locked before the account, in the same order as everywhere else, to avoid a deadlock.
+    # As everywhere, tasks are locked before the account and in the order of their ids, to avoid a deadlock.
     for task_id in list(queued.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancel(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)

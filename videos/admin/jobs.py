@@ -1,4 +1,4 @@
-"""Failed jobs of django-q2, read-only. Its own admin pages would let staff run any function by name."""
+"""Failed jobs of django-q2, read-only. The admin pages of django-q2 would let staff run any function by its name."""
 
 from django.contrib import admin
 from django_q.models import Failure, OrmQ, Schedule, Success

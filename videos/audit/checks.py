@@ -1,4 +1,7 @@
-"""Checks of videos against their money and events: invariants I3, I5, I6, I8, I10, I12 to I14, I22, I23; files: `files`."""
+"""Checks of videos against their money and events: invariants I3, I5, I6, I8, I10, I12 to I14, I22 and I23.
+
+Stored files (I7, I15) are checked in `videos.audit.files`. A promised spend is one whose provider credits are reserved.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -61,7 +64,7 @@ SPEND_STATES = {
 SLACK = timedelta(minutes=10)
 # A failing download raises an alert after its fifth attempt, within this time.
 DOWNLOAD_ALERT_AFTER = timedelta(hours=1)
-# Batch size for `IN (...)`.
+# Maximum number of values in one `IN (...)`.
 BATCH_SIZE = 500
 
 register_check(check_all_files, frequent=check_some_files)

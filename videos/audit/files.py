@@ -25,7 +25,7 @@ State = VideoFile.State
 
 # The sweep runs every half hour; a file that it should have deleted more than an hour ago is left over.
 LEFT_OVER_AFTER = storage_cleanup.KEEP_FOR + timedelta(hours=1)
-# Limits of one frequent check, for videos and again for images: 96,000 of each a day.
+# Limits of one frequent check, each for videos and for images; they allow 96,000 files of each kind a day.
 MAX_CHECKED, TIME_LIMIT = 1_000, timedelta(seconds=45)
 MAX_RECHECKED, RECHECK_TIME_LIMIT = 100, timedelta(seconds=15)
 BATCH = 200

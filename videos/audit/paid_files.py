@@ -28,7 +28,7 @@ PREFIX = "video:"
 
 # How many of the newest videos are checked on the disk for one page; the consistency checks look at all of them.
 MAX_CHECKED = 2_000
-# Videos listed for each kind of difference, and answers shown.
+# The page lists at most this many videos for each kind of difference, and this many answers.
 MAX_NAMED = 8
 MAX_ANSWERS = 20
 
@@ -119,7 +119,7 @@ class PaidFileComparison:
             return spends.filter(arrived_late, _has_file(State.STORED))
         if kind == Kind.UNPAID_FILE:
             return spends.filter(_has_file(State.STORED), ~arrived_late, actual=0)
-        # Unfinished videos have no file yet, and deleted ones have none any more.
+        # Unfinished and deleted videos are left out, because they have no file.
         is_final = _exists_for_video(VideoTask.objects.filter(status__in=VideoTask.FINAL), "pk")
         return spends.filter(is_final, ~_has_file(State.STORED, State.DELETED), actual__gt=0)
 

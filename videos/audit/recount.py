@@ -141,7 +141,7 @@ def _find_differences(month: Window, since: datetime, until: datetime) -> Iterat
 
 def _compare(stored: Sums, recounted: Sums) -> Iterator[Difference]:
     for key in sorted(stored.keys() | recounted.keys()):
-        # SQLite sums in floating point; both are exact once rounded to the smallest stored amount.
+        # SQLite sums in floating point, so both amounts are rounded to the smallest stored amount.
         amounts = [sums.get(key, ZERO).quantize(rollups.QUANTUM) for sums in (stored, recounted)]
         if amounts[0] != amounts[1]:
             yield Difference(key, *amounts)

@@ -147,7 +147,7 @@ def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
 
 
 def describe_smtp_error(problem: OSError) -> str:
-    """The kind and code of a mail error; the server's own text may hold secrets and is remaining out."""
+    """The kind and code of a mail error; the server's own text may hold secrets and is left out."""
     name, code = type(problem).__name__, getattr(problem, "smtp_code", None)
     if isinstance(problem, SMTPException):
         return f"the mail server refused it ({name}{f' {code}' if code else ''})"

@@ -63,5 +63,5 @@ def models_for(mode: str) -> list[catalogue.Model]:
 
 
 def aspects_for(mode: str) -> list[str]:
-    """The aspect ratios of this mode; "as image" needs a first frame."""
+    """The aspect ratios of this mode; "as image" is offered only for modes with a first frame."""
     return [code for code in catalogue.ASPECT_RATIOS if code != AUTO or mode in (Mode.FIRST, Mode.BOTH)]

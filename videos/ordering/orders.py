@@ -126,7 +126,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
     """
     if not idempotency_key or len(idempotency_key) > 100:
         raise ValueError("an idempotency key has 1 to 100 characters")
-    # Looked up before anything is checked: a repeated order must find its task even if the order is not valid any more.
+    # This comes before all checks, because a repeated order must find its task even if the order is no longer valid.
     if (existing := _find_existing(user, order, idempotency_key)) is not None:
         return existing
     if errors := validate(order):
@@ -140,7 +140,7 @@ def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
             user, order, idempotency_key, provider_account=provider_account, has_free_space=has_free_space
         )
     except budget_policy.BudgetRefusal as refusal:
-        # After the transaction, because its rollback would undo the alert.
+        # The alert is raised after the transaction, whose rollback would undo it.
         budget_policy.alert_operators(refusal)
         raise
     failpoints.reach("create.committed")

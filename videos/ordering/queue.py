@@ -20,7 +20,7 @@ def count_waiting() -> int:
 
 def count_running_by_user() -> dict[int, int]:
     """The number of videos that the provider is probably working on, by user id."""
-    # A request whose answer was lost long ago has most likely ended at the provider, so it does not occupy a slot forever.
+    # A request whose response was lost long ago has most likely ended at the provider, so its slot is counted as free.
     stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - timedelta(minutes=15))
     rows = VideoTask.objects.filter(status__in=VideoTask.RUNNING).exclude(stale)
     return dict(rows.values_list("user_id").annotate(count=Count("id")))

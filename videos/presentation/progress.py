@@ -18,7 +18,7 @@ from videos.ordering.typical_times import TypicalTime, typical_time
 
 Status = VideoTask.Status
 
-# Shown at most until the file is stored; 100 % means that the video can be played.
+# The highest percentage until the file is stored; 100 means that the video can be played.
 MAX_PERCENT = 90
 # An operator ends these waits, so their end cannot be estimated.
 MANUAL_WAITS = ("paused", "held", "out_of_credits", "access_denied", "balance")

@@ -72,7 +72,7 @@ class ProgressLine:
             filled = BAR_CELLS * snapshot.percent // 100
             bar = self._full * filled + self._empty * (BAR_CELLS - filled)
             line = f"{bar} {snapshot.percent:3d} % {snapshot.elapsed:>5}  {text}"
-            # One column less than available: a full last column would wrap in some terminals.
+            # One column is left free, because some terminals wrap a line that fills the last column.
             self._out.write("\r\x1b[K" + line[: shutil.get_terminal_size().columns - 1], ending="")
             self._out.flush()
             self._is_drawn = True

@@ -175,7 +175,7 @@ def describe_progress(current: Progress) -> list[str]:
             % {"time": refund_at},
         ]
     if current.status == Status.DOWNLOADING:
-        return [_("generated, current being saved")]
+        return [_("generated, now being saved")]
     return [_describe_typical_time(current), _("%(time)s so far") % {"time": player_time(current.elapsed_s)}]
 
 

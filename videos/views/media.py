@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 # How long browsers may cache the files.
 VIDEO_AGE_S = 3600
-# The poster or image at a URL never changes.
+# These are cached longer, because the poster or image at a URL never changes.
 IMAGE_AGE_S = 7 * 24 * 3600
 TITLE_LENGTH = 60
 

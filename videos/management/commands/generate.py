@@ -147,7 +147,7 @@ class Command(BaseCommand):
             resolution=options["resolution"],
             duration_s=options["duration"],
             generation_type=generation_type,
-            # Placeholders: the order is validated before images are stored, so an invalid one leaves none behind.
+            # Random placeholders: the order is validated before its images are stored, so an invalid order stores no images.
             image_ids=[randomness.new_uuid() for _ in options["image"]],
             seed=options["seed"],
         )

@@ -55,7 +55,7 @@ def _run_inline() -> None:
         if time.monotonic() - canary_at >= CANARY_EVERY_S:
             canary_at = time.monotonic()
             job_queue.enqueue("canary")
-        # Waits half a second when the queue is empty.
+        # `dequeue` waits half a second if the queue is empty.
         while queued := broker.dequeue():
             for number, package in queued:
                 _run_job(SignedPackage.loads(package)["func"])
