@@ -55,7 +55,7 @@ def erase_user_videos(*, user: User, actor: User | None = None) -> int:
     `erase_closed_accounts`.
     """
     queued = VideoTask.objects.filter(user=user, status=Status.QUEUED)
-    # As everywhere, tasks are locked before the account and in the order of their ids, to avoid a deadlock.
+    # All tasks are locked first and the account afterwards, as everywhere else, to avoid a deadlock.
     for task_id in list(queued.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancel(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)

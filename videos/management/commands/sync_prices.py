@@ -70,7 +70,7 @@ def _cells(line: PriceComparison) -> tuple[str, ...]:
     notes = [*line.notes]
     if line.is_implausible:
         notes.insert(
-            0, "looks like a mistake: --force takes it" if feed_price and feed_price > 0 else "cannot be a price"
+            0, "looks like a mistake: --force adopts it" if feed_price and feed_price > 0 else "cannot be a price"
         )
     if line.after and line.after.is_negative:
         notes.insert(0, "BELOW COST")
