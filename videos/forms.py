@@ -29,7 +29,7 @@ ERROR_FIELDS = {"generation_type": "mode", "images": None}
 
 
 class StudioForm(forms.Form):
-    """One order. `seen_price` is the price that the page showed; `key` (idempotency) prevents a second order by a second click."""
+    """One order. `seen_price` is the price shown by the page; `key` (idempotency) prevents a second order by a second click."""
 
     # The server's error message is in the page's language, the browser's is not.
     use_required_attribute = False

@@ -132,7 +132,7 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
         "entry": runbook_entry(alert),
         "subject": partial(describe_subject, alert),
         "is_resolved": delivery.event == Event.RESOLVED,
-        "is_repeated": delivery.round > 1,
+        "is_repeated": delivery.round > 1,  # the alert was reopened
         "action_url": f"{settings.APP_URL}{action_path(alert)}",
         "alert_url": f"{settings.APP_URL}{alert_path(alert)}",
         "is_test_copy": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,

@@ -92,18 +92,18 @@ def test_a_refused_webhook_post_is_retried_with_the_same_id(
     behave: Behaviour,
     error: str,
 ) -> None:
-    alert_due = AlertDelivery.objects.filter(state="due")
+    due_deliveries = AlertDelivery.objects.filter(state="due")
     with serve(behave) as server:
         webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
         assert alert_delivery.deliver_due() == 0
         assert alert_delivery.deliver_due() == 0
-        assert alert_due.get().error == error
+        assert due_deliveries.get().error == error
         manual_clock.sleep(60)
         assert alert_delivery.deliver_due() == 0
         assert len(server.requests) == 2
     assert len({split_request(request)[0]["webhook-id"] for request in server.requests}) == 1
-    assert alert_due.get().due_at == manual_clock.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
+    assert due_deliveries.get().due_at == manual_clock.at + timedelta(seconds=alert_outbox.BACKOFF_S[1])
 
 
 def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str], None], settings: Settings) -> None:
@@ -115,7 +115,9 @@ def test_an_unreachable_webhook_error_hides_the_address(webhook: Callable[[str],
     assert "a-secret" not in row.address
 
 
-def test_a_webhook_that_answers_410_gets_no_retry(webhook: Callable[[str], None], manual_clock: ManualClock) -> None:
+def test_a_webhook_post_refused_with_410_is_not_retried(
+    webhook: Callable[[str], None], manual_clock: ManualClock
+) -> None:
     with serve(respond_with("410 Gone")) as server:
         webhook(server.url)
         alerts.raise_alert(Kind.STORAGE)
