@@ -99,7 +99,7 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
             "whichever other file was checked"
         )
     assert Alert.objects.get(kind="books", resolved_at=None).count > 3
-    path.write_bytes(history.FILM)
+    path.write_bytes(history.VIDEO_BYTES)
     manual_clock.sleep(900)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert Alert.objects.get(kind="books").resolved_at is not None
@@ -108,11 +108,11 @@ def test_a_missing_file_is_reported_by_every_check_until_it_is_back(
 def test_a_problem_found_by_reading_is_cleared_only_by_reading(alice: User, media: Path) -> None:
     (task,) = make_videos(alice, 1)
     path = media / file_name(task)
-    path.write_bytes(history.FILM[::-1])
+    path.write_bytes(history.VIDEO_BYTES[::-1])
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
     assert find_missing(audit_runner.run_audit(deep=True)) == {("I7", task.reference)}
     assert find_missing(audit_runner.run_audit(frequent=True)) == {("I7", task.reference)}
-    path.write_bytes(history.FILM)
+    path.write_bytes(history.VIDEO_BYTES)
     assert find_missing(audit_runner.run_audit(frequent=True)) == set()
 
 

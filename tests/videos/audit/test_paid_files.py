@@ -38,7 +38,7 @@ def test_files_match_when_every_paid_video_is_on_the_disk(account: ProviderAccou
     history.make_downloading(alice)
     paid = summarize_files(account)
     assert (paid.delivered, paid.files, paid.checked, paid.deleted) == (2, 2, 2, 0)
-    assert paid.size_bytes == 2 * len(history.FILM)
+    assert paid.size_bytes == 2 * len(history.VIDEO_BYTES)
     assert (paid.differences, paid.is_matching) == ([], True)
     VideoFile.objects.filter(task=tasks[0]).update(state="deleted")
     assert (
