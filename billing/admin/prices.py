@@ -20,7 +20,7 @@ from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin
 from billing.admin.cells import chip, list_url, number_cell
 from billing.admin.filters import ModelFilter
-from billing.common.formatting import format_amount
+from billing.common.formatting import format_amount, sign_of
 from billing.common.item_names import Item, get_model_titles
 from billing.models import Price
 from billing.pricing import margins
@@ -198,9 +198,8 @@ class PriceAdmin(ReadOnlyAdmin):
 
 def format_margin(margin: Margin) -> str:
     """`+US$ 0.1125 (38 %)`: the margin, and its percentage of the user price."""
-    sign = "+" if margin.usd > 0 else "−" if margin.usd < 0 else ""
     share = "" if margin.percent is None else f" ({margin.percent:.0f} %)".replace("-", "−")
-    return f"{sign}US$ {abs(margin.usd):.4f}{share}"
+    return f"{sign_of(margin.usd)}US$ {abs(margin.usd):.4f}{share}"
 
 
 def margin_chip(margin: Margin) -> SafeString:

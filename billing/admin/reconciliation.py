@@ -7,7 +7,8 @@ from django.utils.translation import pgettext
 
 from billing.admin.base import ReadOnlyAdmin
 from billing.admin.cells import chip, link_account, link_reference, number_cell, time_cell
-from billing.common.formatting import format_amount
+from billing.admin.spend import JobSearchAdmin
+from billing.common.formatting import format_amount, format_signed
 from billing.models import BooksRun, FileAnswer, ProviderEntry
 
 ENTRY_TONES = {
@@ -18,7 +19,7 @@ ENTRY_TONES = {
 
 
 @admin.register(ProviderEntry)
-class ProviderEntryAdmin(ReadOnlyAdmin):
+class ProviderEntryAdmin(JobSearchAdmin):
     """Top-ups, returned credits and corrections. Append-only: the database refuses edits."""
 
     list_display = (
@@ -47,7 +48,7 @@ class ProviderEntryAdmin(ReadOnlyAdmin):
 
     @admin.display(description=_("amount"), ordering="amount")
     def signed_amount(self, entry: ProviderEntry) -> SafeString:
-        return number_cell(f"{'+' if entry.amount > 0 else ''}{format_amount(entry.amount)}")
+        return number_cell(format_signed(entry.amount))
 
     @admin.display(description=_("reason"))
     def reason_text(self, entry: ProviderEntry) -> str:

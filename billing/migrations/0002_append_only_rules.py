@@ -5,8 +5,10 @@ SQLite's `INSERT OR REPLACE` removes rows without firing DELETE triggers, so SQL
 
 from typing import NamedTuple
 
+from django.core.management.base import CommandError
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.recorder import MigrationRecorder
 
 
 class AppendOnly(NamedTuple):
@@ -41,6 +43,11 @@ TABLES = [
 
 
 def create(apps, editor: BaseDatabaseSchemaEditor) -> None:
+    if ("billing", "0002_append_only_ledger") in MigrationRecorder(editor.connection).applied_migrations():
+        raise CommandError(
+            "This database was made by a development version from before 0.1.0, and its tables differ. There is no way "
+            "to upgrade it: delete it (by default var/db.sqlite3) and run `manage.py migrate` again."
+        )
     for rule in TABLES:
         for statement in _postgresql(rule) if editor.connection.vendor == "postgresql" else _sqlite(rule):
             editor.execute(statement)

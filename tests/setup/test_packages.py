@@ -27,4 +27,6 @@ def list_packages() -> Iterator[str]:
 
 @pytest.mark.parametrize("package", sorted(list_packages()))
 def test_a_package_states_its_responsibility(package: str) -> None:
-    assert SENTENCE.search(import_module(package).__doc__ or "")
+    text = import_module(package).__doc__ or ""
+    assert SENTENCE.search(text)
+    assert len(re.findall(r"[.:](?=\s|$)", text)) >= 2, "what it is responsible for, who calls it, what it never does"

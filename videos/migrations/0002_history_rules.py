@@ -63,5 +63,5 @@ def backwards(apps: object, editor: BaseDatabaseSchemaEditor) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("videos", "0001_initial")]
+    dependencies = [("videos", "0001_initial"), ("billing", "0002_append_only_rules")]
     operations = [migrations.RunPython(forwards, backwards)]

@@ -1,12 +1,12 @@
 """The queue of waiting videos: its length, a video's position, and the expected wait."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from accounts.seams import clock
-from videos.lifecycle.deadlines import MAX_QUEUE_WAIT
+from videos.lifecycle.deadlines import MAX_QUEUE_WAIT, UNCONFIRMED_ALERT_AFTER
 from videos.models import VideoTask
 from videos.ordering.typical_times import typical_times
 
@@ -21,7 +21,7 @@ def count_waiting() -> int:
 def count_running_by_user() -> dict[int, int]:
     """The number of videos that the provider is probably working on, by user id."""
     # A request whose response was lost long ago has most likely ended at the provider, so its slot is counted as free.
-    stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - timedelta(minutes=15))
+    stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - UNCONFIRMED_ALERT_AFTER)
     rows = VideoTask.objects.filter(status__in=VideoTask.RUNNING).exclude(stale)
     return dict(rows.values_list("user_id").annotate(count=Count("id")))
 

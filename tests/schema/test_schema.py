@@ -1,9 +1,9 @@
-"""A new database has exactly the columns, constraints, indexes and triggers listed in tests/setup/schema."""
+"""A new database has exactly the columns, constraints, indexes and triggers listed in tests/schema."""
 
 import pytest
 from django.db import connection
 
-from tests.setup import schema
+from tests import schema
 
 
 @pytest.mark.django_db
