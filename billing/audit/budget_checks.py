@@ -1,4 +1,4 @@
-"""Checks that budget windows count exactly their jobs (I6), because otherwise their limits are wrong."""
+"""Checks of budget usage (I6): a *window*, one hour, day or month of a budget, must count exactly its jobs."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -23,15 +23,16 @@ CHUNK_SIZE = 5000
 ROUNDING = Decimal("0.0001")
 
 
-def windows_hold_what_counts(*, deep: bool) -> Iterable[Problem]:
-    """I6: a window's use is the sum of its jobs; checked since yesterday's month, or for all time if `deep`.
+def check_window_usage(*, deep: bool) -> Iterable[Problem]:
+    """I6: the usage of a window is the sum of its jobs.
 
-    One statement reads windows and jobs, so that it sees each promise in both or in neither.
+    Checks windows since the start of yesterday's month, or all windows if `deep`. One statement reads windows and jobs, so
+    that it sees each reservation in both or in neither.
     """
     windows, jobs = BudgetWindow.objects.order_by(), Spend.objects.filter(promised_at__isnull=False)
     if not deep:
         since = window_at(Period.MONTH, clock.now() - timedelta(days=1)).starts_at
-        # A job in a window was promised after the window's start.
+        # A job is counted in windows that contain the time when its credits were reserved.
         windows, jobs = windows.filter(starts_at__gte=since), jobs.filter(promised_at__gte=since)
     no_windows = Value(None, output_field=JSONField())
     rows = jobs.values_list("pk", "counted", "counted_in").union(
@@ -45,16 +46,16 @@ def windows_hold_what_counts(*, deep: bool) -> Iterable[Problem]:
         else:
             for window_id in window_ids:
                 counted[window_id] += amount
-    wrong = [pk for pk, amount in used.items() if abs(amount - counted[pk]) >= ROUNDING]
-    for row in BudgetWindow.objects.filter(pk__in=wrong):
+    wrong_ids = [pk for pk, amount in used.items() if abs(amount - counted[pk]) >= ROUNDING]
+    for row in BudgetWindow.objects.filter(pk__in=wrong_ids):
         name = f"budget window {row.scope} {row.period} {row.starts_at:%Y-%m-%d %H:%M}"
         yield Problem("I6", name, f"holds {format_plain(used[row.pk])}, its jobs count {format_plain(counted[row.pk])}")
 
 
-def jobs_count_what_they_cost(*, deep: bool) -> Iterable[Problem]:
-    """I6: a job counts nothing before it is sent, then its estimate, and its cost once that is known.
+def check_counted_amounts(*, deep: bool) -> Iterable[Problem]:
+    """I6: the amount counted for a job is zero before it is sent, then its estimate, and its cost once that is known.
 
-    Jobs that were sent before there were budget windows count nowhere.
+    Jobs sent before the first budget window are not counted.
     """
     cost = Case(
         When(state=State.ESTIMATED, then=Value(ZERO)),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from django.db.models import BigIntegerField, Case, Count, Exists, F, OuterRef, Q, Subquery, Sum, When, Window
 from django.db.models.functions import Abs, Coalesce, Lag
 
-from billing.audit.budget_checks import jobs_count_what_they_cost, windows_hold_what_counts
+from billing.audit.budget_checks import check_counted_amounts, check_window_usage
 from billing.audit.runner import Problem, TriggerNames, find_missing_triggers, register_check
 from billing.models import CreditAccount, CreditLot, LedgerEntry, LotUse, PaidCall, ProviderEntry, Spend
 
@@ -22,19 +22,19 @@ LEDGER_TRIGGERS: TriggerNames = {
 }
 PROVIDER_ENTRY_TRIGGERS: TriggerNames = {
     "postgresql": ("veoapp_provider_entry_no_change", "veoapp_provider_entry_no_truncate"),
-    "sqlite": tuple(f"veoapp_provider_entry_no_{act}" for act in ("update", "delete", "replace")),
+    "sqlite": tuple(f"veoapp_provider_entry_no_{operation}" for operation in ("update", "delete", "replace")),
 }
 FILE_ANSWER_TRIGGERS: TriggerNames = {
     "postgresql": ("veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"),
-    "sqlite": tuple(f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")),
+    "sqlite": tuple(f"veoapp_file_answer_no_{operation}" for operation in ("update", "delete", "replace")),
 }
 
-register_check(windows_hold_what_counts)
-register_check(jobs_count_what_they_cost)
+register_check(check_window_usage)
+register_check(check_counted_amounts)
 
 
 @register_check
-def balances(*, deep: bool) -> Iterable[Problem]:
+def check_account_balances(*, deep: bool) -> Iterable[Problem]:
     """I1: a balance equals the sum of its entries, the last entry's balance and the sum of its lots, and is not negative."""
     last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
     lots = CreditLot.objects.filter(account=OuterRef("pk")).order_by().values("account").annotate(held=Sum("remaining"))
@@ -51,7 +51,7 @@ def balances(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def running_balances(*, deep: bool) -> Iterable[Problem]:
+def check_running_balances(*, deep: bool) -> Iterable[Problem]:
     """I1: each entry continues from the balance of the previous one."""
     before = Coalesce(Window(Lag("balance_after"), partition_by="account", order_by="id"), 0)
     entries = LedgerEntry.objects.order_by("id").annotate(expected=before + F("amount"))
@@ -62,8 +62,8 @@ def running_balances(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
-    """I1: a lot's rest is its grant minus what entries used plus what refunds returned."""
+def check_lot_remainders(*, deep: bool) -> Iterable[Problem]:
+    """I1: what is left of a lot is its grant minus what entries used plus what refunds returned."""
     moved = Case(When(entry__amount__gt=0, then=F("amount")), default=F("amount") * -1, output_field=BigIntegerField())
     uses = LotUse.objects.filter(lot=OuterRef("pk")).order_by().values("lot").annotate(moved=Sum(moved))
     lots = CreditLot.objects.annotate(expected=F("granted") + Coalesce(Subquery(uses.values("moved")), 0))
@@ -72,7 +72,7 @@ def lots_follow_their_uses(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
+def check_entry_lots(*, deep: bool) -> Iterable[Problem]:
     """I1: an entry's amount is what it used from lots or added to them. Entries older than lots have none."""
     used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
     entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
@@ -85,13 +85,13 @@ def movements_follow_their_lots(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def ledger_guards(*, deep: bool) -> Iterable[Problem]:
+def check_ledger_triggers(*, deep: bool) -> Iterable[Problem]:
     """I2: the database refuses to change or delete ledger entries."""
     return find_missing_triggers(invariant="I2", names=LEDGER_TRIGGERS)
 
 
 @register_check
-def provider_entries(*, deep: bool) -> Iterable[Problem]:
+def check_provider_entries(*, deep: bool) -> Iterable[Problem]:
     """I2, I22: the database refuses to change provider entries and file answers; each correction has an actor."""
     yield from find_missing_triggers(invariant="I2", names=PROVIDER_ENTRY_TRIGGERS)
     yield from find_missing_triggers(invariant="I2", names=FILE_ANSWER_TRIGGERS)
@@ -101,7 +101,7 @@ def provider_entries(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def refunds_once(*, deep: bool) -> Iterable[Problem]:
+def check_duplicate_refunds(*, deep: bool) -> Iterable[Problem]:
     """I3: no charge is refunded twice."""
     refunds = LedgerEntry.objects.filter(kind=Kind.REFUND).order_by().values("reverses").annotate(times=Count("id"))
     for charge, times in refunds.filter(times__gt=1).values_list("reverses", "times"):
@@ -109,7 +109,7 @@ def refunds_once(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def refunds_whole(*, deep: bool) -> Iterable[Problem]:
+def check_refund_amounts(*, deep: bool) -> Iterable[Problem]:
     """I4: a refund returns the amount of its charge to the same account."""
     charge = LedgerEntry.objects.filter(
         pk=OuterRef("reverses"),
@@ -124,17 +124,17 @@ def refunds_whole(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def calls_once(*, deep: bool) -> Iterable[Problem]:
+def check_duplicate_paid_calls(*, deep: bool) -> Iterable[Problem]:
     """I5: no job has two paid calls that may have been accepted."""
-    live = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
-    counts = live.order_by().values("spend__job_id").annotate(calls=Count("id"))
+    possibly_accepted = PaidCall.objects.filter(outcome__in=[Outcome.IN_FLIGHT, Outcome.ACCEPTED, Outcome.UNCONFIRMED])
+    counts = possibly_accepted.order_by().values("spend__job_id").annotate(calls=Count("id"))
     for job_id, calls in counts.filter(calls__gt=1).values_list("spend__job_id", "calls"):
         yield Problem("I5", f"job:{job_id}", f"{calls} paid calls may have been accepted")
 
 
 @register_check
-def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
-    """I6: promised spend has a paid call and vice versa, which budgets rely on."""
+def check_spend_states(*, deep: bool) -> Iterable[Problem]:
+    """I6: credits are reserved (state PROMISED) if and only if a paid call may cost them; budgets rely on it."""
     calls = PaidCall.objects.filter(spend=OuterRef("pk"))
     spends = Spend.objects.annotate(
         in_flight=Exists(calls.filter(outcome=Outcome.IN_FLIGHT)),
@@ -150,19 +150,19 @@ def spend_follows_calls(*, deep: bool) -> Iterable[Problem]:
 
 
 @register_check
-def causes(*, deep: bool) -> Iterable[Problem]:
-    """I22: each entry has a cause: its job at its price, or a reason."""
+def check_entry_causes(*, deep: bool) -> Iterable[Problem]:
+    """I22: each entry has a cause: a charge its job at its price, any other entry a note or reference."""
     jobs = Spend.objects.filter(job_id=OuterRef("job_id"), user=OuterRef("account__user"))
     entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
-    unexplained = entries.filter(
+    without_cause = entries.filter(
         Q(kind=Kind.CHARGE, has_job=False) | Q(note="", reference="") & ~Q(kind__in=[Kind.CHARGE, Kind.REFUND])
     )
-    for pk, kind, amount in unexplained.values_list("pk", "kind", "amount"):
+    for pk, kind, amount in without_cause.values_list("pk", "kind", "amount"):
         yield Problem("I22", f"ledger entry {pk}", f"{kind} of {amount} without a cause")
 
 
 @register_check
-def charges(*, deep: bool) -> Iterable[Problem]:
+def check_missing_charges(*, deep: bool) -> Iterable[Problem]:
     """I22: every job was charged."""
     charged = LedgerEntry.objects.filter(
         kind=Kind.CHARGE,

@@ -1,7 +1,9 @@
-"""Runs the checks of the books: every invariant that our own rows and files can prove, by its catalogue name.
+"""Runs the checks of the books and reports problems.
 
-Each app registers its checks in a module `audit.checks`, which is found by that name. A check reads with single
-statements, each of which sees a consistent snapshot, so that it can run during normal work.
+Each check verifies an *invariant*: a rule that our rows and files must always satisfy, named I1 to I22.
+
+Each app registers its checks in its module `audit.checks`, which is imported by that name. A check reads with single
+statements, each of which sees a consistent snapshot, so that it can run during normal operation.
 """
 
 import logging
@@ -22,14 +24,14 @@ log = logging.getLogger(__name__)
 
 AUDIT_INTERVAL = timedelta(minutes=15)
 KEEP_RUNS_FOR = timedelta(days=30)
-# Problems stored with a run and named in the alert, some of each invariant. The command prints all.
+# Problems stored with a run and listed in the alert, including some of each broken invariant. The command prints all.
 MAX_STORED_PROBLEMS = 50
 MAX_ALERT_TEXT = 3900
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """A broken invariant: its catalogue name (I1 to I22), and the row or file as `reference`."""
+    """A violation of an invariant (I1 to I22) by the row or file `reference`."""
 
     invariant: str
     reference: str
@@ -41,7 +43,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much a check covered that cannot always cover everything: `checked` of `total` things, for the command's output."""
+    """How much a check covered that cannot always cover everything: `checked` of `total` items named `what`.
+
+    The command prints it.
+    """
 
     what: str
     checked: int
@@ -52,7 +57,7 @@ class Coverage:
 
 
 class Check(Protocol):
-    """Yields problems and changes nothing that it checks. `deep` allows slow work such as reading every file."""
+    """A check yields problems and changes nothing that it checks. `deep` allows slow work such as reading every file."""
 
     def __call__(self, *, deep: bool) -> Iterable[Problem | Coverage]: ...
 
@@ -73,7 +78,7 @@ _frequent_checks: dict[str, Check] = {}
 
 
 def register_check(check: Check, *, frequent: Check | None = None) -> Check:
-    """Add a check to every run; usable as a decorator. `frequent` replaces it in the runs of the worker."""
+    """Add a check to every run; usable as a decorator. `frequent` is a faster check that replaces it in the worker's runs."""
     name = f"{check.__module__}.{getattr(check, '__name__', check)}"
     _checks[name] = check
     if frequent is not None:
@@ -82,14 +87,14 @@ def register_check(check: Check, *, frequent: Check | None = None) -> Check:
 
 
 def find_problems(*, deep: bool = False) -> list[Problem]:
-    """All problems, sorted. Raises the alert BOOKS if there are any, else resolves it."""
+    """Run all checks; returns all problems, sorted. Raises the alert BOOKS if there are any, else resolves it."""
     return _run_checks(deep=deep, frequent=False).problems
 
 
 def run_audit(*, deep: bool = False, frequent: bool = False) -> AuditResult:
     """Run all checks and store the result as a BooksRun; delete runs older than KEEP_RUNS_FOR.
 
-    `frequent` is for the worker, which runs this every AUDIT_INTERVAL: slow checks then cover a part at a time.
+    `frequent` is for the worker, which runs this every AUDIT_INTERVAL: each run of a slow check then covers only a part.
     """
     started_at = clock.now()
     result = _run_checks(deep=deep, frequent=frequent)
@@ -108,7 +113,7 @@ def run_audit(*, deep: bool = False, frequent: bool = False) -> AuditResult:
 
 
 def sample_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
-    """At most `limit` problems, sorted, with some of each invariant, so that many of one do not hide those of another."""
+    """At most `limit` problems, sorted. Includes some of each invariant, so that many of one do not hide those of another."""
     ranks: dict[str, int] = defaultdict(int)
     ranked = []
     for problem in sorted(problems):
@@ -118,7 +123,7 @@ def sample_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
 
 
 def is_late(at: datetime) -> bool:
-    """Whether a run is overdue since the last one, or since the first ledger entry if there was none."""
+    """Whether the last run is more than LATE_AFTER ago; before the first run, whether the first ledger entry is."""
     run = get_last_run()
     since = run.at if run else LedgerEntry.objects.order_by("pk").values_list("created_at", flat=True).first()
     return since is not None and at - since > BooksRun.LATE_AFTER
@@ -139,8 +144,8 @@ def get_last_run() -> BooksRun | None:
 def _run_checks(*, deep: bool, frequent: bool) -> AuditResult:
     autodiscover_modules("audit.checks")
     substitutes = _frequent_checks if frequent and not deep else {}
-    chosen = [substitutes.get(name, check) for name, check in _checks.items()]
-    reports = {report for check in chosen for report in check(deep=deep)}
+    checks = [substitutes.get(name, check) for name, check in _checks.items()]
+    reports = {report for check in checks for report in check(deep=deep)}
     problems = sorted(report for report in reports if isinstance(report, Problem))
     coverage = sorted((report for report in reports if isinstance(report, Coverage)), key=str)
     if problems:

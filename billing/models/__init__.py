@@ -1,4 +1,7 @@
-"""The tables of credits, prices, provider accounts, spend, budgets and alerts. Each docstring names the table's only writer."""
+"""The tables of credits, prices, provider accounts, spend, budgets and alerts.
+
+A docstring names the only code that writes a table.
+"""
 
 from billing.models.alerts import Alert, AlertDelivery, DailySummary, GatheredCause
 from billing.models.budgets import Budget, BudgetWindow, Period

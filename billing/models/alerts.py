@@ -9,7 +9,7 @@ from accounts.seams import clock
 
 
 class Alert(models.Model):
-    """One cause in one window; `count` says how often it was triggered."""
+    """One cause in one calendar period (its window); `count` says how often it was triggered."""
 
     class Severity(models.TextChoices):
         INFO = "info", _("Notice")
@@ -51,7 +51,7 @@ class Alert(models.Model):
     kind = models.CharField(_("kind"), max_length=24, choices=Kind)
     severity = models.CharField(_("severity"), max_length=10, choices=Severity)
     cause = models.CharField(_("cause"), max_length=200, blank=True)
-    # In English; `billing.alerts.messages` makes the same text of `facts` in any language.
+    # The text in English; `billing.alerts.messages` builds it from `facts` in any language.
     detail = models.TextField(_("detail"), blank=True)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
@@ -77,7 +77,7 @@ class Alert(models.Model):
         indexes = (
             # The inbox and the banner read open alerts only.
             models.Index(fields=["-last_at"], name="alert_open", condition=Q(resolved_at=None, acknowledged_at=None)),
-            # Resolving the alerts of a cause.
+            # Used to resolve the alerts of a cause.
             models.Index(fields=["kind", "cause"], name="alert_open_kind", condition=Q(resolved_at=None)),
         )
 
@@ -86,7 +86,7 @@ class Alert(models.Model):
 
 
 class GatheredCause(models.Model):
-    """A job that the grouped alert of its kind includes. Written by `billing.alerts.grouping`."""
+    """A job included in the grouped alert of its kind. Written by `billing.alerts.grouping`."""
 
     kind = models.CharField(max_length=24)
     cause = models.CharField(max_length=200)
@@ -123,7 +123,7 @@ class AlertDelivery(models.Model):
     event = models.CharField(_("event"), max_length=6, choices=Event, default=Event.RAISED)
     # A mail address, or only the host of a webhook, because its path may be secret.
     address = models.CharField(_("to"), max_length=300)
-    # Counts up when the same notification is due again, for a critical alert that was reopened.
+    # The number of the report: increased when a critical alert was reopened, so that it is reported again.
     round = models.PositiveSmallIntegerField(_("time"), default=1)
     state = models.CharField(_("state"), max_length=6, choices=State, default=State.DUE)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -137,7 +137,7 @@ class AlertDelivery(models.Model):
         ordering = ("-id",)
         indexes = (
             models.Index(fields=["due_at"], name="alert_delivery_due", condition=Q(state="due")),
-            # Recent mails to an address.
+            # The latest e-mails to an address.
             models.Index(fields=["address", "-sent_at"], name="alert_delivery_lately"),
         )
         constraints = (
@@ -151,10 +151,10 @@ class AlertDelivery(models.Model):
 
 
 class DailySummary(models.Model):
-    """The operators' daily mail about one day. Inserting the row claims it. Written by `reports.summary_schedule`."""
+    """The daily e-mail to operators about one day. Written by `billing.reports.summary_schedule`."""
 
     day = models.DateField(_("day"), unique=True)
-    # Addresses that it was not delivered to yet.
+    # Addresses that have not received it yet.
     waiting = models.JSONField(_("still to be sent to"), default=list)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"), default=clock.now)

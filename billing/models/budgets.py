@@ -1,4 +1,4 @@
-"""Budgets and their usage. Limits are edited in the admin; windows are written by `billing.budgets.usage` alone."""
+"""Budgets and their usage. Limits are edited in the admin; windows are written only by `billing.budgets.usage`."""
 
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ from accounts.seams import clock
 
 
 class Period(models.TextChoices):
-    """A calendar window in the site's time zone."""
+    """The length of a window: an hour, a day or a month on the calendar of the site's time zone."""
 
     HOUR = "hour", _("Hour")
     DAY = "day", _("Day")
@@ -19,7 +19,7 @@ class Period(models.TextChoices):
 
 
 class Budget(models.Model):
-    """A limit in provider credits that replaces the one from the environment as soon as it is saved."""
+    """A limit in provider credits; once saved, it replaces the one from the environment."""
 
     class Subject(models.TextChoices):
         ALL = "all", _("All videos")
@@ -75,7 +75,10 @@ class Budget(models.Model):
 
 
 class BudgetWindow(models.Model):
-    """Provider credits promised and spent in one window of a scope. Counted by conditional update."""
+    """Provider credits reserved and spent in one window, which is a calendar period of a scope.
+
+    `used` changes only by conditional updates, so that concurrent jobs cannot exceed a limit.
+    """
 
     # "all", "user:<id>" or "model:<name>"; with the period and the start it is unique.
     scope = models.CharField(_("scope"), max_length=60)

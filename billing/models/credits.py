@@ -1,4 +1,4 @@
-"""Credit accounts and ledger entries. Written by `billing.credits.ledger` alone."""
+"""Credit accounts and ledger entries. Written only by `billing.credits.ledger`."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from accounts.seams import clock
 
 
 class CreditAccount(models.Model):
-    """One user's balance in whole user credits; it equals the sum of the entries."""
+    """One user's balance in whole user credits; it equals the sum of their entries."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="credit_account", verbose_name=_("user")
@@ -43,7 +43,7 @@ class LedgerEntry(models.Model):
     balance_after = models.PositiveBigIntegerField(_("balance after"))
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
-    # The job of a charge and of its refund: what `Spend` is joined by.
+    # The job of a charge and of its refund, for joins with `Spend`.
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="reversed_by", verbose_name=_("refund of")
@@ -59,9 +59,9 @@ class LedgerEntry(models.Model):
         verbose_name_plural = _("ledger")
         ordering = ("-id",)
         indexes = (
-            # The statement: one account's entries, newest first.
+            # One account's entries, newest first, for the user's statement.
             models.Index(fields=["account", "-id"], name="ledger_statement"),
-            # All entries of a time range: the daily mail, the date filter of the admin list.
+            # All entries of a time range, for the daily summary and the date filter of the admin list.
             models.Index(fields=["created_at"], name="ledger_by_time"),
         )
         constraints = (

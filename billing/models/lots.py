@@ -1,4 +1,4 @@
-"""Credit lots and vouchers. Written by `billing.credits` alone."""
+"""Credit lots and vouchers. Written only by `billing.credits`."""
 
 from django.conf import settings
 from django.db import models
@@ -10,7 +10,10 @@ from billing.models.credits import CreditAccount, LedgerEntry
 
 
 class CreditLot(models.Model):
-    """What is left of one grant. The lots of an account add up to its balance; the soonest to expire is spent first."""
+    """The remaining credits of one grant, which may expire on a date of their own.
+
+    The lots of an account add up to its balance; the lot that expires first is spent first.
+    """
 
     account = models.ForeignKey(CreditAccount, models.PROTECT, related_name="lots", verbose_name=_("account"))
     # Empty for credits that were not granted by an entry.
@@ -29,7 +32,7 @@ class CreditLot(models.Model):
         verbose_name_plural = _("credit lots")
         ordering = (F("expires_at").asc(nulls_last=True), "id")
         indexes = (
-            # What an account can spend, and what expires next: only lots with something left.
+            # Both indexes hold only lots with credits left: what an account can spend, and what expires next.
             models.Index(fields=["account", "expires_at"], name="lot_spendable", condition=Q(remaining__gt=0)),
             models.Index(
                 fields=["expires_at"], name="lot_expiring", condition=Q(remaining__gt=0, expires_at__isnull=False)

@@ -8,7 +8,7 @@ from accounts.seams import clock
 
 
 class Price(models.Model):
-    """What a job costs us (provider credits) and its user (user credits) from `valid_from` on."""
+    """The cost of a job to us (provider credits) and to its user (user credits) from `valid_from` on."""
 
     class Kind(models.TextChoices):
         GENERATE = "generate", _("Video from text or frames")

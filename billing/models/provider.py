@@ -12,7 +12,10 @@ from accounts.seams import clock
 
 
 class ProviderAccount(models.Model):
-    """A key at a provider: its balance, and whether new work is paused, parked or stopped by the breaker. Dispatches lock it."""
+    """A key at a provider: its balance, and whether new work is paused, blocked by a refusal or stopped by the circuit breaker.
+
+    Sending a video locks the row, so that decisions about spending are made one at a time.
+    """
 
     class Source(models.TextChoices):
         ENVIRONMENT = "environment", _("Environment")
@@ -20,7 +23,7 @@ class ProviderAccount(models.Model):
         SANDBOX = "sandbox", _("Sandbox")
 
     class Parked(models.TextChoices):
-        """Why the provider refuses us; ends automatically once the provider works again."""
+        """Why the provider refuses us. The block ends automatically once the provider accepts a call again."""
 
         OUT_OF_CREDITS = "out_of_credits", _("Out of provider credits")
         ACCESS_DENIED = "access_denied", _("Key or address refused")
@@ -61,17 +64,17 @@ class ProviderAccount(models.Model):
     paused_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
-    # Shown to users: a reason with a text in every language, or the operator's own text.
+    # Both are shown to users: a code with a text in every language, or the operator's own text.
     pause_code = models.CharField(_("pause"), max_length=20, choices=Pause, blank=True, editable=False)
     pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True, editable=False)
     # The operator's own text in other languages, by language code.
     pause_words = models.JSONField(_("pause reason in other languages"), default=dict, blank=True, editable=False)
-    # Empty: until an operator resumes it.
+    # Empty if the pause lasts until an operator resumes work.
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
     breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
-    # When the breaker entered this state. While closed, only later outcomes count.
+    # When the breaker entered its state. While it is closed, only outcomes after this time count.
     breaker_at = models.DateTimeField(_("breaker changed at"), null=True, blank=True, editable=False)
     breaker_opened = models.PositiveIntegerField(_("openings in a row"), default=0, editable=False)
     breaker_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
@@ -107,9 +110,9 @@ class ProviderAccount(models.Model):
 
 
 class ProviderOutcome(models.Model):
-    """The outcome of a call to the provider, for the breaker's window. Inserted, never changed, and deleted after a day.
+    """The outcome of a call to the provider, from which the circuit breaker decides. Never changed, deleted after a day.
 
-    Holds all paid calls, failed free calls, and successful free calls while failures are recent.
+    Stored for all paid calls and for failed free calls; for successful free calls only while failures are recent.
     """
 
     class Call(models.TextChoices):
@@ -128,7 +131,7 @@ class ProviderOutcome(models.Model):
         verbose_name_plural = _("provider outcomes")
         ordering = ("-id",)
         indexes = (
-            # The breaker's window: an account's last calls.
+            # An account's last calls, for the circuit breaker.
             models.Index(fields=["account", "-at"], name="outcome_window"),
         )
 
@@ -137,7 +140,7 @@ class ProviderOutcome(models.Model):
 
 
 class UserHold(models.Model):
-    """A hold on a user's new videos, by an operator or after an unusual burst of orders."""
+    """Keeps a user's new videos waiting, set by an operator or after an unusual burst of orders."""
 
     class Code(models.TextChoices):
         BURST = "burst", _("Unusually many videos at once")
@@ -152,7 +155,7 @@ class UserHold(models.Model):
     held_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by")
     )
-    # Empty: until an operator ends it.
+    # Empty if the hold lasts until an operator releases it.
     until = models.DateTimeField(_("until"), null=True, blank=True)
 
     class Meta:
@@ -165,7 +168,7 @@ class UserHold(models.Model):
 
 
 class BalanceSnapshot(models.Model):
-    """The provider's balance and the promised credits at the time of a reading."""
+    """A reading of the provider's balance, and the credits reserved for open jobs at that time."""
 
     account = models.ForeignKey(ProviderAccount, models.PROTECT, related_name="snapshots", verbose_name=_("account"))
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4)

@@ -1,4 +1,4 @@
-"""Provider entries, answers about files, book checks and price proposals. Each table has one writer in `billing`."""
+"""Provider entries, answers about files, checks of the books, and price proposals."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +14,10 @@ from billing.models.provider import BalanceSnapshot, ProviderAccount
 
 
 class ProviderEntry(models.Model):
-    """A change of our provider balance that is not a job's cost. Append-only, like the ledger: the database refuses edits."""
+    """A change of our provider balance that is not a job's cost. Append-only, like the ledger: the database refuses edits.
+
+    Written by `billing.reconciliation`.
+    """
 
     class Kind(models.TextChoices):
         TOP_UP = "top_up", _("Top-up")
@@ -57,14 +60,16 @@ class ProviderEntry(models.Model):
 
     @property
     def reason_text(self) -> str:
-        """The reason: a person's text unchanged, an automatic one in the active language."""
+        """The reason: an operator's text unchanged, an automatic one in the active language."""
         return self.reason if self.actor_id else gettext(self.reason)
 
 
 class FileAnswer(models.Model):
-    """An operator's explanation of a file that does not match what was paid for it. Append-only, like entries.
+    """An operator's explanation of a file that does not match what was paid for it. Append-only, like provider entries.
 
-    `reference` is the job's, or the name of a file without a job. Written by `billing.reconciliation.file_discrepancies`.
+    `reference` is the reference of the job, or the name of a file without a job.
+
+    Written by `billing.reconciliation.file_discrepancies`.
     """
 
     class Kind(models.TextChoices):
@@ -101,13 +106,13 @@ class FileAnswer(models.Model):
 
 
 class BooksRun(models.Model):
-    """A check of the books: when it ran and what it found."""
+    """A run of all checks of the books: when, and the problems found. Written by `billing.audit.runner`."""
 
     at = models.DateTimeField(_("at"), default=clock.now)
     took_s = models.FloatField(_("took, in seconds"))
     is_deep = models.BooleanField(_("files read"), default=False)
     problems = models.PositiveIntegerField(_("problems"))
-    # Problems by invariant; empty without problems, and in runs older than this field.
+    # The number of problems by invariant; empty without problems, and in runs from before this field existed.
     counts = models.JSONField(_("by invariant"), default=dict)
     first_problems = models.JSONField(_("first problems"), default=list)
 
@@ -117,33 +122,36 @@ class BooksRun(models.Model):
         ordering = ("-at",)
         indexes = (models.Index(fields=["-at"], name="books_run_newest"),)
 
-    # A check runs every 15 minutes, so three have been missed by then.
+    # The checks run every 15 minutes, so three runs have been missed by then.
     LATE_AFTER = timedelta(minutes=45)
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
 
     def count_of(self, invariant: str) -> int:
-        """How many problems break this invariant; runs without `counts` know only those in `first_problems`."""
+        """The number of problems with this invariant; runs without `counts` know only those in `first_problems`."""
         if self.counts:
             return int(self.counts.get(invariant, 0))
         return sum(problem["invariant"] == invariant for problem in self.first_problems)
 
     @property
     def is_late(self) -> bool:
-        """Whether the next check is overdue, so that this result may be outdated."""
+        """Whether the next run is overdue, so that this result may be outdated."""
         return clock.now() - self.at > self.LATE_AFTER
 
     @property
     def tone(self) -> str:
-        """good, warn (overdue) or bad."""
+        """The colour of the result: `bad` with problems, `warn` if overdue, else `good`."""
         if self.problems:
             return "bad"
         return "warn" if self.is_late else "good"
 
 
 class PriceProposal(models.Model):
-    """A price that the provider seems to charge instead of ours. An operator applies or dismisses it."""
+    """A price (`seen`) that the provider seems to charge instead of ours (`listed`). An operator applies or dismisses it.
+
+    Written by `billing.pricing.provider_price_changes`.
+    """
 
     class Source(models.TextChoices):
         REPORTED = "reported", _("What finished videos cost")

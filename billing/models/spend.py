@@ -12,7 +12,10 @@ from billing.models.provider import ProviderAccount
 
 
 class Spend(models.Model):
-    """The cost of a job in provider credits: estimated when ordered, promised when sent, actual when settled."""
+    """The cost of a job in provider credits: estimated when ordered, reserved when sent, actual when settled.
+
+    The state PROMISED means that the credits are reserved: the job was sent and its cost is not known yet.
+    """
 
     class State(models.TextChoices):
         ESTIMATED = "estimated", _("Estimated")
@@ -40,7 +43,7 @@ class Spend(models.Model):
     usd_per_credit = models.DecimalField(_("US$ per provider credit"), max_digits=10, decimal_places=6)
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.ESTIMATED)
     basis = models.CharField(_("basis"), max_length=12, choices=Basis, blank=True)
-    # The budget windows that count this job, and the amount. Written by `billing.budgets.usage`.
+    # The ids of the budget windows that count this job, and the amount counted. Written by `billing.budgets.usage`.
     counted_in = models.JSONField(default=list, editable=False)
     counted = models.DecimalField(max_digits=12, decimal_places=4, default=Decimal(0), editable=False)
     created_at = models.DateTimeField(_("estimated at"), default=clock.now)
@@ -51,13 +54,13 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spend")
         indexes = (
-            # Open jobs, for active limits and promises; small however long the history is.
+            # The first two hold only open jobs, so they stay small: for limits of active jobs, and for reserved credits.
             models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
             models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
             models.Index(fields=["created_at"], name="spend_by_time"),
-            # What left the balance in a time range.
+            # Jobs settled in a time range, for reconciliation.
             models.Index(fields=["account", "settled_at"], name="spend_settled", condition=Q(state="settled")),
-            # Recent costs of each item that the provider reported.
+            # The latest costs of each item that the provider reported.
             models.Index(
                 fields=["model", "resolution", "kind", "-settled_at"],
                 name="spend_reported",
@@ -83,7 +86,9 @@ class Spend(models.Model):
 
 
 class PaidCall(models.Model):
-    """A paid request to the provider, stored before it is sent. The database allows one live call for each spend."""
+    """A paid request to the provider, stored before it is sent. The database allows only one call
+    for each spend that was or may have been accepted.
+    """
 
     class Outcome(models.TextChoices):
         IN_FLIGHT = "in_flight", _("In flight")
@@ -104,11 +109,11 @@ class PaidCall(models.Model):
         verbose_name = _("paid call")
         verbose_name_plural = _("paid calls")
         indexes = (
-            # The rate window: calls that may have reached the provider in the last seconds.
+            # Calls that may have reached the provider in the last seconds, for the rate limit.
             models.Index(fields=["account", "answered_at"], name="paid_call_window"),
         )
         constraints = (
-            # Never pay twice: a second live request for the same spend cannot be stored.
+            # Prevents paying twice: a second request for the same spend cannot be stored while the first may have been accepted.
             models.UniqueConstraint(
                 fields=["spend"],
                 condition=Q(outcome__in=["in_flight", "accepted", "unconfirmed"]),

@@ -1,7 +1,8 @@
 """Counts that pages read instead of counting rows. Only `billing.costs.rollups` writes them.
 
-A mark is inserted in the transaction of what it counts and needs no lock. Marks are folded into totals soon after; readers
-add the unfolded marks, so that sums are always exact.
+A *mark* is a pending increment: it is inserted without a lock, in the transaction that changes what is counted. Soon after,
+marks are *folded*: added to the totals and deleted. Readers add the pending marks to the totals, so that sums are always
+exact.
 """
 
 from django.db import models
@@ -24,14 +25,14 @@ class Measure(models.TextChoices):
     READY = "ready"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    FAILURE = "failure"  # by reason: the label is the failure code
-    VERDICT = "verdict"  # by source: callback, poll or repair
+    FAILURE = "failure"  # failed jobs by reason: the label is the failure code
+    VERDICT = "verdict"  # results by how they arrived: the label is callback, poll or repair
     GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.costs.histogram`
-    WAIT = "wait"  # likewise, from order to sending
+    WAIT = "wait"  # the same kind of histogram, from order to sending
 
 
 class TallyMark(models.Model):
-    """A count that is not folded yet."""
+    """A pending increment, which is not folded into the totals yet."""
 
     hour = models.DateTimeField()
     model = models.CharField(max_length=40)
@@ -45,7 +46,7 @@ class TallyMark(models.Model):
 
 
 class Total(models.Model):
-    """The sum of the marks of one window: by model for all users, or of one user for all models (then `model` is empty)."""
+    """A sum over one calendar period: of one model for all users, or of one user for all models (then `model` is empty)."""
 
     period = models.CharField(_("per"), max_length=5, choices=Period)
     starts_at = models.DateTimeField(_("from"))

@@ -10,12 +10,12 @@ from billing.models.provider import ProviderAccount
 
 
 class WatchTrip(models.Model):
-    """One stop by the spending monitor. After it, the monitor stops again only above what was `seen` then."""
+    """One stop by the spending monitor. Afterwards it stops again only above the amount `seen` in this one."""
 
     class Kind(models.TextChoices):
-        SPEND = "spend", _("Unusual spending")  # `seen`, `usual`: provider credits ordered in the hour
-        FAILURES = "failures", _("Unusually many failures")  # shares of the jobs that ended
-        BURST = "burst", _("One user's burst")  # orders of the user in ten minutes
+        SPEND = "spend", _("Unusual spending")  # `seen` and `usual` are provider credits ordered in the hour
+        FAILURES = "failures", _("Unusually many failures")  # they are shares of the jobs that ended
+        BURST = "burst", _("One user's burst")  # they are orders of the user in ten minutes
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     account = models.ForeignKey(
@@ -28,7 +28,7 @@ class WatchTrip(models.Model):
     seen = models.DecimalField(_("seen"), max_digits=16, decimal_places=4)
     usual = models.DecimalField(_("usual"), max_digits=16, decimal_places=4)
     at = models.DateTimeField(_("at"), default=clock.now)
-    # When it ends automatically; empty: an operator ends it.
+    # When it ends automatically; empty if an operator must end it.
     until = models.DateTimeField(_("until"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     by_person = models.BooleanField(_("ended by an operator"), default=False)

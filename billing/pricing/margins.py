@@ -1,4 +1,4 @@
-"""The margin of each price: what users pay against what we pay, with an alert when we pay more."""
+"""The margin of each price: what users pay minus what we pay, with an alert when it is negative."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +15,7 @@ Kind = alerts.Kind
 
 @dataclass(frozen=True)
 class Margin:
-    """The margin of a price, or of the prices of many jobs, in US$ and as a percentage of what users pay."""
+    """The margin of a price, or of many jobs together, in US$ and as a percentage of what users pay."""
 
     user_credits: int
     provider_credits: Decimal
@@ -27,7 +27,7 @@ class Margin:
 
     @property
     def percent(self) -> Decimal | None:
-        """Of what the user pays; None when user credits are free."""
+        """The margin as a percentage of what users pay; None when user credits are free."""
         earned: Decimal = self.user_credits * settings.USD_PER_USER_CREDIT
         return self.usd / earned * 100 if earned else None
 
@@ -38,7 +38,10 @@ class Margin:
 
 
 def update_margin_alerts() -> list[prices.Quote]:
-    """Raise an alert for each current price below its cost, resolve those of the others; returns the prices below cost."""
+    """Raise an alert for each current price below its cost, and resolve the alerts of the others.
+
+    Returns the prices below cost.
+    """
     below = []
     for quote in prices.list_current_quotes():
         item = Item(quote.model, quote.resolution, quote.kind)

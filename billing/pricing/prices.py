@@ -11,7 +11,7 @@ from accounts.seams import clock
 from billing.models import Price
 
 Kind = Price.Kind
-# Items that can be ordered by themselves; the others need an existing video.
+# Kinds of jobs that make a new video; the others change an existing one.
 NEW_VIDEOS = (Kind.GENERATE, Kind.REFERENCE)
 
 
@@ -21,7 +21,7 @@ class NoPrice(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """The price of a job: whole user credits, decimal provider credits, and those in US$."""
+    """The price of a job: whole user credits, decimal provider credits, and the latter in US$."""
 
     model: str
     resolution: str
@@ -66,7 +66,7 @@ def list_current_quotes(*, at: datetime | None = None) -> list[Quote]:
 def get_lowest_cost(*, at: datetime | None = None, model: str = "") -> Decimal | None:
     """The lowest cost of a new video (of this model) at `at`, in provider credits; None if none is sold.
 
-    A budget or a balance with less room than this stops all of them.
+    A budget or a balance with less than this left blocks every new video.
     """
     costs = new_video_prices(at=at).values_list("model", "provider_credits")
     return min((cost for name, cost in costs if model in ("", name)), default=None)
@@ -74,9 +74,9 @@ def get_lowest_cost(*, at: datetime | None = None, model: str = "") -> Decimal |
 
 def new_video_prices(*, at: datetime | None = None) -> QuerySet[Price]:
     """The newest prices of new videos at `at` (now unless given), as a query to combine with others."""
-    known = Price.objects.filter(valid_from__lte=at or clock.now(), kind__in=NEW_VIDEOS).order_by()
-    same = {name: OuterRef(name) for name in ("model", "resolution", "kind")}
-    return known.filter(~Exists(known.filter(**same, valid_from__gt=OuterRef("valid_from"))))
+    started = Price.objects.filter(valid_from__lte=at or clock.now(), kind__in=NEW_VIDEOS).order_by()
+    same_item = {name: OuterRef(name) for name in ("model", "resolution", "kind")}
+    return started.filter(~Exists(started.filter(**same_item, valid_from__gt=OuterRef("valid_from"))))
 
 
 def _quote(price: Price) -> Quote:

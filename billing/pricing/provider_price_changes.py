@@ -1,7 +1,7 @@
 """Proposals to change our price list when the provider charges other prices. An operator applies or dismisses them.
 
 They come from the reported costs of videos that were ordered at the current price, or from the provider's price feed.
-Prices are never edited: a new row replaces them.
+Prices are never edited: a newer row replaces an older one. `listed` is our price in provider credits, `seen` the provider's.
 """
 
 from collections import Counter
@@ -30,7 +30,7 @@ IMPLAUSIBLE_FACTOR = 10
 
 
 class AlreadyDecided(Exception):
-    """The proposal was applied or dismissed already."""
+    """The proposal was already applied or dismissed."""
 
 
 def propose_from_reported_costs() -> list[PriceProposal]:
@@ -40,14 +40,14 @@ def propose_from_reported_costs() -> list[PriceProposal]:
         item, listed = Item(price.model, price.resolution, price.kind), price.provider_credits
         reported = _reported_costs(price)
         most_common = Counter(reported.values_list("actual", flat=True)[:COMPARED_COSTS]).most_common(1)
-        seen, times = most_common[0] if most_common else (None, 0)
-        if seen is None or times < MIN_EQUAL_COSTS:
+        cost, times = most_common[0] if most_common else (None, 0)
+        if cost is None or times < MIN_EQUAL_COSTS:
             continue
-        if seen == listed:
+        if cost == listed:
             withdraw_proposals(item=item, source=Source.REPORTED)
             continue
-        times = reported.filter(actual=seen).count()
-        if proposal := propose_price(item=item, listed=listed, seen=seen, source=Source.REPORTED, times=times):
+        times = reported.filter(actual=cost).count()
+        if proposal := propose_price(item=item, listed=listed, seen=cost, source=Source.REPORTED, times=times):
             proposals.append(proposal)
     return proposals
 
@@ -55,10 +55,13 @@ def propose_from_reported_costs() -> list[PriceProposal]:
 def propose_price(
     *, item: Item, listed: Decimal, seen: Decimal, source: PriceProposal.Source, times: int = 1
 ) -> PriceProposal | None:
-    """Create or update the proposal that the provider charges `seen`, and alert. None if a person dismissed exactly this."""
+    """Create or update the proposal that the provider charges `seen`, and raise an alert.
+
+    Returns None if an operator dismissed exactly this proposal.
+    """
     at = clock.now()
-    same = PriceProposal.objects.filter(**item._asdict(), seen=seen)
-    if same.filter(state=State.DISMISSED, listed=listed, decided_by__isnull=False).exists():
+    same_price = PriceProposal.objects.filter(**item._asdict(), seen=seen)
+    if same_price.filter(state=State.DISMISSED, listed=listed, decided_by__isnull=False).exists():
         return None
     with transaction.atomic():
         outdated = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN).exclude(seen=seen)
@@ -80,7 +83,7 @@ def propose_price(
 
 
 def withdraw_proposals(*, item: Item, source: PriceProposal.Source) -> int:
-    """Dismiss this source's open proposals because the provider charges our price again; returns how many."""
+    """Dismiss the open proposals from this source because the provider charges our price again; returns how many."""
     proposals = PriceProposal.objects.filter(**item._asdict(), source=source, state=State.OPEN)
     dismissed = proposals.update(state=State.DISMISSED, decided_at=clock.now())
     if dismissed:
@@ -99,13 +102,13 @@ def apply_proposal(*, proposal_id: int, user_credits: int, actor: User) -> Price
 
 
 def dismiss_proposal(*, proposal_id: int, actor: User) -> None:
-    """Keep our price and do not propose this one again. Raises AlreadyDecided."""
+    """Keep our price and do not make this proposal again. Raises AlreadyDecided."""
     proposal = _decide(proposal_id, State.DISMISSED, actor)
     _resolve_alert(Item(proposal.model, proposal.resolution, proposal.kind))
 
 
 def set_price(*, item: Item, provider_credits: Decimal, user_credits: int) -> Price:
-    """Add a price that is valid from now on; open proposals of the same cost become applied."""
+    """Add a price that is valid from now on; open proposals with the same cost become applied."""
     at = clock.now()
     with transaction.atomic():
         matching = PriceProposal.objects.filter(**item._asdict(), seen=provider_credits, state=State.OPEN)
@@ -118,12 +121,12 @@ def set_price(*, item: Item, provider_credits: Decimal, user_credits: int) -> Pr
 
 
 def user_credits_for_same_margin(*, user_credits: int, listed: Decimal, seen: Decimal) -> int:
-    """The price in whole user credits (at least one) that keeps the margin's share at the new cost."""
+    """The price in whole user credits (at least one) that keeps the margin percentage at the new cost."""
     return max(1, int((user_credits * seen / listed).to_integral_value(ROUND_CEILING)))
 
 
 def is_implausible(*, listed: Decimal, seen: Decimal) -> bool:
-    """Whether a price is likely a mistake: not above zero, or out of proportion to ours."""
+    """Whether a price is probably a mistake: not above zero, or more than IMPLAUSIBLE_FACTOR from ours."""
     return seen <= 0 or seen > listed * IMPLAUSIBLE_FACTOR or seen * IMPLAUSIBLE_FACTOR < listed
 
 

@@ -1,4 +1,4 @@
 """Compares the provider's balance and the stored files with our books, and records what explains the differences.
 
-Entries and answers are only added, never edited. It works on readings that were stored before and asks nobody.
+Entries and explanations are only added, never edited. It reads stored balance readings and makes no network calls.
 """

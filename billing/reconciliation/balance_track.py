@@ -1,9 +1,12 @@
-"""Computes which changes of a balance no job or entry explains, without database and clock. In provider credits.
+"""Computes which changes of a balance no job or entry explains. Uses neither the database nor the clock.
 
-A provider charges a job at some time between our sending it and our learning its cost. Until then a reading may or may
-not include it, so each reading allows a *range* of unexplained amounts. The track keeps the intersection of all ranges so
-far. A reading outside it is a jump, of the smallest size that is possible. A provider that charges correctly therefore
-never causes a jump, whenever it charges, and other losses are found in full at the first reading without open jobs.
+Amounts are provider credits.
+
+A job is *open* between our sending it and our learning its cost. The provider charges it at some time in between, so a
+reading may or may not include the charge, and allows a *range* of unexplained amounts. The track keeps the intersection of
+all ranges so far. If the range of a reading does not overlap it, there is a *jump*: an unexplained change, taken as small as
+possible. A provider that charges correctly therefore never causes a jump, whenever it charges, and other losses are found
+in full at the first reading without open jobs.
 """
 
 from bisect import bisect_left
@@ -18,7 +21,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Reading:
-    """A balance that was read, and the id of its row."""
+    """The balance read at a time, and the id of its row."""
 
     at: datetime
     balance: Decimal
@@ -26,12 +29,15 @@ class Reading:
 
 
 class Job(NamedTuple):
-    """May have cost up to `most` from `since` on, and has cost `actual` from `known_at` on (None: never known)."""
+    """A job whose cost is between zero and `max_cost` from `since` until `known_at`, and `actual` from then on.
+
+    `known_at` is None if the cost never becomes known.
+    """
 
     since: datetime
     known_at: datetime | None
     actual: Decimal
-    most: Decimal
+    max_cost: Decimal
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,8 @@ class Track:
     """The result at the last reading.
 
     `settled` is what known jobs cost since the first reading, `movements` the sum of other changes. Open jobs may have cost
-    up to `open_before` before the first reading and up to `open_now` by the last one. Up to `room` more than the jumps say
-    may have come in.
+    up to `open_before` before the first reading and up to `open_now` by the last one. Up to `slack` further credits may
+    have been added unnoticed, hidden by the possible cost of open jobs.
     """
 
     first: Reading
@@ -67,60 +73,62 @@ class Track:
     movements: Decimal
     open_before: Decimal
     open_now: Decimal
-    room: Decimal
+    slack: Decimal
 
     @property
-    def found(self) -> Decimal:
+    def unexplained(self) -> Decimal:
         """The sum of all jumps: negative when credits are missing."""
         return sum((jump.amount for jump in self.jumps), ZERO)
 
     @property
     def in_flight(self) -> Decimal:
-        """What open jobs must have cost since the first reading for the sum to be right."""
-        return self.first.balance + self.movements - self.settled + self.found - self.last.balance
+        """The cost of open jobs since the first reading, inferred from the balance."""
+        return self.first.balance + self.movements - self.settled + self.unexplained - self.last.balance
 
 
 def follow_balance(readings: Sequence[Reading], jobs: Iterable[Job], movements: Iterable[Movement]) -> Track:
     """Follow a balance through its readings: at least one, in order of time.
 
-    `jobs` are all that may have been charged after the first reading, in any order. They are consumed one by one, because
-    there may be a million. Movements up to the first reading are ignored.
+    `jobs` are all jobs that may have been charged after the first reading, in any order. They are consumed one by one,
+    because there may be a million. Movements up to the first reading are ignored.
     """
     first, last = readings[0], readings[-1]
     times = [reading.at for reading in readings]
-    # Changes of the known and of the unknown amount, by the first reading that shows them; the last place is after all.
-    to_known, to_unknown = ([ZERO] * (len(readings) + 1) for _ in range(2))
+    # Changes of the expected balance and of the possible cost of open jobs, by the index of the first reading that shows
+    # them. The last slot is for changes after the last reading.
+    known_changes, unknown_changes = ([ZERO] * (len(readings) + 1) for _ in range(2))
     for job in jobs:
-        to_unknown[bisect_left(times, job.since)] += job.most
+        unknown_changes[bisect_left(times, job.since)] += job.max_cost
         if job.known_at is not None:
-            place = bisect_left(times, job.known_at)
-            to_known[place] -= job.actual
-            to_unknown[place] -= job.most
+            index = bisect_left(times, job.known_at)
+            known_changes[index] -= job.actual
+            unknown_changes[index] -= job.max_cost
     received = ZERO
     for movement in movements:
         if first.at < movement.at <= last.at:
-            to_known[bisect_left(times, movement.at)] += movement.amount
+            known_changes[bisect_left(times, movement.at)] += movement.amount
             received += movement.amount
 
     known, unknown = first.balance, ZERO
     jumps: list[Jump] = []
-    low = high = open_before = room = ZERO
-    for number, reading in enumerate(readings):
-        known += to_known[number]
-        unknown += to_unknown[number]
-        least = reading.balance - known
-        most = least + unknown
-        if number == 0:
-            low, high, open_before = least, most, unknown
-        elif least > high:
-            jumps.append(Jump(readings[number - 1], reading, least - high))
-            low = high = least
-        elif most < low:
-            jumps.append(Jump(readings[number - 1], reading, most - low))
-            low = high = most
+    kept_low = kept_high = open_before = slack = ZERO
+    for index, reading in enumerate(readings):
+        known += known_changes[index]
+        unknown += unknown_changes[index]
+        # The range that this reading allows; `kept_low` and `kept_high` are the intersection of all ranges so far.
+        range_low = reading.balance - known
+        range_high = range_low + unknown
+        if index == 0:
+            kept_low, kept_high, open_before = range_low, range_high, unknown
+        elif range_low > kept_high:
+            jumps.append(Jump(readings[index - 1], reading, range_low - kept_high))
+            kept_low = kept_high = range_low
+        elif range_high < kept_low:
+            jumps.append(Jump(readings[index - 1], reading, range_high - kept_low))
+            kept_low = kept_high = range_high
         else:
-            low, high = max(low, least), min(high, most)
-        room = most - high
+            kept_low, kept_high = max(kept_low, range_low), min(kept_high, range_high)
+        slack = range_high - kept_high
     return Track(
         first=first,
         last=last,
@@ -129,5 +137,5 @@ def follow_balance(readings: Sequence[Reading], jobs: Iterable[Job], movements: 
         movements=received,
         open_before=open_before,
         open_now=unknown,
-        room=room,
+        slack=slack,
     )

@@ -1,4 +1,4 @@
-"""Operators' explanations of files that do not match what was paid: one for each discrepancy, never changed."""
+"""Operators' answers about files that do not match what was paid: one explanation for each discrepancy, never changed."""
 
 from uuid import UUID
 
@@ -12,7 +12,7 @@ REASON_LENGTH = 500
 def record_answer(
     *, reference: str, job_id: UUID | None, kind: Kind, reason: str, actor: User
 ) -> tuple[FileAnswer, bool]:
-    """Store the explanation of a discrepancy; returns it, or the earlier one, and whether it was created.
+    """Store the answer about a discrepancy unless there is one. Returns the stored answer and whether it is new.
 
     Raises ValueError without a reason.
     """
@@ -32,5 +32,5 @@ def record_answer(
 
 
 def list_answered(kind: Kind) -> set[str]:
-    """The references of all explained discrepancies of this kind."""
+    """The references of all discrepancies of this kind that have an answer."""
     return set(FileAnswer.objects.filter(kind=kind).order_by().values_list("reference", flat=True))

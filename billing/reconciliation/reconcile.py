@@ -27,13 +27,13 @@ Kind = ProviderEntry.Kind
 Basis = Spend.Basis
 ZERO = Decimal(0)
 
-# The provider's balance may include a job's cost a little later than its result, and readings take time to arrive.
+# The provider may charge a job a little after it reports the result, and readings take time to arrive.
 GRACE = timedelta(minutes=2)
-# The opening reading may be this much earlier than asked, to find the one with the least in flight.
+# The opening reading may be this much earlier than requested, to find one with few credits reserved for open jobs.
 OPENING_SEARCH_PERIOD = timedelta(hours=2)
-# Unexplained differences raise alerts for this long.
+# Unexplained differences of this period raise an alert.
 WATCHED_PERIOD = timedelta(days=30)
-# This many jobs are processed in less than a second.
+# Up to this many jobs, the search runs within the request, where it takes less than a second.
 SHORT_HISTORY_JOBS = 20_000
 REASON_LENGTH = 500
 # Rows in memory at a time.
@@ -60,13 +60,16 @@ class Jobs:
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciliation:
-    """An account between two readings of its balance. Debits are negative, except in `Jobs`."""
+    """The comparison of an account with our books between two readings of its balance.
+
+    Debits are negative, except in `Jobs`. The difference is explained if it is within UNEXPLAINED_TOLERANCE.
+    """
 
     account: ProviderAccount
     opening: BalanceSnapshot
     closing: BalanceSnapshot
     top_ups: Decimal
-    returned: Decimal
+    returned: Decimal  # by the provider, for failed videos
     corrections: Decimal
     settled: Jobs
     open: Jobs
@@ -77,28 +80,30 @@ class Reconciliation:
 
     @property
     def in_flight(self) -> Decimal:
-        """What jobs that were open at either end cost in between, according to the balance."""
+        """The cost between the readings, inferred from the balance, of jobs still open at the opening or closing reading."""
         return -self.track.in_flight
 
     @property
-    def in_flight_least(self) -> Decimal:
+    def in_flight_min(self) -> Decimal:
+        """The lowest amount that `in_flight` can be: every open job was charged."""
         return -self.track.open_now
 
     @property
-    def in_flight_most(self) -> Decimal:
+    def in_flight_max(self) -> Decimal:
+        """The highest amount that `in_flight` can be: jobs open at the opening reading had been charged before it."""
         return self.track.open_before
 
     @property
     def unexplained(self) -> Decimal:
-        """What neither jobs, entries nor corrections explain: negative when credits are missing."""
-        return self.track.found - self.corrections
+        """The difference that neither jobs nor entries explain: negative when credits are missing."""
+        return self.track.unexplained - self.corrections
 
     @property
     def is_explained(self) -> bool:
         return abs(self.unexplained) <= settings.UNEXPLAINED_TOLERANCE
 
     @property
-    def is_gone(self) -> bool:
+    def has_missing_credits(self) -> bool:
         return self.unexplained < -settings.UNEXPLAINED_TOLERANCE
 
     @property
@@ -106,42 +111,43 @@ class Reconciliation:
         return self.track.jumps
 
     @property
-    def worst(self) -> Jump | None:
-        """The largest jump in the direction of the difference."""
+    def largest_jump(self) -> Jump | None:
+        """The largest jump with the sign of the difference."""
         same_sign = [jump for jump in self.jumps if jump.amount * self.unexplained > 0]
         return max(same_sign, key=lambda jump: abs(jump.amount), default=None)
 
     @property
-    def answered_at(self) -> datetime:
-        """The time of a correcting entry, so that it counts in every range that shows the difference."""
-        return self.worst.after.at if self.worst else self.closing.taken_at
+    def correction_time(self) -> datetime:
+        """The time to give a correcting entry, so that it counts in every period that shows the difference."""
+        return self.largest_jump.after.at if self.largest_jump else self.closing.taken_at
 
 
 def reconcile(*, account: ProviderAccount, since: datetime, until: datetime) -> Reconciliation | None:
-    """Compare from a reading before `since` to the last one until `until`. None with less than two readings."""
-    opening, closing = _opening(account, since), _snapshots(account).filter(taken_at__lte=until).last()
+    """Compare from a reading before `since` to the last one until `until`. None with fewer than two readings."""
+    opening, closing = _find_opening(account, since), _snapshots(account).filter(taken_at__lte=until).last()
     if opening is None or closing is None or closing.taken_at <= opening.taken_at:
         return None
     rows = _RowsBetween(account, opening, closing)
-    track, by_kind = rows.track(), rows.sum_entries()
+    track, jobs = rows.track_balance()
+    entries = rows.sum_entries()
     return Reconciliation(
         account=account,
         opening=opening,
         closing=closing,
-        top_ups=by_kind[Kind.TOP_UP],
-        returned=by_kind[Kind.RETURNED],
-        corrections=by_kind[Kind.CORRECTION],
-        settled=rows.sum_jobs(lambda group: group.is_known),
-        open=rows.sum_jobs(lambda group: not group.is_known),
-        free=rows.sum_jobs(lambda group: group.is_known and group.is_free and group.basis == Basis.ASSUMED),
-        by_model=rows.sum_known_by("model"),
-        by_basis=rows.sum_known_by("basis"),
+        top_ups=entries[Kind.TOP_UP],
+        returned=entries[Kind.RETURNED],
+        corrections=entries[Kind.CORRECTION],
+        settled=jobs.sum_where(lambda group: group.is_known),
+        open=jobs.sum_where(lambda group: not group.is_known),
+        free=jobs.sum_where(lambda group: group.is_known and group.is_free and group.basis == Basis.ASSUMED),
+        by_model=jobs.sum_known_by("model"),
+        by_basis=jobs.sum_known_by("basis"),
         track=track,
     )
 
 
 def entries_between(*, account: ProviderAccount, after: datetime, until: datetime) -> models.QuerySet[ProviderEntry]:
-    """The entries after `after` and up to `until`, newest first."""
+    """The provider entries after `after` and up to `until`, newest first."""
     return ProviderEntry.objects.filter(account=account, happened_at__gt=after, happened_at__lte=until)
 
 
@@ -155,10 +161,10 @@ def record_correction(
     happened_at: datetime,
     snapshot_id: int | None = None,
 ) -> ProviderEntry:
-    """Explain a difference with an entry: the amount (negative when credits left) and the reason.
+    """Explain a difference with an entry: its amount (negative when credits are missing) and the reason.
 
-    The same key again returns the first entry. Raises ValueError without an amount or a reason, KeyReused when the key
-    belongs to another amount.
+    A repeated call with the same key returns the first entry. Raises ValueError without an amount or a
+    reason, and KeyReused when the key belongs to another amount.
     """
     if not amount or not reason.strip():
         raise ValueError("a correction needs an amount and a reason")
@@ -179,14 +185,14 @@ def record_correction(
     if not created and (entry.account_id, entry.amount) != (account_id, amount):
         raise KeyReused
     account = ProviderAccount.objects.get(pk=account_id)
-    # A long history is searched in the background: the new entry makes the next search due.
+    # A long history is searched in the background: the new entry makes `unexplained.update_if_changed` search it again.
     if created and has_short_history(account):
         update_unexplained(account)
     return entry
 
 
 def has_short_history(account: ProviderAccount) -> bool:
-    """Whether the watched period has few enough jobs to search it at any time."""
+    """Whether the watched period has at most SHORT_HISTORY_JOBS settled jobs."""
     since = clock.database_now() - WATCHED_PERIOD
     jobs = Spend.objects.filter(account=account, state=Spend.State.SETTLED, settled_at__gt=since)
     return jobs[: SHORT_HISTORY_JOBS + 1].count() <= SHORT_HISTORY_JOBS
@@ -199,11 +205,11 @@ def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
     # The dashboard shows the stored amount and reads no history.
     account.unexplained, account.unexplained_at = result.unexplained if result else None, at
     account.save(update_fields=["unexplained", "unexplained_at"])
-    if result is not None and result.is_gone:
-        worst = result.worst
+    if result is not None and result.has_missing_credits:
+        largest = result.largest_jump
         facts: dict[str, object] = {"gone": format_plain(-result.unexplained)}
-        if worst is not None:
-            times = {"since_at": worst.before.at.isoformat(), "until_at": worst.after.at.isoformat()}
+        if largest is not None:
+            times = {"since_at": largest.before.at.isoformat(), "until_at": largest.after.at.isoformat()}
             facts |= {"say": ["unexplained_worst"], **times}
         alerts.raise_alert(alerts.Kind.UNEXPLAINED_SPEND, cause=account.cause, facts=facts)
     else:
@@ -212,7 +218,7 @@ def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
 
 
 class _Group(NamedTuple):
-    """What jobs are grouped by."""
+    """The properties by which jobs are grouped to be summed."""
 
     model: str
     basis: str
@@ -220,66 +226,71 @@ class _Group(NamedTuple):
     is_free: bool
 
 
+class _GroupSums(defaultdict[_Group, Jobs]):
+    """The jobs of an account, summed by group."""
+
+    def sum_where(self, is_wanted: Callable[[_Group], bool]) -> Jobs:
+        """The sum of the groups for which `is_wanted` is true."""
+        total = Jobs()
+        for group, jobs in self.items():
+            if is_wanted(group):
+                total.add(jobs.count, jobs.estimated, jobs.actual)
+        return total
+
+    def sum_known_by(self, name: str) -> dict[str, Jobs]:
+        """The jobs of known cost, by this property of their group."""
+        sums: dict[str, Jobs] = defaultdict(Jobs)
+        for group, jobs in self.items():
+            if group.is_known:
+                sums[getattr(group, name)].add(jobs.count, jobs.estimated, jobs.actual)
+        return dict(sorted(sums.items()))
+
+
 class _RowsBetween:
-    """The rows of an account between two readings. Jobs are summed while the balance is tracked, and not kept in memory."""
+    """The rows of an account between two readings. Jobs are summed while the balance is followed, and not kept in memory."""
 
     def __init__(self, account: ProviderAccount, opening: BalanceSnapshot, closing: BalanceSnapshot) -> None:
-        self.account, self.begin, self.end = account, opening.taken_at, closing.taken_at
-        self._entries = entries_between(account=account, after=self.begin, until=self.end)
-        self._sums: dict[_Group, Jobs] = defaultdict(Jobs)
+        self.account, self.opened_at, self.closed_at = account, opening.taken_at, closing.taken_at
+        self._entries = entries_between(account=account, after=self.opened_at, until=self.closed_at)
 
-    def track(self) -> Track:
-        snapshots = _snapshots(self.account).filter(taken_at__gte=self.begin, taken_at__lte=self.end)
+    def track_balance(self) -> tuple[Track, _GroupSums]:
+        """Follow the balance through all readings; returns the track and the sums of the account's jobs."""
+        snapshots = _snapshots(self.account).filter(taken_at__gte=self.opened_at, taken_at__lte=self.closed_at)
         readings = [Reading(at, balance, pk) for at, balance, pk in snapshots.values_list("taken_at", "balance", "pk")]
         entries = self._entries.exclude(kind=Kind.CORRECTION).order_by("happened_at")
         movements = [Movement(at, amount) for at, amount in entries.values_list("happened_at", "amount")]
-        return follow_balance(readings, self._sum_and_yield_jobs(), movements)
-
-    def sum_jobs(self, is_wanted: Callable[[_Group], bool]) -> Jobs:
-        """The sum of the wanted groups; complete after `track`."""
-        found = Jobs()
-        for group, jobs in self._sums.items():
-            if is_wanted(group):
-                found.add(jobs.count, jobs.estimated, jobs.actual)
-        return found
-
-    def sum_known_by(self, name: str) -> dict[str, Jobs]:
-        """The known jobs by this field of their group."""
-        groups: dict[str, Jobs] = defaultdict(Jobs)
-        for group, jobs in self._sums.items():
-            if group.is_known:
-                groups[getattr(group, name)].add(jobs.count, jobs.estimated, jobs.actual)
-        return dict(sorted(groups.items()))
+        sums = _GroupSums(Jobs)
+        return follow_balance(readings, self._sum_and_yield_jobs(sums), movements), sums
 
     def sum_entries(self) -> dict[str, Decimal]:
         """The sums of the entries, by kind."""
         sums = dict(self._entries.order_by().values_list("kind").annotate(sum=Sum("amount")))
         return {kind: sums.get(kind, ZERO) for kind in Kind}
 
-    def _sum_and_yield_jobs(self) -> Iterator[Job]:
-        """Yield every job that the balance may include, and add it to its group."""
-        for account_id, model, basis, estimated, cost, sent_at, settled_at in self._rows():
+    def _sum_and_yield_jobs(self, sums: _GroupSums) -> Iterator[Job]:
+        """Yield every job that the balance may include, and add the account's own jobs to `sums`."""
+        for account_id, model, basis, estimated, cost, sent_at, settled_at in self._job_rows():
             actual = cost or ZERO
-            most = max(estimated, actual)
+            max_cost = max(estimated, actual)
             if account_id != self.account.pk:
-                # Other keys may share this balance, so what their videos cost is possible but never known.
-                yield Job(sent_at, None, ZERO, most)
+                # Other keys may or may not share this balance, so the cost of their videos is possible but never known.
+                yield Job(sent_at, None, ZERO, max_cost)
                 continue
             # A cost that is only possible never becomes known.
             known_at = None if settled_at is None or basis == Basis.POSSIBLE else settled_at + GRACE
-            is_known = known_at is not None and known_at <= self.end
-            self._sums[_Group(model, basis, is_known, not actual)].add(1, estimated, actual)
-            yield Job(sent_at, known_at, actual, most)
+            is_known = known_at is not None and known_at <= self.closed_at
+            sums[_Group(model, basis, is_known, not actual)].add(1, estimated, actual)
+            yield Job(sent_at, known_at, actual, max_cost)
 
-    def _rows(self) -> Iterator[tuple[int, str, str, Decimal, Decimal | None, datetime, datetime | None]]:
-        """Jobs that any key at this address had sent before the end and that were open or unknown at the beginning."""
+    def _job_rows(self) -> Iterator[tuple[int, str, str, Decimal, Decimal | None, datetime, datetime | None]]:
+        """Jobs sent with any key for the same base URL before the closing reading and still open at the opening one."""
         accounts = ProviderAccount.objects.filter(provider=self.account.provider, base_url=self.account.base_url)
         sent = Spend.objects.filter(
-            account__in=list(accounts.values_list("pk", flat=True)), promised_at__lte=self.end
+            account__in=list(accounts.values_list("pk", flat=True)), promised_at__lte=self.closed_at
         ).values_list("account_id", "model", "basis", "estimated", "actual", "promised_at", "settled_at")
-        # Each part uses an index. One statement reads a job once even if it is settled meanwhile.
+        # Each part of the union uses an index. One statement reads each job once, even if it is settled in the meantime.
         parts = sent.filter(state=Spend.State.PROMISED).union(
-            sent.filter(state=Spend.State.SETTLED, settled_at__gt=self.begin - GRACE), all=True
+            sent.filter(state=Spend.State.SETTLED, settled_at__gt=self.opened_at - GRACE), all=True
         )
         return parts.iterator(chunk_size=CHUNK_SIZE)  # type: ignore[return-value]  # sent jobs have `promised_at`
 
@@ -288,10 +299,13 @@ def _snapshots(account: ProviderAccount) -> models.QuerySet[BalanceSnapshot]:
     return BalanceSnapshot.objects.filter(account=account).order_by("taken_at", "pk")
 
 
-def _opening(account: ProviderAccount, since: datetime) -> BalanceSnapshot | None:
-    """The opening reading: shortly before `since` the one with the least promised, else the last before, else the first."""
+def _find_opening(account: ProviderAccount, since: datetime) -> BalanceSnapshot | None:
+    """The reading within OPENING_SEARCH_PERIOD before `since` with the fewest reserved credits.
+
+    If there is none, the last reading before `since`, or the first of all.
+    """
     before = _snapshots(account).filter(taken_at__lte=since)
-    quietest = (
+    least_reserved = (
         before.filter(taken_at__gt=since - OPENING_SEARCH_PERIOD).order_by("promised", "-taken_at", "-pk").first()
     )
-    return quietest or before.last() or _snapshots(account).first()
+    return least_reserved or before.last() or _snapshots(account).first()

@@ -1,8 +1,8 @@
 """Decides when to search an account for missing credits: a short history every time, a long one only if needed.
 
-A long history is searched once an hour, and at once when entries or the readings of the last days may change the result.
-No result is carried over: jobs are settled and corrected long after the readings that they explain, and with videos
-always running there is no reading to continue from.
+A long history is searched once an hour, and immediately when new entries or the readings of the last days may change the
+result. Each search starts from scratch: jobs are settled and corrected long after the readings that they explain, and while
+videos are running no reading is certain enough to continue from.
 """
 
 from datetime import datetime, timedelta

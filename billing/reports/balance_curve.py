@@ -1,4 +1,4 @@
-"""The provider balance over a period: readings thinned out to what a chart can show, and the top-ups in it."""
+"""The provider balance over a period: as many readings as a chart can show, and the top-ups."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from django.db import connection
 
 from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry
 
-# Number of moments sampled; the index finds the reading before each, however many readings there are.
+# The number of sampled moments; the index finds the last reading before each, however many readings there are.
 MAX_POINTS = 160
 
 
@@ -22,7 +22,7 @@ class Point:
 
 @dataclass(frozen=True)
 class BalanceCurve:
-    """Balances, oldest first, each valid until the next, and the credits added."""
+    """Balances, oldest first, each valid until the next, and the top-ups (`balance` is then the amount added)."""
 
     points: list[Point] = field(default_factory=list)
     top_ups: list[Point] = field(default_factory=list)
@@ -34,7 +34,7 @@ def read_curve(account: ProviderAccount, *, since: datetime, until: datetime) ->
     moments = [since + n * step for n in range(MAX_POINTS)] + [until]
     values = ", ".join(["(%s)"] * len(moments))
     rows = BalanceSnapshot.objects.raw(
-        # Only constants are put into the text; every value is a parameter.
+        # Only placeholders are put into the SQL text; every value is a parameter.
         f"""
         WITH moments(moment) AS (VALUES {values})
         SELECT DISTINCT reading.id, reading.account_id, reading.taken_at, reading.balance

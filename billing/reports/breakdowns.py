@@ -10,13 +10,13 @@ from billing.reports.cost_totals import CostTotals, Sums
 from billing.reports.date_ranges import DateRange
 
 USERS_SHOWN = 20
-# By callback, by polling, and by the nightly repair.
+# The ways in which a result can arrive: by callback, by polling, or found by the nightly repair.
 RESULT_SOURCES = ("callback", "poll", "repair")
 
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Durations in seconds; None while nothing was timed."""
+    """Percentiles of durations, in seconds; None if there are none."""
 
     p50_s: float | None
     p95_s: float | None
@@ -25,7 +25,7 @@ class Percentiles:
 
 @dataclass(frozen=True)
 class ModelRow:
-    """One model in the range."""
+    """The totals of one model in the date range."""
 
     model: str
     sums: Sums
@@ -38,7 +38,7 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class UserRow:
-    """One user in the range; the address is empty when the account was deleted."""
+    """The totals of one user in the date range; `email` is empty when the account was deleted."""
 
     user_id: int
     email: str

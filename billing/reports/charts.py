@@ -15,12 +15,12 @@ from billing.models import Period
 from billing.reports.balance_curve import BalanceCurve, Point
 from billing.reports.cost_totals import Sums
 
-# Pixels: the width of a desktop column, and of a phone, where the desktop drawing would be too small to read.
+# Widths in pixels: of a desktop column, and of a phone, where the desktop chart would be too small to read.
 WIDE, NARROW = 760, 330
 HEIGHT = 220
 _TOP, _BOTTOM, _RIGHT = 18, 24, 6
 _LABEL_GAP, _DIGIT = 10, 7
-# A top-up closer than this to the last labelled one gets no label; with too many top-ups none gets one.
+# A top-up closer than _LABEL_WIDTH to the last labelled one gets no label; with more than _MAX_LABELLED, none gets one.
 _LABEL_WIDTH, _MAX_LABELLED = 68, 8
 
 
@@ -63,11 +63,14 @@ class Frame:
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """The bars of one window: the estimate, and beside it the actual cost with the open estimates stacked on it."""
+    """The bars of one window (an hour, day or month): the estimate, and next to it the actual cost.
+
+    The estimates of open jobs are stacked on the actual cost.
+    """
 
     start: datetime
     label: str
-    hover_area: str  # a path over the whole slot
+    hover_area: str  # a path that covers the whole slot
     x: float
     width: float
     estimate_y: float
@@ -139,9 +142,11 @@ class BalanceChart:
 
 
 def build_bar_chart(windows: Sequence[Window], sums: Mapping[datetime, Sums], *, width: int = WIDE) -> BarChart:
-    """Lay out estimate and actual of each window."""
+    """Lay out the estimate and the actual cost of each window."""
     sums_of_windows = [sums.get(window.starts_at) or Sums() for window in windows]
-    highest = max((max(one["estimated"], one.cost) for one in sums_of_windows), default=Decimal(0))
+    highest = max(
+        (max(window_sums["estimated"], window_sums.cost) for window_sums in sums_of_windows), default=Decimal(0)
+    )
     frame = _build_frame(width, HEIGHT, highest)
     slot = (frame.right - frame.left) / len(windows)
     bar_width = min(max(slot * 0.36, 1.5), 22.0)
@@ -237,15 +242,15 @@ def _rectangle(x: float, y: float, width: float, height: float) -> str:
 
 
 def _build_marks(curve: BalanceCurve, frame: Frame, x: Callable[[datetime], float]) -> Iterator[TopUpMark]:
-    last_labelled = -float(frame.width)
+    last_labelled_x = -float(frame.width)
     for top_up in curve.top_ups:
-        at = x(top_up.at)
-        is_labelled = at - last_labelled >= _LABEL_WIDTH and len(curve.top_ups) <= _MAX_LABELLED
-        last_labelled = at if is_labelled else last_labelled
+        top_up_x = x(top_up.at)
+        is_labelled = top_up_x - last_labelled_x >= _LABEL_WIDTH and len(curve.top_ups) <= _MAX_LABELLED
+        last_labelled_x = top_up_x if is_labelled else last_labelled_x
         half = _LABEL_WIDTH / 2
-        anchor = "end" if at > frame.right - half else "start" if at < frame.left + half else "middle"
+        anchor = "end" if top_up_x > frame.right - half else "start" if top_up_x < frame.left + half else "middle"
         y = frame.y(_balance_after(curve, top_up.at))
-        yield TopUpMark(at, y, f"+{format_amount(top_up.balance)}", anchor, is_labelled)
+        yield TopUpMark(top_up_x, y, f"+{format_amount(top_up.balance)}", anchor, is_labelled)
 
 
 def _balance_after(curve: BalanceCurve, at: datetime) -> Decimal:
@@ -254,12 +259,12 @@ def _balance_after(curve: BalanceCurve, at: datetime) -> Decimal:
     return next((point.balance for point in curve.points if point.at >= at), last)
 
 
-def _time_labels(since: datetime, until: datetime, x: Callable[[datetime], float], most: int) -> Iterator[Label]:
-    """Label whole hours, days or months, at most `most` of them."""
+def _time_labels(since: datetime, until: datetime, x: Callable[[datetime], float], limit: int) -> Iterator[Label]:
+    """Label whole hours, days or months, at most `limit` of them."""
     days = (until - since).days
     period = Period.HOUR if days <= 2 else Period.DAY if days <= 62 else Period.MONTH
     windows = list(windows_between(period, since, until))
-    for window in windows[:: _label_step(len(windows), most)]:
+    for window in windows[:: _label_step(len(windows), limit)]:
         text = format_window(window) if period == Period.HOUR else format_window_short(window)
         yield Label(x(window.starts_at), text)
 
@@ -284,7 +289,7 @@ def _build_frame(width: int, height: int, max_amount: Decimal) -> Frame:
     )
 
 
-def _label_step(count: int, most: int) -> int:
-    """Return n such that a label at each n-th of `count` gives at most `most` labels."""
-    step = ceil(count / most)
-    return next((good for good in (1, 2, 3, 4, 6, 7, 10, 14) if good >= step), step)
+def _label_step(count: int, limit: int) -> int:
+    """Return n such that a label at every n-th of `count` items gives at most `limit` labels."""
+    minimum = ceil(count / limit)
+    return next((step for step in (1, 2, 3, 4, 6, 7, 10, 14) if step >= minimum), minimum)

@@ -1,4 +1,4 @@
-"""The cost report: estimate, actual and variance of a range of days by day, hour, month, model or user."""
+"""The cost report: estimate, actual cost and variance of a range of days by day, hour, month, model or user."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from billing.reports.cost_totals import Sums
 from billing.reports.tables import Table
 
 GROUPINGS = ("day", "user", "model", "hour", "month")
-# More users than any report can hold: no limit in practice.
+# Higher than any number of users: no limit in practice.
 _ALL_USERS = 10_000_000
 
 # Only measures that are also counted by user, so that every report has the same columns.
@@ -35,7 +35,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Report:
-    """Sums by name, and their total. Amounts are provider credits unless a column says user credits."""
+    """The rows of a report as (name, sums); `by` is one of GROUPINGS.
+
+    Amounts are provider credits unless a column says user credits.
+    """
 
     by: str
     rows: list[tuple[str, Sums]]
@@ -48,15 +51,15 @@ class Report:
         return total
 
     def table(self) -> Table:
-        """Return the rows and the total as cells; no total without rows."""
+        """Return the rows as cells, followed by their total if there are any rows."""
         rows = [*self.rows, ("total", self.total)] if self.rows else []
         return Table(f"costs-by-{self.by}", (self.by, *_COLUMNS), [(name, *_cells(sums)) for name, sums in rows])
 
 
 def build_report(*, first: date, last: date, by: str) -> Report:
-    """Sum from the first day to the end of the last on the site's calendar, by one of GROUPINGS.
+    """Sum from the first day to the end of the last, in the site's time zone, by one of GROUPINGS.
 
-    One query; two for users.
+    Makes one query; two for users.
     """
     since, until = day_window(first).starts_at, day_window(last).ends_at
     if by == "user":
@@ -66,20 +69,20 @@ def build_report(*, first: date, last: date, by: str) -> Report:
     # Months are summed from days, because the range may begin in the middle of a month.
     for row in rollups.read_totals(period, since=since, until=until, measures=rollups.USER_MEASURES):
         groups[_group_name(by, row)][row.measure] += row.amount
-    # Rows come in the order of time; models are sorted by name.
+    # Rows are read in order of time; models are sorted by name.
     return Report(by, sorted(groups.items()) if by == "model" else list(groups.items()))
 
 
 def _group_name(by: str, row: rollups.TotalRow) -> str:
     local = row.starts_at.astimezone(site_zone())
     if by == "hour":
-        # With the offset, because the hour that daylight saving repeats is two hours.
+        # With the offset, because the end of daylight saving time repeats an hour.
         return local.isoformat(sep=" ", timespec="minutes")
     return {"model": row.model, "month": f"{local:%Y-%m}", "day": f"{local:%Y-%m-%d}"}[by]
 
 
 def _read_users(since: datetime, until: datetime) -> Iterable[tuple[str, Sums]]:
-    """Yield users, the highest estimate first."""
+    """Yield (address, sums) of each user, the highest estimate first."""
     rows = rollups.rank_users(Period.DAY, since=since, until=until, by=Measure.ESTIMATED, limit=_ALL_USERS)
     emails = dict(User.objects.filter(pk__in=[row.user_id for row in rows]).values_list("pk", "email"))
     for row in rows:

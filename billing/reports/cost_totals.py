@@ -1,4 +1,8 @@
-"""All counts of a date range in one statement: totals and the marks not folded into them yet, so that sums are exact."""
+"""All counts of a date range, read in one statement.
+
+The statement reads the totals and the marks, which are increments not yet added to the totals, so that sums are exact. A
+*window* is one hour, day or month on the site's calendar.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -18,7 +22,7 @@ from billing.reports.date_ranges import DateRange
 PACE_PERIOD = timedelta(hours=24)
 _MEASURES = frozenset(Measure.values)
 _COST_MEASURES = (Measure.ESTIMATED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
-# The kinds of rows in the statement.
+# What a row of the statement belongs to: a bar of the chart, a label, or one of the recent hours; a total or a mark.
 _BAR, _BAR_MARK, _LABEL, _HOUR, _HOUR_MARK = "bar", "bar mark", "label", "hour", "hour mark"
 
 
@@ -26,7 +30,7 @@ class Sums(dict[str, Decimal]):
     """Amounts by measure (zero unless counted), and the figures derived from them. Costs are provider credits."""
 
     def __missing__(self, measure: str) -> Decimal:
-        # A template looks properties up as keys first: only measures may answer.
+        # A template looks up properties as keys first, so names that are not measures must fail.
         if measure not in _MEASURES:
             raise KeyError(measure)
         return Decimal(0)
@@ -42,7 +46,7 @@ class Sums(dict[str, Decimal]):
 
     @property
     def cost(self) -> Decimal:
-        """Actual cost of settled jobs plus the estimates of open ones."""
+        """The actual cost of settled jobs plus the estimates of open ones."""
         return self[Measure.ACTUAL] + self.open
 
     @property
@@ -61,7 +65,7 @@ class Sums(dict[str, Decimal]):
 
     @property
     def ended(self) -> Decimal:
-        """Jobs that are ready or failed; cancelled ones count as neither success nor failure."""
+        """The number of jobs that are ready or failed; cancelled ones are neither success nor failure."""
         return self[Measure.READY] + self[Measure.FAILED]
 
     @property
@@ -98,7 +102,7 @@ class CostTotals:
 def read_totals(date_range: DateRange, *, at: datetime) -> CostTotals:
     """Read everything in one query whose rows are windows, models and labels, however many jobs there were."""
     totals = CostTotals()
-    # A total is dated by its window. Marks are dated by hour, and many share one.
+    # A total has the start of its window. A mark has its hour, so its window is computed; many marks share one hour.
     window_start = cache(lambda period, moment: window_at(period, moment).starts_at)
     for part, moment, model, measure, label, amount in _query_rows(date_range, at):
         if part == _LABEL:
@@ -115,13 +119,16 @@ def read_totals(date_range: DateRange, *, at: datetime) -> CostTotals:
 
 
 def _query_rows(date_range: DateRange, at: datetime) -> QuerySet[Any, Any]:
-    """Query rows of (part, moment, model, measure, label, amount). Windows are listed one by one so that the index finds
-    the rows of all users together among the many rows of single users.
+    """Query rows of (part, moment, model, measure, label, amount).
+
+    Windows are listed one by one so that the index finds the totals of all users among the many totals of single users.
     """
     pace_hours = list(windows_between(Period.HOUR, at - PACE_PERIOD, at))
     all_users = Total.objects.filter(user_id=0)
     bars = all_users.filter(period=date_range.bar_period, starts_at__in=[bar.starts_at for bar in date_range.windows])
-    sum_starts = [one.starts_at for one in windows_between(date_range.sum_period, date_range.since, date_range.until)]
+    sum_starts = [
+        window.starts_at for window in windows_between(date_range.sum_period, date_range.since, date_range.until)
+    ]
     labels = all_users.filter(period=date_range.sum_period, starts_at__in=sum_starts, measure__in=rollups.LABELLED)
     hours = all_users.filter(period=Period.HOUR, starts_at__in=[hour.starts_at for hour in pace_hours])
     marks = TallyMark.objects.filter(hour__gte=date_range.since, hour__lt=date_range.until)
@@ -140,7 +147,7 @@ def _query_rows(date_range: DateRange, at: datetime) -> QuerySet[Any, Any]:
 
 
 def _sum_by(part: str, rows: QuerySet[Any], columns: tuple[str, ...], *, moment: str = "") -> QuerySet[Any, Any]:
-    """Sum by these columns and by the column named `moment`, if any; the columns left out are empty."""
+    """Sum `rows` by `columns` and by the column named `moment`, if any; the other columns of the result are empty."""
     sources = {name: F(name) if name in columns else Value("", TextField()) for name in ("model", "measure", "label")}
     at = F(moment) if moment else Value(None, DateTimeField())
     summed: QuerySet[Any, Any] = (

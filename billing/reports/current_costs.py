@@ -1,4 +1,4 @@
-"""Costs of this hour, day and month so far, and of the hours that a forecast needs, in one statement."""
+"""Costs of this hour, day and month so far, and of the hours that a forecast needs, read in one statement."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _MARK = "mark"
 
 @dataclass(frozen=True)
 class CurrentCosts:
-    """Sums in provider credits and jobs. `hours`: this hour and the last 24, by their starts."""
+    """Sums so far. `hours` holds this hour and the last 24, by their start times."""
 
     hour: Sums = field(default_factory=Sums)
     day: Sums = field(default_factory=Sums)
@@ -25,15 +25,15 @@ class CurrentCosts:
 
 
 def read(at: datetime) -> CurrentCosts:
-    """Read totals and the marks not folded into them yet in one query, so that sums are exact."""
+    """Read totals and the marks not yet added to them in one query, so that sums are exact."""
     hour_starts = [hour.starts_at for hour in windows_between(Period.HOUR, at - PACE_PERIOD, at)]
     this_hour, day, month = (window_at(period, at) for period in Period)
-    wanted = (
+    current_windows = (
         Q(period=Period.HOUR, starts_at__in=[*hour_starts, this_hour.starts_at])
         | Q(period=Period.DAY, starts_at=day.starts_at)
         | Q(period=Period.MONTH, starts_at=month.starts_at)
     )
-    totals = Total.objects.filter(wanted, user_id=0, measure__in=MEASURES)
+    totals = Total.objects.filter(current_windows, user_id=0, measure__in=MEASURES)
     marks = TallyMark.objects.filter(hour__gte=min(hour_starts[0], month.starts_at), measure__in=MEASURES)
     rows = totals.values_list("period", "starts_at", "measure", "amount").union(
         marks.annotate(period=Value(_MARK), starts_at=F("hour")).values_list(

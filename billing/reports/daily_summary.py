@@ -1,4 +1,4 @@
-"""The figures of the daily summary mail to operators, about one day of the site."""
+"""The figures of the daily summary e-mail to operators, about one day in the site's time zone."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ from billing.reports import current_costs, forecasts
 Kind = Alert.Kind
 ZERO = Decimal(0)
 
-# The usual cost is the mean of at most this many days before.
+# The usual cost of a day is the mean of at most this many days before it.
 USUAL_DAYS = 7
-# A day that cost more than this multiple of the usual is reported as unusual.
+# A day that cost more than this multiple of the usual cost is reported as unusual.
 UNUSUAL_FACTOR = 2
 ALERTS_SHOWN = 8
 UNUSUAL_KINDS = (Kind.UNUSUAL_SPEND, Kind.FAILURE_RATE, Kind.USER_BURST, Kind.UNEXPLAINED_SPEND)
@@ -39,8 +39,10 @@ UNUSUAL_KINDS = (Kind.UNUSUAL_SPEND, Kind.FAILURE_RATE, Kind.USER_BURST, Kind.UN
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
-    """The provider balance in provider credits. `ends_at`: when new videos stop, by the same forecast as on the dashboard;
-    None beyond its horizon, when nothing is being spent, or when no balance is known.
+    """The provider balance; amounts are provider credits.
+
+    `ends_at` is when new videos stop, by the same forecast as on the dashboard. It is None beyond the forecast's horizon,
+    when nothing is being spent, or when no balance is known. `promised` is reserved for open jobs.
     """
 
     account: str
@@ -83,7 +85,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class CreditTrend:
-    """User credits moved on the day and on the day before; for balances, the sum at the end of each."""
+    """User credits of one kind of ledger entry on the day and on the day before, or the balances at the end of both."""
 
     name: str
     day: int
@@ -96,7 +98,7 @@ class CreditTrend:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """The figures of the mail about `day` that come from billing."""
+    """The figures from billing for the e-mail about `day`."""
 
     day: date
     balance: Balance | None
@@ -110,7 +112,7 @@ class Summary:
 
 
 def build_summary(day: date) -> Summary:
-    """Read the figures of one day of the site as they are now."""
+    """Read the figures of one day as they are now."""
     at = clock.now()
     daily = _read_daily_sums(day)
     open_alerts = Alert.objects.filter(alerts.waiting_condition(at))
@@ -150,7 +152,7 @@ def _read_daily_sums(day: date) -> DailySums:
 
 
 def _mean_cost(daily: DailySums, *, until: date) -> Decimal:
-    """Return the mean cost of a day in the USUAL_DAYS before `until`, counted from the first order on a new site.
+    """Return the mean cost of a day in the USUAL_DAYS before `until`. Days before the first order of that time do not count.
 
     Open jobs count with their estimates.
     """
@@ -226,7 +228,7 @@ def _within(window: Window) -> Q:
 
 
 def _read_total_balance(at: datetime) -> int:
-    """Return the credits that all users held at that moment: what they hold now minus what moved since."""
-    now = CreditAccount.objects.aggregate(sum=Sum("balance"))["sum"] or 0
-    since = LedgerEntry.objects.filter(created_at__gte=at).aggregate(sum=Sum("amount"))["sum"] or 0
-    return int(now - since)
+    """Return the credits of all users at that time: their current credits minus all changes since."""
+    current = CreditAccount.objects.aggregate(sum=Sum("balance"))["sum"] or 0
+    changes = LedgerEntry.objects.filter(created_at__gte=at).aggregate(sum=Sum("amount"))["sum"] or 0
+    return int(current - changes)

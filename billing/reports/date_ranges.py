@@ -1,4 +1,4 @@
-"""The date range of a report: today, the last days, a year, or two dates that a person typed."""
+"""The date range of a report: today, the last days, a year, or two dates that the reader entered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ RANGE_NAMES: dict[str, Promise] = {
 
 @dataclass(frozen=True)
 class DateRange:
-    """From `since` until `until` (exclusive), in whole windows.
+    """A range from `since` until `until` (exclusive), in whole windows: hours, days or months of the site's calendar.
 
-    A chart has a bar for each `bar_period`; counts with labels and counts of users are summed by `sum_period`.
+    A chart has a bar for each `bar_period`; counts with labels and counts by user are read by `sum_period`.
     """
 
     key: str
@@ -54,7 +54,7 @@ class DateRange:
 
     @cached_property
     def query(self) -> str:
-        """The query string of addresses for this range."""
+        """The query string for URLs of this range."""
         first, last = self.days
         return urlencode({"from": first, "to": last} if self.key == DATES else {"range": self.key})
 
@@ -71,7 +71,7 @@ class DateRange:
 
 @dataclass(frozen=True)
 class RangeQuery:
-    """What a person asked for: a range that can be shown, the texts they typed, and an error for each wrong one."""
+    """A parsed request: a range that can be shown, the texts that were entered, and an error for each invalid one."""
 
     range: DateRange
     typed: Mapping[str, str]
@@ -103,7 +103,7 @@ def range_of_days(first: date, last: date) -> DateRange:
 
 
 def parse_range(query: Mapping[str, str], *, at: datetime) -> RangeQuery:
-    """Parse `range`, `from` and `to` of an address. A range that cannot be shown becomes today, with the errors."""
+    """Parse the URL parameters `range`, `from` and `to`. A range that cannot be shown is replaced by today, with errors."""
     typed = {name: query.get(name, "").strip() for name in ("from", "to")}
     key = query.get("range", "")
     if not any(typed.values()):
@@ -127,7 +127,7 @@ def parse_range(query: Mapping[str, str], *, at: datetime) -> RangeQuery:
 
 
 def _date_or(text: str, default: date) -> date:
-    """Parse a date, or return the default; the error is reported for the field that holds the text."""
+    """Parse a date; return the default if it is invalid, because that error is reported for its own field."""
     try:
         return date.fromisoformat(text)
     except ValueError:

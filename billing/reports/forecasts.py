@@ -1,4 +1,4 @@
-"""Forecasts of when money runs out at the current pace. They are estimates for people and never stop anything."""
+"""Forecasts of when money runs out at the current pace. They are only shown; nothing is stopped because of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from billing.common.periods import site_zone
 from billing.reports.cost_totals import Sums
 
 _HOUR = timedelta(hours=1)
-# Weights of the last hours, newest first, so that one burst counts less as soon as it is over.
+# Weights of the last hours, newest first, so that a burst of orders counts less and less after it is over.
 _WEIGHTS = (4, 3, 2, 1)
-# Beyond this the forecast follows the mean of a whole day, which includes the nights.
-_NEAR = timedelta(hours=3)
+# The forecast uses the current pace for this long, and then the mean of a whole day, which includes the nights.
+_CURRENT_PACE_PERIOD = timedelta(hours=3)
 HORIZON = timedelta(days=60)
 
 
@@ -46,34 +46,41 @@ def estimate_end(left: Decimal, pace: Pace, *, at: datetime) -> datetime | None:
     """Return when `left` provider credits are used up; None beyond the HORIZON or when nothing is being spent."""
     if left <= 0:
         return at
-    near = pace.now * _NEAR.total_seconds()
-    if near >= float(left):
+    current_cost = pace.now * _CURRENT_PACE_PERIOD.total_seconds()
+    if current_cost >= float(left):
         return at + timedelta(seconds=float(left) / pace.now)
     if pace.day <= 0:
         return None
-    later_s = (float(left) - near) / pace.day
-    return at + _NEAR + timedelta(seconds=later_s) if later_s < (HORIZON - _NEAR).total_seconds() else None
+    later_s = (float(left) - current_cost) / pace.day
+    return (
+        at + _CURRENT_PACE_PERIOD + timedelta(seconds=later_s)
+        if later_s < (HORIZON - _CURRENT_PACE_PERIOD).total_seconds()
+        else None
+    )
 
 
 def forecast_balance(start: Decimal, pace: Pace, *, after: timedelta) -> Decimal:
-    """Return what a balance will be after `after` at this pace; never below zero."""
-    near_s, later_s = min(after, _NEAR).total_seconds(), max(after - _NEAR, timedelta()).total_seconds()
-    return max(start - Decimal(pace.now * near_s + pace.day * later_s), Decimal(0))
+    """Return the balance when the time `after` has passed at this pace; never below zero."""
+    current_s, later_s = (
+        min(after, _CURRENT_PACE_PERIOD).total_seconds(),
+        max(after - _CURRENT_PACE_PERIOD, timedelta()).total_seconds(),
+    )
+    return max(start - Decimal(pace.now * current_s + pace.day * later_s), Decimal(0))
 
 
 def forecast_points(start: Decimal, pace: Pace, *, at: datetime, until: datetime) -> list[tuple[datetime, Decimal]]:
     """Return the balance from now to `until` at this pace; empty when `until` is past or nothing is being spent."""
     if until <= at or (pace.now <= 0 and pace.day <= 0):
         return []
-    moments = sorted({at, min(at + _NEAR, until), until})
+    moments = sorted({at, min(at + _CURRENT_PACE_PERIOD, until), until})
     return [(moment, forecast_balance(start, pace, after=moment - at)) for moment in moments]
 
 
 def format_forecast(moment: datetime, *, at: datetime) -> str:
     """Format a future time as `16:40`, `tomorrow 11:00` or `3 Dec`, rounded because it is an estimate."""
     zone = site_zone()
-    is_near = moment - at < timedelta(hours=12)
-    local, today = _round(moment, minutes=10 if is_near else 60).astimezone(zone), at.astimezone(zone).date()
+    is_soon = moment - at < timedelta(hours=12)
+    local, today = _round(moment, minutes=10 if is_soon else 60).astimezone(zone), at.astimezone(zone).date()
     time = formats.time_format(local.time(), "TIME_FORMAT")
     days = (local.date() - today).days
     if days <= 0:

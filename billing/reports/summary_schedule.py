@@ -1,4 +1,7 @@
-"""When the daily summary mail is due, who sends it, and which addresses received it: the only writer of DailySummary."""
+"""Decides when the daily summary e-mail is due, which worker sends it, and records which addresses received it.
+
+A worker claims an e-mail before sending it, so that no other worker sends it too. Only this module writes DailySummary.
+"""
 
 from datetime import date, timedelta
 
@@ -10,14 +13,15 @@ from billing.alerts import services as alerts
 from billing.common.periods import site_zone
 from billing.models import DailySummary
 
-# How long to wait before a retry, also after the sending worker died, and how often a mail is tried.
+# The delay before a retry, also after the sending worker died, and the number of attempts for one e-mail.
 RETRY_AFTER = timedelta(minutes=15)
 MAX_ATTEMPTS = 12
 
 
 def due_day() -> date | None:
-    """Return the day that the next mail is about: yesterday from DAILY_SUMMARY_HOUR on; before that hour the day before
-    yesterday, whose mail may still be unsent. None without addresses, and before the very first mail.
+    """Return the day of the next e-mail: yesterday, or before DAILY_SUMMARY_HOUR the day before, which may be unsent.
+
+    None without addresses, and before the first e-mail.
     """
     day, is_late = _candidate_day()
     if is_late and day and not DailySummary.objects.filter(day__lte=day).exists():
@@ -26,7 +30,7 @@ def due_day() -> date | None:
 
 
 def is_due() -> bool:
-    """Return whether a mail must be sent now, in one statement, because the worker asks every second."""
+    """Return whether an e-mail must be sent now. Makes one query, because the worker calls this every second."""
     day, is_late = _candidate_day()
     if day is None:
         return False
@@ -37,7 +41,7 @@ def is_due() -> bool:
 
 
 def claim() -> DailySummary | None:
-    """Claim the mail that is due; None if there is none or another worker claimed it.
+    """Claim the e-mail that is due; None if there is none or another worker claimed it.
 
     `waiting` lists the addresses that have not received it.
     """
@@ -57,7 +61,7 @@ def claim() -> DailySummary | None:
 
 
 def record_delivery(summary: DailySummary, address: str) -> None:
-    """Record that this address received the mail; after the last address the mail counts as sent."""
+    """Record that this address received the e-mail, which counts as sent when all addresses have received it."""
     summary.waiting = [other for other in summary.waiting if other != address]
     summary.sent_at = None if summary.waiting else clock.now()
     DailySummary.objects.filter(pk=summary.pk).update(waiting=summary.waiting, sent_at=summary.sent_at)
@@ -73,7 +77,7 @@ def record_failure(summary: DailySummary, error: str) -> None:
 
 
 def _candidate_day() -> tuple[date | None, bool]:
-    """Return the day of `due_day` without looking for earlier mails, and whether its mail would be late."""
+    """Return the day that `due_day` considers, without a query, and whether its e-mail is overdue."""
     if not settings.COST_ALERT_EMAIL:
         return None, False
     local = clock.now().astimezone(site_zone())

@@ -1,4 +1,4 @@
-"""The dashboard's tables as plain rows, for spreadsheets and programs. Column names are stable and never translated."""
+"""The dashboard's tables as plain rows, for CSV and JSON files. Column names are stable and never translated."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from billing.reports.balance_curve import BalanceCurve
 from billing.reports.cost_totals import CostTotals, Sums
 from billing.reports.date_ranges import DateRange
 
-# The page shows only the first of them.
+# The dashboard shows fewer: `breakdowns.USERS_SHOWN`.
 USERS_EXPORTED = 100_000
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows under columns. Amounts are provider credits unless a column says user credits; shares are fractions of one."""
+    """A table with named columns. Amounts are provider credits unless a column says user credits; shares are fractions."""
 
     name: str
     columns: Sequence[str]
@@ -48,7 +48,7 @@ _USER_COLUMNS = tuple(column for column in _ALL_COLUMNS if column[0] != "cancell
 
 
 def build_timeline(date_range: DateRange, totals: CostTotals) -> Table:
-    """Estimate and actual by hour, day or month."""
+    """Return estimates and actual costs by hour, day or month."""
     zone = site_zone()
     return Table(
         "timeline",
@@ -65,7 +65,7 @@ def build_timeline(date_range: DateRange, totals: CostTotals) -> Table:
 
 
 def build_models(totals: CostTotals) -> Table:
-    """Costs by model, and how long generation took."""
+    """Return costs and durations of generation by model."""
     return Table(
         "models",
         ("model", *_names(_ALL_COLUMNS), "margin_share", "p50_s", "p95_s", "p99_s"),
@@ -82,7 +82,7 @@ def build_models(totals: CostTotals) -> Table:
 
 
 def build_users(date_range: DateRange) -> Table:
-    """Costs by user, the highest estimate first."""
+    """Return costs by user, the highest estimate first."""
     return Table(
         "users",
         ("user_id", "email", *_names(_USER_COLUMNS)),
@@ -94,19 +94,19 @@ def build_users(date_range: DateRange) -> Table:
 
 
 def build_failures(totals: CostTotals) -> Table:
-    """Why videos failed."""
+    """Return why videos failed: the number of each failure code."""
     rows = breakdowns.build_label_rows(totals.count_labels(Measure.FAILURE))
     return Table("failures", ("failure_code", "videos", "share"), [_label_cells(row) for row in rows])
 
 
 def build_callbacks(totals: CostTotals) -> Table:
-    """How the provider's results arrived."""
+    """Return how the provider's results arrived."""
     rows = breakdowns.build_label_rows(totals.count_labels(Measure.VERDICT), order=breakdowns.RESULT_SOURCES)
     return Table("callbacks", ("came_by", "videos", "share"), [_label_cells(row) for row in rows])
 
 
 def build_balance(curve: BalanceCurve) -> Table:
-    """Readings and top-ups, oldest first."""
+    """Return balance readings and top-ups, oldest first."""
     zone = site_zone()
     points = [("reading", point) for point in curve.points] + [("top_up", point) for point in curve.top_ups]
     points.sort(key=lambda pair: pair[1].at)
@@ -115,7 +115,7 @@ def build_balance(curve: BalanceCurve) -> Table:
 
 
 def build_alerts(alerts: Iterable[Alert]) -> Table:
-    """Open alerts."""
+    """Return the given alerts as rows."""
     zone = site_zone()
     return Table(
         "alerts",
@@ -135,11 +135,11 @@ def build_alerts(alerts: Iterable[Alert]) -> Table:
 
 
 def _names(columns: Iterable[Column]) -> Iterable[str]:
-    return (name for name, _read in columns)
+    return (name for name, _get_cell in columns)
 
 
 def _cells(columns: Iterable[Column], sums: Sums) -> list[Cell]:
-    return [read(sums) for _name, read in columns]
+    return [get_cell(sums) for _name, get_cell in columns]
 
 
 def _label_cells(row: breakdowns.LabelRow) -> tuple[Cell, ...]:

@@ -23,7 +23,10 @@ register.filter("signed_credits", format_signed)
 
 @register.filter
 def percent(share: float | None) -> str:
-    """Format a share of one as `93.3 %`: a small share never as 0 %, an incomplete one never as 100 %. A dash for None."""
+    """Format a fraction as `93.3 %`. A dash for None.
+
+    A share above zero is never shown as 0 %, and one below the whole never as 100 %.
+    """
     if share is None:
         return "–"
     tenths = _round_to_tenths(share)

@@ -1,4 +1,4 @@
-"""Measures the dashboard, and claiming a job from a backlog, over a long history."""
+"""Measures how fast the dashboard is, and the claiming of a waiting job, with a long history in the database."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +39,8 @@ Log = Callable[[str], object]
 class Result:
     """The measurements.
 
-    `empty` and `claim_without_history` are the same without a history; `direct` computes the figures from rows.
+    `pages` are the dashboard's date ranges with the history, `empty` the same in an empty database. `direct` computes the
+    figures from the rows of jobs instead of totals. `claim` is measured with the history and `claim_without_history` without.
     """
 
     tasks: int
@@ -97,8 +98,8 @@ def format_table(result: Result) -> Iterator[str]:
     for key, page in result.pages.items():
         times = f"{page.median_ms / result.empty[key].median_ms:.2f} x"
         direct = f"{result.direct[key].median_ms / page.median_ms:.1f} x"
-        taken = "".join(f"{ms:>6.0f} ms" for ms in (page.best_ms, page.median_ms, page.p95_ms))
-        yield f"{key:<10}{taken}{page.queries:>9}{times:>10}{direct:>14}"
+        durations = "".join(f"{ms:>6.0f} ms" for ms in (page.best_ms, page.median_ms, page.p95_ms))
+        yield f"{key:<10}{durations}{page.queries:>9}{times:>10}{direct:>14}"
     yield f"targets: {TARGET_MS} ms, {TARGET_QUERIES} queries: {'met' if result.is_within_targets else 'MISSED'}"
     yield ""
     if result.claim and result.claim_without_history:
@@ -110,7 +111,7 @@ def format_table(result: Result) -> Iterator[str]:
 
 
 def build_report(result: Result) -> dict[str, Any]:
-    """Return the result for programs."""
+    """Return the result as JSON data."""
     return {
         "tasks": result.tasks,
         "filled_s": result.filled_s,
@@ -128,7 +129,7 @@ def build_report(result: Result) -> dict[str, Any]:
 
 @contextmanager
 def _benchmark_settings() -> Iterator[None]:
-    """Settings as in production, but with access for the test client and without limits on claims."""
+    """Use settings as in production, but allow the test client and do not limit claims."""
     storages = {
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -154,7 +155,7 @@ def _sign_in_operator() -> Client:
     operator = User.objects.create_superuser("operator@benchmark.invalid")
     client = Client()
     client.force_login(operator, backend=settings.AUTHENTICATION_BACKENDS[0])
-    # A login with a second factor, because each page checks for it.
+    # The pages require a login with a second factor.
     Authenticator.objects.create(user=operator, type=Authenticator.Type.TOTP, data={})
     request = HttpRequest()
     request.session = client.session
@@ -171,12 +172,12 @@ def _load_page(client: Client, key: str) -> None:
     response = client.get(reverse("admin:index"), {"range": key})
     if response.status_code != 200:
         raise RuntimeError(
-            f"the dashboard answered {response.status_code} {response.headers.get('Location', '')}".rstrip()
+            f"the dashboard responded {response.status_code} {response.headers.get('Location', '')}".rstrip()
         )
 
 
 def _compute_from_rows(key: str, until: datetime) -> None:
-    """Sum the rows by day and model and by user, as the page would have to without totals."""
+    """Compute the figures from the rows of jobs, as the page would have to without totals."""
     since = window_at(Period.DAY, until - timedelta(days=RANGES[key] - 1)).starts_at
     jobs = Spend.objects.filter(created_at__gte=since)
     for columns in (("created_at__date", "model"), ("user",)):
@@ -196,10 +197,10 @@ def _measure_claims() -> Timing:
     claims: list[dispatch.Claim] = []
 
     def claim() -> None:
-        step = dispatch.claim_next(account.pk)
-        if not isinstance(step, dispatch.Claim):
-            raise RuntimeError(f"nothing was claimed: {step}")
-        claims.append(step)
+        result = dispatch.claim_next(account.pk)
+        if not isinstance(result, dispatch.Claim):
+            raise RuntimeError(f"nothing was claimed: {result}")
+        claims.append(result)
 
     def accept() -> None:
         """Accept the claimed jobs as the provider would, so that few are in progress."""

@@ -1,4 +1,4 @@
-"""Writes a long history fast: one narrow staging table of jobs, then every table from it by INSERT ... SELECT.
+"""Writes a long history fast: jobs go into one narrow staging table, from which INSERT ... SELECT fills the real tables.
 
 The values are plausible, but the books do not balance; it is for measuring only.
 """
@@ -22,7 +22,7 @@ BATCH_SIZE = 20_000
 # Models with their weight, their cost in provider credits and their price in user credits.
 MODELS = (("veo3_lite", 30, 30, 30), ("veo3_fast", 55, 60, 60), ("veo3", 15, 250, 250))
 FAILURES = ("content_policy", "generation", "timed_out", "deadline", "no_file", "unsafe_image")
-# Thinning would leave far fewer snapshots of a year.
+# More than in reality, where old snapshots are thinned out.
 SNAPSHOT_EVERY = timedelta(minutes=15)
 
 _COLUMNS: dict[str, models.Field[Any, Any]] = {
@@ -95,7 +95,7 @@ def create_balance_history(*, since: datetime, until: datetime) -> None:
 
 
 def analyze_tables() -> None:
-    """Update the planner statistics, which a database otherwise does after a while."""
+    """Update the planner statistics, which a database otherwise updates only after a while."""
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
@@ -154,8 +154,8 @@ def _fill_staging_table(jobs: Iterable[JobRow]) -> None:
 
 
 def _batched(jobs: Iterable[JobRow]) -> Iterator[list[JobRow]]:
-    rest = iter(jobs)
-    while batch := list(islice(rest, BATCH_SIZE)):
+    remaining = iter(jobs)
+    while batch := list(islice(remaining, BATCH_SIZE)):
         yield batch
 
 
@@ -230,7 +230,10 @@ def _fill_tables(account: ProviderAccount) -> None:
 
 
 def _insert_from_staging(model: type[models.Model], /, *, where: str = "", **sources: str) -> None:
-    """INSERT ... SELECT from the staging table. A source is SQL; "" takes the column of the same name; none takes the default."""
+    """Fill a table by INSERT ... SELECT from the staging table.
+
+    A source is an SQL expression; "" stands for the column of the same name. A column without a source gets its default.
+    """
     columns: list[str] = []
     selected: list[str] = []
     values: list[Any] = []

@@ -1,4 +1,4 @@
-"""A scratch database on the configured server: created, migrated, and dropped in any case."""
+"""A scratch database on the configured server, which is dropped afterwards, also after an error."""
 
 import secrets
 import tempfile
@@ -14,7 +14,7 @@ PREFIX = "veoapp_benchmark_"
 
 @contextmanager
 def open_database() -> Iterator[str]:
-    """Make `default` an empty database with all tables within the block; yields its name."""
+    """Use a new, empty, migrated database as `default` within the block; yields its name."""
     if connection.in_atomic_block:
         raise RuntimeError("not allowed within a transaction, because the connection will use another database")
     original_name = connection.settings_dict["NAME"]
@@ -32,7 +32,7 @@ def open_database() -> Iterator[str]:
 
 @contextmanager
 def _create_database() -> Iterator[str | Path]:
-    # A random name, so that the database dropped at the end is certainly this one.
+    # The name is random, so that no other database can be dropped at the end.
     name = f"{PREFIX}{secrets.token_hex(6)}"
     if connection.vendor == "sqlite":
         with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:

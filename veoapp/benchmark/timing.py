@@ -36,7 +36,7 @@ def measure_time(
     before_each()
     with CaptureQueriesContext(connection) as captured:
         function()
-        # Read at once, because the next request clears the log.
+        # Read now, because the next request clears the log.
         queries = len(connection.queries_log) - captured.initial_queries
     times_ms = []
     for _ in range(runs):

@@ -1,4 +1,4 @@
-"""The operators' site: Django admin behind the same login as everything else, with a second factor."""
+"""The operators' site: Django admin behind the login of the whole site, with a second factor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from billing.reports import date_ranges
 from veoapp.operator_pages import reconciliation
 from veoapp.operator_pages.dashboard import exports, permissions, snapshot, view_model
 
-# The header's links, by table; a user without permission for a table does not see its link.
+# The links in the header, by table; a user without permission for a table does not see its link.
 NAVIGATION: dict[str, Promise] = {
     "videos.VideoTask": gettext_lazy("Videos"),
     "accounts.User": gettext_lazy("Users"),
@@ -49,7 +49,10 @@ class VeoappAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether this is an operator with a strong enough session. Other views for operators may call it too."""
+        """Return whether this is an operator whose session has a second factor if required.
+
+        Other views for operators may call it.
+        """
         return super().has_permission(request) and (
             not settings.STAFF_MFA_REQUIRED or mfa.has_used_second_factor(request)
         )
@@ -71,16 +74,18 @@ class VeoappAdminSite(AdminSite):
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         """Add the dashboard's exports and the reconciliation page to Django's own pages."""
-        export = path(
+        export_path = path(
             "dashboard/export/<slug:table_name>.<slug:suffix>",
             self.admin_view(exports.export_table),
             name="dashboard_export",
         )
-        page = path("reconciliation/", self.admin_view(reconciliation.reconciliation_page), name="reconciliation")
-        return [export, page, *super().get_urls()]
+        reconciliation_path = path(
+            "reconciliation/", self.admin_view(reconciliation.reconciliation_page), name="reconciliation"
+        )
+        return [export_path, reconciliation_path, *super().get_urls()]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """The dashboard in the site's time zone, followed by the list of all tables."""
+        """Show the dashboard in the site's time zone, followed by the list of all tables."""
         at = clock.now()
         tables = permissions.visible_tables(request.user)
         data = snapshot.read_dashboard(date_ranges.parse_range(request.GET, at=at), at=at, tables=tables)
@@ -90,14 +95,14 @@ class VeoappAdminSite(AdminSite):
         return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Answer requests without permission. A request for a fragment reloads the whole page, which then redirects."""
+        """Respond to requests without permission. A request for a page fragment (htmx) reloads the page, which then redirects."""
         if request.headers.get("HX-Request"):
             return HttpResponseClientRefresh()
         return self._login_page(request)
 
     @method_decorator(secure_admin_login)
     def _login_page(self, request: HttpRequest) -> HttpResponse:
-        """Redirect operators to the missing login step; the decorator handles anonymous users and refuses others."""
+        """Redirect operators to the missing login step. The decorator handles anonymous users and refuses non-operators."""
         if self.has_permission(request):
             return redirect(_next_url(request))
         if mfa.has_second_factor(request.user):
@@ -114,7 +119,7 @@ class VeoappAdminSite(AdminSite):
 
 @dataclass(frozen=True)
 class NavigationLink:
-    """A link of the header; `is_current` when the page shown belongs to it."""
+    """A link in the header; `is_current` if it leads to the page shown."""
 
     name: str
     url: str
@@ -135,7 +140,7 @@ def _navigation_links(request: HttpRequest, apps: list[dict[str, Any]]) -> Itera
 
 
 def _next_url(request: HttpRequest) -> str:
-    """Return the page to show after the login: the one asked for if it is of this site, else the dashboard."""
+    """Return the page to show after the login: the requested page if it is on this site, else the dashboard."""
     url = request.GET.get("next", "")
-    is_own = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
-    return url if is_own else reverse("admin:index")
+    is_on_this_site = url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
+    return url if is_on_this_site else reverse("admin:index")

@@ -43,9 +43,9 @@ class _Refused(Exception):
         self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
-@csrf_exempt  # it only reads, and answers 405 to other methods
+@csrf_exempt  # it only reads, and refuses other methods than GET and HEAD
 def cost_monitoring(request: HttpRequest) -> JsonResponse:
-    """Return the figures, or the error."""
+    """Return the figures, or an error with its status."""
     try:
         user = _authorize(request)
     except _Refused as refusal:
@@ -59,9 +59,10 @@ def cost_monitoring(request: HttpRequest) -> JsonResponse:
 
 
 def _authorize(request: HttpRequest) -> User | AnonymousUser:
-    """Return the operator who reads, by a strong session or a token with the right scope; raise _Refused otherwise.
+    """Return the operator who sent the request; raise _Refused for everyone else.
 
-    If a token was sent, the session is ignored.
+    The operator needs a session that may use the operators' site, or a token with the right scope. If a token was sent, the
+    session is ignored.
     """
     if request.method not in ("GET", "HEAD"):
         raise _Refused(405, "method_not_allowed", _("Only GET requests are supported."), Allow="GET, HEAD")
@@ -94,7 +95,7 @@ def _authorize_token(request: HttpRequest) -> User:
 
 
 def build_figures(at: datetime, *, tables: frozenset[str] = permissions.ALL_TABLES) -> Json:
-    """Return all figures at one moment. The details of alerts are empty unless "alerts" is among `tables`."""
+    """Return all figures at one time. The details of alerts are empty unless `tables` includes "alerts"."""
     account = _find_account()
     costs = current_costs.read(at)
     states = budget_usage.list_states(at)
@@ -134,7 +135,7 @@ def _find_account() -> ProviderAccount | None:
 def _generation(
     account: ProviderAccount | None, states: Sequence[State], above_critical: Decimal | None, at: datetime
 ) -> Json:
-    """Return whether new videos are sent, and if not, why and until when, in the same order as the dashboard's headline."""
+    """Return whether new videos are sent, and if not, why and until when, checked in the order of the dashboard's headline."""
     if account is None:
         return {"state": "no_key"}
     facts = {"account": account.label, "breaker": account.breaker}
@@ -151,16 +152,16 @@ def _generation(
         return {"state": "parked", **facts, "code": account.parked_as, "since": _time(account.parked_at)}
     if provider_accounts.is_critical(account) or (above_critical is not None and above_critical <= 0):
         return {"state": "critical_balance", **facts}
-    spent = budget_state.find_blocking_state(states)
-    if spent is not None:
-        window = {"scope": spent.scope, "period": spent.period.value, "until": _time(spent.window.ends_at)}
-        return {"state": "budget", **facts, **window}
+    exhausted = budget_state.find_blocking_state(states)
+    if exhausted is not None:
+        until = _time(exhausted.window.ends_at)
+        return {"state": "budget", **facts, "scope": exhausted.scope, "period": exhausted.period.value, "until": until}
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         return {
             "state": "breaker",
             **facts,
             "until": _time(account.breaker_until),
-            # The next order is sent first, as a test.
+            # Whether the pause is over: the next order is then sent first, as a test.
             "rested": circuit_breaker.is_cooldown_over(account, at),
         }
     return {"state": "working", **facts}
@@ -177,7 +178,7 @@ def _cost(sums: Sums) -> Json:
 
 
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
-    """Describe one budget's window. Only the site's budgets have a forecast, because only the overall pace is known."""
+    """Describe the current period of a budget. Only site-wide budgets have a forecast: only the overall pace is known."""
     usable = state.usable if state.scope == ALL else None
     ends_at = None if usable is None else forecasts.estimate_end(usable, pace, at=at)
     return {

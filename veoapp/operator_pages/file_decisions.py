@@ -1,4 +1,4 @@
-"""The forms for file discrepancies on the reconciliation page: which files, why, and who decided."""
+"""The forms on the reconciliation page by which operators explain file discrepancies."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ Kind = FileAnswer.Kind
 
 
 class FileDecisionForm(forms.Form):
-    """One reason for the selected discrepancies of one kind; each of them gets its own row."""
+    """One reason for the selected discrepancies of one kind; an answer is stored for each of them."""
 
     kind = forms.ChoiceField(choices=Kind, widget=forms.HiddenInput)
     references = forms.MultipleChoiceField(
@@ -44,7 +44,7 @@ class FileDecisionForm(forms.Form):
 
     @property
     def selected(self) -> list[str]:
-        """The selected references: what was sent; before that the only choice, if there is only one."""
+        """The selected references: those that were sent. In a new form a single choice is selected."""
         if self.is_bound:
             return self["references"].value() or []
         field: Any = self.fields["references"]
@@ -52,12 +52,12 @@ class FileDecisionForm(forms.Form):
 
 
 def list_references(difference: Difference) -> list[str]:
-    """Return the references under which billing knows the files of a difference."""
+    """Return the references of the files of a difference: of their tasks, or the names of files without a task."""
     return [task.reference for task in difference.tasks] or difference.names
 
 
 def parse_decision(data: QueryDict, files: PaidFileComparison) -> FileDecisionForm:
-    """Return the form that was sent, which accepts only discrepancies that are still open."""
+    """Return the form that was sent; it accepts only discrepancies that are still unanswered."""
     sent_kind = str(data["kind"])
     kind = Kind(sent_kind) if sent_kind in Kind else Kind.MISSING
     return FileDecisionForm(kind=kind, references=files.list_unanswered(kind, data.getlist("references")), data=data)

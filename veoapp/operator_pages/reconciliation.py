@@ -101,20 +101,21 @@ def reconciliation_page(request: HttpRequest) -> HttpResponse:
     period_form = PeriodForm(request.GET if request.GET.get("begin") or request.GET.get("end") else None)
     period_name = request.GET.get("stretch", "")
     since, until = _requested_period(period_name, period_form)
-    found = reconcile.reconcile(account=account, since=since, until=until) if account else None
-    files = _find_files(found) if found else None
-    form = decision_form = None
+    reconciliation = reconcile.reconcile(account=account, since=since, until=until) if account else None
+    files = _find_files(reconciliation) if reconciliation else None
+    correction_form = decision_form = None
     is_about_files = "kind" in request.POST
-    if found is not None and may_correct:
-        form = CorrectionForm(None if is_about_files else request.POST or None, initial=_correction_defaults(found))
+    if reconciliation is not None and may_correct:
+        sent = None if is_about_files else request.POST or None
+        correction_form = CorrectionForm(sent, initial=_correction_defaults(reconciliation))
     if request.method == "POST":
-        if form is None or found is None or files is None:
+        if correction_form is None or reconciliation is None or files is None:
             raise PermissionDenied
         if is_about_files:
             decision_form = file_decisions.parse_decision(request.POST, files)
             is_saved = _save_decision(request, decision_form)
         else:
-            is_saved = form.is_valid() and _save_correction(request, found, form)
+            is_saved = correction_form.is_valid() and _save_correction(request, reconciliation, correction_form)
         if is_saved:
             return HttpResponseRedirect(request.get_full_path())
     return TemplateResponse(
@@ -135,36 +136,36 @@ def reconciliation_page(request: HttpRequest) -> HttpResponse:
             ],
             "is_custom_period": period_form.is_bound,
             "period_form": period_form,
-            "form": form,
+            "form": correction_form,
             "books": audit_runner.get_last_run(),
-            **_build_comparison(found),
+            **_build_comparison(reconciliation),
             **_build_files_context(files, decision_form, may_decide=may_correct),
         },
     )
 
 
-def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
+def _build_comparison(reconciliation: Reconciliation | None) -> dict[str, Any]:
     """Return what the template shows once there are two readings to compare."""
-    if found is None:
-        return {"found": None}
+    if reconciliation is None:
+        return {"reconciliation": None}
     run = audit_runner.get_last_run()
-    begin, end = found.opening.taken_at, found.closing.taken_at
-    entries = reconcile.entries_between(account=found.account, after=begin, until=end).select_related("actor")
-    is_measuring = _is_measuring(found)
+    begin, end = reconciliation.opening.taken_at, reconciliation.closing.taken_at
+    entries = reconcile.entries_between(account=reconciliation.account, after=begin, until=end).select_related("actor")
+    is_measuring = _is_measuring(reconciliation)
     return {
-        "found": found,
+        "reconciliation": reconciliation,
         "is_measuring": is_measuring,
-        "result": describe_result(found, is_measuring=is_measuring),
-        "lines": list_balance_lines(found),
+        "result": describe_result(reconciliation, is_measuring=is_measuring),
+        "lines": list_balance_lines(reconciliation),
         "jumps": [
             (jump.before.at, jump.after.at, format_signed(jump.amount))
-            for jump in sorted(found.jumps, key=lambda jump: -abs(jump.amount))[:JUMPS_SHOWN]
+            for jump in sorted(reconciliation.jumps, key=lambda jump: -abs(jump.amount))[:JUMPS_SHOWN]
         ],
-        "settled": build_spend_row("", found.settled, spends_url(found)),
-        "models": [build_spend_row(get_model_title(name), jobs) for name, jobs in found.by_model.items()],
+        "settled": build_spend_row("", reconciliation.settled, spends_url(reconciliation)),
+        "models": [build_spend_row(get_model_title(name), jobs) for name, jobs in reconciliation.by_model.items()],
         "bases": [
-            build_spend_row(Spend.Basis(name).label, jobs, spends_url(found, basis__exact=name))
-            for name, jobs in found.by_basis.items()
+            build_spend_row(Spend.Basis(name).label, jobs, spends_url(reconciliation, basis__exact=name))
+            for name, jobs in reconciliation.by_basis.items()
         ],
         "entries": [
             (entry, TONES[ProviderEntry.Kind(entry.kind)], format_signed(entry.amount))
@@ -178,28 +179,28 @@ def _build_comparison(found: Reconciliation | None) -> dict[str, Any]:
     }
 
 
-def _find_files(found: Reconciliation) -> PaidFileComparison:
-    begin, end = found.opening.taken_at, found.closing.taken_at
-    return PaidFileComparison(account=found.account, after=begin, until=end, run=audit_runner.get_last_run())
+def _find_files(reconciliation: Reconciliation) -> PaidFileComparison:
+    begin, end = reconciliation.opening.taken_at, reconciliation.closing.taken_at
+    return PaidFileComparison(account=reconciliation.account, after=begin, until=end, run=audit_runner.get_last_run())
 
 
 def _build_files_context(
     files: PaidFileComparison | None, sent_form: FileDecisionForm | None, *, may_decide: bool
 ) -> dict[str, Any]:
-    """Return the files part: each difference with its form; the one that was sent keeps its values."""
+    """Return the part about files: each difference with its form; the form that was sent keeps its values."""
     if files is None:
         return {}
-    kept = files.summarize()
+    summary = files.summarize()
     forms_by_kind = {
         difference.kind: sent_form
         if sent_form is not None and sent_form.data["kind"] == difference.kind
         else FileDecisionForm(kind=difference.kind, references=file_decisions.list_references(difference))
-        for difference in kept.differences
+        for difference in summary.differences
         if may_decide
     }
     return {
-        "files": kept,
-        "differences": [(difference, forms_by_kind.get(difference.kind)) for difference in kept.differences],
+        "files": summary,
+        "differences": [(difference, forms_by_kind.get(difference.kind)) for difference in summary.differences],
     }
 
 
@@ -225,29 +226,31 @@ def _requested_period(name: str, form: PeriodForm) -> tuple[datetime, datetime]:
     return day_window(today - timedelta(days=DAYS.get(name, 1))).starts_at, at
 
 
-def _correction_defaults(found: Reconciliation) -> dict[str, Any]:
+def _correction_defaults(reconciliation: Reconciliation) -> dict[str, Any]:
     """Fill the form with the whole difference, unless that will be recorded automatically, and with a new key."""
-    needs_no_correction = found.is_explained or _is_measuring(found)
-    amount = None if needs_no_correction else format_plain(found.unexplained)
+    needs_no_correction = reconciliation.is_explained or _is_measuring(reconciliation)
+    amount = None if needs_no_correction else format_plain(reconciliation.unexplained)
     return {"amount": amount, "key": randomness.new_uuid()}
 
 
-def _is_measuring(found: Reconciliation) -> bool:
+def _is_measuring(reconciliation: Reconciliation) -> bool:
     """Return whether the difference is a top-up still being measured: a correction now would count it twice."""
-    return not found.is_gone and bool(top_ups.list_unrecorded_rises(found))
+    return not reconciliation.has_missing_credits and bool(top_ups.list_unrecorded_rises(reconciliation))
 
 
-def _save_correction(request: HttpRequest, found: Reconciliation, form: CorrectionForm) -> bool:
+def _save_correction(request: HttpRequest, reconciliation: Reconciliation, form: CorrectionForm) -> bool:
     """Record the correction; False, with an error on the form, when its key was used for another one."""
     try:
         entry = reconcile.record_correction(
-            account_id=found.account.pk,
+            account_id=reconciliation.account.pk,
             amount=form.cleaned_data["amount"],
             reason=form.cleaned_data["reason"],
             actor=_current_operator(request),
             idempotency_key=str(form.cleaned_data["key"]),
-            happened_at=found.answered_at,
-            snapshot_id=found.worst.after.pk if found.worst else found.closing.pk,
+            happened_at=reconciliation.correction_time,
+            snapshot_id=reconciliation.largest_jump.after.pk
+            if reconciliation.largest_jump
+            else reconciliation.closing.pk,
         )
     except reconcile.KeyReused:
         form.add_error(None, _("This form was already used for another amount. Reload the page."))
@@ -269,7 +272,7 @@ def _save_decision(request: HttpRequest, form: FileDecisionForm) -> bool:
 
 
 def _current_operator(request: HttpRequest) -> User:
-    """Return the user; the operators' site admits nobody without an account."""
+    """Return the signed-in user; the operators' site admits no one else."""
     if not isinstance(request.user, User):
         raise PermissionDenied
     return request.user

@@ -19,7 +19,7 @@ from billing.reconciliation.reconcile import Jobs, Reconciliation
 
 @dataclass(frozen=True)
 class BalanceLine:
-    """A line of the balance. `tone` colours the amount, `url` leads to the rows it sums."""
+    """A line of the balance. `tone` colours the amount, `url` is a link to the rows that it sums."""
 
     label: str
     amount: str
@@ -38,54 +38,58 @@ class Result:
     text: str
 
 
-def describe_result(found: Reconciliation, *, is_measuring: bool = False) -> Result:
-    """Describe the result in plain words; `is_measuring` while a top-up is being measured."""
-    if found.is_gone:
-        title = _("%(n)s credits are missing that no video explains.") % {"n": format_amount(-found.unexplained)}
-        return Result("bad", title, _suggest_reason(found))
+def describe_result(reconciliation: Reconciliation, *, is_measuring: bool = False) -> Result:
+    """Describe the result; `is_measuring` says that a top-up is still being measured."""
+    if reconciliation.has_missing_credits:
+        title = _("%(n)s credits are missing that no video explains.") % {
+            "n": format_amount(-reconciliation.unexplained)
+        }
+        return Result("bad", title, _suggest_reason(reconciliation))
     if is_measuring:
         text = _("They are being measured and will be recorded in a moment.")
         return Result("info", _("Credits were added."), text)
-    if not found.is_explained:
-        title = _("There are %(n)s credits more than our books explain.") % {"n": format_amount(found.unexplained)}
+    if not reconciliation.is_explained:
+        title = _("There are %(n)s credits more than our books explain.") % {
+            "n": format_amount(reconciliation.unexplained)
+        }
         text = _("Videos may have cost less than our price list says, or the provider returned credits.")
         return Result("warn", title, text)
-    return Result("good", _("Everything explained."), _describe_open_videos(found))
+    return Result("good", _("Everything explained."), _describe_open_videos(reconciliation))
 
 
-def list_balance_lines(found: Reconciliation) -> list[BalanceLine]:
+def list_balance_lines(reconciliation: Reconciliation) -> list[BalanceLine]:
     """Return the lines from the first balance to the last; they add up."""
     lines = [
         BalanceLine(
             _("Balance at the beginning"),
-            format_amount(found.opening.balance),
-            _format_time(found.opening.taken_at),
+            format_amount(reconciliation.opening.balance),
+            _format_time(reconciliation.opening.taken_at),
             is_total=True,
         ),
-        BalanceLine(_("Top-ups"), format_signed(found.top_ups)),
-        BalanceLine(_("Returned by the provider"), format_signed(found.returned)),
+        BalanceLine(_("Top-ups"), format_signed(reconciliation.top_ups)),
+        BalanceLine(_("Returned by the provider"), format_signed(reconciliation.returned)),
         BalanceLine(
             _("Videos whose cost is known"),
-            format_signed(-found.settled.actual),
-            ngettext("%(n)d video", "%(n)d videos", found.settled.count) % {"n": found.settled.count},
-            url=spends_url(found),
+            format_signed(-reconciliation.settled.actual),
+            ngettext("%(n)d video", "%(n)d videos", reconciliation.settled.count) % {"n": reconciliation.settled.count},
+            url=spends_url(reconciliation),
         ),
     ]
-    if found.in_flight or found.in_flight_least or found.in_flight_most:
+    if reconciliation.in_flight or reconciliation.in_flight_min or reconciliation.in_flight_max:
         note = _("between %(least)s and %(most)s; %(n)d in progress at the last reading") % {
-            "n": found.open.count,
-            "least": format_signed(found.in_flight_least),
-            "most": format_signed(found.in_flight_most),
+            "n": reconciliation.open.count,
+            "least": format_signed(reconciliation.in_flight_min),
+            "most": format_signed(reconciliation.in_flight_max),
         }
-        lines.append(BalanceLine(_("Videos in progress"), format_signed(found.in_flight), note))
-    lines.append(BalanceLine(_("Corrections by operators"), format_signed(found.corrections)))
-    tone = "good" if found.is_explained else "bad" if found.is_gone else "warn"
-    lines.append(BalanceLine(_("Not explained"), format_signed(found.unexplained), tone=tone))
+        lines.append(BalanceLine(_("Videos in progress"), format_signed(reconciliation.in_flight), note))
+    lines.append(BalanceLine(_("Corrections by operators"), format_signed(reconciliation.corrections)))
+    tone = "good" if reconciliation.is_explained else "bad" if reconciliation.has_missing_credits else "warn"
+    lines.append(BalanceLine(_("Not explained"), format_signed(reconciliation.unexplained), tone=tone))
     lines.append(
         BalanceLine(
             _("Balance at the end"),
-            format_amount(found.closing.balance),
-            _format_time(found.closing.taken_at),
+            format_amount(reconciliation.closing.balance),
+            _format_time(reconciliation.closing.taken_at),
             is_total=True,
         )
     )
@@ -104,39 +108,39 @@ def build_spend_row(label: str | Promise, jobs: Jobs, url: str = "") -> dict[str
     }
 
 
-def spends_url(found: Reconciliation, **filters: str) -> str:
+def spends_url(reconciliation: Reconciliation, **filters: str) -> str:
     """Return the address of the spends settled in the period, filtered."""
     query: dict[str, str | int] = {
-        "account__id__exact": found.account.pk,
+        "account__id__exact": reconciliation.account.pk,
         "state__exact": Spend.State.SETTLED,
-        "settled_at__gt": (found.opening.taken_at - reconcile.GRACE).isoformat(),
-        "settled_at__lte": (found.closing.taken_at - reconcile.GRACE).isoformat(),
+        "settled_at__gt": (reconciliation.opening.taken_at - reconcile.GRACE).isoformat(),
+        "settled_at__lte": (reconciliation.closing.taken_at - reconcile.GRACE).isoformat(),
         **filters,
     }
     return f"{reverse('admin:billing_spend_changelist')}?{urlencode(query)}"
 
 
-def _suggest_reason(found: Reconciliation) -> str:
-    """Suggest why credits are missing: failed videos that were charged, if that could be all of it."""
-    if not found.free.count or found.unexplained < -found.free.estimated:
+def _suggest_reason(reconciliation: Reconciliation) -> str:
+    """Suggest why credits are missing: failed videos that were charged, if their cost could explain the whole amount."""
+    if not reconciliation.free.count or reconciliation.unexplained < -reconciliation.free.estimated:
         return _("See below when it appeared, and record a correction once you know why.")
     return ngettext(
         "%(n)d failed video was counted as free; charged, it would have cost %(estimated)s. "
         "Does the provider charge for failed videos (CHARGED_WHEN_FAILED)?",
         "%(n)d failed videos were counted as free; charged, they would have cost %(estimated)s. "
         "Does the provider charge for failed videos (CHARGED_WHEN_FAILED)?",
-        found.free.count,
-    ) % {"n": found.free.count, "estimated": format_amount(found.free.estimated)}
+        reconciliation.free.count,
+    ) % {"n": reconciliation.free.count, "estimated": format_amount(reconciliation.free.estimated)}
 
 
-def _describe_open_videos(found: Reconciliation) -> str:
-    if not found.open.count:
+def _describe_open_videos(reconciliation: Reconciliation) -> str:
+    if not reconciliation.open.count:
         return ""
     return ngettext(
         "%(n)d video is not settled yet: up to %(most)s credits may have been charged for it.",
         "%(n)d videos are not settled yet: up to %(most)s credits may have been charged for them.",
-        found.open.count,
-    ) % {"n": found.open.count, "most": format_amount(-found.in_flight_least)}
+        reconciliation.open.count,
+    ) % {"n": reconciliation.open.count, "most": format_amount(-reconciliation.in_flight_min)}
 
 
 def _format_time(at: datetime) -> str:

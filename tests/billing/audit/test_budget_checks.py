@@ -29,7 +29,7 @@ def _without_limits(settings: Settings) -> None:
 
 def list_problems(*, deep: bool = False) -> set[str]:
     """The problems that both checks report, as text."""
-    checks = (budget_checks.windows_hold_what_counts, budget_checks.jobs_count_what_they_cost)
+    checks = (budget_checks.check_window_usage, budget_checks.check_counted_amounts)
     return {str(problem) for check in checks for problem in check(deep=deep)}
 
 

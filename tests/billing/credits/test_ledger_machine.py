@@ -30,11 +30,11 @@ from tests.people import make_person
 pytestmark = pytest.mark.django_db
 
 CHECKS = (
-    checks.balances,
-    checks.running_balances,
-    checks.lots_follow_their_uses,
-    checks.movements_follow_their_lots,
-    checks.refunds_whole,
+    checks.check_account_balances,
+    checks.check_running_balances,
+    checks.check_lot_remainders,
+    checks.check_entry_lots,
+    checks.check_refund_amounts,
 )
 GRACE = timedelta(days=7)
 AMOUNTS = st.integers(1, 60)

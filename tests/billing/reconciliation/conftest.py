@@ -1,4 +1,4 @@
-"""The provider that the tests of reconciliation share."""
+"""The simulated provider of the reconciliation tests."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What the tests of reconciliation share."""
+"""Helpers of the reconciliation tests."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,15 +20,15 @@ def reconcile_day(provider: SimulatedProvider, since: datetime | None = None) ->
     return result
 
 
-def entries() -> list[tuple[str, Decimal]]:
+def list_entries() -> list[tuple[str, Decimal]]:
     return list(ProviderEntry.objects.order_by("id").values_list("kind", "amount"))
 
 
-def unexplained_alert() -> Alert:
+def get_unexplained_alert() -> Alert:
     return Alert.objects.get(kind="unexplained_spend")
 
 
-def correct(
+def record_correction(
     provider: SimulatedProvider, amount: object, *, actor: User, key: str = KEY, reason: str = "Tried in the playground"
 ) -> ProviderEntry:
     result = reconcile_day(provider)
@@ -38,6 +38,6 @@ def correct(
         reason=reason,
         actor=actor,
         idempotency_key=key,
-        happened_at=result.answered_at,
+        happened_at=result.correction_time,
         snapshot_id=result.closing.pk,
     )

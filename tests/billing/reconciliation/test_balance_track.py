@@ -1,4 +1,4 @@
-"""Correct charges cause no jump, and every loss is track."""
+"""Correct charges cause no jump, and every loss is found in full."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,8 +22,8 @@ def reading(minute: int, balance: object) -> Reading:
     return Reading(at(minute), Decimal(str(balance)), minute)
 
 
-def job(since: int, known: int | None, actual: object = 60, most: object = 60) -> Job:
-    return Job(at(since), None if known is None else at(known), Decimal(str(actual)), Decimal(str(most)))
+def job(since: int, known: int | None, actual: object = 60, max_cost: object = 60) -> Job:
+    return Job(at(since), None if known is None else at(known), Decimal(str(actual)), Decimal(str(max_cost)))
 
 
 # Examples
@@ -56,39 +56,39 @@ def test_a_loss_smaller_than_the_open_jobs_is_found_once_they_are_known() -> Non
 def test_a_found_difference_stays_when_jobs_start_again() -> None:
     readings = [reading(0, 5000), reading(1, 4990), reading(2, 4990)]
     track = follow_balance(readings, [job(2, None, 0, 600)], [])
-    assert track.found == -10
+    assert track.unexplained == -10
 
 
 def test_jobs_in_flight_at_the_beginning_may_have_been_charged_before_it() -> None:
     for opening in (5000, 4940):
         track = follow_balance([reading(0, opening), reading(5, 4940)], [job(-3, 2)], [])
-        assert (track.found, track.open_before) == (0, 60)
-        assert track.in_flight == opening - 5000, "less what had been taken before"
+        assert (track.unexplained, track.open_before) == (0, 60)
+        assert track.in_flight == opening - 5000, "minus what was charged before the opening reading"
 
 
 def test_movements_up_to_the_first_reading_are_ignored() -> None:
-    moved = [Movement(at(0), Decimal(1)), Movement(at(1), Decimal(1000)), Movement(at(9), Decimal(5))]
-    track = follow_balance([reading(0, 10), reading(1, 1010)], [], moved)
+    movements = [Movement(at(0), Decimal(1)), Movement(at(1), Decimal(1000)), Movement(at(9), Decimal(5))]
+    track = follow_balance([reading(0, 10), reading(1, 1010)], [], movements)
     assert (track.jumps, track.movements) == ((), 1000)
 
 
-def test_a_top_up_with_open_jobs_has_a_least_amount_and_room_for_more() -> None:
-    # 1000 came, and two jobs of 60 were charged when they were sent.
+def test_a_top_up_with_open_jobs_has_a_minimum_amount_and_slack() -> None:
+    # 1000 credits were added, and two jobs of 60 were charged when they were sent.
     readings = [reading(0, 500), reading(1, 1380)]
     track = follow_balance(readings, [job(1, 5), job(1, 9)], [])
-    assert (track.found, track.room) == (880, 120)
+    assert (track.unexplained, track.slack) == (880, 120)
     track = follow_balance([*readings, reading(6, 1380)], [job(1, 5), job(1, 9)], [])
-    assert (track.found, track.room) == (940, 60)
+    assert (track.unexplained, track.slack) == (940, 60)
     track = follow_balance([*readings, reading(10, 1380)], [job(1, 5), job(1, 9)], [])
-    assert (track.found, track.room) == (1000, 0)
+    assert (track.unexplained, track.slack) == (1000, 0)
 
 
-# Any provider
+# Random sequences
 
 
 @dataclass
 class Provider:
-    """Keeps a balance, charges each job once at a moment of its own, and says when its cost is known."""
+    """A provider that keeps a balance and charges each job once, either when it is ordered or when it finishes."""
 
     balance: Decimal = Decimal(5000)
     minute: int = 0
@@ -102,18 +102,18 @@ class Provider:
         self.minute += 1
         self.readings.append(Reading(at(self.minute), self.balance, self.minute))
 
-    def order(self, estimated: Decimal, actual: Decimal, charges_at_once: bool) -> None:
+    def order(self, estimated: Decimal, actual: Decimal, charges_when_ordered: bool) -> None:
         self.minute += 1
-        if charges_at_once:
-            # A failed job is charged first and refunded at its end.
+        if charges_when_ordered:
+            # The difference to the actual cost is returned when the job finishes.
             self.balance -= max(estimated, actual)
-        self.running.append((self.minute, estimated, actual, charges_at_once))
+        self.running.append((self.minute, estimated, actual, charges_when_ordered))
 
     def finish(self) -> None:
         if not self.running:
             return
-        since, estimated, actual, charged = self.running.pop(0)
-        self.balance += (max(estimated, actual) if charged else 0) - actual
+        since, estimated, actual, was_charged = self.running.pop(0)
+        self.balance += (max(estimated, actual) if was_charged else 0) - actual
         self.minute += 1
         self.jobs.append(Job(at(since), at(self.minute), actual, max(estimated, actual)))
 
@@ -126,7 +126,7 @@ class Provider:
         self.balance -= amount
         self.lost += amount
 
-    def end(self) -> None:
+    def finish_all(self) -> None:
         """Finish all jobs and read the balance."""
         while self.running:
             self.finish()
@@ -141,9 +141,9 @@ class Provider:
 
 
 cost = st.sampled_from(COSTS)
-ordered = st.tuples(st.just("order"), cost, st.one_of(cost, st.just(Decimal(0))), st.booleans())
-usual = st.one_of(st.just(("read",)), ordered, st.just(("finish",)))
-topped = st.tuples(st.just("top_up"), st.sampled_from([Decimal(500), Decimal(1000), Decimal("37.5")]))
+order_step = st.tuples(st.just("order"), cost, st.one_of(cost, st.just(Decimal(0))), st.booleans())
+ordinary_steps = st.one_of(st.just(("read",)), order_step, st.just(("finish",)))
+top_up_step = st.tuples(st.just("top_up"), st.sampled_from([Decimal(500), Decimal(1000), Decimal("37.5")]))
 
 
 def run_steps(steps: list[tuple]) -> Provider:  # type: ignore[type-arg]
@@ -154,19 +154,19 @@ def run_steps(steps: list[tuple]) -> Provider:  # type: ignore[type-arg]
     return provider
 
 
-@given(st.lists(st.one_of(usual, topped), max_size=40))
+@given(st.lists(st.one_of(ordinary_steps, top_up_step), max_size=40))
 def test_correct_charges_leave_nothing_unexplained(steps: list[tuple]) -> None:  # type: ignore[type-arg]
     provider = run_steps(steps)
     assert provider.follow().jumps == ()
-    provider.end()
+    provider.finish_all()
     track = provider.follow()
     assert (track.jumps, track.in_flight, track.open_now) == ((), 0, 0)
     assert track.last.balance == track.first.balance + track.movements - track.settled
 
 
 @given(
-    st.lists(st.one_of(usual, topped), max_size=25),
-    st.lists(usual, max_size=25),
+    st.lists(st.one_of(ordinary_steps, top_up_step), max_size=25),
+    st.lists(ordinary_steps, max_size=25),
     st.decimals(min_value="0.5", max_value=400, places=2),
 )
 def test_any_loss_is_found_in_full(before: list[tuple], after: list[tuple], loss: Decimal) -> None:  # type: ignore[type-arg]
@@ -174,35 +174,35 @@ def test_any_loss_is_found_in_full(before: list[tuple], after: list[tuple], loss
     provider.lose(loss)
     for name, *arguments in after:
         getattr(provider, name)(*arguments)
-        assert -loss <= provider.follow().found <= 0, "never more than was lost"
-    provider.end()
-    assert provider.follow().found == -loss
+        assert -loss <= provider.follow().unexplained <= 0, "never more than was lost"
+    provider.finish_all()
+    assert provider.follow().unexplained == -loss
     assert provider.follow().in_flight == 0
 
 
-@given(st.lists(st.one_of(usual, topped), max_size=40))
+@given(st.lists(st.one_of(ordinary_steps, top_up_step), max_size=40))
 def test_unrecorded_top_ups_are_found_in_full(steps: list[tuple]) -> None:  # type: ignore[type-arg]
     provider = run_steps(steps)
     total = sum((movement.amount for movement in provider.top_ups), Decimal(0))
     track = provider.follow(recorded=False)
-    assert 0 <= track.found <= total
-    provider.end()
-    assert provider.follow(recorded=False).found == total
+    assert 0 <= track.unexplained <= total
+    provider.finish_all()
+    assert provider.follow(recorded=False).unexplained == total
 
 
-@given(st.lists(st.one_of(usual, topped), max_size=40), st.randoms(use_true_random=False))
-def test_the_order_of_jobs_does_not_matter(steps: list[tuple], chance: Random) -> None:  # type: ignore[type-arg]
+@given(st.lists(st.one_of(ordinary_steps, top_up_step), max_size=40), st.randoms(use_true_random=False))
+def test_the_order_of_jobs_does_not_matter(steps: list[tuple], rng: Random) -> None:  # type: ignore[type-arg]
     provider = run_steps(steps)
-    jobs, moved = provider.all_jobs(), list(provider.top_ups)
-    chance.shuffle(jobs)
-    chance.shuffle(moved)
-    assert follow_balance(provider.readings, iter(jobs), iter(moved)) == provider.follow()
+    jobs, movements = provider.all_jobs(), list(provider.top_ups)
+    rng.shuffle(jobs)
+    rng.shuffle(movements)
+    assert follow_balance(provider.readings, iter(jobs), iter(movements)) == provider.follow()
 
 
-@given(st.lists(usual, min_size=1, max_size=30), st.integers(min_value=1, max_value=20))
+@given(st.lists(ordinary_steps, min_size=1, max_size=30), st.integers(min_value=1, max_value=20))
 def test_a_track_may_begin_at_any_reading(steps: list[tuple], skipped: int) -> None:  # type: ignore[type-arg]
     provider = run_steps(steps)
-    provider.end()
+    provider.finish_all()
     readings = provider.readings[min(skipped, len(provider.readings) - 1) :]
     jobs = [job for job in provider.jobs if job.known_at is None or job.known_at > readings[0].at]
     track = follow_balance(readings, jobs, [])

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 Kind = FileAnswer.Kind
 
 
-def answered(
+def record_answer(
     olga: User, reference: str = "job:1", *, kind: Kind = Kind.MISSING, reason: str = "The disk broke"
 ) -> bool:
     _answer, is_new = file_discrepancies.record_answer(
@@ -32,18 +32,18 @@ def test_an_answer_stores_reason_actor_and_cost(olga: User, account: ProviderAcc
     job = new_spend(job="job:1")
     spend.promise(spend=job, account=account)
     spend.settle(job_id=job_id("job:1"), actual=Decimal("37.5"), basis=spend.Basis.REPORTED)
-    assert answered(olga, reason="  The disk broke ")
-    one = FileAnswer.objects.get()
-    assert (one.reference, one.kind, one.reason, one.actor) == ("job:1", "missing", "The disk broke", olga)
-    assert one.provider_credits == Decimal("37.5")
-    assert str(one) == "job:1 missing"
+    assert record_answer(olga, reason="  The disk broke ")
+    stored = FileAnswer.objects.get()
+    assert (stored.reference, stored.kind, stored.reason, stored.actor) == ("job:1", "missing", "The disk broke", olga)
+    assert stored.provider_credits == Decimal("37.5")
+    assert str(stored) == "job:1 missing"
 
 
 def test_the_first_answer_is_kept(olga: User) -> None:
-    assert answered(olga, reason="The disk broke")
-    assert not answered(olga, reason="Another story")
-    assert answered(olga, kind=Kind.LATE)
-    assert answered(olga, "videos/stray.mp4", kind=Kind.STRAY)
+    assert record_answer(olga, reason="The disk broke")
+    assert not record_answer(olga, reason="Another story")
+    assert record_answer(olga, kind=Kind.LATE)
+    assert record_answer(olga, "videos/stray.mp4", kind=Kind.STRAY)
     assert file_discrepancies.list_answered(Kind.MISSING) == {"job:1"}
     assert FileAnswer.objects.get(kind="missing").reason == "The disk broke"
     assert FileAnswer.objects.get(kind="stray").provider_credits == 0
@@ -52,14 +52,14 @@ def test_the_first_answer_is_kept(olga: User) -> None:
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_an_answer_needs_a_reason(olga: User, reason: str) -> None:
     with pytest.raises(ValueError, match="reason"):
-        answered(olga, reason=reason)
+        record_answer(olga, reason=reason)
     with pytest.raises(IntegrityError), transaction.atomic():
         FileAnswer.objects.create(reference="job:1", kind="late", provider_credits=0, reason="", actor=olga)
     assert not FileAnswer.objects.exists()
 
 
 def test_an_answer_is_never_changed_or_removed(olga: User) -> None:
-    answered(olga)
+    record_answer(olga)
     connection.check_constraints()
     table = connection.ops.quote_name(FileAnswer._meta.db_table)
     statements = [f"UPDATE {table} SET reason = 'no'", f"DELETE FROM {table}"]
@@ -76,17 +76,17 @@ def test_an_answer_is_never_changed_or_removed(olga: User) -> None:
 def test_i2_missing_triggers_of_answers_are_reported(db: None) -> None:
     names = {
         "postgresql": ["veoapp_file_answer_no_change", "veoapp_file_answer_no_truncate"],
-        "sqlite": [f"veoapp_file_answer_no_{act}" for act in ("update", "delete", "replace")],
+        "sqlite": [f"veoapp_file_answer_no_{operation}" for operation in ("update", "delete", "replace")],
     }[connection.vendor]
-    on = " ON billing_fileanswer" if connection.vendor == "postgresql" else ""
+    on_table = " ON billing_fileanswer" if connection.vendor == "postgresql" else ""
     for name in names:
         with connection.cursor() as cursor:
-            cursor.execute(f"DROP TRIGGER {name}{on}")
+            cursor.execute(f"DROP TRIGGER {name}{on_table}")
         assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.find_problems()}
 
 
 def test_answers_are_read_only_in_the_admin(desk: Client, olga: User) -> None:
-    answered(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
+    record_answer(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
     text = desk.get("/admin/billing/fileanswer/").text
     assert list_cells(text, "difference") == ["Stored, but the file is not there"]
     assert list_cells(text, "cost") == ["0"]

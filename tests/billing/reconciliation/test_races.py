@@ -14,18 +14,18 @@ from tests.billing.racing import PROCESSES, race
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
-# So often each race is run: what is written down once must be so each time.
+# Each race is repeated this many times.
 TIMES = 8
 
 
-def account_that_read(place: int, *balances: int) -> ProviderAccount:
-    """A key whose balance was read some minutes ago, five minutes apart."""
+def create_account_with_readings(number: int, *balances: int) -> ProviderAccount:
+    """Create an account with readings of its balance every five minutes until now."""
     account = ProviderAccount.objects.create(
-        label=f"Key {place}",
+        label=f"Key {number}",
         source="admin",
-        base_url=f"https://{place}.example",
+        base_url=f"https://{number}.example",
         upload_base_url="",
-        key_fingerprint=str(place),
+        key_fingerprint=str(number),
     )
     at = clock.database_now() - timedelta(minutes=5 * len(balances))
     for balance in balances:
@@ -35,11 +35,11 @@ def account_that_read(place: int, *balances: int) -> ProviderAccount:
 
 
 def test_f78_eight_processes_record_one_top_up_once(process_environment: dict[str, str]) -> None:
-    accounts = [account_that_read(place, 500, 1500, 1500) for place in range(TIMES)]
-    named = ",".join(str(account.pk) for account in accounts)
-    answers = race("tests.billing.race_reconciliation", "record", named, environment=process_environment)
-    assert [count for _, count in answers] == [TIMES] * PROCESSES
-    assert sum(written for written, _ in answers) == TIMES
+    accounts = [create_account_with_readings(number, 500, 1500, 1500) for number in range(TIMES)]
+    account_ids = ",".join(str(account.pk) for account in accounts)
+    results = race("tests.billing.race_reconciliation", "record", account_ids, environment=process_environment)
+    assert [count for _, count in results] == [TIMES] * PROCESSES
+    assert sum(written for written, _ in results) == TIMES
     for account in accounts:
         assert list(account.entries.values_list("kind", "amount")) == [("top_up", 1000)]
         at = clock.database_now()
@@ -51,12 +51,12 @@ def test_f78_eight_processes_record_one_top_up_once(process_environment: dict[st
 def test_eight_processes_record_a_correction_under_one_key_once(
     olga: User, process_environment: dict[str, str]
 ) -> None:
-    account = account_that_read(1, 500, 500 - TIMES, 500 - TIMES)
+    account = create_account_with_readings(1, 500, 500 - TIMES, 500 - TIMES)
     keys = ",".join(f"form-{n}" for n in range(TIMES))
     arguments = ("correct", str(account.pk), olga.email, keys)
-    answers = race("tests.billing.race_reconciliation", *arguments, environment=process_environment)
+    results = race("tests.billing.race_reconciliation", *arguments, environment=process_environment)
     entries = ProviderEntry.objects.filter(kind="correction")
     ids = entries.values_list("pk", flat=True)
-    assert answers == [(TIMES, sum(ids))] * PROCESSES, "each got the same entries"
+    assert results == [(TIMES, sum(ids))] * PROCESSES, "each process got the same entries"
     assert entries.count() == TIMES
     assert entries.aggregate(sum=Sum("amount"))["sum"] == Decimal(-TIMES)

@@ -10,7 +10,7 @@ from billing.models import Alert, BalanceSnapshot, ProviderAccount, ProviderEntr
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation import top_ups
 from tests.billing.conftest import without_history_protection
-from tests.billing.reconciliation.helpers import entries, reconcile_day, unexplained_alert
+from tests.billing.reconciliation.helpers import get_unexplained_alert, list_entries, reconcile_day
 from tests.billing.simulated_provider import SimulatedProvider
 from tests.jobs import job_id
 from tests.people import give_credits
@@ -22,7 +22,7 @@ def test_a_top_up_is_recorded(provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.balance += 1000
     after = provider.read_balance()
-    assert top_ups.record_rises(provider.account) == [], "an answer that was overtaken may still come"
+    assert top_ups.record_rises(provider.account) == [], "a delayed reading may still arrive"
     assert len(top_ups.list_unrecorded_rises(reconcile_day(provider))) == 1
     provider.advance(minutes=2)
     (entry,) = top_ups.record_rises(provider.account)
@@ -40,11 +40,11 @@ def test_f78_a_top_up_seen_twice_is_recorded_once(provider: SimulatedProvider) -
     for _ in range(3):
         provider.read_balance()
         top_ups.reconcile_accounts()
-    assert entries() == [("top_up", 1000)]
+    assert list_entries() == [("top_up", 1000)]
     assert reconcile_day(provider).unexplained == 0
 
 
-def test_a_reading_out_of_order_makes_no_second_top_up(provider: SimulatedProvider) -> None:
+def test_a_reading_out_of_order_causes_no_second_top_up(provider: SimulatedProvider) -> None:
     provider.read_balance()
     before = provider.balance
     provider.balance += 1000
@@ -55,7 +55,7 @@ def test_a_reading_out_of_order_makes_no_second_top_up(provider: SimulatedProvid
     top_ups.reconcile_accounts()
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == [("top_up", 1000)]
+    assert list_entries() == [("top_up", 1000)]
     assert reconcile_day(provider).unexplained == 0
     assert not Alert.objects.filter(kind="unexplained_spend").exists()
 
@@ -68,9 +68,9 @@ def test_a_loss_right_after_a_top_up_stays_a_loss(provider: SimulatedProvider) -
     provider.read_balance(minutes=1)
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == [("top_up", 1000)]
+    assert list_entries() == [("top_up", 1000)]
     assert reconcile_day(provider).unexplained == -70
-    assert unexplained_alert().resolved_at is None
+    assert get_unexplained_alert().resolved_at is None
 
 
 def test_two_top_ups_are_recorded_separately(provider: SimulatedProvider) -> None:
@@ -81,10 +81,12 @@ def test_two_top_ups_are_recorded_separately(provider: SimulatedProvider) -> Non
     provider.read_balance(minutes=40)
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == [("top_up", 1000), ("top_up", 5000)]
+    assert list_entries() == [("top_up", 1000), ("top_up", 5000)]
 
 
-def test_a_top_up_blurred_by_running_videos_is_recorded_once_it_is_clear(provider: SimulatedProvider) -> None:
+def test_a_top_up_that_running_videos_make_uncertain_is_recorded_once_it_is_certain(
+    provider: SimulatedProvider,
+) -> None:
     provider.read_balance()
     provider.balance += 1100
     jobs = [provider.send_job() for _ in range(2)]
@@ -92,31 +94,31 @@ def test_a_top_up_blurred_by_running_videos_is_recorded_once_it_is_clear(provide
     provider.advance(minutes=3)
     assert top_ups.record_rises(provider.account) == []
     (rise,) = top_ups.list_unrecorded_rises(reconcile_day(provider))
-    assert (rise.least, rise.most, rise.is_blurred) == (980, 1100, True)
+    assert (rise.min_amount, rise.max_amount, rise.is_uncertain) == (980, 1100, True)
     for job in jobs:
         provider.settle_job(job)
     provider.read_balance()
     provider.advance(minutes=2)
     top_ups.record_rises(provider.account)
-    assert entries() == [("top_up", 1100)]
+    assert list_entries() == [("top_up", 1100)]
     assert reconcile_day(provider).unexplained == 0
 
 
 @pytest.mark.parametrize(
-    ("came", "charged", "written"),
+    ("added", "charged", "recorded"),
     [(1000, 60, 1000), (937, 60, 817), (1000, 0, 1000), (5500, 60, 5500), (Decimal("31.5"), 0, Decimal("31.5"))],
 )
-def test_a_top_up_that_stays_blurred_is_recorded_as_the_roundest_amount_in_range(
-    provider: SimulatedProvider, came: Decimal, charged: int, written: Decimal
+def test_a_top_up_that_stays_uncertain_is_recorded_as_the_roundest_amount_in_range(
+    provider: SimulatedProvider, added: Decimal, charged: int, recorded: Decimal
 ) -> None:
     provider.read_balance()
-    provider.balance += came
+    provider.balance += added
     for _ in range(2):
         provider.send_job(charged=charged)
     provider.read_balance()
     provider.read_balance(minutes=16)
     top_ups.record_rises(provider.account)
-    assert entries() == [("top_up", written)]
+    assert list_entries() == [("top_up", recorded)]
 
 
 def test_only_the_certain_part_is_recorded_when_several_round_amounts_fit(provider: SimulatedProvider) -> None:
@@ -129,13 +131,13 @@ def test_only_the_certain_part_is_recorded_when_several_round_amounts_fit(provid
     provider.read_balance()
     provider.read_balance(minutes=16)
     top_ups.record_rises(provider.account)
-    assert entries() == [("top_up", 750)]
+    assert list_entries() == [("top_up", 750)]
     for job in jobs:
         provider.settle_job(job, actual=250)
     provider.read_balance()
     provider.read_balance()
     top_ups.record_rises(provider.account)
-    assert [amount for _, amount in entries()] == [750, 1250]
+    assert [amount for _, amount in list_entries()] == [750, 1250]
     assert reconcile_day(provider).unexplained == 0
 
 
@@ -145,17 +147,17 @@ def test_a_further_part_of_a_rise_is_recorded_as_a_second_entry(provider: Simula
     first = provider.read_balance()
     provider.advance(minutes=2)
     top_ups.record_rises(provider.account)
-    # A job that was taken to have been paid before turns out to have been free.
+    # Later readings show that a job which seemed to be charged was free.
     with without_history_protection():
         BalanceSnapshot.objects.filter(pk__gte=first.pk).update(balance=F("balance") + 500)
     top_ups.record_rises(provider.account)
-    assert entries() == [("top_up", 1000), ("top_up", 500)]
+    assert list_entries() == [("top_up", 1000), ("top_up", 500)]
 
 
 # Returned credits
 
 
-def refunded(provider: SimulatedProvider, **facts: object):  # type: ignore[no-untyped-def]
+def settle_refunded_job(provider: SimulatedProvider, **facts: object):  # type: ignore[no-untyped-def]
     """A failed video that was paid at the provider, and refunded to its user."""
     give_credits(provider.user, 60)
     job = provider.send_job()
@@ -168,7 +170,7 @@ def refunded(provider: SimulatedProvider, **facts: object):  # type: ignore[no-u
 
 def test_the_returned_cost_of_a_failed_video_is_recorded(provider: SimulatedProvider) -> None:
     provider.read_balance()
-    failed = refunded(provider)
+    failed = settle_refunded_job(provider)
     provider.run_job()
     provider.read_balance()
     assert reconcile_day(provider).unexplained == 0
@@ -184,7 +186,7 @@ def test_the_returned_cost_of_a_failed_video_is_recorded(provider: SimulatedProv
 def test_each_video_is_returned_once(provider: SimulatedProvider) -> None:
     provider.read_balance()
     for _ in range(3):
-        refunded(provider)
+        settle_refunded_job(provider)
     provider.read_balance()
     provider.balance += 120
     provider.read_balance()
@@ -194,21 +196,21 @@ def test_each_video_is_returned_once(provider: SimulatedProvider) -> None:
     provider.read_balance(minutes=40)
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == [("returned", 60), ("returned", 60), ("returned", 60), ("top_up", 60)]
+    assert list_entries() == [("returned", 60), ("returned", 60), ("returned", 60), ("top_up", 60)]
     assert ProviderEntry.objects.filter(kind="returned").values("job_id").distinct().count() == 3
     assert reconcile_day(provider).unexplained == 0
 
 
 def test_an_unrecorded_charge_and_its_return_cancel_out(provider: SimulatedProvider) -> None:
     provider.read_balance()
-    refunded(provider, actual=0)
+    settle_refunded_job(provider, actual=0)
     provider.read_balance()
     assert reconcile_day(provider).unexplained == -60
     provider.balance += 60
     provider.read_balance()
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == []
+    assert list_entries() == []
     assert reconcile_day(provider).unexplained == 0
 
 
@@ -220,7 +222,7 @@ def test_a_top_up_after_a_loss_is_not_recorded_as_a_return(provider: SimulatedPr
     provider.read_balance()
     provider.read_balance()
     top_ups.reconcile_accounts()
-    assert entries() == [("top_up", 1000)]
+    assert list_entries() == [("top_up", 1000)]
     assert reconcile_day(provider).unexplained == -1500
 
 
@@ -249,7 +251,7 @@ def test_an_entry_written_while_the_history_is_read_stops_this_run(
 
     monkeypatch.setattr(provider_accounts, "lock_account", lock_after_another)
     assert top_ups.record_rises(provider.account) == []
-    assert entries() == [("top_up", 1000)]
+    assert list_entries() == [("top_up", 1000)]
     assert reconcile_day(provider).unexplained == 0
 
 
@@ -261,18 +263,18 @@ def test_the_account_is_not_locked_while_the_history_is_read(
     provider.read_balance()
     provider.read_balance()
 
-    def never(account_id: int) -> ProviderAccount:
-        raise AssertionError("nothing came in, so there is nothing to decide")
+    def fail_on_lock(account_id: int) -> ProviderAccount:
+        raise AssertionError("the account was locked")
 
     with monkeypatch.context() as patch:
-        patch.setattr(provider_accounts, "lock_account", never)
+        patch.setattr(provider_accounts, "lock_account", fail_on_lock)
         assert top_ups.record_rises(provider.account) == []
     provider.balance += 1000
     provider.read_balance()
     provider.advance(minutes=2)
     with monkeypatch.context() as patch:
-        patch.setattr(provider_accounts, "lock_account", never)
-        with pytest.raises(AssertionError, match="nothing to decide"):
+        patch.setattr(provider_accounts, "lock_account", fail_on_lock)
+        with pytest.raises(AssertionError, match="the account was locked"):
             top_ups.record_rises(provider.account)
 
 

@@ -78,14 +78,14 @@ def test_new_losses_raise_an_alert_in_minutes_however_long_the_history(
     assert (searches(), is_alert_open()) == (1, True)
     provider.account.refresh_from_db()
     assert provider.account.unexplained == -12
-    # The reading that showed the loss is as new as the search, so it is searched once more.
+    # The reading that showed the loss is not older than the last search, so one more search is made.
     for _ in range(3):
         provider.read_balance(minutes=5)
         unexplained.update_if_changed(provider.account)
     assert (searches(), is_alert_open()) == (1, True)
 
 
-def test_a_correction_ends_the_alert_at_the_next_run(
+def test_a_correction_resolves_the_alert_at_the_next_run(
     provider: SimulatedProvider, olga: User, searches: Callable[[], int], long_history: None
 ) -> None:
     provider.read_balance()

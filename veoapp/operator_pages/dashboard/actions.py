@@ -1,4 +1,4 @@
-"""The actions that the headline offers: links to pages, or an action on the provider account."""
+"""The actions that the headline offers: links to pages, or actions on the provider account such as a pause."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ TOP_UP_URL = "https://kie.ai/billing"
 
 @dataclass(frozen=True)
 class Action:
-    """A link, or an action on the provider account, which asks for confirmation.
+    """A link, or an action on the provider account (`name` and `account_id`), which asks for confirmation.
 
     It is not shown to users without `permission`.
     """
@@ -43,7 +43,7 @@ def view_account(account: ProviderAccount, *, is_primary: bool = True) -> Action
 
 
 def top_up(account: ProviderAccount) -> Action:
-    """Lead to the provider's payment page; the sandbox has none."""
+    """Return a link to the provider's payment page; for the sandbox, which has none, to the account."""
     if account.source == ProviderAccount.Source.SANDBOX:
         return view_account(account)
     return Action(_("Top up at the provider"), TOP_UP_URL)

@@ -52,7 +52,7 @@ def _build_limits(query: RangeQuery, at: datetime) -> Table:
 
 
 def _build_queue(query: RangeQuery, at: datetime) -> Table:
-    """List the videos in progress now; the row of waiting ones also has the waiting times of the range."""
+    """List the videos in progress now. The row of waiting videos also has the waiting times of the date range."""
     waits = breakdowns.compute_percentiles(_read_totals(query, at).count_labels(Measure.WAIT))
     wait_cells = (_round_seconds(waits.p50_s), _round_seconds(waits.p95_s))
     rows: list[tuple[Cell, ...]] = [
@@ -98,10 +98,10 @@ def export_table(request: HttpRequest, table_name: str, suffix: str) -> HttpResp
     if query.errors:
         errors = "\n".join(query.errors.values())
         return HttpResponse(f"{errors}\n", status=400, content_type="text/plain; charset=utf-8")
-    content_type, write = table_files.FORMATS[suffix]
+    content_type, write_table = table_files.FORMATS[suffix]
     with timezone.override(site_zone()):
         table = TABLE_BUILDERS[table_name](query, at)
-    response = StreamingHttpResponse(write(table, query.range.days), content_type=content_type)
+    response = StreamingHttpResponse(write_table(table, query.range.days), content_type=content_type)
     name = table_files.file_name(table, query.range.days, suffix)
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Content-Type-Options"] = "nosniff"

@@ -1,4 +1,4 @@
-"""The headline: whether videos are being made, if not why and since when, how long the money lasts, and one action."""
+"""The headline: whether videos are being generated, and if not, why; how long the credits last; and one action."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +60,7 @@ TOO_LOW_TEXTS: dict[Period, Promise] = {
 
 @dataclass(frozen=True)
 class Headline:
-    """A tone (good, warn, bad), a title, the reason, the outlook, and an action."""
+    """The headline's tone (good, warn, bad), title, reason, forecast sentences (`outlook`) and action."""
 
     tone: str
     title: str
@@ -71,10 +71,10 @@ class Headline:
 
 @dataclass(frozen=True, kw_only=True)
 class StatusFacts:
-    """What the headline is chosen from.
+    """The facts from which the headline is chosen.
 
-    `usable_balance`: provider credits until new work stops; None before the first reading. `waiting`: videos ordered and not
-    sent. `alerts`: the open alerts that the reader may see.
+    `usable_balance` is how many provider credits can be spent before new work stops, None before the first reading.
+    `waiting` is the number of videos that are ordered and not sent. `alerts` are the open alerts that the reader may see.
     """
 
     at: datetime
@@ -99,7 +99,7 @@ class StatusFacts:
 
 
 def choose_headline(facts: StatusFacts) -> Headline:
-    """Return the headline of the strongest reason that applies."""
+    """Return the headline of the first check below that applies."""
     account = facts.account
     if account is None:
         text = _("There is no provider key: set KIE_AI_API_KEY, or add a key here.")
@@ -123,7 +123,7 @@ def choose_headline(facts: StatusFacts) -> Headline:
 def _check_pause(facts: StatusFacts, account: ProviderAccount) -> Headline | None:
     if account.paused_at is None or not account.is_paused_at(facts.at):
         return None
-    who = account.paused_by.email if account.paused_by else _("the spending monitor")
+    paused_by = account.paused_by.email if account.paused_by else _("the spending monitor")
     until = account.paused_until
     outlook = (
         _("It resumes automatically at %(time)s.") % {"time": format_moment(until)}
@@ -134,7 +134,7 @@ def _check_pause(facts: StatusFacts, account: ProviderAccount) -> Headline | Non
     text = capfirst(reason or str(account.get_pause_code_display()))
     return Headline(
         "warn",
-        _("Paused by %(person)s since %(time)s.") % {"person": who, "time": format_moment(account.paused_at)},
+        _("Paused by %(person)s since %(time)s.") % {"person": paused_by, "time": format_moment(account.paused_at)},
         _("%(why)s.") % {"why": text.rstrip(".。")},
         outlook,
         actions.resume(account),
@@ -223,11 +223,11 @@ def _describe_generation(facts: StatusFacts, account: ProviderAccount) -> Headli
         return Headline("warn", _("Generating."), text, facts.outlook, actions.top_up(account))
     if any(budget.scope == ALL and budget.is_soft for budget in facts.budgets):
         action = actions.raise_budget(is_primary=False)
-        slow = next((budget for budget in facts.budgets if pacing.is_slowed(budget, facts.at)), None)
-        if slow is None:
+        slowed = next((budget for budget in facts.budgets if pacing.is_slowed(budget, facts.at)), None)
+        if slowed is None:
             return Headline("warn", _("Generating; a budget is almost spent."), "", facts.outlook, action)
         text = _("What is left of it is spread evenly until %(time)s.") % {
-            "time": forecasts.format_forecast(slow.window.ends_at, at=facts.at)
+            "time": forecasts.format_forecast(slowed.window.ends_at, at=facts.at)
         }
         return Headline("warn", _("Generating slowly; a budget is almost spent."), text, facts.outlook, action)
     return Headline("good", _("Generating normally."), "", facts.outlook, actions.pause(account))

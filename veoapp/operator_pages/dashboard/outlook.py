@@ -1,4 +1,4 @@
-"""Forecast sentences: until when the budgets and the provider balance last at the current pace."""
+"""The forecast sentences of the headline: how long the budgets and the provider balance last at the current pace."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,11 +30,11 @@ def describe_outlook(
     balance_ends_at: datetime | None,
     at: datetime,
 ) -> str:
-    """Describe until when the budget that ends first and the balance last."""
+    """Describe how long the budget that runs out first lasts, and the balance."""
     if pace.now <= 0 and pace.day <= 0:
         return _("Nothing was ordered in the last 24 hours.")
     sentences = []
-    ending = sorted(
+    ends = sorted(
         (
             (end, budget)
             for budget in budgets
@@ -42,8 +42,8 @@ def describe_outlook(
         ),
         key=lambda pair: pair[0],
     )
-    if ending:
-        end, budget = ending[0]
+    if ends:
+        end, budget = ends[0]
         sentences.append(BUDGET_END_TEXTS[budget.period] % {"time": forecasts.format_forecast(end, at=at)})
     elif any(budget.limit is not None for budget in budgets):
         sentences.append(_("At this pace, all budgets last."))
@@ -56,7 +56,7 @@ def describe_outlook(
 
 
 def estimate_budget_end(budget: State, pace: Pace, *, at: datetime) -> datetime | None:
-    """Return when a budget stops work at this pace; None when its window ends before that, or it has no limit."""
+    """Return when a budget runs out at this pace; None if its period ends before that, or it has no limit."""
     if budget.usable is None:
         return None
     end = forecasts.estimate_end(budget.usable, pace, at=at)

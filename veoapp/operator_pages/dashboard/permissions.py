@@ -1,4 +1,4 @@
-"""Who may see which table, on the dashboard or as a file. The headline, figures and budgets are for every operator."""
+"""Who may see which table, on the dashboard or as a file. Every operator may see the headline, figures and budgets."""
 
 from django.contrib.auth.models import AnonymousUser
 

@@ -1,4 +1,4 @@
-"""The dashboard's rows: alerts, budgets, counts and audit figures as the template shows them, with links to the videos."""
+"""The dashboard's rows as the template shows them: alerts, budgets, counts and audit figures, with links to the videos."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +42,7 @@ PERIOD_NAMES: dict[Period, Promise] = {
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One open alert: what it is about, its message, what to do, and where."""
+    """One open alert: its subject and message, what to do, the page to do it on, and the page of the alert."""
 
     alert: Alert
     about: str
@@ -89,7 +89,7 @@ class LinkedCount:
 class AuditFigures:
     """What the last check of the books found: unexplained credits, refunds and files.
 
-    What is due is counted in the range, what is wrong in all time, so the two are never subtracted.
+    What is due is counted in the date range, what is wrong over all time, so the two are never subtracted.
     """
 
     unexplained: str
@@ -112,7 +112,7 @@ def range_videos_url(date_range: DateRange, **filters: object) -> str:
 
 
 def build_alert_row(alert: Alert) -> AlertRow:
-    # The headline already speaks about the provider account.
+    # The headline already describes the state of the provider account.
     is_of_account = "provider account" in f"{alert.cause} {alert.reference}"
     return AlertRow(
         alert=alert,
@@ -126,7 +126,7 @@ def build_alert_row(alert: Alert) -> AlertRow:
 
 
 def build_budget_rows(facts: StatusFacts) -> list[BudgetRow]:
-    """Return the site's budgets by hour, day and month, then those nearest to their limits."""
+    """Return the site-wide budgets by hour, day and month, then the others, those nearest to their limits first."""
     site_budgets = [budget for budget in facts.budgets if budget.scope == ALL]
     others = [budget for budget in facts.budgets if budget.scope != ALL and budget.limit is not None]
     others.sort(key=_used_share, reverse=True)
@@ -135,7 +135,7 @@ def build_budget_rows(facts: StatusFacts) -> list[BudgetRow]:
 
 
 def build_failure_rows(data: DashboardData) -> list[LinkedCount]:
-    """Return the reasons of failure in plain words, the most frequent first."""
+    """Return the reasons of failure as texts for users, the most frequent first."""
     return [
         LinkedCount(
             FAILURES[row.label].reason if row.label in FAILURES else row.label or _("No reason was given."),
@@ -156,7 +156,7 @@ def build_result_rows(data: DashboardData) -> list[LinkedCount]:
 
 
 def build_audit_figures(data: DashboardData) -> AuditFigures:
-    """Each failed or cancelled video must be refunded, each ready one must have its file."""
+    """Build the figures: each failed or cancelled video must be refunded, each ready one must have its file."""
     sums, books, account = data.totals.all, data.live.books, data.account
     unexplained = account.unexplained if account else None
     tone = ""

@@ -1,4 +1,4 @@
-"""Everything the dashboard reads: counts come from totals; tables that grow are read only for open or newest rows."""
+"""Everything the dashboard reads. Counts come from totals; of tables that grow, only open or newest rows are read."""
 
 import json
 from collections.abc import Iterable
@@ -37,7 +37,7 @@ WORKER_SIGN_MAX_AGE = timedelta(seconds=supervisor.CANARY_TIMEOUT_S)
 
 @dataclass(frozen=True)
 class QueueRow:
-    """The videos in one state: how many, since when the oldest, where they are listed, and what they wait for."""
+    """The videos in one state: their number, the age of the oldest, a link to them, and the reasons why they wait."""
 
     status: str
     label: str | Promise
@@ -52,7 +52,7 @@ class QueueRow:
 class LiveStatus:
     """The videos in progress, whether a worker runs, the last check of the books, and whether any video exists.
 
-    `reserved`: provider credits of videos in progress that the balance does not show yet.
+    `reserved` is the estimated cost, in provider credits, of videos in progress that the balance does not include yet.
     """
 
     queue: list[QueueRow]
@@ -68,7 +68,7 @@ class LiveStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardData:
-    """Everything the page shows. `tables`: those the user may see; the others are not read."""
+    """Everything the page shows. `tables` are those that the user may see; the others are not read."""
 
     at: datetime
     range_query: RangeQuery
@@ -86,7 +86,7 @@ class DashboardData:
 def read_dashboard(
     range_query: RangeQuery, *, at: datetime, tables: frozenset[str] = permissions.ALL_TABLES
 ) -> DashboardData:
-    """Run all queries of the page. The current status is that of now, whatever the range."""
+    """Run all queries of the page. The current status does not depend on the date range."""
     account = find_current_account()
     totals = cost_totals.read_totals(range_query.range, at=at)
     curve = read_balance_curve(account, range_query, at=at) if "balance" in tables else BalanceCurve()
@@ -94,7 +94,7 @@ def read_dashboard(
     live = read_live_status(at, account)
     available = provider_accounts.get_available_balance(account, committed=live.reserved) if account else None
     usable_balance = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
-    # One more than is shown, to know whether there are more.
+    # One more than the page shows, to know whether there are more.
     open_alerts = list_open_alerts(ALERTS_SHOWN + 1, at=at) if "alerts" in tables else []
     return DashboardData(
         at=at,
@@ -143,9 +143,9 @@ def list_open_alerts(limit: int, *, at: datetime) -> list[Alert]:
 
 
 def read_live_status(at: datetime, account: ProviderAccount | None = None) -> LiveStatus:
-    """Read the status in one query that uses the index of unfinished videos; `reserved` is that of `account`.
+    """Read the status in one query that uses the index of unfinished videos; `reserved` is for `account` only.
 
-    Its rows are as many as there are states and reasons to wait.
+    The query returns a row for each state and reason to wait, however many videos there are.
     """
     text = TextField()
     live = VideoTask.objects.filter(status__in=VideoTask.LIVE).order_by().values("status", "wait_code")
@@ -169,19 +169,21 @@ def read_live_status(at: datetime, account: ProviderAccount | None = None) -> Li
         ),
         all=True,
     )
-    found: dict[str, list[tuple[str, int, datetime]]] = {}
+    rows_by_name: dict[str, list[tuple[str, int, datetime]]] = {}
     reserved = Decimal(0)
     for name, code, n, moment in union:
         if name == "reserved":
             reserved += n
         else:
-            found.setdefault(name, []).append((code, int(n), moment))
+            rows_by_name.setdefault(name, []).append((code, int(n), moment))
     return LiveStatus(
-        queue=[_build_queue_row(status, found.get(status, ()), at) for status in VideoTask.LIVE],
+        queue=[_build_queue_row(status, rows_by_name.get(status, ()), at) for status in VideoTask.LIVE],
         reserved=reserved,
-        has_worker="worker" in found,
-        books=_build_books_run(*found["books"][0], found["books_counts"][0][0]) if "books" in found else None,
-        has_videos="video" in found,
+        has_worker="worker" in rows_by_name,
+        books=_build_books_run(*rows_by_name["books"][0], rows_by_name["books_counts"][0][0])
+        if "books" in rows_by_name
+        else None,
+        has_videos="video" in rows_by_name,
     )
 
 

@@ -41,7 +41,7 @@ EXPORT_TITLES: dict[str, Promise] = {
 
 
 def build_context(data: DashboardData) -> dict[str, Any]:
-    """Return everything by the names that the template uses."""
+    """Return the context of the template."""
     date_range, totals, query = data.range_query.range, data.totals, data.range_query
     all_sums = totals.all
     low, critical = settings.LOW_BALANCE_THRESHOLD, settings.CRITICAL_BALANCE_THRESHOLD
@@ -104,7 +104,7 @@ def build_context(data: DashboardData) -> dict[str, Any]:
 
 
 def _forecast_points(data: DashboardData) -> list[Point]:
-    """Continue the curve from its last reading, when the range reaches past now."""
+    """Return the forecast from the last reading on; empty unless the date range ends in the future."""
     until = data.range_query.range.until
     if not data.curve.points or until <= data.at:
         return []
@@ -119,7 +119,7 @@ def _format_point(point: Point) -> tuple[str, str]:
 
 
 def _build_date_fields(data: DashboardData) -> list[tuple[str, str, str, str]]:
-    """Return name, label, value and error of the two date fields; the value is what was typed, else the range's day."""
+    """Return name, label, value and error of the two date fields; the value is the entered text, else the range's day."""
     first, last = data.range_query.range.days
     typed, errors = data.range_query.typed, data.range_query.errors
     defaults = {"from": first.isoformat(), "to": last.isoformat()}
