@@ -4,12 +4,10 @@
 never by an edit. Amounts are provider credits; debits are negative.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import models, transaction
@@ -22,6 +20,7 @@ from billing.common.formatting import format_plain
 from billing.models import BalanceSnapshot, ProviderAccount, ProviderEntry, Spend
 from billing.provider import accounts as provider_accounts
 from billing.reconciliation.balance_track import Job, Jump, Movement, Reading, Track, follow_balance
+from billing.reconciliation.job_sums import Group, GroupSums, Jobs
 
 Kind = ProviderEntry.Kind
 Basis = Spend.Basis
@@ -42,20 +41,6 @@ CHUNK_SIZE = 5000
 
 class KeyReused(Exception):
     """The idempotency key belongs to another correction."""
-
-
-@dataclass
-class Jobs:
-    """A number of jobs, with their estimated and actual cost in provider credits (positive)."""
-
-    count: int = 0
-    estimated: Decimal = ZERO
-    actual: Decimal = ZERO
-
-    def add(self, count: int, estimated: Decimal, actual: Decimal) -> None:
-        self.count += count
-        self.estimated += estimated
-        self.actual += actual
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,35 +202,6 @@ def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
     return result
 
 
-class _Group(NamedTuple):
-    """The properties by which jobs are grouped to be summed."""
-
-    model: str
-    basis: str
-    is_known: bool  # at the closing reading
-    is_free: bool
-
-
-class _GroupSums(defaultdict[_Group, Jobs]):
-    """The jobs of an account, summed by group."""
-
-    def sum_where(self, is_wanted: Callable[[_Group], bool]) -> Jobs:
-        """The sum of the groups for which `is_wanted` is true."""
-        total = Jobs()
-        for group, jobs in self.items():
-            if is_wanted(group):
-                total.add(jobs.count, jobs.estimated, jobs.actual)
-        return total
-
-    def sum_known_by(self, name: str) -> dict[str, Jobs]:
-        """The jobs of known cost, by this property of their group."""
-        sums: dict[str, Jobs] = defaultdict(Jobs)
-        for group, jobs in self.items():
-            if group.is_known:
-                sums[getattr(group, name)].add(jobs.count, jobs.estimated, jobs.actual)
-        return dict(sorted(sums.items()))
-
-
 class _RowsBetween:
     """The rows of an account between two readings. Jobs are summed while the balance is followed, and not kept in memory."""
 
@@ -253,13 +209,13 @@ class _RowsBetween:
         self.account, self.opened_at, self.closed_at = account, opening.taken_at, closing.taken_at
         self._entries = entries_between(account=account, after=self.opened_at, until=self.closed_at)
 
-    def track_balance(self) -> tuple[Track, _GroupSums]:
+    def track_balance(self) -> tuple[Track, GroupSums]:
         """Follow the balance through all readings; returns the track and the sums of the account's jobs."""
         snapshots = _snapshots(self.account).filter(taken_at__gte=self.opened_at, taken_at__lte=self.closed_at)
         readings = [Reading(at, balance, pk) for at, balance, pk in snapshots.values_list("taken_at", "balance", "pk")]
         entries = self._entries.exclude(kind=Kind.CORRECTION).order_by("happened_at")
         movements = [Movement(at, amount) for at, amount in entries.values_list("happened_at", "amount")]
-        sums = _GroupSums(Jobs)
+        sums = GroupSums(Jobs)
         return follow_balance(readings, self._sum_and_yield_jobs(sums), movements), sums
 
     def sum_entries(self) -> dict[str, Decimal]:
@@ -267,7 +223,7 @@ class _RowsBetween:
         sums = dict(self._entries.order_by().values_list("kind").annotate(sum=Sum("amount")))
         return {kind: sums.get(kind, ZERO) for kind in Kind}
 
-    def _sum_and_yield_jobs(self, sums: _GroupSums) -> Iterator[Job]:
+    def _sum_and_yield_jobs(self, sums: GroupSums) -> Iterator[Job]:
         """Yield every job that the balance may include, and add the account's own jobs to `sums`."""
         for account_id, model, basis, estimated, cost, sent_at, settled_at in self._job_rows():
             actual = cost or ZERO
@@ -279,7 +235,7 @@ class _RowsBetween:
             # A cost that is only possible never becomes known.
             known_at = None if settled_at is None or basis == Basis.POSSIBLE else settled_at + GRACE
             is_known = known_at is not None and known_at <= self.closed_at
-            sums[_Group(model, basis, is_known, not actual)].add(1, estimated, actual)
+            sums[Group(model, basis, is_known, not actual)].add(1, estimated, actual)
             yield Job(sent_at, known_at, actual, max_cost)
 
     def _job_rows(self) -> Iterator[tuple[int, str, str, Decimal, Decimal | None, datetime, datetime | None]]:

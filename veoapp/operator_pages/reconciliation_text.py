@@ -14,7 +14,8 @@ from billing.common.formatting import format_amount, format_signed
 from billing.common.periods import site_zone
 from billing.models import Spend
 from billing.reconciliation import reconcile
-from billing.reconciliation.reconcile import Jobs, Reconciliation
+from billing.reconciliation.job_sums import Jobs
+from billing.reconciliation.reconcile import Reconciliation
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Helpers that break the books, and read what the checks report."""
+"""Helpers that damage stored rows, and read the problems that the checks report."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -36,13 +36,14 @@ def find_invariants(**options: bool) -> set[str]:
     return {invariant for invariant, _ in find_references(**options)}
 
 
-def set_raw(model: type, pk: object, **values: object) -> None:
+def force_update(model: type, pk: object, **values: object) -> None:
     """Change a row without the triggers that protect it."""
     with without_history_protection():
         model.objects.filter(pk=pk).update(**values)  # type: ignore[attr-defined]
 
 
-def remove_raw(model: type, pk: int) -> None:
+def force_delete(model: type, pk: int) -> None:
+    """Delete a row without the triggers that protect it."""
     table, key = model._meta.db_table, connection.ops.quote_name("id")  # type: ignore[attr-defined]
     with without_history_protection(), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE {key} = %s", [pk])
@@ -55,13 +56,13 @@ def charge_of(task: VideoTask) -> LedgerEntry:
 def age(task: VideoTask, **times: timedelta) -> None:
     """Move times of a task into the past, by these durations before now."""
     at = clock.now()
-    VideoTask.objects.filter(pk=task.pk).update(**{name: at - ago for name, ago in times.items()})
+    VideoTask.objects.filter(pk=task.pk).update(**{name: at - duration for name, duration in times.items()})
 
 
 def drop_trigger(trigger: str, table: str) -> None:
-    on = f" ON {table}" if connection.vendor == "postgresql" else ""
+    on_table = f" ON {table}" if connection.vendor == "postgresql" else ""
     with connection.cursor() as cursor:
-        cursor.execute(f"DROP TRIGGER {trigger}{on}")
+        cursor.execute(f"DROP TRIGGER {trigger}{on_table}")
 
 
 def names_for_vendor(**by_vendor: list[str]) -> list[str]:

@@ -49,27 +49,27 @@ def send_job(new_spend: NewSpend, account: ProviderAccount) -> Spend:
 
 def test_windows_are_correct_for_every_state_of_a_video(alice: User, settings: Settings) -> None:
     settings.MAX_CONCURRENT_PER_USER = 10
-    for make in (
+    for create_task in (
         history.make_ready, history.make_failed, history.make_cancelled, history.make_requeued, history.make_unconfirmed,
         history.make_generating, history.make_downloading, history.make_waiting,
     ):  # fmt: skip
-        make(alice)
-        assert has_no_problems(), make.__name__
-    assert BudgetWindow.objects.get(scope="all", period="month").used == 4 * 60, "failed, cancelled, sent back: nothing"
+        create_task(alice)
+        assert has_no_problems(), create_task.__name__
+    assert BudgetWindow.objects.get(scope="all", period="month").used == 4 * 60, "the others cost nothing"
 
 
 def test_windows_stay_correct_across_the_end_of_hour_day_and_month(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, bob: User
 ) -> None:
     manual_clock.at = datetime(2026, 9, 30, 23, 59, tzinfo=UTC)
-    below, above, possible, free, returned, later = (send_job(new_spend, account) for _ in range(6))
+    below, above, possible, free, returned, open_job = (send_job(new_spend, account) for _ in range(6))
     spend.promise(spend=new_spend(user=bob), account=account)
     for hours in (0, 1, 24):
         manual_clock.at += timedelta(hours=hours)
         assert has_no_problems()
         send_job(new_spend, account)
         assert has_no_problems()
-    # Each is settled a day after its windows ended, below, at, above its estimate, or not at all.
+    # Four jobs are settled a day after their windows ended; one is returned and sent again, and one stays open.
     spend.settle(job_id=below.job_id, actual=Decimal("37.5"), basis=Basis.REPORTED)
     spend.settle(job_id=above.job_id, actual=Decimal("75.2501"), basis=Basis.REPORTED)
     spend.settle(job_id=possible.job_id, actual=Decimal(60), basis=Basis.POSSIBLE)
@@ -80,10 +80,10 @@ def test_windows_stay_correct_across_the_end_of_hour_day_and_month(
     spend.record_response(job_id=returned.job_id, outcome=Outcome.NOT_SENT)
     assert has_no_problems()
     spend.promise(spend=Spend.objects.get(pk=returned.pk), account=account)
-    never = new_spend()
-    spend.settle(job_id=never.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
+    never_sent = new_spend()
+    spend.settle(job_id=never_sent.job_id, actual=Decimal(0), basis=Basis.NOT_SPENT)
     assert has_no_problems()
-    assert later.counted == 60
+    assert open_job.counted == 60
     september = BudgetWindow.objects.filter(scope="all", period="month", starts_at__month=9).get()
     assert september.used == Decimal("37.5") + Decimal("75.2501") + Decimal("59.9999") + 60 + 60 + 60
 
@@ -127,15 +127,15 @@ def test_jobs_sent_before_there_were_windows_are_no_problem(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     manual_clock.at = datetime(2026, 9, 30, 23, 50, tzinfo=UTC)
-    before, under_way = send_job(new_spend, account), send_job(new_spend, account)
+    settled_before, settled_after = send_job(new_spend, account), send_job(new_spend, account)
     BudgetWindow.objects.all().delete()
     Spend.objects.update(counted=0, counted_in=[])
     assert has_no_problems()
-    spend.settle(job_id=before.job_id, actual=Decimal(60), basis=Basis.REPORTED)
+    spend.settle(job_id=settled_before.job_id, actual=Decimal(60), basis=Basis.REPORTED)
     manual_clock.at += timedelta(minutes=10)
     send_job(new_spend, account)
     assert has_no_problems()
-    spend.settle(job_id=under_way.job_id, actual=Decimal(60), basis=Basis.REPORTED)
+    spend.settle(job_id=settled_after.job_id, actual=Decimal(60), basis=Basis.REPORTED)
     assert has_no_problems()
 
 
@@ -170,13 +170,13 @@ def test_i6_old_windows_are_checked_if_deep(
     send_job(new_spend, account)
     BudgetWindow.objects.filter(scope="all", period="month").update(used=1)
     manual_clock.at = datetime(2026, 10, 1, 23, 59, tzinfo=UTC)
-    assert len(list_problems()) == 1, "of yesterday's month"
+    assert len(list_problems()) == 1, "the month of yesterday is still checked"
     manual_clock.at += timedelta(minutes=1)
     assert list_problems() == set()
     assert len(list_problems(deep=True)) == 1
 
 
-def test_i6_a_job_that_counts_another_amount_than_its_cost(
+def test_i6_a_job_counted_with_another_amount_than_its_cost(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     promised, settled = send_job(new_spend, account), send_job(new_spend, account)
@@ -189,7 +189,7 @@ def test_i6_a_job_that_counts_another_amount_than_its_cost(
     }
 
 
-def test_i6_a_waiting_job_that_counts_already(
+def test_i6_a_waiting_job_that_is_already_counted(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = send_job(new_spend, account)
@@ -197,7 +197,7 @@ def test_i6_a_waiting_job_that_counts_already(
     assert f"I6 job:{job.job_id}: estimated, counts 60 in 9 budget windows but costs 0" in list_problems()
 
 
-def test_i6_a_job_that_counts_in_no_window(
+def test_i6_a_job_counted_in_no_window(
     manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     job = send_job(new_spend, account)

@@ -1,4 +1,4 @@
-"""Books of every state are consistent, and problems are reported."""
+"""Consistent books have no problems, and problems are reported."""
 
 from io import StringIO
 
@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 NOTHING_TO_CHECK = ["images: 0 of 0 checked", "video files: 0 of 0 checked"]
 
 
-def test_books_of_every_state_have_no_problems(alice: User, bob: User, olga: User) -> None:
-    for make in (
+def test_videos_in_every_state_cause_no_problems(alice: User, bob: User, olga: User) -> None:
+    for create_task in (
         history.make_ready, history.make_failed, history.make_cancelled, history.make_requeued, history.make_unconfirmed,
         history.make_generating, history.make_downloading, history.make_waiting,
     ):  # fmt: skip
-        make(alice)
+        create_task(alice)
     history.make_submitting(bob)
     ledger.adjust(user=bob, user_credits=5, idempotency_key="a", note="a gift", actor=olga)
     assert audit_runner.find_problems(deep=True) == []
@@ -40,7 +40,7 @@ def test_empty_books_have_no_problems() -> None:
     assert audit_runner.find_problems(deep=True) == []
 
 
-def test_problems_raise_one_alert_that_ends_with_them(alice: User) -> None:
+def test_problems_raise_one_alert_that_is_resolved_with_them(alice: User) -> None:
     give_credits(alice, 10)
     CreditAccount.objects.update(balance=11)
     (problem,) = audit_runner.find_problems()
@@ -61,9 +61,9 @@ def test_the_command_prints_a_line_for_each_problem_and_a_summary(alice: User) -
     account = CreditAccount.objects.get()
     CreditAccount.objects.update(balance=11)
     out = StringIO()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         call_command("check_books", "--deep", stdout=out)
-    assert ended.value.code == 1
+    assert exit_info.value.code == 1
     assert out.getvalue().splitlines() == [
         f"I1 credit account {account.pk}: balance 11, entries sum to 10, the last says 10, lots hold 10",
         *NOTHING_TO_CHECK,
@@ -75,11 +75,11 @@ def test_an_app_can_register_a_check() -> None:
     problem = audit_runner.Problem("I99", "thing 1", "is odd")
 
     @audit_runner.register_check
-    def odd(*, deep: bool) -> list[audit_runner.Problem]:
+    def report_problem(*, deep: bool) -> list[audit_runner.Problem]:
         return [problem]
 
     try:
         assert audit_runner.find_problems() == [problem]
     finally:
-        audit_runner._checks.pop(f"{__name__}.odd")
+        audit_runner._checks.pop(f"{__name__}.report_problem")
     assert audit_runner.find_problems() == []

@@ -23,7 +23,7 @@ def test_i7_a_missing_shorter_or_different_video_file(alice: User, media: Path) 
     task = history.make_ready(alice)
     path = media / VideoFile.objects.get().name
     path.write_bytes(b"b film")
-    assert find_references() == set(), "the size alone does not show it"
+    assert find_references() == set(), "the size is the same, and only deep runs read the content"
     assert find_references(deep=True) == {("I7", task.reference)}
     path.write_bytes(b"a fil")
     assert find_references() == {("I7", task.reference)}
@@ -62,22 +62,22 @@ def test_i7_a_file_deleted_during_the_check_is_no_problem(
 ) -> None:
     history.make_ready(alice)
 
-    def deleted_meanwhile(name: str) -> bool:
+    def delete_video(name: str) -> bool:
         VideoFile.objects.update(state=VideoFile.State.DELETED)
         VideoTask.objects.update(deleted_at=clock.now())
         return False
 
-    monkeypatch.setattr(media_store, "exists", deleted_meanwhile)
+    monkeypatch.setattr(media_store, "exists", delete_video)
     assert find_references() == set()
 
 
 def test_i7_a_storage_that_cannot_be_read(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     history.make_ready(alice)
 
-    def trouble(name: str) -> bool:
+    def raise_storage_error(name: str) -> bool:
         raise media_store.StorageError("EIO")
 
-    monkeypatch.setattr(media_store, "exists", trouble)
+    monkeypatch.setattr(media_store, "exists", raise_storage_error)
     assert find_references() == {("I7", "storage")}
 
 
@@ -94,22 +94,22 @@ def test_i8_a_video_not_stored_for_an_hour_without_an_alert(alice: User) -> None
 def test_i15_a_leftover_partial_download_or_object(media: Path) -> None:
     at = datetime.now(UTC)
 
-    def leave(path: Path, ago: timedelta) -> None:
+    def create_file(path: Path, age: timedelta) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"left")
-        stamp = (at - ago).timestamp()
+        stamp = (at - age).timestamp()
         utime(path, (stamp, stamp))
 
-    leave(media / ".incoming/fresh.part", timedelta(hours=24))
-    leave(media / "videos/2026/01/fresh.mp4", timedelta(hours=24))
+    create_file(media / ".incoming/fresh.part", timedelta(hours=24))
+    create_file(media / "videos/2026/01/fresh.mp4", timedelta(hours=24))
     assert find_references() == set()
-    leave(media / ".incoming/old.part", timedelta(hours=26))
-    leave(media / "videos/2026/01/old.mp4", timedelta(hours=26))
+    create_file(media / ".incoming/old.part", timedelta(hours=26))
+    create_file(media / "videos/2026/01/old.mp4", timedelta(hours=26))
     assert find_references() == {("I15", "old.part"), ("I15", "videos/2026/01/old.mp4")}
 
 
 def test_i15_a_file_that_two_rows_share(alice: User) -> None:
-    one, two = history.make_ready(alice), history.make_ready(alice)
-    poster = VideoFile.objects.get(task=one).poster_name
-    VideoFile.objects.filter(task=two).update(poster_name=poster)
+    first, second = history.make_ready(alice), history.make_ready(alice)
+    poster = VideoFile.objects.get(task=first).poster_name
+    VideoFile.objects.filter(task=second).update(poster_name=poster)
     assert find_references() == {("I15", poster)}

@@ -15,10 +15,10 @@ from tests.billing.audit.breakage import (
     drop_trigger,
     find_invariants,
     find_references,
+    force_delete,
+    force_update,
     media,
     names_for_vendor,
-    remove_raw,
-    set_raw,
 )
 from videos.lifecycle import status_changes as lifecycle
 from videos.models import CallbackReceipt, TaskEvent, VideoTask
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("media")]
 Status = VideoTask.Status
 
 
-def test_i10_a_callback_that_was_unread_when_its_video_was_given_up(alice: User) -> None:
+def test_i10_a_callback_that_was_unprocessed_when_its_video_was_given_up(alice: User) -> None:
     task = history.make_unconfirmed(alice)
     CallbackReceipt.objects.create(
         task=task, provider_task_id="abc", body_sha256="0" * 64, received_at=clock.now() - timedelta(minutes=1)
@@ -49,11 +49,11 @@ OVERDUE: list[tuple[Callable[[User], VideoTask], dict[str, timedelta]]] = [
 ]
 
 
-@pytest.mark.parametrize(("make", "times"), OVERDUE, ids=["queued", "submitting", "unconfirmed", "generating"])
+@pytest.mark.parametrize(("create_task", "times"), OVERDUE, ids=["queued", "submitting", "unconfirmed", "generating"])
 def test_i12_a_video_past_its_deadline_without_an_alert(
-    alice: User, make: Callable[[User], VideoTask], times: dict[str, timedelta]
+    alice: User, create_task: Callable[[User], VideoTask], times: dict[str, timedelta]
 ) -> None:
-    task = make(alice)
+    task = create_task(alice)
     age(task, **times)
     assert find_references() == {("I12", task.reference)}
     Alert.objects.create(kind="delayed", severity="info", reference=task.reference, window_key="reported")
@@ -62,12 +62,12 @@ def test_i12_a_video_past_its_deadline_without_an_alert(
 
 @pytest.mark.postgres
 def test_i13_a_provider_task_that_two_videos_share(alice: User) -> None:
-    one, two = history.make_generating(alice), history.make_generating(alice)
+    first, second = history.make_generating(alice), history.make_generating(alice)
     connection.check_constraints()
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE videos_videotask DROP CONSTRAINT videos_videotask_provider_task_id_key")
-    set_raw(VideoTask, two.pk, provider_task_id=one.provider_task_id)
-    assert find_references() == {("I13", one.provider_task_id)}
+    force_update(VideoTask, second.pk, provider_task_id=first.provider_task_id)
+    assert find_references() == {("I13", first.provider_task_id)}
 
 
 def test_i13_i14_missing_triggers_of_the_history() -> None:
@@ -86,13 +86,13 @@ def test_i14_a_status_that_differs_from_its_events(alice: User) -> None:
     assert find_references() == {("I14", task.reference), ("I6", task.reference)}
 
 
-def test_i14_a_missing_step(alice: User) -> None:
+def test_i14_a_missing_event(alice: User) -> None:
     task = history.make_generating(alice)
-    remove_raw(TaskEvent, TaskEvent.objects.get(task=task, kind="claimed").pk)
+    force_delete(TaskEvent, TaskEvent.objects.get(task=task, kind="claimed").pk)
     assert find_references() == {("I14", task.reference)}
 
 
-def test_i14_a_step_out_of_a_final_status(alice: User) -> None:
+def test_i14_an_event_after_a_final_status(alice: User) -> None:
     task = history.make_cancelled(alice)
     TaskEvent.objects.create(task=task, kind="note", from_status=Status.CANCELLED, to_status=Status.CANCELLED)
     assert find_references() == {("I14", task.reference)}

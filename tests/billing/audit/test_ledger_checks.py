@@ -12,10 +12,10 @@ from tests.billing.audit.breakage import (
     charge_of,
     drop_trigger,
     find_references,
+    force_delete,
+    force_update,
     media,
     names_for_vendor,
-    remove_raw,
-    set_raw,
 )
 from tests.jobs import job_id
 from tests.people import give_credits
@@ -41,7 +41,7 @@ def test_i1_an_entry_that_does_not_continue_the_previous_balance(alice: User) ->
     for _ in range(3):
         give_credits(alice, 10)
     middle = ledger.statement(alice).order_by("id")[1]
-    set_raw(LedgerEntry, middle.pk, balance_after=25)
+    force_update(LedgerEntry, middle.pk, balance_after=25)
     assert find_references() == {("I1", f"ledger entry {middle.pk}"), ("I1", f"ledger entry {middle.pk + 1}")}
 
 
@@ -51,7 +51,7 @@ def test_i1_a_missing_entry(alice: User) -> None:
     middle = ledger.statement(alice).order_by("id")[1]
     account = middle.account_id
     CreditLot.objects.filter(entry=middle).update(entry=None)
-    remove_raw(LedgerEntry, middle.pk)
+    force_delete(LedgerEntry, middle.pk)
     assert find_references() == {("I1", f"credit account {account}"), ("I1", f"ledger entry {middle.pk + 1}")}
 
 
@@ -71,7 +71,7 @@ def test_i1_a_lot_that_differs_from_its_uses(alice: User) -> None:
     assert ("I1", f"ledger entry {charge_of(task).pk}") in find_references()
 
 
-def test_i1_a_grant_whose_lot_is_of_another_size(alice: User) -> None:
+def test_i1_a_grant_whose_lot_has_another_amount(alice: User) -> None:
     give_credits(alice, 10)
     lot = CreditLot.objects.get()
     CreditLot.objects.update(granted=11)
@@ -108,11 +108,11 @@ def test_i3_a_charge_refunded_twice(alice: User) -> None:
         cursor.execute("ALTER TABLE billing_ledgerentry DROP CONSTRAINT billing_ledgerentry_reverses_id_key")
     account = charge.account
     CreditAccount.objects.filter(pk=account.pk).update(balance=120)
-    again = LedgerEntry.objects.create(
+    second_refund = LedgerEntry.objects.create(
         account=account, kind="refund", amount=60, balance_after=120, idempotency_key="again",
         reference=charge.reference, job_id=charge.job_id, reverses=charge,
     )  # fmt: skip
-    CreditLot.objects.create(account=account, entry=again, granted=60, remaining=60)
+    CreditLot.objects.create(account=account, entry=second_refund, granted=60, remaining=60)
     assert find_references() == {("I3", f"ledger entry {charge.pk}")}
 
 
@@ -120,7 +120,7 @@ def test_i3_a_failed_video_without_its_refund(alice: User) -> None:
     task = history.make_failed(alice)
     refund = LedgerEntry.objects.get(kind="refund")
     LotUse.objects.filter(entry=refund).delete()
-    remove_raw(LedgerEntry, refund.pk)
+    force_delete(LedgerEntry, refund.pk)
     CreditAccount.objects.update(balance=0)
     CreditLot.objects.update(remaining=0)
     assert find_references() == {("I3", task.reference)}
@@ -135,7 +135,7 @@ def test_i3_a_delivered_video_that_was_refunded(alice: User) -> None:
 def test_i3_a_video_that_was_never_charged(alice: User) -> None:
     task = history.make_waiting(alice)
     LotUse.objects.all().delete()
-    remove_raw(LedgerEntry, charge_of(task).pk)
+    force_delete(LedgerEntry, charge_of(task).pk)
     CreditAccount.objects.update(balance=60)
     CreditLot.objects.update(remaining=60)
     assert find_references() == {("I3", task.reference), ("I22", f"job:{task.pk}")}
@@ -144,18 +144,18 @@ def test_i3_a_video_that_was_never_charged(alice: User) -> None:
 def test_i4_a_refund_of_another_amount(alice: User) -> None:
     history.make_cancelled(alice)
     refund = LedgerEntry.objects.get(kind="refund")
-    set_raw(LedgerEntry, refund.pk, amount=59, balance_after=59)
+    force_update(LedgerEntry, refund.pk, amount=59, balance_after=59)
     CreditAccount.objects.update(balance=59)
     LotUse.objects.filter(entry=refund).update(amount=59)
     CreditLot.objects.update(remaining=59)
     assert find_references() == {("I4", f"ledger entry {refund.pk}")}
 
 
-def test_i4_a_refund_to_somebody_else(alice: User, bob: User) -> None:
+def test_i4_a_refund_to_another_user(alice: User, bob: User) -> None:
     history.make_cancelled(alice)
     refund = LedgerEntry.objects.get(kind="refund")
     CreditAccount.objects.create(user=bob, balance=60)
-    set_raw(LedgerEntry, refund.pk, account=bob.credit_account)
+    force_update(LedgerEntry, refund.pk, account=bob.credit_account)
     CreditAccount.objects.filter(user=alice).update(balance=0)
     LotUse.objects.filter(entry=refund).delete()
     CreditLot.objects.update(remaining=0)
@@ -166,7 +166,7 @@ def test_i4_a_refund_to_somebody_else(alice: User, bob: User) -> None:
 def test_i22_an_entry_without_a_cause(alice: User) -> None:
     give_credits(alice, 100)
     grant = ledger.statement(alice).get()
-    set_raw(LedgerEntry, grant.pk, note="")
+    force_update(LedgerEntry, grant.pk, note="")
     charge = ledger.charge(
         user=alice, user_credits=10, idempotency_key="k", job_id=job_id("nothing"), reference="nothing"
     )

@@ -1,8 +1,8 @@
-"""No check of the books asks the database for more than a lookup of each row, however large its tables grow.
+"""No check of the books scans a whole table for each row of another table, however large the tables are.
 
-A subquery that PostgreSQL may not keep as a hash, for it is larger than `work_mem`, is read anew for every row of the
-query around it, unless an index finds what it asks for. So `work_mem` is made so small that no long table is hashed, and
-every such subquery must then go by an index.
+PostgreSQL keeps the result of a subquery as a hash if it fits into `work_mem`. If it does not fit, the subquery runs again
+for each row of the outer query, which is fast only with an index. The tests make `work_mem` so small that no long table
+fits, and check that every such subquery then uses an index.
 """
 
 import json
@@ -29,12 +29,15 @@ TASKS = 4_000
 Statement = tuple[str, Any]
 
 autodiscover_modules("audit.checks")
-CHECKS = {**audit_runner._checks, **{f"{name}, often": check for name, check in audit_runner._frequent_checks.items()}}
+CHECKS = {
+    **audit_runner._checks,
+    **{f"{name}, frequent": check for name, check in audit_runner._frequent_checks.items()},
+}
 
 
 @pytest.fixture
 def long_history(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in every table that grows with the videos, enough that none of them fits into the smallest hash."""
+    """Rows in every table that grows with the videos, so many that no table fits into the smallest `work_mem`."""
     at = clock.database_now()
     history.create_users(400)
     history.create_finished_jobs(TASKS, since=at - timedelta(days=20), until=at)
@@ -59,58 +62,58 @@ def long_history(monkeypatch: pytest.MonkeyPatch) -> None:
         cursor.execute("ANALYZE")
         cursor.execute("SET LOCAL work_mem = '64kB'")
         cursor.execute("SET LOCAL hash_mem_multiplier = 1")
-        # Then a table is read from one end to the other only where no index helps, be it ever so short.
+        # PostgreSQL then scans a whole table only if no index can be used, even if the table is short.
         cursor.execute("SET LOCAL enable_seqscan = off")
     monkeypatch.setattr(file_audit, "_describe_problem", lambda row, *, deep: "")
 
 
-def statements_of(act: Callable[[], object]) -> list[Statement]:
-    """What the database is asked meanwhile."""
-    asked: list[Statement] = []
+def record_statements(function: Callable[[], object]) -> list[Statement]:
+    """Return the statements that the function executes."""
+    statements: list[Statement] = []
 
-    def note(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
+    def record(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
         if sql.lstrip().startswith(("SELECT", "UPDATE", "(SELECT")):
-            asked.append((sql, params))
+            statements.append((sql, params))
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(note):
-        act()
-    return asked
+    with connection.execute_wrapper(record):
+        function()
+    return statements
 
 
-def read_for_each_row(statement: Statement) -> list[str]:
-    """The scans in this statement's plan that are done anew for every row, and by no index."""
+def find_repeated_scans(statement: Statement) -> list[str]:
+    """Return the scans in the statement's plan that are repeated for every row and use no index."""
     sql, params = statement
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (VERBOSE, FORMAT JSON) {sql}", params)
-        (found,) = cursor.fetchone()
-    plan, whole = found[0]["Plan"], json.dumps(found)
-    subplans = [node for node in nodes(plan) if node.get("Parent Relationship") == "SubPlan"]
-    again = [node for node in subplans if f"hashed {node['Subplan Name']}" not in whole]
-    scans = [scan for node in again for scan in nodes(node) if "Relation Name" in scan]
-    return [f"{scan['Node Type']} of {scan['Relation Name']}" for scan in scans if not is_by_index(scan)]
+        (explained,) = cursor.fetchone()
+    plan, plan_text = explained[0]["Plan"], json.dumps(explained)
+    subplans = [node for node in iterate_nodes(plan) if node.get("Parent Relationship") == "SubPlan"]
+    repeated = [node for node in subplans if f"hashed {node['Subplan Name']}" not in plan_text]
+    scans = [scan for node in repeated for scan in iterate_nodes(node) if "Relation Name" in scan]
+    return [f"{scan['Node Type']} of {scan['Relation Name']}" for scan in scans if not uses_index(scan)]
 
 
-def is_by_index(scan: dict[str, Any]) -> bool:
-    return any("Index Cond" in node for node in nodes(scan))
+def uses_index(scan: dict[str, Any]) -> bool:
+    return any("Index Cond" in node for node in iterate_nodes(scan))
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def iterate_nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield plan
     for part in plan.get("Plans", ()):
-        yield from nodes(part)
+        yield from iterate_nodes(part)
 
 
 @pytest.mark.usefixtures("long_history")
 def test_no_check_scans_a_table_for_each_row_of_another() -> None:
-    bad: dict[str, list[str]] = {}
+    repeated_scans: dict[str, list[str]] = {}
     for name, check in CHECKS.items():
-        asked = statements_of(lambda check=check: list(check(deep=False)))  # type: ignore[misc]
-        assert asked, f"{name} asked nothing"
-        for statement in asked:
-            if scans := read_for_each_row(statement):
-                bad.setdefault(name, []).extend([*scans, statement[0]])
-    assert bad == {}
+        statements = record_statements(lambda check=check: list(check(deep=False)))  # type: ignore[misc]
+        assert statements, f"{name} executed no statement"
+        for statement in statements:
+            if scans := find_repeated_scans(statement):
+                repeated_scans.setdefault(name, []).extend([*scans, statement[0]])
+    assert repeated_scans == {}
 
 
 @pytest.mark.usefixtures("long_history")
@@ -123,4 +126,4 @@ def test_a_scan_for_each_row_is_detected() -> None:
         LedgerEntry.objects.exclude(pk__in=charges),
         VideoTask.objects.annotate(entry=Subquery(unindexed[:1])),
     ):
-        assert read_for_each_row(quadratic.query.sql_with_params()) != [], quadratic.query
+        assert find_repeated_scans(quadratic.query.sql_with_params()) != [], quadratic.query

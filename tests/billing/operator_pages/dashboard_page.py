@@ -1,4 +1,4 @@
-"""Reads the dashboard as text and prepares orders and budget use, for tests."""
+"""Helpers of the dashboard tests: read the page as text, count orders, and use up budgets."""
 
 import re
 from datetime import UTC, datetime

@@ -49,7 +49,7 @@ def test_each_window_sums_its_orders(
 ) -> None:
     settings.TIME_ZONE = "UTC"
 
-    def job(hours_ago: int, estimated: str, actual: str | None = None) -> None:
+    def count_job(hours_ago: int, estimated: str, actual: str | None = None) -> None:
         known = [(Measure.SETTLED_ESTIMATE, Decimal(estimated)), (Measure.ACTUAL, Decimal(actual))] if actual else []
         rollups.record_counts(
             ordered_at=manual_clock.at - timedelta(hours=hours_ago),
@@ -59,23 +59,23 @@ def test_each_window_sums_its_orders(
         )
 
     manual_clock.at += timedelta(days=13)
-    job(0, "60")
-    job(0, "37.5", "30.25")
-    job(3, "250", "250")
-    job(13, "60", "0.0001")  # yesterday
-    job(15 * 24, "1000", "1000")  # last month
+    count_job(0, "60")
+    count_job(0, "37.5", "30.25")
+    count_job(3, "250", "250")
+    count_job(13, "60", "0.0001")  # yesterday
+    count_job(15 * 24, "1000", "1000")  # last month
     expected = {
         "thisHour": {"tasksCount": 2, "estimatedCost": Decimal("97.5"), "actualCost": Decimal("30.25")},
         "today": {"tasksCount": 3, "estimatedCost": Decimal("347.5"), "actualCost": Decimal("280.25")},
         "thisMonth": {"tasksCount": 4, "estimatedCost": Decimal("407.5"), "actualCost": Decimal("280.2501")},
     }
     settled = {"thisHour": Decimal("37.5"), "today": Decimal("287.5"), "thisMonth": Decimal("347.5")}
-    for fold in (False, True):
-        if fold:
+    for is_folded in (False, True):
+        if is_folded:
             rollups.fold_marks()
-        figures = read_figures(olga) if not fold else read_figures_again(olga)
+        figures = read_figures(olga) if not is_folded else read_figures_again(olga)
         for name, sums in expected.items():
-            assert figures[name] == {**sums, "settledEstimate": settled[name]}, (name, fold)
+            assert figures[name] == {**sums, "settledEstimate": settled[name]}, (name, is_folded)
 
 
 def test_balance_and_available_credits(
@@ -99,8 +99,8 @@ def test_the_forecast_gives_the_time_of_the_critical_balance(
     for hours in range(1, 25):
         at = manual_clock.at - timedelta(hours=hours)
         rollups.record_counts(ordered_at=at, model="m", user_id=1, counts=[(Measure.ESTIMATED, Decimal(1000))])
-    soon = datetime.fromisoformat(read_figures_again(olga)["balanceCriticalAt"])
-    assert timedelta(hours=4) < soon - manual_clock.at < timedelta(hours=5)
+    critical_at = datetime.fromisoformat(read_figures_again(olga)["balanceCriticalAt"])
+    assert timedelta(hours=4) < critical_at - manual_clock.at < timedelta(hours=5)
 
 
 def test_limits_have_used_left_and_reset_time(
@@ -110,10 +110,10 @@ def test_limits_have_used_left_and_reset_time(
     limits.set_limit(subject=Budget.Subject.ALL, period=Period.HOUR, limit=Decimal(75), actor=olga)
     limits.set_limit(subject=Budget.Subject.MODEL, period=Period.DAY, limit=Decimal(60), model="veo3_fast", actor=olga)
     spend.promise(spend=new_spend(), account=account)
-    figures = {(one["scope"], one["period"]): one for one in read_figures(olga)["limits"]}
+    figures = {(limit["scope"], limit["period"]): limit for limit in read_figures(olga)["limits"]}
     hour = figures["all", "hour"]
     assert (hour["used"], hour["limit"], hour["left"], hour["softShare"]) == (60, 75, 15, Decimal("0.8"))
-    # No video costs only 15.
+    # No video is as cheap as the 15 credits left.
     assert (hour["isSoft"], hour["isSpent"], hour["resetsAt"]) == (True, True, "2026-09-01T13:00:00+00:00")
     assert figures["all", "month"]["resetsAt"] == "2026-10-01T00:00:00+00:00"
     model = figures["model:veo3_fast", "day"]
@@ -121,7 +121,7 @@ def test_limits_have_used_left_and_reset_time(
     assert len(figures) == len(budget_usage.list_states(manual_clock.at))
 
 
-def test_the_generation_state_gives_the_reason_of_a_stop(
+def test_the_generation_state_gives_the_reason_why_nothing_is_sent(
     olga: User, account: ProviderAccount, manual_clock: ManualClock
 ) -> None:
     def read_generation() -> Json:
@@ -142,8 +142,12 @@ def test_the_generation_state_gives_the_reason_of_a_stop(
     provider_accounts.resume_account(account_id=account.pk)
     rows = ProviderAccount.objects.filter(pk=account.pk)
     rows.update(breaker="open", breaker_until=until)
-    broken = read_generation()
-    assert (broken["state"], broken["until"], broken["rested"]) == ("breaker", "2026-09-01T13:00:00+00:00", False)
+    stopped = read_generation()
+    assert (stopped["state"], stopped["until"], stopped["rested"]) == (
+        "breaker",
+        "2026-09-01T13:00:00+00:00",
+        False,
+    )
     rows.update(breaker_until=manual_clock.at)
     assert (read_generation()["state"], read_generation()["rested"]) == ("breaker", True)
     rows.update(balance=400)

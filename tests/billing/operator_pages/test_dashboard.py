@@ -101,17 +101,17 @@ def test_alerts_show_what_to_do_and_where_to_acknowledge(
     desk: Client, working_account: ProviderAccount, olga: User
 ) -> None:
     for number in range(8):
-        last = alerts.raise_alert(alerts.Kind.STORAGE, cause=f"disk {number}", detail="full")
+        newest_alert = alerts.raise_alert(alerts.Kind.STORAGE, cause=f"disk {number}", detail="full")
     html = desk.get("/admin/").content.decode()
     assert html.count("acknowledge or snooze") == 6
     assert "Free up disk space" in html
     assert "All open alerts" in html
-    alerts.acknowledge(alert_id=last.pk, actor=olga)
+    alerts.acknowledge(alert_id=newest_alert.pk, actor=olga)
     alerts.resolve_alerts(alerts.Kind.STORAGE)
     assert "No open alerts." in read_page_text(desk)
 
 
-def test_failure_reasons_are_in_plain_words(desk: Client, working_account: ProviderAccount, alice: User) -> None:
+def test_failure_reasons_are_shown_as_texts(desk: Client, working_account: ProviderAccount, alice: User) -> None:
     history.make_failed(alice)
     counts = [(Measure.FAILURE, "content_policy", 2), (Measure.FAILURE, "new_code", 1), (Measure.FAILURE, "", 1)]
     rollups.record_counts(ordered_at=AT, model="veo3", user_id=alice.pk, labelled=counts)
@@ -124,32 +124,32 @@ def test_failure_reasons_are_in_plain_words(desk: Client, working_account: Provi
 def test_every_number_links_to_its_videos(
     desk: Client, working_account: ProviderAccount, alice: User, bob: User
 ) -> None:
-    failed, other = history.make_failed(alice), history.make_ready(bob)
+    failed, ready = history.make_failed(alice), history.make_ready(bob)
     VideoTask.objects.filter(pk=failed.pk).update(failure_code="content_policy", prompt="a kite that failed")
-    VideoTask.objects.filter(pk=other.pk).update(prompt="a kite of Bob's")
+    VideoTask.objects.filter(pk=ready.pk).update(prompt="a kite of Bob's")
     rollups.record_counts(
         ordered_at=AT, model="veo3", user_id=alice.pk, labelled=[(Measure.FAILURE, "content_policy", 1)]
     )
     html = desk.get("/admin/?range=7d").content.decode()
     links = {unescape(link) for link in re.findall(r'href="(/admin/videos/videotask/\?[^"]+)"', html)}
-    by_filter = {frozenset(parse_qs(urlsplit(link).query)) - {"created_at__gte", "created_at__lt"} for link in links}
-    assert {frozenset({name}) for name in ("model", "person", "failure", "status__exact")} < by_filter
+    filter_names = {frozenset(parse_qs(urlsplit(link).query)) - {"created_at__gte", "created_at__lt"} for link in links}
+    assert {frozenset({name}) for name in ("model", "person", "failure", "status__exact")} < filter_names
     for link in links:
         page = desk.get(link)
         assert page.status_code == 200, link
         query = parse_qs(urlsplit(link).query)
-        shown = page.content.decode()
+        page_html = page.content.decode()
         if query.get("failure") == ["content_policy"] or query.get("person") == [str(alice.pk)]:
-            assert "a kite that failed" in shown
-            assert "a kite of Bob" not in shown
+            assert "a kite that failed" in page_html
+            assert "a kite of Bob" not in page_html
 
 
 def test_an_unknown_person_filters_nothing(desk: Client, alice: User) -> None:
     history.make_waiting(alice)
-    listed = reverse("admin:videos_videotask_changelist")
-    for wanted in ("nobody", "99999999", ""):
-        assert "alice@example.com" in desk.get(f"{listed}?person={wanted}").content.decode()
-    assert "alice@example.com" not in desk.get(f"{listed}?failure=audio").content.decode()
+    list_url = reverse("admin:videos_videotask_changelist")
+    for person in ("nobody", "99999999", ""):
+        assert "alice@example.com" in desk.get(f"{list_url}?person={person}").content.decode()
+    assert "alice@example.com" not in desk.get(f"{list_url}?failure=audio").content.decode()
 
 
 def test_invalid_dates_get_an_error_and_keep_their_text(desk: Client) -> None:
@@ -161,16 +161,16 @@ def test_invalid_dates_get_an_error_and_keep_their_text(desk: Client) -> None:
 
 def test_pausing_from_the_dashboard_returns_to_it(desk: Client, working_account: ProviderAccount) -> None:
     accounts = reverse("admin:billing_provideraccount_changelist")
-    pressed = {"action": "pause", "_selected_action": working_account.pk, "return_to": "dashboard"}
-    confirmation_page = desk.post(accounts, pressed).content.decode()
+    pause_form = {"action": "pause", "_selected_action": working_account.pk, "return_to": "dashboard"}
+    confirmation_page = desk.post(accounts, pause_form).content.decode()
     assert 'name="return_to" value="dashboard"' in confirmation_page
     assert '<a class="btn" href="/admin/">' in confirmation_page
     confirmation = {"confirmed": "yes", "code": "cost"}
-    done = desk.post(accounts, pressed | confirmation)
-    assert (done.status_code, done["Location"]) == (302, "/admin/")
+    response = desk.post(accounts, pause_form | confirmation)
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
     assert read_headline(desk)[1] == "Resume…"
-    done = desk.post(accounts, pressed | {"action": "resume", "confirmed": "yes"})
-    assert (done.status_code, done["Location"]) == (302, "/admin/")
+    response = desk.post(accounts, pause_form | {"action": "resume", "confirmed": "yes"})
+    assert (response.status_code, response["Location"]) == (302, "/admin/")
     assert read_headline(desk)[1] == "Pause…"
 
 
@@ -192,9 +192,9 @@ def test_alerts_of_one_kind_show_their_subjects(desk: Client) -> None:
 
 
 @pytest.mark.parametrize(("amount", "tone"), [("-12.5", "text-bad"), ("12.5", "text-warn"), ("4", "")])
-def test_extra_credits_are_no_alarm(desk: Client, amount: str, tone: str) -> None:
+def test_only_missing_credits_are_shown_in_red(desk: Client, amount: str, tone: str) -> None:
     provider_accounts.get_current_account()
     ProviderAccount.objects.update(unexplained=Decimal(amount))
     page = desk.get("/admin/").text
-    shown = amount.replace("-", "−")
-    assert f'<p class="figure-value{" " if tone else ""}{tone}">{shown}</p>' in page
+    formatted = amount.replace("-", "−")
+    assert f'<p class="figure-value{" " if tone else ""}{tone}">{formatted}</p>' in page

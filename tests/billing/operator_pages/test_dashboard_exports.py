@@ -38,24 +38,24 @@ def test_every_table_can_be_exported(desk: Client, working_account: ProviderAcco
     rows = list(csv.reader(io.StringIO(read_body(response).removeprefix("\ufeff"))))
     assert len(rows) > 1
     assert {len(row) for row in rows} == {len(rows[0])}
-    found = json.loads(read_body(desk.get(f"/admin/dashboard/export/{name}.json?range=7d")))
-    assert [list(row) for row in found["rows"]] == [rows[0]] * (len(rows) - 1)
+    exported = json.loads(read_body(desk.get(f"/admin/dashboard/export/{name}.json?range=7d")))
+    assert [list(row) for row in exported["rows"]] == [rows[0]] * (len(rows) - 1)
 
 
 def test_the_queue_export_has_waiting_times(desk: Client, working_account: ProviderAccount, alice: User) -> None:
-    address = "/admin/dashboard/export/queue.json"
+    url = "/admin/dashboard/export/queue.json"
     history.make_waiting(alice)
-    before = json.loads(read_body(desk.get(address)))["rows"]
+    before = json.loads(read_body(desk.get(url)))["rows"]
     assert (before[0]["videos"], before[0]["wait_p50_s"], before[0]["wait_p95_s"]) == (1, None, None)
     waits = [(Measure.WAIT, "50", 18), (Measure.WAIT, "84", 2)]
     rollups.record_counts(ordered_at=AT, model="veo3_fast", user_id=alice.pk, labelled=waits)
-    first, *others = json.loads(read_body(desk.get(address)))["rows"]
+    first, *others = json.loads(read_body(desk.get(url)))["rows"]
     assert first["status"] == "queued"
     assert 0 < first["wait_p50_s"] < first["wait_p95_s"]
     assert f"usually waits {veo.duration(first['wait_p50_s'])}" in read_page_text(desk)
     assert {(row["wait_p50_s"], row["wait_p95_s"]) for row in others} == {(None, None)}
     # Another range has its own waiting times.
-    assert json.loads(read_body(desk.get(f"{address}?to=2026-08-31")))["rows"][0]["wait_p50_s"] is None
+    assert json.loads(read_body(desk.get(f"{url}?to=2026-08-31")))["rows"][0]["wait_p50_s"] is None
 
 
 def test_an_email_address_that_looks_like_a_formula_is_escaped(desk: Client, working_account: ProviderAccount) -> None:

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 AT = datetime(2026, 9, 1, 12, 20, tzinfo=UTC)
 ADDRESS = "/api/admin/cost-monitoring"
-OPEN = {"limits", "failures", "callbacks", "queue"}
-MONEY = {"timeline", "models", "balance"}
+UNRESTRICTED = {"limits", "failures", "callbacks", "queue"}
+COST_TABLES = {"timeline", "models", "balance"}
 TITLES = {
     "timeline": "timeline-title",
     "models": "models-title",
@@ -51,39 +51,39 @@ def create_operator(
     JobRequest.objects.create(name="canary", started_at=AT)
     alerts.raise_alert(alerts.Kind.STORAGE, cause="disk", detail="details of the disk")
 
-    def operator(*named: str) -> User:
+    def create(*permission_names: str) -> User:
         clerk = make_person("clerk@example.com", is_staff=True)
-        for name in named:
+        for name in permission_names:
             app, _dot, codename = name.partition(".")
             clerk.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
         return clerk
 
-    return operator
+    return create
 
 
 @pytest.mark.parametrize(
-    ("named", "more"),
+    ("permission_names", "restricted"),
     [
         ([], set()),
-        (["billing.view_spend"], MONEY),
+        (["billing.view_spend"], COST_TABLES),
         (["accounts.view_user"], {"users"}),
         (["billing.view_alert"], {"alerts"}),
-        (["billing.view_spend", "accounts.view_user", "billing.view_alert"], MONEY | {"users", "alerts"}),
+        (["billing.view_spend", "accounts.view_user", "billing.view_alert"], COST_TABLES | {"users", "alerts"}),
     ],
 )
 def test_page_menu_and_exports_show_only_permitted_tables(
-    create_operator: CreateOperator, named: list[str], more: set[str]
+    create_operator: CreateOperator, permission_names: list[str], restricted: set[str]
 ) -> None:
-    desk = browser_of(create_operator(*named))
+    desk = browser_of(create_operator(*permission_names))
     html = desk.get("/admin/").content.decode()
-    allowed = OPEN | more
+    allowed = UNRESTRICTED | restricted
     for name in exports.TABLE_BUILDERS:
-        answer = desk.get(f"/admin/dashboard/export/{name}.csv")
-        assert answer.status_code == (200 if name in allowed else 403), name
+        response = desk.get(f"/admin/dashboard/export/{name}.csv")
+        assert response.status_code == (200 if name in allowed else 403), name
         assert (f"/admin/dashboard/export/{name}.json" in html) == (name in allowed), name
         assert (f'id="{TITLES[name]}"' in html) == (name in allowed), name
-    assert ("alice@example.com" in html) == ("users" in more)
-    assert ("Free up disk space" in html) == ("alerts" in more)
+    assert ("alice@example.com" in html) == ("users" in restricted)
+    assert ("Free up disk space" in html) == ("alerts" in restricted)
     # Every operator sees the headline and the figures.
     assert '<p id="headline">' in html
     assert '<p class="figure-value">60</p>' in html
@@ -116,9 +116,9 @@ def test_the_headline_offers_only_permitted_actions(create_operator: CreateOpera
     clerk = create_operator()
     desk = browser_of(clerk)
     settings.DAILY_COST_LIMIT = Decimal(20)
-    stopped = desk.get("/admin/").content.decode()
-    assert "nothing is sent until it is raised" in stopped
-    assert 'id="headline-action"' not in stopped
+    page = desk.get("/admin/").content.decode()
+    assert "nothing is sent until it is raised" in page
+    assert 'id="headline-action"' not in page
     clerk.user_permissions.add(Permission.objects.get(codename="view_budget"))
     assert "Raise the budget…" in desk.get("/admin/").content.decode()
     settings.DAILY_COST_LIMIT = Decimal(0)
@@ -132,10 +132,10 @@ def test_fewer_permissions_cost_no_more_queries(create_operator: CreateOperator)
     desk.get("/admin/")
     with CaptureQueriesContext(connection) as captured:
         assert desk.get("/admin/").status_code == 200
-    # The check of a second factor adds one.
-    assert len(captured) <= 11, "\n".join(one["sql"] for one in captured.captured_queries)
+    # In production the check of the second factor adds one query.
+    assert len(captured) <= 11, "\n".join(query["sql"] for query in captured.captured_queries)
 
 
 def test_every_table_has_a_permission_a_title_and_an_export() -> None:
     assert set(permissions.REQUIRED_PERMISSIONS) == set(exports.TABLE_BUILDERS) == set(view_model.EXPORT_TITLES)
-    assert permissions.COST_TABLES == MONEY
+    assert permissions.COST_TABLES == COST_TABLES

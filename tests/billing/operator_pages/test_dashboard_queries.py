@@ -41,13 +41,13 @@ def test_the_page_takes_at_most_eleven_queries_whatever_the_history(
     desk.get(f"/admin/{query}")
     with CaptureQueriesContext(connection) as captured:
         assert desk.get(f"/admin/{query}").status_code == 200
-    queries = [one["sql"] for one in captured.captured_queries]
-    # Including the session, its user and their sessions; the check of a second factor adds one.
+    queries = [captured_query["sql"] for captured_query in captured.captured_queries]
+    # This includes three queries for the session and its user. In production the check of the second factor adds one.
     assert len(queries) <= 11, "\n".join(queries)
     assert not [sql for sql in queries if "billing_ledgerentry" in sql]
-    # Jobs are read only if open or settled since the last reading, each by an index.
-    for read in (part for sql in queries for part in sql.split('FROM "billing_spend"')[1:]):
-        assert any(narrow in read for narrow in ("'estimated'", "'promised'", '"settled_at" >')), read
+    # Only jobs that are open or settled since the last reading are read, by an index.
+    for condition in (part for sql in queries for part in sql.split('FROM "billing_spend"')[1:]):
+        assert any(text in condition for text in ("'estimated'", "'promised'", '"settled_at" >')), condition
 
 
 @pytest.mark.parametrize("state", ["empty", "sandbox", "paused", "problems"])
@@ -67,4 +67,4 @@ def test_no_status_costs_more_queries(olga: User, settings: Settings, state: str
         page = desk.get("/admin/").content.decode()
     assert ("no refund" in page) == (state == "problems")
     assert ("Paused by olga@example.com" in page) == (state == "paused")
-    assert len(captured) <= 11, "\n".join(one["sql"] for one in captured.captured_queries)
+    assert len(captured) <= 11, "\n".join(captured_query["sql"] for captured_query in captured.captured_queries)

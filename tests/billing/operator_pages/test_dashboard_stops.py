@@ -1,4 +1,4 @@
-"""Why generation stops, alike on every page and in the API: budgets too low, reserved balances, a breaker."""
+"""The reason why nothing is sent is the same on every page and in the API: budgets, reserved credits, circuit breaker."""
 
 import json
 from datetime import timedelta
@@ -57,7 +57,7 @@ def set_used_today(used: int) -> None:
 
 
 @pytest.mark.parametrize("pacing", [True, False])
-def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
+def test_a_budget_too_low_for_the_videos_waiting_is_the_reason_on_every_page(
     desk: Client, working_account: ProviderAccount, alice: User, settings: Settings, pacing: bool
 ) -> None:
     settings.BUDGET_PACING = pacing
@@ -66,8 +66,8 @@ def test_a_budget_too_low_for_the_videos_waiting_stops_everywhere_alike(
     for hours_ago in range(4):
         count_order(AT - timedelta(hours=hours_ago), credits=240)
     set_used_today(960)
-    step = dispatch.claim_next(working_account.pk)
-    assert isinstance(step, guard_checks.Wait)
+    result = dispatch.claim_next(working_account.pk)
+    assert isinstance(result, guard_checks.Wait)
     assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
     assert Alert.objects.get().kind == "budget_hard"
     headline, action = read_headline(desk)
@@ -108,14 +108,14 @@ def test_a_budget_below_the_cheapest_price_counts_as_spent(
     assert action == "Raise the budget…"
     assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in read_page_text(desk)
     assert read_generation(desk)["state"] == "budget"
-    listed = desk.get("/admin/billing/budget/").content.decode()
-    assert '<progress class="meter meter-bad" max="100" value="96"' in listed
+    list_page = desk.get("/admin/billing/budget/").content.decode()
+    assert '<progress class="meter meter-bad" max="100" value="96"' in list_page
     set_used_today(940)
     assert read_headline(desk)[0].startswith("Generating")
     assert read_generation(desk)["state"] == "working"
 
 
-def test_a_limit_below_any_price_promises_no_next_budget(
+def test_a_limit_below_any_price_does_not_mention_a_next_budget(
     desk: Client, working_account: ProviderAccount, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(20)
@@ -147,11 +147,11 @@ def test_a_waiting_video_counts_in_its_own_budgets(
     limits.set_limit(subject="model", period="day", model="veo3_lite", limit=Decimal(300), actor=olga)
     limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(300), actor=olga)
     limits.set_limit(subject="all", period="hour", limit=Decimal(200), actor=olga)
-    found = {
+    cheapest = {
         (state.scope, str(state.period)): (state.cheapest_new, state.cheapest_waiting)
         for state in budget_usage.list_states(AT)
     }
-    assert found == {
+    assert cheapest == {
         # A video dearer than the whole limit does not count as waiting for it.
         ("all", "hour"): (30, None),
         ("all", "day"): (30, 250),
@@ -226,9 +226,9 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
     rows = ProviderAccount.objects.filter(pk=working_account.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
     assert read_headline(desk)[0].startswith("Waiting for the provider.")
-    resting = availability.check_availability(user=alice, quote=None).restriction
-    assert resting is not None
-    assert (resting.title, resting.accepts_orders) == ("The provider has problems", True)
+    restriction = availability.check_availability(user=alice, quote=None).restriction
+    assert restriction is not None
+    assert (restriction.title, restriction.accepts_orders) == ("The provider has problems", True)
     rows.update(breaker_until=AT)
     headline, action = read_headline(desk)
     assert headline == (
@@ -236,9 +236,9 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
         "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
     )
     assert action == "View the account"
-    rested = availability.check_availability(user=alice, quote=None).restriction
-    assert rested is not None
-    assert (rested.title, rested.accepts_orders) == ("The provider had problems", True)
-    assert "the next order is sent first" in rested.text
+    restriction = availability.check_availability(user=alice, quote=None).restriction
+    assert restriction is not None
+    assert (restriction.title, restriction.accepts_orders) == ("The provider had problems", True)
+    assert "the next order is sent first" in restriction.text
     history.make_waiting(alice)
     assert read_headline(desk)[0].startswith("Waiting for the provider.")

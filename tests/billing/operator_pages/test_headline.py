@@ -1,4 +1,4 @@
-"""The headline of the dashboard: whether videos are made, why not, and what to do."""
+"""The headline of the dashboard: whether videos are being generated, why not, and what to do."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fixed_time")]
 Pause = ProviderAccount.Pause
 
 
-def test_the_headline_says_that_videos_are_made(desk: Client, working_account: ProviderAccount) -> None:
+def test_the_headline_says_that_videos_are_generated(desk: Client, working_account: ProviderAccount) -> None:
     assert read_headline(desk) == ("Generating normally. Nothing was ordered in the last 24 hours.", "Pause…")
 
 
@@ -33,7 +33,7 @@ def test_the_outlook_names_the_budget_that_ends_first_and_how_long_the_balance_l
         count_order(AT - timedelta(hours=hours_ago), credits=600)
     use_budget(7_000)
     headline, action = read_headline(desk)
-    # 3,000 are left and nearly 500 an hour are spent.
+    # 3,000 credits are left and nearly 500 are spent in an hour.
     assert "At this pace, today's budget lasts until about" in headline
     assert "The provider balance lasts until about" in headline
     assert action == "Pause…"
@@ -88,20 +88,22 @@ def test_a_pause_by_the_spending_monitor_shows_its_note(desk: Client, working_ac
 
 
 @pytest.mark.parametrize(
-    ("parked", "words", "action"),
+    ("parked", "text", "action"),
     [
         ("out_of_credits", "The provider reports that our account has no credits left.", "Top up at the provider"),
         ("access_denied", "The provider rejects our key or IP address.", "View the key"),
     ],
 )
-def test_a_parked_account(desk: Client, working_account: ProviderAccount, parked: str, words: str, action: str) -> None:
+def test_an_account_that_is_refused(
+    desk: Client, working_account: ProviderAccount, parked: str, text: str, action: str
+) -> None:
     ProviderAccount.objects.update(source=ProviderAccount.Source.ENVIRONMENT)
     provider_accounts.block_account(
         account_id=working_account.pk, parked_as=ProviderAccount.Parked(parked), detail="402"
     )
-    headline, offered = read_headline(desk)
-    assert headline.startswith(f"Not generating. {words}")
-    assert offered in (action, "View the account")
+    headline, shown_action = read_headline(desk)
+    assert headline.startswith(f"Not generating. {text}")
+    assert shown_action in (action, "View the account")
 
 
 def test_critical_and_low_balances(desk: Client, working_account: ProviderAccount) -> None:
@@ -112,7 +114,7 @@ def test_critical_and_low_balances(desk: Client, working_account: ProviderAccoun
 
 
 @pytest.mark.parametrize(
-    ("period", "words"),
+    ("period", "text"),
     [
         ("hour", "This hour's budget is spent: 1,000 of 1,000. The next one starts 13:00."),
         ("day", "Today's budget is spent: 10,000 of 10,000. The next one starts tomorrow 00:00."),
@@ -120,12 +122,12 @@ def test_critical_and_low_balances(desk: Client, working_account: ProviderAccoun
     ],
 )
 def test_a_spent_budget_shows_when_the_next_one_starts(
-    desk: Client, working_account: ProviderAccount, settings: Settings, period: str, words: str
+    desk: Client, working_account: ProviderAccount, settings: Settings, period: str, text: str
 ) -> None:
     name = {"hour": "HOURLY", "day": "DAILY", "month": "MONTHLY"}[period]
     use_budget(int(getattr(settings, f"{name}_COST_LIMIT")), period)
     headline, action = read_headline(desk)
-    assert headline.startswith(f"Waiting for the next budget. {words}")
+    assert headline.startswith(f"Waiting for the next budget. {text}")
     assert action == "Raise the budget…"
 
 

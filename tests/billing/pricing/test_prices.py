@@ -94,26 +94,26 @@ def test_a_zero_price_sells_nothing_even_if_stored(
     monkeypatch.setattr(
         Price.objects,
         "filter",
-        lambda **_: Nothing(Price(provider_credits=Decimal(provider_credits), user_credits=user_credits)),
+        lambda **_: UncheckedResult(Price(provider_credits=Decimal(provider_credits), user_credits=user_credits)),
     )
     with pytest.raises(prices.NoPrice):
         prices.get_quote(model="veo3_fast", resolution="720p")
 
 
-class Nothing:
-    """A result of one row that no constraint has seen."""
+class UncheckedResult:
+    """A query result with one row that no database constraint has checked."""
 
     def __init__(self, price: Price) -> None:
         self.price = price
 
-    def order_by(self, *names: str) -> "Nothing":
+    def order_by(self, *names: str) -> "UncheckedResult":
         return self
 
     def first(self) -> Price:
         return self.price
 
 
-def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(manual_clock: ManualClock) -> None:
+def test_the_price_list_has_the_newest_price_of_each_item_cheapest_first(manual_clock: ManualClock) -> None:
     set_price("37.5", 45, manual_clock.at)
     set_price("1", 1, manual_clock.at + timedelta(days=1))
     generate = [quote for quote in prices.list_current_quotes() if quote.kind == "generate"]
@@ -123,7 +123,7 @@ def test_the_list_holds_the_newest_price_of_each_item_cheapest_first(manual_cloc
 
 
 def test_the_lowest_cost_is_that_of_a_new_video_at_the_given_time(manual_clock: ManualClock) -> None:
-    assert prices.get_lowest_cost() == 30, "what is made of another video costs less and stops nothing"
+    assert prices.get_lowest_cost() == 30, "kinds that need an existing video cost less and do not count"
     assert prices.get_lowest_cost(model="veo3_fast") == 60
     set_price("12.5", 45, manual_clock.at + timedelta(hours=1))
     assert prices.get_lowest_cost(at=manual_clock.at) == 30

@@ -35,16 +35,16 @@ def open_alerts(kind: str = "price_changed") -> list[str]:
     return list(Alert.objects.filter(kind=kind, resolved_at=None).order_by("cause").values_list("cause", flat=True))
 
 
-def propose(seen: object = 30, **more: object) -> PriceProposal | None:
-    found = {"item": FAST, "listed": Decimal(60), "seen": Decimal(str(seen)), "source": FEED, **more}
-    return provider_price_changes.propose_price(**found)  # type: ignore[arg-type]
+def propose(seen: object = 30, **options: object) -> PriceProposal | None:
+    arguments = {"item": FAST, "listed": Decimal(60), "seen": Decimal(str(seen)), "source": FEED, **options}
+    return provider_price_changes.propose_price(**arguments)  # type: ignore[arg-type]
 
 
 def test_two_of_the_last_three_videos_at_another_price_make_a_proposal(provider: SimulatedProvider) -> None:
     provider.run_job(actual=60)
     provider.run_job(actual=30)
     provider_price_changes.propose_from_reported_costs()
-    assert proposals() == [], "one may be a mistake"
+    assert proposals() == [], "a single different cost may be a mistake"
     provider.run_job(actual=30)
     worker_tasks.reconcile()
     assert proposals() == [("open", 30, 60, 2)]
@@ -157,10 +157,10 @@ def test_the_alert_stays_while_another_proposal_for_the_item_is_open(provider: S
 def test_jobs_ordered_at_the_former_price_are_not_compared_with_the_new_one(provider: SimulatedProvider) -> None:
     for _ in range(3):
         provider.run_job(actual=60)
-    before = provider.send_job()
+    ordered_before = provider.send_job()
     provider.advance(minutes=1)
     provider_price_changes.set_price(item=FAST, provider_credits=Decimal(80), user_credits=100)
-    provider.settle_job(before, actual=60)
+    provider.settle_job(ordered_before, actual=60)
     assert provider_price_changes.propose_from_reported_costs() == []
     for _ in range(2):
         provider.run_job(actual=60)
@@ -199,9 +199,11 @@ def test_the_price_for_the_same_margin_is_rounded_up(
     assert provider_price_changes.user_credits_for_same_margin(user_credits=user_credits, **numbers) == expected
 
 
-@pytest.mark.parametrize(("seen", "absurd"), [(60, False), (600, False), (601, True), (6, False), (5, True), (0, True)])
-def test_prices_out_of_proportion_are_implausible(seen: int, absurd: bool) -> None:
-    assert provider_price_changes.is_implausible(listed=Decimal(60), seen=Decimal(seen)) == absurd
+@pytest.mark.parametrize(
+    ("seen", "is_implausible"), [(60, False), (600, False), (601, True), (6, False), (5, True), (0, True)]
+)
+def test_prices_out_of_proportion_are_implausible(seen: int, is_implausible: bool) -> None:
+    assert provider_price_changes.is_implausible(listed=Decimal(60), seen=Decimal(seen)) == is_implausible
 
 
 # Margins

@@ -1,4 +1,4 @@
-"""A site in Berlin on a Tuesday afternoon, for tests of reports."""
+"""The time zone, the time and the counts that the tests of reports use."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,7 +21,7 @@ def in_berlin(settings: Settings) -> None:
 
 
 def count_job(at: datetime = AT, *, model: str = "veo3_fast", user_id: int = 1, settled: str | None = "60") -> None:
-    """Count a job ordered at that time; with its actual cost, or open."""
+    """Count a job ordered at that time. `settled` is its actual cost; None for an open job."""
     counts: list[tuple[Measure, Decimal | int]] = [(Measure.ORDERED, 1), (Measure.ESTIMATED, 60), (Measure.CHARGED, 72)]
     if settled is not None:
         counts += [(Measure.SETTLED, 1), (Measure.SETTLED_ESTIMATE, 60), (Measure.ACTUAL, Decimal(settled))]

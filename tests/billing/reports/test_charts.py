@@ -69,13 +69,15 @@ def test_bars_lie_inside_their_frame(key: str, width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("most", "top"),
+    ("amount", "top_label"),
     [("0", "10"), ("9", "10"), ("900", "1,000"), ("1350", "1,500"), ("12001", "12,500"), ("210000", "300,000")],
 )
-def test_axes_end_at_round_numbers(most: str, top: str) -> None:
+def test_axes_end_at_round_numbers(amount: str, top_label: str) -> None:
     date_range = date_ranges.named_range("7d", at=AT)
-    chart = charts.build_bar_chart(date_range.windows, {date_range.windows[0].starts_at: Sums(estimated=Decimal(most))})
-    assert chart.frame.grid[-1].label == top
+    chart = charts.build_bar_chart(
+        date_range.windows, {date_range.windows[0].starts_at: Sums(estimated=Decimal(amount))}
+    )
+    assert chart.frame.grid[-1].label == top_label
 
 
 def test_the_balance_is_drawn_in_steps_and_top_ups_are_labelled_where_there_is_room() -> None:

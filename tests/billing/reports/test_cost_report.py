@@ -1,4 +1,4 @@
-"""`cost_report`: consistent sums, safe files, and messages for wrong arguments."""
+"""`cost_report`: consistent sums, safe files, and messages for invalid arguments."""
 
 import csv
 import json
@@ -60,8 +60,8 @@ def run_command(*arguments: str) -> str:
 
 def read_rows(*arguments: str) -> dict[str, dict[str, str]]:
     """Return the rows of the CSV by their names."""
-    lines = list(csv.reader(StringIO(run_command(*arguments, "--format", "csv").removeprefix("\ufeff"))))
-    return {line[0]: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
+    rows = list(csv.reader(StringIO(run_command(*arguments, "--format", "csv").removeprefix("\ufeff"))))
+    return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[1:]}
 
 
 @pytest.mark.usefixtures("_jobs")
@@ -88,9 +88,9 @@ def test_every_grouping_has_the_same_total_before_and_after_folding(by: str) -> 
     assert read_rows(*arguments) == before
     total = before["total"]
     assert (total["jobs"], total["estimated"], total["actual"], total["variance"]) == ("4", "430", "116.5", "-63.5")
-    named = [row for name, row in before.items() if name != "total"]
+    rows_without_total = [row for name, row in before.items() if name != "total"]
     for column in ("jobs", "estimated", "settled_estimate", "actual", "variance", "user_credits_charged"):
-        assert sum(Decimal(row[column]) for row in named) == Decimal(total[column])
+        assert sum(Decimal(row[column]) for row in rows_without_total) == Decimal(total[column])
 
 
 @pytest.mark.usefixtures("_jobs")
@@ -104,7 +104,7 @@ def test_rows_are_named_and_sorted() -> None:
     assert read_rows(*since, "--by", "model")["veo3"]["variance_percent"] == ""
 
 
-def test_days_are_those_of_the_site_and_a_repeated_hour_is_two(
+def test_days_are_those_of_the_site_and_a_repeated_hour_has_two_rows(
     alice: User, settings: Settings, manual_clock: ManualClock
 ) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
@@ -168,7 +168,7 @@ def test_an_empty_range_prints_a_message(format: str) -> None:
         (["--format", "xml"], "invalid choice"),
     ],
 )
-def test_wrong_arguments_get_a_message(arguments: list[str], message: str) -> None:
+def test_invalid_arguments_get_a_message(arguments: list[str], message: str) -> None:
     with pytest.raises(CommandError, match=message):
         run_command(*arguments)
 
@@ -187,6 +187,6 @@ def test_a_file_is_written_completely_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_report_has_rows_and_their_total(alice: User) -> None:
     count_job(alice, actual="75")
-    found = cost_report.build_report(first=date(2026, 9, 1), last=date(2026, 9, 1), by="day")
-    assert [(name, sums.variance) for name, sums in found.rows] == [("2026-09-01", 15)]
-    assert found.total.variance == 15
+    report = cost_report.build_report(first=date(2026, 9, 1), last=date(2026, 9, 1), by="day")
+    assert [(name, sums.variance) for name, sums in report.rows] == [("2026-09-01", 15)]
+    assert report.total.variance == 15

@@ -29,16 +29,16 @@ def test_one_query_reads_totals_and_unfolded_marks(key: str, django_assert_num_q
     date_range = date_ranges.named_range(key, at=AT)
     with django_assert_num_queries(1):
         totals = cost_totals.read_totals(date_range, at=AT)
-    everything = totals.all
-    assert everything[Measure.ORDERED] == 3
-    assert (everything.open, everything.cost, everything.variance) == (60, Decimal("172.5"), Decimal("-7.5"))
-    assert everything.absolute_variance_share == pytest.approx(0.0625)
-    assert (everything.ended, everything.success_share) == (2, 1.0)
+    sums = totals.all
+    assert sums[Measure.ORDERED] == 3
+    assert (sums.open, sums.cost, sums.variance) == (60, Decimal("172.5"), Decimal("-7.5"))
+    assert sums.absolute_variance_share == pytest.approx(0.0625)
+    assert (sums.ended, sums.success_share) == (2, 1.0)
     assert totals.count_labels(Measure.VERDICT) == {"callback": 3}
     assert totals.count_labels(Measure.VERDICT, "veo3") == {"callback": 1}
-    assert sum(sums[Measure.ORDERED] for sums in totals.by_window.values()) == 3
+    assert sum(window_sums[Measure.ORDERED] for window_sums in totals.by_window.values()) == 3
     assert set(totals.by_window) <= {window.starts_at for window in date_range.windows}
-    assert {start.hour: sums.cost for start, sums in totals.recent_hours.items()} == {12: Decimal("172.5")}
+    assert {start.hour: hour_sums.cost for start, hour_sums in totals.recent_hours.items()} == {12: Decimal("172.5")}
 
 
 def test_empty_sums_are_zero_and_their_shares_none() -> None:

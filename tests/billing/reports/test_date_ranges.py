@@ -1,4 +1,4 @@
-"""Date ranges: named ones, typed dates, and the errors of invalid ones."""
+"""Date ranges: named ranges, entered dates, and the errors of invalid dates."""
 
 from datetime import date
 

@@ -19,7 +19,7 @@ def hourly_costs(*costs: int) -> dict[datetime, Sums]:
     return {start - n * timedelta(hours=1): Sums(estimated=Decimal(cost)) for n, cost in enumerate(costs)}
 
 
-def test_the_pace_weighs_recent_hours_most_and_one_burst_little() -> None:
+def test_the_pace_gives_recent_hours_more_weight() -> None:
     steady = forecasts.measure_pace(hourly_costs(180, 360, 360, 360), at=AT)
     assert steady.now * 3600 == pytest.approx(360)
     assert steady.day * 3600 == pytest.approx(360)
@@ -46,8 +46,8 @@ def test_the_forecast_follows_the_recent_pace_then_the_daily_one() -> None:
     assert forecasts.estimate_end(Decimal(100), Pace(0.0, 0.0), at=AT) is None
     assert forecasts.forecast_balance(Decimal(1000), pace, after=timedelta(hours=4)) == pytest.approx(Decimal(650))
     assert forecasts.forecast_balance(Decimal(10), pace, after=timedelta(hours=4)) == 0
-    line = forecasts.forecast_points(Decimal(1000), pace, at=AT, until=AT + timedelta(hours=5))
-    assert [then - AT for then, _amount in line] == [timedelta(), timedelta(hours=3), timedelta(hours=5)]
+    points = forecasts.forecast_points(Decimal(1000), pace, at=AT, until=AT + timedelta(hours=5))
+    assert [moment - AT for moment, _balance in points] == [timedelta(), timedelta(hours=3), timedelta(hours=5)]
     assert forecasts.forecast_points(Decimal(1000), pace, at=AT, until=AT) == []
     assert forecasts.forecast_points(Decimal(1000), Pace(0.0, 0.0), at=AT, until=AT + timedelta(hours=5)) == []
 

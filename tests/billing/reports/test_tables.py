@@ -23,12 +23,12 @@ DAYS = (date(2026, 8, 1), date(2026, 8, 31))
 
 
 def test_csv_cells_are_never_formulas_and_numbers_stay_numbers() -> None:
-    dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
-    table = Table("users", ("name", "amount", "more", "at"), [(name, Decimal("-2.5000"), 3, AT) for name in dangerous])
+    formulas = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"]
+    table = Table("users", ("name", "amount", "count", "at"), [(name, Decimal("-2.5000"), 3, AT) for name in formulas])
     text = "".join(table_files.as_csv(table, DAYS))
     assert text.startswith("\ufeffname,")
     rows = list(csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline="")))
-    assert [row[0] for row in rows[1:]] == [f"'{name}" for name in dangerous]
+    assert [row[0] for row in rows[1:]] == [f"'{name}" for name in formulas]
     assert rows[1][1:] == ["-2.5", "3", "2026-09-01 12:30:00+00:00"]
     assert "".join(table_files.as_csv(Table("x", ("a", "b"), [("fine", None)]), DAYS)).endswith("fine,\r\n")
 
@@ -39,9 +39,9 @@ def test_json_exports_are_valid_with_numbers_as_numbers() -> None:
         ("model", "actual", "whole", "share", "at"),
         [("=a", Decimal("52.5"), Decimal("60.0000"), None, AT)] * 2,
     )
-    found = json.loads("".join(table_files.as_json(table, DAYS)))
+    exported = json.loads("".join(table_files.as_json(table, DAYS)))
     row = {"model": "=a", "actual": 52.5, "whole": 60, "share": None, "at": "2026-09-01T12:30:00+00:00"}
-    assert found == {"table": "models", "from": "2026-08-01", "to": "2026-08-31", "rows": [row, row]}
+    assert exported == {"table": "models", "from": "2026-08-01", "to": "2026-08-31", "rows": [row, row]}
     assert json.loads("".join(table_files.as_json(Table("models", (), []), DAYS)))["rows"] == []
 
 
