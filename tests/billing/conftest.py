@@ -55,8 +55,8 @@ def new_spend(alice: User) -> Callable[..., Spend]:
 
 
 @pytest.fixture
-def desk(olga: User, settings: Settings) -> Client:
-    """Olga's client, signed in to the operators' site."""
+def staff(olga: User, settings: Settings) -> Client:
+    """The client of Olga, an operator who is signed in to the admin."""
     settings.STAFF_MFA_REQUIRED = False
     return browser_of(olga)
 

@@ -41,7 +41,7 @@ def form_errors(client: Client, **changes: str) -> dict[str, list[str]]:
 
 
 def test_the_page_shows_the_limits_in_force_and_their_use(
-    desk: Client, manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
+    staff: Client, manual_clock: ManualClock, account: ProviderAccount, new_spend: NewSpend, alice: User, olga: User
 ) -> None:
     spend.promise(spend=new_spend(), account=account)
     set_limit(subject="user", period="day", user=alice, limit=Decimal(100), soft_share=Decimal("0.6"), actor=olga)
@@ -49,7 +49,7 @@ def test_the_page_shows_the_limits_in_force_and_their_use(
     set_limit(subject="model", period="month", model="veo3", limit=None, actor=None)
     set_limit(subject="each_user", period="month", limit=Decimal(0), actor=olga)
     set_limit(subject="all", period="month", limit=Decimal(0), actor=olga)
-    page = desk.get(LIST).content.decode()
+    page = staff.get(LIST).content.decode()
     rows = [" ".join(row.split()) for row in page.split("<tr")]
     all_day = next(row for row in rows if "All videos · Day" in row)
     assert "60 of 120 · 50 %" in all_day
@@ -70,12 +70,12 @@ def test_the_page_shows_the_limits_in_force_and_their_use(
 
 
 def test_the_number_of_queries_does_not_grow_with_the_budgets(
-    desk: Client, manual_clock: ManualClock, django_assert_max_num_queries: Callable[[int], object]
+    staff: Client, manual_clock: ManualClock, django_assert_max_num_queries: Callable[[int], object]
 ) -> None:
     for n in range(20):
         set_limit(subject="model", period="day", model=f"model-{n}", limit=Decimal(n), actor=None)
     with django_assert_max_num_queries(25):  # type: ignore[attr-defined]
-        assert desk.get(LIST).status_code == 200
+        assert staff.get(LIST).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_the_number_of_queries_does_not_grow_with_the_budgets(
     ],
 )
 def test_a_limit_that_is_saved_is_in_force(
-    desk: Client, alice: User, olga: User, changes: dict[str, str], key: str
+    staff: Client, alice: User, olga: User, changes: dict[str, str], key: str
 ) -> None:
-    response = desk.post(ADD, form_data(**changes))
+    response = staff.post(ADD, form_data(**changes))
     assert (response.status_code, response["Location"]) == (302, LIST)
     budget = Budget.objects.get()
     assert (budget.key, budget.limit, budget.soft_share) == (key.format(alice=alice.pk), 500, Decimal("0.8"))
@@ -101,57 +101,57 @@ def test_a_limit_that_is_saved_is_in_force(
     assert LogEntry.objects.get().object_id == str(budget.pk)
 
 
-def test_a_limit_is_changed_and_deleted_and_the_environment_limit_applies_again(desk: Client, olga: User) -> None:
+def test_a_limit_is_changed_and_deleted_and_the_environment_limit_applies_again(staff: Client, olga: User) -> None:
     budget = set_limit(subject="all", period="day", limit=Decimal(500), actor=None)
     url = reverse("admin:billing_budget_change", args=[budget.pk])
-    page = desk.get(url).content.decode()
+    page = staff.get(url).content.decode()
     assert 'name="subject"' not in page
     assert 'value="80"' in page
     assert 'value="500"' in page
     assert "All videos · Day" in page
-    assert desk.post(url, {"limit": "", "warn_percent": "55"}).status_code == 302
+    assert staff.post(url, {"limit": "", "warn_percent": "55"}).status_code == 302
     budget.refresh_from_db()
     assert (budget.limit, budget.soft_share, budget.changed_by) == (None, Decimal("0.55"), olga)
     assert limits_for(["all"])["all", "day"].amount is None
-    assert desk.post(reverse("admin:billing_budget_delete", args=[budget.pk]), {"post": "yes"}).status_code == 302
+    assert staff.post(reverse("admin:billing_budget_delete", args=[budget.pk]), {"post": "yes"}).status_code == 302
     assert limits_for(["all"])["all", "day"].amount == 120
 
 
-def test_invalid_limits_are_reported(desk: Client) -> None:
+def test_invalid_limits_are_reported(staff: Client) -> None:
     set_limit(subject="model", period="day", model="veo3", limit=Decimal(500), actor=None)
-    assert form_errors(desk, subject="user") == {"email": ["Choose one."]}
-    assert form_errors(desk, subject="model") == {"model": ["Choose one."]}
+    assert form_errors(staff, subject="user") == {"email": ["Choose one."]}
+    assert form_errors(staff, subject="model") == {"model": ["Choose one."]}
     message = "Leave this empty, or choose a limit for one user or one model."
-    assert form_errors(desk, email="alice@example.com") == {"email": [message]}
-    assert form_errors(desk, model="veo3") == {"model": [message]}
-    assert form_errors(desk, subject="user", email="nobody@example.com") == {"email": ["No user has this address."]}
-    assert form_errors(desk, limit="-1") == {"limit": ["A limit is zero or more."]}
-    assert list(form_errors(desk, limit="a lot")) == ["limit"]
-    assert list(form_errors(desk, warn_percent="0")) == ["warn_percent"]
-    assert form_errors(desk, subject="model", model="veo3") == {
+    assert form_errors(staff, email="alice@example.com") == {"email": [message]}
+    assert form_errors(staff, model="veo3") == {"model": [message]}
+    assert form_errors(staff, subject="user", email="nobody@example.com") == {"email": ["No user has this address."]}
+    assert form_errors(staff, limit="-1") == {"limit": ["A limit is zero or more."]}
+    assert list(form_errors(staff, limit="a lot")) == ["limit"]
+    assert list(form_errors(staff, warn_percent="0")) == ["warn_percent"]
+    assert form_errors(staff, subject="model", model="veo3") == {
         "__all__": ["This limit already exists. Change it instead."]
     }
 
 
-def test_the_form_of_a_general_limit_has_no_user_or_model_field(desk: Client) -> None:
+def test_the_form_of_a_general_limit_has_no_user_or_model_field(staff: Client) -> None:
     url = f"{ADD}?subject=each_user&period=day&limit=300"
-    page = desk.get(url).content.decode()
+    page = staff.get(url).content.decode()
     assert 'name="email"' not in page
     assert 'name="model"' not in page
     assert 'value="300"' in page
-    assert desk.post(url, {"subject": "all", "period": "day", "limit": "300", "warn_percent": "80"}).status_code == 200
+    assert staff.post(url, {"subject": "all", "period": "day", "limit": "300", "warn_percent": "80"}).status_code == 200
     form = {"subject": "each_user", "period": "day", "limit": "250", "warn_percent": "80"}
-    assert desk.post(url, form).status_code == 302
+    assert staff.post(url, form).status_code == 302
     assert Budget.objects.get().key == "each_user:day"
     assert Budget.objects.get().limit == 250
-    assert 'name="email"' in desk.get(f"{ADD}?subject=user").content.decode()
+    assert 'name="email"' in staff.get(f"{ADD}?subject=user").content.decode()
 
 
-def test_a_viewer_is_offered_no_change(desk: Client, olga: User) -> None:
+def test_a_viewer_is_offered_no_change(staff: Client, olga: User) -> None:
     olga.is_superuser = False
     olga.save()
     olga.user_permissions.add(Permission.objects.get(codename="view_budget"))
-    page = desk.get(LIST).content.decode()
+    page = staff.get(LIST).content.decode()
     assert "All videos · Day" in page
     assert "Set…" not in page
-    assert desk.get(ADD).status_code == 403
+    assert staff.get(ADD).status_code == 403

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 LOTS = "/admin/billing/creditlot/"
 
 
-def change_credits_in_admin(desk: Client, user: User, **fields: Any) -> str:
+def change_credits_in_admin(staff: Client, user: User, **fields: Any) -> str:
     form = {
         "confirmed": "yes",
         "amount": 100,
@@ -30,15 +30,15 @@ def change_credits_in_admin(desk: Client, user: User, **fields: Any) -> str:
         "key": "2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11",
         **fields,
     }
-    return run_action(desk, USERS, "move_credits", user, **form)
+    return run_action(staff, USERS, "move_credits", user, **form)
 
 
 def test_credits_are_given_until_a_day(
-    desk: Client, alice: User, manual_clock: ManualClock, settings: Settings
+    staff: Client, alice: User, manual_clock: ManualClock, settings: Settings
 ) -> None:
     settings.TIME_ZONE = "Asia/Shanghai"
     assert "+1,000 credits for alice@example.com: the balance is 1,000 now." in change_credits_in_admin(
-        desk, alice, amount=1000, last_day="2026-12-31"
+        staff, alice, amount=1000, last_day="2026-12-31"
     )
     assert f"{CreditLot.objects.get().expires_at:%Y-%m-%d %H:%M:%S}" == "2026-12-31 15:59:59"
     assert list_log_messages() == ["+1000 credits, until 2026-12-31: A gift"]
@@ -56,25 +56,25 @@ def test_credits_are_given_until_a_day(
     ],
 )
 def test_an_invalid_expiry_date_is_rejected(
-    desk: Client, alice: User, manual_clock: ManualClock, fields: dict[str, Any], message: str
+    staff: Client, alice: User, manual_clock: ManualClock, fields: dict[str, Any], message: str
 ) -> None:
-    assert message in change_credits_in_admin(desk, alice, **fields)
+    assert message in change_credits_in_admin(staff, alice, **fields)
     assert ledger.balance_of(alice) == 0
     assert not LedgerEntry.objects.exists()
 
 
-def test_a_user_s_page_lists_credits_by_expiry(desk: Client, alice: User, manual_clock: ManualClock) -> None:
-    assert 'class="readonly">–' in desk.get(f"{USERS}{alice.pk}/change/").text
+def test_a_user_s_page_lists_credits_by_expiry(staff: Client, alice: User, manual_clock: ManualClock) -> None:
+    assert 'class="readonly">–' in staff.get(f"{USERS}{alice.pk}/change/").text
     grant_lot(alice, 12_000)
     grant_lot(alice, 30, days=3, clock=manual_clock)
     charge(alice, 30)
     manual_clock.sleep(4 * 86400)
     refund()
-    page = desk.get(f"{USERS}{alice.pk}/change/").text
+    page = staff.get(f"{USERS}{alice.pk}/change/").text
     text = " ".join(re.sub(r"<[^>]+>", " ", page).split())
     assert "30 until 2026-09-12 12:00:00 Grace 12,000 no expiry All lots" in text
     assert f"{LOTS}?account__user={alice.pk}" in page
-    assert "12,030" in list_cells(desk.get(USERS, {"q": "alice"}).text, "balance")
+    assert "12,030" in list_cells(staff.get(USERS, {"q": "alice"}).text, "balance")
     assert ledger.balance_of(alice) == 12_030
 
 
@@ -130,7 +130,7 @@ def test_sign_up_credits_may_expire(settings: Settings, manual_clock: ManualCloc
 
 
 def test_lots_are_filtered_by_user_and_credits_left(
-    desk: Client, alice: User, bob: User, manual_clock: ManualClock
+    staff: Client, alice: User, bob: User, manual_clock: ManualClock
 ) -> None:
     grant_lot(bob, 7)
     grant_lot(alice, 12_345)
@@ -142,40 +142,40 @@ def test_lots_are_filtered_by_user_and_credits_left(
     CreditLot.objects.filter(account__user=bob).update(entry=None)
 
     def listed_credits(**query: str) -> list[str]:
-        return sorted(list_cells(desk.get(LOTS, query).text, "credits_left"))
+        return sorted(list_cells(staff.get(LOTS, query).text, "credits_left"))
 
     assert listed_credits() == ["0", "12,345", "30", "5", "7"]
     assert listed_credits(held="yes") == ["12,345", "30", "5", "7"]
     assert listed_credits(held="week") == ["30", "5"]
     assert listed_credits(held="no") == ["0"]
     assert listed_credits(account__user=str(bob.pk)) == listed_credits(q="bob@") == ["7"]
-    text = desk.get(LOTS).text
+    text = staff.get(LOTS).text
     assert "Grace" in list_cells(text, "status")
     assert "balance from before lots existed" in text
     grace = CreditLot.objects.get(is_grace=True)
-    assert "2026-09-10 12:00:00" in desk.get(f"{LOTS}{grace.pk}/change/").text
-    assert desk.post(f"{LOTS}{grace.pk}/change/", {"remaining": "9"}).status_code == 403
+    assert "2026-09-10 12:00:00" in staff.get(f"{LOTS}{grace.pk}/change/").text
+    assert staff.post(f"{LOTS}{grace.pk}/change/", {"remaining": "9"}).status_code == 403
     manual_clock.sleep(30 * 86400)
     ledger.expire(lot_id=grace.pk)
-    assert "Expired" in desk.get(f"{LOTS}{grace.pk}/change/").text
+    assert "Expired" in staff.get(f"{LOTS}{grace.pk}/change/").text
     assert (ledger.balance_of(alice), ledger.balance_of(bob)) == (12_375, 7)
 
 
-def test_an_entry_names_its_lots(desk: Client, alice: User, manual_clock: ManualClock) -> None:
+def test_an_entry_names_its_lots(staff: Client, alice: User, manual_clock: ManualClock) -> None:
     first, second = grant_lot(alice, 30, days=3, clock=manual_clock), grant_lot(alice, 1200)
     entry = charge(alice, 60)
-    text = desk.get(f"{LEDGER}{entry.pk}/change/").text
+    text = staff.get(f"{LEDGER}{entry.pk}/change/").text
     assert f'<a href="{LOTS}{first.pk}/change/">30</a>, <a href="{LOTS}{second.pk}/change/">30</a>' in text
-    assert f'{second.pk}/change/">1,200</a>' in desk.get(f"{LEDGER}{second.entry_id}/change/").text
-    assert list_cells(desk.get(LEDGER).text, "credits") == ["−60", "+1,200", "+30"]
-    assert list_cells(desk.get(LEDGER).text, "new_balance") == ["1,170", "1,230", "30"]
+    assert f'{second.pk}/change/">1,200</a>' in staff.get(f"{LEDGER}{second.entry_id}/change/").text
+    assert list_cells(staff.get(LEDGER).text, "credits") == ["−60", "+1,200", "+30"]
+    assert list_cells(staff.get(LEDGER).text, "new_balance") == ["1,170", "1,230", "30"]
     manual_clock.sleep(3 * 86400)
     refund()
     manual_clock.sleep(8 * 86400)
     expiry_entry = ledger.expire(lot_id=CreditLot.objects.get(is_grace=True).pk)
     assert expiry_entry is not None
-    assert f'href="{LOTS}' in desk.get(LEDGER).text, "an expiry links to its lot"
+    assert f'href="{LOTS}' in staff.get(LEDGER).text, "an expiry links to its lot"
     first.uses.all().delete()
     second.uses.all().delete()
-    assert 'class="readonly">–' in desk.get(f"{LEDGER}{entry.pk}/change/").text
+    assert 'class="readonly">–' in staff.get(f"{LEDGER}{entry.pk}/change/").text
     assert ledger.balance_of(alice) == 1200

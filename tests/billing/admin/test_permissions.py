@@ -41,32 +41,32 @@ def rows(alice: User, account: ProviderAccount) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_without_permissions_nothing_is_shown(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
-    desk = clerk()
+    staff = clerk()
     url = f"/admin/billing/{model._meta.model_name}/"
     for path in (url, f"{url}{rows[model].pk}/change/", f"{url}{rows[model].pk}/history/"):
-        assert desk.get(path).status_code == 403
-        assert desk.post(path, {}).status_code == 403
+        assert staff.get(path).status_code == 403
+        assert staff.post(path, {}).status_code == 403
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_viewer_cannot_change_anything(clerk: Callable[..., Client], rows: dict[Any, Any], model: Any) -> None:
     name = model._meta.model_name
-    desk = clerk(f"view_{name}")
+    staff = clerk(f"view_{name}")
     url, row = f"/admin/billing/{name}/", rows[model]
     before = list(model.objects.values())
-    text = desk.get(url).text + desk.get(f"{url}{row.pk}/change/").text
+    text = staff.get(url).text + staff.get(f"{url}{row.pk}/change/").text
     assert "…</button>" not in text
     for action in ("pause", "resume", "activate", "deactivate", "test_connection", "acknowledge", "delete_selected"):
-        run_action(desk, url, action, row, confirmed="yes", reason="x")
-    assert desk.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403
+        run_action(staff, url, action, row, confirmed="yes", reason="x")
+    assert staff.post(f"{url}{row.pk}/delete/", {"post": "yes"}).status_code == 403
     assert list(model.objects.values()) == before
 
 
 def test_adding_keys_or_prices_needs_the_permission(clerk: Callable[..., Client]) -> None:
-    desk = clerk("view_provideraccount", "change_provideraccount", "view_price", "change_price")
+    staff = clerk("view_provideraccount", "change_provideraccount", "view_price", "change_price")
     for url in (f"{ACCOUNTS}add/", f"{PRICES}add/"):
-        assert desk.get(url).status_code == 403
-        assert desk.post(url, {"label": "x", "api_key": "canary-key-1"}).status_code == 403
+        assert staff.get(url).status_code == 403
+        assert staff.post(url, {"label": "x", "api_key": "canary-key-1"}).status_code == 403
     assert not ProviderAccount.objects.exists()
 
 
@@ -81,23 +81,23 @@ def test_users_who_are_not_operators_see_nothing(
         assert client.post(url, {}).status_code in {302, 403}
 
 
-def test_viewing_changes_nothing(desk: Client, alice: User, rows: dict[Any, Any]) -> None:
+def test_viewing_changes_nothing(staff: Client, alice: User, rows: dict[Any, Any]) -> None:
     def all_rows() -> list[Any]:
         return [list(model.objects.values()) for model in (*MODELS, CreditAccount, BalanceSnapshot)]
 
-    desk.get(USERS)  # The first request writes olga's session row.
+    staff.get(USERS)  # The first request writes olga's session row.
     before = all_rows()
     for model, row in rows.items():
         url = f"/admin/billing/{model._meta.model_name}/"
         for query in ({}, {"action": "pause"}, {"action": "acknowledge", "_selected_action": "1", "confirmed": "yes"}):
-            assert desk.get(url, query, follow=True).status_code == 200
-        assert desk.get(f"{url}{row.pk}/change/").status_code == 200
+            assert staff.get(url, query, follow=True).status_code == 200
+        assert staff.get(f"{url}{row.pk}/change/").status_code == 200
     query_of_action = {"action": "move_credits", "_selected_action": str(alice.pk), "amount": "5", "confirmed": "yes"}
-    assert desk.get(USERS, query_of_action, follow=True).status_code == 200
+    assert staff.get(USERS, query_of_action, follow=True).status_code == 200
     assert all_rows() == before
 
 
-def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(desk: Client, olga: User) -> None:
+def test_nothing_in_billing_can_be_deleted_or_edited_by_hand(staff: Client, olga: User) -> None:
     class Request:
         user = olga
         method = "POST"

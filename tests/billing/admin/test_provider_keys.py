@@ -165,51 +165,51 @@ def test_without_encryption_keys_a_key_is_refused_with_a_message(
 
 
 def test_an_operator_chooses_the_key_in_use(
-    desk: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
+    staff: Client, own_key: ProviderAccount, account: ProviderAccount, sandbox: SandboxProcess
 ) -> None:
     second = provider_keys.add_key(api_key="second-key", label="Second")
     provider_keys.activate_key(account_id=second.pk)
     sandbox.settings(api_key="admin-key-canary")
     ProviderAccount.objects.filter(pk=own_key.pk).update(base_url=sandbox.url)
-    assert 'value="activate"' in desk.get(account_page_url(own_key)).text
-    assert "unless the environment sets one" in run_action(desk, ACCOUNTS, "activate", own_key)
+    assert 'value="activate"' in staff.get(account_page_url(own_key)).text
+    assert "unless the environment sets one" in run_action(staff, ACCOUNTS, "activate", own_key)
     assert provider_accounts.get_current_account() == second
-    run_action(desk, ACCOUNTS, "activate", own_key, confirmed="yes")
+    run_action(staff, ACCOUNTS, "activate", own_key, confirmed="yes")
     assert provider_accounts.get_current_account() == own_key
-    assert 'value="deactivate"' in desk.get(account_page_url(own_key)).text
-    run_action(desk, ACCOUNTS, "deactivate", own_key)
+    assert 'value="deactivate"' in staff.get(account_page_url(own_key)).text
+    run_action(staff, ACCOUNTS, "deactivate", own_key)
     assert provider_accounts.get_current_account() == own_key
-    run_action(desk, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
-    assert list_cells(desk.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
-    assert "Choose one key" in run_action(desk, ACCOUNTS, "activate", own_key, second, confirmed="yes")
+    run_action(staff, ACCOUNTS, "deactivate", own_key, second, confirmed="yes")
+    assert list_cells(staff.get(ACCOUNTS).text, "role") == ["–"] * ProviderAccount.objects.count()
+    assert "Choose one key" in run_action(staff, ACCOUNTS, "activate", own_key, second, confirmed="yes")
 
 
-def test_the_environment_s_key_cannot_be_chosen(desk: Client, account: ProviderAccount) -> None:
-    assert 'value="activate"' not in desk.get(account_page_url(account)).text
-    assert "Choose one key that was added here" in run_action(desk, ACCOUNTS, "activate", account, confirmed="yes")
-    assert "Choose keys that were added here" in run_action(desk, ACCOUNTS, "deactivate", account, confirmed="yes")
+def test_the_environment_s_key_cannot_be_chosen(staff: Client, account: ProviderAccount) -> None:
+    assert 'value="activate"' not in staff.get(account_page_url(account)).text
+    assert "Choose one key that was added here" in run_action(staff, ACCOUNTS, "activate", account, confirmed="yes")
+    assert "Choose keys that were added here" in run_action(staff, ACCOUNTS, "deactivate", account, confirmed="yes")
     assert reload_account(account).is_active
 
 
 def test_the_connection_is_tested_by_reading_the_balance(
-    desk: Client, sandbox: SandboxProcess, settings: Settings
+    staff: Client, sandbox: SandboxProcess, settings: Settings
 ) -> None:
     settings.KIE_AI_API_KEY, settings.KIE_AI_BASE_URL = sandbox.api_key, sandbox.url
     account = provider_accounts.get_current_account()
     assert re.search(
-        r"it answers in \d+\.\d\d s, the balance is 5,000\.", run_action(desk, ACCOUNTS, "test_connection", account)
+        r"it answers in \d+\.\d\d s, the balance is 5,000\.", run_action(staff, ACCOUNTS, "test_connection", account)
     )
     assert reload_account(account).balance == 5000
     settings.KIE_AI_API_KEY = "a-wrong-key"
     refused = provider_accounts.get_current_account()
-    text = run_action(desk, ACCOUNTS, "test_connection", account, refused)
+    text = run_action(staff, ACCOUNTS, "test_connection", account, refused)
     assert "it rejects our key or address" in text
     assert "a-wrong-key" not in text
     settings.FIELD_ENCRYPTION_KEYS = []
     settings.KIE_AI_API_KEY = ""
-    assert "FIELD_ENCRYPTION_KEYS" in run_action(desk, ACCOUNTS, "test_connection", refused)
+    assert "FIELD_ENCRYPTION_KEYS" in run_action(staff, ACCOUNTS, "test_connection", refused)
     assert sandbox.list_accepted() == []
 
 
-def test_a_provider_that_does_not_respond_is_reported(desk: Client, account: ProviderAccount) -> None:
-    assert "it gives no usable answer (after" in run_action(desk, ACCOUNTS, "test_connection", account)
+def test_a_provider_that_does_not_respond_is_reported(staff: Client, account: ProviderAccount) -> None:
+    assert "it gives no usable answer (after" in run_action(staff, ACCOUNTS, "test_connection", account)

@@ -23,9 +23,9 @@ pytestmark = pytest.mark.django_db
 USERS, HOLDS, TRIPS = "/admin/accounts/user/", "/admin/billing/userhold/", "/admin/billing/watchtrip/"
 
 
-def run_action(desk: Client, path: str, action: str, *rows: object, **form: str) -> str:
+def run_action(staff: Client, path: str, action: str, *rows: object, **form: str) -> str:
     keys = [row.pk for row in rows]  # type: ignore[attr-defined]
-    return desk.post(path, {"action": action, "_selected_action": keys, **form}, follow=True).text
+    return staff.post(path, {"action": action, "_selected_action": keys, **form}, follow=True).text
 
 
 def hold_for_burst(user: User, account: ProviderAccount, new_spend: Callable[..., Spend]) -> None:
@@ -34,11 +34,11 @@ def hold_for_burst(user: User, account: ProviderAccount, new_spend: Callable[...
     assert anomalies.check_anomalies(account_id=account.pk, outcomes_since=lambda since: RecentOutcomes(0, {}))
 
 
-def test_a_hold_asks_for_its_reason_and_end(desk: Client, alice: User, olga: User, manual_clock: ManualClock) -> None:
-    assert "Videos that are being made continue" in run_action(desk, USERS, "hold_orders", alice)
+def test_a_hold_asks_for_its_reason_and_end(staff: Client, alice: User, olga: User, manual_clock: ManualClock) -> None:
+    assert "Videos that are being made continue" in run_action(staff, USERS, "hold_orders", alice)
     assert not UserHold.objects.exists()
     text = run_action(
-        desk, USERS, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00"
+        staff, USERS, "hold_orders", alice, confirmed="yes", reason="please call us", until="2026-09-02T08:00"
     )
     assert "New videos are held: alice@example.com" in text
     hold = UserHold.objects.get()
@@ -56,40 +56,40 @@ def test_a_hold_asks_for_its_reason_and_end(desk: Client, alice: User, olga: Use
     ],
 )
 def test_an_invalid_form_holds_no_user(
-    desk: Client, alice: User, manual_clock: ManualClock, form: dict[str, str], message: str
+    staff: Client, alice: User, manual_clock: ManualClock, form: dict[str, str], message: str
 ) -> None:
-    assert message in run_action(desk, USERS, "hold_orders", alice, confirmed="yes", **form)
+    assert message in run_action(staff, USERS, "hold_orders", alice, confirmed="yes", **form)
     assert not UserHold.objects.exists()
 
 
 def test_closed_accounts_are_not_held_and_the_number_is_limited(
-    desk: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    staff: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("billing.admin.user_holds.MAX_USERS", 1)
-    assert "Choose 1 to 1 users" in run_action(desk, USERS, "hold_orders", alice, bob)
+    assert "Choose 1 to 1 users" in run_action(staff, USERS, "hold_orders", alice, bob)
     user_actions.close_account(user=alice, actor=None)
-    assert "Choose 1 to 1 users" in run_action(desk, USERS, "hold_orders", alice)
+    assert "Choose 1 to 1 users" in run_action(staff, USERS, "hold_orders", alice)
 
 
-def test_holds_are_released_in_the_user_list(desk: Client, alice: User, bob: User, olga: User) -> None:
+def test_holds_are_released_in_the_user_list(staff: Client, alice: User, bob: User, olga: User) -> None:
     user_holds.hold(user=alice, code=user_holds.Code.OPERATOR, reason="x", actor=olga)
-    text = run_action(desk, USERS, "release_orders", alice, bob)
+    text = run_action(staff, USERS, "release_orders", alice, bob)
     assert "Can order again: alice@example.com" in text
     assert "There was no hold on bob@example.com." in text
     assert not UserHold.objects.exists()
     assert LogEntry.objects.get().change_message == "hold released"
 
 
-def test_a_user_page_offers_to_hold_or_to_release(desk: Client, alice: User) -> None:
-    assert "Hold new videos…" in desk.get(f"{USERS}{alice.pk}/change/").text
+def test_a_user_page_offers_to_hold_or_to_release(staff: Client, alice: User) -> None:
+    assert "Hold new videos…" in staff.get(f"{USERS}{alice.pk}/change/").text
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
-    text = desk.get(f"{USERS}{alice.pk}/change/").text
+    text = staff.get(f"{USERS}{alice.pk}/change/").text
     assert "Release the hold" in text
     assert "Hold new videos…" not in text
 
 
 def test_the_list_of_holds_shows_operator_reason_and_end_and_releases(
-    desk: Client,
+    staff: Client,
     alice: User,
     bob: User,
     olga: User,
@@ -101,7 +101,7 @@ def test_the_list_of_holds_shows_operator_reason_and_end_and_releases(
     user_holds.hold(user=bob, code=user_holds.Code.OPERATOR, reason="please call us", actor=olga)
     released = make_person("released@example.com")
     user_holds.hold(user=released, code=user_holds.Code.BURST, until=manual_clock.at)
-    text = desk.get(HOLDS).text
+    text = staff.get(HOLDS).text
     for expected in (
         "Unusually many videos at once",
         "the spending monitor",
@@ -110,16 +110,16 @@ def test_the_list_of_holds_shows_operator_reason_and_end_and_releases(
     ):
         assert expected in text
     assert "released@example.com" not in text
-    assert "Can order again: alice@example.com" in run_action(desk, HOLDS, "release", UserHold.objects.get(user=alice))
+    assert "Can order again: alice@example.com" in run_action(staff, HOLDS, "release", UserHold.objects.get(user=alice))
     assert Alert.objects.get(kind="user_burst").resolved_at is not None
     assert WatchTrip.objects.get().by_person
 
 
 def test_the_list_of_stops_shows_the_measured_value_and_how_each_ended(
-    desk: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock
+    staff: Client, alice: User, account: ProviderAccount, new_spend: Callable[..., Spend], manual_clock: ManualClock
 ) -> None:
     hold_for_burst(alice, account, new_spend)
-    assert "Still in force" in desk.get(TRIPS).text
+    assert "Still in force" in staff.get(TRIPS).text
     manual_clock.sleep(3600)
     anomalies.end_finished_trips()
     trips = anomalies.check_anomalies(
@@ -128,7 +128,7 @@ def test_the_list_of_stops_shows_the_measured_value_and_how_each_ended(
     assert len(trips) == 1
     provider_accounts.resume_account(account_id=account.pk)
     anomalies.end_finished_trips()
-    text = desk.get(TRIPS).text
+    text = staff.get(TRIPS).text
     for expected in ("alice@example.com", "kie.ai", "automatically", "by an operator", ">31<", ">0.6<"):
         assert expected in text
 
@@ -138,10 +138,10 @@ def test_holding_needs_the_permission(settings: Settings, alice: User) -> None:
     clerk = make_person("clerk@example.com", is_staff=True)
     names = ["view_user", "change_user", "view_userhold"]
     clerk.user_permissions.set(Permission.objects.filter(codename__in=names))
-    desk = browser_of(clerk)
-    run_action(desk, USERS, "hold_orders", alice, confirmed="yes", reason="x")
+    staff = browser_of(clerk)
+    run_action(staff, USERS, "hold_orders", alice, confirmed="yes", reason="x")
     assert not UserHold.objects.exists()
     user_holds.hold(user=alice, code=user_holds.Code.BURST)
-    run_action(desk, HOLDS, "release", UserHold.objects.get())
+    run_action(staff, HOLDS, "release", UserHold.objects.get())
     assert UserHold.objects.exists()
-    assert "Hold new videos" not in desk.get(f"{USERS}{alice.pk}/change/").text
+    assert "Hold new videos" not in staff.get(f"{USERS}{alice.pk}/change/").text

@@ -20,7 +20,7 @@ VOUCHERS = "/admin/billing/voucher/"
 USES = "/admin/billing/voucheruse/"
 
 
-def create_in_admin(desk: Client, **fields: Any) -> Any:
+def create_in_admin(staff: Client, **fields: Any) -> Any:
     form = {
         "number": 1,
         "user_credits": 50,
@@ -30,12 +30,12 @@ def create_in_admin(desk: Client, **fields: Any) -> Any:
         "note": "",
         **fields,
     }
-    return desk.post(f"{VOUCHERS}add/", form, follow=True)
+    return staff.post(f"{VOUCHERS}add/", form, follow=True)
 
 
-def test_one_code_is_created_and_shown(desk: Client, olga: User, manual_clock: ManualClock) -> None:
+def test_one_code_is_created_and_shown(staff: Client, olga: User, manual_clock: ManualClock) -> None:
     text = create_in_admin(
-        desk, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair"
+        staff, user_credits=1500, max_uses=20, last_day="2026-09-30", credits_last_days=90, note="Fair"
     ).text
     voucher = Voucher.objects.get()
     assert "1 code created." in text
@@ -48,22 +48,22 @@ def test_one_code_is_created_and_shown(desk: Client, olga: User, manual_clock: M
     assert list_log_messages() == ["1 vouchers for 1500 credits, 20 uses each"]
 
 
-def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, manual_clock: ManualClock) -> None:
-    create_in_admin(desk, note="older")
+def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(staff: Client, manual_clock: ManualClock) -> None:
+    create_in_admin(staff, note="older")
     manual_clock.sleep(1)
-    response = create_in_admin(desk, number=50, note="=1+1", last_day="2026-09-30")
+    response = create_in_admin(staff, number=50, note="=1+1", last_day="2026-09-30")
     assert "50 codes created. Copy or download them here." in response.text
     assert len(list_cells(response.text, "code_cell")) == 50
     csv_link = re.search(r'href="(/admin/billing/voucher/sheet/\?[^"]*)"', response.text)
     assert csv_link
-    csv_response = desk.get(csv_link[1].replace("&amp;", "&"))
+    csv_response = staff.get(csv_link[1].replace("&amp;", "&"))
     assert csv_response["Content-Disposition"] == 'attachment; filename="vouchers-2026-09-01.csv"'
     rows = list(csv.reader(StringIO(b"".join(csv_response).decode("utf-8-sig"))))
     assert rows[0] == ["Code", "Credits", "Uses", "Used", "Until", "Note"]
     assert len(rows) == 51
     assert {row[0] for row in rows[1:]} == set(Voucher.objects.filter(note="=1+1").values_list("code", flat=True))
     assert rows[1][1:] == ["50", "1", "0", "2026-09-30 23:59", "'=1+1"]
-    older = csv.reader(StringIO(b"".join(desk.get(f"{VOUCHERS}sheet/?q=older")).decode("utf-8-sig")))
+    older = csv.reader(StringIO(b"".join(staff.get(f"{VOUCHERS}sheet/?q=older")).decode("utf-8-sig")))
     assert [row[4:] for row in older] == [["Until", "Note"], ["", "older"]]
 
 
@@ -74,33 +74,33 @@ def test_fifty_codes_are_created_at_once_and_downloaded_as_csv(desk: Client, man
         {"last_day": "2026-08-31"}, {"last_day": "soon"}, {"credits_last_days": 0},
     ],
 )  # fmt: skip
-def test_invalid_vouchers_are_not_created(desk: Client, manual_clock: ManualClock, invalid: dict[str, Any]) -> None:
-    assert "errorlist" in create_in_admin(desk, **invalid).text
+def test_invalid_vouchers_are_not_created(staff: Client, manual_clock: ManualClock, invalid: dict[str, Any]) -> None:
+    assert "errorlist" in create_in_admin(staff, **invalid).text
     assert not Voucher.objects.exists()
 
 
-def test_a_voucher_is_withdrawn_after_confirmation_and_never_edited(desk: Client, alice: User) -> None:
+def test_a_voucher_is_withdrawn_after_confirmation_and_never_edited(staff: Client, alice: User) -> None:
     (voucher,) = vouchers.create_vouchers(user_credits=50, actor=None)
-    assert "Users who redeemed one keep the credits." in run_action(desk, VOUCHERS, "withdraw", voucher)
+    assert "Users who redeemed one keep the credits." in run_action(staff, VOUCHERS, "withdraw", voucher)
     assert Voucher.objects.get().withdrawn_at is None
-    assert "1 voucher withdrawn." in run_action(desk, VOUCHERS, "withdraw", voucher, confirmed="yes")
+    assert "1 voucher withdrawn." in run_action(staff, VOUCHERS, "withdraw", voucher, confirmed="yes")
     assert Voucher.objects.get().withdrawn_at is not None
-    assert "Choose 1 to 1000 vouchers" in run_action(desk, VOUCHERS, "withdraw", voucher, confirmed="yes")
+    assert "Choose 1 to 1000 vouchers" in run_action(staff, VOUCHERS, "withdraw", voucher, confirmed="yes")
     assert list_log_messages() == ["withdrawn"]
-    assert desk.post(f"{VOUCHERS}{voucher.pk}/change/", {"user_credits": "9"}).status_code == 403
-    assert desk.post(f"{VOUCHERS}{voucher.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert staff.post(f"{VOUCHERS}{voucher.pk}/change/", {"user_credits": "9"}).status_code == 403
+    assert staff.post(f"{VOUCHERS}{voucher.pk}/delete/", {"post": "yes"}).status_code == 403
 
 
 def test_a_voucher_withdrawn_by_another_operator_is_not_logged_twice(
-    desk: Client, monkeypatch: pytest.MonkeyPatch
+    staff: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (voucher,) = vouchers.create_vouchers(user_credits=50, actor=None)
     monkeypatch.setattr(vouchers, "withdraw", lambda voucher_id: False)
-    run_action(desk, VOUCHERS, "withdraw", voucher, confirmed="yes")
+    run_action(staff, VOUCHERS, "withdraw", voucher, confirmed="yes")
     assert list_log_messages() == []
 
 
-def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: User, manual_clock: ManualClock) -> None:
+def test_codes_are_filtered_by_state_and_user(staff: Client, alice: User, bob: User, manual_clock: ManualClock) -> None:
     def new_voucher(note: str, **fields: Any) -> Voucher:
         return vouchers.create_vouchers(user_credits=50, actor=None, note=note, **fields)[0]
 
@@ -111,34 +111,34 @@ def test_codes_are_filtered_by_state_and_user(desk: Client, alice: User, bob: Us
     vouchers.withdraw(voucher_id=withdrawn.pk)
     states = {"usable": "Usable", "used_up": "Used up", "expired": "Expired", "withdrawn": "Withdrawn"}
     for name, label in states.items():
-        text = desk.get(VOUCHERS, {"state": name}).text
+        text = staff.get(VOUCHERS, {"state": name}).text
         assert list_cells(text, "note") == [name.replace("_", " ")]
         assert list_cells(text, "state") == [label]
-    assert len(list_cells(desk.get(VOUCHERS, {"state": "odd"}, follow=True).text, "note")) == 4
-    assert list_cells(desk.get(VOUCHERS, {"q": "alice@"}).text, "note") == ["used up"]
-    page = desk.get(f"{VOUCHERS}{used.pk}/change/").text
+    assert len(list_cells(staff.get(VOUCHERS, {"state": "odd"}, follow=True).text, "note")) == 4
+    assert list_cells(staff.get(VOUCHERS, {"q": "alice@"}).text, "note") == ["used up"]
+    page = staff.get(f"{VOUCHERS}{used.pk}/change/").text
     assert "alice@example.com" in page
     assert f"{USES}?voucher__id__exact={used.pk}" in page
-    assert "Not used yet." in desk.get(f"{VOUCHERS}{withdrawn.pk}/change/").text
-    uses = desk.get(USES, {"voucher__id__exact": used.pk}).text
+    assert "Not used yet." in staff.get(f"{VOUCHERS}{withdrawn.pk}/change/").text
+    uses = staff.get(USES, {"voucher__id__exact": used.pk}).text
     assert (list_cells(uses, "code"), list_cells(uses, "credits"), list_cells(uses, "user_link")) == (
         [used.code], ["50"], ["alice@example.com"]
     )  # fmt: skip
-    assert used.code in desk.get(f"{USES}{used.redemptions.get().pk}/change/").text
-    assert f'href="{VOUCHERS}{used.pk}/change/"' in desk.get(LEDGER).text
+    assert used.code in staff.get(f"{USES}{used.redemptions.get().pk}/change/").text
+    assert f'href="{VOUCHERS}{used.pk}/change/"' in staff.get(LEDGER).text
     assert ledger.balance_of(alice) == 50
 
 
 def test_a_viewer_cannot_create_or_withdraw_vouchers(clerk: Callable[..., Client]) -> None:
     (voucher,) = vouchers.create_vouchers(user_credits=50, actor=None)
-    desk = clerk("view_voucher")
-    assert desk.get(VOUCHERS).status_code == desk.get(f"{VOUCHERS}sheet/").status_code == 200
-    assert create_in_admin(desk).status_code == 403
-    run_action(desk, VOUCHERS, "withdraw", voucher, confirmed="yes")
+    staff = clerk("view_voucher")
+    assert staff.get(VOUCHERS).status_code == staff.get(f"{VOUCHERS}sheet/").status_code == 200
+    assert create_in_admin(staff).status_code == 403
+    run_action(staff, VOUCHERS, "withdraw", voucher, confirmed="yes")
     assert Voucher.objects.get().withdrawn_at is None
 
 
 def test_downloading_vouchers_needs_the_permission(clerk: Callable[..., Client]) -> None:
-    desk = clerk("view_user")
-    assert desk.get(VOUCHERS).status_code == 403
-    assert desk.get(f"{VOUCHERS}sheet/").status_code == 403
+    staff = clerk("view_user")
+    assert staff.get(VOUCHERS).status_code == 403
+    assert staff.get(f"{VOUCHERS}sheet/").status_code == 403

@@ -25,14 +25,14 @@ Kind = Alert.Kind
 INBOX = "/admin/billing/alert/"
 
 
-def run_action(desk: Client, action: str, *selected: Alert) -> str:
+def run_action(staff: Client, action: str, *selected: Alert) -> str:
     """Run an action for these alerts; returns the page."""
     form: dict[str, Any] = {"action": action, "_selected_action": [alert.pk for alert in selected]}
-    return desk.post(INBOX, form, follow=True).text
+    return staff.post(INBOX, form, follow=True).text
 
 
-def read_page(desk: Client, alert: Alert) -> str:
-    return desk.get(f"{INBOX}{alert.pk}/change/").text
+def read_page(staff: Client, alert: Alert) -> str:
+    return staff.get(f"{INBOX}{alert.pk}/change/").text
 
 
 def list_log_messages(alert: Alert) -> list[str]:
@@ -48,40 +48,40 @@ def list_log_messages(alert: Alert) -> list[str]:
     ],
 )
 def test_snoozed_alerts_reappear_automatically(
-    desk: Client, manual_clock: ManualClock, olga: User, action: str, until: timedelta
+    staff: Client, manual_clock: ManualClock, olga: User, action: str, until: timedelta
 ) -> None:
     alert = alerts.raise_alert(Kind.STORAGE)
-    assert "1 alert snoozed." in run_action(desk, action, alert)
+    assert "1 alert snoozed." in run_action(staff, action, alert)
     alert.refresh_from_db()
     assert (alert.snoozed_until, alert.snoozed_by) == (manual_clock.at + until, olga)
-    assert "Snoozed" in read_page(desk, alert)
-    assert "1 alert" in desk.get(INBOX, {"state": "snoozed"}).text
-    assert "0 alerts" in desk.get(INBOX, {"state": "open"}).text
+    assert "Snoozed" in read_page(staff, alert)
+    assert "1 alert" in staff.get(INBOX, {"state": "snoozed"}).text
+    assert "0 alerts" in staff.get(INBOX, {"state": "open"}).text
     manual_clock.sleep(until.total_seconds())
-    assert "1 alert" in desk.get(INBOX, {"state": "open"}).text
+    assert "1 alert" in staff.get(INBOX, {"state": "open"}).text
     assert list_log_messages(alert)[0].startswith("snoozed until 2026-09-0")
 
 
-def test_only_an_alert_without_automatic_end_can_be_resolved_by_an_operator(desk: Client, olga: User) -> None:
+def test_only_an_alert_without_automatic_end_can_be_resolved_by_an_operator(staff: Client, olga: User) -> None:
     manual, automatic = alerts.raise_alert(Kind.LATE_RESULT), alerts.raise_alert(Kind.LOW_BALANCE)
-    assert "Mark as resolved" in read_page(desk, manual)
-    assert "Mark as resolved" not in read_page(desk, automatic)
-    page = run_action(desk, "resolve", manual, automatic)
+    assert "Mark as resolved" in read_page(staff, manual)
+    assert "Mark as resolved" not in read_page(staff, automatic)
+    page = run_action(staff, "resolve", manual, automatic)
     assert "1 alert resolved. Other alerts resolve automatically when their cause ends" in page
     manual.refresh_from_db()
     automatic.refresh_from_db()
     assert manual.resolved_at is not None
     assert automatic.resolved_at is None
-    assert "Other alerts resolve automatically" not in run_action(desk, "resolve", manual)
+    assert "Other alerts resolve automatically" not in run_action(staff, "resolve", manual)
     assert list_log_messages(manual) == ["resolved by an operator"]
 
 
 def test_an_alert_s_page_shows_its_runbook_entry(
-    desk: Client, settings: Settings, olga: User, manual_clock: ManualClock
+    staff: Client, settings: Settings, olga: User, manual_clock: ManualClock
 ) -> None:
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     alert = alerts.raise_alert(Kind.CRITICAL_BALANCE, cause="provider account 7", detail="balance 480")
-    text = read_page(desk, alert)
+    text = read_page(staff, alert)
     for expected in ("Top up at the provider.", "What veoapp did", "balance 480", "/admin/billing/provideraccount/7/"):
         assert expected in text
     assert "next 09-01 12:00 · tried 0×" in text
@@ -89,113 +89,113 @@ def test_an_alert_s_page_shows_its_runbook_entry(
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_failed(delivery, error="the mail server refused it", is_permanent=True)
-    assert "the mail server refused it" in read_page(desk, alert)
-    assert "Not delivered" in desk.get(INBOX).text
-    assert "1 alert marked." in run_action(desk, "acknowledge", alert)
-    assert "Mark as seen" not in read_page(desk, alert)
+    assert "the mail server refused it" in read_page(staff, alert)
+    assert "Not delivered" in staff.get(INBOX).text
+    assert "1 alert marked." in run_action(staff, "acknowledge", alert)
+    assert "Mark as seen" not in read_page(staff, alert)
     alerts.resolve_alerts(Kind.CRITICAL_BALANCE)
-    assert "Snooze for an hour" not in read_page(desk, alert)
+    assert "Snooze for an hour" not in read_page(staff, alert)
 
 
-def test_buttons_send_large_row_numbers_without_separators(desk: Client, olga: User) -> None:
+def test_buttons_send_large_row_numbers_without_separators(staff: Client, olga: User) -> None:
     alert = Alert.objects.create(
         pk=12_346, kind=Kind.BOOKS_UNBALANCED, severity=Alert.Severity.CRITICAL, window_key="a late one"
     )
-    text = read_page(desk, alert)
+    text = read_page(staff, alert)
     assert '<input type="hidden" name="_selected_action" value="12346">' in text
-    assert '<input type="hidden" name="alert" value="12346">' in desk.get("/admin/billing/price/").text
+    assert '<input type="hidden" name="alert" value="12346">' in staff.get("/admin/billing/price/").text
     person = make_person("late@example.com", pk=54_321)
-    assert 'value="54321"' in desk.get(f"/admin/accounts/user/{person.pk}/change/").text
-    desk.post(
+    assert 'value="54321"' in staff.get(f"/admin/accounts/user/{person.pk}/change/").text
+    staff.post(
         INBOX, {"action": "acknowledge", "_selected_action": re.findall(r'"_selected_action" value="(.*?)"', text)}
     )
     alert.refresh_from_db()
     assert alert.acknowledged_by == olga
 
 
-def test_a_page_shows_the_deliveries(desk: Client, settings: Settings, manual_clock: ManualClock) -> None:
+def test_a_page_shows_the_deliveries(staff: Client, settings: Settings, manual_clock: ManualClock) -> None:
     unreported = alerts.raise_alert(Kind.DELAYED)
-    assert "No one was notified." in read_page(desk, unreported)
+    assert "No one was notified." in read_page(staff, unreported)
     settings.COST_ALERT_EMAIL = ["olga@example.com"]
     reported = alerts.raise_alert(Kind.STORAGE)
     [delivery] = alert_outbox.due_deliveries()
     assert alert_outbox.claim_delivery(delivery)
     alert_outbox.record_sent(delivery, at=manual_clock.at)
-    assert "09-01 12:00:00" in read_page(desk, reported)
-    assert "Not delivered" not in desk.get(INBOX).text
+    assert "09-01 12:00:00" in read_page(staff, reported)
+    assert "Not delivered" not in staff.get(INBOX).text
 
 
-def test_the_list_takes_as_many_queries_for_many_alerts_as_for_few(desk: Client) -> None:
+def test_the_list_takes_as_many_queries_for_many_alerts_as_for_few(staff: Client) -> None:
     alerts.raise_alert(Kind.STORAGE)
-    desk.get(INBOX)
+    staff.get(INBOX)
     with CaptureQueriesContext(connection) as few:
-        desk.get(INBOX)
+        staff.get(INBOX)
     for n in range(20):
         alerts.raise_alert(Kind.UNCONFIRMED, cause=f"video {n}")
     with CaptureQueriesContext(connection) as many:
-        desk.get(INBOX)
+        staff.get(INBOX)
     assert len(many) == len(few)
 
 
-def test_the_list_filters_by_existing_kinds(desk: Client) -> None:
+def test_the_list_filters_by_existing_kinds(staff: Client) -> None:
     alerts.raise_alert(Kind.STORAGE)
     alerts.raise_alert(Kind.UNCONFIRMED)
-    assert "?kind=storage" in desk.get(INBOX).text
-    assert "?kind=books" not in desk.get(INBOX).text
-    assert "1 alert" in desk.get(INBOX, {"kind": "storage"}).text
+    assert "?kind=storage" in staff.get(INBOX).text
+    assert "?kind=books" not in staff.get(INBOX).text
+    assert "1 alert" in staff.get(INBOX, {"kind": "storage"}).text
 
 
-def test_a_missing_alert_is_not_found(desk: Client) -> None:
-    assert desk.get(f"{INBOX}999/change/").status_code == 404
+def test_a_missing_alert_is_not_found(staff: Client) -> None:
+    assert staff.get(f"{INBOX}999/change/").status_code == 404
 
 
 # The banner
 
 
 def test_every_page_shows_critical_alerts_and_one_click_acknowledges_them(
-    desk: Client, olga: User, manual_clock: ManualClock
+    staff: Client, olga: User, manual_clock: ManualClock
 ) -> None:
-    assert "alert-banner" not in desk.get("/").text
+    assert "alert-banner" not in staff.get("/").text
     first = alerts.raise_alert(Kind.STORAGE)
     # /admin/ is not among these pages: it shows alerts in its content.
     for path in ("/", "/credits/", "/admin/billing/price/", INBOX):
-        text = desk.get(path).text
+        text = staff.get(path).text
         assert text.count('class="alert-banner"') == 1, path
         assert "Media storage has trouble" in text
     manual_clock.sleep(1)
     second = alerts.raise_alert(Kind.BOOKS_UNBALANCED)
-    assert "2 critical alerts: The books do not balance and others" in desk.get("/credits/").text
-    response = desk.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
+    assert "2 critical alerts: The books do not balance and others" in staff.get("/credits/").text
+    response = staff.post(f"{INBOX}seen/", {"alert": [first.pk, "x"], "next": "/credits/?page=1"})
     assert (response.status_code, response["Location"]) == (302, "/credits/?page=1")
     first.refresh_from_db()
     second.refresh_from_db()
     assert (first.acknowledged_by, second.acknowledged_by) == (olga, None)
-    assert "The books do not balance" in desk.get("/credits/").text
-    assert desk.post(f"{INBOX}seen/", {"alert": [second.pk], "next": "https://evil.example/"})["Location"] == INBOX
-    assert "alert-banner" not in desk.get("/").text
+    assert "The books do not balance" in staff.get("/credits/").text
+    assert staff.post(f"{INBOX}seen/", {"alert": [second.pk], "next": "https://evil.example/"})["Location"] == INBOX
+    assert "alert-banner" not in staff.get("/").text
 
 
 def test_warnings_snoozed_and_resolved_alerts_show_no_banner(
-    desk: Client, olga: User, manual_clock: ManualClock
+    staff: Client, olga: User, manual_clock: ManualClock
 ) -> None:
     alerts.raise_alert(Kind.WORKER)
     snoozed = alerts.raise_alert(Kind.STORAGE)
     alerts.snooze(alert_id=snoozed.pk, actor=olga, until=manual_clock.at + timedelta(hours=1))
     alerts.raise_alert(Kind.BOOKS_UNBALANCED)
     alerts.resolve_alerts(Kind.BOOKS_UNBALANCED)
-    assert "alert-banner" not in desk.get("/credits/").text
+    assert "alert-banner" not in staff.get("/credits/").text
     manual_clock.sleep(3600)
-    assert "alert-banner" in desk.get("/credits/").text
+    assert "alert-banner" in staff.get("/credits/").text
 
 
-def test_the_banner_costs_operators_one_query_and_others_none(desk: Client, alice: User) -> None:
+def test_the_banner_costs_operators_one_query_and_others_none(staff: Client, alice: User) -> None:
     def count_alert_queries(client: Client) -> int:
         with CaptureQueriesContext(connection) as queries:
             client.get("/credits/")
         return sum("billing_alert" in query["sql"] for query in queries)
 
     alerts.raise_alert(Kind.STORAGE)
-    assert count_alert_queries(desk) == 1
+    assert count_alert_queries(staff) == 1
     assert count_alert_queries(browser_of(alice)) == 0
     assert "Media storage" not in browser_of(alice).get("/credits/").text
 
@@ -220,8 +220,8 @@ def test_only_operators_get_banner_items(rf: RequestFactory, alice: User) -> Non
     assert alerts.list_banner_items(request) == []
 
 
-def test_acknowledging_from_the_banner_needs_a_post_request(desk: Client) -> None:
-    assert desk.get(f"{INBOX}seen/").status_code == 405
+def test_acknowledging_from_the_banner_needs_a_post_request(staff: Client) -> None:
+    assert staff.get(f"{INBOX}seen/").status_code == 405
 
 
 def test_anonymous_visitors_see_no_banner(client: Client) -> None:

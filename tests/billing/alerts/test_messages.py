@@ -134,7 +134,7 @@ def test_the_newest_text_replaces_the_previous_one(manual_clock: ManualClock) ->
 
 
 def test_mails_are_in_the_reader_s_language_and_the_webhook_in_english(
-    fixtures: Fixtures, desk: Client, olga: User
+    fixtures: Fixtures, staff: Client, olga: User
 ) -> None:
     olga.language, olga.time_zone = "zh-hans", "Asia/Tokyo"
     olga.save()
@@ -143,14 +143,14 @@ def test_mails_are_in_the_reader_s_language_and_the_webhook_in_english(
     low, spend_alert = Alert.objects.get(kind="low_balance"), Alert.objects.get(kind="unusual_spend")
     for alert, text in ((low, "服务商额度还剩 800.5；警告线为 1,000。"), (spend_alert, "上限暂为")):
         delivery = AlertDelivery.objects.create(alert=alert, channel="email", address=olga.email)
-        assert text in desk.get(f"/admin/billing/alert/{alert.pk}/change/").text
-        assert text in desk.get("/admin/billing/alert/").text
+        assert text in staff.get(f"/admin/billing/alert/{alert.pk}/change/").text
+        assert text in staff.get("/admin/billing/alert/").text
         assert alert_delivery.mail_alert(delivery) == ""
         message = outbox.outbox[-1]
         assert text in message.body
         assert text in message.alternatives[0][0]  # type: ignore[attr-defined]
     assert "将于 22:30 自动结束。" in outbox.outbox[-1].body
-    assert "98,765 服务商额度" in desk.get("/admin/").text
+    assert "98,765 服务商额度" in staff.get("/admin/").text
     data = alert_delivery.build_payload(delivery)["data"]
     assert data["detail"] == spend_alert.detail
     assert data["facts"] == spend_alert.facts

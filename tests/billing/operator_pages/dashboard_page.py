@@ -26,16 +26,16 @@ def use_budget(used: int, period: str = "day", scope: str = "all") -> None:
     )
 
 
-def read_page_text(desk: Client, query: str = "") -> str:
-    page = desk.get(f"/admin/{query}")
+def read_page_text(staff: Client, query: str = "") -> str:
+    page = staff.get(f"/admin/{query}")
     assert page.status_code == 200
     plain = re.sub(r"<(script|style|svg).*?</\1>|<[^>]+>", " ", page.content.decode(), flags=re.DOTALL)
     return " ".join(unescape(plain).split())
 
 
-def read_headline(desk: Client) -> tuple[str, str]:
+def read_headline(staff: Client) -> tuple[str, str]:
     """Return the headline and the label of its action."""
-    html = desk.get("/admin/").content.decode()
+    html = staff.get("/admin/").content.decode()
     headline = re.search(r'<p id="headline">(.*?)</p>', html, re.DOTALL)
     action = re.search(r'id="headline-action"[^>]*>(.*?)<', html, re.DOTALL)
     assert headline

@@ -179,7 +179,7 @@ def test_open_alerts_are_listed_and_resolved_ones_are_not(
 
 
 def test_it_takes_at_most_twelve_queries_whatever_the_history(
-    olga: User, desk: Client, account: ProviderAccount, settings: Settings
+    olga: User, staff: Client, account: ProviderAccount, settings: Settings
 ) -> None:
     for number in range(30):
         user = make_person(f"u{number}@example.com")
@@ -194,7 +194,7 @@ def test_it_takes_at_most_twelve_queries_whatever_the_history(
     ) as queries:
         assert get_with_token(secret).status_code == 200
     assert len(queries) <= 12, "\n".join(query["sql"][:150] for query in queries)
-    desk.get(ADDRESS)
+    staff.get(ADDRESS)
     with CaptureQueriesContext(connection) as queries:
-        assert len(desk.get(ADDRESS).json()["limits"]) >= 30
+        assert len(staff.get(ADDRESS).json()["limits"]) >= 30
     assert len(queries) <= 12, "\n".join(query["sql"][:150] for query in queries)

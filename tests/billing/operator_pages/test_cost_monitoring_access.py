@@ -67,9 +67,9 @@ def test_anonymous_visitors_and_customers_are_refused(alice: User) -> None:
     assert read_refusal(get_with_token(create_secret(alice))) == (403, "not_an_operator")
 
 
-def test_a_wrong_token_is_refused_even_with_a_valid_session(desk: Client) -> None:
-    assert desk.get(ADDRESS).status_code == 200
-    response = desk.get(ADDRESS, headers={"Authorization": "Bearer veo_wrong"})
+def test_a_wrong_token_is_refused_even_with_a_valid_session(staff: Client) -> None:
+    assert staff.get(ADDRESS).status_code == 200
+    response = staff.get(ADDRESS, headers={"Authorization": "Bearer veo_wrong"})
     assert read_refusal(response) == (401, "invalid_token")
     assert response["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 

@@ -74,11 +74,11 @@ def create_operator(
 def test_page_menu_and_exports_show_only_permitted_tables(
     create_operator: CreateOperator, permission_names: list[str], restricted: set[str]
 ) -> None:
-    desk = browser_of(create_operator(*permission_names))
-    html = desk.get("/admin/").content.decode()
+    staff = browser_of(create_operator(*permission_names))
+    html = staff.get("/admin/").content.decode()
     allowed = UNRESTRICTED | restricted
     for name in exports.TABLE_BUILDERS:
-        response = desk.get(f"/admin/dashboard/export/{name}.csv")
+        response = staff.get(f"/admin/dashboard/export/{name}.csv")
         assert response.status_code == (200 if name in allowed else 403), name
         assert (f"/admin/dashboard/export/{name}.json" in html) == (name in allowed), name
         assert (f'id="{TITLES[name]}"' in html) == (name in allowed), name
@@ -114,24 +114,24 @@ def test_the_api_hides_alert_details_without_alert_permission(
 
 def test_the_headline_offers_only_permitted_actions(create_operator: CreateOperator, settings: Settings) -> None:
     clerk = create_operator()
-    desk = browser_of(clerk)
+    staff = browser_of(clerk)
     settings.DAILY_COST_LIMIT = Decimal(20)
-    page = desk.get("/admin/").content.decode()
+    page = staff.get("/admin/").content.decode()
     assert "nothing is sent until it is raised" in page
     assert 'id="headline-action"' not in page
     clerk.user_permissions.add(Permission.objects.get(codename="view_budget"))
-    assert "Raise the budget…" in desk.get("/admin/").content.decode()
+    assert "Raise the budget…" in staff.get("/admin/").content.decode()
     settings.DAILY_COST_LIMIT = Decimal(0)
-    assert 'id="headline-action"' not in desk.get("/admin/").content.decode()
+    assert 'id="headline-action"' not in staff.get("/admin/").content.decode()
     clerk.user_permissions.add(Permission.objects.get(codename="change_provideraccount"))
-    assert "Pause…" in desk.get("/admin/").content.decode()
+    assert "Pause…" in staff.get("/admin/").content.decode()
 
 
 def test_fewer_permissions_cost_no_more_queries(create_operator: CreateOperator) -> None:
-    desk = browser_of(create_operator())
-    desk.get("/admin/")
+    staff = browser_of(create_operator())
+    staff.get("/admin/")
     with CaptureQueriesContext(connection) as captured:
-        assert desk.get("/admin/").status_code == 200
+        assert staff.get("/admin/").status_code == 200
     # In production the check of the second factor adds one query.
     assert len(captured) <= 11, "\n".join(query["sql"] for query in captured.captured_queries)
 

@@ -37,10 +37,10 @@ def test_the_page_takes_at_most_eleven_queries_whatever_the_history(
     for number in range(8):
         alerts.raise_alert(alerts.Kind.STORAGE, cause=f"disk {number}")
     limits.set_limit(subject="user", period="day", user=alice, limit=Decimal(100), actor=olga)
-    desk = browser_of(olga)
-    desk.get(f"/admin/{query}")
+    staff = browser_of(olga)
+    staff.get(f"/admin/{query}")
     with CaptureQueriesContext(connection) as captured:
-        assert desk.get(f"/admin/{query}").status_code == 200
+        assert staff.get(f"/admin/{query}").status_code == 200
     queries = [captured_query["sql"] for captured_query in captured.captured_queries]
     # This includes three queries for the session and its user. In production the check of the second factor adds one.
     assert len(queries) <= 11, "\n".join(queries)
@@ -61,10 +61,10 @@ def test_no_status_costs_more_queries(olga: User, settings: Settings, state: str
     if state == "problems":
         problem = {"invariant": "I3", "reference": "video:1", "text": "no refund"}
         BooksRun.objects.create(at=AT, took_s=1, problems=1, first_problems=[problem])
-    desk = browser_of(olga)
-    desk.get("/admin/")
+    staff = browser_of(olga)
+    staff.get("/admin/")
     with CaptureQueriesContext(connection) as captured:
-        page = desk.get("/admin/").content.decode()
+        page = staff.get("/admin/").content.decode()
     assert ("no refund" in page) == (state == "problems")
     assert ("Paused by olga@example.com" in page) == (state == "paused")
     assert len(captured) <= 11, "\n".join(captured_query["sql"] for captured_query in captured.captured_queries)

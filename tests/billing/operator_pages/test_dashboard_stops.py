@@ -40,8 +40,8 @@ def _fixed_site(manual_clock: ManualClock, settings: Settings) -> None:
     settings.MAX_QUEUE_WAIT_MINUTES = 100_000
 
 
-def read_generation(desk: Client) -> dict[str, object]:
-    return json.loads(desk.get(ADDRESS).text)["generation"]  # type: ignore[no-any-return]
+def read_generation(staff: Client) -> dict[str, object]:
+    return json.loads(staff.get(ADDRESS).text)["generation"]  # type: ignore[no-any-return]
 
 
 def todays_budget() -> State:
@@ -58,7 +58,7 @@ def set_used_today(used: int) -> None:
 
 @pytest.mark.parametrize("pacing", [True, False])
 def test_a_budget_too_low_for_the_videos_waiting_is_the_reason_on_every_page(
-    desk: Client, working_account: ProviderAccount, alice: User, settings: Settings, pacing: bool
+    staff: Client, working_account: ProviderAccount, alice: User, settings: Settings, pacing: bool
 ) -> None:
     settings.BUDGET_PACING = pacing
     for _ in range(2):
@@ -70,14 +70,14 @@ def test_a_budget_too_low_for_the_videos_waiting_is_the_reason_on_every_page(
     assert isinstance(result, guard_checks.Wait)
     assert set(VideoTask.objects.values_list("wait_code", flat=True)) == {"budget_day"}
     assert Alert.objects.get().kind == "budget_hard"
-    headline, action = read_headline(desk)
+    headline, action = read_headline(staff)
     assert headline == (
         "Waiting for the next budget. Today's budget is too low for the videos waiting: 960 of 1,000 are used. "
         "The next one starts tomorrow 00:00. Orders keep their place in the queue."
     )
     assert action == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in read_page_text(desk)
-    assert read_generation(desk) == {
+    assert "Today 960 of 1,000 · 96 % too low for the videos waiting · resets tomorrow 00:00" in read_page_text(staff)
+    assert read_generation(staff) == {
         "state": "budget",
         "account": "kie.ai",
         "breaker": "closed",
@@ -85,41 +85,41 @@ def test_a_budget_too_low_for_the_videos_waiting_is_the_reason_on_every_page(
         "period": "day",
         "until": "2026-09-02T00:00:00+00:00",
     }
-    (day,) = [limit for limit in desk.get(ADDRESS).json()["limits"] if limit["limit"]]
+    (day,) = [limit for limit in staff.get(ADDRESS).json()["limits"] if limit["limit"]]
     assert (day["isSpent"], day["left"]) == (True, 40)
     # A waiting video that is cheap enough can be sent.
     Spend.objects.filter(user=alice).first().delete()  # type: ignore[union-attr]
     Spend.objects.filter(user=alice).update(estimated=Decimal(30))
-    assert read_headline(desk)[0].startswith("Generating")
-    assert read_generation(desk)["state"] == "working"
+    assert read_headline(staff)[0].startswith("Generating")
+    assert read_generation(staff)["state"] == "working"
 
 
 @pytest.mark.parametrize("pacing", [True, False])
 def test_a_budget_below_the_cheapest_price_counts_as_spent(
-    desk: Client, working_account: ProviderAccount, settings: Settings, pacing: bool
+    staff: Client, working_account: ProviderAccount, settings: Settings, pacing: bool
 ) -> None:
     settings.BUDGET_PACING = pacing
     Price.objects.exclude(provider_credits=60).delete()
     set_used_today(960)
-    headline, action = read_headline(desk)
+    headline, action = read_headline(staff)
     assert headline.startswith(
         "Waiting for the next budget. Today's budget is spent: 960 of 1,000. The next one starts"
     )
     assert action == "Raise the budget…"
-    assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in read_page_text(desk)
-    assert read_generation(desk)["state"] == "budget"
-    list_page = desk.get("/admin/billing/budget/").content.decode()
+    assert "Today 960 of 1,000 · 96 % spent · resets tomorrow 00:00" in read_page_text(staff)
+    assert read_generation(staff)["state"] == "budget"
+    list_page = staff.get("/admin/billing/budget/").content.decode()
     assert '<progress class="meter meter-bad" max="100" value="96"' in list_page
     set_used_today(940)
-    assert read_headline(desk)[0].startswith("Generating")
-    assert read_generation(desk)["state"] == "working"
+    assert read_headline(staff)[0].startswith("Generating")
+    assert read_generation(staff)["state"] == "working"
 
 
 def test_a_limit_below_any_price_does_not_mention_a_next_budget(
-    desk: Client, working_account: ProviderAccount, settings: Settings
+    staff: Client, working_account: ProviderAccount, settings: Settings
 ) -> None:
     settings.DAILY_COST_LIMIT = Decimal(20)
-    headline, action = read_headline(desk)
+    headline, action = read_headline(staff)
     assert (
         headline
         == "Not generating. A budget of 20 is below the price of any video: nothing is sent until it is raised."
@@ -181,7 +181,7 @@ def test_of_several_spent_budgets_the_one_that_ends_last_blocks(settings: Settin
 
 
 def test_the_current_status_does_not_depend_on_the_range(
-    desk: Client, working_account: ProviderAccount, new_spend: NewSpend
+    staff: Client, working_account: ProviderAccount, new_spend: NewSpend
 ) -> None:
     spend.promise(spend=new_spend(), account=working_account)
     Spend.objects.update(estimated=Decimal(300))
@@ -190,14 +190,14 @@ def test_the_current_status_does_not_depend_on_the_range(
     BalanceSnapshot.objects.create(account=working_account, balance=700, promised=300, taken_at=AT)
     ProviderAccount.objects.update(balance=700, balance_at=AT)
     for query in ("", "?from=2026-08-28&to=2026-08-29", "?range=30d"):
-        text = read_page_text(desk, query)
+        text = read_page_text(staff, query)
         assert "Not generating. The provider balance is 700; new videos stop at 500." in text, query
         assert "400 available · 300 reserved" in text, query
-    assert read_generation(desk)["state"] == "critical_balance"
+    assert read_generation(staff)["state"] == "critical_balance"
 
 
 def test_credits_reserved_since_the_last_reading_are_not_available(
-    desk: Client, working_account: ProviderAccount, manual_clock: ManualClock, new_spend: NewSpend
+    staff: Client, working_account: ProviderAccount, manual_clock: ManualClock, new_spend: NewSpend
 ) -> None:
     provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(540))
     manual_clock.sleep(1)
@@ -206,31 +206,33 @@ def test_credits_reserved_since_the_last_reading_are_not_available(
     for _ in range(2):
         working_account.refresh_from_db()
         assert provider_accounts.get_available_balance(working_account) == 480
-        assert "480 available · 60 reserved" in read_page_text(desk)
-        assert read_headline(desk)[0].startswith("Not generating. The provider balance is 540; new videos stop at 500.")
-        assert desk.get(ADDRESS).json()["available"] == 480
-        assert read_generation(desk)["state"] == "critical_balance"
+        assert "480 available · 60 reserved" in read_page_text(staff)
+        assert read_headline(staff)[0].startswith(
+            "Not generating. The provider balance is 540; new videos stop at 500."
+        )
+        assert staff.get(ADDRESS).json()["available"] == 480
+        assert read_generation(staff)["state"] == "critical_balance"
         # Settled after the reading, so the balance does not show it yet.
         spend.record_response(job_id=job.job_id, outcome=spend.Outcome.ACCEPTED)
         spend.settle(job_id=job.job_id, actual=Decimal(60), basis=Spend.Basis.REPORTED)
     provider_accounts.record_balance(account_id=working_account.pk, balance=Decimal(580))
-    assert "580 available · 0 reserved" in read_page_text(desk)
+    assert "580 available · 0 reserved" in read_page_text(staff)
 
 
 # The breaker
 
 
 def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
-    desk: Client, working_account: ProviderAccount, alice: User
+    staff: Client, working_account: ProviderAccount, alice: User
 ) -> None:
     rows = ProviderAccount.objects.filter(pk=working_account.pk)
     rows.update(breaker="open", breaker_until=AT + timedelta(minutes=1))
-    assert read_headline(desk)[0].startswith("Waiting for the provider.")
+    assert read_headline(staff)[0].startswith("Waiting for the provider.")
     restriction = availability.check_availability(user=alice, quote=None).restriction
     assert restriction is not None
     assert (restriction.title, restriction.accepts_orders) == ("The provider has problems", True)
     rows.update(breaker_until=AT)
-    headline, action = read_headline(desk)
+    headline, action = read_headline(staff)
     assert headline == (
         "Ready to try the provider again. The provider failed earlier, the pause after that is over, and no video is waiting. "
         "The next order is accepted and sent first, as a test; once that succeeds, the others follow."
@@ -241,4 +243,4 @@ def test_a_breaker_whose_pause_is_over_waits_for_the_next_order(
     assert (restriction.title, restriction.accepts_orders) == ("The provider had problems", True)
     assert "the next order is sent first" in restriction.text
     history.make_waiting(alice)
-    assert read_headline(desk)[0].startswith("Waiting for the provider.")
+    assert read_headline(staff)[0].startswith("Waiting for the provider.")

@@ -85,11 +85,11 @@ def test_i2_missing_triggers_of_answers_are_reported(db: None) -> None:
         assert ("I2", name) in {(problem.invariant, problem.reference) for problem in audit_runner.find_problems()}
 
 
-def test_answers_are_read_only_in_the_admin(desk: Client, olga: User) -> None:
+def test_answers_are_read_only_in_the_admin(staff: Client, olga: User) -> None:
     record_answer(olga, "video:2f0f6f0e-58a5-4c0f-b0f8-6a2f0d5a7c11")
-    text = desk.get("/admin/billing/fileanswer/").text
+    text = staff.get("/admin/billing/fileanswer/").text
     assert list_cells(text, "difference") == ["Stored, but the file is not there"]
     assert list_cells(text, "cost") == ["0"]
     assert list_cells(text, "reason") == ["The disk broke"]
     assert "/admin/videos/videotask/2f0f6f0e" in text
-    assert desk.get("/admin/billing/fileanswer/add/").status_code == 403
+    assert staff.get("/admin/billing/fileanswer/add/").status_code == 403

@@ -8,7 +8,7 @@ from accounts.models import User
 
 
 @pytest.fixture
-def desk(olga: User, settings: Settings) -> Client:
+def staff(olga: User, settings: Settings) -> Client:
     """Olga's browser, signed in to the operators' site."""
     settings.STAFF_MFA_REQUIRED = False
     client = Client()

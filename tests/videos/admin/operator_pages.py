@@ -9,18 +9,18 @@ from videos.models import VideoTask
 LIST = "/admin/videos/videotask/"
 
 
-def video_page(desk: Client, task: VideoTask) -> str:
+def video_page(staff: Client, task: VideoTask) -> str:
     """The operators' page of a video."""
-    response = desk.get(f"{LIST}{task.pk}/change/")
+    response = staff.get(f"{LIST}{task.pk}/change/")
     assert response.status_code == 200
     return response.text
 
 
-def perform(desk: Client, action: str, *tasks: VideoTask, shown_status: str = "") -> str:
+def perform(staff: Client, action: str, *tasks: VideoTask, shown_status: str = "") -> str:
     """Confirm an action as if the page had shown `shown_status` (default: the task's); returns the next page's text."""
     form = {"action": action, "_selected_action": [str(task.pk) for task in tasks], "confirmed": "yes"}
     form |= {f"seen_{task.pk}": shown_status or task.status for task in tasks}
-    return desk.post(LIST, form, follow=True).text
+    return staff.post(LIST, form, follow=True).text
 
 
 def unconfirmed_video(world: World, user: User) -> VideoTask:

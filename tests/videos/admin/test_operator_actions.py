@@ -134,15 +134,15 @@ def test_f77_while_a_video_is_being_sent_the_operator_has_to_wait(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.STAFF_MFA_REQUIRED = False
-    desk = Client()
-    desk.force_login(olga)
+    staff = Client()
+    staff.force_login(olga)
     task = world.order(alice)
     messages: list[str] = []
 
     def visit(name: str) -> None:
         if name == "submit.claimed":
             for seen_status in ("queued", "submitting"):
-                messages.append(_cancel_by_page(desk, task, seen_status))
+                messages.append(_cancel_by_page(staff, task, seen_status))
 
     with failpoints.replaced(visit):
         world.send()
@@ -157,12 +157,12 @@ def test_f77_a_video_that_became_ready_meanwhile_is_not_changed(
     world: World, alice: User, olga: User, settings: Settings
 ) -> None:
     settings.STAFF_MFA_REQUIRED = False
-    desk = Client()
-    desk.force_login(olga)
+    staff = Client()
+    staff.force_login(olga)
     task = world.order(alice)
     world.run()
     for seen_status in ("queued", "generating", "downloading", "unconfirmed"):
-        assert "Its state is now “Ready”; nothing was changed." in _cancel_by_page(desk, task, seen_status)
+        assert "Its state is now “Ready”; nothing was changed." in _cancel_by_page(staff, task, seen_status)
     world.assert_charged(task)
     with pytest.raises(lifecycle.NotPossible):
         operator_actions.mark_lost(task_id=task.pk, actor=olga)
@@ -268,11 +268,11 @@ def test_f77_checking_now_while_a_poller_checks_settles_once(world: World, alice
     assert world.count_submissions() == 1
 
 
-def _cancel_by_page(desk: Client, task: VideoTask, seen_status: str) -> str:
+def _cancel_by_page(staff: Client, task: VideoTask, seen_status: str) -> str:
     form = {
         "action": "cancel_with_refund",
         "_selected_action": [str(task.pk)],
         "confirmed": "yes",
         f"seen_{task.pk}": seen_status,
     }
-    return desk.post("/admin/videos/videotask/", form, follow=True).text
+    return staff.post("/admin/videos/videotask/", form, follow=True).text

@@ -15,42 +15,42 @@ from tests.videos.world import World
 from videos.models import TaskEvent, VideoFile, VideoTask
 
 
-def open_confirmation(desk: Client, action: str, *tasks: VideoTask) -> str:
+def open_confirmation(staff: Client, action: str, *tasks: VideoTask) -> str:
     """The confirmation page of an action."""
     form = {"action": action, "_selected_action": [str(task.pk) for task in tasks]}
-    return desk.post(LIST, form).text
+    return staff.post(LIST, form).text
 
 
-def test_every_action_asks_first_and_shows_its_cost(desk: Client, world: World, alice: User) -> None:
+def test_every_action_asks_first_and_shows_its_cost(staff: Client, world: World, alice: User) -> None:
     unconfirmed, queued = unconfirmed_video(world, alice), world.order(alice)
-    text = open_confirmation(desk, "cancel_with_refund", queued, unconfirmed)
+    text = open_confirmation(staff, "cancel_with_refund", queued, unconfirmed)
     assert "60 credits will be refunded to alice@example.com. Nothing was sent" in text
     assert "may have charged 60 provider credits" in text
-    assert "This costs nothing by itself" in open_confirmation(desk, "check_now", queued)
-    assert "Not possible in its current state" in open_confirmation(desk, "mark_lost", queued)
-    assert "Not possible in its current state" in open_confirmation(desk, "retry_download", queued)
+    assert "This costs nothing by itself" in open_confirmation(staff, "check_now", queued)
+    assert "Not possible in its current state" in open_confirmation(staff, "mark_lost", queued)
+    assert "Not possible in its current state" in open_confirmation(staff, "retry_download", queued)
     assert world.reload(queued).status == "queued"
     assert world.ledger_entries(queued) == [("charge", -60)]
 
 
-def test_a_queued_video_is_cancelled_and_refunded_once(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_a_queued_video_is_cancelled_and_refunded_once(staff: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
-    assert "60 credits refunded to alice@example.com" in perform(desk, "cancel_with_refund", task)
+    assert "60 credits refunded to alice@example.com" in perform(staff, "cancel_with_refund", task)
     world.assert_refunded(task)
     assert world.spend_state(task) == ("settled", "not_spent")
     event = TaskEvent.objects.get(task=task, kind="cancelled")
     assert event.actor == olga
     assert LogEntry.objects.get(object_id=str(task.pk)).change_message == "cancel_with_refund"
-    assert "nothing was changed" in perform(desk, "cancel_with_refund", task)
+    assert "nothing was changed" in perform(staff, "cancel_with_refund", task)
     world.assert_refunded(task)
 
 
 def test_a_running_video_is_cancelled_and_a_late_result_is_free(
-    desk: Client, world: World, alice: User, olga: User
+    staff: Client, world: World, alice: User, olga: User
 ) -> None:
     task = world.order(alice)
     world.send()
-    perform(desk, "cancel_with_refund", world.reload(task))
+    perform(staff, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
     assert world.reload(task).failure_code == "operator"
     assert world.spend_state(task) == ("settled", "possible")
@@ -61,11 +61,11 @@ def test_a_running_video_is_cancelled_and_a_late_result_is_free(
     assert world.reload(task).late_at is not None
     world.assert_refunded(task)
     assert world.count_submissions() == 1
-    assert "Arrived late" in video_page(desk, task)
+    assert "Arrived late" in video_page(staff, task)
 
 
 def test_a_video_that_cannot_be_downloaded_is_cancelled_at_its_known_cost(
-    desk: Client, world: World, alice: User
+    staff: Client, world: World, alice: User
 ) -> None:
     task = world.order(alice)
     world.send()
@@ -73,37 +73,37 @@ def test_a_video_that_cannot_be_downloaded_is_cancelled_at_its_known_cost(
     world.advance(minutes=3)
     world.poll()
     assert world.reload(task).status == "downloading"
-    assert "charged 60 provider credits" in open_confirmation(desk, "cancel_with_refund", world.reload(task))
-    perform(desk, "cancel_with_refund", world.reload(task))
+    assert "charged 60 provider credits" in open_confirmation(staff, "cancel_with_refund", world.reload(task))
+    perform(staff, "cancel_with_refund", world.reload(task))
     world.assert_refunded(task)
     assert world.spend_state(task) == ("settled", "price_list")
 
 
-def test_an_unconfirmed_video_is_marked_as_lost(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_an_unconfirmed_video_is_marked_as_lost(staff: Client, world: World, alice: User, olga: User) -> None:
     task = unconfirmed_video(world, alice)
-    assert "Marked as lost" in perform(desk, "mark_lost", world.reload(task))
+    assert "Marked as lost" in perform(staff, "mark_lost", world.reload(task))
     world.assert_refunded(task)
     assert world.reload(task).failure_code == "unconfirmed"
     assert TaskEvent.objects.get(task=task, kind="failed").actor == olga
 
 
-def test_checking_now_makes_the_video_due_and_is_recorded(desk: Client, world: World, alice: User, olga: User) -> None:
+def test_checking_now_makes_the_video_due_and_is_recorded(staff: Client, world: World, alice: User, olga: User) -> None:
     task = world.order(alice)
     world.send()
     due_before = world.reload(task).due_at
     world.sandbox.finish()
     assert world.poll() == 0
-    assert "being checked now" in perform(desk, "check_now", world.reload(task))
+    assert "being checked now" in perform(staff, "check_now", world.reload(task))
     assert world.reload(task).due_at < due_before
     assert world.poll() == 1
     assert world.reload(task).status == "downloading"
     assert TaskEvent.objects.get(task=task, kind="note").actor == olga
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in perform(desk, "check_now", world.reload(task))
+    assert "Nothing can be done in its current state" in perform(staff, "check_now", world.reload(task))
 
 
-def test_a_lost_file_is_downloaded_again(desk: Client, world: World, alice: User) -> None:
+def test_a_lost_file_is_downloaded_again(staff: Client, world: World, alice: User) -> None:
     task = world.order(alice)
     world.send()
     world.sandbox.finish()
@@ -111,10 +111,10 @@ def test_a_lost_file_is_downloaded_again(desk: Client, world: World, alice: User
     world.poll()
     VideoFile.objects.filter(task=task).update(due_at=world.clock.now() + timedelta(days=3))
     assert world.download() == 0
-    assert "1 file is being downloaded" in perform(desk, "retry_download", world.reload(task))
+    assert "1 file is being downloaded" in perform(staff, "retry_download", world.reload(task))
     world.run()
     world.assert_charged(task)
-    assert "Nothing can be done in its current state" in perform(desk, "retry_download", world.reload(task))
+    assert "Nothing can be done in its current state" in perform(staff, "retry_download", world.reload(task))
 
 
 def test_view_permission_alone_allows_no_action(world: World, alice: User, settings: Settings) -> None:

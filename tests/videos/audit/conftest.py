@@ -13,8 +13,8 @@ from accounts.models import User
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts
 from tests.billing.conftest import browser_of
-from tests.billing.conftest import desk as desk
 from tests.billing.conftest import manual_clock as manual_clock
+from tests.billing.conftest import staff as staff
 from tests.people import make_person
 
 

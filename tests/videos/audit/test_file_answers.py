@@ -32,20 +32,20 @@ def differing_video(account: ProviderAccount, alice: User) -> VideoTask:
     return task
 
 
-def post_answer(desk: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:
-    return desk.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
+def post_answer(staff: Client, *references: str, kind: str = "paid_without_file", reason: str = "Never made") -> Any:
+    return staff.post(PAGE, {"kind": kind, "references": references, "reason": reason}, follow=True)
 
 
 def test_an_answered_file_no_longer_counts_as_a_difference(
-    desk: Client,
+    staff: Client,
     differing_video: VideoTask,
     account: ProviderAccount,
     olga: User,
 ) -> None:
-    html = desk.get(PAGE).text
+    html = staff.get(PAGE).text
     assert f'value="{differing_video.reference}" form="answer-paid_without_file"' in html
     assert 'class="chip chip-good">match' not in html
-    response = post_answer(desk, differing_video.reference)
+    response = post_answer(staff, differing_video.reference)
     assert response.redirect_chain == [(PAGE, 302)]
     text = page_text(response.text)
     assert "Decisions saved: 1." in text
@@ -67,7 +67,9 @@ def test_an_answered_file_no_longer_counts_as_a_difference(
     assert not ProviderEntry.objects.exists()
 
 
-def test_only_differing_files_are_answered_and_only_once(desk: Client, differing_video: VideoTask, alice: User) -> None:
+def test_only_differing_files_are_answered_and_only_once(
+    staff: Client, differing_video: VideoTask, alice: User
+) -> None:
     matching = history.make_ready(alice)
     for references, kind in (
         ((matching.reference,), "paid_without_file"),
@@ -76,18 +78,20 @@ def test_only_differing_files_are_answered_and_only_once(desk: Client, differing
         (("videos/none.mp4",), "stray"),
         ((differing_video.reference,), "nonsense"),
     ):
-        assert "One of these was decided or repaired in the meantime." in post_answer(desk, *references, kind=kind).text
-    assert "Select at least one file." in post_answer(desk).text
+        assert (
+            "One of these was decided or repaired in the meantime." in post_answer(staff, *references, kind=kind).text
+        )
+    assert "Select at least one file." in post_answer(staff).text
     assert not FileAnswer.objects.exists()
-    post_answer(desk, differing_video.reference)
-    assert "One of these was decided" in post_answer(desk, differing_video.reference, reason="Again").text
+    post_answer(staff, differing_video.reference)
+    assert "One of these was decided" in post_answer(staff, differing_video.reference, reason="Again").text
     assert FileAnswer.objects.get().reason == "Never made"
 
 
 def test_an_answer_without_a_reason_is_refused_and_keeps_the_selection(
-    desk: Client, differing_video: VideoTask
+    staff: Client, differing_video: VideoTask
 ) -> None:
-    html = post_answer(desk, differing_video.reference, reason=" ").text
+    html = post_answer(staff, differing_video.reference, reason=" ").text
     assert "This field is required." in html
     assert '<details class="file-answer" open>' in html
     assert re.search(rf'value="{differing_video.reference}"[^>]* checked', html)
@@ -106,7 +110,7 @@ def test_answers_about_files_need_the_permission_to_correct(
 
 
 def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
-    desk: Client,
+    staff: Client,
     account: ProviderAccount,
     alice: User,
 ) -> None:
@@ -121,8 +125,8 @@ def test_an_answer_about_a_missing_or_stray_file_clears_the_consistency_problem(
         ("I7", task.reference),
         ("I15", "videos/2020/01/stray.mp4"),
     }
-    post_answer(desk, task.reference, kind="missing", reason="The disk broke")
-    text = page_text(post_answer(desk, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
+    post_answer(staff, task.reference, kind="missing", reason="The disk broke")
+    text = page_text(post_answer(staff, "videos/2020/01/stray.mp4", kind="stray", reason="From a copy").text)
     assert "From a copy" in text
     assert "The disk broke" in text
     assert "Files match" in text

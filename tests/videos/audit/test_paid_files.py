@@ -95,7 +95,7 @@ def test_without_a_local_disk_the_last_consistency_check_counts(
 
 
 def test_the_page_links_to_the_videos_and_offers_the_download(
-    desk: Client,
+    staff: Client,
     account: ProviderAccount,
     alice: User,
 ) -> None:
@@ -108,14 +108,14 @@ def test_the_page_links_to_the_videos_and_offers_the_download(
         problems=1,
         first_problems=[{"invariant": "I15", "reference": "videos/stray.mp4", "text": "is stored, but no row"}],
     )
-    html = desk.get(PAGE).text
+    html = staff.get(PAGE).text
     assert "Paid, but there is no file" in html
     assert f"/admin/videos/videotask/{task.pk}/change/" in html
     assert 'name="action" value="retry_download"' in html
     assert "videos/stray.mp4" in html
     link = re.search(r'href="(/admin/billing/spend/\?[^"]*)"', html)
     assert link
-    assert desk.get(link[1].replace("&amp;", "&")).status_code == 200
+    assert staff.get(link[1].replace("&amp;", "&")).status_code == 200
 
 
 def test_differences_found_by_the_database_equal_a_check_video_by_video(account: ProviderAccount, alice: User) -> None:

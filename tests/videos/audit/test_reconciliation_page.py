@@ -44,25 +44,25 @@ def lose_credits(provider: SimulatedProvider, amount: object = "12.5") -> None:
     provider.read_balance()
 
 
-def post_answer(desk: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
+def post_answer(staff: Client, amount: object, *, key: str = KEY, reason: str = "Playground", query: str = "") -> Any:
     form = {"amount": str(amount), "reason": reason, "key": key}
-    return desk.post(PAGE + query, form, follow=True)
+    return staff.post(PAGE + query, form, follow=True)
 
 
-def test_with_fewer_than_two_readings_nothing_is_compared(desk: Client, provider: SimulatedProvider) -> None:
+def test_with_fewer_than_two_readings_nothing_is_compared(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
-    text = page_text(desk.get(PAGE).text)
+    text = page_text(staff.get(PAGE).text)
     assert "Nothing to compare yet" in text
     assert "Books not checked yet" in text
-    assert desk.post(PAGE, {}).status_code == 403
+    assert staff.post(PAGE, {}).status_code == 403
 
 
-def test_without_an_account_the_page_explains_what_is_missing(desk: Client, settings: Settings) -> None:
+def test_without_an_account_the_page_explains_what_is_missing(staff: Client, settings: Settings) -> None:
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
-    assert "There is no provider account" in page_text(desk.get(PAGE).text)
+    assert "There is no provider account" in page_text(staff.get(PAGE).text)
 
 
-def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvider) -> None:
+def test_an_explained_difference_adds_up(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.run_job()
     provider.run_job(model="veo3", actual="37.5", charged="-22.5")
@@ -72,7 +72,7 @@ def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvid
     provider.read_balance()
     top_ups.reconcile_accounts()
     BooksRun.objects.create(took_s=1, problems=0, at=provider.clock.at)
-    html = desk.get(PAGE).text
+    html = staff.get(PAGE).text
     text = page_text(html)
     assert "Everything explained. 1 video is not settled yet: up to 60 credits may have been charged for it." in text
     assert read_sums(html) == {
@@ -92,9 +92,9 @@ def test_an_explained_difference_adds_up(desk: Client, provider: SimulatedProvid
     assert "Every balance is the sum of its entries." in text
 
 
-def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, provider: SimulatedProvider) -> None:
+def test_an_unexplained_loss_is_shown_with_its_time(staff: Client, provider: SimulatedProvider) -> None:
     lose_credits(provider)
-    html = desk.get(PAGE).text
+    html = staff.get(PAGE).text
     text = page_text(html)
     assert "12.5 credits are missing that no video explains." in text
     assert read_sums(html)["Not explained"] == "−12.5"
@@ -102,75 +102,75 @@ def test_an_unexplained_loss_is_shown_with_its_time(desk: Client, provider: Simu
     assert 'name="amount" value="-12.5"' in html
 
 
-def test_failed_videos_that_may_explain_a_loss_are_listed(desk: Client, provider: SimulatedProvider) -> None:
+def test_failed_videos_that_may_explain_a_loss_are_listed(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.run_job(actual=0, basis="assumed")
     provider.read_balance()
-    assert "1 failed video was counted as free; charged, it would have cost 60" in page_text(desk.get(PAGE).text)
+    assert "1 failed video was counted as free; charged, it would have cost 60" in page_text(staff.get(PAGE).text)
 
 
-def test_a_surplus_is_first_shown_as_added_credits(desk: Client, provider: SimulatedProvider) -> None:
+def test_a_surplus_is_first_shown_as_added_credits(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.run_job(charged=-30, actual=60)
     provider.read_balance()
     provider_accounts.lock_account(provider.account.pk)
-    text = page_text(desk.get(PAGE).text)
+    text = page_text(staff.get(PAGE).text)
     assert "Credits were added." in text
     provider.advance(minutes=20)
-    text = page_text(desk.get(PAGE).text)
+    text = page_text(staff.get(PAGE).text)
     assert "There are 30 credits more than our books explain." in text
 
 
-def test_a_top_up_being_measured_is_shown(desk: Client, provider: SimulatedProvider) -> None:
+def test_a_top_up_being_measured_is_shown(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.balance += 1000
     provider.read_balance()
-    html = desk.get(PAGE).text
+    html = staff.get(PAGE).text
     assert "They are being measured" in page_text(html)
     # It must not be counted twice.
     assert "Wait for that, or they count twice" in page_text(html)
     assert 'value="1000"' not in html
 
 
-def test_another_period_can_be_chosen(desk: Client, provider: SimulatedProvider) -> None:
+def test_another_period_can_be_chosen(staff: Client, provider: SimulatedProvider) -> None:
     lose_credits(provider)
     provider.read_balance(days=5)
-    assert "Everything explained." in page_text(desk.get(PAGE).text)
+    assert "Everything explained." in page_text(staff.get(PAGE).text)
     for query in ("?stretch=week", "?stretch=month", "?begin=2026-09-01&end=2026-09-01"):
-        assert "12.5 credits are missing" in page_text(desk.get(PAGE + query).text), query
-    assert "The last day is before the first." in page_text(desk.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
-    assert "Enter a valid date." in page_text(desk.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
-    assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
+        assert "12.5 credits are missing" in page_text(staff.get(PAGE + query).text), query
+    assert "The last day is before the first." in page_text(staff.get(f"{PAGE}?begin=2026-09-02&end=2026-09-01").text)
+    assert "Enter a valid date." in page_text(staff.get(f"{PAGE}?begin=soon&end=2026-09-01").text)
+    assert "Nothing to compare yet" in page_text(staff.get(f"{PAGE}?begin=2026-01-01&end=2026-01-02").text)
 
 
-def test_each_account_has_its_own_page(desk: Client, provider: SimulatedProvider, settings: Settings) -> None:
+def test_each_account_has_its_own_page(staff: Client, provider: SimulatedProvider, settings: Settings) -> None:
     lose_credits(provider)
     other = ProviderAccount.objects.create(
         label="Other", source="admin", base_url="https://other.example", upload_base_url="", key_fingerprint="o"
     )
-    assert "Nothing to compare yet" in page_text(desk.get(f"{PAGE}?account={other.pk}").text)
-    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account={provider.account.pk}").text)
-    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=nonsense").text)
-    assert "12.5 credits are missing" in page_text(desk.get(f"{PAGE}?account=99999").text)
+    assert "Nothing to compare yet" in page_text(staff.get(f"{PAGE}?account={other.pk}").text)
+    assert "12.5 credits are missing" in page_text(staff.get(f"{PAGE}?account={provider.account.pk}").text)
+    assert "12.5 credits are missing" in page_text(staff.get(f"{PAGE}?account=nonsense").text)
+    assert "12.5 credits are missing" in page_text(staff.get(f"{PAGE}?account=99999").text)
     settings.KIE_AI_API_KEY, settings.SANDBOX_ALLOWED = "", False
     other.delete()
-    assert "12.5 credits are missing" in page_text(desk.get(PAGE).text), "the newest account, when none is current"
+    assert "12.5 credits are missing" in page_text(staff.get(PAGE).text), "the newest account, when none is current"
 
 
-def test_consistency_problems_are_listed(desk: Client, provider: SimulatedProvider) -> None:
+def test_consistency_problems_are_listed(staff: Client, provider: SimulatedProvider) -> None:
     lose_credits(provider)
     give_credits(provider.user, 10)
     CreditAccount.objects.update(balance=11)
     problem = next(problem for problem in audit_runner.run_audit().problems if problem.invariant == "I1")
-    text = page_text(desk.get(PAGE).text)
+    text = page_text(staff.get(PAGE).text)
     assert "Not every balance is the sum of its entries" in text
     assert problem.text in text
 
 
-def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedProvider, olga: User) -> None:
+def test_a_difference_is_answered_on_the_page(staff: Client, provider: SimulatedProvider, olga: User) -> None:
     lose_credits(provider)
     top_ups.reconcile_accounts()
-    response = post_answer(desk, "-12.5")
+    response = post_answer(staff, "-12.5")
     assert response.redirect_chain == [(PAGE, 302)]
     assert "Correction saved: −12.5 credits." in response.text
     assert "Everything explained." in page_text(response.text)
@@ -181,27 +181,27 @@ def test_a_difference_is_answered_on_the_page(desk: Client, provider: SimulatedP
     assert Alert.objects.get(kind="unexplained_spend").resolved_at is not None
 
 
-def test_a_double_click_answers_once(desk: Client, provider: SimulatedProvider) -> None:
+def test_a_double_click_answers_once(staff: Client, provider: SimulatedProvider) -> None:
     lose_credits(provider)
-    post_answer(desk, "-12.5")
-    post_answer(desk, "-12.5")
+    post_answer(staff, "-12.5")
+    post_answer(staff, "-12.5")
     assert ProviderEntry.objects.count() == 1
-    assert "This form was already used" in post_answer(desk, "-12").text
+    assert "This form was already used" in post_answer(staff, "-12").text
     assert ProviderEntry.objects.count() == 1
 
 
 @pytest.mark.parametrize("changes", [{"amount": "0"}, {"amount": "much"}, {"reason": " "}])
-def test_an_invalid_answer_is_refused(desk: Client, provider: SimulatedProvider, changes: dict[str, str]) -> None:
+def test_an_invalid_answer_is_refused(staff: Client, provider: SimulatedProvider, changes: dict[str, str]) -> None:
     lose_credits(provider)
-    assert "errorlist" in post_answer(desk, **{"amount": "-12.5", **changes}).text
+    assert "errorlist" in post_answer(staff, **{"amount": "-12.5", **changes}).text
     assert not ProviderEntry.objects.exists()
 
 
-def test_without_a_difference_no_amount_is_asked_for(desk: Client, provider: SimulatedProvider) -> None:
+def test_without_a_difference_no_amount_is_asked_for(staff: Client, provider: SimulatedProvider) -> None:
     provider.read_balance()
     provider.read_balance()
-    html = desk.get(PAGE).text
-    keys = {re.search(r'name="key" value="([^"]+)"', desk.get(PAGE).text)[1] for _ in range(2)}  # type: ignore[index]
+    html = staff.get(PAGE).text
+    keys = {re.search(r'name="key" value="([^"]+)"', staff.get(PAGE).text)[1] for _ in range(2)}  # type: ignore[index]
     assert len(keys) == 2
     assert not re.search(r'name="amount"[^>]*value=', html)
 
@@ -223,14 +223,14 @@ def get_page(browser: Client) -> Any:
     return browser.get(PAGE)
 
 
-def test_a_period_has_limits_and_typed_values_are_kept(desk: Client, provider: SimulatedProvider) -> None:
+def test_a_period_has_limits_and_typed_values_are_kept(staff: Client, provider: SimulatedProvider) -> None:
     lose_credits(provider)
-    assert "choose at most" not in desk.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
-    html = desk.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
+    assert "choose at most" not in staff.get(f"{PAGE}?begin=2026-06-02&end=2026-09-01").text
+    html = staff.get(f"{PAGE}?begin=2026-06-01&end=2026-09-01").text
     assert "This is too long to compare at once: choose at most 92 days." in html
     assert 'value="2026-06-01"' in html
     assert 'value="2026-09-01"' in html
     for query in ("begin=2026-01-01&end=9999-12-31", "begin=0001-01-01&end=2026-01-01", "end=2026-01-01"):
-        assert "errorlist" in desk.get(f"{PAGE}?{query}").text, query
+        assert "errorlist" in staff.get(f"{PAGE}?{query}").text, query
     for account_id in ("²", "9" * 30, "9" * 5000):
-        assert desk.get(PAGE, {"account": account_id}).status_code == 200
+        assert staff.get(PAGE, {"account": account_id}).status_code == 200

@@ -16,7 +16,7 @@ from billing.common.form_fields import LARGEST_ROW_NUMBER, parse_row_number
 from billing.models import Alert
 from billing.provider import accounts as provider_accounts
 from tests.billing import history
-from tests.billing.conftest import desk, manual_clock  # noqa: F401
+from tests.billing.conftest import manual_clock, staff  # noqa: F401
 from tests.clocks import ManualClock
 
 # Django warns about naive datetimes when a filter gets a date only.
@@ -40,14 +40,14 @@ PAGES = {
 
 
 @pytest.fixture
-def desk_with_rows(desk: Client, manual_clock: ManualClock, alice: User) -> Client:  # noqa: F811
+def desk_with_rows(staff: Client, manual_clock: ManualClock, alice: User) -> Client:  # noqa: F811
     """Olga's browser; every list has at least one row."""
-    desk.raise_request_exception = False
+    staff.raise_request_exception = False
     history.make_failed(alice)
     manual_clock.sleep(3600)
     provider_accounts.record_balance(account_id=provider_accounts.get_current_account().pk, balance=Decimal(4000))
     alerts.raise_alert(Alert.Kind.STORAGE)
-    return desk
+    return staff
 
 
 def list_parameters(model_admin: admin.ModelAdmin[Any]) -> Iterator[str]:
