@@ -26,7 +26,7 @@ def has_second_factor(user: User | AnonymousUser) -> bool:
 
 
 def has_used_second_factor(request: HttpRequest) -> bool:
-    """Whether the user signed in, reauthenticated or set up in this session with a second factor that still exists."""
+    """Whether the user has used or set up a second factor in this session, and has one now."""
     records = get_authentication_records(request, request.user)
     if not any(record["method"] == "mfa" for record in records):
         return False

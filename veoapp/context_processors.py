@@ -11,8 +11,10 @@ from billing.credits import expired_lots, ledger
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """The site's languages, whether the provider is a sandbox, and for signed-in users functions that read their balance
-    (`BALANCE`), credits that expire soon (`EXPIRING`) and alerts for operators (`OPERATOR_ALERTS`) when a template needs them.
+    """The site's languages and whether the sandbox may stand in for the provider (`SANDBOX`).
+
+    Signed-in users also get functions, called only by templates that need them: `BALANCE`, `EXPIRING` (credits that
+    expire soon) and `OPERATOR_ALERTS` (alerts for the banner).
     """
     context: dict[str, Any] = {"SITE_LANGUAGES": settings.LANGUAGES, "SANDBOX": settings.SANDBOX_ALLOWED}
     user = getattr(request, "user", None)

@@ -20,7 +20,9 @@ def send(
     *,
     address: str = "",
 ) -> None:
-    """Send `templates/mail/<template>.{subject.txt,txt,html}` to a user, at their other `address` if one is given.
+    """Send `templates/mail/<template>.{subject.txt,txt,html}` to a user or to an address.
+
+    If both are given, the e-mail goes to `address`, in the user's language.
 
     The language is `language`, else the user's, else the active one. Templates get `app_url` (without a trailing
     slash), `recipient` (a user or None) and `LANGUAGE_CODE`. Raises OSError when the mail server does not accept the

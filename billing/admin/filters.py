@@ -41,7 +41,7 @@ class ItemKindFilter(admin.SimpleListFilter):
 class VarianceFilter(admin.SimpleListFilter):
     """Filter by whether the actual cost was above, below or equal to the estimate."""
 
-    title = _("against the estimate")
+    title = _("cost against the estimate")
     parameter_name = "variance"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, Any]]:

@@ -37,7 +37,7 @@ class ConnectionTest:
 
 
 class ProviderKeyAdmin(ReadOnlyAdmin):
-    """The pages and actions of provider keys."""
+    """The pages and actions of provider keys. Each key is one `ProviderAccount` row."""
 
     # Reads an account's balance. Set by videos.admin.accounts, because billing makes no network calls.
     test_balance: Callable[[ProviderAccount], ConnectionTest]

@@ -95,7 +95,7 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
             else:
                 message = _("There was no hold on %(email)s.") % {"email": user.email}
                 self.message_user(request, message, messages.WARNING)
-        # This resolves the burst alert now, instead of at the next check.
+        # The spending monitor's records of these holds (trips) end now, and their alerts, not at the next check.
         anomalies.end_finished_trips()
 
 

@@ -129,9 +129,9 @@ class VoucherAdmin(ReadOnlyAdmin):
         return request.user.has_perm("billing.change_voucher")
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        shown = ("code_cell", "credits", "state", "uses_of_max", "until", "validity", "note")
-        stored = (*shown, "created_by", "created", "withdrawn_at", "redeemed_by")
-        return self.form.Meta.fields if obj is None else stored
+        summary = ("code_cell", "credits", "state", "uses_of_max", "until", "validity", "note")
+        detail = (*summary, "created_by", "created", "withdrawn_at", "redeemed_by")
+        return self.form.Meta.fields if obj is None else detail
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return () if obj is None else self.get_fields(request, obj)
@@ -154,7 +154,7 @@ class VoucherAdmin(ReadOnlyAdmin):
         return response
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Show one save button, because the new codes are shown in the list."""
+        """Offer one save button: saving always leads to the list, which shows the new codes."""
         context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -1,6 +1,6 @@
 """Alerts about single jobs. A kind has at most MAX_SEPARATE of them; one grouped alert stands for all further jobs.
 
-A `GatheredCause` is the row of one job in a grouped alert. The rows are counted, so that the number in the alert is
+A `GroupedJob` is the row of one job in a grouped alert. The rows are counted, so that the number in the alert is
 exact. The grouped alert is resolved when the last of its jobs is, or by an operator.
 """
 
@@ -11,7 +11,7 @@ from django.db import transaction
 
 from accounts.seams import clock
 from billing.alerts import services as alerts
-from billing.models import Alert, GatheredCause
+from billing.models import Alert, GroupedJob
 
 # Maximum number of open alerts of a kind about single jobs; later ones are grouped. Each concurrent process may add one
 # more.
@@ -37,9 +37,7 @@ def raise_job_alert(
             return
         # Locks the grouped alert's row until the commit, so that a concurrent process counts this job too.
         alerts.raise_alert(kind, cause=alerts.GROUP_CAUSE)
-        GatheredCause.objects.update_or_create(
-            kind=kind, cause=cause, defaults={"reference": reference, "ended_at": None}
-        )
+        GroupedJob.objects.update_or_create(kind=kind, cause=cause, defaults={"reference": reference, "ended_at": None})
         _update_group(kind)
 
 
@@ -48,7 +46,7 @@ def resolve_job_alerts(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
     job_filter = {"kind__in": list(kinds), "reference": reference}
     for kind, cause in Alert.objects.filter(resolved_at=None, **job_filter).values_list("kind", "cause"):
         alerts.resolve_alerts(Alert.Kind(kind), cause=cause)
-    grouped = GatheredCause.objects.filter(ended_at=None, **job_filter)
+    grouped = GroupedJob.objects.filter(ended_at=None, **job_filter)
     # Always in the same order, so that two processes cannot deadlock.
     for kind in sorted(set(grouped.values_list("kind", flat=True))):
         with transaction.atomic():
@@ -58,14 +56,14 @@ def resolve_job_alerts(kinds: Iterable[Alert.Kind], *, reference: str) -> None:
 
 
 def _is_separate(kind: Alert.Kind, cause: str) -> bool:
-    if GatheredCause.objects.filter(kind=kind, cause=cause, ended_at=None).exists():
+    if GroupedJob.objects.filter(kind=kind, cause=cause, ended_at=None).exists():
         return False
     separate_alerts = Alert.objects.filter(kind=kind, resolved_at=None).exclude(cause=alerts.GROUP_CAUSE)
     return separate_alerts.filter(cause=cause).exists() or separate_alerts.count() < MAX_SEPARATE
 
 
 def _update_group(kind: Alert.Kind) -> None:
-    count = GatheredCause.objects.filter(kind=kind, ended_at=None).count()
+    count = GroupedJob.objects.filter(kind=kind, ended_at=None).count()
     if count:
         alerts.update_facts(kind, cause=alerts.GROUP_CAUSE, facts={"say": ["many"], "videos": count})
     else:

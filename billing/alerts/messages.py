@@ -25,7 +25,7 @@ from billing.models import Alert, Budget
 
 Facts = Mapping[str, Any]
 
-# Keyed by the names in `say`; the sentence of a kind with only one has the name of the kind.
+# Keyed by the names that `say` lists. A kind with only one sentence uses its own value as key, and needs no `say`.
 SENTENCES: dict[str, Promise] = {
     "low_balance": gettext_lazy("%(balance)s provider credits are left; the warning threshold is %(threshold)s."),
     "critical_balance": gettext_lazy("%(balance)s provider credits are left; new videos stop at %(threshold)s."),
@@ -46,6 +46,7 @@ SENTENCES: dict[str, Promise] = {
     "usual_hour": gettext_lazy(
         "%(ordered)s provider credits were ordered this hour; %(usual)s are usual and the limit is %(bar)s."
     ),
+    # Too little history to know what is usual.
     "young_hour": gettext_lazy(
         "%(ordered)s provider credits were ordered this hour. What is usual is not known yet, so the limit is %(bar)s."
     ),
@@ -56,14 +57,15 @@ SENTENCES: dict[str, Promise] = {
         "One user ordered %(orders)s videos in ten minutes; %(usual)s are usual for them and the limit is %(bar)s. "
         "Other users are not affected."
     ),
-    "heals": gettext_lazy("It ends automatically at %(until_at)s."),
-    "waits": gettext_lazy("It stays until an operator ends it."),
-    # The books, prices and the provider's balance: `gone` is the missing amount, `seen` the measured cost.
+    "heals": gettext_lazy("It ends automatically at %(until_at)s."),  # the pause ends by itself
+    "waits": gettext_lazy("It stays until an operator ends it."),  # the pause waits for a person
+    # The provider's balance: `gone` is the missing amount. The second adds when most of it disappeared.
     "unexplained_spend": gettext_lazy("%(gone)s provider credits are missing and no video explains them."),
     "unexplained_worst": gettext_lazy(
         "%(gone)s provider credits are missing and no video explains them. Most of them left between %(since_at)s and "
         "%(until_at)s."
     ),
+    # Prices: `seen` is what the provider charges by now.
     "price_reported": gettext_lazy("Our price list says %(listed)s provider credits; finished videos cost %(seen)s."),
     "price_feed": gettext_lazy(
         "Our price list says %(listed)s provider credits; the provider's price feed says %(seen)s."
@@ -72,6 +74,7 @@ SENTENCES: dict[str, Promise] = {
         "The user pays %(user_credits)s credits and we pay %(provider_credits)s provider credits: "
         "a loss of %(loss)s US$ per video."
     ),
+    # Checks of the books.
     "books": gettext_lazy("Problems found: %(problems)s."),
     "books_late": gettext_lazy("The last check finished at %(looked_at)s."),
     "books_never": gettext_lazy("No check has ever finished."),
@@ -101,6 +104,7 @@ SENTENCES: dict[str, Promise] = {
     "download_lost": gettext_lazy("The download was given up at attempt %(attempts)s."),
     "odd_no_file": gettext_lazy("The provider says that the video is ready but names no file."),
     "odd_verdict": gettext_lazy("The provider reported a result that veoapp does not know."),
+    # The provider, when asked about the id in the callback, described another video.
     "odd_callback": gettext_lazy("A callback for this video was not trusted."),
     "given_up_deadline": gettext_lazy("There was no result within %(hours)s hours."),
     "given_up_unconfirmed": gettext_lazy("No callback arrived within an hour."),
@@ -136,7 +140,7 @@ def format_english(kind: Alert.Kind, facts: Facts) -> str:
 
 
 def format_in_all_languages(kind: Alert.Kind, facts: Facts) -> dict[str, str]:
-    """Return the text by language code, for rows that store text instead of facts."""
+    """Return the text by language code, for pause reasons, which are stored as text (`billing.guard.anomalies`)."""
     texts = {}
     for code, _name in settings.LANGUAGES:
         with translation.override(code):
@@ -177,7 +181,7 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def _format_scope(scope: str) -> str:
-    """A budget's scope as operators call it. Users are named by number, because this text may outlive their accounts."""
+    """The name that operators see for a budget's scope. Users are named by number: the text may outlive their accounts."""
     subject, _colon, name = scope.partition(":")
     names = {
         Budget.Subject.USER: _("User %(id)s") % {"id": name},

@@ -22,7 +22,7 @@ NO_KEY = "no key"
 class RunbookEntry:
     """Texts for one kind of alert.
 
-    `page` is the admin's name of the page where operators can act on the whole kind. An alert that is
+    `page` is the admin URL name of the page where operators can act on all alerts of this kind. An alert that is
     `resolved_by_hand` reports an event, so only an operator can resolve it.
     """
 
@@ -37,7 +37,7 @@ _VIDEOS_WAIT = _("New videos wait. None of them fails and nobody is charged twic
 _ACCOUNTS = "billing_provideraccount_changelist"
 _BUDGETS = "billing_budget_changelist"
 _PRICES = "billing_price_changelist"
-# For the grouped alert of a kind; an alert about one job links to its own video.
+# For grouped alerts (`billing.alerts.grouping`); an alert about one job links to that job's video.
 _VIDEOS = "videos_videotask_changelist"
 
 RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
@@ -242,7 +242,7 @@ def alert_path(alert: Alert) -> str:
 
 
 def action_path(alert: Alert) -> str:
-    """The path where an operator can act: of the alert's video, user or account, else of its kind, else its own page."""
+    """The page where an operator can act: of the alert's video, user or account; if none, of its kind; if none, the alert."""
     # Missing credits are explained on the reconciliation page of their account.
     if alert.kind == Kind.UNEXPLAINED_SPEND:
         return f"{reverse('admin:reconciliation')}?{urlencode({'account': _find_row(alert)[1]})}"
@@ -264,7 +264,7 @@ def describe_subject(alert: Alert) -> str:
     if page == "accounts_user_change":
         return _describe_user(row)
     if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD):
-        # The message names all other scopes itself, but it names users by number only.
+        # The message already names the scope, but a user only by number, so the user's address is given here.
         user_scope = _USER_SCOPE.match(alert.cause)
         return _describe_user(user_scope["row"]) if user_scope else ""
     if alert.kind in (Kind.PRICE_CHANGED, Kind.NEGATIVE_MARGIN):
@@ -280,7 +280,7 @@ def _describe_user(row: str) -> str:
 
 
 def _find_row(alert: Alert) -> tuple[str, str]:
-    """The name of the admin page and the id of the row that the alert is about; empty if it is about no row."""
+    """The admin URL name and the id of the row that the alert is about; two empty strings if there is none."""
     for text in (alert.reference, alert.cause):
         if match := _ROW_NAME.fullmatch(text):
             return _PAGES[match["kind"]], match["row"]
@@ -291,7 +291,7 @@ def _find_row(alert: Alert) -> tuple[str, str]:
 _INTERNAL_CAUSES = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
 _USER_SCOPE = re.compile(r"user:(?P<row>[0-9]+):")
 
-# The form in which causes and references name rows.
+# How causes and references refer to rows.
 _ROW_NAME = re.compile(r"(?P<kind>video|user|provider account)[: ](?P<row>[0-9a-f-]+)")
 _PAGES = {
     "video": "videos_videotask_change",

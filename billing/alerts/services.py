@@ -21,7 +21,7 @@ from accounts.seams import clock
 from billing.alerts import messages as alert_messages
 from billing.alerts import outbox as alert_outbox
 from billing.common.periods import window_at
-from billing.models import Alert, GatheredCause, Period
+from billing.models import Alert, GroupedJob, Period
 
 Kind = Alert.Kind
 Severity = Alert.Severity
@@ -118,7 +118,7 @@ def resolve_by_hand(*, alert_id: int, actor: User) -> bool:
     acknowledge(alert_id=alert_id, actor=actor)
     with transaction.atomic():
         grouped_kinds = Alert.objects.filter(pk=alert_id, cause=GROUP_CAUSE).values("kind")
-        GatheredCause.objects.filter(kind__in=grouped_kinds, ended_at=None).update(ended_at=clock.now())
+        GroupedJob.objects.filter(kind__in=grouped_kinds, ended_at=None).update(ended_at=clock.now())
         return _resolve(alert_id)
 
 

@@ -1,4 +1,5 @@
-"""Voucher codes that give credits, once per user. Operators create them, hand them out and see who used them.
+"""Voucher codes that give credits, once per user. Operators create them (`billing.admin.vouchers`, whose form
+holds the defaults), hand them out and see who used them.
 
 Codes are stored in plain text, because operators must be able to read them again.
 """

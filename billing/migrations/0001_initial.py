@@ -178,7 +178,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='GatheredCause',
+            name='GroupedJob',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('kind', models.CharField(max_length=24)),
@@ -188,8 +188,8 @@ class Migration(migrations.Migration):
                 ('ended_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['kind'], name='gathered_open')],
-                'constraints': [models.UniqueConstraint(fields=('kind', 'cause'), name='gathered_once')],
+                'indexes': [models.Index(condition=models.Q(('ended_at', None)), fields=['kind'], name='grouped_job_open')],
+                'constraints': [models.UniqueConstraint(fields=('kind', 'cause'), name='grouped_job_once')],
             },
         ),
         migrations.CreateModel(

@@ -3,7 +3,7 @@
 A docstring names the only code that writes a table.
 """
 
-from billing.models.alerts import Alert, AlertDelivery, DailySummary, GatheredCause
+from billing.models.alerts import Alert, AlertDelivery, DailySummary, GroupedJob
 from billing.models.budgets import Budget, BudgetWindow, Period
 from billing.models.credits import CreditAccount, LedgerEntry
 from billing.models.lots import CreditLot, LotUse, Voucher, VoucherUse
@@ -25,7 +25,7 @@ __all__ = [
     "CreditLot",
     "DailySummary",
     "FileAnswer",
-    "GatheredCause",
+    "GroupedJob",
     "LedgerEntry",
     "LotUse",
     "Measure",

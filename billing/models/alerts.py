@@ -85,7 +85,7 @@ class Alert(models.Model):
         return f"{self.get_kind_display()} · {self.cause}" if self.cause else self.get_kind_display()
 
 
-class GatheredCause(models.Model):
+class GroupedJob(models.Model):
     """A job included in the grouped alert of its kind. Written by `billing.alerts.grouping`."""
 
     kind = models.CharField(max_length=24)
@@ -95,8 +95,8 @@ class GatheredCause(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        indexes = (models.Index(fields=["kind"], name="gathered_open", condition=Q(ended_at=None)),)
-        constraints = (models.UniqueConstraint(fields=["kind", "cause"], name="gathered_once"),)
+        indexes = (models.Index(fields=["kind"], name="grouped_job_open", condition=Q(ended_at=None)),)
+        constraints = (models.UniqueConstraint(fields=["kind", "cause"], name="grouped_job_once"),)
 
     def __str__(self) -> str:
         return f"{self.kind} {self.cause}"

@@ -1,4 +1,6 @@
-"""The job queue (django-q) and its worker processes. Retries of downloads and of polls are not set here."""
+"""The job queue (django-q) and its worker processes. Retries of downloads and polls are constants in
+`videos.pipeline.download_rows` and `videos.pipeline.polling`.
+"""
 
 from typing import Any
 

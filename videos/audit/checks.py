@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Lag
 from accounts.seams import clock
 from billing.audit.runner import Problem, TriggerNames, find_missing_triggers, register_check
 from billing.common.periods import window_at
-from billing.models import Alert, GatheredCause, LedgerEntry, PaidCall, Period, Spend
+from billing.models import Alert, GroupedJob, LedgerEntry, PaidCall, Period, Spend
 from videos.audit import recount
 from videos.audit.files import check_all_files, check_some_files
 from videos.lifecycle import deadlines
@@ -197,7 +197,7 @@ def _report_without_alert(invariant: str, tasks: QuerySet[VideoTask], text: str)
         references = [reference_of(task) for task, _status in rows]
         reported = {
             reference
-            for model in (Alert, GatheredCause)
+            for model in (Alert, GroupedJob)
             for reference in model._default_manager.filter(reference__in=references).values_list("reference", flat=True)
         }
         for task, status in rows:

@@ -10,7 +10,7 @@ from billing.alerts import grouping as alert_grouping
 from billing.alerts import runbook
 from billing.alerts import services as alerts
 from billing.alerts.grouping import MAX_SEPARATE
-from billing.models import Alert, AlertDelivery, GatheredCause
+from billing.models import Alert, AlertDelivery, GroupedJob
 from tests.billing.racing import PROCESSES, race
 from tests.clocks import ManualClock
 
@@ -43,7 +43,7 @@ def test_few_jobs_have_separate_alerts(manual_clock: ManualClock) -> None:
     raise_alerts(3)
     assert separate_causes() == [f"job:{n}" for n in range(MAX_SEPARATE)]
     assert Alert.objects.get(cause="job:3").count == 2
-    assert (grouped_count(), GatheredCause.objects.count()) == (0, 0)
+    assert (grouped_count(), GroupedJob.objects.count()) == (0, 0)
 
 
 def test_three_hundred_jobs_make_eleven_alerts_and_eleven_deliveries(
@@ -60,7 +60,7 @@ def test_three_hundred_jobs_make_eleven_alerts_and_eleven_deliveries(
     assert group.severity == "warning"
     assert runbook.describe_subject(group) == ""
     assert runbook.action_path(group) == "/admin/videos/videotask/"
-    assert str(GatheredCause.objects.get(reference="job:299")) == "unconfirmed job:299"
+    assert str(GroupedJob.objects.get(reference="job:299")) == "unconfirmed job:299"
 
 
 def test_each_kind_has_its_own_group(manual_clock: ManualClock) -> None:
@@ -80,7 +80,7 @@ def test_the_grouped_alert_counts_its_open_jobs_and_is_resolved_with_the_last(ma
     resolve_alerts_of(12)
     assert grouped_count() == 0
     assert len(separate_causes()) == MAX_SEPARATE - 1
-    assert GatheredCause.objects.filter(ended_at=None).count() == 0
+    assert GroupedJob.objects.filter(ended_at=None).count() == 0
     raise_alerts(10)
     assert "job:10" in separate_causes(), "fewer than MAX_SEPARATE alerts are open"
 
@@ -128,7 +128,7 @@ def test_eight_processes_group_jobs_without_losing_any(process_environment: dict
     raised, resolved = zip(
         *race("tests.billing.race_grouping", "{n}", "30", environment=process_environment), strict=True
     )
-    grouped = GatheredCause.objects.all()
+    grouped = GroupedJob.objects.all()
     assert (sum(raised), sum(resolved)) == (PROCESSES * 30, PROCESSES * 5)
     assert grouped.count() + Alert.objects.exclude(cause="").count() == sum(raised)
     assert grouped_count() == grouped.filter(ended_at=None).count()

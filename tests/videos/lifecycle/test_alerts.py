@@ -9,7 +9,7 @@ from accounts.seams import clock
 from billing.alerts import grouping as alert_grouping
 from billing.alerts.grouping import MAX_SEPARATE
 from billing.audit.runner import Problem
-from billing.models import Alert, GatheredCause
+from billing.models import Alert, GroupedJob
 from tests.billing import history
 from tests.clocks import ManualClock
 from tests.videos import video_states
@@ -114,5 +114,5 @@ def test_the_audit_finds_a_video_in_a_grouped_alert(manual_clock: ManualClock, a
     late = [problem.reference for problem in checks.deadlines_kept(deep=False) if isinstance(problem, Problem)]
     assert late == [task.reference]
     task_alerts.raise_alert(task, Kind.DELAYED)
-    assert GatheredCause.objects.get().reference == task.reference
+    assert GroupedJob.objects.get().reference == task.reference
     assert list(checks.deadlines_kept(deep=False)) == []
