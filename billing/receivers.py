@@ -1,4 +1,7 @@
-"""Receivers of account signals: sign-up credits, and the end of a hold when an account is closed."""
+"""Receives the signals of accounts: grants sign-up credits, and removes the hold of an account that is closed.
+
+A hold keeps a user from making new videos (see `billing.guard.user_holds`).
+"""
 
 from typing import Any
 
@@ -40,5 +43,5 @@ def grant_signup_credits(email_address: EmailAddress, **kwargs: Any) -> None:
 
 @receiver(account_closing, dispatch_uid="billing.guard.anomalies")
 def release_hold_of_closing_account(user: User, **kwargs: Any) -> None:
-    """Remove the hold of an account that is being closed, in the same transaction."""
+    """Remove the hold of an account that is being closed, in the transaction that closes it."""
     anomalies.release_user(user)

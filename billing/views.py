@@ -20,7 +20,7 @@ from billing.credits import expired_lots, ledger, lots, vouchers
 from billing.credits.statements import KIND_FILTERS, Statement
 from billing.credits.vouchers import Reason
 
-# Holdings shown one by one; later ones are added up.
+# This many holdings (credits that expire together) are shown one by one; the rest are shown as one sum.
 MAX_HOLDINGS = 12
 
 REFUSALS = {
@@ -71,7 +71,7 @@ def statement_csv(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def hide_expiring(request: HttpRequest) -> HttpResponse:
-    """Hide the notice about expiring credits until it is about other credits or the user signs in again."""
+    """Hide the notice about expiring credits. It returns when other credits expire next, or when the user signs in again."""
     expiring = expired_lots.find_expiring_soon(cast(User, request.user))
     if expiring is not None:
         request.session[expired_lots.HIDDEN_SESSION_KEY] = expiring.key

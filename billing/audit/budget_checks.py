@@ -1,4 +1,7 @@
-"""Checks of budget usage (I6): a *window*, one hour, day or month of a budget, must count exactly its jobs."""
+"""Checks the usage of budgets (rule I6, see `billing.audit`).
+
+A *window* is one hour, day or month of a budget. Its usage must be the sum of its jobs.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -19,12 +22,12 @@ ZERO = Decimal(0)
 
 # Rows in memory at a time.
 CHUNK_SIZE = 5000
-# SQLite sums in floating point.
+# Smaller differences are ignored, because SQLite sums in floating point.
 ROUNDING = Decimal("0.0001")
 
 
 def check_window_usage(*, deep: bool) -> Iterable[Problem]:
-    """I6: the usage of a window is the sum of its jobs.
+    """I6: the usage of a window is the sum of the amounts of the jobs counted in it.
 
     Checks windows since the start of yesterday's month, or all windows if `deep`. One statement reads windows and jobs, so
     that it sees each reservation in both or in neither.
@@ -53,7 +56,7 @@ def check_window_usage(*, deep: bool) -> Iterable[Problem]:
 
 
 def check_counted_amounts(*, deep: bool) -> Iterable[Problem]:
-    """I6: the amount counted for a job is zero before it is sent, then its estimate, and its cost once that is known.
+    """I6: the amount counted for a job is zero before it is sent, then its estimate, and its actual cost once known.
 
     Jobs sent before the first budget window are not counted.
     """

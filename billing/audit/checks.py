@@ -1,6 +1,7 @@
-"""Checks of billing's tables: accounts and entries (I1 to I4, I22), paid calls and spend (I5, I6).
+"""Checks billing's tables: accounts and ledger entries (I1 to I4, I22), paid calls and spend (I5, I6).
 
-The checks of budgets are in `billing.audit.budget_checks`.
+Each check verifies the rule named at the start of its docstring; `billing.audit.runner` runs them. The checks of budgets
+are in `billing.audit.budget_checks`. Credits of a user are held in *lots* (see `billing.credits.lots`).
 """
 
 from collections.abc import Iterable
@@ -35,7 +36,10 @@ register_check(check_counted_amounts)
 
 @register_check
 def check_account_balances(*, deep: bool) -> Iterable[Problem]:
-    """I1: a balance equals the sum of its entries, the last entry's balance and the sum of its lots, and is not negative."""
+    """I1: an account's balance equals the sum of its entries, the balance after its last entry and the sum of its lots.
+
+    It is never negative.
+    """
     last = LedgerEntry.objects.filter(account=OuterRef("pk")).order_by("-id").values("balance_after")[:1]
     lots = CreditLot.objects.filter(account=OuterRef("pk")).order_by().values("account").annotate(held=Sum("remaining"))
     accounts = CreditAccount.objects.annotate(
@@ -73,7 +77,7 @@ def check_lot_remainders(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def check_entry_lots(*, deep: bool) -> Iterable[Problem]:
-    """I1: an entry's amount is what it used from lots or added to them. Entries older than lots have none."""
+    """I1: an entry's amount is what it used from lots or added to them. Entries from before lots existed changed no lot."""
     used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
     entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
     entries = entries.filter(Q(used__isnull=False) | Q(lot__isnull=False)).annotate(
@@ -151,7 +155,7 @@ def check_spend_states(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def check_entry_causes(*, deep: bool) -> Iterable[Problem]:
-    """I22: each entry has a cause: a charge its job at its price, any other entry a note or reference."""
+    """I22: each entry has a cause: a charge belongs to a job with that price; others except refunds need a note or reference."""
     jobs = Spend.objects.filter(job_id=OuterRef("job_id"), user=OuterRef("account__user"))
     entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
     without_cause = entries.filter(

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 AUDIT_INTERVAL = timedelta(minutes=15)
 KEEP_RUNS_FOR = timedelta(days=30)
-# Problems stored with a run and listed in the alert, including some of each broken invariant. The command prints all.
+# Problems stored with a run and listed in the alert, including some of each broken invariant. The command
+# `check_books` prints all problems.
 MAX_STORED_PROBLEMS = 50
 MAX_ALERT_TEXT = 3900
 
@@ -43,9 +44,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much a check covered that cannot always cover everything: `checked` of `total` items named `what`.
+    """How much was covered by a check that may skip items: it checked `checked` of `total` items, which `what` names.
 
-    The command prints it.
+    The command `check_books` prints it.
     """
 
     what: str
@@ -87,14 +88,14 @@ def register_check(check: Check, *, frequent: Check | None = None) -> Check:
 
 
 def find_problems(*, deep: bool = False) -> list[Problem]:
-    """Run all checks; returns all problems, sorted. Raises the alert BOOKS if there are any, else resolves it."""
+    """Run all checks; returns all problems, sorted. Raises the alert BOOKS_UNBALANCED if there are any, else resolves it."""
     return _run_checks(deep=deep, frequent=False).problems
 
 
 def run_audit(*, deep: bool = False, frequent: bool = False) -> AuditResult:
     """Run all checks and store the result as a BooksRun; delete runs older than KEEP_RUNS_FOR.
 
-    `frequent` is for the worker, which runs this every AUDIT_INTERVAL: each run of a slow check then covers only a part.
+    `frequent` is set by the worker, which calls this every AUDIT_INTERVAL: slow checks are then replaced by faster ones.
     """
     started_at = clock.now()
     result = _run_checks(deep=deep, frequent=frequent)
@@ -123,7 +124,7 @@ def sample_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
 
 
 def is_late(at: datetime) -> bool:
-    """Whether the last run is more than LATE_AFTER ago; before the first run, whether the first ledger entry is."""
+    """Whether the last run is more than LATE_AFTER ago. Before the first run, the age of the first ledger entry counts."""
     run = get_last_run()
     since = run.at if run else LedgerEntry.objects.order_by("pk").values_list("created_at", flat=True).first()
     return since is not None and at - since > BooksRun.LATE_AFTER
@@ -132,6 +133,7 @@ def is_late(at: datetime) -> bool:
 def raise_late_alert() -> None:
     """Raise the alert BOOKS_LATE, which the next finished run resolves."""
     run = get_last_run()
+    # `say` names the sentences of the alert (see `billing.alerts.messages`); `looked_at` is the time of the last run.
     facts = {"say": ["books_late"], "looked_at": run.at.isoformat()} if run else {"say": ["books_never"]}
     alerts.raise_alert(alerts.Kind.BOOKS_LATE, facts=facts)
 

@@ -1,6 +1,7 @@
 """Removes expired credits, and warns users a week and a day before credits expire.
 
-A lot that was valid for less than a week from the start is announced only the day before.
+Credits granted together form a *lot* and expire together (see `billing.credits.lots`). If a lot was valid for a week or
+less from the start, the user is warned only the day before.
 """
 
 import logging
@@ -25,13 +26,13 @@ WEEK, DAY = timedelta(days=7), timedelta(days=1)
 # Credits granted "for a week" expire slightly more or less than a week after the row was written.
 LONGER_THAN_A_WEEK = WEEK + timedelta(hours=1)
 MAX_LOTS_PER_RUN, MAX_MAILS_PER_RUN = 500, 50
-# Session key of the notice that the user has hidden.
+# The session key that stores which notice the user has hidden.
 HIDDEN_SESSION_KEY = "expiring_hidden"
 
 
 @dataclass(frozen=True)
 class ExpiringSoon:
-    """Credits that expire within a week: the sum, and how many expire first, and when."""
+    """Credits that expire within a week: `user_credits` in all, of which `first_credits` expire first, at `first_at`."""
 
     user_credits: int
     first_credits: int
@@ -40,7 +41,7 @@ class ExpiringSoon:
 
     @property
     def key(self) -> str:
-        """Identifies the notice: a hidden one returns when other credits expire next, and on the last day."""
+        """Identifies the notice. A hidden notice is shown again when this key changes: for other credits, and on the last day."""
         return f"{self.first_at.isoformat()} {'day' if self.is_last_day else 'week'}"
 
 
@@ -50,7 +51,7 @@ def run() -> None:
 
 
 def expire_due(*, limit: int = MAX_LOTS_PER_RUN) -> int:
-    """Remove expired lots, each in its own transaction; returns how many."""
+    """Remove the credits of expired lots, each lot in its own transaction; returns the number of lots."""
     due = CreditLot.objects.filter(remaining__gt=0, expires_at__lte=clock.database_now())
     expired = 0
     for pk in list(due.order_by("expires_at", "id").values_list("pk", flat=True)[:limit]):
@@ -63,10 +64,10 @@ def expire_due(*, limit: int = MAX_LOTS_PER_RUN) -> int:
 
 
 def warn_due(*, limit: int = MAX_MAILS_PER_RUN) -> int:
-    """Send one mail to each user with credits that expire soon; returns how many were sent.
+    """Send one mail to each user with credits that expire soon; returns the number of mails sent.
 
-    Lots are marked before the mail is sent, so that two runs never send it twice. When the mail server does not answer,
-    the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
+    Lots are marked as announced before the mail is sent, so that two runs never send it twice. When the mail server does
+    not answer, the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
     """
     users = User.objects.filter(is_active=True, anonymised_at=None)
     due_lots = _lots_to_announce(clock.database_now()).filter(account__user__in=users)
@@ -104,7 +105,7 @@ def find_expiring_soon(user: User) -> ExpiringSoon | None:
 
 
 def _lots_to_announce(at: datetime) -> QuerySet[CreditLot]:
-    """Lots that expire within a day or a week and have not been announced for that."""
+    """Lots that expire within a day or a week and whose user has not been warned a day or a week before, respectively."""
     day_before = Q(day_warned_at=None, expires_at__lte=at + DAY)
     week_before = Q(week_warned_at=None, expires_at__gt=at + DAY, expires_at__lte=at + WEEK) & Q(
         expires_at__gt=F("created_at") + LONGER_THAN_A_WEEK

@@ -1,9 +1,10 @@
 """The only writer of user credits. Each change locks the account and looks for its idempotency key before it writes.
 
-A change that is repeated with the same key returns the first entry and moves nothing.
+The *idempotency key* is a text with which the caller names one change, so that the change happens only once: if it is
+repeated with the same key, the first entry is returned and the balance stays as it is.
 
 Errors: `InsufficientCredits` if the balance is too small, `KeyReused` if the key belongs to a different change, and
-ValueError for arguments that are never valid. Code that locks both a task and an account locks the task first.
+ValueError for arguments that are never valid. Code that locks both a video task and an account locks the task first.
 """
 
 from datetime import datetime

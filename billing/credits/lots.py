@@ -1,6 +1,7 @@
-"""Credit lots: each grant opens one, the lot that expires first is spent first, and a refund fills the lots again.
+"""Credit lots: the credits that were granted together and expire together.
 
-A refund of credits whose lot has expired opens a grace lot, which is valid for GRACE_DAYS.
+Each grant opens a lot, the lot that expires first is spent first, and a refund fills the lots again. A refund of credits
+whose lot has expired opens a grace lot, which is valid for GRACE_DAYS.
 
 Only `billing.credits.ledger` calls `apply_entry`, in the transaction of the ledger entry and with the account locked, so
 that the lots of an account always add up to its balance. The credits of an expired lot can still be spent until
@@ -26,7 +27,7 @@ class LotsInsufficient(RuntimeError):
 
 @dataclass(frozen=True)
 class Holding:
-    """Credits of one user that expire together; `expires_at` None means never."""
+    """Credits of one user that expire together, or never if `expires_at` is None. `is_grace`: they are in a grace lot."""
 
     user_credits: int
     expires_at: datetime | None

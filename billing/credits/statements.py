@@ -24,7 +24,7 @@ PAGE_SIZE = 50
 # Entries read at once for the CSV download.
 BATCH_SIZE = 1000
 
-# The choices of the kind filter by URL parameter: label and kinds of entries.
+# The choices of the kind filter: the value of the URL parameter, its label, and the kinds of entries that it shows.
 KIND_FILTERS: dict[str, tuple[Promise | str, list[str]]] = {
     "": (_("All"), Kind.values),
     "videos": (_("Videos"), [Kind.CHARGE]),
@@ -53,7 +53,7 @@ class PeriodForm(forms.Form):
 class Statement:
     """A user's entries as filtered by the URL parameters `kind`, `since` and `until`.
 
-    Invalid parameters are ignored; the form `period` holds the errors of the days.
+    Invalid parameters are ignored. The form `period` holds the error messages for `since` and `until`.
     """
 
     def __init__(self, user: User, params: dict[str, str]) -> None:
@@ -98,7 +98,7 @@ class Statement:
     def rows(self) -> Iterator[list[str | int]]:
         """A heading row, then a row for each entry, in the language and time zone that are active during this call.
 
-        The rows are generated while the response is streamed, after the request has reset both.
+        The rows are generated while the response is streamed, when language and time zone have been reset already.
         """
         language, zone = translation.get_language(), timezone.get_current_timezone()
         heading: list[str | int] = [str(name) for name in COLUMNS]

@@ -63,9 +63,9 @@ def create_vouchers(
     credits_last_days: int | None = None,
     note: str = "",
 ) -> list[Voucher]:
-    """Create `number` vouchers, each for `max_uses` users until `valid_until` (None: no end date).
+    """Create `number` vouchers, each for `max_uses` users until `valid_until` (without end if None).
 
-    The credits expire `credits_last_days` days after a voucher is redeemed (None: they do not expire).
+    The credits expire `credits_last_days` days after a voucher is redeemed; they never expire if it is None.
     """
     if not 1 <= number <= MAX_BATCH:
         raise ValueError(f"a batch has 1 to {MAX_BATCH} vouchers")
@@ -93,7 +93,8 @@ def withdraw(*, voucher_id: int) -> bool:
 def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
     """Give the user the credits of a code. `client` is the network address, for rate limiting.
 
-    Raises NotRedeemed, or TooManyWrongCodes before the code is looked up.
+    Raises NotRedeemed if the code is refused. Raises TooManyWrongCodes, without looking the code up, after too many
+    refused codes.
     """
     limits = [(WRONG_VOUCHERS_BY_USER, str(user.pk)), *([(WRONG_VOUCHERS_BY_CLIENT, client)] if client else [])]
     if retry_after_s := max(limit.retry_after_s(key) for limit, key in limits):
@@ -101,6 +102,7 @@ def redeem(*, user: User, typed: str, client: str = "") -> VoucherUse:
     try:
         return _redeem(user, normalise_code(typed))
     except NotRedeemed as error:
+        # A code that the user has redeemed before is not a guess.
         if error.reason != Reason.USED_BEFORE:
             for limit, key in limits:
                 limit.record_failure(key)

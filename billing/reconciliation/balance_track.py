@@ -21,7 +21,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Reading:
-    """The balance read at a time, and the id of its row."""
+    """A balance that was read at the time `at`. `pk` is the id of the stored row (BalanceSnapshot)."""
 
     at: datetime
     balance: Decimal
@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Movement:
-    """Another change of the balance: a top-up, or credits given back."""
+    """A change of the balance that no job caused: a top-up, or credits that the provider gave back."""
 
     at: datetime
     amount: Decimal
@@ -59,11 +59,11 @@ class Jump:
 
 @dataclass(frozen=True, kw_only=True)
 class Track:
-    """The result at the last reading.
+    """What `follow_balance` found, as of the last reading.
 
-    `settled` is what known jobs cost since the first reading, `movements` the sum of other changes. Open jobs may have cost
-    up to `open_before` before the first reading and up to `open_now` by the last one. Up to `slack` further credits may
-    have been added unnoticed, hidden by the possible cost of open jobs.
+    `settled` is what jobs of known cost have cost since the first reading, `movements` the sum of other changes. Open jobs
+    may have cost up to `open_before` before the first reading and up to `open_now` by the last one. Up to `slack` further
+    credits may have been added unnoticed, hidden by the possible cost of open jobs.
     """
 
     first: Reading

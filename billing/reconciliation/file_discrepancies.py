@@ -1,4 +1,7 @@
-"""Operators' answers about files that do not match what was paid: one explanation for each discrepancy, never changed."""
+"""Stores operators' answers about files that do not match what was paid.
+
+An answer explains one discrepancy and is never changed.
+"""
 
 from uuid import UUID
 

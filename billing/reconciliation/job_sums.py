@@ -1,4 +1,7 @@
-"""Sums of jobs by model and by basis of their cost, for a reconciliation."""
+"""Adds up jobs for a reconciliation: by model, and by the *basis* of their cost, which is how it became known.
+
+`Spend.Basis` lists the bases.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -28,8 +31,8 @@ class Group(NamedTuple):
 
     model: str
     basis: str
-    is_known: bool  # at the closing reading
-    is_free: bool
+    is_known: bool  # the cost was known at the closing reading
+    is_free: bool  # the cost is zero or not known yet
 
 
 class GroupSums(defaultdict[Group, Jobs]):
@@ -44,7 +47,7 @@ class GroupSums(defaultdict[Group, Jobs]):
         return total
 
     def sum_known_by(self, name: str) -> dict[str, Jobs]:
-        """The jobs of known cost, by this property of their group."""
+        """The jobs of known cost, by the property of `Group` called `name` (`model` or `basis`)."""
         sums: dict[str, Jobs] = defaultdict(Jobs)
         for group, jobs in self.items():
             if group.is_known:

@@ -1,7 +1,8 @@
 """Compares the provider's balance with our books: what it should be, what it is, and the difference.
 
 `top_ups` records top-ups automatically. Operators explain every other difference with a correcting entry and a reason,
-never by an edit. Amounts are provider credits; debits are negative.
+never by an edit. Amounts are provider credits; debits are negative. A *jump* is an unexplained change of the balance
+between two readings (see `balance_track`).
 """
 
 from collections.abc import Iterator
@@ -70,12 +71,12 @@ class Reconciliation:
 
     @property
     def in_flight_min(self) -> Decimal:
-        """The lowest amount that `in_flight` can be: every open job was charged."""
+        """The lowest possible value of `in_flight`: every job open at the closing reading was charged."""
         return -self.track.open_now
 
     @property
     def in_flight_max(self) -> Decimal:
-        """The highest amount that `in_flight` can be: jobs open at the opening reading had been charged before it."""
+        """The highest possible value of `in_flight`: jobs open at the opening reading had been charged before it."""
         return self.track.open_before
 
     @property
@@ -108,7 +109,10 @@ class Reconciliation:
 
 
 def reconcile(*, account: ProviderAccount, since: datetime, until: datetime) -> Reconciliation | None:
-    """Compare from a reading before `since` to the last one until `until`. None with fewer than two readings."""
+    """Compare the balance with our books from a reading before `since` to the last reading up to `until`.
+
+    Returns None if there are fewer than two readings.
+    """
     opening, closing = _find_opening(account, since), _snapshots(account).filter(taken_at__lte=until).last()
     if opening is None or closing is None or closing.taken_at <= opening.taken_at:
         return None
@@ -192,7 +196,7 @@ def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
     account.save(update_fields=["unexplained", "unexplained_at"])
     if result is not None and result.has_missing_credits:
         largest = result.largest_jump
-        facts: dict[str, object] = {"gone": format_plain(-result.unexplained)}
+        facts: dict[str, object] = {"gone": format_plain(-result.unexplained)}  # `gone`: the missing credits
         if largest is not None:
             times = {"since_at": largest.before.at.isoformat(), "until_at": largest.after.at.isoformat()}
             facts |= {"say": ["unexplained_worst"], **times}
@@ -203,7 +207,10 @@ def update_unexplained(account: ProviderAccount) -> Reconciliation | None:
 
 
 class _RowsBetween:
-    """The rows of an account between two readings. Jobs are summed while the balance is followed, and not kept in memory."""
+    """Reads the rows of an account between two readings.
+
+    Jobs are summed while the balance is followed, and are not kept in memory.
+    """
 
     def __init__(self, account: ProviderAccount, opening: BalanceSnapshot, closing: BalanceSnapshot) -> None:
         self.account, self.opened_at, self.closed_at = account, opening.taken_at, closing.taken_at
@@ -239,7 +246,10 @@ class _RowsBetween:
             yield Job(sent_at, known_at, actual, max_cost)
 
     def _job_rows(self) -> Iterator[tuple[int, str, str, Decimal, Decimal | None, datetime, datetime | None]]:
-        """Jobs sent with any key for the same base URL before the closing reading and still open at the opening one."""
+        """Jobs sent before the closing reading, except those that had ended before the opening reading.
+
+        Includes the jobs of all accounts with the same provider and base URL. `promised_at` is when a job was sent.
+        """
         accounts = ProviderAccount.objects.filter(provider=self.account.provider, base_url=self.account.base_url)
         sent = Spend.objects.filter(
             account__in=list(accounts.values_list("pk", flat=True)), promised_at__lte=self.closed_at
@@ -256,9 +266,9 @@ def _snapshots(account: ProviderAccount) -> models.QuerySet[BalanceSnapshot]:
 
 
 def _find_opening(account: ProviderAccount, since: datetime) -> BalanceSnapshot | None:
-    """The reading within OPENING_SEARCH_PERIOD before `since` with the fewest reserved credits.
+    """The reading within OPENING_SEARCH_PERIOD before `since` with the fewest credits reserved (`promised`) for open jobs.
 
-    If there is none, the last reading before `since`, or the first of all.
+    Returns the last reading before `since` if that period has none, and the very first reading if all are later.
     """
     before = _snapshots(account).filter(taken_at__lte=since)
     least_reserved = (

@@ -1,6 +1,7 @@
 """Records credits added to a provider balance: top-ups, and what the provider returned for failed videos.
 
-A *rise* is an unexplained increase of the balance.
+A *jump* is an unexplained change of the balance between two readings (see `balance_track`). A *rise* is an
+increase that no entry explains yet; it may consist of several upward jumps.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ SEARCH_PERIOD = timedelta(days=2)
 # Returned credits belong to one or more of the last RETURNED_JOBS jobs that ended within RETURNED_PERIOD.
 RETURNED_PERIOD = timedelta(days=1)
 RETURNED_JOBS = 12
-# While open jobs make the amount uncertain, it is not recorded for this long; then the certain part is.
+# While open jobs make its amount uncertain, a rise is not recorded for this long. Then its certain part is recorded.
 MAX_MEASURING_TIME = timedelta(minutes=15)
 # Operators buy round amounts, so the roundest amount in range is recorded.
 ROUND_UNITS = (Decimal(1000), Decimal(500))
@@ -64,7 +65,10 @@ class Rise:
 
     @property
     def amount(self) -> Decimal:
-        """The amount to record: the only multiple of the largest possible unit in range, else the certain part."""
+        """The amount to record, between `min_amount` and `max_amount`.
+
+        It is a round amount if exactly one multiple of the largest unit that fits lies in between; otherwise the minimum.
+        """
         for unit in ROUND_UNITS if self.is_uncertain else ():
             lowest = (self.min_amount / unit).to_integral_value(ROUND_CEILING) * unit
             if lowest <= self.max_amount:
@@ -72,7 +76,7 @@ class Rise:
         return self.min_amount
 
     def is_measured(self, at: datetime) -> bool:
-        """Whether it can be recorded: no delayed reading can arrive any more, and the amount is certain
+        """Whether the rise can be recorded: no delayed reading can arrive any more, and the amount is certain
         or MAX_MEASURING_TIME has passed."""
         return at - self.last_at >= GRACE and (not self.is_uncertain or at - self.first_at >= MAX_MEASURING_TIME)
 
@@ -152,7 +156,7 @@ def _last_entry(account: ProviderAccount) -> int | None:
 
 
 def _write_entries(reconciliation: Reconciliation, rise: Rise) -> Iterator[ProviderEntry]:
-    """Create the entries for one rise, in the caller's transaction."""
+    """Create and yield the entries for one rise, in the caller's transaction: returned credits, or a top-up."""
     recent = Spend.objects.filter(
         account=reconciliation.account,
         state=Spend.State.SETTLED,

@@ -1,4 +1,4 @@
-"""The provider balance over a period: as many readings as a chart can show, and the top-ups."""
+"""Reads the provider balance over a period: as many readings as a chart can show, and the top-ups."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,7 +22,10 @@ class Point:
 
 @dataclass(frozen=True)
 class BalanceCurve:
-    """Balances, oldest first, each valid until the next, and the top-ups (`balance` is then the amount added)."""
+    """The balances of a period, oldest first, each valid until the next one, and the top-ups.
+
+    The `balance` of a top-up is the amount that was added.
+    """
 
     points: list[Point] = field(default_factory=list)
     top_ups: list[Point] = field(default_factory=list)
@@ -55,7 +58,7 @@ def read_curve(account: ProviderAccount, *, since: datetime, until: datetime) ->
             _adapt(until),
         ],
     )
-    # Top-ups have negative ids.
+    # The query gives top-ups negative ids, to tell them from readings.
     ordered = sorted(rows, key=lambda row: (row.taken_at, row.pk))
     return BalanceCurve(
         points=[Point(max(row.taken_at, since), row.balance) for row in ordered if row.pk > 0],

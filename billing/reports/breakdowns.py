@@ -1,4 +1,7 @@
-"""Cost totals broken down by model, by user and by label: the rows of the dashboard's tables."""
+"""Breaks cost totals down by model, by user and by label, into the rows of the dashboard's tables.
+
+A *label* divides a count further, for example failed jobs by their failure code (see `billing.models.Measure`).
+"""
 
 from dataclasses import dataclass
 
@@ -10,13 +13,13 @@ from billing.reports.cost_totals import CostTotals, Sums
 from billing.reports.date_ranges import DateRange
 
 USERS_SHOWN = 20
-# The ways in which a result can arrive: by callback, by polling, or found by the nightly repair.
+# How a result can arrive: by a callback, by polling, or (repair) for a job that had been given up or was never confirmed.
 RESULT_SOURCES = ("callback", "poll", "repair")
 
 
 @dataclass(frozen=True)
 class Percentiles:
-    """Percentiles of durations, in seconds; None if there are none."""
+    """Percentiles of durations, in seconds; each is None if no durations were counted."""
 
     p50_s: float | None
     p95_s: float | None

@@ -15,12 +15,12 @@ from billing.models import Period
 from billing.reports.balance_curve import BalanceCurve, Point
 from billing.reports.cost_totals import Sums
 
-# Widths in pixels: of a desktop column, and of a phone, where the desktop chart would be too small to read.
+# Chart widths in pixels, for a desktop column and for a phone, where the desktop chart would be too small to read.
 WIDE, NARROW = 760, 330
 HEIGHT = 220
 _TOP, _BOTTOM, _RIGHT = 18, 24, 6
 _LABEL_GAP, _DIGIT = 10, 7
-# A top-up closer than _LABEL_WIDTH to the last labelled one gets no label; with more than _MAX_LABELLED, none gets one.
+# A top-up closer than _LABEL_WIDTH to the last labelled one gets no label. No label is shown for more than _MAX_LABELLED.
 _LABEL_WIDTH, _MAX_LABELLED = 68, 8
 
 
@@ -114,7 +114,7 @@ class BarChart:
 
 @dataclass(frozen=True)
 class TopUpMark:
-    """A top-up on the balance chart; `is_labelled` when there is room for its amount."""
+    """A top-up on the balance chart. `is_labelled` is true when there is room to show its amount."""
 
     x: float
     y: float
@@ -254,7 +254,7 @@ def _build_marks(curve: BalanceCurve, frame: Frame, x: Callable[[datetime], floa
 
 
 def _balance_after(curve: BalanceCurve, at: datetime) -> Decimal:
-    """Return the first balance read at or after a moment, which includes the top-up; else the last balance."""
+    """Return the first balance read at or after a top-up, so that it is included; the last balance if there is none."""
     last = curve.points[-1].balance if curve.points else Decimal(0)
     return next((point.balance for point in curve.points if point.at >= at), last)
 

@@ -1,4 +1,7 @@
-"""The cost report: estimate, actual cost and variance of a range of days by day, hour, month, model or user."""
+"""Builds the cost report: estimate, actual cost and variance of a range of days by day, hour, month, model or user.
+
+The variance is the actual cost of settled jobs (those of known cost) minus their estimates.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ from billing.reports.cost_totals import Sums
 from billing.reports.tables import Table
 
 GROUPINGS = ("day", "user", "model", "hour", "month")
-# Higher than any number of users: no limit in practice.
+# The limit of `rank_users` for a report of all users: higher than any real number of users.
 _ALL_USERS = 10_000_000
 
 # Only measures that are also counted by user, so that every report has the same columns.
@@ -57,9 +60,9 @@ class Report:
 
 
 def build_report(*, first: date, last: date, by: str) -> Report:
-    """Sum from the first day to the end of the last, in the site's time zone, by one of GROUPINGS.
+    """Build the report from the first day to the end of the last, in the site's time zone, grouped by one of GROUPINGS.
 
-    Makes one query; two for users.
+    Makes one query, or two when grouped by user.
     """
     since, until = day_window(first).starts_at, day_window(last).ends_at
     if by == "user":
@@ -76,7 +79,7 @@ def build_report(*, first: date, last: date, by: str) -> Report:
 def _group_name(by: str, row: rollups.TotalRow) -> str:
     local = row.starts_at.astimezone(site_zone())
     if by == "hour":
-        # With the offset, because the end of daylight saving time repeats an hour.
+        # The UTC offset is included, because the end of daylight saving time repeats an hour.
         return local.isoformat(sep=" ", timespec="minutes")
     return {"model": row.model, "month": f"{local:%Y-%m}", "day": f"{local:%Y-%m-%d}"}[by]
 

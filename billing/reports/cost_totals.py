@@ -1,7 +1,8 @@
-"""All counts of a date range, read in one statement.
+"""Reads all counts of a date range in one statement.
 
-The statement reads the totals and the marks, which are increments not yet added to the totals, so that sums are exact. A
-*window* is one hour, day or month on the site's calendar.
+The statement reads the totals and the *marks*, which are increments not yet added to the totals (see
+`billing.models.tallies`), so that sums are exact. A *window* is one hour, day or month on the site's calendar. A *label*
+divides a count further, for example failed jobs by their failure code.
 """
 
 from collections import defaultdict
@@ -22,12 +23,16 @@ from billing.reports.date_ranges import DateRange
 PACE_PERIOD = timedelta(hours=24)
 _MEASURES = frozenset(Measure.values)
 _COST_MEASURES = (Measure.ESTIMATED, Measure.SETTLED_ESTIMATE, Measure.ACTUAL)
-# What a row of the statement belongs to: a bar of the chart, a label, or one of the recent hours; a total or a mark.
+# The kinds of rows of the statement: totals and marks for a bar of the chart or for one of the last hours, and both for
+# a label, which need no distinction.
 _BAR, _BAR_MARK, _LABEL, _HOUR, _HOUR_MARK = "bar", "bar mark", "label", "hour", "hour mark"
 
 
 class Sums(dict[str, Decimal]):
-    """Amounts by measure (zero unless counted), and the figures derived from them. Costs are provider credits."""
+    """Amounts by measure (zero unless counted), and the figures derived from them. Costs are provider credits.
+
+    A job is *settled* once its cost is known, and *open* until then.
+    """
 
     def __missing__(self, measure: str) -> Decimal:
         # A template looks up properties as keys first, so names that are not measures must fail.
@@ -75,7 +80,7 @@ class Sums(dict[str, Decimal]):
 
 @dataclass
 class CostTotals:
-    """Sums of a range by window and by model, counts by (model, measure) and label, and the costs of the last hours."""
+    """The sums of a range by window and by model, the counts of labels by (model, measure), and the costs of the last hours."""
 
     by_window: dict[datetime, Sums] = field(default_factory=lambda: defaultdict(Sums))
     by_model: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
@@ -102,7 +107,7 @@ class CostTotals:
 def read_totals(date_range: DateRange, *, at: datetime) -> CostTotals:
     """Read everything in one query whose rows are windows, models and labels, however many jobs there were."""
     totals = CostTotals()
-    # A total has the start of its window. A mark has its hour, so its window is computed; many marks share one hour.
+    # A total stores the start of its window. A mark stores only its hour, so its window is computed, once for each hour.
     window_start = cache(lambda period, moment: window_at(period, moment).starts_at)
     for part, moment, model, measure, label, amount in _query_rows(date_range, at):
         if part == _LABEL:

@@ -1,4 +1,4 @@
-"""Costs of this hour, day and month so far, and of the hours that a forecast needs, read in one statement."""
+"""Reads the costs of this hour, day and month so far, and of the hours that a forecast needs, in one statement."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _MARK = "mark"
 
 @dataclass(frozen=True)
 class CurrentCosts:
-    """Sums so far. `hours` holds this hour and the last 24, by their start times."""
+    """The sums of the current hour, day and month so far. `hours` holds this hour and the last 24, by their start times."""
 
     hour: Sums = field(default_factory=Sums)
     day: Sums = field(default_factory=Sums)
@@ -25,7 +25,7 @@ class CurrentCosts:
 
 
 def read(at: datetime) -> CurrentCosts:
-    """Read totals and the marks not yet added to them in one query, so that sums are exact."""
+    """Read totals, and the marks not yet added to them (see `billing.models.tallies`), in one query: sums are exact."""
     hour_starts = [hour.starts_at for hour in windows_between(Period.HOUR, at - PACE_PERIOD, at)]
     this_hour, day, month = (window_at(period, at) for period in Period)
     current_windows = (

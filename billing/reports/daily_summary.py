@@ -1,4 +1,4 @@
-"""The figures of the daily summary e-mail to operators, about one day in the site's time zone."""
+"""Collects the figures of the daily summary e-mail to operators, about one day in the site's time zone."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -42,7 +42,8 @@ class Balance:
     """The provider balance; amounts are provider credits.
 
     `ends_at` is when new videos stop, by the same forecast as on the dashboard. It is None beyond the forecast's horizon,
-    when nothing is being spent, or when no balance is known. `promised` is reserved for open jobs.
+    when nothing is being spent, or when no balance is known. `promised` is reserved for
+    open jobs (those sent whose cost is not known yet), and `usual` is the mean cost of a day.
     """
 
     account: str
@@ -85,7 +86,10 @@ class Cost:
 
 @dataclass(frozen=True)
 class CreditTrend:
-    """User credits of one kind of ledger entry on the day and on the day before, or the balances at the end of both."""
+    """A number of user credits on the day and on the day before.
+
+    It is the sum of one kind of ledger entries, or the balance of all users at the end of the day.
+    """
 
     name: str
     day: int
@@ -208,7 +212,7 @@ def _read_cost(day: date, daily: DailySums) -> Cost:
 
 
 def _read_credit_trends(day: date) -> list[CreditTrend]:
-    """Read both days from the ledger; an entry belongs to the day on which it was written."""
+    """Read the changes of the day and of the day before; an entry belongs to the day on which it was written."""
     today, before = day_window(day), day_window(day - timedelta(days=1))
     names = {kind: str(label) for kind, label in LedgerEntry.Kind.choices}
     moved = {

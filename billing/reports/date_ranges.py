@@ -79,7 +79,7 @@ class RangeQuery:
 
 
 def named_range(key: str, *, at: datetime) -> DateRange:
-    """Return one of RANGE_NAMES, ending with the day (the month, for a year) that contains `at`."""
+    """Return the range named `key` (one of RANGE_NAMES). It ends with the day of `at`, or for a year with the month of `at`."""
     today = window_at(Period.DAY, at)
     if key == YEAR:
         month = window_at(Period.MONTH, at)
@@ -127,7 +127,7 @@ def parse_range(query: Mapping[str, str], *, at: datetime) -> RangeQuery:
 
 
 def _date_or(text: str, default: date) -> date:
-    """Parse a date; return the default if it is invalid, because that error is reported for its own field."""
+    """Parse a date; return the default if it is invalid, because the caller reports that error already."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,7 @@
-"""Forecasts of when money runs out at the current pace. They are only shown; nothing is stopped because of them."""
+"""Forecasts when provider credits run out at the current pace of spending.
+
+Forecasts are only shown; nothing is stopped because of them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +17,7 @@ from billing.reports.cost_totals import Sums
 _HOUR = timedelta(hours=1)
 # Weights of the last hours, newest first, so that a burst of orders counts less and less after it is over.
 _WEIGHTS = (4, 3, 2, 1)
-# The forecast uses the current pace for this long, and then the mean of a whole day, which includes the nights.
+# The forecast assumes the current pace for this long, and after that the mean of a whole day, which includes the night.
 _CURRENT_PACE_PERIOD = timedelta(hours=3)
 HORIZON = timedelta(days=60)
 
@@ -43,7 +46,7 @@ def measure_pace(hours: Mapping[datetime, Sums], *, at: datetime) -> Pace:
 
 
 def estimate_end(left: Decimal, pace: Pace, *, at: datetime) -> datetime | None:
-    """Return when `left` provider credits are used up; None beyond the HORIZON or when nothing is being spent."""
+    """Return when `left` provider credits are used up; None if that is beyond the HORIZON or nothing is being spent."""
     if left <= 0:
         return at
     current_cost = pace.now * _CURRENT_PACE_PERIOD.total_seconds()

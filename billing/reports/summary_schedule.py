@@ -13,15 +13,16 @@ from billing.alerts import services as alerts
 from billing.common.periods import site_zone
 from billing.models import DailySummary
 
-# The delay before a retry, also after the sending worker died, and the number of attempts for one e-mail.
+# A claimed e-mail that was not sent to all, for example because the worker died, is tried again after this delay.
 RETRY_AFTER = timedelta(minutes=15)
 MAX_ATTEMPTS = 12
 
 
 def due_day() -> date | None:
-    """Return the day of the next e-mail: yesterday, or before DAILY_SUMMARY_HOUR the day before, which may be unsent.
+    """Return the day that the next e-mail is about.
 
-    None without addresses, and before the first e-mail.
+    It is yesterday. Before DAILY_SUMMARY_HOUR it is the day before yesterday, whose e-mail may not have been sent yet; then
+    the result is None if there has never been an e-mail. It is also None if no addresses are set.
     """
     day, is_late = _candidate_day()
     if is_late and day and not DailySummary.objects.filter(day__lte=day).exists():
@@ -41,9 +42,9 @@ def is_due() -> bool:
 
 
 def claim() -> DailySummary | None:
-    """Claim the e-mail that is due; None if there is none or another worker claimed it.
+    """Claim the e-mail that is due; returns None if there is none or another worker claimed it.
 
-    `waiting` lists the addresses that have not received it.
+    `waiting` of the result lists the addresses that have not received the e-mail yet.
     """
     day = due_day()
     if day is None:
@@ -70,14 +71,14 @@ def record_delivery(summary: DailySummary, address: str) -> None:
 
 
 def record_failure(summary: DailySummary, error: str) -> None:
-    """Raise an alert if the last attempt did not reach every address."""
+    """Record that an attempt failed: raises an alert if it was the last one."""
     if summary.attempts + 1 >= MAX_ATTEMPTS:
         facts = {"day": summary.day.isoformat(), "attempts": MAX_ATTEMPTS, "words": error}
         alerts.raise_alert(alerts.Kind.SUMMARY_UNSENT, facts=facts)
 
 
 def _candidate_day() -> tuple[date | None, bool]:
-    """Return the day that `due_day` considers, without a query, and whether its e-mail is overdue."""
+    """Return the day that `due_day` considers, without a query, and whether it is the day before yesterday."""
     if not settings.COST_ALERT_EMAIL:
         return None, False
     local = clock.now().astimezone(site_zone())

@@ -1,4 +1,4 @@
-"""Tables as files: CSV that is safe to open in a spreadsheet, or JSON. Written row by row, however long."""
+"""Writes tables as CSV that is safe to open in a spreadsheet, or as JSON, row by row so that long tables fit in memory."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from billing.reports.tables import Table
 
 
 def as_csv(table: Table, days: tuple[date, date]) -> Iterator[str]:
-    """Yield the lines, the header first."""
+    """Yield the lines of the CSV file, the header first."""
     return csv_export.csv_lines(chain((table.columns,), table.rows))
 
 
 def as_json(table: Table, days: tuple[date, date]) -> Iterator[str]:
-    """Yield `{"table", "from", "to", "rows": [{column: value}]}` in pieces."""
+    """Yield one JSON object, `{"table", "from", "to", "rows": [{column: value}]}`, in pieces."""
     head = {"table": table.name, "from": days[0].isoformat(), "to": days[1].isoformat()}
     yield f'{json.dumps(head)[:-1]}, "rows": ['
     separator = "\n"

@@ -1,4 +1,7 @@
-"""The dashboard's tables as plain rows, for CSV and JSON files. Column names are stable and never translated."""
+"""Builds the dashboard's tables as plain rows, for CSV and JSON files.
+
+Column names are stable and never translated. The derived figures are explained in `billing.reports.cost_totals.Sums`.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from billing.reports.balance_curve import BalanceCurve
 from billing.reports.cost_totals import CostTotals, Sums
 from billing.reports.date_ranges import DateRange
 
-# The dashboard shows fewer: `breakdowns.USERS_SHOWN`.
+# The dashboard itself shows only `breakdowns.USERS_SHOWN` users.
 USERS_EXPORTED = 100_000
 
 

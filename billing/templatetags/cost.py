@@ -1,4 +1,4 @@
-"""Filters that format amounts and shares."""
+"""Template filters that format amounts, and shares (fractions of a whole) as percentages."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ _TENTH = Decimal("0.1")
 
 @register.filter
 def credits(amount: Decimal | int | None) -> str:
-    """Format credits or a count with the reader's separators; a dash for None."""
+    """Format credits or a count with the separators of the reader's language, and None as a dash."""
     return format_amount(Decimal(amount) if amount or amount == 0 else None)
 
 
@@ -23,7 +23,7 @@ register.filter("signed_credits", format_signed)
 
 @register.filter
 def percent(share: float | None) -> str:
-    """Format a fraction as `93.3 %`. A dash for None.
+    """Format a fraction as `93.3 %`, and None as a dash.
 
     A share above zero is never shown as 0 %, and one below the whole never as 100 %.
     """
@@ -37,7 +37,7 @@ def percent(share: float | None) -> str:
 
 @register.filter
 def signed_percent(share: float | None) -> str:
-    """Format the difference of two shares: `+18 %`, `−0.8 %`. A dash for None."""
+    """Format the difference of two shares as `+18 %` or `−0.8 %`, and None as a dash."""
     if share is None:
         return "–"
     tenths = _round_to_tenths(share)
