@@ -71,7 +71,7 @@ def statement_csv(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def hide_expiring(request: HttpRequest) -> HttpResponse:
-    """Hide the notice about expiring credits. It returns when other credits expire next, or when the user signs in again."""
+    """Hide the notice about expiring credits. It returns for other credits, or when the user signs in again."""
     expiring = expired_lots.find_expiring_soon(cast(User, request.user))
     if expiring is not None:
         request.session[expired_lots.HIDDEN_SESSION_KEY] = expiring.key

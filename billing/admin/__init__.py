@@ -1,6 +1,7 @@
 """The admin of credits and cost: read-only lists, and actions that call the same functions as the rest of the site.
 
-No row of money is edited here. Modules above billing may extend an admin class, as videos does for provider accounts.
+No row that records money is edited here. Apps that use billing may extend an admin class, as `videos` does for provider
+accounts.
 """
 
 from billing.admin.alerts import AlertAdmin

@@ -1,4 +1,7 @@
-"""Alerts in the admin: what happened, what it means and what to do; marked as seen, snoozed or resolved by an operator."""
+"""Shows alerts in the admin: what happened, what it means and what to do.
+
+An operator marks alerts as seen, snoozes them (hides them until a later time) or resolves them.
+"""
 
 from collections.abc import Callable
 from datetime import datetime, time, timedelta
@@ -37,14 +40,14 @@ DELIVERY_TONES = {
     AlertDelivery.State.SENT: "good",
     AlertDelivery.State.FAILED: "bad",
 }
-SNOOZE_ENDS_AT = time(8)
+SNOOZE_ENDS_AT = time(8)  # local time of the site; see `eight_in_the_morning`
 
 # The kinds that only an operator can resolve.
 MANUAL_KINDS = [kind for kind, entry in RUNBOOK.items() if entry.resolved_by_hand]
 
 
 def state_filters(at: datetime) -> dict[str, tuple[str | Promise, Q]]:
-    """The states of alerts by filter value: label and condition."""
+    """The states of alerts as {value of the filter: (label, condition of the query)}."""
     return {
         "open": (gettext_lazy("Open"), alerts.waiting_condition(at)),
         "snoozed": (gettext_lazy("Snoozed"), alerts.snoozed_condition(at)),
@@ -68,7 +71,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class KindFilter(admin.SimpleListFilter):
-    """Filter by the kinds that have alerts."""
+    """Filter by kind; offers only kinds of which there are alerts."""
 
     title = gettext_lazy("kind")
     parameter_name = "kind"
@@ -83,7 +86,10 @@ class KindFilter(admin.SimpleListFilter):
 
 @admin.register(Alert)
 class AlertAdmin(ReadOnlyAdmin):
-    """One row for each cause and calendar period. Most alerts resolve automatically when their cause ends."""
+    """The list of alerts: one row for each cause and calendar period (see `billing.alerts.services`).
+
+    Most alerts resolve automatically when their cause ends.
+    """
 
     list_display = ("title", "severity_chip", "state", "details", "subject", "times", "last_raised")
     list_display_links = ("title",)
@@ -202,7 +208,7 @@ class AlertAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/billing/alert.html", context)
 
     def buttons(self, alert: Alert) -> list[tuple[str, str]]:
-        """The actions that apply to this alert: name and label."""
+        """The actions that apply to this alert, as pairs of name and label."""
         if alert.resolved_at is not None:
             return []
         names = ["snooze_hour", "snooze_tomorrow", "snooze_week"]

@@ -1,4 +1,7 @@
-"""What the spending monitor stopped because of unusual spending, read-only. Each stop is a row of WatchTrip."""
+"""Lists, read-only, what the spending monitor (`billing.guard.anomalies`) stopped because of unusual activity.
+
+It stops a provider account or one user's new videos. Each stop is called a trip and is a row of WatchTrip.
+"""
 
 from django.contrib import admin
 from django.utils.html import format_html

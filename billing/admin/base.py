@@ -41,7 +41,7 @@ def acting_operator(request: HttpRequest) -> User:
 
 
 def came_from_dashboard(request: HttpRequest) -> bool:
-    """Whether the action was started on the dashboard, to which it then returns."""
+    """Whether the action was started on the dashboard; the operator is then sent back there."""
     return request.POST.get("return_to") == "dashboard"
 
 

@@ -1,4 +1,8 @@
-"""Budgets: the limits in force, their usage, and the limits that operators set. A limit applies once it is saved."""
+"""The admin of budgets: the limits in force, their usage, and the form in which operators set limits.
+
+A limit applies as soon as it is saved. Its key consists of subject and period, such as `all:hour`. Its `soft_share` is
+the fraction of the limit at which operators are warned.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -78,6 +82,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
     def _clean_owner(self, data: dict[str, Any]) -> None:
+        """Check that a user or a model is named if and only if the limit is for one, and that the limit is new."""
         subject = data.get("subject")
         for name, owner in (("email", Subject.USER), ("model", Subject.MODEL)):
             if subject == owner and not data.get(name):
@@ -128,7 +133,7 @@ class ActiveLimit:
 
 @admin.register(Budget)
 class BudgetAdmin(TolerantModelAdmin):
-    """The limits that operators set, with those from the environment shown above them."""
+    """The list of the limits that operators set. The limits in force are shown above it, with their source."""
 
     form = BudgetForm
     list_display = ("name", "amount", "warn_percent", "usage_bar", "resets", "operator", "last_changed")

@@ -1,4 +1,4 @@
-"""Cells of admin lists and pages: chips, numbers, times and links."""
+"""Formats the cells of admin lists and pages: chips (small coloured labels), numbers, times and links."""
 
 from datetime import datetime
 from urllib.parse import urlencode
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy
 from accounts.models import User
 from billing.models import ProviderAccount
 
+# Keyed by the kind of a reference, the part before its colon. A job has the page of its video.
 REFERENCE_PAGES = {
     "video": "admin:videos_videotask_change",
     "job": "admin:videos_videotask_change",

@@ -1,4 +1,4 @@
-"""The ledger entries, read-only."""
+"""Lists the ledger entries (the changes of users' credits), read-only."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ class LedgerEntryAdmin(ReadOnlyAdmin):
     )
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The user page links to the entries of one user."""
+        """Allow the filter by user in the URL, because the page of a user links to that user's entries."""
         return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

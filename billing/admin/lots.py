@@ -1,4 +1,4 @@
-"""Credit lots, read-only."""
+"""Lists the credit lots (see `billing.credits.lots`), read-only."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ class CreditLotAdmin(ReadOnlyAdmin):
     )
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
-        """The user page links to the lots of one user."""
+        """Allow the filter by user in the URL, because the page of a user links to that user's lots."""
         return lookup == "account__user" or super().lookup_allowed(lookup, value, request)  # type: ignore[arg-type]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:

@@ -1,4 +1,7 @@
-"""Price proposals: prices that the provider seems to have changed, applied or dismissed by an operator."""
+"""The admin of price proposals: prices that the provider seems to have changed. An operator applies or dismisses them.
+
+`proposal.listed` is the provider cost in our price list, `proposal.seen` what the provider seems to charge now.
+"""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -67,7 +70,7 @@ class ProposalLine:
 
 @admin.register(PriceProposal)
 class PriceProposalAdmin(ReadOnlyAdmin):
-    """The provider cost in our price list compared with what the provider charges now."""
+    """The list of proposals, each with the cost in our price list next to what the provider charges now."""
 
     list_display = (
         "item",
@@ -87,7 +90,7 @@ class PriceProposalAdmin(ReadOnlyAdmin):
     actions = ("apply", "dismiss")
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Applying a proposal adds a price."""
+        """Whether the operator may add prices, because applying a proposal adds one."""
         return request.user.has_perm("billing.add_price")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PriceProposal]:

@@ -1,4 +1,4 @@
-"""The price list. A price is never edited: a new one replaces it from its start."""
+"""The admin of the price list. A price is never edited: a new one replaces it from the new price's start on."""
 
 import math
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from billing.pricing.margins import Margin
 
 # The start of a price may lie this far in the past, because it is filled in when the form is opened.
 MAX_FORM_AGE = timedelta(minutes=30)
-# A provider price below this fits into the field.
+# A provider price must be below this to fit into the database column.
 PROVIDER_CREDITS_LIMIT = Decimal(10) ** 8
 
 
@@ -74,14 +74,14 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 def _model_choices() -> list[tuple[str, str]]:
-    """Models with their titles; models without a title by their code."""
+    """The models to choose from, shown by title, or by code if a model has no title."""
     known = get_model_titles()
     listed = Price.objects.exclude(model__in=known).order_by("model").values_list("model", flat=True).distinct()
     return [*known.items(), *((model, model) for model in listed)]
 
 
 def _user_credits_help(provider_credits: object) -> str:
-    """The help text of the user price: if a provider price is given, with the price from which it is covered."""
+    """The help text of the user price. If a provider price is given, it names the lowest user price that covers the cost."""
     help_text = _("What one video costs its user; whole credits.")
     usd_per_user_credit, usd_per_provider_credit = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
     facts = {"earned": f"{usd_per_user_credit:f}", "paid": f"{usd_per_provider_credit:f}"}
@@ -106,7 +106,7 @@ def _user_credits_help(provider_credits: object) -> str:
 
 
 class ValidityFilter(admin.SimpleListFilter):
-    """Filter by whether a price applies now, later or no more."""
+    """Filter by whether a price applies now, will apply later or no longer applies."""
 
     title = gettext_lazy("when")
     parameter_name = "when"

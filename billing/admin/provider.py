@@ -1,4 +1,8 @@
-"""Provider accounts: balance and history, why new videos wait, and the actions that pause, resume and change keys."""
+"""The admin of provider accounts: their balance, why new videos wait, and the actions that pause and resume them.
+
+The actions for keys are in `billing.admin.provider_keys`. Credits are *promised* (reserved) for a video that was sent
+until its cost is known.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +66,7 @@ class ProviderAccountAdmin(ProviderKeyAdmin):
         return request.user.has_perm("billing.add_provideraccount")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """The permission to change accounts allows the actions; accounts are changed by actions only."""
+        """Whether the operator may use the actions: the permission to change accounts is needed, as only actions change them."""
         return request.user.has_perm("billing.change_provideraccount")
 
     # Columns

@@ -40,7 +40,7 @@ class KeyForm(forms.Form):
 
 
 class PauseForm(forms.Form):
-    """The reason of a pause, either a preset text in all languages or the operator's own text, and its end."""
+    """The reason and the end of a pause. The reason is a preset text in all languages, or the operator's own text."""
 
     code = forms.ChoiceField(label=gettext_lazy("Reason"), widget=forms.RadioSelect, initial=Pause.MAINTENANCE)
     until = forms.DateTimeField(
@@ -98,5 +98,5 @@ def _reason_choices() -> list[tuple[str, str]]:
 
 
 def _preset_texts() -> dict[Pause, str]:
-    # Unusual spending is the reason that only the spending monitor gives.
+    # Only the spending monitor pauses because of unusual spending; operators cannot choose that reason.
     return {Pause(code): str(text) for code, text in PAUSE_TEXTS.items() if code != Pause.UNUSUAL_SPEND}

@@ -1,4 +1,8 @@
-"""The explanations on the page of a provider account: why new videos are sent or wait, and what happens next."""
+"""Explains on the page of a provider account why new videos are sent or wait, and what happens next.
+
+`parked_as` tells why the provider refuses us, if it does. The *breaker* stops new videos for a while after repeated
+failures (see `billing.guard.circuit_breaker`).
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +32,7 @@ class Blocker:
 
 
 def status_context(account: ProviderAccount, *, is_current: bool) -> dict[str, Any]:
-    """The template context. `is_current` means that new videos use the account."""
+    """The part of the template context that explains the state. `is_current` means that new videos use the account."""
     at = clock.database_now()
     blockers = list_blockers(account, at, is_current=is_current)
     return {

@@ -1,4 +1,7 @@
-"""Reconciliation with the provider, read-only: other changes of the balance than videos, explained files, and audit runs."""
+"""Lists, read-only, what explains differences from the provider: balance entries, and answers about files.
+
+It also lists the runs of the audit, which checks our own books (see `billing.audit`).
+"""
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
@@ -20,7 +23,10 @@ ENTRY_TONES = {
 
 @admin.register(ProviderEntry)
 class ProviderEntryAdmin(JobSearchAdmin):
-    """Top-ups, returned credits and corrections. Append-only: the database refuses edits."""
+    """The changes of the provider balance that no job caused: top-ups, returned credits and corrections.
+
+    The list is append-only: the database refuses edits.
+    """
 
     list_display = (
         "happened",
@@ -100,7 +106,7 @@ class FileAnswerAdmin(ReadOnlyAdmin):
 
 @admin.register(BooksRun)
 class BooksRunAdmin(ReadOnlyAdmin):
-    """The audit runs of the last 30 days."""
+    """The runs of the audit (see `billing.audit.runner`), which are kept for 30 days."""
 
     list_display = ("started", "verdict", "problems", "duration", "is_deep")
     list_filter = ("at", "is_deep")

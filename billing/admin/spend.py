@@ -1,4 +1,4 @@
-"""The cost of jobs, and every paid call, read-only."""
+"""Lists, read-only, the cost of jobs and every paid call (a request to the provider that may cost credits)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Users with their balance, and the action that grants or removes credits."""
+"""Extends the admin of users by their credits and by the action that grants or removes credits."""
 
 from datetime import date
 from typing import Any, ClassVar
@@ -31,7 +31,7 @@ MAX_LOTS_SHOWN = 20
 
 
 class CreditsForm(forms.Form):
-    """Amount, reason and expiry. `key` identifies the form, so that one that is sent twice counts once."""
+    """Amount, reason and expiry. `key` identifies the form, so that a form that is sent twice counts once."""
 
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
@@ -68,7 +68,7 @@ class CreditsForm(forms.Form):
 
 
 class UserAdmin(HoldActions, BaseUserAdmin):
-    """The user admin of accounts, extended by balance, credit lots and ledger entries."""
+    """The user admin of the app `accounts`, extended by balance, credit lots, ledger entries and holds on new videos."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
     fieldsets: ClassVar[Any] = (
@@ -85,7 +85,7 @@ class UserAdmin(HoldActions, BaseUserAdmin):
         return users.annotate(balance=Coalesce(F("credit_account__balance"), 0))
 
     def has_move_credits_permission(self, request: HttpRequest) -> bool:
-        """The permission to add ledger entries also allows giving and removing credits."""
+        """Whether the operator may give or remove credits, which needs the permission to add ledger entries."""
         return request.user.has_perm("billing.add_ledgerentry")
 
     def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:

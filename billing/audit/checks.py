@@ -1,7 +1,7 @@
 """Checks billing's tables: accounts and ledger entries (I1 to I4, I22), paid calls and spend (I5, I6).
 
-Each check verifies the rule named at the start of its docstring; `billing.audit.runner` runs them. The checks of budgets
-are in `billing.audit.budget_checks`. Credits of a user are held in *lots* (see `billing.credits.lots`).
+Each check verifies the rule named at the start of its docstring; `billing.audit.runner` runs the checks. Those of
+budgets are in `billing.audit.budget_checks`. A user's credits are held in *lots* (see `billing.credits.lots`).
 """
 
 from collections.abc import Iterable
@@ -77,7 +77,10 @@ def check_lot_remainders(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def check_entry_lots(*, deep: bool) -> Iterable[Problem]:
-    """I1: an entry's amount is what it used from lots or added to them. Entries from before lots existed changed no lot."""
+    """I1: an entry's amount is what it used from lots or added to them.
+
+    Entries from before lots existed changed no lot and are not checked.
+    """
     used = LotUse.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(used=Sum("amount"))
     entries = LedgerEntry.objects.annotate(used=Subquery(used.values("used")))
     entries = entries.filter(Q(used__isnull=False) | Q(lot__isnull=False)).annotate(
@@ -155,7 +158,10 @@ def check_spend_states(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def check_entry_causes(*, deep: bool) -> Iterable[Problem]:
-    """I22: each entry has a cause: a charge belongs to a job with that price; others except refunds need a note or reference."""
+    """I22: each entry has a cause. A charge has a job with that price; other entries have a note or a reference.
+
+    A refund needs neither, because it names the charge that it reverses.
+    """
     jobs = Spend.objects.filter(job_id=OuterRef("job_id"), user=OuterRef("account__user"))
     entries = LedgerEntry.objects.annotate(has_job=Exists(jobs.filter(user_credits=OuterRef("amount") * -1)))
     without_cause = entries.filter(

@@ -88,14 +88,14 @@ def register_check(check: Check, *, frequent: Check | None = None) -> Check:
 
 
 def find_problems(*, deep: bool = False) -> list[Problem]:
-    """Run all checks; returns all problems, sorted. Raises the alert BOOKS_UNBALANCED if there are any, else resolves it."""
+    """Run all checks; returns all problems, sorted. Raises the alert BOOKS_UNBALANCED, or resolves it if there are none."""
     return _run_checks(deep=deep, frequent=False).problems
 
 
 def run_audit(*, deep: bool = False, frequent: bool = False) -> AuditResult:
     """Run all checks and store the result as a BooksRun; delete runs older than KEEP_RUNS_FOR.
 
-    `frequent` is set by the worker, which calls this every AUDIT_INTERVAL: slow checks are then replaced by faster ones.
+    `frequent` is set by the worker, which calls this every AUDIT_INTERVAL: faster checks then replace the slow ones.
     """
     started_at = clock.now()
     result = _run_checks(deep=deep, frequent=frequent)
@@ -124,7 +124,7 @@ def sample_problems(problems: Sequence[Problem], limit: int) -> list[Problem]:
 
 
 def is_late(at: datetime) -> bool:
-    """Whether the last run is more than LATE_AFTER ago. Before the first run, the age of the first ledger entry counts."""
+    """Whether the last run (before the first run: the first ledger entry) is more than LATE_AFTER ago."""
     run = get_last_run()
     since = run.at if run else LedgerEntry.objects.order_by("pk").values_list("created_at", flat=True).first()
     return since is not None and at - since > BooksRun.LATE_AFTER

@@ -32,7 +32,7 @@ HIDDEN_SESSION_KEY = "expiring_hidden"
 
 @dataclass(frozen=True)
 class ExpiringSoon:
-    """Credits that expire within a week: `user_credits` in all, of which `first_credits` expire first, at `first_at`."""
+    """Credits that expire within a week: `user_credits` in all, of which `first_credits` expire first (at `first_at`)."""
 
     user_credits: int
     first_credits: int
@@ -41,7 +41,7 @@ class ExpiringSoon:
 
     @property
     def key(self) -> str:
-        """Identifies the notice. A hidden notice is shown again when this key changes: for other credits, and on the last day."""
+        """Identifies the notice. A hidden notice returns when the key changes: for other credits, and on the last day."""
         return f"{self.first_at.isoformat()} {'day' if self.is_last_day else 'week'}"
 
 
@@ -105,7 +105,7 @@ def find_expiring_soon(user: User) -> ExpiringSoon | None:
 
 
 def _lots_to_announce(at: datetime) -> QuerySet[CreditLot]:
-    """Lots that expire within a day or a week and whose user has not been warned a day or a week before, respectively."""
+    """Lots that expire within a day or a week, and for which the warning of a day or a week before was not sent yet."""
     day_before = Q(day_warned_at=None, expires_at__lte=at + DAY)
     week_before = Q(week_warned_at=None, expires_at__gt=at + DAY, expires_at__lte=at + WEEK) & Q(
         expires_at__gt=F("created_at") + LONGER_THAN_A_WEEK

@@ -1,7 +1,7 @@
 """Credit lots: the credits that were granted together and expire together.
 
-Each grant opens a lot, the lot that expires first is spent first, and a refund fills the lots again. A refund of credits
-whose lot has expired opens a grace lot, which is valid for GRACE_DAYS.
+Each grant opens a lot, the lot that expires first is spent first, and a refund fills the lots again. A refund of
+credits whose lot has expired opens a grace lot, which is valid for GRACE_DAYS.
 
 Only `billing.credits.ledger` calls `apply_entry`, in the transaction of the ledger entry and with the account locked, so
 that the lots of an account always add up to its balance. The credits of an expired lot can still be spent until

@@ -13,7 +13,7 @@ from billing.reports.cost_totals import CostTotals, Sums
 from billing.reports.date_ranges import DateRange
 
 USERS_SHOWN = 20
-# How a result can arrive: by a callback, by polling, or (repair) for a job that had been given up or was never confirmed.
+# How a result can arrive: by callback, by polling, or (repair) for a job that had failed or was not known as sent.
 RESULT_SOURCES = ("callback", "poll", "repair")
 
 

@@ -20,7 +20,7 @@ WIDE, NARROW = 760, 330
 HEIGHT = 220
 _TOP, _BOTTOM, _RIGHT = 18, 24, 6
 _LABEL_GAP, _DIGIT = 10, 7
-# A top-up closer than _LABEL_WIDTH to the last labelled one gets no label. No label is shown for more than _MAX_LABELLED.
+# A top-up closer than _LABEL_WIDTH to the last labelled one gets no label; more than _MAX_LABELLED get none.
 _LABEL_WIDTH, _MAX_LABELLED = 68, 8
 
 

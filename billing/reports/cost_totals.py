@@ -80,7 +80,7 @@ class Sums(dict[str, Decimal]):
 
 @dataclass
 class CostTotals:
-    """The sums of a range by window and by model, the counts of labels by (model, measure), and the costs of the last hours."""
+    """The sums of a range by window and by model, counts of labels by (model, measure), and costs of the last hours."""
 
     by_window: dict[datetime, Sums] = field(default_factory=lambda: defaultdict(Sums))
     by_model: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))

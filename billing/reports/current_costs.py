@@ -16,7 +16,7 @@ _MARK = "mark"
 
 @dataclass(frozen=True)
 class CurrentCosts:
-    """The sums of the current hour, day and month so far. `hours` holds this hour and the last 24, by their start times."""
+    """The sums of this hour, day and month so far. `hours` holds this hour and the last 24, by their start times."""
 
     hour: Sums = field(default_factory=Sums)
     day: Sums = field(default_factory=Sums)

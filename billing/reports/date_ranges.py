@@ -79,7 +79,7 @@ class RangeQuery:
 
 
 def named_range(key: str, *, at: datetime) -> DateRange:
-    """Return the range named `key` (one of RANGE_NAMES). It ends with the day of `at`, or for a year with the month of `at`."""
+    """Return the range named `key` (one of RANGE_NAMES). It ends with the day, or the month for a year, of `at`."""
     today = window_at(Period.DAY, at)
     if key == YEAR:
         month = window_at(Period.MONTH, at)

@@ -21,8 +21,8 @@ MAX_ATTEMPTS = 12
 def due_day() -> date | None:
     """Return the day that the next e-mail is about.
 
-    It is yesterday. Before DAILY_SUMMARY_HOUR it is the day before yesterday, whose e-mail may not have been sent yet; then
-    the result is None if there has never been an e-mail. It is also None if no addresses are set.
+    It is yesterday. Before DAILY_SUMMARY_HOUR it is the day before yesterday, whose e-mail may not have been sent yet;
+    then the result is None if there has never been an e-mail. It is also None if no addresses are set.
     """
     day, is_late = _candidate_day()
     if is_late and day and not DailySummary.objects.filter(day__lte=day).exists():

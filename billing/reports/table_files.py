@@ -1,4 +1,4 @@
-"""Writes tables as CSV that is safe to open in a spreadsheet, or as JSON, row by row so that long tables fit in memory."""
+"""Writes tables as CSV that is safe to open in a spreadsheet, or as JSON, row by row to save memory."""
 
 import json
 from collections.abc import Callable, Iterator
