@@ -82,7 +82,7 @@ class BudgetForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
     def _clean_owner(self, data: dict[str, Any]) -> None:
-        """Check that a user or a model is named if and only if the limit is for one, and that the limit is new."""
+        # A user or a model must be named if and only if the limit is for one, and the limit must be new.
         subject = data.get("subject")
         for name, owner in (("email", Subject.USER), ("model", Subject.MODEL)):
             if subject == owner and not data.get(name):

@@ -66,7 +66,7 @@ class ProviderAccountAdmin(ProviderKeyAdmin):
         return request.user.has_perm("billing.add_provideraccount")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
-        """Whether the operator may use the actions: the permission to change accounts is needed, as only actions change them."""
+        """Whether the operator may use the actions, which needs the permission to change accounts."""
         return request.user.has_perm("billing.change_provideraccount")
 
     # Columns

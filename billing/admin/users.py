@@ -68,7 +68,7 @@ class CreditsForm(forms.Form):
 
 
 class UserAdmin(HoldActions, BaseUserAdmin):
-    """The user admin of the app `accounts`, extended by balance, credit lots, ledger entries and holds on new videos."""
+    """The user admin of the app `accounts`, extended by balance, lots, ledger entries and holds on new videos."""
 
     list_display = ("email", "display_name", "balance", "is_active", "is_staff", "date_joined", "last_login")
     fieldsets: ClassVar[Any] = (

@@ -88,7 +88,7 @@ def register_check(check: Check, *, frequent: Check | None = None) -> Check:
 
 
 def find_problems(*, deep: bool = False) -> list[Problem]:
-    """Run all checks; returns all problems, sorted. Raises the alert BOOKS_UNBALANCED, or resolves it if there are none."""
+    """Run all checks; returns all problems, sorted. Raises or resolves the alert BOOKS_UNBALANCED accordingly."""
     return _run_checks(deep=deep, frequent=False).problems
 
 

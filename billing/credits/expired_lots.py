@@ -32,7 +32,7 @@ HIDDEN_SESSION_KEY = "expiring_hidden"
 
 @dataclass(frozen=True)
 class ExpiringSoon:
-    """Credits that expire within a week: `user_credits` in all, of which `first_credits` expire first (at `first_at`)."""
+    """Credits that expire within a week: `user_credits` in all. `first_credits` of them expire first, at `first_at`."""
 
     user_credits: int
     first_credits: int
@@ -41,7 +41,7 @@ class ExpiringSoon:
 
     @property
     def key(self) -> str:
-        """Identifies the notice. A hidden notice returns when the key changes: for other credits, and on the last day."""
+        """Identifies the notice. If the user hid it, it returns for other credits, and on the last day."""
         return f"{self.first_at.isoformat()} {'day' if self.is_last_day else 'week'}"
 
 
@@ -66,8 +66,8 @@ def expire_due(*, limit: int = MAX_LOTS_PER_RUN) -> int:
 def warn_due(*, limit: int = MAX_MAILS_PER_RUN) -> int:
     """Send one mail to each user with credits that expire soon; returns the number of mails sent.
 
-    Lots are marked as announced before the mail is sent, so that two runs never send it twice. When the mail server does
-    not answer, the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
+    Lots are marked as announced before the mail is sent, so that two runs never send it twice. When the mail server
+    does not answer, the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
     """
     users = User.objects.filter(is_active=True, anonymised_at=None)
     due_lots = _lots_to_announce(clock.database_now()).filter(account__user__in=users)

@@ -27,7 +27,7 @@ class LotsInsufficient(RuntimeError):
 
 @dataclass(frozen=True)
 class Holding:
-    """Credits of one user that expire together, or never if `expires_at` is None. `is_grace`: they are in a grace lot."""
+    """Credits of one user that expire together, or never if `expires_at` is None; `is_grace` if from grace lots."""
 
     user_credits: int
     expires_at: datetime | None

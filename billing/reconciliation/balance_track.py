@@ -61,9 +61,9 @@ class Jump:
 class Track:
     """What `follow_balance` found, as of the last reading.
 
-    `settled` is what jobs of known cost have cost since the first reading, `movements` the sum of other changes. Open jobs
-    may have cost up to `open_before` before the first reading and up to `open_now` by the last one. Up to `slack` further
-    credits may have been added unnoticed, hidden by the possible cost of open jobs.
+    `settled` is what jobs of known cost have cost since the first reading, `movements` the sum of other changes. Open
+    jobs may have cost up to `open_before` before the first reading and up to `open_now` by the last one. Up to `slack`
+    further credits may have been added unnoticed, hidden by the possible cost of open jobs.
     """
 
     first: Reading

@@ -67,7 +67,7 @@ class Rise:
     def amount(self) -> Decimal:
         """The amount to record, between `min_amount` and `max_amount`.
 
-        It is a round amount if exactly one multiple of the largest unit that fits lies in between; otherwise the minimum.
+        It is a round amount if exactly one multiple of the largest unit that fits lies in between, else the minimum.
         """
         for unit in ROUND_UNITS if self.is_uncertain else ():
             lowest = (self.min_amount / unit).to_integral_value(ROUND_CEILING) * unit

@@ -1,8 +1,8 @@
 """Reads all counts of a date range in one statement.
 
 The statement reads the totals and the *marks*, which are increments not yet added to the totals (see
-`billing.models.tallies`), so that sums are exact. A *window* is one hour, day or month on the site's calendar. A *label*
-divides a count further, for example failed jobs by their failure code.
+`billing.models.tallies`), so that sums are exact. A *window* is one hour, day or month on the site's calendar. A
+*label* divides a count further, for example failed jobs by their failure code.
 """
 
 from collections import defaultdict
@@ -107,7 +107,7 @@ class CostTotals:
 def read_totals(date_range: DateRange, *, at: datetime) -> CostTotals:
     """Read everything in one query whose rows are windows, models and labels, however many jobs there were."""
     totals = CostTotals()
-    # A total stores the start of its window. A mark stores only its hour, so its window is computed, once for each hour.
+    # A total stores the start of its window. A mark stores only its hour, so its window is computed, once per hour.
     window_start = cache(lambda period, moment: window_at(period, moment).starts_at)
     for part, moment, model, measure, label, amount in _query_rows(date_range, at):
         if part == _LABEL:
