@@ -29,9 +29,12 @@ ERROR_FIELDS = {"generation_type": "mode", "images": None}
 
 
 class StudioForm(forms.Form):
-    """One order. `seen_price` is the price shown by the page; `key` (idempotency) prevents a second order by a second click."""
+    """One order. `seen_price` is the price that the page showed to the user.
 
-    # The server's error message is in the page's language, the browser's is not.
+    `key` is an idempotency key: if the same form is sent twice, by a second click for example, it is ordered only once.
+    """
+
+    # Without `required`, the server reports an empty field, in the page's language; a browser would use its own.
     use_required_attribute = False
 
     key = forms.CharField(max_length=100, widget=forms.HiddenInput(attrs={"autocomplete": "off"}))

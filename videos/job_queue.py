@@ -1,4 +1,5 @@
-"""Enqueues jobs by name. A job takes no arguments and handles everything that is due, so one waiting job of a kind is enough.
+"""Enqueues jobs by name. A job takes no arguments and handles everything that is due, so one
+waiting job of each name is enough.
 
 If a job is lost, `videos.worker.sweep` enqueues it again.
 """
@@ -11,6 +12,7 @@ from django_q.tasks import async_task
 from accounts.seams import clock
 from videos.models import JobRequest
 
+# The function that runs for each name; its docstring says what it does.
 JOBS = {
     "dispatch": "videos.worker.tasks.dispatch",
     "poll": "videos.worker.tasks.poll",

@@ -1,6 +1,7 @@
 """Operators' actions on a task. Each takes the status that the operator saw and does nothing if it has changed.
 
-Status and money are changed by `videos.lifecycle` alone.
+Status and money are changed by `videos.lifecycle` alone; its exception NotPossible says that the task's status does not
+allow the action.
 """
 
 from uuid import UUID
@@ -42,7 +43,10 @@ def can_retry_download(task: VideoTask) -> bool:
 
 
 def check_now(*, task_id: UUID, seen_status: str, actor: User) -> None:
-    """Make the task due for the dispatcher or poller. Raises NotPossible if its status changed or nothing can be checked."""
+    """Make the task due now, so that a worker sends it (if queued) or asks the provider for its result.
+
+    Raises NotPossible if its status has changed or there is nothing to check.
+    """
     at = clock.database_now()
     task = VideoTask.objects.get(pk=task_id)
     if task.status != seen_status or not can_check(task):
@@ -54,7 +58,7 @@ def check_now(*, task_id: UUID, seen_status: str, actor: User) -> None:
 
 
 def retry_download(*, task_id: UUID, seen_status: str, actor: User) -> int:
-    """Make the missing files due for download, including those that were given up; returns how many.
+    """Make the missing files due for download, including files that were given up; returns how many are due.
 
     Raises TaskBusy while a worker is fetching them, NotPossible if none is missing.
     """
@@ -70,9 +74,10 @@ def retry_download(*, task_id: UUID, seen_status: str, actor: User) -> int:
 
 
 def cancel(*, task_id: UUID, seen_status: str, actor: User) -> None:
-    """End a task and refund it. If it was sent, its cost is recorded as possible and an alert is raised.
+    """End a task and refund its owner.
 
-    Raises TaskBusy while it is being sent, CallbackPending, and NotPossible if its status has changed.
+    If the task was sent and its cost is not known yet, the estimate is recorded as a possible cost and an alert is
+    raised. Raises TaskBusy while the task is being sent, CallbackPending, and NotPossible if its status has changed.
     """
     if seen_status == Status.SUBMITTING:
         raise TaskBusy
@@ -90,7 +95,10 @@ def cancel(*, task_id: UUID, seen_status: str, actor: User) -> None:
 
 
 def mark_lost(*, task_id: UUID, actor: User) -> None:
-    """Give up an unconfirmed task and refund it. Raises CallbackPending, and NotPossible if its status has changed."""
+    """Give up an unconfirmed task and refund its owner.
+
+    Raises CallbackPending, and NotPossible if the task's status has changed.
+    """
     _refuse_if_callback_pending(task_id)
     if not lifecycle.give_up(
         task_id=task_id,

@@ -49,13 +49,14 @@ def delete(*, task_id: UUID, actor: User | None) -> bool:
 
 @transaction.atomic
 def erase_user_videos(*, user: User, actor: User | None = None) -> int:
-    """Erase a closed account's videos: cancel queued ones, delete finished ones, blank their prompts.
+    """Erase a closed account's videos: cancel queued ones, delete finished ones, and blank the prompts of both.
 
-    Returns the number of blanked prompts. A video that the provider is generating is finished first and erased later by
-    `erase_closed_accounts`.
+    Returns the number of tasks whose prompt was blanked. A video that the provider is generating is finished
+    first and erased later by `erase_closed_accounts`.
     """
     queued = VideoTask.objects.filter(user=user, status=Status.QUEUED)
-    # All tasks are locked first and the account afterwards, as everywhere else, to avoid a deadlock.
+    # All tasks are locked before the credit account, which the refunds lock: every transaction uses this order, so that
+    # two of them never wait for each other.
     for task_id in list(queued.select_for_update().order_by("pk").values_list("pk", flat=True)):
         lifecycle.cancel(task_id=task_id, code="account_closed", actor=actor)
     ended = VideoTask.objects.filter(user=user, status__in=VideoTask.FINAL)
@@ -82,7 +83,7 @@ MAX_EXPIRED_PER_RUN = 200
 
 
 def delete_expired(now: datetime) -> int:
-    """Delete videos stored for longer than VIDEO_RETENTION_DAYS; returns how many. With 0 days all are kept."""
+    """Delete videos stored for longer than VIDEO_RETENTION_DAYS; returns how many. If it is 0, all are kept."""
     days = settings.VIDEO_RETENTION_DAYS
     if days <= 0:
         return 0

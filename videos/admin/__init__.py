@@ -1,6 +1,7 @@
 """The operators' pages about videos, callbacks, failed jobs and provider accounts, registered with Django's admin.
 
-They show everything and edit nothing; their buttons call `videos.actions.operator`.
+The pages are read-only except for their buttons. The buttons about videos call `videos.actions.operator`; those about
+provider accounts are defined in `billing.admin.provider`, and `videos.admin.accounts` adds the connection test.
 """
 
 from videos.admin.accounts import ProviderAccountAdmin

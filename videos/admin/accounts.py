@@ -1,4 +1,4 @@
-"""Provider accounts with a connection test, which reads the balance: that checks key and URL and costs nothing."""
+"""Provider accounts with a connection test. It reads the balance, which checks key and URL and costs nothing."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ from videos.providers import errors
 
 
 class ProviderAccountAdmin(AccountAdmin):
-    """The billing admin of provider accounts with a connection test."""
+    """The billing app's admin of provider accounts, extended by a connection test."""
 
     actions = ("test_connection", *AccountAdmin.actions)
 
@@ -46,7 +46,10 @@ class ProviderAccountAdmin(AccountAdmin):
 
 
 def _test_connection(account: ProviderAccount) -> ConnectionTest:
-    """Ask for the balance and describe the result."""
+    """Ask the provider for the balance and describe the result for the operator.
+
+    An account is used if new videos are sent to it, or if a video that was sent to it is not finished yet.
+    """
     is_used = account.pk == current_account_id() or account.spends.filter(state=Spend.State.PROMISED).exists()
     try:
         reading = provider_balances.read(account, free_call_client_for(account), is_used=is_used)

@@ -1,4 +1,8 @@
-"""The callbacks as they were received, whether from the provider or from somebody else."""
+"""The admin's list of callbacks as they were received, whether from the provider or from somebody else.
+
+A callback is a request to our callback URL, saying that the provider has finished a task. Its verdict says what we did
+with it (`CallbackReceipt.Verdict`).
+"""
 
 from django.contrib import admin
 from django.urls import reverse
@@ -12,6 +16,7 @@ from videos.models import CallbackReceipt
 
 Verdict = CallbackReceipt.Verdict
 
+# The colour in which each verdict is shown.
 TONES: dict[str, str] = {
     Verdict.USED: "good",
     Verdict.PENDING: "info",
@@ -24,7 +29,7 @@ TONES: dict[str, str] = {
 
 @admin.register(CallbackReceipt)
 class CallbackReceiptAdmin(ReadOnlyAdmin):
-    """Every distinct callback. Bodies are untrusted and shown as plain text."""
+    """Every distinct callback, with how often it was received. Bodies are untrusted and shown as plain text."""
 
     list_display = ("received_at", "verdict_chip", "video", "provider_task_id", "signed", "times", "problem")
     list_filter = ("verdict", "signed", "received_at")

@@ -19,7 +19,7 @@ from videos.presentation.timeline import FAILURES
 
 Status = VideoTask.Status
 
-# Conditions that may need an operator.
+# Conditions that may need an operator's attention: the label and the filter, by the value used in the list's URL.
 ATTENTION: dict[str, tuple[Promise, Q]] = {
     "unconfirmed": (_("Unconfirmed"), Q(status=Status.UNCONFIRMED)),
     "delayed": (_("Delayed"), Q(status__in=VideoTask.LIVE, delayed_at__isnull=False)),
@@ -48,7 +48,7 @@ class AttentionFilter(admin.SimpleListFilter):
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """By model, from the catalogue, because listing the models in use would read all rows."""
+    """Videos of one model. The choices come from the catalogue, because listing those in use would read all rows."""
 
     title = _("model")
     parameter_name = "model"
@@ -61,7 +61,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class ResolutionFilter(admin.SimpleListFilter):
-    """By resolution, from the catalogue, for the same reason as ModelFilter."""
+    """Videos of one resolution. The choices come from the catalogue, for the same reason as those of ModelFilter."""
 
     title = _("resolution")
     parameter_name = "resolution"
@@ -74,7 +74,7 @@ class ResolutionFilter(admin.SimpleListFilter):
 
 
 class FailureFilter(admin.SimpleListFilter):
-    """By known failure reasons, with the texts that users read."""
+    """Videos that failed for one of the known reasons, which are listed with the texts that users read."""
 
     title = _("failure reason")
     parameter_name = "failure"
@@ -87,7 +87,7 @@ class FailureFilter(admin.SimpleListFilter):
 
 
 class UserFilter(admin.SimpleListFilter):
-    """By the user that a link from another page names; a list of all users would be too long."""
+    """Videos of one user. The user comes from a link on another page, because a list of all users would be too long."""
 
     title = _("user")
     parameter_name = "person"
@@ -103,7 +103,11 @@ class UserFilter(admin.SimpleListFilter):
 
 
 def search_tasks(tasks: QuerySet[VideoTask], term: str) -> QuerySet[VideoTask]:
-    """Tasks by ID or its first eight characters, the provider's task ID, an e-mail address, or part of the prompt."""
+    """The tasks that match `term`.
+
+    It may be our ID of the task or the ID's first eight characters, the provider's task ID, or a part of the prompt or
+    of the owner's e-mail address.
+    """
     term = term.strip()
     if not term:
         return tasks

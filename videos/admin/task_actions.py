@@ -1,4 +1,7 @@
-"""The operators' actions with their texts: label, confirmation, consequence for the money, and result."""
+"""The operators' actions with their texts: label, confirmation, consequence for the money, and result.
+
+`videos.actions.operator` performs them. A `Spend` row holds what a video was estimated to cost us and what it did cost.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +25,10 @@ Status = VideoTask.Status
 
 @dataclass(frozen=True, kw_only=True)
 class TaskAction:
-    """One action. `perform` takes the task, the status that the operator saw and the operator; it returns a sentence."""
+    """One action. `question` asks for confirmation, and `consequence` says what the action means for the money.
+
+    `perform` takes the task, the status that the operator saw, and the operator; it returns a sentence.
+    """
 
     name: str
     label: Promise
@@ -30,7 +36,7 @@ class TaskAction:
     is_possible: Callable[[VideoTask], bool]
     consequence: Callable[[VideoTask, Spend | None], str]
     perform: Callable[[VideoTask, str, User], str]
-    moves_money: bool = False
+    moves_money: bool = False  # whether the action refunds credits; then its button warns
 
 
 def perform_action(action: TaskAction, task: VideoTask, *, seen_status: str, actor: User) -> tuple[bool, str]:

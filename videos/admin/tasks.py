@@ -49,7 +49,7 @@ BODY_LIMIT = 4000
 
 
 class TaskList(TolerantChangeList):
-    """A page of the list with the tasks' spends, read in one query."""
+    """A page of the list; the costs of its tasks (their `Spend` rows) are read in one query."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -243,7 +243,7 @@ class VideoTaskAdmin(ReadOnlyAdmin):
 
 
 def describe_wait(task: VideoTask) -> str:
-    """A short text: what the next step of a task waits for; empty if it is finished."""
+    """A short text that says what the next step of a task waits for; empty if it waits for nothing."""
     if task.status == Status.QUEUED:
         if task.wait_code and task.wait_until is not None and task.wait_until > clock.now():
             return str(wait_reasons.OPERATOR_TEXTS.get(task.wait_code, task.wait_code))

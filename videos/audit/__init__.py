@@ -1,5 +1,5 @@
 """Consistency checks between videos, their money, their files and the stored totals; and the repair of totals.
 
-The worker, the commands and the reconciliation page run them through `billing.audit`; they report and, except for totals,
-never correct anything.
+The worker and the commands run them through `billing.audit`; the reconciliation page calls `paid_files`. The checks
+only report; nothing but the totals is ever corrected here.
 """

@@ -1,6 +1,8 @@
 """Checks of videos against their money and events: invariants I3, I5, I6, I8, I10, I12 to I14, I22 and I23.
 
-Stored files (I7, I15) are checked in `videos.audit.files`. A promised spend is one whose provider credits are reserved.
+An invariant is a rule that the stored data must always keep; its number (such as I3) names it in reports. Stored files
+(I7, I15) are checked in `videos.audit.files`. A `Spend` row holds what a video costs us at the provider: *estimated*
+until the video is sent, *promised* while provider credits are reserved for it, and *settled* when the cost is known.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,9 +29,9 @@ MAX_REPORTED = 20
 
 
 def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
-    """I23: totals equal a recount of the rows: of today and yesterday, or with `deep` of all time.
+    """I23: the stored totals equal a recount of the rows. Checks today and yesterday, or with `deep` all time.
 
-    A month is skipped until the worker has built its totals.
+    A month is skipped until the worker has built its totals (`videos.audit.recount`).
     """
     today = window_at(Period.DAY, clock.now())
     periods = [(window_at(Period.DAY, today.starts_at - timedelta(hours=1)).starts_at, today.ends_at)]
@@ -47,6 +49,7 @@ def totals_equal_rows(*, deep: bool) -> Iterable[Problem]:
 Status = VideoTask.Status
 Kind = LedgerEntry.Kind
 
+# The database triggers that enforce I13 and I14; the checks report one that is missing.
 TRIGGERS: dict[str, TriggerNames] = {
     "I13": {"postgresql": ("veoapp_task_history",), "sqlite": ("veoapp_task_provider_id",)},
     "I14": {
@@ -54,7 +57,7 @@ TRIGGERS: dict[str, TriggerNames] = {
         "sqlite": ("veoapp_task_final", "veoapp_event_no_change"),
     },
 }
-# The spend state that belongs to each task status.
+# The task statuses that belong to each spend state.
 SPEND_STATES = {
     Spend.State.ESTIMATED: [Status.QUEUED],
     Spend.State.PROMISED: [Status.SUBMITTING, Status.UNCONFIRMED, Status.GENERATING],
@@ -93,7 +96,7 @@ def charged_and_refunded(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def sent_once(*, deep: bool) -> Iterable[Problem]:
-    """I5: a task that the provider accepted has an accepted paid call."""
+    """I5: a task that the provider accepted has an accepted paid call (a record of a request that costs us)."""
     accepted = PaidCall.objects.filter(spend__job_id=OuterRef("pk"), outcome=PaidCall.Outcome.ACCEPTED)
     known = VideoTask.objects.filter(status__in=[Status.GENERATING, Status.DOWNLOADING, Status.READY])
     yield from _report_tasks("I5", known.filter(~Exists(accepted)), "at the provider without an accepted paid call")
@@ -114,7 +117,10 @@ def spend_follows_status(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def successes_kept(*, deep: bool) -> Iterable[Problem]:
-    """I8: every result of the provider is stored, or an alert about it was raised."""
+    """I8: every result of the provider is stored, or an alert about it was raised.
+
+    While an alert about the storage itself is open, nothing is reported, because operators know the cause.
+    """
     if Alert.objects.filter(kind=Alert.Kind.STORAGE, resolved_at=None).exists():
         return
     waiting = Q(status=Status.DOWNLOADING, provider_done_at__lt=clock.database_now() - DOWNLOAD_ALERT_AFTER)
@@ -124,7 +130,10 @@ def successes_kept(*, deep: bool) -> Iterable[Problem]:
 
 @register_check
 def callbacks_honoured(*, deep: bool) -> Iterable[Problem]:
-    """I10: an accepted callback is processed before its task is given up as unconfirmed."""
+    """I10: a callback that was received in time is processed before its task is given up as unconfirmed.
+
+    An operator may give a task up earlier, and after the hard deadline (`videos.lifecycle.deadlines`) every task is.
+    """
     unprocessed = CallbackReceipt.objects.filter(
         task=OuterRef("pk"), verdict=CallbackReceipt.Verdict.PENDING, received_at__lt=OuterRef("finished_at")
     ).exclude(provider_task_id="")
@@ -192,7 +201,10 @@ def _report_tasks(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iter
 
 
 def _report_without_alert(invariant: str, tasks: QuerySet[VideoTask], text: str) -> Iterator[Problem]:
-    """A problem for each of these tasks that neither a single nor a grouped alert refers to."""
+    """A problem for each of these tasks that no alert refers to.
+
+    After many alerts of one kind, further tasks share one grouped alert; each then has a `GatheredCause` row.
+    """
     for rows in _batches(tasks.values_list("pk", "status").iterator()):
         references = [reference_of(task) for task, _status in rows]
         reported = {

@@ -23,16 +23,17 @@ from videos.storage import media_store, partial_downloads
 Status = VideoTask.Status
 State = VideoFile.State
 
-# The sweep runs every half hour; a file that it should have deleted more than an hour ago is left over.
+# The worker deletes unneeded files every half hour; one that was due for deletion more than an hour ago is left over.
 LEFT_OVER_AFTER = storage_cleanup.KEEP_FOR + timedelta(hours=1)
-# Limits of one frequent check, each for videos and for images; they allow 96,000 files of each kind a day.
+# Limits of one frequent check, applied to videos and to images separately. The worker runs it every 15 minutes, so it
+# can reach 96,000 files of each kind a day. Files with a known problem are checked again within limits of their own.
 MAX_CHECKED, TIME_LIMIT = 1_000, timedelta(seconds=45)
 MAX_RECHECKED, RECHECK_TIME_LIMIT = 100, timedelta(seconds=15)
 BATCH = 200
 
 
 def check_all_files(*, deep: bool) -> Iterator[Problem | Coverage]:
-    """I7, I15: compare all rows with the files, both ways. `deep` also reads every video and compares its hash."""
+    """I7, I15: look for every row's file and for files without a row. `deep` also compares the hash of each file."""
     yield from _check_files(is_frequent=False, deep=deep)
 
 
@@ -77,7 +78,7 @@ def _find_duplicate_names() -> Iterable[Problem]:
 
 
 def _check_rows(rows: QuerySet[Any], *, is_frequent: bool, deep: bool) -> int:
-    """Check these rows' files in the storage and record the results; returns how many. Raises StorageError."""
+    """Check these rows' files in the storage and record the results; returns how many rows. Raises StorageError."""
     oldest_first = rows.order_by(F("checked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True)
     if not is_frequent:
         return _check_batches(rows, list(oldest_first), deep=deep, until=None)

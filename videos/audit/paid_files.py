@@ -1,7 +1,8 @@
 """Compares the videos that the provider was paid for with the stored files, for the reconciliation page.
 
 The database does the counting for a period of any length; rows are read only for the few videos that the page lists, and
-for the newest files, which are checked on the disk.
+for the newest files, which are checked on the disk. An operator may explain a difference; the explanation is called an
+answer (`FileAnswer`), and what is answered is not reported again. A stray file is one that belongs to no video.
 """
 
 from collections.abc import Collection, Sequence
@@ -58,7 +59,7 @@ class PaidFiles:
     deleted: int  # deleted by their owner or after the retention time
     checked: int  # files checked on the disk
     differences: list[Difference]
-    answered: int
+    answered: int  # the number of all answers
     answers: list[FileAnswer]  # the newest of them
 
     @property
@@ -67,7 +68,10 @@ class PaidFiles:
 
 
 class PaidFileComparison:
-    """One account's videos whose cost became known after `after` and up to `until`; `run` is the last consistency check."""
+    """Compares one provider account's videos whose cost became known after `after` and up to `until`.
+
+    `run` is the last consistency check (`videos.audit.files`), whose findings are included.
+    """
 
     def __init__(
         self, *, account: ProviderAccount, after: datetime, until: datetime, run: BooksRun | None = None
@@ -119,7 +123,8 @@ class PaidFileComparison:
             return spends.filter(arrived_late, _has_file(State.STORED))
         if kind == Kind.UNPAID_FILE:
             return spends.filter(_has_file(State.STORED), ~arrived_late, actual=0)
-        # Unfinished and deleted videos are left out, because they have no file.
+        # What remains is PAID_WITHOUT_FILE. Unfinished and deleted videos are left out, because they rightly have no
+        # file.
         is_final = _exists_for_video(VideoTask.objects.filter(status__in=VideoTask.FINAL), "pk")
         return spends.filter(is_final, ~_has_file(State.STORED, State.DELETED), actual__gt=0)
 
@@ -170,7 +175,7 @@ def _exists_for_video(rows: QuerySet[VideoTask] | QuerySet[VideoFile], name: str
 
 
 def _has_file(*states: str) -> Exists:
-    """Videos with a file in one of these states."""
+    """A condition: the video has a file in one of these states."""
     return _exists_for_video(VideoFile.objects.filter(state__in=states), "task")
 
 

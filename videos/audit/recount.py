@@ -60,7 +60,7 @@ def fold() -> int:
 
 
 def uncounted_rows() -> list[QuerySet[Any]]:
-    """The rows that `fold` would count: all pending marks, and all jobs if there are no totals yet."""
+    """The rows that `fold` would still have to count: all pending marks, and all jobs if there are no totals yet."""
     return [TallyMark.objects.all(), Spend.objects.filter(~Exists(Total.objects.all()))]
 
 
@@ -74,7 +74,7 @@ def list_months() -> list[Window]:
 
 
 def list_missing_months() -> list[Window]:
-    """The months that have jobs but no totals: before the first fold, or after an upgrade from a version without totals."""
+    """The months that have jobs but no totals; until `fold` has run for the first time, that is every month with jobs."""
     totals = Total.objects.filter(user_id=ALL_USERS, period=Period.MONTH, measure=Measure.ORDERED)
     months_with_totals = set(totals.values_list("starts_at", flat=True).distinct())
     return [
@@ -95,7 +95,7 @@ def repair(month: Window) -> int:
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
             with _consistent_snapshot():
-                # Pending marks are subtracted, because they will be added when they are folded.
+                # The recount already includes the jobs of pending marks, which are added later: subtract them.
                 pending = rollups.sum_unfolded_marks(since=month.starts_at, until=month.ends_at)
                 corrections = {
                     difference.key: difference.recounted
@@ -151,7 +151,7 @@ Counts = list[tuple[str, str, Decimal]]
 
 
 def _read_jobs(day: Window) -> Iterator[tuple[datetime, str, int, Counts]]:
-    """Each job ordered on this day: time, model, user id, and what it adds to the totals."""
+    """Each job ordered on this day: when it was ordered, its model, its user's id, and what it adds to the totals."""
     bounds = [connection.ops.adapt_datetimefield_value(at) for at in (day.starts_at, day.ends_at)]
     with connection.cursor() as cursor:
         cursor.execute(_JOBS_SQL, bounds)

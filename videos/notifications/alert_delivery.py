@@ -1,4 +1,8 @@
-"""Sends alerts to mail addresses and to the webhook. `billing.alerts.outbox` keeps the delivery rows."""
+"""Sends alerts to mail addresses and to the webhook.
+
+A delivery (`AlertDelivery`) is one notification about an alert to one address. `billing.alerts.outbox` keeps the rows;
+a worker claims a delivery there before it sends it, so that no other worker sends it too.
+"""
 
 import json
 import logging
@@ -38,9 +42,9 @@ HTTP_GONE = 410
 
 
 def deliver_due() -> int:
-    """Send the due deliveries for about TIME_LIMIT; returns how many arrived. The others stay due.
+    """Send the due deliveries, stopping after about TIME_LIMIT; returns how many were accepted. The others stay due.
 
-    Deliveries are claimed one by one just before they are sent, so that two workers can share them.
+    Deliveries are claimed just before they are sent, so that two workers can share them.
     """
     deadline = clock.now() + TIME_LIMIT
     by_address: dict[str, list[AlertDelivery]] = defaultdict(list)
@@ -55,20 +59,21 @@ def deliver_due() -> int:
 
 
 def mail_alert(delivery: AlertDelivery) -> str:
-    """Mail one claimed delivery and record the result; returns "" if the server accepted it, else the error."""
+    """Mail one claimed delivery and record the result; returns "" if the server accepted it, otherwise the error."""
     template = "alert_resolved" if delivery.event == Event.RESOLVED else "alert"
     return _mail_deliveries([delivery], template, {"item": build_item(delivery)})
 
 
 def post_webhook(delivery: AlertDelivery) -> str:
-    """Post one claimed delivery to the webhook; returns "" if it was accepted (2xx), else the error."""
+    """Post one claimed delivery to the webhook; returns "" if it was accepted (2xx), otherwise the error."""
     if not settings.ALERT_WEBHOOK_URL:
         return _record_failure([delivery], "ALERT_WEBHOOK_URL is not set any more", is_permanent=True)
     body = json.dumps(build_payload(delivery), separators=(",", ":")).encode()
     try:
         headers = standard_webhooks.signature_headers(
             body,
-            # Each attempt has the same ID, so that a receiver can recognise duplicates.
+            # Each attempt has the same ID, so that a receiver can recognise duplicates; when the alert
+            # is reopened, `round` grows and the ID is a new one.
             message_id=f"alert_{delivery.alert_id}_{delivery.event}_{delivery.round}",
             timestamp=int(clock.now().timestamp()),
             secret=settings.ALERT_WEBHOOK_SECRET,
@@ -104,8 +109,8 @@ def build_payload(delivery: AlertDelivery) -> dict[str, Any]:
                 "severity": alert.severity,
                 "title": alert.get_kind_display(),
                 "meaning": str(entry.meaning),
-                "done_by_itself": str(entry.automatic_action),
-                "to_do": str(entry.operator_action),
+                "done_by_itself": str(entry.automatic_action),  # what the system does about it without an operator
+                "to_do": str(entry.operator_action),  # what an operator should do
                 "cause": alert.cause,
                 "detail": alert.detail,
                 "facts": alert.facts,
@@ -132,7 +137,7 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
         "entry": runbook_entry(alert),
         "subject": partial(describe_subject, alert),
         "is_resolved": delivery.event == Event.RESOLVED,
-        "is_repeated": delivery.round > 1,  # the alert was reopened
+        "is_repeated": delivery.round > 1,  # `round` is 1 for the first report, and grows when the alert is reopened
         "action_url": f"{settings.APP_URL}{action_path(alert)}",
         "alert_url": f"{settings.APP_URL}{alert_path(alert)}",
         "is_test_copy": alert.kind == Alert.Kind.TEST and delivery.address not in settings.COST_ALERT_EMAIL,
@@ -140,7 +145,10 @@ def build_item(delivery: AlertDelivery) -> dict[str, Any]:
 
 
 def mail_operator(address: str, template: str, values: dict[str, Any]) -> None:
-    """Mail an operator in the language and time zone of the user with this address, else the site's. Raises OSError."""
+    """Mail an operator. Raises OSError if the mail server refuses the mail or cannot be reached.
+
+    The mail uses the language and time zone of the user with this address; if there is none, those of the site.
+    """
     user = User.objects.filter(email=address.lower(), is_active=True).first()
     language = (user.language if user else "") or settings.LANGUAGE_CODE
     mail.send(user or address, template, values, language=language, address=address)
@@ -155,7 +163,10 @@ def describe_smtp_error(problem: OSError) -> str:
 
 
 def _mail_address(address: str, deliveries: Sequence[AlertDelivery], deadline: datetime) -> int:
-    """Send the due alerts to one address as single mails or as one combined mail; after many recent mails only urgent ones."""
+    """Send the due alerts to one address, as single mails or as one combined mail; returns how many were accepted.
+
+    If the address has received MAX_SINGLE_MAILS recently, only urgent alerts are sent now and the others are postponed.
+    """
     remaining = MAX_SINGLE_MAILS - alert_outbox.count_recent_mails(address, within=GROUPING_WINDOW)
     if remaining <= 0:
         urgent = _select_urgent(address, deliveries)

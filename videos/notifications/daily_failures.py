@@ -34,7 +34,7 @@ class Failures:
 
 
 def find_failures(day: date) -> Failures:
-    """The day's failed and cancelled videos, and whether their charges were refunded."""
+    """The videos that failed or were cancelled on this day, and whether their charges were refunded."""
     window = day_window(day)
     refunds = LedgerEntry.objects.filter(kind=LedgerEntry.Kind.REFUND, reverses__job_id=OuterRef("pk"))
     unsuccessful = VideoTask.objects.filter(

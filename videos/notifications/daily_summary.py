@@ -1,4 +1,7 @@
-"""The operators' daily mail with yesterday's figures; each is sent once, by the worker that claims it."""
+"""The operators' daily mail with yesterday's figures.
+
+Each day's mail is sent once to each address, by the worker that claims it (`billing.reports.summary_schedule`).
+"""
 
 import logging
 from datetime import date
@@ -36,7 +39,7 @@ def send_due() -> int:
 
 
 def send(day: date, address: str) -> str:
-    """Mail it to one address; returns "" if the server accepted it, else the error."""
+    """Mail the summary of `day` to one address; returns "" if the server accepted it, otherwise the error."""
     try:
         alert_delivery.mail_operator(address, "daily_summary", template_values(day))
     except OSError as problem:
@@ -47,7 +50,7 @@ def send(day: date, address: str) -> str:
 
 
 def render_text(day: date) -> str:
-    """The mail as plain text in the site's language, for a terminal."""
+    """The summary of `day` as plain text in the site's language, for a terminal."""
     with translation.override(settings.LANGUAGE_CODE), timezone.override(site_zone()):
         return render_to_string("mail/daily_summary.txt", {**template_values(day), "app_url": settings.APP_URL}).strip()
 

@@ -17,7 +17,7 @@ from billing.reports.daily_summary import Balance, Cost, CreditTrend, Summary
 from videos.notifications.daily_failures import Failures
 
 GOOD, WARN, BAD = "good", "warn", "bad"
-# If the balance lasts fewer days than this, the summary warns, even above the low threshold.
+# If the balance lasts fewer days than this, the summary warns, even if the balance is above the low threshold.
 FEW_DAYS = 3
 # A difference below this percentage of the estimate is not a warning.
 SMALL_PERCENT = 1
@@ -25,7 +25,7 @@ SMALL_PERCENT = 1
 
 @dataclass(frozen=True)
 class Line:
-    """A name, its figure, and a note such as what it is compared with."""
+    """A figure with its name and a note, for example the figure that it is compared with."""
 
     name: str
     value: str
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Section:
-    """One question: its title, a short answer with its tone, and the figures behind it."""
+    """One question: its title, a short answer, the answer's tone (GOOD, WARN or BAD), and the figures behind it."""
 
     title: str
     answer: str

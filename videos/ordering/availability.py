@@ -51,8 +51,10 @@ def find_restriction(account: ProviderAccount | None, user: User, *, at: datetim
         return Restriction(
             _("Your new videos are on hold"), str(guard_checks.refusal_for_hold(hold)), accepts_orders=False
         )
+    # Parked: the provider refuses our key, or our account there has no credits left.
     if account.parked_as or provider_accounts.is_critical(account):
         return _unavailable()
+    # The circuit breaker opens after too many failures; then nothing is sent until a cooldown is over.
     if account.breaker != ProviderAccount.Breaker.CLOSED:
         if circuit_breaker.is_cooldown_over(account, at):
             text = _("It may be working again: the next order is sent first, and the others follow automatically.")
@@ -67,7 +69,7 @@ def _unavailable() -> Restriction:
     return Restriction(_("No new videos right now"), text, accepts_orders=False)
 
 
-# Shorter expected waits are not shown.
+# Expected waits that are shorter than this are not shown.
 SHORT_QUEUE_S = 60
 
 
@@ -95,7 +97,7 @@ class Availability:
 
 
 def check_availability(*, user: User, quote: Quote | None) -> Availability:
-    """Whether this user's order would be accepted at the price `quote`, which is None if the combination is not sold."""
+    """What would happen to this user's order at the price `quote`, which is None if these settings are not sold."""
     at = clock.database_now()
     try:
         account = provider_accounts.get_current_account()

@@ -12,6 +12,8 @@ from billing.common import item_names
 from billing.pricing.prices import Kind
 from videos.models import VideoTask
 
+# What a video is made from: TEXT is the prompt alone, FRAMES adds a first and perhaps a last frame, REFERENCE adds
+# images that show what should appear.
 GenerationType = VideoTask.GenerationType
 
 
@@ -22,7 +24,7 @@ class Model:
     name: str
     title: str
     good_for: Promise
-    typical_s: int  # from published run times; used until enough of our own videos were timed
+    typical_s: int  # seconds, from published run times; used until enough of our own videos were timed
     generation_types: frozenset[str] = frozenset({GenerationType.TEXT, GenerationType.FRAMES, GenerationType.REFERENCE})
 
 
@@ -38,7 +40,7 @@ CATALOGUE = (
     Model(name="veo3_lite", title="Veo 3.1 Lite", good_for=_("for quick sketches"), typical_s=60),
 )
 MODELS = {model.name: model for model in CATALOGUE}
-# The price list and the provider's statements use these names.
+# The billing app shows these titles but must not import this module, so they are registered there.
 item_names.register_model_titles({model.name: model.title for model in CATALOGUE})
 
 ASPECT_RATIOS = ("16:9", "9:16", "Auto")
@@ -61,10 +63,10 @@ def allowed_durations_s(generation_type: str) -> tuple[int, ...]:
 
 
 def price_kind(generation_type: str) -> Kind:
-    """The kind in the price list under which a generation type is sold."""
+    """The kind under which the price list sells a generation type."""
     return Kind.REFERENCE if generation_type == GenerationType.REFERENCE else Kind.GENERATE
 
 
 def model_title(name: str) -> str:
-    """The model's brand name; its code if it is not in the catalogue."""
+    """The brand name of a model, given its code; the code itself if the model is not in the catalogue."""
     return MODELS[name].title if name in MODELS else name

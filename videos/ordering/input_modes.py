@@ -1,4 +1,7 @@
-"""The studio's four input modes: what a video is made from, and the slots for its images."""
+"""The studio's four input modes: what a video is made from, and the slots for its images.
+
+The studio is the page with the order form; a slot is the place in the form for one image.
+"""
 
 from django.db import models
 from django.utils.functional import Promise
@@ -11,7 +14,7 @@ GenerationType = VideoTask.GenerationType
 
 
 class Mode(models.TextChoices):
-    """What a video is made from. FIRST and BOTH are the same generation type at the provider, with one or two images."""
+    """What a video is made from. For the provider, FIRST and BOTH are one generation type, with one or two images."""
 
     TEXT = "text", _("Text")
     FIRST = "first", _("First")

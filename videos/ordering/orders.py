@@ -33,7 +33,7 @@ GenerationType = VideoTask.GenerationType
 
 
 class KeyReused(Exception):
-    """The idempotency key belongs to a different order (HTTP 409)."""
+    """The idempotency key was already used for a different order; pages answer with HTTP 409."""
 
 
 class InvalidOrder(Exception):
@@ -119,7 +119,7 @@ def validate(order: VideoOrder) -> dict[str, str | Promise]:
 
 
 def create(*, user: User, order: VideoOrder, idempotency_key: str) -> VideoTask:
-    """Charge and queue a video. The same key and order again return the same task.
+    """Charge and queue a video. Called again with the same key and order, it returns the same task and charges nothing.
 
     Raises InvalidOrder, KeyReused, prices.NoPrice, guard_checks.Refusal or provider_accounts.NoProviderKey, and then
     nothing is charged.

@@ -20,7 +20,7 @@ def count_waiting() -> int:
 
 def count_running_by_user() -> dict[int, int]:
     """The number of videos that the provider is probably working on, by user id."""
-    # A request whose response was lost long ago has most likely ended at the provider, so its slot is counted as free.
+    # A task whose response was lost long ago has most likely ended at the provider, so it is not counted.
     stale = Q(status=Status.UNCONFIRMED, submitted_at__lt=clock.database_now() - UNCONFIRMED_ALERT_AFTER)
     rows = VideoTask.objects.filter(status__in=VideoTask.RUNNING).exclude(stale)
     return dict(rows.values_list("user_id").annotate(count=Count("id")))
@@ -33,7 +33,10 @@ def count_ahead(task: VideoTask) -> tuple[int, int]:
 
 
 def expected_wait_s(ahead: int | None = None) -> float:
-    """Estimated seconds until a video behind `ahead` others (default: the whole queue) would start."""
+    """Estimated seconds until a video behind `ahead` others (default: the whole queue) would start.
+
+    A video starts when the provider's rate limit allows a request and one of the MAX_CONCURRENT_VIDEOS slots is free.
+    """
     ahead = count_waiting() if ahead is None else ahead
     rate_wait_s: float = ahead * settings.PROVIDER_RATE_WINDOW_S / settings.PROVIDER_RATE_LIMIT
     running = sum(count_running_by_user().values())

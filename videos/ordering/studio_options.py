@@ -41,7 +41,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Option:
-    """One choice of a setting. `extra_credits` is its price difference to the current choice."""
+    """One choice of a setting. `extra_credits` is how much more it costs than the current choice; may be negative."""
 
     value: str
     label: str | Promise
@@ -89,7 +89,7 @@ class StudioOptions:
 
     @property
     def orders_left(self) -> int | None:
-        """How many more such orders the user's budget allows; None if it is unlimited."""
+        """How many more orders like this the user's budget allows; None without a budget or a price."""
         allowance = self.limits.allowance
         return allowance.count_affordable(self.quote) if allowance and self.quote else None
 
@@ -134,7 +134,7 @@ def list_price_rows() -> list[PriceRow]:
 
 
 def price_kind(mode: str) -> str:
-    """The kind in the price list for a mode."""
+    """The kind under which the price list sells a mode."""
     return catalogue.price_kind(GENERATION_TYPES[Mode(mode)])
 
 

@@ -23,7 +23,7 @@ class TypicalTime:
 
 
 def typical_times() -> dict[str, TypicalTime]:
-    """Typical time by model name, from the last 50 videos of each; cached for 30 seconds."""
+    """The typical time by model name, measured on the last 50 videos of each model; cached for 30 seconds."""
     times: dict[str, TypicalTime] | None = cache.get(_CACHE_KEY)
     if times is None:
         times = {model.name: _measure(model.name, model.typical_s) for model in CATALOGUE}
@@ -32,7 +32,7 @@ def typical_times() -> dict[str, TypicalTime]:
 
 
 def typical_time(model: str) -> TypicalTime:
-    """The typical time of one model; that of the first model if it is unknown."""
+    """The typical time of one model. For a model that is not in the catalogue, the time of the first one there."""
     times = typical_times()
     return times.get(model) or next(iter(times.values()))
 

@@ -16,14 +16,17 @@ from videos.ordering import catalogue
 
 @dataclass(frozen=True)
 class OrderAllowance:
-    """What a user may still order until `until`, by the budget period with the least remaining."""
+    """What a user may still order until `until`.
+
+    A user may have a budget per hour, day and month; this is about the one of which the least remains.
+    """
 
     period: str  # hour, day or month
     until: datetime
     remaining: Decimal  # provider credits
     percent_used: int
     is_nearly_used_up: bool
-    videos_left: list[tuple[str, int]]  # model title, about how many more
+    videos_left: list[tuple[str, int]]  # the title of each model, and about how many more of its videos can be ordered
 
     def count_affordable(self, quote: Quote) -> int:
         """How many more videos at this price the allowance covers."""
@@ -45,7 +48,7 @@ class UserLimits:
 
 
 def get_limits(user: User) -> UserLimits:
-    """This user's limits now. Four queries, or two if no budget limits this user."""
+    """This user's limits now. It takes four database queries, or two if no budget limits this user."""
     active = Spend.objects.filter(user=user).exclude(state=Spend.State.SETTLED).count()
     allowance = budget_usage.user_allowance(user)
     return UserLimits(active, settings.MAX_ACTIVE_PER_USER, None if allowance is None else _build_allowance(allowance))

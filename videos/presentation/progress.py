@@ -18,7 +18,7 @@ from videos.ordering.typical_times import TypicalTime, typical_time
 
 Status = VideoTask.Status
 
-# The highest percentage until the file is stored; 100 means that the video can be played.
+# The highest percentage before the file is stored; 100 means that the video can be played.
 MAX_PERCENT = 90
 # An operator ends these waits, so their end cannot be estimated.
 MANUAL_WAITS = ("paused", "held", "out_of_credits", "access_denied", "balance")
@@ -34,6 +34,7 @@ class Progress:
     typical: TypicalTime
     is_live: bool
     is_delayed: bool = False
+    # Queued tasks only, down to `starts_in_s`; the codes are those of `billing.guard.wait_reasons`.
     wait_code: str = ""
     wait_reason: Promise | str = ""
     wait_until: datetime | None = None
@@ -42,7 +43,7 @@ class Progress:
     all_ahead: int = 0  # earlier queued videos of all users
     starts_in_s: float | None = None
     alert_at: datetime | None = None  # unconfirmed: when operators are alerted
-    refund_at: datetime | None = None
+    refund_at: datetime | None = None  # unconfirmed: when the task is given up and refunded
 
 
 def measure_progress(task: VideoTask, *, at: datetime | None = None) -> Progress:
@@ -100,7 +101,7 @@ def _measure_waiting(task: VideoTask, at: datetime, typical: TypicalTime) -> Pro
 
 
 def _find_wait(task: VideoTask, at: datetime) -> guard_checks.Wait | None:
-    """What the task waits for: the stored reason until it is due again, then the result of the checks before sending."""
+    """What a queued task waits for: the stored reason until it is due, then the result of the checks before sending."""
     # `wait_until` is not used here: it may be far away although an operator has raised the budget since.
     if task.wait_code and task.due_at > at:
         ends_at = task.wait_until if task.wait_until != task.due_at else None

@@ -42,7 +42,7 @@ class Snapshot:
 
 
 def take_snapshot(task: VideoTask) -> Snapshot:
-    """The task now, in English like all output of commands."""
+    """The task's state and progress now, in English like all output of commands."""
     with translation.override("en"):
         at = clock.now()
         elapsed = player_time((at - task.created_at).total_seconds())

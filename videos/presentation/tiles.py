@@ -1,4 +1,7 @@
-"""What users see of a video in tiles, lists and on its page: state, status line, price, URLs."""
+"""What users see of a video in tiles, lists and on its page: state, status line, price, URLs.
+
+A tile is the small box with picture and state that stands for a video on the studio and gallery pages.
+"""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +28,7 @@ Status = VideoTask.Status
 
 @dataclass(frozen=True)
 class DisplayState:
-    """How a state is shown: its label, tone (good, warn, bad, info or empty) and icon."""
+    """How a state is shown: its label, its tone (good, warn, bad, info or empty; it sets the colour) and its icon."""
 
     label: str | Promise
     tone: str
@@ -133,7 +136,7 @@ class VideoSummary:
 
 
 def summarize_video(task: VideoTask, *, at: datetime) -> VideoSummary:
-    """The task as its owner sees it at `at`. Reads `files`: prefetch them for a list."""
+    """The task as its owner sees it at `at`. For a list of tasks, prefetch their `files`, which are read here."""
     stored = [file for file in task.files.all() if file.state == VideoFile.State.STORED]
     file = stored[0] if stored and task.is_delivered else None
     current = None if task.is_final else progress.measure_progress(task, at=at)

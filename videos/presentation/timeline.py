@@ -1,4 +1,4 @@
-"""A task's receipt in sentences: what happened when, which credits moved, and why it failed."""
+"""A task's receipt: a list of sentences: what happened when, which credits moved, and why the task failed."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,10 @@ Event = TaskEvent.Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One line of the receipt. `user_credits` is the signed change of the balance; `detail` is a quotation or an ID."""
+    """One line of the receipt. `user_credits` is the signed change of the user's balance.
+
+    `detail` is the provider's task ID or a quotation of the provider's message.
+    """
 
     at: datetime
     sentence: str
@@ -39,7 +42,7 @@ class Failure:
 _REFUSED = gettext_lazy("Refused by the provider")
 _NOT_MADE = gettext_lazy("Could not be made")
 
-# By failure code: the provider's refusal reasons, then our own codes.
+# The explanation of each failure code: first the provider's reasons for a refusal, then our own codes.
 FAILURES: dict[str, Failure] = {
     RefusalReason.CONTENT_POLICY: Failure(
         _REFUSED,

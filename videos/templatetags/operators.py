@@ -19,6 +19,7 @@ from videos.models import VideoTask
 
 register = template.Library()
 
+# The tone, which sets the colour, of each severity.
 TONES: dict[str, str] = {
     Alert.Severity.INFO: "info",
     Alert.Severity.WARNING: "warn",
@@ -46,7 +47,7 @@ def provider_credits(value: Decimal | None) -> str:
 
 @register.filter
 def severity_tone(alert: Alert) -> str:
-    """The tone of an alert's chip; a resolved alert has none."""
+    """The tone (colour) of the label that shows an alert's severity; empty for a resolved alert."""
     return "" if alert.resolved_at else TONES[alert.severity]
 
 
@@ -86,7 +87,7 @@ def list_times(task: VideoTask) -> Iterator[tuple[str, datetime]]:
 
 @register.filter
 def may_retry_download(task: VideoTask) -> bool:
-    """Whether its files can be fetched again."""
+    """Whether the task has files that can be fetched again."""
     return operator_actions.can_retry_download(task)
 
 

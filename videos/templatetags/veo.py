@@ -35,7 +35,7 @@ def duration(seconds: float | None) -> str:
 
 @register.filter
 def approximate(seconds: float | None) -> str:
-    """An estimated duration: rounded to 5 s below three minutes, else to the minute."""
+    """An estimated duration, rounded to 5 s below three minutes and to whole minutes above."""
     if seconds is None:
         return ""
     return duration(max(5, round(seconds / 5) * 5) if seconds < 180 else round(seconds / 60) * 60)
@@ -62,7 +62,7 @@ def short_date(at: datetime) -> str:
 
 @register.filter
 def moment(at: datetime) -> str:
-    """A future time: without the day if it is today."""
+    """A future time, without the day if it is today."""
     return formatting.format_moment(at)
 
 
@@ -74,7 +74,7 @@ def model_title(name: str) -> str:
 
 @register.filter
 def resolution_title(name: str) -> str:
-    """`4K` for `4k`."""
+    """A resolution as it is shown: `4K` for `4k`."""
     return RESOLUTION_LABELS.get(name, name)
 
 
@@ -92,11 +92,11 @@ def price_table() -> dict[str, Any]:
 
 @register.simple_tag
 def videos_of_entries(entries: Iterable[LedgerEntry]) -> dict[str, VideoTask]:
-    """The videos that these ledger entries refer to, by reference, in one query, without deleted ones."""
+    """The videos that these ledger entries refer to, by reference, read in one query. Deleted videos are left out."""
     return statement_lines.find_videos({entry.reference for entry in entries})
 
 
 @register.filter
 def get_item(mapping: dict[str, object], key: str) -> object:
-    """`mapping[key]`, or None."""
+    """`mapping[key]`, or None if the key is missing; templates have no syntax for a variable key."""
     return mapping.get(key)

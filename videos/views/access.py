@@ -24,7 +24,7 @@ class PageRequest(HttpRequest):
 
 
 def signed_in_user(request: HttpRequest) -> User:
-    """The signed-in user; call it only behind `sign_in_required`."""
+    """The signed-in user. Call this only if the user is known to be signed in, as behind `sign_in_required`."""
     return cast(User, request.user)
 
 

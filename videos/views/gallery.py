@@ -76,7 +76,7 @@ def _cursor(task: VideoTask) -> str:
 
 
 def _page_after(tasks: QuerySet[VideoTask], cursor: str) -> QuerySet[VideoTask]:
-    """The tasks after the cursor; the first page if the cursor is invalid."""
+    """The tasks older than the cursor, which names the last task of a page; all of them if the cursor is invalid."""
     tasks = tasks.order_by("-created_at", "-pk")
     timestamp, _separator, id_text = cursor.partition("_")
     task_id = _parse_uuid(id_text)

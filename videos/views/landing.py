@@ -1,4 +1,4 @@
-"""The landing page for visitors, at the studio's URL; a typed prompt is kept until they have signed up."""
+"""The landing page, which visitors see at the studio's URL. A prompt that they type is kept until they sign up."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse

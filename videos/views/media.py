@@ -17,9 +17,9 @@ from videos.storage.serving import StoredObject, serve
 
 log = logging.getLogger(__name__)
 
-# How long browsers may cache the files.
+# How long browsers may cache a video.
 VIDEO_AGE_S = 3600
-# These are cached longer, because the poster or image at a URL never changes.
+# Posters and images are cached longer, because the file at their URL never changes.
 IMAGE_AGE_S = 7 * 24 * 3600
 TITLE_LENGTH = 60
 
@@ -27,7 +27,10 @@ TITLE_LENGTH = 60
 @require_safe
 @login_required
 def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
-    """The video file, with range requests; `?download=1` as an attachment, `?index=1` for a second result; 410 if deleted."""
+    """The video file, also in parts (range requests). The response is 410 if the file was deleted.
+
+    `?download=1` makes browsers save it; `?index=1` selects the second result if the provider made several.
+    """
     file = _get_file(request, task_id)
     if file.state == VideoFile.State.DELETED:
         return _deleted_response()
@@ -45,7 +48,7 @@ def video_file(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
 @require_safe
 @login_required
 def poster(request: HttpRequest, task_id: UUID) -> HttpResponseBase:
-    """The video's poster; `?index=1` for a second result's; 410 if it was deleted."""
+    """The video's poster (a still picture shown until it plays), with `?index=` as above; 410 if it was deleted."""
     file = _get_file(request, task_id)
     if file.state == VideoFile.State.DELETED:
         return _deleted_response()
@@ -124,6 +127,7 @@ def _serve(request: HttpRequest, stored: StoredObject, *, reference: str) -> Htt
     except OSError as problem:
         # The row says that the file is stored, so the operator must learn that it cannot be opened.
         log.exception("a stored file of %s cannot be opened", reference)
+        # `say` names sentences of `billing.alerts.messages`; `words` is quoted after them.
         facts = {"say": ["unreadable"], "words": type(problem).__name__}
         alerts.raise_alert(alerts.Kind.STORAGE, cause="missing", facts=facts, reference=reference)
         raise Http404 from problem

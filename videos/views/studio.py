@@ -1,4 +1,7 @@
-"""The studio: the order form with its price, the videos in progress and the latest ones. Page and fragment share a view."""
+"""The studio: the order form with its price, the videos in progress and the latest ones.
+
+One view renders the page and, for the polling of htmx, the fragment of it that changes.
+"""
 
 import hashlib
 import logging
@@ -51,7 +54,10 @@ class Slot:
 
 @dataclass(frozen=True)
 class LiveVideos:
-    """The videos on the page. `shown` is a digest of `latest`: each poll sends it, and gets `latest` only if it changed."""
+    """The videos on the page: `jobs` are in progress, `latest` are finished.
+
+    `shown` is a digest of `latest`. The page sends it back with each poll, and receives `latest` only if it changed.
+    """
 
     jobs: list[VideoSummary]
     latest: list[VideoSummary]
@@ -83,7 +89,7 @@ def quote(request: PageRequest) -> HttpResponse:
 @sign_in_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def upload(request: PageRequest) -> HttpResponse:
-    """POST: store one image as soon as it is chosen. GET: the empty slot."""
+    """POST: store one image as soon as it is chosen. GET: show the slot empty, after its image was removed."""
     name = request.GET.get("slot", "")
     if name not in SLOT_LABELS:
         raise Http404

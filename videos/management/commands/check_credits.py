@@ -16,7 +16,7 @@ from billing.reports import current_costs, forecasts
 from videos.pipeline import balances as provider_balances
 from videos.pipeline.clients import client_for
 
-HEALTHY, LOW, CRITICAL = 0, 1, 2
+HEALTHY, LOW, CRITICAL = 0, 1, 2  # exit codes
 UNREACHABLE = "UNREACHABLE"
 
 
@@ -50,7 +50,10 @@ class Command(BaseCommand):
 
 
 def _classify(account: ProviderAccount, available: Decimal | None, *, is_read: bool) -> tuple[int, str]:
-    """The exit code and the status that is printed."""
+    """The exit code and the status that is printed.
+
+    An account is parked while the provider accepts no new videos: it refuses our key, or our credits there are used up.
+    """
     if account.parked_as:
         return CRITICAL, f"PARKED ({account.parked_as})"
     if not is_read or account.balance is None or available is None:
@@ -76,7 +79,7 @@ def _format_figures(account: ProviderAccount, available: Decimal | None, *, is_r
 
 
 def _days_left(available: Decimal) -> str:
-    """Days until the critical threshold, at the rate of the last hours."""
+    """The number of days until the critical threshold is reached at the rate of the last hours, as text."""
     at = clock.now()
     remaining = available - settings.CRITICAL_BALANCE_THRESHOLD
     ends_at = forecasts.estimate_end(remaining, forecasts.measure_pace(current_costs.read(at).hours, at=at), at=at)

@@ -1,4 +1,8 @@
-"""`manage.py cluster`: a django-q cluster that ends with its supervisor. Started by `manage.py worker`, not by hand."""
+"""`manage.py cluster`: a django-q cluster (the processes that run jobs) that ends when its supervisor ends.
+
+It is started by `manage.py worker`, not by hand. The supervisor (`videos.worker.supervisor`) keeps one end of a pipe
+open, the lifeline; when the supervisor ends in any way, the pipe closes.
+"""
 
 import os
 import signal

@@ -34,12 +34,13 @@ from videos.storage import media_store, source_images
 from videos.storage.image_reencoding import ImageRefused
 from videos.worker import inline as inline_worker
 
-FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4
+FAILED, REFUSED, STILL_RUNNING, NOT_WRITTEN = 1, 2, 3, 4  # exit codes
 
 GenerationType = VideoTask.GenerationType
 
 CHECK_INTERVAL_S = 0.5
-# Wait reasons caused by the provider; the command reports them after REPORT_WAIT_AFTER_S.
+# Codes of `billing.guard.wait_reasons` that are caused by the provider; they are reported after REPORT_WAIT_AFTER_S.
+# "breaker": after too many failures nothing is sent for a while (`billing.guard.circuit_breaker`).
 PROVIDER_WAITS = {"breaker", "not_sent", "balance_unknown", "access_denied"}
 REPORT_WAIT_AFTER_S = 10.0
 BLOCK_BYTES = 1 << 20

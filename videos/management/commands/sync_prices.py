@@ -11,7 +11,8 @@ from videos.pipeline import price_sync
 from videos.pipeline.price_sync import PriceComparison
 from videos.providers.errors import ProviderError
 
-SAME, DIFFERENT, ERROR = 0, 1, 2
+SAME, DIFFERENT, ERROR = 0, 1, 2  # exit codes
+# "THEN" is the margin if the feed's price is adopted.
 HEADER = ("ITEM", "OURS", "FEED", "DIFFERENCE", "USERS PAY", "MARGIN", "THEN", "")
 
 
@@ -102,8 +103,8 @@ def _to_json(line: PriceComparison) -> dict[str, Any]:
         "feed_provider_credits": text(line.feed_price),
         "user_credits": line.user_price,
         "differs": line.differs,
-        "absurd": line.is_implausible,
+        "absurd": line.is_implausible,  # the feed's price looks like a mistake
         "margin_usd": text(line.before and line.before.usd),
-        "margin_usd_then": text(line.after and line.after.usd),
+        "margin_usd_then": text(line.after and line.after.usd),  # if the feed's price is adopted
         "notes": list(line.notes),
     }

@@ -46,7 +46,10 @@ class Command(BaseCommand):
 
 
 def _run_inline() -> None:
-    """Queue what is due, as the supervisor does, and run the queued jobs one after another."""
+    """Enqueue what is due, as the supervisor does, and run the queued jobs one after another.
+
+    The canary is a job that does nothing; its start shows other processes that a worker is alive.
+    """
     broker = get_broker()
     canary_at = time.monotonic() - CANARY_EVERY_S
     while True:
