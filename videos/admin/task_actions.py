@@ -36,7 +36,7 @@ class TaskAction:
     is_possible: Callable[[VideoTask], bool]
     consequence: Callable[[VideoTask, Spend | None], str]
     perform: Callable[[VideoTask, str, User], str]
-    moves_money: bool = False  # whether the action refunds credits; then its button warns
+    moves_money: bool = False  # whether the action refunds credits; its button is then red
 
 
 def perform_action(action: TaskAction, task: VideoTask, *, seen_status: str, actor: User) -> tuple[bool, str]:

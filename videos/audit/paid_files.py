@@ -70,7 +70,7 @@ class PaidFiles:
 class PaidFileComparison:
     """Compares one provider account's videos whose cost became known after `after` and up to `until`.
 
-    `run` is the last consistency check (`videos.audit.files`), whose findings are included.
+    `run` is the last run of the consistency checks; what `videos.audit.files` found in it is included.
     """
 
     def __init__(

@@ -74,7 +74,7 @@ def list_months() -> list[Window]:
 
 
 def list_missing_months() -> list[Window]:
-    """The months that have jobs but no totals; until `fold` has run for the first time, that is every month with jobs."""
+    """The months that have jobs but no totals; before the first run of `fold`, that is every month with jobs."""
     totals = Total.objects.filter(user_id=ALL_USERS, period=Period.MONTH, measure=Measure.ORDERED)
     months_with_totals = set(totals.values_list("starts_at", flat=True).distinct())
     return [

@@ -1,4 +1,4 @@
-"""A task's receipt: a list of sentences: what happened when, which credits moved, and why the task failed."""
+"""A task's receipt, a list of sentences: what happened when, which credits moved, and why the task failed."""
 
 import re
 from collections.abc import Callable
