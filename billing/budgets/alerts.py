@@ -13,6 +13,7 @@ from billing.budgets.state import ZERO, State
 from billing.common.formatting import format_plain
 from billing.models import Alert
 
+# BUDGET_SOFT: the warning threshold of a limit is reached. BUDGET_HARD: the room left is too small for any job.
 KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
 
 
@@ -23,7 +24,7 @@ def raise_spent_alert(state: State) -> None:
     for current in budget_usage.list_states(clock.database_now()):
         if (current.scope, current.window) == (state.scope, state.window) and current.is_spent:
             _raise_alert(alerts.Kind.BUDGET_HARD, current)
-            # The alert replaces the warning.
+            # A spent budget needs no warning that it is almost spent.
             alerts.resolve_alerts(alerts.Kind.BUDGET_SOFT, cause=alert_cause(current))
 
 
@@ -61,7 +62,7 @@ def _is_reported(kind: alerts.Kind, state: State) -> bool:
 def _raise_alert(kind: alerts.Kind, state: State) -> None:
     """Raise the alert of the window; if it was resolved, it is reopened."""
     facts = {
-        "say": [f"budget_{state.period}"],
+        "say": [f"budget_{state.period}"],  # the names of sentences in `billing.alerts.messages`
         "scope": state.scope,
         "used": format_plain(state.used),
         "limit": format_plain(state.limit or ZERO),

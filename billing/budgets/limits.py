@@ -1,9 +1,9 @@
-"""Spending limits in provider credits: those set in the admin, otherwise those of the environment.
+"""Spending limits in provider credits. A limit is set in the admin or in the environment.
 
 A limit applies to one scope and one period. The scope is all videos (`all`), one user (`user:5`) or one model
-(`model:veo3_fast`). A limit set in the admin replaces the one from the environment: empty means no limit, zero means
-that nothing may be spent. In the environment zero means no limit. Limits are read each time, so that a change applies as
-soon as it is saved.
+(`model:veo3_fast`). A limit set in the admin replaces the one from the environment: an empty value means no limit, and
+zero means that nothing may be spent. In the environment zero means no limit. Limits are read for every decision, so
+that a change applies as soon as it is saved.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ class Limit:
     amount: Decimal | None
     soft_share: Decimal = SOFT_SHARE
     source: str = ""  # "admin", "environment", or empty when no limit is set
-    key: str = ""  # of the budget that sets it
+    key: str = ""  # the key under which the limit is set (see `limit_key`); empty when no limit is set
 
 
 def user_scope(user_id: int) -> str:
@@ -62,7 +62,7 @@ def set_limit(
     model: str = "",
     actor: User | None,
 ) -> Budget:
-    """Set a limit in the admin, replacing the one set before."""
+    """Store a limit set in the admin. It replaces the limit that was stored for the same subject and period."""
     budget, _ = Budget.objects.update_or_create(
         key=limit_key(subject=subject, period=period, user_id=user.pk if user else None, model=model),
         defaults={"limit": limit, "soft_share": soft_share, "changed_at": clock.now(), "changed_by": actor},
@@ -92,7 +92,7 @@ def environment_limits() -> dict[str, Limit]:
 
 
 def limits_for(scopes: Iterable[str]) -> dict[tuple[str, str], Limit]:
-    """The limits in force for these scopes, by (scope, period). One query."""
+    """Return the limits in force for these scopes, by (scope, period). Needs one query."""
     scopes = list(scopes)
     keys = {key for scope in scopes for period in Period.values for key in _candidate_keys(scope, period)}
     return resolve_limits(effective_limits(Budget.objects.filter(key__in=keys)), scopes)

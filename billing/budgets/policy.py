@@ -1,8 +1,9 @@
 """What budgets mean for a new order: it is refused if its job could not be sent within the maximum wait.
 
-The maximum wait is MAX_QUEUE_WAIT_MINUTES. A user's own limit refuses immediately, because the user decides how to use
-the remainder. A limit for all videos or for a model lets an order wait for the next window (the next hour, day or month)
-if that starts soon enough. Nothing is counted here: that happens when the job is sent.
+The maximum wait is MAX_QUEUE_WAIT_MINUTES. When a user's own limit has no room, the order is refused immediately,
+because the user decides how to use the remainder. A limit for all videos or for a model lets an order wait for the next
+window (the next hour, day or month) if that starts soon enough. The cost of an order is counted only when its job is sent
+(see `usage`).
 """
 
 from dataclasses import dataclass
@@ -27,9 +28,9 @@ from billing.pricing.prices import Quote
 
 
 class BudgetRefusal(Refusal):
-    """A budget has no room for an order before `until`, or never if that is None.
+    """A budget has no room for an order before `until`; None means that it will never have room.
 
-    `smaller` is whether a cheaper video would fit.
+    `smaller` says whether a cheaper video would fit.
     """
 
     def __init__(self, *, state: State, until: datetime | None, smaller: bool, **facts: Any) -> None:
@@ -43,7 +44,7 @@ class BudgetRefusal(Refusal):
 
 
 class UserBudgetSpent(BudgetRefusal):
-    """The user's own limit is spent, or will be by the jobs that wait."""
+    """The user's own limit is spent, or the jobs of the user that wait to be sent will spend it."""
 
     code = "user_budget_spent"
 
@@ -123,7 +124,7 @@ class AboveLimit(BudgetRefusal):
 
 @dataclass(frozen=True)
 class Delay:
-    """The order is accepted, and its job waits for a budget until `until`; `code` is its wait code."""
+    """The order is accepted, and its job waits for a budget until `until`. `code` names the reason (see `wait_reasons`)."""
 
     code: str
     until: datetime
@@ -131,7 +132,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class Decision:
-    """The effect of budgets on an order: a refusal, a delay, or neither. If there are several, the longest one is given."""
+    """The effect of budgets on an order: a refusal, a delay, or neither. Of several, the longest is given."""
 
     refusal: BudgetRefusal | None
     delay: Delay | None
@@ -173,6 +174,7 @@ def alert_operators(refusal: BudgetRefusal) -> None:
 
 
 def _check_window(state: State, *, quote: Quote, ahead: Decimal, at: datetime) -> BudgetRefusal | Delay | None:
+    # `ahead` is the estimated cost of the jobs that wait and will be sent before this one.
     amount = quote.provider_credits
     latest_start = at + timedelta(minutes=settings.MAX_QUEUE_WAIT_MINUTES)
     if state.limit is None or state.room is None:

@@ -1,4 +1,4 @@
-"""The state of a budget window: what is used, what is left (its room), and whether that stops new jobs."""
+"""The state of a budget window: what is used, what is left (the room), and whether that is too little for new jobs."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class State:
     used: Decimal
     limit: Decimal | None
     soft_share: Decimal
-    source: str  # of the limit: "admin", "environment" or empty
+    source: str  # where the limit is set: "admin", "environment", or empty when there is no limit
     budget_key: str = ""
     cheapest_new: Decimal | None = None
     cheapest_waiting: Decimal | None = None
@@ -60,7 +60,7 @@ class State:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether the window stops every new video, not only the waiting jobs."""
+        """Whether the room is too small even for the cheapest new video. Waiting jobs are not considered here."""
         return self.room is not None and (self.room == ZERO or self.room < (self.cheapest_new or ZERO))
 
     @property
@@ -76,6 +76,6 @@ class State:
 
 
 def find_blocking_state(states: Iterable[State]) -> State | None:
-    """The window of a budget for all videos that stops work, or None; of several the one that ends last."""
+    """The window of a budget for all videos that stops work, or None. Of several, the one that ends last is returned."""
     spent = [state for state in states if state.scope == ALL and state.is_spent]
     return max(spent, key=lambda state: state.window.ends_at, default=None)

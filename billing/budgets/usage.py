@@ -28,7 +28,7 @@ from billing.pricing import prices
 Used = dict[tuple[str, str], Decimal]
 Costs = list[tuple[str, Decimal]]  # by model
 
-# A window is kept while a job may still be settled in it. Reports do not need it: they read totals.
+# A window is kept while the cost of one of its jobs may still become known. Reports read `costs.rollups` instead.
 RETENTION = {Period.HOUR: timedelta(days=31), Period.DAY: timedelta(days=400)}
 
 
@@ -48,7 +48,7 @@ class Allowance:
 
 
 class BudgetSpent(Exception):
-    """A promise was not counted, because `state` has no room for it; of several such windows the one that ends last."""
+    """A promise was not counted, because `state` has no room for it (of several such windows, the one that ends last)."""
 
     def __init__(self, state: State) -> None:
         super().__init__(f"{state.scope} {state.period}")
@@ -77,7 +77,7 @@ def list_states(at: datetime) -> list[State]:
             used.get((scope, period), ZERO),
             limits[scope, period],
             cheapest_new=_lowest_cost(costs, scope),
-            # The owners of waiting jobs are not read, so it stays unknown for the window of a user.
+            # The query does not read who owns the waiting jobs, so a user's cheapest one stays unknown.
             cheapest_waiting=None
             if scope.startswith(f"{Budget.Subject.USER}:")
             else _lowest_cost(waiting, scope, maximum=limits[scope, period].amount),
@@ -117,13 +117,13 @@ def user_allowance(user: User, *, at: datetime | None = None) -> Allowance | Non
 
 
 def find_shortage(states: Iterable[State], provider_credits: Decimal) -> State | None:
-    """The window that has no room for this cost, or None; of several the one that ends last."""
+    """The window that has no room for this cost, or None. Of several, the one that ends last is returned."""
     full_states = [state for state in states if not state.has_room_for(provider_credits)]
     return max(full_states, key=lambda state: state.window.ends_at, default=None)
 
 
 def reserve(*, spend: Spend, at: datetime) -> None:
-    """Count the estimate in all windows, or raise BudgetSpent and count nothing. Called in the transaction of the promise."""
+    """Count the estimate in all windows, or raise BudgetSpent and count nothing. `spend.promise` calls this."""
     amount = spend.estimated
     scopes = job_scopes(user_id=spend.user_id, model=spend.model)
     limits = limits_for(scopes)
@@ -150,10 +150,11 @@ def release(spend: Spend) -> None:
 
 
 def recount(spend: Spend) -> None:
-    """Count the actual cost instead of the estimate, in the windows of the promise. Called in the transaction that stores it.
+    """Count the actual cost instead of the estimate, in the windows of the promise.
 
-    An actual cost above the estimate may push a window past its limit: the credits are spent at the provider, and hiding
-    them would let the next promises exceed the limit even more. No new promise fits until the window ends.
+    The caller stores the cost in the same transaction. An actual cost above the estimate may push a window past its
+    limit: the credits are spent at the provider, and hiding them would let the next promises exceed the limit even more.
+    In that case no new promise fits until the window ends.
     """
     _change_counted(spend, spend.actual or ZERO)
 
@@ -239,7 +240,7 @@ def _read_usage_and_costs(scopes: Iterable[str], at: datetime) -> tuple[Used, Co
 
 
 def _lowest_cost(costs: Costs, scope: str, *, maximum: Decimal | None = None) -> Decimal | None:
-    """The lowest cost that counts in this scope and is not above `maximum`."""
+    """The lowest of the costs that belong to this scope and are not above `maximum`."""
     subject, _colon, name = scope.partition(":")
     costs_in_scope = [
         cost

@@ -1,4 +1,4 @@
-"""Writes CSV line by line, so that no spreadsheet runs a cell as a formula."""
+"""Writes CSV line by line, and changes text cells that a spreadsheet would run as formulas."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence

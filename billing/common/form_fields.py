@@ -21,7 +21,7 @@ def day_field(label: Any, *, required: bool = False) -> forms.DateField:
 
 def parse_row_number(text: str) -> int | None:
     """Parse a row's number from a URL; None for a text that is no row number."""
-    # `isdigit` also accepts digits of other scripts, and `int` refuses very long numbers.
+    # The checks are needed because `isdigit` also accepts digits of other scripts, and `int` refuses very long numbers.
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_ROW_NUMBER))):
         return None
     return min(int(text), LARGEST_ROW_NUMBER)

@@ -1,4 +1,7 @@
-"""Names of the items on the price list. `videos.ordering.catalogue` registers the titles of models."""
+"""Names of the items on the price list. An item is one kind of job on one model in one resolution.
+
+`videos.ordering.catalogue` registers the titles of models.
+"""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,6 +1,7 @@
 """Calendar windows in the site's time zone: a window is one hour, one day or one month, for example of a budget.
 
-An hour that daylight saving repeats is two windows; a day that it shortens or lengthens is one of 23 or 25 hours.
+When daylight saving time ends, the repeated hour gives two windows. A day on which the clock changes is one window of
+23 or 25 hours.
 """
 
 from collections.abc import Iterator

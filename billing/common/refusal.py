@@ -4,7 +4,10 @@ from typing import Any
 
 
 class Refusal(Exception):
-    """An order is refused. `code` never changes; `str()` is a sentence in the active language with values of `facts`."""
+    """An order is refused. `code` names the reason for programs and never changes.
+
+    `str()` gives the reason as a sentence in the active language, in which the values of `facts` are filled in.
+    """
 
     code = "refused"
 

@@ -11,7 +11,10 @@ class SomeCallsFailed(Exception):
 
 
 def run_all_then_raise(*callables: Callable[[], object]) -> None:
-    """Run all in order and log failures; then raise SomeCallsFailed, so that the job is recorded as failed."""
+    """Run all callables in order and log failures.
+
+    Afterwards raises SomeCallsFailed if any failed, so that the job that runs them is recorded as failed.
+    """
     failed = []
     for call in callables:
         try:

@@ -19,8 +19,8 @@ from django.db import connection, transaction
 from billing.common.periods import window_at
 from billing.models import Measure, Period, Spend, TallyMark, Total
 
-# Measures with a label (a failure reason, a histogram bucket) have no hourly totals. Totals by user exist for
-# USER_MEASURES only, and by day and month.
+# Measures with a label (a failure reason, a histogram bucket) have no hourly totals. Totals by user exist only for
+# USER_MEASURES, and only by day and month.
 LABELLED = frozenset({Measure.FAILURE, Measure.VERDICT, Measure.GENERATION, Measure.WAIT})
 USER_MEASURES = (
     Measure.ORDERED,
@@ -161,7 +161,7 @@ def _fold_batch() -> int:
     return len(marks)
 
 
-# Period, start of the window, user (0 means all users), model (empty for all models), measure, label.
+# A total is found by: period, start of the window, user (0 for all users), model (empty for all models), measure, label.
 Key = tuple[str, datetime, int, str, str, str]
 _KEY_FIELDS = ("period", "starts_at", "user_id", "model", "measure", "label")
 
@@ -181,7 +181,7 @@ def sum_marks(marks: Iterable[TallyMark]) -> dict[Key, Decimal]:
 
 
 def read_sums(*periods: Period, since: datetime, until: datetime) -> dict[Key, Decimal]:
-    """All sums of these periods in [since, until): totals and unfolded marks. For `videos.audit.recount`."""
+    """All sums of these periods in [since, until): totals and unfolded marks. Used by `videos.audit.recount`."""
     totals = Total.objects.filter(period__in=periods, starts_at__gte=since, starts_at__lt=until)
     sums: dict[Key, Decimal] = {}
     # Two queries, because each can use an index.
@@ -199,7 +199,7 @@ def sum_unfolded_marks(*, since: datetime, until: datetime) -> dict[Key, Decimal
 
 
 def set_totals(sums: dict[Key, Decimal]) -> None:
-    """Overwrite totals. For `videos.audit.recount`, in its transaction."""
+    """Overwrite totals. `videos.audit.recount` calls this in a transaction of its own."""
     _write_totals(sums, "EXCLUDED.amount")
 
 

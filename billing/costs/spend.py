@@ -50,7 +50,7 @@ class NotEstimated(Exception):
 
 
 def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
-    """Promise the cost of a job: store the paid call before it is sent, and reserve the estimate in its budgets.
+    """Promise the cost of a job: store the paid call before it is sent, and reserve the estimate in the budgets.
 
     Raises BudgetSpent if a budget has no room. A job is never paid twice: raises NotEstimated if it is promised already, and
     IntegrityError if it has another paid call that may have reached the provider.
@@ -67,7 +67,7 @@ def promise(*, spend: Spend, account: ProviderAccount) -> PaidCall:
 
 
 def record_response(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", detail: str = "") -> None:
-    """Store the outcome of the call in flight. The promise of a call that was not sent is released."""
+    """Store the outcome of the job's call that is in flight. If the call was not sent, the promise is released."""
     with transaction.atomic():
         calls = PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.IN_FLIGHT)
         calls.update(outcome=outcome, code=code[:40], detail=detail[:500], answered_at=clock.database_now())
@@ -78,12 +78,12 @@ def record_response(*, job_id: UUID, outcome: PaidCall.Outcome, code: str = "", 
 
 
 def confirm_call(*, job_id: UUID) -> None:
-    """Mark an unconfirmed call as accepted."""
+    """Mark an unconfirmed call (one without a clear response) as accepted, because the provider knows the job."""
     PaidCall.objects.filter(spend__job_id=job_id, outcome=Outcome.UNCONFIRMED).update(outcome=Outcome.ACCEPTED)
 
 
 def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Store the actual cost; False if it was stored before. Only `correct` can replace a stored cost."""
+    """Store the actual cost; False if a cost was stored before. Only `correct` can replace a stored cost."""
     with transaction.atomic():
         settled = (
             Spend.objects.filter(job_id=job_id)
@@ -104,9 +104,10 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
 
 
 def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
-    """Replace a possible or assumed cost by the actual one; False if the cost is known already.
+    """Replace a cost that was not certain by the actual one; False if the stored cost is certain.
 
-    The time of settling becomes now, because the balance may show the change only from now on.
+    A cost is not certain if it was possible, assumed, or taken as not spent. The time of settling becomes now, because the
+    balance may show the change only from now on.
     """
     assumed = Spend.objects.filter(
         job_id=job_id, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]

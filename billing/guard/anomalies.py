@@ -1,7 +1,8 @@
-"""The spending monitor: stops new jobs on unusual spending in an hour, unusual failures, or a burst of one user's orders.
+"""The spending monitor: it stops new jobs after unusual spending, unusual failures, or a burst of one user's orders.
 
 It pauses the provider account or holds one user's new videos, and never changes a job. Each such stop is recorded as a
-trip (`WatchTrip`) with what was measured, so that after an operator lifts it the same numbers do not cause another one.
+trip (`WatchTrip`) with the measured value, so that the same value does not cause another trip after an operator has
+lifted the first.
 """
 
 from collections import defaultdict
@@ -39,7 +40,8 @@ BURST_FACTOR = 5
 BURST_HISTORY = timedelta(days=14)
 MAX_BURST_HISTORY = 5_000
 
-# After an operator lifted a stop, its value counts as accepted: for a day only twice the value causes another stop.
+# When an operator lifts a stop, the measured value counts as accepted: for a day, another stop needs more than twice
+# that value.
 ACCEPTED_PERIOD = timedelta(days=1)
 ACCEPTED_FACTOR = 2
 
@@ -64,7 +66,7 @@ class RecentOutcomes:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something unusual: the measured and the usual value, and the facts for the alert."""
+    """One unusual thing that was found: the measured value, the usual value, and the facts for the alert."""
 
     kind: WatchTrip.Kind
     measured: Decimal
@@ -74,7 +76,7 @@ class Finding:
 
 
 def check_anomalies(*, account_id: int, outcomes_since: Callable[[datetime], RecentOutcomes]) -> list[WatchTrip]:
-    """Check once and stop what is unusual; returns the new trips.
+    """Run all checks once and stop new jobs where something is unusual; returns the new trips.
 
     `outcomes_since` returns how jobs ended after a given time.
     """
@@ -121,6 +123,7 @@ def _find_unusual_spend(at: datetime) -> Iterator[Finding]:
     )
     if hour.ordered > threshold:
         facts = {
+            # The names of sentences in `billing.alerts.messages`; `bar` is the threshold.
             "say": ["young_hour" if hour.lacks_history else "usual_hour"],
             "ordered": format_plain(hour.ordered),
             "usual": format_plain(hour.usual),
@@ -172,20 +175,23 @@ def _usual_orders(user: User, at: datetime) -> Decimal:
 
 
 def _accepted_trips(kind: WatchTrip.Kind, at: datetime) -> QuerySet[WatchTrip]:
-    """Trips whose values count as accepted: lifted by an operator within a day, or ended and of the current hour."""
+    """Trips whose values count as accepted.
+
+    An operator lifted them within the last day, or they began in the current hour and have ended.
+    """
     hour = window_at(Period.HOUR, at).starts_at
     ended = WatchTrip.objects.filter(kind=kind, ended_at__isnull=False)
     return ended.filter(by_person=True, ended_at__gt=at - ACCEPTED_PERIOD) | ended.filter(at__gte=hour)
 
 
 def _counting_start(earliest: datetime, trips: QuerySet[WatchTrip]) -> datetime:
-    """The later of `earliest` and the end of the last trip, so that nothing counts for two trips."""
+    """The later of `earliest` and the end of the last trip, so that no job counts for two trips."""
     last = trips.filter(ended_at__isnull=False).order_by("-ended_at").values_list("ended_at", flat=True).first()
     return max(earliest, last) if last else earliest
 
 
 def _record_trip(account_id: int, finding: Finding) -> WatchTrip | None:
-    """Stop new jobs, record the trip and raise the alert, under the account's lock. None if they are stopped already."""
+    """Stop new jobs, record the trip and raise the alert, under the account's lock. None if jobs are stopped already."""
     with transaction.atomic():
         account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
@@ -202,6 +208,8 @@ def _record_trip(account_id: int, finding: Finding) -> WatchTrip | None:
             at=at,
             until=until,
         )
+        # "heals" and "waits" name sentences of the alert (`billing.alerts.messages`): the stop ends by itself, or it stays
+        # until an operator ends it.
         end_facts = {"until_at": until.isoformat()} if until else {}
         facts = {**finding.facts, **end_facts, "say": [*finding.facts["say"], "heals" if until else "waits"]}
         alerts.raise_alert(ALERTS[finding.kind], cause=_alert_cause(account, finding.user), facts=facts)
@@ -233,13 +241,16 @@ def _alert_cause(account: ProviderAccount, user: User | None) -> str:
 HISTORY_DAYS = 14
 # With less history than this, the usual spending is unknown.
 MIN_HISTORY = timedelta(days=3)
-# With this many days of the same kind (working day, weekend), only those are compared.
+# If at least this many days are of the same kind as today (working day or weekend), only these are compared.
 MIN_COMPARABLE_DAYS = 3
 
 
 @dataclass(frozen=True)
 class HourSpend:
-    """The orders of an hour so far, the threshold and the usual amount, in provider credits."""
+    """What was ordered in an hour so far, the threshold and the usual amount, in provider credits.
+
+    `lacks_history` says that there are too few earlier orders to know what is usual.
+    """
 
     ordered: Decimal
     threshold: Decimal

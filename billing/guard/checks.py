@@ -1,8 +1,8 @@
 """The guard before every paid call, in two places.
 
-When a video is ordered, `check_order` may raise a `Refusal`: nothing is charged, and its text says what to do. Before a
-job is sent, `check_dispatch` may return a `Wait`: the job stays in the queue, with the reason, the time of the next check
-and the probable start.
+When a video is ordered, `check_order` may raise a `Refusal`: nothing is charged, and the text of the refusal
+says what to do. Before a job is sent, `check_dispatch` may return a `Wait`: the job stays in the queue, and the `Wait`
+holds the reason, the time of the next check and the probable start.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from billing.provider.accounts import BALANCE_FRESH_FOR, format_pause_reason, is
 
 
 class Paused(Refusal):
-    """New videos are paused, with a reason."""
+    """An operator or the spending monitor has paused the new videos of all users, and gave a reason."""
 
     code = "paused"
 
@@ -169,6 +169,7 @@ def check_order(
 
 # A job that waits for a budget starts within this time after an operator raised the limit.
 BUDGET_RECHECK_INTERVAL = timedelta(seconds=15)
+# Codes of a `Wait`: the job costs more than the whole limit; pacing delays the job.
 ABOVE_LIMIT, SLOWED = "budget_limit", budget_policy.SlowedDown.code
 
 
@@ -212,6 +213,7 @@ def check_dispatch(*, estimate: Spend, account: ProviderAccount, running: int, r
         return budget_wait(shortage, estimate=estimate, at=at)
     if (freed_at := pacing.slowed_until(states, estimate.estimated, at)) is not None:
         return Wait(SLOWED, min(freed_at, at + BUDGET_RECHECK_INTERVAL), ends_at=freed_at)
+    # A slot is the place of one running video: there are MAX_CONCURRENT_VIDEOS, of which one user may take only some.
     if running_of_user >= settings.MAX_CONCURRENT_PER_USER:
         return Wait("own_slot", at + timedelta(seconds=2))
     if running >= settings.MAX_CONCURRENT_VIDEOS:
@@ -223,7 +225,7 @@ def check_dispatch(*, estimate: Spend, account: ProviderAccount, running: int, r
 
 
 def budget_wait(state: State, *, estimate: Spend, at: datetime) -> Wait:
-    """The wait of a job for a budget without room. It is checked again soon, because an operator may raise the limit."""
+    """The wait of a job for a budget without room. It is short, because an operator may raise the limit."""
     until = at + BUDGET_RECHECK_INTERVAL
     if state.limit is not None and estimate.estimated > state.limit:
         return Wait(ABOVE_LIMIT, until, exhausted_budget=state)

@@ -1,4 +1,4 @@
-"""The circuit breaker of a provider account: after repeated failures nothing new is sent for a while, the cooldown.
+"""The circuit breaker of a provider account: after repeated failures it sends nothing new for a while (the cooldown).
 
     closed --BREAKER_FAILURES of the last BREAKER_OF calls within BREAKER_WINDOW_S failed, or maintenance--> open
     open   --cooldown is over and the free balance call succeeds; one waiting video is sent as the probe--> half-open
@@ -43,7 +43,7 @@ def record_success(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -
     elif ProviderOutcome.objects.filter(
         account_id=account_id, call__in=FREE, is_ok=False, at__gt=at - failure_window()
     ).exists():
-        # A success matters only next to recent failures.
+        # Successful free calls are frequent. They are stored only while there are recent failures to weigh them against.
         ProviderOutcome.objects.create(account_id=account_id, call=call, is_ok=True, at=at)
 
 
@@ -66,8 +66,8 @@ def record_failure(
 def next_call_at(account: ProviderAccount, at: datetime) -> datetime | None:
     """When to check again whether a paid call may be sent, or None if it may be sent now.
 
-    While the breaker is open, that call is the probe. The number of calls in flight in all processes never exceeds the
-    number of failures that would open the breaker, because the caller holds the account's lock.
+    While the breaker is open, that call is the probe. Every call in flight, in any process, counts as a possible failure,
+    so that at most BREAKER_FAILURES calls fail before the breaker opens. The caller holds the account's lock.
     """
     if account.breaker == State.CLOSED:
         return (
@@ -91,7 +91,7 @@ def is_cooldown_over(account: ProviderAccount, at: datetime) -> bool:
 def start_probe(account: ProviderAccount) -> None:
     """Allow one call as a probe; the caller holds the account's lock.
 
-    If its worker dies, another probe may follow once the time for sending (SUBMIT_LEASE_S) has passed.
+    If the worker that sends the probe dies, another probe may follow when the time for sending (SUBMIT_LEASE_S) is over.
     """
     at = clock.database_now()
     account.breaker, account.breaker_at = State.HALF_OPEN, at
@@ -140,8 +140,8 @@ def _should_open(
         )
     if account.breaker == State.HALF_OPEN and call == Call.PAID:
         return True
-    # Calls that were in flight when the breaker opened do not prolong the cooldown. A failed balance call after the
-    # cooldown or after a lost probe does.
+    # Calls that were in flight when the breaker opened do not prolong the cooldown. A failed balance call does,
+    # if it comes after the cooldown or after a probe whose worker died.
     return call == Call.BALANCE and (account.breaker_until is None or account.breaker_until <= at)
 
 

@@ -1,4 +1,4 @@
-"""Holds on one user's new videos. The only writer of `UserHold`.
+"""Stops the new videos of single users (a hold). This module is the only writer of `UserHold`.
 
 Orders of a held user are refused, and their waiting jobs stay in the queue. Dispatch checks for holds under the provider
 account's lock, so a hold applies as soon as it is committed.
@@ -23,7 +23,7 @@ def hold(
     """Hold a user's new videos until `until`, or until an operator releases the hold.
 
     An operator's hold needs a reason, which the user can read; raises ValueError without one. The spending monitor passes
-    no actor and does not replace an operator's hold: then the result is False.
+    no actor and does not replace an operator's hold; in that case the result is False.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Code.OPERATOR and not reason:

@@ -1,4 +1,7 @@
-"""Texts that explain why a queued job does not start now, by the code of a `checks.Wait`, for owners and operators."""
+"""Texts that explain to owners and operators why a queued job does not start now, by the code of a `checks.Wait`.
+
+Codes that `checks` does not return are set by dispatch, for example `images` and `rate_limited`.
+"""
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _

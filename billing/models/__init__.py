@@ -1,6 +1,6 @@
 """The tables of credits, prices, provider accounts, spend, budgets and alerts.
 
-A docstring names the only code that writes a table.
+The docstring of a module or class names the code that writes the table; no other code does.
 """
 
 from billing.models.alerts import Alert, AlertDelivery, DailySummary, GroupedJob

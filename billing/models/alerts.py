@@ -9,7 +9,10 @@ from accounts.seams import clock
 
 
 class Alert(models.Model):
-    """One cause in one calendar period (its window); `count` says how often it was triggered."""
+    """An alert to operators: one row for each kind and cause in a calendar period (the window).
+
+    `count` says how often the alert was raised in that period.
+    """
 
     class Severity(models.TextChoices):
         INFO = "info", _("Notice")
@@ -17,6 +20,7 @@ class Alert(models.Model):
         CRITICAL = "critical", _("Critical")
 
     class Kind(models.TextChoices):
+        # A stored value that differs from its name (`books`, `undownloaded`) is in the database and must not change.
         LOW_BALANCE = "low_balance", _("Provider balance is low")
         CRITICAL_BALANCE = "critical_balance", _("Provider balance is critical: new videos wait")
         OUT_OF_CREDITS = "out_of_credits", _("Provider account is out of credits")
@@ -86,7 +90,7 @@ class Alert(models.Model):
 
 
 class GroupedJob(models.Model):
-    """A job included in the grouped alert of its kind. Written by `billing.alerts.grouping`."""
+    """A job in a grouped alert, which stands for many jobs of one kind. Written by `billing.alerts.grouping`."""
 
     kind = models.CharField(max_length=24)
     cause = models.CharField(max_length=200)
@@ -121,9 +125,9 @@ class AlertDelivery(models.Model):
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries", verbose_name=_("alert"))
     channel = models.CharField(_("by"), max_length=10, choices=Channel)
     event = models.CharField(_("event"), max_length=6, choices=Event, default=Event.RAISED)
-    # A mail address, or only the host of a webhook, because its path may be secret.
+    # An e-mail address, or the host of a webhook without its path, because the path may be secret.
     address = models.CharField(_("to"), max_length=300)
-    # The number of the report: increased when a critical alert was reopened, so that it is reported again.
+    # How often the alert was reported with this row. A reopened critical alert is reported again with the same row.
     round = models.PositiveSmallIntegerField(_("time"), default=1)
     state = models.CharField(_("state"), max_length=6, choices=State, default=State.DUE)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
@@ -154,7 +158,7 @@ class DailySummary(models.Model):
     """The daily e-mail to operators about one day. Written by `billing.reports.summary_schedule`."""
 
     day = models.DateField(_("day"), unique=True)
-    # Addresses that have not received it yet.
+    # The addresses that have not received the summary yet.
     waiting = models.JSONField(_("still to be sent to"), default=list)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     due_at = models.DateTimeField(_("due at"), default=clock.now)

@@ -1,4 +1,4 @@
-"""Budgets and their usage. Limits are edited in the admin; windows are written only by `billing.budgets.usage`."""
+"""Budgets and their usage. `billing.budgets.limits` stores limits; only `billing.budgets.usage` writes windows."""
 
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ class Period(models.TextChoices):
 
 
 class Budget(models.Model):
-    """A limit in provider credits; once saved, it replaces the one from the environment."""
+    """A limit in provider credits, set in the admin. It replaces the limit that the environment sets for the same key."""
 
     class Subject(models.TextChoices):
         ALL = "all", _("All videos")
@@ -46,6 +46,7 @@ class Budget(models.Model):
     soft_share = models.DecimalField(
         _("warn at"), max_digits=4, decimal_places=3, default=Decimal("0.8"), help_text=_("A share of the limit: 0.8.")
     )
+    # Subject, owner and period in one text, for example `user:5:day` (see `billing.budgets.limits.limit_key`).
     key = models.CharField(max_length=80, unique=True, editable=False)
     changed_at = models.DateTimeField(_("changed at"), default=clock.now, editable=False)
     changed_by = models.ForeignKey(
@@ -80,7 +81,7 @@ class BudgetWindow(models.Model):
     `used` changes only by conditional updates, so that concurrent jobs cannot exceed a limit.
     """
 
-    # "all", "user:<id>" or "model:<name>"; with the period and the start it is unique.
+    # "all", "user:<id>" or "model:<name>". There is one window for each scope, period and start.
     scope = models.CharField(_("scope"), max_length=60)
     period = models.CharField(_("per"), max_length=5, choices=Period)
     starts_at = models.DateTimeField(_("from"))

@@ -9,7 +9,7 @@ from accounts.seams import clock
 
 
 class CreditAccount(models.Model):
-    """One user's balance in whole user credits; it equals the sum of their entries."""
+    """One user's balance in whole user credits; it equals the sum of the user's ledger entries."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.PROTECT, related_name="credit_account", verbose_name=_("user")
@@ -43,7 +43,7 @@ class LedgerEntry(models.Model):
     balance_after = models.PositiveBigIntegerField(_("balance after"))
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
-    # The job of a charge and of its refund, for joins with `Spend`.
+    # The job that was charged or refunded; `Spend` has the same id.
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="reversed_by", verbose_name=_("refund of")

@@ -10,17 +10,18 @@ from billing.models.credits import CreditAccount, LedgerEntry
 
 
 class CreditLot(models.Model):
-    """The remaining credits of one grant, which may expire on a date of their own.
+    """The credits that remain of one grant. They may expire, each lot on its own date.
 
-    The lots of an account add up to its balance; the lot that expires first is spent first.
+    The remaining credits of all lots of an account add up to its balance. The lot that expires first is spent first.
     """
 
     account = models.ForeignKey(CreditAccount, models.PROTECT, related_name="lots", verbose_name=_("account"))
-    # Empty for credits that were not granted by an entry.
+    # The entry that opened the lot: it added credits, or it is the refund that opened a grace lot.
     entry = models.OneToOneField(LedgerEntry, models.PROTECT, null=True, blank=True, related_name="lot")
     granted = models.PositiveBigIntegerField(_("granted"))
     remaining = models.PositiveBigIntegerField(_("left"))
     expires_at = models.DateTimeField(_("expires at"), null=True, blank=True)
+    # A grace lot holds refunded credits whose own lot has expired (see `billing.credits.lots`).
     is_grace = models.BooleanField(_("grace"), default=False)
     expired_at = models.DateTimeField(_("expired at"), null=True, blank=True, editable=False)
     week_warned_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -97,7 +98,7 @@ class Voucher(models.Model):
 
 
 class VoucherUse(models.Model):
-    """One redemption of a voucher by a user; `entry` is the grant."""
+    """One redemption of a voucher by a user; `entry` is the ledger entry that granted the credits."""
 
     voucher = models.ForeignKey(Voucher, models.PROTECT, related_name="redemptions", verbose_name=_("voucher"))
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", verbose_name=_("user"))

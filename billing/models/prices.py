@@ -1,4 +1,4 @@
-"""The price list. Edited in the admin; read by `billing.pricing.prices`."""
+"""The price list. New prices are added in the admin or by `billing.pricing`, which also reads them; none is edited."""
 
 from django.db import models
 from django.db.models import Q

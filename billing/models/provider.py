@@ -1,4 +1,4 @@
-"""Our accounts at providers. Written by `billing.provider.accounts` and `billing.guard.circuit_breaker`."""
+"""Our accounts at providers. Written by `billing.provider` and `billing.guard`, except where a comment says otherwise."""
 
 from datetime import datetime
 
@@ -23,7 +23,10 @@ class ProviderAccount(models.Model):
         SANDBOX = "sandbox", _("Sandbox")
 
     class Parked(models.TextChoices):
-        """Why the provider refuses us. The block ends automatically once the provider accepts a call again."""
+        """Why the provider refuses us. The stored word for a blocked account is `parked`.
+
+        The block ends automatically when a sufficient balance is read (`billing.provider.accounts.record_balance`).
+        """
 
         OUT_OF_CREDITS = "out_of_credits", _("Out of provider credits")
         ACCESS_DENIED = "access_denied", _("Key or address refused")
@@ -38,6 +41,7 @@ class ProviderAccount(models.Model):
         OWN_WORDS = "own_words", _("Own text")
 
     class Breaker(models.TextChoices):
+        # Closed: calls are sent. Open: none is sent. Half-open: one probe was sent to see whether calls succeed again.
         CLOSED = "closed", _("Closed")
         OPEN = "open", pgettext_lazy("circuit breaker", "Open")
         HALF_OPEN = "half_open", _("Half-open")
@@ -54,7 +58,8 @@ class ProviderAccount(models.Model):
 
     balance = models.DecimalField(_("balance"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False)
     balance_at = models.DateTimeField(_("balance read at"), null=True, blank=True, editable=False)
-    # The result of the last search (negative: credits are missing). Written by `billing.reconciliation.reconcile`.
+    # Provider credits that the last reconciliation could not explain (negative: credits are missing).
+    # Written by `billing.reconciliation.reconcile`.
     unexplained = models.DecimalField(
         _("unexplained"), max_digits=14, decimal_places=4, null=True, blank=True, editable=False
     )
@@ -64,17 +69,17 @@ class ProviderAccount(models.Model):
     paused_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+", editable=False
     )
-    # Both are shown to users: a code with a text in every language, or the operator's own text.
+    # Users read the text of the code. If the code is OWN_WORDS, they read the reason; otherwise only operators read it.
     pause_code = models.CharField(_("pause"), max_length=20, choices=Pause, blank=True, editable=False)
     pause_reason = models.CharField(_("pause reason"), max_length=300, blank=True, editable=False)
-    # The operator's own text in other languages, by language code.
+    # The reason in several languages, by language code.
     pause_words = models.JSONField(_("pause reason in other languages"), default=dict, blank=True, editable=False)
     # Empty if the pause lasts until an operator resumes work.
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     parked_as = models.CharField(_("parked"), max_length=20, choices=Parked, blank=True, editable=False)
     parked_at = models.DateTimeField(_("parked at"), null=True, blank=True, editable=False)
     breaker = models.CharField(_("breaker"), max_length=10, choices=Breaker, default=Breaker.CLOSED, editable=False)
-    # When the breaker entered its state. While it is closed, only outcomes after this time count.
+    # When the breaker entered its present state. While the breaker is closed, only outcomes after this time count.
     breaker_at = models.DateTimeField(_("breaker changed at"), null=True, blank=True, editable=False)
     breaker_opened = models.PositiveIntegerField(_("openings in a row"), default=0, editable=False)
     breaker_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
@@ -110,9 +115,10 @@ class ProviderAccount(models.Model):
 
 
 class ProviderOutcome(models.Model):
-    """The outcome of a call to the provider, from which the circuit breaker decides. Never changed, deleted after a day.
+    """The outcome of a call to the provider, from which the circuit breaker decides.
 
-    Stored for all paid calls and for failed free calls; for successful free calls only while failures are recent.
+    A row is never changed, and is deleted after a day. Every paid call and every failed free call gets a row. A successful
+    free call gets one only while there are recent failures.
     """
 
     class Call(models.TextChoices):
@@ -140,7 +146,10 @@ class ProviderOutcome(models.Model):
 
 
 class UserHold(models.Model):
-    """Keeps a user's new videos waiting, set by an operator or after an unusual burst of orders."""
+    """Refuses one user's new orders and keeps the waiting jobs of that user in the queue.
+
+    A hold is set by an operator, or by the spending monitor after an unusual burst of orders.
+    """
 
     class Code(models.TextChoices):
         BURST = "burst", _("Unusually many videos at once")

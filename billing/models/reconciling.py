@@ -1,4 +1,4 @@
-"""Provider entries, answers about files, checks of the books, and price proposals."""
+"""Results of comparing our records with the provider and with the files, and decisions of operators about them."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -38,7 +38,7 @@ class ProviderEntry(models.Model):
     )
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
-    # When it changed the balance, and when it was recorded.
+    # `happened_at` is when the entry changed the balance, `created_at` when it was recorded.
     happened_at = models.DateTimeField(_("happened at"))
     created_at = models.DateTimeField(_("written at"), default=clock.now, editable=False)
 
@@ -106,13 +106,16 @@ class FileAnswer(models.Model):
 
 
 class BooksRun(models.Model):
-    """A run of all checks of the books: when, and the problems found. Written by `billing.audit.runner`."""
+    """One run of all checks of the books, and the problems found. Written by `billing.audit.runner`.
+
+    The books are the records of credits, costs and files. An invariant is a rule that they must always satisfy.
+    """
 
     at = models.DateTimeField(_("at"), default=clock.now)
     took_s = models.FloatField(_("took, in seconds"))
     is_deep = models.BooleanField(_("files read"), default=False)
     problems = models.PositiveIntegerField(_("problems"))
-    # The number of problems by invariant; empty without problems, and in runs from before this field existed.
+    # The number of problems by invariant. Empty if there are none, and in rows older than this field.
     counts = models.JSONField(_("by invariant"), default=dict)
     first_problems = models.JSONField(_("first problems"), default=list)
 
@@ -129,7 +132,7 @@ class BooksRun(models.Model):
         return f"{self.at:%Y-%m-%d %H:%M}: {self.problems}"
 
     def count_of(self, invariant: str) -> int:
-        """The number of problems with this invariant; runs without `counts` know only those in `first_problems`."""
+        """The number of problems with this invariant; runs without `counts` only have `first_problems`."""
         if self.counts:
             return int(self.counts.get(invariant, 0))
         return sum(problem["invariant"] == invariant for problem in self.first_problems)

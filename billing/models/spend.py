@@ -54,7 +54,8 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spend")
         indexes = (
-            # The first two hold only open jobs, so they stay small: for limits of active jobs, and for reserved credits.
+            # The first two indexes hold only unsettled jobs, so they stay small. They serve the limit of active jobs and the sum
+            # of reserved credits.
             models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
             models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
             models.Index(fields=["created_at"], name="spend_by_time"),
@@ -86,11 +87,13 @@ class Spend(models.Model):
 
 
 class PaidCall(models.Model):
-    """A paid request to the provider, stored before it is sent. The database allows only one call
-    for each spend that was or may have been accepted.
+    """A paid request to the provider, stored before it is sent.
+
+    For each spend, the database allows only one call that was accepted or may have been accepted.
     """
 
     class Outcome(models.TextChoices):
+        # In flight: no response yet. Unconfirmed: no clear response, so the provider may have accepted the call.
         IN_FLIGHT = "in_flight", _("In flight")
         ACCEPTED = "accepted", _("Accepted")
         REFUSED = "refused", _("Refused")

@@ -1,4 +1,4 @@
-"""Counts that pages read instead of counting rows. Only `billing.costs.rollups` writes them.
+"""Stored sums, so that pages need not count single rows. Only `billing.costs.rollups` writes them.
 
 A *mark* is a pending increment: it is inserted without a lock, in the transaction that changes what is counted. Soon after,
 marks are *folded*: added to the totals and deleted. Readers add the pending marks to the totals, so that sums are always
@@ -22,13 +22,13 @@ class Measure(models.TextChoices):
     ACTUAL = "actual"  # provider credits
     CHARGED = "charged"  # user credits
     REFUNDED = "refunded"  # user credits
-    READY = "ready"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
+    READY = "ready"  # jobs
+    FAILED = "failed"  # jobs
+    CANCELLED = "cancelled"  # jobs
     FAILURE = "failure"  # failed jobs by reason: the label is the failure code
-    VERDICT = "verdict"  # results by how they arrived: the label is callback, poll or repair
-    GENERATION = "generation"  # a histogram of seconds: the label is a bucket of `billing.costs.histogram`
-    WAIT = "wait"  # the same kind of histogram, from order to sending
+    VERDICT = "verdict"  # results by how we learned of them: the label is callback, poll or repair
+    GENERATION = "generation"  # jobs by seconds from sending to result: the label is a `billing.costs.histogram` bucket
+    WAIT = "wait"  # jobs by the seconds from order to sending: the label is such a bucket too
 
 
 class TallyMark(models.Model):

@@ -10,12 +10,15 @@ from billing.models.provider import ProviderAccount
 
 
 class WatchTrip(models.Model):
-    """One stop by the spending monitor. Afterwards it stops again only above the amount `seen` in this one."""
+    """One stop by the spending monitor: it paused an account, or held one user's new videos.
+
+    `seen` is the value that caused the stop. `billing.guard.anomalies` explains when the monitor may stop again.
+    """
 
     class Kind(models.TextChoices):
         SPEND = "spend", _("Unusual spending")  # `seen` and `usual` are provider credits ordered in the hour
-        FAILURES = "failures", _("Unusually many failures")  # they are shares of the jobs that ended
-        BURST = "burst", _("One user's burst")  # they are orders of the user in ten minutes
+        FAILURES = "failures", _("Unusually many failures")  # `seen` and `usual` are shares of the jobs that ended
+        BURST = "burst", _("One user's burst")  # `seen` and `usual` are orders in ten minutes
 
     kind = models.CharField(_("kind"), max_length=10, choices=Kind)
     account = models.ForeignKey(
@@ -28,7 +31,7 @@ class WatchTrip(models.Model):
     seen = models.DecimalField(_("seen"), max_digits=16, decimal_places=4)
     usual = models.DecimalField(_("usual"), max_digits=16, decimal_places=4)
     at = models.DateTimeField(_("at"), default=clock.now)
-    # When it ends automatically; empty if an operator must end it.
+    # When the stop ends automatically; empty if an operator must end it.
     until = models.DateTimeField(_("until"), null=True, blank=True)
     ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
     by_person = models.BooleanField(_("ended by an operator"), default=False)
@@ -42,7 +45,7 @@ class WatchTrip(models.Model):
                 condition=Q(kind="burst", user__isnull=False) | (~Q(kind="burst") & Q(user__isnull=True)),
                 name="watch_trip_burst_has_user",
             ),
-            # Concurrent runs of the monitor stop only once.
+            # Two concurrent runs of the monitor must not record the same stop twice.
             models.UniqueConstraint(
                 fields=["account"], condition=Q(ended_at=None, user=None), name="watch_trip_one_open_of_account"
             ),

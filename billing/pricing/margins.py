@@ -38,9 +38,9 @@ class Margin:
 
 
 def update_margin_alerts() -> list[prices.Quote]:
-    """Raise an alert for each current price below its cost, and resolve the alerts of the others.
+    """Raise an alert for each current price below its cost, and resolve the alerts of the other prices.
 
-    Returns the prices below cost.
+    Returns the prices that are below their cost.
     """
     below = []
     for quote in prices.list_current_quotes():

@@ -1,4 +1,4 @@
-"""The price list: what a job costs us and its user at a given time. An order without a price is refused."""
+"""The price list: what a job costs us and what it costs the user at a given time. An order without a price is refused."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,10 @@ class NoPrice(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Quote:
-    """The price of a job: whole user credits, decimal provider credits, and the latter in US$."""
+    """The price of a job: what its user pays, what we pay, and the value of one provider credit in US$.
+
+    User credits are whole numbers, provider credits are decimals.
+    """
 
     model: str
     resolution: str

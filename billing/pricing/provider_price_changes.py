@@ -1,7 +1,8 @@
 """Proposals to change our price list when the provider charges other prices. An operator applies or dismisses them.
 
-They come from the reported costs of videos that were ordered at the current price, or from the provider's price feed.
-Prices are never edited: a newer row replaces an older one. `listed` is our price in provider credits, `seen` the provider's.
+Proposals come from the reported costs of videos that were ordered at the current price, or from the provider's price
+feed. Prices are never edited: a newer row replaces an older one. `listed` is the cost of a job in our price list, in
+provider credits; `seen` is what the provider charges.
 """
 
 from collections import Counter
@@ -22,7 +23,7 @@ from billing.pricing import margins, prices
 State = PriceProposal.State
 Source = PriceProposal.Source
 
-# A proposal needs MIN_EQUAL_COSTS equal costs among the last COMPARED_COSTS of an item.
+# A proposal needs MIN_EQUAL_COSTS equal costs among the last COMPARED_COSTS costs of an item.
 COMPARED_COSTS, MIN_EQUAL_COSTS = 3, 2
 REPORTED_WITHIN = timedelta(days=7)
 # A price that is more than this many times higher or lower than ours is taken for a mistake.
@@ -55,7 +56,7 @@ def propose_from_reported_costs() -> list[PriceProposal]:
 def propose_price(
     *, item: Item, listed: Decimal, seen: Decimal, source: PriceProposal.Source, times: int = 1
 ) -> PriceProposal | None:
-    """Create or update the proposal that the provider charges `seen`, and raise an alert.
+    """Create or update the proposal to follow the provider's price `seen`, and raise an alert.
 
     Returns None if an operator dismissed exactly this proposal.
     """
@@ -131,7 +132,7 @@ def is_implausible(*, listed: Decimal, seen: Decimal) -> bool:
 
 
 def _reported_costs(price: Price) -> QuerySet[Spend]:
-    """Recent jobs ordered at this price with a cost reported by the provider, newest first. Uses an index."""
+    """Recent jobs ordered at this price with a cost reported by the provider, newest first (index `spend_reported`)."""
     return Spend.objects.filter(
         model=price.model,
         resolution=price.resolution,

@@ -1,4 +1,4 @@
-"""Our accounts at providers: which one is used, its key, its balance, and what stops its new work.
+"""Our accounts at providers: which account is used, its key, its balance, and what stops new work on it.
 
 An account is paused by an operator or the spending monitor. It is blocked (stored as `parked_as`) when the provider
 refuses it, until a sufficient balance is read. An estimated cost is promised (reserved) from the sending of a job until
@@ -26,14 +26,14 @@ from billing.models import BalanceSnapshot, ProviderAccount, Spend
 from billing.provider import balance_alerts, encryption
 
 SANDBOX_KEY = "sandbox"
-# Bound to the sealed text, so that a text sealed for another purpose cannot be opened as a key.
+# Every sealed (encrypted) text is bound to a purpose: a text sealed for another purpose cannot be opened as a key.
 KEY_PURPOSE = "provider-key"
 # An older balance is read again before a decision uses it; the poller reads it every minute anyway.
 BALANCE_FRESH_FOR = timedelta(minutes=2)
 
 Pause = ProviderAccount.Pause
 REASON_LENGTH = 300
-# Shown to users after "paused": without a capital letter and a full stop.
+# Users read these texts in brackets after "paused", so they have no capital letter and no full stop.
 PAUSE_TEXTS: dict[str, Promise] = {
     Pause.MAINTENANCE: gettext_lazy("maintenance; it will not take long"),
     Pause.PROVIDER: gettext_lazy("the provider has a problem, and we wait until it is solved"),
@@ -73,7 +73,7 @@ def fingerprint(api_key: str) -> str:
 
 
 def get_current_account() -> ProviderAccount:
-    """The account that new work uses: the environment's key, else the admin's, else the sandbox. Raises NoProviderKey."""
+    """The account for new work: of the environment's key, or the admin's, or the sandbox. Raises NoProviderKey."""
     if settings.KIE_AI_API_KEY:
         return _get_or_create_account(
             settings.KIE_AI_API_KEY,
@@ -140,7 +140,7 @@ def sum_promised(account_id: int) -> Decimal:
 
 
 def sum_committed(account: ProviderAccount) -> Decimal:
-    """Provider credits that the last read balance may not show yet: promised, or settled since it was read."""
+    """Costs that the balance read last may not include yet: of jobs still promised, or settled since that reading."""
     sent, settled = (
         jobs.values("account").annotate(sum=Sum("amount")).values_list("sum") for jobs in committed_jobs(account)
     )
@@ -148,7 +148,7 @@ def sum_committed(account: ProviderAccount) -> Decimal:
 
 
 def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[Spend]]:
-    """The jobs that `sum_committed` adds up, with their `amount`: those promised, and those settled since the reading.
+    """The jobs that `sum_committed` adds up, with their `amount`: promised jobs, and those settled since the reading.
 
     They are two querysets, because each can use an index.
     """
@@ -161,9 +161,9 @@ def committed_jobs(account: ProviderAccount) -> tuple[QuerySet[Spend], QuerySet[
 
 
 def get_available_balance(account: ProviderAccount, *, committed: Decimal | None = None) -> Decimal | None:
-    """Provider credits that may still be promised: the last read balance minus `sum_committed`.
+    """Provider credits that may still be promised: the balance read last minus `sum_committed`.
 
-    Returns None if no balance was ever read. Pass `committed` if it was read already.
+    Returns None if no balance was ever read. Pass `committed` if the caller knows `sum_committed` already.
     """
     if account.balance is None:
         return None
@@ -171,7 +171,7 @@ def get_available_balance(account: ProviderAccount, *, committed: Decimal | None
 
 
 def lacks_balance(account: ProviderAccount, provider_credits: Decimal) -> bool:
-    """Whether the available balance is too small for a job of this cost, or for any job. False while it is unknown."""
+    """Whether the available balance is too small for a job of this cost, or for any job. False if unknown."""
     available = get_available_balance(account)
     if available is None:
         return False
@@ -196,8 +196,8 @@ def pause_account(
 
     `reason` is the custom text, and `texts` has its translations by language code. With a reason in PAUSE_TEXTS it is a
     note that only operators read. The pause ends at `until`, or when an operator resumes the account. Without an `actor`
-    (the spending monitor) it does not replace an operator's pause and returns False. Raises ValueError if a custom text is
-    empty.
+    (the spending monitor) an operator's pause is not replaced, and the result is False. Raises ValueError if a custom text
+    is empty.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Pause.OWN_WORDS and not reason:
@@ -277,7 +277,7 @@ def _get_or_create_account(
     upload_base_url: str,
     existing: ProviderAccount | None = None,
 ) -> ProviderAccount:
-    # `paused_by` is loaded with it, because pages show who paused the account.
+    # `paused_by` is loaded in the same query, because pages show who paused the account.
     account = (
         existing
         or ProviderAccount.objects.select_related("paused_by").get_or_create(
@@ -289,7 +289,7 @@ def _get_or_create_account(
     )
     changes: dict[str, str] = {}
     if not account.sealed_key and source != ProviderAccount.Source.SANDBOX and encryption.is_configured():
-        # Sealed so that running tasks can still be polled once the environment has another key.
+        # The key is stored (sealed) so that running tasks can still be polled once the environment has another key.
         changes["sealed_key"] = encryption.seal(api_key, purpose=KEY_PURPOSE)
     if account.upload_base_url != upload_base_url:
         changes["upload_base_url"] = upload_base_url

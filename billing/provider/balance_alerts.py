@@ -41,7 +41,7 @@ def update_balance_alerts(account: ProviderAccount, balance: Decimal) -> None:
 
 
 def resolve_unused(accounts: Iterable[ProviderAccount]) -> None:
-    """Resolve the alerts of accounts that are no longer in use: their balance is not read any more."""
+    """Resolve the alerts of accounts that are no longer in use, because their balance is not read any more."""
     for account in accounts:
         for kind in _WHILE_IN_USE:
             alerts.resolve_alerts(kind, cause=account.cause)

@@ -1,4 +1,4 @@
-"""Thins out the balance history with age: all readings of a week, then one an hour, then one a day."""
+"""Thins out the balance history: all readings are kept for a week, one an hour for 90 days, and then one a day."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,6 +1,7 @@
-"""Encrypts provider keys at rest with AES-256-GCM. Sealed texts name their key, so that keys can be rotated.
+"""Encrypts (seals) the stored provider keys with AES-256-GCM.
 
-A sealed text reads `v1:<key id>:<base64 of nonce and ciphertext>`; the purpose is bound to it as associated data.
+A sealed text has the form `v1:<key id>:<base64 of nonce and ciphertext>`. It names its encryption key, so that encryption
+keys can be rotated. The purpose is bound to the text as associated data: the text can be opened only for the same purpose.
 """
 
 import base64
@@ -24,7 +25,7 @@ def is_configured() -> bool:
 
 
 def load_keys() -> dict[str, bytes]:
-    """The keys by id, newest first, from FIELD_ENCRYPTION_KEYS ("ID:BASE64 of 32 bytes"). Raises EncryptionError."""
+    """The encryption keys by id, newest first (FIELD_ENCRYPTION_KEYS: "ID:BASE64 of 32 bytes"). Raises EncryptionError."""
     keys: dict[str, bytes] = {}
     for pair in settings.FIELD_ENCRYPTION_KEYS:
         name, _, text = pair.strip().partition(":")

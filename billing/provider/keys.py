@@ -49,7 +49,7 @@ def activate_if_funded(*, account_id: int) -> bool:
 
 
 def activate_key(*, account_id: int) -> None:
-    """Use only this key, which was tested, for new work. Tasks already sent keep the key that they were sent with."""
+    """Use only this key, which the caller has tested, for new work. Tasks already sent keep the key they were sent with."""
     with transaction.atomic():
         accounts = ProviderAccount.objects.filter(source=Source.ADMIN)
         # Always in the same order, so that two processes cannot deadlock.
@@ -82,7 +82,7 @@ class Rotation:
 
 
 def reseal_keys() -> Rotation:
-    """Seal every stored key with the newest encryption key. Idempotent. Raises EncryptionError without a key."""
+    """Seal every stored key with the newest encryption key. Idempotent. Raises EncryptionError if there is none."""
     newest = encryption.newest_key_id()
     resealed, current, problems = 0, 0, []
     for account in _accounts_with_keys():
@@ -130,7 +130,7 @@ def require_readable_keys() -> None:
 
 
 def remove_unreadable_keys() -> list[str]:
-    """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their tasks wait for the key."""
+    """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their open tasks wait for the key."""
     removed_labels = []
     for account in _accounts_with_keys():
         try:
