@@ -62,7 +62,7 @@ def set_limit(
     model: str = "",
     actor: User | None,
 ) -> Budget:
-    """Store a limit set in the admin. It replaces the limit that was stored for the same subject and period."""
+    """Store a limit set in the admin. It replaces an earlier limit with the same key."""
     budget, _ = Budget.objects.update_or_create(
         key=limit_key(subject=subject, period=period, user_id=user.pk if user else None, model=model),
         defaults={"limit": limit, "soft_share": soft_share, "changed_at": clock.now(), "changed_by": actor},

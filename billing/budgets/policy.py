@@ -2,7 +2,7 @@
 
 The maximum wait is MAX_QUEUE_WAIT_MINUTES. When a user's own limit has no room, the order is refused immediately,
 because the user decides how to use the remainder. A limit for all videos or for a model lets an order wait for the next
-window (the next hour, day or month) if that starts soon enough. The cost of an order is counted only when its job is sent
+window (the next hour, day or month) if that starts soon enough. The cost of an order is counted when its job is sent
 (see `usage`).
 """
 
@@ -124,7 +124,7 @@ class AboveLimit(BudgetRefusal):
 
 @dataclass(frozen=True)
 class Delay:
-    """The order is accepted, and its job waits for a budget until `until`. `code` names the reason (see `wait_reasons`)."""
+    """The order is accepted, and its job waits for a budget until `until`. `wait_reasons` explains `code`."""
 
     code: str
     until: datetime

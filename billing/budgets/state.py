@@ -76,6 +76,6 @@ class State:
 
 
 def find_blocking_state(states: Iterable[State]) -> State | None:
-    """The window of a budget for all videos that stops work, or None. Of several, the one that ends last is returned."""
+    """The window of a budget for all videos that stops work, or None. Of several, returns the one that ends last."""
     spent = [state for state in states if state.scope == ALL and state.is_spent]
     return max(spent, key=lambda state: state.window.ends_at, default=None)

@@ -48,7 +48,7 @@ class Allowance:
 
 
 class BudgetSpent(Exception):
-    """A promise was not counted, because `state` has no room for it (of several such windows, the one that ends last)."""
+    """A promise was not counted, because `state` has no room for it. Of several, it is the one that ends last."""
 
     def __init__(self, state: State) -> None:
         super().__init__(f"{state.scope} {state.period}")
@@ -153,8 +153,8 @@ def recount(spend: Spend) -> None:
     """Count the actual cost instead of the estimate, in the windows of the promise.
 
     The caller stores the cost in the same transaction. An actual cost above the estimate may push a window past its
-    limit: the credits are spent at the provider, and hiding them would let the next promises exceed the limit even more.
-    In that case no new promise fits until the window ends.
+    limit: the credits are spent at the provider, and hiding them would let the next promises exceed the limit even
+    more. In that case no new promise fits until the window ends.
     """
     _change_counted(spend, spend.actual or ZERO)
 

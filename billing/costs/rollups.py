@@ -161,7 +161,7 @@ def _fold_batch() -> int:
     return len(marks)
 
 
-# A total is found by: period, start of the window, user (0 for all users), model (empty for all models), measure, label.
+# A total's key: period, start of the window, user (0 for all users), model (empty for all models), measure, label.
 Key = tuple[str, datetime, int, str, str, str]
 _KEY_FIELDS = ("period", "starts_at", "user_id", "model", "measure", "label")
 

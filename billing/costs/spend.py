@@ -106,8 +106,8 @@ def settle(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
 def correct(*, job_id: UUID, actual: Decimal, basis: Spend.Basis) -> bool:
     """Replace a cost that was not certain by the actual one; False if the stored cost is certain.
 
-    A cost is not certain if it was possible, assumed, or taken as not spent. The time of settling becomes now, because the
-    balance may show the change only from now on.
+    A cost is not certain if it was possible, assumed, or taken as not spent. The time of settling becomes now, because
+    the balance may show the change only from now on.
     """
     assumed = Spend.objects.filter(
         job_id=job_id, state=Spend.State.SETTLED, basis__in=[Basis.POSSIBLE, Basis.ASSUMED, Basis.NOT_SPENT]

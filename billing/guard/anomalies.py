@@ -191,7 +191,7 @@ def _counting_start(earliest: datetime, trips: QuerySet[WatchTrip]) -> datetime:
 
 
 def _record_trip(account_id: int, finding: Finding) -> WatchTrip | None:
-    """Stop new jobs, record the trip and raise the alert, under the account's lock. None if jobs are stopped already."""
+    """Stop new jobs, record the trip and raise the alert, under the account's lock. None if already stopped."""
     with transaction.atomic():
         account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
@@ -208,8 +208,8 @@ def _record_trip(account_id: int, finding: Finding) -> WatchTrip | None:
             at=at,
             until=until,
         )
-        # "heals" and "waits" name sentences of the alert (`billing.alerts.messages`): the stop ends by itself, or it stays
-        # until an operator ends it.
+        # "heals" and "waits" name sentences of the alert (`billing.alerts.messages`): the stop ends by itself, or
+        # it stays until an operator ends it.
         end_facts = {"until_at": until.isoformat()} if until else {}
         facts = {**finding.facts, **end_facts, "say": [*finding.facts["say"], "heals" if until else "waits"]}
         alerts.raise_alert(ALERTS[finding.kind], cause=_alert_cause(account, finding.user), facts=facts)

@@ -43,7 +43,7 @@ def record_success(account_id: int, *, call: ProviderOutcome.Call = Call.PAID) -
     elif ProviderOutcome.objects.filter(
         account_id=account_id, call__in=FREE, is_ok=False, at__gt=at - failure_window()
     ).exists():
-        # Successful free calls are frequent. They are stored only while there are recent failures to weigh them against.
+        # Successful free calls are frequent, so they are stored only while there are recent failures to compare with.
         ProviderOutcome.objects.create(account_id=account_id, call=call, is_ok=True, at=at)
 
 
@@ -66,8 +66,8 @@ def record_failure(
 def next_call_at(account: ProviderAccount, at: datetime) -> datetime | None:
     """When to check again whether a paid call may be sent, or None if it may be sent now.
 
-    While the breaker is open, that call is the probe. Every call in flight, in any process, counts as a possible failure,
-    so that at most BREAKER_FAILURES calls fail before the breaker opens. The caller holds the account's lock.
+    While the breaker is open, that call is the probe. Every call in flight, in any process, counts as a possible
+    failure, so that at most BREAKER_FAILURES calls fail before the breaker opens. The caller holds the account's lock.
     """
     if account.breaker == State.CLOSED:
         return (
@@ -91,7 +91,7 @@ def is_cooldown_over(account: ProviderAccount, at: datetime) -> bool:
 def start_probe(account: ProviderAccount) -> None:
     """Allow one call as a probe; the caller holds the account's lock.
 
-    If the worker that sends the probe dies, another probe may follow when the time for sending (SUBMIT_LEASE_S) is over.
+    If the worker that sends the probe dies, another probe may follow when its time (SUBMIT_LEASE_S) is over.
     """
     at = clock.database_now()
     account.breaker, account.breaker_at = State.HALF_OPEN, at

@@ -19,7 +19,7 @@ class Period(models.TextChoices):
 
 
 class Budget(models.Model):
-    """A limit in provider credits, set in the admin. It replaces the limit that the environment sets for the same key."""
+    """A limit in provider credits, set in the admin. It replaces the environment's limit with the same key."""
 
     class Subject(models.TextChoices):
         ALL = "all", _("All videos")

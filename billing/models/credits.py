@@ -43,7 +43,7 @@ class LedgerEntry(models.Model):
     balance_after = models.PositiveBigIntegerField(_("balance after"))
     idempotency_key = models.CharField(_("idempotency key"), max_length=200, unique=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
-    # The job that was charged or refunded; `Spend` has the same id.
+    # The job that was charged or refunded; `Spend.job_id` holds the same id.
     job_id = models.UUIDField(_("job"), null=True, blank=True, db_index=True)
     reverses = models.OneToOneField(
         "self", models.PROTECT, null=True, blank=True, related_name="reversed_by", verbose_name=_("refund of")

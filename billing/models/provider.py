@@ -1,4 +1,4 @@
-"""Our accounts at providers. Written by `billing.provider` and `billing.guard`, except where a comment says otherwise."""
+"""Our accounts at providers. Written by `billing.provider` and `billing.guard`, unless a comment says otherwise."""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ class ProviderAccount(models.Model):
         OWN_WORDS = "own_words", _("Own text")
 
     class Breaker(models.TextChoices):
-        # Closed: calls are sent. Open: none is sent. Half-open: one probe was sent to see whether calls succeed again.
+        # Closed: jobs are sent. Open: none is sent. Half-open: one job was sent as a probe, to see whether it succeeds.
         CLOSED = "closed", _("Closed")
         OPEN = "open", pgettext_lazy("circuit breaker", "Open")
         HALF_OPEN = "half_open", _("Half-open")
@@ -117,8 +117,8 @@ class ProviderAccount(models.Model):
 class ProviderOutcome(models.Model):
     """The outcome of a call to the provider, from which the circuit breaker decides.
 
-    A row is never changed, and is deleted after a day. Every paid call and every failed free call gets a row. A successful
-    free call gets one only while there are recent failures.
+    A row is never changed, and is deleted after a day. Every paid call and every failed free call gets a row. A
+    successful free call gets one only while there are recent failures.
     """
 
     class Call(models.TextChoices):

@@ -54,8 +54,8 @@ class Spend(models.Model):
         verbose_name = _("spend")
         verbose_name_plural = _("spend")
         indexes = (
-            # The first two indexes hold only unsettled jobs, so they stay small. They serve the limit of active jobs and the sum
-            # of reserved credits.
+            # The first two indexes hold only unsettled jobs, so they stay small. They serve the limit of active
+            # jobs and the sum of reserved credits.
             models.Index(fields=["user"], name="spend_open_of_user", condition=~Q(state="settled")),
             models.Index(fields=["account"], name="spend_promised", condition=Q(state="promised")),
             models.Index(fields=["created_at"], name="spend_by_time"),

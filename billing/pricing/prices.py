@@ -1,4 +1,4 @@
-"""The price list: what a job costs us and what it costs the user at a given time. An order without a price is refused."""
+"""The price list: what a job costs us and the user at a given time. An order without a price is refused."""
 
 from dataclasses import dataclass
 from datetime import datetime

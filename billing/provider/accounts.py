@@ -196,8 +196,8 @@ def pause_account(
 
     `reason` is the custom text, and `texts` has its translations by language code. With a reason in PAUSE_TEXTS it is a
     note that only operators read. The pause ends at `until`, or when an operator resumes the account. Without an `actor`
-    (the spending monitor) an operator's pause is not replaced, and the result is False. Raises ValueError if a custom text
-    is empty.
+    (the spending monitor) an operator's pause is not replaced, and the result is False. Raises ValueError if a custom
+    text is empty.
     """
     reason = reason.strip()[:REASON_LENGTH]
     if code == Pause.OWN_WORDS and not reason:

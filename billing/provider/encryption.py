@@ -1,7 +1,8 @@
 """Encrypts (seals) the stored provider keys with AES-256-GCM.
 
-A sealed text has the form `v1:<key id>:<base64 of nonce and ciphertext>`. It names its encryption key, so that encryption
-keys can be rotated. The purpose is bound to the text as associated data: the text can be opened only for the same purpose.
+A sealed text has the form `v1:<key id>:<base64 of nonce and ciphertext>`. It names its encryption key, so that
+encryption keys can be rotated. The purpose is bound to the text as associated data: the text can be opened only for the
+same purpose.
 """
 
 import base64
@@ -25,7 +26,7 @@ def is_configured() -> bool:
 
 
 def load_keys() -> dict[str, bytes]:
-    """The encryption keys by id, newest first (FIELD_ENCRYPTION_KEYS: "ID:BASE64 of 32 bytes"). Raises EncryptionError."""
+    """The encryption keys by id, newest first (FIELD_ENCRYPTION_KEYS: "ID:BASE64", 32 bytes). Raises EncryptionError."""
     keys: dict[str, bytes] = {}
     for pair in settings.FIELD_ENCRYPTION_KEYS:
         name, _, text = pair.strip().partition(":")

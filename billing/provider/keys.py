@@ -49,7 +49,7 @@ def activate_if_funded(*, account_id: int) -> bool:
 
 
 def activate_key(*, account_id: int) -> None:
-    """Use only this key, which the caller has tested, for new work. Tasks already sent keep the key they were sent with."""
+    """Use only this key, which the caller has tested, for new work. Tasks already sent keep their key."""
     with transaction.atomic():
         accounts = ProviderAccount.objects.filter(source=Source.ADMIN)
         # Always in the same order, so that two processes cannot deadlock.
@@ -130,7 +130,7 @@ def require_readable_keys() -> None:
 
 
 def remove_unreadable_keys() -> list[str]:
-    """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their open tasks wait for the key."""
+    """Remove the stored keys that cannot be unsealed; returns their accounts' labels. Their tasks wait for a key."""
     removed_labels = []
     for account in _accounts_with_keys():
         try:
