@@ -26,7 +26,7 @@ def is_configured() -> bool:
 
 
 def load_keys() -> dict[str, bytes]:
-    """The encryption keys by id, newest first (FIELD_ENCRYPTION_KEYS: "ID:BASE64", 32 bytes). Raises EncryptionError."""
+    """The encryption keys by id, newest first (from FIELD_ENCRYPTION_KEYS). Raises EncryptionError."""
     keys: dict[str, bytes] = {}
     for pair in settings.FIELD_ENCRYPTION_KEYS:
         name, _, text = pair.strip().partition(":")
