@@ -28,7 +28,7 @@ from billing.pricing import prices
 Used = dict[tuple[str, str], Decimal]
 Costs = list[tuple[str, Decimal]]  # by model
 
-# A window is kept while the cost of one of its jobs may still become known. Reports read `costs.rollups` instead.
+# A window is kept while the cost of one of its jobs may still become known; months are always kept.
 RETENTION = {Period.HOUR: timedelta(days=31), Period.DAY: timedelta(days=400)}
 
 
@@ -48,7 +48,7 @@ class Allowance:
 
 
 class BudgetSpent(Exception):
-    """A promise was not counted, because `state` has no room for it. Of several, it is the one that ends last."""
+    """A promise was not counted, because `state` has no room. Of several such windows, it is the one that ends last."""
 
     def __init__(self, state: State) -> None:
         super().__init__(f"{state.scope} {state.period}")

@@ -199,7 +199,7 @@ def sum_unfolded_marks(*, since: datetime, until: datetime) -> dict[Key, Decimal
 
 
 def set_totals(sums: dict[Key, Decimal]) -> None:
-    """Overwrite totals. `videos.audit.recount` calls this in a transaction of its own."""
+    """Overwrite totals. `videos.audit.recount` calls this in the transaction that compares them."""
     _write_totals(sums, "EXCLUDED.amount")
 
 

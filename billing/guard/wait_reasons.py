@@ -1,6 +1,6 @@
 """Texts that explain to owners and operators why a queued job does not start now, by the code of a `checks.Wait`.
 
-Codes that `checks` does not return are set by dispatch, for example `images` and `rate_limited`.
+Codes that `checks` does not return are set by `videos.pipeline.dispatch`, for example `images` and `rate_limited`.
 """
 
 from django.utils.functional import Promise

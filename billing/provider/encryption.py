@@ -27,6 +27,7 @@ def is_configured() -> bool:
 
 def load_keys() -> dict[str, bytes]:
     """The encryption keys by id, newest first (from FIELD_ENCRYPTION_KEYS). Raises EncryptionError."""
+    # Each entry of the setting is "ID:BASE64", and the decoded key has 32 bytes.
     keys: dict[str, bytes] = {}
     for pair in settings.FIELD_ENCRYPTION_KEYS:
         name, _, text = pair.strip().partition(":")
