@@ -182,7 +182,7 @@ class AlertAdmin(ReadOnlyAdmin):
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show one alert: what it means, what veoapp did, what to do, the deliveries, and the buttons."""
+        """Show one alert: what it means, what the site did, what to do, the notifications sent, and the buttons."""
         alert = self.get_object(request, unquote(object_id))
         if alert is None:
             raise Http404

@@ -81,7 +81,7 @@ def _model_choices() -> list[tuple[str, str]]:
 
 
 def _user_credits_help(provider_credits: object) -> str:
-    """The help text of the user price. It names the lowest user price that covers the provider price, if one is given."""
+    """The help text of the user price. It names the lowest price that covers our cost, if that is given."""
     help_text = _("What one video costs its user; whole credits.")
     usd_per_user_credit, usd_per_provider_credit = settings.USD_PER_USER_CREDIT, settings.USD_PER_PROVIDER_CREDIT
     facts = {"earned": f"{usd_per_user_credit:f}", "paid": f"{usd_per_provider_credit:f}"}

@@ -23,7 +23,7 @@ ENTRY_TONES = {
 
 @admin.register(ProviderEntry)
 class ProviderEntryAdmin(JobSearchAdmin):
-    """The changes of the provider balance that no job caused: top-ups, returned credits and corrections.
+    """The changes of the provider balance other than charges for jobs: top-ups, returned credits and corrections.
 
     The list is append-only: the database refuses edits.
     """

@@ -58,7 +58,7 @@ class Coverage:
 
 
 class Check(Protocol):
-    """A check yields problems and changes nothing that it checks. `deep` allows slow work such as reading every file."""
+    """A check yields problems and does not change what it checks. `deep` allows slow work such as reading every file."""
 
     def __call__(self, *, deep: bool) -> Iterable[Problem | Coverage]: ...
 
@@ -74,7 +74,7 @@ class AuditResult(NamedTuple):
 TriggerNames = dict[str, tuple[str, ...]]
 
 _checks: dict[str, Check] = {}
-# Faster substitutes for the frequent runs, by the name of the check that they replace.
+# Faster checks for the frequent runs, keyed by the name of the slow check that each replaces.
 _frequent_checks: dict[str, Check] = {}
 
 

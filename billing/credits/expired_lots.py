@@ -67,7 +67,8 @@ def warn_due(*, limit: int = MAX_MAILS_PER_RUN) -> int:
     """Send one mail to each user with credits that expire soon; returns the number of mails sent.
 
     Lots are marked as announced before the mail is sent, so that two runs never send it twice. When the mail server
-    does not answer, the marks are removed and the run ends; the next run tries again. A refused address is not tried again.
+    does not answer, the marks are removed and the run ends; the next run tries again. It does not try a refused address
+    again.
     """
     users = User.objects.filter(is_active=True, anonymised_at=None)
     due_lots = _lots_to_announce(clock.database_now()).filter(account__user__in=users)

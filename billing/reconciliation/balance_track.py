@@ -42,7 +42,7 @@ class Job(NamedTuple):
 
 @dataclass(frozen=True)
 class Movement:
-    """A change of the balance that no job caused: a top-up, or credits that the provider gave back."""
+    """A change of the balance other than a charge for a job: a top-up, or credits that the provider gave back."""
 
     at: datetime
     amount: Decimal

@@ -266,7 +266,7 @@ def _snapshots(account: ProviderAccount) -> models.QuerySet[BalanceSnapshot]:
 
 
 def _find_opening(account: ProviderAccount, since: datetime) -> BalanceSnapshot | None:
-    """The reading in OPENING_SEARCH_PERIOD before `since` with the fewest credits `promised` (reserved for jobs).
+    """The reading of the OPENING_SEARCH_PERIOD before `since` with the fewest credits reserved for jobs (`promised`).
 
     Returns the last reading before `since` if that period has none, and the very first reading if all are later.
     """

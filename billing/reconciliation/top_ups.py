@@ -28,14 +28,14 @@ Kind = ProviderEntry.Kind
 ZERO = Decimal(0)
 
 RECONCILE_INTERVAL = timedelta(minutes=5)
-# Only rises in this period are looked for.
+# Only the readings of this period are searched for rises.
 SEARCH_PERIOD = timedelta(days=2)
 # Returned credits belong to one or more of the last RETURNED_JOBS jobs that ended within RETURNED_PERIOD.
 RETURNED_PERIOD = timedelta(days=1)
 RETURNED_JOBS = 12
 # While open jobs make its amount uncertain, a rise is not recorded for this long. Then its certain part is recorded.
 MAX_MEASURING_TIME = timedelta(minutes=15)
-# Operators buy round amounts, so the roundest amount in range is recorded.
+# Operators buy multiples of these amounts, so an uncertain rise is recorded as one (see `Rise.amount`).
 ROUND_UNITS = (Decimal(1000), Decimal(500))
 
 # Reasons of automatic entries, translated when they are shown.

@@ -42,8 +42,8 @@ class Balance:
     """The provider balance; amounts are provider credits.
 
     `ends_at` is when new videos stop, by the same forecast as on the dashboard. It is None beyond the forecast's horizon,
-    when nothing is being spent, or when no balance is known. `promised` is reserved for
-    open jobs (those sent whose cost is not known yet), and `usual` is the mean cost of a day.
+    when nothing is being spent, or when no balance is known. `promised` credits are reserved for jobs that
+    were sent and whose cost is not known yet. `usual` is the mean cost of a day.
     """
 
     account: str

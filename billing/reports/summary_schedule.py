@@ -13,7 +13,8 @@ from billing.alerts import services as alerts
 from billing.common.periods import site_zone
 from billing.models import DailySummary
 
-# A claimed e-mail that was not sent to all, for example because the worker died, is tried again after this delay.
+# A claimed e-mail that did not reach every address, for example because the worker died, is tried again after this
+# delay, up to MAX_ATTEMPTS times in all.
 RETRY_AFTER = timedelta(minutes=15)
 MAX_ATTEMPTS = 12
 

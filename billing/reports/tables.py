@@ -103,7 +103,7 @@ def build_failures(totals: CostTotals) -> Table:
 
 
 def build_callbacks(totals: CostTotals) -> Table:
-    """Return how the provider's results arrived."""
+    """Return how the provider's results arrived (see `breakdowns.RESULT_SOURCES`), with the number of each way."""
     rows = breakdowns.build_label_rows(totals.count_labels(Measure.VERDICT), order=breakdowns.RESULT_SOURCES)
     return Table("callbacks", ("came_by", "videos", "share"), [_label_cells(row) for row in rows])
 
