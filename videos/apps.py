@@ -12,7 +12,7 @@ class VideosConfig(AppConfig):
     verbose_name = _("Videos")
 
     def ready(self) -> None:
-        """Connect the receivers and register names for billing, which need the models."""
+        """Import the modules that connect receivers and register functions with billing; they need the models to be loaded."""
         import_module("videos.receivers")
         import_module("videos.ordering.catalogue")
         import_module("videos.ordering.statement_lines")

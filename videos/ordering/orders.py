@@ -196,7 +196,7 @@ def _charge_and_queue(
         )
         spend.estimate(job_id=task.pk, user=user, quote=quote)
         lifecycle.record_first_event(task)
-        failpoints.reach("create.charged")
+        failpoints.reach("create.charged")  # only tests stop here, to simulate a crash
         return task
 
 

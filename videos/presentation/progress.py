@@ -30,7 +30,7 @@ class Progress:
 
     status: str
     percent: int
-    elapsed_s: float
+    elapsed_s: float  # since it was sent, or since it was ordered if it was not sent yet
     typical: TypicalTime
     is_live: bool
     is_delayed: bool = False

@@ -1,4 +1,4 @@
-"""A video's progress in a terminal as one line that is redrawn; in a file as one line per change."""
+"""Shows a video's progress: in a terminal as one line that is redrawn, in a file as one line for each change."""
 
 import shutil
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ _SCHEDULE_TIMES = ("due_at", "lease_until", "wait_until", "trouble_since")
 
 @register.filter
 def provider_credits(value: Decimal | None) -> str:
-    """`60`, `37.5`, or a dash if the amount is unknown."""
+    """An amount of provider credits as text, such as `60` or `37.5`; a dash if it is unknown."""
     return format_amount(value)
 
 

@@ -21,7 +21,7 @@ register = template.Library()
 
 @register.filter
 def duration(seconds: float | None) -> str:
-    """A duration: `55 s`, `1 min 10 s`, `3 h 5 min`."""
+    """A duration as text, such as `55 s`, `1 min 10 s` or `3 h 5 min`."""
     if seconds is None:
         return ""
     total_s = max(0, round(seconds))
@@ -43,7 +43,7 @@ def approximate(seconds: float | None) -> str:
 
 @register.filter
 def player_time(seconds: float | None) -> str:
-    """A duration as a player shows it: `0:47`, `1:02:03`."""
+    """A duration as a video player shows it, such as `0:47` or `1:02:03`."""
     total_s = max(0, int(seconds or 0))
     hours, minutes, remaining_s = total_s // 3600, total_s // 60 % 60, total_s % 60
     return f"{hours}:{minutes:02}:{remaining_s:02}" if hours else f"{minutes}:{remaining_s:02}"

@@ -29,6 +29,6 @@ class Command(BaseCommand):
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """Wait until the supervisor has ended, then kill this process group, which is no longer supervised."""
+    """Wait until the supervisor has ended, then kill this process group, because nothing supervises it any more."""
     os.read(lifeline, 1)
     os.killpg(os.getpgrp(), signal.SIGKILL)
