@@ -81,7 +81,7 @@ def refusal_for_hold(hold: UserHold) -> Held:
 class ProviderUnavailable(Refusal):
     """The provider account is out of credits, or the provider refuses it."""
 
-    code = "provider_at_rest"
+    code = "provider_at_rest"  # no new work is sent to the provider
 
     def sentence(self) -> str:
         return gettext(
@@ -164,6 +164,7 @@ def check_order(
     if (refusal := budget_policy.find_refusal(user=user, quote=quote, at=clock.database_now())) is not None:
         raise refusal
     if expected_wait_s > settings.MAX_QUEUE_WAIT_MINUTES * 60:
+        # `promise` is the maximum wait in minutes; the text and its translations use this name.
         raise QueueTooLong(minutes=ceil(expected_wait_s / 60), promise=settings.MAX_QUEUE_WAIT_MINUTES)
 
 

@@ -28,6 +28,7 @@ MAX_IN_FLIGHT = timedelta(seconds=75)
 State = ProviderAccount.Breaker
 Call = ProviderOutcome.Call
 
+# Calls that cost nothing.
 FREE = (Call.POLL, Call.BALANCE)
 _DETAIL_LENGTH = 300
 

@@ -59,6 +59,7 @@ class Alert(models.Model):
     detail = models.TextField(_("detail"), blank=True)
     facts = models.JSONField(_("facts"), default=dict, blank=True)
     reference = models.CharField(_("reference"), max_length=200, blank=True, db_index=True)
+    # Kind, cause and window of the alert in one text, so that there is only one row for them.
     window_key = models.CharField(_("window"), max_length=300, unique=True, editable=False)
     count = models.PositiveIntegerField(_("times"), default=1)
     first_at = models.DateTimeField(_("first at"), default=clock.now)
@@ -115,7 +116,7 @@ class AlertDelivery(models.Model):
 
     class Event(models.TextChoices):
         RAISED = "raised", _("Raised")
-        RESOLVED = "over", _("Resolved")
+        RESOLVED = "over", _("Resolved")  # `over` is only the stored value
 
     class State(models.TextChoices):
         DUE = "due", _("Due")

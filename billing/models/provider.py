@@ -153,7 +153,7 @@ class UserHold(models.Model):
 
     class Code(models.TextChoices):
         BURST = "burst", _("Unusually many videos at once")
-        OPERATOR = "person", _("By an operator")
+        OPERATOR = "person", _("By an operator")  # `person` is only the stored value
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="spend_hold", verbose_name=_("user")

@@ -73,7 +73,7 @@ def fingerprint(api_key: str) -> str:
 
 
 def get_current_account() -> ProviderAccount:
-    """The account for new work: environment key, otherwise active admin key, otherwise sandbox. Raises NoProviderKey."""
+    """The account for new work: environment key, else active admin key, else sandbox. Raises NoProviderKey."""
     if settings.KIE_AI_API_KEY:
         return _get_or_create_account(
             settings.KIE_AI_API_KEY,
