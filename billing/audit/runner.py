@@ -58,7 +58,7 @@ class Coverage:
 
 
 class Check(Protocol):
-    """A check yields problems and does not change what it checks. `deep` allows slow work such as reading every file."""
+    """A check yields problems and never changes what it checks. `deep` allows slow work such as reading every file."""
 
     def __call__(self, *, deep: bool) -> Iterable[Problem | Coverage]: ...
 
