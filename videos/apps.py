@@ -12,7 +12,7 @@ class VideosConfig(AppConfig):
     verbose_name = _("Videos")
 
     def ready(self) -> None:
-        """Import the modules that connect receivers and register functions with billing; they need the models to be loaded."""
+        """Import the modules that connect receivers and register names with billing; they need the loaded models."""
         import_module("videos.receivers")
         import_module("videos.ordering.catalogue")
         import_module("videos.ordering.statement_lines")
