@@ -1,4 +1,4 @@
-"""allauth's adapter: error texts, e-mails, and what a sign-up and a confirmed address change."""
+"""The adapter through which allauth (sign-up, sign-in, second factors) uses our error texts, e-mails and users."""
 
 import logging
 from typing import Any
@@ -46,7 +46,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         return saved_user
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> bool:
-        """Confirm the address. A user's first one is confirmed in one transaction with what depends on it (sign-up credits)."""
+        """Confirm the address. A first address shares its transaction with receivers such as sign-up credits."""
         if EmailAddress.objects.filter(user_id=email_address.user_id).exclude(pk=email_address.pk).exists():
             # Changing the address sends an e-mail to the old one, which must not happen inside a transaction.
             return bool(super().confirm_email(request, email_address))

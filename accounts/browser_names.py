@@ -1,6 +1,7 @@
 """Short names of browsers, so that users recognise their sessions. Used for display only."""
 
-# The first match wins: Edge's user agent also contains Chrome, and Chrome's also contains Safari.
+# Each pair is a text in the user agent and the name to show. The first match wins: Edge's user agent also contains
+# Chrome, and Chrome's also contains Safari.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR/", "Opera"),

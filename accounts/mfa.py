@@ -39,6 +39,6 @@ def has_used_second_factor(request: HttpRequest) -> bool:
 
 @receiver(authenticator_added, dispatch_uid="accounts.mfa")
 def record_new_factor(request: HttpRequest, user: User, authenticator: Authenticator, **kwargs: Any) -> None:
-    """Adding a factor counts as using it, so that the next page does not ask for another code."""
+    """Count the setup of a factor as its use, so that the next page does not ask for another code."""
     if authenticator.type in FACTORS:
         record_authentication(request, user, method="mfa", id=authenticator.pk, type=authenticator.type)

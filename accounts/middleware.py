@@ -1,4 +1,4 @@
-"""The user's language and time zone on every page, and the list of their sessions."""
+"""Middleware for the user's language and time zone on every page, and for the list of the user's sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,7 +16,7 @@ LAST_SEEN_PRECISION = timedelta(minutes=1)
 
 
 class PreferencesMiddleware:
-    """Activates the user's language, else the cookie's or the browser's, and the user's time zone."""
+    """Activates the user's language and time zone. Without a chosen language, the cookie's or browser's is used."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -38,7 +38,7 @@ class PreferencesMiddleware:
 
 
 class SessionActivityMiddleware:
-    """Updates `last_seen_at` of a session at most once a minute, so that pages that poll do not write each time."""
+    """Updates `last_seen_at` of a session, at most once a minute, because some pages send requests all the time."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

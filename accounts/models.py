@@ -29,7 +29,7 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A user, who signs in with an e-mail address. Never deleted but anonymised, because the ledger refers to them."""
+    """A user, who signs in by e-mail address. Users are anonymised, not deleted: the credit ledger refers to them."""
 
     class Theme(models.TextChoices):
         SYSTEM = "system", _("Same as my device")
@@ -51,6 +51,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("operator"), default=False)
     is_active = models.BooleanField(_("active"), default=True)
     date_joined = models.DateTimeField(_("joined at"), default=clock.now, editable=False)
+    # When the account was closed, which is permanent; `is_active` can be switched off and on again.
     anonymised_at = models.DateTimeField(_("anonymised at"), null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "email"
@@ -75,7 +76,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email = self.email.strip().lower()
 
     def get_short_name(self) -> str:
-        """The name, else the part of the address before the @."""
+        """The user's name, or the part of the address before the @ if there is no name."""
         return self.display_name or self.email.partition("@")[0]
 
     @property
@@ -92,6 +93,7 @@ class ApiToken(models.Model):
     name = models.CharField(_("name"), max_length=80)
     # The first characters of the secret, so that users can tell tokens apart.
     prefix = models.CharField(_("starts with"), max_length=16)
+    # The hash of the secret, by which a token is found.
     digest = models.CharField(max_length=64, unique=True, editable=False)
     scopes = models.JSONField(_("scopes"), default=list)
     created_at = models.DateTimeField(_("created at"), default=clock.now, editable=False)

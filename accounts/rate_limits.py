@@ -1,4 +1,4 @@
-"""Limits on wrong secrets: callback tokens, API tokens and voucher codes. Only failures count.
+"""Limits on attempts with a wrong secret: a callback token, an API token or a voucher code. Right secrets do not count.
 
 The times of the last failures are kept in Django's cache, which all processes share. Keys, lock and the sliding window
 (only failures of the last `window_s` seconds count) are those of allauth's rate limiter. Its function `consume` is not
@@ -35,7 +35,7 @@ class FailureLimit:
     window_s: int
 
     def retry_after_s(self, key: str) -> int:
-        """Seconds until the key may try again, 0 while it is below the limit. Reads the cache once."""
+        """The seconds until the key may try again, or 0 if it is below the limit. Reads the cache once."""
         now = clock.now().timestamp()
         failures: list[float] = []
         with _without_cache_errors():
@@ -44,7 +44,7 @@ class FailureLimit:
         return 0 if is_allowed else ceil(failures[-1] + self.window_s - now)
 
     def record_failure(self, key: str) -> None:
-        """Count a failure, unless another process holds the lock for a second: then the limit is reached a little later."""
+        """Count a failure, unless another process keeps the lock too long; the limit is then reached later."""
         cache_key = self._cache_key(key)
         with _without_cache_errors(), ratelimit.cache_lock(cache_key) as is_locked:
             if is_locked:
@@ -69,7 +69,10 @@ WRONG_VOUCHERS_BY_CLIENT = FailureLimit("voucher_client", amount=50, window_s=15
 
 @contextmanager
 def _without_cache_errors() -> Iterator[None]:
-    """Log errors of a cache server instead of raising them. Errors of a cache in the database are raised."""
+    """Log errors of a cache server instead of raising them.
+
+    Errors of a cache in the database are raised, because they may have broken the current transaction.
+    """
     try:
         yield
     except DatabaseError:
@@ -79,7 +82,7 @@ def _without_cache_errors() -> Iterator[None]:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's address through the trusted proxies, an IPv6 one as its network; empty if it is unknown."""
+    """The client's address as trusted proxies report it; empty if unknown, only the network for IPv6."""
     try:
         return str(ratelimit.get_ip(request))
     except PermissionDenied:

@@ -1,4 +1,4 @@
-"""Time zones: by name, and as choices of a form."""
+"""Finds time zones by name, and lists them as choices of a form field."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Every change of a user's account, for pages, the admin and commands.
+"""Changes of a user's account that are more than a form field, for pages, the admin and commands.
 
-A user's row is locked with `no_key`, so that inserting rows that refer to it (an order, a ledger entry) neither waits
-nor deadlocks.
+`actor` is the user who makes the change, None for a command. A user's row is locked with `no_key`, so that inserting
+rows that refer to it (an order, a ledger entry) neither waits nor deadlocks.
 """
 
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def confirm_address(*, user: User) -> EmailAddress:
-    """Mark the user's address as confirmed without an e-mail, for users that a command creates."""
+    """Mark the user's address as confirmed without a confirmation e-mail, for users that a command creates."""
     address, _ = EmailAddress.objects.update_or_create(
         user=user, email=user.email, defaults={"verified": True, "primary": True}
     )
@@ -69,9 +69,10 @@ def remove_second_factor(*, user: User, actor: User | None) -> int:
 
 @transaction.atomic
 def close_account(*, user: User, actor: User | None) -> User:
-    """Anonymise a user permanently; closing again changes nothing.
+    """Anonymise a user permanently. Closing a closed account changes nothing.
 
-    Other apps delete what belongs to the user when they receive `account_closing`. The ledger stays, without the name.
+    Other apps delete what belongs to the user when they receive `account_closing`. The entries of the
+    credit ledger stay and refer to the anonymised user.
     """
     user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
     if user.anonymised_at is not None:
@@ -82,7 +83,7 @@ def close_account(*, user: User, actor: User | None) -> User:
     user.theme = User.Theme.SYSTEM
     user.notify_ready = user.notify_failed = False
     user.is_active = user.is_staff = user.is_superuser = False
-    # A changed password hash also ends sessions that are not in the list.
+    # Changing the password hash also ends sessions without a `UserSession` row.
     user.set_unusable_password()
     user.last_login = None
     user.anonymised_at = clock.now()

@@ -1,4 +1,4 @@
-"""Settings pages of a user: preferences, sessions, closing the account."""
+"""The pages on which users change their settings: preferences, sessions, and closing the account."""
 
 from typing import cast
 
@@ -40,7 +40,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def set_language(request: HttpRequest) -> HttpResponse:
-    """Django's language switch, which also saves the preference of a signed-in user."""
+    """Switch the language as Django's view does, and save it as the preference of a signed-in user."""
     response = i18n.set_language(request)
     language = request.POST.get(i18n.LANGUAGE_QUERY_PARAMETER, "")
     if request.user.is_authenticated and language in dict(settings.LANGUAGES):

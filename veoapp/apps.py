@@ -20,6 +20,6 @@ class VeoappConfig(AppConfig):
 
 
 class VeoappAdminConfig(AdminConfig):
-    """Django's admin with our site class: our pages, and the common sign-in."""
+    """Django's admin with our site class, which adds pages and uses the sign-in page of the whole site."""
 
     default_site = "veoapp.operator_pages.admin_site.VeoappAdminSite"

@@ -1,4 +1,4 @@
-"""The ASGI application, for servers that prefer it."""
+"""The ASGI application, for servers that use ASGI instead of WSGI."""
 
 import os
 
@@ -10,4 +10,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "veoapp.settings")
 application = get_asgi_application()
 # Imported by name because models can be imported only now. Without readable provider keys the server must not start.
 import_string("billing.provider.keys.require_readable_keys")()
-connections.close_all()
+connections.close_all()  # the connection of that check, which no request would use

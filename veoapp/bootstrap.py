@@ -1,8 +1,10 @@
-"""Builds `.venv` from the lock and writes a first `.env`. Standard library only: it runs before anything is installed.
+"""Builds `.venv` from a lock file (exact packages with hashes) and writes a first `.env`.
+
+It uses only the standard library, because it runs before anything is installed:
 
     python -I veoapp/bootstrap.py [--dev]
 
-Skips the steps that are done. Every error is reported as one sentence that says what to do.
+The script skips steps that are already done. Every error is reported as one sentence that says what to do.
 """
 
 import argparse
@@ -20,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
-# Stores the hashes of the locks that this environment was built from.
+# Stores the hashes of the lock files that this environment was built from.
 STAMP = VENV / "veoapp-locks.json"
 ENV_FILE = ROOT / ".env"
 
@@ -71,7 +73,7 @@ def main() -> None:
 
 
 def build_environment() -> None:
-    """Create `.venv` with the Python that runs this script, unless a working one exists or runs it."""
+    """Create `.venv` with the Python that runs this script, unless a working one exists or runs this script."""
     runs_in_venv = Path(sys.prefix).resolve() == VENV.resolve()
     if runs_in_venv or (_succeeds([VENV_PYTHON, "-c", ""]) and _read_venv_version() == sys.version_info[:2]):
         return
@@ -89,7 +91,7 @@ def build_environment() -> None:
 
 
 def install(locks: list[str]) -> None:
-    """Install the last of `locks`, which includes the others, unless all are installed."""
+    """Install the last lock file, which includes the others, unless the stamp shows that all are installed."""
     expected = {name: hashlib.sha256((ROOT / name).read_bytes()).hexdigest() for name in locks}
     installed = _read_stamp()
     if all(installed.get(name) == digest for name, digest in expected.items()):
@@ -109,7 +111,7 @@ def install(locks: list[str]) -> None:
 
 
 def write_first_env() -> None:
-    """Write a `.env` with new secrets, readable only by its owner. An existing one is not changed."""
+    """Write a `.env` with new secrets that only its owner can read. An existing `.env` is not changed."""
     with contextlib.suppress(FileExistsError):
         handle = os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w") as file:

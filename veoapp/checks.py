@@ -1,6 +1,6 @@
-"""System checks: settings that would fail later are reported at the start, each with a hint.
+"""System checks, which report settings that would fail later, each with a hint.
 
-Errors stop every command and `make run`; warnings with `deploy` are for `manage.py check --deploy`.
+Errors stop commands and `make run`. Checks registered with `deploy` run only in `manage.py check --deploy`.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,7 @@ def check_limits(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         messages.append(
             Error("Paid calls would continue however often the provider fails.", hint=hint, id="veoapp.E007")
         )
-    # Zero means no limit.
+    # A budget of zero means no limit, so it is not compared.
     budgets = [settings.HOURLY_COST_LIMIT, settings.DAILY_COST_LIMIT, settings.MONTHLY_COST_LIMIT]
     limited = [limit for limit in budgets if limit]
     if limited != sorted(limited):

@@ -21,7 +21,7 @@ ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
 
 @dataclass(frozen=True)
 class DemoAccount:
-    """The account, and its password unless it was changed."""
+    """The demo account and its password, which is None if the user has changed it."""
 
     user: User
     password: str | None

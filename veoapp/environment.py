@@ -31,24 +31,24 @@ def env_file(default: Path) -> Path | None:
 
 
 def ports_file(var: Path) -> Path | None:
-    """Where `make run` stores its ports, so that every command of this checkout uses the same addresses.
+    """The file in which `make run` stores its ports, so that every command of this checkout uses the same addresses.
 
-    None if `VEOAPP_ENV_FILE` is set, because that file then defines every setting.
+    Returns None if `VEOAPP_ENV_FILE` is set, because the file that it names then defines every setting.
     """
     return None if "VEOAPP_ENV_FILE" in os.environ else var / "ports.env"
 
 
 def save_ports(file: Path | None, *, port: int, sandbox_port: int) -> None:
-    """Write the ports to the file of `ports_file`, if there is one."""
+    """Write the ports to `file`, the result of `ports_file`; do nothing if it is None."""
     if file is not None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"PORT={port}\nSANDBOX_PORT={sandbox_port}\n", encoding="utf-8")
 
 
 class Environment(environ.Env):  # type: ignore[misc]
-    """A stricter django-environ: an invalid value raises an error with its name, and an empty value means the default.
+    """A stricter django-environ: an invalid value raises an error with the setting's name, and empty means the default.
 
-    Values are not expanded, so a password may begin with `$`.
+    References to other variables (`$NAME`) are not expanded, so a password may begin with `$`.
     """
 
     def read_file(self, path: Path | None) -> None:
@@ -84,7 +84,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return self._read(var, value, lambda: self.parse_value(value, cast))
 
     def bool(self, var: str, default: Any = environ.Env.NOTSET) -> builtins.bool:
-        """`true yes on 1` or `false no off 0`, in any case."""
+        """Return True for `true`, `yes`, `on` or `1` and False for `false`, `no`, `off` or `0`, in any case."""
         value = self.get_value(var, default=default)
         if isinstance(value, str):
             normalised = value.strip().lower()
@@ -94,12 +94,12 @@ class Environment(environ.Env):  # type: ignore[misc]
         return builtins.bool(value)
 
     def list(self, var: str, cast: Any = None, default: Any = environ.Env.NOTSET) -> Any:
-        """Values separated by commas, without surrounding blanks."""
+        """Return a list of values, which are separated by commas; spaces around them are removed."""
         value = self.get_value(var, default=default)
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     def decimal(self, var: str, default: str) -> Decimal:
-        """A decimal number, for credits and US$."""
+        """Return an exact decimal number, for credits and US$."""
         value = self.get_value(var, default=default)
         number = self._read(var, value, lambda: Decimal(value))
         if not number.is_finite():
@@ -107,7 +107,7 @@ class Environment(environ.Env):  # type: ignore[misc]
         return number
 
     def db_url(self, var: str, default: Any = environ.Env.NOTSET, engine: Any = None) -> Any:
-        """Django's database settings from an address such as postgres://user:password@host/name; {} if it is empty."""
+        """Return Django's database settings from an address such as postgres://user:password@host/name, {} if empty."""
         value = self.get_value(var, default=default)
         if not value:
             return {}
@@ -116,14 +116,14 @@ class Environment(environ.Env):  # type: ignore[misc]
         return self._read(var, "", lambda: self.db_url_config(value, engine=engine))
 
     def email_url(self, var: str, default: Any = environ.Env.NOTSET, backend: Any = None) -> Any:
-        """Django's mail settings from an address such as smtp+tls://user:password@host:587."""
+        """Return Django's mail settings from an address such as smtp+tls://user:password@host:587."""
         return self._read(var, "", lambda: super(Environment, self).email_url(var, default=default, backend=backend))
 
     @staticmethod
     def _read(var: str, shown: str, read: Callable[[], T]) -> T:
         """Call `read` and turn its errors into a sentence with the variable's name.
 
-        `shown` is the value that the sentence repeats; empty for addresses, which contain passwords.
+        `shown` is the value that the sentence repeats. It is empty for addresses, because they contain passwords.
         """
         try:
             return read()

@@ -1,7 +1,8 @@
-"""Runs several programs in one terminal: prefixed lines, restarts, and a stop that leaves no process behind.
+"""Runs several programs in one terminal, prefixes their output, restarts them, and leaves no process behind.
 
-Honcho is not used, because it stops everything when the worker ends once, cannot check whether a program is ready,
-leaves programs running when it is killed, and does not end while a descendant in another session keeps its output open.
+Honcho, a library for this, is not used, because it stops everything when the worker ends once, cannot check whether a
+program is ready, leaves programs running when it is killed, and does not end while a descendant in another session
+keeps its output open.
 """
 
 import contextlib
@@ -52,7 +53,7 @@ class Program:
     name: str
     command: list[str]
     is_ready: Callable[[], bool]
-    colour: int
+    colour: int  # the number of the terminal colour, such as 36 for cyan
     # If an essential program ends before it is ready, everything is stopped.
     is_essential: bool = False
 
@@ -102,7 +103,7 @@ class Launcher:
         return 1 if self._failed else 0
 
     def print_line(self, text: str) -> None:
-        """Print one line, never mixed with that of another thread."""
+        """Print one line, which is never mixed with a line of another thread."""
         with self._print_lock:
             print(text, flush=True)
 
@@ -246,7 +247,7 @@ def _describe_exit(code: int) -> str:
 
 
 def _list_descendants(pid: int) -> list[psutil.Process]:
-    """All descendants; listed before their parent ends, because some are in other process groups."""
+    """All descendants of a process. Call it before the process ends: afterwards those in other groups are not found."""
     try:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:

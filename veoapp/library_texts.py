@@ -1,6 +1,7 @@
 """Texts of Django and allauth that our catalogue translates differently.
 
-Nothing imports this: gettext uses our catalogue first, and this module only marks the texts for `makemessages`.
+Nothing imports this module. It only makes `makemessages` put the texts into our catalogue, which Django reads before
+those of its own and of allauth.
 """
 
 from django.utils.translation import gettext_noop

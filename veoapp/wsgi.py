@@ -10,4 +10,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "veoapp.settings")
 application = get_wsgi_application()
 # Imported by name because models can be imported only now. Without readable provider keys the server must not start.
 import_string("billing.provider.keys.require_readable_keys")()
-connections.close_all()
+connections.close_all()  # the connection of that check, which no request would use

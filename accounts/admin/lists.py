@@ -1,4 +1,4 @@
-"""The base of every table in the admin: a list that tolerates malformed filters in its URL."""
+"""The base class of every table in the admin. Its list page tolerates malformed filters in the URL."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ from accounts.models import User
 
 @contextmanager
 def _reject_invalid_lookups() -> Iterator[None]:
-    """Replace errors caused by invalid values in the URL by the error for which the admin drops all filters."""
+    """Convert errors about invalid values in the URL into the error on which the admin drops all filters."""
     try:
         yield
     except (ValueError, OverflowError, ValidationError, DataError) as error:
@@ -44,7 +44,7 @@ class TolerantModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 def get_operator(request: HttpRequest) -> User:
-    """The signed-in operator. Raises TypeError for other requests, which the admin site refuses before."""
+    """The signed-in operator. Raises TypeError for anyone else, whom the admin site has already refused."""
     if not isinstance(request.user, User):
         raise TypeError("the admin site admits only users with an account")
     return request.user

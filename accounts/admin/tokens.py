@@ -1,4 +1,4 @@
-"""API tokens in the admin: operators list and revoke them, and create their own, whose secret is shown once."""
+"""API tokens in the admin. Operators list and revoke tokens and create their own; a new secret is shown once."""
 
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -23,7 +23,7 @@ from accounts.models import ApiToken, User
 from accounts.seams import clock
 from accounts.tokens import services as tokens
 
-NO_EXPIRY = 0
+NO_EXPIRY = 0  # the value of the form field `days` for a token that does not expire
 
 
 class TokenForm(forms.Form):
@@ -57,7 +57,7 @@ class TokenForm(forms.Form):
         self.owner = owner
 
     def clean_name(self) -> str:
-        """Refuse a name that a usable token has, so that a form sent twice creates one token."""
+        """Refuse the name of another usable token of the owner, so that a form sent twice creates only one token."""
         name: str = self.cleaned_data["name"].strip()
         if any(tokens.is_usable(token, clock.now()) for token in ApiToken.objects.filter(user=self.owner, name=name)):
             raise forms.ValidationError(
@@ -68,7 +68,7 @@ class TokenForm(forms.Form):
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(TolerantModelAdmin):
-    """Shows the first characters of tokens, never the secret again. Operators create tokens only for themselves."""
+    """Lists tokens by their first characters, without the secrets. Operators create tokens for themselves only."""
 
     list_display: Any = (
         "shown_prefix",
@@ -86,7 +86,7 @@ class ApiTokenAdmin(TolerantModelAdmin):
     actions: Any = ("revoke",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
-        """The operator's own tokens, or all for an operator who may change them."""
+        """The tokens of the operator, or those of all users if the operator has the permission to change tokens."""
         tokens: QuerySet[ApiToken] = super().get_queryset(request)
         return (
             tokens if request.user.has_perm("accounts.change_apitoken") else tokens.filter(user=get_operator(request))
@@ -124,7 +124,7 @@ class ApiTokenAdmin(TolerantModelAdmin):
         return format_html('<span class="chip{}">{}</span>', css_class, label)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        """Show the form for a new token of the operator, after they enter the password or second factor again."""
+        """Show the form for a new token, after the operator has entered the password or second factor again."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         response: HttpResponse = self._create(request)
@@ -132,7 +132,7 @@ class ApiTokenAdmin(TolerantModelAdmin):
 
     @method_decorator(reauthentication_required)
     def _create(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, then the secret, which appears only on this page; pages of the admin are not cached."""
+        """Show the form, and after a valid POST the secret, only once. Browsers do not cache pages of the admin."""
         owner = get_operator(request)
         form = TokenForm(request.POST or None, owner=owner)
         new_token = None

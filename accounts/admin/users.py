@@ -1,4 +1,4 @@
-"""Users in the admin. Apart from rights, an operator changes a user only through `accounts.user_actions`."""
+"""Users in the admin. Only rights are edited here; all other changes are made by `accounts.user_actions`."""
 
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ for model in (EmailAddress, EmailConfirmation, Authenticator, UserSession):
 
 
 class ReadOnlyInline(admin.TabularInline):  # type: ignore[type-arg]
-    """Read-only rows that belong to a user."""
+    """Rows of another table that belong to a user, shown read-only on the page of the user."""
 
     extra = 0
     can_delete = False
@@ -67,7 +67,7 @@ class SessionInline(ReadOnlyInline):
 
 
 class UserAdmin(TolerantModelAdmin):
-    """The page of a user. Other apps add columns, inlines and actions in a subclass, which they register instead."""
+    """The list and page of users. Another app adds columns and actions in a subclass, which it registers instead."""
 
     list_display: Any = ("email", "display_name", "is_active", "is_staff", "date_joined", "last_login")
     list_filter: ClassVar[Any] = ("is_active", "is_staff", "date_joined")
@@ -104,11 +104,11 @@ class UserAdmin(TolerantModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """The ledger refers to its owner, so an account is closed, never deleted."""
+        """An account is closed, never deleted, because entries of the credit ledger refer to the user."""
         return False
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Only a superuser grants rights; otherwise operators could promote themselves."""
+        """Make rights read-only except for superusers, because other operators could promote themselves."""
         readonly = tuple(super().get_readonly_fields(request, obj))
         return readonly if request.user.is_superuser else (*readonly, *self.RIGHTS)
 
@@ -162,7 +162,7 @@ class UserAdmin(TolerantModelAdmin):
         return None
 
     def _exclude_operator(self, request: HttpRequest, queryset: QuerySet[User]) -> list[User]:
-        """The selected users except the operator, who would lock themselves out. A message tells them."""
+        """The selected users without the operator, who could lock themselves out. A message says if that happened."""
         others = [user for user in queryset if user.pk != request.user.pk]
         if len(others) < len(queryset):
             self._show_message(request, str(_("Your own account was not changed.")), messages.WARNING)

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True)
 class Notice:
-    """A subject, and a sentence with placeholders for values of the e-mail's context."""
+    """The subject of an e-mail and its one sentence, with placeholders for values of the template context."""
 
     subject: Promise
     sentence: Promise
@@ -20,7 +20,7 @@ class Notice:
         return str(self.sentence) % values
 
 
-# Keyed by allauth's template name of the e-mail.
+# The keys are the names of allauth's e-mail templates, which these notices replace.
 NOTICES: dict[str, Notice] = {
     "email_changed": Notice(
         _("Your e-mail address was changed"),

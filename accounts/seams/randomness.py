@@ -1,4 +1,4 @@
-"""Randomness: secrets, ids, jitter. A simulation replaces the source with `seeded`."""
+"""Random secrets, ids and variations of waiting times. A simulation replaces the source with `seeded`."""
 
 import random
 import secrets

@@ -24,12 +24,13 @@ NAME_LENGTH = 80
 # `last_used_at` is updated at most this often.
 LAST_USED_PRECISION = timedelta(minutes=1)
 
+# A scope is one thing that a token allows, such as reading costs.
 COST_READ = "cost:read"
 SCOPES: dict[str, Promise] = {COST_READ: _("Read costs, limits and alerts (operators only)")}
 
 
 class TokenRefused(Exception):
-    """The request has no usable token. `code` is part of the API and does not change."""
+    """The request has no usable token. Programs read `code` in the API's response, so it must not change."""
 
     code = "invalid_token"
 
@@ -45,7 +46,7 @@ class TooManyAttempts(TokenRefused):
 
 
 class ScopeMissing(TokenRefused):
-    """The token is valid but lacks the scope."""
+    """The token is valid but lacks the scope that the page requires."""
 
     code = "scope_missing"
 
@@ -110,7 +111,7 @@ def authenticate(request: HttpRequest, *, scope: str) -> User:
 
 
 def is_usable(token: ApiToken, at: datetime) -> bool:
-    """Whether the token is valid at that time."""
+    """Whether the token is neither revoked nor expired at that time, and its owner is active."""
     is_expired = token.expires_at is not None and token.expires_at <= at
     return token.revoked_at is None and not is_expired and token.user.is_active
 

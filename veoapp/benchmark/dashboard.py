@@ -1,4 +1,8 @@
-"""Measures how fast the dashboard is, and the claiming of a waiting job, with a long history in the database."""
+"""Measures the operators' dashboard, and how fast a worker claims the next waiting job, over a long history.
+
+A job is one ordered video: a `VideoTask` with its `Spend`. Totals are stored sums of jobs, so that pages need not read
+the jobs; `videos.audit.recount` computes them again.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,9 +31,11 @@ from videos.audit import recount
 from videos.lifecycle import status_changes as lifecycle
 from videos.pipeline import dispatch
 
+# The date ranges of the dashboard and their lengths in days.
 RANGES = {"today": 1, "7d": 7, "30d": 30, "year": 365}
 TARGET_MS, TARGET_QUERIES = 150, 12
-BACKLOG = 1_000
+BACKLOG = 1_000  # waiting jobs
+# How often each measurement is repeated: pages, claims, and figures computed from the rows of jobs.
 RUNS, CLAIMS, DIRECT_RUNS = 20, 20, 3
 
 Log = Callable[[str], object]
@@ -39,8 +45,9 @@ Log = Callable[[str], object]
 class Result:
     """The measurements.
 
-    `pages` are the dashboard's date ranges with the history, `empty` the same in an empty database. `direct` computes the
-    figures from the rows of jobs instead of totals. `claim` is measured with the history and `claim_without_history` without.
+    `pages` has the loading time of the dashboard for each date range, and `empty` the loading time before the history
+    is written. `direct` has the time to compute the figures from the rows of jobs instead of totals. `claim` and
+    `claim_without_history` are the times to claim a waiting job with and without the history. `totals` counts rows.
     """
 
     tasks: int
@@ -59,7 +66,7 @@ class Result:
 
 
 def run_benchmark(*, tasks: int, log: Log) -> Result:
-    """Measure in a scratch database with this many tasks of the last year."""
+    """Measure in a scratch database with this many finished jobs of the last year."""
     result = Result(tasks)
     with _benchmark_settings(), scratch_database.open_database() as name:
         log(f"Scratch database {name}; it is dropped at the end.")
@@ -203,9 +210,9 @@ def _measure_claims() -> Timing:
         claims.append(result)
 
     def accept() -> None:
-        """Accept the claimed jobs as the provider would, so that few are in progress."""
+        """Record that the provider accepted the claimed jobs, so that no claim is left open. This is not measured."""
         while claims:
-            task = claims.pop().task
+            task = claims.pop().task  # its `fence` proves that this claim is the latest one
             lifecycle.accept(task_id=task.pk, fence=task.fence, provider_task_id=f"late:{task.pk}", due_in_s=60)
 
     return measure_time(claim, runs=CLAIMS, before_each=accept)

@@ -1,6 +1,7 @@
 """Writes a long history fast: jobs go into one narrow staging table, from which INSERT ... SELECT fills the real tables.
 
-The values are plausible, but the books do not balance; it is for measuring only.
+A job is one ordered video. The values are plausible, but the sums of credits do not match, so the history is good for
+measuring only.
 """
 
 import random
@@ -19,12 +20,14 @@ from videos.models import VideoTask
 
 MAX_USERS = 2_000
 BATCH_SIZE = 20_000
-# Models with their weight, their cost in provider credits and their price in user credits.
+# Each model with its weight in the random choice, its cost in provider credits and its price in user credits.
 MODELS = (("veo3_lite", 30, 30, 30), ("veo3_fast", 55, 60, 60), ("veo3", 15, 250, 250))
+# Failure codes, of which failed jobs get one at random.
 FAILURES = ("content_policy", "generation", "timed_out", "deadline", "no_file", "unsafe_image")
 # More than in reality, where old snapshots are thinned out.
 SNAPSHOT_EVERY = timedelta(minutes=15)
 
+# The columns of the staging table.
 _COLUMNS: dict[str, models.Field[Any, Any]] = {
     "id": models.UUIDField(),
     "reference": models.CharField(max_length=60),
@@ -41,7 +44,7 @@ _COLUMNS: dict[str, models.Field[Any, Any]] = {
     "finished_at": models.DateTimeField(),
 }
 
-JobRow = tuple[Any, ...]
+JobRow = tuple[Any, ...]  # the values of one job in the order of _COLUMNS
 
 
 def create_users(count: int) -> None:
@@ -79,7 +82,7 @@ def create_finished_jobs(count: int, *, since: datetime, until: datetime) -> Non
 
 
 def create_balance_history(*, since: datetime, until: datetime) -> None:
-    """Create balance snapshots that go down with work and up with top-ups."""
+    """Create readings of the provider's balance, which falls steadily and rises at each top-up."""
     account = provider_accounts.get_current_account()
     balance = 50_000
 
@@ -160,7 +163,7 @@ def _batched(jobs: Iterable[JobRow]) -> Iterator[list[JobRow]]:
 
 
 def _fill_tables(account: ProviderAccount) -> None:
-    """Fill every table from the staging table."""
+    """Fill the tables of tasks, spends, ledger entries and paid calls from the staging table."""
     sent = "status <> 'queued'"
     _insert_from_staging(
         VideoTask,

@@ -1,4 +1,4 @@
-"""A scratch database on the configured server, which is dropped afterwards, also after an error."""
+"""Creates an empty database on the configured server and drops it afterwards, also after an error."""
 
 import secrets
 import tempfile

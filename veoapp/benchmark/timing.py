@@ -14,7 +14,7 @@ WARM_UP_RUNS = 3
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of several runs, and the queries of one. The best run is the least disturbed by other work."""
+    """The times of several runs and the queries of one. The best run is the one least disturbed by other programs."""
 
     best_ms: float
     median_ms: float
@@ -29,7 +29,10 @@ class Timing:
 def measure_time(
     function: Callable[[], object], *, runs: int, before_each: Callable[[], object] = lambda: None
 ) -> Timing:
-    """Call the function to warm up, once to count its queries, and then `runs` times to time it."""
+    """Call the function to warm up, once to count its queries, and `runs` times to measure it.
+
+    `before_each` is called before each run and is not measured.
+    """
     for _ in range(WARM_UP_RUNS):
         before_each()
         function()

@@ -1,4 +1,4 @@
-"""The operators' site: Django admin behind the login of the whole site, with a second factor."""
+"""The operators' site: Django's admin with our pages, behind the site's own login and a second factor."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ NAVIGATION: dict[str, Promise] = {
     "billing.ProviderAccount": gettext_lazy("Provider"),
     "billing.Alert": gettext_lazy("Alerts"),
 }
-# The attribute in which a request caches the list of tables.
+# The attribute of a request in which the list of tables is cached.
 _APP_LIST = "_operator_app_list"
 
 
@@ -49,9 +49,9 @@ class VeoappAdminSite(AdminSite):
     enable_nav_sidebar = False
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether this is an operator whose session has a second factor if required.
+        """Return whether the user is an operator who, if required, has used a second factor in this session.
 
-        Other views for operators may call it.
+        Views for operators outside the admin may call this method.
         """
         return super().has_permission(request) and (
             not settings.STAFF_MFA_REQUIRED or mfa.has_used_second_factor(request)
@@ -95,7 +95,7 @@ class VeoappAdminSite(AdminSite):
         return response
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Respond to requests without permission. A request for a page fragment (htmx) reloads the page, which then redirects."""
+        """Respond to requests without permission. Requests by htmx, for a part of a page, reload the whole page."""
         if request.headers.get("HX-Request"):
             return HttpResponseClientRefresh()
         return self._login_page(request)
@@ -119,7 +119,7 @@ class VeoappAdminSite(AdminSite):
 
 @dataclass(frozen=True)
 class NavigationLink:
-    """A link in the header; `is_current` if it leads to the page shown."""
+    """A link in the header. `is_current` says whether it leads to the page shown."""
 
     name: str
     url: str

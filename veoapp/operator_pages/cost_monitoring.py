@@ -1,5 +1,6 @@
-"""`GET /api/admin/cost-monitoring`: balance, costs, budgets and alerts as JSON, for operators' sessions and tokens.
+"""Serves `GET /api/admin/cost-monitoring`: balance, costs, budgets and alerts as JSON, for sessions and API tokens.
 
+The requests must come from operators. The README shows an example of the response.
 Amounts are provider credits as JSON numbers with fractions. Errors are `{"error": {"code", "message"}}`.
 """
 
@@ -43,7 +44,7 @@ class _Refused(Exception):
         self.status, self.code, self.message, self.headers = status, code, message, headers
 
 
-@csrf_exempt  # it only reads, and refuses other methods than GET and HEAD
+@csrf_exempt  # safe, because this view only reads and refuses methods other than GET and HEAD
 def cost_monitoring(request: HttpRequest) -> JsonResponse:
     """Return the figures, or an error with its status."""
     try:
@@ -95,7 +96,7 @@ def _authorize_token(request: HttpRequest) -> User:
 
 
 def build_figures(at: datetime, *, tables: frozenset[str] = permissions.ALL_TABLES) -> Json:
-    """Return all figures at one time. The details of alerts are empty unless `tables` includes "alerts"."""
+    """Return all figures at the time `at`. The details of alerts are empty unless `tables` includes "alerts"."""
     account = _find_account()
     costs = current_costs.read(at)
     states = budget_usage.list_states(at)
@@ -107,7 +108,7 @@ def build_figures(at: datetime, *, tables: frozenset[str] = permissions.ALL_TABL
         "timeZone": settings.TIME_ZONE,
         "kieCreditsBalance": _number(account.balance if account else None),
         "balanceReadAt": _time(account.balance_at if account else None),
-        "available": _number(available),
+        "available": _number(available),  # the balance minus costs that it does not include yet
         "lowBalanceThreshold": _number(settings.LOW_BALANCE_THRESHOLD),
         "criticalBalanceThreshold": _number(settings.CRITICAL_BALANCE_THRESHOLD),
         "balanceCriticalAt": _time(
@@ -135,9 +136,13 @@ def _find_account() -> ProviderAccount | None:
 def _generation(
     account: ProviderAccount | None, states: Sequence[State], above_critical: Decimal | None, at: datetime
 ) -> Json:
-    """Return whether new videos are sent, and if not, why and until when, checked in the order of the dashboard's headline."""
+    """Return whether new videos are sent, and if not, why and until when.
+
+    The reasons are checked in the same order as in `dashboard.headline`. Whether a worker runs is not checked here.
+    """
     if account is None:
         return {"state": "no_key"}
+    # The circuit breaker (`billing.guard.circuit_breaker`) stops calls while the provider fails.
     facts = {"account": account.label, "breaker": account.breaker}
     if account.is_paused_at(at):
         return {
@@ -148,6 +153,7 @@ def _generation(
             "since": _time(account.paused_at),
             "until": _time(account.paused_until),
         }
+    # Parked: the provider refuses us, because we have no credits left or because of our key.
     if account.parked_as:
         return {"state": "parked", **facts, "code": account.parked_as, "since": _time(account.parked_at)}
     if provider_accounts.is_critical(account) or (above_critical is not None and above_critical <= 0):
@@ -161,7 +167,7 @@ def _generation(
             "state": "breaker",
             **facts,
             "until": _time(account.breaker_until),
-            # Whether the pause is over: the next order is then sent first, as a test.
+            # Whether the breaker's pause is over; the next order is then sent alone, as a test.
             "rested": circuit_breaker.is_cooldown_over(account, at),
         }
     return {"state": "working", **facts}
@@ -172,13 +178,16 @@ def _cost(sums: Sums) -> Json:
         "tasksCount": int(sums[Measure.ORDERED]),
         "estimatedCost": _number(sums[Measure.ESTIMATED]),
         "actualCost": _number(sums[Measure.ACTUAL]),
-        # The estimate of the settled jobs, to compare the actual cost with.
+        # The estimates of only those videos whose actual cost is known, to compare with actualCost.
         "settledEstimate": _number(sums[Measure.SETTLED_ESTIMATE]),
     }
 
 
 def _limit(state: State, pace: Pace, at: datetime) -> Json:
-    """Describe the current period of a budget. Only site-wide budgets have a forecast: only the overall pace is known."""
+    """Describe a budget in its current period. Only budgets of the whole site have a forecast (`spentAt`).
+
+    The speed of spending is not known for a single user or model.
+    """
     usable = state.usable if state.scope == ALL else None
     ends_at = None if usable is None else forecasts.estimate_end(usable, pace, at=at)
     return {
@@ -187,9 +196,9 @@ def _limit(state: State, pace: Pace, at: datetime) -> Json:
         "used": _number(state.used),
         "limit": _number(state.limit),
         "left": _number(state.room),
-        "softShare": _number(state.soft_share),
-        "isSoft": state.is_soft,
-        "isSpent": state.is_spent,
+        "softShare": _number(state.soft_share),  # the share of the limit at which operators are warned
+        "isSoft": state.is_soft,  # whether that share is reached
+        "isSpent": state.is_spent,  # whether the rest is too small for the cheapest video
         "resetsAt": _time(state.window.ends_at),
         "spentAt": _time(ends_at) if ends_at is not None and ends_at < state.window.ends_at else None,
     }
@@ -209,7 +218,7 @@ def _alert(alert: Alert, *, has_detail: bool) -> Json:
 
 
 def _number(amount: Decimal | None) -> int | float | None:
-    """Return a JSON number, an integer if whole; a float is exact for four decimals below 10^11."""
+    """Return a JSON number, an integer if it is whole. A float keeps four decimals of amounts below 10^11."""
     if amount is None:
         return None
     return int(amount) if amount == amount.to_integral_value() else float(amount)

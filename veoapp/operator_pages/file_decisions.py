@@ -1,4 +1,8 @@
-"""The forms on the reconciliation page by which operators explain file discrepancies."""
+"""The forms on the reconciliation page with which operators explain file discrepancies.
+
+A discrepancy is, for example, a paid video without a stored file (see `videos.audit.paid_files`). An operator's
+decision about it is stored as a `FileAnswer`. A reference names a video or a file.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +23,7 @@ Kind = FileAnswer.Kind
 
 
 class FileDecisionForm(forms.Form):
-    """One reason for the selected discrepancies of one kind; an answer is stored for each of them."""
+    """A reason for all selected discrepancies of one kind. An answer with this reason is stored for each of them."""
 
     kind = forms.ChoiceField(choices=Kind, widget=forms.HiddenInput)
     references = forms.MultipleChoiceField(
@@ -44,7 +48,7 @@ class FileDecisionForm(forms.Form):
 
     @property
     def selected(self) -> list[str]:
-        """The selected references: those that were sent. In a new form a single choice is selected."""
+        """The references that the user selected. In a form not sent yet, a single choice is selected already."""
         if self.is_bound:
             return self["references"].value() or []
         field: Any = self.fields["references"]
@@ -52,7 +56,7 @@ class FileDecisionForm(forms.Form):
 
 
 def list_references(difference: Difference) -> list[str]:
-    """Return the references of the files of a difference: of their tasks, or the names of files without a task."""
+    """Return the references in a difference: those of its tasks, or the names of files without a task."""
     return [task.reference for task in difference.tasks] or difference.names
 
 
@@ -64,9 +68,9 @@ def parse_decision(data: QueryDict, files: PaidFileComparison) -> FileDecisionFo
 
 
 def record_decision(form: FileDecisionForm, actor: User) -> int:
-    """Record the decision for each selected file and log it; returns how many were new.
+    """Record the decision for each selected file and log it. Returns how many answers are new.
 
-    Another operator may have decided some of them first.
+    The others exist already, because another operator decided about these files first.
     """
     kind, reason = Kind(form.cleaned_data["kind"]), form.cleaned_data["reason"]
     results = [

@@ -1,4 +1,8 @@
-"""`/admin/reconciliation/`: our spend, the provider's balance and the files side by side, with forms for differences."""
+"""The page `/admin/reconciliation/`, which compares our spend, the provider's balance and the stored files.
+
+Operators explain differences with its forms. A reading is a stored balance of the provider account; a comparison goes
+from an opening reading to a closing one. A jump is a change between two readings that our books do not explain.
+"""
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -54,7 +58,7 @@ TONES = {
 
 
 class PeriodForm(forms.Form):
-    """From the beginning of the first day to the end of the last, in the site's time zone."""
+    """The period to compare: from the start of the first day to the end of the last, in the site's time zone."""
 
     begin = day_field(gettext_lazy("From"), required=True)
     end = day_field(gettext_lazy("To"), required=True)
@@ -72,7 +76,10 @@ class PeriodForm(forms.Form):
 
 
 class CorrectionForm(forms.Form):
-    """A compensating entry: how many credits left or were added to the balance, and why."""
+    """A correcting entry: how many credits left the balance or were added to it, and why.
+
+    `key` is a new id in each form, so that a form sent twice records one correction.
+    """
 
     amount = forms.DecimalField(
         label=gettext_lazy("Provider credits"),
@@ -99,7 +106,7 @@ def reconciliation_page(request: HttpRequest) -> HttpResponse:
     may_correct = request.user.has_perm("billing.add_providerentry")
     account = _find_account(request)
     period_form = PeriodForm(request.GET if request.GET.get("begin") or request.GET.get("end") else None)
-    period_name = request.GET.get("stretch", "")
+    period_name = request.GET.get("stretch", "")  # a key of PERIODS
     since, until = _requested_period(period_name, period_form)
     reconciliation = reconcile.reconcile(account=account, since=since, until=until) if account else None
     files = _find_files(reconciliation) if reconciliation else None
@@ -145,7 +152,7 @@ def reconciliation_page(request: HttpRequest) -> HttpResponse:
 
 
 def _build_comparison(reconciliation: Reconciliation | None) -> dict[str, Any]:
-    """Return what the template shows once there are two readings to compare."""
+    """Return the part of the context that compares two readings; it is empty if there are fewer."""
     if reconciliation is None:
         return {"reconciliation": None}
     run = audit_runner.get_last_run()
@@ -172,6 +179,7 @@ def _build_comparison(reconciliation: Reconciliation | None) -> dict[str, Any]:
             for entry in entries[:ENTRIES_SHOWN]
         ],
         "user_credits": CreditAccount.objects.aggregate(accounts=Count("pk"), credits=Sum("balance")),
+        # I1: balances match their entries. I2: entries cannot be edited. See `billing.audit.checks`.
         "ledger_problems": [
             problem for problem in (run.first_problems if run else []) if problem["invariant"] in ("I1", "I2")
         ],
@@ -187,7 +195,7 @@ def _find_files(reconciliation: Reconciliation) -> PaidFileComparison:
 def _build_files_context(
     files: PaidFileComparison | None, sent_form: FileDecisionForm | None, *, may_decide: bool
 ) -> dict[str, Any]:
-    """Return the part about files: each difference with its form; the form that was sent keeps its values."""
+    """Return the context about files: each difference with a form. The form that was sent keeps its values."""
     if files is None:
         return {}
     summary = files.summarize()
@@ -205,7 +213,7 @@ def _build_files_context(
 
 
 def _find_account(request: HttpRequest) -> ProviderAccount | None:
-    """Return the requested account, else the one that new videos are sent with, else the newest."""
+    """Return the requested account. Without one, return the account of new videos, or else the newest account."""
     account_id = parse_row_number(request.GET.get("account", ""))
     if account_id is not None and (account := ProviderAccount.objects.filter(pk=account_id).first()):
         return account
@@ -216,7 +224,7 @@ def _find_account(request: HttpRequest) -> ProviderAccount | None:
 
 
 def _requested_period(name: str, form: PeriodForm) -> tuple[datetime, datetime]:
-    """Return begin and end; for invalid dates the named period, while the form shows the errors."""
+    """Return the start and end of the period from the form, or without valid dates those of the named period."""
     at = clock.database_now()
     if form.is_bound and form.is_valid():
         begin: date = form.cleaned_data["begin"]
@@ -227,19 +235,19 @@ def _requested_period(name: str, form: PeriodForm) -> tuple[datetime, datetime]:
 
 
 def _correction_defaults(reconciliation: Reconciliation) -> dict[str, Any]:
-    """Fill the form with the whole difference, unless that will be recorded automatically, and with a new key."""
+    """Return initial values: a new key, and the whole difference as the amount unless no correction is needed."""
     needs_no_correction = reconciliation.is_explained or _is_measuring(reconciliation)
     amount = None if needs_no_correction else format_plain(reconciliation.unexplained)
     return {"amount": amount, "key": randomness.new_uuid()}
 
 
 def _is_measuring(reconciliation: Reconciliation) -> bool:
-    """Return whether the difference is a top-up still being measured: a correction now would count it twice."""
+    """Return whether a top-up is being measured. It is recorded automatically; a correction would count it twice."""
     return not reconciliation.has_missing_credits and bool(top_ups.list_unrecorded_rises(reconciliation))
 
 
 def _save_correction(request: HttpRequest, reconciliation: Reconciliation, form: CorrectionForm) -> bool:
-    """Record the correction; False, with an error on the form, when its key was used for another one."""
+    """Record the correction. Returns False, with an error on the form, if its key was used for another amount."""
     try:
         entry = reconcile.record_correction(
             account_id=reconciliation.account.pk,
@@ -261,7 +269,7 @@ def _save_correction(request: HttpRequest, reconciliation: Reconciliation, form:
 
 
 def _save_decision(request: HttpRequest, form: FileDecisionForm) -> bool:
-    """Record the decision; False, with errors on the form and above the page, when it is invalid."""
+    """Record the decision about files. Returns False if the form is invalid; errors then appear on the page."""
     if form.is_valid():
         count = file_decisions.record_decision(form, _current_operator(request))
         messages.success(request, file_decisions.format_result(count))

@@ -40,7 +40,7 @@ class Result:
 
 
 def describe_result(reconciliation: Reconciliation, *, is_measuring: bool = False) -> Result:
-    """Describe the result; `is_measuring` says that a top-up is still being measured."""
+    """Describe the result. `is_measuring` says whether a top-up is still being measured and not yet recorded."""
     if reconciliation.has_missing_credits:
         title = _("%(n)s credits are missing that no video explains.") % {
             "n": format_amount(-reconciliation.unexplained)
@@ -59,7 +59,7 @@ def describe_result(reconciliation: Reconciliation, *, is_measuring: bool = Fals
 
 
 def list_balance_lines(reconciliation: Reconciliation) -> list[BalanceLine]:
-    """Return the lines from the first balance to the last; they add up."""
+    """Return the lines from the first balance to the last, which is the sum of all lines before it."""
     lines = [
         BalanceLine(
             _("Balance at the beginning"),
@@ -98,7 +98,7 @@ def list_balance_lines(reconciliation: Reconciliation) -> list[BalanceLine]:
 
 
 def build_spend_row(label: str | Promise, jobs: Jobs, url: str = "") -> dict[str, Any]:
-    """Return a row of our own spend."""
+    """Return a row of the table of our own spend: number of videos, estimate, actual cost and their difference."""
     return {
         "label": label,
         "count": jobs.count,
@@ -110,7 +110,7 @@ def build_spend_row(label: str | Promise, jobs: Jobs, url: str = "") -> dict[str
 
 
 def spends_url(reconciliation: Reconciliation, **filters: str) -> str:
-    """Return the address of the spends settled in the period, filtered."""
+    """Return the address of the spends that were settled in the period and match the filters."""
     query: dict[str, str | int] = {
         "account__id__exact": reconciliation.account.pk,
         "state__exact": Spend.State.SETTLED,

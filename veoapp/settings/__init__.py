@@ -1,13 +1,13 @@
 """Django's settings, one module for each concern, all read from the environment or `.env` through `base.env`.
 
 - `videos`: how many videos may be made or ordered at once, the longest expected wait, and retention.
-- `provider`: the provider's addresses and keys, its time limits, its rate limit, and when a video without result fails.
+- `provider`: the provider's addresses, keys, time limits and rate limit, and when a video without a result fails.
 - `jobs`: the worker's processes and its job queue, which never retries a job.
 - `billing`: credits, budgets, the circuit breaker and the spending monitor.
 - `files`: where files are stored, and how much disk space stays free.
 - `accounts`, `base`, `database`, `localization`, `logs`, `mail`, `security`: as their names say.
 
-Constants rather than settings: how long a video may stay in each status and when a download gives up
+These are constants, not settings: how long a video may stay in each status and when a download gives up
 (`videos.lifecycle.deadlines`), and the waits between two attempts of a download (`videos.pipeline.download_rows`).
 
 No module here imports an application. `.env.example` and the README document every name; a test compares them.

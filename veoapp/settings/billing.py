@@ -4,7 +4,7 @@ from veoapp.settings.base import env
 
 SIGNUP_CREDITS = env.int("SIGNUP_CREDITS", default=100)
 SIGNUP_CREDITS_DAYS = env.int("SIGNUP_CREDITS_DAYS", default=0)  # 0: they do not expire
-# How many days credits stay usable that are refunded after they expired.
+# Credits that are refunded after they expired stay usable for this many days.
 GRACE_DAYS = env.int("GRACE_DAYS", default=7)
 USD_PER_PROVIDER_CREDIT = env.decimal("USD_PER_PROVIDER_CREDIT", default="0.005")
 # The value of one user credit, from which margins are computed.

@@ -14,16 +14,16 @@ Q_CLUSTER: dict[str, Any] = {
     "name": "veoapp",
     "orm": "default",
     "workers": env.int("WORKERS", default=3),
-    "queue_limit": 1,
+    "queue_limit": 1,  # jobs fetched in advance
     "poll": 0.5,
     "timeout": 300,
     "retry": 1200,  # far above timeout, because it counts from when a job is dequeued
     "max_attempts": 1,  # a failed job is not repeated, because the sweep finds what is still due
     "ack_failures": True,
-    "save_limit": -1,
+    "save_limit": -1,  # results of successful jobs are not stored
     "catch_up": False,
-    "recycle": 500,
-    "max_rss": 700_000,
+    "recycle": 500,  # a worker process is replaced after this many jobs
+    "max_rss": 700_000,  # kilobytes of memory after which it is replaced, too
     "label": _("Jobs"),
     "has_replica": False,
 }

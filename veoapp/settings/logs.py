@@ -17,7 +17,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
-        # Without Django's own handlers, which would write each line a second time, with its secrets.
+        # No handlers here: Django's own would write each line a second time, without masking its secrets.
         "django": {"level": "INFO", "handlers": []},
         "django.server": {"level": "INFO", "handlers": [], "propagate": True},
         # Request lines contain the secret token of the callback address.

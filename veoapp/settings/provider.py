@@ -1,4 +1,4 @@
-"""kie.ai or its sandbox: keys, addresses, callbacks, time limits of sent videos, and the rate limit."""
+"""kie.ai, or the sandbox that plays it: keys, addresses, callbacks, time limits of sent videos, and rate limit."""
 
 from veoapp.settings.base import APP_URL, DEBUG, env
 
@@ -11,14 +11,15 @@ SANDBOX_ALLOWED = DEBUG and not KIE_AI_API_KEY
 SANDBOX_URL = env.str("SANDBOX_URL", default="").rstrip("/") or (
     f"http://127.0.0.1:{SANDBOX_PORT}" if KIE_AI_BASE_URL == "https://api.kie.ai" else KIE_AI_BASE_URL
 )
-# kie.ai takes uploads at a separate host. With another KIE_AI_BASE_URL uploads go there too: the API key and users'
-# images are sent to no host that was not configured.
+# kie.ai takes uploads at a separate host. With another KIE_AI_BASE_URL uploads go to that address too, because the API
+# key and users' images must be sent only to hosts that were configured.
 KIE_AI_UPLOAD_BASE_URL = env.str("KIE_AI_UPLOAD_BASE_URL", default="").rstrip("/") or (
     "https://kieai.redpandaai.co" if KIE_AI_BASE_URL == "https://api.kie.ai" else KIE_AI_BASE_URL
 )
 KIE_AI_WEBHOOK_HMAC_KEY = env.str("KIE_AI_WEBHOOK_HMAC_KEY", default="")
 # Where the provider sends callbacks; differs from APP_URL only when the provider reaches the site under another name.
 CALLBACK_BASE_URL = env.str("CALLBACK_BASE_URL", default=APP_URL).rstrip("/")
+# Private hosts or networks from which finished videos may be downloaded.
 RESULT_HOSTS_ALLOWED = env.list("RESULT_HOSTS_ALLOWED", default=[])
 if SANDBOX_ALLOWED:
     RESULT_HOSTS_ALLOWED = [*RESULT_HOSTS_ALLOWED, "127.0.0.1", "localhost"]

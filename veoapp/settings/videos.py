@@ -1,7 +1,7 @@
 """How many videos may be made and ordered at once, and how long finished videos are kept.
 
 Not here: how long a sent video may take (HARD_DEADLINE_HOURS in `provider`), and the job queue of the worker (`jobs`).
-Constants rather than settings: after how long a waiting order is refunded and a download gives up
+These are constants, not settings: after how long a waiting order is refunded and a download gives up
 (`videos.lifecycle.deadlines`), and the waits between two attempts of a download (`videos.pipeline.download_rows`).
 """
 

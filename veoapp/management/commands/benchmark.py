@@ -1,4 +1,4 @@
-"""`manage.py benchmark dashboard`: whether this machine meets the targets for the dashboard."""
+"""`manage.py benchmark dashboard` measures whether the dashboard meets its targets on this machine."""
 
 import json
 import sys

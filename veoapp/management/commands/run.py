@@ -1,4 +1,4 @@
-"""`manage.py run` (`make run`): starts the whole product in one terminal."""
+"""`manage.py run` (called by `make run`) starts the whole product in one terminal."""
 
 import http.client
 import sys
@@ -65,7 +65,10 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _require_ports(self) -> None:
-        """Check the ports before anything starts; the provider is checked later, because that needs tables."""
+        """Refuse ports that are taken, before anything starts.
+
+        The sandbox's port is checked even if a saved key makes the sandbox unnecessary, because reading it needs tables.
+        """
         ports = {"PORT": settings.PORT}
         if settings.SANDBOX_ALLOWED and _get_local_sandbox_url() == settings.SANDBOX_URL:
             ports["SANDBOX_PORT"] = settings.SANDBOX_PORT
@@ -97,7 +100,7 @@ class Command(BaseCommand):
 
 
 def _describe_missing_services() -> list[str]:
-    """Lines of the welcome text about what replaces a missing provider key or mail server."""
+    """Return the lines of the welcome text that say what replaces a missing provider key or mail server."""
     lines = []
     try:
         if _runs_sandbox():
@@ -116,7 +119,7 @@ def _get_local_sandbox_url() -> str:
 
 
 def _runs_sandbox() -> bool:
-    """Whether the provider is a sandbox that this command starts, not one at another SANDBOX_URL."""
+    """Whether this command starts a sandbox: videos go to a sandbox, and SANDBOX_URL is not that of another one."""
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
@@ -128,7 +131,7 @@ def _build_sandbox_options() -> list[str]:
     # The sandbox must charge or refund failures as the settings say; otherwise reconciliation would report missing credits.
     charge_policy = "charged" if settings.CHARGED_WHEN_FAILED else "refunded"
     options = ["--api-key", provider_accounts.SANDBOX_KEY, "--failed-tasks", charge_policy]
-    # Its state must survive a restart, as the database does.
+    # The sandbox must remember its tasks after a restart, as the database does.
     options += ["--memory", str(settings.VAR_DIR / "sandbox.json")]
     if settings.KIE_AI_WEBHOOK_HMAC_KEY:
         options += ["--hmac-key", settings.KIE_AI_WEBHOOK_HMAC_KEY]
@@ -160,7 +163,7 @@ def _is_web_ready() -> bool:
 
 
 def _is_worker_ready(*, since: datetime) -> bool:
-    """Whether the worker has run a canary job since the start."""
+    """Whether the worker has run a canary job since then: a job that does nothing but prove that jobs are run."""
     try:
         return JobRequest.objects.filter(name="canary", started_at__gte=since).exists()
     except DatabaseError:

@@ -1,4 +1,4 @@
-"""The actions that the headline offers: links to pages, or actions on the provider account such as a pause."""
+"""The actions of the dashboard's headline: links to pages, and changes of the provider account such as a pause."""
 
 from dataclasses import dataclass
 
@@ -13,9 +13,10 @@ TOP_UP_URL = "https://kie.ai/billing"
 
 @dataclass(frozen=True)
 class Action:
-    """A link, or an action on the provider account (`name` and `account_id`), which asks for confirmation.
+    """A link, or a change of the provider account, which asks for confirmation.
 
-    It is not shown to users without `permission`.
+    A change has the `name` of the admin's action and an `account_id`; a link has neither. Users without `permission` do
+    not see it.
     """
 
     label: str
@@ -43,7 +44,7 @@ def view_account(account: ProviderAccount, *, is_primary: bool = True) -> Action
 
 
 def top_up(account: ProviderAccount) -> Action:
-    """Return a link to the provider's payment page; for the sandbox, which has none, to the account."""
+    """Return a link to the provider's payment page. The sandbox has none, so its link leads to the account."""
     if account.source == ProviderAccount.Source.SANDBOX:
         return view_account(account)
     return Action(_("Top up at the provider"), TOP_UP_URL)

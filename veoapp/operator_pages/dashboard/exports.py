@@ -1,4 +1,4 @@
-"""The dashboard's tables as files: `/admin/dashboard/export/<table>.<csv|json>`, for the same range as the page."""
+"""Serves the dashboard's tables as files, for a date range: `/admin/dashboard/export/<table>.<csv|json>`."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -52,7 +52,7 @@ def _build_limits(query: RangeQuery, at: datetime) -> Table:
 
 
 def _build_queue(query: RangeQuery, at: datetime) -> Table:
-    """List the videos in progress now. The row of waiting videos also has the waiting times of the date range."""
+    """Count the videos in progress by status. Only the row of waiting videos has the waiting times of the range."""
     waits = breakdowns.compute_percentiles(_read_totals(query, at).count_labels(Measure.WAIT))
     wait_cells = (_round_seconds(waits.p50_s), _round_seconds(waits.p95_s))
     rows: list[tuple[Cell, ...]] = [
@@ -85,9 +85,10 @@ TABLE_BUILDERS: dict[str, TableBuilder] = {
 
 
 def export_table(request: HttpRequest, table_name: str, suffix: str) -> HttpResponseBase:
-    """Return the table as a download; 400 with the errors for invalid dates, 403 for users who may not see the table.
+    """Return the table as a download.
 
-    The URL admits only operators.
+    Invalid dates are answered with status 400 and the errors, a table that the user may not see with 403. The admin
+    site has already refused everyone who is not an operator.
     """
     if table_name not in TABLE_BUILDERS or suffix not in table_files.FORMATS:
         raise Http404

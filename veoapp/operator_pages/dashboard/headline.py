@@ -1,4 +1,7 @@
-"""The headline: whether videos are being generated, and if not, why; how long the credits last; and one action."""
+"""The headline of the dashboard: whether videos are generated, or why not, how long the credits last, and one action.
+
+The account is parked while the provider refuses us. The circuit breaker stops calls while the provider fails.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +40,7 @@ PARKED_TEXTS: dict[str, Promise] = {
         "The provider rejects our key or IP address. Generation resumes automatically once it is accepted."
     ),
 }
+# For a budget that stops every new video, and then for one that stops only the waiting videos.
 SPENT_TEXTS: dict[Period, Promise] = {
     Period.HOUR: gettext_lazy("This hour's budget is spent: %(used)s of %(limit)s. The next one starts %(time)s."),
     Period.DAY: gettext_lazy("Today's budget is spent: %(used)s of %(limit)s. The next one starts %(time)s."),
@@ -60,7 +64,7 @@ TOO_LOW_TEXTS: dict[Period, Promise] = {
 
 @dataclass(frozen=True)
 class Headline:
-    """The headline's tone (good, warn, bad), title, reason, forecast sentences (`outlook`) and action."""
+    """The headline: its tone (good, warn or bad), title, reason, forecast sentences (`outlook`) and action."""
 
     tone: str
     title: str
@@ -73,8 +77,9 @@ class Headline:
 class StatusFacts:
     """The facts from which the headline is chosen.
 
-    `usable_balance` is how many provider credits can be spent before new work stops, None before the first reading.
-    `waiting` is the number of videos that are ordered and not sent. `alerts` are the open alerts that the reader may see.
+    `usable_balance` is how many provider credits can be spent before new videos stop; it is None before the balance is
+    first read. `balance_ends_at` is the forecast of when they are spent, `pace` the speed of spending. `waiting` is the
+    number of videos that are ordered but not sent. `alerts` are the open alerts that the reader may see.
     """
 
     at: datetime
@@ -99,7 +104,7 @@ class StatusFacts:
 
 
 def choose_headline(facts: StatusFacts) -> Headline:
-    """Return the headline of the first check below that applies."""
+    """Return the headline of the first check in `checks` that finds a problem, or else describe how generation goes."""
     account = facts.account
     if account is None:
         text = _("There is no provider key: set KIE_AI_API_KEY, or add a key here.")

@@ -30,7 +30,7 @@ def describe_outlook(
     balance_ends_at: datetime | None,
     at: datetime,
 ) -> str:
-    """Describe how long the budget that runs out first lasts, and the balance."""
+    """Describe how long the provider balance lasts, and the budget that runs out first."""
     if pace.now <= 0 and pace.day <= 0:
         return _("Nothing was ordered in the last 24 hours.")
     sentences = []
@@ -56,7 +56,7 @@ def describe_outlook(
 
 
 def estimate_budget_end(budget: State, pace: Pace, *, at: datetime) -> datetime | None:
-    """Return when a budget runs out at this pace; None if its period ends before that, or it has no limit."""
+    """Return when a budget runs out at this pace, or None if it has no limit or its period ends earlier."""
     if budget.usable is None:
         return None
     end = forecasts.estimate_end(budget.usable, pace, at=at)

@@ -1,4 +1,4 @@
-"""Who may see which table, on the dashboard or as a file. Every operator may see the headline, figures and budgets."""
+"""Says who may see which table of the dashboard. The headline and the budgets are for every operator."""
 
 from django.contrib.auth.models import AnonymousUser
 

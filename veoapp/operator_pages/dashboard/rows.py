@@ -42,7 +42,10 @@ PERIOD_NAMES: dict[Period, Promise] = {
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One open alert: its subject and message, what to do, the page to do it on, and the page of the alert."""
+    """One open alert.
+
+    `about` is its subject, `todo` what the operator should do, `page` where to do it, and `own_page` the alert's page.
+    """
 
     alert: Alert
     about: str
@@ -55,7 +58,7 @@ class AlertRow:
 
 @dataclass(frozen=True)
 class BudgetRow:
-    """One budget: how much is used, and when it runs out at this pace or resets."""
+    """One budget: the used share of its limit, when it runs out at this pace (`ends`), and when it starts again."""
 
     name: str
     state: State
@@ -67,13 +70,13 @@ class BudgetRow:
 
     @property
     def meter_value(self) -> str:
-        """The share for an HTML attribute, which never has a decimal comma."""
+        """The share, at most 1, for an HTML attribute. It has a decimal point in every language."""
         return f"{min(self.share, 1.0):.3f}"
 
 
 @dataclass(frozen=True)
 class LinkedCount:
-    """A count with its label and a link to its videos."""
+    """A count with its label and a link to the videos that it counts."""
 
     label: str | Promise
     row: LabelRow
@@ -81,15 +84,15 @@ class LinkedCount:
 
     @property
     def width(self) -> str:
-        """The width of its bar, of 100."""
+        """The width of the bar in the chart, in percent."""
         return f"{self.row.share * 100:.1f}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditFigures:
-    """What the last check of the books found: unexplained credits, refunds and files.
+    """What the last check of the books (`billing.audit`) found about unexplained credits, refunds and files.
 
-    What is due is counted in the date range, what is wrong over all time, so the two are never subtracted.
+    `*_due` counts what the date range requires, `*_wrong` the problems of all time, so the two are never subtracted.
     """
 
     unexplained: str
@@ -102,7 +105,7 @@ class AuditFigures:
 
 
 def list_videos_url(since: datetime, until: datetime, **filters: object) -> str:
-    """Return the address of the videos ordered in a period, filtered."""
+    """Return the address of the list of videos that were ordered in a period and match the filters."""
     period = {"created_at__gte": since.isoformat(" "), "created_at__lt": until.isoformat(" ")}
     return f"{reverse('admin:videos_videotask_changelist')}?{urlencode(period | filters)}"
 
@@ -126,7 +129,7 @@ def build_alert_row(alert: Alert) -> AlertRow:
 
 
 def build_budget_rows(facts: StatusFacts) -> list[BudgetRow]:
-    """Return the site-wide budgets by hour, day and month, then the others, those nearest to their limits first."""
+    """Return the budgets of the whole site by hour, day and month, then the others, the most used first."""
     site_budgets = [budget for budget in facts.budgets if budget.scope == ALL]
     others = [budget for budget in facts.budgets if budget.scope != ALL and budget.limit is not None]
     others.sort(key=_used_share, reverse=True)
@@ -156,7 +159,7 @@ def build_result_rows(data: DashboardData) -> list[LinkedCount]:
 
 
 def build_audit_figures(data: DashboardData) -> AuditFigures:
-    """Build the figures: each failed or cancelled video must be refunded, each ready one must have its file."""
+    """Build the figures. Each failed or cancelled video must be refunded, and each ready video must have its file."""
     sums, books, account = data.totals.all, data.live.books, data.account
     unexplained = account.unexplained if account else None
     tone = ""
@@ -168,14 +171,14 @@ def build_audit_figures(data: DashboardData) -> AuditFigures:
         tone=tone,
         checked_at=books.at if books else None,
         refunds_due=int(sums[Measure.FAILED] + sums[Measure.CANCELLED]),
-        refunds_wrong=books.count_of("I3") if books else 0,
+        refunds_wrong=books.count_of("I3") if books else 0,  # the rule about refunds in `billing.audit`
         files_due=int(sums[Measure.READY]),
-        files_wrong=books.count_of("I7") if books else 0,
+        files_wrong=books.count_of("I7") if books else 0,  # the rule about stored files
     )
 
 
 def _build_budget_row(budget: State, facts: StatusFacts) -> BudgetRow:
-    # Only the pace of all users together is known, so only the site's budgets have a forecast.
+    # The speed of spending is known only for all users together, so only budgets of the whole site have a forecast.
     has_forecast = budget.scope == ALL and not budget.is_spent
     end = outlook.estimate_budget_end(budget, facts.pace, at=facts.at) if has_forecast else None
     kind, _colon, name = budget.scope.partition(":")

@@ -1,4 +1,7 @@
-"""Everything the dashboard reads. Counts come from totals; of tables that grow, only open or newest rows are read."""
+"""Reads everything that the dashboard shows.
+
+Counts come from totals, which are stored sums. In tables that grow, only open or newest rows are read, to stay fast.
+"""
 
 import json
 from collections.abc import Iterable
@@ -32,12 +35,13 @@ from videos.worker import supervisor
 Status = VideoTask.Status
 
 ALERTS_SHOWN = 6
+# A worker counts as running if it ran a canary job (see `videos.worker.supervisor`) within this time.
 WORKER_SIGN_MAX_AGE = timedelta(seconds=supervisor.CANARY_TIMEOUT_S)
 
 
 @dataclass(frozen=True)
 class QueueRow:
-    """The videos in one state: their number, the age of the oldest, a link to them, and the reasons why they wait."""
+    """The videos with one status: their number, age of the oldest, link, and how many wait for which reason."""
 
     status: str
     label: str | Promise
@@ -68,7 +72,10 @@ class LiveStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class DashboardData:
-    """Everything the page shows. `tables` are those that the user may see; the others are not read."""
+    """Everything that the page shows. `tables` names the tables that the user may see; other tables are not read.
+
+    `available` is the provider balance minus costs that it does not include yet.
+    """
 
     at: datetime
     range_query: RangeQuery
@@ -86,7 +93,7 @@ class DashboardData:
 def read_dashboard(
     range_query: RangeQuery, *, at: datetime, tables: frozenset[str] = permissions.ALL_TABLES
 ) -> DashboardData:
-    """Run all queries of the page. The current status does not depend on the date range."""
+    """Run all queries of the page. The date range affects the totals and tables, not the current status."""
     account = find_current_account()
     totals = cost_totals.read_totals(range_query.range, at=at)
     curve = read_balance_curve(account, range_query, at=at) if "balance" in tables else BalanceCurve()
@@ -94,7 +101,7 @@ def read_dashboard(
     live = read_live_status(at, account)
     available = provider_accounts.get_available_balance(account, committed=live.reserved) if account else None
     usable_balance = None if available is None else available - settings.CRITICAL_BALANCE_THRESHOLD
-    # One more than the page shows, to know whether there are more.
+    # One alert more than the page shows is read, to know whether to link to more.
     open_alerts = list_open_alerts(ALERTS_SHOWN + 1, at=at) if "alerts" in tables else []
     return DashboardData(
         at=at,
@@ -122,7 +129,7 @@ def read_dashboard(
 
 
 def find_current_account() -> ProviderAccount | None:
-    """Return the account that new videos are sent with; None without any key."""
+    """Return the provider account that new videos are sent with, or None if there is no provider key."""
     try:
         return provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:
@@ -143,13 +150,13 @@ def list_open_alerts(limit: int, *, at: datetime) -> list[Alert]:
 
 
 def read_live_status(at: datetime, account: ProviderAccount | None = None) -> LiveStatus:
-    """Read the status in one query that uses the index of unfinished videos; `reserved` is for `account` only.
+    """Read the status in one query, a union that uses the index of unfinished videos. `reserved` is that of `account`.
 
-    The query returns a row for each state and reason to wait, however many videos there are.
+    The query returns one row for each status and reason to wait, however many videos there are.
     """
     text = TextField()
     live = VideoTask.objects.filter(status__in=VideoTask.LIVE).order_by().values("status", "wait_code")
-    # Decimal, because reserved amounts share the column with the counts.
+    # Decimal, because in the union the reserved amounts are in the same column as the counts.
     count = Count("pk", output_field=DecimalField(max_digits=14, decimal_places=4))
     rows = live.annotate(n=count, oldest=Min("created_at")).values_list("status", "wait_code", "n", "oldest")
     worker = JobRequest.objects.filter(name="canary", started_at__gt=at - WORKER_SIGN_MAX_AGE).order_by()

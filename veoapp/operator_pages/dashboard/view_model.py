@@ -1,4 +1,4 @@
-"""The context of the dashboard's template: figures, charts and rows, named as the template uses them."""
+"""Builds the context of the dashboard's template: figures, charts and rows."""
 
 from typing import Any
 
@@ -68,7 +68,7 @@ def build_context(data: DashboardData) -> dict[str, Any]:
         "exports": [(name, title) for name, title in EXPORT_TITLES.items() if name in data.tables],
         "zone": str(site_zone()),
         "headline": headline.choose_headline(data.status),
-        "all": all_sums,
+        "all": all_sums,  # the sums of the whole date range
         "videos": int(all_sums[Measure.ORDERED]),
         "margin": breakdowns.compute_margin_share(all_sums),
         "audit": rows.build_audit_figures(data),
@@ -104,7 +104,7 @@ def build_context(data: DashboardData) -> dict[str, Any]:
 
 
 def _forecast_points(data: DashboardData) -> list[Point]:
-    """Return the forecast from the last reading on; empty unless the date range ends in the future."""
+    """Return the forecast of the balance after its last reading; empty unless the date range ends in the future."""
     until = data.range_query.range.until
     if not data.curve.points or until <= data.at:
         return []
@@ -119,7 +119,10 @@ def _format_point(point: Point) -> tuple[str, str]:
 
 
 def _build_date_fields(data: DashboardData) -> list[tuple[str, str, str, str]]:
-    """Return name, label, value and error of the two date fields; the value is the entered text, else the range's day."""
+    """Return name, label, value and error of the two date fields.
+
+    The value is what the user typed. If nothing was typed, it is the first or last day of the range.
+    """
     first, last = data.range_query.range.days
     typed, errors = data.range_query.typed, data.range_query.errors
     defaults = {"from": first.isoformat(), "to": last.isoformat()}
