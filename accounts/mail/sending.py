@@ -22,11 +22,10 @@ def send(
 ) -> None:
     """Send `templates/mail/<template>.{subject.txt,txt,html}` to a user or to an address.
 
-    If both are given, the e-mail goes to `address`, in the user's language.
-
-    An empty `language` means the user's language, or the active one if the user has chosen none. Templates get `app_url` (without a trailing slash), `recipient` (a user or None) and
-    `LANGUAGE_CODE`. Raises OSError when the mail server does not accept the e-mail. Never call this function inside a
-    transaction, which would keep its locks while the mail server answers.
+    If both are given, the e-mail goes to `address`, in the user's language. An empty `language` means the user's
+    language, or the active one if the user has chosen none. Templates get `app_url` (without a trailing slash),
+    `recipient` (a user or None) and `LANGUAGE_CODE`. Raises OSError when the mail server does not accept the e-mail.
+    Never call this function inside a transaction, which would keep its locks while the mail server answers.
     """
     user = to if isinstance(to, User) else None
     code = language or (user.language if user else "") or translation.get_language() or settings.LANGUAGE_CODE
