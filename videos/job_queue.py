@@ -1,5 +1,6 @@
-"""Enqueues jobs by name. A job takes no arguments and handles everything that is due, so one waiting
-job of each name is enough.
+"""Enqueues jobs by name.
+
+A job takes no arguments and handles everything that is due, so one waiting job of each name is enough.
 
 If a job is lost, `videos.worker.sweep` enqueues it again.
 """

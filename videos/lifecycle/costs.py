@@ -10,7 +10,7 @@ from videos.models import VideoTask
 
 
 def read_spends(tasks: Iterable[VideoTask]) -> dict[UUID, Spend]:
-    """The spends of these tasks by task id, in one query."""
+    """The spend of each of these tasks (the record of its cost at the provider) by task id, in one query."""
     return {spend.job_id: spend for spend in Spend.objects.filter(job_id__in=[task.pk for task in tasks])}
 
 
@@ -24,12 +24,12 @@ class TaskCosts:
 
     @property
     def difference(self) -> Decimal | None:
-        """How much more it cost than estimated, in provider credits; None while its cost is not known."""
+        """How much more the task cost than estimated, in provider credits; None while its cost is not known."""
         return self.spend.difference if self.spend else None
 
 
 def read_costs(task: VideoTask) -> TaskCosts:
-    """The task's ledger entries, spend and paid calls, oldest first."""
+    """Read the ledger entries, the spend and the paid calls of a task; entries and calls are ordered oldest first."""
     entries = LedgerEntry.objects.filter(job_id=task.pk).select_related("actor", "reverses").order_by("id")
     spend = Spend.objects.filter(job_id=task.pk).select_related("account").first()
     calls = PaidCall.objects.filter(spend=spend).order_by("id") if spend else PaidCall.objects.none()

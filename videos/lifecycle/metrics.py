@@ -1,8 +1,10 @@
-"""Counts each status change of a task, in its transaction. `videos.audit.recount` computes the same numbers from the rows.
+"""Counts each status change of a task, in the transaction that changes it. What is counted:
 
-- once an order was sent: how long it waited
-- once the provider's verdict is known: its source and, for a success, how long the provider took
-- at the end: ready, failed (by reason) or cancelled, and the credits refunded
+- when an order has been sent: how long it had waited
+- when the provider's verdict (success or failure) is known: how we learnt it and, for a success, how long it took
+- when the task ends: whether it is ready, failed (by reason) or cancelled, and the credits refunded
+
+`videos.audit.recount` computes the same numbers from the rows, to check these counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +51,7 @@ def record_late_verdict(task_id: UUID, *, settled_by: str, provider_done_at: dat
 
 
 def bucket(*, since: datetime, until: datetime) -> str:
-    """The histogram bucket of this duration."""
+    """The bucket of the histogram of durations into which the time between these two falls."""
     return histogram.duration_bucket((until - since).total_seconds())
 
 

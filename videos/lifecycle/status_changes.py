@@ -6,8 +6,10 @@
     cancelled   failed <-------+------------ failed
 
 Each function checks the old status, changes it, writes the TaskEvent and moves credits, all in one transaction, and
-returns whether the status changed. Repeating a change has no effect. `fence` is the number of the claim: it grows with
-every claim, and a worker whose number is no longer the row's changes nothing. No function makes network calls.
+returns whether the status changed. Repeating a change has no effect. No function makes network calls.
+
+A worker *claims* a task before it sends it: the task is then reserved for that worker. `fence` is the number of the
+claim. It grows with every claim, and a worker whose number is no longer the one in the row changes nothing.
 """
 
 from collections.abc import Iterable
@@ -36,7 +38,7 @@ BATCH_SIZE = 1_000
 
 
 class NotPossible(Exception):
-    """The task's status does not allow what a user or operator requested. `status` is that status."""
+    """The status of the task, which is in `status`, does not allow what a user or operator requested."""
 
     def __init__(self, status: str) -> None:
         super().__init__(status)
@@ -103,14 +105,14 @@ def accept(*, task_id: UUID, fence: int, provider_task_id: str, due_in_s: float)
                 alert_grouping.resolve_job_alerts([Alert.Kind.UNCONFIRMED], reference=reference_of(task_id))
             return moved
     except IntegrityError:
-        # Another task got the same id at the same time: the same case as above.
+        # Another task recorded this id after the check above.
         return mark_unconfirmed(
             task_id=task_id, fence=fence, detail="the provider returned the task id of another order"
         )
 
 
 def requeue(*, task_id: UUID, fence: int, wait: Wait, detail: str = "") -> bool:
-    """submitting -> queued: the provider did not start anything; due again at `wait.until`."""
+    """submitting -> queued: the provider did not start anything; the task is due again at `wait.until`."""
     with transaction.atomic():
         moved = move(
             task_id,
@@ -141,7 +143,7 @@ def hold_back(*, task_id: UUID, wait: Wait) -> bool:
 
 
 def hold_back_all(*, task_ids: Iterable[UUID], wait: Wait) -> int:
-    """Postpone those of these tasks that are queued and due, for a common reason; returns how many."""
+    """Postpone all of these tasks that are queued and due, for one common reason; returns how many were postponed."""
     ids = list(task_ids)
     queued = VideoTask.objects.filter(status=Status.QUEUED, due_at__lte=clock.database_now())
     return sum(
@@ -163,7 +165,10 @@ def mark_all_waiting(*, wait: Wait) -> int:
 
 
 def mark_unconfirmed(*, task_id: UUID, fence: int, detail: str) -> bool:
-    """submitting -> unconfirmed: sent, but without a usable response. Never sent again; a callback or the deadline decides."""
+    """submitting -> unconfirmed: the request was sent, but no usable response arrived.
+
+    The task is never sent again: a callback shows that the provider has it, or the deadline passes and it is refunded.
+    """
     with transaction.atomic():
         moved = move(
             task_id,
@@ -227,8 +232,8 @@ def adopt(*, task_id: UUID, provider_task_id: str) -> bool:
 def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: User | None = None) -> bool:
     """unconfirmed, generating or downloading -> failed without a verdict: a deadline passed or an operator gave up.
 
-    The user is refunded. The provider may have charged us: unless the cost is already known, it is recorded as a possible
-    cost and an alert is raised.
+    The user is refunded. The provider may have charged us: unless the cost is already known, the estimate is recorded
+    as a possible cost and an alert is raised.
     """
     with transaction.atomic():
         moved = end_with_refund(
@@ -241,7 +246,8 @@ def give_up(*, task_id: UUID, from_: str, code: str, detail: str = "", actor: Us
                 facts = {
                     "say": ["given_up_by_hand" if actor else f"given_up_{code}"],
                     "hours": f"{settings.HARD_DEADLINE_HOURS:g}",
-                    # Only for "no_file" does the detail hold an error message; otherwise the alert's own text says everything.
+                    # "words" is third-party text, quoted after our sentences ("say"); see `billing.alerts.messages`.
+                    # Only for "no_file" does the detail add something to these sentences.
                     "words": detail if code == "no_file" else "",
                 }
                 alert_grouping.raise_job_alert(
@@ -271,7 +277,7 @@ def add_note(
 
 
 def mark_delayed(*, task_id: UUID) -> bool:
-    """Record once that a task takes longer than usual; its status stays."""
+    """Record once that a task takes longer than usual; the status of the task does not change."""
     if not VideoTask.objects.filter(pk=task_id, delayed_at=None).update(delayed_at=clock.database_now()):
         return False
     record_event(task_id, Event.DELAYED)

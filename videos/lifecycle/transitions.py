@@ -1,7 +1,8 @@
-"""Carries out a status change: compare-and-set, event, counts, and the refund when a task ends without a video.
+"""Carries out a status change: sets the new status if the old one is as expected, records the event, counts the change,
+and refunds the user when a task ends without a video.
 
-Only `status_changes` and `verdicts` call this module's `move` and `end_with_refund`. `fence` is a number that grows with
-every claim of a task: a worker whose number differs from the row's has lost the task and changes nothing.
+Only `status_changes` and `verdicts` call `move` and `end_with_refund`. `fence` is a number that grows each time a
+worker claims a task: a worker whose number differs from the one in the row has lost the task and changes nothing.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,10 @@ Event = TaskEvent.Kind
 def end_with_refund(
     task_id: UUID, *, from_: tuple[Status, ...], to: Status, event: TaskEvent.Kind, **changes: Any
 ) -> bool:
-    """Move a task to failed or cancelled and refund its charge, in the caller's transaction; returns whether it moved."""
+    """Move a task to failed or cancelled and refund its user, in the caller's transaction.
+
+    Returns whether the status changed.
+    """
     code, detail = changes.get("code", ""), changes.get("detail", "")
     moved = move(
         task_id,
@@ -61,13 +65,16 @@ def move(
     actor: User | None = None,
     **changes: Any,
 ) -> bool:
-    """Move a task from one of these statuses to another, if its fence is still `fence`; returns whether it moved."""
+    """Move a task from one of the statuses `from_` to `to`; returns whether the status changed.
+
+    If `fence` is given and differs from the one in the row, nothing changes. `changes` are further columns to set.
+    """
     with transaction.atomic():
         task = VideoTask.objects.select_for_update().filter(pk=task_id, status__in=list(from_)).first()
         if task is None or (fence is not None and task.fence != fence):
             return False
         old_status = task.status
-        # SQLite does not lock rows, so the update checks status and fence again.
+        # SQLite does not lock rows, so the update checks the status and the fence again.
         if not VideoTask.objects.filter(pk=task_id, status=old_status, fence=task.fence).update(status=to, **changes):
             return False
         record_event(task_id, event, from_=old_status, to=to, code=code, detail=detail, actor=actor)

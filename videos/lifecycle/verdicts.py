@@ -1,6 +1,7 @@
-"""Status changes caused by the provider's verdict (success or failure) and by stored files. Makes no network calls.
+"""Status changes caused by the provider's verdict (success or failure) and by stored files.
 
-Nothing else moves a task to downloading or ready, or to failed by the provider's verdict. No network here.
+Only this module moves a task to downloading or ready, or to failed because of the provider's verdict. It makes no
+network calls.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,11 @@ ZERO = Decimal(0)
 
 
 def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> downloading: the provider returned its files. A refunded task still gets them, without a new charge."""
+    """generating -> downloading: the provider reported success and the URLs of the files.
+
+    A task refunded meanwhile stays failed, but its files are downloaded too, without a new charge. Returns whether
+    either happened.
+    """
     at = clock.database_now()
     with transaction.atomic():
         verdict: dict[str, Any] = {"provider_done_at": at, "settled_by": source}
@@ -55,7 +60,11 @@ def record_success(*, task_id: UUID, report: Report, source: str) -> bool:
 
 
 def record_failure(*, task_id: UUID, report: Report, source: str) -> bool:
-    """generating -> failed: the provider reported a failure. Refunds the user; its cost is as reported, else assumed."""
+    """generating -> failed: the provider reported a failure. Refunds the user; returns whether the status changed.
+
+    What the failed task cost us is recorded as the provider reported it; without such a report it is assumed to be the
+    list price or nothing, depending on the setting CHARGED_WHEN_FAILED.
+    """
     reason = str(report.reason or "generation")
     with transaction.atomic():
         moved = end_with_refund(
@@ -108,6 +117,7 @@ def _create_files(task_id: UUID, urls: Sequence[str]) -> None:
 
 
 def _lock_late_task(task_id: UUID) -> bool:
-    # Locks the task against a simultaneous deletion: it either removes the new file rows too, or is visible here.
+    # Lock the task, because its owner may be deleting it: the deletion either waits and then removes the new file rows
+    # too, or is already visible here as `deleted_at`.
     late = VideoTask.objects.filter(pk=task_id, status=Status.FAILED, late_at=None, deleted_at=None)
     return late.select_for_update().first() is not None

@@ -1,4 +1,4 @@
-"""The tables of videos. Only `videos.lifecycle` writes the status of a task."""
+"""The tables of the app `videos`. Only `videos.lifecycle` writes the status of a task."""
 
 from videos.models.events import CallbackReceipt, TaskEvent
 from videos.models.files import SourceImage, VideoFile

@@ -9,7 +9,10 @@ from videos.models.tasks import VideoTask
 
 
 class TaskEvent(models.Model):
-    """One event in the history of a task, shown to its user and to operators. Written by `videos.lifecycle`, never changed."""
+    """One event in the history of a task, shown to its user and to operators.
+
+    `videos.lifecycle` writes events; they are never changed.
+    """
 
     class Kind(models.TextChoices):
         CHARGED = "charged", _("Charged")

@@ -70,7 +70,7 @@ class VideoFile(models.Model):
 
 
 class SourceImage(models.Model):
-    """An image that a user uploaded, re-encoded. `provider_url` is a temporary copy at the provider."""
+    """An image that a user uploaded and we re-encoded. `provider_url` leads to a temporary copy at the provider."""
 
     id = models.UUIDField(primary_key=True, default=randomness.new_uuid, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="source_images")
@@ -84,7 +84,7 @@ class SourceImage(models.Model):
     provider_account_id = models.BigIntegerField(null=True, blank=True)
     provider_url = models.TextField(_("provider URL"), blank=True)
     provider_url_until = models.DateTimeField(_("available until"), null=True, blank=True)
-    # As in VideoFile.
+    # When the audit last checked the stored object, and the problem it found, as in VideoFile.
     checked_at = models.DateTimeField(_("checked at"), null=True, blank=True, editable=False)
     problem = models.CharField(_("problem"), max_length=100, blank=True, editable=False)
 

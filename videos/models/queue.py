@@ -7,7 +7,7 @@ from accounts.seams import clock
 
 
 class UserTurn(models.Model):
-    """When a user's video was last sent. The user who was served longest ago is next."""
+    """When a video of this user was last sent to the provider. The user whose turn was longest ago is next."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="turn")
     last_served_at = models.DateTimeField(default=clock.now)
@@ -17,7 +17,11 @@ class UserTurn(models.Model):
 
 
 class JobRequest(models.Model):
-    """One kind of job: when it was last enqueued and started. While one waits to start, no second one is enqueued."""
+    """One kind of job: when it was last enqueued and started.
+
+    While such a job waits to start, no second one is enqueued.
+    `videos.worker.sweep` also keeps rows for chores that run inside a job; only `started_at` of these rows matters.
+    """
 
     name = models.CharField(primary_key=True, max_length=40)
     requested_at = models.DateTimeField(null=True, blank=True)

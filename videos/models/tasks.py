@@ -14,8 +14,8 @@ from billing.models import ProviderAccount
 class VideoTask(models.Model):
     """One ordered video, from the charge to the stored file. Times are those of the database's clock.
 
-    `due_at` is when a job handles the task next. A worker that sends it holds it until `lease_until`; each claim raises
-    `fence`, and later writes by that worker need this number.
+    `due_at` is when a job handles the task next. A worker that is about to send the task claims it: until `lease_until`
+    the task is reserved for that worker. Each claim raises `fence`, and later writes by the worker need this number.
     """
 
     class Status(models.TextChoices):
@@ -110,7 +110,7 @@ class VideoTask(models.Model):
             ),
             # Polling of refunded tasks whose result may still arrive.
             models.Index(fields=["due_at"], name="task_late_watch", condition=Q(status="failed", late_at=None)),
-            # Mails to users: ended tasks for which none was sent.
+            # Mails to users: ended tasks for which no mail was sent.
             models.Index(
                 fields=["finished_at"],
                 name="task_to_notify",
@@ -160,7 +160,7 @@ class VideoTask(models.Model):
 
     @property
     def is_delivered(self) -> bool:
-        """Whether it has a video to play: it is ready, or was refunded and delivered late."""
+        """Whether the task has a video to play: it is ready, or it was refunded and its video was delivered late."""
         return self.deleted_at is None and (self.status == self.Status.READY or self.late_at is not None)
 
 

@@ -18,9 +18,10 @@ from videos.providers.base import Provider, Report
 log = logging.getLogger(__name__)
 
 Verdict = CallbackReceipt.Verdict
-# Accepted difference between the provider's creation time and our submission: clocks differ and requests may be delayed.
+# By how much the creation time that the provider reports may differ from the time at which we sent the task: clocks
+# differ and requests may be delayed.
 MAX_TIME_DIFFERENCE = timedelta(minutes=15)
-# The number of callbacks stored for one task.
+# As many as `callbacks.MAX_PER_TASK` stores for one task.
 MAX_RECEIPTS = 20
 
 
@@ -32,14 +33,14 @@ def pending_receipts(task: VideoTask) -> list[CallbackReceipt]:
 
 
 def adopt(*, task: VideoTask, client: Provider) -> bool:
-    """Try the ids that callbacks name; returns whether the task was adopted. Raises ProviderError, e.g. NotVisible."""
+    """Try each id that a callback names; returns whether the task was adopted. Raises ProviderError."""
     not_visible_yet: errors.NotVisible | None = None
     for receipt in pending_receipts(task):
         try:
             report = client.report(receipt.provider_task_id)
         except errors.NotVisible as not_visible:
             if clock.now() - receipt.received_at < timedelta(minutes=10):
-                # It may be too early or forged: try the other callbacks first.
+                # The callback may be forged, or the provider may not show the task yet: try the other callbacks first.
                 not_visible_yet = not_visible
                 continue
             _reject(receipt, task, f"the provider does not know it: {not_visible.detail}")

@@ -1,4 +1,4 @@
-"""Reads our balance at the provider, by a free call, and decides how often it is read."""
+"""Reads our balance at the provider, by a free call, and decides how often this is done."""
 
 import logging
 from collections.abc import Callable
@@ -29,7 +29,7 @@ TOP_UP_INTERVAL = SHORTEST_INTERVAL = timedelta(seconds=15)
 
 @dataclass(frozen=True)
 class Reading:
-    """The result of a reading: the balance in provider credits and how long it took, or the error."""
+    """The result of reading the balance: the balance in provider credits or the error, and how long the call took."""
 
     balance: Decimal | None
     took_s: float
@@ -45,9 +45,9 @@ def _has_unsettled_jobs() -> bool:
 
 
 def read(account: ProviderAccount, client: Provider, *, is_used: bool = True) -> Reading:
-    """Request the balance and record it, or the error.
+    """Request the balance and record it; if the call fails, record the error.
 
-    `is_used=False` means that an operator tests a key that sends no videos: the result is shown only to that operator.
+    `is_used=False` means that an operator tests a key that sends no videos: a refusal of the key raises no alert.
     """
     started_at = clock.now()
     try:
@@ -86,7 +86,10 @@ def reading_interval(
     has_queued_videos: Callable[[], bool] = _has_queued_videos,
     has_unsettled_jobs: Callable[[], bool] = _has_unsettled_jobs,
 ) -> timedelta:
-    """How often the balance is read at present. A caller that already has the two values saves two queries by passing them."""
+    """How often the balance is read at present.
+
+    A caller that already knows the answer to the two questions saves two queries by passing functions that return them.
+    """
     try:
         account = provider_accounts.get_current_account()
     except provider_accounts.NoProviderKey:

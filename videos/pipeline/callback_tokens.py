@@ -1,4 +1,4 @@
-"""The secret token in a task's callback address: its hash, its check, and masking it in texts. Knows no Django."""
+"""The secret token in a task's callback address: its hash, its check, and masking it in texts. Does not use Django."""
 
 import hashlib
 import hmac
@@ -13,7 +13,7 @@ def hash_token(token: str) -> str:
 
 
 def is_valid_token(token: str, *, stored_hash: str) -> bool:
-    """Whether this is the token of that hash, in constant time; an empty hash (an unknown task) takes as long."""
+    """Whether `stored_hash` is the hash of this token. An empty hash (no such task) takes as long."""
     return hmac.compare_digest(hash_token(token), stored_hash or "-" * 64)
 
 

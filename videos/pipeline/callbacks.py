@@ -55,7 +55,7 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
         body = _read_body(request)
         if body is None:
             return JsonResponse({"error": "body too large"}, status=413)
-        # The same work for a wrong token and an unknown task, so that timing does not reveal which it was.
+        # A wrong token and an unknown task cause the same work, so that the time taken does not reveal which it was.
         task = VideoTask.objects.filter(pk=task_id).first()
         stored_hash = task.callback_token_hash if task is not None else ""
         if not is_valid_token(token, stored_hash=stored_hash or "") or task is None:
@@ -70,7 +70,7 @@ def callback(request: HttpRequest, task_id: UUID, token: str) -> HttpResponse:
 @csrf_exempt
 @require_POST
 def common_callback(request: HttpRequest) -> HttpResponse:
-    """Receive a callback to the URL without a token, which we never send to the provider; the task it names is polled."""
+    """Receive a callback to the URL without a token, which we never send; the task it names is polled."""
     body = _read_body(request)
     if body is None:
         return JsonResponse({"error": "body too large"}, status=413)
@@ -96,7 +96,7 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
     elif verdict in (Verdict.PENDING, Verdict.USED, Verdict.MALFORMED):
         _request_poll(task)
     if verdict == Verdict.PENDING and not is_stored:
-        # It may be the only way to find an unconfirmed task, so it gets 200 only once it is stored.
+        # The callback may be the only way to find an unconfirmed task, so the response is 200 only once it is stored.
         return JsonResponse({"error": "try again later"}, status=503)
     if not hint.well_formed:
         return JsonResponse({"error": hint.problem}, status=400)
@@ -104,7 +104,10 @@ def _receive(request: HttpRequest, body: bytes, task: VideoTask | None) -> HttpR
 
 
 def _read_body(request: HttpRequest) -> bytes | None:
-    """The body, or None if it exceeds MAX_BODY_BYTES. After BODY_TIMEOUT_S, only what has arrived by then."""
+    """The body, or None if it exceeds MAX_BODY_BYTES.
+
+    If the body is not complete after BODY_TIMEOUT_S, only the part that has arrived by then is returned.
+    """
     try:
         if int(request.headers.get("Content-Length") or 0) > MAX_BODY_BYTES:
             return None
@@ -115,14 +118,14 @@ def _read_body(request: HttpRequest) -> bytes | None:
     with _abort_slow_body(request):
         try:
             body: bytes = (request.META["wsgi.input"] if is_chunked else request).read(MAX_BODY_BYTES + 1)
-        except Exception:  # client disconnected or invalid chunk; each server raises its own errors
+        except Exception:  # disconnected, or sent an invalid chunk; each server raises its own errors
             body = b""
     return None if len(body) > MAX_BODY_BYTES else body
 
 
 @contextmanager
 def _abort_slow_body(request: HttpRequest) -> Iterator[None]:
-    """Abort a slow request body: one byte a minute would hold a thread of the web server for weeks.
+    """Abort a slow request body: a client that sends one byte a minute would hold a thread of the web server for weeks.
 
     Works with gunicorn's socket only; other servers and buffering proxies have their own limits.
     """
@@ -195,7 +198,7 @@ def _store_receipt(
     limit = MAX_PER_TASK if task is not None else MAX_ORPHANS
     stored = CallbackReceipt.objects.filter(task=task)
     if stored.count() >= limit:
-        # A callback that may name an unconfirmed task replaces one that led to nothing.
+        # If too many are stored, a callback that may name an unconfirmed task replaces one that led to nothing.
         replaceable = (
             stored.exclude(verdict__in=[Verdict.PENDING, Verdict.USED]) if verdict == Verdict.PENDING else stored.none()
         )
@@ -232,6 +235,7 @@ def _request_poll(task: VideoTask) -> None:
     """Make the task due for polling now."""
     at = clock.database_now()
     due = VideoTask.objects.filter(pk=task.pk, due_at__gt=at).exclude(status=VideoTask.Status.QUEUED)
-    # A task that is being sent is not polled yet; once its response arrives or its lease ends, this callback is used.
+    # A task that is being sent is not polled yet; this callback is used once the response to the submission arrives or
+    # the lease (the time for which a worker has reserved the task) ends.
     if due.exclude(status=VideoTask.Status.SUBMITTING).update(due_at=at):
         job_queue.enqueue("poll")

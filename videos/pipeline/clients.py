@@ -1,4 +1,7 @@
-"""Builds the API client for a provider account. Callers pass the account that sent a task, not the current one."""
+"""Builds the API client for a provider account.
+
+For a task that was already sent, callers pass the account that sent it, because the current account may be another one.
+"""
 
 from billing.models import ProviderAccount
 from billing.provider import accounts as provider_accounts

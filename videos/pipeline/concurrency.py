@@ -14,9 +14,9 @@ Item = TypeVar("Item")
 def run_each(handle: Callable[[Item], None], items: Iterable[Item], *, max_threads: int | None = None) -> int:
     """Call `handle` for every item, in JOB_THREADS threads or in `max_threads` if that is fewer.
 
-    With JOB_THREADS = 0 the calling thread handles one item after another. An item is taken from `items` only when a thread
-    is free for it, so a generator can choose it as late as possible. Returns the number of items; raises the first error
-    once all have been handled.
+    With JOB_THREADS = 0 the calling thread handles one item after another. An item is taken from `items` only when a
+    thread is free for it, so a generator can choose each item as late as possible. Returns the number of items; if
+    handling some of them failed, raises the first error once all items have been handled.
     """
     if settings.JOB_THREADS == 0:
         count = 0

@@ -1,7 +1,9 @@
 """Sends waiting videos to the provider: chooses the next one fairly, claims it, sends one POST and records the response.
 
-A claim reserves a task for this worker for a limited time (its lease) and reserves its estimated cost. Claims are made one
-at a time, with the provider account locked and after the checks of `billing.guard`; the POSTs may run in parallel.
+A claim reserves a task for this worker for a limited time (the lease) and reserves its estimated cost. Claims are made
+one at a time, with the provider account locked and after the checks of `billing.guard`; the POSTs may run in parallel.
+One of these checks is the circuit breaker: it "opens" after repeated errors of the provider, and while it is open
+nothing is sent.
 """
 
 import logging
@@ -103,7 +105,10 @@ def claim_next(account_id: int) -> Claim | VideoTask | Wait | None:
 
 
 def _claim_next_in_turn(account_id: int) -> Claim | VideoTask | Wait | None:
-    """Like `claim_next`, for the first task only: if `Wait.exhausted_budget` is set, only tasks that need that budget wait."""
+    """Claim the first task in turn; returns the same as `claim_next`.
+
+    If `exhausted_budget` of a returned Wait is set, the Wait concerns only the tasks that need that budget.
+    """
     with transaction.atomic():
         account = provider_accounts.lock_account(account_id)
         at = clock.database_now()
@@ -148,7 +153,7 @@ def _claim_next_in_turn(account_id: int) -> Claim | VideoTask | Wait | None:
 
 
 def submit(claim: Claim, client: Provider) -> None:
-    """Send the task once and record the result. It is sent again only if the provider certainly did not start it."""
+    """Send the task once and record the result. It is requeued only if the provider certainly did not start it."""
     task = claim.task
     if not lifecycle.is_claim_held(task_id=task.pk, fence=task.fence):
         # This worker was suspended for longer than its lease: another one may have refunded the task, so do not send it.
@@ -188,14 +193,18 @@ def build_callback_url(task_id: UUID, token: str) -> str:
 
 
 def _is_provider_ready(account: ProviderAccount, client: Provider) -> bool:
-    """Whether videos may be sent now. Reads the balance if it is old or, with the breaker open, as a free test call."""
+    """Whether videos may be sent now.
+
+    Reads the balance if the known one is old. While the circuit breaker is open, the same free call tests the provider.
+    """
     at = clock.database_now()
     is_open = account.breaker != circuit_breaker.State.CLOSED
     if is_open and account.breaker_until is not None and account.breaker_until > at:
         return False
     fresh_for = min(provider_accounts.BALANCE_FRESH_FOR / 2, provider_balances.reading_interval())
     is_old = account.balance_at is None or at - account.balance_at > fresh_for
-    # Once per opening of the breaker; otherwise the balance would be read every second while a pause or a budget blocks orders.
+    # One test per opening of the breaker; otherwise the balance would be read every second while a pause or a budget
+    # blocks orders.
     is_probe_needed = is_open and (
         account.balance_at is None or account.breaker_until is None or account.balance_at < account.breaker_until
     )
@@ -254,7 +263,8 @@ def _requeue_unsent(task: VideoTask, error: errors.NotSent) -> None:
             account_id=_account_id(task), parked_as=ProviderAccount.Parked(error.code), detail=error.detail
         )
     if isinstance(error, errors.OutOfCredits | errors.AccessDenied | errors.RateLimited):
-        # The provider works, it only did not take this task: a probe (the test request of the breaker) has succeeded.
+        # The provider responds and only did not accept this task. If the task was the probe (the first order that the
+        # breaker lets through as a test), the probe has succeeded.
         _record_provider_success(task)
     else:
         _record_provider_failure(task, error, opens_immediately=isinstance(error, errors.Unavailable))
@@ -270,5 +280,5 @@ def _record_provider_failure(task: VideoTask, error: errors.ProviderError, *, op
 
 
 def _account_id(task: VideoTask) -> int:
-    assert task.account_id is not None, "a claimed task has an account"  # noqa: S101  an invariant
+    assert task.account_id is not None, "a claimed task has an account"  # noqa: S101  true of every claimed task
     return task.account_id

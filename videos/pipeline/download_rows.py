@@ -33,14 +33,14 @@ ALERT_AFTER_ATTEMPTS = 5
 
 
 def list_due_ids(*, limit: int) -> list[int]:
-    """The ids of files to be downloaded now, the longest due first."""
+    """The ids of the files to be downloaded now; the file that has been due longest comes first."""
     at = clock.database_now()
     due = VideoFile.objects.filter(_is_free(at), state=State.PENDING, due_at__lte=at).order_by("due_at")
     return list(due.values_list("pk", flat=True)[:limit])
 
 
 def claim(file_id: int) -> VideoFile | None:
-    """Claim a pending file for LEASE, due or not; None if another worker has it."""
+    """Claim a pending file for the time LEASE, even if it is not due; None if another worker has claimed it."""
     file = VideoFile.objects.select_related("task__account").filter(pk=file_id, state=State.PENDING).first()
     if file is None:
         return None
@@ -63,7 +63,7 @@ def owned_row(file: VideoFile) -> QuerySet[VideoFile]:
 
 
 def postpone(file: VideoFile, error: str, *, wait_s: float) -> None:
-    """End the attempt; the next one begins after about `wait_s` seconds."""
+    """End this attempt at the download; the next attempt begins after about `wait_s` seconds."""
     due_at = clock.database_now() + timedelta(seconds=randomness.jitter(wait_s))
     # A fresh link works for 20 minutes only, so it is requested when needed and not kept.
     owned_row(file).update(
@@ -133,7 +133,7 @@ def _alert_download_problem(file: VideoFile, say: str, error: str = "") -> None:
 
 
 def _describe(problem: Exception) -> str:
-    """What went wrong, without URLs: those contain signatures."""
+    """What went wrong, without URLs, because URLs contain signatures."""
     if isinstance(problem, FetchError):
         return f"{problem.code}: {problem.detail}"
     return str(problem) if isinstance(problem, InvalidVideo) else type(problem).__name__

@@ -3,8 +3,9 @@
     claimed -> fetched -> checked -> intended -> moved -> committed
 
 The new name and the video's properties are written to the VideoFile row (*intended*) before the file moves into the
-storage (*moved*). After a crash the complete file is found under that name and kept, or it is fetched again. A task with
-several results becomes ready when all are stored.
+storage (*moved*). After a crash the next attempt finds the complete file under that name and keeps it, or fetches the
+video again. *Committed* means that the row says "stored". A task with several results becomes ready once all of them
+are stored.
 """
 
 import logging
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 
 State = VideoFile.State
 
-# Shorter than the time limit of a job and than the lease.
+# Shorter than the time limit of a job, and than the time for which a worker claims a file (`download_rows.LEASE`).
 ATTEMPT_S = 240.0
 MAX_BYTES = 2 << 30
 # A download slower than this over SPEED_WINDOW_S is aborted.
@@ -56,7 +57,7 @@ def download_due(*, limit: int = 4) -> int:
 
 
 def download(file_id: int) -> bool:
-    """Try once to download one file, due or not; False if another worker holds it."""
+    """Try once to download one file, even if it is not due; False if another worker is downloading it."""
     file = download_rows.claim(file_id)
     if file is None:
         return False
@@ -65,7 +66,7 @@ def download(file_id: int) -> bool:
 
 
 def retry(*, task_id: UUID) -> int:
-    """Make this task's missing files due now, including those given up; returns how many. For operators."""
+    """Make the missing files of a task due now, even files that were given up; returns how many. For operators."""
     at = clock.database_now()
     missing = VideoFile.objects.filter(task_id=task_id, state__in=[State.PENDING, State.LOST])
     return missing.update(state=State.PENDING, due_at=at)
@@ -110,14 +111,14 @@ def _attempt(file: VideoFile) -> None:
 
 
 def _is_already_stored(file: VideoFile) -> bool:
-    """Whether an earlier attempt stored the file but stopped before it recorded that."""
+    """Whether an earlier attempt stored the file and its poster, but ended before it recorded this in the row."""
     return media_store.exists(file.poster_name) and media_store.matches(
         file.name, size_bytes=file.size_bytes or 0, sha256=file.sha256
     )
 
 
 def _fetch_and_probe(file: VideoFile) -> tuple[Path, VideoFacts]:
-    """Fetch and check the video; if its URL fails, once more by a fresh link. Raises FetchError, InvalidVideo."""
+    """Fetch and check the video; if its URL fails, try once more with a fresh link. Raises FetchError, InvalidVideo."""
     started_at = clock.now()
     try:
         return _fetch(file, file.fetch_url or file.source_url, ATTEMPT_S)
@@ -173,7 +174,7 @@ def _record_intent(file: VideoFile, path: Path, video: VideoFacts) -> None:
 
 
 def _commit(file: VideoFile) -> None:
-    """Mark the file as stored, and the task as ready if it was the last. Raises Overtaken."""
+    """Mark the file as stored, and the task as ready if no other file of it is missing. Raises Overtaken."""
     at = clock.database_now()
     with transaction.atomic():
         # Lock the task first: if its last two files are stored at the same time, one of the workers must see both.
@@ -194,7 +195,10 @@ def _commit(file: VideoFile) -> None:
 
 
 def _discard_attempt(file: VideoFile) -> None:
-    """Remove what this attempt wrote, except an object that the row names: the current attempt may be keeping it."""
+    """Remove what this attempt wrote, except an object that the row names.
+
+    If another attempt has taken over, it may have found that object complete and be about to keep it.
+    """
     try:
         with media_store.storage_errors("cleaning up"):
             partial_downloads.discard(file)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 Status = VideoTask.Status
 
 MAX_PER_JOB = 200
-# Longer than one call may take. If a worker dies while it polls, the poll is repeated after this time.
+# Longer than the call of one poll may take. If a worker dies while it polls, the poll is repeated after this time.
 POLL_LEASE = timedelta(seconds=30)
 
 
@@ -178,7 +178,7 @@ def _poll_later(task: VideoTask) -> None:
     """Schedule the next poll: soon while stored callbacks are unchecked, otherwise as usual."""
     age = clock.database_now() - (task.submitted_at or task.created_at)
     if task.provider_task_id is None and age < deadlines.hard_deadline() and adoption.pending_receipts(task):
-        # A callback that got 200 must be checked before the task is refunded.
+        # A callback that we accepted with 200 must be checked before the task is refunded.
         _set_due(task, clock.database_now() + timedelta(seconds=randomness.jitter(5)))
     elif task.provider_task_id is None:
         _await_callback(task)
@@ -191,7 +191,8 @@ def _handle_unclear_report(
 ) -> None:
     """Handle a report without a usable verdict: alert and poll again.
 
-    With a failure code in `give_up_as`, the task is given up after MISSING_FILE_TIMEOUT.
+    If `give_up_as` is a failure code, the task is given up with it after MISSING_FILE_TIMEOUT. `say` is the key of the
+    alert's sentence in `billing.alerts`; `provider_text` is quoted after that sentence.
     """
     since = task.trouble_since or clock.database_now()
     _set_trouble_since(task, since)
@@ -212,7 +213,7 @@ def _set_trouble_since(task: VideoTask, since: datetime) -> None:
 
 
 def _stop_polling(task: VideoTask) -> None:
-    # A task with a verdict keeps its provider time, because it has been counted.
+    # A task whose verdict is known keeps its `provider_done_at`, because that time has been counted already.
     VideoTask.objects.filter(pk=task.pk, status=Status.FAILED, provider_done_at=None, settled_by="").update(
         provider_done_at=clock.database_now()
     )
@@ -227,7 +228,10 @@ def _set_due(task: VideoTask, at: datetime) -> None:
 
 
 def _verdict_source(task: VideoTask) -> str:
-    """What led to the verdict: "callback", "poll" or, for an adopted or refunded task, "repair"."""
+    """What led to the verdict: "callback", "poll" or "repair".
+
+    "repair" means that the task was already refunded, or was adopted: its id was found by a callback (`adoption`).
+    """
     if task.status == Status.FAILED or task.events.filter(kind=TaskEvent.Kind.ADOPTED).exists():
         return "repair"
     return "callback" if _has_callback(task) else "poll"

@@ -18,7 +18,10 @@ FEED = PriceProposal.Source.FEED
 
 @dataclass(frozen=True, kw_only=True)
 class PriceComparison:
-    """One item of our list, of the feed, or of both. `user_price` is in user credits, the others in provider credits."""
+    """One item of our list, of the feed, or of both.
+
+    `user_price` is in user credits, all other prices are in provider credits. A price that is missing is None.
+    """
 
     item: Item
     list_price: Decimal | None
@@ -28,7 +31,7 @@ class PriceComparison:
 
     @property
     def differs(self) -> bool:
-        """Whether both list the item, at different prices."""
+        """Whether our list and the feed both have the item, at different prices."""
         return self.list_price is not None and self.feed_price is not None and self.list_price != self.feed_price
 
     @property
@@ -52,7 +55,7 @@ class PriceComparison:
 
 
 def feed_url() -> str:
-    """The base URL of the feed: the current account's, else the one in the settings. It needs no key."""
+    """The base URL of the feed: that of the current account or, without one, that in the settings. It needs no key."""
     try:
         return provider_accounts.get_current_account().base_url
     except provider_accounts.NoProviderKey:
@@ -67,7 +70,7 @@ def compare() -> list[PriceComparison]:
 
 
 def compare_with(feed: dict[Item, FeedPrice]) -> list[PriceComparison]:
-    """Compare every item of our list and of the feed; those of our list come first, in its order."""
+    """Compare every item of our list and of the feed; the items of our list come first, in the order of our list."""
     listed = {Item(quote.model, quote.resolution, quote.kind): quote for quote in prices.list_current_quotes()}
     comparisons = [
         PriceComparison(

@@ -1,4 +1,7 @@
-"""Finds another URL for a result whose URL no longer works, by free calls. Call it outside transactions."""
+"""Finds another URL for a result whose URL no longer works.
+
+It makes free network calls, so call it outside transactions.
+"""
 
 import logging
 
@@ -22,7 +25,7 @@ def request_fresh_url(file: VideoFile) -> str:
 
 
 def find_new_url(file: VideoFile) -> str:
-    """The result's URL as the provider reports it now, if it differs from the one stored; else ""."""
+    """The URL that the provider reports for the result now, or "" if it is the URL that we have stored."""
     try:
         client = _client(file)
         urls = client.report(file.task.provider_task_id or "").result_urls if client else ()

@@ -1,7 +1,7 @@
-"""Checks that a file is a complete video that browsers can play, of about the duration ordered. Does not use Django.
+"""Checks that a file is a complete video that browsers can play and has about the ordered duration.
 
 The bytes are untrusted. They are opened only as MP4, only from a file (a playlist disguised as MP4 would make the decoder
-fetch URLs), and only with codecs that browsers also support.
+fetch URLs), and only with codecs that browsers also support. Does not use Django.
 """
 
 import io
@@ -27,7 +27,7 @@ END_TOLERANCE_S = 0.75
 
 POSTER_POSITION = 1 / 3
 POSTER_MAX_SIDE = 1280
-# The first quality whose file is at most POSTER_MAX_BYTES is used, else the last.
+# Tried in this order until the poster has at most POSTER_MAX_BYTES; the last quality is used whatever the size.
 POSTER_QUALITIES = (80, 65, 50)
 POSTER_MAX_BYTES = 150_000
 POSTER_MIME_TYPE = "image/webp"
@@ -73,7 +73,10 @@ def probe(path: Path, *, ordered_s: float) -> VideoFacts:
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a container and its video stream, if safe to decode. Errors of decoding in the block also become InvalidVideo."""
+    """Open a file and its video stream, if it is safe to decode them. Raises InvalidVideo.
+
+    Errors of the decoder inside the `with` block also become InvalidVideo.
+    """
     try:
         with path.open("rb") as content, av.open(content, "r", format="mov", metadata_errors="ignore") as container:
             if not container.streams.video:
@@ -90,7 +93,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def _codec_name(stream: VideoStream | AudioStream) -> str:
-    # PyAV declares it as always set, but it is None for an unknown codec.
+    # PyAV declares `codec_context` as always set, but it is None for an unknown codec.
     context: CodecContext | None = stream.codec_context
     return context.name[:20] if context is not None else "unknown"
 
@@ -123,7 +126,7 @@ def _check_boxes(content: BinaryIO) -> None:
             raise InvalidVideo("not an MP4 file" if size else "no bytes")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        elif length == 0:  # up to the end of the file
+        elif length == 0:  # the box extends to the end of the file
             length = size - offset
         if length < 8 or offset + length > size:
             raise InvalidVideo("cut short")

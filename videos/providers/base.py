@@ -27,7 +27,7 @@ class RefusalReason(StrEnum):
     AUDIO = "audio"  # the model could not make the sound
     INVALID = "invalid"  # a field is wrong
     TIMED_OUT = "timed_out"  # the provider got no response from the video model
-    GENERATION = "generation"  # it failed without giving a reason
+    GENERATION = "generation"  # the provider gave no reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,9 +72,9 @@ class Report:
     seeds: Sequence[int] = ()
     reason: RefusalReason | None = None  # set when FAILED
     error_code: str = ""  # the provider's code, as text
-    error_message: str = ""  # the provider's message, bounded; for operators, and quoted to users
+    error_message: str = ""  # the provider's message, of limited length; for operators, and quoted to users
     prompt: str | None = None  # the prompt echoed in paramJson, if any; proves that the task is ours
-    created_at: datetime | None = None  # aware UTC; None when absent or without a time zone
+    created_at: datetime | None = None  # in UTC; None if the provider states none, or one without a time zone
     completed_at: datetime | None = None
     provider_credits: Decimal | None = None  # what the task cost, if the provider states it
     fallback: bool = False
@@ -93,16 +93,16 @@ class CallbackHint:
 
 @dataclass(frozen=True, kw_only=True)
 class UpscaleReport:
-    """The response to a 1080p or 4K request. If `ready` is False, the caller asks again later.
+    """The response to a request for a 1080p or 4K version. If `ready` is False, the caller asks again later.
 
-    The provider charges once per task and index; asking again is free.
+    The provider charges once for each video, which task id and index identify; asking again is free.
     """
 
     ready: bool
     url: str = ""
     provider_task_id: str = ""  # 4K: may be polled like any task
     provider_credits: Decimal | None = None
-    message: str = ""  # the provider's message, bounded
+    message: str = ""  # the provider's message, of limited length
     oddities: Sequence[str] = field(default=())
 
 

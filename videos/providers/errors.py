@@ -1,4 +1,4 @@
-"""The errors of a provider call, as one small tree.
+"""The errors of a provider call, as one small tree. "Transient" errors may pass if the call is repeated later.
 
     ProviderError                   .transient  .code  .detail (for operators; never a key)
     |- NotSent         transient    no task was created: DNS, refused, connect timeout or TLS failure, or a redirect
@@ -41,13 +41,13 @@ class NotSent(ProviderError):
 
 
 class RateLimited(NotSent):
-    """429: rejected, not queued."""
+    """429: we sent too many requests; this one was rejected and not queued."""
 
     code = "rate_limited"
 
 
 class Unavailable(NotSent):
-    """455 maintenance or 505 feature switched off."""
+    """455 or 505: the provider is under maintenance, or the feature is switched off."""
 
     code = "unavailable"
 
@@ -77,7 +77,7 @@ class Refused(ProviderError):
 
 
 class Unconfirmed(ProviderError):
-    """Sent, but it is unknown whether a task was created."""
+    """The request was sent, but it is unknown whether a task was created."""
 
     code = "unconfirmed"
 

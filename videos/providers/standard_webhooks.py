@@ -1,6 +1,6 @@
 """Signs webhooks that we send, as https://www.standardwebhooks.com specifies (version v1: HMAC-SHA256).
 
-A receiver verifies them with any of the libraries named there and our secret (`whsec_` followed by base64).
+A receiver verifies the signatures with any library that this site lists and our secret (`whsec_` followed by base64).
 """
 
 import hmac
@@ -12,7 +12,7 @@ KEY_BYTES = range(24, 65)
 
 
 def parse_secret(secret: str) -> bytes:
-    """The key in a secret of the form `whsec_BASE64`. Raises ValueError, whose text does not hold the secret."""
+    """The key in a secret of the form `whsec_BASE64`. Raises a ValueError whose text does not hold the secret."""
     try:
         key = b64decode(secret.removeprefix(PREFIX), validate=True)
     except ValueError:

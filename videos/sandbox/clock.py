@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Epoch seconds that pass `speed` times as fast as real ones, and can be advanced."""
+    """A clock in epoch seconds. They pass `speed` times as fast as real seconds, and the clock can be advanced."""
 
     def __init__(self, *, speed: float = 1.0) -> None:
         self._lock = threading.RLock()

@@ -11,7 +11,7 @@ from videos.sandbox.clock import Clock
 
 
 class EventLog:
-    """Events in memory and, when a path is given, as JSON lines on disk. Events are never changed or removed.
+    """Events in memory and, when a path is given, as JSON lines on disk. Only `clear` removes events, from memory.
 
     Each event has `n` (1, 2, 3...), `event`, `at` (sandbox epoch seconds), `wall` (real epoch seconds) and fields of its kind.
     Amounts are decimal strings. Submissions contain whole request bodies with secret callback URLs: the log is for tests,

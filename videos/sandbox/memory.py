@@ -21,7 +21,7 @@ from videos.sandbox.video_spec import VideoSpec
 VERSION = 1
 Row = dict[str, Any]
 
-# Names in the file of fields that were renamed in the code; old files must stay readable.
+# Field names in the code and, if they differ, in the file: the code's were changed, but old files must stay readable.
 _NAMES = {"video": "film", "upgrade_1080p": "hd", "upgrade_4k": "uhd", "video_path": "film_path", "poster": "still"}
 _FIELDS = {name: field for field, name in _NAMES.items()}
 

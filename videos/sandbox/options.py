@@ -42,7 +42,7 @@ class Settings:
     retries_s: tuple[float, ...] = (5.0, 15.0, 45.0)
     file_life_s: float = float(DAY_S)
     public_url: str = ""
-    film: str = "art"  # or "quick"
+    film: str = "art"  # or "quick", see --film; how videos are drawn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

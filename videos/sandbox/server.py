@@ -19,7 +19,7 @@ _IDLE_S = 60
 
 
 class Server(ThreadingHTTPServer):
-    """One thread per connection; open connections do not delay stopping."""
+    """Serves each connection on its own thread; open connections do not delay stopping."""
 
     daemon_threads = True
     request_queue_size = 256

@@ -7,7 +7,7 @@ _SIZES = {"720p": (1280, 720), "1080p": (1920, 1080), "4k": (3840, 2160)}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSpec:
-    """Equal descriptions give identical files; `mark` (the task id) makes the file of each task unique."""
+    """What a video shows. Equal specs give identical files; `mark` (the task id) makes a task's file unique."""
 
     prompt: str
     aspect: str

@@ -1,4 +1,4 @@
-"""Deletes stored files: those of a deleted task immediately, files left behind by a crash in a regular sweep.
+"""Deletes stored files: the files of a deleted task immediately, and files left behind by a crash in a regular sweep.
 
 It never changes credits or the status of a task.
 """
@@ -27,7 +27,7 @@ BATCH_SIZE = 500
 
 
 def delete_files(task: VideoTask) -> int:
-    """Mark this task's files as deleted; returns how many. Their objects are removed after the transaction has committed.
+    """Mark the files of this task as deleted; returns how many. Their objects are removed after the commit.
 
     A running download notices that the `fence` number of its row has changed, and removes what it wrote.
     """
@@ -41,7 +41,7 @@ def delete_files(task: VideoTask) -> int:
 
 
 def sweep_files(now: datetime) -> int:
-    """Remove old or unneeded partial downloads, objects of deleted files, and objects without a row; returns how many."""
+    """Remove unneeded partial downloads, objects of deleted files, and objects that no row names; returns how many."""
     removed = _remove(VideoFile.objects.filter(state=State.DELETED).exclude(name="", poster_name=""))
     try:
         return removed + _sweep_incoming(now) + _sweep_storage(now)
@@ -72,7 +72,8 @@ def _sweep_incoming(now: datetime) -> int:
                 is_old = now - datetime.fromtimestamp(path.stat().st_mtime, UTC) > KEEP_FOR
             except FileNotFoundError:
                 continue
-            # A recent file may belong to a running download, unless its VideoFile is no longer pending.
+            # `key` is the (task id, index) in the file's name. A recent file may belong to a running download, unless
+            # its VideoFile is no longer pending.
             if is_old or (key is not None and not _is_pending(*key)):
                 path.unlink(missing_ok=True)
                 removed += 1
@@ -106,7 +107,7 @@ def _sweep_storage(now: datetime) -> int:
 
 
 def _list_names(now: datetime) -> Iterator[str]:
-    """Every stored name, folder by folder; the first folder changes every day, so that limited sweeps reach them all."""
+    """Every stored name, folder by folder. The first folder changes daily, so that limited sweeps reach all folders."""
     folders = [
         f"{folder}/{year}/{month}"
         for folder in media_store.FOLDERS

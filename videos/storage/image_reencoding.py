@@ -31,7 +31,7 @@ MESSAGES: Mapping[str, str | Promise] = {
 
 
 class ImageRefused(Exception):
-    """The upload is refused. `code` is a key of MESSAGES; `str()` is the message for the user."""
+    """The upload is refused. `code` is a key of MESSAGES; `str()` of the error is the message for the user."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -63,7 +63,7 @@ def reencode(upload: "UploadedFile[bytes]") -> EncodedImage:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
             opened.verify()  # checks checksums and makes the image unusable, so it is opened again
         with Image.open(io.BytesIO(content), formats=_FORMATS) as opened:
-            if opened.width * opened.height > MAX_PIXELS:  # a later header may claim another size
+            if opened.width * opened.height > MAX_PIXELS:  # a later header in the file may claim another size
                 raise ImageRefused("too_many_pixels")
             opened.draft("RGB", (MAX_SIDE, MAX_SIDE))
             image = _to_eight_bits(ImageOps.exif_transpose(opened))
@@ -136,7 +136,7 @@ def _webp_size(content: bytes) -> tuple[int, int]:
 
 
 def _jpeg_size(content: bytes) -> tuple[int, int]:
-    """Width and height from the first frame header, which follows other segments."""
+    """Width and height from the first frame header of a JPEG, which follows other segments."""
     offset = 2
     while True:
         while content[offset] == 0xFF and content[offset + 1] == 0xFF:  # fill bytes
@@ -153,7 +153,7 @@ def _jpeg_size(content: bytes) -> tuple[int, int]:
 
 def _encode(image: Image.Image, *, has_alpha: bool) -> EncodedImage:
     output = io.BytesIO()
-    # Copy only the pixels: some encoders write metadata that the decoder read.
+    # Copy only the pixels, because some encoders also write the metadata that the decoder has read.
     copy = Image.new(image.mode, image.size)
     copy.paste(image)
     if has_alpha:

@@ -37,7 +37,7 @@ class StorageError(Exception):
 
 
 class DiskFull(StorageError):
-    """Less than the DISK_RESERVE_MB setting is free."""
+    """The disk has less free space than the setting DISK_RESERVE_MB requires."""
 
     @property
     def facts(self) -> dict[str, object]:
@@ -127,7 +127,7 @@ def read_bytes(name: str) -> bytes:
 
 
 def matches(name: str, *, size_bytes: int, sha256: str) -> bool:
-    """Whether the object exists and has exactly this content. Raises StorageError."""
+    """Whether the object exists and has exactly this size and hash. Raises StorageError."""
     with storage_errors("reading from the storage"):
         if not default_storage.exists(name) or default_storage.size(name) != size_bytes:
             return False
@@ -149,7 +149,7 @@ def delete(name: str) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """The hex digest of a file, read in blocks."""
+    """The SHA-256 of a file as hex digits; the file is read in blocks."""
     with path.open("rb") as content:
         return _digest(content)
 
@@ -163,7 +163,7 @@ def _digest(content: "BinaryIO | File[bytes]") -> str:
 
 def _upload(content: BinaryIO, name: str, *, mime_type: str) -> None:
     wrapped = File(content, name=name)
-    wrapped.content_type = mime_type  # type: ignore[attr-defined]  # the Content-Type of the bucket
+    wrapped.content_type = mime_type  # type: ignore[attr-defined]  # the storage sends it to the bucket as Content-Type
     stored_name = default_storage.save(name, wrapped)
     if stored_name != name:
         # The name is random, so only an earlier upload by the same attempt can have used it.
@@ -172,7 +172,10 @@ def _upload(content: BinaryIO, name: str, *, mime_type: str) -> None:
 
 
 def _move_from_other_disk(path: Path, target: Path) -> None:
-    """Move a file from another disk: first a temporary copy in the target folder, so that the target appears complete."""
+    """Move a file that is on another disk than the target.
+
+    A temporary copy is made beside the target and then renamed, so that the target never exists half-written.
+    """
     temporary = target.with_name(f".{target.name}.tmp")
     try:
         shutil.copyfile(path, temporary)
@@ -185,7 +188,7 @@ def _move_from_other_disk(path: Path, target: Path) -> None:
 
 
 def _sync_to_disk(path: Path) -> None:
-    """Flush to the disk, so that after a power cut no name points to an incomplete file."""
+    """Flush what was written to the disk, so that after a power cut no name points to an incomplete file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,6 @@
-"""Partial downloads: one `.part` file per attempt, named after the task, the index of the result and the claim's `fence`.
+"""Partial downloads: one `.part` file for each attempt to download a result.
+
+Its name consists of the task id, the index of the result and the `fence` number of the attempt (see `VideoFile.fence`).
 
 When an attempt ends it writes a note (`….part.json`) with what is needed to resume it. A file without a note is never
 resumed, because a suspended process may still write to it.
@@ -34,9 +36,9 @@ def path_of(file: VideoFile) -> Path:
 
 
 def open_file(file: VideoFile) -> PartialFile:
-    """Create this attempt's file; it starts with the bytes of an earlier attempt that can be resumed. Raises OSError.
+    """Create the file of this attempt. If an earlier attempt can be resumed, its bytes are taken over. Raises OSError.
 
-    Returns what was taken over. Files of other earlier attempts are removed.
+    Returns how much was taken over. The files of all other earlier attempts are removed.
     """
     target = path_of(file)
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,11 @@ _SECURITY_HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class StoredObject:
-    """An object to be served. `tag` identifies its content; `max_age_s` applies to the browser's private cache only."""
+    """An object to be served.
+
+    `tag` identifies the content and becomes the ETag. For `max_age_s` seconds the browser, but no shared cache, may
+    keep the object.
+    """
 
     name: str
     mime_type: str
@@ -43,7 +47,7 @@ class StoredObject:
 
 
 class _LinkingStorage(Protocol):
-    """The signature of `url` in the S3 storage of django-storages."""
+    """Declares, for the type checker, the method `url` of the S3 storage of django-storages."""
 
     def url(self, name: str, parameters: dict[str, Any], expire: int, http_method: str | None) -> str: ...
 
@@ -161,7 +165,8 @@ class ByteRange:
 def requested_range(request: HttpRequest, *, size: int, etag: str, last_modified: datetime) -> ByteRange | None:
     """The range to send. Raises RangeNotSatisfiable.
 
-    None means the whole file: no range was requested, or several, a malformed one, or one of an older version.
+    None means that the whole file is sent: no range was requested, several were, the range is malformed, or it belongs
+    to an older version of the file.
     """
     match = _RANGE.fullmatch(request.headers.get("Range", ""))
     if request.method != "GET" or match is None or not _if_range_matches(request, etag, last_modified):
@@ -181,7 +186,10 @@ def requested_range(request: HttpRequest, *, size: int, etag: str, last_modified
 
 
 def _if_range_matches(request: HttpRequest, etag: str, last_modified: datetime) -> bool:
-    """Whether If-Range allows a range: it is absent, or has exactly our ETag or modification time. Weak ETags never match."""
+    """Whether the If-Range header allows to send a part: it is absent, or has exactly our ETag or modification time.
+
+    Weak ETags never match.
+    """
     condition = request.headers.get("If-Range", "").strip()
     if not condition:
         return True

@@ -20,7 +20,7 @@ from videos.storage.image_reencoding import ImageRefused
 # Maximum number of images per user that no order uses, so that nobody can fill the disk.
 MAX_UNUSED = 100
 KEEP_UNUSED_FOR = timedelta(days=7)
-# The provider's documentation says both 24 hours and 3 days.
+# The provider's documentation says 24 hours in one place and 3 days in another, so the shorter time is used.
 PROVIDER_KEEPS_FOR = timedelta(hours=24)
 # An image must stay available this long, because the provider may queue an order before it fetches the images.
 MIN_REMAINING = timedelta(hours=2)
@@ -61,7 +61,10 @@ def are_at_provider(*, task: VideoTask, account_id: int) -> bool:
 
 
 def upload_to_provider(*, task: VideoTask, account_id: int, client: Provider) -> None:
-    """Upload the missing images; free and safe to repeat. Raises NoAnswer, OutOfCredits, AccessDenied."""
+    """Upload the images of the order that are not at the provider. The calls are free and safe to repeat.
+
+    Raises NoAnswer, OutOfCredits, AccessDenied.
+    """
     for image in _images_of(task):
         if not _is_missing(image, account_id):
             continue
@@ -78,7 +81,7 @@ def upload_to_provider(*, task: VideoTask, account_id: int, client: Provider) ->
 
 
 def provider_urls(*, task: VideoTask) -> list[str]:
-    """The provider's URLs of the order's images: first and last frame, or the references in their order."""
+    """The provider's URLs of the order's images: first and last frame, or the reference images in their order."""
     return [image.provider_url for image in _images_of(task)]
 
 
@@ -108,7 +111,10 @@ def _is_missing(image: SourceImage, account_id: int) -> bool:
 
 
 def _unneeded_images(*, ended: bool = False) -> QuerySet[SourceImage]:
-    """Images that only deleted orders use, if any. With `ended`, orders that have ended do not count as uses either."""
+    """Images that no order uses; deleted orders do not count.
+
+    With `ended`, orders that have ended do not count either.
+    """
     is_unneeded = Q(task__deleted_at__isnull=False)
     if ended:
         is_unneeded |= Q(task__status__in=VideoTask.FINAL)
@@ -116,7 +122,10 @@ def _unneeded_images(*, ended: bool = False) -> QuerySet[SourceImage]:
 
 
 def _delete_if_unneeded(images: QuerySet[SourceImage], image: SourceImage) -> bool:
-    """Delete the row of an image and its uses in orders; False if a new order uses it meanwhile or it is already deleted."""
+    """Delete the row of an image and the rows that link it to orders.
+
+    Returns False if a new order uses the image meanwhile, or if it is already deleted.
+    """
     with transaction.atomic():
         # Lock first, then check: an order that is just being created locks the row until it has recorded the use.
         if not SourceImage.objects.select_for_update().filter(pk=image.pk).first() or not images.filter(pk=image.pk):
@@ -127,7 +136,11 @@ def _delete_if_unneeded(images: QuerySet[SourceImage], image: SourceImage) -> bo
 
 
 def _delete_all(images: QuerySet[SourceImage]) -> int:
-    """Delete images: the row first, then the object, because the sweep finds objects without a row but not the opposite."""
+    """Delete images: first the row, then the object.
+
+    If this is interrupted in between, the sweep finds the object without a row; it would not find a row without an
+    object.
+    """
     removed = 0
     for image in list(images.order_by("created_at")[:BATCH_SIZE]):
         if not _delete_if_unneeded(images, image):

@@ -30,7 +30,10 @@ UNRELATED_FAILURES = [
 
 
 def check_recent_outcomes() -> list[WatchTrip]:
-    """Delete expired holds and check spending and failures; returns the new stops of the spending monitor."""
+    """Delete expired holds (stops of one user's orders) and check spending and failures.
+
+    Returns the trips: the new cases in which the spending monitor (`billing.guard.anomalies`) has stopped something.
+    """
     user_holds.delete_expired()
     if not settings.UNUSUAL_WATCH:
         anomalies.end_finished_trips()
@@ -57,8 +60,8 @@ KIND = Alert.Kind.CALLBACKS_STOPPED
 
 # How many of the newest verdicts are checked, and how many are needed to check at all.
 SAMPLE_SIZE, MIN_SAMPLE = 40, 20
-# The share of verdicts found by polls: above the first an alert is raised, at the second or below it is resolved.
-# A poll sometimes finds the verdict before the callback arrives, so the share is never zero.
+# Limits for the share of verdicts found by polls: above the first an alert is raised, at the second or below it is
+# resolved. A poll sometimes finds the verdict before the callback arrives, so even a healthy share is not zero.
 MISSING_SHARE, HEALTHY_SHARE = 0.8, 0.5
 # Host names that only a local network resolves.
 PRIVATE_SUFFIXES = (".local", ".localhost", ".internal", ".lan", ".home.arpa", ".test")
@@ -92,7 +95,7 @@ def is_private(url: str) -> bool:
 
 
 def _verdict_sources(account_id: int) -> list[str]:
-    """The sources ("callback" or "poll") of the newest verdicts, limited to this account."""
+    """The sources ("callback" or "poll") of those of the newest SAMPLE_SIZE verdicts that belong to this account."""
     settled = VideoTask.objects.filter(settled_by__in=["callback", "poll"]).order_by("-created_at")
     newest = settled.values_list("account_id", "settled_by")[:SAMPLE_SIZE]
     return [source for task_account_id, source in newest if task_account_id == account_id]
@@ -102,6 +105,7 @@ def _alert_facts() -> dict[str, Any]:
     """Facts for the alert: the likely reason why callbacks are missing."""
     url: str = settings.CALLBACK_BASE_URL
     if is_private(url):
+        # "say" holds the keys of the alert's sentences in `billing.alerts`.
         return {"say": ["callbacks_dry", "callbacks_private"], "address": url}
     callbacks = CallbackReceipt.objects.filter(task__isnull=False).order_by("-last_at")
     last_callback_at = callbacks.values_list("last_at", flat=True).first()

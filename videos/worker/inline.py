@@ -27,14 +27,14 @@ STOP_TIMEOUT_S = 75.0
 
 
 def is_worker_alive() -> bool:
-    """Whether a worker has run a canary job in the last CANARY_MAX_AGE."""
+    """Whether a worker is running: its canary job, which does nothing else, started within the last CANARY_MAX_AGE."""
     return JobRequest.objects.filter(name="canary", started_at__gt=clock.database_now() - CANARY_MAX_AGE).exists()
 
 
 class InlineWorker:
     """Sends, polls and downloads whatever is due, in a thread that runs during the `with` block.
 
-    At the end of the block the thread finishes its current job. It is safe if a worker starts meanwhile.
+    At the end of the block the thread finishes its current job. A worker may start meanwhile without harm.
     """
 
     def __init__(self, task_id: UUID) -> None:

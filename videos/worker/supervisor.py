@@ -1,8 +1,9 @@
 """The worker's supervisor: keeps a django-q cluster running, enqueues due jobs every second, and restarts a hung cluster.
 
 If an idle worker is killed while it holds the queue's lock, the cluster stays alive, runs nothing and ignores SIGTERM.
-Therefore the cluster runs in its own process group, and a canary job (which does nothing) is enqueued every 30 s. If none
-has started for 120 s, the whole group is killed and started again. The rows say what is due, so no work is lost.
+Therefore the cluster runs in its own process group, and a canary job (which does nothing) is enqueued every 30 s. If no
+canary has started for 120 s, the whole group is killed and started again. No work is lost, because the rows of tasks
+and files say what is due, not the queue.
 """
 
 import logging
@@ -34,7 +35,7 @@ RESTART_PAUSE_S = 2.0
 
 
 class Supervisor:
-    """Runs the cluster until SIGTERM or SIGINT. Only tests pass other intervals."""
+    """Runs the cluster until SIGTERM or SIGINT. Only tests pass intervals other than the default ones."""
 
     def __init__(self, *, canary_every_s: float = CANARY_EVERY_S, canary_timeout_s: float = CANARY_TIMEOUT_S) -> None:
         self.canary_every_s = canary_every_s

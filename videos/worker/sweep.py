@@ -102,11 +102,11 @@ def tidy() -> None:
 
 
 def _read_queue(at: datetime) -> tuple[set[str], dict[str, datetime | None]]:
-    """The names of `_waiting_rows` for which a row waits, and when each job last started; in one query."""
+    """The names in `_waiting_rows` for which a row waits, and the time at which each job last started; in one query."""
     requests = JobRequest.objects.values_list(Value("request"), "name", "started_at")
     rows_found = requests.union(
         *(
-            # One row of each is enough. SQLite allows no LIMIT directly in a UNION, so it is in a subquery.
+            # One row for each name is enough. SQLite allows no LIMIT directly in a UNION, so it is in a subquery.
             rows.model._default_manager.filter(pk__in=rows.order_by().values("pk")[:1])
             .order_by()
             .values_list(Value("rows"), Value(name), Value(None, DateTimeField()))
@@ -126,7 +126,7 @@ def _read_queue(at: datetime) -> tuple[set[str], dict[str, datetime | None]]:
 
 
 def _waiting_rows(at: datetime) -> dict[str, Callable[[], list[QuerySet[Any]]]]:
-    """Queries for rows that wait for something, most of them named after the job that handles the rows."""
+    """Queries for rows that wait for something. Most queries have the name of the job that handles their rows."""
     queued = VideoTask.objects.filter(status=Status.QUEUED)
     return {
         "dispatch": lambda: [queued.filter(due_at__lte=at)],
@@ -157,11 +157,14 @@ def _check_health() -> None:
 
 
 def _report_late_audit() -> None:
-    """Alert operators if the audit is late at two checks in a row: a worker just restarted has not had time to run it."""
+    """Alert operators if the audit of the books is late at two checks in a row.
+
+    After one check it is too early: a worker that was just restarted has not had time to run the audit.
+    """
     if not _is_time_for("late_books", LATE_AUDIT_EVERY):
         return
     at = clock.database_now()
-    # `requested_at` of this row holds when the audit was first found late.
+    # "late_books" is not a job: `requested_at` of this row is the time at which the audit was first found late.
     request = JobRequest.objects.filter(name="late_books")
     if not audit_runner.is_late(at):
         request.update(requested_at=None)
@@ -186,7 +189,7 @@ def _tidy_files() -> None:
 
 
 def _handle_dead_submissions() -> None:
-    """Mark tasks as unconfirmed if the worker that was sending them has died: their request may have been sent."""
+    """Mark tasks as unconfirmed if the worker that was sending them has died, because it may have sent the request."""
     dead = VideoTask.objects.filter(status=Status.SUBMITTING, lease_until__lt=clock.database_now())
 
     def mark_unconfirmed(task: VideoTask) -> None:
@@ -203,7 +206,10 @@ def _cancel_overdue_orders() -> None:
 
 
 def _is_time_for(name: str, every: timedelta) -> bool:
-    """Whether a chore that runs inside another job is due; if so, record that it starts now."""
+    """Whether a chore that runs inside the job `tidy` is due; if so, record that it starts now.
+
+    The time of its last start is in a JobRequest row too, although it is not a job of the queue.
+    """
     at = clock.database_now()
     if (
         JobRequest.objects.filter(name=name)

@@ -33,7 +33,7 @@ def download() -> None:
 
 
 def count() -> None:
-    """Add new counts to the totals."""
+    """Add the new counts (of status changes, credits and costs) to the totals that pages read."""
     job_queue.mark_started("count")
     recount.fold()
 
@@ -74,7 +74,7 @@ def canary() -> None:
 
 
 def books() -> None:
-    """Audit the books."""
+    """Audit the books: check the rules that the ledger, the costs and the tasks must keep."""
     job_queue.mark_started("books")
     billing_books.run_audit(frequent=True)
 
@@ -88,6 +88,6 @@ def reconcile() -> None:
 
 
 def lots() -> None:
-    """Remove expired credits and announce the next to expire."""
+    """Remove expired credits and tell users which of theirs expire next. A lot is a grant of credits that expires."""
     job_queue.mark_started("lots")
     expired_lots.run()

@@ -1,4 +1,4 @@
-"""Decides where a result may be downloaded from: strict URL parsing and our own deny list.
+"""Decides from which URLs a result may be downloaded, by strict URL parsing and a deny list of addresses.
 
 `ipaddress.is_global` is not used: it treats private addresses embedded in NAT64 or 6to4, site-local and
 multicast addresses as global. IPv6 is denied except 2000::/3; IPv4 is allowed except the listed networks.
@@ -84,7 +84,7 @@ class AllowList:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse e.g. "files.lan, 127.0.0.1, 10.1.0.0/16". Raises ValueError that names the invalid entry."""
+        """Parse a text such as "files.lan, 127.0.0.1, 10.1.0.0/16". Raises ValueError, naming the invalid entry."""
         hosts: set[str] = set()
         networks: list[Network] = []
         for entry in text.replace(",", " ").split():
@@ -113,7 +113,7 @@ class ParsedUrl:
     scheme: str
     host: str  # lower case ASCII, without brackets or a trailing dot
     port: int
-    target: str  # path and query: may hold a signature, never show it
+    target: str  # path and query; never show it, because it may hold a signature
 
     def __str__(self) -> str:
         """The URL for messages: without path and query."""
@@ -183,7 +183,7 @@ def _parse_host(text: str) -> str:
     host = text.lower()
     if not host.isascii():
         try:
-            # Mapped to ASCII first, so that a full-width "127" is recognised as a number.
+            # Map the name to ASCII first, so that a full-width "127" is recognised as a number.
             host = idna.encode(host, uts46=True).decode("ascii").lower()
         except idna.IDNAError:
             raise ForbiddenAddress("the URL's host is malformed") from None

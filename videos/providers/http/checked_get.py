@@ -1,7 +1,8 @@
-"""Sends a GET request to an allowed address and follows at most three redirects, checking each.
+"""Sends a GET request to an allowed address and follows at most three redirects, checking the address of each.
 
 The host name is resolved once, inside the connection. Every address is checked, and the connection goes to one of them;
-TLS and `Host` still use the name. So neither DNS rebinding nor a redirect leads to an unchecked address.
+TLS and the `Host` header still use the name. So neither DNS rebinding (a name that resolves to another address at the
+next look-up) nor a redirect leads to an unchecked address.
 """
 
 import functools
@@ -42,7 +43,7 @@ class FetchLimits:
 
 
 class CheckedClient:
-    """Follows redirects. The response stays open until the next request or the end of the `with` block."""
+    """Gets a URL, following redirects. The response stays open until the next request or the end of the block."""
 
     def __init__(self, *, limits: FetchLimits, allow: AllowList, tls: ssl.SSLContext | None, total: TimeLimit) -> None:
         self._response: BaseHTTPResponse | None = None
@@ -102,7 +103,7 @@ class CheckedClient:
                 self._response = response = connection.getresponse()
                 if not response_limit.expired:
                     return response
-                # Truncated headers look like complete ones.
+                # At the time limit the connection is shut down, and headers cut off by this look complete.
                 problem = TooSlow(f"{url} gave no answer in time")
             except ForbiddenAddress as refusal:
                 problem = refusal
@@ -151,7 +152,7 @@ class _CheckedConnection(HTTPConnection):
 
 
 class _CheckedTLSConnection(_CheckedConnection, HTTPSConnection):
-    """The same with TLS; the certificate is checked against the host name of the URL."""
+    """A _CheckedConnection with TLS; the certificate is checked against the host name of the URL."""
 
 
 @functools.cache

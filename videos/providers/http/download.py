@@ -1,4 +1,4 @@
-"""Downloads one result into a file of the caller, resuming an earlier download where possible."""
+"""Downloads one result into a file that the caller has opened, resuming an earlier download where possible."""
 
 import re
 import ssl
@@ -60,7 +60,10 @@ def fetch(
 
 
 def _open(client: CheckedClient, url: str, *, start: int, etag: str) -> BaseHTTPResponse:
-    """A response with the whole file (200), with exactly the missing rest (206), or stating that nothing is missing (416)."""
+    """Request the file, or the part of it that is missing.
+
+    The response has the whole file (200) or exactly the missing part (206), or states that nothing is missing (416).
+    """
     response = client.get(url, start=start, etag=etag)
     if start and response.status in (206, 416) and not _is_continuation(response, start=start, etag=etag):
         response = client.get(url, start=0, etag="")
@@ -167,7 +170,10 @@ def _expected_bytes(response: BaseHTTPResponse, start: int) -> int | None:
 
 
 def _validator(response: BaseHTTPResponse) -> str:
-    """A value that identifies this exact version of the file in the next request; weak ETags do not."""
+    """A value by which the next request can ask for this exact version of the file, or "".
+
+    Weak ETags do not identify an exact version and are not used.
+    """
     tag = response.headers.get("ETag", "").strip()
     if tag.startswith('"'):
         return tag[:200]

@@ -1,7 +1,7 @@
 """The errors of downloading a result.
 
-FetchError            .transient  .code  .detail (no query string of any URL: those hold signatures)
-|- ForbiddenAddress   permanent   the URL or a redirect leads to a forbidden address; alert
+FetchError            .transient  .code  .detail (never with the query string of a URL, because it holds a signature)
+|- ForbiddenAddress   permanent   the URL or a redirect leads to a forbidden address; operators are alerted
 |- LinkExpired        transient   401, 403, 410: request a new link
 |- Missing            transient   404: request a new link or wait
 |- TooLarge           permanent   more bytes than the limit
@@ -25,14 +25,17 @@ class FetchError(Exception):
 
 
 class ForbiddenAddress(FetchError, ValueError):
-    """A private, reserved or disguised address. It is a ValueError, so that HTTP libraries do not treat it as a network error."""
+    """The address is private, reserved or disguised.
+
+    This is a ValueError, so that HTTP libraries do not treat it as a network error.
+    """
 
     transient = False
     code = "forbidden_address"
 
 
 class LinkExpired(FetchError):
-    """401, 403 or 410: this link no longer opens."""
+    """401, 403 or 410: this link no longer works."""
 
     code = "link_expired"
 
@@ -44,7 +47,7 @@ class Missing(FetchError):
 
 
 class TooLarge(FetchError):
-    """The file is, or says it is, larger than the limit."""
+    """The file is larger than the limit, or the response announces such a file."""
 
     transient = False
     code = "too_large"
@@ -62,6 +65,6 @@ class Interrupted(FetchError):
 
 
 class TooSlow(Interrupted):
-    """Below the minimum speed, or after the total time."""
+    """The download was slower than the minimum speed, or took longer than the total time."""
 
     code = "too_slow"

@@ -5,7 +5,7 @@ Nothing here retries, follows redirects, keeps cookies or trusts the environment
     Undelivered   no byte of the request was sent: DNS, refused, connect timeout, TLS failure
     ResponseLost  bytes may have been sent, and the response is missing or incomplete: timeout, reset, truncated
 
-What ResponseLost means for a job depends on the call; see `errors`.
+What ResponseLost means for a task depends on the call; see `videos.providers.errors`.
 """
 
 import functools
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiResponse:
-    """A response. A `truncated` body was cut at the limit or could not be decompressed, and must not be trusted."""
+    """A response. If `truncated`, the body was cut at the limit or could not be decompressed: do not trust it."""
 
     status: int
     body: bytes
@@ -49,7 +49,7 @@ class ApiResponse:
 
 
 class ExchangeError(Exception):
-    """No response. The text is written here and not by a library, so that it contains no header and no address."""
+    """There is no response. The text is written here, not by a library, so it contains no header or address."""
 
 
 class Undelivered(ExchangeError):
@@ -79,7 +79,7 @@ class Bearer(AuthBase):
         return "Bearer(hidden)"
 
     def scrub(self, text: str) -> str:
-        """`text` without the key, in case the server echoed it."""
+        """`text` without the API key, in case the server repeated the key in its response."""
         return text.replace(self._key, "[key]")
 
 
@@ -94,7 +94,7 @@ def call(
     files: Mapping[str, tuple[str, bytes, str]] | None = None,
     limits: Limits,
 ) -> ApiResponse:
-    """Send one request, once; `auth` is None where no key is needed. Raises Undelivered, AnswerLost.
+    """Send one request, once; `auth` is None where no key is needed. Raises Undelivered, ResponseLost.
 
     `files` maps a field name to (file name, content, MIME type).
     """
@@ -106,7 +106,7 @@ def call(
 
 
 def post_bytes(url: str, *, body: bytes, headers: Mapping[str, str], limits: Limits) -> ApiResponse:
-    """Post these bytes once to an address that an operator configured. Raises Undelivered, AnswerLost."""
+    """Post these bytes once to an address that an operator configured. Raises Undelivered, ResponseLost."""
     return _exchange("POST", url, {"data": body, "headers": headers}, limits=limits)
 
 
@@ -147,7 +147,10 @@ def _session(time_limit: TimeLimit) -> requests.Session:
 
 
 class _SingleUseAdapter(HTTPAdapter):
-    """Never retries or reuses a connection: after a reset of a reused one it is unknown whether the request was sent."""
+    """Never retries or reuses a connection.
+
+    If a reused connection is reset, it is unknown whether the request was sent.
+    """
 
     def __init__(self, time_limit: TimeLimit) -> None:
         self._time_limit = time_limit
@@ -180,7 +183,10 @@ def _read_response(http_response: requests.Response, *, limit: int) -> ApiRespon
 
 
 def _decompress(raw: bytes, encoding: str, *, limit: int) -> tuple[bytes, bool]:
-    """At most `limit` + 1 decompressed bytes, and whether that is all. Servers may compress without being asked."""
+    """At most `limit` + 1 decompressed bytes, and whether these are the whole body.
+
+    Servers may compress without being asked.
+    """
     if encoding in ("", "identity"):
         return raw, True
     if encoding not in ("gzip", "x-gzip", "deflate"):

@@ -18,7 +18,7 @@ class TimeLimit:
 
     def __init__(self, total_s: float) -> None:
         self.tried_to_connect = False
-        self.connected = False  # including TLS: from now on bytes of the request may have been sent
+        self.connected = False  # TLS included; once True, bytes of the request may have been sent
         self.expired = False  # the time limit was reached and the connection was shut down
         self._lock = threading.Lock()
         self._handle: socket.socket | None = None
@@ -39,11 +39,11 @@ class TimeLimit:
                 self._handle = None
 
     def guard(self, sock: socket.socket) -> None:
-        """Shut this socket down at the time limit; a second call replaces the first socket."""
+        """Shut this socket down when the time is over; a second call replaces the first socket."""
         with self._lock:
             if self._handle is not None:
                 self._handle.close()
-            # A duplicate, because wrapping in TLS takes the descriptor away from the given socket.
+            # Keep a duplicate, because wrapping in TLS takes the descriptor away from the given socket.
             self._handle = sock.dup()
             if self.expired:
                 _shut_down(self._handle)
@@ -79,4 +79,4 @@ class TimedConnection(HTTPConnection):
 
 
 class TimedTLSConnection(TimedConnection, HTTPSConnection):
-    """The same with TLS; it counts as connected once the certificate was accepted."""
+    """A TimedConnection with TLS; it counts as connected once the certificate was accepted."""

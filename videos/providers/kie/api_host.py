@@ -1,4 +1,7 @@
-"""Sends calls to one host of kie.ai, each once, and returns the envelope or the error for the kind of call."""
+"""Sends calls to one host of kie.ai, each once.
+
+A reply becomes an `Envelope` (its JSON object and HTTP status); a lost or impossible exchange raises an error.
+"""
 
 from collections.abc import Mapping
 
@@ -9,7 +12,7 @@ from videos.providers.kie.replies import Envelope, parse_envelope
 
 
 class ApiHost:
-    """One host: its base URL, the key and the limits."""
+    """One host of kie.ai: its base URL, our API key, and the time and size limits of a call."""
 
     def __init__(self, base_url: str, *, auth: exchange.Bearer, limits: exchange.Limits) -> None:
         self._base_url = base_url.rstrip("/")
@@ -28,7 +31,7 @@ class ApiHost:
         files: Mapping[str, tuple[str, bytes, str]] | None = None,
         secret: str = "",
     ) -> Envelope:
-        """The envelope of the response, also of an error; `secret` and the key are masked if the response echoes them.
+        """The envelope of the response, also of an error response; `secret` and the key are masked if it repeats them.
 
         Raises NotSent or Unconfirmed for a paid call, NoAnswer for a free one.
         """

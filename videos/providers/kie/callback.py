@@ -20,7 +20,7 @@ _FAILURE_CODES = frozenset({400, 408, 422, 451, 500, 501})
 
 
 class _JsonProblems:
-    """Notes the first thing that strict JSON forbids while a body is parsed leniently."""
+    """While a body is parsed leniently, notes the first thing in it that strict JSON forbids."""
 
     def __init__(self) -> None:
         self.first = ""
@@ -67,7 +67,10 @@ def _malformed(problem: str) -> CallbackHint:
 
 
 def _read_claim(root: Mapping[str, object], data: Mapping[str, object]) -> ReportState:
-    """The state that the body claims: stated directly in the flat formats, or by a code in the usual one."""
+    """The state that the body claims.
+
+    Some formats state it directly (`read_state`); the usual format only has a code that implies it.
+    """
     stated = read_state(data, Oddities()) or read_state(root, Oddities())
     if stated is not None:
         return stated
@@ -86,10 +89,10 @@ def sign_callback(key: str, task_id: str, timestamp: int | str) -> str:
 def verify_signature(
     key: str, task_id: str, timestamp: str, signature: str, *, now: datetime, tolerance_s: int = 300
 ) -> bool:
-    """True if the provider made the signature within the tolerance of `now` (aware). Runs in constant time."""
+    """True if the signature is genuine and its timestamp within `tolerance_s` of `now`. Runs in constant time."""
     if not key or not re.fullmatch(r"[0-9]{1,12}", timestamp, re.ASCII):
         return False
-    # Bytes, because text comparison allows ASCII only; both conditions are always computed.
+    # Compare bytes, because comparing text allows ASCII only. Both conditions are always computed, for constant time.
     is_genuine = hmac.compare_digest(
         sign_callback(key, task_id, timestamp).encode(), signature.encode(errors="replace")
     )

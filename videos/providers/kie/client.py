@@ -31,7 +31,7 @@ _UPLOAD_LIMITS = exchange.Limits(read_s=120.0, total_s=300.0)
 
 
 class Kie:
-    """A `base.Provider` for one account at kie.ai. Stateless, so threads may share it."""
+    """A `base.Provider` for one account at kie.ai. It keeps no state between calls, so threads may share it."""
 
     name = "kie"
 
@@ -48,7 +48,7 @@ class Kie:
         self._api = ApiHost(base_url, auth=self._auth, limits=limits or exchange.Limits())
         self._uploads = ApiHost(upload_base_url, auth=self._auth, limits=upload_limits or _UPLOAD_LIMITS)
 
-    # Paid calls: each creates at most one task; they raise NotSent and its subclasses, Refused, Unconfirmed.
+    # Paid calls: each creates at most one task, and raises only NotSent (or a subclass), Refused or Unconfirmed.
 
     def submit(self, request: VideoRequest) -> str:
         """POST generate; returns the id of the new task."""
@@ -76,7 +76,10 @@ class Kie:
         watermark: str = "",
         callback_url: str = "",
     ) -> str:
-        """POST extend; returns the id of a new task that continues a finished one. `model` is a name of generate or of extend."""
+        """POST extend; returns the id of a new task that continues a finished one.
+
+        `model` is a model name of the generate endpoint or of the extend endpoint.
+        """
         body: dict[str, object] = {
             "taskId": _check_task_id(provider_task_id),
             "prompt": prompt,
@@ -86,19 +89,19 @@ class Kie:
         return self._create_task(Call.DERIVE, "/api/v1/veo/extend", body, callback_url=callback_url)
 
     def upscale_1080p(self, provider_task_id: str, *, index: int = 0) -> UpscaleReport:
-        """GET get-1080p-video: the first call starts it, later ones return whether it is ready (one to three minutes)."""
+        """GET get-1080p-video: the first call starts the upscale (1 to 3 minutes), later calls ask if it is ready."""
         params = {"taskId": _check_task_id(provider_task_id), "index": str(index)}
         return _read_upscale(self._api.send(Call.DERIVE, "GET", "/api/v1/veo/get-1080p-video", params=params))
 
     def upscale_4k(self, provider_task_id: str, *, index: int = 0, callback_url: str = "") -> UpscaleReport:
-        """POST get-4k-video: the first call starts it, later ones return whether it is ready (five to ten minutes)."""
+        """POST get-4k-video: the first call starts the upscale (5 to 10 minutes), later calls ask if it is ready."""
         body: dict[str, object] = {"taskId": _check_task_id(provider_task_id), "index": index}
         _add_options(body, callback_url=callback_url)
         return _read_upscale(
             self._api.send(Call.DERIVE, "POST", "/api/v1/veo/get-4k-video", json=body, secret=callback_url)
         )
 
-    # Free calls: they raise NoAnswer and its subclass, OutOfCredits, AccessDenied.
+    # Free calls: each raises only NoAnswer (or its subclass NotVisible), OutOfCredits or AccessDenied.
 
     def report(self, provider_task_id: str) -> Report:
         """GET record-info: the record of a task of this account (kept for 14 days)."""
@@ -109,7 +112,7 @@ class Kie:
             error = make_error(envelope, call=Call.RECORD)
             report = read_record(envelope, requested_id=provider_task_id, scrub=self._auth.scrub)
             if isinstance(error, errors.NoAnswer) and envelope.status < 300 and report.state is not ReportState.UNCLEAR:
-                return report  # an error code around the final state of a task: the state counts
+                return report  # the record shows a final state, which counts more than an error code in the envelope
             raise error
         if envelope.data is None:
             raise errors.NotVisible("the record is null", status=envelope.status, provider_code=envelope.code)
@@ -118,7 +121,7 @@ class Kie:
         return read_record(envelope, requested_id=provider_task_id, scrub=self._auth.scrub)
 
     def balance(self) -> Decimal:
-        """GET chat/credit: the provider credits left, to four places; negative when in debt."""
+        """GET chat/credit: the provider credits left, with four decimal places; negative if the account is in debt."""
         envelope = _check_free(self._api.send(Call.FREE, "GET", "/api/v1/chat/credit"))
         credits_left = read_credits(envelope.data, negative=True)
         if credits_left is None:
@@ -196,7 +199,7 @@ def _check_free(envelope: Envelope) -> Envelope:
 
 
 def _read_upscale(envelope: Envelope) -> UpscaleReport:
-    """The report on an upscale, or an error. A URL counts first, then the message, then the code."""
+    """The report on an upscale; raises its error. A URL in the reply decides first, then the message, then the code."""
     code = effective_code(envelope)
     data = as_mapping(envelope.data)
     oddities = Oddities()
@@ -236,7 +239,10 @@ def _add_options(
 
 
 def _upload_target(content: bytes, file_name: str) -> dict[str, str]:
-    """Path and name of an upload. Each content has its own folder, because caches keep serving an overwritten file."""
+    """Path and name for an upload.
+
+    Each content has its own folder, because caches would keep serving the old content of an overwritten file.
+    """
     safe_name = re.sub(r"[^A-Za-z0-9._-]+", "-", file_name).strip("-.")[-80:] or "file"
     return {"uploadPath": f"veoapp/{hashlib.sha256(content).hexdigest()[:32]}", "fileName": safe_name}
 

@@ -17,7 +17,7 @@ AMBIGUOUS = 0  # no usable code: HTML, no JSON, or contradictory codes
 
 
 class Call(Enum):
-    """The kinds of call, which are the columns of the table. The first two are paid."""
+    """The kinds of call, which are the columns of the table MEANINGS. GENERATE and DERIVE are paid."""
 
     GENERATE = "generate"  # creates a task that needs no earlier one
     DERIVE = "derive"  # extend, 1080p, 4K: based on an earlier task
@@ -30,7 +30,7 @@ class Call(Enum):
 
 
 class Meaning(NamedTuple):
-    """The error for each kind of call."""
+    """What one code means: the error class for each kind of call."""
 
     generate: type[errors.ProviderError]
     derive: type[errors.ProviderError]
@@ -65,7 +65,7 @@ _NO_CREDITS = re.compile(r"credits? insufficient|insufficient credits?|balance i
 
 
 def effective_code(envelope: Envelope) -> int:
-    """One code for a response: 200 (accepted), a key of MEANINGS, a 3xx, any other code, or AMBIGUOUS."""
+    """The one code that counts for a response: 200 (accepted), a key of MEANINGS, 3xx, any other code, or AMBIGUOUS."""
     status, code = envelope.status, envelope.code
     if {402, 433} & {status, code} or (500 in (status // 100 * 100, code) and _NO_CREDITS.search(envelope.message)):
         return 402
@@ -86,7 +86,7 @@ def effective_code(envelope: Envelope) -> int:
 
 
 def make_error(envelope: Envelope, *, call: Call) -> errors.ProviderError:
-    """The error for a response other than 200, for this kind of call."""
+    """The error that a response other than 200 means for this kind of call."""
     code = effective_code(envelope)
     detail = envelope.describe()
     status, provider_code = envelope.status, envelope.code

@@ -1,7 +1,7 @@
 """kie.ai's public price feed (https://kie.ai/pricing): what one video costs, parsed from manually written rows.
 
-Prices are strings, units are misspelt, the US$ of a row may disagree with its credits, and two rows may have the same
-item. Rows that cannot be parsed are left out; `notes` says what was unusual in the others.
+Prices are strings, units are misspelt, the US$ price of a row may disagree with its credits, and two rows may have the
+same item. Rows that cannot be parsed are left out; `notes` says what was unusual in the others.
 """
 
 import re
@@ -34,14 +34,14 @@ Item = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class FeedPrice:
-    """Provider credits of one video, and what was unusual in its rows."""
+    """What one video costs in provider credits, and what was unusual in the rows of the feed that say so."""
 
     provider_credits: Decimal
     notes: tuple[str, ...] = ()
 
 
 def read_prices(base_url: str, *, limits: exchange.Limits = LIMITS) -> dict[Item, FeedPrice]:
-    """Every Veo 3.1 price in the feed; needs no key. Raises NoAnswer, also if there is no such price."""
+    """Request every Veo 3.1 price in the feed; needs no key. Raises NoAnswer, also if the feed has no such price."""
     prices = parse_prices(_read_rows(base_url.rstrip("/"), limits))
     if not prices:
         raise errors.NoAnswer("the feed has no price of Veo 3.1")

@@ -17,7 +17,7 @@ _REASONS: tuple[tuple[str, RefusalReason], ...] = (
 
 
 def find_reason(code: int | None, message: str, *, otherwise: RefusalReason) -> RefusalReason:
-    """The reason by the message, else by the code, else `otherwise`."""
+    """The reason that the message shows; if it shows none, the one of the code; without either, `otherwise`."""
     for pattern, reason in _REASONS:
         if re.search(pattern, message, re.IGNORECASE):
             return reason

@@ -28,8 +28,8 @@ from videos.providers.kie.values import (
 _FLAG_STATES = {
     0: ReportState.GENERATING,
     1: ReportState.SUCCEEDED,
-    2: ReportState.FAILED,  # before the video was generated
-    3: ReportState.FAILED,  # in the video model
+    2: ReportState.FAILED,  # it failed before the video model started
+    3: ReportState.FAILED,  # it failed in the video model
 }
 _STATUS_STATES = {
     "generating": ReportState.GENERATING,
@@ -48,7 +48,10 @@ _MAX_CREDITS = Decimal(10_000_000)
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """`{"code", "msg", "data"}` and the HTTP status it came with. Without JSON `code` is None and `root` empty."""
+    """A reply of kie.ai: `{"code", "msg", "data"}`, and its HTTP status. `root` is the whole JSON object.
+
+    If the body is not JSON, `code` is None and `root` is empty.
+    """
 
     status: int
     code: int | None
@@ -76,7 +79,7 @@ class Envelope:
 
 
 def parse_envelope(response: ApiResponse, *, scrub: Scrub) -> Envelope:
-    """The envelope of any response, whatever its body."""
+    """The envelope of any response, whatever the body is."""
     root: Mapping[str, object] = {}
     note = ""
     if response.truncated:
@@ -103,7 +106,10 @@ def parse_envelope(response: ApiResponse, *, scrub: Scrub) -> Envelope:
 
 
 def read_state(record: Mapping[str, object], oddities: Oddities) -> ReportState | None:
-    """The state in a record or callback: from `successFlag`, else from `status` or `state`. None if there is none of them."""
+    """The state in a record or callback, from `successFlag` or, without one, from `status` or `state`.
+
+    None if there is none of these fields.
+    """
     flag = record.get("successFlag")
     if flag is not None:
         if not isinstance(flag, int):
@@ -161,7 +167,10 @@ def read_cost(record: Mapping[str, object], oddities: Oddities) -> Decimal | Non
 
 
 def read_record(envelope: Envelope, *, requested_id: str, scrub: Scrub) -> Report:
-    """record-info's `data` as a Report on the task `requested_id`. The state comes from the record, not from the envelope."""
+    """Turn the `data` of record-info, called the record, into a Report on the task `requested_id`.
+
+    The state comes from the record, not from the envelope around it.
+    """
     record = as_mapping(envelope.data)
     response = as_mapping(record.get("response"))
     oddities = Oddities()
@@ -210,7 +219,10 @@ def read_record(envelope: Envelope, *, requested_id: str, scrub: Scrub) -> Repor
 
 
 def _failure_message(record: Mapping[str, object], envelope: Envelope, *, scrub: Scrub) -> str:
-    """The message of the record, else of the envelope, whose `success` is ignored because it is only about the call."""
+    """The message of the record or, if it has none, of the envelope.
+
+    A "success" in the envelope is ignored, because it only says that the call succeeded.
+    """
     record_message = clean_text(
         first_present(record.get("errorMessage"), record.get("error_message"), record.get("failMsg")), scrub=scrub
     )

@@ -19,7 +19,7 @@ _EARLIEST, _LATEST = 1_577_836_800, 4_102_444_800  # 2020 and 2100 in Unix secon
 
 
 class Oddities:
-    """Labels of unusual values, each once, in the order noted."""
+    """Collects labels of unusual values; each label is kept once, in the order in which they were noted."""
 
     def __init__(self, *labels: str) -> None:
         self._labels = dict.fromkeys(labels)
@@ -32,7 +32,7 @@ class Oddities:
 
 
 def read_json(text: str | bytes) -> object:
-    """The value in a JSON text, numbers exact, NaN and the infinities as null. Raises only ValueError."""
+    """The value of a JSON text. Numbers stay exact; NaN and the infinities become None. Raises only ValueError."""
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=lambda _: None)
     except RecursionError:
@@ -42,12 +42,12 @@ def read_json(text: str | bytes) -> object:
 
 
 def as_mapping(value: object) -> Mapping[str, object]:
-    """The value if it is a JSON object, else an empty mapping."""
+    """The value itself if it is a JSON object, otherwise an empty mapping."""
     return value if isinstance(value, dict) else {}
 
 
 def as_json_mapping(value: object) -> Mapping[str, object]:
-    """The JSON object, given as such or as JSON text; else an empty mapping."""
+    """The JSON object that is given as such or as JSON text; an empty mapping for anything else."""
     if isinstance(value, str):
         try:
             value = read_json(value)
@@ -75,7 +75,10 @@ def read_int(value: object) -> int | None:
 
 
 def read_credits(value: object, *, negative: bool = False) -> Decimal | None:
-    """Provider credits to four decimal places, from a number or a string; None if invalid, or below 0 unless `negative`."""
+    """Provider credits, rounded to four decimal places, from a number or a string; None if the value is not usable.
+
+    A value below 0 is usable only if `negative` is set.
+    """
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         return None
     if isinstance(value, str) and not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", value.strip(), re.ASCII):
@@ -93,7 +96,7 @@ def read_task_id(*values: object) -> str:
 
 
 def read_time(value: object, oddities: Oddities) -> datetime | None:
-    """A time as aware UTC, from epoch milliseconds or a string with a time zone; None otherwise."""
+    """A time in UTC, from milliseconds since 1970 or a string with a time zone; None for anything else."""
     if value is None or value == "":
         return None
     number = read_int(value)
@@ -141,14 +144,14 @@ def _urls_in_text(text: str) -> Sequence[object]:
         try:
             value = read_json(text)
         except ValueError:
-            # As in an example of kie.ai's documentation: brackets without quotes inside.
+            # An example in kie.ai's documentation has brackets without quotes around the URLs.
             return [part.strip(" '\"") for part in re.split(r",(?=\s*['\"]?https?://)", text.strip("[]"))]
         return value if isinstance(value, list) else [value]
     return [text]
 
 
 def clean_text(text: object, *, scrub: Scrub, limit: int = 300) -> str:
-    """Text of the provider, safe to store: no secrets or query strings, one printable line of limited length."""
+    """The provider's text made safe to store: one short printable line without secrets and query strings."""
     if not isinstance(text, str):
         return ""
     clean = _URL_QUERY.sub(r"\1", scrub(text))

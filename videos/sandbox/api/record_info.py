@@ -32,7 +32,7 @@ def _is_visible(box: Sandbox, task: Task) -> bool:
 
 
 def _apply_flip(box: Sandbox, task: Task) -> Task:
-    """The task; with the fault record-flips, as failed once its success has been reported."""
+    """The task; if record-flips is ordered, a failed copy of it once its success has been reported."""
     order = box.faults.strikes("record-flips", key=task.id) if task.flag == SUCCESS else None
     if order and box.faults.times(order, task.id) > 1:
         return replace(task, flag=FAILED, error_code=501, error_message="failed", result_paths=[])
@@ -79,7 +79,7 @@ def _apply_body_faults(box: Sandbox, reply: Reply) -> Reply:
 
 
 def get_1080p(box: Sandbox, request: Request) -> Reply:
-    """The first request starts the upgrade for 5 credits; later ones reply that it is busy, then with the URL."""
+    """The first request starts the upgrade for 5 credits; later requests get "busy" and finally the URL."""
     task = box.state.tasks.get(request.argument("taskId"))
     if task is None or task.kind == "upgrade-4k":
         return envelope(422, messages.RECORD_NULL)

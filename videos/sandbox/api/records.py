@@ -14,7 +14,7 @@ STATUS_NAMES = {0: "GENERATING", 1: "SUCCESS", 2: "CREATE_TASK_FAILED", 3: "GENE
 STATE_NAMES = {0: "generating", 1: "success", 2: "fail", 3: "fail"}
 _CHINA = timedelta(hours=8)
 
-Change = Callable[[Json, Task, str], object]  # changes the data of a task; the text is the argument of the order
+Change = Callable[[Json, Task, str], object]  # changes the data of a task; the string is the order's argument
 
 
 def record(box: Sandbox, task: Task) -> Json:

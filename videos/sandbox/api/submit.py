@@ -39,7 +39,7 @@ _REFUSALS = {
     "code-455": (200, 455, "The service is under maintenance. Please try again later."),
     "code-505": (200, 505, "This feature is currently disabled."),
 }
-# Replies that do not show whether a task was created. One is, if the argument of the order contains `accepted`.
+# Replies that do not show whether a task was created. It is created if the argument of the order contains `accepted`.
 _AMBIGUOUS_REPLIES: dict[str, Callable[[Order], Reply]] = {
     "html-502": lambda _: messages.html(502, "Bad Gateway"),
     "html-504": lambda _: messages.html(504, "Gateway Time-out"),
@@ -59,7 +59,7 @@ _ODD_BODIES = {"truncated-json": messages.truncated, "huge-json": messages.huge,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A checked request and its price item; it becomes a task if the balance is sufficient."""
+    """A checked request and the name of its price; it becomes a task if the balance is sufficient."""
 
     kind: str
     body: Body

@@ -31,7 +31,7 @@ def signed(
 
 
 def _signature_headers(box: Sandbox, task_id: str) -> dict[str, str]:
-    """The signature headers, or none without a key. They hold the real time, because receivers check it."""
+    """The signature headers; none if no key is set. They hold the real time, because receivers check it."""
     key, at = box.settings.hmac_key, int(time.time())
     if not key or box.faults.strikes("no-signature"):
         return {}
@@ -85,7 +85,7 @@ def upgrade_body(box: Sandbox, task: Task) -> Json:
 
 
 def hostile_success(task_id: str, **more: str) -> Json:
-    """A success for a task id, with a hostile result URL."""
+    """A body that reports success for a task id, with a hostile result URL."""
     info = {"resultUrls": [HOSTILE_URL], **more}
     return {"code": 200, "msg": GENERATED, "data": {"taskId": task_id, "info": info}}
 

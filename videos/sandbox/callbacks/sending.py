@@ -29,7 +29,7 @@ def send(box: Sandbox, task: Task, *, wait: bool = False) -> None:
         for _ in range(int(order.number(10)) - 1):
             box.delivery.send(replace(genuine, kind="duplicate", retried=False))
     for contradiction in _contradictions(box, task, genuine):
-        # Sent later, so that it arrives after the genuine one.
+        # Sent later, so that the contradiction arrives after the genuine callback.
         box.schedule.after(1.0, partial(box.delivery.send, contradiction))
 
 

@@ -1,4 +1,4 @@
-"""Every fault that can be ordered: its name, its argument, its number in the test plan, and a description.
+"""Every fault that can be ordered: its name, its argument, the label of the failure it simulates, and a description.
 
 What a fault does is written where the code asks `strikes("NAME")`. The first word of its description says in which file:
   submit                        api/submit.py
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """`number` names the cases of the test plan that the fault simulates."""
+    """`number` (F09...) is the label of the failure that the fault simulates; faults with one label belong together."""
 
     name: str
     arg: str

@@ -123,7 +123,7 @@ class FaultOrders:
         return entry.order
 
     def times(self, order: Order, key: str) -> int:
-        """Count and return the calls for this order and key, for faults that apply to the first N requests."""
+        """Count this call; returns how many there were for this order and key. For faults of the first N requests."""
         with self._lock:
             for entry in self._active:
                 if entry.order is order:

@@ -58,7 +58,7 @@ def _mp4_free_box(content: bytes) -> bytes:
 
 
 def _range_reply(box: Sandbox, request: Request, content: bytes, stored: StoredFile) -> Reply:
-    """The reply 200, or 206 or 416 to a Range. If-Range is respected."""
+    """Reply 200 to a whole request, and 206 or 416 to a request with Range. If-Range is respected."""
     digest = hashlib.sha256(content).hexdigest()
     etag = f'"{digest[:32]}"'
     headers = {

@@ -15,7 +15,7 @@ Planes = tuple[Image.Image, Image.Image, Image.Image]  # y, u and v of yuv420p
 _FOLDER = Path(__file__).resolve().parent.parent / "fonts"
 SHIPPED = (_FOLDER / "Inter-Medium.ttf", _FOLDER / "NotoSansSC-GB2312.ttf")
 _LINES, _LETTERS = 3, 400  # more letters never fit into three lines
-_MISSING = "\U0010ffff"  # exists in no font; drawn as the font's sign for a missing letter
+_MISSING = "\U0010ffff"  # in no font: its picture is the sign that a font draws for a letter it does not have
 font = lru_cache(maxsize=32)(ImageFont.truetype)
 
 
@@ -27,7 +27,7 @@ def find_font(letter: str, size: int) -> ImageFont.FreeTypeFont | None:
 
 
 def _runs(text: str, size: int) -> list[tuple[ImageFont.FreeTypeFont, str]]:
-    """The text in parts of one font each, without the letters that no font has."""
+    """The text cut into parts that need one font each, without the letters that no font has."""
     groups = itertools.groupby(text, key=lambda letter: find_font(letter, size))
     return [(run_font, "".join(letters)) for run_font, letters in groups if run_font]
 

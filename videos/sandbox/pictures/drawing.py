@@ -21,7 +21,7 @@ _ROOTS_HZ = {"dawn": 146.8, "day": 174.6, "dusk": 130.8, "night": 110.0, "aurora
 
 
 def draw(out: Path, spec: VideoSpec) -> None:
-    """Draw the video of a prompt. 4K is drawn at 1080p and scaled up."""
+    """Draw the video of a prompt. A 4K video is drawn at 1080p and scaled up."""
     scene = read_scene(spec.prompt, seed=spec.seed)
     _encode(out, _frames(scene, spec), spec, fps=FPS, sound=_chord(scene))
 
@@ -53,7 +53,7 @@ def _frames(scene: Scene, spec: VideoSpec) -> Iterator[Planes]:
 
 
 def _tables(ramp: str) -> list[list[int]]:
-    """Three tables that map each tone of the canvas to y, u and v."""
+    """Three tables that map each grey tone of the canvas to y, u and v, by the colours of `ramp`."""
     colours = bytes.fromhex(ramp.replace("#", ""))
     row = Image.frombytes("RGB", (len(colours) // 3, 1), colours)
     row = row.resize((256, 1), Image.Resampling.BICUBIC, box=(0.5, 0, row.width - 0.5, 1))
@@ -61,7 +61,7 @@ def _tables(ramp: str) -> list[list[int]]:
 
 
 def _chord(scene: Scene) -> str:
-    """A formula of t for libavfilter: soft sine tones that grow louder in turn, and noise as wind or water."""
+    """A formula of the time t for libavfilter: soft sine tones that grow louder in turn, and noise as wind or water."""
     wind, root_hz = 0.05 if scene.place == "sea" or scene.weather == "rain" else 0.012, _ROOTS_HZ[scene.hour]
     voices = (f"0.1/{n}*(0.6+0.4*sin(t/{n}+2*{n}))*sin(PI*{root_hz}*{n + 1}*t)" for n in range(1, 5))
     return f"{wind}*(0.6+0.4*sin(1.2*t))*(random(0)*2-1)+" + "+".join(voices)

@@ -13,7 +13,7 @@ from videos.sandbox.pictures.scene import Scene
 
 Size = tuple[int, int]
 Layer = Callable[[Image.Image, float], None]  # draws itself on the canvas at a time in seconds
-Silhouette = tuple[Image.Image, Image.Image]  # its mask, and the mask of its bright parts
+Silhouette = tuple[Image.Image, Image.Image]  # the mask of its shape, and the mask of its bright parts
 
 # By hour: the tones of the sky at its top and at the horizon, and the height of the sun or moon from the top.
 _SKY = {"dawn": (96, 214, 0.42), "day": (92, 206, 0.2), "dusk": (58, 216, 0.44), "night": (26, 112, 0.2)}
@@ -45,7 +45,7 @@ def _polygon_mask(size: Size, polygons: Iterable[Iterable[tuple[float, float]]])
 
 
 def _glow(radius: float, *, hard: float = 1) -> Image.Image:
-    """A round light that fades from the centre; with a high `hard` it is a disc."""
+    """A round light that fades from the centre; the higher `hard`, the more it is a disc with a sharp edge."""
     falloff = [round(255 * max(0.0, min(1.0, hard * (1 - value / 180))) ** 2) for value in range(256)]
     return Image.radial_gradient("L").point(falloff).resize((round(2 * radius),) * 2, Resampling.BICUBIC)
 

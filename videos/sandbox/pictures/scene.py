@@ -51,7 +51,7 @@ def read_scene(prompt: str, *, seed: int) -> Scene:
     words = set("".join(letter if letter.isalnum() else " " for letter in prompt.lower()).split())
 
     def best_match(table: dict[str, str]) -> str:
-        """The entry with the most matching words, the first of equal ones; "" if none matches."""
+        """The entry with most words in the prompt, the first of several such; "" if no word is in the prompt."""
         scores = {
             name: sum(word in words if word.isascii() else word in prompt for word in keywords.split())
             for name, keywords in table.items()

@@ -23,7 +23,7 @@ class VideoFiles:
         self._drawing = threading.Lock()
 
     def video(self, spec: VideoSpec, *, plain: bool = False) -> bytes:
-        """The file without the mark of its task. With `plain`, for load tests, all videos of one size are the same."""
+        """The file, without the mark that `hosting` adds. With `plain` (load tests) videos of one size are equal."""
         shape = (spec.aspect, spec.resolution, spec.duration_s) if plain else replace(spec, mark="")
         path = self._folder / f"{sha256(repr(shape).encode()).hexdigest()}.mp4"
         with contextlib.suppress(FileNotFoundError):

@@ -17,7 +17,7 @@ RATE_LIMIT, RATE_WINDOW_S = 20, 10.0
 
 
 class ProviderState:
-    """Callers hold `lock` around more than one read or change."""
+    """The state of the simulated provider. Callers hold `lock` around several reads or changes that belong together."""
 
     def __init__(self, *, clock: Clock, log: EventLog, balance: Decimal, seed: int) -> None:
         self.clock = clock

@@ -33,8 +33,8 @@ class Upgrade:
 class Task:
     """One accepted task; `flag` is kie.ai's successFlag.
 
-    `accepted_at` and `ends_at` are sandbox time, which decides when it ends. `created_at` and `completed_at` are real
-    time, which the API reports, because clients use real time.
+    `accepted_at` and `ends_at` are sandbox time, which decides when the task ends. `created_at` and `completed_at` are
+    real time, which the API reports, because clients use real time.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Task:
     parent: "Task | None" = None
     upgrade_1080p: Upgrade | None = None
     upgrade_4k: Upgrade | None = None
-    total_s: int = 0  # with the videos that it extends
+    total_s: int = 0  # its duration, including the videos that it extends
 
     @property
     def callback_url(self) -> str:

@@ -1,4 +1,4 @@
-"""Delivers callbacks, only to loopback: 15 seconds timeout and at most three retries."""
+"""Delivers callbacks, only to loopback, with a timeout of 15 seconds and at most three retries."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ _MAX_PARALLEL = 32
 
 @dataclass(slots=True, kw_only=True)
 class Callback:
-    """One callback to deliver. `kind` is its kind in the event log: genuine, duplicate, forged..."""
+    """One callback to deliver. `kind` is what the event log calls it: genuine, duplicate, forged..."""
 
     task_id: str
     url: str

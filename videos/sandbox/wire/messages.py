@@ -63,7 +63,7 @@ class Reply:
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     stream: Iterator[bytes] | None = None  # instead of the body
-    length: int | None = None  # the Content-Length if not that of the body; a stream without it is chunked
+    length: int | None = None  # the Content-Length, if it differs from the body's; a stream without it is chunked
     wait_s: float = 0.0  # real seconds before the first byte
     silent: bool = False  # closes the connection without sending a byte
     reset: bool = False  # resets the connection after the body instead of ending it
@@ -112,16 +112,16 @@ def html(status: int, title: str) -> Reply:
 
 
 def huge(reply: Reply) -> Reply:
-    """The same JSON, followed by 200 MB of blanks."""
+    """The reply with its JSON followed by 200 MB of blanks."""
     blanks = itertools.repeat(b" " * 65536, _HUGE_BYTES // 65536)
     return Reply(stream=itertools.chain([reply.body], blanks), length=len(reply.body) + _HUGE_BYTES)
 
 
 def gzip_bomb(reply: Reply) -> Reply:
-    """The same JSON, followed by 100 MB of blanks, in about 100 KB of gzip."""
+    """The reply with its JSON followed by 100 MB of blanks, in about 100 KB of gzip."""
     return Reply(body=gzip.compress(reply.body + b" " * _BOMB_BYTES, 6, mtime=0), headers={"Content-Encoding": "gzip"})
 
 
 def truncated(reply: Reply) -> Reply:
-    """Half of the body, with a matching length."""
+    """The reply with only half of its body, and the Content-Length of that half."""
     return Reply(status=reply.status, body=reply.body[: len(reply.body) // 2])

@@ -83,7 +83,7 @@ def _without_nulls(body: Body) -> Body:
 
 
 def _check_common(body: Body, choices: dict[str, tuple[Any, ...]]) -> None:
-    """The fields of paid requests: the prompt, those with fixed choices, and the optional ones."""
+    """Check the fields of all paid requests: the prompt, fields with fixed choices, and optional fields."""
     _check_text(body, "prompt", required=True)
     if len(body["prompt"]) > _PROMPT_MAX:
         raise Invalid("prompt is too long")
