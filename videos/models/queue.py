@@ -19,8 +19,8 @@ class UserTurn(models.Model):
 class JobRequest(models.Model):
     """One kind of job: when it was last enqueued and started.
 
-    While such a job waits to start, no second one is enqueued.
-    `videos.worker.sweep` also keeps rows for chores that run inside a job; only `started_at` of these rows matters.
+    While such a job waits to start, no second one is enqueued. `videos.worker.sweep` also keeps rows for chores that run
+    inside the job `tidy`, to know when each was last done.
     """
 
     name = models.CharField(primary_key=True, max_length=40)
