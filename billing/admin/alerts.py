@@ -28,7 +28,7 @@ from accounts.seams import clock
 from billing.admin.base import ReadOnlyAdmin, acting_operator
 from billing.admin.cells import chip, link_reference, number_cell
 from billing.alerts import services as alerts
-from billing.alerts.messages import format_detail, format_message
+from billing.alerts.messages import format_message, format_message_as_text
 from billing.alerts.runbook import RUNBOOK, action_path, alert_path, describe_subject, runbook_entry
 from billing.common.form_fields import parse_row_number
 from billing.common.periods import site_zone, window_at
@@ -242,7 +242,7 @@ class AlertAdmin(ReadOnlyAdmin):
     @admin.display(description=gettext_lazy("detail"))
     def details(self, alert: Alert) -> str:
         # The next column already links to the reference.
-        text = format_detail(alert) or (
+        text = format_message_as_text(alert) or (
             "" if alert.reference or action_path(alert) != alert_path(alert) else alert.cause
         )
         return Truncator(text).chars(100) or "–"

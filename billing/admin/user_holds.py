@@ -95,13 +95,13 @@ class HoldActions(admin.ModelAdmin):  # type: ignore[type-arg]
             else:
                 message = _("There was no hold on %(email)s.") % {"email": user.email}
                 self.message_user(request, message, messages.WARNING)
-        # The spending monitor's records of these holds (trips) end now, and their alerts, not at the next check.
+        # End the spending monitor's records of these holds, and their alerts, now rather than at the next check.
         anomalies.end_finished_trips()
 
 
 @admin.register(UserHold)
 class UserHoldAdmin(ReadOnlyAdmin):
-    """The holds in force. Users are held from the user list."""
+    """The holds in force. Holds are placed in the user list."""
 
     list_display = ("user_link", "kind", "reason", "held_since", "operator", "ends")
     list_display_links = None

@@ -35,8 +35,8 @@ class CreditsForm(forms.Form):
 
     amount = forms.IntegerField(
         label=gettext_lazy("Credits"),
-        min_value=-ledger.MAX_MOVEMENT,
-        max_value=ledger.MAX_MOVEMENT,
+        min_value=-ledger.MAX_ENTRY_AMOUNT,
+        max_value=ledger.MAX_ENTRY_AMOUNT,
         help_text=gettext_lazy("For each user. A negative number removes credits."),
     )
     reason = forms.CharField(

@@ -35,7 +35,7 @@ class VouchersForm(forms.ModelForm):  # type: ignore[type-arg]
     user_credits = forms.IntegerField(
         label=gettext_lazy("Credits"),
         min_value=1,
-        max_value=ledger.MAX_MOVEMENT,
+        max_value=ledger.MAX_ENTRY_AMOUNT,
         help_text=gettext_lazy("Per use."),
     )
     max_uses = forms.IntegerField(
@@ -169,7 +169,7 @@ class VoucherAdmin(ReadOnlyAdmin):
             note=cleaned["note"],
             actor=acting_operator(request),
         )
-        # The log entry and the response refer to the first code.
+        # `obj` itself is never saved: it stands for the first code in the log entry and in `response_add`.
         obj.pk, obj.code, obj.created_at = created[0].pk, created[0].code, created[0].created_at
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
@@ -178,6 +178,7 @@ class VoucherAdmin(ReadOnlyAdmin):
 
     def response_add(self, request: HttpRequest, obj: Voucher, post_url_continue: str | None = None) -> HttpResponse:
         """Redirect to the list of the codes just created."""
+        # All codes of a batch have the same time of creation.
         same_batch = {"created_at": obj.created_at.isoformat()}
         count = Voucher.objects.filter(**same_batch).count()
         message = ngettext("%(n)d code created.", "%(n)d codes created. Copy or download them here.", count)
@@ -290,9 +291,9 @@ class VoucherUseAdmin(ReadOnlyAdmin):
 
 
 def _csv_row(voucher: Voucher) -> list[str | int]:
-    until = _format_minute(voucher.valid_until)
+    until = _format_csv_time(voucher.valid_until)
     return [voucher.code, voucher.user_credits, voucher.max_uses, voucher.uses, until, voucher.note]
 
 
-def _format_minute(at: Any) -> str:
+def _format_csv_time(at: Any) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M}" if at else ""

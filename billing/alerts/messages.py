@@ -59,13 +59,13 @@ SENTENCES: dict[str, Promise] = {
     ),
     "heals": gettext_lazy("It ends automatically at %(until_at)s."),  # the pause ends by itself
     "waits": gettext_lazy("It stays until an operator ends it."),  # the pause waits for a person
-    # The provider's balance: `gone` is the missing amount. The second adds when most of it disappeared.
+    # The provider's balance: `gone` is the missing amount. The second sentence also says when most of it disappeared.
     "unexplained_spend": gettext_lazy("%(gone)s provider credits are missing and no video explains them."),
     "unexplained_worst": gettext_lazy(
         "%(gone)s provider credits are missing and no video explains them. Most of them left between %(since_at)s and "
         "%(until_at)s."
     ),
-    # Prices: `seen` is what the provider charges by now.
+    # Prices: `seen` is what the provider now charges.
     "price_reported": gettext_lazy("Our price list says %(listed)s provider credits; finished videos cost %(seen)s."),
     "price_feed": gettext_lazy(
         "Our price list says %(listed)s provider credits; the provider's price feed says %(seen)s."
@@ -104,7 +104,7 @@ SENTENCES: dict[str, Promise] = {
     "download_lost": gettext_lazy("The download was given up at attempt %(attempts)s."),
     "odd_no_file": gettext_lazy("The provider says that the video is ready but names no file."),
     "odd_verdict": gettext_lazy("The provider reported a result that veoapp does not know."),
-    # The provider, when asked about the id in the callback, described another video.
+    # We asked the provider about the task id in the callback, and it described another video.
     "odd_callback": gettext_lazy("A callback for this video was not trusted."),
     "given_up_deadline": gettext_lazy("There was no result within %(hours)s hours."),
     "given_up_unconfirmed": gettext_lazy("No callback arrived within an hour."),
@@ -128,7 +128,7 @@ def format_message(alert: Alert) -> AlertMessage:
     return _format_facts(alert.kind, alert.facts, formatting.format_moment) or AlertMessage("", alert.detail)
 
 
-def format_detail(alert: Alert) -> str:
+def format_message_as_text(alert: Alert) -> str:
     """Return the message as a single text, for a row of a list."""
     return str(format_message(alert))
 

@@ -37,7 +37,7 @@ _VIDEOS_WAIT = _("New videos wait. None of them fails and nobody is charged twic
 _ACCOUNTS = "billing_provideraccount_changelist"
 _BUDGETS = "billing_budget_changelist"
 _PRICES = "billing_price_changelist"
-# For grouped alerts (`billing.alerts.grouping`); an alert about one job links to that job's video.
+# For alerts that cover several videos; an alert about one video links to that video.
 _VIDEOS = "videos_videotask_changelist"
 
 RUNBOOK: dict[Alert.Kind, RunbookEntry] = {
@@ -242,13 +242,13 @@ def alert_path(alert: Alert) -> str:
 
 
 def action_path(alert: Alert) -> str:
-    """The page where an operator can act: of the alert's video, user or account; if none, of its kind; if none, the alert."""
+    """The page of the alert's video, user or account; otherwise the page of its kind; otherwise the alert's own page."""
     # Missing credits are explained on the reconciliation page of their account.
     if alert.kind == Kind.UNEXPLAINED_SPEND:
-        return f"{reverse('admin:reconciliation')}?{urlencode({'account': _find_row(alert)[1]})}"
-    for name, row in (_find_row(alert), (runbook_entry(alert).page, "")):
+        return f"{reverse('admin:reconciliation')}?{urlencode({'account': _find_subject(alert)[1]})}"
+    for name, object_id in (_find_subject(alert), (runbook_entry(alert).page, "")):
         try:
-            return reverse(f"admin:{name}", args=[row] if row else [])
+            return reverse(f"admin:{name}", args=[object_id] if object_id else [])
         except NoReverseMatch:
             continue
     return alert_path(alert)
@@ -256,13 +256,13 @@ def action_path(alert: Alert) -> str:
 
 def describe_subject(alert: Alert) -> str:
     """What the alert is about, for people: an account's label, a user's e-mail address, a video's short number."""
-    page, row = _find_row(alert)
+    page, object_id = _find_subject(alert)
     if page == "billing_provideraccount_change":
-        return ProviderAccount.objects.filter(pk=row).values_list("label", flat=True).first() or alert.cause
+        return ProviderAccount.objects.filter(pk=object_id).values_list("label", flat=True).first() or alert.cause
     if page == "videos_videotask_change":
-        return gettext("Video %(number)s") % {"number": row.partition("-")[0].upper()}
+        return gettext("Video %(number)s") % {"number": object_id.partition("-")[0].upper()}
     if page == "accounts_user_change":
-        return _describe_user(row)
+        return _describe_user(object_id)
     if alert.kind in (Kind.BUDGET_SOFT, Kind.BUDGET_HARD):
         # The message already names the scope, but a user only by number, so the user's address is given here.
         user_scope = _USER_SCOPE.match(alert.cause)
@@ -273,16 +273,16 @@ def describe_subject(alert: Alert) -> str:
     return "" if alert.kind in _INTERNAL_CAUSES or alert.cause == NO_KEY else alert.cause
 
 
-def _describe_user(row: str) -> str:
+def _describe_user(user_id: str) -> str:
     """The user's e-mail address, or the number once the account is deleted."""
-    address = User.objects.filter(pk=row, anonymised_at=None).values_list("email", flat=True).first()
-    return address or gettext("User %(id)s") % {"id": row}
+    address = User.objects.filter(pk=user_id, anonymised_at=None).values_list("email", flat=True).first()
+    return address or gettext("User %(id)s") % {"id": user_id}
 
 
-def _find_row(alert: Alert) -> tuple[str, str]:
+def _find_subject(alert: Alert) -> tuple[str, str]:
     """The admin URL name and the id of the row that the alert is about; two empty strings if there is none."""
     for text in (alert.reference, alert.cause):
-        if match := _ROW_NAME.fullmatch(text):
+        if match := _OBJECT_NAME.fullmatch(text):
             return _PAGES[match["kind"]], match["row"]
     return "", ""
 
@@ -291,8 +291,8 @@ def _find_row(alert: Alert) -> tuple[str, str]:
 _INTERNAL_CAUSES = (Kind.STORAGE, Kind.WORKER, Kind.BAD_SIGNATURE, Kind.ORPHAN_CALLBACK, Kind.TEST)
 _USER_SCOPE = re.compile(r"user:(?P<row>[0-9]+):")
 
-# How causes and references refer to rows.
-_ROW_NAME = re.compile(r"(?P<kind>video|user|provider account)[: ](?P<row>[0-9a-f-]+)")
+# How `cause` and `reference` name an object, for example `user:12`.
+_OBJECT_NAME = re.compile(r"(?P<kind>video|user|provider account)[: ](?P<row>[0-9a-f-]+)")
 _PAGES = {
     "video": "videos_videotask_change",
     "user": "accounts_user_change",

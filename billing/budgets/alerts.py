@@ -18,7 +18,10 @@ KINDS = (alerts.Kind.BUDGET_SOFT, alerts.Kind.BUDGET_HARD)
 
 
 def raise_spent_alert(state: State) -> None:
-    """Raise the alert for a window that had no room for a job, unless it still has room for the cheapest job."""
+    """Call it when a job did not fit: raises the alert only if not even the cheapest job would fit.
+
+    `state` is the use of one window of one limit.
+    """
     if state.budget_key.startswith(f"{Subject.EACH_USER}:") or _is_reported(alerts.Kind.BUDGET_HARD, state):
         return
     for current in budget_usage.list_states(clock.database_now()):
@@ -45,7 +48,7 @@ def update_alerts(at: datetime) -> None:
 
 
 def alert_cause(state: State) -> str:
-    """The alert cause of a window's limit. It contains the limit, so that a changed limit raises a new alert."""
+    """The key by which the alert about a window's limit is found again. A changed limit raises a new alert."""
     return f"{state.scope}:{state.period} {format_plain(state.limit or ZERO)}"
 
 

@@ -42,7 +42,7 @@ def earliest_start(
         return None
     if state.limit * (ONE - state.soft_share) < MIN_PACED_JOBS * provider_credits:
         return None
-    # `soft_share` is below 1 here; otherwise the allowance would have been the whole limit.
+    # No division by zero: with a `soft_share` of 1 the allowance is the whole limit, and it returned above.
     elapsed = (needed / state.limit - state.soft_share) / (ONE - state.soft_share)
     seconds = ceil(elapsed * Decimal(state.window.length_s))
     return min(state.window.starts_at + timedelta(seconds=seconds), state.window.ends_at)

@@ -22,7 +22,7 @@ from billing.models import CreditAccount, CreditLot, LedgerEntry
 Kind = LedgerEntry.Kind
 
 # The largest change of a balance; larger ones are taken for typing errors.
-MAX_MOVEMENT = 1_000_000_000
+MAX_ENTRY_AMOUNT = 1_000_000_000
 NOTE_LENGTH = 500
 # Translated when the statement is shown.
 EXPIRY_NOTE = gettext_noop("Not used before they expired")
@@ -181,8 +181,8 @@ def _post(
     lot: CreditLot | None = None,
 ) -> LedgerEntry:
     """Write one ledger entry with the balance and the lots, or return the entry that the key already has."""
-    if abs(amount) > MAX_MOVEMENT:
-        raise ValueError(f"a movement is at most {MAX_MOVEMENT} credits")
+    if abs(amount) > MAX_ENTRY_AMOUNT:
+        raise ValueError(f"an entry is at most {MAX_ENTRY_AMOUNT} credits")
     with transaction.atomic():
         account = lock_account(user)
         existing = LedgerEntry.objects.filter(idempotency_key=idempotency_key).first()

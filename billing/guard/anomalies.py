@@ -33,7 +33,7 @@ Kind = WatchTrip.Kind
 FAILURE_WINDOW = timedelta(hours=1)
 MIN_JOBS_FOR_FAILURES = 20
 # Only the latest jobs count, so that earlier successes do not hide that everything fails now.
-MAX_JOBS_FOR_FAILURES = 40
+FAILURE_SAMPLE_SIZE = 40
 
 BURST_WINDOW = timedelta(minutes=10)
 BURST_FACTOR = 5

@@ -1,4 +1,4 @@
-"""Maps paths to endpoints, and applies what all endpoints share: the API key and the faults of every endpoint."""
+"""Maps paths to endpoints, and applies what all endpoints share: the API key and the simulated faults of all endpoints."""
 
 import hmac
 import json
@@ -49,11 +49,12 @@ def handle(box: Sandbox, request: Request) -> Reply:
 
 
 def _common_fault_reply(box: Sandbox, request: Request) -> Reply | None:
-    """The reply of a fault that applies to every endpoint, if one is ordered."""
+    """The reply of a fault that applies to every endpoint, if such a fault is switched on."""
     if box.faults.strikes("down"):
         return html(503, "Service Temporarily Unavailable")
     agent = request.headers.get("User-Agent", "").lower()
     is_library = not agent or agent.startswith(_LIBRARY_AGENTS)
+    # Cloudflare blocks clients by their User-Agent with its error 1010.
     if (order := box.faults.strikes("cf-1010")) and (is_library or order.arg == "any"):
         return Reply(status=403, body=b"error code: 1010", content_type="text/plain; charset=UTF-8")
     return None

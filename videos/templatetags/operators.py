@@ -11,7 +11,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
 from billing.admin.cells import link_reference
-from billing.alerts.messages import format_detail
+from billing.alerts.messages import format_message_as_text
 from billing.common.formatting import format_amount
 from billing.models import Alert
 from videos.actions import operator as operator_actions
@@ -54,7 +54,7 @@ def severity_tone(alert: Alert) -> str:
 @register.filter
 def alert_details(alert: Alert) -> str:
     """The details of an alert, in the reader's language."""
-    return format_detail(alert)
+    return format_message_as_text(alert)
 
 
 @register.filter

@@ -30,7 +30,7 @@ UNRELATED_FAILURES = [
 
 
 def check_recent_outcomes() -> list[WatchTrip]:
-    """Delete expired holds (stops of one user's orders) and check spending and failures.
+    """Run the spending monitor once, and delete expired user holds (each blocks the orders of one user).
 
     Returns the trips: the new cases in which the spending monitor (`billing.guard.anomalies`) has stopped something.
     """
@@ -52,12 +52,13 @@ def recent_outcomes(since: datetime, *, account_id: int) -> RecentOutcomes:
     ended = VideoTask.objects.filter(
         status__in=[Status.READY, Status.FAILED], finished_at__gt=since, account_id=account_id
     ).exclude(failure_code__in=UNRELATED_FAILURES)
-    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.MAX_JOBS_FOR_FAILURES]
+    newest = ended.order_by("-finished_at").values_list("status", "failure_code")[: anomalies.FAILURE_SAMPLE_SIZE]
     return RecentOutcomes(len(newest), Counter(code for status, code in newest if status == Status.FAILED))
 
 
 KIND = Alert.Kind.CALLBACKS_STOPPED
 
+# A verdict is the provider's result for a video, ready or failed.
 # How many of the newest verdicts are checked, and how many are needed to check at all.
 SAMPLE_SIZE, MIN_SAMPLE = 40, 20
 # Limits for the share of verdicts found by polls: above the first an alert is raised, at the second or below it is
@@ -95,7 +96,7 @@ def is_private(url: str) -> bool:
 
 
 def _verdict_sources(account_id: int) -> list[str]:
-    """The sources ("callback" or "poll") of those of the newest SAMPLE_SIZE verdicts that belong to this account."""
+    """How this account's verdicts arrived ("callback" or "poll"), among the newest SAMPLE_SIZE of all accounts."""
     settled = VideoTask.objects.filter(settled_by__in=["callback", "poll"]).order_by("-created_at")
     newest = settled.values_list("account_id", "settled_by")[:SAMPLE_SIZE]
     return [source for task_account_id, source in newest if task_account_id == account_id]

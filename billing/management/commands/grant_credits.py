@@ -31,8 +31,8 @@ class Command(BaseCommand):
         user = User.objects.filter(email=email.strip().lower(), anonymised_at=None).first()
         if user is None:
             raise CommandError(f"No user has the address {email}.")
-        if not 1 <= credits <= ledger.MAX_MOVEMENT:
-            raise CommandError(f"Give at least 1 credit and at most {ledger.MAX_MOVEMENT}, not {credits}.")
+        if not 1 <= credits <= ledger.MAX_ENTRY_AMOUNT:
+            raise CommandError(f"Give at least 1 credit and at most {ledger.MAX_ENTRY_AMOUNT}, not {credits}.")
         if not reason.strip():
             raise CommandError("Give a reason with --reason TEXT. It is shown in the user's statement.")
         if key is not None and not 1 <= len(key) <= 100:

@@ -190,7 +190,7 @@ def test_provider_entries_and_runs_are_read_only(
         job_id=job_id("job:1"), **fields,
     )  # fmt: skip
     text = staff.get(ENTRIES).text
-    assert list_cells(text, "signed_amount") == ["-12.5", "+1,000"]
+    assert list_cells(text, "signed_amount") == ["−12.5", "+1,000"]
     assert list_cells(text, "reason_text") == ["Playground", "It rose"]
     assert list_cells(text, "operator") == ["olga@example.com", "–"]
     assert list_cells(text, "kind_chip") == ["Correction", "Top-up"]

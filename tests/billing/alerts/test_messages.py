@@ -60,7 +60,7 @@ EXPECTED = {
 
 def format_in_tokyo(alert: Alert, language: str) -> str:
     with translation.override(language), timezone.override(TOKYO):
-        return alert_messages.format_detail(alert)
+        return alert_messages.format_message_as_text(alert)
 
 
 def test_every_sentence_has_a_trigger() -> None:
@@ -119,17 +119,17 @@ def test_facts_that_fit_no_sentence_show_the_detail(manual_clock: ManualClock, f
     Alert.objects.update(facts=facts)
     alert.refresh_from_db()
     assert alert_messages.format_message(alert) == ("", "the bucket does not answer")
-    assert alert_messages.format_detail(alert) == "the bucket does not answer"
+    assert alert_messages.format_message_as_text(alert) == "the bucket does not answer"
 
 
 def test_the_newest_text_replaces_the_previous_one(manual_clock: ManualClock) -> None:
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
-    assert "is free on the disk" in alert_messages.format_detail(alert)
+    assert "is free on the disk" in alert_messages.format_message_as_text(alert)
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", detail="ENOSPC")
-    assert alert_messages.format_detail(alert) == "ENOSPC"
+    assert alert_messages.format_message_as_text(alert) == "ENOSPC"
     alert = alerts.raise_alert(Kind.STORAGE, cause="media", facts=media_store.disk_full_facts())
     alert = alerts.raise_alert(Kind.STORAGE, cause="media")
-    assert "is free on the disk" in alert_messages.format_detail(alert)
+    assert "is free on the disk" in alert_messages.format_message_as_text(alert)
     assert alert.count == 4
 
 

@@ -147,7 +147,7 @@ def test_invalid_arguments_change_nothing(alice: User) -> None:
         lambda: ledger.grant(user=alice, user_credits=0, idempotency_key="k", note="why"),
         lambda: ledger.grant(user=alice, user_credits=-5, idempotency_key="k", note="why"),
         lambda: ledger.grant(user=alice, user_credits=5, idempotency_key="k", note=" "),
-        lambda: ledger.grant(user=alice, user_credits=ledger.MAX_MOVEMENT + 1, idempotency_key="k", note="why"),
+        lambda: ledger.grant(user=alice, user_credits=ledger.MAX_ENTRY_AMOUNT + 1, idempotency_key="k", note="why"),
         lambda: charge(alice, user_credits=0),
         lambda: charge(alice, user_credits=-5),
         lambda: ledger.adjust(user=alice, user_credits=0, idempotency_key="k", note="why", actor=None),

@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from billing.alerts.messages import format_detail
+from billing.alerts.messages import format_message_as_text
 from billing.budgets import pacing
 from billing.budgets import state as budget_state
 from billing.budgets.limits import ALL
@@ -202,7 +202,7 @@ def _check_breaker(facts: StatusFacts, account: ProviderAccount) -> Headline | N
         return Headline("warn", _("Ready to try the provider again."), text, outlook, action)
     alert = next((alert for alert in facts.alerts if alert.kind == Alert.Kind.PROVIDER_TROUBLE), None)
     text = (
-        _("The provider has problems: %(detail)s.") % {"detail": format_detail(alert).rstrip(".。")}
+        _("The provider has problems: %(detail)s.") % {"detail": format_message_as_text(alert).rstrip(".。")}
         if alert
         else _("The provider has problems.")
     )
